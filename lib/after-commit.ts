@@ -1,0 +1,60 @@
+// Work that is to happen once a caller's transaction has committed for good: when the root's COMMIT has fulfilled. Sequelize's own
+// afterCommit hooks run although COMMIT failed, and those of a nested transaction run before the outer commit.
+
+import type { Transaction } from 'sequelize'
+
+interface Pending {
+  transaction: Transaction
+  work: () => Promise<void>
+}
+
+/** Sequelize 6's own fields of a transaction that its types leave out. */
+type Nested = Transaction & { parent?: Nested | null; finished?: 'commit' | 'rollback'; forceCleanup?: () => Promise<void> }
+
+const pending = new WeakMap<Transaction, Pending[]>()
+
+/** Runs `work` after the root's commit, and never after a rollback. `work` must not reject. The commit waits for it. */
+export function afterCommit(transaction: Transaction, work: () => Promise<void>): void {
+  const root = rootOf(transaction)
+  const queue = pending.get(root)
+  if (queue) {
+    queue.push({ transaction, work })
+    return
+  }
+  const first = [{ transaction, work }]
+  pending.set(root, first)
+  const { commit, forceCleanup } = root
+  let failed = false
+  // Called by Sequelize where COMMIT itself has failed; a throwing hook of the caller's rejects a commit that has succeeded.
+  root.forceCleanup = function (this: Nested) {
+    failed = true
+    return forceCleanup?.call(this) ?? Promise.resolve()
+  }
+  root.commit = async function (this: Nested) {
+    try {
+      await commit.call(this)
+    } finally {
+      pending.delete(root)
+      const committed = failed ? [] : first.splice(0).filter((entry) => !wasRolledBack(entry.transaction))
+      await Promise.all(committed.map((entry) => entry.work()))
+    }
+  }
+}
+
+/** The transaction to write in: the caller's, or that of Sequelize's CLS namespace if there is one; `null` asks for none. */
+export function transactionOf(given: Transaction | null | undefined, sequelize: object): Transaction | undefined {
+  if (given !== undefined) return given ?? undefined
+  const { _cls: namespace } = sequelize.constructor as { _cls?: { get(name: 'transaction'): Transaction | null | undefined } }
+  return namespace?.get('transaction') ?? undefined
+}
+
+function rootOf(transaction: Nested): Nested {
+  let root = transaction
+  while (root.parent) root = root.parent
+  return root
+}
+
+function wasRolledBack(transaction: Nested): boolean {
+  for (let level: Nested | null | undefined = transaction; level; level = level.parent) if (level.finished === 'rollback') return true
+  return false
+}

@@ -1,0 +1,42 @@
+// A server's clock as seen from here: readings with their round trip, and the process's monotonic clock in between. The process's wall
+// clock, which may be hours off and may jump, decides nothing.
+
+/** How far two clocks are taken to drift apart, as a share of the time passed. */
+const DRIFT = 0.0002
+
+/** Differences beyond the uncertainty by more than this mean that the server's clock was set. */
+const STEP_MS = 5
+
+export class ClockEstimate {
+  /** Server's milliseconds minus `performance.now()`. */
+  private offset: number | undefined
+  private uncertainty = Number.POSITIVE_INFINITY
+  private notedAt = 0
+
+  /** A reading that was asked for and answered at these points of `performance.now()`. A worse one than what is known is left. */
+  note(serverMs: number, askedAt: number, answeredAt: number): void {
+    const offset = serverMs - (askedAt + answeredAt) / 2
+    const uncertainty = (answeredAt - askedAt) / 2
+    const known = this.uncertainty + (answeredAt - this.notedAt) * DRIFT
+    const stepped = this.offset !== undefined && Math.abs(offset - this.offset) > uncertainty + known + STEP_MS
+    if (uncertainty > known && !stepped) return
+    this.offset = offset
+    this.uncertainty = uncertainty
+    this.notedAt = answeredAt
+  }
+
+  /** Milliseconds of the server's clock, with fractions; undefined before the first reading. */
+  now(): number | undefined {
+    return this.offset === undefined ? undefined : performance.now() + this.offset
+  }
+
+  /** Milliseconds since the reading that is in use. */
+  get age(): number {
+    return performance.now() - this.notedAt
+  }
+
+  forget(): void {
+    this.offset = undefined
+    this.uncertainty = Number.POSITIVE_INFINITY
+  }
+}

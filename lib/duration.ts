@@ -1,0 +1,41 @@
+// Durations as shops write them ('15m', '24h', or milliseconds), checked before any I/O. The parsing itself is the `ms` package's.
+
+import ms from 'ms'
+import { OrderTimersError, show } from './errors.js'
+
+/** A span of time: whole milliseconds as a number, or a number with a unit: ms, s, m, h, d or w (`'15m'`, `'1.5h'`, `'24h'`). */
+export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd' | 'w'}`
+
+/** The longest duration accepted, in milliseconds: ten years. Longer ones are taken for a slip of units. */
+export const MAX_DURATION_MS = 3_650 * 86_400_000
+
+const SHAPE = /^\d+(?:\.\d+)?(?:ms|s|m|h|d|w)$/
+
+/**
+ * @param where what the duration belongs to, as the error names it, such as `rule "order_confirm": "after"`
+ * @returns whole milliseconds, from 1 to ten years
+ * @throws OrderTimersError ERR_ORDER_TIMERS_INVALID_DURATION
+ */
+export function parseDuration(where: string, value: unknown): number {
+  const parsed = typeof value === 'string' && SHAPE.test(value) ? ms(value as ms.StringValue) : value
+  if (typeof parsed === 'number' && Number.isSafeInteger(parsed) && parsed >= 1 && parsed <= MAX_DURATION_MS) return parsed
+  throw new OrderTimersError(
+    'INVALID_DURATION',
+    `orderTimers: ${where} must be a duration such as '24h' or a positive whole number of milliseconds, of ten years at most, got ${show(value)}`,
+  )
+}
+
+/**
+ * @returns the instant in whole milliseconds since 1970
+ * @throws OrderTimersError ERR_ORDER_TIMERS_INVALID_DEADLINE unless it is a Date (or milliseconds) between 1970 and the year 9999
+ */
+export function parseInstant(where: string, value: unknown): number {
+  const time = value instanceof Date ? value.getTime() : value
+  if (typeof time === 'number' && Number.isSafeInteger(time) && time >= 0 && time <= LAST_INSTANT) return time
+  throw new OrderTimersError(
+    'INVALID_DEADLINE',
+    `orderTimers: ${where} must be a Date, or whole milliseconds since 1970, no later than the year 9999, got ${show(value)}`,
+  )
+}
+
+const LAST_INSTANT = Date.UTC(9999, 11, 31, 23, 59, 59, 999)

@@ -1,0 +1,65 @@
+// Every error this package throws: one class, one code each, a message that names the thing, shows the value and says the remedy.
+// docs/errors.md has a heading for each code, and a test holds the two against each other.
+
+import { inspect } from 'node:util'
+
+/** Each code with the HTTP status that an Express error handler should answer with. */
+const STATUS = {
+  INVALID_OPTION: 500,
+  INVALID_DURATION: 400,
+  INVALID_DEADLINE: 400,
+  INVALID_MODEL: 500,
+  INVALID_STATUS: 500,
+  SHARED_DEADLINE: 500,
+  NOT_CALLED: 500,
+  NOT_MOUNTED: 500,
+  UNKNOWN_KIND: 400,
+  INVALID_ID: 400,
+  NOT_ON_SINCE: 400,
+  ORDER_NOT_FOUND: 404,
+  ORDER_NOT_IN_FROM: 409,
+  NO_TIMER: 409,
+  ROW_LOCKED: 503,
+  REDIS_UNAVAILABLE: 503,
+  REDIS_UNUSABLE: 503,
+  POSTGRES_UNAVAILABLE: 503,
+  CLOSED: 503,
+} as const
+
+export type ErrorName = keyof typeof STATUS
+export type ErrorCode = `ERR_ORDER_TIMERS_${ErrorName}`
+
+/** All codes, for the test that holds the documentation against them. */
+export const ERROR_CODES = Object.keys(STATUS).map((name) => `ERR_ORDER_TIMERS_${name}`) as ErrorCode[]
+
+/**
+ * Thrown by everything in this package. `code` is stable, `status` is the HTTP status an Express error handler should use
+ * (400, 404, 409, 503; 500 for wrong configuration), and `expose` says whether the message may be shown to a client.
+ */
+export class OrderTimersError extends Error {
+  override readonly name = 'OrderTimersError'
+  readonly code: ErrorCode
+  readonly status: number
+  readonly expose: boolean
+
+  constructor(name: ErrorName, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.code = `ERR_ORDER_TIMERS_${name}`
+    this.status = STATUS[name]
+    this.expose = this.status < 500
+  }
+}
+
+/** A value as an error message or a log shows it: JSON-escaped when it is text, on one line, cut to 128 characters. */
+export function show(value: unknown): string {
+  const text = typeof value === 'string' ? JSON.stringify(value.slice(0, 129)) : inspect(value, { depth: 1, breakLength: Infinity })
+  return text.length > 128 ? `${text.slice(0, 127)}…` : text
+}
+
+/** Refuses option names that are not known, so that a misspelt option never passes silently. */
+export function refuseUnknownOptions(where: string, options: object, known: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue
+    throw new OrderTimersError('INVALID_OPTION', `${where}: unknown option ${show(name)}; the options are ${known.join(', ')}`)
+  }
+}

@@ -1,0 +1,74 @@
+// All key text, built and parsed here alone: the timers' own keys `kind:id`, and the names of the sets that the due index keeps.
+
+/** What an expired key's name turned out to be. */
+export type ParsedKey = { kind: string; id: string } | 'foreign'
+
+/** Kinds are words without a colon, since the first colon of a key ends the kind. */
+export const KIND_SHAPE = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/
+
+/** The word under which everything but the timers' own keys is kept; no kind may be called so. */
+export const RESERVED_KIND = 'order-timers'
+
+/** The longest key that can be one of ours: longer names are not even looked at (a key name may be up to 512 MB long). */
+const MAX_KEY_LENGTH = 512
+
+export class Keys {
+  readonly wakeChannel: string
+  readonly scannerLock: string
+
+  constructor(
+    /** Goes before every name: ioredis's `keyPrefix`, if the shop's client has one, and then the option `prefix`. */
+    readonly prefix: string,
+  ) {
+    this.wakeChannel = `${prefix}${RESERVED_KIND}:wake`
+    this.scannerLock = `${prefix}${RESERVED_KIND}:scanner`
+  }
+
+  /** The key of one timer, such as `order_confirm:34`. */
+  timer(kind: string, id: string): string {
+    return `${this.timersOf(kind)}${id}`
+  }
+
+  /** What all keys of a kind begin with, such as `order_confirm:`. */
+  timersOf(kind: string): string {
+    return `${this.prefix}${kind}:`
+  }
+
+  /** A worker's canary: the short key whose expiry event must come back. */
+  canary(workerId: string): string {
+    return `${this.prefix}${RESERVED_KIND}:canary:${workerId}`
+  }
+
+  /** The sets of one kind. The braces are a hash tag, so that in a cluster they share a slot. */
+  sets(kind: string): KindSets {
+    const base = `${this.prefix}${RESERVED_KIND}:{${kind}}:`
+    return {
+      due: `${base}due`,
+      leases: `${base}leases`,
+      lease: `${base}lease:`,
+      forgotten: `${base}forgotten`,
+      failures: `${base}failures`,
+    }
+  }
+
+  /** Splits a key's name at the first colon behind the prefix. The id is text as it came: whether it is an id at all, its rule says. */
+  parse(name: string): ParsedKey {
+    if (name.length > MAX_KEY_LENGTH + this.prefix.length || !name.startsWith(this.prefix)) return 'foreign'
+    const colon = name.indexOf(':', this.prefix.length)
+    if (colon < 0) return 'foreign'
+    return { kind: name.slice(this.prefix.length, colon), id: name.slice(colon + 1) }
+  }
+}
+
+export interface KindSets {
+  /** Sorted set, id by deadline in milliseconds: what is armed. */
+  due: string
+  /** Sorted set, token by the millisecond its lease ends (Redis's clock). */
+  leases: string
+  /** The beginning of the name of a claim's own sorted set, id by deadline; the token follows. */
+  lease: string
+  /** Sorted set, id by the millisecond until which an event still on its way is known to be ours (a tombstone). */
+  forgotten: string
+  /** Hash, id to JSON: attempts that failed, and dead letters. */
+  failures: string
+}

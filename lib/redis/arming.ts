@@ -1,0 +1,66 @@
+// Arming for requests: they wait a little and never fail for Redis's sake. What Redis did not take is kept, some thousands at most,
+// and armed as soon as Redis answers again; whatever is lost beyond that, the sweep finds on the rows.
+
+import type { Log } from '../logger.js'
+import type { RedisConnection } from './connection.js'
+import type { DueIndex } from './due-index.js'
+
+/** How long a request waits for Redis: what is left of 250 ms when the row has been written. */
+export const REQUEST_PATIENCE_MS = 200
+
+/** How many timers are kept for Redis's return. */
+const MOST_KEPT = 5_000
+
+interface Kept {
+  kind: string
+  id: string
+  deadlineMs: number
+}
+
+export class Arming {
+  private readonly kept = new Map<string, Kept>()
+
+  constructor(
+    private readonly index: DueIndex,
+    connection: RedisConnection,
+    private readonly log: Log,
+  ) {
+    connection.onUp(() => void this.armKept())
+  }
+
+  /** @returns whether Redis has it now */
+  async arm(kind: string, id: string, deadlineMs: number): Promise<boolean> {
+    const name = `${kind}:${id}`
+    this.kept.delete(name)
+    try {
+      await this.index.arm(kind, id, deadlineMs, REQUEST_PATIENCE_MS)
+      return true
+    } catch (error) {
+      if (this.kept.size < MOST_KEPT) this.kept.set(name, { kind, id, deadlineMs })
+      this.report(kind, error)
+      return false
+    }
+  }
+
+  /** Takes a timer out, unless it was armed anew for another deadline meanwhile. What stays behind is harmless: its row has no deadline. */
+  async disarm(kind: string, id: string, deadlineMs: number | undefined): Promise<void> {
+    this.kept.delete(`${kind}:${id}`)
+    try {
+      await this.index.disarm(kind, id, deadlineMs, REQUEST_PATIENCE_MS)
+    } catch (error) {
+      this.report(kind, error)
+    }
+  }
+
+  private async armKept(): Promise<void> {
+    for (const [name, { kind, id, deadlineMs }] of [...this.kept]) {
+      if (!this.kept.delete(name)) continue
+      if (!(await this.arm(kind, id, deadlineMs))) return
+    }
+  }
+
+  private report(kind: string, error: unknown): void {
+    const { code, message } = error as { code?: string; message?: string }
+    this.log('debug', `${kind}: not armed now, the row has the deadline`, { kind, code, error: message })
+  }
+}

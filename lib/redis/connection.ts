@@ -1,0 +1,146 @@
+// One connection of our own to Redis. It never gives up reconnecting, never queues, never rejects unhandled, and never lets anybody
+// wait for longer than they said; a command that timed out may still be carried out, so every command must be safe to repeat.
+
+import type { Redis } from 'ioredis'
+import { OrderTimersError } from '../errors.js'
+import type { RedisSource } from './source.js'
+
+export class RedisConnection {
+  readonly client: Redis
+  /** False from the first unanswered command or lost connection until Redis answers again. */
+  answering = false
+  private firstAttempt: Promise<void> | undefined
+  private trouble: unknown
+  private reportedDown = false
+  private readonly upListeners = new Set<() => void>()
+  private readonly downListeners = new Set<(error: unknown) => void>()
+
+  constructor(source: RedisSource, name: string) {
+    this.client = source.create(name)
+    this.client.on('error', (error) => {
+      this.trouble = error
+    })
+    this.client.on('ready', () => this.up())
+    this.client.on('close', () => this.down(this.trouble))
+  }
+
+  get ready(): boolean {
+    return this.client.status === 'ready'
+  }
+
+  /** Opens the connection, once. Never rejects: trouble shows in `run` and through `onDown`. */
+  open(): void {
+    if (this.firstAttempt) return
+    this.firstAttempt = new Promise((resolve) => {
+      this.client.once('ready', () => resolve())
+      this.client.once('close', () => resolve())
+    })
+    this.client.connect().catch((error) => {
+      this.trouble = error
+    })
+  }
+
+  /** Called after each (re)connection. */
+  onUp(listener: () => void): () => void {
+    this.upListeners.add(listener)
+    return () => this.upListeners.delete(listener)
+  }
+
+  /** Called once for each time that Redis stopped answering. */
+  onDown(listener: (error: unknown) => void): () => void {
+    this.downListeners.add(listener)
+    return () => this.downListeners.delete(listener)
+  }
+
+  /**
+   * For requests.
+   * @param patienceMs how long to wait for the answer; not at all where Redis is known not to answer
+   * @throws OrderTimersError REDIS_UNAVAILABLE without an answer in time; what Redis itself answers as an error passes through
+   */
+  async run<T>(patienceMs: number, command: (client: Redis) => Promise<T>): Promise<T> {
+    const startedAt = performance.now()
+    await this.connected(patienceMs)
+    const answer = this.ask(command).then(
+      (value) => ({ value }),
+      (error) => ({ error }),
+    )
+    const wait = this.answering ? patienceMs - (performance.now() - startedAt) : 0
+    const result = await within(Math.max(0, wait), answer)
+    if (result === undefined) {
+      this.down(new Error(`no answer in ${patienceMs} ms`))
+      throw unavailable(this.trouble)
+    }
+    if ('value' in result) return result.value
+    throw result.error
+  }
+
+  /**
+   * For the worker, whose loops try again: waits until Redis answers or the connection is given up for silence.
+   * @throws OrderTimersError REDIS_UNAVAILABLE; what Redis itself answers as an error passes through
+   */
+  async ask<T>(command: (client: Redis) => Promise<T>): Promise<T> {
+    if (!this.ready) throw unavailable(this.trouble)
+    try {
+      const value = await command(this.client)
+      this.up()
+      return value
+    } catch (error) {
+      throw isReply(error) ? error : unavailable(error)
+    }
+  }
+
+  /** @throws OrderTimersError REDIS_UNAVAILABLE where there is no connection, and none comes at the first attempt within the time */
+  async connected(patienceMs: number): Promise<void> {
+    if (this.ready) return
+    this.open()
+    await within(patienceMs, this.firstAttempt as Promise<void>)
+    if (!this.ready) throw unavailable(this.trouble)
+  }
+
+  /** Closes the connection for good. */
+  close(): void {
+    this.upListeners.clear()
+    this.downListeners.clear()
+    this.client.disconnect()
+  }
+
+  private up(): void {
+    if (this.answering || !this.ready) return
+    this.answering = true
+    this.reportedDown = false
+    for (const listener of this.upListeners) listener()
+  }
+
+  private down(error: unknown): void {
+    this.trouble = error
+    if (this.reportedDown) return
+    this.answering = false
+    this.reportedDown = true
+    for (const listener of this.downListeners) listener(error)
+  }
+}
+
+/** What came within the time, or undefined. The timer does not keep the process alive. */
+export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), milliseconds)
+  })
+  try {
+    return await Promise.race([promise, limit])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function isReply(error: unknown): boolean {
+  return (error as { name?: string } | undefined)?.name === 'ReplyError'
+}
+
+function unavailable(cause: unknown): OrderTimersError {
+  const { code, message } = (cause ?? {}) as { code?: string; message?: string }
+  const why = code ?? message ?? 'not connected'
+  return new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: Redis does not answer (${why}); look whether it runs and may be reached`, {
+    cause,
+  })
+}

@@ -1,0 +1,194 @@
+// The due index: what is armed, by deadline, one sorted set for each kind, and claims in sets of their own. This is the only file that
+// calls the scripts. It owns no policy: who claims, when, and what then becomes of it, is the worker's.
+
+import type { Redis } from 'ioredis'
+import type { Keys, KindSets } from '../keys.js'
+import type { RedisClock } from './clock.js'
+import type { RedisConnection } from './connection.js'
+import type { SCRIPTS } from './scripts.js'
+
+/** How long what was forgotten is remembered, so that an event still on its way is not taken for somebody else's key. */
+const TOMBSTONE_MS = 10_000
+
+/**
+ * A claim that Redis carries out later than this does nothing: nobody waits for its answer any more (a frozen Redis carries out on
+ * waking what was sent to it meanwhile). Less than the silence after which a connection is given up.
+ */
+const CLAIM_VALID_MS = 1_000
+
+type Call = (...values: (string | number)[]) => Promise<unknown>
+type Scripted = Record<keyof typeof SCRIPTS, Call>
+
+/** What a claim took. */
+export interface Claim {
+  token: string
+  ids: string[]
+  /** Deadline by id, milliseconds. */
+  deadlines: Map<string, number>
+}
+
+export interface ClaimAnswer extends Claim {
+  /** Redis's clock, milliseconds. */
+  now: number
+  /** The next deadline that the index holds, milliseconds; none where it is empty. */
+  next: number | undefined
+}
+
+/** What is to come back to the index when a claim ends; whatever else was claimed is forgotten. */
+export interface Return {
+  id: string
+  /** From now to when it is to be looked at again; none for a dead letter. */
+  delayMs: number | undefined
+  failure?: Failure | undefined
+}
+
+/** Attempts of a rule's own that failed. */
+export interface Failure {
+  attempts: number
+  error: string
+  /** When the last attempt failed, ISO 8601. */
+  at: string
+  dead: boolean
+}
+
+export class DueIndex {
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly keys: Keys,
+    private readonly clock: RedisClock,
+  ) {}
+
+  /** Puts one timer in. Safe to repeat. */
+  async arm(kind: string, id: string, deadlineMs: number, patienceMs: number): Promise<void> {
+    const { due, failures } = this.keys.sets(kind)
+    const key = this.keys.timer(kind, id)
+    await this.connection.run(patienceMs, (client) =>
+      scripts(client).orderTimersArm(due, failures, key, id, deadlineMs, this.keys.wakeChannel),
+    )
+  }
+
+  /** Puts in what is missing or stands too late. @returns how many */
+  async armMissing(kind: string, timers: readonly { id: string; deadlineMs: number }[]): Promise<number> {
+    const { due, failures } = this.keys.sets(kind)
+    const values = timers.flatMap(({ id, deadlineMs }) => [id, deadlineMs])
+    return (await this.call((client) =>
+      client.orderTimersArmMissing(due, failures, this.keys.wakeChannel, this.keys.timersOf(kind), ...values),
+    )) as number
+  }
+
+  /** Takes a timer out, unless it has another deadline than the one given by now. @returns whether there was one */
+  async disarm(kind: string, id: string, deadlineMs: number | undefined, patienceMs: number): Promise<boolean> {
+    const { due, failures, forgotten } = this.keys.sets(kind)
+    const key = this.keys.timer(kind, id)
+    const removed = await this.connection.run(patienceMs, (client) =>
+      scripts(client).orderTimersDisarm(due, failures, forgotten, key, id, deadlineMs ?? '', TOMBSTONE_MS),
+    )
+    return removed === 1
+  }
+
+  /** Moves a deadline that Redis alone knows. @returns the new one, undefined where there is no timer */
+  async postpone(kind: string, id: string, byMs: number, patienceMs: number): Promise<number | undefined> {
+    const key = this.keys.timer(kind, id)
+    const deadline = await this.connection.run(patienceMs, (client) =>
+      scripts(client).orderTimersPostpone(this.keys.sets(kind).due, key, id, byMs),
+    )
+    return deadline === null ? undefined : Number(deadline)
+  }
+
+  /** A deadline that Redis alone knows, in milliseconds of its clock; a key that somebody else set counts too. */
+  async deadline(kind: string, id: string, patienceMs: number): Promise<number | undefined> {
+    const score = await this.connection.run(patienceMs, (client) => client.zscore(this.keys.sets(kind).due, id))
+    if (score !== null) return Number(score)
+    const [left, [seconds, microseconds]] = await this.connection.run(patienceMs, (client) =>
+      Promise.all([client.pttl(this.keys.timer(kind, id)), client.time()]),
+    )
+    return left < 0 ? undefined : Math.floor(Number(seconds) * 1_000 + Number(microseconds) / 1_000) + left
+  }
+
+  /** Takes the oldest timers that are due. `skewMs` is added to Redis's clock. */
+  async claim(
+    kind: string,
+    token: string,
+    { limit, leaseMs, skewMs }: { limit: number; leaseMs: number; skewMs: number },
+  ): Promise<ClaimAnswer> {
+    const sets = this.keys.sets(kind)
+    const validUntil = (await this.clock.now()) + CLAIM_VALID_MS
+    const askedAt = performance.now()
+    const answer = (await this.call((client) =>
+      client.orderTimersClaim(
+        ...[sets.due, sets.leases, sets.lease + token, sets.forgotten],
+        ...[sets.lease, token, leaseMs, limit, skewMs, this.keys.timersOf(kind), validUntil],
+      ),
+    )) as (string | number)[]
+    this.clock.note(Number(answer[0]), askedAt)
+    const deadlines = new Map<string, number>()
+    for (let i = 2; i < answer.length; i += 2) deadlines.set(String(answer[i]), Number(answer[i + 1]))
+    return { token, ids: [...deadlines.keys()], deadlines, now: Number(answer[0]), next: answer[1] === '' ? undefined : Number(answer[1]) }
+  }
+
+  /** Takes overdue rows that the sweep found, unless somebody has them in hand. */
+  takeOverdue(kind: string, token: string, leaseMs: number, timers: readonly { id: string; deadlineMs: number }[]): Promise<Claim> {
+    const values = timers.flatMap(({ id, deadlineMs }) => [id, deadlineMs])
+    return this.take(kind, token, leaseMs, 'sweep', values, new Map(timers.map(({ id, deadlineMs }) => [id, deadlineMs])))
+  }
+
+  /** Takes what expired under a key that somebody else had set. */
+  takeExpired(kind: string, token: string, leaseMs: number, ids: readonly string[]): Promise<Claim> {
+    return this.take(kind, token, leaseMs, 'event', ids, new Map())
+  }
+
+  /** Ends a claim: `returns` come back, the rest is forgotten. @returns whether the claim was still ours */
+  async finish(kind: string, token: string, skewMs: number, returns: readonly Return[]): Promise<boolean> {
+    const values = returns.flatMap(({ id, delayMs, failure }) => [id, delayMs ?? '', failure ? JSON.stringify(failure) : ''])
+    const ours = await this.call((client) =>
+      client.orderTimersFinish(...this.claimKeys(kind, token), token, TOMBSTONE_MS, skewMs, ...values),
+    )
+    return ours === 1
+  }
+
+  /** Gives a claim back whole. Safe to repeat, and for a claim that was never carried out. */
+  async release(kind: string, token: string): Promise<void> {
+    const { due, leases, lease } = this.keys.sets(kind)
+    await this.call((client) => client.orderTimersRelease(due, leases, lease + token, token))
+  }
+
+  /** Keeps a claim while its work goes on. @returns whether it was still ours */
+  async keep(kind: string, token: string, leaseMs: number): Promise<boolean> {
+    return (await this.call((client) => client.orderTimersKeep(this.keys.sets(kind).leases, token, leaseMs))) === 1
+  }
+
+  /** The failures kept for these ids. */
+  async failures(kind: string, ids: readonly string[]): Promise<Map<string, Failure>> {
+    const values = await this.connection.ask((client) => client.hmget(this.keys.sets(kind).failures, ...ids))
+    return new Map(ids.flatMap((id, i) => (values[i] ? [[id, JSON.parse(values[i]) as Failure] as const] : [])))
+  }
+
+  private async take(
+    kind: string,
+    token: string,
+    leaseMs: number,
+    how: 'sweep' | 'event',
+    values: readonly (string | number)[],
+    deadlines: Map<string, number>,
+  ): Promise<Claim> {
+    const sets: KindSets = this.keys.sets(kind)
+    const ids = (await this.call((client) =>
+      client.orderTimersTake(...this.claimKeys(kind, token), sets.lease, token, leaseMs, how, this.keys.timersOf(kind), ...values),
+    )) as string[]
+    return { token, ids, deadlines }
+  }
+
+  private claimKeys(kind: string, token: string): [string, string, string, string, string] {
+    const { due, leases, lease, forgotten, failures } = this.keys.sets(kind)
+    return [due, leases, lease + token, forgotten, failures]
+  }
+
+  private call(script: (client: Scripted) => Promise<unknown>): Promise<unknown> {
+    return this.connection.ask((client) => script(scripts(client)))
+  }
+}
+
+/** ioredis defines each script as a method of the client; its types cannot know. */
+function scripts(client: Redis): Scripted {
+  return client as unknown as Scripted
+}

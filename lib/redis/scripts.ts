@@ -1,0 +1,295 @@
+// The Lua scripts of the due index. Each begins with what goes in, what comes out, and what it means. Ids pass through as text and are
+// never read as numbers. Times are milliseconds; Redis's own clock is asked within the script.
+
+/** Milliseconds by Redis's clock. */
+const NOW = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)`
+
+/** ZADD, ZREM and the like in portions that Lua's stack can hold. Arguments: command, key, values. */
+const EACH = `
+local function each(command, key, values)
+  for first = 1, #values, 4000 do
+    redis.call(command, key, unpack(values, first, math.min(first + 3999, #values)))
+  end
+end`
+
+/** Whether a live claim holds the id. */
+const LEASED = `
+local tokens = redis.call('ZRANGEBYSCORE', KEYS[2], now, '+inf')
+local function leased(id)
+  for _, token in ipairs(tokens) do
+    if redis.call('ZSCORE', ARGV[1] .. token, id) then return true end
+  end
+  return false
+end`
+
+/** Whether a failed timer is to be left alone: it waits in the index for another attempt, or is a dead letter. */
+const HELD_BY_FAILURE = `
+local function held(failures, due, id)
+  local failure = redis.call('HGET', failures, id)
+  return failure and (string.find(failure, '"dead":true', 1, true) or redis.call('ZSCORE', due, id))
+end`
+
+/** Gives a claim back to the index. KEYS: due, leases. */
+const RELEASE = `
+local function release(token, lease)
+  local entries = redis.call('ZRANGE', lease, 0, -1, 'WITHSCORES')
+  for i = 1, #entries, 2 do redis.call('ZADD', KEYS[1], 'LT', entries[i + 1], entries[i]) end
+  redis.call('UNLINK', lease)
+  redis.call('ZREM', KEYS[2], token)
+end`
+
+/** Puts a wake on the channel where the index got an earlier head than it had. */
+const WAKE = `
+local function wake(head, deadline)
+  if not head[2] or tonumber(deadline) < tonumber(head[2]) then redis.call('PUBLISH', channel, '1') end
+end`
+
+export const SCRIPTS = {
+  /**
+   * One timer into the index, then its key. An explicit arming forgets earlier failures.
+   * KEYS: due, failures, the timer's key. ARGV: id, deadline, wake channel.
+   */
+  orderTimersArm: {
+    numberOfKeys: 3,
+    lua: `
+local channel = ARGV[3]
+${WAKE}
+local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+redis.call('SET', KEYS[3], '1', 'PXAT', ARGV[2])
+redis.call('HDEL', KEYS[2], ARGV[1])
+wake(head, ARGV[2])`,
+  },
+
+  /**
+   * Timers that the sweep found into the index: only those that are missing there or stand too late, and that neither wait for
+   * another attempt nor are dead letters.
+   * KEYS: due, failures. ARGV: wake channel, the beginning of the timers' keys, then id, deadline, id, deadline, …
+   * Returns how many were armed.
+   */
+  orderTimersArmMissing: {
+    numberOfKeys: 2,
+    lua: `
+local channel = ARGV[1]
+${WAKE}
+${HELD_BY_FAILURE}
+local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+local failures = redis.call('HLEN', KEYS[2]) > 0
+local armed, earliest = 0, nil
+for i = 3, #ARGV, 2 do
+  local id, deadline = ARGV[i], ARGV[i + 1]
+  local score = redis.call('ZSCORE', KEYS[1], id)
+  local absent = not score or tonumber(score) > tonumber(deadline)
+  if absent and not (failures and held(KEYS[2], KEYS[1], id)) then
+    redis.call('ZADD', KEYS[1], deadline, id)
+    redis.call('SET', ARGV[2] .. id, '1', 'PXAT', deadline)
+    armed = armed + 1
+    if not earliest or tonumber(deadline) < tonumber(earliest) then earliest = deadline end
+  end
+end
+if earliest then wake(head, earliest) end
+return armed`,
+  },
+
+  /**
+   * Takes a timer out, unless it was armed anew for another deadline meanwhile.
+   * KEYS: due, failures, forgotten, the timer's key. ARGV: id, the deadline it must have (or ''), tombstone ms.
+   * Returns 1 where there was one.
+   */
+  orderTimersDisarm: {
+    numberOfKeys: 4,
+    lua: `
+${NOW}
+local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if score and ARGV[2] ~= '' and tonumber(score) ~= tonumber(ARGV[2]) then return 0 end
+redis.call('ZADD', KEYS[3], now + ARGV[3], ARGV[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+local removed = redis.call('ZREM', KEYS[1], ARGV[1])
+local unlinked = redis.call('UNLINK', KEYS[4])
+return math.max(removed, unlinked)`,
+  },
+
+  /**
+   * Moves a deadline that Redis alone knows.
+   * KEYS: due, the timer's key. ARGV: id, milliseconds to add.
+   * Returns the new deadline, or nothing where there is no timer.
+   */
+  orderTimersPostpone: {
+    numberOfKeys: 2,
+    lua: `
+${NOW}
+local deadline = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not deadline then
+  local left = redis.call('PTTL', KEYS[2])
+  if left < 0 then return false end
+  deadline = now + left
+end
+deadline = string.format('%.0f', deadline + ARGV[2])
+redis.call('ZADD', KEYS[1], deadline, ARGV[1])
+redis.call('SET', KEYS[2], '1', 'PXAT', deadline)
+return deadline`,
+  },
+
+  /**
+   * Takes the oldest timers that are due under a lease of the claim's own, and removes their keys. Lapsed leases go back first.
+   * KEYS: due, leases, the claim's lease, forgotten. ARGV: the beginning of the leases' names, token, lease ms, limit, what to add
+   * to Redis's clock, the beginning of the timers' keys, until when the claim is valid (Redis's clock).
+   * Returns now (Redis's clock), the next deadline in the index (or ''), then id, deadline, id, deadline, …
+   */
+  orderTimersClaim: {
+    numberOfKeys: 4,
+    lua: `
+${NOW}
+${EACH}
+${RELEASE}
+if now > tonumber(ARGV[7]) then return { now, '' } end
+for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 16)) do release(token, ARGV[1] .. token) end
+local answer = { now, '' }
+local count = math.min(tonumber(ARGV[4]), redis.call('ZCOUNT', KEYS[1], '-inf', now + ARGV[5]))
+if count > 0 then
+  local popped = redis.call('ZPOPMIN', KEYS[1], count)
+  local scored, keys = {}, {}
+  for i = 1, #popped, 2 do
+    scored[i], scored[i + 1] = popped[i + 1], popped[i]
+    keys[#keys + 1] = ARGV[6] .. popped[i]
+    answer[#answer + 1], answer[#answer + 2] = popped[i], popped[i + 1]
+  end
+  each('ZADD', KEYS[3], scored)
+  redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2])
+  for first = 1, #keys, 4000 do redis.call('UNLINK', unpack(keys, first, math.min(first + 3999, #keys))) end
+  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
+end
+answer[2] = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] or ''
+return answer`,
+  },
+
+  /**
+   * Takes the given ids under a lease: those that the sweep found overdue, or whose key somebody else had set and that expired.
+   * Left out: what a live claim holds and what waits for another attempt or is a dead letter; for an event also what the index has
+   * (its alarm is coming), what was forgotten a moment ago, and a key that is alive again.
+   * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: the beginning of the leases' names, token, lease ms, 'sweep' or
+   * 'event', the beginning of the timers' keys, then ids (for 'event') or id, deadline, … (for 'sweep').
+   * Returns the ids taken.
+   */
+  orderTimersTake: {
+    numberOfKeys: 5,
+    lua: `
+${NOW}
+${LEASED}
+${HELD_BY_FAILURE}
+local event = ARGV[4] == 'event'
+local failures = redis.call('HLEN', KEYS[5]) > 0
+local taken = {}
+for i = 6, #ARGV, event and 1 or 2 do
+  local id = ARGV[i]
+  local free
+  if event then
+    free = not redis.call('ZSCORE', KEYS[1], id) and not redis.call('ZSCORE', KEYS[4], id) and redis.call('EXISTS', ARGV[5] .. id) == 0
+  else
+    free = true
+  end
+  if free and not leased(id) and not (failures and held(KEYS[5], KEYS[1], id)) then
+    redis.call('ZADD', KEYS[3], event and now or ARGV[i + 1], id)
+    if not event then
+      redis.call('ZREM', KEYS[1], id)
+      redis.call('UNLINK', ARGV[5] .. id)
+    end
+    taken[#taken + 1] = id
+  end
+end
+if #taken > 0 then redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2]) end
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
+return taken`,
+  },
+
+  /**
+   * Ends a claim: what is to come back goes to the index, the rest of the lease is forgotten and leaves a tombstone. Where the lease
+   * had lapsed and was taken by another claim, only what is to come back is written.
+   * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: token, tombstone ms, what to add to Redis's clock, then in
+   * threes: id, milliseconds from now ('' for a dead letter), and the failure to keep as JSON (or '').
+   * Returns 1 where the lease was still ours.
+   */
+  orderTimersFinish: {
+    numberOfKeys: 5,
+    lua: `
+${NOW}
+${EACH}
+for i = 4, #ARGV, 3 do
+  local id, delay, failure = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  redis.call('ZREM', KEYS[3], id)
+  if delay ~= '' then
+    local at = string.format('%.0f', now + ARGV[3] + delay)
+    if failure ~= '' then redis.call('ZADD', KEYS[1], at, id) else redis.call('ZADD', KEYS[1], 'LT', at, id) end
+  end
+  if failure ~= '' then redis.call('HSET', KEYS[5], id, failure) end
+end
+local done = redis.call('ZRANGE', KEYS[3], 0, -1)
+if #done > 0 then
+  local tombstones = {}
+  local till = now + ARGV[2]
+  for _, id in ipairs(done) do
+    tombstones[#tombstones + 1] = till
+    tombstones[#tombstones + 1] = id
+  end
+  each('ZADD', KEYS[4], tombstones)
+  if redis.call('HLEN', KEYS[5]) > 0 then each('HDEL', KEYS[5], done) end
+  redis.call('UNLINK', KEYS[3])
+end
+return redis.call('ZREM', KEYS[2], ARGV[1])`,
+  },
+
+  /**
+   * Gives a claim back whole.
+   * KEYS: due, leases, the claim's lease. ARGV: token.
+   */
+  orderTimersRelease: {
+    numberOfKeys: 3,
+    lua: `
+${RELEASE}
+release(ARGV[1], KEYS[3])`,
+  },
+
+  /**
+   * Keeps a claim while its work goes on.
+   * KEYS: leases. ARGV: token, lease ms. Returns 1 where the lease was still ours.
+   */
+  orderTimersKeep: {
+    numberOfKeys: 1,
+    lua: `
+${NOW}
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+return 1`,
+  },
+
+  /**
+   * One step of a scan for keys that somebody else has set: of our kinds, and not in the index.
+   * KEYS: none. ARGV: cursor, how many keys to look at, then in pairs: the beginning of a kind's keys, its due index.
+   * Returns the next cursor, now (Redis's clock), then key, milliseconds to its expiry, …
+   */
+  orderTimersScan: {
+    numberOfKeys: 0,
+    lua: `
+${NOW}
+local step = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2])
+local answer = { step[1], now }
+for _, key in ipairs(step[2]) do
+  for i = 3, #ARGV, 2 do
+    local first = ARGV[i]
+    if string.sub(key, 1, #first) == first then
+      if #key < 600 and not redis.call('ZSCORE', ARGV[i + 1], string.sub(key, #first + 1)) then
+        local left = redis.call('PTTL', key)
+        if left >= 0 then
+          answer[#answer + 1] = key
+          answer[#answer + 1] = left
+        end
+      end
+      break
+    end
+  end
+end
+return answer`,
+  },
+} as const

@@ -1,0 +1,73 @@
+// What kind of Redis this is, and how it is set: read where it may be read, never changed here.
+
+import { OrderTimersError } from '../errors.js'
+import type { RedisConnection } from './connection.js'
+
+/** The oldest version with ZADD LT, SET PXAT and ZMSCORE (https://redis.io/docs/latest/commands/set/#history). */
+const OLDEST = [6, 2] as const
+
+export interface ServerSettings {
+  /** The flags of `notify-keyspace-events`; undefined where CONFIG is refused. */
+  notifications: string | undefined
+  /** `maxmemory-policy`; undefined where CONFIG is refused. */
+  eviction: string | undefined
+}
+
+/** @throws OrderTimersError REDIS_UNUSABLE for a replica, a cluster or a version before 6.2 */
+export async function assertUsable(connection: RedisConnection): Promise<void> {
+  const info = await readInfo(connection)
+  if (info === undefined) return
+  const version = /^(?:redis_version):(\d+)\.(\d+)/m.exec(info)
+  const [major, minor] = [Number(version?.[1] ?? OLDEST[0]), Number(version?.[2] ?? OLDEST[1])]
+  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
+    throw unusable(`Redis ${major}.${minor} is too old; 6.2 or later is needed`)
+  }
+  if (/^role:slave/m.test(info))
+    throw unusable('this Redis is a replica, which hears no expiry and takes no writes; give the primary, or Sentinels')
+  if (/^cluster_enabled:1/m.test(info)) {
+    throw unusable('this Redis is a cluster node, whose expiry events one subscriber cannot hear all of; give a standalone Redis')
+  }
+}
+
+/** The settings that matter here, where CONFIG is allowed (managed servers often refuse it, and rightly). */
+export async function readSettings(connection: RedisConnection): Promise<ServerSettings> {
+  const [notifications, eviction] = await Promise.all([
+    readSetting(connection, 'notify-keyspace-events'),
+    readSetting(connection, 'maxmemory-policy'),
+  ])
+  return { notifications, eviction }
+}
+
+/** Whether these flags make Redis publish expiry as `__keyevent@…`: E, and x or A (which stands for it). */
+export function publishesExpiry(flags: string): boolean {
+  return flags.includes('E') && /[xA]/.test(flags)
+}
+
+/** Adds what is missing to `notify-keyspace-events`, and leaves what is there. @throws what Redis answers where CONFIG is refused */
+export async function enableExpiryEvents(connection: RedisConnection, present: string): Promise<void> {
+  const flags = [...new Set(`${present}Ex`)].join('')
+  await connection.ask((client) => client.config('SET', 'notify-keyspace-events', flags))
+}
+
+async function readInfo(connection: RedisConnection): Promise<string | undefined> {
+  try {
+    return await connection.ask((client) => client.info())
+  } catch (error) {
+    if (error instanceof OrderTimersError) throw error
+    return undefined // INFO is refused to this user
+  }
+}
+
+async function readSetting(connection: RedisConnection, name: string): Promise<string | undefined> {
+  try {
+    const [, value] = (await connection.ask((client) => client.config('GET', name))) as string[]
+    return value
+  } catch (error) {
+    if (error instanceof OrderTimersError) throw error
+    return undefined
+  }
+}
+
+function unusable(why: string): OrderTimersError {
+  return new OrderTimersError('REDIS_UNUSABLE', `orderTimers: ${why}`)
+}

@@ -1,0 +1,65 @@
+// What the sweep reads: overdue rows, rows that come due soon, and rows that are overdue for so long that a person should look.
+// All by keyset (deadline, id), so that a row that cannot be settled never starves those behind it.
+
+import { rows } from './database.js'
+import { ALIAS } from './order-table.js'
+import { RowGuard } from './row-guard.js'
+import type { DueRow, OverdueQuery, UpcomingQuery } from './rule.js'
+import { quoteColumn } from './sequelize-sql.js'
+
+interface PendingRow {
+  id: string | number
+  deadline_ms: number
+  cursor: string
+}
+
+export class PendingRows {
+  private readonly source: string
+  private readonly page: string
+  private readonly behind: string
+  private readonly id: string
+
+  constructor(private readonly guard: RowGuard) {
+    const { table, deadlineColumn } = guard
+    this.id = table.column(table.idAttribute)
+    this.source = `FROM ${table.table} AS ${quoteColumn(table.model, ALIAS)} WHERE ${guard.inFrom('$1')}${guard.where}${guard.paranoid}`
+    this.page = `SELECT ${this.id} AS id, ${RowGuard.epochMs(guard.deadline)} AS deadline_ms, ${deadlineColumn}::text AS cursor ${this.source}`
+    this.behind = `(${deadlineColumn}, ${this.id}) > ($4, $5)`
+  }
+
+  overdue({ asOfMs, after, limit, transaction }: OverdueQuery): Promise<DueRow[]> {
+    const conditions = [this.guard.deadlineIs('<=', instant('$2')), this.guard.deadlineIs('>', this.guard.staleLine)]
+    return this.read(conditions, asOfMs, after, limit, transaction)
+  }
+
+  upcoming({ untilMs, after, limit }: UpcomingQuery): Promise<DueRow[]> {
+    const conditions = [this.guard.deadlineIs('>', 'now()'), this.guard.deadlineIs('<=', instant('$2'))]
+    return this.read(conditions, untilMs, after, limit, undefined)
+  }
+
+  async stale(limit: number): Promise<{ count: number; oldest: number | null }> {
+    const deadline = RowGuard.epochMs('min(deadline)')
+    const inner = `SELECT ${this.guard.deadline} AS deadline ${this.source} AND ${this.guard.deadlineIs('<=', this.guard.staleLine)} LIMIT $2`
+    const sql = `SELECT count(*)::int AS count, ${deadline} AS oldest FROM (${inner}) AS stale`
+    const [row] = await rows<{ count: number; oldest: number | null }>(this.guard.table.sequelize, sql, [this.guard.from, limit], null)
+    return row ?? { count: 0, oldest: null }
+  }
+
+  private async read(
+    conditions: string[],
+    boundMs: number,
+    after: DueRow | undefined,
+    limit: number,
+    transaction: OverdueQuery['transaction'],
+  ): Promise<DueRow[]> {
+    const where = [...conditions, ...(after ? [this.behind] : [])].join(' AND ')
+    const sql = `${this.page} AND ${where} ORDER BY ${this.guard.deadlineColumn}, ${this.id} LIMIT $3`
+    const bind = [this.guard.from, boundMs, limit, ...(after ? [after.cursor, after.id] : [])]
+    const found = await rows<PendingRow>(this.guard.table.sequelize, sql, bind, transaction ?? null)
+    return found.map((row) => ({ id: String(row.id), deadlineMs: row.deadline_ms, cursor: row.cursor }))
+  }
+}
+
+function instant(parameter: string): string {
+  return `to_timestamp(${parameter}::float8 / 1000)`
+}

@@ -1,0 +1,86 @@
+// What we need of Sequelize beyond its everyday calls, in one place: a model's table and columns as quoted SQL, and a `where` or a
+// value rendered once by Sequelize's own query generator. Everything that varies at run time is bound, never rendered.
+
+import type { Model, ModelStatic, Sequelize, WhereOptions } from 'sequelize'
+
+/** The part of Sequelize 6's query generator that is used here; its type declarations leave it `unknown`. */
+interface QueryGenerator {
+  quoteIdentifier(name: string): string
+  quoteTable(table: unknown): string
+  getWhereConditions(where: unknown, alias: string, model: unknown): string
+  escape(value: unknown, attribute: unknown, options: { context: 'UPDATE' }): string
+}
+
+/** An attribute as Sequelize keeps it after `init`. */
+export interface AttributeInfo {
+  name: string
+  /** The column's name, unquoted. */
+  field: string
+  type: { key: string; values?: readonly string[] }
+  references: boolean
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: any model of the shop's
+export type AnyModel = ModelStatic<Model<any, any>> & { sequelize?: Sequelize }
+
+/** A column's value in SQL: a literal by its attribute's type, or an expression such as `fn('now')`. `$` is doubled for the binder. */
+export function valueSql(model: AnyModel, attribute: string, value: unknown): string {
+  const generator = generatorOf(model)
+  return forBinding(generator.escape(value, model.getAttributes()[attribute], { context: 'UPDATE' }))
+}
+
+/** A Sequelize `where` over attributes as SQL over the columns of `alias`; an empty text where it says nothing. */
+export function whereSql(model: AnyModel, where: WhereOptions | undefined, alias: string): string {
+  if (where === undefined) return ''
+  return forBinding(generatorOf(model).getWhereConditions(withColumns(where, model), alias, model) ?? '')
+}
+
+export function quoteColumn(model: AnyModel, field: string): string {
+  return forBinding(generatorOf(model).quoteIdentifier(field))
+}
+
+export function quoteTable(model: AnyModel): string {
+  return forBinding(generatorOf(model).quoteTable(model.getTableName()))
+}
+
+export function attributeInfo(model: AnyModel, name: string): AttributeInfo | undefined {
+  const found = model.getAttributes()[name]
+  if (found === undefined) return undefined
+  return {
+    name,
+    field: found.field ?? name,
+    type: found.type as unknown as AttributeInfo['type'],
+    references: found.references !== undefined,
+  }
+}
+
+export function sequelizeOf(model: AnyModel): Sequelize {
+  return model.sequelize as Sequelize
+}
+
+/** How many connections the model's pool may have; 5 is Sequelize's default. */
+export function poolSize(model: AnyModel): number {
+  return (sequelizeOf(model) as unknown as { options: { pool?: { max?: number } } }).options.pool?.max ?? 5
+}
+
+function generatorOf(model: AnyModel): QueryGenerator {
+  return sequelizeOf(model).getQueryInterface().queryGenerator as QueryGenerator
+}
+
+/** Attribute names become column names, at every depth of and/or/not. Operators are symbols and stay. */
+function withColumns(where: unknown, model: AnyModel): unknown {
+  if (Array.isArray(where)) return where.map((part) => withColumns(part, model))
+  if (where === null || typeof where !== 'object' || Object.getPrototypeOf(where) !== Object.prototype) return where
+  return Object.fromEntries(
+    Reflect.ownKeys(where).map((key) => {
+      const value = (where as Record<PropertyKey, unknown>)[key]
+      if (typeof key === 'symbol') return [key, withColumns(value, model)]
+      return [attributeInfo(model, key)?.field ?? key, value]
+    }),
+  )
+}
+
+/** Sequelize's binder takes `$1` for a parameter even inside quotes; `$$` is its escape. */
+function forBinding(sql: string): string {
+  return sql.replaceAll('$', '$$$$')
+}

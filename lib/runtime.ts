@@ -1,0 +1,83 @@
+// What the timers' calls and the worker share: the rules, bound at first use; the one connection for commands; the due index.
+
+import { OrderTimersError, show } from './errors.js'
+import type { Keys } from './keys.js'
+import type { Log } from './logger.js'
+import { type ParsedOptions, refuseSharedDeadlines } from './options.js'
+import { Arming } from './redis/arming.js'
+import { RedisClock } from './redis/clock.js'
+import { RedisConnection } from './redis/connection.js'
+import { DueIndex } from './redis/due-index.js'
+import type { RedisSource } from './redis/source.js'
+import type { BoundRule } from './rules/rule.js'
+
+/** Where the timers keep their runtime. The same symbol in every copy of this package, CommonJS and ESM. */
+export const RUNTIME: unique symbol = Symbol.for('express-order-timers.runtime') as never
+
+export interface RedisParts {
+  source: RedisSource
+  connection: RedisConnection
+  clock: RedisClock
+  index: DueIndex
+  arming: Arming
+}
+
+export class Runtime {
+  readonly keys: Keys
+  readonly log: Log
+  readonly enabled: boolean
+  readonly kinds: readonly string[]
+  /** None where the shop said `redis: false`, or where the timers are switched off. */
+  readonly redis: RedisParts | undefined
+  private readonly bound = new Map<string, BoundRule>()
+  private closing: Promise<void> | undefined
+
+  constructor(private readonly options: ParsedOptions) {
+    this.keys = options.keys
+    this.log = options.log
+    this.enabled = options.enabled
+    this.kinds = [...options.rules.keys()]
+    this.redis = options.redis && options.enabled ? this.connect(options.redis) : undefined
+  }
+
+  /** @throws OrderTimersError UNKNOWN_KIND, CLOSED, and INVALID_MODEL, INVALID_STATUS or SHARED_DEADLINE when first used */
+  rule(kind: string): BoundRule {
+    if (this.closing) throw new OrderTimersError('CLOSED', 'orderTimers: these timers are closed; make new ones with orderTimers({ … })')
+    const bound = this.bound.get(kind)
+    if (bound) return bound
+    const declared = this.options.rules.get(kind)
+    if (!declared) {
+      const known = this.kinds.map((name) => `"${name}"`).join(', ')
+      throw new OrderTimersError('UNKNOWN_KIND', `orderTimers: there is no rule ${show(kind)}; the rules are ${known}`)
+    }
+    const rule = declared.bind()
+    this.bound.set(kind, rule)
+    this.refuseSharedDeadlines()
+    return rule
+  }
+
+  /** All rules, bound. @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE */
+  rules(): BoundRule[] {
+    return this.kinds.map((kind) => this.rule(kind))
+  }
+
+  close(): Promise<void> {
+    this.closing ??= Promise.resolve(this.redis?.connection.close())
+    return this.closing
+  }
+
+  private connect(source: RedisSource): RedisParts {
+    const connection = new RedisConnection(source, 'express-order-timers')
+    const clock = new RedisClock(connection)
+    const index = new DueIndex(connection, this.keys, clock)
+    return { source, connection, clock, index, arming: new Arming(index, connection, this.log) }
+  }
+
+  /** Two models given as functions may turn out to be one. */
+  private refuseSharedDeadlines(): void {
+    const deadlines = [...this.bound.values()].flatMap(({ kind, row }) =>
+      row?.deadlineAttribute ? [{ kind, model: row.guard.table.model, attribute: row.deadlineAttribute }] : [],
+    )
+    refuseSharedDeadlines(deadlines)
+  }
+}

@@ -1,0 +1,147 @@
+// The public types: what a shop declares, what `req.orderTimers` offers, and what comes back.
+
+import type { RequestHandler } from 'express'
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
+import type { Model, ModelStatic, Transaction } from 'sequelize'
+import type { Duration } from './duration.js'
+import type { LoggerLike } from './logger.js'
+import type { Rule, RuleForm } from './rules/rule.js'
+import type { RUNTIME, Runtime } from './runtime.js'
+
+/** An id as a shop has it. 34, 34n and '34' are the same order. */
+export type OrderId = number | bigint | string
+
+/** An order, or its id. An instance that is passed is refreshed with the deadline that was written. */
+export type OrderOrId = OrderId | Model
+
+/** A plain function as a rule: any work of the shop's own. At least once, and as durable as Redis is. */
+export type Handler = (work: HandlerWork) => unknown
+
+export interface HandlerWork {
+  kind: string
+  /** The ids that are due, as text; up to the worker's batch size. */
+  ids: string[]
+  /** Aborted when the worker gives the batch up: after the rule's timeout, or when `stop()` has waited long enough. */
+  signal: AbortSignal
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a rule over any model of the shop's
+export type AnyRule = Rule<RuleForm, any> | Handler
+
+export type Rules = Record<string, AnyRule>
+
+export type FormOf<R> = R extends Rule<infer Form, infer _M> ? Form : 'handler'
+
+/** The names of rules: all of them, or those of the given forms. */
+export type Kind<R, Form extends RuleForm = RuleForm> = string extends keyof R
+  ? string
+  : { [K in keyof R]: FormOf<R[K]> extends Form ? K : never }[keyof R] & string
+
+/** A model class, or a function that returns it where models are initialised later. */
+export type ModelSource<M extends Model> = ModelStatic<M> | (() => ModelStatic<M>)
+
+export interface OrderTimersOptions<R extends Rules = Rules> {
+  /**
+   * Where Redis is: a URL, ioredis options, or the shop's own ioredis client, which is duplicated and never used, changed or closed
+   * itself. `false`: Postgres and the sweep alone. Default: 127.0.0.1:6379.
+   */
+  redis?: string | RedisOptions | Redis | Cluster | false | undefined
+  /** What happens to orders by a deadline, by kind. The kind is also the prefix of its keys: `order_confirm:34`. */
+  rules: R
+  /** Off: rows are written, nothing is armed or settled. Default: on, unless the environment has `ORDER_TIMERS=off`. */
+  enabled?: boolean | undefined
+  /** Goes before every key; two shops on one Redis need two. Default: none. */
+  prefix?: string | undefined
+  /** pino's or console's shape. Default: silent. */
+  logger?: LoggerLike | undefined
+}
+
+export interface WriteOptions {
+  /** The shop's Sequelize transaction: the deadline is written in it, and the timer armed once it has committed. Default: the CLS transaction, if there is one. */
+  transaction?: Transaction | null | undefined
+}
+
+export interface ScheduleOptions extends WriteOptions {
+  /** From now (by Postgres's clock) to the deadline. Default: the rule's `after`. */
+  after?: Duration | undefined
+  /** The deadline itself, as a Date or in milliseconds since 1970. One in the past is settled at once. */
+  at?: Date | number | undefined
+}
+
+/** One order's pending deadline under a rule. */
+export interface Timer {
+  kind: string
+  /** The order's id as text, whatever its type. */
+  id: string
+  /** When it is due; null where there is no timer any more. */
+  deadline: Date | null
+  /** Whether Redis has it: true; false where Redis did not answer (the sweep will settle it); 'on commit' within a transaction. */
+  armed: boolean | 'on commit'
+}
+
+/** A pending timer and the time that is left. */
+export interface ListedTimer {
+  kind: string
+  id: string
+  deadline: Date
+  /** Milliseconds to the deadline, 0 where it has passed. */
+  remaining: number
+}
+
+/** The timers' calls, on `req.orderTimers` and on the middleware itself. */
+export interface TimerCalls<R extends Rules = Rules> {
+  /**
+   * Gives an order a deadline, and arms it after the commit.
+   * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID, INVALID_DURATION, INVALID_DEADLINE (400), ORDER_NOT_FOUND (404),
+   * ORDER_NOT_IN_FROM (409), ROW_LOCKED, POSTGRES_UNAVAILABLE (503), and REDIS_UNAVAILABLE (503) for rules without a deadline on the row
+   */
+  schedule(kind: Kind<R>, order: OrderOrId, options?: ScheduleOptions): Promise<Timer>
+  /**
+   * Moves the deadline by so much, from where it is now.
+   * @throws OrderTimersError as `schedule`, NO_TIMER (409) where there is no deadline, NOT_ON_SINCE (400)
+   */
+  extend(kind: Kind<R, 'deadline' | 'redis' | 'handler'>, order: OrderOrId, by: Duration, options?: WriteOptions): Promise<Timer>
+  /**
+   * Takes the timer away: once it returned, the order stays as it is.
+   * @throws OrderTimersError as `schedule`; ORDER_NOT_IN_FROM or NO_TIMER (409) where it came too late; NOT_ON_SINCE (400)
+   */
+  cancel(kind: Kind<R, 'deadline' | 'redis' | 'handler'>, order: OrderOrId, options?: WriteOptions): Promise<Timer>
+  /**
+   * @returns milliseconds to the deadline by Postgres's clock, 0 where it has passed, null where there is no timer
+   * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID (400), ORDER_NOT_FOUND (404), POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE (503)
+   */
+  remaining(kind: Kind<R>, order: OrderOrId, options?: WriteOptions): Promise<number | null>
+  /**
+   * The order's pending timers under all rules (of an instance: under the rules of its model), soonest first.
+   * @throws OrderTimersError INVALID_ID (400), POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE (503)
+   */
+  list(order: OrderOrId, options?: WriteOptions): Promise<ListedTimer[]>
+}
+
+/** The timers: Express middleware that attaches itself to each request as `req.orderTimers`. */
+export interface OrderTimers<R extends Rules = Rules> extends RequestHandler, TimerCalls<R> {
+  /**
+   * Looks at the models, their tables and Redis now instead of at first use.
+   * @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE, REDIS_UNUSABLE
+   */
+  check(): Promise<void>
+  /** Closes the connections that the timers opened. A second call returns the same promise. */
+  close(): Promise<void>
+  /** @internal what the worker takes over */
+  readonly [RUNTIME]: Runtime
+}
+
+/** Where a shop registers its timers, so that kinds are known to TypeScript: `interface Register { timers: typeof timers }`. */
+// biome-ignore lint/suspicious/noEmptyInterface: to be merged into by the shop
+export interface Register {}
+
+export type RegisteredTimers = Register extends { timers: infer T } ? (T extends TimerCalls<infer R> ? TimerCalls<R> : never) : TimerCalls
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** Attached by `app.use(orderTimers({ … }))`. */
+      orderTimers: RegisteredTimers
+    }
+  }
+}

@@ -1,0 +1,78 @@
+// The proof that expiry events arrive: a short key of our own whose event must come back. It needs no CONFIG right, and it sees what no
+// error tells: notifications switched off while running, a subscription lost.
+
+import type { RedisConnection } from '../redis/connection.js'
+
+const EVERY_MS = 2_000
+const TTL_MS = 20
+const PATIENCE_MS = 1_000
+
+export class Canary {
+  /** Whether the last canary came back; undefined before the first. */
+  proved: boolean | undefined
+  private timer: NodeJS.Timeout | undefined
+  private sung: (() => void) | undefined
+  private flying: Promise<void> | undefined
+  private missed = 0
+
+  constructor(
+    private readonly key: string,
+    private readonly connection: RedisConnection,
+    private readonly listening: () => boolean,
+    private readonly onChange: (proved: boolean) => void,
+  ) {}
+
+  start(): void {
+    this.timer = setInterval(() => void this.fly(), EVERY_MS)
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.timer)
+    this.sung?.()
+    await this.flying
+  }
+
+  /** Whether this expired key is the canary. */
+  takes(name: string): boolean {
+    if (name !== this.key) return false
+    this.sung?.()
+    return true
+  }
+
+  /** One proof. Never rejects. */
+  fly(): Promise<void> {
+    this.flying ??= this.prove().finally(() => {
+      this.flying = undefined
+    })
+    return this.flying
+  }
+
+  private async prove(): Promise<void> {
+    if (!this.listening()) return
+    let limit: NodeJS.Timeout | undefined
+    const heard = new Promise<boolean>((resolve) => {
+      this.sung = () => resolve(true)
+      limit = setTimeout(() => resolve(false), PATIENCE_MS)
+    })
+    try {
+      await this.connection.ask((client) => client.set(this.key, '1', 'PX', TTL_MS))
+      await new Promise((resolve) => setTimeout(resolve, TTL_MS + 2))
+      await this.connection.ask((client) => client.exists(this.key)) // touched after its time, Redis publishes it at once
+      this.judge(await heard)
+    } catch {
+      // Redis does not answer, or refuses the write: said elsewhere, and no word about events
+    } finally {
+      clearTimeout(limit)
+      this.sung = undefined
+    }
+  }
+
+  /** One that did not come back may have been lost with a connection; two have not. */
+  private judge(heard: boolean): void {
+    this.missed = heard ? 0 : this.missed + 1
+    if (!this.listening() || (!heard && this.missed < 2)) return
+    const changed = this.proved !== heard
+    this.proved = heard
+    if (changed) this.onChange(heard)
+  }
+}

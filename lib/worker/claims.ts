@@ -1,0 +1,123 @@
+// Work in hand: what this worker has claimed, from the due index under a lease, or, where Redis does not answer, in its own memory.
+// Either way nobody else's claim can be ended by it, and what it says is to come back comes back.
+
+import { randomUUID } from 'node:crypto'
+import type { DueIndex, Failure, Return } from '../redis/due-index.js'
+import type { Path } from './events.js'
+
+export interface Work {
+  kind: string
+  via: Path
+  ids: string[]
+  /** Deadline by id, milliseconds, as far as known. */
+  deadlines: ReadonlyMap<string, number>
+  /** Keeps the claim while work goes on. */
+  keep(): Promise<unknown>
+  /** Earlier failures of these orders. */
+  failures(ids: readonly string[]): Promise<Map<string, Failure>>
+  /** Ends the claim. */
+  finish(returns: readonly Return[]): Promise<unknown>
+}
+
+export interface Overdue {
+  id: string
+  deadlineMs: number
+}
+
+/** Claims in the due index. */
+export class IndexClaims {
+  /** Claims whose answer never came: whether they were carried out is not known, so they are given back. */
+  private readonly unknown = new Map<string, string>()
+
+  constructor(
+    private readonly index: DueIndex,
+    private readonly leaseMs: number,
+    private readonly skewMs: (kind: string) => number,
+  ) {}
+
+  /** The oldest that are due, and how long until the next is (undefined: the index is empty). */
+  async due(kind: string, limit: number): Promise<{ work: Work; untilNextMs: number | undefined }> {
+    const skewMs = this.skewMs(kind)
+    const { token, ids, deadlines, now, next } = await this.known(kind, (token) =>
+      this.index.claim(kind, token, { limit, leaseMs: this.leaseMs, skewMs }),
+    )
+    const untilNextMs = next === undefined ? undefined : Math.max(0, next - (now + skewMs))
+    return { work: this.work(kind, 'alarm', token, ids, deadlines), untilNextMs }
+  }
+
+  async overdue(kind: string, rows: readonly Overdue[]): Promise<Work> {
+    const { token, ids, deadlines } = await this.known(kind, (token) => this.index.takeOverdue(kind, token, this.leaseMs, rows))
+    return this.work(kind, 'sweep', token, ids, deadlines)
+  }
+
+  async expired(kind: string, ids: readonly string[]): Promise<Work> {
+    const taken = await this.known(kind, (token) => this.index.takeExpired(kind, token, this.leaseMs, ids))
+    return this.work(kind, 'event', taken.token, taken.ids, taken.deadlines)
+  }
+
+  private async known<T>(kind: string, claim: (token: string) => Promise<T>): Promise<T> {
+    for (const [token, of] of this.unknown) {
+      await this.index.release(of, token)
+      this.unknown.delete(token)
+    }
+    const token = randomUUID()
+    try {
+      return await claim(token)
+    } catch (error) {
+      this.unknown.set(token, kind)
+      throw error
+    }
+  }
+
+  private work(kind: string, via: Path, token: string, ids: string[], deadlines: ReadonlyMap<string, number>): Work {
+    const { index, leaseMs } = this
+    return {
+      kind,
+      via,
+      ids,
+      deadlines,
+      keep: () => index.keep(kind, token, leaseMs),
+      failures: (failed) => index.failures(kind, failed),
+      finish: (returns) => index.finish(kind, token, this.skewMs(kind), returns),
+    }
+  }
+}
+
+/** Claims in this process's memory, for the sweep while Redis does not answer. */
+export class MemoryClaims {
+  private readonly inHand = new Set<string>()
+  private readonly failed = new Map<string, { failure: Failure; dueAt: number }>()
+
+  overdue(kind: string, rows: readonly Overdue[]): Work {
+    const free = rows.filter(({ id }) => this.isFree(`${kind}:${id}`))
+    const names = free.map(({ id }) => `${kind}:${id}`)
+    for (const name of names) this.inHand.add(name)
+    return {
+      kind,
+      via: 'sweep',
+      ids: free.map(({ id }) => id),
+      deadlines: new Map(free.map(({ id, deadlineMs }) => [id, deadlineMs])),
+      keep: async () => undefined,
+      failures: async (ids) => {
+        return new Map(ids.flatMap((id) => Object.entries({ [id]: this.failed.get(`${kind}:${id}`)?.failure }).filter(isKnown)))
+      },
+      finish: async (returns) => {
+        for (const name of names) {
+          this.inHand.delete(name)
+          this.failed.delete(name)
+        }
+        for (const { id, delayMs, failure } of returns) {
+          if (failure) this.failed.set(`${kind}:${id}`, { failure, dueAt: performance.now() + (delayMs ?? Number.POSITIVE_INFINITY) })
+        }
+      },
+    }
+  }
+
+  private isFree(name: string): boolean {
+    return !this.inHand.has(name) && (this.failed.get(name)?.dueAt ?? 0) <= performance.now()
+  }
+}
+
+function isKnown(entry: [string, Failure | undefined]): entry is [string, Failure] {
+  return entry[1] !== undefined
+}

@@ -1,0 +1,76 @@
+// How far Postgres's clock is from Redis's: deadlines are Postgres's time, claims go by Redis's `TIME` plus this difference.
+
+import type { Sequelize } from 'sequelize'
+import { ClockEstimate } from '../clock-estimate.js'
+import type { RedisClock } from '../redis/clock.js'
+import { rows } from '../rules/database.js'
+import type { BoundRule } from '../rules/rule.js'
+
+const ASK_EVERY_MS = 5_000
+
+export class Clocks {
+  private readonly estimates = new Map<Sequelize, ClockEstimate>()
+  private timer: NodeJS.Timeout | undefined
+  private asking: Promise<void> | undefined
+
+  constructor(
+    private readonly rules: ReadonlyMap<string, BoundRule>,
+    private readonly redis: RedisClock | undefined,
+  ) {
+    for (const { row } of rules.values()) if (row?.pending) this.estimates.set(row.guard.table.sequelize, new ClockEstimate())
+  }
+
+  start(): void {
+    this.timer = setInterval(() => void this.ask(), ASK_EVERY_MS)
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.timer)
+    await this.asking
+  }
+
+  /** Postgres's time minus Redis's, milliseconds; 0 for rules whose deadlines Redis alone knows, and while it is not known. */
+  skewMs(kind: string): number {
+    const postgres = this.postgresNow(kind)
+    const redis = this.redis?.known()
+    return postgres === undefined || redis === undefined ? 0 : postgres - redis
+  }
+
+  /** How late something is that was due at this instant of the rule's own clock. */
+  lateness(kind: string, deadlineMs: number): number | null {
+    const now = this.rules.get(kind)?.row?.pending ? this.postgresNow(kind) : this.redis?.known()
+    return now === undefined ? null : now - deadlineMs
+  }
+
+  /** Postgres's time without asking. */
+  postgresNow(kind: string): number | undefined {
+    const { row } = this.rules.get(kind) ?? {}
+    return row?.pending && this.estimates.get(row.guard.table.sequelize)?.now()
+  }
+
+  /** Reads the clocks anew. Never rejects: where the database does not answer, the last reading stands. */
+  ask(): Promise<void> {
+    this.asking ??= this.askAll().finally(() => {
+      this.asking = undefined
+    })
+    return this.asking
+  }
+
+  private async askAll(): Promise<void> {
+    await this.redis?.now().catch(() => {})
+    for (const [sequelize, estimate] of this.estimates) {
+      const askedAt = performance.now()
+      try {
+        const [row] = await rows<{ now: number }>(
+          sequelize,
+          'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS now',
+          [],
+          null,
+        )
+        if (row) estimate.note(row.now, askedAt, performance.now())
+      } catch {
+        // said by the sweep and the dispatcher
+      }
+    }
+  }
+}

@@ -1,0 +1,210 @@
+// The one door through which rules are settled. It takes work in hand, settles it, halves a batch in which the rule failed until the
+// failing order stands alone, and ends the claim with what is to come back. It never rejects and never drops an order.
+
+import type { Log } from '../logger.js'
+import type { Failure, Return } from '../redis/due-index.js'
+import { isDatabaseTrouble, sqlStateOf } from '../rules/database.js'
+import type { BoundRule, SettledOrder, Settlement } from '../rules/rule.js'
+import type { Work } from './claims.js'
+import { errorText, type WorkerEmitter } from './events.js'
+import type { Faults } from './faults.js'
+import { Lane } from './lane.js'
+import { describe, summary } from './log-lines.js'
+
+/** query_canceled, which is also how statement_timeout shows; https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const QUERY_CANCELED = '57014'
+
+const RETRY = { firstMs: 1_000, longestMs: 15 * 60_000 }
+const LOCKED = { firstMs: 250, longestMs: 30_000 }
+
+/** How many locked orders' waiting times are remembered. */
+const MOST_LOCKED = 10_000
+
+export interface KindCounters {
+  settled: number
+  failed: number
+  dead: number
+  early: number
+  locked: number
+  held: number
+  gone: number
+}
+
+export class Dispatcher {
+  readonly counters = new Map<string, KindCounters>()
+  private readonly lanes = new Map<string, Lane>()
+  private readonly inHand = new Set<Promise<void>>()
+  private readonly locked = new Map<string, number>()
+  private readonly givingUp = new AbortController()
+
+  constructor(
+    private readonly rules: ReadonlyMap<string, BoundRule>,
+    concurrency: (rule: BoundRule) => number,
+    private readonly leaseMs: number,
+    private readonly events: WorkerEmitter,
+    private readonly faults: Faults,
+    private readonly log: Log,
+    private readonly lateness: (rule: BoundRule, deadlineMs: number) => number | null,
+  ) {
+    for (const [kind, rule] of rules) {
+      this.lanes.set(kind, new Lane(concurrency(rule)))
+      this.counters.set(kind, { settled: 0, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0 })
+    }
+  }
+
+  /** Resolves when a batch of this kind may be brought. */
+  free(kind: string, signal: AbortSignal): Promise<void> {
+    return this.lane(kind).free(signal)
+  }
+
+  /** How many batches are in hand. */
+  get busy(): number {
+    return this.inHand.size
+  }
+
+  /** Settles what was claimed. Never rejects. */
+  dispatch(work: Work): Promise<void> {
+    if (work.ids.length === 0) return Promise.resolve()
+    const done = this.carryOut(work).finally(() => this.inHand.delete(done))
+    this.inHand.add(done)
+    return done
+  }
+
+  /**
+   * Waits until nothing comes in any more and nothing is in hand. After the limit the work is told to give up; what it had claimed goes
+   * to others when its lease ends.
+   */
+  async drain(intake: Promise<unknown>, limitMs: number): Promise<void> {
+    const timer = setTimeout(() => this.givingUp.abort(new Error('the worker stops')), limitMs)
+    await intake
+    while (this.inHand.size > 0) await Promise.all(this.inHand)
+    clearTimeout(timer)
+  }
+
+  private async carryOut(work: Work): Promise<void> {
+    const lane = this.lane(work.kind)
+    const rule = this.rules.get(work.kind) as BoundRule
+    lane.enter()
+    const keeping = setInterval(() => void work.keep().catch(() => {}), this.leaseMs / 3)
+    const returns: Return[] = []
+    try {
+      await this.settle(rule, work, work.ids, returns)
+    } finally {
+      clearInterval(keeping)
+      await this.finish(work, returns)
+      lane.leave()
+    }
+  }
+
+  /** If it cannot be ended, its lease ends by itself, and the orders are looked at once more. */
+  private async finish(work: Work, returns: Return[]): Promise<void> {
+    try {
+      await work.finish(returns)
+    } catch (error) {
+      this.log('debug', `${work.kind}: a claim was not ended, its lease will lapse`, { kind: work.kind, error: errorText(error) })
+    }
+  }
+
+  private async settle(rule: BoundRule, work: Work, ids: string[], returns: Return[]): Promise<void> {
+    let settlement: Settlement
+    try {
+      settlement = await this.limited(rule, (signal) => rule.settle(ids, { signal, deadlines: work.deadlines }))
+    } catch (error) {
+      const trouble = isDatabaseTrouble(error)
+      const halves = ids.length > 1 && (!trouble || sqlStateOf(error) === QUERY_CANCELED)
+      if (halves && !this.givingUp.signal.aborted) {
+        const middle = Math.ceil(ids.length / 2)
+        await this.settle(rule, work, ids.slice(0, middle), returns)
+        await this.settle(rule, work, ids.slice(middle), returns)
+      } else if (trouble || this.givingUp.signal.aborted) this.putBack(rule, ids, error, returns)
+      else await this.fail(rule, work, ids[0] as string, error, returns)
+      return
+    }
+    this.lane(rule.kind).recovered()
+    if (rule.row) this.faults.clear('POSTGRES_UNAVAILABLE')
+    this.account(rule, work, settlement, returns)
+  }
+
+  /** Gives the rule its time: the signal first, and then the slot, although the rule's promise may never settle. */
+  private async limited<T>(rule: BoundRule, settle: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const timeout = new AbortController()
+    const timer = setTimeout(
+      () => timeout.abort(new Error(`the rule "${rule.kind}" took longer than its timeout of ${rule.timeoutMs} ms`)),
+      rule.timeoutMs,
+    )
+    const signal = AbortSignal.any([timeout.signal, this.givingUp.signal])
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    })
+    try {
+      return await Promise.race([settle(signal), aborted])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  private account(rule: BoundRule, work: Work, settlement: Settlement, returns: Return[]): void {
+    const { kind } = rule
+    const counters = this.counters.get(kind) as KindCounters
+    for (const name of ['settled', 'early', 'locked', 'held', 'gone'] as const) counters[name] += settlement[name].length
+    for (const { id, remainingMs } of settlement.early) returns.push({ id, delayMs: Math.max(1, remainingMs) })
+    for (const id of settlement.locked) returns.push({ id, delayMs: this.waitForLock(kind, id) })
+    if (this.locked.size > 0) for (const { id } of settlement.settled) this.locked.delete(`${kind}:${id}`)
+    if (settlement.settled.length > 0) this.tell(rule, work, settlement.settled)
+  }
+
+  private tell(rule: BoundRule, work: Work, orders: SettledOrder[]): void {
+    for (const order of orders)
+      if (order.latenessMs === null && order.deadline !== null) order.latenessMs = this.lateness(rule, order.deadline)
+    this.log('info', summary(rule, orders), { kind: rule.kind, via: work.via, count: orders.length })
+    if (this.log.debugs) {
+      for (const { id, latenessMs } of orders) this.log('debug', describe(rule, id), { kind: rule.kind, id, via: work.via, latenessMs })
+    }
+    this.events.tell('settled', { kind: rule.kind, via: work.via, orders })
+  }
+
+  /** Infrastructure trouble: no attempt is counted, the kind rests, and the orders come back. */
+  private putBack(rule: BoundRule, ids: string[], error: unknown, returns: Return[]): void {
+    const delayMs = this.lane(rule.kind).rest()
+    for (const id of ids) returns.push({ id, delayMs })
+    if (this.givingUp.signal.aborted) return
+    this.faults.raise('POSTGRES_UNAVAILABLE', `${rule.kind}: the database is in trouble, orders are kept and tried again`, error)
+  }
+
+  private async fail(rule: BoundRule, work: Work, id: string, error: unknown, returns: Return[]): Promise<void> {
+    const { kind } = rule
+    const counters = this.counters.get(kind) as KindCounters
+    const earlier = await work.failures([id]).catch(() => new Map<string, Failure>())
+    const attempts = (earlier.get(id)?.attempts ?? 0) + 1
+    const dead = attempts >= rule.attempts
+    const failure: Failure = { attempts, error: errorText(error), at: new Date().toISOString(), dead }
+    counters.failed += 1
+    if (dead) {
+      counters.dead += 1
+      returns.push({ id, delayMs: undefined, failure })
+      this.log('error', `${kind} ${id}: dead letter after ${attempts} attempts: ${failure.error}`, { kind, id, attempts })
+      this.events.tell('dead', { kind, id, error, attempts })
+      return
+    }
+    const retryInMs = Math.round(doubling(RETRY, attempts - 1) * (0.5 + Math.random() / 2))
+    returns.push({ id, delayMs: retryInMs, failure })
+    this.log('warn', `${kind} ${id}: attempt ${attempts} of ${rule.attempts} failed: ${failure.error}`, { kind, id, attempts, retryInMs })
+    this.events.tell('failed', { kind, id, error, attempts, retryInMs })
+  }
+
+  private waitForLock(kind: string, id: string): number {
+    const name = `${kind}:${id}`
+    const times = this.locked.get(name) ?? 0
+    if (this.locked.size >= MOST_LOCKED) this.locked.clear()
+    this.locked.set(name, times + 1)
+    return doubling(LOCKED, times)
+  }
+
+  private lane(kind: string): Lane {
+    return this.lanes.get(kind) as Lane
+  }
+}
+
+function doubling({ firstMs, longestMs }: { firstMs: number; longestMs: number }, times: number): number {
+  return Math.min(longestMs, firstMs * 2 ** Math.min(times, 30))
+}

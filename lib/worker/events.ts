@@ -1,0 +1,62 @@
+// What the worker says of itself: typed events, none of them called `error`, so that nobody must listen. A listener that throws is
+// logged and harms nothing.
+
+import { EventEmitter } from 'node:events'
+import type { Log } from '../logger.js'
+import type { SettledOrder } from '../rules/rule.js'
+
+/** Which path brought an order to be settled. */
+export type Path = 'alarm' | 'event' | 'sweep'
+
+export type FaultCode =
+  | 'REDIS_UNAVAILABLE'
+  | 'REDIS_UNUSABLE'
+  | 'SUBSCRIBE_REFUSED'
+  | 'EVENTS_OFF'
+  | 'EVICTION'
+  | 'POSTGRES_UNAVAILABLE'
+  | 'SWEEP_FAILED'
+  | 'SWEEP_STALLED'
+  | 'INVALID_MODEL'
+
+export interface WorkerEvents {
+  /** Orders were carried out, and their transaction has committed. */
+  settled: [{ kind: string; via: Path; orders: SettledOrder[] }]
+  /** A rule failed on an order; it is tried again in `retryInMs`. */
+  failed: [{ kind: string; id: string; error: unknown; attempts: number; retryInMs: number }]
+  /** A rule failed on an order for the last time: it is a dead letter. */
+  dead: [{ kind: string; id: string; error: unknown; attempts: number }]
+  /** Orders are overdue by more than `staleAfter` and are not settled. `count` is exact up to 1,000. */
+  stale: [{ kind: string; count: number; oldest: Date }]
+  /** Something is wrong that the worker goes on in spite of; said once, until `recovered`. */
+  fault: [{ code: FaultCode; message: string; error?: unknown }]
+  recovered: [{ code: FaultCode }]
+  /** A sweep has ended. */
+  swept: [{ overdue: number; armed: number; durationMs: number }]
+  stopped: []
+}
+
+export class WorkerEmitter extends EventEmitter<WorkerEvents> {
+  private log: Log = Object.assign(() => {}, { debugs: false })
+
+  logTo(log: Log): this {
+    this.log = log
+    return this
+  }
+
+  /** Emits, whatever the listeners do. */
+  tell<E extends keyof WorkerEvents>(event: E, ...args: WorkerEvents[E]): void {
+    try {
+      // biome-ignore lint/suspicious/noExplicitAny: EventEmitter's own signature cannot follow a generic event
+      this.emit(event, ...(args as any))
+    } catch (error) {
+      this.log('error', `a listener of "${event}" threw`, { event, error: errorText(error) })
+    }
+  }
+}
+
+/** What may be logged of an error: its message, cut, and nothing of what ioredis or pg hang on it (arguments, passwords, rows). */
+export function errorText(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  return text.length > 500 ? `${text.slice(0, 499)}…` : text
+}

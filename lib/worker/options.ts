@@ -1,0 +1,49 @@
+// The options of `startExpiryWorker(…)`, for this process alone.
+
+import { type Duration, parseDuration } from '../duration.js'
+import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
+import { type Fallback, parseFallback } from './sweep-schedule.js'
+
+export interface WorkerOptions {
+  /**
+   * When the sweep over Postgres runs: a cron expression, `{ cron, timezone }`, or false for never by schedule (it still runs at the
+   * start and after each reconnection to Redis). Default: every minute.
+   */
+  fallback?: string | Fallback | false
+  /** How many batches of each kind are in hand at once. Never more than the Sequelize pool's size less one. Default: 2. */
+  concurrency?: number
+  /** Lets the worker add `Ex` to `notify-keyspace-events` by CONFIG SET. Default: false, it is checked and never changed. */
+  configureRedis?: boolean
+  /** How long a claim holds without a sign of life of its worker; it is extended while work goes on. Default: 30 s. */
+  lease?: Duration
+}
+
+export interface ParsedWorkerOptions {
+  fallback: Required<Fallback> | false
+  concurrency: number
+  configureRedis: boolean
+  leaseMs: number
+}
+
+const OPTIONS = ['fallback', 'concurrency', 'configureRedis', 'lease']
+const SHORTEST_LEASE_MS = 1_000
+
+/** @throws OrderTimersError INVALID_OPTION, INVALID_DURATION */
+export function parseWorkerOptions(options: WorkerOptions): ParsedWorkerOptions {
+  if (options === null || typeof options !== 'object')
+    throw invalid(`startExpiryWorker: the options must be an object, got ${show(options)}`)
+  refuseUnknownOptions('startExpiryWorker', options, OPTIONS)
+  const { concurrency = 2, configureRedis = false, lease = '30s' } = options
+  if (!Number.isSafeInteger(concurrency) || concurrency < 1 || concurrency > 100) {
+    throw invalid(`startExpiryWorker: "concurrency" must be a whole number from 1 to 100, got ${show(concurrency)}`)
+  }
+  if (typeof configureRedis !== 'boolean')
+    throw invalid(`startExpiryWorker: "configureRedis" must be true or false, got ${show(configureRedis)}`)
+  const leaseMs = parseDuration('startExpiryWorker: "lease"', lease)
+  if (leaseMs < SHORTEST_LEASE_MS) throw invalid(`startExpiryWorker: "lease" must be a second at least, got ${show(lease)}`)
+  return { fallback: parseFallback(options.fallback), concurrency, configureRedis, leaseMs }
+}
+
+function invalid(message: string): OrderTimersError {
+  return new OrderTimersError('INVALID_OPTION', message)
+}

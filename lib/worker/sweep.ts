@@ -1,0 +1,174 @@
+// The sweep: settles every order that Postgres says is overdue, whatever Redis knew, and arms those that come due before the sweep
+// after next, whoever wrote their rows. One pass by keyset, oldest first, so that a row that cannot be settled starves nobody.
+
+import { OrderTimersError } from '../errors.js'
+import type { Log } from '../logger.js'
+import type { DueIndex } from '../redis/due-index.js'
+import { inTransaction, rows } from '../rules/database.js'
+import type { PendingRows } from '../rules/pending-rows.js'
+import type { BoundRule, DueRow, OverdueQuery, RowRule } from '../rules/rule.js'
+import type { IndexClaims, MemoryClaims, Overdue, Work } from './claims.js'
+import type { Clocks } from './clocks.js'
+import type { Dispatcher } from './dispatcher.js'
+import { errorText, type WorkerEmitter } from './events.js'
+import type { Faults } from './faults.js'
+
+const PAGE = 1_000
+const MOST_COUNTED = 1_000
+const LIMITS = { lockMs: 300, statementMs: 60_000, idleMs: 10_000 }
+
+export interface SweepParts {
+  rules: ReadonlyMap<string, BoundRule>
+  dispatcher: Dispatcher
+  clocks: Clocks
+  memory: MemoryClaims
+  /** The due index and its claims; none with `redis: false`. */
+  redis: { index: DueIndex; claims: IndexClaims; answering(): boolean } | undefined
+  prefix: string
+  /** From now to the sweep after next. */
+  horizonMs: () => number
+  events: WorkerEmitter
+  faults: Faults
+  log: Log
+}
+
+export class Sweep {
+  lastEndedAt: Date | undefined
+  private running: Promise<void> | undefined
+  private again = false
+  private readonly stopping = new AbortController()
+  private readonly staleCounts = new Map<string, number>()
+
+  constructor(private readonly parts: SweepParts) {}
+
+  /** Runs a sweep; where one is running, another one after it. Never rejects. */
+  run(): Promise<void> {
+    if (this.running) {
+      this.again = true
+      return this.running
+    }
+    this.running = this.repeat().finally(() => {
+      this.running = undefined
+    })
+    return this.running
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort()
+    await this.running
+  }
+
+  private async repeat(): Promise<void> {
+    do {
+      this.again = false
+      await this.once()
+    } while (this.again && !this.stopping.signal.aborted)
+  }
+
+  private async once(): Promise<void> {
+    const startedAt = performance.now()
+    const totals = { overdue: 0, armed: 0 }
+    let failures = 0
+    await this.parts.clocks.ask()
+    for (const rule of this.parts.rules.values()) {
+      const { row } = rule
+      if (!row?.pending || this.stopping.signal.aborted) continue
+      try {
+        await this.sweepRule(rule, row, row.pending, totals)
+      } catch (error) {
+        failures += 1
+        await this.report(rule.kind, row, error)
+      }
+    }
+    this.lastEndedAt = new Date()
+    if (failures === 0) for (const code of ['SWEEP_FAILED', 'INVALID_MODEL', 'POSTGRES_UNAVAILABLE'] as const) this.parts.faults.clear(code)
+    this.parts.events.tell('swept', { ...totals, durationMs: performance.now() - startedAt })
+  }
+
+  private async sweepRule(rule: BoundRule, row: RowRule, pending: PendingRows, totals: { overdue: number; armed: number }): Promise<void> {
+    totals.overdue += await this.settleOverdue(rule, row, pending)
+    totals.armed += await this.armUpcoming(rule.kind, pending)
+    await this.countStale(rule.kind, pending)
+  }
+
+  private async settleOverdue({ kind, batchSize }: BoundRule, row: RowRule, pending: PendingRows): Promise<number> {
+    const asOfMs = this.parts.clocks.postgresNow(kind)
+    if (asOfMs === undefined) throw new Error("Postgres's clock could not be read")
+    const inHand: Promise<void>[] = []
+    let after: DueRow | undefined
+    let taken = 0
+    for (;;) {
+      await this.parts.dispatcher.free(kind, this.stopping.signal)
+      if (this.stopping.signal.aborted) break
+      const page = await this.readAlone(kind, row, pending, { asOfMs, after, limit: batchSize })
+      const work = await this.take(kind, page)
+      taken += work.ids.length
+      inHand.push(this.parts.dispatcher.dispatch(work))
+      after = page.at(-1)
+      if (page.length < batchSize) break
+    }
+    await Promise.all(inHand)
+    return taken
+  }
+
+  /** Reads a page under a lock that ends with the reading, so that two workers' sweeps do not read the same page at once. */
+  private readAlone(kind: string, { guard }: RowRule, pending: PendingRows, query: OverdueQuery): Promise<DueRow[]> {
+    const { sequelize } = guard.table
+    return inTransaction(sequelize, LIMITS, async (transaction) => {
+      const name = `express-order-timers:sweep:${this.parts.prefix}${kind}`
+      const sql = 'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS locked'
+      const [lock] = await rows<{ locked: boolean }>(sequelize, sql, [name], transaction)
+      return lock?.locked ? pending.overdue({ ...query, transaction }) : []
+    })
+  }
+
+  /** Claims in the index where Redis answers, else in memory: then only the guard keeps two workers apart, and it suffices. */
+  private async take(kind: string, page: readonly Overdue[]): Promise<Work> {
+    const { redis, memory } = this.parts
+    if (redis?.answering() && page.length > 0) {
+      try {
+        return await redis.claims.overdue(kind, page)
+      } catch (error) {
+        if (!(error instanceof OrderTimersError)) throw error
+      }
+    }
+    return memory.overdue(kind, page)
+  }
+
+  private async armUpcoming(kind: string, pending: PendingRows): Promise<number> {
+    const { redis, clocks, horizonMs } = this.parts
+    const now = clocks.postgresNow(kind)
+    if (!redis?.answering() || now === undefined) return 0
+    const untilMs = now + horizonMs()
+    let after: DueRow | undefined
+    let armed = 0
+    for (;;) {
+      const page = await pending.upcoming({ untilMs, after, limit: PAGE })
+      if (page.length > 0) armed += await redis.index.armMissing(kind, page)
+      after = page.at(-1)
+      if (page.length < PAGE || this.stopping.signal.aborted) return armed
+    }
+  }
+
+  private async countStale(kind: string, pending: PendingRows): Promise<void> {
+    const { count, oldest } = await pending.stale(MOST_COUNTED)
+    const known = this.staleCounts.get(kind) ?? 0
+    this.staleCounts.set(kind, count)
+    if (count === 0 || count === known || oldest === null) return
+    const many = count >= MOST_COUNTED ? `${MOST_COUNTED} or more` : count
+    this.parts.log('warn', `${kind}: ${many} orders are overdue by more than "staleAfter" and are not settled`, { kind, count })
+    this.parts.events.tell('stale', { kind, count, oldest: new Date(oldest) })
+  }
+
+  /** What went wrong, told by what the table lacks if that is it. */
+  private async report(kind: string, row: RowRule, error: unknown): Promise<void> {
+    const { faults } = this.parts
+    if (error instanceof OrderTimersError && error.code === 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE') return
+    try {
+      await row.guard.checkTable()
+    } catch (wrong) {
+      if (wrong instanceof OrderTimersError) return faults.raise('INVALID_MODEL', wrong.message, wrong)
+    }
+    faults.raise('SWEEP_FAILED', `${kind}: the sweep could not read or settle (${errorText(error)}); the next one tries again`, error)
+  }
+}

@@ -1,0 +1,168 @@
+// `startExpiryWorker(…)`: puts the worker's parts together, starts them in order and stops them in reverse. It owns no signal handlers
+// and never ends the process.
+
+import { OrderTimersError, show } from '../errors.js'
+import { type App, mountedTimers } from '../mount.js'
+import type { BoundRule } from '../rules/rule.js'
+import { poolSize } from '../rules/sequelize-sql.js'
+import { RUNTIME, type Runtime } from '../runtime.js'
+import { IndexClaims, MemoryClaims } from './claims.js'
+import { Clocks } from './clocks.js'
+import { Dispatcher, type KindCounters } from './dispatcher.js'
+import { type FaultCode, WorkerEmitter } from './events.js'
+import { Faults } from './faults.js'
+import { type ParsedWorkerOptions, parseWorkerOptions, type WorkerOptions } from './options.js'
+import { RedisSide } from './redis-side.js'
+import { Sweep } from './sweep.js'
+import { SweepSchedule } from './sweep-schedule.js'
+
+/** How long `stop()` waits for work in hand. */
+const DRAIN_MS = 10_000
+
+/** What the worker is at, for a health check. */
+export interface Health {
+  /** `ok`; `degraded`: something of `faults` is wrong, and orders are still settled, at the latest by the sweep; `stopped`. */
+  status: 'ok' | 'degraded' | 'stopped'
+  faults: { code: FaultCode; message: string }[]
+  /** None with `redis: false`. `events`: whether expiry events were proved to arrive, undefined before the first proof. */
+  redis: { connected: boolean; subscribed: boolean; events: boolean | undefined; foreignScans: number } | undefined
+  sweep: { lastEndedAt: Date | undefined; next: Date | null }
+  /** Batches in hand. */
+  busy: number
+  kinds: Record<string, KindCounters>
+  /** Expired keys that were no timers of ours, that had a malformed id, that came in too large a flood. */
+  events: { foreign: number; malformed: number; dropped: number }
+}
+
+/** A running worker; see `WorkerEvents` for what it emits. */
+export class ExpiryWorker extends WorkerEmitter {
+  /** When the first attempt to subscribe and the first sweep have ended. Never rejects: what went wrong stands in `health()`. */
+  readonly ready: Promise<void>
+  private readonly dispatcher: Dispatcher
+  private readonly faults: Faults
+  private readonly clocks: Clocks
+  private readonly sweep: Sweep
+  private readonly schedule: SweepSchedule
+  private readonly redisSide: RedisSide | undefined
+  private stopping: Promise<void> | undefined
+
+  /** @internal use `startExpiryWorker` */
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly options: ParsedWorkerOptions,
+  ) {
+    super()
+    const { log, redis, keys } = runtime
+    this.logTo(log)
+    const rules = new Map(runtime.rules().map((rule) => [rule.kind, rule]))
+    this.faults = new Faults(this, log)
+    this.clocks = new Clocks(rules, redis?.clock)
+    this.dispatcher = new Dispatcher(
+      ...([rules, (rule: BoundRule) => this.concurrency(rule), options.leaseMs, this as WorkerEmitter, this.faults, log] as const),
+      (rule, deadlineMs) => this.clocks.lateness(rule.kind, deadlineMs),
+    )
+    const claims = redis && new IndexClaims(redis.index, options.leaseMs, (kind) => this.clocks.skewMs(kind))
+    this.redisSide =
+      redis && claims
+        ? new RedisSide({
+            ...{ runtime, redis, rules, claims, dispatcher: this.dispatcher, faults: this.faults },
+            configureRedis: options.configureRedis,
+            catchUp: () => void this.sweep.run(),
+          })
+        : undefined
+    this.schedule = new SweepSchedule(options.fallback, () => this.sweep, this.faults)
+    this.sweep = new Sweep({
+      ...{ rules, dispatcher: this.dispatcher, clocks: this.clocks, memory: new MemoryClaims(), events: this, faults: this.faults, log },
+      redis: redis && claims && { index: redis.index, claims, answering: () => this.redisSide?.answering() ?? false },
+      prefix: keys.prefix,
+      horizonMs: () => this.schedule.horizonMs(),
+    })
+    this.ready = runtime.enabled ? this.start() : Promise.resolve()
+  }
+
+  /** What the worker is at. Asks nobody, so it may be called as often as a health check likes. */
+  health(): Health {
+    const faults = this.faults.list()
+    const side = this.redisSide
+    return {
+      status: this.stopping || !this.runtime.enabled ? 'stopped' : faults.length > 0 ? 'degraded' : 'ok',
+      faults,
+      redis: side && {
+        connected: side.answering(),
+        subscribed: side.subscriber.subscribed,
+        events: side.canary.proved,
+        foreignScans: side.foreignKeys.passes,
+      },
+      sweep: { lastEndedAt: this.sweep.lastEndedAt, next: this.schedule.next },
+      busy: this.dispatcher.busy,
+      kinds: Object.fromEntries(this.dispatcher.counters),
+      events: side ? { ...side.listener.counters } : { foreign: 0, malformed: 0, dropped: 0 },
+    }
+  }
+
+  /** Takes nothing new, waits for the work in hand (10 s at most) and closes what the worker opened. A second call returns the same promise. */
+  stop(): Promise<void> {
+    this.stopping ??= this.shutDown()
+    return this.stopping
+  }
+
+  private async start(): Promise<void> {
+    this.clocks.start()
+    await this.clocks.ask()
+    if (this.stopping) return
+    this.redisSide?.start()
+    this.schedule.start()
+    await this.redisSide?.subscriber.attempted
+    await this.sweep.run()
+  }
+
+  private async shutDown(): Promise<void> {
+    await this.schedule.stop()
+    const intake = Promise.all([this.redisSide?.stop(), this.sweep.stop()])
+    await this.dispatcher.drain(intake, DRAIN_MS)
+    await this.clocks.stop()
+    this.tell('stopped')
+  }
+
+  /** A settling transaction needs a connection of the pool, and so do the shop's requests. */
+  private concurrency(rule: BoundRule): number {
+    if (!rule.row) return this.options.concurrency
+    return Math.max(1, Math.min(this.options.concurrency, poolSize(rule.row.guard.table.model) - 1))
+  }
+}
+
+/**
+ * Starts a worker on timers, or on the Express app that they are mounted on. Returns at once; the shop boots although Redis is down.
+ * @throws OrderTimersError NOT_MOUNTED, INVALID_OPTION, INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE: wrong configuration only
+ */
+export function startExpiryWorker(appOrTimers: unknown, options: WorkerOptions = {}): ExpiryWorker {
+  const parsed = parseWorkerOptions(options)
+  return new ExpiryWorker(runtimeOf(appOrTimers), parsed)
+}
+
+function runtimeOf(appOrTimers: unknown): Runtime {
+  const own = (appOrTimers as { [RUNTIME]?: Runtime } | null | undefined)?.[RUNTIME]
+  if (own) return own
+  const forms = 'pass the timers themselves: startExpiryWorker(timers)'
+  if (!isApp(appOrTimers)) {
+    throw new OrderTimersError(
+      'NOT_MOUNTED',
+      `startExpiryWorker: this must be an Express app or timers, got ${show(appOrTimers)}; ${forms}`,
+    )
+  }
+  const mounted = mountedTimers(appOrTimers)
+  if (mounted.length === 1) return (mounted[0] as unknown as { [RUNTIME]: Runtime })[RUNTIME]
+  if (mounted.length > 1) {
+    throw new OrderTimersError(
+      'NOT_MOUNTED',
+      `startExpiryWorker: ${mounted.length} timers are mounted on this app, and it is not clear which are meant; ${forms}`,
+    )
+  }
+  const missing = 'app.use(orderTimers({ redis, rules }))'
+  throw new OrderTimersError('NOT_MOUNTED', `startExpiryWorker: no timers are mounted on this app; add ${missing} before, or ${forms}`)
+}
+
+function isApp(value: unknown): value is App {
+  const { get, set, on } = (value ?? {}) as Partial<App>
+  return typeof get === 'function' && typeof set === 'function' && typeof on === 'function'
+}
