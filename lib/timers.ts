@@ -16,11 +16,11 @@ type Tx = Transaction | undefined
 export function timerCalls(runtime: Runtime): TimerCalls {
   return {
     schedule: (kind, order, options) =>
-      postgres(async () => new Call(runtime, kind, order, options ?? {}, ['after', 'at', 'transaction']).schedule()),
-    extend: (kind, order, by, options) => postgres(async () => new Call(runtime, kind, order, options ?? {}).extend(by)),
-    cancel: (kind, order, options) => postgres(async () => new Call(runtime, kind, order, options ?? {}).cancel()),
-    remaining: (kind, order, options) => postgres(async () => new Call(runtime, kind, order, options ?? {}).remaining()),
-    list: (order, options) => postgres(() => list(runtime, order, options ?? {})),
+      coded(async () => new Call(runtime, kind, order, options ?? {}, ['after', 'at', 'transaction']).schedule()),
+    extend: (kind, order, by, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).extend(by)),
+    cancel: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).cancel()),
+    remaining: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).remaining()),
+    list: (order, options) => coded(() => list(runtime, order, options ?? {})),
   }
 }
 
@@ -133,7 +133,10 @@ class Call {
       throw new OrderTimersError('NOT_ON_SINCE', `orderTimers: ${this.kind}: "${given}" cannot be given to a rule with "since"; ${remedy}`)
     }
     const since: unknown = this.instance?.get(attribute)
-    if (since instanceof Date) return since.getTime() + afterMs
+    if (since instanceof Date) {
+      row.writes.requireInstanceInFrom(this.id, this.instance as Model)
+      return since.getTime() + afterMs
+    }
     const state = await row.writes.read(this.id, this.transaction)
     if (!state.inFrom || state.deadline === null) throw row.writes.notInFrom(this.id, state)
     return state.deadline
@@ -230,13 +233,15 @@ function isInstance(order: unknown): order is Model {
   return order !== null && typeof order === 'object' && typeof (order as { get?: unknown }).get === 'function'
 }
 
-/** Postgres's trouble as a coded error for `next(err)`; what the shop's own database refuses for other reasons passes through. */
-async function postgres<T>(call: () => Promise<T>): Promise<T> {
+/** The servers' trouble as coded errors for `next(err)`; what the shop's own database refuses for other reasons passes through. */
+async function coded<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call()
   } catch (cause) {
+    const { name, message } = cause as Error
+    if (name === 'ReplyError')
+      throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: Redis refused the command (${message})`, { cause })
     if (cause instanceof OrderTimersError || !isDatabaseTrouble(cause)) throw cause
-    const { message } = cause as Error
     throw new OrderTimersError(
       'POSTGRES_UNAVAILABLE',
       `orderTimers: Postgres did not carry out the statement (${message}); it is safe to try again`,

@@ -11,6 +11,9 @@ export const REQUEST_PATIENCE_MS = 200
 /** How many timers are kept for Redis's return. */
 const MOST_KEPT = 5_000
 
+/** How many of them are armed at once. */
+const PORTION = 500
+
 interface Kept {
   kind: string
   id: string
@@ -53,9 +56,10 @@ export class Arming {
   }
 
   private async armKept(): Promise<void> {
-    for (const [name, { kind, id, deadlineMs }] of [...this.kept]) {
-      if (!this.kept.delete(name)) continue
-      if (!(await this.arm(kind, id, deadlineMs))) return
+    while (this.kept.size > 0) {
+      const portion = [...this.kept.values()].slice(0, PORTION)
+      const armed = await Promise.all(portion.map(({ kind, id, deadlineMs }) => this.arm(kind, id, deadlineMs)))
+      if (armed.includes(false)) return
     }
   }
 

@@ -1,7 +1,7 @@
 // The guarded UPDATEs behind schedule, extend and cancel, and the reads behind remaining and list. Each writes the deadline alone,
 // without the shop's hooks, validators, `updatedAt` or version, and only while the order is still in `from`.
 
-import type { Transaction } from 'sequelize'
+import type { Model, Transaction } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
 import { rows, sqlStateOf } from './database.js'
 import { ALIAS } from './order-table.js'
@@ -103,7 +103,14 @@ RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this
     throw this.notInFrom(id, state)
   }
 
-  notInFrom(id: string, state: RowState): OrderTimersError {
+  /** For where the row itself is not asked. @throws OrderTimersError ORDER_NOT_IN_FROM where the instance has another status */
+  requireInstanceInFrom(id: string, instance: Model): void {
+    const status: unknown = instance.get(this.statusAttribute)
+    if (status === undefined || this.guard.from.some((value) => String(value) === String(status))) return
+    throw this.notInFrom(id, { status })
+  }
+
+  notInFrom(id: string, state: Pick<RowState, 'status'>): OrderTimersError {
     const from = this.guard.from.map(show).join(' or ')
     const where = this.guard.where ? ', and its "where" must hold' : ''
     const now = `${this.guard.table.model.name} ${show(id)} has ${this.statusAttribute} ${show(state.status)}`

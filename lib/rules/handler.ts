@@ -29,7 +29,9 @@ export function declareHandler(kind: string, handler: unknown): DeclaredRule {
       afterMs: undefined,
       attempts: ATTEMPTS,
       row: undefined,
-      settle: async (ids, { signal, deadlines }) => {
+      settle: async (ids, work) => {
+        const { signal, deadlines } = work
+        work.inRule = true
         await (handler as Handler)({ kind, ids: [...ids], signal })
         const settled = ids.map((id) => ({ id, deadline: deadlines.get(id) ?? null, latenessMs: null }))
         return { settled, early: [], locked: [], gone: [], held: [] }

@@ -57,6 +57,8 @@ export interface BoundRule {
 
 export interface SettleWork {
   signal: AbortSignal
+  /** True while the shop's own code runs, so that a batch that takes too long is put down to the rule or to the database. */
+  inRule: boolean
   /** Deadlines as claimed from the due index, in milliseconds; for rules that have no other. */
   deadlines: ReadonlyMap<string, number>
 }

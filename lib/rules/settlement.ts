@@ -71,7 +71,11 @@ FROM ${table.table} AS ${alias} WHERE ${id} = ANY($1)`
     const settlement = await inTransaction(sequelize, limits, async (transaction) => {
       const settled = await rows<SettledRow>(sequelize, this.update, [ids, guard.from, guard.to], transaction)
       answeredAt = performance.now()
-      if (run && settled.length > 0) await run(settled.map(this.toInstance), { transaction, signal: work.signal })
+      if (run && settled.length > 0) {
+        work.inRule = true
+        await run(settled.map(this.toInstance), { transaction, signal: work.signal })
+        work.inRule = false
+      }
       work.signal.throwIfAborted()
       const missing = settled.length === ids.length ? [] : without(ids, settled)
       const unsettled = missing.length === 0 ? [] : await rows<UnsettledRow>(sequelize, this.classify, [missing, guard.from], transaction)

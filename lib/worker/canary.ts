@@ -3,9 +3,9 @@
 
 import type { RedisConnection } from '../redis/connection.js'
 
-const EVERY_MS = 2_000
+const EVERY_MS = 1_500
 const TTL_MS = 20
-const PATIENCE_MS = 1_000
+const PATIENCE_MS = 700
 
 export class Canary {
   /** Whether the last canary came back; undefined before the first. */

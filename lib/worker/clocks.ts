@@ -24,9 +24,8 @@ export class Clocks {
     this.timer = setInterval(() => void this.ask(), ASK_EVERY_MS)
   }
 
-  async stop(): Promise<void> {
+  stop(): void {
     clearInterval(this.timer)
-    await this.asking
   }
 
   /** Postgres's time minus Redis's, milliseconds; 0 for rules whose deadlines Redis alone knows, and while it is not known. */

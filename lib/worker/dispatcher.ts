@@ -2,6 +2,7 @@
 // failing order stands alone, and ends the claim with what is to come back. It never rejects and never drops an order.
 
 import type { Log } from '../logger.js'
+import { within } from '../redis/connection.js'
 import type { Failure, Return } from '../redis/due-index.js'
 import { isDatabaseTrouble, sqlStateOf } from '../rules/database.js'
 import type { BoundRule, SettledOrder, Settlement } from '../rules/rule.js'
@@ -35,7 +36,8 @@ export class Dispatcher {
   private readonly lanes = new Map<string, Lane>()
   private readonly inHand = new Set<Promise<void>>()
   private readonly locked = new Map<string, number>()
-  private readonly givingUp = new AbortController()
+  private readonly attempts = new Set<AbortController>()
+  private givenUp = false
 
   constructor(
     private readonly rules: ReadonlyMap<string, BoundRule>,
@@ -75,10 +77,15 @@ export class Dispatcher {
    * to others when its lease ends.
    */
   async drain(intake: Promise<unknown>, limitMs: number): Promise<void> {
-    const timer = setTimeout(() => this.givingUp.abort(new Error('the worker stops')), limitMs)
-    await intake
+    const timer = setTimeout(() => this.giveUp(), limitMs)
+    await within(limitMs, intake)
     while (this.inHand.size > 0) await Promise.all(this.inHand)
     clearTimeout(timer)
+  }
+
+  private giveUp(): void {
+    this.givenUp = true
+    for (const attempt of this.attempts) attempt.abort(new Error('the worker stops'))
   }
 
   private async carryOut(work: Work): Promise<void> {
@@ -107,16 +114,17 @@ export class Dispatcher {
 
   private async settle(rule: BoundRule, work: Work, ids: string[], returns: Return[]): Promise<void> {
     let settlement: Settlement
+    const attempt = { deadlines: work.deadlines, inRule: false }
     try {
-      settlement = await this.limited(rule, (signal) => rule.settle(ids, { signal, deadlines: work.deadlines }))
+      settlement = await this.limited(rule, (signal) => rule.settle(ids, Object.assign(attempt, { signal })))
     } catch (error) {
-      const trouble = isDatabaseTrouble(error)
+      const trouble = isDatabaseTrouble(error) || (error instanceof TookTooLong && !attempt.inRule)
       const halves = ids.length > 1 && (!trouble || sqlStateOf(error) === QUERY_CANCELED)
-      if (halves && !this.givingUp.signal.aborted) {
+      if (halves && !this.givenUp) {
         const middle = Math.ceil(ids.length / 2)
         await this.settle(rule, work, ids.slice(0, middle), returns)
         await this.settle(rule, work, ids.slice(middle), returns)
-      } else if (trouble || this.givingUp.signal.aborted) this.putBack(rule, ids, error, returns)
+      } else if (trouble || this.givenUp) this.putBack(rule, ids, error, returns)
       else await this.fail(rule, work, ids[0] as string, error, returns)
       return
     }
@@ -127,19 +135,20 @@ export class Dispatcher {
 
   /** Gives the rule its time: the signal first, and then the slot, although the rule's promise may never settle. */
   private async limited<T>(rule: BoundRule, settle: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const timeout = new AbortController()
+    const attempt = new AbortController()
     const timer = setTimeout(
-      () => timeout.abort(new Error(`the rule "${rule.kind}" took longer than its timeout of ${rule.timeoutMs} ms`)),
+      () => attempt.abort(new TookTooLong(`"${rule.kind}" took longer than its timeout of ${rule.timeoutMs} ms`)),
       rule.timeoutMs,
     )
-    const signal = AbortSignal.any([timeout.signal, this.givingUp.signal])
+    this.attempts.add(attempt)
     const aborted = new Promise<never>((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      attempt.signal.addEventListener('abort', () => reject(attempt.signal.reason))
     })
     try {
-      return await Promise.race([settle(signal), aborted])
+      return await Promise.race([settle(attempt.signal), aborted])
     } finally {
       clearTimeout(timer)
+      this.attempts.delete(attempt)
     }
   }
 
@@ -167,7 +176,7 @@ export class Dispatcher {
   private putBack(rule: BoundRule, ids: string[], error: unknown, returns: Return[]): void {
     const delayMs = this.lane(rule.kind).rest()
     for (const id of ids) returns.push({ id, delayMs })
-    if (this.givingUp.signal.aborted) return
+    if (this.givenUp) return
     this.faults.raise('POSTGRES_UNAVAILABLE', `${rule.kind}: the database is in trouble, orders are kept and tried again`, error)
   }
 
@@ -204,6 +213,9 @@ export class Dispatcher {
     return this.lanes.get(kind) as Lane
   }
 }
+
+/** The reason of an abort at the rule's timeout. */
+class TookTooLong extends Error {}
 
 function doubling({ firstMs, longestMs }: { firstMs: number; longestMs: number }, times: number): number {
   return Math.min(longestMs, firstMs * 2 ** Math.min(times, 30))

@@ -78,9 +78,9 @@ export class Listener {
 
   private async claim(kind: string, ids: string[]): Promise<void> {
     try {
-      const work = await this.claims.expired(kind, ids)
-      if (work.ids.length === 0) return
       await this.dispatcher.free(kind, this.stopping.signal)
+      if (this.stopping.signal.aborted) return
+      const work = await this.claims.expired(kind, ids)
       void this.dispatcher.dispatch(work)
     } catch (error) {
       // Redis went away with the events; what they were about is found by the alarm and the sweep.

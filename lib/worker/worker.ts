@@ -3,6 +3,7 @@
 
 import { OrderTimersError, show } from '../errors.js'
 import { type App, mountedTimers } from '../mount.js'
+import { within } from '../redis/connection.js'
 import type { BoundRule } from '../rules/rule.js'
 import { poolSize } from '../rules/sequelize-sql.js'
 import { RUNTIME, type Runtime } from '../runtime.js'
@@ -18,6 +19,9 @@ import { SweepSchedule } from './sweep-schedule.js'
 
 /** How long `stop()` waits for work in hand. */
 const DRAIN_MS = 10_000
+
+/** How long the start waits for Postgres's clock; without it, what is claimed too early is put back. */
+const FIRST_CLOCK_MS = 1_000
 
 /** What the worker is at, for a health check. */
 export interface Health {
@@ -108,7 +112,7 @@ export class ExpiryWorker extends WorkerEmitter {
 
   private async start(): Promise<void> {
     this.clocks.start()
-    await this.clocks.ask()
+    await within(FIRST_CLOCK_MS, this.clocks.ask())
     if (this.stopping) return
     this.redisSide?.start()
     this.schedule.start()
@@ -120,7 +124,7 @@ export class ExpiryWorker extends WorkerEmitter {
     await this.schedule.stop()
     const intake = Promise.all([this.redisSide?.stop(), this.sweep.stop()])
     await this.dispatcher.drain(intake, DRAIN_MS)
-    await this.clocks.stop()
+    this.clocks.stop()
     this.tell('stopped')
   }
 
