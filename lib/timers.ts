@@ -9,7 +9,7 @@ import { REQUEST_PATIENCE_MS } from './redis/arming.js'
 import { isDatabaseTrouble } from './rules/database.js'
 import type { BoundRule, RowRule } from './rules/rule.js'
 import type { RedisParts, Runtime } from './runtime.js'
-import type { ListedTimer, OrderOrId, ScheduleOptions, Timer, TimerCalls, WriteOptions } from './types.js'
+import type { DeadLetter, ListedTimer, OrderOrId, ScheduleOptions, Timer, TimerCalls, WriteOptions } from './types.js'
 
 type Tx = Transaction | undefined
 
@@ -21,6 +21,8 @@ export function timerCalls(runtime: Runtime): TimerCalls {
     cancel: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).cancel()),
     remaining: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).remaining()),
     list: (order, options) => coded(() => list(runtime, order, options ?? {})),
+    dead: (kind) => coded(() => deadLetters(runtime, kind)),
+    retry: (kind, order) => coded(async () => new Call(runtime, kind, order, {}).retry()),
   }
 }
 
@@ -90,6 +92,12 @@ class Call {
     const redis = this.requireRedis()
     const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_PATIENCE_MS)
     return deadline === undefined ? null : Math.max(0, deadline - (await redis.clock.now()))
+  }
+
+  async retry(): Promise<void> {
+    const revived = await this.requireRedis().index.revive(this.kind, this.id, REQUEST_PATIENCE_MS)
+    if (revived) return
+    throw new OrderTimersError('NO_TIMER', `orderTimers: ${this.kind}: ${show(this.id)} is no dead letter; dead() lists those that are`)
   }
 
   /** Writes the row's deadline, refreshes the instance, and arms or disarms after the commit. */
@@ -205,6 +213,19 @@ async function pendingTimer(runtime: Runtime, rule: BoundRule, id: string, optio
   if (!runtime.redis) return undefined
   const deadline = await runtime.redis.index.deadline(kind, id, REQUEST_PATIENCE_MS)
   return deadline === undefined ? undefined : listed(deadline, Math.max(0, deadline - (await runtime.redis.clock.now())))
+}
+
+async function deadLetters(runtime: Runtime, kind: string | undefined): Promise<DeadLetter[]> {
+  const rules = kind === undefined ? runtime.rules() : [runtime.rule(kind)]
+  const { redis } = runtime
+  if (!redis) return []
+  const letters = await Promise.all(
+    rules.map(async ({ kind }) => {
+      const failures = await redis.index.dead(kind, REQUEST_PATIENCE_MS)
+      return [...failures].map(([id, { error, attempts, at }]) => ({ kind, id, error, attempts, at: new Date(at) }))
+    }),
+  )
+  return letters.flat().sort((a, b) => a.at.getTime() - b.at.getTime())
 }
 
 function idOf(rule: BoundRule, order: OrderOrId): string {

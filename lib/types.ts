@@ -88,6 +88,17 @@ export interface ListedTimer {
   remaining: number
 }
 
+/** A timer whose rule has failed for the last time. It stays until `retry`, or until the order is scheduled anew. */
+export interface DeadLetter {
+  kind: string
+  id: string
+  /** The last attempt's error message. */
+  error: string
+  attempts: number
+  /** When the last attempt failed. */
+  at: Date
+}
+
 /** The timers' calls, on `req.orderTimers` and on the middleware itself. */
 export interface TimerCalls<R extends Rules = Rules> {
   /**
@@ -116,6 +127,17 @@ export interface TimerCalls<R extends Rules = Rules> {
    * @throws OrderTimersError INVALID_ID (400), POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE (503)
    */
   list(order: OrderOrId, options?: WriteOptions): Promise<ListedTimer[]>
+  /**
+   * Timers that were given up after their rule's `attempts`, of one kind or all, oldest first. They are kept in Redis; where Redis loses
+   * them, the sweep tries the orders anew.
+   * @throws OrderTimersError UNKNOWN_KIND (400), REDIS_UNAVAILABLE (503)
+   */
+  dead(kind?: Kind<R>): Promise<DeadLetter[]>
+  /**
+   * Puts a dead letter back: due now, with all its attempts.
+   * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID (400), NO_TIMER (409) where there is no dead letter, REDIS_UNAVAILABLE (503)
+   */
+  retry(kind: Kind<R>, order: OrderOrId): Promise<void>
 }
 
 /** The timers: Express middleware that attaches itself to each request as `req.orderTimers`. */

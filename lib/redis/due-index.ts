@@ -163,6 +163,22 @@ export class DueIndex {
     return new Map(ids.flatMap((id, i) => (values[i] ? [[id, JSON.parse(values[i]) as Failure] as const] : [])))
   }
 
+  /** The dead letters of a kind. */
+  async dead(kind: string, patienceMs: number): Promise<Map<string, Failure>> {
+    const values = await this.connection.run(patienceMs, (client) => client.hgetall(this.keys.sets(kind).failures))
+    const failures = Object.entries(values).map(([id, value]) => [id, JSON.parse(value) as Failure] as const)
+    return new Map(failures.filter(([, { dead }]) => dead))
+  }
+
+  /** Puts a dead letter back. @returns whether there was one */
+  async revive(kind: string, id: string, patienceMs: number): Promise<boolean> {
+    const { due, failures } = this.keys.sets(kind)
+    const revived = await this.connection.run(patienceMs, (client) =>
+      scripts(client).orderTimersRevive(due, failures, id, this.keys.wakeChannel),
+    )
+    return revived === 1
+  }
+
   private async take(
     kind: string,
     token: string,

@@ -252,6 +252,22 @@ release(ARGV[1], KEYS[3])`,
   },
 
   /**
+   * Puts a dead letter back, due now, with its attempts forgotten.
+   * KEYS: due, failures. ARGV: id, wake channel. Returns 1 where there was one.
+   */
+  orderTimersRevive: {
+    numberOfKeys: 2,
+    lua: `
+${NOW}
+local failure = redis.call('HGET', KEYS[2], ARGV[1])
+if not failure or not string.find(failure, '"dead":true', 1, true) then return 0 end
+redis.call('HDEL', KEYS[2], ARGV[1])
+redis.call('ZADD', KEYS[1], 'LT', now, ARGV[1])
+redis.call('PUBLISH', ARGV[2], '1')
+return 1`,
+  },
+
+  /**
    * Keeps a claim while its work goes on.
    * KEYS: leases. ARGV: token, lease ms. Returns 1 where the lease was still ours.
    */
