@@ -2,28 +2,17 @@
 
 import type { RequestHandler } from 'express'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
-import type { Model, ModelStatic, Transaction } from 'sequelize'
+import type { Model, Transaction } from 'sequelize'
 import type { Duration } from './duration.js'
 import type { LoggerLike } from './logger.js'
+import type { Handler } from './rules/handler.js'
 import type { Rule, RuleForm } from './rules/rule.js'
-import type { RUNTIME, Runtime } from './runtime.js'
 
 /** An id as a shop has it. 34, 34n and '34' are the same order. */
 export type OrderId = number | bigint | string
 
 /** An order, or its id. An instance that is passed is refreshed with the deadline that was written. */
 export type OrderOrId = OrderId | Model
-
-/** A plain function as a rule: any work of the shop's own. At least once, and as durable as Redis is. */
-export type Handler = (work: HandlerWork) => unknown
-
-export interface HandlerWork {
-  kind: string
-  /** The ids that are due, as text; up to the worker's batch size. */
-  ids: string[]
-  /** Aborted when the worker gives the batch up: after the rule's timeout, or when `stop()` has waited long enough. */
-  signal: AbortSignal
-}
 
 // biome-ignore lint/suspicious/noExplicitAny: a rule over any model of the shop's
 export type AnyRule = Rule<RuleForm, any> | Handler
@@ -36,9 +25,6 @@ export type FormOf<R> = R extends Rule<infer Form, infer _M> ? Form : 'handler'
 export type Kind<R, Form extends RuleForm = RuleForm> = string extends keyof R
   ? string
   : { [K in keyof R]: FormOf<R[K]> extends Form ? K : never }[keyof R] & string
-
-/** A model class, or a function that returns it where models are initialised later. */
-export type ModelSource<M extends Model> = ModelStatic<M> | (() => ModelStatic<M>)
 
 export interface OrderTimersOptions<R extends Rules = Rules> {
   /**
@@ -149,8 +135,6 @@ export interface OrderTimers<R extends Rules = Rules> extends RequestHandler, Ti
   check(): Promise<void>
   /** Closes the connections that the timers opened. A second call returns the same promise. */
   close(): Promise<void>
-  /** @internal what the worker takes over */
-  readonly [RUNTIME]: Runtime
 }
 
 /** Where a shop registers its timers, so that kinds are known to TypeScript: `interface Register { timers: typeof timers }`. */

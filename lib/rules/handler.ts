@@ -2,8 +2,18 @@
 
 import { OrderTimersError, show } from '../errors.js'
 import { nameId } from '../ids.js'
-import type { Handler } from '../types.js'
 import type { DeclaredRule } from './rule.js'
+
+/** A plain function as a rule: any work of the shop's own. At least once, and as durable as Redis is. */
+export type Handler = (work: HandlerWork) => unknown
+
+export interface HandlerWork {
+  kind: string
+  /** The ids that are due, as text; up to the worker's batch size. */
+  ids: string[]
+  /** Aborted when the worker gives the batch up: after the rule's timeout, or when `stop()` has waited long enough. */
+  signal: AbortSignal
+}
 
 const BATCH = 100
 const TIMEOUT_MS = 30_000

@@ -1,10 +1,9 @@
 // A rule's model as SQL: the table, the columns that the rule names, the ids and the statuses, all checked when the rule is bound.
 // Attribute names may differ from column names; scopes are not applied, `paranoid` is.
 
-import type { Model, WhereOptions } from 'sequelize'
+import type { Model, ModelStatic, WhereOptions } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
 import { type IdParser, nameId, uuidId, wholeNumberId } from '../ids.js'
-import type { ModelSource } from '../types.js'
 import {
   type AnyModel,
   type AttributeInfo,
@@ -15,6 +14,9 @@ import {
   valueSql,
   whereSql,
 } from './sequelize-sql.js'
+
+/** A model class, or a function that returns it where models are initialised later. */
+export type ModelSource<M extends Model> = ModelStatic<M> | (() => ModelStatic<M>)
 
 /** The name under which the order's table stands in every statement. */
 export const ALIAS = 'o'

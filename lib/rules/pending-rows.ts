@@ -1,11 +1,32 @@
 // What the sweep reads: overdue rows, rows that come due soon, and rows that are overdue for so long that a person should look.
 // All by keyset (deadline, id), so that a row that cannot be settled never starves those behind it.
 
+import type { Transaction } from 'sequelize'
 import { rows } from './database.js'
 import { ALIAS } from './order-table.js'
 import { RowGuard } from './row-guard.js'
-import type { DueRow, OverdueQuery, UpcomingQuery } from './rule.js'
 import { quoteColumn } from './sequelize-sql.js'
+
+export interface OverdueQuery {
+  /** Postgres's clock when the pass began, milliseconds. */
+  asOfMs: number
+  after: DueRow | undefined
+  limit: number
+  transaction?: Transaction | undefined
+}
+
+export interface UpcomingQuery {
+  untilMs: number
+  after: DueRow | undefined
+  limit: number
+}
+
+/** A row with its deadline in milliseconds (rounded up), and the deadline as text with all of Postgres's digits, for the keyset. */
+export interface DueRow {
+  id: string
+  deadlineMs: number
+  cursor: string
+}
 
 interface PendingRow {
   id: string | number

@@ -1,10 +1,11 @@
 // What a rule is: as declared (looked at as options only), and as bound to its model for the timers and the dispatcher to use.
 
-import type { Model, Transaction } from 'sequelize'
+import type { Model } from 'sequelize'
 import type { IdParser } from '../ids.js'
 import type { DeadlineWrites } from './deadline-writes.js'
 import type { PendingRows } from './pending-rows.js'
 import type { RowGuard } from './row-guard.js'
+import type { Settlement, SettleWork } from './settlement.js'
 
 /**
  * Where a rule's deadline lives: on the order's row (`deadline`), computed from a column of the row (`since`), or in Redis alone
@@ -55,35 +56,6 @@ export interface BoundRule {
   settle(ids: string[], work: SettleWork): Promise<Settlement>
 }
 
-export interface SettleWork {
-  signal: AbortSignal
-  /** True while the shop's own code runs, so that a batch that takes too long is put down to the rule or to the database. */
-  inRule: boolean
-  /** Deadlines as claimed from the due index, in milliseconds; for rules that have no other. */
-  deadlines: ReadonlyMap<string, number>
-}
-
-/** What became of each id that was given to `settle`. */
-export interface Settlement {
-  settled: SettledOrder[]
-  /** Not due yet: milliseconds that remain by Postgres's clock, at least 1. */
-  early: { id: string; remainingMs: number }[]
-  /** The row is locked by somebody: to be put off. */
-  locked: string[]
-  /** Gone, no longer in `from`, or without a deadline: nothing to do. */
-  gone: string[]
-  /** Held by `where` or `staleAfter`: left to the sweep. */
-  held: string[]
-}
-
-export interface SettledOrder {
-  id: string
-  /** Milliseconds since 1970; null where nobody knows it (a key set by somebody else). */
-  deadline: number | null
-  /** Milliseconds from the deadline to the settling statement's commit, as far as known. */
-  latenessMs: number | null
-}
-
 /** A rule over rows: what the timers' calls and the sweep need of it. */
 export interface RowRule {
   readonly guard: RowGuard
@@ -94,25 +66,4 @@ export interface RowRule {
   readonly since: { attribute: string; afterMs: number } | undefined
   /** The deadline's own attribute, under `deadline`. */
   readonly deadlineAttribute: string | undefined
-}
-
-export interface OverdueQuery {
-  /** Postgres's clock when the pass began, milliseconds. */
-  asOfMs: number
-  after: DueRow | undefined
-  limit: number
-  transaction?: Transaction | undefined
-}
-
-export interface UpcomingQuery {
-  untilMs: number
-  after: DueRow | undefined
-  limit: number
-}
-
-/** A row with its deadline in milliseconds (rounded up), and the deadline as text with all of Postgres's digits, for the keyset. */
-export interface DueRow {
-  id: string
-  deadlineMs: number
-  cursor: string
 }

@@ -5,8 +5,36 @@ import type { Model, Transaction } from 'sequelize'
 import { inTransaction, rows, type StatementLimits } from './database.js'
 import { ALIAS } from './order-table.js'
 import { RowGuard } from './row-guard.js'
-import type { SettledOrder, Settlement, SettleWork } from './rule.js'
 import { quoteColumn } from './sequelize-sql.js'
+
+export interface SettleWork {
+  signal: AbortSignal
+  /** True while the shop's own code runs, so that a batch that takes too long is put down to the rule or to the database. */
+  inRule: boolean
+  /** Deadlines as claimed from the due index, in milliseconds; for rules that have no other. */
+  deadlines: ReadonlyMap<string, number>
+}
+
+/** What became of each id that was given to `settle`. */
+export interface Settlement {
+  settled: SettledOrder[]
+  /** Not due yet: milliseconds that remain by Postgres's clock, at least 1. */
+  early: { id: string; remainingMs: number }[]
+  /** The row is locked by somebody: to be put off. */
+  locked: string[]
+  /** Gone, no longer in `from`, or without a deadline: nothing to do. */
+  gone: string[]
+  /** Held by `where` or `staleAfter`: left to the sweep. */
+  held: string[]
+}
+
+export interface SettledOrder {
+  id: string
+  /** Milliseconds since 1970; null where nobody knows it (a key set by somebody else). */
+  deadline: number | null
+  /** Milliseconds from the deadline to the settling statement's commit, as far as known. */
+  latenessMs: number | null
+}
 
 export type Run<M extends Model> = (orders: M[], context: { transaction: Transaction; signal: AbortSignal }) => unknown
 

@@ -3,7 +3,7 @@
 
 import { EventEmitter } from 'node:events'
 import type { Log } from '../logger.js'
-import type { SettledOrder } from '../rules/rule.js'
+import type { SettledOrder } from '../rules/settlement.js'
 
 /** Which path brought an order to be settled. */
 export type Path = 'alarm' | 'event' | 'sweep'

@@ -1,6 +1,7 @@
 // The worker's lines about orders, with the rule's own description.
 
-import type { BoundRule, SettledOrder } from '../rules/rule.js'
+import type { BoundRule } from '../rules/rule.js'
+import type { SettledOrder } from '../rules/settlement.js'
 
 /** One order, at debug level: `訂單 34 自動確認收貨` where the description is a function, else `order_confirm 34: …`. */
 export function describe({ kind, description }: BoundRule, id: string): string {

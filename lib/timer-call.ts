@@ -1,0 +1,178 @@
+// One call about one order: schedule, extend, cancel, remaining or retry. The row is written first, in the shop's transaction; Redis gets
+// it after the commit, and no call on a rule with a deadline on the row fails for Redis's sake.
+
+import type { Model, Transaction } from 'sequelize'
+import { afterCommit, transactionOf } from './after-commit.js'
+import { parseDuration, parseInstant } from './duration.js'
+import { OrderTimersError, refuseUnknownOptions, show } from './errors.js'
+import { idOf, isInstance } from './order-id.js'
+import { REQUEST_PATIENCE_MS } from './redis/arming.js'
+import type { BoundRule, RowRule } from './rules/rule.js'
+import type { RedisParts, Runtime } from './runtime.js'
+import type { OrderOrId, ScheduleOptions, Timer } from './types.js'
+
+type Tx = Transaction | undefined
+
+export class Call {
+  private readonly rule: BoundRule
+  private readonly id: string
+  private readonly instance: Model | undefined
+  private readonly transaction: Tx
+
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly kind: string,
+    order: OrderOrId,
+    private readonly options: ScheduleOptions,
+    known: readonly string[] = ['transaction'],
+  ) {
+    this.rule = runtime.rule(kind)
+    refuseUnknownOptions(`orderTimers: ${kind}`, options, known)
+    this.id = idOf(this.rule, order)
+    this.instance = isInstance(order) ? order : undefined
+    this.transaction = this.rule.row && transactionOf(options.transaction, this.rule.row.guard.table.sequelize)
+  }
+
+  async schedule(): Promise<Timer> {
+    const { row } = this.rule
+    if (this.options.after !== undefined && this.options.at !== undefined) {
+      throw new OrderTimersError('INVALID_DEADLINE', `orderTimers: ${this.kind}: give "after" or "at", not both`)
+    }
+    if (row?.since) return this.arm(await this.sinceDeadline(row))
+    const value = this.newDeadline()
+    if (row?.deadlineAttribute) return this.write(row, value)
+    if (row) await this.requireInFrom(row)
+    const redis = this.requireRedis()
+    return this.armInRedisAlone(redis, 'atMs' in value ? value.atMs : (await redis.clock.now()) + value.afterMs)
+  }
+
+  async extend(by: unknown): Promise<Timer> {
+    const byMs = parseDuration(`${this.kind}: "by"`, by)
+    const row = this.refuseSince('extend')
+    if (row?.deadlineAttribute) return this.write(row, { byMs })
+    const redis = this.requireRedis()
+    const deadline = await redis.index.postpone(this.kind, this.id, byMs, REQUEST_PATIENCE_MS)
+    if (deadline === undefined) throw this.noTimer('extend')
+    return this.timer(deadline, true)
+  }
+
+  async cancel(): Promise<Timer> {
+    const row = this.refuseSince('cancel')
+    if (row?.deadlineAttribute) return this.write(row, null)
+    const redis = this.requireRedis()
+    const removed = await redis.index.disarm(this.kind, this.id, undefined, REQUEST_PATIENCE_MS)
+    if (!removed) throw this.noTimer('cancel')
+    return this.timer(null, false)
+  }
+
+  async remaining(): Promise<number | null> {
+    const { row } = this.rule
+    if (row?.pending) {
+      const state = await row.writes.read(this.id, this.transaction)
+      return state.inFrom ? state.remainingMs : null
+    }
+    if (row) {
+      const state = await row.writes.read(this.id, this.transaction)
+      if (!state.inFrom) return null
+    }
+    const redis = this.requireRedis()
+    const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_PATIENCE_MS)
+    return deadline === undefined ? null : Math.max(0, deadline - (await redis.clock.now()))
+  }
+
+  async retry(): Promise<void> {
+    const revived = await this.requireRedis().index.revive(this.kind, this.id, REQUEST_PATIENCE_MS)
+    if (revived) return
+    throw new OrderTimersError('NO_TIMER', `orderTimers: ${this.kind}: ${show(this.id)} is no dead letter; dead() lists those that are`)
+  }
+
+  /** Writes the row's deadline, refreshes the instance, and arms or disarms after the commit. */
+  private async write(row: RowRule, value: Parameters<RowRule['writes']['write']>[1]): Promise<Timer> {
+    const { before, deadline } = await row.writes.write(this.id, value, this.transaction)
+    const attribute = row.deadlineAttribute as string
+    this.instance?.set(attribute, deadline === null ? null : new Date(deadline), { raw: true })
+    if (deadline !== null) return this.arm(deadline)
+    await this.afterwards(async (redis) => {
+      if (before !== null) await redis.arming.disarm(this.kind, this.id, before)
+      return false
+    })
+    return this.timer(null, false)
+  }
+
+  private async arm(deadlineMs: number): Promise<Timer> {
+    return this.timer(deadlineMs, await this.afterwards((redis) => redis.arming.arm(this.kind, this.id, deadlineMs)))
+  }
+
+  /** For rules without a deadline on the row: what Redis did not take is lost, so it is said. */
+  private async armInRedisAlone(redis: RedisParts, deadlineMs: number): Promise<Timer> {
+    if (this.transaction) return this.arm(deadlineMs)
+    await redis.index.arm(this.kind, this.id, deadlineMs, REQUEST_PATIENCE_MS)
+    return this.timer(deadlineMs, true)
+  }
+
+  /** Redis's part: now, or once the transaction has committed. */
+  private async afterwards(work: (redis: RedisParts) => Promise<boolean>): Promise<boolean | 'on commit'> {
+    const { redis } = this.runtime
+    if (!redis) return false
+    if (!this.transaction) return work(redis)
+    afterCommit(this.transaction, async () => void (await work(redis)))
+    return 'on commit'
+  }
+
+  private async sinceDeadline(row: RowRule): Promise<number> {
+    const { attribute, afterMs } = row.since as { attribute: string; afterMs: number }
+    if (this.options.after !== undefined || this.options.at !== undefined) {
+      const given = this.options.after === undefined ? 'at' : 'after'
+      const remedy = `its deadline is "${attribute}" and ${afterMs} ms; declare the rule with "deadline" for orders with a deadline of their own`
+      throw new OrderTimersError('NOT_ON_SINCE', `orderTimers: ${this.kind}: "${given}" cannot be given to a rule with "since"; ${remedy}`)
+    }
+    const since: unknown = this.instance?.get(attribute)
+    if (since instanceof Date) {
+      row.writes.requireInstanceInFrom(this.id, this.instance as Model)
+      return since.getTime() + afterMs
+    }
+    const state = await row.writes.read(this.id, this.transaction)
+    if (!state.inFrom || state.deadline === null) throw row.writes.notInFrom(this.id, state)
+    return state.deadline
+  }
+
+  private newDeadline(): { afterMs: number } | { atMs: number } {
+    const { after, at } = this.options
+    if (at !== undefined) return { atMs: parseInstant(`${this.kind}: "at"`, at) }
+    if (after === undefined && this.rule.afterMs !== undefined) return { afterMs: this.rule.afterMs }
+    return { afterMs: parseDuration(`${this.kind}: "after"`, after) }
+  }
+
+  private async requireInFrom(row: RowRule): Promise<void> {
+    const state = await row.writes.read(this.id, this.transaction)
+    if (!state.inFrom) throw row.writes.notInFrom(this.id, state)
+  }
+
+  private requireRedis(): RedisParts {
+    if (this.runtime.redis) return this.runtime.redis
+    const why = this.runtime.enabled ? '"redis" is false' : 'the timers are switched off (ORDER_TIMERS=off or enabled: false)'
+    const remedy = 'its deadlines are in Redis alone; declare it with "deadline" to have them on the row'
+    throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: ${this.kind}: ${why}, and ${remedy}`)
+  }
+
+  private refuseSince(call: string): RowRule | undefined {
+    const { row } = this.rule
+    if (!row?.since) return row
+    const remedy = 'its deadline follows from the row; declare it with "deadline" for orders with a deadline of their own'
+    throw new OrderTimersError(
+      'NOT_ON_SINCE',
+      `orderTimers: ${this.kind}: ${call}() is not for a rule with "since" (${show(row.since.attribute)}); ${remedy}`,
+    )
+  }
+
+  private noTimer(call: string): OrderTimersError {
+    return new OrderTimersError(
+      'NO_TIMER',
+      `orderTimers: ${this.kind}: ${show(this.id)} has no timer to ${call}; it was settled already, or never scheduled`,
+    )
+  }
+
+  private timer(deadlineMs: number | null, armed: boolean | 'on commit'): Timer {
+    return { kind: this.kind, id: this.id, deadline: deadlineMs === null ? null : new Date(deadlineMs), armed }
+  }
+}

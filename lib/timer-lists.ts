@@ -1,0 +1,46 @@
+// What is pending for one order under all rules, and what was given up.
+
+import { transactionOf } from './after-commit.js'
+import { refuseUnknownOptions } from './errors.js'
+import { invalidId, isInstance, plainId } from './order-id.js'
+import { REQUEST_PATIENCE_MS } from './redis/arming.js'
+import type { BoundRule } from './rules/rule.js'
+import type { Runtime } from './runtime.js'
+import type { DeadLetter, ListedTimer, OrderOrId, WriteOptions } from './types.js'
+
+export async function listTimers(runtime: Runtime, order: OrderOrId, options: WriteOptions): Promise<ListedTimer[]> {
+  refuseUnknownOptions('orderTimers: list', options, ['transaction'])
+  const rules = runtime.rules().filter((rule) => !isInstance(order) || !rule.row || rule.row.guard.table.model === order.constructor)
+  const fitting = rules.filter((rule) => rule.parseId(plainId(rule, order)) !== null)
+  if (fitting.length === 0) throw invalidId('list', order)
+  const timers = await Promise.all(
+    fitting.map((rule) => pendingTimer(runtime, rule, rule.parseId(plainId(rule, order)) as string, options)),
+  )
+  return timers.filter((timer) => timer !== undefined).sort((a, b) => a.deadline.getTime() - b.deadline.getTime())
+}
+
+async function pendingTimer(runtime: Runtime, rule: BoundRule, id: string, options: WriteOptions): Promise<ListedTimer | undefined> {
+  const { kind, row } = rule
+  const listed = (deadline: number, remaining: number): ListedTimer => ({ kind, id, deadline: new Date(deadline), remaining })
+  if (row) {
+    const state = await row.writes.find(id, transactionOf(options.transaction, row.guard.table.sequelize))
+    if (!state?.inFrom) return undefined
+    if (row.pending) return state.deadline === null ? undefined : listed(state.deadline, state.remainingMs as number)
+  }
+  if (!runtime.redis) return undefined
+  const deadline = await runtime.redis.index.deadline(kind, id, REQUEST_PATIENCE_MS)
+  return deadline === undefined ? undefined : listed(deadline, Math.max(0, deadline - (await runtime.redis.clock.now())))
+}
+
+export async function deadLetters(runtime: Runtime, kind: string | undefined): Promise<DeadLetter[]> {
+  const rules = kind === undefined ? runtime.rules() : [runtime.rule(kind)]
+  const { redis } = runtime
+  if (!redis) return []
+  const letters = await Promise.all(
+    rules.map(async ({ kind }) => {
+      const failures = await redis.index.dead(kind, REQUEST_PATIENCE_MS)
+      return [...failures].map(([id, { error, attempts, at }]) => ({ kind, id, error, attempts, at: new Date(at) }))
+    }),
+  )
+  return letters.flat().sort((a, b) => a.at.getTime() - b.at.getTime())
+}
