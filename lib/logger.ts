@@ -7,7 +7,8 @@ export type LoggerLike = Record<LogLevel, (...args: never[]) => unknown>
 
 /** What the package itself calls. Never throws, whatever the shop's logger does. */
 export interface Log {
-  (level: LogLevel, message: string, fields?: Record<string, unknown>): void
+  /** A message that costs something to make is given as a function, and made only where somebody reads it. */
+  (level: LogLevel, message: string | (() => string), fields?: Record<string, unknown>): void
   /** False where a debug line would go nowhere, so that none is built for each order. */
   readonly debugs: boolean
 }
@@ -15,11 +16,12 @@ export interface Log {
 export function toLog(logger: LoggerLike | undefined): Log {
   if (logger === undefined) return Object.assign(() => {}, { debugs: false })
   const fieldsFirst = typeof (logger as { bindings?: unknown }).bindings === 'function'
-  const log = (level: LogLevel, message: string, fields: Record<string, unknown> = {}): void => {
+  const log = (level: LogLevel, message: string | (() => string), fields: Record<string, unknown> = {}): void => {
     try {
+      const text = typeof message === 'function' ? message() : message
       const write = logger[level] as (...args: unknown[]) => unknown
-      if (fieldsFirst) write.call(logger, fields, message)
-      else write.call(logger, message, fields)
+      if (fieldsFirst) write.call(logger, fields, text)
+      else write.call(logger, text, fields)
     } catch {
       // A logger that throws must not stop an order from being settled; there is nowhere left to say so.
     }

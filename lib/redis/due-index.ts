@@ -7,8 +7,11 @@ import type { RedisClock } from './clock.js'
 import type { RedisConnection } from './connection.js'
 import type { SCRIPTS } from './scripts.js'
 
-/** How long what was forgotten is remembered, so that an event still on its way is not taken for somebody else's key. */
-const TOMBSTONE_MS = 10_000
+/**
+ * How long what was forgotten is remembered, so that an event still on its way is not taken for somebody else's key. No longer, since
+ * somebody else may set that key anew.
+ */
+const TOMBSTONE_MS = 2_000
 
 /**
  * A claim that Redis carries out later than this does nothing: nobody waits for its answer any more (a frozen Redis carries out on

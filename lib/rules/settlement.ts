@@ -32,7 +32,7 @@ export interface SettledOrder {
   id: string
   /** Milliseconds since 1970; null where nobody knows it (a key set by somebody else). */
   deadline: number | null
-  /** Milliseconds from the deadline to the settling statement's commit, as far as known. */
+  /** Milliseconds from the deadline to the commit, by the clock that the deadline is of; null where either is not known. */
   latenessMs: number | null
 }
 
@@ -50,7 +50,6 @@ export interface SettlementOptions<M extends Model> {
 interface SettledRow {
   order_timers_id: string | number
   order_timers_deadline_ms: number | null
-  order_timers_late_ms: number | null
   [column: string]: unknown
 }
 
@@ -72,7 +71,6 @@ export class SettlementStatement<M extends Model> {
     const id = table.column(table.idAttribute)
     const bareId = table.bareColumn(table.idAttribute)
     const alias = quoteColumn(table.model, ALIAS)
-    const lateness = 'extract(epoch from clock_timestamp() - due.deadline)::float8 * 1000'
     this.update = `WITH due AS (
   SELECT ${id} AS id, ${guard.deadline} AS deadline FROM ${table.table} AS ${alias}
   WHERE ${id} = ANY($1) AND ${guard.inFrom('$2')}${guard.due}${guard.where}${guard.paranoid}
@@ -81,7 +79,7 @@ export class SettlementStatement<M extends Model> {
 UPDATE ${table.table} AS ${alias} SET ${[`${table.bareColumn(status)} = $3`, ...assignments].join(', ')}
 FROM due WHERE ${id} = due.id
 RETURNING ${options.run ? `${alias}.*, ` : ''}${alias}.${bareId} AS order_timers_id,
-  ${RowGuard.epochMs('due.deadline')} AS order_timers_deadline_ms, ${lateness} AS order_timers_late_ms`
+  ${RowGuard.epochMs('due.deadline')} AS order_timers_deadline_ms`
     this.classify = `SELECT ${id} AS id, ${guard.inFrom('$2')}${guard.paranoid} AS in_from, TRUE${guard.where} AS eligible,
   ${guard.deadlineColumn ? guard.deadlineIs('<=', guard.staleLine) : 'FALSE'} AS stale,
   ceil(extract(epoch from ${guard.deadline} - now()) * 1000)::float8 AS remaining_ms
@@ -95,10 +93,8 @@ FROM ${table.table} AS ${alias} WHERE ${id} = ANY($1)`
   async settle(ids: string[], work: SettleWork): Promise<Settlement> {
     const { guard, limits, run } = this.options
     const { sequelize } = guard.table
-    let answeredAt = 0
     const settlement = await inTransaction(sequelize, limits, async (transaction) => {
       const settled = await rows<SettledRow>(sequelize, this.update, [ids, guard.from, guard.to], transaction)
-      answeredAt = performance.now()
       if (run && settled.length > 0) {
         work.inRule = true
         await run(settled.map(this.toInstance), { transaction, signal: work.signal })
@@ -109,8 +105,6 @@ FROM ${table.table} AS ${alias} WHERE ${id} = ANY($1)`
       const unsettled = missing.length === 0 ? [] : await rows<UnsettledRow>(sequelize, this.classify, [missing, guard.from], transaction)
       return { settled: settled.map(toOrder), ...this.explain(missing, unsettled) }
     })
-    const untilCommit = performance.now() - answeredAt
-    for (const order of settlement.settled) if (order.latenessMs !== null) order.latenessMs += untilCommit
     return this.withClaimedDeadlines(settlement, work)
   }
 
@@ -129,7 +123,7 @@ FROM ${table.table} AS ${alias} WHERE ${id} = ANY($1)`
     return answer
   }
 
-  /** Where only Redis knew the deadline, lateness is unknown to Postgres: the claimed deadline is handed on. */
+  /** Where only Redis knew the deadline, it is that of the claim. */
   private withClaimedDeadlines(settlement: Settlement, { deadlines }: SettleWork): Settlement {
     if (this.options.guard.deadlineColumn !== undefined) return settlement
     for (const order of settlement.settled) order.deadline = deadlines.get(order.id) ?? null
@@ -145,7 +139,7 @@ FROM ${table.table} AS ${alias} WHERE ${id} = ANY($1)`
 }
 
 function toOrder(row: SettledRow): SettledOrder {
-  return { id: String(row.order_timers_id), deadline: row.order_timers_deadline_ms, latenessMs: row.order_timers_late_ms }
+  return { id: String(row.order_timers_id), deadline: row.order_timers_deadline_ms, latenessMs: null }
 }
 
 function without(ids: string[], settled: SettledRow[]): string[] {

@@ -22,6 +22,10 @@ const LOCKED = { firstMs: 250, longestMs: 30_000 }
 /** How many locked orders' waiting times are remembered. */
 const MOST_LOCKED = 10_000
 
+/** How many claims are remembered, and for how long, to know their keys' events by without asking Redis. */
+const MOST_RECENT = 16
+const JUST_NOW_MS = 500
+
 export interface KindCounters {
   settled: number
   failed: number
@@ -37,6 +41,7 @@ export class Dispatcher {
   private readonly lanes = new Map<string, Lane>()
   private readonly inHand = new Set<Promise<void>>()
   private readonly locked = new Map<string, number>()
+  private readonly recent: { work: Work; at: number }[] = []
   private readonly attempts = new Set<AbortController>()
   private givenUp = false
 
@@ -89,10 +94,18 @@ export class Dispatcher {
     for (const attempt of this.attempts) attempt.abort(new Error('the worker stops'))
   }
 
+  /** Whether this order was claimed here a moment ago: its key's event is then our own. */
+  claimedJustNow(kind: string, id: string): boolean {
+    const since = performance.now() - JUST_NOW_MS
+    return this.recent.some(({ work, at }) => at > since && work.kind === kind && work.deadlines.has(id))
+  }
+
   private async carryOut(work: Work): Promise<void> {
     const lane = this.lane(work.kind)
     const rule = this.rules.get(work.kind) as BoundRule
     lane.enter()
+    this.recent.push({ work, at: performance.now() })
+    if (this.recent.length > MOST_RECENT) this.recent.shift()
     const keeping = setInterval(() => void work.keep().catch(() => {}), this.leaseMs / 3)
     const returns: Return[] = []
     try {
@@ -166,7 +179,7 @@ export class Dispatcher {
   private tell(rule: BoundRule, work: Work, orders: SettledOrder[]): void {
     for (const order of orders)
       if (order.latenessMs === null && order.deadline !== null) order.latenessMs = this.lateness(rule, order.deadline)
-    this.log('info', summary(rule, orders), { kind: rule.kind, via: work.via, count: orders.length })
+    this.log('info', () => summary(rule, orders), { kind: rule.kind, via: work.via, count: orders.length })
     if (this.log.debugs) {
       for (const { id, latenessMs } of orders) this.log('debug', describe(rule, id), { kind: rule.kind, id, via: work.via, latenessMs })
     }

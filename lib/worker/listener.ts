@@ -71,7 +71,8 @@ export class Listener {
       if (!ids || ids.size === 0 || this.stopping.signal.aborted) break
       const batch = [...ids].slice(0, limit)
       for (const id of batch) ids.delete(id)
-      await this.claim(kind, batch)
+      const unknown = batch.filter((id) => !this.dispatcher.claimedJustNow(kind, id))
+      if (unknown.length > 0) await this.claim(kind, unknown)
     }
     this.flushing.delete(kind)
   }
