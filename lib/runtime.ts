@@ -51,8 +51,8 @@ export class Runtime {
       throw new OrderTimersError('UNKNOWN_KIND', `orderTimers: there is no rule ${show(kind)}; the rules are ${known}`)
     }
     const rule = declared.bind()
+    this.refuseSharedDeadlines(rule)
     this.bound.set(kind, rule)
-    this.refuseSharedDeadlines()
     return rule
   }
 
@@ -74,8 +74,8 @@ export class Runtime {
   }
 
   /** Two models given as functions may turn out to be one. */
-  private refuseSharedDeadlines(): void {
-    const deadlines = [...this.bound.values()].flatMap(({ kind, row }) =>
+  private refuseSharedDeadlines(added: BoundRule): void {
+    const deadlines = [...this.bound.values(), added].flatMap(({ kind, row }) =>
       row?.deadlineAttribute ? [{ kind, model: row.guard.table.model, attribute: row.deadlineAttribute }] : [],
     )
     refuseSharedDeadlines(deadlines)

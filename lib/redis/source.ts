@@ -33,7 +33,7 @@ export function parseRedisSource(redis: unknown): RedisSource | false {
     return { keyPrefix: redis.options.keyPrefix ?? '', create: (name) => redis.duplicate(ours(name)) }
   }
   if (redis !== null && typeof redis === 'object' && Object.getPrototypeOf(redis) === Object.prototype) return fromOptions(redis)
-  const shown = typeof redis === 'string' ? show(redis.replace(/\/\/[^@/]*@/, '//***@')) : show(redis)
+  const shown = typeof redis === 'string' ? show(redis.replace(/^(\w+:\/\/)?.*@/s, '$1***@')) : show(redis)
   throw new OrderTimersError(
     'INVALID_OPTION',
     `orderTimers: "redis" must be a URL such as redis://127.0.0.1:6379, ioredis options, an ioredis client or false, got ${shown}`,

@@ -34,6 +34,7 @@ export function declareHandler(kind: string, handler: unknown): DeclaredRule {
       form: 'handler',
       description: undefined,
       parseId: nameId,
+      runsOwnCode: true,
       batchSize: BATCH,
       timeoutMs: TIMEOUT_MS,
       afterMs: undefined,

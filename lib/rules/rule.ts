@@ -43,6 +43,8 @@ export interface BoundRule {
   readonly form: RuleForm
   readonly description: Description | undefined
   readonly parseId: IdParser
+  /** Whether code of the shop's own runs while it is settled. */
+  readonly runsOwnCode: boolean
   /** How many ids one claim takes at most. */
   readonly batchSize: number
   /** Milliseconds until work in hand is given up. */

@@ -128,7 +128,7 @@ function declare(kind: string, source: unknown, options: TransitionOptions<Model
       `exactly one of "deadline" and "since" must be given, got ${deadline === undefined ? 'neither' : 'both'}; "deadline: false" keeps deadlines in Redis alone`,
     )
   }
-  for (const [name, value] of Object.entries({ status, deadline: deadline || undefined, since })) {
+  for (const [name, value] of Object.entries({ status, deadline: deadline === false ? undefined : deadline, since })) {
     if (value !== undefined && (typeof value !== 'string' || value === ''))
       throw invalid(`"${name}" must be the name of an attribute, got ${show(value)}`)
   }
@@ -166,6 +166,7 @@ function declare(kind: string, source: unknown, options: TransitionOptions<Model
       form,
       description: options.description,
       parseId: table.parseId,
+      runsOwnCode: options.run !== undefined,
       batchSize: options.run ? BATCH_WITH_RUN : BATCH,
       timeoutMs,
       afterMs,

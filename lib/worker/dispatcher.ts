@@ -55,7 +55,7 @@ export class Dispatcher {
     private readonly lateness: (rule: BoundRule, deadlineMs: number) => number | null,
   ) {
     for (const [kind, rule] of rules) {
-      this.lanes.set(kind, new Lane(concurrency(rule)))
+      this.lanes.set(kind, new Lane(concurrency(rule), rule.runsOwnCode ? 0 : 1))
       this.counters.set(kind, { settled: 0, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0 })
     }
   }
@@ -103,17 +103,18 @@ export class Dispatcher {
   private async carryOut(work: Work): Promise<void> {
     const lane = this.lane(work.kind)
     const rule = this.rules.get(work.kind) as BoundRule
-    lane.enter()
+    const turn = lane.enter()
     this.recent.push({ work, at: performance.now() })
     if (this.recent.length > MOST_RECENT) this.recent.shift()
     const keeping = setInterval(() => void work.keep().catch(() => {}), this.leaseMs / 3)
     const returns: Return[] = []
     try {
+      await turn
       await this.settle(rule, work, work.ids, returns)
     } finally {
+      lane.leave() // the database is free for the next batch while this one's claim is ended
       clearInterval(keeping)
       await this.finish(work, returns)
-      lane.leave()
     }
   }
 

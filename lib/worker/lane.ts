@@ -1,33 +1,39 @@
-// One kind's share of the worker: how many batches are in hand, and whether it rests because the database is in trouble.
+// One kind's share of the worker: how many batches are settled at once, how many may be claimed ahead so that the database never waits
+// for Redis, and whether the kind rests because the database is in trouble.
 
 export class Lane {
-  private inHand = 0
+  private claimed = 0
+  private settling = 0
   private restUntil = 0
   private troubles = 0
-  private readonly waiting: (() => void)[] = []
+  private readonly waiting = new Set<() => void>()
 
-  constructor(private readonly width: number) {}
+  constructor(
+    private readonly width: number,
+    private readonly ahead: number,
+  ) {}
 
-  get busy(): number {
-    return this.inHand
-  }
-
-  /** Resolves when a batch may be taken in hand. */
+  /** Resolves when another batch may be claimed, or when it no longer matters. */
   async free(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const rest = this.restUntil - performance.now()
       if (rest > 0) await this.pause(rest, signal)
-      else if (this.inHand >= this.width) await this.pause(undefined, signal)
+      else if (this.claimed >= this.width + this.ahead) await this.pause(undefined, signal)
       else return
     }
   }
 
-  enter(): void {
-    this.inHand += 1
+  /** A batch was claimed. Resolves when it may be settled. */
+  async enter(): Promise<void> {
+    this.claimed += 1
+    while (this.settling >= this.width) await this.pause()
+    this.settling += 1
   }
 
+  /** A batch is settled. */
   leave(): void {
-    this.inHand -= 1
+    this.claimed -= 1
+    this.settling -= 1
     this.wake()
   }
 
@@ -44,20 +50,21 @@ export class Lane {
     this.troubles = 0
   }
 
-  wake(): void {
-    for (const resume of this.waiting.splice(0)) resume()
+  private wake(): void {
+    for (const resume of [...this.waiting]) resume()
   }
 
-  private pause(milliseconds: number | undefined, signal: AbortSignal): Promise<void> {
+  private pause(milliseconds?: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      const timer = milliseconds === undefined ? undefined : setTimeout(done, milliseconds)
-      function done() {
+      const resume = () => {
         clearTimeout(timer)
-        signal.removeEventListener('abort', done)
+        signal?.removeEventListener('abort', resume)
+        this.waiting.delete(resume)
         resolve()
       }
-      signal.addEventListener('abort', done)
-      this.waiting.push(done)
+      const timer = milliseconds === undefined ? undefined : setTimeout(resume, milliseconds)
+      signal?.addEventListener('abort', resume)
+      this.waiting.add(resume)
     })
   }
 }
