@@ -106,7 +106,7 @@ export class Call {
   /** For rules without a deadline on the row: what Redis did not take is lost, so it is said. */
   private async armInRedisAlone(redis: RedisParts, deadlineMs: number): Promise<Timer> {
     if (this.transaction) return this.arm(deadlineMs)
-    await redis.index.arm(this.kind, this.id, deadlineMs, REQUEST_PATIENCE_MS)
+    await redis.arming.armOrThrow(this.kind, this.id, deadlineMs)
     return this.timer(deadlineMs, true)
   }
 

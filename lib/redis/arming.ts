@@ -2,6 +2,7 @@
 // and armed as soon as Redis answers again; whatever is lost beyond that, the sweep finds on the rows.
 
 import type { Log } from '../logger.js'
+import { ArmBatches } from './arm-batches.js'
 import type { RedisConnection } from './connection.js'
 import type { DueIndex } from './due-index.js'
 
@@ -22,12 +23,14 @@ interface Kept {
 
 export class Arming {
   private readonly kept = new Map<string, Kept>()
+  private readonly batches: ArmBatches
 
   constructor(
     private readonly index: DueIndex,
     connection: RedisConnection,
     private readonly log: Log,
   ) {
+    this.batches = new ArmBatches((kind, timers) => index.arm(kind, timers, REQUEST_PATIENCE_MS))
     connection.onUp(() => void this.armKept())
   }
 
@@ -36,13 +39,18 @@ export class Arming {
     const name = `${kind}:${id}`
     this.kept.delete(name)
     try {
-      await this.index.arm(kind, id, deadlineMs, REQUEST_PATIENCE_MS)
+      await this.armOrThrow(kind, id, deadlineMs)
       return true
     } catch (error) {
       if (this.kept.size < MOST_KEPT) this.kept.set(name, { kind, id, deadlineMs })
       this.report(kind, error)
       return false
     }
+  }
+
+  /** For rules without a deadline on the row. @throws OrderTimersError REDIS_UNAVAILABLE */
+  armOrThrow(kind: string, id: string, deadlineMs: number): Promise<void> {
+    return this.batches.add(kind, { id, deadlineMs })
   }
 
   /** Takes a timer out, unless it was armed anew for another deadline meanwhile. What stays behind is harmless: its row has no deadline. */

@@ -3,6 +3,7 @@
 
 import type { Redis } from 'ioredis'
 import type { Keys, KindSets } from '../keys.js'
+import type { ArmedTimer } from './arm-batches.js'
 import type { RedisClock } from './clock.js'
 import type { RedisConnection } from './connection.js'
 import type { SCRIPTS } from './scripts.js'
@@ -61,17 +62,16 @@ export class DueIndex {
     private readonly clock: RedisClock,
   ) {}
 
-  /** Puts one timer in. Safe to repeat. */
-  async arm(kind: string, id: string, deadlineMs: number, patienceMs: number): Promise<void> {
+  /** Puts timers in. Safe to repeat. */
+  async arm(kind: string, timers: readonly ArmedTimer[], patienceMs: number): Promise<void> {
     const { due, failures } = this.keys.sets(kind)
-    const key = this.keys.timer(kind, id)
-    await this.connection.run(patienceMs, (client) =>
-      scripts(client).orderTimersArm(due, failures, key, id, deadlineMs, this.keys.wakeChannel),
-    )
+    const values: (string | number)[] = [due, failures, this.keys.wakeChannel, this.keys.timersOf(kind)]
+    for (const { id, deadlineMs } of timers) values.push(deadlineMs, id)
+    await this.connection.run(patienceMs, (client) => scripts(client).orderTimersArm(...values))
   }
 
   /** Puts in what is missing or stands too late. @returns how many */
-  async armMissing(kind: string, timers: readonly { id: string; deadlineMs: number }[]): Promise<number> {
+  async armMissing(kind: string, timers: readonly ArmedTimer[]): Promise<number> {
     const { due, failures } = this.keys.sets(kind)
     const values = timers.flatMap(({ id, deadlineMs }) => [id, deadlineMs])
     return (await this.call((client) =>

@@ -48,19 +48,25 @@ end`
 
 export const SCRIPTS = {
   /**
-   * One timer into the index, then its key. An explicit arming forgets earlier failures.
-   * KEYS: due, failures, the timer's key. ARGV: id, deadline, wake channel.
+   * Timers into the index, then their keys. An explicit arming forgets earlier failures.
+   * KEYS: due, failures. ARGV: wake channel, the beginning of the timers' keys, then deadline, id, deadline, id, …
    */
   orderTimersArm: {
-    numberOfKeys: 3,
+    numberOfKeys: 2,
     lua: `
-local channel = ARGV[3]
+local channel = ARGV[1]
 ${WAKE}
 local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
-redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
-redis.call('SET', KEYS[3], '1', 'PXAT', ARGV[2])
-redis.call('HDEL', KEYS[2], ARGV[1])
-wake(head, ARGV[2])`,
+local earliest = ARGV[3]
+redis.call('ZADD', KEYS[1], unpack(ARGV, 3))
+local failures = redis.call('EXISTS', KEYS[2]) == 1
+for i = 3, #ARGV, 2 do
+  local deadline, id = ARGV[i], ARGV[i + 1]
+  redis.call('SET', ARGV[2] .. id, '1', 'PXAT', deadline)
+  if failures then redis.call('HDEL', KEYS[2], id) end
+  if tonumber(deadline) < tonumber(earliest) then earliest = deadline end
+end
+wake(head, earliest)`,
   },
 
   /**
