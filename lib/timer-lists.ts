@@ -2,7 +2,7 @@
 
 import { transactionOf } from './after-commit.js'
 import { refuseUnknownOptions } from './errors.js'
-import { invalidId, isInstance, plainId } from './order-id.js'
+import { invalidId, isAbout, plainId } from './order-id.js'
 import { REQUEST_PATIENCE_MS } from './redis/arming.js'
 import type { BoundRule } from './rules/rule.js'
 import type { Runtime } from './runtime.js'
@@ -10,12 +10,13 @@ import type { DeadLetter, ListedTimer, OrderOrId, WriteOptions } from './types.j
 
 export async function listTimers(runtime: Runtime, order: OrderOrId, options: WriteOptions): Promise<ListedTimer[]> {
   refuseUnknownOptions('orderTimers: list', options, ['transaction'])
-  const rules = runtime.rules().filter((rule) => !isInstance(order) || !rule.row || rule.row.guard.table.model === order.constructor)
-  const fitting = rules.filter((rule) => rule.parseId(plainId(rule, order)) !== null)
-  if (fitting.length === 0) throw invalidId('list', order)
   const timers = await Promise.all(
-    fitting.map((rule) => pendingTimer(runtime, rule, rule.parseId(plainId(rule, order)) as string, options)),
+    runtime.rules().flatMap((rule) => {
+      const id = isAbout(rule, order) ? rule.parseId(plainId(order)) : null
+      return id === null ? [] : [pendingTimer(runtime, rule, id, options)]
+    }),
   )
+  if (timers.length === 0) throw invalidId('list', order)
   return timers.filter((timer) => timer !== undefined).sort((a, b) => a.deadline.getTime() - b.deadline.getTime())
 }
 

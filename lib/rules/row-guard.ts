@@ -65,7 +65,7 @@ export class RowGuard {
     const named = [options.status, ...(options.deadline ? [options.deadline.attribute] : [])]
     for (const attribute of named) {
       const { field } = table.attribute('attribute', attribute)
-      if (columns[field]) continue
+      if (columns.has(field)) continue
       const type = attribute === options.status ? 'integer' : 'timestamptz'
       throw table.invalid(
         `the table ${table.table} has no column "${field}"; add it with ALTER TABLE ${table.table} ADD COLUMN "${field}" ${type}`,
@@ -73,8 +73,8 @@ export class RowGuard {
     }
     if (!options.deadline) return
     const { field } = table.attribute(options.deadline.option, options.deadline.attribute)
-    const type = columns[field]?.type ?? ''
-    if (type === 'TIMESTAMP WITH TIME ZONE') return
+    const type = columns.get(field) ?? ''
+    if (/^timestamp.* with time zone$/.test(type)) return
     const remedy = `ALTER TABLE ${table.table} ALTER COLUMN "${field}" TYPE timestamptz`
     throw table.invalid(`the column "${field}" of ${table.table} must be timestamp with time zone, it is ${type}; change it with ${remedy}`)
   }
