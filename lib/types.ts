@@ -141,7 +141,7 @@ export interface OrderTimers<R extends Rules = Rules> extends RequestHandler, Ti
 // biome-ignore lint/suspicious/noEmptyInterface: to be merged into by the shop
 export interface Register {}
 
-export type RegisteredTimers = Register extends { timers: infer T } ? (T extends TimerCalls<infer R> ? TimerCalls<R> : never) : TimerCalls
+export type RegisteredTimers = Register extends { timers: infer T } ? (T extends OrderTimers<infer R> ? TimerCalls<R> : never) : TimerCalls
 
 declare global {
   namespace Express {

@@ -1,0 +1,27 @@
+// What the shop is told by its environment. The durations are seconds, so that one can watch; a real shop's are '15m' and '24h'.
+
+import type { Duration } from 'express-order-timers'
+
+export interface Config {
+  databaseUrl: string
+  redisUrl: string
+  /** The Postgres schema of the shop's tables, so that it can be tried in a database that is used for something else too. */
+  schema: string
+  /** Goes before the timers' keys in Redis. */
+  prefix: string
+  port: number
+  payAfter: Duration
+  confirmAfter: Duration
+}
+
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  return {
+    databaseUrl: env.DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/postgres',
+    redisUrl: env.REDIS_URL ?? 'redis://127.0.0.1:6379',
+    schema: env.SHOP_SCHEMA ?? 'order_timers_example',
+    prefix: env.SHOP_PREFIX ?? '',
+    port: Number(env.PORT ?? 3000),
+    payAfter: (env.PAY_AFTER ?? '20s') as Duration,
+    confirmAfter: (env.CONFIRM_AFTER ?? '30s') as Duration,
+  }
+}

@@ -1,0 +1,101 @@
+// npm run demo -- --once: the main job, unattended. Seven orders' stories on a real Redis and a real Postgres; a table of what came of
+// them; and an exit status that says whether all of it held.
+
+import { randomBytes } from 'node:crypto'
+import type { ExpiryWorker } from 'express-order-timers'
+import { Redis } from 'ioredis'
+import { type Config, readConfig } from '../config.js'
+import { openShop, type Shop } from '../shop.js'
+import { Customer } from './customer.js'
+import { dropSchema } from './drop-schema.js'
+import * as scenes from './scenes.js'
+import { StatusChanges } from './status-changes.js'
+import { formatTable } from './table.js'
+
+const sweepEveryFourSeconds = '*/4 * * * * *'
+const quiet = { debug() {}, info() {}, warn: console.error, error: console.error }
+
+export async function runMainJob(env: NodeJS.ProcessEnv): Promise<number> {
+  const ownRedis = env.REDIS_IS_OURS === '1'
+  const name = `order_timers_once_${randomBytes(4).toString('hex')}`
+  const config: Config = {
+    ...readConfig(env),
+    schema: name,
+    prefix: ownRedis ? '' : `${name}:`,
+    payAfter: scenes.payAfterMs,
+    confirmAfter: scenes.confirmAfterMs,
+  }
+  const shop = await openShop(config, quiet)
+  const stranger = new Redis(config.redisUrl)
+  const flush = () => (ownRedis ? stranger.flushall() : deleteKeys(stranger, config.prefix))
+  try {
+    console.info('Seven orders, each due within seconds; this takes about 15 s.\n')
+    const results = await play(shop, { config, stranger, flush })
+    return report(results)
+  } finally {
+    if (!ownRedis) await deleteKeys(stranger, config.prefix)
+    stranger.disconnect()
+    await shop.close()
+    await dropSchema(config.databaseUrl, config.schema)
+  }
+}
+
+interface Props {
+  config: Config
+  stranger: Redis
+  flush: () => Promise<unknown>
+}
+
+async function play(shop: Shop, { config, stranger, flush }: Props): Promise<PromiseSettledResult<scenes.Outcome>[]> {
+  const changes = await StatusChanges.record(shop.sequelize, config.schema)
+  const customer = new Customer(await shop.listen(0))
+  const ways = new Map<number, string>()
+  const stage: scenes.Stage = { shop, customer, changes, stranger, prefix: config.prefix, ways, flush }
+  const startWorker = (sweep?: string): ExpiryWorker => {
+    const worker = shop.startWorker(sweep)
+    worker.on('settled', ({ via, orders }) => {
+      for (const { id } of orders) ways.set(Number(id), via)
+    })
+    return worker
+  }
+
+  let worker = startWorker()
+  await worker.ready
+  const together = [
+    scenes.unpaidIsCancelled(stage),
+    scenes.shippedIsConfirmed(stage),
+    scenes.confirmedByHandStays(stage),
+    scenes.extendedWaits(stage),
+    scenes.strangersKeyCounts(stage),
+  ]
+  const results = await Promise.allSettled(together)
+  await worker.stop()
+
+  const start = () => {
+    worker = startWorker(sweepEveryFourSeconds)
+    return worker
+  }
+  results.push(...(await Promise.allSettled([scenes.worksOffWhatCameDue(stage, start)])))
+  results.push(...(await Promise.allSettled([scenes.survivesFlush(stage, worker)])))
+  await worker.stop()
+  return results
+}
+
+function report(results: readonly PromiseSettledResult<scenes.Outcome>[]): number {
+  const outcomes = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []))
+  const rows = outcomes.map(({ story, order, way, latenessMs }) => [String(order), story, way, `${latenessMs.toFixed(1)} ms`])
+  console.info(formatTable([['order', 'what came of it', 'by', 'after its deadline'], ...rows], [0, 3]))
+  if (failures.length === 0) {
+    console.info('\nAll seven held. Measured from the deadline to the commit, by Postgres’s clock.')
+    return 0
+  }
+  for (const failure of failures) console.error(`\nDID NOT HOLD: ${failure.message}`)
+  return 1
+}
+
+async function deleteKeys(client: Redis, prefix: string): Promise<void> {
+  for await (const keys of client.scanStream({ match: `${prefix}*`, count: 1000 })) {
+    if (keys.length > 0) await client.unlink(...(keys as string[]))
+  }
+}

@@ -1,0 +1,86 @@
+// The routes of orders. A status changes by an UPDATE that names the status it comes from, so that a route and a timer, or two routes,
+// never overwrite each other.
+
+import express, { type Request, type Router } from 'express'
+import type { Duration } from 'express-order-timers'
+import { HttpError } from './http-error.js'
+import { COMPLETED, type Database, type Order, PAID, PLACED, SHIPPED } from './models.js'
+
+const pageSize = 50
+const countedDown: Partial<Record<number, 'order_pay' | 'order_confirm'>> = { [PLACED]: 'order_pay', [SHIPPED]: 'order_confirm' }
+
+export function orderRoutes({ sequelize, Order }: Database): Router {
+  const router = express.Router()
+
+  router.get('/', async (req, res) => {
+    const orders = await Order.findAll({ order: [['id', 'DESC']], limit: pageSize })
+    res.json({ orders: await Promise.all(orders.map((order) => withCountdown(req, order))) })
+  })
+
+  router.post('/', async (req, res) => {
+    const { item } = req.body ?? {}
+    if (typeof item !== 'string' || item.trim() === '' || item.length > 100) {
+      throw new HttpError(400, 'say which item, in 100 characters at most: {"item":"tea"}')
+    }
+    const order = await sequelize.transaction(async (transaction) => {
+      const placed = await Order.create({ item: item.trim() }, { transaction })
+      await req.orderTimers.schedule('order_pay', placed, { transaction })
+      return placed
+    })
+    res
+      .status(201)
+      .location(`/orders/${order.id}`)
+      .json(await withCountdown(req, order))
+  })
+
+  router.get('/:id', async (req, res) => {
+    const order = await findOrder(req)
+    res.json({ ...(await withCountdown(req, order)), timers: await req.orderTimers.list(order) })
+  })
+
+  router.post('/:id/pay', async (req, res) => {
+    res.json(await withCountdown(req, await move(req, PLACED, PAID)))
+  })
+
+  router.post('/:id/ship', async (req, res) => {
+    const order = await findOrder(req)
+    const timer = await sequelize.transaction(async (transaction) => {
+      const [shipped] = await Order.update({ status: SHIPPED }, { where: { id: order.id, status: PAID }, transaction })
+      if (shipped === 0) throw new HttpError(409, `order ${order.id} is not waiting to be shipped`)
+      return req.orderTimers.schedule('order_confirm', order, { transaction })
+    })
+    res.json({ ...(await withCountdown(req, await order.reload())), confirmsAt: timer.deadline })
+  })
+
+  router.post('/:id/confirm', async (req, res) => {
+    res.json(await withCountdown(req, await move(req, SHIPPED, COMPLETED)))
+  })
+
+  router.post('/:id/extend', async (req, res) => {
+    const order = await findOrder(req)
+    const timer = await req.orderTimers.extend('order_confirm', order, req.body?.by as Duration)
+    res.json({ ...(await withCountdown(req, order)), confirmsAt: timer.deadline })
+  })
+
+  async function findOrder(req: Request): Promise<Order> {
+    const id = String(req.params.id)
+    const order = /^\d{1,9}$/.test(id) ? await Order.findByPk(id) : null
+    if (order === null) throw new HttpError(404, `there is no order ${id}`)
+    return order
+  }
+
+  async function move(req: Request, from: number, to: number): Promise<Order> {
+    const order = await findOrder(req)
+    const [moved] = await Order.update({ status: to }, { where: { id: order.id, status: from } })
+    if (moved === 0) throw new HttpError(409, `order ${order.id} has status ${(await order.reload()).status}, and this needs ${from}`)
+    return order.reload()
+  }
+
+  return router
+}
+
+/** The order with the milliseconds that are left until a timer moves it; null where none will. */
+async function withCountdown(req: Request, order: Order) {
+  const kind = countedDown[order.status]
+  return { ...order.toJSON(), remaining: kind ? await req.orderTimers.remaining(kind, order) : null }
+}

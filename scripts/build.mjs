@@ -1,0 +1,82 @@
+// Builds dist/ from lib/, as an ES module and as CommonJS, where it is missing or was built from other sources.
+// It is built aside and then put in its place file by file, each by a rename, so that another run never reads half a file.
+
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { ensurePackages } from './packages.mjs'
+import { cache, project } from './paths.mjs'
+import { exitWith, once, run, say } from './processes.mjs'
+
+const formats = {
+  esm: { type: 'module', args: [] },
+  cjs: { type: 'commonjs', args: ['--module', 'commonjs', '--moduleResolution', 'bundler', '--verbatimModuleSyntax', 'false'] },
+}
+const stamp = join(cache, 'built')
+
+export function ensureBuild() {
+  return once(
+    () => existsSync(join(project, 'dist')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === hashSources(),
+    async () => {
+      say('building dist/ …')
+      const sources = hashSources()
+      await rm(stamp, { force: true })
+      await mkdir(cache, { recursive: true })
+      const directory = await mkdtemp(join(cache, 'build-'))
+      try {
+        for (const [name, format] of Object.entries(formats)) await compile(join(directory, name), format)
+        await replaceDist(directory)
+        await writeFile(stamp, sources)
+      } finally {
+        await rm(directory, { recursive: true, force: true })
+      }
+    },
+  )
+}
+
+async function compile(directory, { type, args }) {
+  const tsc = join(project, 'node_modules', 'typescript', 'bin', 'tsc')
+  await run(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', directory, ...args], { cwd: project })
+  await writeFile(join(directory, 'package.json'), `${JSON.stringify({ type })}\n`)
+}
+
+/** Not by renaming the folder: a folder from a container image's layer can't be renamed. */
+async function replaceDist(directory) {
+  const dist = join(project, 'dist')
+  const built = filesIn(directory)
+  for (const path of built) {
+    const target = join(dist, path)
+    await mkdir(dirname(target), { recursive: true })
+    await copyFile(join(directory, path), `${target}.new`)
+    await rename(`${target}.new`, target)
+  }
+  const old = filesIn(dist).filter((path) => !built.includes(path))
+  for (const path of old) await rm(join(dist, path))
+}
+
+function filesIn(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)))
+    .sort()
+}
+
+function hashSources() {
+  const hash = createHash('sha256')
+  const compiler = ['package.json', 'node_modules/typescript/package.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs']
+  const sources = filesIn(join(project, 'lib')).map((path) => join('lib', path))
+  for (const path of [...compiler, ...sources]) {
+    hash
+      .update(path)
+      .update('\0')
+      .update(readFileSync(join(project, path)))
+      .update('\0')
+  }
+  return hash.digest('hex')
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  ensurePackages().then(ensureBuild).catch(exitWith)
+}

@@ -1,0 +1,77 @@
+// Sets everything up, starts servers for one job, runs it, and stops them:
+//   node scripts/run.mjs mocha [arguments]              the tests
+//   node scripts/run.mjs <script.ts> [arguments]        the demo, a bench
+// The job finds its servers in REDIS_URL and DATABASE_URL; for servers of its own REDIS_SERVER, POSTGRES_BIN and, under root, POSTGRES_UID
+// and POSTGRES_GID.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { constants } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { project } from './paths.mjs'
+import { exitWith, SetupError } from './processes.mjs'
+import { setUp } from './setup.mjs'
+
+const [job, ...args] = process.argv.slice(2)
+
+main().then((status) => process.exit(status), exitWith)
+
+async function main() {
+  if (job === undefined) throw new SetupError('say what to run: node scripts/run.mjs mocha, or the path of a script')
+  const forTests = job === 'mocha'
+  const found = await setUp({ forTests })
+  const servers = await startServers(found, forTests)
+  const command = forTests ? [join(project, 'node_modules', 'mocha', 'bin', 'mocha.js'), ...args] : ['--import', 'tsx', job, ...args]
+  try {
+    return await runJob(command, {
+      ...process.env,
+      ...(found.redis && { REDIS_SERVER: found.redis }),
+      ...(found.browser && { CHROMIUM: found.browser }),
+      ...servers.environment,
+    })
+  } finally {
+    await servers.stop()
+  }
+}
+
+async function startServers({ redis, postgres }, forTests) {
+  const wanted = {
+    redis: process.env.REDIS_URL || redis === undefined ? undefined : { binary: redis },
+    postgres: { ...postgres, options: forTests ? ['fsync=off'] : [] },
+  }
+  if (wanted.redis === undefined && postgres.bin === undefined) return { environment: {}, stop() {} }
+
+  const owner = spawn(process.execPath, [join(project, 'scripts', 'servers.mjs'), JSON.stringify(wanted)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    detached: true,
+  })
+  const ended = once(owner, 'exit')
+  const stop = async () => {
+    owner.stdin.end()
+    await ended
+  }
+  const lines = createInterface({ input: owner.stdout })
+  const [line] = await Promise.race([once(lines, 'line'), ended.then(() => ['{"problem":"the servers\' process ended"}'])])
+  const { environment, problem } = JSON.parse(line)
+  // The demo empties its Redis to show what that does. Tests share theirs.
+  const ours = wanted.redis !== undefined && !forTests
+  if (problem === undefined) return { environment: { ...environment, ...(ours && { REDIS_IS_OURS: '1' }) }, stop }
+  await stop()
+  throw new SetupError(problem)
+}
+
+/** Resolves to the job's exit status, as a shell counts it. A signal is passed on, and a job that does not end by it is killed. */
+async function runJob(command, env) {
+  const child = spawn(process.execPath, command, { cwd: project, env, stdio: 'inherit' })
+  const passOn = (signal) => {
+    child.kill(signal)
+    setTimeout(() => child.kill('SIGKILL'), 15_000).unref()
+  }
+  // A terminal's Ctrl-C reaches the job by itself, and a second one would cut its own ending short.
+  process.on('SIGINT', () => (process.stdin.isTTY ? undefined : passOn('SIGINT')))
+  process.on('SIGTERM', passOn)
+  process.on('SIGHUP', passOn)
+  const [code, signal] = await once(child, 'exit')
+  return code ?? 128 + constants.signals[signal]
+}

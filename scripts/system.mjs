@@ -1,0 +1,124 @@
+// Finds the programs of the system that set-up needs, Redis and for the pages' tests a browser, and installs what is missing where it may.
+// It never starts, stops or changes a service: of Debian's Redis it installs redis-tools, which holds the server's binary and no service.
+
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { cache, findOnPath } from './paths.mjs'
+import { attempt, once, SetupError, say } from './processes.mjs'
+
+const installLines = {
+  'apt-get': { redis: 'apt-get install redis-server', browser: 'apt-get install chromium' },
+  brew: { redis: 'brew install redis', browser: 'brew install --cask chromium' },
+  dnf: { redis: 'dnf install redis', browser: 'dnf install chromium' },
+  apk: { redis: 'apk add redis', browser: 'apk add chromium' },
+  pacman: { redis: 'pacman -S valkey', browser: 'pacman -S chromium' },
+  zypper: { redis: 'zypper install redis', browser: 'zypper install chromium' },
+}
+
+/** The path of a redis-server or valkey-server; undefined where there is none, none may be installed, and it is optional. */
+export async function ensureRedis({ optional }) {
+  if (process.env.REDIS_SERVER) {
+    if (existsSync(process.env.REDIS_SERVER)) return process.env.REDIS_SERVER
+    throw new SetupError(`REDIS_SERVER is "${process.env.REDIS_SERVER}", and there is no such file`)
+  }
+  let path
+  await once(
+    async () => {
+      path = await findRedis()
+      return path !== undefined
+    },
+    async () => {
+      await install({ name: 'Redis', apt: 'redis-tools', brew: 'redis' })
+      path = await findRedis()
+    },
+  )
+  if (path !== undefined || optional) return path
+  throw new SetupError(`redis-server (or valkey-server) is needed and could not be installed. Install it with
+
+    ${installLine('redis')}
+
+or set REDIS_URL to a Redis of yours, and run the same command again.`)
+}
+
+async function findRedis() {
+  const server = findOnPath('redis-server', 'valkey-server')
+  if (server !== undefined) return server
+  const checker = findOnPath('redis-check-rdb', 'valkey-check-rdb')
+  return checker === undefined ? undefined : linkToServer(checker)
+}
+
+/** Redis's server and its file checker are one binary that goes by the name it is called with. */
+async function linkToServer(checker) {
+  const folder = join(cache, 'bin')
+  const link = join(folder, 'redis-server')
+  if (!existsSync(link)) {
+    mkdirSync(folder, { recursive: true })
+    rmSync(link, { force: true })
+    symlinkSync(checker, link)
+  }
+  const { status, output } = await attempt(link, ['--version'])
+  return status === 0 && /server v=/.test(output) ? link : undefined
+}
+
+/** The path of a Chromium or Chrome, or undefined. */
+export async function ensureBrowser() {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM
+  let path = findBrowser()
+  if (path !== undefined) return path
+  if (isDebian()) {
+    await once(
+      async () => findBrowser() !== undefined,
+      () => install({ name: 'Chromium', apt: 'chromium' }),
+    )
+    path = findBrowser()
+  }
+  if (path === undefined)
+    say(`no Chromium or Chrome on the PATH, so the page's test will be skipped; install it with: ${installLine('browser')}`)
+  return path
+}
+
+function findBrowser() {
+  const app = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'
+  return findOnPath('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable') ?? (existsSync(app) ? app : undefined)
+}
+
+/** Ubuntu's package of the same name is an empty shell around a snap. */
+function isDebian() {
+  return existsSync('/etc/os-release') && /^ID=debian$/m.test(readFileSync('/etc/os-release', 'utf8'))
+}
+
+async function install({ name, apt, brew }) {
+  if (apt !== undefined && findOnPath('apt-get') !== undefined) return installByApt(name, apt)
+  if (brew !== undefined && process.platform === 'darwin' && findOnPath('brew') !== undefined) {
+    say(`installing ${name} (brew install ${brew}) …`)
+    await tryToInstall('brew', ['install', brew])
+  }
+}
+
+async function installByApt(name, apt) {
+  const root = await asRoot()
+  if (root === undefined) return
+  say(`installing ${name} (apt-get install ${apt}) …`)
+  const [command, ...args] = [...root, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300']
+  await attempt(command, [...args, 'update'])
+  await tryToInstall(command, [...args, 'install', '-y', '--no-install-recommends', apt])
+}
+
+async function tryToInstall(command, args) {
+  const { status, output } = await attempt(command, args)
+  if (status !== 0) say(`${command} ${args.join(' ')} failed (${status}):\n${output.trimEnd()}`)
+}
+
+/** What a command must begin with to run as root without a question, or undefined. */
+async function asRoot() {
+  if (process.getuid?.() === 0) return []
+  if (findOnPath('sudo') === undefined) return undefined
+  return (await attempt('sudo', ['-n', 'true'])).status === 0 ? ['sudo', '-n'] : undefined
+}
+
+function installLine(what) {
+  const manager = Object.keys(installLines).find((name) => findOnPath(name) !== undefined)
+  if (manager === undefined) return `your system's package manager (${installLines['apt-get'][what]})`
+  const needsRoot = manager !== 'brew' && process.getuid?.() !== 0
+  return `${needsRoot ? 'sudo ' : ''}${installLines[manager][what]}`
+}

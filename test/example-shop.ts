@@ -1,0 +1,27 @@
+// The example shop for one suite: in a schema and under a prefix of its own, with a worker. `close` removes it.
+
+import { randomBytes } from 'node:crypto'
+import type { Duration } from 'express-order-timers'
+import { dropSchema } from '../example/once/drop-schema.js'
+import { openShop, type Shop } from '../example/shop.js'
+
+export interface TestShop extends Shop {
+  /** What the shop logged as errors. */
+  errors: unknown[]
+}
+
+export async function openTestShop(durations: { payAfter: Duration; confirmAfter: Duration }): Promise<TestShop> {
+  const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = process.env
+  if (!databaseUrl || !redisUrl) throw new Error('DATABASE_URL and REDIS_URL are not set; run the tests by `npm test`')
+  const schema = `t_${randomBytes(6).toString('hex')}`
+  const errors: unknown[] = []
+  const log = { debug() {}, info() {}, warn() {}, error: (error: unknown) => errors.push(error) }
+  const shop = await openShop({ databaseUrl, redisUrl, schema, prefix: `${schema}:`, ...durations }, log)
+  await shop.timers.check()
+  await shop.startWorker().ready
+  const close = async () => {
+    await shop.close()
+    await dropSchema(databaseUrl, schema)
+  }
+  return { ...shop, errors, close }
+}
