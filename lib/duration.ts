@@ -26,12 +26,12 @@ export function parseDuration(where: string, value: unknown): number {
 }
 
 /**
- * @returns the instant in whole milliseconds since 1970
+ * @returns the instant in whole milliseconds since 1970; never 0, which is what a date that is missing becomes and no expiry that Redis takes
  * @throws OrderTimersError ERR_ORDER_TIMERS_INVALID_DEADLINE unless it is a Date (or milliseconds) between 1970 and the year 9999
  */
 export function parseInstant(where: string, value: unknown): number {
   const time = value instanceof Date ? value.getTime() : value
-  if (typeof time === 'number' && Number.isSafeInteger(time) && time >= 0 && time <= LAST_INSTANT) return time
+  if (typeof time === 'number' && Number.isSafeInteger(time) && time > 0 && time <= LAST_INSTANT) return time
   throw new OrderTimersError(
     'INVALID_DEADLINE',
     `orderTimers: ${where} must be a Date, or whole milliseconds since 1970, no later than the year 9999, got ${show(value)}`,

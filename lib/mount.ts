@@ -11,6 +11,8 @@ export interface App {
   set(setting: string, value: unknown): unknown
   get(setting: string): unknown
   on(event: 'mount', listener: (parent: App) => void): unknown
+  /** The app that it was mounted on before, if any. */
+  parent?: App
 }
 
 /** Makes the middleware note itself in each app that it is mounted on, and in the apps above. */
@@ -35,5 +37,6 @@ export function mountedTimers(app: App): OrderTimers[] {
 function noteOn(app: App, timers: OrderTimers): void {
   const noted = new Set(mountedTimers(app))
   app.set(SETTING, noted.add(timers))
+  if (app.parent) noteOn(app.parent, timers)
   app.on('mount', (parent) => noteOn(parent, timers))
 }

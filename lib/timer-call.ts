@@ -13,11 +13,15 @@ import type { OrderOrId, ScheduleOptions, Timer } from './types.js'
 
 type Tx = Transaction | undefined
 
+/** However long Postgres took, Redis gets this much. */
+const SHORTEST_PATIENCE_MS = 20
+
 export class Call {
   private readonly rule: BoundRule
   private readonly id: string
   private readonly instance: Model | undefined
   private readonly transaction: Tx
+  private readonly startedAt = performance.now()
 
   constructor(
     private readonly runtime: Runtime,
@@ -30,7 +34,8 @@ export class Call {
     refuseUnknownOptions(`orderTimers: ${kind}`, options, known)
     this.id = idOf(this.rule, order)
     this.instance = isInstance(order) ? order : undefined
-    this.transaction = this.rule.row && transactionOf(options.transaction, this.rule.row.guard.table.sequelize)
+    const { sequelize } = this.rule.row?.guard.table ?? {}
+    this.transaction = sequelize ? transactionOf(options.transaction, sequelize) : (options.transaction ?? undefined)
   }
 
   async schedule(): Promise<Timer> {
@@ -51,6 +56,7 @@ export class Call {
     const row = this.refuseSince('extend')
     if (row?.deadlineAttribute) return this.write(row, { byMs })
     const redis = this.requireRedis()
+    if (this.transaction) return this.arm((await this.knownDeadline(redis, 'extend')) + byMs)
     const deadline = await redis.index.postpone(this.kind, this.id, byMs, REQUEST_PATIENCE_MS)
     if (deadline === undefined) throw this.noTimer('extend')
     return this.timer(deadline, true)
@@ -60,6 +66,11 @@ export class Call {
     const row = this.refuseSince('cancel')
     if (row?.deadlineAttribute) return this.write(row, null)
     const redis = this.requireRedis()
+    if (this.transaction) {
+      await this.knownDeadline(redis, 'cancel')
+      afterCommit(this.transaction, () => redis.arming.disarm(this.kind, this.id, undefined))
+      return this.timer(null, 'on commit')
+    }
     const removed = await redis.index.disarm(this.kind, this.id, undefined, REQUEST_PATIENCE_MS)
     if (!removed) throw this.noTimer('cancel')
     return this.timer(null, false)
@@ -100,7 +111,7 @@ export class Call {
   }
 
   private async arm(deadlineMs: number): Promise<Timer> {
-    return this.timer(deadlineMs, await this.afterwards((redis) => redis.arming.arm(this.kind, this.id, deadlineMs)))
+    return this.timer(deadlineMs, await this.afterwards((redis) => redis.arming.arm(this.kind, this.id, deadlineMs, this.patienceLeft())))
   }
 
   /** For rules without a deadline on the row: what Redis did not take is lost, so it is said. */
@@ -108,6 +119,12 @@ export class Call {
     if (this.transaction) return this.arm(deadlineMs)
     await redis.arming.armOrThrow(this.kind, this.id, deadlineMs)
     return this.timer(deadlineMs, true)
+  }
+
+  /** What is left of the call's time when its row has been written; a commit has its own. */
+  private patienceLeft(): number {
+    const spentMs = this.transaction ? 0 : performance.now() - this.startedAt
+    return Math.max(SHORTEST_PATIENCE_MS, REQUEST_PATIENCE_MS - spentMs)
   }
 
   /** Redis's part: now, or once the transaction has committed. */
@@ -146,6 +163,13 @@ export class Call {
   private async requireInFrom(row: RowRule): Promise<void> {
     const state = await row.writes.read(this.id, this.transaction)
     if (!state.inFrom) throw row.writes.notInFrom(this.id, state)
+  }
+
+  /** In Redis alone. @throws OrderTimersError NO_TIMER */
+  private async knownDeadline(redis: RedisParts, call: string): Promise<number> {
+    const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_PATIENCE_MS)
+    if (deadline === undefined) throw this.noTimer(call)
+    return deadline
   }
 
   private requireRedis(): RedisParts {

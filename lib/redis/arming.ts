@@ -3,10 +3,10 @@
 
 import type { Log } from '../logger.js'
 import { ArmBatches } from './arm-batches.js'
-import type { RedisConnection } from './connection.js'
+import { type RedisConnection, within } from './connection.js'
 import type { DueIndex } from './due-index.js'
 
-/** How long a request waits for Redis: what is left of 250 ms when the row has been written. */
+/** How long a call waits in all where Redis does not answer: less than 250 ms, since the process has other work too. */
 export const REQUEST_PATIENCE_MS = 200
 
 /** How many timers are kept for Redis's return. */
@@ -34,18 +34,20 @@ export class Arming {
     connection.onUp(() => void this.armKept())
   }
 
-  /** @returns whether Redis has it now */
-  async arm(kind: string, id: string, deadlineMs: number): Promise<boolean> {
+  /** @returns whether Redis has it now; what it did not take in time is kept for its return */
+  async arm(kind: string, id: string, deadlineMs: number, patienceMs = REQUEST_PATIENCE_MS): Promise<boolean> {
     const name = `${kind}:${id}`
     this.kept.delete(name)
-    try {
-      await this.armOrThrow(kind, id, deadlineMs)
-      return true
-    } catch (error) {
-      if (this.kept.size < MOST_KEPT) this.kept.set(name, { kind, id, deadlineMs })
-      this.report(kind, error)
-      return false
-    }
+    const armed = await within(
+      patienceMs,
+      this.armOrThrow(kind, id, deadlineMs).then(
+        () => true,
+        (error) => this.report(kind, error),
+      ),
+    )
+    if (armed) return true
+    if (this.kept.size < MOST_KEPT) this.kept.set(name, { kind, id, deadlineMs })
+    return false
   }
 
   /** For rules without a deadline on the row. @throws OrderTimersError REDIS_UNAVAILABLE */
@@ -71,8 +73,9 @@ export class Arming {
     }
   }
 
-  private report(kind: string, error: unknown): void {
+  private report(kind: string, error: unknown): false {
     const { code, message } = error as { code?: string; message?: string }
     this.log('debug', `${kind}: not armed now, the row has the deadline`, { kind, code, error: message })
+    return false
   }
 }

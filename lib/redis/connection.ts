@@ -36,7 +36,7 @@ export class RedisConnection {
       this.client.once('close', () => resolve())
     })
     this.client.connect().catch((error) => {
-      this.trouble = error
+      this.trouble ??= error // what the `error` event said is the reason, this only that there is no connection
     })
   }
 
@@ -46,9 +46,10 @@ export class RedisConnection {
     return () => this.upListeners.delete(listener)
   }
 
-  /** Called once for each time that Redis stopped answering. */
+  /** Called once for each time that Redis stopped answering; at once, where it does not answer already. */
   onDown(listener: (error: unknown) => void): () => void {
     this.downListeners.add(listener)
+    if (this.reportedDown) listener(this.trouble)
     return () => this.downListeners.delete(listener)
   }
 
@@ -85,6 +86,7 @@ export class RedisConnection {
       this.up()
       return value
     } catch (error) {
+      if (isReadOnly(error)) this.reconnect()
       throw isReply(error) ? error : unavailable(error)
     }
   }
@@ -95,6 +97,11 @@ export class RedisConnection {
     this.open()
     await within(patienceMs, this.firstAttempt as Promise<void>)
     if (!this.ready) throw unavailable(this.trouble)
+  }
+
+  /** This is no primary any more: whoever is now, the name or the Sentinels lead to it. Once for each time, however many commands fail. */
+  private reconnect(): void {
+    if (this.ready) this.client.disconnect(true)
   }
 
   /** Closes the connection for good. */
@@ -135,6 +142,10 @@ export async function within<T>(milliseconds: number, promise: Promise<T>): Prom
 
 function isReply(error: unknown): boolean {
   return (error as { name?: string } | undefined)?.name === 'ReplyError'
+}
+
+function isReadOnly(error: unknown): boolean {
+  return isReply(error) && (error as Error).message.startsWith('READONLY')
 }
 
 function unavailable(cause: unknown): OrderTimersError {

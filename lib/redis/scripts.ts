@@ -40,10 +40,10 @@ local function release(token, lease)
   redis.call('ZREM', KEYS[2], token)
 end`
 
-/** Puts a wake on the channel where the index got an earlier head than it had. */
+/** Puts a wake on the channel where the index got an earlier head than it had. A user who may not publish arms all the same. */
 const WAKE = `
 local function wake(head, deadline)
-  if not head[2] or tonumber(deadline) < tonumber(head[2]) then redis.call('PUBLISH', channel, '1') end
+  if not head[2] or tonumber(deadline) < tonumber(head[2]) then redis.pcall('PUBLISH', channel, '1') end
 end`
 
 export const SCRIPTS = {
@@ -269,7 +269,7 @@ local failure = redis.call('HGET', KEYS[2], ARGV[1])
 if not failure or not string.find(failure, '"dead":true', 1, true) then return 0 end
 redis.call('HDEL', KEYS[2], ARGV[1])
 redis.call('ZADD', KEYS[1], 'LT', now, ARGV[1])
-redis.call('PUBLISH', ARGV[2], '1')
+redis.pcall('PUBLISH', ARGV[2], '1')
 return 1`,
   },
 

@@ -71,7 +71,7 @@ function ours(name: string): RedisOptions & { replyMapping: 'legacy' } {
     connectTimeout: 2_000,
     // A server that is silent on a pending command is taken for dead, and the connection made anew.
     socketTimeout: 1_500,
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    reconnectOnError: null,
     enableAutoPipelining: false,
     stringNumbers: false,
     replyMapping: 'legacy',

@@ -12,7 +12,10 @@ export interface StatementLimits {
   idleMs: number
 }
 
-/** Runs `work` in one READ COMMITTED transaction of our own, apart from any CLS transaction of the caller's. */
+/**
+ * Runs `work` in one READ COMMITTED transaction of our own. No step of it waits for ever: a connection that stays silent for longer than a
+ * statement may take is cut, so that the pool drops it (a cable pulled, a host gone: TCP would notice in minutes, or never).
+ */
 export function inTransaction<T>(
   sequelize: Sequelize,
   limits: StatementLimits,
@@ -24,11 +27,22 @@ export function inTransaction<T>(
     `SET LOCAL statement_timeout = ${limits.statementMs}`,
     `SET LOCAL idle_in_transaction_session_timeout = ${limits.idleMs}`,
   ].join('; ')
-  const isolationLevel = null as never // set with the rest, in one round trip
-  return sequelize.transaction({ isolationLevel }, async (transaction) => {
-    await sequelize.query(settings, { transaction, raw: true, logging: false })
-    return work(transaction)
-  })
+  const { Transaction: Tx } = sequelize.constructor as unknown as SequelizeClass
+  const transact = async (): Promise<T> => {
+    const transaction = new Tx(sequelize, { isolationLevel: null }) // the level is set with the rest, in one round trip
+    patience.set(transaction, limits.statementMs + GRACE_MS)
+    await answered(transaction, transaction.prepareEnvironment(), BEGIN_MS)
+    try {
+      await answered(transaction, sequelize.query(settings, { transaction, raw: true, logging: false }), BEGIN_MS)
+      const result = await work(transaction)
+      await answered(transaction, transaction.commit())
+      return result
+    } catch (error) {
+      if (!transaction.finished) await answered(transaction, transaction.rollback()).catch(() => {})
+      throw error
+    }
+  }
+  return (sequelize.constructor as unknown as SequelizeClass)._clsRun(transact)
 }
 
 /** One bound statement; its rows. */
@@ -38,22 +52,59 @@ export async function rows<Row>(
   bind: readonly unknown[],
   transaction: Transaction | null | undefined,
 ): Promise<Row[]> {
-  const [result] = await sequelize.query(sql, { bind: bind as BindOrReplacements, transaction: transaction as Transaction, raw: true })
+  const options = { bind: bind as BindOrReplacements, transaction: transaction as Transaction, raw: true }
+  const [result] = await answered(transaction, sequelize.query(sql, options))
   return result as Row[]
+}
+
+/** How long the first steps may stay without an answer: they wait for nobody, so that a dead connection of the pool shows early. */
+const BEGIN_MS = 4_000
+
+/** How much longer than the server's own limit we wait for its answer. */
+const GRACE_MS = 1_000
+
+/** Of our own transactions: how long each step may stay without an answer. */
+const patience = new WeakMap<Transaction, number>()
+
+/** What `sequelize.transaction(work)` itself uses; by hand, because the connection must be in reach while BEGIN is under way. */
+interface SequelizeClass {
+  Transaction: new (sequelize: Sequelize, options: { isolationLevel: null }) => OwnTransaction
+  _clsRun<T>(work: () => T): T
+}
+
+type OwnTransaction = Transaction & {
+  prepareEnvironment(): Promise<unknown>
+  finished?: string
+  connection?: { connection?: { stream?: { destroy(): void } } }
+}
+
+/** Cuts the connection of a transaction of our own that does not answer; the pending statement is rejected by that. */
+async function answered<T>(
+  transaction: OwnTransaction | Transaction | null | undefined,
+  step: Promise<T>,
+  limitMs = transaction ? patience.get(transaction) : undefined,
+): Promise<T> {
+  if (limitMs === undefined) return step
+  const timer = setTimeout(() => (transaction as OwnTransaction).connection?.connection?.stream?.destroy(), limitMs)
+  try {
+    return await step
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /**
  * Whether a failure is the database's or the network's and not the rule's: such a one is retried for ever and never counted as an
- * attempt. SQLSTATE classes by https://www.postgresql.org/docs/current/errcodes-appendix.html. A connection that breaks in
- * mid-statement comes as an error without any SQLSTATE.
+ * attempt. A connection that breaks in mid-statement comes as an error without any SQLSTATE.
+ * @param inRule whether the shop's own code was running: its wrong SQL, its missing tables are its own
  */
-export function isDatabaseTrouble(error: unknown): boolean {
+export function isDatabaseTrouble(error: unknown, inRule = false): boolean {
   const { name = '', message = '' } = (error ?? {}) as { name?: string; message?: string }
   if (/^Sequelize(?:Connection|HostNot|AccessDenied)/.test(name)) return true
   if (!/^Sequelize/.test(name)) return false
   const state = sqlStateOf(error)
   if (state === undefined || !/^[0-9A-Z]{5}$/.test(state)) return BROKEN_CONNECTION.test(message)
-  return TROUBLE_CLASSES.test(state) || TROUBLE_STATES.has(state)
+  return TROUBLE.test(state) || (!inRule && TROUBLE_OUTSIDE_RULES.test(state))
 }
 
 /** The SQLSTATE (or the system's error code) of a failed statement. */
@@ -63,10 +114,12 @@ export function sqlStateOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
-/** Connection, wrong transaction state (read only), rollback (deadlock, serialization), resources, operator, system, internal. */
-const TROUBLE_CLASSES = /^(?:08|25|40|53|57|58|XX)/
+// SQLSTATE classes, https://www.postgresql.org/docs/current/errcodes-appendix.html
 
-/** A lock that was not to be had; a table or a column that is not there (yet). */
-const TROUBLE_STATES = new Set(['55P03', '42P01', '42703'])
+/** Connection, rollback (deadlock, serialization), resources, operator, system, internal; a lock that was not to be had. */
+const TROUBLE = /^(?:08|40|53|57|58|XX|55P03)/
+
+/** Wrong transaction state (read only); a table or a column that is not there (yet). */
+const TROUBLE_OUTSIDE_RULES = /^(?:25|42P01|42703)/
 
 const BROKEN_CONNECTION = /connection|ECONN|EPIPE|ETIMEDOUT|timeout|socket/i

@@ -14,6 +14,11 @@ const LOCK_WAIT_MS = 2_000
 /** lock_not_available, https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const LOCK_NOT_AVAILABLE = '55P03'
 
+/** serialization_failure and deadlock_detected: a statement of its own transaction is simply repeated. */
+const ROLLED_BACK = new Set(['40001', '40P01'])
+
+const MOST_ATTEMPTS = 10
+
 /** The deadlines before and after a write, milliseconds since 1970. */
 export interface Written {
   before: number | null
@@ -122,15 +127,24 @@ RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this
   }
 
   private async guarded<T>(id: string, transaction: Transaction | null | undefined, write: () => Promise<T>): Promise<T> {
-    try {
-      return await write()
-    } catch (cause) {
-      if (sqlStateOf(cause) !== LOCK_NOT_AVAILABLE || transaction) throw cause
-      const order = `${this.guard.table.model.name} ${show(id)}`
-      const remedy = 'if that is a transaction of this very request, pass { transaction }'
-      const message = `orderTimers: ${this.kind}: ${order} is locked by another transaction, waited ${LOCK_WAIT_MS} ms; ${remedy}`
-      throw new OrderTimersError('ROW_LOCKED', message, { cause })
+    for (let attempt = 1; !transaction && attempt < MOST_ATTEMPTS; attempt += 1) {
+      try {
+        return await write()
+      } catch (cause) {
+        if (!ROLLED_BACK.has(sqlStateOf(cause) ?? '')) return this.refuseLocked(id, cause)
+        await new Promise((resolve) => setTimeout(resolve, attempt * 10 * Math.random()))
+      }
     }
+    return write()
+  }
+
+  /** A lock that was not to be had in time, said with the likely reason. */
+  private refuseLocked(id: string, cause: unknown): never {
+    if (sqlStateOf(cause) !== LOCK_NOT_AVAILABLE) throw cause
+    const order = `${this.guard.table.model.name} ${show(id)}`
+    const remedy = 'if that is a transaction of this very request, pass { transaction }'
+    const message = `orderTimers: ${this.kind}: ${order} is locked by another transaction, waited ${LOCK_WAIT_MS} ms; ${remedy}`
+    throw new OrderTimersError('ROW_LOCKED', message, { cause })
   }
 }
 

@@ -12,7 +12,6 @@ export interface OverdueQuery {
   asOfMs: number
   after: DueRow | undefined
   limit: number
-  transaction?: Transaction | undefined
 }
 
 export interface UpcomingQuery {
@@ -48,35 +47,36 @@ export class PendingRows {
     this.behind = `(${deadlineColumn}, ${this.id}) > ($4, $5)`
   }
 
-  overdue({ asOfMs, after, limit, transaction }: OverdueQuery): Promise<DueRow[]> {
+  overdue(transaction: Transaction, { asOfMs, after, limit }: OverdueQuery): Promise<DueRow[]> {
     const conditions = [this.guard.deadlineIs('<=', instant('$2')), this.guard.deadlineIs('>', this.guard.staleLine)]
-    return this.read(conditions, asOfMs, after, limit, transaction)
+    return this.read(transaction, conditions, asOfMs, after, limit)
   }
 
-  upcoming({ untilMs, after, limit }: UpcomingQuery): Promise<DueRow[]> {
+  upcoming(transaction: Transaction, { untilMs, after, limit }: UpcomingQuery): Promise<DueRow[]> {
     const conditions = [this.guard.deadlineIs('>', 'now()'), this.guard.deadlineIs('<=', instant('$2'))]
-    return this.read(conditions, untilMs, after, limit, undefined)
+    return this.read(transaction, conditions, untilMs, after, limit)
   }
 
-  async stale(limit: number): Promise<{ count: number; oldest: number | null }> {
+  async stale(transaction: Transaction, limit: number): Promise<{ count: number; oldest: number | null }> {
     const deadline = RowGuard.epochMs('min(deadline)')
     const inner = `SELECT ${this.guard.deadline} AS deadline ${this.source} AND ${this.guard.deadlineIs('<=', this.guard.staleLine)} LIMIT $2`
     const sql = `SELECT count(*)::int AS count, ${deadline} AS oldest FROM (${inner}) AS stale`
-    const [row] = await rows<{ count: number; oldest: number | null }>(this.guard.table.sequelize, sql, [this.guard.from, limit], null)
+    type Row = { count: number; oldest: number | null }
+    const [row] = await rows<Row>(this.guard.table.sequelize, sql, [this.guard.from, limit], transaction)
     return row ?? { count: 0, oldest: null }
   }
 
   private async read(
+    transaction: Transaction,
     conditions: string[],
     boundMs: number,
     after: DueRow | undefined,
     limit: number,
-    transaction: OverdueQuery['transaction'],
   ): Promise<DueRow[]> {
     const where = [...conditions, ...(after ? [this.behind] : [])].join(' AND ')
     const sql = `${this.page} AND ${where} ORDER BY ${this.guard.deadlineColumn}, ${this.id} LIMIT $3`
     const bind = [this.guard.from, boundMs, limit, ...(after ? [after.cursor, after.id] : [])]
-    const found = await rows<PendingRow>(this.guard.table.sequelize, sql, bind, transaction ?? null)
+    const found = await rows<PendingRow>(this.guard.table.sequelize, sql, bind, transaction)
     return found.map((row) => ({ id: String(row.id), deadlineMs: row.deadline_ms, cursor: row.cursor }))
   }
 }

@@ -98,11 +98,13 @@ FROM ${table.table} AS ${alias} WHERE ${id} = ANY($1)`
       if (run && settled.length > 0) {
         work.inRule = true
         await run(settled.map(this.toInstance), { transaction, signal: work.signal })
-        work.inRule = false
       }
       work.signal.throwIfAborted()
       const missing = settled.length === ids.length ? [] : without(ids, settled)
-      const unsettled = missing.length === 0 ? [] : await rows<UnsettledRow>(sequelize, this.classify, [missing, guard.from], transaction)
+      // Asked after every `run`, also for nothing: had it swallowed an error of SQL, COMMIT would roll back without a word.
+      const asks = missing.length > 0 || work.inRule
+      const unsettled = asks ? await rows<UnsettledRow>(sequelize, this.classify, [missing, guard.from], transaction) : []
+      work.inRule = false
       return { settled: settled.map(toOrder), ...this.explain(missing, unsettled) }
     })
     return this.withClaimedDeadlines(settlement, work)

@@ -18,6 +18,7 @@ export class Alarm {
     private readonly rule: BoundRule,
     private readonly claims: IndexClaims,
     private readonly dispatcher: Dispatcher,
+    private readonly usable: () => boolean,
   ) {}
 
   start(): void {
@@ -49,8 +50,9 @@ export class Alarm {
 
   /** @returns how long there is nothing to do */
   private async claim(): Promise<number> {
+    if (!this.usable()) return TROUBLE_SLEEP_MS
     try {
-      const { work, untilNextMs = LONGEST_SLEEP_MS } = await this.claims.due(this.rule.kind, this.rule.batchSize)
+      const { work, untilNextMs = LONGEST_SLEEP_MS } = await this.claims.due(this.rule.kind, this.dispatcher.batchSize(this.rule.kind))
       void this.dispatcher.dispatch(work)
       return Math.min(untilNextMs, LONGEST_SLEEP_MS)
     } catch {

@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto'
 import type { DueIndex, Failure, Return } from '../redis/due-index.js'
 import type { Path } from './events.js'
+import type { Faults } from './faults.js'
 
 export interface Work {
   kind: string
@@ -33,6 +34,7 @@ export class IndexClaims {
     private readonly index: DueIndex,
     private readonly leaseMs: number,
     private readonly skewMs: (kind: string) => number,
+    private readonly faults: Faults,
   ) {}
 
   /** The oldest that are due, and how long until the next is (undefined: the index is empty). */
@@ -62,9 +64,14 @@ export class IndexClaims {
     }
     const token = randomUUID()
     try {
-      return await claim(token)
+      const answer = await claim(token)
+      this.faults.clear('REDIS_REFUSES')
+      return answer
     } catch (error) {
       this.unknown.set(token, kind)
+      const { name, message } = error as Error
+      if (name === 'ReplyError')
+        this.faults.raise('REDIS_REFUSES', `Redis refuses a claim (${message}); the sweep over Postgres carries on`, error)
       throw error
     }
   }

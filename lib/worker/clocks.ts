@@ -3,10 +3,12 @@
 import type { Sequelize } from 'sequelize'
 import { ClockEstimate } from '../clock-estimate.js'
 import type { RedisClock } from '../redis/clock.js'
-import { rows } from '../rules/database.js'
+import { inTransaction, rows } from '../rules/database.js'
 import type { BoundRule } from '../rules/rule.js'
 
 const ASK_EVERY_MS = 5_000
+const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 2_000 }
+const NOW = 'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS now'
 
 export class Clocks {
   private readonly estimates = new Map<Sequelize, ClockEstimate>()
@@ -57,19 +59,18 @@ export class Clocks {
 
   private async askAll(): Promise<void> {
     await this.redis?.now().catch(() => {})
-    for (const [sequelize, estimate] of this.estimates) {
-      const askedAt = performance.now()
-      try {
-        const [row] = await rows<{ now: number }>(
-          sequelize,
-          'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS now',
-          [],
-          null,
-        )
+    await Promise.all([...this.estimates].map(([sequelize, estimate]) => this.askPostgres(sequelize, estimate)))
+  }
+
+  private async askPostgres(sequelize: Sequelize, estimate: ClockEstimate): Promise<void> {
+    try {
+      await inTransaction(sequelize, LIMITS, async (transaction) => {
+        const askedAt = performance.now()
+        const [row] = await rows<{ now: number }>(sequelize, NOW, [], transaction)
         if (row) estimate.note(row.now, askedAt, performance.now())
-      } catch {
-        // said by the sweep and the dispatcher
-      }
+      })
+    } catch {
+      // said by the sweep and the dispatcher
     }
   }
 }

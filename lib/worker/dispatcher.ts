@@ -7,6 +7,7 @@ import type { Failure, Return } from '../redis/due-index.js'
 import { isDatabaseTrouble, sqlStateOf } from '../rules/database.js'
 import type { BoundRule } from '../rules/rule.js'
 import type { SettledOrder, Settlement } from '../rules/settlement.js'
+import { LockWaits, retryDelayMs } from './backoff.js'
 import type { Work } from './claims.js'
 import { errorText, type WorkerEmitter } from './events.js'
 import type { Faults } from './faults.js'
@@ -15,12 +16,6 @@ import { describe, summary } from './log-lines.js'
 
 /** query_canceled, which is also how statement_timeout shows; https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const QUERY_CANCELED = '57014'
-
-const RETRY = { firstMs: 1_000, longestMs: 15 * 60_000 }
-const LOCKED = { firstMs: 250, longestMs: 30_000 }
-
-/** How many locked orders' waiting times are remembered. */
-const MOST_LOCKED = 10_000
 
 /** How many claims are remembered, and for how long, to know their keys' events by without asking Redis. */
 const MOST_RECENT = 16
@@ -40,7 +35,7 @@ export class Dispatcher {
   readonly counters = new Map<string, KindCounters>()
   private readonly lanes = new Map<string, Lane>()
   private readonly inHand = new Set<Promise<void>>()
-  private readonly locked = new Map<string, number>()
+  private readonly lockWaits = new LockWaits()
   private readonly recent: { work: Work; at: number }[] = []
   private readonly attempts = new Set<AbortController>()
   private givenUp = false
@@ -63,6 +58,11 @@ export class Dispatcher {
   /** Resolves when a batch of this kind may be brought. */
   free(kind: string, signal: AbortSignal): Promise<void> {
     return this.lane(kind).free(signal)
+  }
+
+  /** How many orders of this kind a claim may take now. */
+  batchSize(kind: string): number {
+    return this.lane(kind).batch((this.rules.get(kind) as BoundRule).batchSize)
   }
 
   /** How many batches are in hand. */
@@ -133,9 +133,10 @@ export class Dispatcher {
     try {
       settlement = await this.limited(rule, (signal) => rule.settle(ids, Object.assign(attempt, { signal })))
     } catch (error) {
-      const trouble = isDatabaseTrouble(error) || (error instanceof TookTooLong && !attempt.inRule)
-      const halves = ids.length > 1 && (!trouble || sqlStateOf(error) === QUERY_CANCELED)
-      if (halves && !this.givenUp) {
+      const slow = (error instanceof TookTooLong && !attempt.inRule) || sqlStateOf(error) === QUERY_CANCELED
+      if (slow) this.lane(rule.kind).halve()
+      const trouble = slow || isDatabaseTrouble(error, attempt.inRule)
+      if (ids.length > 1 && !trouble && !this.givenUp) {
         const middle = Math.ceil(ids.length / 2)
         await this.settle(rule, work, ids.slice(0, middle), returns)
         await this.settle(rule, work, ids.slice(middle), returns)
@@ -172,8 +173,8 @@ export class Dispatcher {
     const counters = this.counters.get(kind) as KindCounters
     for (const name of ['settled', 'early', 'locked', 'held', 'gone'] as const) counters[name] += settlement[name].length
     for (const { id, remainingMs } of settlement.early) returns.push({ id, delayMs: Math.max(1, remainingMs) })
-    for (const id of settlement.locked) returns.push({ id, delayMs: this.waitForLock(kind, id) })
-    if (this.locked.size > 0) for (const { id } of settlement.settled) this.locked.delete(`${kind}:${id}`)
+    for (const id of settlement.locked) returns.push({ id, delayMs: this.lockWaits.next(kind, id) })
+    this.lockWaits.forget(kind, settlement.settled)
     if (settlement.settled.length > 0) this.tell(rule, work, settlement.settled)
   }
 
@@ -210,18 +211,10 @@ export class Dispatcher {
       this.events.tell('dead', { kind, id, error, attempts })
       return
     }
-    const retryInMs = Math.round(doubling(RETRY, attempts - 1) * (0.5 + Math.random() / 2))
+    const retryInMs = retryDelayMs(attempts)
     returns.push({ id, delayMs: retryInMs, failure })
     this.log('warn', `${kind} ${id}: attempt ${attempts} of ${rule.attempts} failed: ${failure.error}`, { kind, id, attempts, retryInMs })
     this.events.tell('failed', { kind, id, error, attempts, retryInMs })
-  }
-
-  private waitForLock(kind: string, id: string): number {
-    const name = `${kind}:${id}`
-    const times = this.locked.get(name) ?? 0
-    if (this.locked.size >= MOST_LOCKED) this.locked.clear()
-    this.locked.set(name, times + 1)
-    return doubling(LOCKED, times)
   }
 
   private lane(kind: string): Lane {
@@ -231,7 +224,3 @@ export class Dispatcher {
 
 /** The reason of an abort at the rule's timeout. */
 class TookTooLong extends Error {}
-
-function doubling({ firstMs, longestMs }: { firstMs: number; longestMs: number }, times: number): number {
-  return Math.min(longestMs, firstMs * 2 ** Math.min(times, 30))
-}

@@ -11,6 +11,7 @@ export type Path = 'alarm' | 'event' | 'sweep'
 export type FaultCode =
   | 'REDIS_UNAVAILABLE'
   | 'REDIS_UNUSABLE'
+  | 'REDIS_REFUSES'
   | 'SUBSCRIBE_REFUSED'
   | 'EVENTS_OFF'
   | 'EVICTION'

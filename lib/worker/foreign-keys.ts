@@ -46,6 +46,7 @@ export class ForeignKeys {
     private readonly kinds: readonly string[],
     private readonly connection: RedisConnection,
     private readonly workerId: string,
+    private readonly usable: () => boolean,
   ) {}
 
   start(): void {
@@ -63,7 +64,7 @@ export class ForeignKeys {
     while (!this.stopped) {
       const startedAt = performance.now()
       try {
-        if (await this.mayScan()) await this.pass()
+        if (this.usable() && (await this.mayScan())) await this.pass()
       } catch {
         // Redis does not answer: said elsewhere; the next pass begins anew
       }

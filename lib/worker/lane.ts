@@ -6,6 +6,7 @@ export class Lane {
   private settling = 0
   private restUntil = 0
   private troubles = 0
+  private halvings = 0
   private readonly waiting = new Set<() => void>()
 
   constructor(
@@ -48,6 +49,17 @@ export class Lane {
   /** The database answered. */
   recovered(): void {
     this.troubles = 0
+    if (this.halvings > 0) this.halvings -= 1
+  }
+
+  /** A batch took the database too long: half as many next time. */
+  halve(): void {
+    this.halvings = Math.min(this.halvings + 1, 10)
+  }
+
+  /** How many orders a batch may have now. */
+  batch(size: number): number {
+    return Math.max(1, size >> this.halvings)
   }
 
   private wake(): void {

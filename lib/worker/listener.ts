@@ -15,8 +15,6 @@ const GATHER_MS = 2
 /** How many ids of a kind wait at most; beyond that events are dropped, and rows are the sweep's. */
 const MOST_WAITING = 20_000
 
-const BATCH = 1_000
-
 export class Listener {
   readonly counters = { foreign: 0, malformed: 0, dropped: 0 }
   private readonly waiting = new Map<string, Set<string>>()
@@ -65,11 +63,10 @@ export class Listener {
 
   private async flush(rule: BoundRule): Promise<void> {
     const { kind } = rule
-    const limit = Math.min(BATCH, rule.batchSize)
     for (;;) {
       const ids = this.waiting.get(kind)
       if (!ids || ids.size === 0 || this.stopping.signal.aborted) break
-      const batch = [...ids].slice(0, limit)
+      const batch = [...ids].slice(0, this.dispatcher.batchSize(kind))
       for (const id of batch) ids.delete(id)
       const unknown = batch.filter((id) => !this.dispatcher.claimedJustNow(kind, id))
       if (unknown.length > 0) await this.claim(kind, unknown)

@@ -45,7 +45,7 @@ export class RedisSide {
     const { runtime, redis, rules, claims, dispatcher, faults } = parts
     const { keys, log } = runtime
     const workerId = randomUUID()
-    this.alarms = [...rules.values()].map((rule) => new Alarm(rule, claims, dispatcher))
+    this.alarms = [...rules.values()].map((rule) => new Alarm(rule, claims, dispatcher, () => this.answering()))
     this.listener = new Listener(keys, rules, claims, dispatcher, log)
     this.subscriber = new Subscriber({
       source: redis.source,
@@ -61,7 +61,7 @@ export class RedisSide {
       () => this.subscriber.subscribed && this.usable,
       (proved) => this.judge(proved),
     )
-    this.foreignKeys = new ForeignKeys(keys, [...rules.keys()], redis.connection, workerId)
+    this.foreignKeys = new ForeignKeys(keys, [...rules.keys()], redis.connection, workerId, () => this.answering())
   }
 
   start(): void {

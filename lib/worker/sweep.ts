@@ -87,11 +87,11 @@ export class Sweep {
 
   private async sweepRule(rule: BoundRule, row: RowRule, pending: PendingRows, totals: { overdue: number; armed: number }): Promise<void> {
     totals.overdue += await this.settleOverdue(rule, row, pending)
-    totals.armed += await this.armUpcoming(rule.kind, pending)
-    await this.countStale(rule.kind, pending)
+    totals.armed += await this.armUpcoming(rule.kind, row, pending)
+    await this.countStale(rule.kind, row, pending)
   }
 
-  private async settleOverdue({ kind, batchSize }: BoundRule, row: RowRule, pending: PendingRows): Promise<number> {
+  private async settleOverdue({ kind }: BoundRule, row: RowRule, pending: PendingRows): Promise<number> {
     const asOfMs = this.parts.clocks.postgresNow(kind)
     if (asOfMs === undefined) throw new Error("Postgres's clock could not be read")
     const inHand: Promise<void>[] = []
@@ -100,12 +100,13 @@ export class Sweep {
     for (;;) {
       await this.parts.dispatcher.free(kind, this.stopping.signal)
       if (this.stopping.signal.aborted) break
-      const page = await this.readAlone(kind, row, pending, { asOfMs, after, limit: batchSize })
+      const limit = this.parts.dispatcher.batchSize(kind)
+      const page = await this.readAlone(kind, row, pending, { asOfMs, after, limit })
       const work = await this.take(kind, page)
       taken += work.ids.length
       inHand.push(this.parts.dispatcher.dispatch(work))
       after = page.at(-1)
-      if (page.length < batchSize) break
+      if (page.length < limit) break
     }
     await Promise.all(inHand)
     return taken
@@ -118,7 +119,7 @@ export class Sweep {
       const name = `express-order-timers:sweep:${this.parts.prefix}${kind}`
       const sql = 'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS locked'
       const [lock] = await rows<{ locked: boolean }>(sequelize, sql, [name], transaction)
-      return lock?.locked ? pending.overdue({ ...query, transaction }) : []
+      return lock?.locked ? pending.overdue(transaction, query) : []
     })
   }
 
@@ -128,14 +129,14 @@ export class Sweep {
     if (redis?.answering() && page.length > 0) {
       try {
         return await redis.claims.overdue(kind, page)
-      } catch (error) {
-        if (!(error instanceof OrderTimersError)) throw error
+      } catch {
+        // Redis went away, or refuses the claim: said by the claims; the rows are settled all the same
       }
     }
     return memory.overdue(kind, page)
   }
 
-  private async armUpcoming(kind: string, pending: PendingRows): Promise<number> {
+  private async armUpcoming(kind: string, { guard }: RowRule, pending: PendingRows): Promise<number> {
     const { redis, clocks, horizonMs } = this.parts
     const now = clocks.postgresNow(kind)
     if (!redis?.answering() || now === undefined) return 0
@@ -143,15 +144,16 @@ export class Sweep {
     let after: DueRow | undefined
     let armed = 0
     for (;;) {
-      const page = await pending.upcoming({ untilMs, after, limit: PAGE })
+      const query = { untilMs, after, limit: PAGE }
+      const page = await inTransaction(guard.table.sequelize, LIMITS, (transaction) => pending.upcoming(transaction, query))
       if (page.length > 0) armed += await redis.index.armMissing(kind, page)
       after = page.at(-1)
       if (page.length < PAGE || this.stopping.signal.aborted) return armed
     }
   }
 
-  private async countStale(kind: string, pending: PendingRows): Promise<void> {
-    const { count, oldest } = await pending.stale(MOST_COUNTED)
+  private async countStale(kind: string, { guard }: RowRule, pending: PendingRows): Promise<void> {
+    const { count, oldest } = await inTransaction(guard.table.sequelize, LIMITS, (transaction) => pending.stale(transaction, MOST_COUNTED))
     const known = this.staleCounts.get(kind) ?? 0
     this.staleCounts.set(kind, count)
     if (count === 0 || count === known || oldest === null) return

@@ -65,7 +65,7 @@ export class ExpiryWorker extends WorkerEmitter {
       ...([rules, (rule: BoundRule) => this.concurrency(rule), options.leaseMs, this as WorkerEmitter, this.faults, log] as const),
       (rule, deadlineMs) => this.clocks.lateness(rule.kind, deadlineMs),
     )
-    const claims = redis && new IndexClaims(redis.index, options.leaseMs, (kind) => this.clocks.skewMs(kind))
+    const claims = redis && new IndexClaims(redis.index, options.leaseMs, (kind) => this.clocks.skewMs(kind), this.faults)
     this.redisSide =
       redis && claims
         ? new RedisSide({
