@@ -33,10 +33,9 @@ export function parseRedisSource(redis: unknown): RedisSource | false {
     return { keyPrefix: redis.options.keyPrefix ?? '', create: (name) => redis.duplicate(ours(name)) }
   }
   if (redis !== null && typeof redis === 'object' && Object.getPrototypeOf(redis) === Object.prototype) return fromOptions(redis)
-  const shown = typeof redis === 'string' ? show(redis.replace(/^(\w+:\/\/)?.*@/s, '$1***@')) : show(redis)
   throw new OrderTimersError(
     'INVALID_OPTION',
-    `orderTimers: "redis" must be a URL such as redis://127.0.0.1:6379, ioredis options, an ioredis client or false, got ${shown}`,
+    `orderTimers: "redis" must be a URL such as redis://127.0.0.1:6379, ioredis options, an ioredis client or false, got ${shown(redis)}`,
   )
 }
 
@@ -45,13 +44,23 @@ function fromOptions(options: RedisOptions): RedisSource {
 }
 
 interface Client {
+  status: string
   isCluster?: boolean
   options: RedisOptions
   duplicate(override: RedisOptions): Redis
 }
 
+/** Clients of other packages can be duplicated too, but have no `status`. */
 function isClient(value: unknown): value is Client {
-  return typeof (value as Partial<Client> | null)?.duplicate === 'function'
+  const { duplicate, status } = (value ?? {}) as Partial<Client>
+  return typeof duplicate === 'function' && typeof status === 'string'
+}
+
+/** Without what may be a password: a URL's, or one in the options of another package's client. */
+function shown(redis: unknown): string {
+  if (typeof redis === 'string') return show(redis.replace(/^(\w+:\/\/)?.*@/s, '$1***@'))
+  const { name } = redis !== null && typeof redis === 'object' ? redis.constructor : {}
+  return name === undefined || Array.isArray(redis) ? show(redis) : `an instance of ${name}`
 }
 
 /** What our connections need whatever the shop's options say. */

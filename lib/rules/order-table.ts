@@ -120,8 +120,8 @@ export class OrderTable {
   /** The table's columns as Postgres has them, by the connection's own search path. Type by name. */
   async columns(): Promise<Map<string, string>> {
     const sql = `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
-WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped`
-    const columns = await rows<{ name: string; type: string }>(this.sequelize, sql, [this.table], null)
+WHERE attrelid = to_regclass('${this.table.replaceAll("'", "''")}') AND attnum > 0 AND NOT attisdropped`
+    const columns = await rows<{ name: string; type: string }>(this.sequelize, sql, [], null)
     if (columns.length === 0) throw this.invalid(`there is no table ${this.table} (yet); create it, or name the right one in the model`)
     return new Map(columns.map(({ name, type }) => [name, type]))
   }

@@ -80,7 +80,10 @@ function withColumns(where: unknown, model: AnyModel): unknown {
   )
 }
 
-/** Sequelize's binder takes `$1` for a parameter even inside quotes; `$$` is its escape. */
+/**
+ * Sequelize's binder takes `$1` for a parameter even inside quotes; `$$` is its escape. A `$` right behind a letter or a digit it leaves
+ * alone, and there the escape would be taken for a parameter.
+ */
 function forBinding(sql: string): string {
-  return sql.replaceAll('$', '$$$$')
+  return sql.replace(/\B\$/g, '$$$$')
 }

@@ -97,7 +97,8 @@ FROM ${table.table} AS ${alias} WHERE ${id} = ANY($1)`
       const settled = await rows<SettledRow>(sequelize, this.update, [ids, guard.from, guard.to], transaction)
       if (run && settled.length > 0) {
         work.inRule = true
-        await run(settled.map(this.toInstance), { transaction, signal: work.signal })
+        // A `run` that is given up rolls back at once, and keeps no lock and no connection although its promise may never settle.
+        await Promise.race([run(settled.map(this.toInstance), { transaction, signal: work.signal }), aborted(work.signal)])
       }
       work.signal.throwIfAborted()
       const missing = settled.length === ids.length ? [] : without(ids, settled)
@@ -138,6 +139,12 @@ FROM ${table.table} AS ${alias} WHERE ${id} = ANY($1)`
     for (const [name, { field = name }] of Object.entries(model.getAttributes())) if (field in row) values[name] = row[field]
     return model.build(values, { isNewRecord: false, raw: true }) as M
   }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason))
+  })
 }
 
 function toOrder(row: SettledRow): SettledOrder {
