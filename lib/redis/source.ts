@@ -22,14 +22,14 @@ export function parseRedisSource(redis: unknown): RedisSource | false {
   if (typeof redis === 'string' && URL_SHAPE.test(redis) && URL.canParse(redis)) {
     return { keyPrefix: '', create: (name) => new Redis(redis, ours(name)) }
   }
+  if (isCluster(redis)) {
+    const remedy = 'give the timers a standalone Redis, or a client that knows it by Sentinel'
+    throw new OrderTimersError(
+      'REDIS_UNUSABLE',
+      `orderTimers: "redis" is a cluster, whose expiry events one subscriber cannot hear; ${remedy}`,
+    )
+  }
   if (isClient(redis)) {
-    if (redis.isCluster) {
-      const remedy = 'give the timers a standalone Redis, or a client that knows it by Sentinel'
-      throw new OrderTimersError(
-        'REDIS_UNUSABLE',
-        `orderTimers: "redis" is a cluster, whose expiry events one subscriber cannot hear; ${remedy}`,
-      )
-    }
     return { keyPrefix: redis.options.keyPrefix ?? '', create: (name) => redis.duplicate(ours(name)) }
   }
   if (redis !== null && typeof redis === 'object' && Object.getPrototypeOf(redis) === Object.prototype) return fromOptions(redis)
@@ -45,9 +45,12 @@ function fromOptions(options: RedisOptions): RedisSource {
 
 interface Client {
   status: string
-  isCluster?: boolean
   options: RedisOptions
   duplicate(override: RedisOptions): Redis
+}
+
+function isCluster(value: unknown): boolean {
+  return (value as { isCluster?: unknown } | null)?.isCluster === true
 }
 
 /** Clients of other packages can be duplicated too, but have no `status`. */

@@ -3,21 +3,22 @@
 
 import type { Model, Transaction } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
-import { rows, sqlStateOf } from './database.js'
+import { inTransaction, rows, sqlStateOf } from './database.js'
 import { ALIAS } from './order-table.js'
 import { RowGuard } from './row-guard.js'
 import { quoteColumn } from './sequelize-sql.js'
 
 /** How long a write waits for a row that somebody else has locked. */
 const LOCK_WAIT_MS = 2_000
+const LIMITS = { lockMs: LOCK_WAIT_MS, statementMs: LOCK_WAIT_MS, idleMs: 5_000 }
 
-/** lock_not_available, https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const LOCK_NOT_AVAILABLE = '55P03'
+// SQLSTATEs, https://www.postgresql.org/docs/current/errcodes-appendix.html
 
-/** serialization_failure and deadlock_detected: a statement of its own transaction is simply repeated. */
+/** lock_not_available; query_canceled, when several wait in line for one row. */
+const WAITED_IN_VAIN = new Set(['55P03', '57014'])
+
+/** serialization_failure, where the database's default isolation is stricter than READ COMMITTED; deadlock_detected. */
 const ROLLED_BACK = new Set(['40001', '40P01'])
-
-const MOST_ATTEMPTS = 10
 
 /** The deadlines before and after a write, milliseconds since 1970. */
 export interface Written {
@@ -61,18 +62,17 @@ FROM ${this.from} WHERE ${this.id} = $1`
     const { table, from } = this.guard
     const column = table.bareColumn(this.deadlineAttribute as string)
     const target = newDeadline(value, column)
-    const sql = `WITH old AS (
+    const sql = (lock: string) => `WITH old AS (
   SELECT ${this.id} AS id, ${this.guard.deadline} AS deadline FROM ${this.from}
   WHERE ${this.id} = $1 AND ${this.guard.inFrom('$2')}${this.guard.where}${this.guard.paranoid}
     ${value && 'byMs' in value ? `AND ${this.guard.deadlineColumn} IS NOT NULL` : ''}
-    ${transaction ? '' : `AND (SELECT set_config('lock_timeout', '${LOCK_WAIT_MS}', true)) IS NOT NULL`}
-  FOR NO KEY UPDATE
+  ${lock}
 )
 UPDATE ${this.from} SET ${column} = ${target.sql} FROM old WHERE ${this.id} = old.id
 RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this.guard.deadline)} AS deadline`
-    const [written] = await this.guarded(id, transaction, () =>
-      rows<Written>(table.sequelize, sql, [id, from, ...target.bind], transaction ?? null),
-    )
+    const bind = [id, from, ...target.bind]
+    const write = (lock: string, within: Transaction | null) => rows<Written>(table.sequelize, sql(lock), bind, within)
+    const [written] = transaction ? await write('FOR NO KEY UPDATE', transaction) : await this.alone(id, write)
     return written ?? this.refuse(id, transaction)
   }
 
@@ -126,25 +126,23 @@ RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this
     return `${this.guard.table.table} AS ${quoteColumn(this.guard.table.model, ALIAS)}`
   }
 
-  private async guarded<T>(id: string, transaction: Transaction | null | undefined, write: () => Promise<T>): Promise<T> {
-    for (let attempt = 1; !transaction && attempt < MOST_ATTEMPTS; attempt += 1) {
-      try {
-        return await write()
-      } catch (cause) {
-        if (!ROLLED_BACK.has(sqlStateOf(cause) ?? '')) return this.refuseLocked(id, cause)
-        await new Promise((resolve) => setTimeout(resolve, attempt * 10 * Math.random()))
-      }
+  /** In a transaction of its own: at once where the row is free, else waiting for it, with a limit. */
+  private async alone(id: string, write: (lock: string, within: Transaction | null) => Promise<Written[]>): Promise<Written[]> {
+    try {
+      const written = await write('FOR NO KEY UPDATE SKIP LOCKED', null)
+      if (written.length > 0) return written
+    } catch (error) {
+      if (!ROLLED_BACK.has(sqlStateOf(error) ?? '')) throw error
     }
-    return write()
-  }
-
-  /** A lock that was not to be had in time, said with the likely reason. */
-  private refuseLocked(id: string, cause: unknown): never {
-    if (sqlStateOf(cause) !== LOCK_NOT_AVAILABLE) throw cause
-    const order = `${this.guard.table.model.name} ${show(id)}`
-    const remedy = 'if that is a transaction of this very request, pass { transaction }'
-    const message = `orderTimers: ${this.kind}: ${order} is locked by another transaction, waited ${LOCK_WAIT_MS} ms; ${remedy}`
-    throw new OrderTimersError('ROW_LOCKED', message, { cause })
+    try {
+      return await inTransaction(this.guard.table.sequelize, LIMITS, (own) => write('FOR NO KEY UPDATE', own))
+    } catch (cause) {
+      if (!WAITED_IN_VAIN.has(sqlStateOf(cause) ?? '')) throw cause
+      const order = `${this.guard.table.model.name} ${show(id)}`
+      const remedy = 'if that is a transaction of this very request, pass { transaction }'
+      const message = `orderTimers: ${this.kind}: ${order} is locked by another transaction, waited ${LOCK_WAIT_MS} ms; ${remedy}`
+      throw new OrderTimersError('ROW_LOCKED', message, { cause })
+    }
   }
 }
 

@@ -134,7 +134,7 @@ export class Dispatcher {
       settlement = await this.limited(rule, (signal) => rule.settle(ids, Object.assign(attempt, { signal })))
     } catch (error) {
       const slow = (error instanceof TookTooLong && !attempt.inRule) || sqlStateOf(error) === QUERY_CANCELED
-      if (slow) this.lane(rule.kind).halve()
+      if (slow) this.lane(rule.kind).halve(ids.length)
       const trouble = slow || isDatabaseTrouble(error, attempt.inRule)
       if (ids.length > 1 && !trouble && !this.givenUp) {
         const middle = Math.ceil(ids.length / 2)
@@ -144,7 +144,7 @@ export class Dispatcher {
       else await this.fail(rule, work, ids[0] as string, error, returns)
       return
     }
-    this.lane(rule.kind).recovered()
+    this.lane(rule.kind).recovered(ids.length)
     if (rule.row) this.faults.clear('POSTGRES_UNAVAILABLE')
     this.account(rule, work, settlement, returns)
   }
@@ -183,7 +183,8 @@ export class Dispatcher {
       if (order.latenessMs === null && order.deadline !== null) order.latenessMs = this.lateness(rule, order.deadline)
     this.log('info', () => summary(rule, orders), { kind: rule.kind, via: work.via, count: orders.length })
     if (this.log.debugs) {
-      for (const { id, latenessMs } of orders) this.log('debug', describe(rule, id), { kind: rule.kind, id, via: work.via, latenessMs })
+      for (const { id, latenessMs } of orders)
+        this.log('debug', () => describe(rule, id), { kind: rule.kind, id, via: work.via, latenessMs })
     }
     this.events.tell('settled', { kind: rule.kind, via: work.via, orders })
   }

@@ -6,7 +6,7 @@ export class Lane {
   private settling = 0
   private restUntil = 0
   private troubles = 0
-  private halvings = 0
+  private largest = Number.POSITIVE_INFINITY
   private readonly waiting = new Set<() => void>()
 
   constructor(
@@ -46,20 +46,20 @@ export class Lane {
     return restMs
   }
 
-  /** The database answered. */
-  recovered(): void {
+  /** The database answered for a batch of so many orders. One as large as may be lets the next be a little larger. */
+  recovered(size: number): void {
     this.troubles = 0
-    if (this.halvings > 0) this.halvings -= 1
+    if (size >= this.largest) this.largest = Math.ceil(this.largest * 1.1)
   }
 
-  /** A batch took the database too long: half as many next time. */
-  halve(): void {
-    this.halvings = Math.min(this.halvings + 1, 10)
+  /** A batch of so many orders took the database too long: half as many next time. */
+  halve(size: number): void {
+    this.largest = Math.max(1, Math.floor(size / 2))
   }
 
   /** How many orders a batch may have now. */
   batch(size: number): number {
-    return Math.max(1, size >> this.halvings)
+    return Math.min(size, this.largest)
   }
 
   private wake(): void {

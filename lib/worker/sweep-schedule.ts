@@ -101,8 +101,9 @@ export class SweepSchedule {
     void this.tick()
   }
 
+  /** Reckoned from the wall clock as it is now: what node-cron has stored may be from before the clock was set. */
   private expectNext(): void {
-    const { next } = this
+    const [next] = this.task?.getNextRuns(1) ?? []
     this.expectedAt = next ? performance.now() + next.getTime() - Date.now() : Number.POSITIVE_INFINITY
   }
 }

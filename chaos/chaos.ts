@@ -1,0 +1,78 @@
+// `npm run chaos`: several workers, a shop that keeps creating and changing orders, and a random but seeded stream of faults on servers of
+// its own. At the end every order is compared with the ledger. Exit status 1 where a promise broke, 2 for wrong arguments.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ChildProgram } from '../test/support/child-program.js'
+import { waitUntil } from '../test/support/waiting.js'
+import { ArgumentError, type Arguments, parseArguments } from './arguments.js'
+import type { Entry } from './history.js'
+import { Nemesis } from './nemesis.js'
+import { makePlan } from './plan.js'
+import { Random } from './random.js'
+import { PAY_WITHIN_MS } from './rules.js'
+import { judge } from './verdict.js'
+import { World } from './world.js'
+
+const TIMERS_PER_SECOND = 700
+/** A claim of a worker that was killed comes back when its lease ends; then nothing may be pending any more. */
+const QUIET_WITHIN_MS = 60_000
+
+const say = (text: string): void => void process.stderr.write(`${text}\n`)
+
+main().then(
+  (status) => {
+    process.exitCode = status
+  },
+  (error: unknown) => {
+    say(error instanceof ArgumentError ? error.message : String((error as Error).stack))
+    process.exitCode = error instanceof ArgumentError ? 2 : 1
+  },
+)
+
+async function main(): Promise<number> {
+  const options = parseArguments(process.argv.slice(2))
+  say(`seed ${options.seed}: ${options.seconds} s with ${options.workers} workers`)
+  const random = new Random(options.seed)
+  const world = await World.open(random.chance(0.5) ? ['--appendonly', 'yes'] : [])
+  try {
+    return await run(world, random, options)
+  } finally {
+    await world.close()
+  }
+}
+
+async function run(world: World, random: Random, { seconds, workers, seed, json }: Arguments): Promise<number> {
+  const plan = makePlan(random.branch(), seconds, workers)
+  await world.startWorkers(workers)
+  const shop = await world.startShop(random.between(0, 2 ** 31), TIMERS_PER_SECOND)
+  const history = collectHistory(shop)
+  const nemesis = new Nemesis(world, say)
+  await Promise.all([nemesis.carryOut(plan), delay(seconds * 1000)])
+  shop.send({ stop: true })
+  say('the shop closes')
+  const entries = await history
+  await waitForQuiet(world)
+
+  const { details, ...verdict } = await world.withPostgres((client) => judge(client, entries, nemesis.done, seed))
+  for (const text of [...world.broken, ...details]) say(`BROKEN ${text}`)
+  process.stdout.write(`${JSON.stringify(verdict, null, json ? undefined : 2)}\n`)
+  return verdict.lost + verdict.early + verdict.twice + world.broken.length === 0 ? 0 : 1
+}
+
+async function collectHistory(shop: ChildProgram): Promise<Entry[]> {
+  const entries: Entry[] = []
+  shop.child.on('message', (message: { history?: Entry[] }) => void entries.push(...(message.history ?? [])))
+  const ended = new Promise<never>((_resolve, reject) =>
+    shop.child.once('exit', (code) => reject(new Error(`the shop ended with ${code}`))),
+  )
+  await Promise.race([shop.receive('finished', 3_700_000), ended])
+  ended.catch(() => {})
+  return entries
+}
+
+/** Until no deadline is pending, or so long that what still pends is lost. */
+async function waitForQuiet(world: World): Promise<void> {
+  const sql = `SELECT count(*)::int AS pending FROM orders WHERE status = 1 OR (status = 4 AND "confirmDueAt" IS NOT NULL)`
+  const pending = async () => (await world.withPostgres((client) => client.query<{ pending: number }>(sql))).rows[0]?.pending
+  await waitUntil(async () => (await pending()) === 0, { within: QUIET_WITHIN_MS + PAY_WITHIN_MS, every: 250 }).catch(() => {})
+}

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { ClockEstimate } from '../lib/clock-estimate.js'
+
+/** The server's clock is this much ahead of `performance.now()`; a reading takes `tripMs` and lies in its middle. */
+function read(estimate: ClockEstimate, offset: number, tripMs: number, at = performance.now()): void {
+  estimate.note(at - tripMs / 2 + offset, at - tripMs, at)
+}
+
+const offsetOf = (estimate: ClockEstimate) => (estimate.now() as number) - performance.now()
+
+describe("an estimate of a server's clock", () => {
+  it('is unknown before the first reading and after it was forgotten', () => {
+    const estimate = new ClockEstimate()
+    assert.equal(estimate.now(), undefined)
+    read(estimate, 1000, 2)
+    assert.ok(Math.abs(offsetOf(estimate) - 1000) < 0.5)
+    estimate.forget()
+    assert.equal(estimate.now(), undefined)
+    read(estimate, 500, 2)
+    assert.ok(Math.abs(offsetOf(estimate) - 500) < 0.5)
+  })
+
+  it('keeps the reading with the shorter round trip', () => {
+    const estimate = new ClockEstimate()
+    read(estimate, 1000, 2)
+    read(estimate, 1003, 40)
+    assert.ok(Math.abs(offsetOf(estimate) - 1000) < 0.5)
+    read(estimate, 1000.3, 0.5)
+    assert.ok(Math.abs(offsetOf(estimate) - 1000.3) < 0.2)
+  })
+
+  it('follows a clock that was set, even by a slow reading', () => {
+    const estimate = new ClockEstimate()
+    read(estimate, 1000, 2)
+    read(estimate, 61_000, 40)
+    assert.ok(Math.abs(offsetOf(estimate) - 61_000) < 1)
+  })
+
+  it('takes a worse reading once the better one has grown old', () => {
+    const estimate = new ClockEstimate()
+    const now = performance.now()
+    read(estimate, 1000, 2, now - 3_600_000)
+    read(estimate, 1004, 20, now)
+    assert.ok(Math.abs(offsetOf(estimate) - 1004) < 1)
+  })
+})

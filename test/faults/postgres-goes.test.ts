@@ -1,0 +1,260 @@
+// Postgres crashed, down, frozen, silent, its connections terminated, its rows locked, deadlocks, serialization failures, timeouts. None of
+// it is the rule's fault: no timer is lost, counted as failed or dead-lettered for it, and the others keep their lateness.
+
+import assert from 'node:assert/strict'
+import type { Database } from '../support/database.js'
+import { PostgresServer } from '../support/postgres-server.js'
+import { openShop, type TestWorker } from '../support/shop.js'
+import { TcpProxy } from '../support/tcp-proxy.js'
+import { waitForEvent, waitUntil } from '../support/waiting.js'
+import { confirmed, confirming, countIn, EVERY_SECOND, latest, ship } from './confirming.js'
+import { withPort } from './own-worker.js'
+
+describe('When Postgres', () => {
+  it('crashes in the middle of a batch, everything is settled once after its restart', async () => {
+    const postgres = await PostgresServer.start()
+    let inRule = (): void => {}
+    const entered = new Promise<void>((resolve) => {
+      inRule = resolve
+    })
+    let crashed = false
+    const run = async () => {
+      inRule()
+      await waitUntil(() => crashed)
+    }
+    const shop = await openShop(confirming({ run }), { database: { url: postgres.url } })
+    const worker = await shop.worker({ fallback: EVERY_SECOND })
+    await ship(shop, 50, 300)
+    await entered
+    await postgres.crash()
+    crashed = true
+    await waitUntil(() => worker.faultsTold.some(({ code }) => code === 'POSTGRES_UNAVAILABLE'))
+    await postgres.restart()
+    await confirmed(shop, 50, 10_000)
+    nothingWasCounted(worker)
+    await waitUntil(() => worker.health().status === 'ok')
+    await shop.close()
+    await postgres.stop()
+  })
+
+  for (const [what, bring, heal] of [
+    ['is shut down for three seconds', (postgres: PostgresServer) => postgres.shutDown(), (postgres: PostgresServer) => postgres.restart()],
+    ['is frozen for three seconds', (postgres: PostgresServer) => postgres.pause(), (postgres: PostgresServer) => postgres.resume()],
+  ] as const) {
+    it(`${what}, what came due meanwhile is settled when it is back, and the rest is on time`, async () => {
+      const postgres = await PostgresServer.start()
+      const shop = await openShop(confirming(), { database: { url: postgres.url } })
+      const worker = await shop.worker({ fallback: EVERY_SECOND })
+      await ship(shop, 50, 1000)
+      const later = await ship(shop, 50, 7000)
+      await bring(postgres)
+      const end = performance.now() + 3000
+      await waitUntil(() => performance.now() > end, { every: 100 })
+      await heal(postgres)
+      await confirmed(shop, 50, 4000)
+      await confirmed(shop, 100, 8000)
+      assert.ok((await latest(shop.database, later)) < 100, `late by ${await latest(shop.database, later)} ms`)
+      nothingWasCounted(worker)
+      await shop.close()
+      await postgres.stop()
+    })
+  }
+
+  it('goes silent on open connections, nothing is counted, and all is settled when it answers', async () => {
+    const { proxy, shop } = await openProxied({ timeout: 1000 })
+    const worker = await shop.worker({ fallback: EVERY_SECOND })
+    await ship(shop, 20, 300)
+    proxy.silence()
+    const end = performance.now() + 4000
+    await waitUntil(() => performance.now() > end, { every: 100 })
+    proxy.pass()
+    await confirmed(shop, 20, 10_000)
+    nothingWasCounted(worker)
+    await shop.close()
+    await proxy.stop()
+  })
+
+  it('does not come back on connections that went silent, new ones are made', async () => {
+    const { proxy, shop } = await openProxied({ timeout: 1000 })
+    const worker = await shop.worker({ fallback: EVERY_SECOND })
+    await ship(shop, 20, 300)
+    proxy.silence()
+    const end = performance.now() + 3000
+    await waitUntil(() => performance.now() > end, { every: 100 })
+    proxy.abandon()
+    await confirmed(shop, 20, 10_000)
+    nothingWasCounted(worker)
+    await shop.close()
+    await proxy.stop()
+  })
+
+  it('commits and its answer is lost, the order is settled once and not counted', async () => {
+    const { proxy, shop } = await openProxied({ run: async () => {} })
+    const worker = await shop.worker({ fallback: false })
+    proxy.dropReply('COMMIT', 1)
+    await ship(shop, 20, 500)
+    await confirmed(shop, 20)
+    await waitUntil(() => worker.health().busy === 0)
+    assert.equal(proxy.repliesDropped, 1)
+    nothingWasCounted(worker)
+    await shop.close()
+    await proxy.stop()
+  })
+
+  it('terminates connections all the time, nothing is lost', async () => {
+    const shop = await openShop(confirming({ run: async () => {} }), { database: { settings: { application_name: 'the_shop' } } })
+    const worker = await shop.worker({ fallback: EVERY_SECOND })
+    await ship(shop, 200, 1000)
+    const admin = await shop.database.connect()
+    await waitUntil(
+      async () => {
+        await admin.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'the_shop' AND random() < 0.5")
+        return (await shop.database.ledger.changes()).length >= 200
+      },
+      { within: 15_000, every: 100 },
+    )
+    await confirmed(shop, 200)
+    nothingWasCounted(worker)
+    await shop.close()
+  })
+
+  it('has a row locked by somebody, the others are on time and that one follows the release', async () => {
+    const shop = await openShop(confirming())
+    const worker = await shop.worker({ fallback: EVERY_SECOND })
+    const ids = await ship(shop, 50, 600)
+    const holder = await shop.database.connect()
+    await holder.query('BEGIN')
+    await holder.query('SELECT FROM orders WHERE id = $1 FOR UPDATE', [ids[10]])
+    await confirmed(shop, 49)
+    assert.ok((await latest(shop.database, ids)) < 100)
+    const end = performance.now() + 2000
+    await waitUntil(() => performance.now() > end, { every: 100 })
+    assert.equal(await countIn(shop.database, 5), 49)
+    await holder.query('ROLLBACK')
+    await confirmed(shop, 50, 4000)
+    nothingWasCounted(worker)
+    await shop.close()
+  })
+
+  it('has its pool exhausted by the shop, orders are settled when a connection is free', async () => {
+    const shop = await openShop(confirming(), { database: { pool: { max: 3, acquire: 1000 } } })
+    const worker = await shop.worker({ fallback: EVERY_SECOND })
+    await ship(shop, 20, 500)
+    const held = await Promise.all([1, 2, 3].map(() => shop.database.sequelize.transaction()))
+    const end = performance.now() + 3000
+    await waitUntil(() => performance.now() > end, { every: 100 })
+    assert.equal(await countIn(shop.database, 5), 0)
+    await Promise.all(held.map((transaction) => transaction.rollback()))
+    await confirmed(shop, 20)
+    nothingWasCounted(worker)
+    await shop.close()
+  })
+
+  it('makes every transaction serializable by default, it works as ever', async () => {
+    const shop = await openShop(confirming({ run: async () => {} }), {
+      database: { settings: { default_transaction_isolation: 'serializable' } },
+    })
+    const [one, two] = [await shop.worker(), await shop.worker()]
+    await ship(shop, 200, 800)
+    await confirmed(shop, 200)
+    nothingWasCounted(one)
+    nothingWasCounted(two)
+    await shop.close()
+  })
+
+  it('ends a deadlock against the rule, that is no attempt', async () => {
+    const shop = await openShop((database) =>
+      confirming({
+        attempts: 1,
+        run: async (_orders, { transaction }) => {
+          await database.sequelize.query('UPDATE shelves SET n = n + 1', { transaction })
+        },
+      })(database),
+    )
+    await shop.database.client.query('CREATE TABLE shelves (n int); INSERT INTO shelves VALUES (0)')
+    const worker = await shop.worker()
+    const rival = await shop.database.connect()
+    await rival.query("SET deadlock_timeout = '30s'") // so that it is the worker whom Postgres ends
+    const [id] = await ship(shop, 1, 500)
+    await rival.query('BEGIN')
+    await rival.query('UPDATE shelves SET n = n + 1')
+    await waitUntil(async () => (await waitingFor(shop.database, 'shelves')) > 0, { within: 5000 })
+    await Promise.race([rival.query('UPDATE orders SET note = $2 WHERE id = $1', [id, 'rival']), waitForEvent(worker, 'fault')])
+    await rival.query('COMMIT')
+    await confirmed(shop, 1)
+    nothingWasCounted(worker)
+    await shop.close()
+  })
+
+  it('is too slow for a batch, the batch is halved until its parts can be done in time', async () => {
+    const shop = await openShop(confirming({ timeout: 700 }))
+    await shop.database.client.query(`
+      CREATE FUNCTION be_slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END $$;
+      CREATE TRIGGER be_slow BEFORE UPDATE OF status ON orders FOR EACH ROW EXECUTE FUNCTION be_slow()`)
+    const worker = await shop.worker({ fallback: false })
+    await ship(shop, 20, 500)
+    await confirmed(shop, 20, 15_000)
+    nothingWasCounted(worker)
+    await shop.close()
+  })
+
+  it('refuses writes for a while, nothing is counted', async () => {
+    const shop = await openShop(confirming())
+    const worker = await shop.worker({ fallback: EVERY_SECOND })
+    await ship(shop, 20, 1000)
+    await shop.database.client.query(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        RAISE EXCEPTION 'cannot execute UPDATE in a read-only transaction' USING ERRCODE = '25006'; END $$;
+      CREATE TRIGGER refuse BEFORE UPDATE OF status ON orders FOR EACH ROW EXECUTE FUNCTION refuse()`)
+    await waitForEvent(worker, 'fault', { where: ({ code }: { code: string }) => code === 'POSTGRES_UNAVAILABLE' })
+    await shop.database.client.query('DROP TRIGGER refuse ON orders')
+    await confirmed(shop, 20)
+    nothingWasCounted(worker)
+    await shop.close()
+  })
+
+  it('has a trigger that raises for one order, that order fails alone and is counted', async () => {
+    const shop = await openShop(confirming({ attempts: 1 }))
+    await shop.database.client.query(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+      CREATE TRIGGER refuse BEFORE UPDATE OF status ON orders FOR EACH ROW WHEN (OLD.note = 'poison') EXECUTE FUNCTION refuse()`)
+    const worker = await shop.worker({ fallback: EVERY_SECOND })
+    const ids = await ship(shop, 60, 800)
+    await shop.database.client.query("UPDATE orders SET note = 'poison' WHERE id = $1", [ids[30]])
+    await waitForEvent(worker, 'dead', { where: ({ id }: { id: string }) => id === String(ids[30]) })
+    await confirmed(shop, 59)
+    await shop.close()
+  })
+
+  it('is down at a request, the error is coded and says that it may be tried again', async () => {
+    const postgres = await PostgresServer.start()
+    const shop = await openShop(confirming(), { database: { url: postgres.url } })
+    const [id] = await ship(shop, 1, 60_000)
+    await postgres.crash()
+    await assert.rejects(shop.timers.schedule('order_confirm', id!), { code: 'ERR_ORDER_TIMERS_POSTGRES_UNAVAILABLE', status: 503 })
+    await assert.rejects(shop.timers.remaining('order_confirm', id!), { code: 'ERR_ORDER_TIMERS_POSTGRES_UNAVAILABLE', status: 503 })
+    await shop.close()
+    await postgres.stop()
+  })
+})
+
+/** A shop whose Sequelize stands behind a proxy, and whose looks and changes by hand do not. */
+async function openProxied(more: Parameters<typeof confirming>[0]) {
+  const proxy = await TcpProxy.start(Number(new URL(process.env.DATABASE_URL as string).port))
+  const shop = await openShop((database) => {
+    const url = withPort(database.url, proxy.port)
+    return confirming(more)({ ...database, ...database.connectSequelize({ url }) })
+  })
+  return { proxy, shop }
+}
+
+function nothingWasCounted(worker: TestWorker): void {
+  const { failed, dead } = worker.health().kinds.order_confirm!
+  assert.deepEqual({ failed, dead }, { failed: 0, dead: 0 })
+}
+
+/** How many sessions wait for a lock with a statement about this table. */
+async function waitingFor({ client }: Database, table: string): Promise<number> {
+  const sql = "SELECT count(*)::int AS count FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%' || $1 || '%'"
+  return (await client.query<{ count: number }>(sql, [table])).rows[0]?.count ?? 0
+}

@@ -1,0 +1,73 @@
+// `stop()` under load: what is in hand is finished, what is not is left to others, nothing is left open, and the process ends by itself.
+
+import assert from 'node:assert/strict'
+import { openShop } from '../support/shop.js'
+import { waitUntil } from '../support/waiting.js'
+import { startWorkerProcess } from '../support/worker-process.js'
+import { confirmed, confirming, countIn, EVERY_SECOND, ship, shipUnarmed } from './confirming.js'
+import { createEffects, effectsWereOnce, workerConfig } from './own-worker.js'
+
+describe('Told to stop', () => {
+  it('under load, a worker’s process ends by itself, and another settles the rest without waiting for a lease', async () => {
+    const shop = await openShop(confirming())
+    await createEffects(shop)
+    const config = { ...workerConfig(shop, 'worker 1'), leaseMs: 60_000 }
+    const first = await startWorkerProcess(config)
+    await shipUnarmed(shop.database, 3000, 200)
+    await waitUntil(async () => (await countIn(shop.database, 5)) > 100)
+    assert.equal(await first.stop(), 0)
+    const left = 3000 - (await countIn(shop.database, 5))
+    assert.ok(left > 0, 'it was done before it was told to stop')
+    await startWorkerProcess({ ...config, name: 'worker 2' }).then(async (second) => {
+      await confirmed(shop, 3000, 15_000)
+      assert.equal(await second.stop(), 0)
+    })
+    await effectsWereOnce(shop, 3000)
+    await shop.close()
+  }).timeout(60_000)
+
+  it('with Redis frozen or Postgres silent, a worker’s process ends all the same', async () => {
+    const shop = await openShop(confirming())
+    await createEffects(shop)
+    const worker = await startWorkerProcess({ ...workerConfig(shop, 'worker 1'), redisUrl: 'redis://127.0.0.1:1' })
+    await ship(shop, 5, 60_000)
+    assert.equal(await worker.stop(), 0)
+    await shop.close()
+  })
+
+  it('while a rule hangs, it gives up after ten seconds, and the order is settled by the next worker', async () => {
+    let hang = true
+    const shop = await openShop(confirming({ timeout: '60s', run: () => (hang ? new Promise(() => {}) : undefined) }))
+    const worker = await shop.worker({ lease: 1000, fallback: false })
+    await ship(shop, 1, 100)
+    await waitUntil(() => worker.health().busy > 0)
+    const begin = performance.now()
+    await worker.stop()
+    assert.ok(performance.now() - begin < 12_000)
+    assert.deepEqual(worker.settled, [])
+    hang = false
+    await shop.close()
+  }).timeout(30_000)
+
+  it('twice, it returns the same promise, and before it is ready it stops as well', async () => {
+    const shop = await openShop(confirming())
+    const worker = await shop.worker()
+    assert.equal(worker.stop(), worker.stop())
+    await worker.stop()
+    assert.equal(worker.health().status, 'stopped')
+    await shop.close()
+  })
+
+  it('while timers come due all the time, no order is claimed by nobody', async () => {
+    const shop = await openShop(confirming(), { database: { pool: { max: 8 } } })
+    const ids = await ship(shop, 300, 800)
+    for (let round = 0; round < 5; round += 1) {
+      const worker = await shop.worker({ lease: 60_000, fallback: false })
+      await waitUntil(() => worker.settled.length > 0 || worker.health().sweep.lastEndedAt !== undefined)
+      await worker.stop()
+    }
+    await shop.worker({ lease: 60_000, fallback: EVERY_SECOND })
+    await confirmed(shop, ids.length)
+    await shop.close()
+  })
+})

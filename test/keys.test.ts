@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { Keys, KIND_SHAPE } from '../lib/keys.js'
+
+describe("a timer's key", () => {
+  it('is the kind and the id with a colon between them, behind the prefix', () => {
+    assert.equal(new Keys('').timer('order_confirm', '34'), 'order_confirm:34')
+    assert.equal(new Keys('shop:a:').timer('order_confirm', '34'), 'shop:a:order_confirm:34')
+  })
+
+  it('is read back as it was built, whatever the id', () => {
+    for (const prefix of ['', 'shop:', 'shop:a']) {
+      const keys = new Keys(prefix)
+      for (const id of ['34', '', '1:2', '1; drop table orders', '\u{fffd}\0', 'x'.repeat(400)]) {
+        assert.deepEqual(keys.parse(keys.timer('order_confirm', id)), { kind: 'order_confirm', id })
+      }
+    }
+  })
+
+  it('is not one that another prefix, no colon or a monstrous length makes', () => {
+    const keys = new Keys('shop:')
+    for (const name of [
+      '',
+      'shop:',
+      'shop',
+      'order_confirm:34',
+      'shop:order_confirm',
+      'xshop:order_confirm:34',
+      `shop:k:${'1'.repeat(1_000_000)}`,
+    ]) {
+      assert.equal(keys.parse(name), 'foreign', name.slice(0, 40))
+    }
+  })
+
+  it('has its sets in one slot of a cluster, under a word that no kind may be', () => {
+    const { due, leases, lease, forgotten, failures } = new Keys('shop:').sets('order_confirm')
+    for (const name of [due, leases, lease, forgotten, failures]) assert.match(name, /^shop:order-timers:\{order_confirm\}:/)
+    assert.equal(new Set([due, leases, lease, forgotten, failures]).size, 5)
+  })
+
+  it('begins with a kind without a colon', () => {
+    for (const kind of ['order_confirm', 'a', 'A-1.b', 'x'.repeat(64)]) assert.match(kind, KIND_SHAPE)
+    for (const kind of ['', '1a', '_a', 'a:b', 'a b', 'a{b}', 'a\n', 'é', 'x'.repeat(65)]) assert.doesNotMatch(kind, KIND_SHAPE)
+  })
+})

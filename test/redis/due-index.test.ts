@@ -1,0 +1,333 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import { Keys } from '../../lib/keys.js'
+import { RedisClock } from '../../lib/redis/clock.js'
+import { RedisConnection } from '../../lib/redis/connection.js'
+import { DueIndex, type Failure } from '../../lib/redis/due-index.js'
+import { parseRedisSource, type RedisSource } from '../../lib/redis/source.js'
+import { enter } from '../support/opened.js'
+import { openRedis, type TestRedis } from '../support/redis.js'
+import { waitUntil } from '../support/waiting.js'
+
+const KIND = 'order_confirm'
+const FAILURE: Failure = { attempts: 1, error: 'no stock', at: new Date(0).toISOString(), dead: false }
+const PATIENCE_MS = 1000
+const HOUR_MS = 3_600_000
+
+describe('the due index', () => {
+  let redis: TestRedis
+  let index: DueIndex
+  let clock: RedisClock
+  let keys: Keys
+  let close: () => void
+
+  beforeEach(async () => {
+    redis = await openRedis()
+    keys = new Keys(redis.prefix)
+    const connection = new RedisConnection(parseRedisSource(redis.url) as RedisSource, 'test')
+    const strikeOut = enter('a connection', async () => connection.close())
+    close = () => {
+      connection.close()
+      strikeOut()
+    }
+    clock = new RedisClock(connection)
+    index = new DueIndex(connection, keys, clock)
+    await connection.connected(PATIENCE_MS)
+  })
+
+  afterEach(async () => {
+    close()
+    await redis.close()
+  })
+
+  const arm = (id: string, deadlineMs: number) => index.arm(KIND, [{ id, deadlineMs }], PATIENCE_MS)
+  const claim = (token: string, { limit = 1000, leaseMs = 10_000, skewMs = 0 } = {}) => index.claim(KIND, token, { limit, leaseMs, skewMs })
+  const scoreOf = (id: string) => redis.client.zscore(keys.sets(KIND).due, id)
+  const everything = async () => (await redis.client.keys(`${redis.prefix}*`)).sort()
+
+  it('gives what is due to one claim, oldest first, with its deadline, and says when the next is', async () => {
+    const now = await clock.now()
+    await arm('3', now + HOUR_MS)
+    await arm('1', now - 10)
+    await arm('2', now - 20)
+    const first = await claim('a')
+    assert.deepEqual(first.ids, ['2', '1'])
+    assert.deepEqual(
+      [...first.deadlines],
+      [
+        ['2', now - 20],
+        ['1', now - 10],
+      ],
+    )
+    assert.equal(first.next, now + HOUR_MS)
+    assert.ok(Math.abs(first.now - now) < 1000)
+    const second = await claim('b')
+    assert.deepEqual([second.ids, second.next], [[], now + HOUR_MS])
+  })
+
+  it('takes as many as it was asked for', async () => {
+    const now = await clock.now()
+    for (let id = 1; id <= 5; id++) await arm(String(id), now - id)
+    assert.deepEqual((await claim('a', { limit: 2 })).ids, ['5', '4'])
+    assert.deepEqual((await claim('b', { limit: 2 })).ids, ['3', '2'])
+  })
+
+  it('removes the keys of what was claimed, so that no event follows', async () => {
+    await arm('1', (await clock.now()) + 60)
+    await waitUntil(async () => (await claim('a', { skewMs: 60 })).ids.length)
+    assert.equal(await redis.client.exists(keys.timer(KIND, '1')), 0)
+  })
+
+  it("goes by Redis's clock and what is to be added to it", async () => {
+    await arm('1', (await clock.now()) + 60_000)
+    assert.deepEqual((await claim('a')).ids, [])
+    assert.deepEqual((await claim('b', { skewMs: 61_000 })).ids, ['1'])
+  })
+
+  it('has nothing left when a claim is ended, but a mark that it has just been ours', async () => {
+    await arm('1', (await clock.now()) - 1)
+    const { token } = await claim('a')
+    assert.equal(await index.finish(KIND, token, 0, []), true)
+    assert.deepEqual(await everything(), [keys.sets(KIND).forgotten])
+    assert.equal(await index.finish(KIND, token, 0, []), false)
+  })
+
+  it('keeps a timer that was armed anew while its claim was worked on', async () => {
+    const now = await clock.now()
+    await arm('1', now - 1)
+    const { token } = await claim('a')
+    await arm('1', now + HOUR_MS)
+    await index.finish(KIND, token, 0, [])
+    assert.equal(await scoreOf('1'), String(now + HOUR_MS))
+  })
+
+  it('puts back what is to come back, at the earlier of the two deadlines where it was armed anew', async () => {
+    const now = await clock.now()
+    for (const id of ['1', '2', '3']) await arm(id, now - 1)
+    const { token } = await claim('a')
+    await arm('2', now + HOUR_MS)
+    await index.finish(
+      KIND,
+      token,
+      0,
+      ['1', '2'].map((id) => ({ id, delayMs: 5_000 })),
+    )
+    for (const id of ['1', '2']) assert.ok(Math.abs(Number(await scoreOf(id)) - (now + 5_000)) < 1000)
+    assert.equal(await scoreOf('3'), null)
+  })
+
+  it('gives a lapsed claim to the next one, and lets the first end nothing of it', async () => {
+    await arm('1', (await clock.now()) - 1)
+    await claim('a', { leaseMs: 1 })
+    const taken = await waitUntil(async () => {
+      const second = await claim('b')
+      return second.ids.length > 0 ? second : undefined
+    })
+    assert.deepEqual(taken.ids, ['1'])
+    assert.equal(await index.keep(KIND, 'a', 10_000), false)
+    assert.equal(await index.finish(KIND, 'a', 0, []), false)
+    assert.equal(await redis.client.zscore(`${keys.sets(KIND).lease}b`, '1'), String(taken.deadlines.get('1')))
+  })
+
+  it('keeps a claim that is kept', async () => {
+    await arm('1', (await clock.now()) - 1)
+    await claim('a', { leaseMs: 50 })
+    assert.equal(await index.keep(KIND, 'a', 10_000), true)
+    const lapsed = Number(await redis.client.zscore(keys.sets(KIND).leases, 'a'))
+    assert.ok(lapsed > (await clock.now()) + 9_000)
+  })
+
+  it('takes a released claim back whole, and releases nothing where there was no claim', async () => {
+    const now = await clock.now()
+    await arm('1', now - 1)
+    await claim('a')
+    await index.release(KIND, 'a')
+    await index.release(KIND, 'a')
+    await index.release(KIND, 'never')
+    assert.equal(await scoreOf('1'), String(now - 1))
+  })
+
+  it('carries out no claim that comes too late for anybody to wait for it', async () => {
+    await arm('1', (await clock.now()) - 1)
+    const late = new RedisClock({ onDown() {} } as never)
+    late.note((await clock.now()) - 2_000, performance.now())
+    const stale = new DueIndex((index as unknown as { connection: RedisConnection }).connection, keys, late)
+    assert.deepEqual((await stale.claim(KIND, 'a', { limit: 10, leaseMs: 10_000, skewMs: 0 })).ids, [])
+    assert.notEqual(await scoreOf('1'), null)
+  })
+
+  it("takes for a sweep what nobody has in hand, out of the index's hands too", async () => {
+    const now = await clock.now()
+    for (const id of ['1', '2', '3']) await arm(id, now - 5)
+    await claim('a', { limit: 1 })
+    const overdue = ['1', '2', '3', '4'].map((id) => ({ id, deadlineMs: now - 5 }))
+    const taken = await index.takeOverdue(KIND, 'b', 10_000, overdue)
+    assert.deepEqual(taken.ids, ['2', '3', '4'])
+    assert.equal(await redis.client.zcard(keys.sets(KIND).due), 0)
+    assert.deepEqual((await index.takeOverdue(KIND, 'c', 10_000, overdue)).ids, [])
+  })
+
+  it('takes for an event only a key of somebody else: not in the index, in hand, just forgotten, or alive again', async () => {
+    const now = await clock.now()
+    await arm('due', now - 1)
+    const { token } = await claim('a')
+    await index.finish(KIND, token, 0, [])
+    await arm('leased', now - 1)
+    await claim('b')
+    await arm('indexed', now + HOUR_MS)
+    await redis.client.setex(keys.timer(KIND, 'alive'), 100, 1)
+    const taken = await index.takeExpired(KIND, 'c', 10_000, ['due', 'leased', 'indexed', 'alive', 'theirs'])
+    assert.deepEqual(taken.ids, ['theirs'])
+    assert.deepEqual((await index.takeExpired(KIND, 'd', 10_000, ['theirs'])).ids, [])
+  })
+
+  it('leaves what failed to its time, and a dead letter alone, until it is armed again', async () => {
+    const now = await clock.now()
+    for (const id of ['1', '2']) await arm(id, now - 1)
+    const { token } = await claim('a')
+    await index.finish(KIND, token, 0, [
+      { id: '1', delayMs: HOUR_MS, failure: FAILURE },
+      { id: '2', delayMs: undefined, failure: { ...FAILURE, dead: true } },
+    ])
+    const overdue = ['1', '2'].map((id) => ({ id, deadlineMs: now - 1 }))
+    assert.deepEqual((await index.takeOverdue(KIND, 'b', 10_000, overdue)).ids, [])
+    assert.deepEqual((await index.takeExpired(KIND, 'c', 10_000, ['1', '2'])).ids, [])
+    assert.equal(await index.armMissing(KIND, overdue), 0)
+    assert.deepEqual(
+      await index.failures(KIND, ['1', '2', '3']),
+      new Map([
+        ['1', FAILURE],
+        ['2', { ...FAILURE, dead: true }],
+      ]),
+    )
+    assert.deepEqual([...(await index.dead(KIND, PATIENCE_MS)).keys()], ['2'])
+    await arm('2', now - 1)
+    assert.deepEqual((await claim('d')).ids, ['2'])
+    assert.deepEqual([...(await index.failures(KIND, ['2'])).keys()], [])
+  })
+
+  it('arms for the sweep what is missing or stands too late, and leaves the rest', async () => {
+    const now = await clock.now()
+    await arm('late', now + HOUR_MS)
+    await arm('early', now + 1_000)
+    const rows = ['late', 'early', 'missing'].map((id) => ({ id, deadlineMs: now + 60_000 }))
+    assert.equal(await index.armMissing(KIND, rows), 2)
+    assert.deepEqual(await Promise.all(['late', 'early', 'missing'].map(scoreOf)), [now + 60_000, now + 1_000, now + 60_000].map(String))
+    assert.equal(await redis.client.pexpiretime(keys.timer(KIND, 'missing')), now + 60_000)
+    assert.equal(await index.armMissing(KIND, rows), 0)
+  })
+
+  it('takes a timer out for the deadline that it has, and not one that was armed anew', async () => {
+    const now = await clock.now()
+    await arm('1', now + HOUR_MS)
+    assert.equal(await index.disarm(KIND, '1', now + 1, PATIENCE_MS), false)
+    assert.notEqual(await scoreOf('1'), null)
+    assert.equal(await index.disarm(KIND, '1', now + HOUR_MS, PATIENCE_MS), true)
+    assert.deepEqual(await everything(), [keys.sets(KIND).forgotten])
+    assert.equal(await index.disarm(KIND, '1', undefined, PATIENCE_MS), false)
+  })
+
+  it('wakes the alarms for a new head and for no other', async () => {
+    const heard: string[] = []
+    const listener = redis.client.duplicate()
+    const strikeOut = enter('a listener', async () => listener.disconnect())
+    await listener.subscribe(keys.wakeChannel)
+    listener.on('message', (_channel, message) => heard.push(message))
+    const now = await clock.now()
+    await arm('1', now + HOUR_MS)
+    await arm('2', now + 2 * HOUR_MS)
+    await arm('3', now + 1_000)
+    await index.armMissing(KIND, [{ id: '4', deadlineMs: now + 1_001 }])
+    await index.armMissing(KIND, [{ id: '5', deadlineMs: now + 500 }])
+    await redis.client.publish(keys.wakeChannel, 'end')
+    await waitUntil(() => heard.includes('end'))
+    assert.deepEqual(heard, ['1', '1', '1', 'end'])
+    listener.disconnect()
+    strikeOut()
+  })
+
+  it('compares deadlines as numbers, and keeps ids beyond 2^53 to the digit', async () => {
+    const far = Date.UTC(9999, 11, 31)
+    await arm('9007199254740993', far)
+    await arm('9007199254740992', far + 1)
+    assert.equal(await index.disarm(KIND, '9007199254740993', far, PATIENCE_MS), true)
+    assert.equal(await index.armMissing(KIND, [{ id: '9007199254740992', deadlineMs: far + 2 }]), 0)
+    assert.deepEqual((await claim('a', { skewMs: far })).ids, ['9007199254740992'])
+  })
+
+  it('holds thousands in one call', async () => {
+    const now = await clock.now()
+    const many = Array.from({ length: 1_000 }, (_, i) => ({ id: String(i + 1), deadlineMs: now - 1 }))
+    await index.arm(KIND, many, PATIENCE_MS)
+    for (let i = 0; i < 9; i++)
+      await index.armMissing(
+        KIND,
+        many.map(({ id, deadlineMs }) => ({ id: `${id}${i}x`, deadlineMs })),
+      )
+    const { ids, token } = await claim('a', { limit: 10_000 })
+    assert.equal(ids.length, 10_000)
+    await index.finish(
+      KIND,
+      token,
+      0,
+      ids.map((id) => ({ id, delayMs: HOUR_MS })),
+    )
+    assert.equal(await redis.client.zcard(keys.sets(KIND).due), 10_000)
+  })
+
+  it('loses nothing and gives nothing to two, whatever the order of events', async () => {
+    const operation = fc.oneof(
+      fc.record({ do: fc.constant('arm' as const), id: fc.integer({ min: 1, max: 5 }), inMs: fc.constantFrom(-5, HOUR_MS) }),
+      fc.record({ do: fc.constant('claim' as const), limit: fc.integer({ min: 1, max: 3 }) }),
+      fc.record({ do: fc.constant('finish' as const), back: fc.boolean() }),
+      fc.record({ do: fc.constant('release' as const) }),
+      fc.record({ do: fc.constant('sweep' as const) }),
+    )
+    let run = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(operation, { maxLength: 25 }), async (operations) => {
+        const kind = `run_${run++}`
+        const pending = new Set<string>()
+        const claims = new Map<string, string[]>()
+        const now = await clock.now()
+        for (const [step, one] of operations.entries()) {
+          const token = `${step}`
+          const held = new Set([...claims.values()].flat())
+          const [oldest] = claims
+          if (one.do === 'arm') {
+            await index.arm(kind, [{ id: String(one.id), deadlineMs: now + one.inMs }], PATIENCE_MS)
+            pending.add(String(one.id))
+          } else if (one.do === 'claim') {
+            claims.set(token, (await index.claim(kind, token, { limit: one.limit, leaseMs: 60_000, skewMs: 0 })).ids)
+          } else if (one.do === 'sweep') {
+            const { ids } = await index.takeOverdue(
+              kind,
+              token,
+              60_000,
+              [...pending].map((id) => ({ id, deadlineMs: now - 5 })),
+            )
+            for (const id of ids) assert.ok(!held.has(id), `${id} was in hand`)
+            claims.set(token, ids)
+          } else if (oldest && one.do === 'release') {
+            await index.release(kind, oldest[0])
+            claims.delete(oldest[0])
+          } else if (oldest && one.do === 'finish') {
+            await index.finish(kind, oldest[0], 0, one.back ? oldest[1].map((id) => ({ id, delayMs: 1 })) : [])
+            claims.delete(oldest[0])
+            const { due } = keys.sets(kind)
+            for (const id of oldest[1]) {
+              const elsewhere = [...claims.values()].flat().includes(id) || (await redis.client.zscore(due, id)) !== null
+              if (!elsewhere) {
+                assert.ok(!one.back, `${id} was to come back`)
+                pending.delete(id)
+              }
+            }
+          }
+        }
+        const inIndex = await redis.client.zrange(keys.sets(kind).due, 0, '-1')
+        assert.deepEqual(new Set([...inIndex, ...[...claims.values()].flat()]), pending)
+      }),
+      { numRuns: 100 },
+    )
+  })
+})

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import { Redis, type RedisOptions } from 'ioredis'
+import { type OrderTimersOptions, orderTimers } from '../../lib/index.js'
+import { enter } from '../support/opened.js'
+import { refused } from '../support/refused.js'
+import { openShop } from '../support/shop.js'
+import { oneOfEach } from '../support/shop-rules.js'
+import { waitUntil } from '../support/waiting.js'
+
+const { Redis: Redis5 } = createRequire(import.meta.url)('ioredis5') as { Redis: typeof Redis }
+const url = () => process.env.REDIS_URL as string
+const address = () => ({ host: '127.0.0.1', port: Number(new URL(url()).port) })
+
+/** The forms that a shop may give its Redis in, with the key prefix and the db that its own commands would have. */
+const FORMS: [title: string, redis: () => OrderTimersOptions['redis'], own?: { keyPrefix?: string; db?: number }][] = [
+  ['a URL', url],
+  ['a URL of db 1', () => `${url()}/1`, { db: 1 }],
+  ['options', address],
+  ['options with db and keyPrefix', () => ({ ...address(), db: 1, keyPrefix: 'shop:' }), { db: 1, keyPrefix: 'shop:' }],
+  ['a client', () => client({})],
+  ['a client of db 1', () => client({ db: 1 }), { db: 1 }],
+  ['a client with keyPrefix', () => client({ keyPrefix: 'shop:' }), { keyPrefix: 'shop:' }],
+  ['a client with lazyConnect', () => client({ lazyConnect: true })],
+  ['a client with enableAutoPipelining', () => client({ enableAutoPipelining: true })],
+  ['a client with stringNumbers', () => client({ stringNumbers: true })],
+  ['a client with protocol 2', () => client({ protocol: 2 })],
+  ['a client with protocol 3', () => client({ protocol: 3 })],
+  ['a client that gives up at once', () => client({ retryStrategy: () => null, maxRetriesPerRequest: 0, enableOfflineQueue: false })],
+  [
+    'a client that would subscribe again by itself',
+    () => client({ autoResubscribe: true, enableReadyCheck: false, connectionName: 'shop' }),
+  ],
+  ['a client that is closed', () => closed(client({ lazyConnect: true }))],
+  ['a client of ioredis 5', () => client({}, Redis5)],
+  [
+    'a client of ioredis 5 with keyPrefix and stringNumbers',
+    () => client({ keyPrefix: 'shop:', stringNumbers: true }, Redis5),
+    { keyPrefix: 'shop:' },
+  ],
+]
+
+const clients: { client: Redis; strikeOut: () => void }[] = []
+
+function client(options: RedisOptions, Client = Redis): Redis {
+  const made = new Client({ ...address(), ...options } as never) as Redis
+  made.on('error', () => {})
+  clients.push({ client: made, strikeOut: enter('a client of the shop', async () => made.disconnect()) })
+  return made
+}
+
+function closed(one: Redis): Redis {
+  one.disconnect()
+  return one
+}
+
+describe('the option "redis"', () => {
+  afterEach(() => {
+    for (const { client, strikeOut } of clients.splice(0)) {
+      client.disconnect()
+      strikeOut()
+    }
+  })
+
+  for (const [title, make, { keyPrefix = '', db = 0 } = {}] of FORMS) {
+    it(`may be ${title}: timers of our own and keys of others are settled`, async () => {
+      const redis = make()
+      const shop = await openShop(oneOfEach, { redis })
+      const worker = await shop.worker({ fallback: false })
+      const [ours, theirs] = [await shop.order({ status: 4 }), await shop.order({ status: 2 })]
+      const others = client({ db })
+      await others.set(`${keyPrefix}${shop.key(`order_ship:${theirs}`)}`, '1', 'PX', 120)
+      assert.equal((await shop.timers.schedule('order_confirm', ours, { after: 120 })).armed, true)
+      assert.equal(await others.exists(`${keyPrefix}${shop.key(`order_confirm:${ours}`)}`), 1)
+      await waitUntil(() => worker.settled.length === 2)
+      assert.deepEqual(worker.settled.map(({ kind, id, via }) => [kind, id, via]).sort(), [
+        ['order_confirm', String(ours), 'alarm'],
+        ['order_ship', String(theirs), 'event'],
+      ])
+      assert.deepEqual([worker.health().redis?.events, worker.faultsTold], [true, []])
+      await shop.close()
+    })
+  }
+
+  it("leaves the shop's own client as it was: usable, unsubscribed, open", async () => {
+    const own = client({ keyPrefix: 'shop:' })
+    const shop = await openShop(oneOfEach, { redis: own })
+    await shop.worker()
+    await shop.timers.schedule('order_other', 7, { after: '1h' })
+    await shop.close()
+    assert.equal(own.status, 'ready')
+    assert.equal(await own.ping(), 'PONG')
+    assert.deepEqual(own.options.keyPrefix, 'shop:')
+    assert.deepEqual(await own.client('INFO').then((info) => /sub=(\d+) psub=(\d+)/.exec(String(info))?.slice(1)), ['0', '0'])
+  })
+
+  it('closes every connection that it opened, and none before the first use', async () => {
+    const redis = client({})
+    const name = `express-order-timers`
+    const connections = async () =>
+      String(await redis.client('LIST'))
+        .split('\n')
+        .filter((line) => line.includes(` name=${name}`)).length
+    const before = await connections()
+    const shop = await openShop(oneOfEach)
+    assert.equal(await connections(), before)
+    await shop.timers.check()
+    assert.equal(await connections(), before + 1)
+    await shop.worker()
+    assert.equal(await connections(), before + 2)
+    await shop.close()
+    await waitUntil(async () => (await connections()) === before)
+  })
+
+  it('refuses a client of another package, without a word of what is in it', async () => {
+    class RedisClient {
+      options = { password: 'geheim', url: 'redis://:geheim@cache' }
+      isOpen = true
+      duplicate() {
+        return this
+      }
+    }
+    const { code, message } = await refused(() => orderTimers({ rules: { order_other: () => {} }, redis: new RedisClient() as never }))
+    assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_OPTION')
+    assert.doesNotMatch(message, /geheim/)
+  })
+})

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import type { HandlerWork } from '../../lib/index.js'
+import { openShop } from '../support/shop.js'
+import { waitUntil } from '../support/waiting.js'
+
+describe('a plain function as a rule', () => {
+  it('is called with its kind and the ids that are due, as text, for timers of our own and keys of others', async () => {
+    const calls: HandlerWork[] = []
+    const shop = await openShop(() => ({ order_other: (work: HandlerWork) => void calls.push(work) }))
+    const worker = await shop.worker()
+    await shop.timers.schedule('order_other', 34, { after: 30 })
+    await shop.timers.schedule('order_other', 'A-7', { after: 30 })
+    await shop.redis.client.set(shop.key('order_other:theirs'), '1', 'PX', 30)
+    await waitUntil(() => worker.settled.length === 3)
+    assert.deepEqual(calls.flatMap(({ ids }) => ids).sort(), ['34', 'A-7', 'theirs'])
+    for (const { kind, signal } of calls) assert.deepEqual([kind, signal.aborted], ['order_other', false])
+    const ours = worker.settled.filter(({ via }) => via === 'alarm')
+    assert.deepEqual(ours.map(({ id }) => id).sort(), ['34', 'A-7'])
+    for (const { deadline, latenessMs } of ours)
+      assert.ok(typeof deadline === 'number' && (latenessMs as number) >= 0, `late by ${latenessMs}`)
+    assert.deepEqual(worker.settled.find(({ via }) => via === 'event')?.deadline, null)
+    await shop.close()
+  })
+
+  it('is called in batches of a hundred', async () => {
+    const sizes: number[] = []
+    const shop = await openShop(() => ({ order_other: ({ ids }: HandlerWork) => void sizes.push(ids.length) }))
+    const ids = Array.from({ length: 250 }, (_, i) => i + 1)
+    const at = Date.now() - 1
+    await Promise.all(ids.map((id) => shop.timers.schedule('order_other', id, { at })))
+    const worker = await shop.worker()
+    await waitUntil(() => worker.settled.length === 250)
+    assert.ok(Math.max(...sizes) <= 100, String(sizes))
+    assert.equal(new Set(worker.settled.map(({ id }) => id)).size, 250)
+    await shop.close()
+  })
+
+  it('is called for the same id again when that is scheduled or set again', async () => {
+    const calls: string[] = []
+    const shop = await openShop(() => ({ order_other: ({ ids }: HandlerWork) => void calls.push(...ids) }))
+    const worker = await shop.worker()
+    for (const times of [1, 2, 3]) {
+      await shop.timers.schedule('order_other', 34, { after: 10 })
+      await waitUntil(() => worker.settled.length === times)
+    }
+    assert.deepEqual(calls, ['34', '34', '34'])
+    await shop.close()
+  })
+
+  it("is called each time that somebody's key for the same id expires, a second apart", async () => {
+    const calls: string[] = []
+    const shop = await openShop(() => ({ order_other: ({ ids }: HandlerWork) => void calls.push(...ids) }))
+    await shop.worker()
+    for (const times of [1, 2, 3]) {
+      await shop.redis.client.setex(shop.key('order_other:34'), 1, '1')
+      await waitUntil(() => calls.length === times, { within: 3000 })
+    }
+    assert.deepEqual(calls, ['34', '34', '34'])
+    await shop.close()
+  })
+})

@@ -1,0 +1,48 @@
+// What is no order's id, and what somebody may try.
+
+/** No whole numbers from 1, as text or otherwise; Postgres itself would read some of it as an integer. */
+export const NO_WHOLE_NUMBERS: readonly unknown[] = [
+  'abc',
+  '1.5',
+  '1e3',
+  '0x10',
+  '-1',
+  '+5',
+  '007',
+  '0',
+  ' 2 ',
+  '2\n',
+  '２',
+  '1_000',
+  '',
+  'NaN',
+  1.5,
+  0,
+  -1,
+  0n,
+  -1n,
+  Number.NaN,
+  Number.POSITIVE_INFINITY,
+  1e21,
+  true,
+  null,
+  undefined,
+  [34],
+  { id: 34 },
+  Symbol('34'),
+  () => 34,
+]
+
+export const INJECTIONS: readonly string[] = [
+  '1; drop table orders',
+  '1;DROP TABLE orders--',
+  "1' OR '1'='1",
+  "'; DELETE FROM orders; --",
+  '$1',
+  ':id',
+  '?',
+  '1)',
+  '1 OR true',
+  '"',
+  '\\',
+]

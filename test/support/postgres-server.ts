@@ -1,0 +1,127 @@
+// A Postgres of a test's own, on a free port, to be crashed, frozen and started again on the same port and data. `initdb` runs once in
+// a test process; each server gets a copy. The binaries are those in POSTGRES_BIN, which scripts/run.mjs sets.
+
+import { execFile } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { chown, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { freePort } from './free-port.js'
+import { enter } from './opened.js'
+import { postgresUser } from './postgres-user.js'
+import { ServerProcess } from './server-process.js'
+
+const run = promisify(execFile)
+
+/** A crash of the server is no crash of the machine: what the kernel has, survives, so that nothing need be synced. */
+const DEFAULTS = { fsync: 'off', full_page_writes: 'off', max_connections: '100', shared_buffers: '64MB', log_min_messages: 'log' }
+
+export type Settings = Record<string, string>
+
+export class PostgresServer {
+  private readonly process = new ServerProcess()
+  private readonly close: () => void
+
+  private constructor(
+    readonly port: number,
+    readonly directory: string,
+    private settings: Settings,
+  ) {
+    this.close = enter(`postgres on port ${port}`, () => this.stop())
+  }
+
+  /** Starts one. Settings are postgresql.conf's, such as `{ max_connections: '20' }`. */
+  static async start(settings: Settings = {}): Promise<PostgresServer> {
+    const directory = await newDirectory()
+    await run('cp', ['-a', `${await template()}/data`, directory])
+    const server = new PostgresServer(await freePort(), directory, settings)
+    await server.restart()
+    return server
+  }
+
+  get url(): string {
+    return `postgres://postgres@127.0.0.1:${this.port}/postgres`
+  }
+
+  get running(): boolean {
+    return this.process.running
+  }
+
+  get pid(): number {
+    return this.process.pid
+  }
+
+  /** Starts it again on the same port and data, with other settings if given; crashes it first if it runs. */
+  async restart(settings: Settings = this.settings): Promise<void> {
+    await this.crash()
+    this.settings = settings
+    const options = Object.entries({ ...DEFAULTS, ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+    await this.process.start({
+      file: binary('postgres'),
+      args: ['-D', join(this.directory, 'data'), '-p', String(this.port), '-h', '127.0.0.1', '-k', '', ...options],
+      cwd: this.directory,
+      env: { ...process.env, LC_ALL: 'C' },
+      user: postgresUser(),
+      ready: /ready to accept connections/,
+    })
+  }
+
+  /** An immediate shutdown: every connection breaks, every open transaction is lost, and the next start recovers. */
+  async crash(): Promise<void> {
+    await this.process.end('SIGQUIT')
+  }
+
+  /** A fast shutdown: every session is told so (57P01). */
+  async shutDown(): Promise<void> {
+    await this.process.end('SIGINT')
+  }
+
+  /** SIGSTOP for the postmaster and all its backends: connections stay open, nothing is answered. */
+  async pause(): Promise<void> {
+    process.kill(this.pid, 'SIGSTOP')
+    for (const pid of await this.backends()) process.kill(pid, 'SIGSTOP')
+  }
+
+  async resume(): Promise<void> {
+    for (const pid of await this.backends()) process.kill(pid, 'SIGCONT')
+    process.kill(this.pid, 'SIGCONT')
+  }
+
+  /** Ends it for good and removes its data. */
+  async stop(): Promise<void> {
+    await this.crash()
+    await rm(this.directory, { recursive: true, force: true })
+    this.close()
+  }
+
+  private async backends(): Promise<number[]> {
+    const children = await readFile(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8')
+    return children.split(' ').filter(Boolean).map(Number)
+  }
+}
+
+function binary(name: string): string {
+  const folder = process.env.POSTGRES_BIN
+  if (folder === undefined) throw new Error('POSTGRES_BIN is not set; run the tests by `npm test`')
+  return join(folder, name)
+}
+
+async function newDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'order-timers-postgres-'))
+  const user = postgresUser()
+  if (user !== undefined) await chown(directory, user.uid, user.gid)
+  return directory
+}
+
+let initialised: Promise<string> | undefined
+
+function template(): Promise<string> {
+  initialised ??= newDirectory().then(async (directory) => {
+    process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
+    const args = ['-D', `${directory}/data`, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions']
+    await run(binary('initdb'), args, { cwd: directory, ...postgresUser() })
+    return directory
+  })
+  return initialised
+}

@@ -1,0 +1,41 @@
+// A worker in a process of its own, to be killed with SIGKILL, frozen, stopped, or given another clock.
+
+import type { ModelStatic, Options, Sequelize } from 'sequelize'
+import type { Rules } from '../../lib/index.js'
+import { ChildProgram } from './child-program.js'
+import type { OrderRow } from './order.js'
+
+export interface WorkerConfig {
+  databaseUrl: string
+  schema: string
+  redisUrl: string
+  prefix: string
+  /** The URL of a module that exports `makeRules`. */
+  rules: string
+  /** Its connections' application_name, by which the ledger knows it. */
+  name: string
+  fallback: string | false
+  pool?: Options['pool']
+  /** How long its claims hold without a sign of life. Default: the worker's own. */
+  leaseMs?: number
+  /** How far its clock is off. */
+  clockMs?: number
+}
+
+export interface RulesModule {
+  makeRules(Order: ModelStatic<OrderRow>, sequelize: Sequelize): Rules
+}
+
+export type WorkerProcess = ChildProgram
+
+const MAIN = new URL('./worker-main.ts', import.meta.url)
+
+/** Starts one and waits until its `ready` is fulfilled. */
+export function startWorkerProcess(config: WorkerConfig): Promise<WorkerProcess> {
+  return ChildProgram.start(MAIN, config)
+}
+
+/** Starts one without waiting: what it needs may be down. */
+export function launchWorkerProcess(config: WorkerConfig): WorkerProcess {
+  return ChildProgram.launch(MAIN, config)
+}
