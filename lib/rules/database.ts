@@ -21,19 +21,19 @@ export function inTransaction<T>(
   limits: StatementLimits,
   work: (transaction: Transaction) => Promise<T>,
 ): Promise<T> {
-  const settings = [
-    'SET TRANSACTION ISOLATION LEVEL READ COMMITTED',
+  const begin = [
+    'START TRANSACTION ISOLATION LEVEL READ COMMITTED',
     `SET LOCAL lock_timeout = ${limits.lockMs}`,
     `SET LOCAL statement_timeout = ${limits.statementMs}`,
     `SET LOCAL idle_in_transaction_session_timeout = ${limits.idleMs}`,
   ].join('; ')
   const { Transaction: Tx } = sequelize.constructor as unknown as SequelizeClass
   const transact = async (): Promise<T> => {
-    const transaction = new Tx(sequelize, { isolationLevel: null }) // the level is set with the rest, in one round trip
+    const transaction = new Tx(sequelize, { isolationLevel: null })
+    transaction.begin = () => sequelize.query(begin, { transaction, raw: true, logging: false }) // all of it in one round trip
     patience.set(transaction, limits.statementMs + GRACE_MS)
     await answered(transaction, transaction.prepareEnvironment(), BEGIN_MS)
     try {
-      await answered(transaction, sequelize.query(settings, { transaction, raw: true, logging: false }), BEGIN_MS)
       const result = await work(transaction)
       await answered(transaction, transaction.commit())
       return result
@@ -73,6 +73,7 @@ interface SequelizeClass {
 }
 
 type OwnTransaction = Transaction & {
+  begin(): Promise<unknown>
   prepareEnvironment(): Promise<unknown>
   finished?: string
   connection?: { connection?: { stream?: { destroy(): void } } }
