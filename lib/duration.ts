@@ -21,7 +21,7 @@ export function parseDuration(where: string, value: unknown): number {
   if (typeof parsed === 'number' && Number.isSafeInteger(parsed) && parsed >= 1 && parsed <= MAX_DURATION_MS) return parsed
   throw new OrderTimersError(
     'INVALID_DURATION',
-    `orderTimers: ${where} must be a duration such as '24h' or a positive whole number of milliseconds, of ten years at most, got ${show(value)}`,
+    `${where} must be a duration such as '24h' or a positive whole number of milliseconds, of ten years at most, got ${show(value)}`,
   )
 }
 
@@ -34,7 +34,7 @@ export function parseInstant(where: string, value: unknown): number {
   if (typeof time === 'number' && Number.isSafeInteger(time) && time > 0 && time <= LAST_INSTANT) return time
   throw new OrderTimersError(
     'INVALID_DEADLINE',
-    `orderTimers: ${where} must be a Date, or whole milliseconds since 1970, no later than the year 9999, got ${show(value)}`,
+    `${where} must be a Date, or whole milliseconds since 1970, no later than the year 9999, got ${show(value)}`,
   )
 }
 

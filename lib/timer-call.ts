@@ -52,7 +52,7 @@ export class Call {
   }
 
   async extend(by: unknown): Promise<Timer> {
-    const byMs = parseDuration(`${this.kind}: "by"`, by)
+    const byMs = parseDuration(`orderTimers: ${this.kind}: "by"`, by)
     const row = this.refuseSince('extend')
     if (row?.deadlineAttribute) return this.write(row, { byMs })
     const redis = this.requireRedis()
@@ -155,9 +155,9 @@ export class Call {
 
   private newDeadline(): { afterMs: number } | { atMs: number } {
     const { after, at } = this.options
-    if (at !== undefined) return { atMs: parseInstant(`${this.kind}: "at"`, at) }
+    if (at !== undefined) return { atMs: parseInstant(`orderTimers: ${this.kind}: "at"`, at) }
     if (after === undefined && this.rule.afterMs !== undefined) return { afterMs: this.rule.afterMs }
-    return { afterMs: parseDuration(`${this.kind}: "after"`, after) }
+    return { afterMs: parseDuration(`orderTimers: ${this.kind}: "after"`, after) }
   }
 
   private async requireInFrom(row: RowRule): Promise<void> {

@@ -91,11 +91,11 @@ const BATCH_WITH_RUN = 100
  */
 export function transition<M extends Model, const O extends TransitionOptions<M> = TransitionOptions<M>>(
   model: ModelSource<M>,
-  options: O & TransitionOptions<M>,
+  options: O & TransitionOptions<M> & { [Misspelt in Exclude<keyof O, keyof TransitionOptions<M>>]: never },
 ): Rule<FormOfOptions<O>, M> {
   return {
     form: formOf(options) as FormOfOptions<O>,
-    declare: (kind) => declare(kind, model, options as TransitionOptions<Model>),
+    declare: (kind) => declare(kind, model, options as unknown as TransitionOptions<Model>),
   }
 }
 
@@ -140,7 +140,7 @@ function declare(kind: string, source: unknown, options: TransitionOptions<Model
   const attempts = options.attempts ?? 25
   if (!Number.isSafeInteger(attempts) || attempts < 1) throw invalid(`"attempts" must be a whole number from 1, got ${show(attempts)}`)
   const duration = (name: 'after' | 'timeout' | 'staleAfter', fallback: Duration) =>
-    parseDuration(`${rule}: "${name}"`, options[name] ?? fallback)
+    parseDuration(`orderTimers: ${rule}: "${name}"`, options[name] ?? fallback)
   if (form === 'since' && options.after === undefined)
     throw invalid(`"after" must say how long after "${since}" the deadline is, such as '15m'`)
   const afterMs = options.after === undefined ? undefined : duration('after', options.after)

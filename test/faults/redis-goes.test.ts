@@ -55,6 +55,18 @@ describe('When Redis', () => {
     await shop.close()
   })
 
+  it('comes back empty and no sweep is scheduled, every timer is armed again all the same', async () => {
+    const shop = await open()
+    const worker = await shop.worker({ fallback: false })
+    const ids = await ship(shop, 20, 3000)
+    await redis.kill()
+    await fault(worker, 'REDIS_UNAVAILABLE')
+    await redis.restart()
+    await confirmed(shop, 20, 8000)
+    assert.ok((await latest(shop.database, ids)) < 100, `late by ${await latest(shop.database, ids)} ms`)
+    await shop.close()
+  })
+
   it('was killed with its data on disk, what expired meanwhile is settled when it is back', async () => {
     await redis.restart(['--appendonly', 'yes', '--appendfsync', 'always'])
     const shop = await open()

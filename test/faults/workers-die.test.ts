@@ -3,10 +3,11 @@
 
 import assert from 'node:assert/strict'
 import { openShop } from '../support/shop.js'
-import { inTime } from '../support/waiting.js'
+import { inTime, waitUntil } from '../support/waiting.js'
 import { launchWorkerProcess, startWorkerProcess } from '../support/worker-process.js'
-import { confirmed, confirming, ship, shipUnarmed } from './confirming.js'
+import { confirmed, confirming, countIn, ship, shipUnarmed } from './confirming.js'
 import { closeProxies, createEffects, effectsWereOnce, openProxies, workerConfig } from './own-worker.js'
+import { makeRules } from './redis-only-rules.js'
 import { scriptRequest } from './script-request.js'
 
 describe('A worker that dies', () => {
@@ -30,6 +31,29 @@ describe('A worker that dies', () => {
       survivor.resume()
       await confirmed(shop, 30, 10_000)
       await effectsWereOnce(shop, 30)
+      assert.equal(await survivor.stop(), 0)
+      await closeProxies(proxies)
+      await shop.close()
+    }).timeout(40_000)
+  }
+
+  for (const { between, request } of [
+    { between: 'the claim and the update', request: 'SKIP LOCKED' },
+    { between: 'the update and the commit', request: 'COMMIT' },
+  ] as const) {
+    it(`between ${between} leaves timers that Redis alone has to the next one`, async () => {
+      const shop = await openShop(({ Order }) => makeRules(Order))
+      const rules = new URL('./redis-only-rules.ts', import.meta.url).href
+      const proxies = await openProxies(shop)
+      const dying = await startWorkerProcess({ ...workerConfig(shop, 'worker 1', proxies), rules })
+      const point = proxies.postgres.hold(request)
+      const orders = await shop.database.Order.bulkCreate(Array.from({ length: 30 }, () => ({ status: 4 })))
+      await Promise.all(orders.map((order) => shop.timers.schedule('order_confirm', order, { after: 300 })))
+      await inTime(point.seen, 5000, `the worker to come to "${request}"`)
+      await dying.kill()
+      const survivor = await startWorkerProcess({ ...workerConfig(shop, 'worker 2'), rules })
+      await waitUntil(async () => (await countIn(shop.database, 5)) === 30, { what: '30 orders to be confirmed' })
+      assert.deepEqual(await shop.database.ledger.twice(), [])
       assert.equal(await survivor.stop(), 0)
       await closeProxies(proxies)
       await shop.close()

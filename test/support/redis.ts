@@ -4,6 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { enter } from './opened.js'
+import { inTime } from './waiting.js'
 
 export interface TestRedis {
   readonly url: string
@@ -21,7 +22,7 @@ export async function openRedis(options: { url?: string } = {}): Promise<TestRed
   client.on('error', () => {})
 
   const close = async (): Promise<void> => {
-    if (client.status === 'ready') await removeKeys(client, prefix).catch(() => {})
+    if (client.status === 'ready') await inTime(removeKeys(client, prefix), 3000, 'the keys to be removed').catch(() => {})
     client.disconnect()
     strikeOut()
   }
