@@ -12,7 +12,7 @@ export const MAX_DURATION_MS = 3_650 * 86_400_000
 const SHAPE = /^\d+(?:\.\d+)?(?:ms|s|m|h|d|w)$/
 
 /**
- * @param where what the duration belongs to, as the error names it, such as `rule "order_confirm": "after"`
+ * @param where what the duration belongs to, as the error names it, such as `orderTimers: rule "order_confirm": "after"`
  * @returns whole milliseconds, from 1 to ten years
  * @throws OrderTimersError ERR_ORDER_TIMERS_INVALID_DURATION
  */

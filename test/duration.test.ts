@@ -19,7 +19,7 @@ describe('a duration', () => {
   ]
   for (const [given, milliseconds] of accepted) {
     it(`${JSON.stringify(given)} is ${milliseconds} ms`, () => {
-      assert.equal(parseDuration('here', given), milliseconds)
+      assert.equal(parseDuration('orderTimers: here', given), milliseconds)
     })
   }
 
@@ -53,7 +53,7 @@ describe('a duration', () => {
   for (const [given, shown] of refusals) {
     it(`${shown} is none`, async () => {
       const message = `orderTimers: here must be a duration such as '24h' or a positive whole number of milliseconds, of ten years at most, got ${shown}`
-      assert.deepEqual(await refused(() => parseDuration('here', given)), refusal('INVALID_DURATION', 400, message))
+      assert.deepEqual(await refused(() => parseDuration('orderTimers: here', given)), refusal('INVALID_DURATION', 400, message))
     })
   }
 })
@@ -61,8 +61,8 @@ describe('a duration', () => {
 describe('an instant', () => {
   it('is a Date or whole milliseconds, from 1970 to the year 9999, leap days and 2038 among them', () => {
     for (const text of ['1970-01-01T00:00:00.001Z', '2028-02-29T12:00:00.000Z', '2038-01-19T03:14:08.000Z', '9999-12-31T23:59:59.999Z']) {
-      assert.equal(parseInstant('here', new Date(text)), Date.parse(text))
-      assert.equal(parseInstant('here', Date.parse(text)), Date.parse(text))
+      assert.equal(parseInstant('orderTimers: here', new Date(text)), Date.parse(text))
+      assert.equal(parseInstant('orderTimers: here', Date.parse(text)), Date.parse(text))
     }
   })
 
@@ -82,7 +82,7 @@ describe('an instant', () => {
   for (const [given, shown] of refusals) {
     it(`${shown} is none`, async () => {
       const message = `orderTimers: here must be a Date, or whole milliseconds since 1970, no later than the year 9999, got ${shown}`
-      assert.deepEqual(await refused(() => parseInstant('here', given)), refusal('INVALID_DEADLINE', 400, message))
+      assert.deepEqual(await refused(() => parseInstant('orderTimers: here', given)), refusal('INVALID_DEADLINE', 400, message))
     })
   }
 })

@@ -1,0 +1,166 @@
+// The package as it would be published: packed, unpacked into projects of its own, and used there. What it needs beside itself is linked from
+// this project's node_modules, so that nothing is fetched.
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { flush } from '../support/armed.js'
+import { connectByHand } from '../support/database.js'
+import { openRedis } from '../support/redis.js'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const NAME = 'express-order-timers'
+
+describe('the package', function () {
+  this.timeout(120_000)
+  let directory: string
+  let packed: string[]
+
+  before(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'order-timers-package-'))
+    await run(process.execPath, [join(root, 'scripts', 'build.mjs')], { cwd: root })
+    const { npm_execpath: started } = process.env
+    const [command, ...args] = started !== undefined && basename(started) === 'npm-cli.js' ? [process.execPath, started] : ['npm']
+    await run(command as string, [...args, 'pack', '--ignore-scripts', '--pack-destination', directory], { cwd: root })
+    const [tarball] = (await readdir(directory)).filter((name) => name.endsWith('.tgz'))
+    packed = (await run('tar', ['-tzf', join(directory, tarball as string)])).stdout.trim().split('\n')
+    await installInto(directory, join(directory, tarball as string))
+    await cp(fileURLToPath(new URL('projects', import.meta.url)), directory, { recursive: true })
+  })
+
+  after(() => rm(directory, { recursive: true, force: true }))
+
+  it('holds what was built and what must be read, and nothing else', () => {
+    const files = packed.map((path) => path.replace(/^package\//, ''))
+    for (const needed of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'dist/esm/index.js', 'dist/cjs/index.d.ts']) {
+      assert.ok(files.includes(needed), `${needed} is missing`)
+    }
+    const others = files.filter(
+      (path) =>
+        !/^(dist\/(esm|cjs)\/.+\.(js|d\.ts|js\.map)|dist\/(esm|cjs)\/package\.json|(package|README|CHANGELOG|LICENSE)(\.\w+)?)$/.test(path),
+    )
+    assert.deepEqual(others, [])
+  })
+
+  it('tells nothing of the machine that it was built on', async () => {
+    const installed = join(directory, 'node_modules', NAME)
+    for (const path of await readdir(installed, { recursive: true })) {
+      if (!/\.(js|ts|json|map)$/.test(path)) continue
+      assert.ok(!(await readFile(join(installed, path), 'utf8')).includes(root.slice(0, -1)), path)
+    }
+  })
+
+  describe('in JavaScript', () => {
+    const programs = [
+      ['as an ES module', 'esm.mjs'],
+      ['as CommonJS', 'commonjs.cjs'],
+      ['as both at once', 'both.mjs'],
+    ] as const
+    for (const [title, file] of programs) {
+      it(`does its job ${title}`, async () => {
+        const schema = `t_${randomBytes(6).toString('hex')}`
+        const [redis, client] = await Promise.all([openRedis(), connectByHand(process.env.DATABASE_URL as string, schema)])
+        await client.query(`CREATE SCHEMA ${schema}`)
+        const env = { ...process.env, SCHEMA: schema, PREFIX: redis.prefix }
+        try {
+          const { stdout, stderr } = await run(process.execPath, [join(directory, 'javascript', file)], { env, timeout: 30_000 })
+          assert.deepEqual(JSON.parse(stdout), {
+            status: 200,
+            armed: true,
+            kind: 'order_confirm',
+            via: 'alarm',
+            ids: ['1'],
+            orderStatus: 5,
+            missing: { status: 404, code: 'ERR_ORDER_TIMERS_ORDER_NOT_FOUND', ours: true },
+          })
+          assert.equal(stderr, '')
+        } finally {
+          await client.query(`DROP SCHEMA ${schema} CASCADE`)
+          await client.end()
+          await flush(redis)
+          await redis.close()
+        }
+      })
+    }
+  })
+
+  describe('in TypeScript', () => {
+    const resolutions: [string, object, string][] = [
+      ['an ES module', { module: 'nodenext' }, 'module'],
+      ['CommonJS', { module: 'nodenext' }, 'commonjs'],
+      ['what a bundler reads', { module: 'esnext', moduleResolution: 'bundler' }, 'module'],
+    ]
+    for (const [title, options, type] of resolutions) {
+      it(`compiles as ${title}, and no mistake with it`, async () => {
+        assert.deepEqual(await compile('typescript', type, options), [])
+      })
+    }
+
+    it('compiles under exactOptionalPropertyTypes and noUncheckedIndexedAccess', async () => {
+      const options = { module: 'nodenext', exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true }
+      assert.deepEqual(await compile('typescript', 'module', options), [])
+    })
+
+    it('takes any kind on a request where no timers are registered', async () => {
+      assert.deepEqual(await compile('untyped', 'module', { module: 'nodenext' }), [])
+    })
+
+    it('says what it knows of a kind that there is no rule for', async () => {
+      const mistake = join(directory, 'typescript', 'mistake.ts')
+      await writeFile(mistake, "import { timers } from './shop.js'\n\nvoid timers.schedule('order_cofirm', 34)\n")
+      const [line, ...more] = await compile('typescript', 'module', { module: 'nodenext' })
+      await rm(mistake)
+      assert.match(
+        line as string,
+        /^mistake\.ts\(3,22\): error TS2345: Argument of type '"order_cofirm"' is not assignable to parameter of type '"order_confirm" \| "order_other" \| "order_pay" \| "order_ship"'\.$/,
+      )
+      assert.ok(
+        more.every((text) => text.startsWith(' ')),
+        more.join('\n'),
+      )
+    })
+  })
+
+  /** The compiler's complaints about a project. */
+  async function compile(project: string, type: string, options: object): Promise<string[]> {
+    const folder = join(directory, project)
+    await writeFile(join(folder, 'package.json'), JSON.stringify({ type }))
+    const compilerOptions = {
+      strict: true,
+      noEmit: true,
+      target: 'es2022',
+      lib: ['es2023', 'dom'],
+      types: ['node'],
+      skipLibCheck: true,
+      ...options,
+    }
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }))
+    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+    try {
+      await run(process.execPath, [tsc, '-p', 'tsconfig.json', '--pretty', 'false'], { cwd: folder })
+      return []
+    } catch (error) {
+      const { stdout } = error as { stdout: string }
+      if (!stdout) throw error
+      return stdout.trimEnd().split('\n')
+    }
+  }
+})
+
+/** As `npm install <tarball>` would, but from what is here. */
+async function installInto(directory: string, tarball: string): Promise<void> {
+  const modules = join(directory, 'node_modules')
+  const own = join(modules, NAME)
+  await mkdir(own, { recursive: true })
+  await run('tar', ['-xzf', tarball, '--strip-components=1', '-C', own])
+  for (const name of await readdir(join(root, 'node_modules'))) {
+    if (name.startsWith('.') || name === NAME) continue
+    await symlink(join(root, 'node_modules', name), join(modules, name))
+  }
+}

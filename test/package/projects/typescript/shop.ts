@@ -1,0 +1,131 @@
+// A shop with its timers registered. Each @ts-expect-error is a mistake that must not compile.
+
+import express, { type Request } from 'express'
+import {
+  type Duration,
+  type ExpiryWorker,
+  type Health,
+  type ListedTimer,
+  OrderTimersError,
+  orderTimers,
+  startExpiryWorker,
+  type Timer,
+  transition,
+  type WorkerEvents,
+} from 'express-order-timers'
+import { Redis } from 'ioredis'
+import { fn, Op } from 'sequelize'
+import { Order, sequelize } from './models.js'
+
+export const timers = orderTimers({
+  redis: new Redis({ lazyConnect: true }),
+  logger: console,
+  rules: {
+    order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' }),
+    order_confirm: transition(() => Order, {
+      from: [3, 4],
+      to: 5,
+      deadline: 'confirmDueAt',
+      after: '24h',
+      where: { note: { [Op.not]: null } },
+      set: { note: fn('now') },
+      run: async (orders, { transaction, signal }) => {
+        for (const order of orders) if (!signal.aborted) await order.update({ note: 'confirmed' }, { transaction })
+      },
+      description: (id) => `訂單 ${id} 自動確認收貨`,
+    }),
+    order_ship: transition(Order, { from: 2, to: 0, deadline: false }),
+    order_other: async ({ kind, ids, signal }) => console.log(kind, ids.length, signal.aborted),
+  },
+})
+
+declare module 'express-order-timers' {
+  interface Register {
+    timers: typeof timers
+  }
+}
+
+const app = express()
+app.use(timers)
+app.use('/shop', express.Router(), timers)
+
+app.post('/orders/:id/ship', async (req, res) => {
+  const order = await Order.findByPk(req.params.id, { rejectOnEmpty: true })
+  const timer: Timer = await sequelize.transaction((transaction) => req.orderTimers.schedule('order_confirm', order, { transaction }))
+  const { deadline, armed }: { deadline: Date | null; armed: boolean | 'on commit' } = timer
+  res.json({ deadline, armed })
+})
+
+export async function rightly(req: Request, order: Order): Promise<void> {
+  await req.orderTimers.schedule('order_pay', 34)
+  await req.orderTimers.schedule('order_confirm', 34n, { at: new Date() })
+  await req.orderTimers.schedule('order_confirm', '34', { after: '1.5h' })
+  await req.orderTimers.extend('order_confirm', order, 900_000)
+  await req.orderTimers.cancel('order_ship', order)
+  await timers.cancel('order_other', 7, { transaction: null })
+  const left: number | null = await req.orderTimers.remaining('order_pay', order)
+  const [first]: ListedTimer[] = await req.orderTimers.list(order)
+  const by: Duration = '15m'
+  console.log(left, first?.remaining, by)
+}
+
+export async function wrongly(req: Request, order: Order): Promise<void> {
+  // @ts-expect-error misspelt
+  await req.orderTimers.schedule('order_cofirm', order)
+  // @ts-expect-error misspelt, on the timers themselves
+  await timers.schedule('order_cofirm', order)
+  // @ts-expect-error no deadline of its own
+  await req.orderTimers.cancel('order_pay', order)
+  // @ts-expect-error no deadline of its own
+  await req.orderTimers.extend('order_pay', order, '1h')
+  // @ts-expect-error no duration
+  await req.orderTimers.extend('order_confirm', order, '15 min')
+  // @ts-expect-error no duration
+  await req.orderTimers.schedule('order_confirm', order, { after: 'tomorrow' })
+  // @ts-expect-error a misspelt option
+  await req.orderTimers.schedule('order_confirm', order, { until: new Date() })
+  // @ts-expect-error no order
+  await req.orderTimers.schedule('order_confirm', undefined)
+  // @ts-expect-error Order.findByPk may find none
+  await req.orderTimers.schedule('order_confirm', await Order.findByPk(34))
+  // @ts-expect-error not an attribute
+  transition(Order, { from: 4, to: 5, deadline: 'confirmDueOn' })
+  // @ts-expect-error not an attribute
+  transition(Order, { from: 1, to: 0, since: 'placedAt', after: '15m' })
+  // @ts-expect-error neither deadline nor since
+  transition(Order, { from: 4, to: 5 })
+  // @ts-expect-error both
+  transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', since: 'createdAt', after: '1h' })
+  // @ts-expect-error how long after?
+  transition(Order, { from: 1, to: 0, since: 'createdAt' })
+  // @ts-expect-error a misspelt option
+  transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', wehre: {} })
+  // @ts-expect-error not an attribute
+  transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', set: { confirmedBy: 'timer' } })
+  // @ts-expect-error no model
+  transition('Order', { from: 4, to: 5, deadline: 'confirmDueAt' })
+  // @ts-expect-error a misspelt option
+  orderTimers({ rule: {} })
+  // @ts-expect-error no Redis
+  orderTimers({ redis: 6379, rules: { order_other: () => {} } })
+  // @ts-expect-error a misspelt option
+  startExpiryWorker(timers, { fallBack: false })
+}
+
+const worker: ExpiryWorker = startExpiryWorker(app, { fallback: { cron: '* * * * *', timezone: 'Asia/Taipei' }, lease: '30s' })
+worker.on('settled', ({ kind, via, orders }) =>
+  console.log(kind, via satisfies 'alarm' | 'event' | 'sweep', orders[0]?.latenessMs?.toFixed(1)),
+)
+worker.on('dead', (letter: WorkerEvents['dead'][0]) => console.error(letter.kind, letter.id, letter.attempts))
+const { status, kinds }: Health = worker.health()
+console.log(status satisfies 'ok' | 'degraded' | 'stopped', kinds.order_confirm?.settled)
+// @ts-expect-error no such event
+worker.on('expired', () => {})
+
+export function answer(error: unknown): { status: number; code: string } | undefined {
+  if (!(error instanceof OrderTimersError)) return undefined
+  if (error.code === 'ERR_ORDER_TIMERS_NO_TIMER') return { status: error.status, code: error.code }
+  // @ts-expect-error no such code
+  if (error.code === 'ERR_ORDER_TIMERS_NO_TIMERS') return undefined
+  return { status: error.expose ? error.status : 500, code: error.code }
+}
