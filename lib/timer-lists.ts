@@ -10,14 +10,17 @@ import type { DeadLetter, ListedTimer, OrderOrId, WriteOptions } from './types.j
 
 export async function listTimers(runtime: Runtime, order: OrderOrId, options: WriteOptions): Promise<ListedTimer[]> {
   refuseUnknownOptions('orderTimers: list', options, ['transaction'])
-  const timers = await Promise.all(
-    runtime.rules().flatMap((rule) => {
-      const id = isAbout(rule, order) ? rule.parseId(plainId(order)) : null
-      return id === null ? [] : [pendingTimer(runtime, rule, id, options)]
-    }),
-  )
-  if (timers.length === 0) throw invalidId('list', order)
-  return timers.filter((timer) => timer !== undefined).sort((a, b) => a.deadline.getTime() - b.deadline.getTime())
+  const fitting = runtime.rules().flatMap((rule) => {
+    const id = isAbout(rule, order) ? rule.parseId(plainId(order)) : null
+    return id === null ? [] : [{ rule, id }]
+  })
+  if (fitting.length === 0) throw invalidId('list', order)
+  const timers: ListedTimer[] = []
+  for (const { rule, id } of fitting) {
+    const timer = await pendingTimer(runtime, rule, id, options) // one by one, as a transaction's connection takes them
+    if (timer) timers.push(timer)
+  }
+  return timers.sort((a, b) => a.deadline.getTime() - b.deadline.getTime())
 }
 
 async function pendingTimer(runtime: Runtime, rule: BoundRule, id: string, options: WriteOptions): Promise<ListedTimer | undefined> {

@@ -25,9 +25,9 @@ export class RedisClock {
     return this.estimate.now()
   }
 
-  /** Takes over Redis's time, in whole milliseconds rounded down, that came with another answer. */
+  /** Takes over Redis's time, in milliseconds, that came with another answer. */
   note(redisMs: number, askedAt: number): void {
-    this.estimate.note(redisMs + 0.5, askedAt, performance.now())
+    this.estimate.note(redisMs, askedAt, performance.now())
   }
 
   private async ask(): Promise<void> {

@@ -1,10 +1,10 @@
 // The Lua scripts of the due index. Each begins with what goes in, what comes out, and what it means. Ids pass through as text and are
 // never read as numbers. Times are milliseconds; Redis's own clock is asked within the script.
 
-/** Milliseconds by Redis's clock. */
+/** Milliseconds by Redis's clock, with fractions. */
 const NOW = `
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)`
+local now = time[1] * 1000 + time[2] / 1000`
 
 /** ZADD, ZREM and the like in portions that Lua's stack can hold. Arguments: command, key, values. */
 const EACH = `
@@ -150,9 +150,9 @@ return deadline`,
 ${NOW}
 ${EACH}
 ${RELEASE}
-if now > tonumber(ARGV[7]) then return { now, '' } end
+if now > tonumber(ARGV[7]) then return { string.format('%.3f', now), '' } end
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 16)) do release(token, ARGV[1] .. token) end
-local answer = { now, '' }
+local answer = { string.format('%.3f', now), '' }
 local count = math.min(tonumber(ARGV[4]), redis.call('ZCOUNT', KEYS[1], '-inf', now + ARGV[5]))
 if count > 0 then
   local popped = redis.call('ZPOPMIN', KEYS[1], count)
@@ -185,6 +185,7 @@ return answer`,
 ${NOW}
 ${LEASED}
 ${HELD_BY_FAILURE}
+redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
 local event = ARGV[4] == 'event'
 local failures = redis.call('HLEN', KEYS[5]) > 0
 local taken = {}
@@ -206,7 +207,6 @@ for i = 6, #ARGV, event and 1 or 2 do
   end
 end
 if #taken > 0 then redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2]) end
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
 return taken`,
   },
 
@@ -226,7 +226,7 @@ for i = 4, #ARGV, 3 do
   local id, delay, failure = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   redis.call('ZREM', KEYS[3], id)
   if delay ~= '' then
-    local at = string.format('%.0f', now + ARGV[3] + delay)
+    local at = string.format('%.0f', math.ceil(now + ARGV[3] + delay))
     if failure ~= '' then redis.call('ZADD', KEYS[1], at, id) else redis.call('ZADD', KEYS[1], 'LT', at, id) end
   end
   if failure ~= '' then redis.call('HSET', KEYS[5], id, failure) end
@@ -296,7 +296,7 @@ return 1`,
     lua: `
 ${NOW}
 local step = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2])
-local answer = { step[1], now }
+local answer = { step[1], string.format('%.3f', now) }
 for _, key in ipairs(step[2]) do
   for i = 3, #ARGV, 2 do
     local first = ARGV[i]

@@ -74,7 +74,7 @@ for (const shape of SHAPES) {
         [sinceName]: new Date(Date.now() - 86_400_000),
       })
       const [shipped, paid] = [await place('shipped'), await place('paid')]
-      const before = await Promise.all([overdue, bystander, shipped, paid].map(rowOf))
+      const before = await inTurn([overdue, bystander, shipped, paid], rowOf)
       const worker = await shop.worker({ fallback: false })
       await shop.timers.schedule('confirm', idOf(shipped), { after: 100 })
       await shop.redis.client.set(shop.key(`ship:${idOf(paid)}`), '1', 'PX', 100)
@@ -87,13 +87,13 @@ for (const shape of SHAPES) {
         ['pay', String(idOf(overdue)), 'sweep'],
         ['ship', String(idOf(paid)), 'event'],
       ])
-      assert.deepEqual(await Promise.all([overdue, bystander, shipped, paid].map(statusOf)), [
+      assert.deepEqual(await inTurn([overdue, bystander, shipped, paid], statusOf), [
         String(statuses.cancelled),
         String(statuses.confirmed),
         String(statuses.confirmed),
         String(statuses.cancelled),
       ])
-      const after = await Promise.all([overdue, bystander, shipped, paid].map(rowOf))
+      const after = await inTurn([overdue, bystander, shipped, paid], rowOf)
       const settled = [column(statusName), ...(shape.settles ?? ['updatedAt'])].sort()
       assert.deepEqual(
         before.map((row, i) => changes(row, after[i] as typeof row)),
@@ -138,4 +138,11 @@ function sqlNames(model: ModelStatic<Model>): { table: string; key: string } {
   }
   const key = model.getAttributes()[model.primaryKeyAttribute]?.field as string
   return { table: queryGenerator.quoteTable(model.getTableName()), key: queryGenerator.quoteIdentifier(key) }
+}
+
+/** One after the other, as a connection takes its queries. */
+async function inTurn<T, R>(values: T[], ask: (value: T) => Promise<R>): Promise<R[]> {
+  const answers: R[] = []
+  for (const value of values) answers.push(await ask(value))
+  return answers
 }

@@ -17,6 +17,12 @@ let before: Baseline = { opened: new Set(), sockets: new Set() }
 
 process.on('warning', (warning) => {
   if (warning.name === 'MaxListenersExceededWarning') leaks.push(`listeners: ${warning.message}`)
+  if (warning.name === 'DeprecationWarning') leaks.push(`a call that will not work for long: ${warning.message}`)
+})
+
+// Mocha hands rejections that nobody handles on to the process's other listeners, and without one they would vanish.
+process.on('unhandledRejection', (reason) => {
+  throw reason
 })
 
 export const mochaHooks: RootHookObject = {

@@ -4,7 +4,7 @@ import { openShop } from '../support/shop.js'
 import { oneOfEach } from '../support/shop-rules.js'
 import { waitUntil } from '../support/waiting.js'
 
-const OTHERS = 4_000
+const OTHERS = 2_000
 const KEYS = 30
 
 describe("keys that somebody else sets, among many others' with a TTL", () => {

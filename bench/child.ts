@@ -1,0 +1,91 @@
+// A child process of the suite: one system's producer or worker, or an Express app, driven by messages from the suite.
+// It ends when it is told to or when the suite is gone.
+import { loadSystem, type SystemName } from './systems/index.js'
+import { IN_FLIGHT, keepInFlight, type Place, type Producer, type Worker, type WorkOrder } from './systems/system.js'
+
+export interface Deadlines {
+  firstId: number
+  count: number
+  /** The first deadline; the others follow it so many milliseconds apart. */
+  dueAt: number
+  spacingMs: number
+}
+
+let producer: Producer | undefined
+let worker: Worker | undefined
+
+/** What a child can be asked to do, by name. */
+const calls = {
+  async produce({ system, place }: { system: SystemName; place: Place }): Promise<void> {
+    producer = await (await loadSystem(system)).produce(place)
+  },
+
+  /** @returns how long it took, in milliseconds */
+  async schedule({ firstId, count, delayMs }: { firstId: number; count: number; delayMs: number }): Promise<number> {
+    await producer!.prepare?.(firstId, count, delayMs)
+    const started = performance.now()
+    await keepInFlight(count, IN_FLIGHT, (index) => producer!.schedule(firstId + index, Date.now() + delayMs))
+    return performance.now() - started
+  },
+
+  async load({ firstId, count, dueAt, spacingMs }: Deadlines): Promise<void> {
+    await producer!.load(firstId, count, (index) => dueAt + index * spacingMs)
+  },
+
+  async closeProducer(): Promise<void> {
+    await producer?.close()
+  },
+
+  async work({ system, order }: { system: SystemName; order: WorkOrder }): Promise<void> {
+    worker = await (await loadSystem(system)).work(order)
+  },
+
+  async handled(): Promise<number> {
+    return worker!.handled()
+  },
+
+  async detail(): Promise<Record<string, number>> {
+    return worker!.detail?.() ?? {}
+  },
+
+  async closeWorker(): Promise<void> {
+    await worker?.close()
+  },
+
+  /** @returns the CPU time of this process so far, in milliseconds */
+  async cpuMs(): Promise<number> {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1000
+  },
+
+  async serveExpress(app: { place: Place; timers: boolean }): Promise<number> {
+    return (await import('./express-app.js')).serveExpress(app)
+  },
+
+  async timeMiddleware(trial: { place: Place; calls: number }): Promise<number> {
+    return (await import('./express-app.js')).timeMiddleware(trial)
+  },
+
+  async end(): Promise<void> {
+    setImmediate(() => process.exit(0))
+  },
+}
+
+export type Calls = typeof calls
+
+interface Question {
+  number: number
+  name: keyof Calls
+  argument: never
+}
+
+process.on('message', async ({ number, name, argument }: Question) => {
+  try {
+    const answer = await calls[name](argument)
+    process.send?.({ number, answer })
+  } catch (error) {
+    process.send?.({ number, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  }
+})
+process.on('disconnect', () => process.exit(0))
+process.send?.({ number: 0 })

@@ -1,0 +1,52 @@
+// Writes docs/benchmarks.md, its pictures and the record that they are drawn from. All of it is made anew each time.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { draw } from './pictures.js'
+import type { BenchRecord } from './record.js'
+import { markdownTables } from './table.js'
+
+const DOCS = fileURLToPath(new URL('../docs/', import.meta.url))
+
+const HOW = `## How it is measured
+
+Each system is driven through its documented API, at the settings that its documentation recommends for speed, in processes of its
+own, on loopback. Every run has an empty Redis (no persistence, \`notify-keyspace-events Ex\`) and an empty database in one Postgres with
+default settings. Systems take turns, round by round; a row shows the medians of its rounds, the worst of its maxima, and the fewest
+delivered.
+
+The orders table is the same for all (\`id, userId, total, status, note, confirmDueAt\`, timestamps, an index on \`status\` and
+\`confirmDueAt\`), and so is what a job does: \`Order.update({ status: 5 }, { where: { id, status: 4 } })\`. The instant at which an order was
+settled is the commit of the transaction that did it, as Postgres recorded it (\`pg_xact_commit_timestamp\`, with
+\`track_commit_timestamp\` on): no system writes it or knows of it. Memory is Redis's \`used_memory\`.
+
+| system | how it is set |
+| --- | --- |
+| express-order-timers | as it comes. In \`schedule\`, *redis* is a rule with \`since\`, which writes no row, and *row* one with the deadline on the order's row; *express* is the same by requests to an Express app. *run* is a rule with the shop's own work on instances in the transaction. Timers that only wait are put into the index in bulk, by the call with which the sweep arms |
+| bullmq | concurrency 50, finished jobs removed |
+| bee-queue | concurrency 50, finished jobs removed, no events, no stored jobs, \`delayedDebounce\` 1 ms instead of 1,000 |
+| graphile-worker | 24 jobs at a time, local queue of 500, completions in batches, as its page on performance has it; polled every 100 ms instead of every 2,000 |
+| pg-boss | polled every 500 ms, which is as often as it allows, batches of 5,000 whose jobs run concurrently, no priorities |
+| setex-listener | \`SETEX\` and a listener on \`__keyevent@0__:expired\`; nothing else |
+| limit | batches of 1,000 by \`Model.update\` with \`returning\`, one after the other; nothing schedules and nothing listens |
+`
+
+export async function writeDocs(record: BenchRecord): Promise<void> {
+  mkdirSync(DOCS, { recursive: true })
+  const pictures = await draw(record.rows)
+  for (const { file, svg } of pictures) writeFileSync(`${DOCS}benchmark-${file}`, svg)
+  writeFileSync(`${DOCS}benchmarks.json`, `${JSON.stringify(record, null, 2)}\n`)
+  const shown = pictures.map(({ file, about }) => `![${about}](benchmark-${file})`).join('\n\n')
+  const versions = Object.entries(record.versions).map(([name, version]) => `${name} ${version}`)
+  writeFileSync(
+    `${DOCS}benchmarks.md`,
+    [
+      '# Benchmarks',
+      `Measured on ${record.measuredAt.slice(0, 10)} on ${record.machine}; ${versions.join(', ')}.`,
+      'Written by `npm run bench -- --docs`; `npm run bench -- --docs --from docs/benchmarks.json` draws it again without measuring.',
+      shown,
+      '## Tables',
+      markdownTables(record.rows),
+      HOW,
+    ].join('\n\n'),
+  )
+}

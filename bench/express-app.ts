@@ -1,0 +1,50 @@
+// The Express app that is measured: a route that answers, with the middleware or without, and one that schedules.
+// And the middleware alone, called in process.
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import express, { type Request, type Response } from 'express'
+import { DAY_MS } from './orders.js'
+import { openTimers } from './systems/express-order-timers.js'
+import type { Place } from './systems/system.js'
+
+/** @returns the port, on loopback */
+export async function serveExpress({ place, timers }: { place: Place; timers: boolean }): Promise<number> {
+  const app = express()
+  if (timers) {
+    const opened = await openTimers(place)
+    app.use(opened.timers)
+    let id = 0
+    app.post('/ship', async (req, res) => {
+      id += 1
+      await opened.schedule(req.orderTimers, id, Date.now() + DAY_MS)
+      res.send('shipped')
+    })
+  }
+  app.get('/', (_req, res) => {
+    res.send('hello')
+  })
+  const server = await new Promise<Server>((resolve, reject) => {
+    const listening: Server = app.listen(0, '127.0.0.1', (error) => (error ? reject(error) : resolve(listening)))
+  })
+  return (server.address() as AddressInfo).port
+}
+
+/** @returns microseconds that a call of the middleware takes, above a call of one that does nothing */
+export async function timeMiddleware({ place, calls }: { place: Place; calls: number }): Promise<number> {
+  const { timers } = await openTimers(place)
+  const nothing = (_req: Request, _res: Response, next: () => void) => next()
+  const time = (middleware: typeof nothing) => {
+    let passed = 0
+    const next = () => {
+      passed += 1
+    }
+    const started = performance.now()
+    for (let call = 0; call < calls; call += 1) middleware({ url: '/', headers: {} } as never, {} as never, next)
+    const elapsed = performance.now() - started
+    if (passed !== calls) throw new Error(`the middleware passed ${passed} of ${calls} requests on`)
+    return elapsed
+  }
+  time(nothing)
+  time(timers)
+  return ((time(timers) - time(nothing)) / calls) * 1000
+}

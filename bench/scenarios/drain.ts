@@ -1,0 +1,35 @@
+// How fast orders are settled that all come due at one instant, loaded before. Ours as a plain transition and with the shop's
+// `run`, which needs instances; the limit is what batches of 1,000 reach with nothing around them.
+import type { Figures } from '../row.js'
+import { settle } from '../settling.js'
+import { OURS, type SystemName } from '../systems/index.js'
+import { PEERS, type Scenario } from './scenario.js'
+
+const PATIENCE_MS = 60_000
+
+export const drain: Scenario = {
+  name: 'drain',
+  title: 'orders due at one instant, settled',
+  systems: [OURS, ...PEERS, 'setex-listener', 'limit'],
+  n: 20_000,
+  pendings: [0],
+  rounds: 3,
+  entries: (system, n, pending) =>
+    system === OURS
+      ? [
+          { system, n, pending },
+          { system, variant: 'run', n, pending },
+        ]
+      : [{ system, n, pending }],
+  run: async (site, { system, variant, n, pending }) => {
+    const outcome = await settle(site, { system: system as SystemName, variant, n, pending, spacingMs: 0, patienceMs: PATIENCE_MS })
+    return drained(outcome, n)
+  },
+}
+
+/** Settled orders a second, from the instant that they were due to the last commit. */
+export function drained({ latenessMs, elapsedMs }: { latenessMs: number[]; elapsedMs: number }, n: number): Figures {
+  const delivered = latenessMs.length
+  const elapsed = delivered === n ? elapsedMs : PATIENCE_MS
+  return { perSecond: delivered / (elapsed / 1000), delivered }
+}

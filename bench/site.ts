@@ -1,0 +1,51 @@
+// The surroundings of one measured run: an empty Redis, an empty database with the orders table, and child processes.
+// Closing it ends all of them.
+import { HiredChild } from './hired-child.js'
+import { openOrders } from './order.js'
+import type { Database, PostgresServer } from './postgres-server.js'
+import { type RedisServer, startRedis } from './redis-server.js'
+
+export class Site {
+  readonly #children: HiredChild[] = []
+  readonly redis: RedisServer
+  readonly database: Database
+  readonly postgres: PostgresServer
+  readonly #profileDir: string | undefined
+
+  private constructor(redis: RedisServer, database: Database, postgres: PostgresServer, profileDir: string | undefined) {
+    this.redis = redis
+    this.database = database
+    this.postgres = postgres
+    this.#profileDir = profileDir
+  }
+
+  static async open(postgres: PostgresServer, profileDir?: string): Promise<Site> {
+    const redis = await startRedis()
+    try {
+      const database = await postgres.createDatabase()
+      const sequelize = openOrders(database.url)
+      await sequelize.sync()
+      await sequelize.close()
+      return new Site(redis, database, postgres, profileDir)
+    } catch (error) {
+      await redis.stop()
+      throw error
+    }
+  }
+
+  get place() {
+    return { redisUrl: this.redis.url, databaseUrl: this.database.url }
+  }
+
+  async hire(): Promise<HiredChild> {
+    const child = await HiredChild.hire(this.#profileDir)
+    this.#children.push(child)
+    return child
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#children.map((child) => child.end()))
+    await this.redis.stop()
+    await this.database.drop()
+  }
+}

@@ -1,0 +1,124 @@
+// express-order-timers, the built package, through its public API: `schedule` on the timers or on a request, and the worker.
+// One exception: many timers are loaded by the call with which the sweep arms rows in bulk; their rows have the deadline already.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type * as Package from '../../lib/index.js'
+import { CONFIRMED, Order, openOrders, SHIPPED } from '../order.js'
+import { IN_FLIGHT, inPortions, keepInFlight, type Place, type Producer, type System, type Worker, type WorkOrder } from './system.js'
+
+const built = new URL('../../dist/esm/index.js', import.meta.url).href
+const { orderTimers, startExpiryWorker, transition } = (await import(built)) as typeof Package
+
+const KIND = 'order_confirm'
+/** More than this is loaded in bulk. */
+const MOST_CALLS = 5_000
+const ARM_AT_ONCE = 2_000
+
+type Calls = Pick<Package.OrderTimers, 'schedule'>
+
+/** The rule of each way of using it: the deadline on the row, by default; in Redis's part alone; with the shop's `run`; without deadline. */
+function ruleOf(variant: string | undefined) {
+  const move = { from: SHIPPED, to: CONFIRMED }
+  if (variant === 'redis') return transition(Order, { ...move, since: 'createdAt', after: '24h' })
+  if (variant === 'foreign') return transition(Order, { ...move, deadline: false })
+  if (variant === 'run') return transition(Order, { ...move, deadline: 'confirmDueAt', run: async () => {} })
+  return transition(Order, { ...move, deadline: 'confirmDueAt' })
+}
+
+export function openTimers({ redisUrl, databaseUrl, variant }: Place) {
+  const sequelize = openOrders(databaseUrl)
+  const timers = orderTimers({ redis: redisUrl, rules: { [KIND]: ruleOf(variant) } }) as unknown as Package.OrderTimers
+  const schedule = (calls: Calls, id: number, dueAt: number) =>
+    variant === 'redis' ? calls.schedule(KIND, shippedNow(id)) : calls.schedule(KIND, id, { at: dueAt })
+  const close = async () => {
+    await timers.close()
+    await sequelize.close()
+  }
+  return { timers, schedule, close }
+}
+
+/** The order as a request has it that shipped it just now: its deadline is a day away by the rule with `since`. */
+function shippedNow(id: number): Order {
+  return Order.build({ id, userId: 1, total: '19.9', status: SHIPPED, createdAt: new Date() }, { isNewRecord: false, raw: true })
+}
+
+export const expressOrderTimers: System = {
+  async produce(place): Promise<Producer> {
+    const { timers, schedule, close } = openTimers(place)
+    await timers.check()
+    const orders = new Map<number, Order>()
+    return {
+      prepare: async (firstId, count) => {
+        if (place.variant === 'redis') for (let id = firstId; id < firstId + count; id += 1) orders.set(id, shippedNow(id))
+      },
+      schedule: (id, dueAt) => {
+        const order = orders.get(id)
+        return order ? timers.schedule(KIND, order) : schedule(timers, id, dueAt)
+      },
+      load: (firstId, count, dueAt) =>
+        count > MOST_CALLS || place.variant === 'redis'
+          ? inPortions(count, ARM_AT_ONCE, (first, size) => armInBulk(timers, firstId + first, size, (i) => dueAt(first + i)))
+          : keepInFlight(count, IN_FLIGHT, (i) => timers.schedule(KIND, firstId + i, { at: dueAt(i) })),
+      close,
+    }
+  },
+
+  async work(order): Promise<Worker> {
+    return order.variant === 'sweep' ? workBySweep(order) : work(order)
+  },
+}
+
+async function work(order: WorkOrder): Promise<Worker> {
+  const { timers, close } = openTimers(order)
+  let handled = 0
+  const worker = startExpiryWorker(timers)
+  worker.on('settled', ({ orders }) => {
+    handled += orders.length
+  })
+  await worker.ready
+  return {
+    handled: () => handled,
+    detail: () => ({ foreignScans: worker.health().redis?.foreignScans ?? 0 }),
+    close: async () => {
+      await worker.stop()
+      await close()
+    },
+  }
+}
+
+/** Starts at the instant it is told, and tells of the sweep that settled and of one that found nothing. */
+async function workBySweep(order: WorkOrder): Promise<Worker> {
+  const { timers, close } = openTimers(order)
+  await timers.check()
+  await sleep(Math.max(0, order.dueAt - Date.now()))
+  const sweeps: { overdue: number; armed: number; durationMs: number }[] = []
+  const worker = startExpiryWorker(timers, { fallback: '* * * * * *' })
+  worker.on('swept', (sweep) => sweeps.push(sweep))
+  await worker.ready
+  return {
+    handled: () => sweeps.reduce((sum, { overdue }) => sum + overdue, 0),
+    detail: () => ({
+      overdueSweepMs: Math.max(...sweeps.filter(({ overdue }) => overdue > 0).map(({ durationMs }) => durationMs)),
+      emptySweepMs: middle(sweeps.filter(({ overdue, armed }) => overdue + armed === 0).map(({ durationMs }) => durationMs)),
+    }),
+    close: async () => {
+      await worker.stop()
+      await close()
+    },
+  }
+}
+
+function middle(values: number[]): number {
+  return values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN
+}
+
+interface Index {
+  armMissing(kind: string, timers: { id: string; deadlineMs: number }[]): Promise<number>
+}
+
+async function armInBulk(timers: Package.OrderTimers, firstId: number, count: number, dueAt: (index: number) => number): Promise<void> {
+  const { redis } = (timers as unknown as Record<symbol, { redis: { index: Index } }>)[Symbol.for('express-order-timers.runtime')]!
+  await redis.index.armMissing(
+    KIND,
+    Array.from({ length: count }, (_, i) => ({ id: String(firstId + i), deadlineMs: dueAt(i) })),
+  )
+}
