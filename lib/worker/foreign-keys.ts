@@ -11,6 +11,9 @@ const LOCK_MS = 10_000
 /** The scan may take this share of the time: it rests two hundred times as long as Redis was busy with it. */
 const REST_FACTOR = 200
 
+/** And no longer than this, since a step that took long was most likely waiting for something else than Redis. */
+const LONGEST_REST_MS = 250
+
 /** A keyspace that is scanned quickly is scanned about once a second. */
 const SHORTEST_PASS_MS = 1_000
 
@@ -97,7 +100,7 @@ export class ForeignKeys {
         if (!(await this.mayScan())) return
         renewAt = performance.now() + LOCK_MS / 2
       }
-      if (cursor !== '0') await this.rest((performance.now() - startedAt) * REST_FACTOR)
+      if (cursor !== '0') await this.rest(Math.min(LONGEST_REST_MS, (performance.now() - startedAt) * REST_FACTOR))
     } while (cursor !== '0' && !this.stopped)
     if (this.stopped) return
     this.passes += 1

@@ -119,6 +119,17 @@ describe('a settlement', () => {
     assert.deepEqual(lines.of('warn'), [line(2), line(3)])
   })
 
+  it('does not settle either what is stale and was scheduled so', async () => {
+    await open({ staleAfter: '1h' })
+    const [stale, fresh] = [await shop.order({ status: 4 }), await shop.order({ status: 4 })]
+    const worker = await shop.worker({ fallback: false })
+    await shop.timers.schedule('order_confirm', stale, { at: Date.now() - 2 * 3_600_000 })
+    await waitUntil(() => worker.health().kinds.order_confirm?.held)
+    await shop.timers.schedule('order_confirm', fresh, { at: Date.now() - 1800_000 })
+    await waitUntil(() => worker.settled.length)
+    assert.deepEqual(await statuses(), [4, 5])
+  })
+
   it('settles an order that the shop is inserting a child row of', async () => {
     await open({})
     const { client } = shop.database

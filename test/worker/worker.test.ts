@@ -220,8 +220,11 @@ describe('the worker', () => {
     const id = await shop.order({ status: 4 })
     await timers.schedule('slow', id, { after: 1 })
     await waitUntil(() => worker.health().busy)
-    const stopped = worker.stop()
-    await holdsFor(100, async () => worker.health().busy === 1)
+    let hasStopped = false
+    const stopped = worker.stop().then(() => {
+      hasStopped = true
+    })
+    await holdsFor(100, () => !hasStopped)
     release()
     await stopped
     assert.equal(await shop.statusOf(id), 5)
@@ -240,6 +243,15 @@ describe('the worker', () => {
     assert.deepEqual(kinds.order_pay, { settled: 0, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0 })
     assert.deepEqual(Object.keys(events), ['foreign', 'malformed', 'dropped'])
     assert.doesNotThrow(() => JSON.stringify(worker.health()))
+  })
+
+  it('sweeps by the time of the zone that it was given, and by no schedule where it was given none', async () => {
+    const taipei = await shop.worker({ fallback: { cron: '30 4 * * *', timezone: 'Asia/Taipei' } })
+    assert.equal(taipei.health().sweep.next?.toISOString().slice(10), 'T20:30:00.000Z')
+    const never = await shop.worker({ fallback: false })
+    assert.equal(never.health().sweep.next, null)
+    const byDefault = await shop.worker()
+    assert.match(byDefault.health().sweep.next?.toISOString() as string, /:00\.000Z$/)
   })
 
   it('tells typed events, none of them called "error"', async () => {
