@@ -15,7 +15,7 @@ try {
 }
 
 async function bench(plan: Plan): Promise<void> {
-  installPeers()
+  await installPeers()
   // What is installed just now can be imported only now.
   const { terminalTables } = await import('./table.js')
   const record = plan.from === undefined ? await measure(plan) : readRecord(plan.from)

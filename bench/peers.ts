@@ -1,33 +1,16 @@
-// Installs what bench/package.json locks, at the first run and whenever the lock changed.
-import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+// What bench/package.json locks: installed at the first run and whenever the lock changed, and which versions those are.
+import { readFileSync } from 'node:fs'
 
-const HERE = fileURLToPath(new URL('.', import.meta.url))
-const INSTALLED = `${HERE}node_modules/.installed-lock.json`
-
-export function installPeers(): void {
-  const lock = readFileSync(`${HERE}package-lock.json`, 'utf8')
-  if (lock === installedLock()) return
-  console.error('bench: installing the peers …')
-  execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: HERE,
-    stdio: ['ignore', 'ignore', 'inherit'],
-    shell: process.platform === 'win32',
-  })
-  writeFileSync(INSTALLED, lock)
-}
-
-function installedLock(): string | undefined {
-  try {
-    return readFileSync(INSTALLED, 'utf8')
-  } catch {
-    return undefined
+export async function installPeers(): Promise<void> {
+  // The project's own set-up, plain JavaScript without types.
+  const { ensurePackages } = (await import(new URL('../scripts/packages.mjs', import.meta.url).href)) as {
+    ensurePackages(folder: string): Promise<void>
   }
+  await ensurePackages('bench')
 }
 
 /** The versions that are measured, by package. */
 export function peerVersions(names: readonly string[]): Record<string, string> {
-  const { packages } = JSON.parse(readFileSync(`${HERE}package-lock.json`, 'utf8'))
+  const { packages } = JSON.parse(readFileSync(new URL('package-lock.json', import.meta.url), 'utf8'))
   return Object.fromEntries(names.map((name) => [name, packages[`node_modules/${name}`]?.version ?? '?']))
 }
