@@ -9,10 +9,10 @@ import type { RedisConnection } from './connection.js'
 import type { SCRIPTS } from './scripts.js'
 
 /**
- * How long what was taken out is remembered, so that an event still on its way is not taken for somebody else's key. What was settled for
- * less than the shortest SETEX, since somebody else may set that key anew at once.
+ * How long what was taken out is remembered, so that an event still on its way is not taken for somebody else's key. For keys that were
+ * somebody else's: less than the shortest SETEX, since they may be set anew at once.
  */
-const TOMBSTONE_MS = { disarmed: 2_000, settled: 900 }
+const TOMBSTONE_MS = { ours: 5_000, theirs: 900 }
 
 /**
  * A claim that Redis carries out later than this does nothing: nobody waits for its answer any more (a frozen Redis carries out on
@@ -84,7 +84,7 @@ export class DueIndex {
     const { due, failures, forgotten } = this.keys.sets(kind)
     const key = this.keys.timer(kind, id)
     const removed = await this.connection.run(patienceMs, (client) =>
-      scripts(client).orderTimersDisarm(due, failures, forgotten, key, id, deadlineMs ?? '', TOMBSTONE_MS.disarmed),
+      scripts(client).orderTimersDisarm(due, failures, forgotten, key, id, deadlineMs ?? '', TOMBSTONE_MS.ours),
     )
     return removed === 1
   }
@@ -141,10 +141,16 @@ export class DueIndex {
   }
 
   /** Ends a claim: `returns` come back, the rest is forgotten. @returns whether the claim was still ours */
-  async finish(kind: string, token: string, skewMs: number, returns: readonly Return[]): Promise<boolean> {
+  async finish(
+    kind: string,
+    token: string,
+    skewMs: number,
+    returns: readonly Return[],
+    whose: 'ours' | 'theirs' = 'ours',
+  ): Promise<boolean> {
     const values = returns.flatMap(({ id, delayMs, failure }) => [id, delayMs ?? '', failure ? JSON.stringify(failure) : ''])
     const ours = await this.call((client) =>
-      client.orderTimersFinish(...this.claimKeys(kind, token), token, TOMBSTONE_MS.settled, skewMs, ...values),
+      client.orderTimersFinish(...this.claimKeys(kind, token), token, TOMBSTONE_MS[whose], skewMs, ...values),
     )
     return ours === 1
   }

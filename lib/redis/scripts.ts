@@ -173,8 +173,9 @@ return answer`,
 
   /**
    * Takes the given ids under a lease: those that the sweep found overdue, or whose key somebody else had set and that expired.
-   * Left out: what a live claim holds and what waits for another attempt or is a dead letter; for an event also what the index has
-   * (its alarm is coming), what was forgotten a moment ago, and a key that is alive again.
+   * Left out: what a live claim holds, what was forgotten a moment ago (settled while the sweep was reading, or the event of our own
+   * key), and what waits for another attempt or is a dead letter; for an event also what the index has (its alarm is coming), and a
+   * key that is alive again.
    * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: the beginning of the leases' names, token, lease ms, 'sweep' or
    * 'event', the beginning of the timers' keys, then ids (for 'event') or id, deadline, … (for 'sweep').
    * Returns the ids taken.
@@ -191,12 +192,8 @@ local failures = redis.call('HLEN', KEYS[5]) > 0
 local taken = {}
 for i = 6, #ARGV, event and 1 or 2 do
   local id = ARGV[i]
-  local free
-  if event then
-    free = not redis.call('ZSCORE', KEYS[1], id) and not redis.call('ZSCORE', KEYS[4], id) and redis.call('EXISTS', ARGV[5] .. id) == 0
-  else
-    free = true
-  end
+  local free = not redis.call('ZSCORE', KEYS[4], id)
+  if event then free = free and not redis.call('ZSCORE', KEYS[1], id) and redis.call('EXISTS', ARGV[5] .. id) == 0 end
   if free and not leased(id) and not (failures and held(KEYS[5], KEYS[1], id)) then
     redis.call('ZADD', KEYS[3], event and now or ARGV[i + 1], id)
     if not event then

@@ -85,7 +85,7 @@ export class IndexClaims {
       deadlines,
       keep: () => index.keep(kind, token, leaseMs),
       failures: (failed) => index.failures(kind, failed),
-      finish: (returns) => index.finish(kind, token, this.skewMs(kind), returns),
+      finish: (returns) => index.finish(kind, token, this.skewMs(kind), returns, via === 'event' ? 'theirs' : 'ours'),
     }
   }
 }

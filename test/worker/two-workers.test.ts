@@ -36,7 +36,7 @@ describe('two workers', () => {
         [ORDERS],
       )
     ).rows
-    const workers = processes.map(({ timers }) => watched(startExpiryWorker(timers)))
+    const workers = processes.map(({ timers }) => watched(startExpiryWorker(timers, { fallback: false })))
     const swept = workers.map((worker) => waitForEvent<WorkerEvents['swept']>(worker, 'swept'))
     await Promise.all(workers.map((worker) => worker.ready))
     assert.ok(Date.now() < soonest.confirmDueAt.getTime(), 'the workers were up in time')

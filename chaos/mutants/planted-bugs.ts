@@ -1,0 +1,261 @@
+// The fourteen planted bugs: each a way in which such a library is easily got wrong, as edits of the source by its exact text, and the
+// test that must fall for it. Where our design has no such place, it is the nearest edit that brings the same fault about.
+
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the edits are source text.
+
+export interface Edit {
+  file: string
+  /** Must be there exactly once. */
+  find: string
+  replace: string
+}
+
+export interface ChosenTest {
+  file: string
+  /** With the titles of its suites before it. */
+  title: string
+}
+
+export interface PlantedBug {
+  /** For `--only`. */
+  name: string
+  what: string
+  edits: readonly Edit[]
+  test: ChosenTest
+}
+
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  {
+    name: 'no-deadline-in-guard',
+    what: "the deadline taken out of the UPDATE's guard",
+    edits: [
+      {
+        file: 'lib/rules/settlement.ts',
+        find: "${guard.inFrom('$2')}${guard.due}${guard.where}",
+        replace: "${guard.inFrom('$2')}${guard.where}",
+      },
+    ],
+    test: {
+      file: 'test/faults/clocks.test.ts',
+      title: 'With a wrong clock by which keys come five seconds too early, orders are looked at and left until their time',
+    },
+  },
+  {
+    name: 'no-status-in-guard',
+    what: "the status taken out of the UPDATE's guard",
+    edits: [
+      {
+        file: 'lib/rules/settlement.ts',
+        find: "${guard.inFrom('$2')}${guard.due}${guard.where}",
+        replace: '$2::text[] IS NOT NULL${guard.due}${guard.where}',
+      },
+    ],
+    test: { file: 'test/worker/worker.test.ts', title: 'the worker does nothing about an order that was confirmed by hand' },
+  },
+  {
+    name: 'claim-ended-before-commit',
+    what: 'the claim acknowledged before the commit',
+    edits: [
+      {
+        file: 'lib/worker/dispatcher.ts',
+        find: 'await this.settle(rule, work, work.ids, returns)',
+        replace: 'await this.finish(work, [])\n      await this.settle(rule, work, work.ids, returns)',
+      },
+    ],
+    test: {
+      file: 'test/faults/workers-die.test.ts',
+      title: 'A worker that dies between the update and the commit leaves timers that Redis alone has to the next one',
+    },
+  },
+  {
+    name: 'claim-ended-by-id',
+    what: 'acknowledged by id without its token',
+    edits: [
+      {
+        file: 'lib/redis/scripts.ts',
+        find: "each('ZADD', KEYS[4], tombstones)",
+        replace: "each('ZADD', KEYS[4], tombstones)\n  each('ZREM', KEYS[1], done)",
+      },
+    ],
+    test: {
+      file: 'test/redis/due-index.test.ts',
+      title: 'the due index keeps a timer that was armed anew while its claim was worked on',
+    },
+  },
+  {
+    name: 'early-is-done',
+    what: 'no row updated taken for done when it was not due',
+    edits: [
+      {
+        file: 'lib/rules/settlement.ts',
+        find: 'answer.early.push({ id, remainingMs: row.remaining_ms })',
+        replace: 'answer.gone.push(id)',
+      },
+    ],
+    test: {
+      file: 'test/faults/clocks.test.ts',
+      title: 'With a wrong clock by which keys come five seconds too early, orders are looked at and left until their time',
+    },
+  },
+  {
+    name: 'relative-px',
+    what: 'a relative PX',
+    edits: [
+      {
+        file: 'lib/redis/due-index.ts',
+        find: 'for (const { id, deadlineMs } of timers) values.push(deadlineMs, id)',
+        replace: 'for (const { id, deadlineMs } of timers) values.push(deadlineMs, id)\n    values.push(await this.clock.now())',
+      },
+      {
+        file: 'lib/redis/scripts.ts',
+        find: "redis.call('ZADD', KEYS[1], unpack(ARGV, 3))",
+        replace: "redis.call('ZADD', KEYS[1], unpack(ARGV, 3, #ARGV - 1))",
+      },
+      {
+        file: 'lib/redis/scripts.ts',
+        find: `for i = 3, #ARGV, 2 do
+  local deadline, id = ARGV[i], ARGV[i + 1]
+  redis.call('SET', ARGV[2] .. id, '1', 'PXAT', deadline)`,
+        replace: `for i = 3, #ARGV - 1, 2 do
+  local deadline, id = ARGV[i], ARGV[i + 1]
+  redis.call('SET', ARGV[2] .. id, '1', 'PX', math.max(1, deadline - ARGV[#ARGV]))`,
+      },
+    ],
+    test: {
+      file: 'test/redis/arming.test.ts',
+      title: 'arming is for the deadline itself, however long the request is on its way',
+    },
+  },
+  {
+    name: 'no-catch-up',
+    what: 'no catching up on `ready`',
+    edits: [
+      {
+        file: 'lib/worker/redis-side.ts',
+        find: 'this.wake()\n    this.parts.catchUp()\n    void this.canary.fly()',
+        replace: 'void this.canary.fly()',
+      },
+      {
+        file: 'lib/worker/redis-side.ts',
+        find: 'this.wake()\n    this.parts.catchUp()\n    void this.look()',
+        replace: 'void this.look()',
+      },
+    ],
+    test: {
+      file: 'test/faults/redis-goes.test.ts',
+      title: 'When Redis comes back empty and no sweep is scheduled, every timer is armed again all the same',
+    },
+  },
+  {
+    name: 'no-skip-locked',
+    what: 'the sweep without SKIP LOCKED',
+    edits: [
+      { file: 'lib/rules/settlement.ts', find: 'FOR NO KEY UPDATE OF ${alias} SKIP LOCKED', replace: 'FOR NO KEY UPDATE OF ${alias}' },
+    ],
+    test: {
+      file: 'test/rules/settlement.test.ts',
+      title: 'a settlement puts off an order whose row is locked, and settles it when it is free',
+    },
+  },
+  {
+    name: 'alarm-waits-for-event',
+    what: 'the alarm waiting for an event of a key that is gone',
+    edits: [
+      {
+        file: 'lib/worker/alarm.ts',
+        find: 'setTimeout(resolve, Math.ceil(milliseconds))',
+        replace: 'setTimeout(resolve, 2 ** 31 - 1)',
+      },
+      {
+        file: 'lib/worker/redis-side.ts',
+        find: 'this.canary.takes(key) || this.listener.take(key)',
+        replace: 'this.canary.takes(key) || (this.wake(), this.listener.take(key))',
+      },
+    ],
+    test: {
+      file: 'test/faults/redis-goes.test.ts',
+      title: 'When Redis has its notifications switched off while running, that is noticed in time and timers stay punctual',
+    },
+  },
+  {
+    name: 'id-through-number',
+    what: 'an id through Number',
+    edits: [
+      {
+        file: 'lib/ids.ts',
+        find: 'WHOLE.test(text) && BigInt(text) <= largest ? text : null',
+        replace: 'WHOLE.test(text) && BigInt(text) <= largest ? String(Number(text)) : null',
+      },
+    ],
+    test: {
+      file: 'test/ids.test.ts',
+      title: 'an id beyond 2^53 keeps every digit as text and as a bigint, and is refused as a number, which has lost some',
+    },
+  },
+  {
+    name: 'error-swallowed',
+    what: "a handler's error swallowed and the timer dropped",
+    edits: [
+      {
+        file: 'lib/worker/dispatcher.ts',
+        find: 'else await this.fail(rule, work, ids[0] as string, error, returns)',
+        replace: '',
+      },
+    ],
+    test: {
+      file: 'test/faults/failing-handlers.test.ts',
+      title: 'A rule that fails is settled once by a plain handler that succeeds at its second attempt',
+    },
+  },
+  {
+    name: 'newest-first',
+    what: 'newest-first batches',
+    edits: [
+      {
+        file: 'lib/redis/scripts.ts',
+        find: "local popped = redis.call('ZPOPMIN', KEYS[1], count)",
+        replace: `local popped = redis.call('ZREVRANGEBYSCORE', KEYS[1], now + ARGV[5], '-inf', 'WITHSCORES', 'LIMIT', 0, count)
+  for i = 1, #popped, 2 do redis.call('ZREM', KEYS[1], popped[i]) end`,
+      },
+    ],
+    test: {
+      file: 'test/redis/due-index.test.ts',
+      title: 'the due index gives what is due to one claim, oldest first, with its deadline, and says when the next is',
+    },
+  },
+  {
+    name: 'no-catch-on-subscribe',
+    what: 'no catch on subscribe',
+    edits: [
+      {
+        file: 'lib/worker/subscriber.ts',
+        find: '} catch (error) {\n      if (this.stopped) return',
+        replace: '} catch (error) {\n      throw error\n      if (this.stopped) return',
+      },
+    ],
+    test: {
+      file: 'test/faults/redis-goes.test.ts',
+      title: 'When Redis takes the right to subscribe away while running, the process lives, says so, and recovers with the right',
+    },
+  },
+  {
+    name: 'local-clock',
+    what: 'the local clock deciding what is due',
+    edits: [
+      {
+        file: 'lib/worker/clocks.ts',
+        find: 'return postgres === undefined || redis === undefined ? 0 : postgres - redis',
+        replace: 'return postgres === undefined || redis === undefined ? 0 : Date.now() - redis',
+      },
+      {
+        file: 'lib/rules/settlement.ts',
+        find: 'rows<SettledRow>(sequelize, this.update, ',
+        replace: "rows<SettledRow>(sequelize, this.update.replace('now()', `to_timestamp(${Date.now()} / 1000.0)`), ",
+      },
+    ],
+    test: {
+      file: 'test/faults/clocks.test.ts',
+      title: 'With a wrong clock in the worker’s process, an hour ahead, orders are settled on time',
+    },
+  },
+]
