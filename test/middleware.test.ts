@@ -245,7 +245,7 @@ for (const [version, framework] of VERSIONS) {
 
     it('answers 503 while Postgres is away or has no connection to spare', async () => {
       const away = sequelizeOn(`postgres://postgres@127.0.0.1:${await freePort()}/postgres`, 'public')
-      const busy = sequelizeOn(shop.database.url, shop.database.schema, { pool: { max: 1, acquire: 50 } })
+      const busy = sequelizeOn(shop.database.url, shop.database.schema, { pool: { max: 1, acquire: 500 } })
       for (const sequelize of [away, busy]) {
         const rules = { order_confirm: transition(defineOrder(sequelize), { from: 4, to: 5, deadline: 'confirmDueAt', after: '1h' }) }
         const timers = makeTimers(rules, { redis: false })
