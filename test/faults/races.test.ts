@@ -113,8 +113,13 @@ describe('At the very instant of the deadline', () => {
       await pipeline.exec()
       await holdsFor(100, () => true)
     }
-    assert.equal(await countIn(shop.database, 5), 0)
     await confirmed(shop, 50)
+    const changes = (await shop.database.ledger.changes()).filter(({ to }) => to === 5)
+    assert.equal(changes.length, 50)
+    assert.deepEqual(
+      changes.filter(({ latenessMs }) => latenessMs === null || latenessMs < 0),
+      [],
+    )
     await shop.close()
   })
 
