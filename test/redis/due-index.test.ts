@@ -45,6 +45,35 @@ describe('the due index', () => {
   const scoreOf = (id: string) => redis.client.zscore(keys.sets(KIND).due, id)
   const everything = async () => (await redis.client.keys(`${redis.prefix}*`)).sort()
 
+  it('removes the keys of what it claims without an event that every worker would hear', async () => {
+    const listener = redis.client.duplicate()
+    const strikeOut = enter('a listener', async () => listener.disconnect())
+    const probe = `${keys.timersOf(KIND)}probe`
+    const heard: string[] = []
+    listener.on('message', (_channel, key: string) => heard.push(key))
+    await listener.subscribe(`__keyevent@${redis.client.options.db ?? 0}__:expired`)
+    const ids = Array.from({ length: 300 }, (_, i) => `${i + 1}`)
+    let told: string[] = []
+    // Redis itself may come across keys in the millisecond before the claim; hardly so three times.
+    for (const token of ['a', 'b', 'c']) {
+      const deadlineMs = (await clock.now()) + 20
+      await index.arm(
+        KIND,
+        ids.map((id) => ({ id, deadlineMs })),
+        PATIENCE_MS,
+      )
+      await waitUntil(async () => (await claim(token)).ids.length === ids.length, { every: 1, what: 'the claim of all' })
+      await redis.client.set(probe, '1', 'PX', 1)
+      await waitUntil(async () => (await redis.client.exists(probe)) === 0 && heard.includes(probe), { what: "the other key's event" })
+      told = heard.splice(0).filter((key) => key !== probe && key.startsWith(keys.timersOf(KIND)))
+      if (told.length === 0) break
+    }
+    listener.disconnect()
+    strikeOut()
+    assert.deepEqual(told, [])
+    assert.deepEqual(await redis.client.keys(`${keys.timersOf(KIND)}*`), [])
+  })
+
   it('gives what is due to one claim, oldest first, with its deadline, and says when the next is', async () => {
     const now = await clock.now()
     await arm('3', now + HOUR_MS)
