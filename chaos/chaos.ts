@@ -63,7 +63,8 @@ async function collectHistory(shop: ChildProgram): Promise<Entry[]> {
   const entries: Entry[] = []
   shop.child.on('message', (message: { history?: Entry[] }) => void entries.push(...(message.history ?? [])))
   const ended = new Promise<never>((_resolve, reject) =>
-    shop.child.once('exit', (code) => reject(new Error(`the shop ended with ${code}`))),
+    // Not `exit`, which may come before the last messages.
+    shop.child.once('disconnect', () => reject(new Error('the shop ended before it had handed over its history'))),
   )
   await Promise.race([shop.receive('finished', 3_700_000), ended])
   ended.catch(() => {})
