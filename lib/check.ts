@@ -8,15 +8,15 @@ const PATIENCE_MS = 5_000
 
 /** @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE, REDIS_UNUSABLE */
 export async function checkRuntime(runtime: Runtime): Promise<void> {
-  const guards = runtime.rules().flatMap(({ row }) => (row ? [row.guard] : []))
-  for (const guard of guards) {
+  const rows = runtime.rules().flatMap(({ row }) => (row ? [row] : []))
+  for (const row of rows) {
     try {
-      await guard.checkTable()
+      await row.check()
     } catch (cause) {
       if (cause instanceof OrderTimersError) throw cause
       throw new OrderTimersError(
         'POSTGRES_UNAVAILABLE',
-        `orderTimers: Postgres did not describe ${guard.table.table} (${(cause as Error).message})`,
+        `orderTimers: Postgres did not describe ${row.guard.table.table} (${(cause as Error).message})`,
         { cause },
       )
     }

@@ -9,7 +9,7 @@ import { RedisClock } from './redis/clock.js'
 import { RedisConnection } from './redis/connection.js'
 import { DueIndex } from './redis/due-index.js'
 import type { RedisSource } from './redis/source.js'
-import type { BoundRule } from './rules/rule.js'
+import type { BoundRule, Surroundings } from './rules/rule.js'
 
 /** Where the timers keep their runtime. The same symbol in every copy of this package, CommonJS and ESM. */
 export const RUNTIME: unique symbol = Symbol.for('express-order-timers.runtime') as never
@@ -31,6 +31,7 @@ export class Runtime {
   readonly redis: RedisParts | undefined
   private readonly bound = new Map<string, BoundRule>()
   private closing: Promise<void> | undefined
+  private readonly surroundings: Surroundings = { autoRules: () => this.rules().filter(({ row }) => row?.move?.auto) }
 
   constructor(private readonly options: ParsedOptions) {
     this.keys = options.keys
@@ -50,7 +51,7 @@ export class Runtime {
       const known = this.kinds.map((name) => `"${name}"`).join(', ')
       throw new OrderTimersError('UNKNOWN_KIND', `orderTimers: there is no rule ${show(kind)}; the rules are ${known}`)
     }
-    const rule = declared.bind()
+    const rule = declared.bind(this.surroundings)
     this.refuseSharedDeadlines(rule)
     this.bound.set(kind, rule)
     return rule
@@ -59,6 +60,16 @@ export class Runtime {
   /** All rules, bound. @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE */
   rules(): BoundRule[] {
     return this.kinds.map((kind) => this.rule(kind))
+  }
+
+  /** All that a worker settles: the rules, and their reminders. */
+  workerRules(): BoundRule[] {
+    return this.rules().flatMap((rule) => [rule, ...(rule.row?.reminders ?? [])])
+  }
+
+  /** All rules once more, for a pass that settles also what is overdue by more than `staleAfter`. */
+  rulesSettlingStale(): BoundRule[] {
+    return [...this.options.rules.values()].map((declared) => declared.bind({ ...this.surroundings, settlesStale: true }))
   }
 
   close(): Promise<void> {

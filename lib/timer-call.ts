@@ -1,4 +1,4 @@
-// One call about one order: schedule, extend, cancel, remaining or retry. The row is written first, in the shop's transaction; Redis gets
+// One call about one order: schedule, extend, cancel, pause, resume, remaining or retry. The row is written first, in the shop's transaction; Redis gets
 // it after the commit, and no call on a rule with a deadline on the row fails for Redis's sake.
 
 import type { Model, Transaction } from 'sequelize'
@@ -7,6 +7,7 @@ import { parseDuration, parseInstant } from './duration.js'
 import { OrderTimersError, refuseUnknownOptions, show } from './errors.js'
 import { idOf, isInstance } from './order-id.js'
 import { REQUEST_PATIENCE_MS } from './redis/arming.js'
+import type { NewDeadline } from './rules/deadline-writes.js'
 import type { BoundRule, RowRule } from './rules/rule.js'
 import type { RedisParts, Runtime } from './runtime.js'
 import type { OrderOrId, ScheduleOptions, Timer } from './types.js'
@@ -44,8 +45,8 @@ export class Call {
       throw new OrderTimersError('INVALID_DEADLINE', `orderTimers: ${this.kind}: give "after" or "at", not both`)
     }
     if (row?.since) return this.arm(await this.sinceDeadline(row))
-    const value = this.newDeadline()
-    if (row?.deadlineAttribute) return this.write(row, value)
+    if (row?.deadlineAttribute) return this.write(row, await this.newDeadline(row))
+    const value = this.givenDeadline()
     if (row) await this.requireInFrom(row)
     const redis = this.requireRedis()
     return this.armInRedisAlone(redis, 'atMs' in value ? value.atMs : (await redis.clock.now()) + value.afterMs)
@@ -68,12 +69,20 @@ export class Call {
     const redis = this.requireRedis()
     if (this.transaction) {
       await this.knownDeadline(redis, 'cancel')
-      afterCommit(this.transaction, () => redis.arming.disarm(this.kind, this.id, undefined))
+      afterCommit(this.transaction, () => redis.arming.disarm(this.rule, this.id, undefined))
       return this.timer(null, 'on commit')
     }
     const removed = await redis.index.disarm(this.kind, this.id, undefined, REQUEST_PATIENCE_MS)
     if (!removed) throw this.noTimer('cancel')
     return this.timer(null, false)
+  }
+
+  async pause(): Promise<Timer> {
+    return this.write(this.requirePausable('pause'), 'pause')
+  }
+
+  async resume(): Promise<Timer> {
+    return this.write(this.requirePausable('resume'), 'resume')
   }
 
   async remaining(): Promise<number | null> {
@@ -98,26 +107,27 @@ export class Call {
   }
 
   /** Writes the row's deadline, refreshes the instance, and arms or disarms after the commit. */
-  private async write(row: RowRule, value: Parameters<RowRule['writes']['write']>[1]): Promise<Timer> {
+  private async write(row: RowRule, value: NewDeadline): Promise<Timer> {
     const { before, deadline } = await row.writes.write(this.id, value, this.transaction)
     const attribute = row.deadlineAttribute as string
     this.instance?.set(attribute, deadline === null ? null : new Date(deadline), { raw: true })
     if (deadline !== null) return this.arm(deadline)
     await this.afterwards(async (redis) => {
-      if (before !== null) await redis.arming.disarm(this.kind, this.id, before)
+      if (before !== null) await redis.arming.disarm(this.rule, this.id, before)
       return false
     })
     return this.timer(null, false)
   }
 
   private async arm(deadlineMs: number): Promise<Timer> {
-    return this.timer(deadlineMs, await this.afterwards((redis) => redis.arming.arm(this.kind, this.id, deadlineMs, this.patienceLeft())))
+    const arm = (redis: RedisParts) => redis.arming.arm(this.rule, this.id, deadlineMs, this.patienceLeft())
+    return this.timer(deadlineMs, await this.afterwards(arm))
   }
 
   /** For rules without a deadline on the row: what Redis did not take is lost, so it is said. */
   private async armInRedisAlone(redis: RedisParts, deadlineMs: number): Promise<Timer> {
     if (this.transaction) return this.arm(deadlineMs)
-    await redis.arming.armOrThrow(this.kind, this.id, deadlineMs)
+    await redis.arming.armOrThrow(this.rule.kind, this.id, deadlineMs)
     return this.timer(deadlineMs, true)
   }
 
@@ -153,7 +163,17 @@ export class Call {
     return state.deadline
   }
 
-  private newDeadline(): { afterMs: number } | { atMs: number } {
+  /** Where `after` is a function, the order is asked; null: it never times out. */
+  private async newDeadline(row: RowRule): Promise<NewDeadline> {
+    const { after, at } = this.options
+    if (!row.afterOf || after !== undefined || at !== undefined) return this.givenDeadline()
+    const order = this.instance ?? (await row.find(this.id, this.transaction))
+    if (!order) throw row.writes.notFound(this.id)
+    const afterMs = row.afterOf(order)
+    return afterMs === null ? null : { afterMs }
+  }
+
+  private givenDeadline(): { afterMs: number } | { atMs: number } {
     const { after, at } = this.options
     if (at !== undefined) return { atMs: parseInstant(`orderTimers: ${this.kind}: "at"`, at) }
     if (after === undefined && this.rule.afterMs !== undefined) return { afterMs: this.rule.afterMs }
@@ -187,6 +207,15 @@ export class Call {
       'NOT_ON_SINCE',
       `orderTimers: ${this.kind}: ${call}() is not for a rule with "since" (${show(row.since.attribute)}); ${remedy}`,
     )
+  }
+
+  private requirePausable(call: 'pause' | 'resume'): RowRule {
+    const row = this.refuseSince(call)
+    const pause = row?.options.pause
+    if (row && pause && !pause.while) return row
+    const why = pause ? 'its "pause.while" says by itself when it is paused; change what the row says' : 'it has no "pause"'
+    const remedy = pause ? '' : `; declare the rule with "deadline" and pause: { keep: 'attribute' }`
+    throw new OrderTimersError('NOT_PAUSABLE', `orderTimers: ${this.kind}: ${call}() is not for this rule, since ${why}${remedy}`)
   }
 
   private noTimer(call: string): OrderTimersError {

@@ -13,6 +13,8 @@ export function timerCalls(runtime: Runtime): TimerCalls {
       coded(async () => new Call(runtime, kind, order, options ?? {}, ['after', 'at', 'transaction']).schedule()),
     extend: (kind, order, by, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).extend(by)),
     cancel: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).cancel()),
+    pause: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).pause()),
+    resume: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).resume()),
     remaining: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).remaining()),
     list: (order, options) => coded(() => listTimers(runtime, order, options ?? {})),
     dead: (kind) => coded(() => deadLetters(runtime, kind)),

@@ -95,7 +95,7 @@ export interface TimerCalls<R extends Rules = Rules> {
   schedule(kind: Kind<R>, order: OrderOrId, options?: ScheduleOptions): Promise<Timer>
   /**
    * Moves the deadline by so much, from where it is now.
-   * @throws OrderTimersError as `schedule`, NO_TIMER (409) where there is no deadline, NOT_ON_SINCE (400)
+   * @throws OrderTimersError as `schedule`, NO_TIMER (409) where there is no deadline, EXTENSION_LIMIT (409), NOT_ON_SINCE (400)
    */
   extend(kind: Kind<R, 'deadline' | 'redis' | 'handler'>, order: OrderOrId, by: Duration, options?: WriteOptions): Promise<Timer>
   /**
@@ -103,6 +103,16 @@ export interface TimerCalls<R extends Rules = Rules> {
    * @throws OrderTimersError as `schedule`; ORDER_NOT_IN_FROM or NO_TIMER (409) where it came too late; NOT_ON_SINCE (400)
    */
   cancel(kind: Kind<R, 'deadline' | 'redis' | 'handler'>, order: OrderOrId, options?: WriteOptions): Promise<Timer>
+  /**
+   * Puts the time that is left by, in the attribute that the rule's `pause.keep` names, until `resume`. Twice is harmless.
+   * @throws OrderTimersError as `cancel`; NOT_PAUSABLE (400) where the rule has no `pause`, or one by `while`
+   */
+  pause(kind: Kind<R, 'deadline'>, order: OrderOrId, options?: WriteOptions): Promise<Timer>
+  /**
+   * Lets a paused timer run again, for as long as was left. Twice is harmless.
+   * @throws OrderTimersError as `pause`
+   */
+  resume(kind: Kind<R, 'deadline'>, order: OrderOrId, options?: WriteOptions): Promise<Timer>
   /**
    * @returns milliseconds to the deadline by Postgres's clock, 0 where it has passed, null where there is no timer
    * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID (400), ORDER_NOT_FOUND (404), POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE (503)

@@ -2,6 +2,7 @@
 // and armed as soon as Redis answers again; whatever is lost beyond that, the sweep finds on the rows.
 
 import type { Log } from '../logger.js'
+import type { BoundRule } from '../rules/rule.js'
 import { ArmBatches } from './arm-batches.js'
 import { type RedisConnection, within } from './connection.js'
 import type { DueIndex } from './due-index.js'
@@ -34,8 +35,14 @@ export class Arming {
     connection.onUp(() => void this.armKept())
   }
 
-  /** @returns whether Redis has it now; what it did not take in time is kept for its return */
-  async arm(kind: string, id: string, deadlineMs: number, patienceMs = REQUEST_PATIENCE_MS): Promise<boolean> {
+  /** A timer and its reminders. @returns whether Redis has it now; what it did not take in time is kept for its return */
+  async arm({ kind, row }: BoundRule, id: string, deadlineMs: number, patienceMs = REQUEST_PATIENCE_MS): Promise<boolean> {
+    const reminders = (row?.reminders ?? []).map((reminder) => this.armOne(reminder.kind, id, deadlineMs - reminder.beforeMs, patienceMs))
+    const [armed] = await Promise.all([this.armOne(kind, id, deadlineMs, patienceMs), ...reminders])
+    return armed
+  }
+
+  private async armOne(kind: string, id: string, deadlineMs: number, patienceMs = REQUEST_PATIENCE_MS): Promise<boolean> {
     const name = `${kind}:${id}`
     this.kept.delete(name)
     const armed = await within(
@@ -56,7 +63,15 @@ export class Arming {
   }
 
   /** Takes a timer out, unless it was armed anew for another deadline meanwhile. What stays behind is harmless: its row has no deadline. */
-  async disarm(kind: string, id: string, deadlineMs: number | undefined): Promise<void> {
+  async disarm({ kind, row }: BoundRule, id: string, deadlineMs: number | undefined): Promise<void> {
+    const reminders = row?.reminders ?? []
+    const ends = reminders.map(({ kind, beforeMs }) =>
+      this.disarmOne(kind, id, deadlineMs === undefined ? undefined : deadlineMs - beforeMs),
+    )
+    await Promise.all([this.disarmOne(kind, id, deadlineMs), ...ends])
+  }
+
+  private async disarmOne(kind: string, id: string, deadlineMs: number | undefined): Promise<void> {
     this.kept.delete(`${kind}:${id}`)
     try {
       await this.index.disarm(kind, id, deadlineMs, REQUEST_PATIENCE_MS)
@@ -68,7 +83,7 @@ export class Arming {
   private async armKept(): Promise<void> {
     while (this.kept.size > 0) {
       const portion = [...this.kept.values()].slice(0, PORTION)
-      const armed = await Promise.all(portion.map(({ kind, id, deadlineMs }) => this.arm(kind, id, deadlineMs)))
+      const armed = await Promise.all(portion.map(({ kind, id, deadlineMs }) => this.armOne(kind, id, deadlineMs)))
       if (armed.includes(false)) return
     }
   }

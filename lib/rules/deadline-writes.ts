@@ -1,4 +1,4 @@
-// The guarded UPDATEs behind schedule, extend and cancel, and the reads behind remaining and list. Each writes the deadline alone,
+// The guarded UPDATEs behind schedule, extend, cancel, pause and resume, and the reads behind remaining and list. Each writes the deadline alone,
 // without the shop's hooks, validators, `updatedAt` or version, and only while the order is still in `from`.
 
 import type { Model, Transaction } from 'sequelize'
@@ -6,7 +6,7 @@ import { OrderTimersError, show } from '../errors.js'
 import { inTransaction, rows, sqlStateOf } from './database.js'
 import { ALIAS } from './order-table.js'
 import { RowGuard } from './row-guard.js'
-import { quoteColumn } from './sequelize-sql.js'
+import type { RowOptions } from './row-options.js'
 
 /** How long a write waits for a row that somebody else has locked. */
 const LOCK_WAIT_MS = 2_000
@@ -32,98 +32,155 @@ export interface RowState {
   status: unknown
   deadline: number | null
   remainingMs: number | null
+  /** Whether it is paused. */
+  paused: boolean
+  /** How often, or by how many milliseconds, it was extended. */
+  extended: number
 }
 
-type NewDeadline = { afterMs: number } | { atMs: number } | { byMs: number } | null
+/** From now by Postgres's clock, an instant, so much more than now stands there, no deadline; or put by what is left, and let it run again. */
+export type NewDeadline = { afterMs: number } | { atMs: number } | { byMs: number } | null | 'pause' | 'resume'
+
+/** What one write sets, on what condition (beginning with AND), and what it binds from $2 on. */
+interface Change {
+  set: string[]
+  condition: string
+  bind: unknown[]
+}
 
 export class DeadlineWrites {
-  private readonly id: string
   private readonly state: string
 
   constructor(
     private readonly kind: string,
     private readonly guard: RowGuard,
-    private readonly statusAttribute: string,
-    private readonly deadlineAttribute: string | undefined,
+    private readonly options: RowOptions,
   ) {
     const { table } = guard
-    this.id = table.column(table.idAttribute)
-    this.state = `SELECT ${table.column(statusAttribute)} AS status, (${guard.inFrom('$2')}${guard.where}${guard.paranoid}) IS TRUE AS in_from,
-  ${RowGuard.epochMs(guard.deadline)} AS deadline,
+    const { pause, extensions } = options
+    this.state = `SELECT ${guard.statusAttribute ? table.column(guard.statusAttribute) : 'NULL'} AS status,
+  (${guard.applies}${guard.where}${guard.paranoid}) IS TRUE AS in_from, ${RowGuard.epochMs(guard.deadline)} AS deadline,
+  ${pause ? `${table.column(pause.keep)} IS NOT NULL` : 'FALSE'} AS paused, ${extensions ? this.extended : '0'} AS extended,
   greatest(0, ceil(extract(epoch from ${guard.deadline} - clock_timestamp()) * 1000))::float8 AS remaining_ms
-FROM ${this.from} WHERE ${this.id} = $1`
+FROM ${table.aliased} WHERE ${table.id} = $1`
   }
 
-  /**
-   * @param value from now by Postgres's clock, an instant, so much more than now stands there, or no deadline
-   * @throws OrderTimersError ORDER_NOT_FOUND, ORDER_NOT_IN_FROM, NO_TIMER, ROW_LOCKED
-   */
+  /** @throws OrderTimersError ORDER_NOT_FOUND, ORDER_NOT_IN_FROM, NO_TIMER, EXTENSION_LIMIT, ROW_LOCKED */
   async write(id: string, value: NewDeadline, transaction: Transaction | null | undefined): Promise<Written> {
-    const { table, from } = this.guard
-    const column = table.bareColumn(this.deadlineAttribute as string)
-    const target = newDeadline(value, column)
+    const { table } = this.guard
+    const { set, condition, bind } = this.change(value)
     const sql = (lock: string) => `WITH old AS (
-  SELECT ${this.id} AS id, ${this.guard.deadline} AS deadline FROM ${this.from}
-  WHERE ${this.id} = $1 AND ${this.guard.inFrom('$2')}${this.guard.where}${this.guard.paranoid}
-    ${value && 'byMs' in value ? `AND ${this.guard.deadlineColumn} IS NOT NULL` : ''}
+  SELECT ${table.id} AS id, ${this.guard.deadline} AS deadline FROM ${table.aliased}
+  WHERE ${table.id} = $1 AND ${this.guard.applies}${this.guard.where}${this.guard.paranoid}${condition}
   ${lock}
 )
-UPDATE ${this.from} SET ${column} = ${target.sql} FROM old WHERE ${this.id} = old.id
+UPDATE ${table.aliased} SET ${set.join(', ')} FROM old WHERE ${table.id} = old.id
 RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this.guard.deadline)} AS deadline`
-    const bind = [id, from, ...target.bind]
-    const write = (lock: string, within: Transaction | null) => rows<Written>(table.sequelize, sql(lock), bind, within)
+    const write = (lock: string, within: Transaction | null) => rows<Written>(table.sequelize, sql(lock), [id, ...bind], within)
     const [written] = transaction ? await write('FOR NO KEY UPDATE', transaction) : await this.alone(id, write)
-    return written ?? this.refuse(id, transaction)
+    return written ?? this.refuse(id, value, transaction)
   }
 
   /** @throws OrderTimersError ORDER_NOT_FOUND */
   async read(id: string, transaction: Transaction | null | undefined): Promise<RowState> {
     const state = await this.find(id, transaction)
     if (state) return state
-    throw new OrderTimersError('ORDER_NOT_FOUND', `orderTimers: ${this.kind}: there is no ${this.guard.table.model.name} ${show(id)}`)
+    throw this.notFound(id)
   }
 
   async find(id: string, transaction: Transaction | null | undefined): Promise<RowState | undefined> {
-    const { table, from } = this.guard
-    type Row = { status: unknown; in_from: boolean; deadline: number | null; remaining_ms: number | null }
-    const [row] = await rows<Row>(table.sequelize, this.state, [id, from], transaction ?? null)
+    type Row = {
+      status: unknown
+      in_from: boolean
+      deadline: number | null
+      remaining_ms: number | null
+      paused: boolean
+      extended: number
+    }
+    const [row] = await rows<Row>(this.guard.table.sequelize, this.state, [id], transaction ?? null)
     return (
       row && {
         inFrom: row.in_from,
         status: row.status,
         deadline: row.deadline,
         remainingMs: row.deadline === null ? null : row.remaining_ms,
+        paused: row.paused,
+        extended: Number(row.extended),
       }
     )
   }
 
-  /** Says why a guarded write or an arming found no row to act on. */
-  async refuse(id: string, transaction: Transaction | null | undefined): Promise<never> {
-    const state = await this.read(id, transaction)
-    const order = `${this.guard.table.model.name} ${show(id)}`
-    if (state.inFrom) {
-      const remedy = `call schedule('${this.kind}', …) first`
-      throw new OrderTimersError('NO_TIMER', `orderTimers: ${this.kind}: ${order} has no deadline to extend; ${remedy}`)
-    }
-    throw this.notInFrom(id, state)
+  notFound(id: string): OrderTimersError {
+    return new OrderTimersError('ORDER_NOT_FOUND', `orderTimers: ${this.kind}: there is no ${this.guard.table.model.name} ${show(id)}`)
   }
 
   /** For where the row itself is not asked. @throws OrderTimersError ORDER_NOT_IN_FROM where the instance has another status */
   requireInstanceInFrom(id: string, instance: Model): void {
-    const status: unknown = instance.get(this.statusAttribute)
-    if (status === undefined || this.guard.from.some((value) => String(value) === String(status))) return
+    const { statusAttribute, from } = this.guard
+    const status: unknown = statusAttribute && instance.get(statusAttribute)
+    if (status === undefined || from.some((value) => String(value) === String(status))) return
     throw this.notInFrom(id, { status })
   }
 
   notInFrom(id: string, state: Pick<RowState, 'status'>): OrderTimersError {
-    const from = this.guard.from.map(show).join(' or ')
-    const where = this.guard.where ? ', and its "where" must hold' : ''
-    const now = `${this.guard.table.model.name} ${show(id)} has ${this.statusAttribute} ${show(state.status)}`
-    return new OrderTimersError('ORDER_NOT_IN_FROM', `orderTimers: ${this.kind}: ${now}; the rule applies to ${from}${where}`)
+    const { statusAttribute, inWords } = this.guard
+    const now = statusAttribute ? ` has ${statusAttribute} ${show(state.status)}` : ' is none of those'
+    const message = `orderTimers: ${this.kind}: ${this.order(id)}${now}; the rule applies to ${inWords}`
+    return new OrderTimersError('ORDER_NOT_IN_FROM', message)
   }
 
-  private get from(): string {
-    return `${this.guard.table.table} AS ${quoteColumn(this.guard.table.model, ALIAS)}`
+  private change(value: NewDeadline): Change {
+    const { pause, extensions } = this.options
+    const { guard } = this
+    const deadline = this.column(this.options.deadline as string)
+    const keep = pause && this.column(pause.keep)
+    const unpaused = keep ? [`${keep} = NULL`] : []
+    const anew = [...unpaused, ...(extensions ? [`${this.column(extensions.attribute)} = NULL`] : [])]
+    if (value === null) return { set: [`${deadline} = ${guard.noTimer}`, ...unpaused], condition: '', bind: [] }
+    if (value === 'pause') {
+      const left = `greatest(0, ceil(extract(epoch from ${guard.deadline} - clock_timestamp()) * 1000))::bigint`
+      return { set: [`${keep} = ${left}`, `${deadline} = ${guard.noTimer}`], condition: ` AND ${guard.deadline} IS NOT NULL`, bind: [] }
+    }
+    if (value === 'resume') {
+      const target = `date_trunc('milliseconds', clock_timestamp()) + ${ALIAS}.${keep} * interval '1 millisecond'`
+      return { set: [`${deadline} = ${target}`, ...unpaused], condition: ` AND ${ALIAS}.${keep} IS NOT NULL`, bind: [] }
+    }
+    if ('atMs' in value) return { set: [`${deadline} = to_timestamp($2::float8 / 1000)`, ...anew], condition: '', bind: [value.atMs] }
+    const by = "$2::float8 * interval '1 millisecond'"
+    if ('afterMs' in value) {
+      return { set: [`${deadline} = date_trunc('milliseconds', clock_timestamp()) + ${by}`, ...anew], condition: '', bind: [value.afterMs] }
+    }
+    const set = [`${deadline} = ${ALIAS}.${deadline} + ${by}`]
+    const condition = ` AND ${guard.deadline} IS NOT NULL`
+    if (!extensions) return { set, condition, bind: [value.byMs] }
+    const more = extensions.unit === 'times' ? '1' : `$2::float8`
+    return {
+      set: [...set, `${this.column(extensions.attribute)} = ${this.extended} + ${more}`],
+      condition: `${condition} AND ${this.extended} + ${more} <= $3::float8`,
+      bind: [value.byMs, extensions.most],
+    }
+  }
+
+  /** Says why a guarded write found no row to act on; nothing to say where the row is already as it was to be. */
+  private async refuse(id: string, value: NewDeadline, transaction: Transaction | null | undefined): Promise<Written> {
+    const state = await this.read(id, transaction)
+    if (!state.inFrom) throw this.notInFrom(id, state)
+    const { deadline } = state
+    if (value === 'pause' && state.paused) return { before: null, deadline: null }
+    if (value === 'resume' && deadline !== null) return { before: deadline, deadline }
+    const { extensions } = this.options
+    if (extensions && deadline !== null && value !== null && typeof value === 'object' && 'byMs' in value) {
+      const { most, unit } = extensions
+      const limit =
+        unit === 'times'
+          ? `was extended ${state.extended} times, and ${most} is the most`
+          : `was extended by ${state.extended} ms, and ${most} ms in all is the most`
+      throw new OrderTimersError('EXTENSION_LIMIT', `orderTimers: ${this.kind}: ${this.order(id)} ${limit}`)
+    }
+    const to = value === 'pause' ? 'pause' : value === 'resume' ? 'resume' : 'extend'
+    const why = state.paused ? 'is paused, and has no deadline' : 'has no deadline'
+    const remedy = state.paused ? `call resume('${this.kind}', …) first` : `call schedule('${this.kind}', …) first`
+    throw new OrderTimersError('NO_TIMER', `orderTimers: ${this.kind}: ${this.order(id)} ${why} to ${to}; ${remedy}`)
   }
 
   /** In a transaction of its own: at once where the row is free, else waiting for it, with a limit. */
@@ -138,19 +195,21 @@ RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this
       return await inTransaction(this.guard.table.sequelize, LIMITS, (own) => write('FOR NO KEY UPDATE', own))
     } catch (cause) {
       if (!WAITED_IN_VAIN.has(sqlStateOf(cause) ?? '')) throw cause
-      const order = `${this.guard.table.model.name} ${show(id)}`
       const remedy = 'if that is a transaction of this very request, pass { transaction }'
-      const message = `orderTimers: ${this.kind}: ${order} is locked by another transaction, waited ${LOCK_WAIT_MS} ms; ${remedy}`
+      const message = `orderTimers: ${this.kind}: ${this.order(id)} is locked by another transaction, waited ${LOCK_WAIT_MS} ms; ${remedy}`
       throw new OrderTimersError('ROW_LOCKED', message, { cause })
     }
   }
-}
 
-/** The new deadline in SQL, in whole milliseconds of Postgres's clock; its parameter is $3. */
-function newDeadline(value: NewDeadline, column: string): { sql: string; bind: number[] } {
-  if (value === null) return { sql: 'NULL', bind: [] }
-  if ('atMs' in value) return { sql: `to_timestamp($3::float8 / 1000)`, bind: [value.atMs] }
-  const by = "$3::float8 * interval '1 millisecond'"
-  if ('byMs' in value) return { sql: `${ALIAS}.${column} + ${by}`, bind: [value.byMs] }
-  return { sql: `date_trunc('milliseconds', clock_timestamp()) + ${by}`, bind: [value.afterMs] }
+  private get extended(): string {
+    return `coalesce(${this.guard.table.column(this.options.extensions?.attribute as string)}, 0)`
+  }
+
+  private column(attribute: string): string {
+    return this.guard.table.bareColumn(attribute)
+  }
+
+  private order(id: string): string {
+    return `${this.guard.table.model.name} ${show(id)}`
+  }
 }

@@ -28,7 +28,7 @@ export function declareHandler(kind: string, handler: unknown): DeclaredRule {
     kind,
     form: 'handler',
     deadline: undefined,
-    afterMs: undefined,
+    auto: undefined,
     bind: () => ({
       kind,
       form: 'handler',

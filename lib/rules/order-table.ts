@@ -12,6 +12,7 @@ import {
   quoteColumn,
   quoteTable,
   sequelizeOf,
+  textSql,
   valueSql,
   whereSql,
 } from './sequelize-sql.js'
@@ -40,6 +41,21 @@ export class OrderTable {
   /** @throws OrderTimersError INVALID_MODEL where there is no initialised model behind `source` */
   static of(kind: string, source: ModelSource<Model>): OrderTable {
     return new OrderTable(`rule "${kind}"`, initialisedModel(`rule "${kind}"`, source))
+  }
+
+  /** The table under its alias, for FROM and UPDATE. */
+  get aliased(): string {
+    return `${this.table} AS ${this.alias}`
+  }
+
+  /** The alias, quoted. */
+  get alias(): string {
+    return quoteColumn(this.model, ALIAS)
+  }
+
+  /** The id's column with the alias. */
+  get id(): string {
+    return this.column(this.idAttribute)
   }
 
   get sequelize() {
@@ -71,6 +87,13 @@ export class OrderTable {
     throw this.invalid(`${option} must name an attribute of type DATE (timestamp with time zone), but ${show(name)} is ${info.type.key}`)
   }
 
+  /** @throws OrderTimersError INVALID_MODEL unless the attribute holds whole numbers */
+  wholeNumber(option: string, name: string): AttributeInfo {
+    const info = this.attribute(option, name)
+    if (info.type.key === 'BIGINT' || info.type.key === 'INTEGER') return info
+    throw this.invalid(`${option} must name an attribute of type BIGINT (or INTEGER), but ${show(name)} is ${info.type.key}`)
+  }
+
   /** A status as Postgres is to get it. @throws OrderTimersError INVALID_STATUS where the attribute's type cannot hold it */
   status(option: string, attribute: string, value: unknown): number | string {
     const { type, name } = this.attribute('"status"', attribute)
@@ -86,14 +109,31 @@ export class OrderTable {
     return typeof value === 'number' ? value : String(value)
   }
 
-  /** The rule's `where` and the model's `paranoid` as SQL that begins with AND, or nothing. */
-  conditions(where: WhereOptions | undefined): { paranoid: string; where: string } {
+  /** `status IN (…)`, over the columns of `alias`; an empty alias for none. */
+  isOneOf(attribute: string, values: readonly (number | string)[], alias = ALIAS): string {
+    const { field } = this.attribute('attribute', attribute)
+    const column = [...(alias ? [quoteColumn(this.model, alias)] : []), quoteColumn(this.model, field)].join('.')
+    return `${column} IN (${values.map((value) => valueSql(this.model, attribute, value)).join(', ')})`
+  }
+
+  /** A rule's `where` as one condition in brackets, over the columns of `alias`; an empty text where it says nothing. */
+  where(where: WhereOptions | undefined, alias = ALIAS): string {
+    const rendered = whereSql(this.model, where, alias)
+    return rendered === '' ? '' : `(${rendered})`
+  }
+
+  /** Under `paranoid`: the row is not deleted. Else an empty text. */
+  notDeleted(): string {
     const deletedAt = this.timestamp('deletedAt')
-    const rendered = whereSql(this.model, where, ALIAS)
-    return {
-      paranoid: this.model.options.paranoid === true && deletedAt ? ` AND ${this.column(deletedAt)} IS NULL` : '',
-      where: rendered === '' ? '' : ` AND (${rendered})`,
-    }
+    return this.model.options.paranoid === true && deletedAt ? `${this.column(deletedAt)} IS NULL` : ''
+  }
+
+  /** A text as a literal of SQL. */
+  readonly literal = (text: string): string => textSql(this.model, text)
+
+  /** A table of our own that lies in the same schema. */
+  beside(name: string): string {
+    return quoteTable(this.model, name)
   }
 
   /** Assignments that every write of the shop's own would make too: `updatedAt`, the version of optimistic locking. */
@@ -117,6 +157,13 @@ export class OrderTable {
     })
   }
 
+  /** An instance of the model from a row's columns, as the shop's own queries would give it. */
+  instance(row: Record<string, unknown>): Model {
+    const values: Record<string, unknown> = {}
+    for (const [name, { field = name }] of Object.entries(this.model.getAttributes())) if (field in row) values[name] = row[field]
+    return this.model.build(values, { isNewRecord: false, raw: true })
+  }
+
   /** The table's columns as Postgres has them, by the connection's own search path. Type by name. */
   async columns(): Promise<Map<string, string>> {
     const sql = `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
@@ -124,6 +171,25 @@ WHERE attrelid = to_regclass('${this.table.replaceAll("'", "''")}') AND attnum >
     const columns = await rows<{ name: string; type: string }>(this.sequelize, sql, [], null)
     if (columns.length === 0) throw this.invalid(`there is no table ${this.table} (yet); create it, or name the right one in the model`)
     return new Map(columns.map(({ name, type }) => [name, type]))
+  }
+
+  /** @throws OrderTimersError INVALID_MODEL where the table lacks the column of one of these attributes */
+  async checkColumns(attributes: readonly (string | undefined)[]): Promise<void> {
+    const named = attributes.filter((name) => name !== undefined)
+    if (named.length === 0) return
+    const columns = await this.columns()
+    for (const name of named) {
+      const { field, type } = this.attribute('attribute', name)
+      const remedy = `add it with ALTER TABLE ${this.table} ADD COLUMN "${field}" ${type.key === 'DATE' ? 'timestamptz' : type.key.toLowerCase()}`
+      if (!columns.has(field)) throw this.invalid(`the table ${this.table} has no column "${field}"; ${remedy}`)
+    }
+  }
+
+  /** @throws OrderTimersError INVALID_MODEL where there is no such table */
+  async checkBeside(table: string, remedy: string): Promise<void> {
+    const sql = `SELECT to_regclass('${table.replaceAll("'", "''")}') IS NOT NULL AS there`
+    const [found] = await rows<{ there: boolean }>(this.sequelize, sql, [], null)
+    if (!found?.there) throw this.invalid(`there is no table ${table}; ${remedy}`)
   }
 
   invalid(message: string): OrderTimersError {

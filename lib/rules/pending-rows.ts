@@ -3,9 +3,7 @@
 
 import type { Transaction } from 'sequelize'
 import { rows } from './database.js'
-import { ALIAS } from './order-table.js'
 import { RowGuard } from './row-guard.js'
-import { quoteColumn } from './sequelize-sql.js'
 
 export interface OverdueQuery {
   /** Postgres's clock when the pass began, milliseconds. */
@@ -37,33 +35,49 @@ export class PendingRows {
   private readonly source: string
   private readonly page: string
   private readonly behind: string
-  private readonly id: string
 
-  constructor(private readonly guard: RowGuard) {
+  constructor(
+    private readonly guard: RowGuard,
+    /** The attribute in which a paused timer keeps its time. */
+    private readonly keep?: string,
+  ) {
     const { table, deadlineColumn } = guard
-    this.id = table.column(table.idAttribute)
-    this.source = `FROM ${table.table} AS ${quoteColumn(table.model, ALIAS)} WHERE ${guard.inFrom('$1')}${guard.where}${guard.paranoid}`
-    this.page = `SELECT ${this.id} AS id, ${RowGuard.epochMs(guard.deadline)} AS deadline_ms, ${deadlineColumn}::text AS cursor ${this.source}`
-    this.behind = `(${deadlineColumn}, ${this.id}) > ($4, $5)`
+    this.source = `FROM ${table.aliased} WHERE ${guard.applies}${guard.eligible}${guard.paranoid}`
+    this.page = `SELECT ${table.id} AS id, ${RowGuard.epochMs(guard.deadline)} AS deadline_ms, ${deadlineColumn}::text AS cursor ${this.source}`
+    this.behind = `(${deadlineColumn}, ${table.id}) > ($3, $4)`
   }
 
   overdue(transaction: Transaction, { asOfMs, after, limit }: OverdueQuery): Promise<DueRow[]> {
-    const conditions = [this.guard.deadlineIs('<=', instant('$2')), this.guard.deadlineIs('>', this.guard.staleLine)]
+    const conditions = [this.guard.deadlineIs('<=', instant('$1')), this.guard.deadlineIs('>', this.guard.staleLine)]
     return this.read(transaction, conditions, asOfMs, after, limit)
   }
 
   upcoming(transaction: Transaction, { untilMs, after, limit }: UpcomingQuery): Promise<DueRow[]> {
-    const conditions = [this.guard.deadlineIs('>', 'now()'), this.guard.deadlineIs('<=', instant('$2'))]
+    const conditions = [this.guard.deadlineIs('>', 'now()'), this.guard.deadlineIs('<=', instant('$1'))]
     return this.read(transaction, conditions, untilMs, after, limit)
   }
 
   async stale(transaction: Transaction, limit: number): Promise<{ count: number; oldest: number | null }> {
     const deadline = RowGuard.epochMs('min(deadline)')
-    const inner = `SELECT ${this.guard.deadline} AS deadline ${this.source} AND ${this.guard.deadlineIs('<=', this.guard.staleLine)} LIMIT $2`
+    const inner = `SELECT ${this.guard.deadline} AS deadline ${this.source} AND ${this.guard.deadlineIs('<=', this.guard.staleLine)} LIMIT $1`
     const sql = `SELECT count(*)::int AS count, ${deadline} AS oldest FROM (${inner}) AS stale`
     type Row = { count: number; oldest: number | null }
-    const [row] = await rows<Row>(this.guard.table.sequelize, sql, [this.guard.from, limit], transaction)
+    const [row] = await rows<Row>(this.guard.table.sequelize, sql, [limit], transaction)
     return row ?? { count: 0, oldest: null }
+  }
+
+  /** How many orders are where the rule applies and have no deadline, counted up to `limit`. */
+  async undated(transaction: Transaction, limit: number): Promise<number> {
+    const { table, applies, paranoid, deadlineColumn } = this.guard
+    const notKept = this.keep === undefined ? '' : ` AND ${table.column(this.keep)} IS NULL`
+    const inner = `SELECT 1 FROM ${table.aliased} WHERE ${applies}${paranoid} AND ${deadlineColumn} IS NULL${notKept} LIMIT $1`
+    const [row] = await rows<{ count: number }>(
+      table.sequelize,
+      `SELECT count(*)::int AS count FROM (${inner}) AS undated`,
+      [limit],
+      transaction,
+    )
+    return row?.count ?? 0
   }
 
   private async read(
@@ -74,8 +88,8 @@ export class PendingRows {
     limit: number,
   ): Promise<DueRow[]> {
     const where = [...conditions, ...(after ? [this.behind] : [])].join(' AND ')
-    const sql = `${this.page} AND ${where} ORDER BY ${this.guard.deadlineColumn}, ${this.id} LIMIT $3`
-    const bind = [this.guard.from, boundMs, limit, ...(after ? [after.cursor, after.id] : [])]
+    const sql = `${this.page} AND ${where} ORDER BY ${this.guard.deadlineColumn}, ${this.guard.table.id} LIMIT $2`
+    const bind = [boundMs, limit, ...(after ? [after.cursor, after.id] : [])]
     const found = await rows<PendingRow>(this.guard.table.sequelize, sql, bind, transaction)
     return found.map((row) => ({ id: String(row.id), deadlineMs: row.deadline_ms, cursor: row.cursor }))
   }

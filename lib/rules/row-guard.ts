@@ -1,54 +1,77 @@
-// What must hold on an order's row for a rule to apply, as SQL fragments: still in `from`, `where`, not deleted, and the deadline
-// passed by Postgres's clock. Every statement of a row rule is put together from these, so that none can have a guard of its own.
+// What must hold on an order's row for a rule to apply, as SQL fragments: still where the rule applies, `where`, not paused, not deleted, and
+// the deadline passed by Postgres's clock. Every statement of a row rule is put together from these, so that none can have a guard of
+// its own.
 
 import type { WhereOptions } from 'sequelize'
+import { show } from '../errors.js'
 import type { OrderTable } from './order-table.js'
 
+export type Status = number | string
+
+/** Where a rule applies: to statuses (`transition`), or where a condition holds (`effect`). */
+export type Applies = { status: string; from: readonly Status[] } | { where: WhereOptions }
+
 export interface GuardOptions {
-  status: string
-  from: readonly (number | string)[]
-  to: number | string
-  where: WhereOptions | undefined
+  applies: Applies
+  /** More that must hold; an order that it holds back stays until it holds no longer. */
+  where?: WhereOptions | undefined
+  /** While this holds the timer is paused. */
+  pausedWhile?: WhereOptions | undefined
   /** The attribute that the deadline is read from, and what to add to it; none where the deadline is in Redis alone. */
   deadline: { option: '"deadline"' | '"since"'; attribute: string; plusMs: number } | undefined
+  /** Whether "no timer" is written as `NO_TIMER_AT` instead of NULL, since NULL is what `backfill` fills. */
+  backfilled?: boolean
   staleAfterMs: number
+  /** One more condition on where the rule applies at all, as SQL. */
+  unless?: (table: OrderTable, deadline: string) => string
 }
 
+/** What stands in the deadline's column for "no timer" where NULL would be filled by `backfill`. */
+export const NO_TIMER_AT = "'9999-12-31 00:00:00+00'::timestamptz"
+
 export class RowGuard {
-  readonly from: (number | string)[]
-  readonly to: number | string
-  /** `$n` is the parameter that carries `from`. */
-  readonly inFrom: (parameter: string) => string
-  /** The rest of the conditions, beginning with AND. */
+  /** Where the rule applies, over the columns of `ALIAS`. */
+  readonly applies: string
+  /** The rest of the conditions, each beginning with AND, or nothing. */
   readonly where: string
+  readonly notPaused: string
   readonly paranoid: string
   /** The column with the deadline, or with what it is counted from. */
   readonly deadlineColumn: string | undefined
+  /** `from`, cast as the attribute's type has it; empty for a condition. */
+  readonly from: readonly Status[]
+  readonly statusAttribute: string | undefined
   private readonly plus: string
 
   constructor(
     readonly table: OrderTable,
     private readonly options: GuardOptions,
   ) {
-    const { status, from, to, deadline } = options
-    table.attribute('"status"', status)
-    this.from = from.map((value) => table.status('"from"', status, value))
-    this.to = table.status('"to"', status, to)
-    this.inFrom = (parameter) => `${table.column(status)} = ANY(${parameter})`
-    const conditions = table.conditions(options.where)
-    this.where = conditions.where
-    this.paranoid = conditions.paranoid
+    const { applies, deadline, pausedWhile } = options
+    this.statusAttribute = 'status' in applies ? applies.status : undefined
+    this.from = 'status' in applies ? applies.from.map((value) => table.status('"from"', applies.status, value)) : []
     if (deadline) this.deadlineColumn = table.column(table.instant(deadline.option, deadline.attribute).name)
     this.plus = deadline?.plusMs ? ` + ${milliseconds(deadline.plusMs)}` : ''
+    const unless = options.unless ? ` AND NOT ${options.unless(table, this.deadline)}` : ''
+    this.applies = (this.statusAttribute ? table.isOneOf(this.statusAttribute, this.from) : this.condition()) + unless
+    this.where = and(table.where(options.where))
+    this.notPaused = pausedWhile ? ` AND ${table.where(pausedWhile)} IS NOT TRUE` : ''
+    this.paranoid = and(table.notDeleted())
   }
 
   /** The deadline as an expression; NULL where the row has none. */
   get deadline(): string {
-    return this.deadlineColumn === undefined ? 'NULL::timestamptz' : `(${this.deadlineColumn}${this.plus})`
+    if (this.deadlineColumn === undefined) return 'NULL::timestamptz'
+    return this.options.backfilled ? `NULLIF(${this.deadlineColumn}, ${NO_TIMER_AT})` : `(${this.deadlineColumn}${this.plus})`
+  }
+
+  /** What to write for "no timer". */
+  get noTimer(): string {
+    return this.options.backfilled ? NO_TIMER_AT : 'NULL'
   }
 
   /** `deadline <operator> instant`, with the column alone on the left, so that an index on it serves. */
-  deadlineIs(operator: '<=' | '>' | '<', instant: string): string {
+  deadlineIs(operator: '<=' | '>' | '<' | '>=', instant: string): string {
     return `${this.deadlineColumn} ${operator} ${instant}${this.plus.replace(' + ', ' - ')}`
   }
 
@@ -58,15 +81,32 @@ export class RowGuard {
     return ` AND ${this.deadlineIs('<=', 'now()')} AND ${this.deadlineIs('>', this.staleLine)}`
   }
 
+  /** What holds an order back that is due: its `where`, a pause. Each begins with AND. */
+  get eligible(): string {
+    return this.where + this.notPaused
+  }
+
+  /** To be settled now. */
+  get settles(): string {
+    return `${this.applies}${this.due}${this.eligible}${this.paranoid}`
+  }
+
+  /** In words, for an error: what the rule applies to. */
+  get inWords(): string {
+    const conditions = this.statusAttribute ? [this.from.map(show).join(' or ')] : ['orders for which its "where" holds']
+    if (this.statusAttribute && this.options.where !== undefined) conditions.push('its "where" must hold')
+    return conditions.join(', and ')
+  }
+
   /** @throws OrderTimersError INVALID_MODEL where the table lacks a column of the rule's, or the deadline is without time zone */
   async checkTable(): Promise<void> {
     const { table, options } = this
     const columns = await table.columns()
-    const named = [options.status, ...(options.deadline ? [options.deadline.attribute] : [])]
+    const named = [...(this.statusAttribute ? [this.statusAttribute] : []), ...(options.deadline ? [options.deadline.attribute] : [])]
     for (const attribute of named) {
       const { field } = table.attribute('attribute', attribute)
       if (columns.has(field)) continue
-      const type = attribute === options.status ? 'integer' : 'timestamptz'
+      const type = attribute === this.statusAttribute ? 'integer' : 'timestamptz'
       throw table.invalid(
         `the table ${table.table} has no column "${field}"; add it with ALTER TABLE ${table.table} ADD COLUMN "${field}" ${type}`,
       )
@@ -88,8 +128,17 @@ export class RowGuard {
   static epochMs(instant: string): string {
     return `ceil(extract(epoch from ${instant}) * 1000)::float8`
   }
+
+  private condition(): string {
+    const { applies } = this.options
+    return this.table.where('where' in applies ? applies.where : undefined)
+  }
 }
 
-function milliseconds(count: number): string {
+export function milliseconds(count: number): string {
   return `${count} * interval '1 millisecond'`
+}
+
+function and(condition: string): string {
+  return condition === '' ? '' : ` AND ${condition}`
 }

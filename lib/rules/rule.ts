@@ -1,19 +1,23 @@
 // What a rule is: as declared (looked at as options only), and as bound to its model for the timers and the dispatcher to use.
 
-import type { Model } from 'sequelize'
+import type { Model, Transaction } from 'sequelize'
 import type { IdParser } from '../ids.js'
+import type { Brake } from './brake.js'
 import type { DeadlineWrites } from './deadline-writes.js'
+import type { History } from './history.js'
 import type { PendingRows } from './pending-rows.js'
-import type { RowGuard } from './row-guard.js'
+import type { RowGuard, Status } from './row-guard.js'
+import type { AfterCommit, RowOptions } from './row-options.js'
 import type { Settlement, SettleWork } from './settlement.js'
+import type { Upkeep } from './upkeep.js'
 
 /**
  * Where a rule's deadline lives: on the order's row (`deadline`), computed from a column of the row (`since`), or in Redis alone
- * (`redis`: a transition with `deadline: false`; `handler`: a plain function).
+ * (`redis`: a rule with `deadline: false`; `handler`: a plain function).
  */
 export type RuleForm = 'deadline' | 'since' | 'redis' | 'handler'
 
-/** A rule as a shop writes it: what `transition(…)` returns. */
+/** A rule as a shop writes it: what `transition(…)` and `effect(…)` return. */
 export interface Rule<Form extends RuleForm = RuleForm, M extends Model = Model> {
   readonly form: Form
   /** @internal looks at the options, under the rule's name */
@@ -28,10 +32,21 @@ export interface DeclaredRule {
   readonly form: RuleForm
   /** The model it is about, as the shop gave it, and the attribute that this rule alone may write its deadlines to. */
   readonly deadline: { source: unknown; attribute: string } | undefined
-  /** Milliseconds from now to the deadline where `schedule` is given none. */
-  readonly afterMs: number | undefined
-  /** @throws OrderTimersError INVALID_MODEL, INVALID_STATUS */
-  bind(): BoundRule
+  /** Whether it hooks its model, which the shop gave as this. */
+  readonly auto: { source: unknown } | undefined
+  /**
+   * @param surroundings the other rules that the settling of this one touches
+   * @throws OrderTimersError INVALID_MODEL, INVALID_STATUS
+   */
+  bind(surroundings: Surroundings): BoundRule
+}
+
+/** What a rule is bound with. */
+export interface Surroundings {
+  /** The rules that hook a model (`auto`), bound. Not to be called before all is bound. */
+  autoRules(): readonly BoundRule[]
+  /** Settles also what is overdue by more than `staleAfter`. */
+  settlesStale?: boolean
 }
 
 /** How a rule speaks of itself in logs: a text, or a function of the order's id. */
@@ -49,9 +64,12 @@ export interface BoundRule {
   readonly batchSize: number
   /** Milliseconds until work in hand is given up. */
   readonly timeoutMs: number
+  /** Milliseconds from now to the deadline where `schedule` is given none; none, or a function of the order, where this is undefined. */
   readonly afterMs: number | undefined
   /** Attempts until a timer is a dead letter. */
   readonly attempts: number
+  /** Of a reminder: the rule it belongs to, and how long before its deadline, as declared. */
+  readonly reminder?: { of: string; label: string }
   /** Row rules: the model's row of the order. */
   readonly row: RowRule | undefined
   /** Looks at what is due and does what its row says. Ids are canonical. Throws what the rule or the database throws. */
@@ -60,6 +78,7 @@ export interface BoundRule {
 
 /** A rule over rows: what the timers' calls and the sweep need of it. */
 export interface RowRule {
+  readonly options: RowOptions
   readonly guard: RowGuard
   readonly writes: DeadlineWrites
   /** What the sweep reads; none where the deadline is in Redis alone. */
@@ -68,4 +87,30 @@ export interface RowRule {
   readonly since: { attribute: string; afterMs: number } | undefined
   /** The deadline's own attribute, under `deadline`. */
   readonly deadlineAttribute: string | undefined
+  /** Of a transition: where it moves orders, and whether it hooks its model. */
+  readonly move: Move | undefined
+  /** What the sweep writes before it settles: `backfill`, and pauses by declaration. */
+  readonly upkeep: Upkeep | undefined
+  readonly brake: Brake | undefined
+  readonly history: History | undefined
+  readonly afterCommit: AfterCommit<Model> | undefined
+  /** Rules of their own, due so long before this one. */
+  readonly reminders: readonly ReminderRule[]
+  /** @throws OrderTimersError INVALID_MODEL where the database lacks a column or a table of the rule's */
+  check(): Promise<void>
+  /** The order as an instance, whatever scopes its model has. */
+  find(id: string, transaction: Transaction | undefined): Promise<Model | null>
+  /** Where `after` is a function: milliseconds to the deadline of this order, null for none. @throws OrderTimersError INVALID_DURATION */
+  afterOf: ((order: Model) => number | null) | undefined
+}
+
+export interface Move {
+  status: string
+  from: readonly Status[]
+  to: Status
+  auto: boolean
+}
+
+export interface ReminderRule extends BoundRule {
+  readonly beforeMs: number
 }

@@ -29,6 +29,11 @@ export function valueSql(model: AnyModel, attribute: string, value: unknown): st
   return forBinding(generator.escape(value, model.getAttributes()[attribute], { context: 'UPDATE' }))
 }
 
+/** A text as a literal. */
+export function textSql(model: AnyModel, text: string): string {
+  return forBinding(generatorOf(model).escape(text, undefined, { context: 'UPDATE' }))
+}
+
 /** A Sequelize `where` over attributes as SQL over the columns of `alias`; an empty text where it says nothing. */
 export function whereSql(model: AnyModel, where: WhereOptions | undefined, alias: string): string {
   if (where === undefined) return ''
@@ -39,8 +44,11 @@ export function quoteColumn(model: AnyModel, field: string): string {
   return forBinding(generatorOf(model).quoteIdentifier(field))
 }
 
-export function quoteTable(model: AnyModel): string {
-  return forBinding(generatorOf(model).quoteTable(model.getTableName()))
+/** The model's table, or another one in the same schema. */
+export function quoteTable(model: AnyModel, tableName?: string): string {
+  const own = model.getTableName() as string | { schema?: string; delimiter?: string }
+  if (tableName === undefined) return forBinding(generatorOf(model).quoteTable(own))
+  return forBinding(generatorOf(model).quoteTable(typeof own === 'string' ? tableName : { ...own, tableName }))
 }
 
 export function attributeInfo(model: AnyModel, name: string): AttributeInfo | undefined {

@@ -2,10 +2,14 @@
 // The guard is in the statement itself, so anybody may try any order at any time: never early, and once.
 
 import type { Model, Transaction } from 'sequelize'
+import { OrderTimersError, show } from '../errors.js'
+import type { Allowance } from './brake.js'
+import type { Chain } from './chain.js'
 import { inTransaction, rows, type StatementLimits } from './database.js'
-import { ALIAS } from './order-table.js'
+import { idempotencyKey } from './history.js'
 import { RowGuard } from './row-guard.js'
-import { quoteColumn } from './sequelize-sql.js'
+import type { Doing } from './row-rule.js'
+import type { RowRule } from './rule.js'
 
 export interface SettleWork {
   signal: AbortSignal
@@ -13,6 +17,9 @@ export interface SettleWork {
   inRule: boolean
   /** Deadlines as claimed from the due index, in milliseconds; for rules that have no other. */
   deadlines: ReadonlyMap<string, number>
+  /** Which path brought the orders, and who settles them; for the history. */
+  via: string
+  worker: string
 }
 
 /** What became of each id that was given to `settle`. */
@@ -22,10 +29,28 @@ export interface Settlement {
   early: { id: string; remainingMs: number }[]
   /** The row is locked by somebody: to be put off. */
   locked: string[]
-  /** Gone, no longer in `from`, or without a deadline: nothing to do. */
+  /** Gone, no longer where the rule applies, or without a deadline: nothing to do. */
   gone: string[]
-  /** Held by `where` or `staleAfter`: left to the sweep. */
+  /** Held by `where`, a pause, `staleAfter` or the brake: left to the sweep. */
   held: string[]
+  /** With `dryRun`: what would have been settled. They are among `held`. */
+  rehearsed?: SettledOrder[]
+  /** Timers of other rules that this started; to be armed. */
+  started?: { kind: string; id: string; deadlineMs: number }[]
+  /** What is to be told after the commit. */
+  untold?: Told[]
+  /** The brake has stopped the rule. */
+  braked?: boolean
+  /** What was settled, and whose telling failed: for these nothing is tried again. */
+  failure?: { ids: string[]; error: unknown } | undefined
+}
+
+/** One order for `afterCommit`. */
+export interface Told {
+  order: Model
+  idempotencyKey: string
+  /** The history row that remembers that it is not told yet. */
+  entry: string | undefined
 }
 
 export interface SettledOrder {
@@ -36,15 +61,13 @@ export interface SettledOrder {
   latenessMs: number | null
 }
 
-export type Run<M extends Model> = (orders: M[], context: { transaction: Transaction; signal: AbortSignal }) => unknown
-
-export interface SettlementOptions<M extends Model> {
-  guard: RowGuard
-  /** Assignments of the UPDATE as SQL, the status apart. */
-  assignments: readonly string[]
-  status: string
+export interface SettlementOptions {
+  row: RowRule
+  doing: Doing
   limits: StatementLimits
-  run: Run<M> | undefined
+  takesInstances: boolean
+  /** Not to be called before all rules are bound. */
+  chain(): Chain | undefined
 }
 
 interface SettledRow {
@@ -55,70 +78,155 @@ interface SettledRow {
 
 interface UnsettledRow {
   id: string | number
-  in_from: boolean
-  eligible: boolean
+  applies: boolean | null
+  eligible: boolean | null
   stale: boolean | null
   remaining_ms: number | null
 }
 
-export class SettlementStatement<M extends Model> {
-  private readonly update: string
-  private readonly classify: string
+const ID = 'order_timers_id'
+const DEADLINE = 'order_timers_deadline_ms'
+const FROM = 'order_timers_from'
 
-  constructor(private readonly options: SettlementOptions<M>) {
-    const { guard, assignments, status } = options
-    const { table } = guard
-    const id = table.column(table.idAttribute)
-    const bareId = table.bareColumn(table.idAttribute)
-    const alias = quoteColumn(table.model, ALIAS)
-    this.update = `WITH due AS (
-  SELECT ${id} AS id, ${guard.deadline} AS deadline FROM ${table.table} AS ${alias}
-  WHERE ${id} = ANY($1) AND ${guard.inFrom('$2')}${guard.due}${guard.where}${guard.paranoid}
-  ORDER BY ${id} FOR NO KEY UPDATE OF ${alias} SKIP LOCKED
-)
-UPDATE ${table.table} AS ${alias} SET ${[`${table.bareColumn(status)} = $3`, ...assignments].join(', ')}
-FROM due WHERE ${id} = due.id
-RETURNING ${options.run ? `${alias}.*, ` : ''}${alias}.${bareId} AS order_timers_id,
-  ${RowGuard.epochMs('due.deadline')} AS order_timers_deadline_ms`
-    this.classify = `SELECT ${id} AS id, ${guard.inFrom('$2')}${guard.paranoid} AS in_from, TRUE${guard.where} AS eligible,
+export class SettlementStatement {
+  private readonly classify: string
+  private readonly rehearse: string
+  private readonly stillDue: string
+  /** The rule's `set`, as SQL. */
+  private readonly set: string[]
+  private chain: Chain | undefined
+  private taking: string | undefined
+
+  constructor(private readonly options: SettlementOptions) {
+    const { guard } = options.row
+    const { aliased: from, id } = guard.table
+    this.set = guard.table.assignments(options.doing.set ?? {})
+    this.classify = `SELECT ${id} AS id, ${guard.applies}${guard.paranoid} AS applies, TRUE${guard.eligible} AS eligible,
   ${guard.deadlineColumn ? guard.deadlineIs('<=', guard.staleLine) : 'FALSE'} AS stale,
   ceil(extract(epoch from ${guard.deadline} - now()) * 1000)::float8 AS remaining_ms
-FROM ${table.table} AS ${alias} WHERE ${id} = ANY($1)`
+FROM ${from} WHERE ${id} = ANY($1)`
+    this.rehearse = `SELECT ${id} AS ${ID}, ${RowGuard.epochMs(guard.deadline)} AS ${DEADLINE} FROM ${from} WHERE ${id} = ANY($1) AND ${guard.settles}`
+    this.stillDue = `SELECT ${id} AS id FROM ${from} WHERE ${id} = ANY($1) AND ${guard.settles} LIMIT 1`
   }
 
   /**
-   * Settles those of `ids` that are due, in one transaction together with `run`.
-   * @throws what `run` or the database throws; nothing is settled then
+   * Settles those of `ids` that are due, in one transaction together with the shop's own work.
+   * @throws what that work or the database throws; nothing is settled then
    */
   async settle(ids: string[], work: SettleWork): Promise<Settlement> {
-    const { guard, limits, run } = this.options
-    const { sequelize } = guard.table
+    const { row, limits } = this.options
+    const { sequelize } = row.guard.table
+    if (row.options.dryRun) return this.rehearsal(ids)
     const settlement = await inTransaction(sequelize, limits, async (transaction) => {
-      const settled = await rows<SettledRow>(sequelize, this.update, [ids, guard.from, guard.to], transaction)
-      if (run && settled.length > 0) {
-        work.inRule = true
-        // A `run` that is given up rolls back at once, and keeps no lock and no connection although its promise may never settle.
-        await Promise.race([run(settled.map(this.toInstance), { transaction, signal: work.signal }), aborted(work.signal)])
-      }
+      const allowance = await row.brake?.allowance(transaction)
+      const taken = allowance?.orders === 0 ? [] : await this.take(ids, work, allowance, transaction)
+      const instances = this.options.takesInstances ? taken.map(this.toInstance) : []
+      if (instances.length > 0) await this.ownWork(instances, taken, work, transaction)
       work.signal.throwIfAborted()
-      const missing = settled.length === ids.length ? [] : without(ids, settled)
-      // Asked after every `run`, also for nothing: had it swallowed an error of SQL, COMMIT would roll back without a word.
+      const missing = taken.length === ids.length ? [] : without(ids, taken)
+      // Asked after all work of the shop's own, also for nothing: had it swallowed an error of SQL, COMMIT would roll back without a word.
       const asks = missing.length > 0 || work.inRule
-      const unsettled = asks ? await rows<UnsettledRow>(sequelize, this.classify, [missing, guard.from], transaction) : []
+      const unsettled = asks ? await rows<UnsettledRow>(sequelize, this.classify, [missing], transaction) : []
       work.inRule = false
-      return { settled: settled.map(toOrder), ...this.explain(missing, unsettled) }
+      const answer: Settlement = { settled: taken.map(toOrder), ...this.explain(missing, unsettled), started: this.started(taken) }
+      if (row.afterCommit) answer.untold = taken.map((settled, i) => this.untold(settled, instances[i] as Model, work))
+      return allowance ? this.brake(answer, allowance, transaction) : answer
     })
     return this.withClaimedDeadlines(settlement, work)
   }
 
+  /** Locks what is due, and writes what is written without instances. */
+  private take(ids: string[], work: SettleWork, allowance: Allowance | undefined, transaction: Transaction): Promise<SettledRow[]> {
+    this.taking ??= this.statement()
+    const { row } = this.options
+    const bind: unknown[] = [ids]
+    if (row.history) bind.push(work.via, work.worker)
+    const limit = allowance ? `LIMIT ${allowance.orders}` : ''
+    return rows<SettledRow>(row.guard.table.sequelize, this.taking.replace('/* limit */', limit), bind, transaction)
+  }
+
+  private statement(): string {
+    const { row, takesInstances } = this.options
+    const { guard, history, move } = row
+    const { table } = guard
+    this.chain = this.options.chain()
+    const status = move ? `${table.column(move.status)}::text` : 'NULL::text'
+    const assignments = this.assignments()
+    const updates = assignments.length > 0
+    const all = takesInstances ? `${table.alias}.*, ` : ''
+    const started = (this.chain?.started ?? []).map(({ deadline }, i) => `, ${RowGuard.epochMs(deadline)} AS order_timers_started_${i}`)
+    const told = [`due.${ID}`, `due.${DEADLINE}`, ...(history ? [`due.${FROM}`, 'due.order_timers_deadline'] : [])].join(', ')
+    const due = `due AS (
+  SELECT ${updates ? '' : all}${table.id} AS ${ID}, ${guard.deadline} AS order_timers_deadline, ${status} AS ${FROM},
+    ${RowGuard.epochMs(guard.deadline)} AS ${DEADLINE} FROM ${table.aliased}
+  WHERE ${table.id} = ANY($1) AND ${guard.settles}
+  ORDER BY ${table.id} /* limit */ FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED
+)`
+    const update = `UPDATE ${table.aliased} SET ${assignments.join(', ')}
+FROM due WHERE ${table.id} = due.${ID}
+RETURNING ${all}${told}${started.join('')}`
+    if (updates && !history) return `WITH ${due}\n${update}`
+    const parts = [due, ...(updates ? [`moved AS (${update})`] : [])]
+    const source = updates ? 'moved' : 'due'
+    const tells = row.afterCommit !== undefined
+    if (history) parts.push(`told AS (${history.insertSettled(move?.to, source, tells)})`)
+    const joined = history && tells ? ` JOIN told ON told.order_id = ${source}.${ID}::text` : ''
+    return `WITH ${parts.join(',\n')}\nSELECT * FROM ${source}${joined}`
+  }
+
+  /** What the settling UPDATE writes; nothing where instances are saved one by one, or where the effect is all the shop's. */
+  private assignments(): string[] {
+    const { row, doing } = this.options
+    const { table } = row.guard
+    const cleared = row.deadlineAttribute ? [`${table.bareColumn(row.deadlineAttribute)} = ${row.guard.noTimer}`] : []
+    if (doing.individualHooks) return []
+    if (!row.move) return cleared
+    const moved = table.assignments({ [row.move.status]: row.move.to })
+    return [...moved, ...cleared, ...table.bookkeeping(), ...this.set, ...(this.chain?.assignments ?? [])]
+  }
+
+  /** The shop's hooks and its `run`, bounded by the rule's timeout. */
+  private async ownWork(instances: Model[], taken: SettledRow[], work: SettleWork, transaction: Transaction): Promise<void> {
+    const { row, doing } = this.options
+    const { run } = row.options
+    if (!doing.individualHooks && !run) return
+    work.inRule = true
+    const carryOut = async () => {
+      if (doing.individualHooks) for (const instance of instances) await instance.update(this.values(), { transaction })
+      await run?.(instances, { transaction, signal: work.signal })
+    }
+    // Work that is given up rolls back at once, and keeps no lock and no connection although its promise may never settle.
+    await Promise.race([carryOut(), aborted(work.signal)])
+    if (!row.move && row.guard.deadlineColumn !== undefined) await this.refuseStillDue(taken, transaction)
+  }
+
+  /** What `individualHooks` saves on each instance. */
+  private values(): Record<string, unknown> {
+    const { row, doing } = this.options
+    const { move, deadlineAttribute } = row
+    const deadline = deadlineAttribute ? { [deadlineAttribute]: row.options.backfill ? new Date(Date.UTC(9999, 11, 31)) : null } : {}
+    return { ...doing.set, ...(move ? { [move.status]: move.to } : {}), ...deadline }
+  }
+
+  /** @throws OrderTimersError STILL_DUE where an effect left an order as it was: it would be settled again and again */
+  private async refuseStillDue(taken: SettledRow[], transaction: Transaction): Promise<void> {
+    const { guard, options } = this.options.row
+    const bind = [taken.map((row) => row[ID])]
+    const [left] = await rows<{ id: unknown }>(guard.table.sequelize, this.stillDue, bind, transaction)
+    if (!left) return
+    const remedy = 'let "run" write what "where" asks for, so that the order does not match any more'
+    const message = `orderTimers: rule "${options.kind}": ${guard.table.model.name} ${show(left.id)} is still due after "run"; ${remedy}`
+    throw new OrderTimersError('STILL_DUE', message)
+  }
+
   /** Why each of these was not settled. A row that is due and fits and still was not is locked by somebody. */
-  private explain(missing: string[], found: UnsettledRow[]): Omit<Settlement, 'settled'> {
-    const inRedisAlone = this.options.guard.deadlineColumn === undefined
+  private explain(missing: string[], found: UnsettledRow[]): Pick<Settlement, 'early' | 'locked' | 'gone' | 'held'> {
+    const inRedisAlone = this.options.row.guard.deadlineColumn === undefined
     const byId = new Map(found.map((row) => [String(row.id), row]))
-    const answer: Omit<Settlement, 'settled'> = { early: [], locked: [], gone: [], held: [] }
+    const answer: Pick<Settlement, 'early' | 'locked' | 'gone' | 'held'> = { early: [], locked: [], gone: [], held: [] }
     for (const id of missing) {
       const row = byId.get(id)
-      if (!row?.in_from || (row.remaining_ms === null && !inRedisAlone)) answer.gone.push(id)
+      if (!row?.applies || (row.remaining_ms === null && !inRedisAlone)) answer.gone.push(id)
       else if (row.remaining_ms !== null && row.remaining_ms > 0) answer.early.push({ id, remainingMs: row.remaining_ms })
       else if (!row.eligible || row.stale) answer.held.push(id)
       else answer.locked.push(id)
@@ -126,19 +234,51 @@ FROM ${table.table} AS ${alias} WHERE ${id} = ANY($1)`
     return answer
   }
 
+  private async brake(answer: Settlement, allowance: Allowance, transaction: Transaction): Promise<Settlement> {
+    const { row } = this.options
+    const over = answer.settled.length >= allowance.orders && answer.locked.length > 0
+    await row.brake?.count(answer.settled.length, over, transaction)
+    if (!over) return answer
+    return { ...answer, locked: [], held: [...answer.held, ...answer.locked], braked: true }
+  }
+
+  private started(taken: SettledRow[]): { kind: string; id: string; deadlineMs: number }[] {
+    return (this.chain?.started ?? []).flatMap(({ kind }, i) =>
+      taken.flatMap((row) => {
+        const deadlineMs = row[`order_timers_started_${i}`] as number | null
+        return deadlineMs === null ? [] : [{ kind, id: String(row[ID]), deadlineMs }]
+      }),
+    )
+  }
+
+  private untold(settled: SettledRow, order: Model, { deadlines }: SettleWork): Told {
+    const id = String(settled[ID])
+    const entry = settled.order_timers_entry as string | undefined
+    const deadline = settled[DEADLINE] ?? entry ?? deadlines.get(id) ?? Date.now()
+    return { order, entry, idempotencyKey: idempotencyKey(this.options.row.options.kind, id, deadline) }
+  }
+
+  private async rehearsal(ids: string[]): Promise<Settlement> {
+    const { row, limits } = this.options
+    const { sequelize } = row.guard.table
+    return inTransaction(sequelize, limits, async (transaction) => {
+      const found = await rows<SettledRow>(sequelize, this.rehearse, [ids], transaction)
+      const missing = without(ids, found)
+      const unsettled = missing.length > 0 ? await rows<UnsettledRow>(sequelize, this.classify, [missing], transaction) : []
+      const explained = this.explain(missing, unsettled)
+      const rehearsed = found.map(toOrder)
+      return { ...explained, settled: [], rehearsed, held: [...explained.held, ...rehearsed.map(({ id }) => id)] }
+    })
+  }
+
   /** Where only Redis knew the deadline, it is that of the claim. */
   private withClaimedDeadlines(settlement: Settlement, { deadlines }: SettleWork): Settlement {
-    if (this.options.guard.deadlineColumn !== undefined) return settlement
+    if (this.options.row.guard.deadlineColumn !== undefined) return settlement
     for (const order of settlement.settled) order.deadline = deadlines.get(order.id) ?? null
     return settlement
   }
 
-  private readonly toInstance = (row: SettledRow): M => {
-    const { model } = this.options.guard.table
-    const values: Record<string, unknown> = {}
-    for (const [name, { field = name }] of Object.entries(model.getAttributes())) if (field in row) values[name] = row[field]
-    return model.build(values, { isNewRecord: false, raw: true }) as M
-  }
+  private readonly toInstance = (row: SettledRow): Model => this.options.row.guard.table.instance(row)
 }
 
 function aborted(signal: AbortSignal): Promise<never> {
@@ -148,10 +288,10 @@ function aborted(signal: AbortSignal): Promise<never> {
 }
 
 function toOrder(row: SettledRow): SettledOrder {
-  return { id: String(row.order_timers_id), deadline: row.order_timers_deadline_ms, latenessMs: null }
+  return { id: String(row[ID]), deadline: row[DEADLINE], latenessMs: null }
 }
 
 function without(ids: string[], settled: SettledRow[]): string[] {
-  const done = new Set(settled.map((row) => String(row.order_timers_id)))
+  const done = new Set(settled.map((row) => String(row[ID])))
   return ids.filter((id) => !done.has(id))
 }

@@ -9,6 +9,7 @@ import type { BoundRule } from '../rules/rule.js'
 import type { SettledOrder, Settlement } from '../rules/settlement.js'
 import { LockWaits, retryDelayMs } from './backoff.js'
 import type { Work } from './claims.js'
+import { Deliveries } from './deliveries.js'
 import { errorText, type WorkerEmitter } from './events.js'
 import type { Faults } from './faults.js'
 import { Lane } from './lane.js'
@@ -21,6 +22,9 @@ const QUERY_CANCELED = '57014'
 const MOST_RECENT = 16
 const JUST_NOW_MS = 500
 
+/** How many orders of `dryRun` are remembered as told. */
+const MOST_REHEARSED = 100_000
+
 export interface KindCounters {
   settled: number
   failed: number
@@ -31,24 +35,42 @@ export interface KindCounters {
   gone: number
 }
 
+export interface DispatcherParts {
+  rules: ReadonlyMap<string, BoundRule>
+  concurrency: (rule: BoundRule) => number
+  leaseMs: number
+  /** This worker's name, for the history. */
+  worker: string
+  events: WorkerEmitter
+  faults: Faults
+  log: Log
+  lateness: (rule: BoundRule, deadlineMs: number) => number | null
+  /** Arms timers that a settlement started. */
+  arm: (kind: string, id: string, deadlineMs: number) => void
+}
+
 export class Dispatcher {
   readonly counters = new Map<string, KindCounters>()
   private readonly lanes = new Map<string, Lane>()
   private readonly inHand = new Set<Promise<void>>()
   private readonly lockWaits = new LockWaits()
+  private readonly rehearsals = new Map<string, number | null>()
   private readonly recent: { work: Work; at: number }[] = []
   private readonly attempts = new Set<AbortController>()
   private givenUp = false
+  readonly deliveries: Deliveries
+  private readonly rules: ReadonlyMap<string, BoundRule>
+  private readonly faults: Faults
+  private readonly events: WorkerEmitter
+  private readonly log: Log
 
-  constructor(
-    private readonly rules: ReadonlyMap<string, BoundRule>,
-    concurrency: (rule: BoundRule) => number,
-    private readonly leaseMs: number,
-    private readonly events: WorkerEmitter,
-    private readonly faults: Faults,
-    private readonly log: Log,
-    private readonly lateness: (rule: BoundRule, deadlineMs: number) => number | null,
-  ) {
+  constructor(private readonly parts: DispatcherParts) {
+    const { rules, concurrency, faults, events, log } = parts
+    this.rules = rules
+    this.faults = faults
+    this.events = events
+    this.log = log
+    this.deliveries = new Deliveries(events, log, (rule, work) => this.limited(rule, work))
     for (const [kind, rule] of rules) {
       this.lanes.set(kind, new Lane(concurrency(rule), rule.runsOwnCode ? 0 : 1))
       this.counters.set(kind, { settled: 0, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0 })
@@ -106,7 +128,7 @@ export class Dispatcher {
     const turn = lane.enter()
     this.recent.push({ work, at: performance.now() })
     if (this.recent.length > MOST_RECENT) this.recent.shift()
-    const keeping = setInterval(() => void work.keep().catch(() => {}), this.leaseMs / 3)
+    const keeping = setInterval(() => void work.keep().catch(() => {}), this.parts.leaseMs / 3)
     const returns: Return[] = []
     try {
       await turn
@@ -129,7 +151,7 @@ export class Dispatcher {
 
   private async settle(rule: BoundRule, work: Work, ids: string[], returns: Return[]): Promise<void> {
     let settlement: Settlement
-    const attempt = { deadlines: work.deadlines, inRule: false }
+    const attempt = { deadlines: work.deadlines, via: work.via, worker: this.parts.worker, inRule: false }
     try {
       settlement = await this.limited(rule, (signal) => rule.settle(ids, Object.assign(attempt, { signal })))
     } catch (error) {
@@ -147,6 +169,7 @@ export class Dispatcher {
     this.lane(rule.kind).recovered(ids.length)
     if (rule.row) this.faults.clear('POSTGRES_UNAVAILABLE')
     this.account(rule, work, settlement, returns)
+    await this.deliveries.tell(rule, settlement.untold ?? [])
   }
 
   /** Gives the rule its time: the signal first, and then the slot, although the rule's promise may never settle. */
@@ -176,17 +199,51 @@ export class Dispatcher {
     for (const id of settlement.locked) returns.push({ id, delayMs: this.lockWaits.next(kind, id) })
     this.lockWaits.forget(kind, settlement.settled)
     if (settlement.settled.length > 0) this.tell(rule, work, settlement.settled)
+    for (const { kind, id, deadlineMs } of settlement.started ?? []) this.parts.arm(kind, id, deadlineMs)
+    if (settlement.rehearsed?.length) this.rehearsed(rule, work, settlement.rehearsed)
+    if (settlement.failure) this.failedOnce(rule, settlement.failure)
+    if (rule.row?.brake) this.brake(rule, settlement.braked ?? false)
+  }
+
+  /** Once for each deadline, although the sweep comes across it again and again. */
+  private rehearsed(rule: BoundRule, work: Work, orders: SettledOrder[]): void {
+    const { kind } = rule
+    const fresh = orders.filter(({ id, deadline }) => this.rehearsals.get(`${kind}:${id}`) !== deadline)
+    if (this.rehearsals.size > MOST_REHEARSED) this.rehearsals.clear()
+    for (const { id, deadline } of fresh) this.rehearsals.set(`${kind}:${id}`, deadline)
+    if (fresh.length === 0) return
+    this.log('info', `${kind}: ${fresh.length} would be settled (dryRun)`, { kind, via: work.via, count: fresh.length })
+    this.events.tell('rehearsed', { kind, via: work.via, orders: fresh })
+  }
+
+  /** A reminder whose telling failed: it comes once at most, so it is not tried again. */
+  private failedOnce({ kind }: BoundRule, { ids, error }: { ids: string[]; error: unknown }): void {
+    const counters = this.counters.get(kind) as KindCounters
+    counters.failed += ids.length
+    this.log('error', `${kind}: failed for ${ids.length} orders, and comes once at most: ${errorText(error)}`, { kind, count: ids.length })
+    for (const id of ids) this.events.tell('failed', { kind, id, error, attempts: 1, retryInMs: null })
+  }
+
+  private brake({ kind, row }: BoundRule, braked: boolean): void {
+    if (!braked) {
+      this.faults.clear('BRAKED', kind)
+      return
+    }
+    const remedy = `look at what it settles, then release it (order-timers release ${kind})`
+    this.faults.raise('BRAKED', `${kind}: stopped, since it would settle ${row?.brake?.inWords}; ${remedy}`, undefined, kind)
   }
 
   private tell(rule: BoundRule, work: Work, orders: SettledOrder[]): void {
     for (const order of orders)
-      if (order.latenessMs === null && order.deadline !== null) order.latenessMs = this.lateness(rule, order.deadline)
+      if (order.latenessMs === null && order.deadline !== null) order.latenessMs = this.parts.lateness(rule, order.deadline)
     this.log('info', () => summary(rule, orders), { kind: rule.kind, via: work.via, count: orders.length })
     if (this.log.debugs) {
       for (const { id, latenessMs } of orders)
         this.log('debug', () => describe(rule, id), { kind: rule.kind, id, via: work.via, latenessMs })
     }
-    this.events.tell('settled', { kind: rule.kind, via: work.via, orders })
+    const { reminder } = rule
+    if (reminder) this.events.tell('reminded', { kind: reminder.of, before: reminder.label, via: work.via, orders })
+    else this.events.tell('settled', { kind: rule.kind, via: work.via, orders })
   }
 
   /** Infrastructure trouble: no attempt is counted, the kind rests, and the orders come back. */

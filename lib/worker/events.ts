@@ -19,12 +19,19 @@ export type FaultCode =
   | 'SWEEP_FAILED'
   | 'SWEEP_STALLED'
   | 'INVALID_MODEL'
+  | 'BRAKED'
 
 export interface WorkerEvents {
   /** Orders were carried out, and their transaction has committed. */
   settled: [{ kind: string; via: Path; orders: SettledOrder[] }]
-  /** A rule failed on an order; it is tried again in `retryInMs`. */
-  failed: [{ kind: string; id: string; error: unknown; attempts: number; retryInMs: number }]
+  /** A reminder was told; `before` is how it was declared. */
+  reminded: [{ kind: string; before: string; via: Path; orders: SettledOrder[] }]
+  /** With `dryRun`: orders that would have been settled. */
+  rehearsed: [{ kind: string; via: Path; orders: SettledOrder[] }]
+  /** Orders are where the rule applies and have no deadline, so nothing will settle them. `count` is exact up to 1,000. */
+  undated: [{ kind: string; count: number }]
+  /** A rule failed on an order; it is tried again in `retryInMs`, a reminder (null) is not. */
+  failed: [{ kind: string; id: string; error: unknown; attempts: number; retryInMs: number | null }]
   /** A rule failed on an order for the last time: it is a dead letter. */
   dead: [{ kind: string; id: string; error: unknown; attempts: number }]
   /** Orders are overdue by more than `staleAfter` and are not settled. `count` is exact up to 1,000. */

@@ -7,6 +7,7 @@ import type { DueIndex } from '../redis/due-index.js'
 import { inTransaction, rows } from '../rules/database.js'
 import type { DueRow, OverdueQuery, PendingRows } from '../rules/pending-rows.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
+import type { Upkeep, UpkeepCounts } from '../rules/upkeep.js'
 import type { IndexClaims, MemoryClaims, Overdue, Work } from './claims.js'
 import type { Clocks } from './clocks.js'
 import type { Dispatcher } from './dispatcher.js'
@@ -38,6 +39,7 @@ export class Sweep {
   private again = false
   private readonly stopping = new AbortController()
   private readonly staleCounts = new Map<string, number>()
+  private readonly undated = new Map<string, number>()
 
   constructor(private readonly parts: SweepParts) {}
 
@@ -86,9 +88,31 @@ export class Sweep {
   }
 
   private async sweepRule(rule: BoundRule, row: RowRule, pending: PendingRows, totals: { overdue: number; armed: number }): Promise<void> {
-    totals.overdue += await this.settleOverdue(rule, row, pending)
+    if (row.upkeep) await this.keepUp(rule.kind, row, row.upkeep)
+    if (!(await this.isBraked(rule, row))) totals.overdue += await this.settleOverdue(rule, row, pending)
     totals.armed += await this.armUpcoming(rule.kind, row, pending)
+    await this.parts.dispatcher.deliveries.tellAgain(rule)
+    if (rule.reminder) return
     await this.countStale(rule.kind, row, pending)
+    await this.countUndated(rule.kind, row, pending)
+  }
+
+  /** Deadlines and pauses that nobody wrote; portion by portion, so that no transaction is long. */
+  private async keepUp(kind: string, { guard }: RowRule, upkeep: Upkeep): Promise<void> {
+    let counts: UpkeepCounts
+    do {
+      counts = await inTransaction(guard.table.sequelize, LIMITS, (transaction) => upkeep.carryOut(transaction, PAGE))
+      const { backfilled, paused, resumed } = counts
+      if (backfilled + paused + resumed > 0)
+        this.parts.log('info', `${kind}: ${backfilled} backfilled, ${paused} paused, ${resumed} resumed`, { kind, ...counts })
+    } while (Math.max(...Object.values(counts)) >= PAGE && !this.stopping.signal.aborted)
+  }
+
+  private async isBraked({ kind }: BoundRule, { brake }: RowRule): Promise<boolean> {
+    if (!brake) return false
+    const braked = (await brake.brakedAt()) !== null
+    if (!braked) this.parts.faults.clear('BRAKED', kind)
+    return braked
   }
 
   private async settleOverdue({ kind }: BoundRule, row: RowRule, pending: PendingRows): Promise<number> {
@@ -162,12 +186,22 @@ export class Sweep {
     this.parts.events.tell('stale', { kind, count, oldest: new Date(oldest) })
   }
 
+  private async countUndated(kind: string, { guard }: RowRule, pending: PendingRows): Promise<void> {
+    const count = await inTransaction(guard.table.sequelize, LIMITS, (transaction) => pending.undated(transaction, MOST_COUNTED))
+    const known = this.undated.get(kind) ?? 0
+    this.undated.set(kind, count)
+    if (count === 0 || count === known) return
+    const many = count >= MOST_COUNTED ? `${MOST_COUNTED} or more` : count
+    this.parts.log('info', `${kind}: ${many} orders are where the rule applies and have no deadline`, { kind, count })
+    this.parts.events.tell('undated', { kind, count })
+  }
+
   /** What went wrong, told by what the table lacks if that is it. */
   private async report(kind: string, row: RowRule, error: unknown): Promise<void> {
     const { faults } = this.parts
     if (error instanceof OrderTimersError && error.code === 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE') return
     try {
-      await row.guard.checkTable()
+      await row.check()
     } catch (wrong) {
       if (wrong instanceof OrderTimersError) return faults.raise('INVALID_MODEL', wrong.message, wrong)
     }

@@ -1,6 +1,7 @@
 // `startExpiryWorker(…)`: puts the worker's parts together, starts them in order and stops them in reverse. It owns no signal handlers
 // and never ends the process.
 
+import { hostname } from 'node:os'
 import { OrderTimersError, show } from '../errors.js'
 import { type App, mountedTimers } from '../mount.js'
 import { within } from '../redis/connection.js'
@@ -58,13 +59,15 @@ export class ExpiryWorker extends WorkerEmitter {
     super()
     const { log, redis, keys } = runtime
     this.logTo(log)
-    const rules = new Map(runtime.rules().map((rule) => [rule.kind, rule]))
+    const rules = new Map(runtime.workerRules().map((rule) => [rule.kind, rule]))
     this.faults = new Faults(this, log)
     this.clocks = new Clocks(rules, redis?.clock)
-    this.dispatcher = new Dispatcher(
-      ...([rules, (rule: BoundRule) => this.concurrency(rule), options.leaseMs, this as WorkerEmitter, this.faults, log] as const),
-      (rule, deadlineMs) => this.clocks.lateness(rule.kind, deadlineMs),
-    )
+    this.dispatcher = new Dispatcher({
+      ...{ rules, leaseMs: options.leaseMs, worker: `${hostname()}:${process.pid}`, events: this, faults: this.faults, log },
+      concurrency: (rule) => this.concurrency(rule),
+      lateness: (rule, deadlineMs) => this.clocks.lateness(rule.kind, deadlineMs),
+      arm: (kind, id, deadlineMs) => void redis?.arming.arm(rules.get(kind) as BoundRule, id, deadlineMs),
+    })
     const claims = redis && new IndexClaims(redis.index, options.leaseMs, (kind) => this.clocks.skewMs(kind), this.faults)
     this.redisSide =
       redis && claims

@@ -34,8 +34,8 @@ describe('A rule that fails', () => {
         { id: String(poor), attempts: 2 },
       ],
     )
-    assert.ok(failed[0]!.retryInMs >= 500 && failed[0]!.retryInMs <= 1000, `first pause ${failed[0]!.retryInMs}`)
-    assert.ok(failed[1]!.retryInMs >= 1000 && failed[1]!.retryInMs <= 2000, `second pause ${failed[1]!.retryInMs}`)
+    assert.ok(failed[0]!.retryInMs! >= 500 && failed[0]!.retryInMs! <= 1000, `first pause ${failed[0]!.retryInMs}`)
+    assert.ok(failed[1]!.retryInMs! >= 1000 && failed[1]!.retryInMs! <= 2000, `second pause ${failed[1]!.retryInMs}`)
     await shop.close()
   })
 

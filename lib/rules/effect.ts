@@ -1,0 +1,54 @@
+// `effect(Model, …)`: a guard and an effect of the shop's own, for models where no status moves: unpaid is `isPaid: false`, cancelling is a
+// soft delete and stock put back. Same guard, leases, batches, sweep and reminders as a transition.
+
+import type { Model, WhereOptions } from 'sequelize'
+import type { ModelSource } from './order-table.js'
+import {
+  COMMON,
+  type CommonOptions,
+  type DeadlineForm,
+  type FormOfOptions,
+  formOf,
+  invalidRule,
+  parseRowOptions,
+  type RedisForm,
+  type Run,
+  type SinceForm,
+} from './row-options.js'
+import { declareRowRule } from './row-rule.js'
+import type { Rule } from './rule.js'
+
+interface EffectCommon<M extends Model> extends CommonOptions<M> {
+  /** Where the rule applies, as a Sequelize `where`. An order for which it holds no longer is left as it is. */
+  where: WhereOptions<M['_attributes']>
+  /**
+   * The effect, in the settling transaction, with the locked instances. Under `since` it must end what `where` says, or it is rolled back
+   * with STILL_DUE, since the order would be settled again and again.
+   */
+  run: Run<M>
+}
+
+export type EffectOptions<M extends Model> = EffectCommon<M> & (DeadlineForm<M> | SinceForm<M> | RedisForm)
+
+type NameOf<T> = T extends unknown ? keyof T : never
+
+/** A rule of the shop's own: what `where` says is due at the deadline is handed to `run`, locked, in one transaction. */
+export function effect<M extends Model, const O extends EffectOptions<M> = EffectOptions<M>>(
+  model: ModelSource<M>,
+  options: O & EffectOptions<M> & { [Misspelt in Exclude<keyof O, NameOf<EffectOptions<M>>>]: never },
+): Rule<FormOfOptions<O>, M> {
+  return {
+    form: formOf(options) as FormOfOptions<O>,
+    declare: (kind) => {
+      const parsed = parseRowOptions(kind, model, options, 'effect', COMMON)
+      const { where, run } = parsed
+      if (where === undefined || Reflect.ownKeys(where).length === 0)
+        throw invalidRule(
+          kind,
+          '"where" must say where the effect applies, such as { isPaid: false }; without it, it would apply to every row',
+        )
+      if (run === undefined) throw invalidRule(kind, '"run" must be the effect, a function of the locked orders')
+      return declareRowRule({ ...parsed, where: undefined }, model, { applies: { where } })
+    },
+  }
+}

@@ -1,0 +1,121 @@
+// The optional table of what happened: one row for each settlement and each reminder, written in the transaction that it is about. The
+// same rows make `afterCommit` at least once (until `next_try` is cleared) and reminders at most once (their unique index).
+
+import type { Transaction } from 'sequelize'
+import { rows } from './database.js'
+import type { OrderTable } from './order-table.js'
+import { RowGuard } from './row-guard.js'
+
+export const HISTORY_TABLE = 'order_timers_history'
+
+/** How long the worker that committed has to tell of it, before another one does. */
+const FIRST_TRY_MS = 30_000
+
+/** What is still to be told of a settlement. */
+export interface Untold {
+  /** The history row's id. */
+  entry: string
+  orderId: string
+  idempotencyKey: string
+  attempts: number
+}
+
+interface UntoldRow {
+  entry: string
+  order_id: string
+  attempts: number
+  deadline_ms: number | null
+}
+
+export class History {
+  readonly table: string
+
+  constructor(
+    private readonly kind: string,
+    private readonly orders: OrderTable,
+    private readonly mostAttempts: number,
+  ) {
+    this.table = orders.beside(HISTORY_TABLE)
+  }
+
+  /** The SQL of a table's creation, for a migration: safe to repeat. */
+  static createSql(table: string): string[] {
+    const name = (suffix: string) => `${HISTORY_TABLE}_${suffix}`
+    return [
+      `CREATE TABLE IF NOT EXISTS ${table} (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  kind text NOT NULL,
+  order_id text NOT NULL,
+  reminder text NOT NULL DEFAULT '',
+  from_status text,
+  to_status text,
+  deadline timestamptz,
+  settled_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  lateness_ms double precision,
+  via text NOT NULL,
+  worker text NOT NULL,
+  next_try timestamptz,
+  attempts integer NOT NULL DEFAULT 0,
+  error text
+)`,
+      `CREATE UNIQUE INDEX IF NOT EXISTS ${name('once')} ON ${table} (kind, order_id, deadline, reminder) WHERE reminder <> ''`,
+      `CREATE INDEX IF NOT EXISTS ${name('untold')} ON ${table} (kind, next_try) WHERE next_try IS NOT NULL`,
+      `CREATE INDEX IF NOT EXISTS ${name('order')} ON ${table} (order_id, kind)`,
+    ]
+  }
+
+  /** For the settling statement: a row for each of `source`. `$2` is the path, `$3` the worker. Returns `order_timers_entry` and `order_id`. */
+  insertSettled(to: number | string | undefined, source: string, afterCommit: boolean): string {
+    const { literal } = this.orders
+    const next = afterCommit ? `clock_timestamp() + ${FIRST_TRY_MS} * interval '1 millisecond'` : 'NULL'
+    return `INSERT INTO ${this.table} (kind, order_id, from_status, to_status, deadline, lateness_ms, via, worker, next_try)
+SELECT ${literal(this.kind)}, order_timers_id::text, order_timers_from, ${to === undefined ? 'NULL' : literal(String(to))}, order_timers_deadline,
+  ${LATENESS}, $2, $3, ${next} FROM ${source} RETURNING id::text AS order_timers_entry, order_id`
+  }
+
+  /** For a reminder's statement: a row for each of `source` that has none for this deadline. Returns the order's ids. `$2`, `$3` as above. */
+  insertReminded(label: string, source: string): string {
+    const { literal } = this.orders
+    return `INSERT INTO ${this.table} (kind, order_id, reminder, deadline, lateness_ms, via, worker)
+SELECT ${literal(this.kind)}, order_timers_id::text, ${literal(label)}, order_timers_deadline, ${LATENESS}, $2, $3 FROM ${source}
+ON CONFLICT (kind, order_id, deadline, reminder) WHERE reminder <> '' DO NOTHING RETURNING order_id`
+  }
+
+  /** A condition: the order has been reminded for this deadline. */
+  reminded(label: string, deadline: string): string {
+    const { literal, id } = this.orders
+    return `EXISTS (SELECT 1 FROM ${this.table} AS told WHERE told.kind = ${literal(this.kind)} AND told.order_id = ${id}::text
+  AND told.reminder = ${literal(label)} AND told.reminder <> '' AND told.deadline = ${deadline})`
+  }
+
+  /** Takes what should have been told by now, each for one attempt, so that two workers do not tell of the same at once. */
+  async takeUntold(limit: number, retryMs: number, transaction: Transaction): Promise<Untold[]> {
+    const sql = `UPDATE ${this.table} AS h SET attempts = h.attempts + 1, next_try = clock_timestamp() + $2::float8 * interval '1 millisecond'
+WHERE h.id IN (SELECT id FROM ${this.table} WHERE kind = $1 AND next_try <= clock_timestamp() ORDER BY next_try LIMIT $3 FOR UPDATE SKIP LOCKED)
+RETURNING h.id::text AS entry, h.order_id, h.attempts, ${RowGuard.epochMs('h.deadline')} AS deadline_ms`
+    const found = await rows<UntoldRow>(this.orders.sequelize, sql, [this.kind, retryMs, limit], transaction)
+    return found.map(({ entry, order_id, attempts, deadline_ms }) => {
+      return { entry, orderId: order_id, attempts, idempotencyKey: idempotencyKey(this.kind, order_id, deadline_ms ?? entry) }
+    })
+  }
+
+  async told(entries: readonly string[]): Promise<void> {
+    await rows(this.orders.sequelize, `UPDATE ${this.table} SET next_try = NULL, error = NULL WHERE id = ANY($1)`, [entries], null)
+  }
+
+  /** An attempt to tell failed: another one after a while, or, after the last, none. @returns whether that was the last */
+  async failed({ entry, attempts }: Untold, error: string, retryMs: number): Promise<boolean> {
+    const last = attempts >= this.mostAttempts
+    const next = last ? 'NULL' : `clock_timestamp() + $3::float8 * interval '1 millisecond'`
+    const bind = [entry, error, ...(last ? [] : [retryMs])]
+    await rows(this.orders.sequelize, `UPDATE ${this.table} SET error = $2, next_try = ${next} WHERE id = $1`, bind, null)
+    return last
+  }
+}
+
+/** The same whenever that settlement, or that reminder, is told again. */
+export function idempotencyKey(kind: string, orderId: string, deadline: number | string): string {
+  return `${kind}:${orderId}:${deadline}`
+}
+
+const LATENESS = 'extract(epoch from clock_timestamp() - order_timers_deadline) * 1000'

@@ -1,0 +1,136 @@
+// A row rule put together: from its options, once they have been looked at, and its model, to what the timers, the dispatcher and the sweep
+// use. Nothing is decided here that is not said in row-options.ts, transition.ts or effect.ts.
+
+import type { Model, Transaction } from 'sequelize'
+import { parseDuration } from '../duration.js'
+import { Brake } from './brake.js'
+import { chainOf } from './chain.js'
+import { DeadlineWrites } from './deadline-writes.js'
+import { History } from './history.js'
+import { type ModelSource, OrderTable } from './order-table.js'
+import { PendingRows } from './pending-rows.js'
+import { reminderRule } from './reminder.js'
+import { type Applies, type GuardOptions, RowGuard, type Status } from './row-guard.js'
+import type { RowOptions } from './row-options.js'
+import type { BoundRule, DeclaredRule, Move, RowRule, Surroundings } from './rule.js'
+import { SettlementStatement } from './settlement.js'
+import { Upkeep } from './upkeep.js'
+
+const BATCH = 1_000
+/** Instances cost far more than rows, and the shop's own work is done for each. */
+const BATCH_OF_INSTANCES = 100
+
+/** Longer than any order has been overdue. */
+const NEVER_STALE_MS = 3_650_000 * 86_400_000
+
+/** What is a transition's, or an effect's, own. */
+export interface Doing {
+  applies: Applies
+  to?: Status
+  set?: Record<string, unknown>
+  individualHooks?: boolean
+  auto?: boolean
+}
+
+export function declareRowRule(options: RowOptions, source: unknown, doing: Doing): DeclaredRule {
+  const { kind, form, deadline } = options
+  return {
+    kind,
+    form,
+    deadline: deadline === undefined ? undefined : { source, attribute: deadline },
+    auto: doing.auto ? { source } : undefined,
+    bind: (surroundings) => bind(options, source as ModelSource<Model>, doing, surroundings),
+  }
+}
+
+function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, surroundings: Surroundings): BoundRule {
+  const { kind, form } = options
+  const table = OrderTable.of(kind, source)
+  const guardOptions: GuardOptions = {
+    applies: doing.applies,
+    where: options.where,
+    pausedWhile: options.pause?.while,
+    deadline: deadlineSource(options),
+    backfilled: options.backfill !== undefined,
+    staleAfterMs: surroundings.settlesStale ? NEVER_STALE_MS : options.staleAfterMs,
+  }
+  const guard = new RowGuard(table, guardOptions)
+  checkAttributes(table, options)
+  const move = moveOf(table, doing)
+  const history = options.history ? new History(kind, table, options.attempts) : undefined
+  const takesInstances = options.run !== undefined || options.afterCommit !== undefined || doing.individualHooks === true
+  const afterMs = typeof options.after === 'number' ? options.after : undefined
+  const reminders = options.reminders.map((reminder) => reminderRule(options, reminder, table, guardOptions, history as History))
+  const row: RowRule = {
+    options,
+    guard,
+    writes: new DeadlineWrites(kind, guard, options),
+    pending: form === 'redis' ? undefined : new PendingRows(guard, options.pause?.keep),
+    since: options.since === undefined ? undefined : { attribute: options.since, afterMs: afterMs as number },
+    deadlineAttribute: options.deadline,
+    move,
+    upkeep: options.backfill || options.pause?.while ? new Upkeep(guard, options, (order) => afterOf(options, order)) : undefined,
+    brake: options.brake && new Brake(kind, table, options.brake),
+    history,
+    afterCommit: options.afterCommit,
+    reminders,
+    check: () => check(row, table, options),
+    find: (id, transaction) => findOrder(table, id, transaction),
+    afterOf: typeof options.after === 'function' ? (order) => afterOf(options, order) : undefined,
+  }
+  const statement = new SettlementStatement({
+    row,
+    doing,
+    limits: { lockMs: 300, statementMs: options.timeoutMs, idleMs: options.timeoutMs + 5_000 },
+    takesInstances,
+    chain: () => (move && !doing.individualHooks ? chainOf(row, surroundings.autoRules()) : undefined),
+  })
+  return {
+    kind,
+    form,
+    description: options.description,
+    parseId: table.parseId,
+    runsOwnCode: takesInstances,
+    batchSize: takesInstances ? BATCH_OF_INSTANCES : BATCH,
+    timeoutMs: options.timeoutMs,
+    afterMs,
+    attempts: options.attempts,
+    row,
+    settle: (ids, work) => statement.settle(ids, work),
+  }
+}
+
+function moveOf(table: OrderTable, { applies, to, auto = false }: Doing): Move | undefined {
+  if (!('status' in applies) || to === undefined) return undefined
+  const cast = (option: string, value: Status) => table.status(option, applies.status, value)
+  return { status: applies.status, from: applies.from.map((value) => cast('"from"', value)), to: cast('"to"', to), auto }
+}
+
+/** @throws OrderTimersError INVALID_MODEL */
+function checkAttributes(table: OrderTable, { pause, extensions, backfill }: RowOptions): void {
+  if (pause) table.wholeNumber('"pause.keep"', pause.keep)
+  if (extensions) table.wholeNumber('"extended"', extensions.attribute)
+  if (backfill?.since !== undefined) table.instant('"backfill.since"', backfill.since)
+}
+
+async function check({ guard, history, brake }: RowRule, table: OrderTable, options: RowOptions): Promise<void> {
+  await guard.checkTable()
+  await table.checkColumns([options.pause?.keep, options.extensions?.attribute, options.backfill?.since])
+  const remedy = 'create it with what `order-timers migration` prints'
+  for (const name of [history?.table, brake?.table]) if (name) await table.checkBeside(name, remedy)
+}
+
+function deadlineSource({ deadline, since, after }: RowOptions): GuardOptions['deadline'] {
+  if (deadline !== undefined) return { option: '"deadline"', attribute: deadline, plusMs: 0 }
+  if (since !== undefined) return { option: '"since"', attribute: since, plusMs: after as number }
+  return undefined
+}
+
+function findOrder(table: OrderTable, id: string, transaction: Transaction | undefined): Promise<Model | null> {
+  return table.model.unscoped().findByPk(id, { transaction: transaction ?? null })
+}
+
+function afterOf({ kind, after }: RowOptions, order: Model): number | null {
+  const given = typeof after === 'function' ? after(order) : after
+  return given === null ? null : parseDuration(`orderTimers: rule "${kind}": what "after" returned`, given)
+}

@@ -1,0 +1,93 @@
+// What the sweep writes before it settles, for rows that nobody told us of: deadlines for orders that have none (`backfill`), and pauses by
+// declaration (`pause.while`): the time that is left is put by when the condition begins to hold, and runs again when it holds no longer.
+
+import type { Model, Transaction } from 'sequelize'
+import { rows } from './database.js'
+import { milliseconds, NO_TIMER_AT, type RowGuard } from './row-guard.js'
+import type { RowOptions } from './row-options.js'
+
+/** What one pass wrote. */
+export interface UpkeepCounts {
+  backfilled: number
+  paused: number
+  resumed: number
+}
+
+export class Upkeep {
+  constructor(
+    private readonly guard: RowGuard,
+    private readonly options: RowOptions,
+    private readonly afterOf: (order: Model) => number | null,
+  ) {}
+
+  /** One portion of at most `limit` rows of each sort. Rows that somebody has locked are left to the next sweep. */
+  async carryOut(transaction: Transaction, limit: number): Promise<UpkeepCounts> {
+    const { backfill, pause } = this.options
+    return {
+      paused: pause?.while ? await this.update(this.pausing(pause.keep), transaction, limit) : 0,
+      resumed: pause?.while ? await this.update(this.resuming(pause.keep), transaction, limit) : 0,
+      backfilled: backfill ? await this.backfill(backfill, transaction, limit) : 0,
+    }
+  }
+
+  /** The deadline of an order that has none: reckoned from `backfill.since` or now. */
+  private async backfill({ since }: { since: string | undefined }, transaction: Transaction, limit: number): Promise<number> {
+    const { table } = this.guard
+    const start = since === undefined ? 'now()' : `coalesce(${table.column(since)}, now())`
+    const none = this.missing()
+    if (typeof this.options.after === 'number') {
+      const set = `${this.deadline} = date_trunc('milliseconds', ${start} + ${milliseconds(this.options.after)})`
+      return this.update({ where: none, set }, transaction, limit)
+    }
+    const sql = `SELECT ${table.alias}.*, ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${none} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
+    const found = await rows<Record<string, unknown>>(table.sequelize, sql, [limit], transaction)
+    for (const row of found) {
+      const afterMs = this.afterOf(table.instance(row))
+      const target = afterMs === null ? NO_TIMER_AT : `date_trunc('milliseconds', ${start} + ${milliseconds(afterMs)})`
+      const update = `UPDATE ${table.aliased} SET ${this.deadline} = ${target} WHERE ${table.id} = $1`
+      await rows(table.sequelize, update, [row.order_timers_id], transaction)
+    }
+    return found.length
+  }
+
+  private pausing(keep: string): { where: string; set: string } {
+    const { guard } = this
+    const left = `greatest(0, ceil(extract(epoch from ${guard.deadline} - now()) * 1000))::bigint`
+    const where = `${this.applying} AND ${guard.deadline} IS NOT NULL AND NOT (TRUE${guard.notPaused})`
+    return { where, set: `${this.column(keep)} = ${left}, ${this.deadline} = ${guard.noTimer}` }
+  }
+
+  private resuming(keep: string): { where: string; set: string } {
+    const { guard } = this
+    const left = guard.table.column(keep)
+    const where = `${this.applying} AND ${left} IS NOT NULL AND ${guard.deadline} IS NULL${guard.notPaused}`
+    return {
+      where,
+      set: `${this.deadline} = date_trunc('milliseconds', now()) + ${left} * interval '1 millisecond', ${this.column(keep)} = NULL`,
+    }
+  }
+
+  private missing(): string {
+    const kept = this.options.pause ? ` AND ${this.guard.table.column(this.options.pause.keep)} IS NULL` : ''
+    return `${this.applying}${this.guard.notPaused} AND ${this.guard.deadlineColumn} IS NULL${kept}`
+  }
+
+  private async update({ where, set }: { where: string; set: string }, transaction: Transaction, limit: number): Promise<number> {
+    const { table } = this.guard
+    const due = `SELECT ${table.id} FROM ${table.aliased} WHERE ${where} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
+    const sql = `UPDATE ${table.aliased} SET ${set} WHERE ${table.id} IN (${due}) RETURNING ${table.id} AS id`
+    return (await rows(table.sequelize, sql, [limit], transaction)).length
+  }
+
+  private get applying(): string {
+    return `${this.guard.applies}${this.guard.paranoid}`
+  }
+
+  private get deadline(): string {
+    return this.column(this.options.deadline as string)
+  }
+
+  private column(attribute: string): string {
+    return this.guard.table.bareColumn(attribute)
+  }
+}
