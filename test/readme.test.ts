@@ -33,6 +33,11 @@ const RUN_BY: Record<string, string> = {
   'npm run chaos -- --seconds 600 --workers 3': 'test/faults, for some seconds',
   'npm run chaos -- --seconds 45 --workers 3 --json': 'test/faults, for some seconds',
   'npm run mutants': 'by hand',
+  'npx order-timers migration': 'test/cli',
+  'npx order-timers plan': 'test/cli',
+  'npx order-timers status': 'test/cli',
+  'npx order-timers sweep --stale': 'test/cli',
+  'npx order-timers release order_confirm': 'test/cli',
 }
 
 describe('the README', () => {
@@ -50,11 +55,14 @@ describe('the README', () => {
     try {
       const sources = {
         'models.ts': `import { Model } from 'sequelize'
-export class Order extends Model<{ id: number; status: number; createdAt: Date; confirmDueAt: Date | null }> {}`,
+export class Order extends Model<{ id: number; status: number; createdAt: Date; confirmDueAt: Date | null; confirmLeftMs: string | null;
+  confirmExtended: number | null; disputeOpen: boolean; isPaid: boolean }> { declare country: string }`,
         'shop.ts': `import express from 'express'
 import { Sequelize } from 'sequelize'
 export const app = express()
-export const sequelize = new Sequelize('postgres://127.0.0.1/shop')`,
+export const sequelize = new Sequelize('postgres://127.0.0.1/shop')
+export const sendMail = async (..._about: unknown[]) => {}
+export const putBack = async (..._goods: unknown[]) => {}`,
         'package.json': '{ "type": "module" }',
         'tsconfig.json': JSON.stringify({
           compilerOptions: { module: 'nodenext', target: 'es2022', strict: true, noEmit: true, skipLibCheck: true, types: ['node'] },

@@ -7,6 +7,7 @@ import {
   COMMON,
   type CommonOptions,
   type DeadlineForm,
+  type FormGiven,
   type FormOfOptions,
   formOf,
   invalidRule,
@@ -33,7 +34,7 @@ export type EffectOptions<M extends Model> = EffectCommon<M> & (DeadlineForm<M> 
 type NameOf<T> = T extends unknown ? keyof T : never
 
 /** A rule of the shop's own: what `where` says is due at the deadline is handed to `run`, locked, in one transaction. */
-export function effect<M extends Model, const O extends EffectOptions<M> = EffectOptions<M>>(
+export function effect<M extends Model, const O extends FormGiven = FormGiven>(
   model: ModelSource<M>,
   options: O & EffectOptions<M> & { [Misspelt in Exclude<keyof O, NameOf<EffectOptions<M>>>]: never },
 ): Rule<FormOfOptions<O>, M> {

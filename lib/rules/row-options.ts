@@ -87,6 +87,12 @@ export interface RedisForm {
   since?: never
 }
 
+/** What says a rule's form. Not the options whole, whose functions would then lose the types of their parameters. */
+export interface FormGiven {
+  deadline?: unknown
+  since?: unknown
+}
+
 export type FormOfOptions<O> = O extends { deadline: false } ? 'redis' : O extends { since: string } ? 'since' : 'deadline'
 
 export const COMMON = [

@@ -10,6 +10,7 @@ import {
   COMMON,
   type CommonOptions,
   type DeadlineForm,
+  type FormGiven,
   type FormOfOptions,
   formOf,
   invalidRule,
@@ -52,7 +53,7 @@ const OPTIONS = ['from', 'to', 'status', 'set', 'individualHooks', 'auto', ...CO
  * A rule: orders whose status is (among) `from` get the status `to` when their deadline has passed.
  * Looks at nothing yet; wrong options throw when the rule is handed to `orderTimers`, the model is looked at when first used.
  */
-export function transition<M extends Model, const O extends TransitionOptions<M> = TransitionOptions<M>>(
+export function transition<M extends Model, const O extends FormGiven = FormGiven>(
   model: ModelSource<M>,
   options: O & TransitionOptions<M> & { [Misspelt in Exclude<keyof O, NameOf<TransitionOptions<M>>>]: never },
 ): Rule<FormOfOptions<O>, M> {
