@@ -1,6 +1,7 @@
 // Statements of our own on the shop's database: short READ COMMITTED transactions with timeouts by SET LOCAL (safe behind
 // PgBouncer), binding only, and Postgres's failures told apart from the rule's own.
 
+import type { EventEmitter } from 'node:events'
 import type { BindOrReplacements, Sequelize, Transaction } from 'sequelize'
 
 export interface StatementLimits {
@@ -95,6 +96,30 @@ async function answered<T>(
 }
 
 /**
+ * Sequelize 6 listens for a new connection's errors only after the connection is ready, one turn of the event loop too late: an end that
+ * comes with the server's first words (a restart, a process that was frozen) would be an `error` event without a listener, and end the
+ * process. So each connection of this instance has a listener from its beginning; what it says shows in the statement that then fails.
+ */
+export function surviveLostConnections(sequelize: Sequelize): void {
+  const { connectionManager } = sequelize as unknown as { connectionManager: { lib?: { Client?: PgClient } } }
+  const { lib } = connectionManager
+  if (typeof lib?.Client !== 'function' || listening.has(lib)) return
+  class ListeningClient extends lib.Client {
+    constructor(...options: unknown[]) {
+      super(...options)
+      this.on('error', () => {})
+    }
+  }
+  connectionManager.lib = Object.create(lib, { Client: { value: ListeningClient } }) as { Client: PgClient }
+  listening.add(connectionManager.lib)
+}
+
+type PgClient = new (...options: unknown[]) => EventEmitter
+
+/** The pg, or native pg, of each Sequelize whose connections have a listener. */
+const listening = new WeakSet<object>()
+
+/**
  * Whether a failure is the database's or the network's and not the rule's: such a one is retried for ever and never counted as an
  * attempt. A connection that breaks in mid-statement comes as an error without any SQLSTATE.
  * @param inRule whether the shop's own code was running: its wrong SQL, its missing tables are its own
@@ -102,16 +127,23 @@ async function answered<T>(
 export function isDatabaseTrouble(error: unknown, inRule = false): boolean {
   const { name = '', message = '' } = (error ?? {}) as { name?: string; message?: string }
   if (/^Sequelize(?:Connection|HostNot|AccessDenied)/.test(name)) return true
-  if (!/^Sequelize/.test(name)) return false
+  if (!/^Sequelize/.test(name) && !isOfConnecting(error)) return false
   const state = sqlStateOf(error)
   if (state === undefined || !/^[0-9A-Z]{5}$/.test(state)) return BROKEN_CONNECTION.test(message)
   return TROUBLE.test(state) || (!inRule && TROUBLE_OUTSIDE_RULES.test(state))
 }
 
+/** pg's own errors: Sequelize hands on as they are those of its first statements on a new connection. */
+function isOfConnecting(error: unknown): boolean {
+  const { name, message = '' } = (error ?? {}) as { name?: string; message?: string }
+  return (name === 'error' && sqlStateOf(error) !== undefined) || LOST_CLIENT.test(message)
+}
+
 /** The SQLSTATE (or the system's error code) of a failed statement. */
 export function sqlStateOf(error: unknown): string | undefined {
-  const wrapped = error as { parent?: { code?: unknown }; original?: { code?: unknown } } | null | undefined
-  const code = wrapped?.parent?.code ?? wrapped?.original?.code
+  type Coded = { code?: unknown }
+  const failed = error as (Coded & { parent?: Coded; original?: Coded }) | null | undefined
+  const code = (failed?.parent ?? failed?.original ?? failed)?.code
   return typeof code === 'string' ? code : undefined
 }
 
@@ -122,5 +154,8 @@ const TROUBLE = /^(?:08|40|53|57|58|XX|55P03)/
 
 /** Wrong transaction state (read only); a table or a column that is not there (yet). */
 const TROUBLE_OUTSIDE_RULES = /^(?:25|42P01|42703)/
+
+/** How pg refuses statements on a connection that is lost. */
+const LOST_CLIENT = /^(?:Client has encountered a connection error|Connection terminated)/
 
 const BROKEN_CONNECTION = /connection|ECONN|EPIPE|ETIMEDOUT|timeout|socket/i

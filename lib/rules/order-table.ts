@@ -4,7 +4,7 @@
 import type { Model, ModelStatic, WhereOptions } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
 import { type IdParser, nameId, uuidId, wholeNumberId } from '../ids.js'
-import { rows } from './database.js'
+import { rows, surviveLostConnections } from './database.js'
 import {
   type AnyModel,
   type AttributeInfo,
@@ -40,7 +40,9 @@ export class OrderTable {
 
   /** @throws OrderTimersError INVALID_MODEL where there is no initialised model behind `source` */
   static of(kind: string, source: ModelSource<Model>): OrderTable {
-    return new OrderTable(`rule "${kind}"`, initialisedModel(`rule "${kind}"`, source))
+    const table = new OrderTable(`rule "${kind}"`, initialisedModel(`rule "${kind}"`, source))
+    surviveLostConnections(table.sequelize)
+    return table
   }
 
   /** The table under its alias, for FROM and UPDATE. */

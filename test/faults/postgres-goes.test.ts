@@ -2,9 +2,14 @@
 // it is the rule's fault: no timer is lost, counted as failed or dead-lettered for it, and the others keep their lateness.
 
 import assert from 'node:assert/strict'
-import type { Database } from '../support/database.js'
+import type { Client } from 'pg'
+import { startExpiryWorker } from '../../lib/index.js'
+import { connectByHand, type Database, sequelizeOn } from '../support/database.js'
+import { DyingPostgres } from '../support/dying-postgres.js'
+import { defineOrder } from '../support/order.js'
 import { PostgresServer } from '../support/postgres-server.js'
-import { openShop, type TestWorker } from '../support/shop.js'
+import { refused } from '../support/refused.js'
+import { makeTimers, openShop, type TestWorker, watched } from '../support/shop.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
 import { waitForEvent, waitUntil } from '../support/waiting.js'
 import { confirmed, confirming, countIn, EVERY_SECOND, latest, ship } from './confirming.js'
@@ -233,6 +238,46 @@ describe('When Postgres', () => {
     await postgres.crash()
     await assert.rejects(shop.timers.schedule('order_confirm', id!), { code: 'ERR_ORDER_TIMERS_POSTGRES_UNAVAILABLE', status: 503 })
     await assert.rejects(shop.timers.remaining('order_confirm', id!), { code: 'ERR_ORDER_TIMERS_POSTGRES_UNAVAILABLE', status: 503 })
+    await shop.close()
+    await postgres.stop()
+  })
+
+  it('ends a connection with its very first words, the process lives, the call says so and nothing is counted', async () => {
+    const postgres = await DyingPostgres.start()
+    const sequelize = sequelizeOn(postgres.url, 'public')
+    const rules = confirming()({ Order: defineOrder(sequelize) } as Database)
+    const timers = makeTimers(rules, { redis: false })
+    const { code, status } = await refused(() => timers.schedule('order_confirm', 34))
+    assert.deepEqual([code, status], ['ERR_ORDER_TIMERS_POSTGRES_UNAVAILABLE', 503])
+    const worker = watched(startExpiryWorker(timers, { fallback: EVERY_SECOND }))
+    const before = postgres.accepted
+    await waitUntil(() => postgres.accepted >= before + 5)
+    nothingWasCounted(worker)
+    await worker.stop()
+    await timers.close()
+    await sequelize.close()
+    await postgres.stop()
+  })
+
+  it('has no connection left for us, the shop goes on and orders are settled when there is one', async () => {
+    const postgres = await PostgresServer.start({ max_connections: '12', superuser_reserved_connections: '0', reserved_connections: '0' })
+    const shop = await openShop(confirming(), { database: { url: postgres.url, pool: { max: 4, idle: 100, evict: 100 } } })
+    const worker = await shop.worker({ fallback: EVERY_SECOND })
+    const [id] = await ship(shop, 20, 1500)
+    const crowd: Client[] = []
+    const fill = async () => {
+      for (;;) crowd.push(await connectByHand(postgres.url, 'public'))
+    }
+    await waitUntil(async () => {
+      await fill().catch(() => {})
+      return worker.faultsTold.some(({ code }) => code === 'POSTGRES_UNAVAILABLE')
+    })
+    const { code, message } = await refused(() => shop.timers.schedule('order_confirm', id!))
+    assert.equal(code, 'ERR_ORDER_TIMERS_POSTGRES_UNAVAILABLE')
+    assert.match(message, /too many clients/)
+    await Promise.all(crowd.map((client) => client.end()))
+    await confirmed(shop, 20, 10_000)
+    nothingWasCounted(worker)
     await shop.close()
     await postgres.stop()
   })
