@@ -7,12 +7,11 @@ import {
   COMMON,
   type CommonOptions,
   type DeadlineForm,
-  type FormGiven,
-  type FormOfOptions,
   formOf,
   invalidRule,
   parseRowOptions,
   type RedisForm,
+  type RowForm,
   type Run,
   type SinceForm,
 } from './row-options.js'
@@ -31,15 +30,13 @@ interface EffectCommon<M extends Model> extends CommonOptions<M> {
 
 export type EffectOptions<M extends Model> = EffectCommon<M> & (DeadlineForm<M> | SinceForm<M> | RedisForm)
 
-type NameOf<T> = T extends unknown ? keyof T : never
-
 /** A rule of the shop's own: what `where` says is due at the deadline is handed to `run`, locked, in one transaction. */
-export function effect<M extends Model, const O extends FormGiven = FormGiven>(
-  model: ModelSource<M>,
-  options: O & EffectOptions<M> & { [Misspelt in Exclude<keyof O, NameOf<EffectOptions<M>>>]: never },
-): Rule<FormOfOptions<O>, M> {
+export function effect<M extends Model>(model: ModelSource<M>, options: EffectCommon<M> & DeadlineForm<M>): Rule<'deadline', M>
+export function effect<M extends Model>(model: ModelSource<M>, options: EffectCommon<M> & SinceForm<M>): Rule<'since', M>
+export function effect<M extends Model>(model: ModelSource<M>, options: EffectCommon<M> & RedisForm): Rule<'redis', M>
+export function effect<M extends Model>(model: ModelSource<M>, options: EffectOptions<M>): Rule<RowForm, M> {
   return {
-    form: formOf(options) as FormOfOptions<O>,
+    form: formOf(options),
     declare: (kind) => {
       const parsed = parseRowOptions(kind, model, options, 'effect', COMMON)
       const { where, run } = parsed

@@ -87,13 +87,7 @@ export interface RedisForm {
   since?: never
 }
 
-/** What says a rule's form. Not the options whole, whose functions would then lose the types of their parameters. */
-export interface FormGiven {
-  deadline?: unknown
-  since?: unknown
-}
-
-export type FormOfOptions<O> = O extends { deadline: false } ? 'redis' : O extends { since: string } ? 'since' : 'deadline'
+export type RowForm = Exclude<RuleForm, 'handler'>
 
 export const COMMON = [
   ...['where', 'run', 'afterCommit', 'history', 'description', 'attempts', 'timeout', 'staleAfter', 'reminders', 'dryRun', 'brake'],
@@ -106,7 +100,7 @@ const OF_DEADLINE = ['pause', 'maxExtensions', 'maxTotal', 'extended', 'backfill
 /** The options of a row rule, looked at. Durations are milliseconds. */
 export interface RowOptions {
   kind: string
-  form: Exclude<RuleForm, 'handler'>
+  form: RowForm
   deadline: string | undefined
   since: string | undefined
   after: number | ((order: Model) => Duration | null) | undefined
@@ -134,7 +128,7 @@ export function invalidRule(kind: string, message: string): OrderTimersError {
   return new OrderTimersError('INVALID_OPTION', `orderTimers: rule "${kind}": ${message}`)
 }
 
-export function formOf(options: { deadline?: unknown; since?: unknown }): RowOptions['form'] {
+export function formOf(options: { deadline?: unknown; since?: unknown }): RowForm {
   if (options?.deadline === false) return 'redis'
   return options?.since === undefined ? 'deadline' : 'since'
 }
@@ -152,7 +146,7 @@ export function parseRowOptions(kind: string, source: unknown, options: unknown,
 }
 
 class Parser {
-  private readonly form: RowOptions['form']
+  private readonly form: RowForm
 
   constructor(
     private readonly kind: string,

@@ -10,12 +10,11 @@ import {
   COMMON,
   type CommonOptions,
   type DeadlineForm,
-  type FormGiven,
-  type FormOfOptions,
   formOf,
   invalidRule,
   parseRowOptions,
   type RedisForm,
+  type RowForm,
   type SinceForm,
 } from './row-options.js'
 import { declareRowRule } from './row-rule.js'
@@ -45,20 +44,18 @@ export type RedisOnlyOptions<M extends Model> = MoveOptions<M> & RedisForm
 
 export type TransitionOptions<M extends Model> = DeadlineOptions<M> | SinceOptions<M> | RedisOnlyOptions<M>
 
-type NameOf<T> = T extends unknown ? keyof T : never
-
 const OPTIONS = ['from', 'to', 'status', 'set', 'individualHooks', 'auto', ...COMMON]
 
 /**
  * A rule: orders whose status is (among) `from` get the status `to` when their deadline has passed.
  * Looks at nothing yet; wrong options throw when the rule is handed to `orderTimers`, the model is looked at when first used.
  */
-export function transition<M extends Model, const O extends FormGiven = FormGiven>(
-  model: ModelSource<M>,
-  options: O & TransitionOptions<M> & { [Misspelt in Exclude<keyof O, NameOf<TransitionOptions<M>>>]: never },
-): Rule<FormOfOptions<O>, M> {
+export function transition<M extends Model>(model: ModelSource<M>, options: DeadlineOptions<M>): Rule<'deadline', M>
+export function transition<M extends Model>(model: ModelSource<M>, options: SinceOptions<M>): Rule<'since', M>
+export function transition<M extends Model>(model: ModelSource<M>, options: RedisOnlyOptions<M>): Rule<'redis', M>
+export function transition<M extends Model>(model: ModelSource<M>, options: TransitionOptions<M>): Rule<RowForm, M> {
   return {
-    form: formOf(options) as FormOfOptions<O>,
+    form: formOf(options),
     declare: (kind) => declare(kind, model, options as unknown as TransitionOptions<Model>),
   }
 }
