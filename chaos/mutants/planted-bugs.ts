@@ -30,9 +30,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: "the deadline taken out of the UPDATE's guard",
     edits: [
       {
-        file: 'lib/rules/settlement.ts',
-        find: "${guard.inFrom('$2')}${guard.due}${guard.where}",
-        replace: "${guard.inFrom('$2')}${guard.where}",
+        file: 'lib/rules/row-guard.ts',
+        find: '${this.applies}${this.due}${this.eligible}${this.paranoid}',
+        replace: '${this.applies}${this.eligible}${this.paranoid}',
       },
     ],
     test: {
@@ -45,9 +45,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: "the status taken out of the UPDATE's guard",
     edits: [
       {
-        file: 'lib/rules/settlement.ts',
-        find: "${guard.inFrom('$2')}${guard.due}${guard.where}",
-        replace: '$2::text[] IS NOT NULL${guard.due}${guard.where}',
+        file: 'lib/rules/row-guard.ts',
+        find: '${this.applies}${this.due}${this.eligible}${this.paranoid}',
+        replace: 'TRUE${this.due}${this.eligible}${this.paranoid}',
       },
     ],
     test: { file: 'test/worker/worker.test.ts', title: 'the worker does nothing about an order that was confirmed by hand' },
@@ -150,7 +150,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: 'no-skip-locked',
     what: 'the sweep without SKIP LOCKED',
     edits: [
-      { file: 'lib/rules/settlement.ts', find: 'FOR NO KEY UPDATE OF ${alias} SKIP LOCKED', replace: 'FOR NO KEY UPDATE OF ${alias}' },
+      {
+        file: 'lib/rules/settlement.ts',
+        find: 'FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED',
+        replace: 'FOR NO KEY UPDATE OF ${table.alias}',
+      },
     ],
     test: {
       file: 'test/rules/settlement.test.ts',
@@ -249,8 +253,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
       {
         file: 'lib/rules/settlement.ts',
-        find: 'rows<SettledRow>(sequelize, this.update, ',
-        replace: "rows<SettledRow>(sequelize, this.update.replace('now()', `to_timestamp(${Date.now()} / 1000.0)`), ",
+        find: "this.taking.replace('/* limit */', limit)",
+        replace: "this.taking.replace('now()', `to_timestamp(${Date.now()} / 1000.0)`).replace('/* limit */', limit)",
       },
     ],
     test: {
