@@ -21,7 +21,7 @@ settled is the commit of the transaction that did it, as Postgres recorded it (\
 
 | system | how it is set |
 | --- | --- |
-| express-order-timers | as it comes. In \`schedule\`, *redis* is a rule with \`since\`, which writes no row, and *row* one with the deadline on the order's row; *express* is the same by requests to an Express app. *run* is a rule with the shop's own work on instances in the transaction. Timers that only wait are put into the index in bulk, by the call with which the sweep arms |
+| express-order-timers | as it comes. In \`schedule\`, *redis* is a rule with \`since\`, which writes no row, and *row* one with the deadline on the order's row; *express* is the same by requests to an Express app. *run* is a rule with the shop's own work on instances in the transaction, *history* one that writes a row of history for each order. Timers that only wait are put into the index in bulk, by the call with which the sweep arms |
 | bullmq | concurrency 50, finished jobs removed |
 | bee-queue | concurrency 50, finished jobs removed, no events, no stored jobs, \`delayedDebounce\` 1 ms instead of 1,000 |
 | graphile-worker | 24 jobs at a time, local queue of 500, completions in batches, as its page on performance has it; polled every 100 ms instead of every 2,000 |

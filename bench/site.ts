@@ -1,5 +1,6 @@
 // The surroundings of one measured run: an empty Redis, an empty database with the orders table, and child processes.
 // Closing it ends all of them.
+import { HISTORY_TABLE, History } from '../lib/rules/history.js'
 import { HiredChild } from './hired-child.js'
 import { openOrders } from './order.js'
 import type { Database, PostgresServer } from './postgres-server.js'
@@ -25,6 +26,7 @@ export class Site {
       const database = await postgres.createDatabase()
       const sequelize = openOrders(database.url)
       await sequelize.sync()
+      for (const statement of History.createSql(HISTORY_TABLE)) await sequelize.query(statement)
       await sequelize.close()
       return new Site(redis, database, postgres, profileDir)
     } catch (error) {

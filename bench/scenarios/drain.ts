@@ -1,5 +1,5 @@
-// How fast orders are settled that all come due at one instant, loaded before. Ours as a plain transition and with the shop's
-// `run`, which needs instances; the limit is what batches of 1,000 reach with nothing around them.
+// How fast orders are settled that all come due at one instant, loaded before. Ours as a plain transition, with the shop's `run`, which
+// needs instances, and with a row of history for each order; the limit is what batches of 1,000 reach with nothing around them.
 import type { Figures } from '../row.js'
 import { settle } from '../settling.js'
 import { OURS, type SystemName } from '../systems/index.js'
@@ -19,6 +19,7 @@ export const drain: Scenario = {
       ? [
           { system, n, pending },
           { system, variant: 'run', n, pending },
+          { system, variant: 'history', n, pending },
         ]
       : [{ system, n, pending }],
   run: async (site, { system, variant, n, pending }) => {

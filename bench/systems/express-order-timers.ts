@@ -15,11 +15,12 @@ const ARM_AT_ONCE = 2_000
 
 type Calls = Pick<Package.OrderTimers, 'schedule'>
 
-/** The rule of each way of using it: the deadline on the row, by default; in Redis's part alone; with the shop's `run`; without deadline. */
+/** The rule of each way of using it: the deadline on the row, by default; in Redis's part alone; with the shop's `run`; with history; without deadline. */
 function ruleOf(variant: string | undefined) {
   const move = { from: SHIPPED, to: CONFIRMED }
   if (variant === 'redis') return transition(Order, { ...move, since: 'createdAt', after: '24h' })
   if (variant === 'foreign') return transition(Order, { ...move, deadline: false })
+  if (variant === 'history') return transition(Order, { ...move, deadline: 'confirmDueAt', history: true })
   if (variant === 'run') return transition(Order, { ...move, deadline: 'confirmDueAt', run: async () => {} })
   return transition(Order, { ...move, deadline: 'confirmDueAt' })
 }
