@@ -12,6 +12,8 @@ export interface Work {
   ids: string[]
   /** Deadline by id, milliseconds, as far as known. */
   deadlines: ReadonlyMap<string, number>
+  /** By `performance.now()`: when the last of them is due. Until then they are only held. */
+  dueAt?: number
   /** Keeps the claim while work goes on. */
   keep(): Promise<unknown>
   /** Earlier failures of these orders. */
@@ -25,6 +27,9 @@ export interface Overdue {
   deadlineMs: number
 }
 
+/** How long before its deadline a timer is claimed, so that it is in hand when it is due. */
+const AHEAD_MS = 2
+
 /** Claims in the due index. */
 export class IndexClaims {
   /** Claims whose answer never came: whether they were carried out is not known, so they are given back. */
@@ -37,14 +42,20 @@ export class IndexClaims {
     private readonly faults: Faults,
   ) {}
 
-  /** The oldest that are due, and how long until the next is (undefined: the index is empty). */
+  /**
+   * The oldest that are due, or will be in a moment, so that Redis's answer is there when they are; and how long until the next should be
+   * claimed (undefined: the index is empty).
+   */
   async due(kind: string, limit: number): Promise<{ work: Work; untilNextMs: number | undefined }> {
     const skewMs = this.skewMs(kind)
     const { token, ids, deadlines, now, next } = await this.known(kind, (token) =>
-      this.index.claim(kind, token, { limit, leaseMs: this.leaseMs, skewMs }),
+      this.index.claim(kind, token, { limit, leaseMs: this.leaseMs, skewMs: skewMs + AHEAD_MS }),
     )
-    const untilNextMs = next === undefined ? undefined : Math.max(0, next - (now + skewMs))
-    return { work: this.work(kind, 'alarm', token, ids, deadlines), untilNextMs }
+    const untilDueMs = (deadline: number) => Math.max(0, deadline - (now + skewMs))
+    const lastId = ids.at(-1)
+    const dueAt = performance.now() + (lastId === undefined ? 0 : untilDueMs(deadlines.get(lastId) as number))
+    const untilNextMs = next === undefined ? undefined : Math.max(0, untilDueMs(next) - AHEAD_MS)
+    return { work: { ...this.work(kind, 'alarm', token, ids, deadlines), dueAt }, untilNextMs }
   }
 
   async overdue(kind: string, rows: readonly Overdue[]): Promise<Work> {

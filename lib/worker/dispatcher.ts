@@ -1,6 +1,7 @@
 // The one door through which rules are settled. It takes work in hand, settles it, halves a batch in which the rule failed until the
 // failing order stands alone, and ends the claim with what is to come back. It never rejects and never drops an order.
 
+import { setImmediate as nextTurn, setTimeout as setTimer } from 'node:timers/promises'
 import type { Log } from '../logger.js'
 import { within } from '../redis/connection.js'
 import type { Failure, Return } from '../redis/due-index.js'
@@ -132,6 +133,7 @@ export class Dispatcher {
     const returns: Return[] = []
     try {
       await turn
+      if (work.dueAt !== undefined) await until(work.dueAt)
       await this.settle(rule, work, work.ids, returns)
     } finally {
       lane.leave() // the database is free for the next batch while this one's claim is ended
@@ -278,6 +280,13 @@ export class Dispatcher {
   private lane(kind: string): Lane {
     return this.lanes.get(kind) as Lane
   }
+}
+
+/** Until a moment of `performance.now()` that is a few milliseconds away: more exactly than timers are, whose unit is the millisecond. */
+async function until(moment: number): Promise<void> {
+  const whole = Math.floor(moment - performance.now())
+  if (whole > 0) await setTimer(whole)
+  while (performance.now() < moment) await nextTurn()
 }
 
 /** The reason of an abort at the rule's timeout. */
