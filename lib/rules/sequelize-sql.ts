@@ -71,6 +71,11 @@ export function poolSize(model: AnyModel): number {
   return (sequelizeOf(model) as unknown as { options: { pool?: { max?: number } } }).options.pool?.max ?? 5
 }
 
+/** SQL of ours for a statement that binds nothing, where Sequelize's binder does not look at it. */
+export function withoutBinding(sql: string): string {
+  return sql.replaceAll('$$', () => '$')
+}
+
 function generatorOf(model: AnyModel): QueryGenerator {
   return sequelizeOf(model).getQueryInterface().queryGenerator as QueryGenerator
 }
