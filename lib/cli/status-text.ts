@@ -1,0 +1,28 @@
+// `order-timers status` as a person reads it.
+
+import type { RedisStatus, Status } from '../admin/status.js'
+import { table } from './table.js'
+
+const HEADER = ['rule', 'pending', 'within 1 h', 'overdue', 'stale', 'undated', 'paused', 'dead', 'armed', 'braked since']
+
+export function statusText({ enabled, postgres, redis, rules }: Status): string {
+  const lines = table(
+    HEADER,
+    rules.map(({ kind, rows, dead, armed, brakedSince }) => {
+      const figures = [rows?.pending, rows?.withinHour, rows?.overdue, rows?.stale, rows?.undated, rows?.paused, dead, armed]
+      return [kind, ...figures, brakedSince?.toISOString()]
+    }),
+  )
+  const problems = rules.flatMap(({ kind, problem }) => (problem === undefined ? [] : [`${kind}: ${problem}`]))
+  const off = enabled ? [] : ['the timers are switched off here (ORDER_TIMERS=off or enabled: false): nothing is armed or settled']
+  return [...lines, '', ...off, `Postgres: ${postgres.problem ?? 'answers'}`, `Redis: ${redisText(redis)}`, ...problems].join('\n')
+}
+
+function redisText({ used, problem, notifications, publishesExpiry }: RedisStatus): string {
+  if (!used) return 'not used'
+  if (problem !== undefined) return problem
+  if (notifications === undefined) return 'answers; notify-keyspace-events may not be read by this user'
+  const set = `notify-keyspace-events is ${JSON.stringify(notifications)}`
+  if (publishesExpiry) return `answers; ${set}`
+  return `answers; ${set}, so that it publishes no expiry and keys that others set are not served; it must have Ex`
+}
