@@ -12,6 +12,8 @@ export class RedisConnection {
   private firstAttempt: Promise<void> | undefined
   private trouble: unknown
   private reportedDown = false
+  /** Being closed to be made anew; the client itself says `ready` until its socket has closed. */
+  private leaving = false
   private readonly upListeners = new Set<() => void>()
   private readonly downListeners = new Set<(error: unknown) => void>()
 
@@ -21,7 +23,10 @@ export class RedisConnection {
       this.trouble = error
     })
     this.client.on('ready', () => this.up())
-    this.client.on('close', () => this.down(this.trouble))
+    this.client.on('close', () => {
+      this.leaving = false
+      this.down(this.trouble)
+    })
   }
 
   get ready(): boolean {
@@ -86,7 +91,7 @@ export class RedisConnection {
       this.up()
       return value
     } catch (error) {
-      if (isReadOnly(error)) this.reconnect()
+      if (isReadOnly(error)) this.reconnect(error)
       throw isReply(error) ? error : unavailable(error)
     }
   }
@@ -100,8 +105,11 @@ export class RedisConnection {
   }
 
   /** This is no primary any more: whoever is now, the name or the Sentinels lead to it. Once for each time, however many commands fail. */
-  private reconnect(): void {
-    if (this.ready) this.client.disconnect(true)
+  private reconnect(error: unknown): void {
+    if (!this.ready || this.leaving) return
+    this.leaving = true
+    this.trouble = error
+    this.client.disconnect(true)
   }
 
   /** Closes the connection for good. */

@@ -189,6 +189,18 @@ describe('a Redis user', () => {
     await dropUser()
   })
 
+  it('who may not publish: timers are armed all the same, and on time', async () => {
+    await openAs((prefix) => [`~${prefix}*`, '&*', ...BASE, '-publish'])
+    const worker = await shop.worker({ fallback: false })
+    const id = await shop.order({ status: 4 })
+    const timer = await shop.timers.schedule('order_confirm', id, { after: 2000 })
+    assert.equal(timer.armed, true)
+    assert.equal(await admin.exists(shop.key(`order_confirm:${id}`)), 1)
+    await waitUntil(() => worker.settled.some((settled) => settled.id === String(id)))
+    assert.ok((worker.settled[0]?.latenessMs as number) < 100)
+    await dropUser()
+  })
+
   it('who may not subscribe: the line that allows it is told, the alarm carries on, and the worker subscribes when it may', async () => {
     await openAs((prefix) => [`~${prefix}*`, 'resetchannels', `&${prefix}*`, ...BASE])
     const worker = await shop.worker({ fallback: false })
