@@ -25,6 +25,20 @@ export function parseDuration(where: string, value: unknown): number {
   )
 }
 
+/** Milliseconds as a person reads them, exactly: in the largest unit that they are a whole number of. */
+export function inUnits(milliseconds: number): string {
+  const [size, unit] = UNITS.find(([size]) => milliseconds % size === 0) as [number, string]
+  return `${milliseconds / size}${unit}`
+}
+
+const UNITS: [number, string][] = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'm'],
+  [1_000, 's'],
+  [1, 'ms'],
+]
+
 /**
  * @returns the instant in whole milliseconds since 1970; never 0, which is what a date that is missing becomes and no expiry that Redis takes
  * @throws OrderTimersError ERR_ORDER_TIMERS_INVALID_DEADLINE unless it is a Date (or milliseconds) between 1970 and the year 9999

@@ -108,9 +108,8 @@ export class Call {
 
   /** Writes the row's deadline, refreshes the instance, and arms or disarms after the commit. */
   private async write(row: RowRule, value: NewDeadline): Promise<Timer> {
-    const { before, deadline } = await row.writes.write(this.id, value, this.transaction)
-    const attribute = row.deadlineAttribute as string
-    this.instance?.set(attribute, deadline === null ? null : new Date(deadline), { raw: true })
+    const { before, deadline, attributes } = await row.writes.write(this.id, value, this.transaction)
+    this.instance?.set(attributes, { raw: true })
     if (deadline !== null) return this.arm(deadline)
     await this.afterwards(async (redis) => {
       if (before !== null) await redis.arming.disarm(this.rule, this.id, before)

@@ -19,6 +19,7 @@ export function timerCalls(runtime: Runtime): TimerCalls {
     list: (order, options) => coded(() => listTimers(runtime, order, options ?? {})),
     dead: (kind) => coded(() => deadLetters(runtime, kind)),
     retry: (kind, order) => coded(async () => new Call(runtime, kind, order, {}).retry()),
+    release: (kind) => coded(async () => (await runtime.rule(kind).row?.brake?.release()) ?? false),
   }
 }
 

@@ -134,6 +134,12 @@ export interface TimerCalls<R extends Rules = Rules> {
    * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID (400), NO_TIMER (409) where there is no dead letter, REDIS_UNAVAILABLE (503)
    */
   retry(kind: Kind<R>, order: OrderOrId): Promise<void>
+  /**
+   * Lets a rule go on that its `brake` has stopped, with a count of its own from now; the next sweep settles what was held.
+   * @returns whether it was stopped
+   * @throws OrderTimersError UNKNOWN_KIND (400), POSTGRES_UNAVAILABLE (503)
+   */
+  release(kind: Kind<R>): Promise<boolean>
 }
 
 /** The timers: Express middleware that attaches itself to each request as `req.orderTimers`. */

@@ -2,15 +2,19 @@
 // transactions themselves, so that it holds for all workers together and survives them.
 
 import type { Transaction } from 'sequelize'
-import { rows } from './database.js'
+import { rows, sqlStateOf } from './database.js'
 import type { OrderTable } from './order-table.js'
 
 export const BRAKE_TABLE = 'order_timers_brakes'
 
-/** How many orders may be settled now. */
+/** How many orders may be settled now, and whether the rule is stopped. */
 export interface Allowance {
   orders: number
+  braked: boolean
 }
+
+/** lock_not_available; https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const LOCK_NOT_AVAILABLE = '55P03'
 
 export class Brake {
   readonly table: string
@@ -40,15 +44,24 @@ export class Brake {
     return `more than ${this.limit.max} orders within ${this.limit.perMs} ms`
   }
 
-  /** Locks the kind's count until the transaction ends, so that no two workers use the same allowance. */
-  async allowance(transaction: Transaction): Promise<Allowance> {
+  /**
+   * Locks the kind's count until the transaction ends, so that no two workers use the same allowance.
+   * @returns 'locked' where another batch has it and takes longer than the transaction waits for locks
+   */
+  async allowance(transaction: Transaction): Promise<Allowance | 'locked'> {
     const over = `b.since <= now() - $2::float8 * interval '1 millisecond'`
     const sql = `INSERT INTO ${this.table} AS b (kind) VALUES ($1) ON CONFLICT (kind) DO UPDATE
 SET since = CASE WHEN ${over} THEN now() ELSE b.since END, settled = CASE WHEN ${over} THEN 0 ELSE b.settled END
 RETURNING settled, braked_at IS NOT NULL AS braked`
     type Row = { settled: number; braked: boolean }
-    const [row] = await rows<Row>(this.orders.sequelize, sql, [this.kind, this.limit.perMs], transaction)
-    return { orders: row?.braked ? 0 : Math.max(0, this.limit.max - (row?.settled ?? 0)) }
+    try {
+      const [row] = await rows<Row>(this.orders.sequelize, sql, [this.kind, this.limit.perMs], transaction)
+      const { settled = 0, braked = false } = row ?? {}
+      return { orders: braked ? 0 : Math.max(0, this.limit.max - settled), braked }
+    } catch (error) {
+      if (sqlStateOf(error) === LOCK_NOT_AVAILABLE) return 'locked'
+      throw error
+    }
   }
 
   async count(settled: number, over: boolean, transaction: Transaction): Promise<void> {

@@ -127,7 +127,7 @@ const listening = new WeakSet<object>()
 export function isDatabaseTrouble(error: unknown, inRule = false): boolean {
   const { name = '', message = '' } = (error ?? {}) as { name?: string; message?: string }
   if (/^Sequelize(?:Connection|HostNot|AccessDenied)/.test(name)) return true
-  if (!/^Sequelize/.test(name) && !isOfConnecting(error)) return false
+  if (name === 'SequelizeValidationError' || (!/^Sequelize/.test(name) && !isOfConnecting(error))) return false
   const state = sqlStateOf(error)
   if (state === undefined || !/^[0-9A-Z]{5}$/.test(state)) return BROKEN_CONNECTION.test(message)
   return TROUBLE.test(state) || (!inRule && TROUBLE_OUTSIDE_RULES.test(state))

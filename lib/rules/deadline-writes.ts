@@ -2,6 +2,7 @@
 // without the shop's hooks, validators, `updatedAt` or version, and only while the order is still in `from`.
 
 import type { Model, Transaction } from 'sequelize'
+import { inUnits } from '../duration.js'
 import { OrderTimersError, show } from '../errors.js'
 import { inTransaction, rows, sqlStateOf } from './database.js'
 import { ALIAS } from './order-table.js'
@@ -20,10 +21,18 @@ const WAITED_IN_VAIN = new Set(['55P03', '57014'])
 /** serialization_failure, where the database's default isolation is stricter than READ COMMITTED; deadlock_detected. */
 const ROLLED_BACK = new Set(['40001', '40P01'])
 
-/** The deadlines before and after a write, milliseconds since 1970. */
+/** The deadlines before and after a write, milliseconds since 1970, and the attributes that it wrote, to refresh an instance by. */
 export interface Written {
   before: number | null
   deadline: number | null
+  attributes: Record<string, unknown>
+}
+
+interface WrittenRow {
+  before: number | null
+  deadline: number | null
+  kept: unknown
+  extended: unknown
 }
 
 /** An order's row as a rule sees it. */
@@ -40,6 +49,8 @@ export interface RowState {
 
 /** From now by Postgres's clock, an instant, so much more than now stands there, no deadline; or put by what is left, and let it run again. */
 export type NewDeadline = { afterMs: number } | { atMs: number } | { byMs: number } | null | 'pause' | 'resume'
+
+type Extensions = NonNullable<RowOptions['extensions']>
 
 /** What one write sets, on what condition (beginning with AND), and what it binds from $2 on. */
 interface Change {
@@ -58,9 +69,10 @@ export class DeadlineWrites {
   ) {
     const { table } = guard
     const { pause, extensions } = options
+    const paused = pause ? `(${table.column(pause.keep)} IS NOT NULL OR NOT (TRUE${guard.notPaused}))` : 'FALSE'
     this.state = `SELECT ${guard.statusAttribute ? table.column(guard.statusAttribute) : 'NULL'} AS status,
-  (${guard.applies}${guard.where}${guard.paranoid}) IS TRUE AS in_from, ${RowGuard.epochMs(guard.deadline)} AS deadline,
-  ${pause ? `${table.column(pause.keep)} IS NOT NULL` : 'FALSE'} AS paused, ${extensions ? this.extended : '0'} AS extended,
+  (${guard.applies}${guard.where}${guard.paranoid}) IS TRUE AS in_from, ${paused} AS paused, ${extensions ? this.extended : '0'} AS extended,
+  CASE WHEN NOT ${paused} THEN ${RowGuard.epochMs(guard.deadline)} END AS deadline,
   greatest(0, ceil(extract(epoch from ${guard.deadline} - clock_timestamp()) * 1000))::float8 AS remaining_ms
 FROM ${table.aliased} WHERE ${table.id} = $1`
   }
@@ -69,16 +81,27 @@ FROM ${table.aliased} WHERE ${table.id} = $1`
   async write(id: string, value: NewDeadline, transaction: Transaction | null | undefined): Promise<Written> {
     const { table } = this.guard
     const { set, condition, bind } = this.change(value)
+    const { pause, extensions } = this.options
+    const kept = pause ? `, ${table.column(pause.keep)} AS kept` : ''
+    const extended = extensions ? `, ${table.column(extensions.attribute)} AS extended` : ''
     const sql = (lock: string) => `WITH old AS (
   SELECT ${table.id} AS id, ${this.guard.deadline} AS deadline FROM ${table.aliased}
   WHERE ${table.id} = $1 AND ${this.guard.applies}${this.guard.where}${this.guard.paranoid}${condition}
   ${lock}
 )
 UPDATE ${table.aliased} SET ${set.join(', ')} FROM old WHERE ${table.id} = old.id
-RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this.guard.deadline)} AS deadline`
-    const write = (lock: string, within: Transaction | null) => rows<Written>(table.sequelize, sql(lock), [id, ...bind], within)
+RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this.guard.deadline)} AS deadline${kept}${extended}`
+    const write = (lock: string, within: Transaction | null) => rows<WrittenRow>(table.sequelize, sql(lock), [id, ...bind], within)
     const [written] = transaction ? await write('FOR NO KEY UPDATE', transaction) : await this.alone(id, write)
-    return written ?? this.refuse(id, value, transaction)
+    return written ? this.written(written) : this.refuse(id, value, transaction)
+  }
+
+  private written({ before, deadline, kept, extended }: WrittenRow): Written {
+    const { deadline: attribute, pause, extensions } = this.options
+    const attributes: Record<string, unknown> = { [attribute as string]: deadline === null ? null : new Date(deadline) }
+    if (pause) attributes[pause.keep] = kept
+    if (extensions) attributes[extensions.attribute] = extended
+    return { before, deadline, attributes }
   }
 
   /** @throws OrderTimersError ORDER_NOT_FOUND */
@@ -166,25 +189,29 @@ RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this
     const state = await this.read(id, transaction)
     if (!state.inFrom) throw this.notInFrom(id, state)
     const { deadline } = state
-    if (value === 'pause' && state.paused) return { before: null, deadline: null }
-    if (value === 'resume' && deadline !== null) return { before: deadline, deadline }
+    if (value === 'pause' && state.paused) return { before: null, deadline: null, attributes: {} }
+    if (value === 'resume' && deadline !== null) return { before: deadline, deadline, attributes: {} }
+    const by = value !== null && typeof value === 'object' && 'byMs' in value ? value.byMs : undefined
     const { extensions } = this.options
-    if (extensions && deadline !== null && value !== null && typeof value === 'object' && 'byMs' in value) {
-      const { most, unit } = extensions
-      const limit =
-        unit === 'times'
-          ? `was extended ${state.extended} times, and ${most} is the most`
-          : `was extended by ${state.extended} ms, and ${most} ms in all is the most`
-      throw new OrderTimersError('EXTENSION_LIMIT', `orderTimers: ${this.kind}: ${this.order(id)} ${limit}`)
-    }
-    const to = value === 'pause' ? 'pause' : value === 'resume' ? 'resume' : 'extend'
+    if (extensions && by !== undefined && deadline !== null) throw this.extensionLimit(id, state, extensions, by)
+    const to = typeof value === 'string' ? value : 'extend'
     const why = state.paused ? 'is paused, and has no deadline' : 'has no deadline'
-    const remedy = state.paused ? `call resume('${this.kind}', …) first` : `call schedule('${this.kind}', …) first`
+    const resume = this.options.pause?.while ? 'it runs again when "pause.while" holds no longer' : `call resume('${this.kind}', …) first`
+    const remedy = state.paused ? resume : `call schedule('${this.kind}', …) first`
     throw new OrderTimersError('NO_TIMER', `orderTimers: ${this.kind}: ${this.order(id)} ${why} to ${to}; ${remedy}`)
   }
 
+  private extensionLimit(id: string, { extended }: RowState, { most, unit }: Extensions, byMs: number): OrderTimersError {
+    const already = extended === 0 ? '' : `was extended by ${inUnits(extended)} already, `
+    const limit =
+      unit === 'times'
+        ? `was extended ${extended === 1 ? 'once' : `${extended} times`}, which is the most`
+        : `may be extended by ${inUnits(most)} in all, ${already}and ${inUnits(byMs)} more is too much`
+    return new OrderTimersError('EXTENSION_LIMIT', `orderTimers: ${this.kind}: ${this.order(id)} ${limit}`)
+  }
+
   /** In a transaction of its own: at once where the row is free, else waiting for it, with a limit. */
-  private async alone(id: string, write: (lock: string, within: Transaction | null) => Promise<Written[]>): Promise<Written[]> {
+  private async alone(id: string, write: (lock: string, within: Transaction | null) => Promise<WrittenRow[]>): Promise<WrittenRow[]> {
     try {
       const written = await write('FOR NO KEY UPDATE SKIP LOCKED', null)
       if (written.length > 0) return written

@@ -4,18 +4,18 @@
 import type { Transaction } from 'sequelize'
 import { rows } from './database.js'
 import type { OrderTable } from './order-table.js'
-import { RowGuard } from './row-guard.js'
+import { milliseconds, RowGuard } from './row-guard.js'
 
 export const HISTORY_TABLE = 'order_timers_history'
 
-/** How long the worker that committed has to tell of it, before another one does. */
-const FIRST_TRY_MS = 30_000
+/** Beyond the rule's timeouts: how long another worker leaves alone what one has in hand. */
+const MARGIN_MS = 5_000
 
 /** What is still to be told of a settlement. */
 export interface Untold {
   /** The history row's id. */
   entry: string
-  orderId: string
+  id: string
   idempotencyKey: string
   attempts: number
 }
@@ -33,7 +33,8 @@ export class History {
   constructor(
     private readonly kind: string,
     private readonly orders: OrderTable,
-    private readonly mostAttempts: number,
+    /** How long the rule's work may take. */
+    private readonly timeoutMs: number,
   ) {
     this.table = orders.beside(HISTORY_TABLE)
   }
@@ -64,21 +65,22 @@ export class History {
     ]
   }
 
-  /** For the settling statement: a row for each of `source`. `$2` is the path, `$3` the worker. Returns `order_timers_entry` and `order_id`. */
-  insertSettled(to: number | string | undefined, source: string, afterCommit: boolean): string {
+  /** For the settling statement: a row for each of `source`. `$2` is the path, `$3` the worker. Returns what is `RECORDED`. */
+  insertSettled(source: string, to: number | string | undefined, afterCommit: boolean): string {
     const { literal } = this.orders
-    const next = afterCommit ? `clock_timestamp() + ${FIRST_TRY_MS} * interval '1 millisecond'` : 'NULL'
-    return `INSERT INTO ${this.table} (kind, order_id, from_status, to_status, deadline, lateness_ms, via, worker, next_try)
+    // The worker that settles has time to commit and to tell of it, before another one tells.
+    const tries = afterCommit ? `1, clock_timestamp() + ${milliseconds(2 * this.timeoutMs + MARGIN_MS)}` : '0, NULL'
+    return `INSERT INTO ${this.table} (kind, order_id, from_status, to_status, deadline, lateness_ms, via, worker, attempts, next_try)
 SELECT ${literal(this.kind)}, order_timers_id::text, order_timers_from, ${to === undefined ? 'NULL' : literal(String(to))}, order_timers_deadline,
-  ${LATENESS}, $2, $3, ${next} FROM ${source} RETURNING id::text AS order_timers_entry, order_id`
+  ${LATENESS}, $2, $3, ${tries} FROM ${source} RETURNING ${RECORDED}`
   }
 
-  /** For a reminder's statement: a row for each of `source` that has none for this deadline. Returns the order's ids. `$2`, `$3` as above. */
-  insertReminded(label: string, source: string): string {
+  /** The same for a reminder, due so long before the deadline: a row for each that has none for this deadline. */
+  insertReminded(source: string, label: string, beforeMs: number): string {
     const { literal } = this.orders
     return `INSERT INTO ${this.table} (kind, order_id, reminder, deadline, lateness_ms, via, worker)
-SELECT ${literal(this.kind)}, order_timers_id::text, ${literal(label)}, order_timers_deadline, ${LATENESS}, $2, $3 FROM ${source}
-ON CONFLICT (kind, order_id, deadline, reminder) WHERE reminder <> '' DO NOTHING RETURNING order_id`
+SELECT ${literal(this.kind)}, order_timers_id::text, ${literal(label)}, order_timers_deadline + ${milliseconds(beforeMs)}, ${LATENESS}, $2, $3
+FROM ${source} ON CONFLICT (kind, order_id, deadline, reminder) WHERE reminder <> '' DO NOTHING RETURNING ${RECORDED}`
   }
 
   /** A condition: the order has been reminded for this deadline. */
@@ -88,28 +90,26 @@ ON CONFLICT (kind, order_id, deadline, reminder) WHERE reminder <> '' DO NOTHING
   AND told.reminder = ${literal(label)} AND told.reminder <> '' AND told.deadline = ${deadline})`
   }
 
-  /** Takes what should have been told by now, each for one attempt, so that two workers do not tell of the same at once. */
-  async takeUntold(limit: number, retryMs: number, transaction: Transaction): Promise<Untold[]> {
-    const sql = `UPDATE ${this.table} AS h SET attempts = h.attempts + 1, next_try = clock_timestamp() + $2::float8 * interval '1 millisecond'
-WHERE h.id IN (SELECT id FROM ${this.table} WHERE kind = $1 AND next_try <= clock_timestamp() ORDER BY next_try LIMIT $3 FOR UPDATE SKIP LOCKED)
+  /** Takes one that should have been told by now, for one attempt, so that two workers do not tell of the same at once. */
+  async takeUntold(transaction: Transaction): Promise<Untold | undefined> {
+    const patience = milliseconds(this.timeoutMs + MARGIN_MS)
+    const sql = `UPDATE ${this.table} AS h SET attempts = h.attempts + 1, next_try = clock_timestamp() + ${patience}
+WHERE h.id = (SELECT id FROM ${this.table} WHERE kind = $1 AND next_try <= clock_timestamp() ORDER BY next_try LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING h.id::text AS entry, h.order_id, h.attempts, ${RowGuard.epochMs('h.deadline')} AS deadline_ms`
-    const found = await rows<UntoldRow>(this.orders.sequelize, sql, [this.kind, retryMs, limit], transaction)
-    return found.map(({ entry, order_id, attempts, deadline_ms }) => {
-      return { entry, orderId: order_id, attempts, idempotencyKey: idempotencyKey(this.kind, order_id, deadline_ms ?? entry) }
-    })
+    const [found] = await rows<UntoldRow>(this.orders.sequelize, sql, [this.kind], transaction)
+    if (!found) return undefined
+    const { entry, order_id, attempts, deadline_ms } = found
+    return { entry, id: order_id, attempts, idempotencyKey: idempotencyKey(this.kind, order_id, deadline_ms ?? entry) }
   }
 
   async told(entries: readonly string[]): Promise<void> {
     await rows(this.orders.sequelize, `UPDATE ${this.table} SET next_try = NULL, error = NULL WHERE id = ANY($1)`, [entries], null)
   }
 
-  /** An attempt to tell failed: another one after a while, or, after the last, none. @returns whether that was the last */
-  async failed({ entry, attempts }: Untold, error: string, retryMs: number): Promise<boolean> {
-    const last = attempts >= this.mostAttempts
-    const next = last ? 'NULL' : `clock_timestamp() + $3::float8 * interval '1 millisecond'`
-    const bind = [entry, error, ...(last ? [] : [retryMs])]
-    await rows(this.orders.sequelize, `UPDATE ${this.table} SET error = $2, next_try = ${next} WHERE id = $1`, bind, null)
-    return last
+  /** An attempt to tell of these failed: another one after so many milliseconds, or none. */
+  async failed(entries: readonly string[], error: string, retryMs: number | undefined): Promise<void> {
+    const next = retryMs === undefined ? 'NULL' : `clock_timestamp() + ${milliseconds(retryMs)}`
+    await rows(this.orders.sequelize, `UPDATE ${this.table} SET error = $2, next_try = ${next} WHERE id = ANY($1)`, [entries, error], null)
   }
 }
 
@@ -117,5 +117,8 @@ RETURNING h.id::text AS entry, h.order_id, h.attempts, ${RowGuard.epochMs('h.dea
 export function idempotencyKey(kind: string, orderId: string, deadline: number | string): string {
   return `${kind}:${orderId}:${deadline}`
 }
+
+/** The row's id, and the order's. */
+const RECORDED = 'id::text AS order_timers_entry, order_id AS order_timers_recorded'
 
 const LATENESS = 'extract(epoch from clock_timestamp() - order_timers_deadline) * 1000'

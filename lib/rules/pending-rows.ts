@@ -68,9 +68,9 @@ export class PendingRows {
 
   /** How many orders are where the rule applies and have no deadline, counted up to `limit`. */
   async undated(transaction: Transaction, limit: number): Promise<number> {
-    const { table, applies, paranoid, deadlineColumn } = this.guard
+    const { table, applies, eligible, paranoid, deadlineColumn } = this.guard
     const notKept = this.keep === undefined ? '' : ` AND ${table.column(this.keep)} IS NULL`
-    const inner = `SELECT 1 FROM ${table.aliased} WHERE ${applies}${paranoid} AND ${deadlineColumn} IS NULL${notKept} LIMIT $1`
+    const inner = `SELECT 1 FROM ${table.aliased} WHERE ${applies}${eligible}${paranoid} AND ${deadlineColumn} IS NULL${notKept} LIMIT $1`
     const [row] = await rows<{ count: number }>(
       table.sequelize,
       `SELECT count(*)::int AS count FROM (${inner}) AS undated`,

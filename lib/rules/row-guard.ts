@@ -22,8 +22,8 @@ export interface GuardOptions {
   /** Whether "no timer" is written as `NO_TIMER_AT` instead of NULL, since NULL is what `backfill` fills. */
   backfilled?: boolean
   staleAfterMs: number
-  /** One more condition on where the rule applies at all, as SQL. */
-  unless?: (table: OrderTable, deadline: string) => string
+  /** Where this holds, as SQL, the rule does not apply. */
+  unless?: string
 }
 
 /** What stands in the deadline's column for "no timer" where NULL would be filled by `backfill`. */
@@ -52,17 +52,18 @@ export class RowGuard {
     this.from = 'status' in applies ? applies.from.map((value) => table.status('"from"', applies.status, value)) : []
     if (deadline) this.deadlineColumn = table.column(table.instant(deadline.option, deadline.attribute).name)
     this.plus = deadline?.plusMs ? ` + ${milliseconds(deadline.plusMs)}` : ''
-    const unless = options.unless ? ` AND NOT ${options.unless(table, this.deadline)}` : ''
-    this.applies = (this.statusAttribute ? table.isOneOf(this.statusAttribute, this.from) : this.condition()) + unless
+    const applying = 'status' in applies ? table.isOneOf(applies.status, this.from) : this.condition('"where"', applies.where)
+    this.applies = options.unless === undefined ? applying : `${applying} AND NOT ${options.unless}`
     this.where = and(table.where(options.where))
-    this.notPaused = pausedWhile ? ` AND ${table.where(pausedWhile)} IS NOT TRUE` : ''
+    this.notPaused = pausedWhile ? ` AND ${this.condition('"pause.while"', pausedWhile)} IS NOT TRUE` : ''
     this.paranoid = and(table.notDeleted())
   }
 
   /** The deadline as an expression; NULL where the row has none. */
   get deadline(): string {
     if (this.deadlineColumn === undefined) return 'NULL::timestamptz'
-    return this.options.backfilled ? `NULLIF(${this.deadlineColumn}, ${NO_TIMER_AT})` : `(${this.deadlineColumn}${this.plus})`
+    const column = this.options.backfilled ? `NULLIF(${this.deadlineColumn}, ${NO_TIMER_AT})` : this.deadlineColumn
+    return `(${column}${this.plus})`
   }
 
   /** What to write for "no timer". */
@@ -129,9 +130,11 @@ export class RowGuard {
     return `ceil(extract(epoch from ${instant}) * 1000)::float8`
   }
 
-  private condition(): string {
-    const { applies } = this.options
-    return this.table.where('where' in applies ? applies.where : undefined)
+  /** @throws OrderTimersError INVALID_MODEL where it says nothing, and so would hold for every row */
+  private condition(option: string, where: WhereOptions): string {
+    const condition = this.table.where(where)
+    if (condition !== '') return condition
+    throw this.table.invalid(`${option} must say something of a row, such as { isPaid: false }, got ${show(where)}`)
   }
 }
 

@@ -20,12 +20,16 @@ const BATCH = 1_000
 /** Instances cost far more than rows, and the shop's own work is done for each. */
 const BATCH_OF_INSTANCES = 100
 
-/** Longer than any order has been overdue. */
-const NEVER_STALE_MS = 3_650_000 * 86_400_000
+/** Longer than any order has been overdue: a thousand years, and still an instant that Postgres knows. */
+const NEVER_STALE_MS = 365_000 * 86_400_000
 
 /** What is a transition's, or an effect's, own. */
-export interface Doing {
+export interface Doing extends Writes {
   applies: Applies
+}
+
+/** What a settlement writes. */
+export interface Writes {
   to?: Status
   set?: Record<string, unknown>
   individualHooks?: boolean
@@ -57,10 +61,13 @@ function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, sur
   const guard = new RowGuard(table, guardOptions)
   checkAttributes(table, options)
   const move = moveOf(table, doing)
-  const history = options.history ? new History(kind, table, options.attempts) : undefined
+  const history = options.history ? new History(kind, table, options.timeoutMs) : undefined
   const takesInstances = options.run !== undefined || options.afterCommit !== undefined || doing.individualHooks === true
   const afterMs = typeof options.after === 'number' ? options.after : undefined
-  const reminders = options.reminders.map((reminder) => reminderRule(options, reminder, table, guardOptions, history as History))
+  const ownCheck = () => check(row, table, options)
+  const ofRule = { options, table, guard: guardOptions, history: history as History, check: ownCheck }
+  const keepsUp = options.backfill !== undefined || options.pause?.while !== undefined
+  const rehearses = options.dryRun // and then nothing is written or told that has to do with it
   const row: RowRule = {
     options,
     guard,
@@ -69,12 +76,12 @@ function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, sur
     since: options.since === undefined ? undefined : { attribute: options.since, afterMs: afterMs as number },
     deadlineAttribute: options.deadline,
     move,
-    upkeep: options.backfill || options.pause?.while ? new Upkeep(guard, options, (order) => afterOf(options, order)) : undefined,
-    brake: options.brake && new Brake(kind, table, options.brake),
+    upkeep: keepsUp && !rehearses ? new Upkeep(guard, options, (order) => afterOf(options, order)) : undefined,
+    brake: options.brake && !rehearses ? new Brake(kind, table, options.brake) : undefined,
     history,
     afterCommit: options.afterCommit,
-    reminders,
-    check: () => check(row, table, options),
+    reminders: rehearses ? [] : options.reminders.map((reminder) => reminderRule(ofRule, reminder)),
+    check: ownCheck,
     find: (id, transaction) => findOrder(table, id, transaction),
     afterOf: typeof options.after === 'function' ? (order) => afterOf(options, order) : undefined,
   }
@@ -83,6 +90,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, sur
     doing,
     limits: { lockMs: 300, statementMs: options.timeoutMs, idleMs: options.timeoutMs + 5_000 },
     takesInstances,
+    record: history && ((source) => history.insertSettled(source, move?.to, options.afterCommit !== undefined)),
     chain: () => (move && !doing.individualHooks ? chainOf(row, surroundings.autoRules()) : undefined),
   })
   return {
@@ -127,7 +135,7 @@ function deadlineSource({ deadline, since, after }: RowOptions): GuardOptions['d
 }
 
 function findOrder(table: OrderTable, id: string, transaction: Transaction | undefined): Promise<Model | null> {
-  return table.model.unscoped().findByPk(id, { transaction: transaction ?? null })
+  return table.model.unscoped().findByPk(id, { transaction: transaction ?? null, paranoid: false })
 }
 
 function afterOf({ kind, after }: RowOptions, order: Model): number | null {

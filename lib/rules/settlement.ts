@@ -8,7 +8,7 @@ import type { Chain } from './chain.js'
 import { inTransaction, rows, type StatementLimits } from './database.js'
 import { idempotencyKey } from './history.js'
 import { RowGuard } from './row-guard.js'
-import type { Doing } from './row-rule.js'
+import type { Writes } from './row-rule.js'
 import type { RowRule } from './rule.js'
 
 export interface SettleWork {
@@ -41,16 +41,15 @@ export interface Settlement {
   untold?: Told[]
   /** The brake has stopped the rule. */
   braked?: boolean
-  /** What was settled, and whose telling failed: for these nothing is tried again. */
-  failure?: { ids: string[]; error: unknown } | undefined
 }
 
 /** One order for `afterCommit`. */
 export interface Told {
+  id: string
   order: Model
   idempotencyKey: string
-  /** The history row that remembers that it is not told yet. */
-  entry: string | undefined
+  /** The history's row, which remembers that it is not told yet; empty without a history. */
+  entry: string
 }
 
 export interface SettledOrder {
@@ -63,9 +62,11 @@ export interface SettledOrder {
 
 export interface SettlementOptions {
   row: RowRule
-  doing: Doing
+  doing: Writes
   limits: StatementLimits
   takesInstances: boolean
+  /** For the history: the INSERT of a row for each order of `source`, if there is one. */
+  record: ((source: string) => string) | undefined
   /** Not to be called before all rules are bound. */
   chain(): Chain | undefined
 }
@@ -119,6 +120,7 @@ FROM ${from} WHERE ${id} = ANY($1)`
     if (row.options.dryRun) return this.rehearsal(ids)
     const settlement = await inTransaction(sequelize, limits, async (transaction) => {
       const allowance = await row.brake?.allowance(transaction)
+      if (allowance === 'locked') return { settled: [], early: [], locked: ids, gone: [], held: [] }
       const taken = allowance?.orders === 0 ? [] : await this.take(ids, work, allowance, transaction)
       const instances = this.options.takesInstances ? taken.map(this.toInstance) : []
       if (instances.length > 0) await this.ownWork(instances, taken, work, transaction)
@@ -140,14 +142,14 @@ FROM ${from} WHERE ${id} = ANY($1)`
     this.taking ??= this.statement()
     const { row } = this.options
     const bind: unknown[] = [ids]
-    if (row.history) bind.push(work.via, work.worker)
+    if (this.options.record) bind.push(work.via, work.worker)
     const limit = allowance ? `LIMIT ${allowance.orders}` : ''
     return rows<SettledRow>(row.guard.table.sequelize, this.taking.replace('/* limit */', limit), bind, transaction)
   }
 
   private statement(): string {
-    const { row, takesInstances } = this.options
-    const { guard, history, move } = row
+    const { row, takesInstances, record } = this.options
+    const { guard, move } = row
     const { table } = guard
     this.chain = this.options.chain()
     const status = move ? `${table.column(move.status)}::text` : 'NULL::text'
@@ -155,7 +157,7 @@ FROM ${from} WHERE ${id} = ANY($1)`
     const updates = assignments.length > 0
     const all = takesInstances ? `${table.alias}.*, ` : ''
     const started = (this.chain?.started ?? []).map(({ deadline }, i) => `, ${RowGuard.epochMs(deadline)} AS order_timers_started_${i}`)
-    const told = [`due.${ID}`, `due.${DEADLINE}`, ...(history ? [`due.${FROM}`, 'due.order_timers_deadline'] : [])].join(', ')
+    const told = [`due.${ID}`, `due.${DEADLINE}`, ...(record ? [`due.${FROM}`, 'due.order_timers_deadline'] : [])].join(', ')
     const due = `due AS (
   SELECT ${updates ? '' : all}${table.id} AS ${ID}, ${guard.deadline} AS order_timers_deadline, ${status} AS ${FROM},
     ${RowGuard.epochMs(guard.deadline)} AS ${DEADLINE} FROM ${table.aliased}
@@ -165,13 +167,12 @@ FROM ${from} WHERE ${id} = ANY($1)`
     const update = `UPDATE ${table.aliased} SET ${assignments.join(', ')}
 FROM due WHERE ${table.id} = due.${ID}
 RETURNING ${all}${told}${started.join('')}`
-    if (updates && !history) return `WITH ${due}\n${update}`
+    if (updates && !record) return `WITH ${due}\n${update}`
     const parts = [due, ...(updates ? [`moved AS (${update})`] : [])]
     const source = updates ? 'moved' : 'due'
-    const tells = row.afterCommit !== undefined
-    if (history) parts.push(`told AS (${history.insertSettled(move?.to, source, tells)})`)
-    const joined = history && tells ? ` JOIN told ON told.order_id = ${source}.${ID}::text` : ''
-    return `WITH ${parts.join(',\n')}\nSELECT * FROM ${source}${joined}`
+    if (!record) return `WITH ${due}\nSELECT * FROM due`
+    parts.push(`recorded AS (${record(source)})`)
+    return `WITH ${parts.join(',\n')}\nSELECT * FROM ${source} JOIN recorded ON order_timers_recorded = ${source}.${ID}::text`
   }
 
   /** What the settling UPDATE writes; nothing where instances are saved one by one, or where the effect is all the shop's. */
@@ -215,7 +216,7 @@ RETURNING ${all}${told}${started.join('')}`
     const [left] = await rows<{ id: unknown }>(guard.table.sequelize, this.stillDue, bind, transaction)
     if (!left) return
     const remedy = 'let "run" write what "where" asks for, so that the order does not match any more'
-    const message = `orderTimers: rule "${options.kind}": ${guard.table.model.name} ${show(left.id)} is still due after "run"; ${remedy}`
+    const message = `orderTimers: rule "${options.kind}": ${guard.table.model.name} ${show(String(left.id))} is still due after "run"; ${remedy}`
     throw new OrderTimersError('STILL_DUE', message)
   }
 
@@ -238,7 +239,7 @@ RETURNING ${all}${told}${started.join('')}`
     const { row } = this.options
     const over = answer.settled.length >= allowance.orders && answer.locked.length > 0
     await row.brake?.count(answer.settled.length, over, transaction)
-    if (!over) return answer
+    if (!over) return { ...answer, braked: allowance.braked }
     return { ...answer, locked: [], held: [...answer.held, ...answer.locked], braked: true }
   }
 
@@ -253,9 +254,9 @@ RETURNING ${all}${told}${started.join('')}`
 
   private untold(settled: SettledRow, order: Model, { deadlines }: SettleWork): Told {
     const id = String(settled[ID])
-    const entry = settled.order_timers_entry as string | undefined
-    const deadline = settled[DEADLINE] ?? entry ?? deadlines.get(id) ?? Date.now()
-    return { order, entry, idempotencyKey: idempotencyKey(this.options.row.options.kind, id, deadline) }
+    const entry = (settled.order_timers_entry as string | undefined) ?? ''
+    const deadline = settled[DEADLINE] ?? (entry || (deadlines.get(id) ?? Date.now()))
+    return { id, order, entry, idempotencyKey: idempotencyKey(this.options.row.options.kind, id, deadline) }
   }
 
   private async rehearsal(ids: string[]): Promise<Settlement> {

@@ -6,19 +6,34 @@ import { rows } from './database.js'
 import { milliseconds, NO_TIMER_AT, type RowGuard } from './row-guard.js'
 import type { RowOptions } from './row-options.js'
 
-/** What one pass wrote. */
+/** What one portion wrote. */
 export interface UpkeepCounts {
   backfilled: number
   paused: number
   resumed: number
 }
 
+/** An order whose deadline could not be reckoned, since the rule's `after` failed on it. */
+export interface UpkeepFailure {
+  id: string
+  error: unknown
+}
+
 export class Upkeep {
+  private failure: UpkeepFailure | undefined
+
   constructor(
     private readonly guard: RowGuard,
     private readonly options: RowOptions,
     private readonly afterOf: (order: Model) => number | null,
   ) {}
+
+  /** The first failure since this was asked last. */
+  takeFailure(): UpkeepFailure | undefined {
+    const { failure } = this
+    this.failure = undefined
+    return failure
+  }
 
   /** One portion of at most `limit` rows of each sort. Rows that somebody has locked are left to the next sweep. */
   async carryOut(transaction: Transaction, limit: number): Promise<UpkeepCounts> {
@@ -41,13 +56,26 @@ export class Upkeep {
     }
     const sql = `SELECT ${table.alias}.*, ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${none} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     const found = await rows<Record<string, unknown>>(table.sequelize, sql, [limit], transaction)
+    let written = 0
     for (const row of found) {
-      const afterMs = this.afterOf(table.instance(row))
+      const afterMs = this.reckon(table.instance(row), String(row.order_timers_id))
+      if (afterMs === undefined) continue
       const target = afterMs === null ? NO_TIMER_AT : `date_trunc('milliseconds', ${start} + ${milliseconds(afterMs)})`
       const update = `UPDATE ${table.aliased} SET ${this.deadline} = ${target} WHERE ${table.id} = $1`
       await rows(table.sequelize, update, [row.order_timers_id], transaction)
+      written += 1
     }
-    return found.length
+    return written
+  }
+
+  /** An order that the shop's own function fails on is left without a deadline, and holds up no other. */
+  private reckon(order: Model, id: string): number | null | undefined {
+    try {
+      return this.afterOf(order)
+    } catch (error) {
+      this.failure ??= { id, error }
+      return undefined
+    }
   }
 
   private pausing(keep: string): { where: string; set: string } {
@@ -69,13 +97,13 @@ export class Upkeep {
 
   private missing(): string {
     const kept = this.options.pause ? ` AND ${this.guard.table.column(this.options.pause.keep)} IS NULL` : ''
-    return `${this.applying}${this.guard.notPaused} AND ${this.guard.deadlineColumn} IS NULL${kept}`
+    return `${this.applying}${this.guard.eligible} AND ${this.guard.deadlineColumn} IS NULL${kept}`
   }
 
   private async update({ where, set }: { where: string; set: string }, transaction: Transaction, limit: number): Promise<number> {
     const { table } = this.guard
-    const due = `SELECT ${table.id} FROM ${table.aliased} WHERE ${where} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
-    const sql = `UPDATE ${table.aliased} SET ${set} WHERE ${table.id} IN (${due}) RETURNING ${table.id} AS id`
+    const due = `SELECT ${table.id} AS id FROM ${table.aliased} WHERE ${where} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
+    const sql = `WITH due AS (${due}) UPDATE ${table.aliased} SET ${set} FROM due WHERE ${table.id} = due.id RETURNING due.id`
     return (await rows(table.sequelize, sql, [limit], transaction)).length
   }
 

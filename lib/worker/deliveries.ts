@@ -1,80 +1,95 @@
-// `afterCommit`: what a rule tells of orders once they are settled for good. Without history that is done once, as well as may be; with
-// it until it has succeeded, also by another worker, under the same idempotency key.
+// `afterCommit`, and what reminders tell: the shop's own work on orders once they are settled for good. Without history it is done once, as
+// well as may be; with it until it has succeeded, also by another worker, under the same idempotency key.
 
 import type { Log } from '../logger.js'
 import { inTransaction } from '../rules/database.js'
-import type { Untold } from '../rules/history.js'
+import type { History, Untold } from '../rules/history.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import type { Told } from '../rules/settlement.js'
 import { retryDelayMs } from './backoff.js'
-import { errorText, type WorkerEmitter } from './events.js'
+import { errorText } from './events.js'
+import type { Failures } from './failures.js'
 
-/** How many are told again in one sweep, at most. */
-const MOST_AT_ONCE = 1_000
 const LIMITS = { lockMs: 300, statementMs: 5_000, idleMs: 10_000 }
-
-/** Beyond the rule's timeout: how long another worker leaves alone what one has taken to tell. */
-const MARGIN_MS = 5_000
+const WORK = '"afterCommit"'
 
 export class Deliveries {
+  private readonly telling = new Set<string>()
+  private stopped = false
+
   constructor(
-    private readonly events: WorkerEmitter,
+    private readonly failures: Failures,
     private readonly log: Log,
     private readonly limited: <T>(rule: BoundRule, work: (signal: AbortSignal) => Promise<T>) => Promise<T>,
   ) {}
 
-  /** Tells of what was settled just now. Never rejects. */
-  async tell(rule: BoundRule, told: readonly Told[]): Promise<void> {
+  /** Tells of what was settled just now. Never rejects. @returns whether the shop's own work succeeded */
+  async tell(rule: BoundRule, told: readonly Told[]): Promise<boolean> {
     const { afterCommit, history } = rule.row ?? {}
-    if (!afterCommit || told.length === 0) return
+    if (!afterCommit || told.length === 0) return true
+    const orders = told.map(({ order }) => order)
     const idempotencyKeys = told.map(({ idempotencyKey }) => idempotencyKey)
-    const entries = told.flatMap(({ entry }) => (entry === undefined ? [] : [entry]))
     try {
-      await this.limited(rule, async (signal) =>
-        afterCommit(
-          told.map(({ order }) => order),
-          { idempotencyKeys, signal },
-        ),
-      )
-      if (history && entries.length > 0) await history.told(entries)
+      await this.limited(rule, async (signal) => afterCommit(orders, { idempotencyKeys, signal }))
     } catch (error) {
-      const what = history ? 'each is told again by a later sweep' : 'without "history" it is not tried again'
-      this.log('warn', `${rule.kind}: "afterCommit" failed for ${told.length} orders (${errorText(error)}); ${what}`, { kind: rule.kind })
+      if (history) await this.putOff(rule, history, told, 1, error)
+      else for (const { id } of told) this.failures.tell(rule, id, error, 1, 'once', rule.reminder ? '' : WORK)
+      return false
+    }
+    if (history) await this.note(rule, history.told(told.map(({ entry }) => entry)))
+    return true
+  }
+
+  /** Tells, one by one, what should have been told by now: a worker died, or "afterCommit" failed. Never rejects. */
+  async tellAgain(rule: BoundRule): Promise<void> {
+    const { kind, row } = rule
+    const { history } = row ?? {}
+    if (!row?.afterCommit || !history || this.telling.has(kind)) return
+    const take = () => inTransaction(row.guard.table.sequelize, LIMITS, (transaction) => history.takeUntold(transaction))
+    this.telling.add(kind)
+    try {
+      for (let untold = await take(); untold; untold = this.stopped ? undefined : await take())
+        await this.tellOne(rule, row, history, untold)
+    } catch (error) {
+      this.log('debug', `${kind}: what is to be told could not be read; the next sweep tries again`, { kind, error: errorText(error) })
+    } finally {
+      this.telling.delete(kind)
     }
   }
 
-  /** Tells, one by one, what should have been told by now: a worker died, or "afterCommit" failed. @returns how many were taken */
-  async tellAgain(rule: BoundRule): Promise<number> {
-    const { row } = rule
-    const { afterCommit, history } = row ?? {}
-    if (!row || !afterCommit || !history) return 0
-    const { sequelize } = row.guard.table
-    const untold = await inTransaction(sequelize, LIMITS, (transaction) =>
-      history.takeUntold(MOST_AT_ONCE, rule.timeoutMs + MARGIN_MS, transaction),
-    )
-    for (const one of untold) await this.tellOne(rule, row, one)
-    return untold.length
+  /** Takes nothing new in hand. */
+  stop(): void {
+    this.stopped = true
   }
 
-  private async tellOne(rule: BoundRule, row: RowRule, untold: Untold): Promise<void> {
-    const { afterCommit, history } = row
-    const { kind } = rule
-    const { orderId: id, attempts } = untold
+  private async tellOne(rule: BoundRule, { afterCommit, find }: RowRule, history: History, untold: Untold): Promise<void> {
+    const { id, idempotencyKey, attempts, entry } = untold
     try {
-      const order = await row.find(id, undefined)
-      // A row that is gone has nothing that could be told of it.
-      if (order) await this.limited(rule, async (signal) => afterCommit?.([order], { idempotencyKeys: [untold.idempotencyKey], signal }))
-      await history?.told([untold.entry])
+      const order = await find(id, undefined)
+      if (order) await this.limited(rule, async (signal) => afterCommit?.([order], { idempotencyKeys: [idempotencyKey], signal }))
+      else this.log('warn', `${rule.kind} ${id}: its row is gone, so ${WORK} cannot be told of it`, { kind: rule.kind, id })
     } catch (error) {
-      const retryInMs = retryDelayMs(attempts)
-      const last = await history?.failed(untold, errorText(error), retryInMs).catch(() => false)
-      this.log(last ? 'error' : 'warn', `${kind} ${id}: "afterCommit" failed, attempt ${attempts}: ${errorText(error)}`, {
-        kind,
-        id,
-        attempts,
-      })
-      if (last) this.events.tell('dead', { kind, id, error, attempts })
-      else this.events.tell('failed', { kind, id, error, attempts, retryInMs })
+      return this.putOff(rule, history, [untold], attempts, error)
     }
+    await this.note(rule, history.told([entry]))
+  }
+
+  private async putOff(
+    rule: BoundRule,
+    history: History,
+    untold: readonly { id: string; entry: string }[],
+    attempts: number,
+    error: unknown,
+  ): Promise<void> {
+    const retryInMs = retryDelayMs(attempts)
+    const dead = attempts >= rule.attempts
+    const entries = untold.map(({ entry }) => entry)
+    await this.note(rule, history.failed(entries, errorText(error), dead ? undefined : retryInMs))
+    for (const { id } of untold) this.failures.tell(rule, id, error, attempts, dead ? 'dead' : { retryInMs }, WORK)
+  }
+
+  /** What could not be written is told once more, under the same key. */
+  private async note({ kind }: BoundRule, written: Promise<void>): Promise<void> {
+    await written.catch((error) => this.log('warn', `${kind}: what was told could not be noted (${errorText(error)})`, { kind }))
   }
 }

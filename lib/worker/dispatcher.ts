@@ -12,9 +12,11 @@ import { LockWaits, retryDelayMs } from './backoff.js'
 import type { Work } from './claims.js'
 import { Deliveries } from './deliveries.js'
 import { errorText, type WorkerEmitter } from './events.js'
+import { Failures } from './failures.js'
 import type { Faults } from './faults.js'
 import { Lane } from './lane.js'
 import { describe, summary } from './log-lines.js'
+import { Rehearsals } from './rehearsals.js'
 
 /** query_canceled, which is also how statement_timeout shows; https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const QUERY_CANCELED = '57014'
@@ -22,9 +24,6 @@ const QUERY_CANCELED = '57014'
 /** How many claims are remembered, and for how long, to know their keys' events by without asking Redis. */
 const MOST_RECENT = 16
 const JUST_NOW_MS = 500
-
-/** How many orders of `dryRun` are remembered as told. */
-const MOST_REHEARSED = 100_000
 
 export interface KindCounters {
   settled: number
@@ -55,11 +54,12 @@ export class Dispatcher {
   private readonly lanes = new Map<string, Lane>()
   private readonly inHand = new Set<Promise<void>>()
   private readonly lockWaits = new LockWaits()
-  private readonly rehearsals = new Map<string, number | null>()
   private readonly recent: { work: Work; at: number }[] = []
   private readonly attempts = new Set<AbortController>()
   private givenUp = false
-  readonly deliveries: Deliveries
+  private readonly failures: Failures
+  private readonly deliveries: Deliveries
+  private readonly rehearsals: Rehearsals
   private readonly rules: ReadonlyMap<string, BoundRule>
   private readonly faults: Faults
   private readonly events: WorkerEmitter
@@ -71,7 +71,9 @@ export class Dispatcher {
     this.faults = faults
     this.events = events
     this.log = log
-    this.deliveries = new Deliveries(events, log, (rule, work) => this.limited(rule, work))
+    this.failures = new Failures(this.counters, events, log)
+    this.deliveries = new Deliveries(this.failures, log, (rule, work) => this.limited(rule, work))
+    this.rehearsals = new Rehearsals(events, log)
     for (const [kind, rule] of rules) {
       this.lanes.set(kind, new Lane(concurrency(rule), rule.runsOwnCode ? 0 : 1))
       this.counters.set(kind, { settled: 0, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0 })
@@ -96,9 +98,12 @@ export class Dispatcher {
   /** Settles what was claimed. Never rejects. */
   dispatch(work: Work): Promise<void> {
     if (work.ids.length === 0) return Promise.resolve()
-    const done = this.carryOut(work).finally(() => this.inHand.delete(done))
-    this.inHand.add(done)
-    return done
+    return this.keep(this.carryOut(work))
+  }
+
+  /** Tells what should have been told by now; the sweep need not wait for somebody's mail. */
+  tellAgain(rule: BoundRule): void {
+    void this.keep(this.deliveries.tellAgain(rule))
   }
 
   /**
@@ -107,9 +112,16 @@ export class Dispatcher {
    */
   async drain(intake: Promise<unknown>, limitMs: number): Promise<void> {
     const timer = setTimeout(() => this.giveUp(), limitMs)
+    this.deliveries.stop()
     await within(limitMs, intake)
     while (this.inHand.size > 0) await Promise.all(this.inHand)
     clearTimeout(timer)
+  }
+
+  private keep(work: Promise<void>): Promise<void> {
+    const done = work.finally(() => this.inHand.delete(done))
+    this.inHand.add(done)
+    return done
   }
 
   private giveUp(): void {
@@ -171,7 +183,8 @@ export class Dispatcher {
     this.lane(rule.kind).recovered(ids.length)
     if (rule.row) this.faults.clear('POSTGRES_UNAVAILABLE')
     this.account(rule, work, settlement, returns)
-    await this.deliveries.tell(rule, settlement.untold ?? [])
+    const told = await this.deliveries.tell(rule, settlement.untold ?? [])
+    if (told && rule.reminder && settlement.settled.length > 0) this.tellReminded(rule.reminder, work, settlement.settled)
   }
 
   /** Gives the rule its time: the signal first, and then the slot, although the rule's promise may never settle. */
@@ -200,33 +213,16 @@ export class Dispatcher {
     for (const { id, remainingMs } of settlement.early) returns.push({ id, delayMs: Math.max(1, remainingMs) })
     for (const id of settlement.locked) returns.push({ id, delayMs: this.lockWaits.next(kind, id) })
     this.lockWaits.forget(kind, settlement.settled)
-    if (settlement.settled.length > 0) this.tell(rule, work, settlement.settled)
+    for (const order of settlement.settled)
+      if (order.latenessMs === null && order.deadline !== null) order.latenessMs = this.parts.lateness(rule, order.deadline)
+    if (settlement.settled.length > 0 && !rule.reminder) this.tell(rule, work, settlement.settled)
     for (const { kind, id, deadlineMs } of settlement.started ?? []) this.parts.arm(kind, id, deadlineMs)
-    if (settlement.rehearsed?.length) this.rehearsed(rule, work, settlement.rehearsed)
-    if (settlement.failure) this.failedOnce(rule, settlement.failure)
-    if (rule.row?.brake) this.brake(rule, settlement.braked ?? false)
+    if (settlement.rehearsed) this.rehearsals.tell(work, settlement.rehearsed)
+    if (settlement.braked !== undefined) this.noteBrake(rule, settlement.braked)
   }
 
-  /** Once for each deadline, although the sweep comes across it again and again. */
-  private rehearsed(rule: BoundRule, work: Work, orders: SettledOrder[]): void {
-    const { kind } = rule
-    const fresh = orders.filter(({ id, deadline }) => this.rehearsals.get(`${kind}:${id}`) !== deadline)
-    if (this.rehearsals.size > MOST_REHEARSED) this.rehearsals.clear()
-    for (const { id, deadline } of fresh) this.rehearsals.set(`${kind}:${id}`, deadline)
-    if (fresh.length === 0) return
-    this.log('info', `${kind}: ${fresh.length} would be settled (dryRun)`, { kind, via: work.via, count: fresh.length })
-    this.events.tell('rehearsed', { kind, via: work.via, orders: fresh })
-  }
-
-  /** A reminder whose telling failed: it comes once at most, so it is not tried again. */
-  private failedOnce({ kind }: BoundRule, { ids, error }: { ids: string[]; error: unknown }): void {
-    const counters = this.counters.get(kind) as KindCounters
-    counters.failed += ids.length
-    this.log('error', `${kind}: failed for ${ids.length} orders, and comes once at most: ${errorText(error)}`, { kind, count: ids.length })
-    for (const id of ids) this.events.tell('failed', { kind, id, error, attempts: 1, retryInMs: null })
-  }
-
-  private brake({ kind, row }: BoundRule, braked: boolean): void {
+  /** Whether the rule's brake has stopped it, as somebody has just seen. */
+  noteBrake({ kind, row }: BoundRule, braked: boolean): void {
     if (!braked) {
       this.faults.clear('BRAKED', kind)
       return
@@ -236,16 +232,17 @@ export class Dispatcher {
   }
 
   private tell(rule: BoundRule, work: Work, orders: SettledOrder[]): void {
-    for (const order of orders)
-      if (order.latenessMs === null && order.deadline !== null) order.latenessMs = this.parts.lateness(rule, order.deadline)
     this.log('info', () => summary(rule, orders), { kind: rule.kind, via: work.via, count: orders.length })
     if (this.log.debugs) {
       for (const { id, latenessMs } of orders)
         this.log('debug', () => describe(rule, id), { kind: rule.kind, id, via: work.via, latenessMs })
     }
-    const { reminder } = rule
-    if (reminder) this.events.tell('reminded', { kind: reminder.of, before: reminder.label, via: work.via, orders })
-    else this.events.tell('settled', { kind: rule.kind, via: work.via, orders })
+    this.events.tell('settled', { kind: rule.kind, via: work.via, orders })
+  }
+
+  private tellReminded({ of: kind, label }: { of: string; label: string }, { via }: Work, orders: SettledOrder[]): void {
+    this.log('info', `${kind}: ${orders.length} reminded, ${label} before`, { kind, via, count: orders.length })
+    this.events.tell('reminded', { kind, before: label, via, orders })
   }
 
   /** Infrastructure trouble: no attempt is counted, the kind rests, and the orders come back. */
@@ -257,24 +254,13 @@ export class Dispatcher {
   }
 
   private async fail(rule: BoundRule, work: Work, id: string, error: unknown, returns: Return[]): Promise<void> {
-    const { kind } = rule
-    const counters = this.counters.get(kind) as KindCounters
     const earlier = await work.failures([id]).catch(() => new Map<string, Failure>())
     const attempts = (earlier.get(id)?.attempts ?? 0) + 1
     const dead = attempts >= rule.attempts
     const failure: Failure = { attempts, error: errorText(error), at: new Date().toISOString(), dead }
-    counters.failed += 1
-    if (dead) {
-      counters.dead += 1
-      returns.push({ id, delayMs: undefined, failure })
-      this.log('error', `${kind} ${id}: dead letter after ${attempts} attempts: ${failure.error}`, { kind, id, attempts })
-      this.events.tell('dead', { kind, id, error, attempts })
-      return
-    }
     const retryInMs = retryDelayMs(attempts)
-    returns.push({ id, delayMs: retryInMs, failure })
-    this.log('warn', `${kind} ${id}: attempt ${attempts} of ${rule.attempts} failed: ${failure.error}`, { kind, id, attempts, retryInMs })
-    this.events.tell('failed', { kind, id, error, attempts, retryInMs })
+    returns.push({ id, delayMs: dead ? undefined : retryInMs, failure })
+    this.failures.tell(rule, id, error, attempts, dead ? 'dead' : { retryInMs })
   }
 
   private lane(kind: string): Lane {

@@ -90,29 +90,36 @@ export class Sweep {
   }
 
   private async sweepRule(rule: BoundRule, row: RowRule, pending: PendingRows, totals: { overdue: number; armed: number }): Promise<void> {
-    if (row.upkeep) await this.keepUp(rule.kind, row, row.upkeep)
+    if (row.history || row.brake) await row.check() // their tables are missing until somebody has made them, and nothing can be settled
+    const trouble = row.upkeep && (await this.keepUp(rule.kind, row, row.upkeep))
     if (!(await this.isBraked(rule, row))) totals.overdue += await this.settleOverdue(rule, row, pending)
     totals.armed += await this.armUpcoming(rule.kind, row, pending)
-    await this.parts.dispatcher.deliveries.tellAgain(rule)
-    if (rule.reminder) return
-    await this.count(rule.kind, row, pending)
+    this.parts.dispatcher.tellAgain(rule)
+    if (!rule.reminder) await this.count(rule.kind, row, pending)
+    if (trouble !== undefined) throw trouble
   }
 
-  /** Deadlines and pauses that nobody wrote; portion by portion, so that no transaction is long. */
-  private async keepUp(kind: string, { guard }: RowRule, upkeep: Upkeep): Promise<void> {
+  /** Deadlines and pauses that nobody wrote; portion by portion, so that no transaction is long. @returns what went wrong: it holds up nothing else */
+  private async keepUp(kind: string, { guard }: RowRule, upkeep: Upkeep): Promise<unknown> {
     let counts: UpkeepCounts
-    do {
-      counts = await inTransaction(guard.table.sequelize, LIMITS, (transaction) => upkeep.carryOut(transaction, PAGE))
-      const { backfilled, paused, resumed } = counts
-      if (backfilled + paused + resumed > 0)
-        this.parts.log('info', `${kind}: ${backfilled} backfilled, ${paused} paused, ${resumed} resumed`, { kind, ...counts })
-    } while (Math.max(...Object.values(counts)) >= PAGE && !this.stopping.signal.aborted)
+    try {
+      do {
+        counts = await inTransaction(guard.table.sequelize, LIMITS, (transaction) => upkeep.carryOut(transaction, PAGE))
+        const { backfilled, paused, resumed } = counts
+        if (backfilled + paused + resumed > 0)
+          this.parts.log('info', `${kind}: ${backfilled} backfilled, ${paused} paused, ${resumed} resumed`, { kind, ...counts })
+      } while (Math.max(...Object.values(counts)) >= PAGE && !this.stopping.signal.aborted)
+    } catch (error) {
+      return error
+    }
+    const failure = upkeep.takeFailure()
+    return failure && new Error(`${guard.table.model.name} ${failure.id} gets no deadline: ${errorText(failure.error)}`)
   }
 
-  private async isBraked({ kind }: BoundRule, { brake }: RowRule): Promise<boolean> {
+  private async isBraked(rule: BoundRule, { brake }: RowRule): Promise<boolean> {
     if (!brake) return false
     const braked = (await brake.brakedAt()) !== null
-    if (!braked) this.parts.faults.clear('BRAKED', kind)
+    this.parts.dispatcher.noteBrake(rule, braked)
     return braked
   }
 

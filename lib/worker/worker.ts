@@ -134,6 +134,7 @@ export class ExpiryWorker extends WorkerEmitter {
   /** A settling transaction needs a connection of the pool, and so do the shop's requests. */
   private concurrency(rule: BoundRule): number {
     if (!rule.row) return this.options.concurrency
+    if (rule.row.brake) return 1 // its count is locked by the batch in hand
     return Math.max(1, Math.min(this.options.concurrency, poolSize(rule.row.guard.table.model) - 1))
   }
 }
