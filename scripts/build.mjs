@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
-import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ensurePackages } from './packages.mjs'
@@ -27,6 +27,8 @@ export function ensureBuild() {
       const directory = await mkdtemp(join(cache, 'build-'))
       try {
         for (const [name, format] of Object.entries(formats)) await compile(join(directory, name), format)
+        await chmod(join(directory, 'esm', 'cli', 'main.js'), 0o755) // copying keeps it
+        await rm(join(directory, 'cjs', 'cli'), { recursive: true }) // the program is an ES module alone: it must load both kinds
         await replaceDist(directory)
         await writeFile(stamp, sources)
       } finally {
