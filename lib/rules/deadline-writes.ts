@@ -18,6 +18,9 @@ const LIMITS = { lockMs: LOCK_WAIT_MS, statementMs: LOCK_WAIT_MS, idleMs: 5_000 
 /** lock_not_available; query_canceled, when several wait in line for one row. */
 const WAITED_IN_VAIN = new Set(['55P03', '57014'])
 
+/** numeric_value_out_of_range */
+const OUT_OF_RANGE = '22003'
+
 /** serialization_failure, where the database's default isolation is stricter than READ COMMITTED; deadlock_detected. */
 const ROLLED_BACK = new Set(['40001', '40P01'])
 
@@ -91,7 +94,8 @@ FROM ${table.aliased} WHERE ${table.id} = $1`
 )
 UPDATE ${table.aliased} SET ${set.join(', ')} FROM old WHERE ${table.id} = old.id
 RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this.guard.deadline)} AS deadline${kept}${extended}`
-    const write = (lock: string, within: Transaction | null) => rows<WrittenRow>(table.sequelize, sql(lock), [id, ...bind], within)
+    const write = (lock: string, within: Transaction | null) =>
+      rows<WrittenRow>(table.sequelize, sql(lock), [id, ...bind], within).catch((error) => this.tooLarge(id, value, error))
     const [written] = transaction ? await write('FOR NO KEY UPDATE', transaction) : await this.alone(id, write)
     return written ? this.written(written) : this.refuse(id, value, transaction)
   }
@@ -182,6 +186,17 @@ RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this
       condition: `${condition} AND ${this.extended} + ${more} <= $3::float8`,
       bind: [value.byMs, extensions.most],
     }
+  }
+
+  /** @throws OrderTimersError INVALID_MODEL where an INTEGER had to hold more than it can; else the error as it was */
+  private tooLarge(id: string, value: NewDeadline, cause: unknown): never {
+    const { pause, extensions } = this.options
+    const attribute = value === 'pause' ? pause?.keep : extensions?.attribute
+    if (sqlStateOf(cause) !== OUT_OF_RANGE || attribute === undefined) throw cause
+    const { table } = this.guard
+    const remedy = `ALTER TABLE ${table.table} ALTER COLUMN ${this.column(attribute)} TYPE bigint`
+    const message = `orderTimers: ${this.kind}: ${show(attribute)} of ${this.order(id)} cannot hold so many milliseconds; ${remedy}`
+    throw new OrderTimersError('INVALID_MODEL', message, { cause })
   }
 
   /** Says why a guarded write found no row to act on; nothing to say where the row is already as it was to be. */

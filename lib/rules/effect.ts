@@ -40,7 +40,8 @@ export function effect<M extends Model>(model: ModelSource<M>, options: EffectOp
     declare: (kind) => {
       const parsed = parseRowOptions(kind, model, options, 'effect', COMMON)
       const { where, run } = parsed
-      if (where === undefined || Reflect.ownKeys(where).length === 0)
+      const says = where !== undefined && (Array.isArray(where) ? where : Reflect.ownKeys(where)).length > 0
+      if (!says)
         throw invalidRule(
           kind,
           '"where" must say where the effect applies, such as { isPaid: false }; without it, it would apply to every row',
