@@ -28,6 +28,7 @@ const STATUS = {
   REDIS_UNUSABLE: 503,
   POSTGRES_UNAVAILABLE: 503,
   CLOSED: 503,
+  NOT_SETTLED: 500,
 } as const
 
 export type ErrorName = keyof typeof STATUS

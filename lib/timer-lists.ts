@@ -23,7 +23,8 @@ export async function listTimers(runtime: Runtime, order: OrderOrId, options: Wr
   return timers.sort((a, b) => a.deadline.getTime() - b.deadline.getTime())
 }
 
-async function pendingTimer(runtime: Runtime, rule: BoundRule, id: string, options: WriteOptions): Promise<ListedTimer | undefined> {
+/** The order's timer under one rule. @throws OrderTimersError REDIS_UNAVAILABLE where Redis alone has it */
+export async function pendingTimer(runtime: Runtime, rule: BoundRule, id: string, options: WriteOptions): Promise<ListedTimer | undefined> {
   const { kind, row } = rule
   const listed = (deadline: number, remaining: number): ListedTimer => ({ kind, id, deadline: new Date(deadline), remaining })
   if (row) {

@@ -159,6 +159,9 @@ export interface Register {}
 
 export type RegisteredTimers = Register extends { timers: infer T } ? (T extends OrderTimers<infer R> ? TimerCalls<R> : never) : TimerCalls
 
+/** The registered rules' names; any text where none are registered. */
+export type RegisteredKind = Register extends { timers: OrderTimers<infer R> } ? Kind<R> : string
+
 declare global {
   namespace Express {
     interface Request {

@@ -107,6 +107,16 @@ export class ExpiryWorker extends WorkerEmitter {
     }
   }
 
+  /** @internal for express-order-timers/testing */
+  get [RUNTIME](): Runtime {
+    return this.runtime
+  }
+
+  /** @internal A sweep beside the schedule; never rejects. */
+  sweepNow(): Promise<void> {
+    return this.sweep.run()
+  }
+
   /** Takes nothing new, waits for the work in hand (10 s at most) and closes what the worker opened. A second call returns the same promise. */
   stop(): Promise<void> {
     this.stopping ??= this.shutDown()

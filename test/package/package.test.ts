@@ -90,6 +90,16 @@ describe('the package', function () {
     }
   })
 
+  it('has what shops test with, as an ES module and as CommonJS', async () => {
+    const names = ['assertNotScheduled', 'assertScheduled', 'expire']
+    const asked = `${NAME}/testing`
+    const forms = [
+      ['--input-type=module', '-e', `console.log(JSON.stringify(Object.keys(await import('${asked}'))))`],
+      ['--input-type=commonjs', '-e', `console.log(JSON.stringify(Object.keys(require('${asked}')).sort()))`],
+    ]
+    for (const form of forms) assert.deepEqual(JSON.parse((await run(process.execPath, form, { cwd: directory })).stdout), names)
+  })
+
   describe('in TypeScript', () => {
     const resolutions: [string, object, string][] = [
       ['an ES module', { module: 'nodenext' }, 'module'],

@@ -112,7 +112,7 @@ export async function wrongly(req: Request, order: Order): Promise<void> {
   startExpiryWorker(timers, { fallBack: false })
 }
 
-const worker: ExpiryWorker = startExpiryWorker(app, { fallback: { cron: '* * * * *', timezone: 'Asia/Taipei' }, lease: '30s' })
+export const worker: ExpiryWorker = startExpiryWorker(app, { fallback: { cron: '* * * * *', timezone: 'Asia/Taipei' }, lease: '30s' })
 worker.on('settled', ({ kind, via, orders }) =>
   console.log(kind, via satisfies 'alarm' | 'event' | 'sweep', orders[0]?.latenessMs?.toFixed(1)),
 )

@@ -1,0 +1,125 @@
+// Brings a timer's deadline forward to now, and awaits what its worker makes of it: the whole way over the due index, the alarm and the guard,
+// without the wait. Only the attribute that the deadline is read from is written, while the rule applies to the order.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Duration, parseDuration } from '../duration.js'
+import { OrderTimersError, refuseUnknownOptions } from '../errors.js'
+import { idOf } from '../order-id.js'
+import { within } from '../redis/connection.js'
+import { inTransaction, rows, sqlStateOf } from '../rules/database.js'
+import { RowGuard } from '../rules/row-guard.js'
+import type { BoundRule, ReminderRule, RowRule } from '../rules/rule.js'
+import type { SettledOrder } from '../rules/settlement.js'
+import { RUNTIME, type Runtime } from '../runtime.js'
+import type { OrderOrId, RegisteredKind } from '../types.js'
+import type { ExpiryWorker } from '../worker/worker.js'
+import { named, whyNoTimer, whyNotSettled } from './standing.js'
+import { Watch } from './watch.js'
+
+export interface ExpireOptions {
+  /** Which reminder to bring forward instead of the deadline itself: how long before it, as the rule declares it, such as `'2h'`. */
+  reminder?: Duration
+  /** How long to wait for the settlement. Default: 5 s. */
+  within?: Duration
+}
+
+const PATIENCE_MS = 5_000
+const REDIS_PATIENCE_MS = 2_000
+const LIMITS = { lockMs: 2_000, statementMs: 2_000, idleMs: 5_000 }
+
+/** lock_not_available; query_canceled. https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const WAITED_IN_VAIN = new Set(['55P03', '57014'])
+
+/**
+ * Makes an order's timer due now, and waits until the worker has settled it, `run`, `afterCommit` and the commit included. A rule with
+ * `since` has that attribute of the order moved back.
+ * @param worker the worker of this process, started on the timers
+ * @param order an instance or an id; an instance is as it was before: `reload()` it
+ * @returns the order as the worker's event `settled` (of a reminder, `reminded`) tells it
+ * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID, INVALID_DURATION, INVALID_OPTION (400), ORDER_NOT_FOUND (404), ORDER_NOT_IN_FROM,
+ * NO_TIMER (409), ROW_LOCKED, REDIS_UNAVAILABLE (503); NOT_SETTLED (500) where the rule fails (`cause` is its error) or the time is up
+ */
+export async function expire(
+  worker: ExpiryWorker,
+  kind: RegisteredKind,
+  order: OrderOrId,
+  options: ExpireOptions = {},
+): Promise<SettledOrder> {
+  refuseUnknownOptions('expire', options, ['reminder', 'within'])
+  const limitMs = parseDuration('expire: "within"', options.within ?? PATIENCE_MS)
+  const runtime = runtimeOf(worker)
+  const rule = runtime.rule(kind)
+  const id = idOf(rule, order)
+  const reminder = options.reminder === undefined ? undefined : reminderOf(rule, options.reminder)
+  const endsAt = performance.now() + limitMs
+  const watch = new Watch(worker, rule, reminder, id)
+  try {
+    const armed = rule.row?.pending
+      ? await bringRowForward(runtime, rule, rule.row, id, reminder?.beforeMs ?? 0)
+      : await bringRedisForward(runtime, rule, id)
+    if (!armed) void worker.sweepNow()
+    await within(limitMs, watch.ended)
+    // What follows the commit belongs to the batch in hand.
+    while (watch.settled && !watch.failure && worker.health().busy > 0 && performance.now() < endsAt) await delay(1)
+    if (watch.failure) throw notSettled(rule, id, watch.failure.why, watch.failure.error)
+    if (watch.settled) return watch.settled
+    throw notSettled(rule, id, `waited ${limitMs} ms in vain, since ${await whyNotSettled(worker, rule, id)}`)
+  } finally {
+    watch.end()
+  }
+}
+
+async function bringRowForward(runtime: Runtime, rule: BoundRule, row: RowRule, id: string, beforeMs: number): Promise<boolean> {
+  const { guard, since } = row
+  const { table } = guard
+  const braked = await row.brake?.brakedAt()
+  if (braked) throw notSettled(rule, id, 'the brake has stopped the rule')
+  const column = table.bareColumn(since?.attribute ?? (row.deadlineAttribute as string))
+  const sql = `UPDATE ${table.aliased} SET ${column} = date_trunc('milliseconds', clock_timestamp()) + $2::float8 * interval '1 millisecond'
+WHERE ${table.id} = $1 AND ${guard.applies}${guard.eligible}${guard.paranoid} AND ${guard.deadline} IS NOT NULL
+RETURNING ${RowGuard.epochMs(guard.deadline)} AS deadline`
+  const bind = [id, beforeMs - (since?.afterMs ?? 0)]
+  const written = await inTransaction(table.sequelize, LIMITS, (transaction) =>
+    rows<{ deadline: number }>(table.sequelize, sql, bind, transaction),
+  ).catch((cause) => {
+    if (!WAITED_IN_VAIN.has(sqlStateOf(cause) ?? '')) throw cause
+    const message = `expire: ${named(rule, id)} is locked by another transaction; end that first`
+    throw new OrderTimersError('ROW_LOCKED', message, { cause })
+  })
+  const [deadline] = written
+  if (!deadline) throw await whyNoTimer('expire', runtime, rule, id)
+  return (await runtime.redis?.arming.arm(rule, id, deadline.deadline, REDIS_PATIENCE_MS)) ?? false
+}
+
+async function bringRedisForward(runtime: Runtime, rule: BoundRule, id: string): Promise<boolean> {
+  const { redis } = runtime
+  const known = await redis?.index.deadline(rule.kind, id, REDIS_PATIENCE_MS)
+  const state = await rule.row?.writes.read(id, null)
+  if (!redis || known === undefined || state?.inFrom === false) throw await whyNoTimer('expire', runtime, rule, id)
+  await redis.arming.armOrThrow(rule.kind, id, await redis.clock.now())
+  return true
+}
+
+function runtimeOf(worker: ExpiryWorker): Runtime {
+  const runtime = (worker as Partial<ExpiryWorker> | undefined)?.[RUNTIME]
+  if (!runtime || typeof worker.health !== 'function') {
+    const remedy = 'pass what startExpiryWorker(…) returned; a test needs a worker of its own process'
+    throw new OrderTimersError('INVALID_OPTION', `expire: the first argument must be a worker; ${remedy}`)
+  }
+  if (worker.health().status !== 'stopped') return runtime
+  const why = runtime.enabled ? 'the worker has stopped' : 'the timers are switched off (ORDER_TIMERS=off or enabled: false)'
+  throw new OrderTimersError('NOT_SETTLED', `expire: ${why}, and settles nothing`)
+}
+
+function reminderOf({ kind, row }: BoundRule, before: Duration): ReminderRule {
+  const beforeMs = parseDuration('expire: "reminder"', before)
+  const found = row?.reminders.find((reminder) => reminder.beforeMs === beforeMs)
+  if (found) return found
+  const known = row?.reminders.map(({ reminder }) => reminder?.label).join(', ') || 'none'
+  throw new OrderTimersError('INVALID_OPTION', `expire: ${kind} has no reminder ${before} before its deadline; there are: ${known}`)
+}
+
+function notSettled(rule: BoundRule, id: string, why: string, cause?: unknown): OrderTimersError {
+  const options = cause === undefined ? {} : { cause }
+  return new OrderTimersError('NOT_SETTLED', `expire: ${named(rule, id)} was not settled: ${why}`, options)
+}

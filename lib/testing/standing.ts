@@ -1,0 +1,50 @@
+// Why an order has no timer, and why one that is due is not settled: in words, for a test that fails.
+
+import { OrderTimersError, show } from '../errors.js'
+import { inTransaction, rows } from '../rules/database.js'
+import type { RowState } from '../rules/deadline-writes.js'
+import type { BoundRule, RowRule } from '../rules/rule.js'
+import type { Runtime } from '../runtime.js'
+import type { ExpiryWorker } from '../worker/worker.js'
+
+const LIMITS = { lockMs: 2_000, statementMs: 2_000, idleMs: 5_000 }
+
+export function named({ kind, row }: BoundRule, id: string): string {
+  return `${kind}: ${row ? `${row.guard.table.model.name} ` : ''}${show(id)}`
+}
+
+/** @param caller what the message begins with */
+export async function whyNoTimer(caller: string, runtime: Runtime, rule: BoundRule, id: string): Promise<OrderTimersError> {
+  const { row } = rule
+  const state = await row?.writes.find(id, null)
+  if (row && !state) return row.writes.notFound(id)
+  if (row && state && !state.inFrom) return row.writes.notInFrom(id, state)
+  if (!row?.pending && !runtime.redis)
+    return new OrderTimersError('REDIS_UNAVAILABLE', `${caller}: ${rule.kind}: its timers are in Redis alone, and there is none`)
+  return new OrderTimersError('NO_TIMER', `${caller}: ${named(rule, id)} ${standing(rule, state)}`)
+}
+
+/** Of an order that is where the rule applies. */
+function standing({ kind, row }: BoundRule, state: RowState | undefined): string {
+  if (state?.paused && !row?.options.pause?.while) return `is paused; call resume('${kind}', …) first`
+  if (state?.paused || (state && state.deadline !== null)) return 'is paused by what its row says'
+  return `has no timer; call schedule('${kind}', …) first`
+}
+
+/** Of an order that is due. */
+export async function whyNotSettled(worker: ExpiryWorker, rule: BoundRule, id: string): Promise<string> {
+  const { row } = rule
+  const state = await row?.writes.find(id, null)
+  const faults = worker.health().faults.map(({ code, message }) => `${code}: ${message}`)
+  if (row && !state) return 'the order is gone'
+  if (row && state && !state.inFrom) return `it has been moved, perhaps by another worker: ${row.writes.notInFrom(id, state).message}`
+  if (row?.deadlineAttribute && state?.deadline === null) return 'its deadline was cleared meanwhile'
+  if (await row?.brake?.brakedAt()) return 'the brake has stopped the rule'
+  if (row && (await isLocked(row, id))) return 'its row is locked by another transaction'
+  return faults.length > 0 ? `the worker is in trouble (${faults.join('; ')})` : 'no worker took it; is a batch of its rule still in hand?'
+}
+
+function isLocked({ guard: { table } }: RowRule, id: string): Promise<boolean> {
+  const sql = `SELECT 1 FROM ${table.aliased} WHERE ${table.id} = $1 FOR NO KEY UPDATE SKIP LOCKED`
+  return inTransaction(table.sequelize, LIMITS, async (transaction) => (await rows(table.sequelize, sql, [id], transaction)).length === 0)
+}
