@@ -3,7 +3,7 @@
 
 import { hostname } from 'node:os'
 import { OrderTimersError } from '../errors.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { BoundRule, RowRule } from '../rules/rule.js'
 import { poolSize } from '../rules/sequelize-sql.js'
 import type { Runtime } from '../runtime.js'
 import { IndexClaims, MemoryClaims } from '../worker/claims.js'
@@ -12,6 +12,7 @@ import { Dispatcher, type KindCounters } from '../worker/dispatcher.js'
 import { type FaultCode, WorkerEmitter } from '../worker/events.js'
 import { Faults } from '../worker/faults.js'
 import { Sweep } from '../worker/sweep.js'
+import { takeCensus } from './census.js'
 
 const LEASE_MS = 30_000
 const CONCURRENCY = 2
@@ -34,9 +35,20 @@ export interface FailedOrder {
   attempts: number
 }
 
+export interface KindSwept extends KindCounters {
+  rehearsed: number
+  /**
+   * Orders that such a pass settles and that are there still: failed, locked, braked, in the hands of another worker, or looked at by one within
+   * the last seconds. Undefined where they could not be counted.
+   */
+  left: number | undefined
+  /** Since when its brake has stopped the rule. */
+  brakedSince: Date | null
+}
+
 export interface SweepResult {
-  /** What became of the orders of each rule, and since when its brake has stopped it. */
-  kinds: Record<string, KindCounters & { rehearsed: number; brakedSince: Date | null }>
+  /** What became of the orders of each rule. */
+  kinds: Record<string, KindSwept>
   /** What went wrong beside single orders: what it kept back was kept, and another pass tries it again. */
   faults: { code: FaultCode; message: string }[]
   /** Whether Redis answered, so that orders were claimed there. */
@@ -70,10 +82,19 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
   result.claimed = redis?.connection.ready ?? false
   const counters = await pass(runtime, rules, events, options.stale ? 0 : HORIZON_MS)
   for (const [kind, counted] of counters) {
-    const brakedSince = (await rules.get(kind)?.row?.brake?.brakedAt()) ?? null
-    result.kinds[kind] = { ...counted, rehearsed: rehearsed.get(kind) ?? 0, brakedSince }
+    result.kinds[kind] = { ...counted, rehearsed: rehearsed.get(kind) ?? 0, ...(await afterwards(rules.get(kind)?.row)) }
   }
   return result
+}
+
+/** Where Postgres does not answer, or lacks something, the pass has said so. */
+async function afterwards(row: RowRule | undefined): Promise<Pick<KindSwept, 'left' | 'brakedSince'>> {
+  try {
+    const { overdue } = await takeCensus(row as RowRule, { days: 1 })
+    return { left: overdue, brakedSince: (await row?.brake?.brakedAt()) ?? null }
+  } catch {
+    return { left: undefined, brakedSince: null }
+  }
 }
 
 function rulesOf(runtime: Runtime, { stale = false, kind }: SweepOptions): ReadonlyMap<string, BoundRule> {

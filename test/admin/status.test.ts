@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { status } from '../../lib/admin/status.js'
+import { transition } from '../../lib/index.js'
+import { Brake } from '../../lib/rules/brake.js'
+import { sequelizeOn } from '../support/database.js'
+import { freePort } from '../support/free-port.js'
+import { defineOrder } from '../support/order.js'
+import { RedisServer } from '../support/redis-server.js'
+import { runtimeOf } from '../support/runtime.js'
+import { makeTimers, openShop } from '../support/shop.js'
+import { oneOfEach } from '../support/shop-rules.js'
+import { waitForEvent } from '../support/waiting.js'
+
+const DAY_MS = 86_400_000
+
+describe('the status', () => {
+  it('has for each rule what the rows and Redis hold', async () => {
+    const shop = await openShop(oneOfEach)
+    const at = (ms: number) => ({ status: 4, confirmDueAt: new Date(Date.now() + ms) })
+    await shop.database.Order.bulkCreate([at(-60_000), at(-8 * DAY_MS), at(600_000), at(DAY_MS), at(3 * DAY_MS), { status: 4 }])
+    await shop.timers.schedule('order_confirm', 3, { after: '10m' })
+    await shop.timers.schedule('order_other', 7, { after: '10m' })
+    const { ok, enabled, postgres, redis, rules } = await status(runtimeOf(shop.timers))
+    assert.deepEqual({ ok, enabled, postgres }, { ok: true, enabled: true, postgres: { answering: true, problem: undefined } })
+    assert.deepEqual([redis.used, redis.answering, redis.publishesExpiry, redis.problem], [true, true, true, undefined])
+    const nothing = { brakedSince: null, problem: undefined }
+    assert.deepEqual(rules, [
+      {
+        kind: 'order_confirm',
+        form: 'deadline',
+        rows: { pending: 5, withinHour: 1, overdue: 1, stale: 1, undated: 1, paused: 0 },
+        armed: 1,
+        dead: 0,
+        ...nothing,
+      },
+      {
+        kind: 'order_pay',
+        form: 'since',
+        rows: { pending: 0, withinHour: 0, overdue: 0, stale: 0, undated: 0, paused: 0 },
+        armed: 0,
+        dead: 0,
+        ...nothing,
+      },
+      { kind: 'order_ship', form: 'redis', rows: undefined, armed: 0, dead: 0, ...nothing },
+      { kind: 'order_other', form: 'handler', rows: undefined, armed: 1, dead: 0, ...nothing },
+    ])
+    await shop.close()
+  })
+
+  it('counts dead letters, and says since when a brake has stopped a rule', async () => {
+    const shop = await openShop(({ Order }) => ({
+      order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h', brake: { max: 1, per: '1h' } }),
+      order_pay: transition(Order, {
+        from: 1,
+        to: 0,
+        since: 'createdAt',
+        after: '15m',
+        attempts: 1,
+        run: () => {
+          throw new Error('no')
+        },
+      }),
+    }))
+    for (const sql of Brake.createSql('order_timers_brakes')) await shop.database.client.query(sql)
+    const due = new Date(Date.now() - 60_000)
+    await shop.database.Order.bulkCreate([
+      { status: 4, confirmDueAt: due },
+      { status: 4, confirmDueAt: due },
+      { status: 1, createdAt: new Date(Date.now() - DAY_MS) },
+    ])
+    const worker = await shop.worker()
+    if (worker.deadTold.length === 0) await waitForEvent(worker, 'dead')
+    await worker.stop()
+    const { rules } = await status(runtimeOf(shop.timers))
+    const { rows } = await shop.database.client.query("SELECT braked_at FROM order_timers_brakes WHERE kind = 'order_confirm'")
+    assert.deepEqual(rules[0]?.brakedSince, rows[0].braked_at)
+    assert.deepEqual([rules[0]?.dead, rules[1]?.dead], [0, 1])
+    await shop.close()
+  })
+
+  it('says what Redis is set to, and that it publishes no expiry', async () => {
+    const server = await RedisServer.start(['--notify-keyspace-events', 'Kg'])
+    const shop = await openShop(oneOfEach, { redis: server.url })
+    const { ok, redis } = await status(runtimeOf(shop.timers))
+    assert.deepEqual(
+      [ok, redis.answering, [...(redis.notifications ?? '')].sort().join(''), redis.publishesExpiry],
+      [true, true, 'Kg', false],
+    )
+    await shop.close()
+    await server.stop()
+  })
+
+  it('says that Redis does not answer, and what the rows say all the same', async () => {
+    const shop = await openShop(oneOfEach, { redis: `redis://127.0.0.1:${await freePort()}` })
+    await shop.order({ status: 4, confirmDueAt: new Date(Date.now() - 60_000) })
+    const { ok, redis, rules } = await status(runtimeOf(shop.timers))
+    assert.deepEqual([ok, redis.used, redis.answering], [false, true, false])
+    assert.match(redis.problem as string, /^orderTimers: Redis does not answer \(ECONNREFUSED\)/)
+    assert.deepEqual([rules[0]?.rows?.overdue, rules[0]?.armed, rules[0]?.dead], [1, undefined, undefined])
+    await shop.close()
+  })
+
+  it('says that Postgres does not answer, and what Redis holds all the same', async () => {
+    const shop = await openShop(oneOfEach)
+    const port = await freePort()
+    const away = sequelizeOn(`postgres://postgres@127.0.0.1:${port}/postgres`, 'public')
+    const timers = makeTimers(oneOfEach({ Order: defineOrder(away) }), { redis: shop.redis.url, prefix: shop.redis.prefix })
+    const { ok, postgres, rules } = await status(runtimeOf(timers))
+    assert.deepEqual([ok, postgres.answering], [false, false])
+    assert.equal(
+      postgres.problem,
+      `Postgres does not answer (connect ECONNREFUSED 127.0.0.1:${port}); look whether it runs and may be reached`,
+    )
+    assert.deepEqual([rules[0]?.rows, rules[0]?.armed], [undefined, 0])
+    await timers.close()
+    await away.close()
+    await shop.close()
+  })
+
+  it('says what the table lacks', async () => {
+    const shop = await openShop(oneOfEach, { redis: false })
+    await shop.database.client.query('ALTER TABLE orders DROP COLUMN "confirmDueAt" CASCADE')
+    const { ok, redis, rules } = await status(runtimeOf(shop.timers))
+    assert.deepEqual([ok, redis.used], [false, false])
+    assert.match(rules[0]?.problem as string, /has no column "confirmDueAt"; add it with ALTER TABLE/)
+    assert.equal(rules[1]?.problem, undefined)
+    await shop.close()
+  })
+})
