@@ -9,6 +9,9 @@ import { RedisClock } from './redis/clock.js'
 import { RedisConnection } from './redis/connection.js'
 import { DueIndex } from './redis/due-index.js'
 import type { RedisSource } from './redis/source.js'
+import { AutoHooks } from './rules/auto.js'
+import { refuseUnknownAfter } from './rules/chain.js'
+import { isModel } from './rules/order-table.js'
 import type { BoundRule, Surroundings } from './rules/rule.js'
 
 /** Where the timers keep their runtime. The same symbol in every copy of this package, CommonJS and ESM. */
@@ -31,6 +34,9 @@ export class Runtime {
   readonly redis: RedisParts | undefined
   private readonly bound = new Map<string, BoundRule>()
   private closing: Promise<void> | undefined
+  private readonly auto: AutoHooks
+  /** Rules with `auto` whose models are not hooked yet. */
+  private readonly unhooked: Set<string>
   private readonly surroundings: Surroundings = { autoRules: () => this.rules().filter(({ row }) => row?.move?.auto) }
 
   constructor(private readonly options: ParsedOptions) {
@@ -39,6 +45,28 @@ export class Runtime {
     this.enabled = options.enabled
     this.kinds = [...options.rules.keys()]
     this.redis = options.redis && options.enabled ? this.connect(options.redis) : undefined
+    this.auto = new AutoHooks(this.redis?.arming)
+    this.unhooked = new Set(this.kinds.filter((kind) => options.rules.get(kind)?.auto))
+    this.hookModels((kind) => isModel(options.rules.get(kind)?.auto?.source))
+    if (this.unhooked.size > 0) setImmediate(() => this.hookModels())
+  }
+
+  /**
+   * Hooks the models of rules with `auto`, as many as are initialised. A model must be hooked before the first save of a process that never
+   * calls `schedule`, so this is tried when the timers are made (where models are given as classes), a turn later, by each request and at first
+   * use; it throws nothing, since what is wrong with a rule shows at its first use.
+   */
+  hookModels(which: (kind: string) => boolean = () => true): void {
+    if (this.unhooked.size === 0 || this.closing) return
+    const kinds = [...this.unhooked].filter(which)
+    for (const kind of kinds) this.unhooked.delete(kind)
+    for (const kind of kinds) {
+      try {
+        this.rule(kind)
+      } catch {
+        this.unhooked.add(kind)
+      }
+    }
   }
 
   /** @throws OrderTimersError UNKNOWN_KIND, CLOSED, and INVALID_MODEL, INVALID_STATUS or SHARED_DEADLINE when first used */
@@ -54,12 +82,17 @@ export class Runtime {
     const rule = declared.bind(this.surroundings)
     this.refuseSharedDeadlines(rule)
     this.bound.set(kind, rule)
+    if (declared.auto) this.auto.hook(rule)
+    this.unhooked.delete(kind)
+    this.hookModels()
     return rule
   }
 
   /** All rules, bound. @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE */
   rules(): BoundRule[] {
-    return this.kinds.map((kind) => this.rule(kind))
+    const rules = this.kinds.map((kind) => this.rule(kind))
+    refuseUnknownAfter(rules)
+    return rules
   }
 
   /** All that a worker settles: the rules, and their reminders. */
@@ -73,6 +106,7 @@ export class Runtime {
   }
 
   close(): Promise<void> {
+    this.auto.unhook()
     this.closing ??= Promise.resolve(this.redis?.connection.close())
     return this.closing
   }

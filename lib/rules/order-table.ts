@@ -115,7 +115,12 @@ export class OrderTable {
   isOneOf(attribute: string, values: readonly (number | string)[], alias = ALIAS): string {
     const { field } = this.attribute('attribute', attribute)
     const column = [...(alias ? [quoteColumn(this.model, alias)] : []), quoteColumn(this.model, field)].join('.')
-    return `${column} IN (${values.map((value) => valueSql(this.model, attribute, value)).join(', ')})`
+    return this.isAmong(column, attribute, values)
+  }
+
+  /** `expression IN (…)`, the values as the attribute's type has them. */
+  isAmong(expression: string, attribute: string, values: readonly (number | string)[]): string {
+    return `${expression} IN (${values.map((value) => valueSql(this.model, attribute, value)).join(', ')})`
   }
 
   /** A rule's `where` as one condition in brackets, over the columns of `alias`; an empty text where it says nothing. */

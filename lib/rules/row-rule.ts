@@ -108,10 +108,10 @@ function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, sur
   }
 }
 
-function moveOf(table: OrderTable, { applies, to, auto = false }: Doing): Move | undefined {
+function moveOf(table: OrderTable, { applies, to, auto = false, individualHooks = false }: Doing): Move | undefined {
   if (!('status' in applies) || to === undefined) return undefined
   const cast = (option: string, value: Status) => table.status(option, applies.status, value)
-  return { status: applies.status, from: applies.from.map((value) => cast('"from"', value)), to: cast('"to"', to), auto }
+  return { status: applies.status, from: applies.from.map((value) => cast('"from"', value)), to: cast('"to"', to), auto, individualHooks }
 }
 
 /** @throws OrderTimersError INVALID_MODEL */

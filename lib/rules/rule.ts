@@ -109,6 +109,8 @@ export interface Move {
   from: readonly Status[]
   to: Status
   auto: boolean
+  /** Whether settling saves instances, one by one, so that all that hooks the model sees them. */
+  individualHooks: boolean
 }
 
 export interface ReminderRule extends BoundRule {

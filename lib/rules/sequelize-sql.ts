@@ -8,6 +8,7 @@ interface QueryGenerator {
   quoteIdentifier(name: string): string
   quoteTable(table: unknown): string
   getWhereConditions(where: unknown, alias: string, model: unknown): string
+  whereQuery(where: unknown, options: { model: unknown }): string
   escape(value: unknown, attribute: unknown, options: { context: 'UPDATE' }): string
 }
 
@@ -27,6 +28,17 @@ export type AnyModel = ModelStatic<Model<any, any>> & { sequelize?: Sequelize }
 export function valueSql(model: AnyModel, attribute: string, value: unknown): string {
   const generator = generatorOf(model)
   return forBinding(generator.escape(value, model.getAttributes()[attribute], { context: 'UPDATE' }))
+}
+
+/** Whether a value is an expression, such as `literal(…)` or `fn(…)`, by the shop's own copy of Sequelize. */
+export function isExpression(model: AnyModel, value: unknown): boolean {
+  const { Utils } = sequelizeOf(model).constructor as unknown as { Utils: { SequelizeMethod: new () => object } }
+  return value instanceof Utils.SequelizeMethod
+}
+
+/** A `where` over columns as a WHERE clause, for a statement that binds nothing. */
+export function whereClause(model: AnyModel, where: unknown): string {
+  return generatorOf(model).whereQuery(where, { model })
 }
 
 /** A text as a literal. */
@@ -49,6 +61,11 @@ export function quoteTable(model: AnyModel, tableName?: string): string {
   const own = model.getTableName() as string | { schema?: string; delimiter?: string }
   if (tableName === undefined) return forBinding(generatorOf(model).quoteTable(own))
   return forBinding(generatorOf(model).quoteTable(typeof own === 'string' ? tableName : { ...own, tableName }))
+}
+
+/** Whether a table, as Sequelize has it, is the model's own. */
+export function isTableOf(model: AnyModel, table: unknown): boolean {
+  return generatorOf(model).quoteTable(table) === generatorOf(model).quoteTable(model.getTableName())
 }
 
 export function attributeInfo(model: AnyModel, name: string): AttributeInfo | undefined {

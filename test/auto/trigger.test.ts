@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { DataTypes, Model, type ModelStatic } from 'sequelize'
-import { transition } from '../../lib/index.js'
+import { type Rules, transition } from '../../lib/index.js'
 import { triggerSql } from '../../lib/rules/trigger.js'
 import { RUNTIME, type Runtime } from '../../lib/runtime.js'
 import type { Database } from '../support/database.js'
 import { refusal, refused } from '../support/refused.js'
 import { openShop, type Shop } from '../support/shop.js'
 
-type AnyShop = Shop<Record<string, ReturnType<typeof transition>>>
+type AnyShop = Shop<Rules>
 
 const statementsOf = (shop: AnyShop) => triggerSql((shop.timers as unknown as { [RUNTIME]: Runtime })[RUNTIME].rules())
 
@@ -37,8 +37,8 @@ describe('the trigger that migrations may have', () => {
         confirm: transition(Parcel, { from: "it's $1", to: 'done', deadline: 'dueAt', after: '1h', ...confirm } as never),
         pay: transition(Parcel, { from: 'placed', to: 'gone', deadline: 'payBy', after: '15m', ...pay } as never),
         seen: transition(Parcel, { from: 'placed', to: 'gone', deadline: false }),
-      } as never
-    }, {})
+      } as unknown as Rules
+    })
     await Parcel.sync()
     for (let twice = 0; twice < 2; twice += 1) for (const sql of statementsOf(shop)) await shop.database.sequelize.query(sql)
   }
@@ -131,7 +131,7 @@ describe('the trigger that migrations may have', () => {
     await shop.close()
     shop = await openShop((database) => {
       Parcel = define(database)
-      return { confirm: transition(Parcel, { from: 'x', to: 'y', deadline: 'dueAt', after: () => 1000 } as never) } as never
+      return { confirm: transition(Parcel, { from: 'x', to: 'y', deadline: 'dueAt', after: () => 1000 } as never) } as unknown as Rules
     })
     assert.deepEqual(
       await refused(() => statementsOf(shop)),
