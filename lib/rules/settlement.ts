@@ -164,8 +164,9 @@ FROM ${from} WHERE ${id} = ANY($1)`
   WHERE ${table.id} = ANY($1) AND ${guard.settles}
   ORDER BY ${table.id} /* limit */ FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED
 )`
+    // That the ids are named once more lets Postgres find the rows by their key, where it would read the table through.
     const update = `UPDATE ${table.aliased} SET ${assignments.join(', ')}
-FROM due WHERE ${table.id} = due.${ID}
+FROM due WHERE ${table.id} = due.${ID} AND ${table.id} = ANY($1)
 RETURNING ${all}${told}${started.join('')}`
     if (updates && !record) return `WITH ${due}\n${update}`
     const parts = [due, ...(updates ? [`moved AS (${update})`] : [])]
