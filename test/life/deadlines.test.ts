@@ -1,0 +1,286 @@
+// Deadlines of each order's own: reckoned by the shop's own function, extended within limits, and given by the sweep to orders that have none.
+
+import assert from 'node:assert/strict'
+import { DataTypes, Model } from 'sequelize'
+import { effect, type Rule, transition } from '../../lib/index.js'
+import { armed } from '../support/armed.js'
+import { Lines } from '../support/lines.js'
+import { refusal, refused } from '../support/refused.js'
+import { holdsFor, waitForEvent, waitUntil } from '../support/waiting.js'
+import { EVERY_SECOND, heard, openParcels, type Parcel, type ParcelShop } from './parcels.js'
+
+const CONFIRM = { from: 4, to: 5, deadline: 'dueAt' } as const
+const HOUR_MS = 3_600_000
+const NO_TIMER = new Date(Date.UTC(9999, 11, 31))
+
+type ConfirmShop = ParcelShop<{ order_confirm: Rule<'deadline', Parcel> }>
+
+describe("a deadline of each order's own", () => {
+  let shop: ConfirmShop
+
+  afterEach(() => shop?.close())
+
+  const near = (actual: unknown, expected: number, byMs = 5000) =>
+    assert.ok(Math.abs(Number(actual) - expected) < byMs, `${actual} is not about ${expected}`)
+
+  const AFTER: Record<string, unknown> = { TW: '24h', JP: 7 * 24 * HOUR_MS, never: null, odd: 'soon' }
+  const byCountry = ({ country }: Parcel) => AFTER[country] as '24h'
+
+  const wrong = (shown: string) =>
+    `orderTimers: rule "order_confirm": what "after" returned must be a duration such as '24h' or a positive whole number of milliseconds, of ten years at most, got ${shown}`
+
+  describe('"after" as a function of the order', () => {
+    beforeEach(async () => {
+      shop = await openParcels((Parcels) => ({ order_confirm: transition(Parcels, { ...CONFIRM, after: byCountry }) }))
+    })
+
+    it('says when each is due, given as an instance or by its id', async () => {
+      const [home, far] = [await shop.parcel(), await shop.parcel(null, { country: 'JP' })]
+      near((await shop.timers.schedule('order_confirm', home)).deadline, Date.now() + 24 * HOUR_MS)
+      near((await shop.timers.schedule('order_confirm', await shop.find(far))).deadline, Date.now() + 7 * 24 * HOUR_MS)
+      near((await shop.timers.schedule('order_confirm', far, { after: '1h' })).deadline, Date.now() + HOUR_MS)
+    })
+
+    it('that says null gives no timer, and takes the one away that there was', async () => {
+      const id = await shop.parcel(HOUR_MS, { country: 'never' })
+      const none = { kind: 'order_confirm', id: String(id), deadline: null, armed: false }
+      assert.deepEqual(await shop.timers.schedule('order_confirm', id), none)
+      assert.equal((await shop.find(id)).dueAt, null)
+      assert.equal(await shop.timers.remaining('order_confirm', id), null)
+    })
+
+    it('that says what is no duration is a coded error, and nothing is written', async () => {
+      const [odd, other] = [await shop.parcel(null, { country: 'odd' }), await shop.parcel(null, { country: 'XX' })]
+      assert.deepEqual(await refused(() => shop.timers.schedule('order_confirm', odd)), refusal('INVALID_DURATION', 400, wrong('"soon"')))
+      assert.deepEqual(
+        await refused(() => shop.timers.schedule('order_confirm', other)),
+        refusal('INVALID_DURATION', 400, wrong('undefined')),
+      )
+      assert.deepEqual([(await shop.find(odd)).dueAt, (await shop.find(other)).dueAt], [null, null])
+      const missing = refusal('ORDER_NOT_FOUND', 404, 'orderTimers: order_confirm: there is no Parcel "77"')
+      assert.deepEqual(await refused(() => shop.timers.schedule('order_confirm', 77)), missing)
+    })
+  })
+
+  describe('"backfill"', () => {
+    it('gives orders in "from" without a deadline one from now, and settles them by it; cancel stays cancelled', async () => {
+      shop = await openParcels((Parcels) => ({ order_confirm: transition(Parcels, { ...CONFIRM, after: '2s', backfill: true }) }))
+      const { timers } = shop
+      const [found, cancelled, elsewhere] = [await shop.parcel(), await shop.parcel(HOUR_MS), await shop.parcel(null, { status: 3 })]
+      const parcel = await shop.find(cancelled)
+      const none = { kind: 'order_confirm', id: String(cancelled), deadline: null, armed: false }
+      assert.deepEqual(await timers.cancel('order_confirm', parcel), none)
+      const worker = await shop.worker(EVERY_SECOND)
+      const dueAt = (await shop.find(found)).dueAt
+      near(dueAt, Date.now() + 2000, 2000)
+      assert.equal((await armed(shop.redis, 'order_confirm', found)).due, dueAt?.getTime())
+      await waitUntil(() => worker.settled.length)
+      assert.deepEqual(
+        (await Promise.all([found, cancelled, elsewhere].map(shop.find))).map((row) => [row.status, row.dueAt]),
+        [
+          [5, NO_TIMER],
+          [4, NO_TIMER],
+          [3, null],
+        ],
+      )
+      assert.equal(await timers.remaining('order_confirm', cancelled), null)
+      assert.deepEqual(await timers.list(cancelled), [])
+      const message = `orderTimers: order_confirm: Parcel "${cancelled}" has no deadline to extend; call schedule('order_confirm', …) first`
+      assert.deepEqual(await refused(() => timers.extend('order_confirm', cancelled, '1h')), refusal('NO_TIMER', 409, message))
+      assert.equal((await timers.schedule('order_confirm', cancelled)).armed, true)
+    })
+
+    it('may reckon from another column, and where that is empty from now', async () => {
+      shop = await openParcels((Parcels) => ({
+        order_confirm: transition(Parcels, { ...CONFIRM, after: '24h', backfill: { since: 'placedAt' } }),
+      }))
+      const placedAt = new Date(Date.now() - 10 * HOUR_MS)
+      const [placed, unknown] = [await shop.parcel(null, { placedAt }), await shop.parcel(null, { placedAt: null })]
+      await shop.worker()
+      assert.equal((await shop.find(placed)).dueAt?.getTime(), placedAt.getTime() + 24 * HOUR_MS)
+      near((await shop.find(unknown)).dueAt, Date.now() + 24 * HOUR_MS)
+    })
+
+    it('asks the function of the order; one that it fails on is told, and holds up no other', async () => {
+      shop = await openParcels((Parcels) => ({ order_confirm: transition(Parcels, { ...CONFIRM, after: byCountry, backfill: true }) }))
+      const ids: number[] = []
+      for (const country of ['odd', 'TW', 'never', 'JP']) ids.push(await shop.parcel(null, { country }))
+      const overdue = await shop.parcel(-1000)
+      const worker = await shop.worker()
+      const [odd, home, never, far] = await Promise.all(ids.map(shop.find))
+      assert.deepEqual([odd?.dueAt, never?.dueAt], [null, NO_TIMER])
+      near(home?.dueAt, Date.now() + 24 * HOUR_MS)
+      near(far?.dueAt, Date.now() + 7 * 24 * HOUR_MS)
+      assert.equal((await shop.find(overdue)).status, 5)
+      const message = `order_confirm: the sweep could not read or settle (Parcel ${ids[0]} gets no deadline: ${wrong('"soon"')}); the next one tries again`
+      assert.deepEqual(worker.health().faults, [{ code: 'SWEEP_FAILED', message }])
+    })
+
+    it('leaves what is paused, by call or by declaration, as it is', async () => {
+      shop = await openParcels((Parcels) => ({
+        order_confirm: transition(Parcels, {
+          ...CONFIRM,
+          after: '24h',
+          backfill: true,
+          pause: { keep: 'leftMs', while: { disputeOpen: true } },
+        }),
+      }))
+      const [disputed, undated] = [await shop.parcel(HOUR_MS, { disputeOpen: true }), await shop.parcel(null, { disputeOpen: true })]
+      const worker = await shop.worker(EVERY_SECOND)
+      await waitForEvent(worker, 'swept')
+      await waitForEvent(worker, 'swept')
+      const [row, none] = [await shop.find(disputed), await shop.find(undated)]
+      assert.deepEqual([row.dueAt, none.dueAt, none.leftMs], [NO_TIMER, null, null])
+      near(row.leftMs, HOUR_MS)
+      assert.equal(await shop.timers.remaining('order_confirm', disputed), null)
+      await shop.Parcel.update({ disputeOpen: false }, { where: {} })
+      await waitUntil(async () => (await shop.find(undated)).dueAt)
+      near((await shop.find(disputed)).dueAt, Date.now() + HOUR_MS)
+    })
+
+    it('and individual hooks write the same date for "no timer"', async () => {
+      shop = await openParcels((Parcels) => ({
+        order_confirm: transition(Parcels, { ...CONFIRM, after: '24h', backfill: true, individualHooks: true }),
+      }))
+      const id = await shop.parcel(-1000)
+      await shop.worker()
+      const { status, dueAt } = await shop.find(id)
+      assert.deepEqual([status, dueAt], [5, NO_TIMER])
+    })
+  })
+
+  describe('orders in "from" without a deadline', () => {
+    it('are counted, and told once for each count', async () => {
+      const logger = new Lines()
+      shop = await openParcels(
+        (Parcels) => ({ order_confirm: transition(Parcels, { ...CONFIRM, after: '24h', where: { isPaid: true } }) }),
+        {
+          logger,
+        },
+      )
+      for (const isPaid of [true, true, false]) await shop.parcel(null, { isPaid })
+      await shop.parcel(HOUR_MS, { isPaid: true })
+      await shop.parcel(null, { isPaid: true, status: 5 })
+      const worker = await shop.worker({ fallback: false })
+      const lines = () => logger.of('info').filter((line) => line.includes('no deadline'))
+      assert.deepEqual(lines(), ['order_confirm: 2 orders are where the rule applies and have no deadline'])
+      await worker.stop()
+      const next = await shop.worker(EVERY_SECOND)
+      const told = heard(next, 'undated')
+      await shop.parcel(null, { isPaid: true })
+      await waitUntil(() => told.undated.length)
+      await holdsFor(1500, () => told.undated.length === 1)
+      assert.deepEqual(told.undated, [{ kind: 'order_confirm', count: 3 }])
+    })
+  })
+
+  describe('extend', () => {
+    const open = async (limit: object) => {
+      shop = await openParcels((Parcels) => ({
+        order_confirm: transition(Parcels, { ...CONFIRM, after: '24h', extended: 'extended', ...limit } as never) as Rule<
+          'deadline',
+          Parcel
+        >,
+      }))
+    }
+    const tooMuch = (id: number, message: string) =>
+      refusal('EXTENSION_LIMIT', 409, `orderTimers: order_confirm: Parcel "${id}" ${message}`)
+
+    it('is done so often at most, counted on the row; schedule begins anew', async () => {
+      await open({ maxExtensions: 2 })
+      const { timers } = shop
+      const parcel = await shop.find(await shop.parcel())
+      const { deadline } = await timers.schedule('order_confirm', parcel)
+      await timers.extend('order_confirm', parcel, '1h')
+      assert.equal(parcel.extended, 1)
+      await timers.extend('order_confirm', parcel, '1h')
+      const expected = tooMuch(parcel.id, 'was extended 2 times, which is the most')
+      assert.deepEqual(await refused(() => timers.extend('order_confirm', parcel, '1h')), expected)
+      const row = await shop.find(parcel.id)
+      assert.deepEqual([row.extended, row.dueAt?.getTime()], [2, (deadline as Date).getTime() + 2 * HOUR_MS])
+      await timers.schedule('order_confirm', parcel)
+      assert.deepEqual([parcel.extended, (await shop.find(parcel.id)).extended], [null, null])
+      await timers.extend('order_confirm', parcel, '1h')
+    })
+
+    it('adds so much in all at most', async () => {
+      await open({ maxTotal: '2h' })
+      const { timers } = shop
+      const id = await shop.parcel()
+      const { deadline } = await timers.schedule('order_confirm', id)
+      const most = 'may be extended by 2h in all, '
+      assert.deepEqual(await refused(() => timers.extend('order_confirm', id, '3h')), tooMuch(id, `${most}and 3h more is too much`))
+      await timers.extend('order_confirm', id, '90m')
+      const expected = tooMuch(id, `${most}was extended by 90m already, and 1800001ms more is too much`)
+      assert.deepEqual(await refused(() => timers.extend('order_confirm', id, HOUR_MS / 2 + 1)), expected)
+      await timers.extend('order_confirm', id, '30m')
+      const row = await shop.find(id)
+      assert.deepEqual([row.extended, row.dueAt?.getTime()], [2 * HOUR_MS, (deadline as Date).getTime() + 2 * HOUR_MS])
+    })
+
+    it('holds its limit although several extend at once', async () => {
+      await open({ maxExtensions: 3 })
+      const id = await shop.parcel()
+      const { deadline } = await shop.timers.schedule('order_confirm', id)
+      const answers = await Promise.allSettled(Array.from({ length: 8 }, () => shop.timers.extend('order_confirm', id, '1h')))
+      const codes = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason.code] : []))
+      assert.deepEqual(codes, Array(5).fill('ERR_ORDER_TIMERS_EXTENSION_LIMIT'))
+      const row = await shop.find(id)
+      assert.deepEqual([row.extended, row.dueAt?.getTime()], [3, (deadline as Date).getTime() + 3 * HOUR_MS])
+    })
+
+    it('without a limit is done as often as anybody likes', async () => {
+      shop = await openParcels((Parcels) => ({
+        order_confirm: effect(Parcels, { where: { isPaid: false }, run: () => {}, deadline: 'dueAt', after: '24h' }) as Rule<
+          'deadline',
+          Parcel
+        >,
+      }))
+      const id = await shop.parcel(HOUR_MS)
+      const before = (await shop.find(id)).dueAt?.getTime() as number
+      for (let i = 0; i < 5; i++) await shop.timers.extend('order_confirm', id, '1h')
+      assert.equal((await shop.find(id)).dueAt?.getTime(), before + 5 * HOUR_MS)
+    })
+  })
+
+  describe('a rule that keeps something on the row', () => {
+    it('is told at check what column is missing or of a wrong type', async () => {
+      class Bare extends Model {}
+      const rule = {
+        from: 4,
+        to: 5,
+        after: '24h',
+        deadline: 'dueAt',
+        pause: { keep: 'left' },
+        maxExtensions: 1,
+        extended: 'times',
+        backfill: { since: 'placedAt' },
+      }
+      shop = (await openParcels((_, sequelize) => {
+        const columns = {
+          status: DataTypes.INTEGER,
+          dueAt: DataTypes.DATE,
+          left: DataTypes.BIGINT,
+          times: DataTypes.INTEGER,
+          placedAt: DataTypes.DATE,
+        }
+        Bare.init(columns, { sequelize, modelName: 'Bare', tableName: 'bares', timestamps: false })
+        return { order_confirm: transition(Bare, rule as never) }
+      })) as never
+      await Bare.sync()
+      await shop.timers.check()
+      for (const [column, type] of [
+        ['left', 'bigint'],
+        ['times', 'integer'],
+        ['placedAt', 'timestamptz'],
+      ]) {
+        await shop.sql(`ALTER TABLE bares DROP COLUMN "${column}"`)
+        const add = `ALTER TABLE "bares" ADD COLUMN "${column}" ${type}`
+        const message = `orderTimers: rule "order_confirm": the table "bares" has no column "${column}"; add it with ${add}`
+        assert.deepEqual(await refused(() => shop.timers.check()), refusal('INVALID_MODEL', 500, message))
+        await shop.sql(add)
+        await shop.timers.check()
+      }
+    })
+  })
+})
