@@ -75,7 +75,9 @@ export class AutoQueries implements Queries {
   }
 
   async update(instance: Model, table: unknown, values: Values, where: unknown, options: StatementOptions): Promise<unknown[]> {
-    const rules = this.rules(table, values, options)
+    // So Sequelize saves by itself, one by one, where the hooks of a bulk update with `individualHooks` have run already.
+    const ofBulk = options.type === 'BULKUPDATE'
+    const rules = this.rules(table, values, ofBulk ? { ...options, hooks: true } : options)
     if (rules.length === 0) return this.real.update(instance, table, values, where, options)
     const written = merge(rules.map((rule) => rule.updating(values, this.afterOf(rule, instance))))
     const left = rules.flatMap((rule) => {
@@ -207,9 +209,8 @@ export class AutoQueries implements Queries {
   }
 
   /** The rules that a statement concerns. `hooks: false` is the shop's word that it wants none. */
-  private rules(table: unknown, values: Values, options: StatementOptions): AutoRule[] {
-    // Sequelize itself says so where `individualHooks` of a bulk update have run already.
-    if (options.hooks === false && options.type !== 'BULKUPDATE') return []
+  private rules(table: unknown, values: Values, { hooks }: StatementOptions): AutoRule[] {
+    if (hooks === false) return []
     const rules = [...this.hooked].filter(({ status }) => status.field in values)
     return rules.length > 0 && isTableOf(this.model, table) ? rules : []
   }

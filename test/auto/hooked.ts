@@ -72,7 +72,7 @@ export async function openHooked(options: HookedOptions = {}): Promise<HookedSho
     } as Rules
   }, more)
   await Hooked.sync()
-  const hours = (instant: number | null) => (instant === null ? null : Math.round((instant - Date.now()) / HOUR_MS))
+  const hours = (instant: number | null) => (instant === null ? null : Math.round((instant - Date.now()) / HOUR_MS) + 0)
   const timerOf: HookedShop['timerOf'] = async (id, kind = 'confirm') => {
     const row = await Hooked.unscoped().findByPk(id, { rejectOnEmpty: true, paranoid: false })
     const { due } = await armed(shop.redis, kind, id)

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import type { ModelStatic, Transaction } from 'sequelize'
+import { effect, type Rules, transition } from '../../lib/index.js'
+import { armed } from '../support/armed.js'
+import { refusal, refused } from '../support/refused.js'
+import { waitUntil } from '../support/waiting.js'
+import { type HookedRow, type HookedShop, openHooked } from './hooked.js'
+
+describe('settling one rule into the "from" of another that hooks the model', () => {
+  let shop: HookedShop
+
+  afterEach(() => shop.close())
+
+  /** Settles 1 and 6 to 4, which `confirm` is about, at once. */
+  const ship = (model: ModelStatic<HookedRow>, options: object = {}): Rules => ({
+    ship: transition(model, { status: 'state', from: [1, 6], to: 4, since: 'createdAt', after: 1, ...options } as never),
+  })
+  const settled = async (count: number) => {
+    const worker = await shop.worker({ fallback: '* * * * * *' })
+    await waitUntil(() => worker.settled.length >= count, { what: `${count} orders to be settled` })
+    return worker
+  }
+
+  it('starts that one in the same statement, and arms it', async () => {
+    shop = await openHooked({ rules: ship })
+    const order = await shop.Hooked.create({ state: 1 })
+    await settled(1)
+    await waitUntil(async () => (await armed(shop.redis, 'confirm', order.id)).due !== null)
+    assert.deepEqual(await shop.timerOf(order.id), { row: 24, armed: 24 })
+    assert.equal((await order.reload()).state, 4)
+    assert.deepEqual([(await shop.timerOf(order.id, 'pay')).row, order.payBy], [null, null], 'and ends what the order leaves')
+  })
+
+  it('does not start it again where the order was in its "from" already', async () => {
+    shop = await openHooked({ rules: ship })
+    const order = await shop.Hooked.create({ state: 6 })
+    await shop.timers.extend('confirm', order, '3h')
+    const worker = await settled(1)
+    assert.equal((await order.reload()).state, 4)
+    assert.equal((await shop.timerOf(order.id)).row, 27)
+    assert.equal(worker.settled.length, 1)
+  })
+
+  it('settles the one and then the other', async () => {
+    shop = await openHooked({ confirm: { after: 50, to: 9 }, rules: ship })
+    const order = await shop.Hooked.create({ state: 1 })
+    const worker = await settled(2)
+    assert.deepEqual(
+      worker.settled.map(({ kind, id }) => [kind, id]),
+      [
+        ['ship', String(order.id)],
+        ['confirm', String(order.id)],
+      ],
+    )
+    assert.equal(worker.settled[1]?.via, 'alarm')
+    assert.equal((await order.reload()).state, 9)
+  })
+
+  it('arms it on a "since" rule', async () => {
+    shop = await openHooked({ confirm: { deadline: undefined, since: 'updatedAt', after: '9h' }, rules: ship })
+    const order = await shop.Hooked.create({ state: 1 })
+    await settled(1)
+    await waitUntil(async () => (await armed(shop.redis, 'confirm', order.id)).due !== null)
+    assert.deepEqual(await shop.timerOf(order.id), { row: null, armed: 9 })
+  })
+
+  it('writes it together with the history', async () => {
+    shop = await openHooked({ confirm: { history: false }, rules: (model) => ship(model, { afterCommit: () => {} }) })
+    const order = await shop.Hooked.create({ state: 1 })
+    await settled(1)
+    assert.equal((await shop.timerOf(order.id)).row, 24)
+  })
+
+  it('is done by the hooks where each order is saved by itself, or the effect is of the own', async () => {
+    const after = (order: HookedRow) => (order.note === 'slow' ? '48h' : null)
+    shop = await openHooked({
+      confirm: { after },
+      rules: (model) => ({
+        ...ship(model, { from: 1, individualHooks: true }),
+        pick: effect(model, {
+          where: { state: 3 },
+          since: 'createdAt',
+          after: 1,
+          run: async (orders: HookedRow[], { transaction }: { transaction: Transaction }) => {
+            for (const order of orders) await order.update({ state: 4 }, { transaction })
+          },
+        } as never),
+      }),
+    })
+    const [saved, quick, done] = [
+      await shop.Hooked.create({ state: 1, note: 'slow' }),
+      await shop.Hooked.create({ state: 1 }),
+      await shop.Hooked.create({ state: 3, note: 'slow' }),
+    ]
+    await settled(3)
+    for (const { id } of [saved, done]) assert.deepEqual(await shop.timerOf(id), { row: 48, armed: 48 })
+    assert.deepEqual([(await quick.reload()).state, await shop.timerOf(quick.id)], [4, { row: null, armed: null }])
+  })
+
+  it('is refused where the other reckons by a function, which has no order to ask', async () => {
+    shop = await openHooked({ confirm: { after: () => '1h' }, rules: ship })
+    assert.deepEqual(
+      await refused(() => shop.timers.check()),
+      refusal(
+        'INVALID_OPTION',
+        500,
+        'orderTimers: rule "ship": it moves orders into "from" of the rule "confirm", whose "after" is a function of the order; give it individualHooks: true, so that each order is there to be asked',
+      ),
+    )
+  })
+})
