@@ -100,6 +100,39 @@ describe('the package', function () {
     for (const form of forms) assert.deepEqual(JSON.parse((await run(process.execPath, form, { cwd: directory })).stdout), names)
   })
 
+  describe('on the command line', () => {
+    const projects = [
+      ['an ES module', 'esm', /^export default /m],
+      ['CommonJS', 'commonjs', /^module\.exports = /m],
+    ] as const
+    for (const [title, folder, exports] of projects) {
+      it(`finds timers that are ${title}, makes their table ready, and settles by hand`, async () => {
+        const schema = `t_${randomBytes(6).toString('hex')}`
+        const [redis, client] = await Promise.all([openRedis(), connectByHand(process.env.DATABASE_URL as string, schema)])
+        const env = { ...process.env, SCHEMA: schema, PREFIX: redis.prefix }
+        const program = join(directory, 'node_modules', '.bin', 'order-timers')
+        const orderTimers = (...args: string[]) =>
+          run(program, args, { cwd: join(directory, 'command-line', folder), env, timeout: 30_000 })
+        await client.query(`CREATE SCHEMA ${schema}`)
+        await client.query('CREATE TABLE "Orders" (id serial PRIMARY KEY, status int, "createdAt" timestamptz, "updatedAt" timestamptz)')
+        try {
+          assert.match((await orderTimers('migration')).stdout, exports)
+          await client.query((await orderTimers('migration', '--sql', '--trigger')).stdout)
+          await client.query(`INSERT INTO "Orders" (status, "confirmDueAt") VALUES (4, now() - interval '1 minute')`)
+          const status = await orderTimers('status', '--json')
+          assert.deepEqual([JSON.parse(status.stdout).ok, JSON.parse(status.stdout).rules[0].rows.overdue, status.stderr], [true, 1, ''])
+          assert.match((await orderTimers('sweep')).stdout, /^order_confirm +1 /m)
+          assert.deepEqual((await client.query('SELECT status FROM "Orders"')).rows, [{ status: 5 }])
+        } finally {
+          await client.query(`DROP SCHEMA ${schema} CASCADE`)
+          await client.end()
+          await flush(redis)
+          await redis.close()
+        }
+      })
+    }
+  })
+
   describe('in TypeScript', () => {
     const resolutions: [string, object, string][] = [
       ['an ES module', { module: 'nodenext' }, 'module'],
@@ -169,6 +202,9 @@ async function installInto(directory: string, tarball: string): Promise<void> {
   const own = join(modules, NAME)
   await mkdir(own, { recursive: true })
   await run('tar', ['-xzf', tarball, '--strip-components=1', '-C', own])
+  const { bin } = JSON.parse(await readFile(join(own, 'package.json'), 'utf8')) as { bin: Record<string, string> }
+  await mkdir(join(modules, '.bin'))
+  for (const [name, path] of Object.entries(bin)) await symlink(join('..', NAME, path), join(modules, '.bin', name))
   for (const name of await readdir(join(root, 'node_modules'))) {
     if (name.startsWith('.') || name === NAME) continue
     await symlink(join(root, 'node_modules', name), join(modules, name))

@@ -1,0 +1,11 @@
+const { orderTimers, transition } = require('express-order-timers')
+const { DataTypes, Sequelize } = require('sequelize')
+
+const sequelize = new Sequelize(process.env.DATABASE_URL, { define: { schema: process.env.SCHEMA } })
+const Order = sequelize.define('Order', { status: DataTypes.INTEGER, confirmDueAt: DataTypes.DATE })
+
+exports.timers = orderTimers({
+  redis: process.env.REDIS_URL,
+  prefix: process.env.PREFIX,
+  rules: { order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' }) },
+})
