@@ -25,7 +25,7 @@ export function orderTimers<const R extends Rules>(options: OrderTimersOptions<R
   const calls = timerCalls(runtime)
   function orderTimersMiddleware(req: Request, _res: Response, next: NextFunction): void {
     req.orderTimers = timers
-    runtime.hookModels()
+    runtime.hookModelsOrSay()
     next()
   }
   const timers = Object.assign(orderTimersMiddleware, calls, {

@@ -37,6 +37,9 @@ export class Runtime {
   private readonly auto: AutoHooks
   /** Rules with `auto` whose models are not hooked yet. */
   private readonly unhooked: Set<string>
+  private readonly saidUnhooked = new Set<string>()
+  /** Whether all rules have been bound, and held against each other. */
+  private complete = false
   private readonly surroundings: Surroundings = { autoRules: () => this.rules().filter(({ row }) => row?.move?.auto) }
 
   constructor(private readonly options: ParsedOptions) {
@@ -54,7 +57,7 @@ export class Runtime {
   /**
    * Hooks the models of rules with `auto`, as many as are initialised. A model must be hooked before the first save of a process that never
    * calls `schedule`, so this is tried when the timers are made (where models are given as classes), a turn later, by each request and at first
-   * use; it throws nothing, since what is wrong with a rule shows at its first use.
+   * use. It throws nothing, since what is wrong with a rule shows at its first use; what cannot be hooked at a request is logged once.
    */
   hookModels(which: (kind: string) => boolean = () => true): void {
     if (this.unhooked.size === 0 || this.closing) return
@@ -66,6 +69,18 @@ export class Runtime {
       } catch {
         this.unhooked.add(kind)
       }
+    }
+  }
+
+  /** For a request. */
+  hookModelsOrSay(): void {
+    this.hookModels()
+    for (const kind of this.unhooked) {
+      if (this.saidUnhooked.has(kind)) continue
+      this.saidUnhooked.add(kind)
+      this.log('error', `${kind}: its model could not be hooked ("auto"), and its orders get no deadlines; timers.check() says why`, {
+        kind,
+      })
     }
   }
 
@@ -88,10 +103,11 @@ export class Runtime {
     return rule
   }
 
-  /** All rules, bound. @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE */
+  /** All rules, bound. @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, INVALID_OPTION */
   rules(): BoundRule[] {
     const rules = this.kinds.map((kind) => this.rule(kind))
-    refuseUnknownAfter(rules)
+    if (!this.complete) refuseUnknownAfter(rules)
+    this.complete = true
     return rules
   }
 

@@ -240,10 +240,11 @@ export class AutoQueries implements Queries {
     return transactionOf(options.transaction, sequelizeOf(this.model))
   }
 
-  private literals(written: Assignments, { bindParam, searchPath }: StatementOptions): Values {
+  /** As Sequelize's generator decides it, a statement binds or does not. */
+  private literals(written: Assignments, { bindParam, searchPath, exception }: StatementOptions): Values {
     const sequelize = sequelizeOf(this.model)
     const { dialectOptions } = (sequelize as unknown as { options: { dialectOptions?: { prependSearchPath?: boolean } } }).options
-    const binds = bindParam !== false && !searchPath && !dialectOptions?.prependSearchPath
+    const binds = bindParam !== false && !searchPath && !exception && !dialectOptions?.prependSearchPath
     return Object.fromEntries(Object.entries(written).map(([field, sql]) => [field, sequelize.literal(binds ? sql : withoutBinding(sql))]))
   }
 
