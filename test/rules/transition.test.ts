@@ -42,7 +42,12 @@ describe('transition(Model, options)', () => {
   })
 
   it('refuses a misspelt option', async () => {
-    const known = 'from, to, status, where, set, run, description, attempts, timeout, staleAfter, deadline, since, after'
+    const known = [
+      ...[
+        'from, to, status, set, individualHooks, auto, where, run, afterCommit, history, description, attempts, timeout, staleAfter, reminders',
+      ],
+      ...['dryRun, brake, deadline, since, after, pause, maxExtensions, maxTotal, extended, backfill'],
+    ].join(', ')
     assert.deepEqual(
       await declared({ ...PLAIN, dedline: 'confirmDueAt' }),
       refusal('INVALID_OPTION', 500, `orderTimers: rule "order_confirm": unknown option "dedline"; the options are ${known}`),
