@@ -1,5 +1,5 @@
 // The routes of orders. A status changes by an UPDATE that names the status it comes from, so that a route and a timer, or two routes,
-// never overwrite each other.
+// never overwrite each other: a payment that comes while its order is being cancelled has it whole, or is refused (docs/late-payment.md).
 
 import express, { type Request, type Router } from 'express'
 import type { Duration } from 'express-order-timers'
