@@ -1,11 +1,13 @@
 // One suite, run over every shape of table in shapes.ts.
 
 import assert from 'node:assert/strict'
-import type { Model, ModelStatic } from 'sequelize'
-import { transition } from '../../lib/index.js'
+import { type Model, type ModelStatic, Op, type WhereOptions } from 'sequelize'
+import { effect, type Rule, startExpiryWorker, transition } from '../../lib/index.js'
+import { History } from '../../lib/rules/history.js'
+import { OrderTable } from '../../lib/rules/order-table.js'
 import type { Database } from '../support/database.js'
 import { refused } from '../support/refused.js'
-import { openShop, type Shop } from '../support/shop.js'
+import { makeTimers, openShop, type Shop, watched } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
 import { define, NUMBERS, SHAPES, type Shape, type Statuses } from './shapes.js'
 
@@ -17,6 +19,27 @@ const rulesOf = (shape: Shape, model: ModelStatic<Model>) => {
     confirm: transition(() => model, { from: shipped, to: confirmed, deadline: deadline as never, after: '24h', ...common }),
     pay: transition(model, { from: [placed], to: cancelled, since: since as never, after: '15m', ...common }),
     ship: transition(model, { from: paid, to: cancelled, deadline: false, ...common }),
+  }
+}
+
+/** Rules that keep more of an order's life: what happened, what is left of a pause, an effect of the shop's own. */
+const livelyRulesOf = (shape: Shape, model: ModelStatic<Model>) => {
+  const { paid, shipped, confirmed, cancelled } = shape.statuses ?? NUMBERS
+  const { status = 'status', deadline = 'dueAt', since = 'placedAt' } = shape.names ?? {}
+  const { where: more } = (shape.rule ?? {}) as { where?: WhereOptions }
+  const where = { [Op.and]: [{ [status]: paid }, ...(more === undefined ? [] : [more])] }
+  const kept = { deadline, after: '24h', pause: { keep: 'leftMs' }, history: true, status }
+  return {
+    confirm: transition(model, { from: shipped, to: confirmed, ...kept, ...shape.rule } as never) as Rule<'deadline'>,
+    unpaid: effect(model, {
+      where: where as never,
+      since: since as never,
+      after: '15m',
+      history: true,
+      run: async (orders, { transaction }) => {
+        for (const order of orders) await order.update({ [status]: cancelled }, { transaction })
+      },
+    }),
   }
 }
 
@@ -128,6 +151,44 @@ for (const shape of SHAPES) {
       const { code, message } = await refused(() => shop.timers.schedule('confirm', paid))
       assert.equal(code, 'ERR_ORDER_TIMERS_ORDER_NOT_IN_FROM')
       assert.match(message, /^orderTimers: confirm: Shaped ".+" has \w+ .+; the rule applies to ".+"/)
+    })
+
+    it('has its timers paused and resumed, an effect carried out, and what happened written down', async () => {
+      const { client } = shop.database
+      const { table } = new History('confirm', OrderTable.of('confirm', Shaped), 1)
+      for (const sql of History.createSql(table)) await client.query(sql)
+      const timers = makeTimers(livelyRulesOf(shape, Shaped), { redis: shop.redis.url, prefix: `${shop.redis.prefix}lively:` })
+      await timers.check()
+      const shipped = await place('shipped')
+      const paid = await place('paid', { [sinceName]: new Date(Date.now() - 20 * 60_000) })
+      const before = await rowOf(shipped)
+      await timers.schedule('confirm', idOf(shipped))
+      await timers.pause('confirm', idOf(shipped))
+      const { [column('leftMs')]: leftMs, ...others } = await rowOf(shipped)
+      assert.ok(Number(leftMs) > 86_390_000 && Number(leftMs) <= 86_400_000, String(leftMs))
+      assert.deepEqual({ ...others, [column('leftMs')]: null }, before)
+      const resumed = await timers.resume('confirm', shipped)
+      assert.ok(Math.abs((resumed.deadline as Date).getTime() - Date.now() - 86_400_000) < 10_000)
+      assert.deepEqual([shipped.get(deadlineName), shipped.get('leftMs')], [resumed.deadline, null])
+
+      const worker = watched(startExpiryWorker(timers, { fallback: false }))
+      await worker.ready
+      const { deadline } = await timers.schedule('confirm', shipped, { after: 50 })
+      await waitUntil(() => worker.settled.length === 2, { what: 'two orders to be settled' }).catch((error) => {
+        throw new Error(`${error.message}, ${JSON.stringify([worker.settled, worker.faultsTold])}`)
+      })
+      assert.deepEqual(await inTurn([shipped, paid], statusOf), [String(statuses.confirmed), String(statuses.cancelled)])
+      const { rows } = await client.query(`SELECT kind, order_id, from_status, to_status, deadline, via FROM ${table} ORDER BY id`)
+      const placedAt = paid.get(sinceName) as Date
+      assert.deepEqual(
+        rows.map((row) => Object.values(row)),
+        [
+          ['unpaid', String(idOf(paid)), null, null, new Date(placedAt.getTime() + 15 * 60_000), 'sweep'],
+          ['confirm', String(idOf(shipped)), String(statuses.shipped), String(statuses.confirmed), deadline, 'alarm'],
+        ],
+      )
+      await worker.stop()
+      await timers.close()
     })
   })
 }

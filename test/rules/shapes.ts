@@ -13,6 +13,7 @@ import {
   type Sequelize,
   where,
 } from 'sequelize'
+import * as Decorated from 'sequelize-typescript'
 import type { Database } from '../support/database.js'
 
 type Status = number | string
@@ -40,6 +41,8 @@ export interface Shape {
   rule?: object
   /** Columns that a settlement changes apart from the status and the deadline. Default: updatedAt. */
   settles?: string[]
+  /** Defines the model, where that is not by `sequelize.define`. */
+  define?: (sequelize: Sequelize) => ModelStatic<Model>
   /** What must be there before the table. */
   prepare?: (database: Database) => Promise<unknown>
 }
@@ -51,6 +54,7 @@ const PLAIN: ModelAttributes = {
   status: { type: DataTypes.INTEGER, allowNull: false },
   dueAt: DataTypes.DATE,
   placedAt: DataTypes.DATE,
+  leftMs: DataTypes.BIGINT,
 }
 
 export const SHAPES: Shape[] = [
@@ -172,18 +176,42 @@ export const SHAPES: Shape[] = [
     },
     settles: ['confirmedAt', 'confirmed_by', 'detail', 'times', 'updatedAt'],
   },
+  { title: 'a class of sequelize-typescript', define: defineDecorated },
 ]
+
+/** The decorators are called as functions, since the compiler's switch for them would be the whole project's. */
+function defineDecorated(sequelize: Sequelize): ModelStatic<Model> {
+  class Shaped extends Decorated.Model {}
+  const columns: Record<string, PropertyDecorator[]> = {
+    id: [Decorated.Column(Decorated.DataType.INTEGER), Decorated.AutoIncrement, Decorated.PrimaryKey].map(asProperty),
+    status: [Decorated.Column(Decorated.DataType.INTEGER), Decorated.AllowNull(false)].map(asProperty),
+    dueAt: [asProperty(Decorated.Column({ type: Decorated.DataType.DATE, field: 'due_by' }))],
+    placedAt: [asProperty(Decorated.Column(Decorated.DataType.DATE))],
+    leftMs: [asProperty(Decorated.Column(Decorated.DataType.BIGINT))],
+  }
+  for (const [name, decorators] of Object.entries(columns)) for (const decorate of decorators) decorate(Shaped.prototype, name)
+  Decorated.Table({ tableName: 'shaped' })(Shaped)
+  const decorated = Object.setPrototypeOf(sequelize, Decorated.Sequelize.prototype) as Decorated.Sequelize // as if made by its constructor
+  decorated.addModels([Shaped])
+  return Shaped
+}
+
+function asProperty(decorator: unknown): PropertyDecorator {
+  return decorator as PropertyDecorator
+}
 
 export function define(shape: Shape, database: Database, sequelize: Sequelize = database.sequelize): ModelStatic<Model> {
   const { status = 'status', deadline = 'dueAt', since = 'placedAt' } = shape.names ?? {}
   const own = shape.attributes?.(database) ?? {}
   const hasOwnKey = Object.values(own).some((attribute) => (attribute as { primaryKey?: boolean }).primaryKey)
-  const { id, status: plainStatus, dueAt, placedAt } = PLAIN as Record<string, object>
+  if (shape.define) return shape.define(sequelize)
+  const { id, status: plainStatus, dueAt, placedAt, leftMs } = PLAIN as Record<string, object>
   const attributes = {
     ...(hasOwnKey ? {} : { id }),
     [status]: plainStatus,
     [deadline]: dueAt,
     [since]: placedAt,
+    leftMs,
     ...own,
   } as ModelAttributes
   const copies = Object.fromEntries(
