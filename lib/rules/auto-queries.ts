@@ -1,26 +1,10 @@
 // The statements of one hooked model. Every write of a model, whichever call made it and whatever hooks the shop has, goes through the model's
 // `queryInterface` with the columns that it is about to write; here the deadlines are written with them, and armed after the commit.
 
-import type { Model, Transaction } from 'sequelize'
-import { afterCommit, transactionOf } from '../after-commit.js'
-import { armAll } from './auto-arming.js'
-import { afterByOrder } from './auto-orders.js'
-import type { AfterSql, Assignments, AutoRule, ReadRow, Values } from './auto-rule.js'
-import { type AnyModel, isTableOf, sequelizeOf, valueSql, withoutBinding } from './sequelize-sql.js'
-
-/** What Sequelize's calls hand to the statement that they become, as far as it is looked at here. */
-export interface StatementOptions {
-  transaction?: Transaction | null
-  returning?: boolean | string[] | undefined
-  hooks?: boolean
-  type?: string
-  raw?: boolean
-  instance?: Model
-  updateOnDuplicate?: string[]
-  bindParam?: unknown
-  searchPath?: unknown
-  [option: string]: unknown
-}
+import type { Model } from 'sequelize'
+import type { Assignments, AutoRule, ReadRow, Values } from './auto-rule.js'
+import { AutoStatement, merge, type StatementOptions, withReturning } from './auto-statement.js'
+import { type AnyModel, sequelizeOf, valueSql } from './sequelize-sql.js'
 
 /** The part of Sequelize 6's query interface through which models write. */
 export interface Queries {
@@ -56,12 +40,14 @@ const byField =
   ({ field }) =>
     row[field]
 
-export class AutoQueries implements Queries {
+export class AutoQueries extends AutoStatement implements Queries {
   constructor(
     private readonly real: Queries,
-    private readonly model: AnyModel,
-    private readonly hooked: ReadonlySet<AutoRule>,
-  ) {}
+    model: AnyModel,
+    hooked: ReadonlySet<AutoRule>,
+  ) {
+    super(model, hooked)
+  }
 
   async insert(instance: Model | null, table: unknown, values: Values, options: StatementOptions): Promise<unknown[]> {
     const rules = this.rules(table, values, options)
@@ -120,7 +106,7 @@ export class AutoQueries implements Queries {
   }
 
   async bulkInsert(table: unknown, records: Values[], options: StatementOptions, attributes: unknown): Promise<unknown> {
-    const rules = records.length === 0 ? [] : this.rules(table, Object.assign({}, ...records), options)
+    const rules = this.rules(table, allOf(records), options)
     if (rules.length === 0) return this.real.bulkInsert(table, records, options, attributes)
     const overwrites = rules.filter(({ status }) => options.updateOnDuplicate?.includes(status.field))
     const extra = records.map((values) => {
@@ -207,107 +193,19 @@ export class AutoQueries implements Queries {
     this.strip(found, asked, 'field')
     return asked === false && !instance ? [[], result[1]] : result
   }
-
-  /** The rules that a statement concerns. `hooks: false` is the shop's word that it wants none. */
-  private rules(table: unknown, values: Values, { hooks }: StatementOptions): AutoRule[] {
-    if (hooks === false) return []
-    const rules = [...this.hooked].filter(({ status }) => status.field in values)
-    return rules.length > 0 && isTableOf(this.model, table) ? rules : []
-  }
-
-  private reads(rules: readonly AutoRule[]): string[] {
-    return rules.flatMap((rule) => rule.reads.map(({ field }) => field))
-  }
-
-  private afterOf({ row, after }: AutoRule, order: Model | undefined): AfterSql {
-    if (!row.afterOf) return after
-    const afterMs = row.afterOf(order as Model)
-    return afterMs === null ? null : `${afterMs} * interval '1 millisecond'`
-  }
-
-  private needsTransaction(rules: readonly AutoRule[], options: StatementOptions): boolean {
-    return rules.some(({ row }) => row.afterOf) && this.transaction(options) === undefined
-  }
-
-  /** Where `after` is a function, the orders are read and locked first. */
-  private async afters(rules: readonly AutoRule[], where: unknown, options: StatementOptions): Promise<Map<AutoRule, AfterSql>> {
-    const asking = rules.filter(({ row }) => row.afterOf)
-    const transaction = this.transaction(options)
-    return asking.length === 0 || !transaction ? new Map() : afterByOrder(asking, where, transaction)
-  }
-
-  private transaction(options: StatementOptions): Transaction | undefined {
-    return transactionOf(options.transaction, sequelizeOf(this.model))
-  }
-
-  /** As Sequelize's generator decides it, a statement binds or does not. */
-  private literals(written: Assignments, { bindParam, searchPath, exception }: StatementOptions): Values {
-    const sequelize = sequelizeOf(this.model)
-    const { dialectOptions } = (sequelize as unknown as { options: { dialectOptions?: { prependSearchPath?: boolean } } }).options
-    const binds = bindParam !== false && !searchPath && !exception && !dialectOptions?.prependSearchPath
-    return Object.fromEntries(Object.entries(written).map(([field, sql]) => [field, sequelize.literal(binds ? sql : withoutBinding(sql))]))
-  }
-
-  private order(values: Values): Model {
-    return ([...this.hooked][0] as AutoRule).row.guard.table.instance(values)
-  }
-
-  /** What the instance now has is what the row has: no change of the shop's. */
-  private note(instance: Model, written: Assignments): void {
-    const { dataValues, _previousDataValues: previous } = instance as unknown as { dataValues: Values; _previousDataValues: Values }
-    for (const [name, { field = name }] of Object.entries(this.model.getAttributes()))
-      if (field in written) previous[name] = dataValues[name]
-  }
-
-  /** Takes out again what the shop has not asked to be returned. */
-  private strip(found: object[], asked: boolean | string[] | undefined, by: 'name' | 'field'): void {
-    if (asked === true) return
-    const keep = new Set(asked || [])
-    const added = [...this.hooked].flatMap(({ reads }) => reads).filter(({ field }) => !keep.has(field))
-    for (const row of found) {
-      const values = (row as { dataValues?: Values }).dataValues ?? (row as Values)
-      for (const attribute of added) delete values[attribute[by]]
-    }
-  }
-
-  /** After the commit: at once where there is no transaction. */
-  private async arm(
-    rules: readonly AutoRule[],
-    rows: ReadRow[],
-    options: StatementOptions,
-    left: { rule: AutoRule; id: string; deadlineMs: number }[] = [],
-  ): Promise<void> {
-    const arms = rules.flatMap((rule) =>
-      rows.flatMap((read) => {
-        const timer = rule.timerOf(read)
-        return timer ? [{ rule, ...timer }] : []
-      }),
-    )
-    if (arms.length + left.length === 0) return
-    const work = async () => {
-      await Promise.all(left.map(({ rule, id, deadlineMs }) => rule.arming?.disarm(rule.rule, id, deadlineMs)))
-      await armAll(arms)
-    }
-    const transaction = this.transaction(options)
-    if (transaction) afterCommit(transaction, work)
-    else await work()
-  }
 }
 
-/** The instance as it was when it was read. */
+/** The columns that any of the records has. */
+function allOf(records: readonly Values[]): Values {
+  const all: Values = {}
+  for (const record of records) Object.assign(all, record)
+  return all
+}
+
+/** The instance as it was before the shop changed it. */
 function before(instance: Model): ReadRow {
-  return ({ name }) => instance.previous(name as never)
-}
-
-/** The first rule to write a column has it: two timers over one model say the same. */
-function merge(all: Assignments[]): Assignments {
-  return Object.assign({}, ...all.reverse())
-}
-
-function withReturning(asked: boolean | string[] | undefined, fields: readonly string[]): boolean | string[] | undefined {
-  if (asked === true) return true
-  const all = [...new Set([...(asked || []), ...fields])]
-  return all.length > 0 ? all : asked
+  return (attribute) =>
+    instance.changed(attribute.name as never) ? instance.previous(attribute.name as never) : ofInstance(instance)(attribute)
 }
 
 /** @throws OrderTimersError AUTO_UPSERT */

@@ -65,9 +65,9 @@ export class AutoRule {
     return this.row.deadlineAttribute !== undefined
   }
 
-  /** `after` where it is the same for all orders. */
+  /** `after` where it is the same for all orders; none of a function is known without its order. */
   get after(): AfterSql {
-    return this.row.options.after === undefined ? null : milliseconds(this.rule.afterMs as number)
+    return this.rule.afterMs === undefined ? null : milliseconds(this.rule.afterMs)
   }
 
   /** Whether a status is one that the rule applies to; false for an expression, whose value nobody knows yet. */

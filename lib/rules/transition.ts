@@ -33,8 +33,13 @@ interface MoveOptions<M extends Model> extends CommonOptions<M> {
   individualHooks?: boolean
 }
 
-/** Hooks the model: whatever moves an order into `from` gives it its deadline and arms it, and out of `from` takes it away. */
 interface Auto {
+  /**
+   * Hooks the model, so that no route need call `schedule`: whatever Sequelize call brings an order into `from` writes its deadline in the same
+   * statement and arms it after the commit, and whatever takes it out ends its timer. What is in `from` already keeps its deadline, and a
+   * deadline that the shop gives itself stands. Statements with `hooks: false`, raw SQL and other services are not seen. Default: false.
+   * @throws OrderTimersError AUTO_UPSERT from the model's own `upsert` (and `bulkCreate` with `updateOnDuplicate`) of a status in `from`
+   */
   auto?: boolean
 }
 

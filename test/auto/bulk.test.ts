@@ -48,7 +48,7 @@ describe('auto, for statements over many', () => {
       await open()
       const orders = [await create(), await create(), await create({ state: 4 })]
       const { updatedAt } = await again(orders[0] as HookedRow)
-      await Hooked.update({ state: '4' } as never, { ...where(orders[0] as HookedRow), silent: true })
+      await Hooked.update({ state: '04' } as never, { ...where(orders[0] as HookedRow), silent: true })
       assert.deepEqual((await again(orders[0] as HookedRow)).updatedAt, updatedAt)
       await Hooked.update({ state: 4, note: 'x' }, { ...where(orders[1] as HookedRow), fields: ['note'] })
       await Hooked.update({ state: 4, note: 'x' }, { ...where(orders[1] as HookedRow), hooks: false })
@@ -146,6 +146,8 @@ describe('auto, for statements over many', () => {
       const TWO = { row: 2, armed: 2 }
       assert.deepEqual(await timersOf([...orders, there]), [TWO, { row: 48, armed: 48 }, NONE, { row: 5, armed: 5 }])
       assert.deepEqual(asked.sort(), ['a', 'never', 'slow'])
+      assert.deepEqual(await Hooked.update({ state: 6 }, where(...(await Promise.all([create({ note: 'never' })])))), [1])
+      assert.deepEqual(await Hooked.update({ state: 6 }, { where: { id: -1 } }), [0])
       const more = await create({ state: 3 })
       await Hooked.increment('state', where(more))
       assert.deepEqual(await timersOf([more]), [TWO])

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { ModelStatic, Transaction } from 'sequelize'
 import { effect, type Rules, transition } from '../../lib/index.js'
+import { HISTORY_TABLE, History } from '../../lib/rules/history.js'
 import { armed } from '../support/armed.js'
 import { refusal, refused } from '../support/refused.js'
 import { waitUntil } from '../support/waiting.js'
@@ -64,11 +65,23 @@ describe('settling one rule into the "from" of another that hooks the model', ()
     assert.deepEqual(await shop.timerOf(order.id), { row: null, armed: 9 })
   })
 
-  it('writes it together with the history', async () => {
-    shop = await openHooked({ confirm: { history: false }, rules: (model) => ship(model, { afterCommit: () => {} }) })
+  it('starts it together with the history', async () => {
+    shop = await openHooked({ rules: (model) => ship(model, { history: true, afterCommit: () => {} }) })
+    for (const sql of History.createSql(HISTORY_TABLE)) await shop.database.client.query(sql)
     const order = await shop.Hooked.create({ state: 1 })
     await settled(1)
-    assert.equal((await shop.timerOf(order.id)).row, 24)
+    await waitUntil(async () => (await armed(shop.redis, 'confirm', order.id)).due !== null)
+    assert.deepEqual(await shop.timerOf(order.id), { row: 24, armed: 24 })
+    const { rows } = await shop.database.client.query(`SELECT from_status, to_status FROM ${HISTORY_TABLE}`)
+    assert.deepEqual(rows, [{ from_status: '1', to_status: '4' }])
+  })
+
+  it('settles a rule that hooks the model and saves each order by itself', async () => {
+    shop = await openHooked({ confirm: { individualHooks: true, after: 50 } })
+    const order = await shop.Hooked.create({ state: 4 })
+    const worker = await settled(1)
+    assert.deepEqual([(await order.reload()).state, await shop.timerOf(order.id)], [5, { row: null, armed: null }])
+    assert.deepEqual(worker.faultsTold, [])
   })
 
   it('is done by the hooks where each order is saved by itself, or the effect is of the own', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { col, fn, literal } from 'sequelize'
+import { armed, NOT_ARMED } from '../support/armed.js'
 import { ClsNamespace } from '../support/cls-namespace.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
 import { type HookedRow, type HookedShop, openHooked } from './hooked.js'
@@ -24,6 +25,7 @@ describe('auto, for instances', () => {
     assert.deepEqual(await shop.timerOf(order.id), DAY)
     assert.deepEqual(order.dueAt, (await again(order)).dueAt)
     assert.equal(order.changed(), false)
+    await shop.timers.extend('confirm', order, '1h')
     order.state = 5
     await order.save()
     assert.deepEqual([order.dueAt, await shop.timerOf(order.id)], [null, NONE])
@@ -135,6 +137,14 @@ describe('auto, for instances', () => {
     assert.equal(stale.dueAt, null)
     await order.update({ state: 4 })
     assert.deepEqual(await shop.timerOf(order.id), DAY)
+  })
+
+  it('arms nothing for a row that is gone', async () => {
+    shop = await openHooked()
+    const order = await build()
+    await shop.Hooked.truncate()
+    await order.update({ state: 4, dueAt: new Date(Date.now() + 1000) })
+    assert.deepEqual(await armed(shop.redis, 'confirm', order.id), NOT_ARMED)
   })
 
   it('leaves the instance as it was when the save fails', async () => {
