@@ -161,7 +161,7 @@ describe('the package', function () {
       await rm(mistake)
       assert.match(
         line as string,
-        /^mistake\.ts\(3,22\): error TS2345: Argument of type '"order_cofirm"' is not assignable to parameter of type '"order_confirm" \| "order_other" \| "order_pay" \| "order_ship"'\.$/,
+        /^mistake\.ts\(3,22\): error TS2345: Argument of type '"order_cofirm"' is not assignable to parameter of type '"order_confirm" \| "order_other" \| "order_pay" \| "order_return" \| "order_ship" \| "order_unpaid"'\.$/,
       )
       assert.ok(
         more.every((text) => text.startsWith(' ')),

@@ -7,6 +7,9 @@ export class Order extends Model<InferAttributes<Order>, InferCreationAttributes
   declare status: number
   declare note: CreationOptional<string | null>
   declare confirmDueAt: CreationOptional<Date | null>
+  declare returnDueAt: CreationOptional<Date | null>
+  declare returnLeftMs: CreationOptional<string | null>
+  declare returnExtended: CreationOptional<number | null>
   declare createdAt: CreationOptional<Date>
 }
 
@@ -16,6 +19,9 @@ Order.init(
     status: { type: DataTypes.INTEGER, allowNull: false },
     note: DataTypes.STRING,
     confirmDueAt: DataTypes.DATE,
+    returnDueAt: DataTypes.DATE,
+    returnLeftMs: DataTypes.BIGINT,
+    returnExtended: DataTypes.INTEGER,
     createdAt: DataTypes.DATE,
   },
   { sequelize },

@@ -4,6 +4,7 @@ import express, { type Request } from 'express'
 import {
   type Duration,
   type ExpiryWorker,
+  effect,
   type Health,
   type ListedTimer,
   OrderTimersError,
@@ -35,6 +36,30 @@ export const timers = orderTimers({
       description: (id) => `訂單 ${id} 自動確認收貨`,
     }),
     order_ship: transition(Order, { from: 2, to: 0, deadline: false }),
+    order_unpaid: effect(Order, {
+      where: { note: 'unpaid' },
+      since: 'createdAt',
+      after: '15m',
+      run: async (orders, { transaction }) => {
+        for (const order of orders) await order.destroy({ transaction })
+      },
+    }),
+    order_return: transition(Order, {
+      from: 5,
+      to: 6,
+      deadline: 'returnDueAt',
+      after: (order) => (order.note === 'abroad' ? '30d' : null),
+      pause: { keep: 'returnLeftMs', while: { note: 'dispute' } },
+      maxExtensions: 2,
+      extended: 'returnExtended',
+      backfill: { since: 'createdAt' },
+      history: true,
+      reminders: [{ before: '2h', run: async (orders, { idempotencyKeys }) => console.log(orders[0]?.note, idempotencyKeys) }],
+      afterCommit: async (orders, { idempotencyKeys, signal }) => console.log(orders[0]?.id, idempotencyKeys, signal.aborted),
+      brake: { max: 1000, per: '1h' },
+      individualHooks: true,
+      dryRun: true,
+    }),
     order_other: async ({ kind, ids, signal }) => console.log(kind, ids.length, signal.aborted),
   },
 })
@@ -66,6 +91,10 @@ export async function rightly(req: Request, order: Order): Promise<void> {
   const left: number | null = await req.orderTimers.remaining('order_pay', order)
   const [first]: ListedTimer[] = await req.orderTimers.list(order)
   const by: Duration = '15m'
+  await req.orderTimers.pause('order_return', order)
+  await req.orderTimers.resume('order_return', order, { transaction: null })
+  const stopped: boolean = await timers.release('order_return')
+  console.log(stopped)
   console.log(left, first?.remaining, by)
 }
 
@@ -78,6 +107,12 @@ export async function wrongly(req: Request, order: Order): Promise<void> {
   await req.orderTimers.cancel('order_pay', order)
   // @ts-expect-error no deadline of its own
   await req.orderTimers.extend('order_pay', order, '1h')
+  // @ts-expect-error no deadline of its own
+  await req.orderTimers.pause('order_pay', order)
+  // @ts-expect-error no deadline of its own
+  await req.orderTimers.resume('order_unpaid', order)
+  // @ts-expect-error misspelt
+  await timers.release('order_retrun')
   // @ts-expect-error no duration
   await req.orderTimers.extend('order_confirm', order, '15 min')
   // @ts-expect-error no duration
@@ -102,6 +137,23 @@ export async function wrongly(req: Request, order: Order): Promise<void> {
   transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', wehre: {} })
   // @ts-expect-error not an attribute
   transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', set: { confirmedBy: 'timer' } })
+  const run = () => {}
+  // @ts-expect-error an effect of nothing
+  effect(Order, { where: { note: 'unpaid' }, since: 'createdAt', after: '15m' })
+  // @ts-expect-error an effect on everything
+  effect(Order, { since: 'createdAt', after: '15m', run })
+  // @ts-expect-error a misspelt option
+  effect(Order, { where: { note: 'unpaid' }, since: 'createdAt', after: '15m', run, aftercommit: run })
+  // @ts-expect-error an effect knows no status
+  effect(Order, { where: { note: 'unpaid' }, since: 'createdAt', after: '15m', run, from: 4 })
+  // @ts-expect-error not an attribute
+  effect(Order, { where: { note: 'unpaid' }, since: 'placedAt', after: '15m', run })
+  // @ts-expect-error nothing to pause
+  transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m', pause: { keep: 'returnLeftMs' } })
+  // @ts-expect-error nothing that keeps what the function said
+  transition(Order, { from: 1, to: 0, since: 'createdAt', after: () => '15m' })
+  // @ts-expect-error no duration
+  transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', history: true, reminders: [{ before: 'soon', run }] })
   // @ts-expect-error no model
   transition('Order', { from: 4, to: 5, deadline: 'confirmDueAt' })
   // @ts-expect-error a misspelt option
@@ -116,6 +168,9 @@ export const worker: ExpiryWorker = startExpiryWorker(app, { fallback: { cron: '
 worker.on('settled', ({ kind, via, orders }) =>
   console.log(kind, via satisfies 'alarm' | 'event' | 'sweep', orders[0]?.latenessMs?.toFixed(1)),
 )
+worker.on('reminded', ({ kind, before, orders }) => console.log(kind, before, orders.length))
+worker.on('rehearsed', ({ kind, orders }) => console.log(kind, orders[0]?.deadline?.toFixed()))
+worker.on('failed', ({ retryInMs }) => console.log(retryInMs === null ? 'once' : retryInMs.toFixed()))
 worker.on('dead', (letter: WorkerEvents['dead'][0]) => console.error(letter.kind, letter.id, letter.attempts))
 const { status, kinds }: Health = worker.health()
 console.log(status satisfies 'ok' | 'degraded' | 'stopped', kinds.order_confirm?.settled)
