@@ -16,15 +16,20 @@ export interface Chain {
 /** The settled order's status as it was, as text; see settlement.ts. */
 const WAS = 'due.order_timers_from'
 
-export function chainOf(settled: RowRule, autoRules: readonly BoundRule[]): Chain | undefined {
+/** @param set the attributes that the settled rule writes by its own option `set`, which stand */
+export function chainOf(settled: RowRule, autoRules: readonly BoundRule[], set: readonly string[] = []): Chain | undefined {
   const chain: Chain = { assignments: [], started: [] }
+  const taken = new Set(set.map((name) => settled.guard.table.attribute('"set"', name).field))
   for (const { rule, starts, ends } of followers(settled, autoRules)) {
     if (!starts && !ends) continue
     const { model } = settled.guard.table
     const move = settled.move as Move
     const written = starts ? rule.updating({ [rule.status.field]: move.to }, rule.after) : rule.leaving()
-    if (rule.writesDeadline)
-      for (const [field, sql] of Object.entries(written)) chain.assignments.push(`${quoteColumn(model, field)} = ${sql}`)
+    for (const [field, sql] of rule.writesDeadline ? Object.entries(written) : []) {
+      if (taken.has(field)) continue
+      taken.add(field)
+      chain.assignments.push(`${quoteColumn(model, field)} = ${sql}`)
+    }
     if (!starts) continue
     const { deadline } = rule.row.guard
     const was = rule.row.guard.from.map((status) => textSql(model, String(status))).join(', ')

@@ -91,7 +91,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, sur
     limits: { lockMs: 300, statementMs: options.timeoutMs, idleMs: options.timeoutMs + 5_000 },
     takesInstances,
     record: history && ((source) => history.insertSettled(source, move?.to, options.afterCommit !== undefined)),
-    chain: () => (move && !doing.individualHooks ? chainOf(row, surroundings.autoRules()) : undefined),
+    chain: () => (move && !doing.individualHooks ? chainOf(row, surroundings.autoRules(), Object.keys(doing.set ?? {})) : undefined),
   })
   return {
     kind,

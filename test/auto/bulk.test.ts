@@ -66,6 +66,7 @@ describe('auto, for statements over many', () => {
         (await timersOf(orders)).map(({ row }) => row),
         [24, null, null],
       )
+      assert.equal((await shop.timerOf((orders[0] as HookedRow).id)).armed, 24)
       const dueAt = fn('now') as never
       await Hooked.update({ state: fn('greatest', col('State Code'), 4) as never, dueAt }, { where: { state: [2, 4] } })
       assert.deepEqual(
@@ -282,7 +283,8 @@ describe('auto, for statements over many', () => {
       const [affected] = (await Hooked.decrement({ state: 1 }, where(order))) as unknown as [[HookedRow[], number]]
       assert.equal(affected[1], 1)
       assert.deepEqual([(await again(order)).state, (await shop.timerOf(order.id)).row], [4, 24])
-      await Hooked.increment('state', { ...where(other), by: 1, returning: false } as never)
+      const blind: unknown = await Hooked.increment('state', { ...where(other), by: 1, returning: false } as never)
+      assert.deepEqual(blind, [[[], 1]])
       assert.deepEqual(await shop.timerOf(other.id), DAY)
     })
   })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { ModelStatic, Transaction } from 'sequelize'
+import { literal, type ModelStatic, type Transaction } from 'sequelize'
 import { effect, type Rules, transition } from '../../lib/index.js'
 import { HISTORY_TABLE, History } from '../../lib/rules/history.js'
 import { armed } from '../support/armed.js'
@@ -55,6 +55,16 @@ describe('settling one rule into the "from" of another that hooks the model', ()
     )
     assert.equal(worker.settled[1]?.via, 'alarm')
     assert.equal((await order.reload()).state, 9)
+  })
+
+  it('leaves a deadline that the settled rule writes by "set", and writes what several rules share once', async () => {
+    const shared = { pause: { keep: 'keptMs' } }
+    const set = { dueAt: literal("date_trunc('milliseconds', now()) + interval '5 hours'") }
+    shop = await openHooked({ confirm: shared, pay: shared, rules: (model) => ship(model, { set }) })
+    const order = await shop.Hooked.create({ state: 1 })
+    await settled(1)
+    await waitUntil(async () => (await armed(shop.redis, 'confirm', order.id)).due !== null)
+    assert.deepEqual(await shop.timerOf(order.id), { row: 5, armed: 5 })
   })
 
   it('arms it on a "since" rule', async () => {
