@@ -23,7 +23,7 @@ describe('"dryRun"', () => {
     )
     const [first, second, elsewhere] = [await shop.parcel(-2000), await shop.parcel(-1000), await shop.parcel(-1000, { status: 5 })]
     await shop.parcel(null)
-    await shop.parcel(30 * 60_000)
+    await shop.parcel(45 * 60_000)
     await shop.parcel(-1000, { disputeOpen: true })
     const rows = async () => shop.sql('SELECT * FROM parcels ORDER BY id')
     const before = await rows()

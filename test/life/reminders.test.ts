@@ -77,6 +77,42 @@ describe('a reminder', () => {
     assert.deepEqual(worker.settled, [])
   })
 
+  it('comes at its time also where "no timer" is a date far away', async () => {
+    await open({}, { backfill: true })
+    const [later, cancelled] = [await shop.parcel(3 * HOUR_MS), await shop.parcel(3 * HOUR_MS)]
+    await shop.timers.cancel('order_confirm', cancelled)
+    const worker = await shop.worker(EVERY_SECOND)
+    const told = heard(worker, 'reminded')
+    const { deadline } = await shop.timers.schedule('order_confirm', await shop.parcel(), { after: 2 * HOUR_MS + 100 })
+    await waitUntil(() => told.reminded.length)
+    assert.deepEqual(told.reminded[0]?.orders[0]?.deadline, (deadline as Date).getTime() - 2 * HOUR_MS)
+    await shop.redis.client.set(shop.key(`${REMINDER}:${later}`), '1', 'PX', 20)
+    await waitUntil(() => worker.health().kinds[REMINDER]?.early)
+    const lateMs =
+      ((await armed(shop.redis, REMINDER, later)).due as number) + 2 * HOUR_MS - ((await shop.find(later)).dueAt as Date).getTime()
+    assert.ok(lateMs >= 0 && lateMs < 1000, `put back, late by ${lateMs}`)
+    assert.equal(calls.length, 1)
+  })
+
+  it('that another worker is just writing down is left to that one', async () => {
+    await open()
+    const worker = await shop.worker({ fallback: false })
+    const id = await shop.parcel(2 * HOUR_MS - 1000)
+    const other = await shop.database.connect()
+    await other.query('BEGIN')
+    await other.query(
+      "INSERT INTO order_timers_history (kind, order_id, reminder, deadline, via, worker) SELECT 'order_confirm', id::text, '2h', \"dueAt\", 'alarm', 'another' FROM parcels WHERE id = $1",
+      [id],
+    )
+    await shop.redis.client.set(shop.key(`${REMINDER}:${id}`), '1', 'PX', 20)
+    await waitUntil(async () => (await shop.sql("SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")).length, {
+      every: 2,
+    })
+    await other.query('COMMIT')
+    await waitUntil(() => worker.health().kinds[REMINDER]?.gone)
+    assert.deepEqual([calls, worker.health().kinds[REMINDER]?.failed, worker.faultsTold], [[], 0, []])
+  })
+
   it('comes again for another deadline', async () => {
     await open()
     const worker = await shop.worker({ fallback: false })
