@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { run } from '../../lib/cli/run.js'
 import { loadTimers } from '../../lib/cli/timers-module.js'
-import { openProject, type Project } from '../support/command-line.js'
+import { openProject, type Project, timersModule } from '../support/command-line.js'
+import { openDatabase } from '../support/database.js'
 import { type Refusal, refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'
 
@@ -69,6 +71,17 @@ describe('the command line', () => {
       stdout: 'order-timers release KIND [--module FILE]\n\nlets a rule go on that its brake has stopped',
       stderr: '',
     })
+  })
+
+  it('closes the timers and the Sequelize of their rules behind it', async () => {
+    const database = await openDatabase()
+    const rule = "order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' })"
+    await project.write('timers.mjs', timersModule(database, rule))
+    assert.equal((await typed('plan')).status, 0)
+    const { timers, sequelize } = await import(pathToFileURL(join(project.directory, 'timers.mjs')).href)
+    await assert.rejects(timers.schedule('order_pay', 1), { code: 'ERR_ORDER_TIMERS_CLOSED' })
+    await assert.rejects(sequelize.query('SELECT 1'), /closed/)
+    await database.close()
   })
 
   it('names the error by its code, with exit status 1', async () => {
