@@ -112,14 +112,14 @@ export class AutoQueries extends AutoStatement implements Queries {
     const extra = records.map((values) => {
       for (const rule of overwrites) refuseUpsert(rule, 'bulkCreate with updateOnDuplicate', values, options.updateOnDuplicate)
       const order = rules.some(({ row }) => row.afterOf) ? this.order(values) : undefined
-      const leaving = overwrites.filter((rule) => rule.writesDeadline && !rule.isFrom(values[rule.status.field]))
+      const leaving = overwrites.filter((rule) => !rule.isFrom(values[rule.status.field]))
       return merge([
         ...rules.map((rule) => (rule.status.field in values ? rule.inserting(values, this.afterOf(rule, order)) : {})),
         ...leaving.map((rule) => rule.leaving()),
       ])
     })
     const all = records.map((values, i) => ({ ...values, ...this.literals(extra[i] as Assignments, { bindParam: false }) }))
-    const leaves = overwrites.flatMap((rule) => (rule.writesDeadline ? Object.keys(rule.leaving()) : []))
+    const leaves = overwrites.flatMap((rule) => Object.keys(rule.leaving()))
     const updateOnDuplicate = options.updateOnDuplicate && [...new Set([...options.updateOnDuplicate, ...leaves])]
     const returning = withReturning(options.returning, this.reads(rules))
     const inserted = await this.real.bulkInsert(
@@ -140,7 +140,7 @@ export class AutoQueries extends AutoStatement implements Queries {
     if (rules.length === 0 || instance === undefined) return this.real.upsert(table, insert, update, where, options)
     const overwrites = rules.filter(({ status }) => status.field in update)
     for (const rule of overwrites) refuseUpsert(rule, 'upsert', update, Object.keys(update))
-    const leaving = merge(overwrites.map((rule) => (rule.writesDeadline && !rule.isFrom(update[rule.status.field]) ? rule.leaving() : {})))
+    const leaving = merge(overwrites.map((rule) => (rule.isFrom(update[rule.status.field]) ? {} : rule.leaving())))
     const inserting = merge([leaving, ...rules.map((rule) => rule.inserting(insert, this.afterOf(rule, instance)))])
     const result = await this.real.upsert(
       table,

@@ -114,6 +114,7 @@ export class AutoRule {
 
   /** What takes the timer away. */
   leaving(): Assignments {
+    if (!this.writesDeadline) return {}
     const kept = this.keep ? { [this.keep.field]: 'NULL' } : {}
     return { [this.start.field]: this.row.guard.noTimer, ...kept }
   }

@@ -115,9 +115,9 @@ export class AutoStatement {
   }
 }
 
-/** The first rule to write a column has it: two timers over one model say the same. */
+/** Where two timers are over one model, both say the same. */
 export function merge(all: Assignments[]): Assignments {
-  return Object.assign({}, ...all.reverse())
+  return Object.assign({}, ...all)
 }
 
 export function withReturning(asked: boolean | string[] | undefined, fields: readonly string[]): boolean | string[] | undefined {

@@ -25,7 +25,7 @@ export function chainOf(settled: RowRule, autoRules: readonly BoundRule[], set: 
     const { model } = settled.guard.table
     const move = settled.move as Move
     const written = starts ? rule.updating({ [rule.status.field]: move.to }, rule.after) : rule.leaving()
-    for (const [field, sql] of rule.writesDeadline ? Object.entries(written) : []) {
+    for (const [field, sql] of Object.entries(written)) {
       if (taken.has(field)) continue
       taken.add(field)
       chain.assignments.push(`${quoteColumn(model, field)} = ${sql}`)

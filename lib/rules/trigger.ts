@@ -53,7 +53,8 @@ function ruleBody({ guard, options }: RowRule): string {
   const column = (attribute: string) => guard.table.bareColumn(attribute)
   const deadline = column(options.deadline as string)
   const none = (record: string) => `${record}.${deadline} IS NULL${options.backfill ? ` OR ${record}.${deadline} = ${guard.noTimer}` : ''}`
-  const given = `(TG_OP = 'INSERT' OR NEW.${deadline} IS DISTINCT FROM OLD.${deadline}) AND NOT (${none('NEW')})`
+  // In an INSERT all of OLD is NULL.
+  const given = `NEW.${deadline} IS DISTINCT FROM OLD.${deadline} AND NOT (${none('NEW')})`
   const kept = pause ? [`NEW.${column(pause.keep)} := NULL;`] : []
   const counted = extensions ? [`NEW.${column(extensions.attribute)} := NULL;`] : []
   const starts = after === undefined ? `NEW.${deadline} := ${guard.noTimer};` : `NEW.${deadline} := ${NOW} + ${milliseconds(after)};`

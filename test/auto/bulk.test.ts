@@ -154,6 +154,21 @@ describe('auto, for statements over many', () => {
       assert.deepEqual(await timersOf([more]), [TWO])
     })
 
+    it('asks it for the order as it is when its turn comes', async () => {
+      await open({ confirm: { after: (order: HookedRow) => (order.note === 'slow' ? '48h' : '2h') } })
+      const order = await create()
+      const holder = await shop.database.connect()
+      await holder.query('BEGIN')
+      await holder.query(`UPDATE "hooked US$1" SET note = 'slow'`)
+      const update = Hooked.update({ state: 4 }, where(order))
+      const blocked = 'SELECT 1 FROM pg_locks WHERE NOT granted AND $1 = ANY(pg_blocking_pids(pid))'
+      const pid = (holder as unknown as { processID: number }).processID
+      await waitUntil(async () => (await shop.database.client.query(blocked, [pid])).rowCount, { what: 'the update to wait for the lock' })
+      await holder.query('COMMIT')
+      await update
+      assert.deepEqual(await shop.timerOf(order.id), { row: 48, armed: 48 })
+    })
+
     it('only arms on a "since" rule', async () => {
       await open({ confirm: { deadline: undefined, since: 'createdAt', after: '9h' } })
       const order = await create()

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { literal, type ModelStatic, type Transaction } from 'sequelize'
 import { effect, type Rules, transition } from '../../lib/index.js'
 import { HISTORY_TABLE, History } from '../../lib/rules/history.js'
-import { armed } from '../support/armed.js'
+import { armed, flush } from '../support/armed.js'
 import { refusal, refused } from '../support/refused.js'
-import { waitUntil } from '../support/waiting.js'
+import { waitForEvent, waitUntil } from '../support/waiting.js'
 import { type HookedRow, type HookedShop, openHooked } from './hooked.js'
 
 describe('settling one rule into the "from" of another that hooks the model', () => {
@@ -36,9 +36,11 @@ describe('settling one rule into the "from" of another that hooks the model', ()
     shop = await openHooked({ rules: ship })
     const order = await shop.Hooked.create({ state: 6 })
     await shop.timers.extend('confirm', order, '3h')
+    await flush(shop.redis)
     const worker = await settled(1)
+    await waitForEvent(worker, 'swept')
     assert.equal((await order.reload()).state, 4)
-    assert.equal((await shop.timerOf(order.id)).row, 27)
+    assert.deepEqual(await shop.timerOf(order.id), { row: 27, armed: null })
     assert.equal(worker.settled.length, 1)
   })
 
@@ -68,9 +70,12 @@ describe('settling one rule into the "from" of another that hooks the model', ()
   })
 
   it('arms it on a "since" rule', async () => {
-    shop = await openHooked({ confirm: { deadline: undefined, since: 'updatedAt', after: '9h' }, rules: ship })
+    const pay = { deadline: undefined, since: 'createdAt', after: '9h' }
+    shop = await openHooked({ confirm: { deadline: undefined, since: 'updatedAt', after: '9h' }, pay, rules: ship })
     const order = await shop.Hooked.create({ state: 1 })
+    const { createdAt } = order
     await settled(1)
+    assert.deepEqual((await order.reload()).createdAt, createdAt, 'what the order leaves counts from a column of the own')
     await waitUntil(async () => (await armed(shop.redis, 'confirm', order.id)).due !== null)
     assert.deepEqual(await shop.timerOf(order.id), { row: null, armed: 9 })
   })

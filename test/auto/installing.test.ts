@@ -79,6 +79,7 @@ describe('auto, when it hooks', () => {
     assert.equal((await armed(other, 'confirm', second.id)).due, second.dueAt?.getTime())
     await two.close()
     assert.equal(await isTimed(), false)
+    assert.equal(Object.hasOwn(Hooked, 'queryInterface'), false, 'nothing is left on the model')
     await other.close()
   })
 

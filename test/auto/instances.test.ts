@@ -24,7 +24,7 @@ describe('auto, for instances', () => {
     await order.update({ state: 4 })
     assert.deepEqual(await shop.timerOf(order.id), DAY)
     assert.deepEqual(order.dueAt, (await again(order)).dueAt)
-    assert.equal(order.changed(), false)
+    assert.deepEqual([order.changed(), order.previous('dueAt')], [false, order.dueAt])
     await shop.timers.extend('confirm', order, '1h')
     order.state = 5
     await order.save()
