@@ -22,7 +22,7 @@ export type After<M extends Model> = Duration | ((order: M) => Duration | null)
 export interface Reminder<M extends Model> {
   /** How long before the deadline. */
   before: Duration
-  /** At most once for each deadline; `idempotencyKeys[i]` belongs to `orders[i]`. */
+  /** At most once for each deadline, with up to 100 orders at once: where it throws, none of them is told again. `idempotencyKeys[i]` belongs to `orders[i]`. */
   run: AfterCommit<M>
   /** A reminder that is late by more is dropped. Default: half of `before`. */
   staleAfter?: Duration
@@ -33,7 +33,10 @@ export interface CommonOptions<M extends Model> {
   where?: WhereOptions<M['_attributes']>
   /** Runs in the settling transaction with the locked, updated instances: once for each order, and undone with it when it throws. */
   run?: Run<M>
-  /** Runs after the commit: best effort, and with `history` at least once, even when the worker died right after the commit. */
+  /**
+   * Runs after the commit, with up to 100 orders at once: best effort, and with `history` at least once, even when the worker died right after
+   * the commit; what failed is told again one by one, until `attempts`. The worker's next batches of this rule wait for it.
+   */
   afterCommit?: AfterCommit<M>
   /** Writes what happened into the table `order_timers_history`, in the same transaction. */
   history?: boolean
@@ -223,6 +226,8 @@ class Parser {
     if (extended === undefined)
       throw this.invalid(`"${name}" is counted on the order's row: name the attribute in "extended", such as 'confirmExtended'`)
     const attribute = this.attribute('extended', extended) as string
+    if (attribute === (this.options.pause as { keep?: unknown } | undefined)?.keep)
+      throw this.invalid(`"extended" and "pause.keep" must name two attributes, got ${show(attribute)} for both`)
     if (maxTotal !== undefined) return { attribute, most: this.duration('"maxTotal"', maxTotal), unit: 'ms' }
     return { attribute, most: this.count('"maxExtensions"', maxExtensions), unit: 'times' }
   }

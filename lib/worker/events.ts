@@ -30,9 +30,9 @@ export interface WorkerEvents {
   rehearsed: [{ kind: string; via: Path; orders: SettledOrder[] }]
   /** Orders are where the rule applies and have no deadline, so nothing will settle them. `count` is exact up to 1,000. */
   undated: [{ kind: string; count: number }]
-  /** A rule failed on an order; it is tried again in `retryInMs`, a reminder (null) is not. */
+  /** A rule, or its `afterCommit`, failed on an order; it is tried again in `retryInMs`. Null: a reminder, or `afterCommit` without history, is not. */
   failed: [{ kind: string; id: string; error: unknown; attempts: number; retryInMs: number | null }]
-  /** A rule failed on an order for the last time: it is a dead letter. */
+  /** A rule failed on an order for the last time: it is a dead letter. Or its `afterCommit` did: the order is settled, and the history has the error. */
   dead: [{ kind: string; id: string; error: unknown; attempts: number }]
   /** Orders are overdue by more than `staleAfter` and are not settled. `count` is exact up to 1,000. */
   stale: [{ kind: string; count: number; oldest: Date }]

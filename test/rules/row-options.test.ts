@@ -94,6 +94,10 @@ describe("a rule's options", () => {
       const message = `"${name}" is counted on the order's row: name the attribute in "extended", such as 'confirmExtended'`
       assert.deepEqual(await declared({ [name]: value }), invalid(message))
     }
+    assert.deepEqual(
+      await declared({ maxExtensions: 1, extended, pause: { keep: extended } }),
+      invalid('"extended" and "pause.keep" must name two attributes, got "times" for both'),
+    )
     const text = 'orderTimers: rule "order_confirm": "extended" must name an attribute of type BIGINT (or INTEGER), but "note" is STRING'
     assert.deepEqual(await used({ maxExtensions: 1, extended: 'note' }), refusal('INVALID_MODEL', 500, text))
   })
