@@ -203,10 +203,10 @@ function allOf(records: readonly Values[]): Values {
 }
 
 /** The instance as it was before the shop changed it. */
-function before(instance: Model): ReadRow {
-  return (attribute) =>
-    instance.changed(attribute.name as never) ? instance.previous(attribute.name as never) : ofInstance(instance)(attribute)
-}
+const before =
+  (instance: Model): ReadRow =>
+  ({ name }) =>
+    instance.previous(name as never)
 
 /** @throws OrderTimersError AUTO_UPSERT */
 function refuseUpsert(rule: AutoRule, call: string, values: Values, overwritten: readonly string[] | undefined): void {
