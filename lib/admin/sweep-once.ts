@@ -117,7 +117,7 @@ async function pass(
 ): Promise<ReadonlyMap<string, KindCounters>> {
   const { redis, log, keys } = runtime
   const faults = new Faults(events, log)
-  const clocks = new Clocks(rules, redis?.clock)
+  const clocks = new Clocks(rules, redis?.clock, () => 1)
   const arming: Promise<unknown>[] = []
   const dispatcher = new Dispatcher({
     ...{ rules, leaseMs: LEASE_MS, worker: `${hostname()}:${process.pid}`, events, faults, log },

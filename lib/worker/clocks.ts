@@ -18,6 +18,8 @@ export class Clocks {
   constructor(
     private readonly rules: ReadonlyMap<string, BoundRule>,
     private readonly redis: RedisClock | undefined,
+    /** How many batches of a rule are settled at once. */
+    private readonly concurrency: (rule: BoundRule) => number,
   ) {
     for (const { row } of rules.values()) if (row?.pending) this.estimates.set(row.guard.table.sequelize, new ClockEstimate())
   }
@@ -59,7 +61,16 @@ export class Clocks {
 
   private async askAll(): Promise<void> {
     await this.redis?.now().catch(() => {})
-    await Promise.all([...this.estimates].map(([sequelize, estimate]) => this.askPostgres(sequelize, estimate)))
+    // As many at once as settle at once: so those connections are open, and known to live, when a deadline comes.
+    const asks = [...this.estimates].flatMap(([sequelize, estimate]) =>
+      Array.from({ length: this.settlingAtOnce(sequelize) }, () => this.askPostgres(sequelize, estimate)),
+    )
+    await Promise.all(asks)
+  }
+
+  private settlingAtOnce(sequelize: Sequelize): number {
+    const rules = [...this.rules.values()].filter(({ row }) => row?.guard.table.sequelize === sequelize)
+    return Math.max(...rules.map(this.concurrency))
   }
 
   private async askPostgres(sequelize: Sequelize, estimate: ClockEstimate): Promise<void> {

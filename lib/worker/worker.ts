@@ -61,7 +61,7 @@ export class ExpiryWorker extends WorkerEmitter {
     this.logTo(log)
     const rules = new Map(runtime.workerRules().map((rule) => [rule.kind, rule]))
     this.faults = new Faults(this, log)
-    this.clocks = new Clocks(rules, redis?.clock)
+    this.clocks = new Clocks(rules, redis?.clock, (rule) => this.concurrency(rule))
     this.dispatcher = new Dispatcher({
       ...{ rules, leaseMs: options.leaseMs, worker: `${hostname()}:${process.pid}`, events: this, faults: this.faults, log },
       concurrency: (rule) => this.concurrency(rule),
