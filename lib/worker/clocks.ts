@@ -25,7 +25,7 @@ export class Clocks {
   }
 
   start(): void {
-    this.timer = setInterval(() => void this.ask(), ASK_EVERY_MS)
+    this.timer = setInterval(() => void this.keepWarm(), ASK_EVERY_MS)
   }
 
   stop(): void {
@@ -61,11 +61,15 @@ export class Clocks {
 
   private async askAll(): Promise<void> {
     await this.redis?.now().catch(() => {})
-    // As many at once as settle at once: so those connections are open, and known to live, when a deadline comes.
+    await Promise.all([...this.estimates].map(([sequelize, estimate]) => this.askPostgres(sequelize, estimate)))
+  }
+
+  /** Asks on as many connections as settle at once: so they are open, and known to live, when a deadline comes. Never rejects. */
+  async keepWarm(): Promise<void> {
     const asks = [...this.estimates].flatMap(([sequelize, estimate]) =>
-      Array.from({ length: this.settlingAtOnce(sequelize) }, () => this.askPostgres(sequelize, estimate)),
+      Array.from({ length: this.settlingAtOnce(sequelize) - 1 }, () => this.askPostgres(sequelize, estimate)),
     )
-    await Promise.all(asks)
+    await Promise.all([this.ask(), ...asks])
   }
 
   private settlingAtOnce(sequelize: Sequelize): number {

@@ -125,7 +125,7 @@ export class ExpiryWorker extends WorkerEmitter {
 
   private async start(): Promise<void> {
     this.clocks.start()
-    await within(FIRST_CLOCK_MS, this.clocks.ask())
+    await within(FIRST_CLOCK_MS, this.clocks.keepWarm())
     if (this.stopping) return
     this.redisSide?.start()
     this.schedule.start()
