@@ -12,7 +12,7 @@ const LOCK_MS = 10_000
 const REST_FACTOR = 250
 
 /** And no longer than this, since a step that took long was most likely waiting for something else than Redis. */
-const LONGEST_REST_MS = 500
+const LONGEST_REST_MS = 1_000
 
 /** A keyspace that is scanned quickly is scanned about once a second. */
 const SHORTEST_PASS_MS = 1_000
