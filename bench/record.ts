@@ -16,7 +16,7 @@ export function recordOf({ rows, redis, postgres }: Results): BenchRecord {
   const gigabytes = Math.round(totalmem() / 2 ** 30)
   return {
     measuredAt: new Date().toISOString(),
-    machine: `${cpus().length} cores of ${cpu?.model.trim() ?? 'an unknown CPU'}, ${gigabytes} GB, ${type()} ${release()}`,
+    machine: `${cpus().length} cores of ${cpu?.model.trim() ?? 'an unknown CPU'}, ${gigabytes} GB, ${type()} ${release().split('-')[0]}`,
     versions: {
       'Node.js': process.versions.node,
       Redis: redis,
