@@ -7,6 +7,9 @@ const EVERY_MS = 1_500
 const TTL_MS = 20
 const PATIENCE_MS = 700
 
+/** A key beside the canary that outlives it. */
+const WITNESS_MS = 1_000
+
 export class Canary {
   /** Whether the last canary came back; undefined before the first. */
   proved: boolean | undefined
@@ -14,13 +17,16 @@ export class Canary {
   private sung: (() => void) | undefined
   private flying: Promise<void> | undefined
   private missed = 0
+  private readonly witness: string
 
   constructor(
     private readonly key: string,
     private readonly connection: RedisConnection,
     private readonly listening: () => boolean,
     private readonly onChange: (proved: boolean) => void,
-  ) {}
+  ) {
+    this.witness = `${key}:witness`
+  }
 
   start(): void {
     this.timer = setInterval(() => void this.fly(), EVERY_MS)
@@ -32,8 +38,9 @@ export class Canary {
     await this.flying
   }
 
-  /** Whether this expired key is the canary. */
+  /** Whether this expired key is the canary, or its witness. */
   takes(name: string): boolean {
+    if (name === this.witness) return true
     if (name !== this.key) return false
     this.sung?.()
     return true
@@ -55,10 +62,12 @@ export class Canary {
       limit = setTimeout(() => resolve(false), PATIENCE_MS)
     })
     try {
+      await this.connection.ask((client) => client.set(this.witness, '1', 'PX', WITNESS_MS))
       await this.connection.ask((client) => client.set(this.key, '1', 'PX', TTL_MS))
       await new Promise((resolve) => setTimeout(resolve, TTL_MS + 2))
-      await this.connection.ask((client) => client.exists(this.key)) // touched after its time, Redis publishes it at once
-      this.judge(await heard)
+      // Touched after its time, Redis publishes it at once. Where the witness is gone as well, somebody has flushed both: no proof of anything.
+      const left = await this.connection.ask((client) => client.exists(this.key, this.witness))
+      if ((await heard) || left > 0) this.judge(await heard)
     } catch {
       // Redis does not answer, or refuses the write: said elsewhere, and no word about events
     } finally {
