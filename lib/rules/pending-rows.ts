@@ -10,6 +10,8 @@ export interface OverdueQuery {
   asOfMs: number
   after: DueRow | undefined
   limit: number
+  /** The name of the lock under which one worker reads at a time. */
+  lock: string
 }
 
 export interface UpcomingQuery {
@@ -34,7 +36,6 @@ interface PendingRow {
 export class PendingRows {
   private readonly source: string
   private readonly page: string
-  private readonly behind: string
 
   constructor(
     private readonly guard: RowGuard,
@@ -44,17 +45,17 @@ export class PendingRows {
     const { table, deadlineColumn } = guard
     this.source = `FROM ${table.aliased} WHERE ${guard.applies}${guard.eligible}${guard.paranoid}`
     this.page = `SELECT ${table.id} AS id, ${RowGuard.epochMs(guard.deadline)} AS deadline_ms, ${deadlineColumn}::text AS cursor ${this.source}`
-    this.behind = `(${deadlineColumn}, ${table.id}) > ($3, $4)`
   }
 
-  overdue(transaction: Transaction, { asOfMs, after, limit }: OverdueQuery): Promise<DueRow[]> {
-    const conditions = [this.guard.deadlineIs('<=', instant('$1')), this.guard.deadlineIs('>', this.guard.staleLine)]
-    return this.read(transaction, conditions, asOfMs, after, limit)
+  /** Nothing while somebody else reads under the lock, which ends with the transaction. */
+  overdue(transaction: Transaction, { asOfMs, after, limit, lock }: OverdueQuery): Promise<DueRow[]> {
+    const conditions = [this.guard.deadlineIs('<=', instant('$1')), this.guard.deadlineIs('>', this.guard.staleLine), LOCKED]
+    return this.read(transaction, conditions, [asOfMs, limit, lock], after)
   }
 
   upcoming(transaction: Transaction, { untilMs, after, limit }: UpcomingQuery): Promise<DueRow[]> {
     const conditions = [this.guard.deadlineIs('>', 'now()'), this.guard.deadlineIs('<=', instant('$1'))]
-    return this.read(transaction, conditions, untilMs, after, limit)
+    return this.read(transaction, conditions, [untilMs, limit], after)
   }
 
   async stale(transaction: Transaction, limit: number): Promise<{ count: number; oldest: number | null }> {
@@ -80,20 +81,20 @@ export class PendingRows {
     return row?.count ?? 0
   }
 
-  private async read(
-    transaction: Transaction,
-    conditions: string[],
-    boundMs: number,
-    after: DueRow | undefined,
-    limit: number,
-  ): Promise<DueRow[]> {
-    const where = [...conditions, ...(after ? [this.behind] : [])].join(' AND ')
-    const sql = `${this.page} AND ${where} ORDER BY ${this.guard.deadlineColumn}, ${this.guard.table.id} LIMIT $2`
-    const bind = [boundMs, limit, ...(after ? [after.cursor, after.id] : [])]
-    const found = await rows<PendingRow>(this.guard.table.sequelize, sql, bind, transaction)
+  /** `bind` begins with the instant that the conditions name, and the limit. */
+  private async read(transaction: Transaction, conditions: string[], bind: unknown[], after: DueRow | undefined): Promise<DueRow[]> {
+    const { table, deadlineColumn } = this.guard
+    const keyset = `(${deadlineColumn}, ${table.id})`
+    const behind = after ? [`${keyset} > ($${bind.push(after.cursor)}, $${bind.push(after.id)})`] : []
+    const where = [...conditions, ...behind].join(' AND ')
+    const sql = `${this.page} AND ${where} ORDER BY ${deadlineColumn}, ${table.id} LIMIT $2`
+    const found = await rows<PendingRow>(table.sequelize, sql, bind, transaction)
     return found.map((row) => ({ id: String(row.id), deadlineMs: row.deadline_ms, cursor: row.cursor }))
   }
 }
+
+/** Asked once for a statement, before any row is read. */
+const LOCKED = '(SELECT pg_try_advisory_xact_lock(hashtextextended($3, 0)))'
 
 function instant(parameter: string): string {
   return `to_timestamp(${parameter}::float8 / 1000)`

@@ -5,8 +5,8 @@ import type { Transaction } from 'sequelize'
 import { OrderTimersError } from '../errors.js'
 import type { Log } from '../logger.js'
 import type { DueIndex } from '../redis/due-index.js'
-import { inTransaction, rows } from '../rules/database.js'
-import type { DueRow, OverdueQuery, PendingRows } from '../rules/pending-rows.js'
+import { inTransaction } from '../rules/database.js'
+import type { DueRow, PendingRows } from '../rules/pending-rows.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import type { Upkeep, UpkeepCounts } from '../rules/upkeep.js'
 import type { IndexClaims, MemoryClaims, Overdue, Work } from './claims.js'
@@ -15,7 +15,9 @@ import type { Dispatcher } from './dispatcher.js'
 import { errorText, type WorkerEmitter } from './events.js'
 import type { Faults } from './faults.js'
 
-const PAGE = 1_000
+/** How many batches' rows are read at once: where many are due at one instant, each reading sorts all of them. */
+const BATCHES_READ = 10
+const BATCH = 1_000
 const MOST_COUNTED = 1_000
 const REST_FACTOR = 200
 const LIMITS = { lockMs: 300, statementMs: 60_000, idleMs: 10_000 }
@@ -104,11 +106,11 @@ export class Sweep {
     let counts: UpkeepCounts
     try {
       do {
-        counts = await inTransaction(guard.table.sequelize, LIMITS, (transaction) => upkeep.carryOut(transaction, PAGE))
+        counts = await inTransaction(guard.table.sequelize, LIMITS, (transaction) => upkeep.carryOut(transaction, BATCH))
         const { backfilled, paused, resumed } = counts
         if (backfilled + paused + resumed > 0)
           this.parts.log('info', `${kind}: ${backfilled} backfilled, ${paused} paused, ${resumed} resumed`, { kind, ...counts })
-      } while (Math.max(...Object.values(counts)) >= PAGE && !this.stopping.signal.aborted)
+      } while (Math.max(...Object.values(counts)) >= BATCH && !this.stopping.signal.aborted)
     } catch (error) {
       return error
     }
@@ -126,33 +128,30 @@ export class Sweep {
   private async settleOverdue({ kind }: BoundRule, row: RowRule, pending: PendingRows): Promise<number> {
     const asOfMs = this.parts.clocks.postgresNow(kind)
     if (asOfMs === undefined) throw new Error("Postgres's clock could not be read")
+    const { dispatcher } = this.parts
     const inHand: Promise<void>[] = []
     let after: DueRow | undefined
     let taken = 0
     for (;;) {
-      await this.parts.dispatcher.free(kind, this.stopping.signal)
+      await dispatcher.free(kind, this.stopping.signal)
       if (this.stopping.signal.aborted) break
-      const limit = this.parts.dispatcher.batchSize(kind)
-      const page = await this.readAlone(kind, row, pending, { asOfMs, after, limit })
-      const work = await this.take(kind, page)
-      taken += work.ids.length
-      inHand.push(this.parts.dispatcher.dispatch(work))
+      const limit = BATCHES_READ * dispatcher.batchSize(kind)
+      const query = { asOfMs, after, limit, lock: `express-order-timers:sweep:${this.parts.prefix}${kind}` }
+      const page = await inTransaction(row.guard.table.sequelize, LIMITS, (transaction) => pending.overdue(transaction, query))
+      for (let first = 0; first < page.length; ) {
+        await dispatcher.free(kind, this.stopping.signal)
+        if (this.stopping.signal.aborted) break
+        const batch = page.slice(first, first + dispatcher.batchSize(kind))
+        const work = await this.take(kind, batch)
+        taken += work.ids.length
+        inHand.push(dispatcher.dispatch(work))
+        first += batch.length
+      }
       after = page.at(-1)
       if (page.length < limit) break
     }
     await Promise.all(inHand)
     return taken
-  }
-
-  /** Reads a page under a lock that ends with the reading, so that two workers' sweeps do not read the same page at once. */
-  private readAlone(kind: string, { guard }: RowRule, pending: PendingRows, query: OverdueQuery): Promise<DueRow[]> {
-    const { sequelize } = guard.table
-    return inTransaction(sequelize, LIMITS, async (transaction) => {
-      const name = `express-order-timers:sweep:${this.parts.prefix}${kind}`
-      const sql = 'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS locked'
-      const [lock] = await rows<{ locked: boolean }>(sequelize, sql, [name], transaction)
-      return lock?.locked ? pending.overdue(transaction, query) : []
-    })
   }
 
   /** Claims in the index where Redis answers, else in memory: then only the guard keeps two workers apart, and it suffices. */
@@ -176,11 +175,14 @@ export class Sweep {
     let after: DueRow | undefined
     let armed = 0
     for (;;) {
-      const query = { untilMs, after, limit: PAGE }
+      const query = { untilMs, after, limit: BATCHES_READ * BATCH }
       const page = await inTransaction(guard.table.sequelize, LIMITS, (transaction) => pending.upcoming(transaction, query))
-      if (page.length > 0) armed += await redis.index.armMissing(kind, page)
+      for (let first = 0; first < page.length; first += BATCH) {
+        if (this.stopping.signal.aborted) return armed
+        armed += await redis.index.armMissing(kind, page.slice(first, first + BATCH))
+      }
       after = page.at(-1)
-      if (page.length < PAGE || this.stopping.signal.aborted) return armed
+      if (page.length < query.limit) return armed
     }
   }
 
