@@ -17,7 +17,7 @@ export class ClockEstimate {
   note(serverMs: number, askedAt: number, answeredAt: number): void {
     const offset = serverMs - (askedAt + answeredAt) / 2
     const uncertainty = (answeredAt - askedAt) / 2
-    const known = this.uncertainty + (answeredAt - this.notedAt) * DRIFT
+    const known = this.errorAt(answeredAt)
     const stepped = this.offset !== undefined && Math.abs(offset - this.offset) > uncertainty + known + STEP_MS
     if (uncertainty > known && !stepped) return
     this.offset = offset
@@ -35,8 +35,17 @@ export class ClockEstimate {
     return performance.now() - this.notedAt
   }
 
+  /** By how many milliseconds the estimate may be wrong; infinite before the first reading. */
+  get error(): number {
+    return this.errorAt(performance.now())
+  }
+
   forget(): void {
     this.offset = undefined
     this.uncertainty = Number.POSITIVE_INFINITY
+  }
+
+  private errorAt(moment: number): number {
+    return this.uncertainty + (moment - this.notedAt) * DRIFT
   }
 }

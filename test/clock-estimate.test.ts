@@ -43,4 +43,14 @@ describe("an estimate of a server's clock", () => {
     read(estimate, 1004, 20, now)
     assert.ok(Math.abs(offsetOf(estimate) - 1004) < 1)
   })
+
+  it('knows by how much it may be wrong: half the round trip, and more as time passes', () => {
+    const estimate = new ClockEstimate()
+    assert.equal(estimate.error, Number.POSITIVE_INFINITY)
+    const now = performance.now()
+    read(estimate, 1000, 20, now - 10_000)
+    assert.ok(estimate.error > 11 && estimate.error < 13, `${estimate.error}`)
+    read(estimate, 1000, 2, now)
+    assert.ok(estimate.error >= 1 && estimate.error < 1.5, `${estimate.error}`)
+  })
 })
