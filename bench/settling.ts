@@ -42,6 +42,8 @@ const LOADS_PER_SECOND: Record<SystemName, number> = {
   limit: 100_000,
 }
 const START_MS = 4_000
+/** Each worker of a crew looks at all that comes due soon when it starts. */
+const EACH_WORKER_MS = 2_000
 const AT_LEAST_EARLY_MS = 200
 
 export async function settle(site: Site, course: Course): Promise<Outcome> {
@@ -56,7 +58,7 @@ export async function settle(site: Site, course: Course): Promise<Outcome> {
   await addForeignKeys(site.redis.client, foreignKeys)
   await settleDown(sql)
 
-  const dueAt = Date.now() + START_MS + Math.ceil((n / LOADS_PER_SECOND[system]) * 1000)
+  const dueAt = Date.now() + START_MS + workers * EACH_WORKER_MS + Math.ceil((n / LOADS_PER_SECOND[system]) * 1000)
   await addOrders(sql, { firstId: 1, count: n, dueAt, spacingMs })
   await producer.ask('load', { firstId: 1, count: n, dueAt, spacingMs })
   await producer.ask('closeProducer')

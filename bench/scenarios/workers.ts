@@ -12,7 +12,7 @@ export const workers: Scenario = {
   title: 'the drain with 1, 2 and 4 workers',
   systems: [OURS],
   // Enough that the start of processes, which four have more of than one, is not what is measured.
-  n: 100_000,
+  n: 200_000,
   pendings: [0],
   rounds: 3,
   entries: (system, n, pending) => CREWS.map((crew) => ({ system, workers: crew, n, pending })),
