@@ -47,6 +47,7 @@ export class Keys {
       leases: `${base}leases`,
       lease: `${base}lease:`,
       forgotten: `${base}forgotten`,
+      keyless: `${base}keyless`,
       failures: `${base}failures`,
     }
   }
@@ -69,6 +70,8 @@ export interface KindSets {
   lease: string
   /** Sorted set, id by the millisecond until which an event still on its way is known to be ours (a tombstone). */
   forgotten: string
+  /** How many of the latest that are due, and not claimed, have no key any more; it lapses after a second. */
+  keyless: string
   /** Hash, id to JSON: attempts that failed, and dead letters. */
   failures: string
 }

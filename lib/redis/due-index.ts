@@ -20,6 +20,12 @@ const TOMBSTONE_MS = { ours: 5_000, theirs: 900 }
  */
 const CLAIM_VALID_MS = 1_000
 
+/**
+ * A crowd is more timers than one claim takes, due within so many milliseconds. Redis does nothing else while their keys are removed, and
+ * by itself it comes across a key whose time has passed within seconds.
+ */
+export const CROWD = { withinMs: 250, dueForMs: 5_000, keysRemoved: 5_000 }
+
 type Call = (...values: (string | number)[]) => Promise<unknown>
 type Scripted = Record<keyof typeof SCRIPTS, Call>
 
@@ -36,6 +42,8 @@ export interface ClaimAnswer extends Claim {
   now: number
   /** The next deadline that the index holds, milliseconds; none where it is empty. */
   next: number | undefined
+  /** Whether keys of a crowd that is due, or nearly, are left for the next claim to remove. */
+  crowded: boolean
 }
 
 /** What is to come back to the index when a claim ends; whatever else was claimed is forgotten. */
@@ -114,19 +122,20 @@ export class DueIndex {
     token: string,
     { limit, leaseMs, skewMs }: { limit: number; leaseMs: number; skewMs: number },
   ): Promise<ClaimAnswer> {
-    const sets = this.keys.sets(kind)
+    const { due, leases, lease, forgotten, keyless } = this.keys.sets(kind)
     const validUntil = (await this.clock.now()) + CLAIM_VALID_MS
     const askedAt = performance.now()
     const answer = (await this.call((client) =>
       client.orderTimersClaim(
-        ...[sets.due, sets.leases, sets.lease + token, sets.forgotten],
-        ...[sets.lease, token, leaseMs, limit, skewMs, this.keys.timersOf(kind), validUntil],
+        ...[due, leases, lease + token, forgotten, keyless, lease, token, leaseMs, limit, skewMs],
+        ...[this.keys.timersOf(kind), validUntil, CROWD.withinMs, CROWD.dueForMs, CROWD.keysRemoved],
       ),
     )) as (string | number)[]
     this.clock.note(Number(answer[0]), askedAt)
     const deadlines = new Map<string, number>()
-    for (let i = 2; i < answer.length; i += 2) deadlines.set(String(answer[i]), Number(answer[i + 1]))
-    return { token, ids: [...deadlines.keys()], deadlines, now: Number(answer[0]), next: answer[1] === '' ? undefined : Number(answer[1]) }
+    for (let i = 3; i < answer.length; i += 2) deadlines.set(String(answer[i]), Number(answer[i + 1]))
+    const next = answer[1] === '' ? undefined : Number(answer[1])
+    return { token, ids: [...deadlines.keys()], deadlines, now: Number(answer[0]), next, crowded: answer[2] === 1 }
   }
 
   /** Takes overdue rows that the sweep found, unless somebody has them in hand. */

@@ -14,14 +14,16 @@ local function each(command, key, values)
   end
 end`
 
-/** Whether a live claim holds the id. */
-const LEASED = `
-local tokens = redis.call('ZRANGEBYSCORE', KEYS[2], now, '+inf')
-local function leased(id)
-  for _, token in ipairs(tokens) do
-    if redis.call('ZSCORE', ARGV[1] .. token, id) then return true end
+/** The ids that a sorted set has not. */
+const WITHOUT = `
+local function without(set, ids)
+  local absent = {}
+  for first = 1, #ids, 4000 do
+    for i, score in ipairs(redis.call('ZMSCORE', set, unpack(ids, first, math.min(first + 3999, #ids)))) do
+      if not score then absent[#absent + 1] = ids[first + i - 1] end
+    end
   end
-  return false
+  return absent
 end`
 
 /** Whether a failed timer is to be left alone: it waits in the index for another attempt, or is a dead letter. */
@@ -150,21 +152,30 @@ return deadline`,
 
   /**
    * Takes the oldest timers that are due under a lease of the claim's own, and removes their keys. Lapsed leases go back first.
-   * KEYS: due, leases, the claim's lease, forgotten. ARGV: the beginning of the leases' names, token, lease ms, limit, what to add
-   * to Redis's clock, the beginning of the timers' keys, until when the claim is valid (Redis's clock).
-   * Returns now (Redis's clock), the next deadline in the index (or ''), then id, deadline, id, deadline, …
+   * Where a crowd is due or will be in a moment, more than another claim could take, their keys are removed as well, before Redis comes
+   * across them and publishes the expiry of each to every worker, who know it by the index: from the latest on, while claims take the
+   * oldest, so that what is done already is known by its number alone. Where that is wrong some keys expire with an event, which says
+   * nothing new.
+   * KEYS: due, leases, the claim's lease, forgotten, keyless. ARGV: the beginning of the leases' names, token, lease ms, limit, what to
+   * add to Redis's clock, the beginning of the timers' keys, until when the claim is valid (Redis's clock); of the crowd: within how many
+   * milliseconds it is due, for how many it has been due at most (the keys of others have expired), and how many keys are removed at most.
+   * Returns now (Redis's clock), the next deadline in the index (or ''), whether keys of a crowd are left (1 or 0), then id, deadline,
+   * id, deadline, …
    */
   orderTimersClaim: {
-    numberOfKeys: 4,
+    numberOfKeys: 5,
     lua: `
 ${NOW}
 ${EACH}
 ${DROP}
 ${RELEASE}
-if now > tonumber(ARGV[7]) then return { string.format('%.3f', now), '' } end
+if now > tonumber(ARGV[7]) then return { string.format('%.3f', now), '', 0 } end
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 16)) do release(token, ARGV[1] .. token) end
-local answer = { string.format('%.3f', now), '' }
-local count = math.min(tonumber(ARGV[4]), redis.call('ZCOUNT', KEYS[1], '-inf', now + ARGV[5]))
+local answer = { string.format('%.3f', now), '', 0 }
+local nothing = KEYS[2] .. ':none'
+local till = now + ARGV[5]
+local limit = tonumber(ARGV[4])
+local count = math.min(limit, redis.call('ZCOUNT', KEYS[1], '-inf', till))
 if count > 0 then
   local popped = redis.call('ZPOPMIN', KEYS[1], count)
   local scored, keys = {}, {}
@@ -175,8 +186,21 @@ if count > 0 then
   end
   each('ZADD', KEYS[3], scored)
   redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2])
-  drop(keys, KEYS[2] .. ':none')
+  drop(keys, nothing)
   redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
+end
+local crowd = redis.call('ZCOUNT', KEYS[1], '-inf', till + ARGV[8])
+if crowd > limit then
+  local expired = redis.call('ZCOUNT', KEYS[1], '-inf', till - ARGV[9])
+  local last = crowd - math.min(crowd, redis.call('GET', KEYS[5]) or 0) - 1
+  local first = math.max(expired, last + 1 - ARGV[10])
+  if first <= last then
+    local ids = redis.call('ZRANGE', KEYS[1], first, last)
+    for i, id in ipairs(ids) do ids[i] = ARGV[6] .. id end
+    drop(ids, nothing)
+  end
+  redis.call('SET', KEYS[5], crowd - math.min(first, last + 1), 'PX', 1000)
+  if first > expired then answer[3] = 1 end
 end
 answer[2] = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] or ''
 return answer`,
@@ -195,27 +219,38 @@ return answer`,
     numberOfKeys: 5,
     lua: `
 ${NOW}
-${LEASED}
+${EACH}
+${WITHOUT}
 ${HELD_BY_FAILURE}
 ${DROP}
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
 local event = ARGV[4] == 'event'
-local failures = redis.call('HLEN', KEYS[5]) > 0
-local taken = {}
+local ids, deadlines = {}, {}
 for i = 6, #ARGV, event and 1 or 2 do
-  local id = ARGV[i]
-  local free = not redis.call('ZSCORE', KEYS[4], id)
-  if event then free = free and not redis.call('ZSCORE', KEYS[1], id) and redis.call('EXISTS', ARGV[5] .. id) == 0 end
-  if free and not leased(id) and not (failures and held(KEYS[5], KEYS[1], id)) then
-    redis.call('ZADD', KEYS[3], event and now or ARGV[i + 1], id)
-    if not event then
-      redis.call('ZREM', KEYS[1], id)
-      drop({ ARGV[5] .. id }, KEYS[2] .. ':none')
-    end
-    taken[#taken + 1] = id
+  ids[#ids + 1] = ARGV[i]
+  if not event then deadlines[ARGV[i]] = ARGV[i + 1] end
+end
+if event then ids = without(KEYS[1], ids) end
+ids = without(KEYS[4], ids)
+for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], now, '+inf')) do ids = without(ARGV[1] .. token, ids) end
+local failures = redis.call('HLEN', KEYS[5]) > 0
+local taken, scored, keys = {}, {}, {}
+for _, id in ipairs(ids) do
+  local key = ARGV[5] .. id
+  local free = not event or redis.call('EXISTS', key) == 0
+  if free and not (failures and held(KEYS[5], KEYS[1], id)) then
+    local i = #taken + 1
+    taken[i], keys[i], scored[2 * i - 1], scored[2 * i] = id, key, deadlines[id] or now, id
   end
 end
-if #taken > 0 then redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2]) end
+if #taken > 0 then
+  each('ZADD', KEYS[3], scored)
+  redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2])
+  if not event then
+    each('ZREM', KEYS[1], taken)
+    drop(keys, KEYS[2] .. ':none')
+  end
+end
 return taken`,
   },
 
@@ -296,26 +331,26 @@ return 1`,
   },
 
   /**
-   * One step of a scan for keys that somebody else has set: of our kinds, and not in the index.
-   * KEYS: none. ARGV: cursor, how many keys to look at, then in pairs: the beginning of a kind's keys, its due index.
-   * Returns the next cursor, now (Redis's clock), then key, milliseconds to its expiry, …
+   * One step of a scan for keys that somebody else has set: of our kinds, due soon, and not in the index. A key's time is asked first,
+   * since Redis has just looked at it; the index is asked for those few that are due soon.
+   * KEYS: none. ARGV: cursor, how many keys to look at, how soon is soon (milliseconds), then in pairs: the beginning of a kind's keys,
+   * its due index.
+   * Returns the next cursor, then key, milliseconds to its expiry, …
    */
   orderTimersScan: {
     numberOfKeys: 0,
     lua: `
-${NOW}
 local step = redis.call('SCAN', ARGV[1], 'COUNT', ARGV[2])
-local answer = { step[1], string.format('%.3f', now) }
+local answer = { step[1] }
+local soon = tonumber(ARGV[3])
 for _, key in ipairs(step[2]) do
-  for i = 3, #ARGV, 2 do
+  for i = 4, #ARGV, 2 do
     local first = ARGV[i]
     if string.sub(key, 1, #first) == first then
-      if #key < 600 and not redis.call('ZSCORE', ARGV[i + 1], string.sub(key, #first + 1)) then
-        local left = redis.call('PTTL', key)
-        if left >= 0 then
-          answer[#answer + 1] = key
-          answer[#answer + 1] = left
-        end
+      local left = redis.call('PTTL', key)
+      if left >= 0 and left <= soon and #key < 600 and not redis.call('ZSCORE', ARGV[i + 1], string.sub(key, #first + 1)) then
+        answer[#answer + 1] = key
+        answer[#answer + 1] = left
       end
       break
     end

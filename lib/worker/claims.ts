@@ -2,7 +2,7 @@
 // Either way nobody else's claim can be ended by it, and what it says is to come back comes back.
 
 import { randomUUID } from 'node:crypto'
-import type { DueIndex, Failure, Return } from '../redis/due-index.js'
+import { CROWD, type DueIndex, type Failure, type Return } from '../redis/due-index.js'
 import type { Path } from './events.js'
 import type { Faults } from './faults.js'
 
@@ -28,7 +28,7 @@ export interface Overdue {
 }
 
 /** How long before its deadline a timer is claimed, so that it is in hand when it is due. */
-const AHEAD_MS = 2
+const AHEAD_MS = 3
 
 /** Claims in the due index. */
 export class IndexClaims {
@@ -48,14 +48,17 @@ export class IndexClaims {
    */
   async due(kind: string, limit: number): Promise<{ work: Work; untilNextMs: number | undefined }> {
     const skewMs = this.skewMs(kind)
-    const { token, ids, deadlines, now, next } = await this.known(kind, (token) =>
+    const { token, ids, deadlines, now, next, crowded } = await this.known(kind, (token) =>
       this.index.claim(kind, token, { limit, leaseMs: this.leaseMs, skewMs: skewMs + AHEAD_MS }),
     )
     const untilDueMs = (deadline: number) => Math.max(0, deadline - (now + skewMs))
     const lastId = ids.at(-1)
     const dueAt = performance.now() + (lastId === undefined ? 0 : untilDueMs(deadlines.get(lastId) as number))
-    const untilNextMs = next === undefined ? undefined : Math.max(0, untilDueMs(next) - AHEAD_MS)
-    return { work: { ...this.work(kind, 'alarm', token, ids, deadlines), dueAt }, untilNextMs }
+    const work = { ...this.work(kind, 'alarm', token, ids, deadlines), dueAt }
+    if (crowded) return { work, untilNextMs: 0 }
+    if (next === undefined) return { work, untilNextMs: undefined }
+    const leftMs = untilDueMs(next)
+    return { work, untilNextMs: Math.max(0, leftMs - (leftMs > CROWD.withinMs ? CROWD.withinMs : AHEAD_MS)) }
   }
 
   async overdue(kind: string, rows: readonly Overdue[]): Promise<Work> {

@@ -66,9 +66,12 @@ export class Listener {
     for (;;) {
       const ids = this.waiting.get(kind)
       if (!ids || ids.size === 0 || this.stopping.signal.aborted) break
-      const batch = [...ids].slice(0, this.dispatcher.batchSize(kind))
-      for (const id of batch) ids.delete(id)
-      const unknown = batch.filter((id) => !this.dispatcher.claimedJustNow(kind, id))
+      const unknown: string[] = []
+      const most = this.dispatcher.batchSize(kind)
+      for (const id of ids) {
+        ids.delete(id)
+        if (!this.dispatcher.claimedJustNow(kind, id) && unknown.push(id) === most) break
+      }
       if (unknown.length > 0) await this.claim(kind, unknown)
     }
     this.flushing.delete(kind)

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { Keys } from '../../lib/keys.js'
 import { RedisClock } from '../../lib/redis/clock.js'
 import { RedisConnection } from '../../lib/redis/connection.js'
-import { DueIndex, type Failure } from '../../lib/redis/due-index.js'
+import { CROWD, DueIndex, type Failure } from '../../lib/redis/due-index.js'
 import { parseRedisSource, type RedisSource } from '../../lib/redis/source.js'
 import { enter } from '../support/opened.js'
 import { openRedis, type TestRedis } from '../support/redis.js'
@@ -44,6 +44,49 @@ describe('the due index', () => {
   const claim = (token: string, { limit = 1000, leaseMs = 10_000, skewMs = 0 } = {}) => index.claim(KIND, token, { limit, leaseMs, skewMs })
   const scoreOf = (id: string) => redis.client.zscore(keys.sets(KIND).due, id)
   const everything = async () => (await redis.client.keys(`${redis.prefix}*`)).sort()
+
+  describe('where more are due within a moment than a claim takes', () => {
+    const armMany = async (count: number, deadlineMs: number) => {
+      const timers = Array.from({ length: count }, (_, i) => ({ id: `${i + 1}`, deadlineMs }))
+      for (let first = 0; first < count; first += 1000) await index.arm(KIND, timers.slice(first, first + 1000), PATIENCE_MS)
+      return timers.map(({ id }) => keys.timer(KIND, id))
+    }
+    const count = () => redis.client.zcard(keys.sets(KIND).due)
+
+    it('removes their keys early, so that Redis does not tell every worker of each; they stay in the index', async () => {
+      const names = await armMany(30, (await clock.now()) + CROWD.withinMs - 50)
+      const { ids, crowded } = await claim('a', { limit: 10 })
+      assert.deepEqual([ids, crowded, await redis.client.exists(...names), await count()], [[], false, 0, 30])
+    })
+
+    it('leaves the keys of as many as a claim takes, and of those that are due later', async () => {
+      const few = await armMany(10, (await clock.now()) + CROWD.withinMs - 50)
+      await claim('a', { limit: 10 })
+      assert.equal(await redis.client.exists(...few), 10)
+      const later = await armMany(30, (await clock.now()) + CROWD.withinMs + 5_000)
+      await claim('b', { limit: 10 })
+      assert.equal(await redis.client.exists(...later), 30)
+    })
+
+    it('removes some thousands at a time, and says whether keys are left', async () => {
+      const most = CROWD.keysRemoved
+      const names = await armMany(most + 500, (await clock.now()) + 60_000)
+      const look = () => claim('a', { limit: 10, skewMs: 60_000 - CROWD.withinMs }) // the crowd is due in a moment by this clock
+      assert.equal((await look()).crowded, true)
+      assert.equal(await redis.client.exists(...names), 500)
+      assert.equal((await look()).crowded, false)
+      assert.equal(await redis.client.exists(...names), 0)
+      assert.equal(await count(), most + 500)
+    })
+
+    it('removes the claimed ones beside those that wait, whoever claims', async () => {
+      const names = await armMany(30, (await clock.now()) + 60_000)
+      const due = (token: string) => claim(token, { limit: 10, skewMs: 60_001 })
+      const claimed = [await due('a'), await due('b'), await due('c')]
+      assert.deepEqual(claimed.flatMap(({ ids }) => ids).length, 30)
+      assert.equal(await redis.client.exists(...names), 0)
+    })
+  })
 
   it('removes the keys of what it claims without an event that every worker would hear', async () => {
     const listener = redis.client.duplicate()
