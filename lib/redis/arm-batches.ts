@@ -7,8 +7,11 @@ export interface ArmedTimer {
 
 type Send = (kind: string, timers: readonly ArmedTimer[]) => Promise<void>
 
-/** Redis does nothing else while a script runs, so a batch is bounded. */
-const MOST = 1_000
+/**
+ * A batch is bounded, so that the process and Redis work at the same time: with one batch of all that wait, each would rest while the
+ * other works (100 calls in flight: batches of 50 went in a third faster than one of 100).
+ */
+const MOST = 50
 
 interface Batch {
   timers: ArmedTimer[]
