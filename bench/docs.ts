@@ -17,7 +17,8 @@ delivered.
 The orders table is the same for all (\`id, userId, total, status, note, confirmDueAt\`, timestamps, an index on \`status\` and
 \`confirmDueAt\`), and so is what a job does: \`Order.update({ status: 5 }, { where: { id, status: 4 } })\`. The instant at which an order was
 settled is the commit of the transaction that did it, as Postgres recorded it (\`pg_xact_commit_timestamp\`, with
-\`track_commit_timestamp\` on): no system writes it or knows of it. Memory is Redis's \`used_memory\`.
+\`track_commit_timestamp\` on): no system writes it or knows of it. Memory is Redis's \`used_memory\`, a second after the
+last timer was scheduled and its client had gone.
 
 | system | how it is set |
 | --- | --- |

@@ -91,7 +91,7 @@ async function workBySweep(order: WorkOrder): Promise<Worker> {
   const { timers, close } = openTimers(order)
   await timers.check()
   await sleep(Math.max(0, order.dueAt - Date.now()))
-  const sweeps: { overdue: number; armed: number; durationMs: number }[] = []
+  const sweeps: { overdue: number; armed: number; durationMs: number; horizonMs: number }[] = []
   const worker = startExpiryWorker(timers, { fallback: '* * * * * *' })
   worker.on('swept', (sweep) => sweeps.push(sweep))
   await worker.ready
@@ -99,13 +99,18 @@ async function workBySweep(order: WorkOrder): Promise<Worker> {
     handled: () => sweeps.reduce((sum, { overdue }) => sum + overdue, 0),
     detail: () => ({
       overdueSweepMs: Math.max(...sweeps.filter(({ overdue }) => overdue > 0).map(({ durationMs }) => durationMs)),
-      emptySweepMs: middle(sweeps.filter(({ overdue, armed }) => overdue + armed === 0).map(({ durationMs }) => durationMs)),
+      emptySweepMs: middle(emptyOf(sweeps).map(({ durationMs, horizonMs }) => durationMs - horizonMs)),
+      emptyHorizonMs: middle(emptyOf(sweeps).map(({ horizonMs }) => horizonMs)),
     }),
     close: async () => {
       await worker.stop()
       await close()
     },
   }
+}
+
+function emptyOf<Sweep extends { overdue: number; armed: number }>(sweeps: Sweep[]): Sweep[] {
+  return sweeps.filter(({ overdue, armed }) => overdue + armed === 0)
 }
 
 function middle(values: number[]): number {

@@ -39,8 +39,8 @@ export interface WorkerEvents {
   /** Something is wrong that the worker goes on in spite of; said once, until `recovered`. */
   fault: [{ code: FaultCode; message: string; error?: unknown }]
   recovered: [{ code: FaultCode }]
-  /** A sweep has ended. */
-  swept: [{ overdue: number; armed: number; durationMs: number }]
+  /** A sweep has ended. `horizonMs` is the part of its time that went into arming what comes due soon. */
+  swept: [{ overdue: number; armed: number; durationMs: number; horizonMs: number }]
   stopped: []
 }
 

@@ -73,7 +73,7 @@ export class Sweep {
 
   private async once(): Promise<void> {
     const startedAt = performance.now()
-    const totals = { overdue: 0, armed: 0 }
+    const totals = { overdue: 0, armed: 0, horizonMs: 0 }
     let failures = 0
     await this.parts.clocks.ask()
     for (const rule of this.parts.rules.values()) {
@@ -91,11 +91,18 @@ export class Sweep {
     this.parts.events.tell('swept', { ...totals, durationMs: performance.now() - startedAt })
   }
 
-  private async sweepRule(rule: BoundRule, row: RowRule, pending: PendingRows, totals: { overdue: number; armed: number }): Promise<void> {
+  private async sweepRule(
+    rule: BoundRule,
+    row: RowRule,
+    pending: PendingRows,
+    totals: { overdue: number; armed: number; horizonMs: number },
+  ): Promise<void> {
     if (row.history || row.brake) await row.check() // their tables are missing until somebody has made them, and nothing can be settled
     const trouble = row.upkeep && (await this.keepUp(rule.kind, row, row.upkeep))
     if (!(await this.isBraked(rule, row))) totals.overdue += await this.settleOverdue(rule, row, pending)
+    const armingAt = performance.now()
     totals.armed += await this.armUpcoming(rule.kind, row, pending)
+    totals.horizonMs += performance.now() - armingAt
     this.parts.dispatcher.tellAgain(rule)
     if (!rule.reminder) await this.count(rule.kind, row, pending)
     if (trouble !== undefined) throw trouble
