@@ -1,9 +1,15 @@
-// The sweep over Postgres alone: many orders in the table, some of them overdue, and a Redis that knows nothing. Then a sweep
-// that finds nothing overdue, with its horizon apart. The limit updates the same orders in batches.
+// The sweep over Postgres alone: among many orders some turn up that are overdue, and Redis knows nothing of them (an import, a restored
+// table, a Redis that lost its data). The worker is up, as in the drain, and sweeps each second; before, its sweeps find nothing overdue,
+// and their horizon is told apart. The limit updates the same orders in batches.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { commitsOf, waitForCommits } from '../commits.js'
 import { addOrders, DAY_MS, settleDown } from '../orders.js'
+import type { Site } from '../site.js'
 import { OURS, type SystemName } from '../systems/index.js'
-import type { Scenario } from './scenario.js'
+import type { Entry, Scenario } from './scenario.js'
+
+const EMPTY_SWEEPS = 10
+const PATIENCE_MS = 60_000
 
 export const sweep: Scenario = {
   name: 'sweep',
@@ -13,21 +19,43 @@ export const sweep: Scenario = {
   pendings: [1_000_000],
   rounds: 3,
   entries: (system, n, pending) => [{ system, n, pending }],
-  run: async (site, { system, n, pending }) => {
+  run: async (site, entry) => {
+    const { n, pending } = entry
     const { sql } = site.database
-    await addOrders(sql, { firstId: 1, count: n, dueAt: Date.now() - 60_000 })
     await addOrders(sql, { firstId: n + 1, count: pending - n, dueAt: Date.now() + DAY_MS })
     await settleDown(sql)
-    const child = await site.hire()
-    const startedAt = Date.now() + 1_000
-    const order = { ...site.place, variant: 'sweep', dueAt: startedAt, n }
-    const working = child.ask('work', { system: system as SystemName, order })
-    await waitForCommits(sql, { n, from: Date.now(), patienceMs: 60_000 })
-    await working
+    const { begunAt, detail } = entry.system === OURS ? await bySweep(site, entry) : await byLimit(site, entry)
     const commits = await commitsOf(sql)
-    const detail = await child.ask('detail')
-    await child.ask('closeWorker')
-    const elapsedMs = commits.reduce((last, { at }) => Math.max(last, at), startedAt) - startedAt
-    return { perSecond: commits.length / (elapsedMs / 1000), delivered: commits.length, detail }
+    const elapsedMs = commits.reduce((last, { at }) => Math.max(last, at), begunAt) - begunAt
+    return { perSecond: commits.length / (elapsedMs / 1000), delivered: commits.length, ...(detail && { detail }) }
   },
+}
+
+/** From the beginning of the sweep that found them. */
+async function bySweep(site: Site, { system, n }: Entry): Promise<{ begunAt: number; detail?: Record<string, number> }> {
+  const { sql } = site.database
+  const child = await site.hire()
+  await child.ask('work', { system: system as SystemName, order: { ...site.place, variant: 'sweep', dueAt: Date.now(), n } })
+  while (((await child.ask('detail')).emptySweeps ?? 0) < EMPTY_SWEEPS) await sleep(200)
+  await addOverdue(site, n)
+  await waitForCommits(sql, { n, from: Date.now(), patienceMs: PATIENCE_MS })
+  await sleep(300)
+  const { begunAt = Number.NaN, emptySweeps: _, ...detail } = await child.ask('detail')
+  await child.ask('closeWorker')
+  return { begunAt, detail }
+}
+
+async function byLimit(site: Site, { system, n }: Entry): Promise<{ begunAt: number; detail?: never }> {
+  const { sql } = site.database
+  await addOverdue(site, n)
+  const child = await site.hire()
+  const begunAt = Date.now() + 1_000
+  await child.ask('work', { system: system as SystemName, order: { ...site.place, dueAt: begunAt, n } })
+  await waitForCommits(sql, { n, from: begunAt, patienceMs: PATIENCE_MS })
+  await child.ask('closeWorker')
+  return { begunAt }
+}
+
+function addOverdue(site: Site, n: number): Promise<void> {
+  return addOrders(site.database.sql, { firstId: 1, count: n, dueAt: Date.now() - 60_000 })
 }

@@ -1,6 +1,5 @@
 // express-order-timers, the built package, through its public API: `schedule` on the timers or on a request, and the worker.
 // One exception: many timers are loaded by the call with which the sweep arms rows in bulk; their rows have the deadline already.
-import { setTimeout as sleep } from 'node:timers/promises'
 import type * as Package from '../../lib/index.js'
 import { CONFIRMED, Order, openOrders, SHIPPED } from '../order.js'
 import { IN_FLIGHT, inPortions, keepInFlight, type Place, type Producer, type System, type Worker, type WorkOrder } from './system.js'
@@ -86,31 +85,39 @@ async function work(order: WorkOrder): Promise<Worker> {
   }
 }
 
-/** Starts at the instant it is told, and tells of the sweep that settled and of one that found nothing. */
+interface Swept {
+  overdue: number
+  armed: number
+  durationMs: number
+  horizonMs: number
+  begunAt: number
+}
+
+/** Sweeps each second, and tells of the sweeps that settled and of those that found nothing. */
 async function workBySweep(order: WorkOrder): Promise<Worker> {
   const { timers, close } = openTimers(order)
-  await timers.check()
-  await sleep(Math.max(0, order.dueAt - Date.now()))
-  const sweeps: { overdue: number; armed: number; durationMs: number; horizonMs: number }[] = []
+  const sweeps: Swept[] = []
   const worker = startExpiryWorker(timers, { fallback: '* * * * * *' })
-  worker.on('swept', (sweep) => sweeps.push(sweep))
   await worker.ready
+  worker.on('swept', (sweep) => sweeps.push({ ...sweep, begunAt: Date.now() - sweep.durationMs }))
   return {
     handled: () => sweeps.reduce((sum, { overdue }) => sum + overdue, 0),
-    detail: () => ({
-      overdueSweepMs: Math.max(...sweeps.filter(({ overdue }) => overdue > 0).map(({ durationMs }) => durationMs)),
-      emptySweepMs: middle(emptyOf(sweeps).map(({ durationMs, horizonMs }) => durationMs - horizonMs)),
-      emptyHorizonMs: middle(emptyOf(sweeps).map(({ horizonMs }) => horizonMs)),
-    }),
+    detail: () => {
+      const settling = sweeps.filter(({ overdue }) => overdue > 0)
+      const empty = sweeps.filter(({ overdue, armed }) => overdue + armed === 0)
+      return {
+        begunAt: Math.min(...settling.map(({ begunAt }) => begunAt)),
+        emptySweeps: empty.length,
+        overdueSweepMs: settling.reduce((sum, { durationMs }) => sum + durationMs, 0),
+        emptySweepMs: middle(empty.map(({ durationMs, horizonMs }) => durationMs - horizonMs)),
+        emptyHorizonMs: middle(empty.map(({ horizonMs }) => horizonMs)),
+      }
+    },
     close: async () => {
       await worker.stop()
       await close()
     },
   }
-}
-
-function emptyOf<Sweep extends { overdue: number; armed: number }>(sweeps: Sweep[]): Sweep[] {
-  return sweeps.filter(({ overdue, armed }) => overdue + armed === 0)
 }
 
 function middle(values: number[]): number {

@@ -129,10 +129,11 @@ async function pass(
   })
   const claims = redis && new IndexClaims(redis.index, LEASE_MS, (kind) => clocks.skewMs(kind), faults)
   const sweep = new Sweep({
-    ...{ rules, dispatcher, clocks, memory: new MemoryClaims(), events, faults, log, prefix: keys.prefix },
+    ...{ rules, dispatcher, memory: new MemoryClaims(), events, faults, log, prefix: keys.prefix },
     redis: redis && claims && { index: redis.index, claims, answering: () => redis.connection.answering },
     horizonMs: () => horizonMs,
   })
+  await clocks.ask()
   await sweep.run()
   await Promise.all(arming)
   return dispatcher.counters

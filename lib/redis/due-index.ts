@@ -24,7 +24,7 @@ const CLAIM_VALID_MS = 1_000
  * A crowd is more timers than one claim takes, due within so many milliseconds. Redis does nothing else while their keys are removed, and
  * by itself it comes across a key whose time has passed within seconds.
  */
-export const CROWD = { withinMs: 250, dueForMs: 5_000, keysRemoved: 5_000 }
+export const CROWD = { withinMs: 500, dueForMs: 5_000, keysRemoved: 5_000 }
 
 type Call = (...values: (string | number)[]) => Promise<unknown>
 type Scripted = Record<keyof typeof SCRIPTS, Call>
@@ -130,17 +130,18 @@ export class DueIndex {
         ...[due, leases, lease + token, forgotten, keyless, lease, token, leaseMs, limit, skewMs],
         ...[this.keys.timersOf(kind), validUntil, CROWD.withinMs, CROWD.dueForMs, CROWD.keysRemoved],
       ),
-    )) as (string | number)[]
+    )) as [now: string, next: string, crowded: number, claimed: string]
     this.clock.note(Number(answer[0]), askedAt)
+    const claimed: string[] = JSON.parse(answer[3])
     const deadlines = new Map<string, number>()
-    for (let i = 3; i < answer.length; i += 2) deadlines.set(String(answer[i]), Number(answer[i + 1]))
+    for (let i = 0; i < claimed.length; i += 2) deadlines.set(claimed[i] as string, Number(claimed[i + 1]))
     const next = answer[1] === '' ? undefined : Number(answer[1])
     return { token, ids: [...deadlines.keys()], deadlines, now: Number(answer[0]), next, crowded: answer[2] === 1 }
   }
 
   /** Takes overdue rows that the sweep found, unless somebody has them in hand. */
   takeOverdue(kind: string, token: string, leaseMs: number, timers: readonly { id: string; deadlineMs: number }[]): Promise<Claim> {
-    const values = timers.flatMap(({ id, deadlineMs }) => [id, deadlineMs])
+    const values = timers.flatMap(({ id, deadlineMs }) => [id, String(deadlineMs)]) // JSON has no number for Postgres's "-infinity"
     return this.take(kind, token, leaseMs, 'sweep', values, new Map(timers.map(({ id, deadlineMs }) => [id, deadlineMs])))
   }
 
@@ -202,14 +203,22 @@ export class DueIndex {
     token: string,
     leaseMs: number,
     how: 'sweep' | 'event',
-    values: readonly (string | number)[],
+    values: readonly string[],
     deadlines: Map<string, number>,
   ): Promise<Claim> {
     const sets: KindSets = this.keys.sets(kind)
-    const ids = (await this.call((client) =>
-      client.orderTimersTake(...this.claimKeys(kind, token), sets.lease, token, leaseMs, how, this.keys.timersOf(kind), ...values),
-    )) as string[]
-    return { token, ids, deadlines }
+    const taken = (await this.call((client) =>
+      client.orderTimersTake(
+        ...this.claimKeys(kind, token),
+        sets.lease,
+        token,
+        leaseMs,
+        how,
+        this.keys.timersOf(kind),
+        JSON.stringify(values),
+      ),
+    )) as string
+    return { token, ids: JSON.parse(taken), deadlines }
   }
 
   private claimKeys(kind: string, token: string): [string, string, string, string, string] {

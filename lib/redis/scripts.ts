@@ -34,13 +34,17 @@ local function held(failures, due, id)
 end`
 
 /**
- * Removes timers' keys that are claimed and past their time without a word. `UNLINK` would publish `expired` first, for each key and to every
- * worker, who all know it already; to store an empty set publishes `del` at most (seen on 7.0.15). Arguments: keys, the name of a set
- * that never exists.
+ * Removes timers' keys without a word to their workers. Those whose time has passed take a call for each: `UNLINK` would publish `expired`
+ * first, to every worker; to store an empty set publishes `del` at most (seen on 7.0.15). Arguments: the keys, when the first of them
+ * expires, the name of a set that never exists.
  */
 const DROP = `
-local function drop(keys, nothing)
-  for _, key in ipairs(keys) do redis.call('SINTERSTORE', key, nothing) end
+local function drop(keys, expiry, nothing)
+  if tonumber(expiry) <= now then
+    for _, key in ipairs(keys) do redis.call('SINTERSTORE', key, nothing) end
+  else
+    for first = 1, #keys, 4000 do redis.call('UNLINK', unpack(keys, first, math.min(first + 3999, #keys))) end
+  end
 end`
 
 /** Gives a claim back to the index. KEYS: due, leases. */
@@ -159,8 +163,8 @@ return deadline`,
    * KEYS: due, leases, the claim's lease, forgotten, keyless. ARGV: the beginning of the leases' names, token, lease ms, limit, what to
    * add to Redis's clock, the beginning of the timers' keys, until when the claim is valid (Redis's clock); of the crowd: within how many
    * milliseconds it is due, for how many it has been due at most (the keys of others have expired), and how many keys are removed at most.
-   * Returns now (Redis's clock), the next deadline in the index (or ''), whether keys of a crowd are left (1 or 0), then id, deadline,
-   * id, deadline, …
+   * Returns now (Redis's clock), the next deadline in the index (or ''), whether keys of a crowd are left (1 or 0), and what was claimed as
+   * JSON: id, deadline, id, deadline, … (one long answer is read in a fraction of the time of thousands of short ones).
    */
   orderTimersClaim: {
     numberOfKeys: 5,
@@ -169,35 +173,39 @@ ${NOW}
 ${EACH}
 ${DROP}
 ${RELEASE}
-if now > tonumber(ARGV[7]) then return { string.format('%.3f', now), '', 0 } end
+local answer = { string.format('%.3f', now), '', 0, '[]' }
+if now > tonumber(ARGV[7]) then return answer end
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 16)) do release(token, ARGV[1] .. token) end
-local answer = { string.format('%.3f', now), '', 0 }
 local nothing = KEYS[2] .. ':none'
 local till = now + ARGV[5]
 local limit = tonumber(ARGV[4])
+local crowd = redis.call('ZCOUNT', KEYS[1], '-inf', till + ARGV[8])
+local keyless = tonumber(redis.call('GET', KEYS[5]) or 0)
 local count = math.min(limit, redis.call('ZCOUNT', KEYS[1], '-inf', till))
 if count > 0 then
   local popped = redis.call('ZPOPMIN', KEYS[1], count)
-  local scored, keys = {}, {}
-  for i = 1, #popped, 2 do
-    scored[i], scored[i + 1] = popped[i + 1], popped[i]
-    keys[#keys + 1] = ARGV[6] .. popped[i]
-    answer[#answer + 1], answer[#answer + 2] = popped[i], popped[i + 1]
-  end
+  local scored = {}
+  for i = 1, #popped, 2 do scored[i], scored[i + 1] = popped[i + 1], popped[i] end
   each('ZADD', KEYS[3], scored)
   redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2])
-  drop(keys, nothing)
+  if keyless < crowd then
+    local keys = {}
+    for i = 1, #popped, 2 do keys[#keys + 1] = ARGV[6] .. popped[i] end
+    drop(keys, popped[2], nothing)
+  end
   redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
+  answer[4] = cjson.encode(popped)
+  crowd = crowd - count
 end
-local crowd = redis.call('ZCOUNT', KEYS[1], '-inf', till + ARGV[8])
 if crowd > limit then
   local expired = redis.call('ZCOUNT', KEYS[1], '-inf', till - ARGV[9])
-  local last = crowd - math.min(crowd, redis.call('GET', KEYS[5]) or 0) - 1
+  local last = crowd - math.min(crowd, keyless) - 1
   local first = math.max(expired, last + 1 - ARGV[10])
   if first <= last then
-    local ids = redis.call('ZRANGE', KEYS[1], first, last)
-    for i, id in ipairs(ids) do ids[i] = ARGV[6] .. id end
-    drop(ids, nothing)
+    local entries = redis.call('ZRANGE', KEYS[1], first, last, 'WITHSCORES')
+    local keys = {}
+    for i = 1, #entries, 2 do keys[#keys + 1] = ARGV[6] .. entries[i] end
+    drop(keys, entries[2], nothing)
   end
   redis.call('SET', KEYS[5], crowd - math.min(first, last + 1), 'PX', 1000)
   if first > expired then answer[3] = 1 end
@@ -212,8 +220,8 @@ return answer`,
    * key), and what waits for another attempt or is a dead letter; for an event also what the index has (its alarm is coming), and a
    * key that is alive again.
    * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: the beginning of the leases' names, token, lease ms, 'sweep' or
-   * 'event', the beginning of the timers' keys, then ids (for 'event') or id, deadline, … (for 'sweep').
-   * Returns the ids taken.
+   * 'event', the beginning of the timers' keys, and as JSON ids (for 'event') or id, deadline, … (for 'sweep').
+   * Returns the ids taken, as JSON.
    */
   orderTimersTake: {
     numberOfKeys: 5,
@@ -226,9 +234,10 @@ ${DROP}
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
 local event = ARGV[4] == 'event'
 local ids, deadlines = {}, {}
-for i = 6, #ARGV, event and 1 or 2 do
-  ids[#ids + 1] = ARGV[i]
-  if not event then deadlines[ARGV[i]] = ARGV[i + 1] end
+local given = cjson.decode(ARGV[6])
+for i = 1, #given, event and 1 or 2 do
+  ids[#ids + 1] = given[i]
+  if not event then deadlines[given[i]] = given[i + 1] end
 end
 if event then ids = without(KEYS[1], ids) end
 ids = without(KEYS[4], ids)
@@ -248,10 +257,10 @@ if #taken > 0 then
   redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2])
   if not event then
     each('ZREM', KEYS[1], taken)
-    drop(keys, KEYS[2] .. ':none')
+    drop(keys, 0, KEYS[2] .. ':none')
   end
 end
-return taken`,
+return #taken > 0 and cjson.encode(taken) or '[]'`,
   },
 
   /**

@@ -6,8 +6,8 @@ import { rows } from './database.js'
 import { RowGuard } from './row-guard.js'
 
 export interface OverdueQuery {
-  /** Postgres's clock when the pass began, milliseconds. */
-  asOfMs: number
+  /** How long ago the pass began, milliseconds: what has come due since is not its work. */
+  elapsedMs: number
   after: DueRow | undefined
   limit: number
   /** The name of the lock under which one worker reads at a time. */
@@ -15,7 +15,7 @@ export interface OverdueQuery {
 }
 
 export interface UpcomingQuery {
-  untilMs: number
+  horizonMs: number
   after: DueRow | undefined
   limit: number
 }
@@ -27,6 +27,15 @@ export interface DueRow {
   cursor: string
 }
 
+/** What is overdue by more than `staleAfter`; the oldest in milliseconds. */
+export interface Stale {
+  count: number
+  oldest: number | null
+}
+
+/** How far orders are counted that a person should look at. */
+export const MOST_COUNTED = 1_000
+
 interface PendingRow {
   id: string | number
   deadline_ms: number
@@ -35,59 +44,61 @@ interface PendingRow {
 
 export class PendingRows {
   private readonly source: string
-  private readonly page: string
 
   constructor(
     private readonly guard: RowGuard,
     /** The attribute in which a paused timer keeps its time. */
     private readonly keep?: string,
   ) {
-    const { table, deadlineColumn } = guard
+    const { table } = guard
     this.source = `FROM ${table.aliased} WHERE ${guard.applies}${guard.eligible}${guard.paranoid}`
-    this.page = `SELECT ${table.id} AS id, ${RowGuard.epochMs(guard.deadline)} AS deadline_ms, ${deadlineColumn}::text AS cursor ${this.source}`
   }
 
   /** Nothing while somebody else reads under the lock, which ends with the transaction. */
-  overdue(transaction: Transaction, { asOfMs, after, limit, lock }: OverdueQuery): Promise<DueRow[]> {
-    const conditions = [this.guard.deadlineIs('<=', instant('$1')), this.guard.deadlineIs('>', this.guard.staleLine), LOCKED]
-    return this.read(transaction, conditions, [asOfMs, limit, lock], after)
+  overdue(transaction: Transaction, { elapsedMs, after, limit, lock }: OverdueQuery): Promise<DueRow[]> {
+    const conditions = [this.guard.deadlineIs('<=', fromNow('$1')), this.guard.deadlineIs('>', this.guard.staleLine), LOCKED]
+    return this.read(transaction, conditions, [-elapsedMs, limit, lock], after)
   }
 
-  upcoming(transaction: Transaction, { untilMs, after, limit }: UpcomingQuery): Promise<DueRow[]> {
-    const conditions = [this.guard.deadlineIs('>', 'now()'), this.guard.deadlineIs('<=', instant('$1'))]
-    return this.read(transaction, conditions, [untilMs, limit], after)
+  upcoming(transaction: Transaction, { horizonMs, after, limit }: UpcomingQuery): Promise<DueRow[]> {
+    const conditions = [this.guard.deadlineIs('>', 'now()'), this.guard.deadlineIs('<=', fromNow('$1'))]
+    return this.read(transaction, conditions, [horizonMs, limit], after)
   }
 
-  async stale(transaction: Transaction, limit: number): Promise<{ count: number; oldest: number | null }> {
+  async stale(transaction: Transaction): Promise<Stale> {
     const deadline = RowGuard.epochMs('min(deadline)')
     const inner = `SELECT ${this.guard.deadline} AS deadline ${this.source} AND ${this.guard.deadlineIs('<=', this.guard.staleLine)} LIMIT $1`
     const sql = `SELECT count(*)::int AS count, ${deadline} AS oldest FROM (${inner}) AS stale`
-    type Row = { count: number; oldest: number | null }
-    const [row] = await rows<Row>(this.guard.table.sequelize, sql, [limit], transaction)
+    const [row] = await rows<Stale>(this.guard.table.sequelize, sql, [MOST_COUNTED], transaction)
     return row ?? { count: 0, oldest: null }
   }
 
-  /** How many orders are where the rule applies and have no deadline, counted up to `limit`. */
-  async undated(transaction: Transaction, limit: number): Promise<number> {
+  /** How many orders are where the rule applies and have no deadline. */
+  async undated(transaction: Transaction): Promise<number> {
     const { table, applies, eligible, paranoid, deadlineColumn } = this.guard
     const notKept = this.keep === undefined ? '' : ` AND ${table.column(this.keep)} IS NULL`
     const inner = `SELECT 1 FROM ${table.aliased} WHERE ${applies}${eligible}${paranoid} AND ${deadlineColumn} IS NULL${notKept} LIMIT $1`
     const [row] = await rows<{ count: number }>(
       table.sequelize,
       `SELECT count(*)::int AS count FROM (${inner}) AS undated`,
-      [limit],
+      [MOST_COUNTED],
       transaction,
     )
     return row?.count ?? 0
   }
 
-  /** `bind` begins with the instant that the conditions name, and the limit. */
+  /** `bind` begins with the milliseconds that the conditions name, and the limit. */
   private async read(transaction: Transaction, conditions: string[], bind: unknown[], after: DueRow | undefined): Promise<DueRow[]> {
-    const { table, deadlineColumn } = this.guard
+    const { table, deadline, deadlineColumn } = this.guard
     const keyset = `(${deadlineColumn}, ${table.id})`
     const behind = after ? [`${keyset} > ($${bind.push(after.cursor)}, $${bind.push(after.id)})`] : []
     const where = [...conditions, ...behind].join(' AND ')
-    const sql = `${this.page} AND ${where} ORDER BY ${deadlineColumn}, ${table.id} LIMIT $2`
+    const page = `SELECT ${table.id} AS id, ${deadline} AS deadline, ${deadlineColumn} AS cursor ${this.source} AND ${where}
+ORDER BY ${deadlineColumn}, ${table.id} LIMIT $2`
+    // A timestamp as text costs as much as all the rest of a row, and only one is needed.
+    const sql = `SELECT id, ${RowGuard.epochMs('deadline')} AS deadline_ms,
+  CASE row_number() OVER (ORDER BY cursor, id) WHEN $2 THEN cursor::text END AS cursor
+FROM (${page}) AS page ORDER BY page.cursor, id`
     const found = await rows<PendingRow>(table.sequelize, sql, bind, transaction)
     return found.map((row) => ({ id: String(row.id), deadlineMs: row.deadline_ms, cursor: row.cursor }))
   }
@@ -96,6 +107,6 @@ export class PendingRows {
 /** Asked once for a statement, before any row is read. */
 const LOCKED = '(SELECT pg_try_advisory_xact_lock(hashtextextended($3, 0)))'
 
-function instant(parameter: string): string {
-  return `to_timestamp(${parameter}::float8 / 1000)`
+function fromNow(milliseconds: string): string {
+  return `now() + ${milliseconds}::float8 * interval '1 millisecond'`
 }

@@ -125,9 +125,13 @@ export class RowGuard {
     return `now() - ${milliseconds(this.options.staleAfterMs)}`
   }
 
-  /** Whole milliseconds of an instant, rounded up: never before it. */
+  /**
+   * Whole milliseconds of an instant, rounded up: never before it. By way of whole microseconds, Postgres's own unit, since seconds with a
+   * fraction are not exact; and by `date_part`, since `extract` computes in numeric, which takes three times as long
+   * (https://www.postgresql.org/docs/current/functions-datetime.html#FUNCTIONS-DATETIME-EXTRACT).
+   */
   static epochMs(instant: string): string {
-    return `ceil(extract(epoch from ${instant}) * 1000)::float8`
+    return `ceil(round(date_part('epoch', ${instant}) * 1000000) / 1000)`
   }
 
   /** @throws OrderTimersError INVALID_MODEL where it says nothing, and so would hold for every row */

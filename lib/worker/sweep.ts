@@ -6,11 +6,10 @@ import { OrderTimersError } from '../errors.js'
 import type { Log } from '../logger.js'
 import type { DueIndex } from '../redis/due-index.js'
 import { inTransaction } from '../rules/database.js'
-import type { DueRow, PendingRows } from '../rules/pending-rows.js'
+import { type DueRow, MOST_COUNTED, type PendingRows, type Stale } from '../rules/pending-rows.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import type { Upkeep, UpkeepCounts } from '../rules/upkeep.js'
 import type { IndexClaims, MemoryClaims, Overdue, Work } from './claims.js'
-import type { Clocks } from './clocks.js'
 import type { Dispatcher } from './dispatcher.js'
 import { errorText, type WorkerEmitter } from './events.js'
 import type { Faults } from './faults.js'
@@ -18,14 +17,16 @@ import type { Faults } from './faults.js'
 /** How many batches' rows are read at once: where many are due at one instant, each reading sorts all of them. */
 const BATCHES_READ = 10
 const BATCH = 1_000
-const MOST_COUNTED = 1_000
+
+/** Orders without a deadline are counted so seldom, and for no more than this share of the time, since no index need serve the count. */
+const UNDATED_EVERY_MS = 10 * 60_000
 const REST_FACTOR = 200
+
 const LIMITS = { lockMs: 300, statementMs: 60_000, idleMs: 10_000 }
 
 export interface SweepParts {
   rules: ReadonlyMap<string, BoundRule>
   dispatcher: Dispatcher
-  clocks: Clocks
   memory: MemoryClaims
   /** The due index and its claims; none with `redis: false`. */
   redis: { index: DueIndex; claims: IndexClaims; answering(): boolean } | undefined
@@ -35,6 +36,18 @@ export interface SweepParts {
   events: WorkerEmitter
   faults: Faults
   log: Log
+}
+
+interface Totals {
+  overdue: number
+  armed: number
+  horizonMs: number
+}
+
+/** The last page says as well what is stale: no further transaction is needed for that. */
+interface OverduePage {
+  rows: DueRow[]
+  stale?: Stale
 }
 
 export class Sweep {
@@ -73,9 +86,8 @@ export class Sweep {
 
   private async once(): Promise<void> {
     const startedAt = performance.now()
-    const totals = { overdue: 0, armed: 0, horizonMs: 0 }
+    const totals: Totals = { overdue: 0, armed: 0, horizonMs: 0 }
     let failures = 0
-    await this.parts.clocks.ask()
     for (const rule of this.parts.rules.values()) {
       const { row } = rule
       if (!row?.pending || this.stopping.signal.aborted) continue
@@ -91,29 +103,30 @@ export class Sweep {
     this.parts.events.tell('swept', { ...totals, durationMs: performance.now() - startedAt })
   }
 
-  private async sweepRule(
-    rule: BoundRule,
-    row: RowRule,
-    pending: PendingRows,
-    totals: { overdue: number; armed: number; horizonMs: number },
-  ): Promise<void> {
+  private async sweepRule(rule: BoundRule, row: RowRule, pending: PendingRows, totals: Totals): Promise<void> {
     if (row.history || row.brake) await row.check() // their tables are missing until somebody has made them, and nothing can be settled
     const trouble = row.upkeep && (await this.keepUp(rule.kind, row, row.upkeep))
-    if (!(await this.isBraked(rule, row))) totals.overdue += await this.settleOverdue(rule, row, pending)
+    const braked = await this.isBraked(rule, row)
+    const stale = braked
+      ? await transact(row, (transaction) => pending.stale(transaction))
+      : await this.settleOverdue(rule, row, pending, totals)
     const armingAt = performance.now()
     totals.armed += await this.armUpcoming(rule.kind, row, pending)
     totals.horizonMs += performance.now() - armingAt
     this.parts.dispatcher.tellAgain(rule)
-    if (!rule.reminder) await this.count(rule.kind, row, pending)
+    if (!rule.reminder) {
+      if (stale) this.tellStale(rule.kind, stale)
+      await this.tellUndated(rule.kind, row, pending)
+    }
     if (trouble !== undefined) throw trouble
   }
 
   /** Deadlines and pauses that nobody wrote; portion by portion, so that no transaction is long. @returns what went wrong: it holds up nothing else */
-  private async keepUp(kind: string, { guard }: RowRule, upkeep: Upkeep): Promise<unknown> {
+  private async keepUp(kind: string, row: RowRule, upkeep: Upkeep): Promise<unknown> {
     let counts: UpkeepCounts
     try {
       do {
-        counts = await inTransaction(guard.table.sequelize, LIMITS, (transaction) => upkeep.carryOut(transaction, BATCH))
+        counts = await transact(row, (transaction) => upkeep.carryOut(transaction, BATCH))
         const { backfilled, paused, resumed } = counts
         if (backfilled + paused + resumed > 0)
           this.parts.log('info', `${kind}: ${backfilled} backfilled, ${paused} paused, ${resumed} resumed`, { kind, ...counts })
@@ -122,7 +135,7 @@ export class Sweep {
       return error
     }
     const failure = upkeep.takeFailure()
-    return failure && new Error(`${guard.table.model.name} ${failure.id} gets no deadline: ${errorText(failure.error)}`)
+    return failure && new Error(`${row.guard.table.model.name} ${failure.id} gets no deadline: ${errorText(failure.error)}`)
   }
 
   private async isBraked(rule: BoundRule, { brake }: RowRule): Promise<boolean> {
@@ -132,33 +145,56 @@ export class Sweep {
     return braked
   }
 
-  private async settleOverdue({ kind }: BoundRule, row: RowRule, pending: PendingRows): Promise<number> {
-    const asOfMs = this.parts.clocks.postgresNow(kind)
-    if (asOfMs === undefined) throw new Error("Postgres's clock could not be read")
+  /** @returns what is overdue for so long that it is left to a person; nothing where the sweep was stopped before it was read */
+  private async settleOverdue(rule: BoundRule, row: RowRule, pending: PendingRows, totals: Totals): Promise<Stale | undefined> {
+    const { kind } = rule
     const { dispatcher } = this.parts
+    const { signal } = this.stopping
     const inHand: Promise<void>[] = []
-    let after: DueRow | undefined
-    let taken = 0
-    for (;;) {
-      await dispatcher.free(kind, this.stopping.signal)
-      if (this.stopping.signal.aborted) break
-      const limit = BATCHES_READ * dispatcher.batchSize(kind)
-      const query = { asOfMs, after, limit, lock: `express-order-timers:sweep:${this.parts.prefix}${kind}` }
-      const page = await inTransaction(row.guard.table.sequelize, LIMITS, (transaction) => pending.overdue(transaction, query))
-      for (let first = 0; first < page.length; ) {
-        await dispatcher.free(kind, this.stopping.signal)
-        if (this.stopping.signal.aborted) break
-        const batch = page.slice(first, first + dispatcher.batchSize(kind))
+    let stale: Stale | undefined
+    await dispatcher.free(kind, signal)
+    for await (const page of this.overduePages(kind, row, pending)) {
+      for (let first = 0; first < page.rows.length; ) {
+        await dispatcher.free(kind, signal)
+        if (signal.aborted) break
+        const batch = page.rows.slice(first, first + dispatcher.batchSize(kind))
         const work = await this.take(kind, batch)
-        taken += work.ids.length
+        totals.overdue += work.ids.length
         inHand.push(dispatcher.dispatch(work))
         first += batch.length
       }
-      after = page.at(-1)
-      if (page.length < limit) break
+      stale = page.stale
     }
     await Promise.all(inHand)
-    return taken
+    return stale
+  }
+
+  /** The next page is read while one is worked at; the first is small, so that work begins soon. */
+  private async *overduePages(kind: string, row: RowRule, pending: PendingRows): AsyncGenerator<OverduePage> {
+    const startedAt = performance.now()
+    const lock = `express-order-timers:sweep:${this.parts.prefix}${kind}`
+    const read = (batches: number, after?: DueRow) => {
+      const limit = batches * this.parts.dispatcher.batchSize(kind)
+      const query = { elapsedMs: performance.now() - startedAt, after, limit, lock }
+      return transact(row, async (transaction) => {
+        const rows = await pending.overdue(transaction, query)
+        return rows.length < limit ? { rows, stale: await pending.stale(transaction) } : { rows }
+      })
+    }
+    let reading: Promise<OverduePage> = read(1)
+    try {
+      while (!this.stopping.signal.aborted) {
+        const page = await reading
+        if (!page.stale) {
+          reading = read(BATCHES_READ, page.rows.at(-1))
+          reading.catch(() => {}) // thrown where it is awaited
+        }
+        yield page
+        if (page.stale) break
+      }
+    } finally {
+      await reading.catch(() => {})
+    }
   }
 
   /** Claims in the index where Redis answers, else in memory: then only the guard keeps two workers apart, and it suffices. */
@@ -174,16 +210,15 @@ export class Sweep {
     return memory.overdue(kind, page)
   }
 
-  private async armUpcoming(kind: string, { guard }: RowRule, pending: PendingRows): Promise<number> {
-    const { redis, clocks, horizonMs } = this.parts
-    const now = clocks.postgresNow(kind)
-    if (!redis?.answering() || now === undefined) return 0
-    const untilMs = now + horizonMs()
+  private async armUpcoming(kind: string, row: RowRule, pending: PendingRows): Promise<number> {
+    const { redis } = this.parts
+    if (!redis?.answering()) return 0
+    const horizonMs = this.parts.horizonMs()
     let after: DueRow | undefined
     let armed = 0
     for (;;) {
-      const query = { untilMs, after, limit: BATCHES_READ * BATCH }
-      const page = await inTransaction(guard.table.sequelize, LIMITS, (transaction) => pending.upcoming(transaction, query))
+      const query = { horizonMs, after, limit: BATCHES_READ * BATCH }
+      const page = await transact(row, (transaction) => pending.upcoming(transaction, query))
       for (let first = 0; first < page.length; first += BATCH) {
         if (this.stopping.signal.aborted) return armed
         armed += await redis.index.armMissing(kind, page.slice(first, first + BATCH))
@@ -194,30 +229,21 @@ export class Sweep {
   }
 
   /** What the sweep leaves, and a person should look at. */
-  private async count(kind: string, { guard }: RowRule, pending: PendingRows): Promise<void> {
-    const { stale, undated } = await inTransaction(guard.table.sequelize, LIMITS, async (transaction) => ({
-      stale: await pending.stale(transaction, MOST_COUNTED),
-      undated: await this.countUndated(kind, pending, transaction),
-    }))
-    if (stale.oldest !== null && this.isNews(`${kind} stale`, stale.count)) {
-      const { count, oldest } = stale
-      this.parts.log('warn', `${kind}: ${many(count)} orders are overdue by more than "staleAfter" and are not settled`, { kind, count })
-      this.parts.events.tell('stale', { kind, count, oldest: new Date(oldest) })
-    }
-    if (undated !== undefined && this.isNews(`${kind} undated`, undated)) {
-      this.parts.log('info', `${kind}: ${many(undated)} orders are where the rule applies and have no deadline`, { kind, count: undated })
-      this.parts.events.tell('undated', { kind, count: undated })
-    }
+  private tellStale(kind: string, { count, oldest }: Stale): void {
+    if (!this.isNews(`${kind} stale`, count) || oldest === null) return
+    this.parts.log('warn', `${kind}: ${many(count)} orders are overdue by more than "staleAfter" and are not settled`, { kind, count })
+    this.parts.events.tell('stale', { kind, count, oldest: new Date(oldest) })
   }
 
-  /** No index need serve this count, so it may take this share of the time: it rests two hundred times as long as it took. */
-  private async countUndated(kind: string, pending: PendingRows, transaction: Transaction): Promise<number | undefined> {
+  private async tellUndated(kind: string, row: RowRule, pending: PendingRows): Promise<void> {
     const startedAt = performance.now()
-    if (startedAt < (this.undatedAgainAt.get(kind) ?? 0)) return undefined
-    const count = await pending.undated(transaction, MOST_COUNTED)
+    if (startedAt < (this.undatedAgainAt.get(kind) ?? 0)) return
+    const count = await transact(row, (transaction) => pending.undated(transaction))
     const endedAt = performance.now()
-    this.undatedAgainAt.set(kind, endedAt + REST_FACTOR * (endedAt - startedAt))
-    return count
+    this.undatedAgainAt.set(kind, endedAt + Math.max(UNDATED_EVERY_MS, REST_FACTOR * (endedAt - startedAt)))
+    if (!this.isNews(`${kind} undated`, count)) return
+    this.parts.log('info', `${kind}: ${many(count)} orders are where the rule applies and have no deadline`, { kind, count })
+    this.parts.events.tell('undated', { kind, count })
   }
 
   /** Whether a count is another one than was told before, and not 0. */
@@ -242,4 +268,8 @@ export class Sweep {
 
 function many(count: number): string {
   return count >= MOST_COUNTED ? `${MOST_COUNTED} or more` : String(count)
+}
+
+function transact<T>({ guard }: RowRule, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  return inTransaction(guard.table.sequelize, LIMITS, work)
 }

@@ -79,7 +79,7 @@ export class ExpiryWorker extends WorkerEmitter {
         : undefined
     this.schedule = new SweepSchedule(options.fallback, () => this.sweep, this.faults)
     this.sweep = new Sweep({
-      ...{ rules, dispatcher: this.dispatcher, clocks: this.clocks, memory: new MemoryClaims(), events: this, faults: this.faults, log },
+      ...{ rules, dispatcher: this.dispatcher, memory: new MemoryClaims(), events: this, faults: this.faults, log },
       redis: redis && claims && { index: redis.index, claims, answering: () => this.redisSide?.answering() ?? false },
       prefix: keys.prefix,
       horizonMs: () => this.schedule.horizonMs(),

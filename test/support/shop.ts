@@ -38,6 +38,7 @@ export interface TestWorker extends ExpiryWorker {
   readonly settled: (SettledOrder & { kind: string; via: string })[]
   readonly faultsTold: WorkerEvents['fault'][0][]
   readonly staleTold: WorkerEvents['stale'][0][]
+  readonly undatedTold: WorkerEvents['undated'][0][]
   readonly deadTold: WorkerEvents['dead'][0][]
 }
 
@@ -87,14 +88,16 @@ export function watched(worker: ExpiryWorker): TestWorker {
   const settled: TestWorker['settled'] = []
   const faultsTold: TestWorker['faultsTold'] = []
   const staleTold: TestWorker['staleTold'] = []
+  const undatedTold: TestWorker['undatedTold'] = []
   const deadTold: TestWorker['deadTold'] = []
   worker.on('settled', ({ kind, via, orders }) => settled.push(...orders.map((order) => ({ ...order, kind, via }))))
   worker.on('fault', (fault) => faultsTold.push(fault))
   worker.on('stale', (stale) => staleTold.push(stale))
+  worker.on('undated', (undated) => undatedTold.push(undated))
   worker.on('dead', (dead) => deadTold.push(dead))
   worker.once(
     'stopped',
     enter('worker', () => worker.stop()),
   )
-  return Object.assign(worker, { settled, faultsTold, staleTold, deadTold })
+  return Object.assign(worker, { settled, faultsTold, staleTold, undatedTold, deadTold })
 }
