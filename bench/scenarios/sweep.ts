@@ -56,6 +56,7 @@ async function byLimit(site: Site, { system, n }: Entry): Promise<{ begunAt: num
   return { begunAt }
 }
 
+/** Each has a deadline of its own, as orders that were missed have. */
 function addOverdue(site: Site, n: number): Promise<void> {
-  return addOrders(site.database.sql, { firstId: 1, count: n, dueAt: Date.now() - 60_000 })
+  return addOrders(site.database.sql, { firstId: 1, count: n, dueAt: Date.now() - 60_000 - n, spacingMs: 1 })
 }

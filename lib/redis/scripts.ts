@@ -14,16 +14,18 @@ local function each(command, key, values)
   end
 end`
 
-/** The ids that a sorted set has not. */
+/** The ids that a sorted set has not, and those that it has. */
 const WITHOUT = `
 local function without(set, ids)
-  local absent = {}
+  if redis.call('EXISTS', set) == 0 then return ids, {} end
+  local absent, present = {}, {}
   for first = 1, #ids, 4000 do
     for i, score in ipairs(redis.call('ZMSCORE', set, unpack(ids, first, math.min(first + 3999, #ids)))) do
-      if not score then absent[#absent + 1] = ids[first + i - 1] end
+      local list = score and present or absent
+      list[#list + 1] = ids[first + i - 1]
     end
   end
-  return absent
+  return absent, present
 end`
 
 /** Whether a failed timer is to be left alone: it waits in the index for another attempt, or is a dead letter. */
@@ -243,22 +245,21 @@ if event then ids = without(KEYS[1], ids) end
 ids = without(KEYS[4], ids)
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], now, '+inf')) do ids = without(ARGV[1] .. token, ids) end
 local failures = redis.call('HLEN', KEYS[5]) > 0
-local taken, scored, keys = {}, {}, {}
+local taken, scored = {}, {}
 for _, id in ipairs(ids) do
-  local key = ARGV[5] .. id
-  local free = not event or redis.call('EXISTS', key) == 0
+  local free = not event or redis.call('EXISTS', ARGV[5] .. id) == 0
   if free and not (failures and held(KEYS[5], KEYS[1], id)) then
     local i = #taken + 1
-    taken[i], keys[i], scored[2 * i - 1], scored[2 * i] = id, key, deadlines[id] or now, id
+    taken[i], scored[2 * i - 1], scored[2 * i] = id, deadlines[id] or now, id
   end
 end
 if #taken > 0 then
   each('ZADD', KEYS[3], scored)
   redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2])
-  if not event then
-    each('ZREM', KEYS[1], taken)
-    drop(keys, 0, KEYS[2] .. ':none')
-  end
+  local _, armed = without(KEYS[1], taken)
+  each('ZREM', KEYS[1], armed)
+  for i, id in ipairs(armed) do armed[i] = ARGV[5] .. id end
+  drop(armed, 0, KEYS[2] .. ':none')
 end
 return #taken > 0 and cjson.encode(taken) or '[]'`,
   },

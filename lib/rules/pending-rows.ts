@@ -8,7 +8,7 @@ import { RowGuard } from './row-guard.js'
 export interface OverdueQuery {
   /** How long ago the pass began, milliseconds: what has come due since is not its work. */
   elapsedMs: number
-  after: DueRow | undefined
+  after: Keyset | undefined
   limit: number
   /** The name of the lock under which one worker reads at a time. */
   lock: string
@@ -16,15 +16,22 @@ export interface OverdueQuery {
 
 export interface UpcomingQuery {
   horizonMs: number
-  after: DueRow | undefined
+  after: Keyset | undefined
   limit: number
 }
 
 /** A row with its deadline in milliseconds (rounded up), and the deadline as text with all of Postgres's digits, for the keyset. */
-export interface DueRow {
+export interface DuePage {
+  /** Deadlines in milliseconds, rounded up. */
+  rows: { id: string; deadlineMs: number }[]
+  /** Where the next page goes on; none where this one is not full. */
+  next: Keyset | undefined
+}
+
+/** The last row of a page; the deadline's column as text, with all of Postgres's digits. */
+export interface Keyset {
   id: string
-  deadlineMs: number
-  cursor: string
+  deadline: string
 }
 
 /** What is overdue by more than `staleAfter`; the oldest in milliseconds. */
@@ -43,41 +50,40 @@ interface PendingRow {
 }
 
 export class PendingRows {
-  private readonly source: string
+  private readonly applies: string
 
   constructor(
     private readonly guard: RowGuard,
     /** The attribute in which a paused timer keeps its time. */
     private readonly keep?: string,
   ) {
-    const { table } = guard
-    this.source = `FROM ${table.aliased} WHERE ${guard.applies}${guard.eligible}${guard.paranoid}`
+    this.applies = `${guard.applies}${guard.eligible}${guard.paranoid}`
   }
 
   /** Nothing while somebody else reads under the lock, which ends with the transaction. */
-  overdue(transaction: Transaction, { elapsedMs, after, limit, lock }: OverdueQuery): Promise<DueRow[]> {
+  overdue(transaction: Transaction, { elapsedMs, after, limit, lock }: OverdueQuery): Promise<DuePage> {
     const conditions = [this.guard.deadlineIs('<=', fromNow('$1')), this.guard.deadlineIs('>', this.guard.staleLine), LOCKED]
     return this.read(transaction, conditions, [-elapsedMs, limit, lock], after)
   }
 
-  upcoming(transaction: Transaction, { horizonMs, after, limit }: UpcomingQuery): Promise<DueRow[]> {
+  upcoming(transaction: Transaction, { horizonMs, after, limit }: UpcomingQuery): Promise<DuePage> {
     const conditions = [this.guard.deadlineIs('>', 'now()'), this.guard.deadlineIs('<=', fromNow('$1'))]
     return this.read(transaction, conditions, [horizonMs, limit], after)
   }
 
   async stale(transaction: Transaction): Promise<Stale> {
-    const deadline = RowGuard.epochMs('min(deadline)')
-    const inner = `SELECT ${this.guard.deadline} AS deadline ${this.source} AND ${this.guard.deadlineIs('<=', this.guard.staleLine)} LIMIT $1`
-    const sql = `SELECT count(*)::int AS count, ${deadline} AS oldest FROM (${inner}) AS stale`
-    const [row] = await rows<Stale>(this.guard.table.sequelize, sql, [MOST_COUNTED], transaction)
+    const { table, deadline, staleLine } = this.guard
+    const inner = `SELECT ${deadline} AS deadline FROM ${table.aliased} WHERE ${this.applies} AND ${this.guard.deadlineIs('<=', staleLine)} LIMIT $1`
+    const sql = `SELECT count(*)::int AS count, ${RowGuard.epochMs('min(deadline)')} AS oldest FROM (${inner}) AS stale`
+    const [row] = await rows<Stale>(table.sequelize, sql, [MOST_COUNTED], transaction)
     return row ?? { count: 0, oldest: null }
   }
 
   /** How many orders are where the rule applies and have no deadline. */
   async undated(transaction: Transaction): Promise<number> {
-    const { table, applies, eligible, paranoid, deadlineColumn } = this.guard
+    const { table, deadlineColumn } = this.guard
     const notKept = this.keep === undefined ? '' : ` AND ${table.column(this.keep)} IS NULL`
-    const inner = `SELECT 1 FROM ${table.aliased} WHERE ${applies}${eligible}${paranoid} AND ${deadlineColumn} IS NULL${notKept} LIMIT $1`
+    const inner = `SELECT 1 FROM ${table.aliased} WHERE ${this.applies} AND ${deadlineColumn} IS NULL${notKept} LIMIT $1`
     const [row] = await rows<{ count: number }>(
       table.sequelize,
       `SELECT count(*)::int AS count FROM (${inner}) AS undated`,
@@ -87,21 +93,36 @@ export class PendingRows {
     return row?.count ?? 0
   }
 
-  /** `bind` begins with the milliseconds that the conditions name, and the limit. */
-  private async read(transaction: Transaction, conditions: string[], bind: unknown[], after: DueRow | undefined): Promise<DueRow[]> {
+  /**
+   * `bind` begins with the milliseconds that the conditions name, and the limit. The rows come as two JSON texts, which take a fraction of
+   * the time of thousands of rows to read. They are in the order of the inner query: nothing stands between it and the aggregates
+   * (https://www.postgresql.org/docs/current/functions-aggregate.html).
+   */
+  private async read(transaction: Transaction, conditions: string[], bind: unknown[], after: Keyset | undefined): Promise<DuePage> {
     const { table, deadline, deadlineColumn } = this.guard
-    const keyset = `(${deadlineColumn}, ${table.id})`
-    const behind = after ? [`${keyset} > ($${bind.push(after.cursor)}, $${bind.push(after.id)})`] : []
+    const keyset = `${deadlineColumn}, ${table.id}`
+    const behind = after ? [`(${keyset}) > ($${bind.push(after.deadline)}, $${bind.push(after.id)})`] : []
     const where = [...conditions, ...behind].join(' AND ')
-    const page = `SELECT ${table.id} AS id, ${deadline} AS deadline, ${deadlineColumn} AS cursor ${this.source} AND ${where}
-ORDER BY ${deadlineColumn}, ${table.id} LIMIT $2`
-    // A timestamp as text costs as much as all the rest of a row, and only one is needed.
-    const sql = `SELECT id, ${RowGuard.epochMs('deadline')} AS deadline_ms,
-  CASE row_number() OVER (ORDER BY cursor, id) WHEN $2 THEN cursor::text END AS cursor
-FROM (${page}) AS page ORDER BY page.cursor, id`
-    const found = await rows<PendingRow>(table.sequelize, sql, bind, transaction)
-    return found.map((row) => ({ id: String(row.id), deadlineMs: row.deadline_ms, cursor: row.cursor }))
+    const page = `SELECT ${table.id} AS id, ${deadline} AS deadline, ${deadlineColumn} AS keyset
+FROM ${table.aliased} WHERE ${this.applies} AND ${where} ORDER BY ${keyset} LIMIT $2`
+    const sql = `SELECT json_agg(page.id::text)::text AS ids, json_agg(${RowGuard.epochMs('page.deadline')})::text AS deadlines,
+  CASE count(*) WHEN $2 THEN max(page.keyset)::text END AS last
+FROM (${page}) AS page`
+    const [found] = await rows<FoundPage>(table.sequelize, sql, bind, transaction)
+    const ids: string[] = JSON.parse(found?.ids ?? '[]')
+    const deadlines: (number | string)[] = JSON.parse(found?.deadlines ?? '[]') // infinity is a text in Postgres's JSON
+    const last = found?.last ?? undefined
+    return {
+      rows: ids.map((id, i) => ({ id, deadlineMs: Number(deadlines[i]) })),
+      next: last === undefined ? undefined : { id: ids.at(-1) as string, deadline: last },
+    }
   }
+}
+
+interface FoundPage {
+  ids: string | null
+  deadlines: string | null
+  last: string | null
 }
 
 /** Asked once for a statement, before any row is read. */

@@ -6,7 +6,7 @@ import { OrderTimersError } from '../errors.js'
 import type { Log } from '../logger.js'
 import type { DueIndex } from '../redis/due-index.js'
 import { inTransaction } from '../rules/database.js'
-import { type DueRow, MOST_COUNTED, type PendingRows, type Stale } from '../rules/pending-rows.js'
+import { type DuePage, type Keyset, MOST_COUNTED, type PendingRows, type Stale } from '../rules/pending-rows.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import type { Upkeep, UpkeepCounts } from '../rules/upkeep.js'
 import type { IndexClaims, MemoryClaims, Overdue, Work } from './claims.js'
@@ -15,7 +15,7 @@ import { errorText, type WorkerEmitter } from './events.js'
 import type { Faults } from './faults.js'
 
 /** How many batches' rows are read at once: where many are due at one instant, each reading sorts all of them. */
-const BATCHES_READ = 10
+const BATCHES_READ = 50
 const BATCH = 1_000
 
 /** Orders without a deadline are counted so seldom, and for no more than this share of the time, since no index need serve the count. */
@@ -45,8 +45,7 @@ interface Totals {
 }
 
 /** The last page says as well what is stale: no further transaction is needed for that. */
-interface OverduePage {
-  rows: DueRow[]
+interface OverduePage extends DuePage {
   stale?: Stale
 }
 
@@ -173,24 +172,24 @@ export class Sweep {
   private async *overduePages(kind: string, row: RowRule, pending: PendingRows): AsyncGenerator<OverduePage> {
     const startedAt = performance.now()
     const lock = `express-order-timers:sweep:${this.parts.prefix}${kind}`
-    const read = (batches: number, after?: DueRow) => {
+    const read = (batches: number, after?: Keyset) => {
       const limit = batches * this.parts.dispatcher.batchSize(kind)
       const query = { elapsedMs: performance.now() - startedAt, after, limit, lock }
       return transact(row, async (transaction) => {
-        const rows = await pending.overdue(transaction, query)
-        return rows.length < limit ? { rows, stale: await pending.stale(transaction) } : { rows }
+        const page = await pending.overdue(transaction, query)
+        return page.next ? page : { ...page, stale: await pending.stale(transaction) }
       })
     }
     let reading: Promise<OverduePage> = read(1)
     try {
       while (!this.stopping.signal.aborted) {
         const page = await reading
-        if (!page.stale) {
-          reading = read(BATCHES_READ, page.rows.at(-1))
+        if (page.next) {
+          reading = read(BATCHES_READ, page.next)
           reading.catch(() => {}) // thrown where it is awaited
         }
         yield page
-        if (page.stale) break
+        if (!page.next) break
       }
     } finally {
       await reading.catch(() => {})
@@ -214,18 +213,18 @@ export class Sweep {
     const { redis } = this.parts
     if (!redis?.answering()) return 0
     const horizonMs = this.parts.horizonMs()
-    let after: DueRow | undefined
+    let after: Keyset | undefined
     let armed = 0
-    for (;;) {
+    do {
       const query = { horizonMs, after, limit: BATCHES_READ * BATCH }
       const page = await transact(row, (transaction) => pending.upcoming(transaction, query))
-      for (let first = 0; first < page.length; first += BATCH) {
+      for (let first = 0; first < page.rows.length; first += BATCH) {
         if (this.stopping.signal.aborted) return armed
-        armed += await redis.index.armMissing(kind, page.slice(first, first + BATCH))
+        armed += await redis.index.armMissing(kind, page.rows.slice(first, first + BATCH))
       }
-      after = page.at(-1)
-      if (page.length < query.limit) return armed
-    }
+      after = page.next
+    } while (after)
+    return armed
   }
 
   /** What the sweep leaves, and a person should look at. */
