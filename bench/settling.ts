@@ -33,7 +33,7 @@ export interface Outcome {
 
 /** Timers that each system surely loads in a second, with time to spare. */
 const LOADS_PER_SECOND: Record<SystemName, number> = {
-  'express-order-timers': 4_000,
+  'express-order-timers': 12_000,
   bullmq: 8_000,
   'bee-queue': 10_000,
   'graphile-worker': 10_000,

@@ -43,10 +43,10 @@ export interface Stale {
 /** How far orders are counted that a person should look at. */
 export const MOST_COUNTED = 1_000
 
-interface PendingRow {
-  id: string | number
-  deadline_ms: number
-  cursor: string
+interface FoundPage {
+  ids: string | null
+  deadlines: string | null
+  last: string | null
 }
 
 export class PendingRows {
@@ -117,12 +117,6 @@ FROM (${page}) AS page`
       next: last === undefined ? undefined : { id: ids.at(-1) as string, deadline: last },
     }
   }
-}
-
-interface FoundPage {
-  ids: string | null
-  deadlines: string | null
-  last: string | null
 }
 
 /** Asked once for a statement, before any row is read. */
