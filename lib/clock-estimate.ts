@@ -35,6 +35,11 @@ export class ClockEstimate {
     return performance.now() - this.notedAt
   }
 
+  /** By how many milliseconds the reading in use may have been wrong: half its round trip; infinite before the first reading. */
+  get readingError(): number {
+    return this.uncertainty
+  }
+
   /** By how many milliseconds the estimate may be wrong; infinite before the first reading. */
   get error(): number {
     return this.errorAt(performance.now())

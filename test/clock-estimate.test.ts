@@ -29,6 +29,17 @@ describe("an estimate of a server's clock", () => {
     assert.ok(Math.abs(offsetOf(estimate) - 1000.3) < 0.2)
   })
 
+  it('says how wrong the reading in use may have been: by half its round trip', () => {
+    const estimate = new ClockEstimate()
+    assert.equal(estimate.readingError, Number.POSITIVE_INFINITY)
+    read(estimate, 1000, 2)
+    assert.equal(estimate.readingError, 1)
+    read(estimate, 1000, 40)
+    assert.equal(estimate.readingError, 1)
+    read(estimate, 1000, 0.5)
+    assert.equal(estimate.readingError, 0.25)
+  })
+
   it('follows a clock that was set, even by a slow reading', () => {
     const estimate = new ClockEstimate()
     read(estimate, 1000, 2)

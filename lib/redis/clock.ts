@@ -25,6 +25,11 @@ export class RedisClock {
     return this.estimate.now()
   }
 
+  /** By how many milliseconds the reading in use may have been wrong. */
+  get readingError(): number {
+    return this.estimate.readingError
+  }
+
   /** Takes over Redis's time, in milliseconds, that came with another answer. */
   note(redisMs: number, askedAt: number): void {
     this.estimate.note(redisMs, askedAt, performance.now())

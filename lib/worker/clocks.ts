@@ -12,6 +12,9 @@ const ASK_EVERY_MS = 5_000
 const CLOSE_ENOUGH_MS = 1
 const MOST_READINGS = 5
 
+/** About how long a transaction's first words are on their way to Postgres. */
+const WAY_MS = 0.3
+
 const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 2_000 }
 const NOW = 'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS now'
 
@@ -37,11 +40,15 @@ export class Clocks {
     clearInterval(this.timer)
   }
 
-  /** Postgres's time minus Redis's, milliseconds; 0 for rules whose deadlines Redis alone knows, and while it is not known. */
+  /**
+   * Postgres's time minus Redis's, milliseconds; 0 for rules whose deadlines Redis alone knows, and while it is not known. Where readings
+   * were slow it is the least that they allow, so that nothing is tried before it is due; less the time that a try needs to get there.
+   */
   skewMs(kind: string): number {
-    const postgres = this.postgresNow(kind)
-    const redis = this.redis?.known()
-    return postgres === undefined || redis === undefined ? 0 : postgres - redis
+    const postgres = this.estimate(kind)
+    const [postgresNow, redisNow] = [postgres?.now(), this.redis?.known()]
+    if (!this.redis || !postgres || postgresNow === undefined || redisNow === undefined) return 0
+    return postgresNow - redisNow - Math.max(0, postgres.readingError + this.redis.readingError - WAY_MS)
   }
 
   /** How late something is that was due at this instant of the rule's own clock. */
@@ -51,9 +58,13 @@ export class Clocks {
   }
 
   /** Postgres's time without asking. */
-  postgresNow(kind: string): number | undefined {
+  private postgresNow(kind: string): number | undefined {
+    return this.estimate(kind)?.now()
+  }
+
+  private estimate(kind: string): ClockEstimate | undefined {
     const { row } = this.rules.get(kind) ?? {}
-    return row?.pending && this.estimates.get(row.guard.table.sequelize)?.now()
+    return row?.pending && this.estimates.get(row.guard.table.sequelize)
   }
 
   /** Reads the clocks anew. Never rejects: where the database does not answer, the last reading stands. */
