@@ -2,7 +2,7 @@
 // transactions themselves, so that it holds for all workers together and survives them.
 
 import type { Transaction } from 'sequelize'
-import { rows, sqlStateOf } from './database.js'
+import { rows, sqlStateOf, statement } from './database.js'
 import type { OrderTable } from './order-table.js'
 
 export const BRAKE_TABLE = 'order_timers_brakes'
@@ -74,7 +74,7 @@ RETURNING settled, braked_at IS NOT NULL AS braked`
   /** Since when the rule is stopped; null where it is not. */
   async brakedAt(): Promise<Date | null> {
     const sql = `SELECT braked_at FROM ${this.table} WHERE kind = $1`
-    const [row] = await rows<{ braked_at: Date | null }>(this.orders.sequelize, sql, [this.kind], null)
+    const [row] = await statement<{ braked_at: Date | null }>(this.orders.sequelize, sql, [this.kind])
     return row?.braked_at ?? null
   }
 

@@ -58,6 +58,13 @@ export async function rows<Row>(
   return result as Row[]
 }
 
+/** One bound statement in a transaction of its own: so it waits for no lock and no silent connection for long. Its rows. */
+export function statement<Row>(sequelize: Sequelize, sql: string, bind: readonly unknown[]): Promise<Row[]> {
+  return inTransaction(sequelize, STATEMENT_LIMITS, (transaction) => rows<Row>(sequelize, sql, bind, transaction))
+}
+
+const STATEMENT_LIMITS = { lockMs: 2_000, statementMs: 2_000, idleMs: 2_000 }
+
 /** How long the first steps may stay without an answer: they wait for nobody, so that a dead connection of the pool shows early. */
 const BEGIN_MS = 4_000
 

@@ -2,7 +2,7 @@
 // same rows make `afterCommit` at least once (until `next_try` is cleared) and reminders at most once (their unique index).
 
 import type { Transaction } from 'sequelize'
-import { rows } from './database.js'
+import { rows, statement } from './database.js'
 import type { OrderTable } from './order-table.js'
 import { milliseconds, RowGuard } from './row-guard.js'
 
@@ -103,13 +103,13 @@ RETURNING h.id::text AS entry, h.order_id, h.attempts, ${RowGuard.epochMs('h.dea
   }
 
   async told(entries: readonly string[]): Promise<void> {
-    await rows(this.orders.sequelize, `UPDATE ${this.table} SET next_try = NULL, error = NULL WHERE id = ANY($1)`, [entries], null)
+    await statement(this.orders.sequelize, `UPDATE ${this.table} SET next_try = NULL, error = NULL WHERE id = ANY($1)`, [entries])
   }
 
   /** An attempt to tell of these failed: another one after so many milliseconds, or none. */
   async failed(entries: readonly string[], error: string, retryMs: number | undefined): Promise<void> {
     const next = retryMs === undefined ? 'NULL' : `clock_timestamp() + ${milliseconds(retryMs)}`
-    await rows(this.orders.sequelize, `UPDATE ${this.table} SET error = $2, next_try = ${next} WHERE id = ANY($1)`, [entries, error], null)
+    await statement(this.orders.sequelize, `UPDATE ${this.table} SET error = $2, next_try = ${next} WHERE id = ANY($1)`, [entries, error])
   }
 }
 

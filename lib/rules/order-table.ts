@@ -4,7 +4,7 @@
 import type { Model, ModelStatic, WhereOptions } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
 import { type IdParser, nameId, uuidId, wholeNumberId } from '../ids.js'
-import { rows, surviveLostConnections } from './database.js'
+import { statement, surviveLostConnections } from './database.js'
 import {
   type AnyModel,
   type AttributeInfo,
@@ -175,7 +175,7 @@ export class OrderTable {
   async columns(): Promise<Map<string, string>> {
     const sql = `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
 WHERE attrelid = to_regclass('${this.table.replaceAll("'", "''")}') AND attnum > 0 AND NOT attisdropped`
-    const columns = await rows<{ name: string; type: string }>(this.sequelize, sql, [], null)
+    const columns = await statement<{ name: string; type: string }>(this.sequelize, sql, [])
     if (columns.length === 0) throw this.invalid(`there is no table ${this.table} (yet); create it, or name the right one in the model`)
     return new Map(columns.map(({ name, type }) => [name, type]))
   }
@@ -195,7 +195,7 @@ WHERE attrelid = to_regclass('${this.table.replaceAll("'", "''")}') AND attnum >
   /** @throws OrderTimersError INVALID_MODEL where there is no such table */
   async checkBeside(table: string, remedy: string): Promise<void> {
     const sql = `SELECT to_regclass('${table.replaceAll("'", "''")}') IS NOT NULL AS there`
-    const [found] = await rows<{ there: boolean }>(this.sequelize, sql, [], null)
+    const [found] = await statement<{ there: boolean }>(this.sequelize, sql, [])
     if (!found?.there) throw this.invalid(`there is no table ${table}; ${remedy}`)
   }
 

@@ -93,6 +93,16 @@ describe('When Postgres', () => {
     await proxy.stop()
   })
 
+  it('is silent when the tables are looked at, that ends all the same', async () => {
+    const { proxy, shop } = await openProxied({})
+    await shop.timers.check()
+    proxy.silence()
+    await assert.rejects(shop.timers.check(), /Postgres did not describe "orders"/)
+    proxy.abandon()
+    await shop.close()
+    await proxy.stop()
+  })
+
   it('commits and its answer is lost, the order is settled once and not counted', async () => {
     const { proxy, shop } = await openProxied({ run: async () => {} })
     const worker = await shop.worker({ fallback: false })
