@@ -17,8 +17,10 @@ delivered.
 The orders table is the same for all (\`id, userId, total, status, note, confirmDueAt\`, timestamps, an index on \`status\` and
 \`confirmDueAt\`), and so is what a job does: \`Order.update({ status: 5 }, { where: { id, status: 4 } })\`. The instant at which an order was
 settled is the commit of the transaction that did it, as Postgres recorded it (\`pg_xact_commit_timestamp\`, with
-\`track_commit_timestamp\` on): no system writes it or knows of it. Memory is Redis's \`used_memory\`, a second after the
-last timer was scheduled and its client had gone.
+\`track_commit_timestamp\` on): no system writes it or knows of it. Memory is what Redis's \`used_memory\`
+grew by from the first hundred timers on, which bring what is there once (Redis keeps 26 KB of latencies for each command that it was
+ever sent), until a second after the last was scheduled and its client had gone. In \`sweep\` the worker is up, as in
+\`drain\`; the orders turn up overdue in one transaction, and the rate is from the beginning of the sweep that finds them.
 
 | system | how it is set |
 | --- | --- |
