@@ -248,8 +248,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/worker/clocks.ts',
-        find: 'return postgres === undefined || redis === undefined ? 0 : postgres - redis',
-        replace: 'return postgres === undefined || redis === undefined ? 0 : Date.now() - redis',
+        find: 'return postgresNow - redisNow - ',
+        replace: 'return Date.now() - redisNow - ',
       },
       {
         file: 'lib/rules/settlement.ts',
