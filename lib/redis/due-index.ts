@@ -2,7 +2,8 @@
 // calls the scripts. It owns no policy: who claims, when, and what then becomes of it, is the worker's.
 
 import type { Redis } from 'ioredis'
-import type { Keys, KindSets } from '../keys.js'
+import type { Keys } from '../keys.js'
+import type { DueRows } from '../rules/pending-rows.js'
 import type { ArmedTimer } from './arm-batches.js'
 import type { RedisClock } from './clock.js'
 import type { RedisConnection } from './connection.js'
@@ -33,11 +34,11 @@ type Scripted = Record<keyof typeof SCRIPTS, Call>
 export interface Claim {
   token: string
   ids: string[]
-  /** Deadline by id, milliseconds. */
-  deadlines: Map<string, number>
 }
 
 export interface ClaimAnswer extends Claim {
+  /** In milliseconds, of the id at the same place; ascending. */
+  deadlines: number[]
   /** Redis's clock, milliseconds. */
   now: number
   /** The next deadline that the index holds, milliseconds; none where it is empty. */
@@ -79,11 +80,11 @@ export class DueIndex {
   }
 
   /** Puts in what is missing or stands too late. @returns how many */
-  async armMissing(kind: string, timers: readonly ArmedTimer[]): Promise<number> {
+  async armMissing(kind: string, { ids, deadlines }: DueRows): Promise<number> {
     const { due, failures } = this.keys.sets(kind)
-    const values = timers.flatMap(({ id, deadlineMs }) => [id, deadlineMs])
+    const rows = [JSON.stringify(ids), JSON.stringify(deadlines)]
     return (await this.call((client) =>
-      client.orderTimersArmMissing(due, failures, this.keys.wakeChannel, this.keys.timersOf(kind), ...values),
+      client.orderTimersArmMissing(due, failures, this.keys.wakeChannel, this.keys.timersOf(kind), ...rows),
     )) as number
   }
 
@@ -133,21 +134,24 @@ export class DueIndex {
     )) as [now: string, next: string, crowded: number, claimed: string]
     this.clock.note(Number(answer[0]), askedAt)
     const claimed: string[] = JSON.parse(answer[3])
-    const deadlines = new Map<string, number>()
-    for (let i = 0; i < claimed.length; i += 2) deadlines.set(claimed[i] as string, Number(claimed[i + 1]))
+    const ids: string[] = []
+    const deadlines: number[] = []
+    for (let i = 0; i < claimed.length; i += 2) {
+      ids.push(claimed[i] as string)
+      deadlines.push(Number(claimed[i + 1]))
+    }
     const next = answer[1] === '' ? undefined : Number(answer[1])
-    return { token, ids: [...deadlines.keys()], deadlines, now: Number(answer[0]), next, crowded: answer[2] === 1 }
+    return { token, ids, deadlines, now: Number(answer[0]), next, crowded: answer[2] === 1 }
   }
 
   /** Takes overdue rows that the sweep found, unless somebody has them in hand. */
-  takeOverdue(kind: string, token: string, leaseMs: number, timers: readonly { id: string; deadlineMs: number }[]): Promise<Claim> {
-    const values = timers.flatMap(({ id, deadlineMs }) => [id, String(deadlineMs)]) // JSON has no number for Postgres's "-infinity"
-    return this.take(kind, token, leaseMs, 'sweep', values, new Map(timers.map(({ id, deadlineMs }) => [id, deadlineMs])))
+  takeOverdue(kind: string, token: string, leaseMs: number, { ids, deadlines }: DueRows): Promise<Claim> {
+    return this.take(kind, token, leaseMs, 'sweep', ids, deadlines)
   }
 
   /** Takes what expired under a key that somebody else had set. */
   takeExpired(kind: string, token: string, leaseMs: number, ids: readonly string[]): Promise<Claim> {
-    return this.take(kind, token, leaseMs, 'event', ids, new Map())
+    return this.take(kind, token, leaseMs, 'event', ids, [])
   }
 
   /** Ends a claim: `returns` come back, the rest is forgotten. @returns whether the claim was still ours */
@@ -203,22 +207,15 @@ export class DueIndex {
     token: string,
     leaseMs: number,
     how: 'sweep' | 'event',
-    values: readonly string[],
-    deadlines: Map<string, number>,
+    ids: readonly string[],
+    deadlines: readonly number[],
   ): Promise<Claim> {
-    const sets: KindSets = this.keys.sets(kind)
+    const { lease } = this.keys.sets(kind)
+    const rows = [JSON.stringify(ids), JSON.stringify(deadlines)]
     const taken = (await this.call((client) =>
-      client.orderTimersTake(
-        ...this.claimKeys(kind, token),
-        sets.lease,
-        token,
-        leaseMs,
-        how,
-        this.keys.timersOf(kind),
-        JSON.stringify(values),
-      ),
+      client.orderTimersTake(...this.claimKeys(kind, token), lease, token, leaseMs, how, this.keys.timersOf(kind), ...rows),
     )) as string
-    return { token, ids: JSON.parse(taken), deadlines }
+    return { token, ids: JSON.parse(taken) }
   }
 
   private claimKeys(kind: string, token: string): [string, string, string, string, string] {

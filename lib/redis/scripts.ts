@@ -90,7 +90,7 @@ wake(head, earliest)`,
   /**
    * Timers that the sweep found into the index: only those that are missing there or stand too late, and that neither wait for
    * another attempt nor are dead letters.
-   * KEYS: due, failures. ARGV: wake channel, the beginning of the timers' keys, then id, deadline, id, deadline, …
+   * KEYS: due, failures. ARGV: wake channel, the beginning of the timers' keys, and as JSON the ids and their deadlines.
    * Returns how many were armed.
    */
   orderTimersArmMissing: {
@@ -102,15 +102,16 @@ ${HELD_BY_FAILURE}
 local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 local failures = redis.call('HLEN', KEYS[2]) > 0
 local armed, earliest = 0, nil
-for i = 3, #ARGV, 2 do
-  local id, deadline = ARGV[i], ARGV[i + 1]
+local deadlines = cjson.decode(ARGV[4])
+for i, id in ipairs(cjson.decode(ARGV[3])) do
+  local deadline = deadlines[i]
   local score = redis.call('ZSCORE', KEYS[1], id)
-  local absent = not score or tonumber(score) > tonumber(deadline)
+  local absent = not score or tonumber(score) > deadline
   if absent and not (failures and held(KEYS[2], KEYS[1], id)) then
     redis.call('ZADD', KEYS[1], deadline, id)
     redis.call('SET', ARGV[2] .. id, '1', 'PXAT', deadline)
     armed = armed + 1
-    if not earliest or tonumber(deadline) < tonumber(earliest) then earliest = deadline end
+    if not earliest or deadline < earliest then earliest = deadline end
   end
 end
 if earliest then wake(head, earliest) end
@@ -222,7 +223,7 @@ return answer`,
    * key), and what waits for another attempt or is a dead letter; for an event also what the index has (its alarm is coming), and a
    * key that is alive again.
    * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: the beginning of the leases' names, token, lease ms, 'sweep' or
-   * 'event', the beginning of the timers' keys, and as JSON ids (for 'event') or id, deadline, … (for 'sweep').
+   * 'event', the beginning of the timers' keys, and as JSON the ids and their deadlines (for 'event' none).
    * Returns the ids taken, as JSON.
    */
   orderTimersTake: {
@@ -235,12 +236,9 @@ ${HELD_BY_FAILURE}
 ${DROP}
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
 local event = ARGV[4] == 'event'
-local ids, deadlines = {}, {}
-local given = cjson.decode(ARGV[6])
-for i = 1, #given, event and 1 or 2 do
-  ids[#ids + 1] = given[i]
-  if not event then deadlines[given[i]] = given[i + 1] end
-end
+local ids = cjson.decode(ARGV[6])
+local deadlines = {}
+for i, deadline in ipairs(cjson.decode(ARGV[7])) do deadlines[ids[i]] = deadline end
 if event then ids = without(KEYS[1], ids) end
 ids = without(KEYS[4], ids)
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], now, '+inf')) do ids = without(ARGV[1] .. token, ids) end

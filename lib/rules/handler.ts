@@ -41,10 +41,10 @@ export function declareHandler(kind: string, handler: unknown): DeclaredRule {
       attempts: ATTEMPTS,
       row: undefined,
       settle: async (ids, work) => {
-        const { signal, deadlines } = work
+        const { signal, deadlineOf } = work
         work.inRule = true
         await (handler as Handler)({ kind, ids: [...ids], signal })
-        const settled = ids.map((id) => ({ id, deadline: deadlines.get(id) ?? null, latenessMs: null }))
+        const settled = ids.map((id) => ({ id, deadline: deadlineOf(id) ?? null, latenessMs: null }))
         return { settled, early: [], locked: [], gone: [], held: [] }
       },
     }),

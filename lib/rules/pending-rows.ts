@@ -20,10 +20,14 @@ export interface UpcomingQuery {
   limit: number
 }
 
-/** A row with its deadline in milliseconds (rounded up), and the deadline as text with all of Postgres's digits, for the keyset. */
-export interface DuePage {
-  /** Deadlines in milliseconds, rounded up. */
-  rows: { id: string; deadlineMs: number }[]
+/** Rows by columns, so that thousands are handed on without a look at each. */
+export interface DueRows {
+  readonly ids: readonly string[]
+  /** In milliseconds, rounded up; of the row with the id at the same place. */
+  readonly deadlines: readonly number[]
+}
+
+export interface DuePage extends DueRows {
   /** Where the next page goes on; none where this one is not full. */
   next: Keyset | undefined
 }
@@ -110,13 +114,15 @@ FROM ${table.aliased} WHERE ${this.applies} AND ${where} ORDER BY ${keyset} LIMI
 FROM (${page}) AS page`
     const [found] = await rows<FoundPage>(table.sequelize, sql, bind, transaction)
     const ids: string[] = JSON.parse(found?.ids ?? '[]')
-    const deadlines: (number | string)[] = JSON.parse(found?.deadlines ?? '[]') // infinity is a text in Postgres's JSON
+    const deadlines: number[] = JSON.parse(found?.deadlines ?? '[]') // bounded on both sides, so that none is infinite
     const last = found?.last ?? undefined
-    return {
-      rows: ids.map((id, i) => ({ id, deadlineMs: Number(deadlines[i]) })),
-      next: last === undefined ? undefined : { id: ids.at(-1) as string, deadline: last },
-    }
+    return { ids, deadlines, next: last === undefined ? undefined : { id: ids.at(-1) as string, deadline: last } }
   }
+}
+
+/** So many of these rows, from `first` on. */
+export function portionOf({ ids, deadlines }: DueRows, first: number, count: number): DueRows {
+  return { ids: ids.slice(first, first + count), deadlines: deadlines.slice(first, first + count) }
 }
 
 /** Asked once for a statement, before any row is read. */

@@ -15,8 +15,8 @@ export interface SettleWork {
   signal: AbortSignal
   /** True while the shop's own code runs, so that a batch that takes too long is put down to the rule or to the database. */
   inRule: boolean
-  /** Deadlines as claimed from the due index, in milliseconds; for rules that have no other. */
-  deadlines: ReadonlyMap<string, number>
+  /** An order's deadline as claimed from the due index, in milliseconds; for rules that have no other. */
+  deadlineOf(id: string): number | undefined
   /** Which path brought the orders, and who settles them; for the history. */
   via: string
   worker: string
@@ -253,10 +253,10 @@ RETURNING ${all}${told}${started.join('')}`
     )
   }
 
-  private untold(settled: SettledRow, order: Model, { deadlines }: SettleWork): Told {
+  private untold(settled: SettledRow, order: Model, { deadlineOf }: SettleWork): Told {
     const id = String(settled[ID])
     const entry = (settled.order_timers_entry as string | undefined) ?? ''
-    const deadline = settled[DEADLINE] ?? (entry || (deadlines.get(id) ?? Date.now()))
+    const deadline = settled[DEADLINE] ?? (entry || (deadlineOf(id) ?? Date.now()))
     return { id, order, entry, idempotencyKey: idempotencyKey(this.options.row.options.kind, id, deadline) }
   }
 
@@ -274,9 +274,9 @@ RETURNING ${all}${told}${started.join('')}`
   }
 
   /** Where only Redis knew the deadline, it is that of the claim. */
-  private withClaimedDeadlines(settlement: Settlement, { deadlines }: SettleWork): Settlement {
+  private withClaimedDeadlines(settlement: Settlement, { deadlineOf }: SettleWork): Settlement {
     if (this.options.row.guard.deadlineColumn !== undefined) return settlement
-    for (const order of settlement.settled) order.deadline = deadlines.get(order.id) ?? null
+    for (const order of settlement.settled) order.deadline = deadlineOf(order.id) ?? null
     return settlement
   }
 

@@ -3,6 +3,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { CROWD, type DueIndex, type Failure, type Return } from '../redis/due-index.js'
+import type { DueRows } from '../rules/pending-rows.js'
 import type { Path } from './events.js'
 import type { Faults } from './faults.js'
 
@@ -10,8 +11,8 @@ export interface Work {
   kind: string
   via: Path
   ids: string[]
-  /** Deadline by id, milliseconds, as far as known. */
-  deadlines: ReadonlyMap<string, number>
+  /** The deadline of one of them, milliseconds, where the claim knows it. */
+  deadlineOf(id: string): number | undefined
   /** By `performance.now()`: when the last of them is due. Until then they are only held. */
   dueAt?: number
   /** Keeps the claim while work goes on. */
@@ -20,11 +21,6 @@ export interface Work {
   failures(ids: readonly string[]): Promise<Map<string, Failure>>
   /** Ends the claim. */
   finish(returns: readonly Return[]): Promise<unknown>
-}
-
-export interface Overdue {
-  id: string
-  deadlineMs: number
 }
 
 /** How long before its deadline a timer is claimed, so that it is in hand when it is due. */
@@ -52,8 +48,8 @@ export class IndexClaims {
       this.index.claim(kind, token, { limit, leaseMs: this.leaseMs, skewMs: skewMs + AHEAD_MS }),
     )
     const untilDueMs = (deadline: number) => Math.max(0, deadline - (now + skewMs))
-    const lastId = ids.at(-1)
-    const dueAt = performance.now() + (lastId === undefined ? 0 : untilDueMs(deadlines.get(lastId) as number))
+    const last = deadlines.at(-1)
+    const dueAt = performance.now() + (last === undefined ? 0 : untilDueMs(last))
     const work = { ...this.work(kind, 'alarm', token, ids, deadlines), dueAt }
     if (crowded) return { work, untilNextMs: 0 }
     if (next === undefined) return { work, untilNextMs: undefined }
@@ -61,14 +57,15 @@ export class IndexClaims {
     return { work, untilNextMs: Math.max(0, leftMs - (leftMs > CROWD.withinMs ? CROWD.withinMs : AHEAD_MS)) }
   }
 
-  async overdue(kind: string, rows: readonly Overdue[]): Promise<Work> {
-    const { token, ids, deadlines } = await this.known(kind, (token) => this.index.takeOverdue(kind, token, this.leaseMs, rows))
-    return this.work(kind, 'sweep', token, ids, deadlines)
+  /** What the sweep found overdue; what its deadline was, the row itself tells. */
+  async overdue(kind: string, rows: DueRows): Promise<Work> {
+    const { token, ids } = await this.known(kind, (token) => this.index.takeOverdue(kind, token, this.leaseMs, rows))
+    return this.work(kind, 'sweep', token, ids)
   }
 
-  async expired(kind: string, ids: readonly string[]): Promise<Work> {
-    const taken = await this.known(kind, (token) => this.index.takeExpired(kind, token, this.leaseMs, ids))
-    return this.work(kind, 'event', taken.token, taken.ids, taken.deadlines)
+  async expired(kind: string, expired: readonly string[]): Promise<Work> {
+    const { token, ids } = await this.known(kind, (token) => this.index.takeExpired(kind, token, this.leaseMs, expired))
+    return this.work(kind, 'event', token, ids)
   }
 
   private async known<T>(kind: string, claim: (token: string) => Promise<T>): Promise<T> {
@@ -90,13 +87,13 @@ export class IndexClaims {
     }
   }
 
-  private work(kind: string, via: Path, token: string, ids: string[], deadlines: ReadonlyMap<string, number>): Work {
+  private work(kind: string, via: Path, token: string, ids: string[], deadlines: readonly number[] = []): Work {
     const { index, leaseMs } = this
     return {
       kind,
       via,
       ids,
-      deadlines,
+      deadlineOf: lookUp(ids, deadlines),
       keep: () => index.keep(kind, token, leaseMs),
       failures: (failed) => index.failures(kind, failed),
       finish: (returns) => index.finish(kind, token, this.skewMs(kind), returns, via === 'event' ? 'theirs' : 'ours'),
@@ -109,15 +106,15 @@ export class MemoryClaims {
   private readonly inHand = new Set<string>()
   private readonly failed = new Map<string, { failure: Failure; dueAt: number }>()
 
-  overdue(kind: string, rows: readonly Overdue[]): Work {
-    const free = rows.filter(({ id }) => this.isFree(`${kind}:${id}`))
-    const names = free.map(({ id }) => `${kind}:${id}`)
+  overdue(kind: string, rows: DueRows): Work {
+    const ids = rows.ids.filter((id) => this.isFree(`${kind}:${id}`))
+    const names = ids.map((id) => `${kind}:${id}`)
     for (const name of names) this.inHand.add(name)
     return {
       kind,
       via: 'sweep',
-      ids: free.map(({ id }) => id),
-      deadlines: new Map(free.map(({ id, deadlineMs }) => [id, deadlineMs])),
+      ids,
+      deadlineOf: () => undefined,
       keep: async () => undefined,
       failures: async (ids) => {
         return new Map(ids.flatMap((id) => Object.entries({ [id]: this.failed.get(`${kind}:${id}`)?.failure }).filter(isKnown)))
@@ -136,6 +133,15 @@ export class MemoryClaims {
 
   private isFree(name: string): boolean {
     return !this.inHand.has(name) && (this.failed.get(name)?.dueAt ?? 0) <= performance.now()
+  }
+}
+
+/** Few rules ever ask, so the map is made when they do. */
+function lookUp(ids: readonly string[], deadlines: readonly number[]): (id: string) => number | undefined {
+  let byId: Map<string, number> | undefined
+  return (id) => {
+    byId ??= new Map(deadlines.map((deadline, i) => [ids[i] as string, deadline]))
+    return byId.get(id)
   }
 }
 

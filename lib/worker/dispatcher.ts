@@ -16,14 +16,11 @@ import { Failures } from './failures.js'
 import type { Faults } from './faults.js'
 import { Lane } from './lane.js'
 import { describe, summary } from './log-lines.js'
+import { RecentClaims } from './recent-claims.js'
 import { Rehearsals } from './rehearsals.js'
 
 /** query_canceled, which is also how statement_timeout shows; https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const QUERY_CANCELED = '57014'
-
-/** How many claims are remembered, and for how long, to know their keys' events by without asking Redis. */
-const MOST_RECENT = 16
-const JUST_NOW_MS = 500
 
 export interface KindCounters {
   settled: number
@@ -54,7 +51,7 @@ export class Dispatcher {
   private readonly lanes = new Map<string, Lane>()
   private readonly inHand = new Set<Promise<void>>()
   private readonly lockWaits = new LockWaits()
-  private readonly recent: { work: Work; at: number }[] = []
+  private readonly recent = new RecentClaims()
   private readonly attempts = new Set<AbortController>()
   private givenUp = false
   private readonly failures: Failures
@@ -131,16 +128,14 @@ export class Dispatcher {
 
   /** Whether this order was claimed here a moment ago: its key's event is then our own. */
   claimedJustNow(kind: string, id: string): boolean {
-    const since = performance.now() - JUST_NOW_MS
-    return this.recent.some(({ work, at }) => at > since && work.kind === kind && work.deadlines.has(id))
+    return this.recent.have(kind, id)
   }
 
   private async carryOut(work: Work): Promise<void> {
     const lane = this.lane(work.kind)
     const rule = this.rules.get(work.kind) as BoundRule
     const turn = lane.enter()
-    this.recent.push({ work, at: performance.now() })
-    if (this.recent.length > MOST_RECENT) this.recent.shift()
+    if (work.via !== 'event') this.recent.add(work)
     const keeping = setInterval(() => void work.keep().catch(() => {}), this.parts.leaseMs / 3)
     const returns: Return[] = []
     try {
@@ -165,7 +160,7 @@ export class Dispatcher {
 
   private async settle(rule: BoundRule, work: Work, ids: string[], returns: Return[]): Promise<void> {
     let settlement: Settlement
-    const attempt = { deadlines: work.deadlines, via: work.via, worker: this.parts.worker, inRule: false }
+    const attempt = { deadlineOf: work.deadlineOf, via: work.via, worker: this.parts.worker, inRule: false }
     try {
       settlement = await this.limited(rule, (signal) => rule.settle(ids, Object.assign(attempt, { signal })))
     } catch (error) {

@@ -6,10 +6,10 @@ import { OrderTimersError } from '../errors.js'
 import type { Log } from '../logger.js'
 import type { DueIndex } from '../redis/due-index.js'
 import { inTransaction } from '../rules/database.js'
-import { type DuePage, type Keyset, MOST_COUNTED, type PendingRows, type Stale } from '../rules/pending-rows.js'
+import { type DuePage, type DueRows, type Keyset, MOST_COUNTED, type PendingRows, portionOf, type Stale } from '../rules/pending-rows.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import type { Upkeep, UpkeepCounts } from '../rules/upkeep.js'
-import type { IndexClaims, MemoryClaims, Overdue, Work } from './claims.js'
+import type { IndexClaims, MemoryClaims, Work } from './claims.js'
 import type { Dispatcher } from './dispatcher.js'
 import { errorText, type WorkerEmitter } from './events.js'
 import type { Faults } from './faults.js'
@@ -153,14 +153,14 @@ export class Sweep {
     let stale: Stale | undefined
     await dispatcher.free(kind, signal)
     for await (const page of this.overduePages(kind, row, pending)) {
-      for (let first = 0; first < page.rows.length; ) {
+      for (let first = 0; first < page.ids.length; ) {
         await dispatcher.free(kind, signal)
         if (signal.aborted) break
-        const batch = page.rows.slice(first, first + dispatcher.batchSize(kind))
+        const batch = portionOf(page, first, dispatcher.batchSize(kind))
         const work = await this.take(kind, batch)
         totals.overdue += work.ids.length
         inHand.push(dispatcher.dispatch(work))
-        first += batch.length
+        first += batch.ids.length
       }
       stale = page.stale
     }
@@ -197,16 +197,16 @@ export class Sweep {
   }
 
   /** Claims in the index where Redis answers, else in memory: then only the guard keeps two workers apart, and it suffices. */
-  private async take(kind: string, page: readonly Overdue[]): Promise<Work> {
+  private async take(kind: string, rows: DueRows): Promise<Work> {
     const { redis, memory } = this.parts
-    if (redis?.answering() && page.length > 0) {
+    if (redis?.answering()) {
       try {
-        return await redis.claims.overdue(kind, page)
+        return await redis.claims.overdue(kind, rows)
       } catch {
         // Redis went away, or refuses the claim: said by the claims; the rows are settled all the same
       }
     }
-    return memory.overdue(kind, page)
+    return memory.overdue(kind, rows)
   }
 
   private async armUpcoming(kind: string, row: RowRule, pending: PendingRows): Promise<number> {
@@ -218,9 +218,9 @@ export class Sweep {
     do {
       const query = { horizonMs, after, limit: BATCHES_READ * BATCH }
       const page = await transact(row, (transaction) => pending.upcoming(transaction, query))
-      for (let first = 0; first < page.rows.length; first += BATCH) {
+      for (let first = 0; first < page.ids.length; first += BATCH) {
         if (this.stopping.signal.aborted) return armed
-        armed += await redis.index.armMissing(kind, page.rows.slice(first, first + BATCH))
+        armed += await redis.index.armMissing(kind, portionOf(page, first, BATCH))
       }
       after = page.next
     } while (after)

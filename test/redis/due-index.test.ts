@@ -42,6 +42,8 @@ describe('the due index', () => {
 
   const arm = (id: string, deadlineMs: number) => index.arm(KIND, [{ id, deadlineMs }], PATIENCE_MS)
   const claim = (token: string, { limit = 1000, leaseMs = 10_000, skewMs = 0 } = {}) => index.claim(KIND, token, { limit, leaseMs, skewMs })
+  /** As the sweep reads them. */
+  const rowsAt = (deadlineMs: number, ids: string[]) => ({ ids, deadlines: ids.map(() => deadlineMs) })
   const scoreOf = (id: string) => redis.client.zscore(keys.sets(KIND).due, id)
   const everything = async () => (await redis.client.keys(`${redis.prefix}*`)).sort()
 
@@ -124,13 +126,7 @@ describe('the due index', () => {
     await arm('2', now - 20)
     const first = await claim('a')
     assert.deepEqual(first.ids, ['2', '1'])
-    assert.deepEqual(
-      [...first.deadlines],
-      [
-        ['2', now - 20],
-        ['1', now - 10],
-      ],
-    )
+    assert.deepEqual(first.deadlines, [now - 20, now - 10])
     assert.equal(first.next, now + HOUR_MS)
     assert.ok(Math.abs(first.now - now) < 1000)
     const second = await claim('b')
@@ -198,7 +194,7 @@ describe('the due index', () => {
     assert.deepEqual(taken.ids, ['1'])
     assert.equal(await index.keep(KIND, 'a', 10_000), false)
     assert.equal(await index.finish(KIND, 'a', 0, []), false)
-    assert.equal(await redis.client.zscore(`${keys.sets(KIND).lease}b`, '1'), String(taken.deadlines.get('1')))
+    assert.equal(await redis.client.zscore(`${keys.sets(KIND).lease}b`, '1'), String(taken.deadlines[0]))
   })
 
   it('keeps a claim that is kept', async () => {
@@ -232,11 +228,18 @@ describe('the due index', () => {
     const now = await clock.now()
     for (const id of ['1', '2', '3']) await arm(id, now - 5)
     await claim('a', { limit: 1 })
-    const overdue = ['1', '2', '3', '4'].map((id) => ({ id, deadlineMs: now - 5 }))
+    const overdue = rowsAt(now - 5, ['1', '2', '3', '4'])
     const taken = await index.takeOverdue(KIND, 'b', 10_000, overdue)
     assert.deepEqual(taken.ids, ['2', '3', '4'])
     assert.equal(await redis.client.zcard(keys.sets(KIND).due), 0)
     assert.deepEqual((await index.takeOverdue(KIND, 'c', 10_000, overdue)).ids, [])
+  })
+
+  it('gives back what a sweep took at the deadline of each row', async () => {
+    const now = await clock.now()
+    await index.takeOverdue(KIND, 'a', 10_000, { ids: ['1', '2', '3'], deadlines: [now - 30, now - 20, now - 10] })
+    await index.release(KIND, 'a')
+    assert.deepEqual(await Promise.all(['1', '2', '3'].map(scoreOf)), [now - 30, now - 20, now - 10].map(String))
   })
 
   it('takes for an event only a key of somebody else: not in the index, in hand, just forgotten, or alive again', async () => {
@@ -261,7 +264,7 @@ describe('the due index', () => {
       { id: '1', delayMs: HOUR_MS, failure: FAILURE },
       { id: '2', delayMs: undefined, failure: { ...FAILURE, dead: true } },
     ])
-    const overdue = ['1', '2'].map((id) => ({ id, deadlineMs: now - 1 }))
+    const overdue = rowsAt(now - 1, ['1', '2'])
     assert.deepEqual((await index.takeOverdue(KIND, 'b', 10_000, overdue)).ids, [])
     assert.deepEqual((await index.takeExpired(KIND, 'c', 10_000, ['1', '2'])).ids, [])
     assert.equal(await index.armMissing(KIND, overdue), 0)
@@ -282,7 +285,7 @@ describe('the due index', () => {
     const now = await clock.now()
     await arm('late', now + HOUR_MS)
     await arm('early', now + 1_000)
-    const rows = ['late', 'early', 'missing'].map((id) => ({ id, deadlineMs: now + 60_000 }))
+    const rows = rowsAt(now + 60_000, ['late', 'early', 'missing'])
     assert.equal(await index.armMissing(KIND, rows), 2)
     assert.deepEqual(await Promise.all(['late', 'early', 'missing'].map(scoreOf)), [now + 60_000, now + 1_000, now + 60_000].map(String))
     assert.equal(await redis.client.pexpiretime(keys.timer(KIND, 'missing')), now + 60_000)
@@ -309,8 +312,8 @@ describe('the due index', () => {
     await arm('1', now + HOUR_MS)
     await arm('2', now + 2 * HOUR_MS)
     await arm('3', now + 1_000)
-    await index.armMissing(KIND, [{ id: '4', deadlineMs: now + 1_001 }])
-    await index.armMissing(KIND, [{ id: '5', deadlineMs: now + 500 }])
+    await index.armMissing(KIND, rowsAt(now + 1_001, ['4']))
+    await index.armMissing(KIND, rowsAt(now + 500, ['5']))
     await redis.client.publish(keys.wakeChannel, 'end')
     await waitUntil(() => heard.includes('end'))
     assert.deepEqual(heard, ['1', '1', '1', 'end'])
@@ -323,7 +326,7 @@ describe('the due index', () => {
     await arm('9007199254740993', far)
     await arm('9007199254740992', far + 1)
     assert.equal(await index.disarm(KIND, '9007199254740993', far, PATIENCE_MS), true)
-    assert.equal(await index.armMissing(KIND, [{ id: '9007199254740992', deadlineMs: far + 2 }]), 0)
+    assert.equal(await index.armMissing(KIND, rowsAt(far + 2, ['9007199254740992'])), 0)
     assert.deepEqual((await claim('a', { skewMs: far })).ids, ['9007199254740992'])
   })
 
@@ -334,7 +337,10 @@ describe('the due index', () => {
     for (let i = 0; i < 9; i++)
       await index.armMissing(
         KIND,
-        many.map(({ id, deadlineMs }) => ({ id: `${id}${i}x`, deadlineMs })),
+        rowsAt(
+          now - 1,
+          many.map(({ id }) => `${id}${i}x`),
+        ),
       )
     const { ids, token } = await claim('a', { limit: 10_000 })
     assert.equal(ids.length, 10_000)
@@ -372,12 +378,7 @@ describe('the due index', () => {
           } else if (one.do === 'claim') {
             claims.set(token, (await index.claim(kind, token, { limit: one.limit, leaseMs: 60_000, skewMs: 0 })).ids)
           } else if (one.do === 'sweep') {
-            const { ids } = await index.takeOverdue(
-              kind,
-              token,
-              60_000,
-              [...pending].map((id) => ({ id, deadlineMs: now - 5 })),
-            )
+            const { ids } = await index.takeOverdue(kind, token, 60_000, rowsAt(now - 5, [...pending]))
             for (const id of ids) assert.ok(!held.has(id), `${id} was in hand`)
             claims.set(token, ids)
           } else if (oldest && one.do === 'release') {
