@@ -125,11 +125,12 @@ function middle(values: number[]): number {
 }
 
 interface Index {
-  armMissing(kind: string, rows: { ids: string[]; deadlines: number[] }): Promise<number>
+  armMissing(kind: string, ids: string[], deadlines: number[]): Promise<number>
 }
 
 async function armInBulk(timers: Package.OrderTimers, firstId: number, count: number, dueAt: (index: number) => number): Promise<void> {
   const { redis } = (timers as unknown as Record<symbol, { redis: { index: Index } }>)[Symbol.for('express-order-timers.runtime')]!
   const ids = Array.from({ length: count }, (_, i) => String(firstId + i))
-  await redis.index.armMissing(KIND, { ids, deadlines: ids.map((_, i) => dueAt(i)) })
+  const deadlines = ids.map((_, i) => dueAt(i))
+  await redis.index.armMissing(KIND, ids, deadlines)
 }

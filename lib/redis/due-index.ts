@@ -3,7 +3,6 @@
 
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
-import type { DueRows } from '../rules/pending-rows.js'
 import type { ArmedTimer } from './arm-batches.js'
 import type { RedisClock } from './clock.js'
 import type { RedisConnection } from './connection.js'
@@ -79,8 +78,8 @@ export class DueIndex {
     await this.connection.run(patienceMs, (client) => scripts(client).orderTimersArm(...values))
   }
 
-  /** Puts in what is missing or stands too late. @returns how many */
-  async armMissing(kind: string, { ids, deadlines }: DueRows): Promise<number> {
+  /** Puts in what is missing or stands too late; each id has the deadline at the same place. @returns how many */
+  async armMissing(kind: string, ids: readonly string[], deadlines: readonly number[]): Promise<number> {
     const { due, failures } = this.keys.sets(kind)
     const rows = [JSON.stringify(ids), JSON.stringify(deadlines)]
     return (await this.call((client) =>
@@ -145,13 +144,13 @@ export class DueIndex {
   }
 
   /** Takes overdue rows that the sweep found, unless somebody has them in hand. */
-  takeOverdue(kind: string, token: string, leaseMs: number, { ids, deadlines }: DueRows): Promise<Claim> {
-    return this.take(kind, token, leaseMs, 'sweep', ids, deadlines)
+  takeOverdue(kind: string, token: string, leaseMs: number, ids: readonly string[]): Promise<Claim> {
+    return this.take(kind, token, leaseMs, 'sweep', ids)
   }
 
   /** Takes what expired under a key that somebody else had set. */
   takeExpired(kind: string, token: string, leaseMs: number, ids: readonly string[]): Promise<Claim> {
-    return this.take(kind, token, leaseMs, 'event', ids, [])
+    return this.take(kind, token, leaseMs, 'event', ids)
   }
 
   /** Ends a claim: `returns` come back, the rest is forgotten. @returns whether the claim was still ours */
@@ -202,18 +201,11 @@ export class DueIndex {
     return revived === 1
   }
 
-  private async take(
-    kind: string,
-    token: string,
-    leaseMs: number,
-    how: 'sweep' | 'event',
-    ids: readonly string[],
-    deadlines: readonly number[],
-  ): Promise<Claim> {
+  private async take(kind: string, token: string, leaseMs: number, how: 'sweep' | 'event', ids: readonly string[]): Promise<Claim> {
     const { lease } = this.keys.sets(kind)
-    const rows = [JSON.stringify(ids), JSON.stringify(deadlines)]
+    const json = JSON.stringify(ids)
     const taken = (await this.call((client) =>
-      client.orderTimersTake(...this.claimKeys(kind, token), lease, token, leaseMs, how, this.keys.timersOf(kind), ...rows),
+      client.orderTimersTake(...this.claimKeys(kind, token), lease, token, leaseMs, how, this.keys.timersOf(kind), json),
     )) as string
     return { token, ids: JSON.parse(taken) }
   }

@@ -218,12 +218,13 @@ return answer`,
   },
 
   /**
-   * Takes the given ids under a lease: those that the sweep found overdue, or whose key somebody else had set and that expired.
+   * Takes the given ids under a lease: those that the sweep found overdue, or whose key somebody else had set and that expired. Should the
+   * lease lapse they are due at once, whatever their deadline was.
    * Left out: what a live claim holds, what was forgotten a moment ago (settled while the sweep was reading, or the event of our own
    * key), and what waits for another attempt or is a dead letter; for an event also what the index has (its alarm is coming), and a
    * key that is alive again.
    * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: the beginning of the leases' names, token, lease ms, 'sweep' or
-   * 'event', the beginning of the timers' keys, and as JSON the ids and their deadlines (for 'event' none).
+   * 'event', the beginning of the timers' keys, and the ids as JSON.
    * Returns the ids taken, as JSON.
    */
   orderTimersTake: {
@@ -237,8 +238,6 @@ ${DROP}
 redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
 local event = ARGV[4] == 'event'
 local ids = cjson.decode(ARGV[6])
-local deadlines = {}
-for i, deadline in ipairs(cjson.decode(ARGV[7])) do deadlines[ids[i]] = deadline end
 if event then ids = without(KEYS[1], ids) end
 ids = without(KEYS[4], ids)
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], now, '+inf')) do ids = without(ARGV[1] .. token, ids) end
@@ -248,7 +247,7 @@ for _, id in ipairs(ids) do
   local free = not event or redis.call('EXISTS', ARGV[5] .. id) == 0
   if free and not (failures and held(KEYS[5], KEYS[1], id)) then
     local i = #taken + 1
-    taken[i], scored[2 * i - 1], scored[2 * i] = id, deadlines[id] or now, id
+    taken[i], scored[2 * i - 1], scored[2 * i] = id, now, id
   end
 end
 if #taken > 0 then

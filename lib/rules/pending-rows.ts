@@ -20,16 +20,16 @@ export interface UpcomingQuery {
   limit: number
 }
 
-/** Rows by columns, so that thousands are handed on without a look at each. */
-export interface DueRows {
-  readonly ids: readonly string[]
-  /** In milliseconds, rounded up; of the row with the id at the same place. */
-  readonly deadlines: readonly number[]
-}
-
-export interface DuePage extends DueRows {
+/** Thousands of rows, by columns, so that they are handed on without a look at each. */
+export interface Page {
+  ids: string[]
   /** Where the next page goes on; none where this one is not full. */
   next: Keyset | undefined
+}
+
+export interface UpcomingPage extends Page {
+  /** In milliseconds, rounded up; each of the row with the id at the same place. */
+  deadlines: number[]
 }
 
 /** The last row of a page; the deadline's column as text, with all of Postgres's digits. */
@@ -49,8 +49,15 @@ export const MOST_COUNTED = 1_000
 
 interface FoundPage {
   ids: string | null
-  deadlines: string | null
+  deadlines?: string | null
   last: string | null
+}
+
+interface PageQuery {
+  columns: string
+  conditions: string[]
+  bind: unknown[]
+  after: Keyset | undefined
 }
 
 export class PendingRows {
@@ -65,14 +72,15 @@ export class PendingRows {
   }
 
   /** Nothing while somebody else reads under the lock, which ends with the transaction. */
-  overdue(transaction: Transaction, { elapsedMs, after, limit, lock }: OverdueQuery): Promise<DuePage> {
+  overdue(transaction: Transaction, { elapsedMs, after, limit, lock }: OverdueQuery): Promise<Page> {
     const conditions = [this.guard.deadlineIs('<=', fromNow('$1')), this.guard.deadlineIs('>', this.guard.staleLine), LOCKED]
-    return this.read(transaction, conditions, [-elapsedMs, limit, lock], after)
+    return this.read(transaction, { columns: '', conditions, bind: [-elapsedMs, limit, lock], after })
   }
 
-  upcoming(transaction: Transaction, { horizonMs, after, limit }: UpcomingQuery): Promise<DuePage> {
+  upcoming(transaction: Transaction, { horizonMs, after, limit }: UpcomingQuery): Promise<UpcomingPage> {
+    const columns = `, json_agg(${RowGuard.epochMs('page.deadline')})::text AS deadlines`
     const conditions = [this.guard.deadlineIs('>', 'now()'), this.guard.deadlineIs('<=', fromNow('$1'))]
-    return this.read(transaction, conditions, [horizonMs, limit], after)
+    return this.read(transaction, { columns, conditions, bind: [horizonMs, limit], after })
   }
 
   async stale(transaction: Transaction): Promise<Stale> {
@@ -98,18 +106,18 @@ export class PendingRows {
   }
 
   /**
-   * `bind` begins with the milliseconds that the conditions name, and the limit. The rows come as two JSON texts, which take a fraction of
-   * the time of thousands of rows to read. They are in the order of the inner query: nothing stands between it and the aggregates
+   * `bind` begins with the milliseconds that the conditions name, and the limit. Each column comes as one JSON text, which takes a fraction
+   * of the time of thousands of rows to read. They are in the order of the inner query: nothing stands between it and the aggregates
    * (https://www.postgresql.org/docs/current/functions-aggregate.html).
    */
-  private async read(transaction: Transaction, conditions: string[], bind: unknown[], after: Keyset | undefined): Promise<DuePage> {
+  private async read(transaction: Transaction, { columns, conditions, bind, after }: PageQuery): Promise<UpcomingPage> {
     const { table, deadline, deadlineColumn } = this.guard
     const keyset = `${deadlineColumn}, ${table.id}`
     const behind = after ? [`(${keyset}) > ($${bind.push(after.deadline)}, $${bind.push(after.id)})`] : []
     const where = [...conditions, ...behind].join(' AND ')
     const page = `SELECT ${table.id} AS id, ${deadline} AS deadline, ${deadlineColumn} AS keyset
 FROM ${table.aliased} WHERE ${this.applies} AND ${where} ORDER BY ${keyset} LIMIT $2`
-    const sql = `SELECT json_agg(page.id::text)::text AS ids, json_agg(${RowGuard.epochMs('page.deadline')})::text AS deadlines,
+    const sql = `SELECT json_agg(page.id::text)::text AS ids${columns},
   CASE count(*) WHEN $2 THEN max(page.keyset)::text END AS last
 FROM (${page}) AS page`
     const [found] = await rows<FoundPage>(table.sequelize, sql, bind, transaction)
@@ -118,11 +126,6 @@ FROM (${page}) AS page`
     const last = found?.last ?? undefined
     return { ids, deadlines, next: last === undefined ? undefined : { id: ids.at(-1) as string, deadline: last } }
   }
-}
-
-/** So many of these rows, from `first` on. */
-export function portionOf({ ids, deadlines }: DueRows, first: number, count: number): DueRows {
-  return { ids: ids.slice(first, first + count), deadlines: deadlines.slice(first, first + count) }
 }
 
 /** Asked once for a statement, before any row is read. */

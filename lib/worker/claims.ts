@@ -3,7 +3,6 @@
 
 import { randomUUID } from 'node:crypto'
 import { CROWD, type DueIndex, type Failure, type Return } from '../redis/due-index.js'
-import type { DueRows } from '../rules/pending-rows.js'
 import type { Path } from './events.js'
 import type { Faults } from './faults.js'
 
@@ -58,8 +57,8 @@ export class IndexClaims {
   }
 
   /** What the sweep found overdue; what its deadline was, the row itself tells. */
-  async overdue(kind: string, rows: DueRows): Promise<Work> {
-    const { token, ids } = await this.known(kind, (token) => this.index.takeOverdue(kind, token, this.leaseMs, rows))
+  async overdue(kind: string, overdue: readonly string[]): Promise<Work> {
+    const { token, ids } = await this.known(kind, (token) => this.index.takeOverdue(kind, token, this.leaseMs, overdue))
     return this.work(kind, 'sweep', token, ids)
   }
 
@@ -106,8 +105,8 @@ export class MemoryClaims {
   private readonly inHand = new Set<string>()
   private readonly failed = new Map<string, { failure: Failure; dueAt: number }>()
 
-  overdue(kind: string, rows: DueRows): Work {
-    const ids = rows.ids.filter((id) => this.isFree(`${kind}:${id}`))
+  overdue(kind: string, overdue: readonly string[]): Work {
+    const ids = overdue.filter((id) => this.isFree(`${kind}:${id}`))
     const names = ids.map((id) => `${kind}:${id}`)
     for (const name of names) this.inHand.add(name)
     return {

@@ -72,7 +72,7 @@ export class Dispatcher {
     this.deliveries = new Deliveries(this.failures, log, (rule, work) => this.limited(rule, work))
     this.rehearsals = new Rehearsals(events, log)
     for (const [kind, rule] of rules) {
-      this.lanes.set(kind, new Lane(concurrency(rule), rule.runsOwnCode ? 0 : 1))
+      this.lanes.set(kind, new Lane(concurrency(rule), rule.runsOwnCode ? 0 : 2))
       this.counters.set(kind, { settled: 0, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0 })
     }
   }

@@ -6,7 +6,7 @@ import { OrderTimersError } from '../errors.js'
 import type { Log } from '../logger.js'
 import type { DueIndex } from '../redis/due-index.js'
 import { inTransaction } from '../rules/database.js'
-import { type DuePage, type DueRows, type Keyset, MOST_COUNTED, type PendingRows, portionOf, type Stale } from '../rules/pending-rows.js'
+import { type Keyset, MOST_COUNTED, type Page, type PendingRows, type Stale } from '../rules/pending-rows.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import type { Upkeep, UpkeepCounts } from '../rules/upkeep.js'
 import type { IndexClaims, MemoryClaims, Work } from './claims.js'
@@ -45,7 +45,7 @@ interface Totals {
 }
 
 /** The last page says as well what is stale: no further transaction is needed for that. */
-interface OverduePage extends DuePage {
+interface OverduePage extends Page {
   stale?: Stale
 }
 
@@ -156,11 +156,11 @@ export class Sweep {
       for (let first = 0; first < page.ids.length; ) {
         await dispatcher.free(kind, signal)
         if (signal.aborted) break
-        const batch = portionOf(page, first, dispatcher.batchSize(kind))
-        const work = await this.take(kind, batch)
+        const ids = page.ids.slice(first, first + dispatcher.batchSize(kind))
+        const work = await this.take(kind, ids)
         totals.overdue += work.ids.length
         inHand.push(dispatcher.dispatch(work))
-        first += batch.ids.length
+        first += ids.length
       }
       stale = page.stale
     }
@@ -168,7 +168,7 @@ export class Sweep {
     return stale
   }
 
-  /** The next page is read while one is worked at; the first is small, so that work begins soon. */
+  /** The next page is read while one is worked at; the first ones are small, so that work begins soon and does not stand still. */
   private async *overduePages(kind: string, row: RowRule, pending: PendingRows): AsyncGenerator<OverduePage> {
     const startedAt = performance.now()
     const lock = `express-order-timers:sweep:${this.parts.prefix}${kind}`
@@ -180,12 +180,14 @@ export class Sweep {
         return page.next ? page : { ...page, stale: await pending.stale(transaction) }
       })
     }
-    let reading: Promise<OverduePage> = read(1)
+    let batches = 1
+    let reading: Promise<OverduePage> = read(batches)
     try {
       while (!this.stopping.signal.aborted) {
         const page = await reading
         if (page.next) {
-          reading = read(BATCHES_READ, page.next)
+          batches = Math.min(4 * batches, BATCHES_READ)
+          reading = read(batches, page.next)
           reading.catch(() => {}) // thrown where it is awaited
         }
         yield page
@@ -197,16 +199,16 @@ export class Sweep {
   }
 
   /** Claims in the index where Redis answers, else in memory: then only the guard keeps two workers apart, and it suffices. */
-  private async take(kind: string, rows: DueRows): Promise<Work> {
+  private async take(kind: string, ids: string[]): Promise<Work> {
     const { redis, memory } = this.parts
     if (redis?.answering()) {
       try {
-        return await redis.claims.overdue(kind, rows)
+        return await redis.claims.overdue(kind, ids)
       } catch {
         // Redis went away, or refuses the claim: said by the claims; the rows are settled all the same
       }
     }
-    return memory.overdue(kind, rows)
+    return memory.overdue(kind, ids)
   }
 
   private async armUpcoming(kind: string, row: RowRule, pending: PendingRows): Promise<number> {
@@ -220,7 +222,8 @@ export class Sweep {
       const page = await transact(row, (transaction) => pending.upcoming(transaction, query))
       for (let first = 0; first < page.ids.length; first += BATCH) {
         if (this.stopping.signal.aborted) return armed
-        armed += await redis.index.armMissing(kind, portionOf(page, first, BATCH))
+        const last = first + BATCH
+        armed += await redis.index.armMissing(kind, page.ids.slice(first, last), page.deadlines.slice(first, last))
       }
       after = page.next
     } while (after)
