@@ -66,9 +66,9 @@ export interface KindSets {
   due: string
   /** Sorted set, token by the millisecond its lease ends (Redis's clock). */
   leases: string
-  /** The beginning of the name of a claim's own sorted set, id by deadline; the token follows. */
+  /** The beginning of the name of a claim's own set of ids; the token follows, and then `:deadlines` for a string with their deadlines. */
   lease: string
-  /** Sorted set, id by the millisecond until which an event still on its way is known to be ours (a tombstone). */
+  /** The beginning of the names of the sets of ids that were taken out a moment ago: an event still on its way is known to be ours by them. */
   forgotten: string
   /** How many of the latest that are due, and not claimed, have no key any more; it lapses after a second. */
   keyless: string

@@ -9,12 +9,6 @@ import type { RedisConnection } from './connection.js'
 import type { SCRIPTS } from './scripts.js'
 
 /**
- * How long what was taken out is remembered, so that an event still on its way is not taken for somebody else's key. For keys that were
- * somebody else's: less than the shortest SETEX, since they may be set anew at once.
- */
-const TOMBSTONE_MS = { ours: 5_000, theirs: 900 }
-
-/**
  * A claim that Redis carries out later than this does nothing: nobody waits for its answer any more (a frozen Redis carries out on
  * waking what was sent to it meanwhile). Less than the silence after which a connection is given up.
  */
@@ -92,7 +86,7 @@ export class DueIndex {
     const { due, failures, forgotten } = this.keys.sets(kind)
     const key = this.keys.timer(kind, id)
     const removed = await this.connection.run(patienceMs, (client) =>
-      scripts(client).orderTimersDisarm(due, failures, forgotten, key, id, deadlineMs ?? '', TOMBSTONE_MS.ours),
+      scripts(client).orderTimersDisarm(due, failures, forgotten, key, id, deadlineMs ?? ''),
     )
     return removed === 1
   }
@@ -162,9 +156,7 @@ export class DueIndex {
     whose: 'ours' | 'theirs' = 'ours',
   ): Promise<boolean> {
     const values = returns.flatMap(({ id, delayMs, failure }) => [id, delayMs ?? '', failure ? JSON.stringify(failure) : ''])
-    const ours = await this.call((client) =>
-      client.orderTimersFinish(...this.claimKeys(kind, token), token, TOMBSTONE_MS[whose], skewMs, ...values),
-    )
+    const ours = await this.call((client) => client.orderTimersFinish(...this.claimKeys(kind, token), token, whose, skewMs, ...values))
     return ours === 1
   }
 

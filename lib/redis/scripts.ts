@@ -6,6 +6,27 @@ const NOW = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000`
 
+/**
+ * Marks of timers that were taken out a moment ago. Two sets take turns, so that old marks go all at once and without a look at each: one
+ * lives for one turn at least and for two at most. `ours`: so long an event may still be on its way, and is not to be taken for somebody
+ * else's key. `theirs`, of keys that were somebody else's: less than the shortest SETEX, since they may be set anew at once.
+ * A clock that was set back ends all marks.
+ */
+const MARKS = `
+local turnMs = { ours = 2500, theirs = 450 }
+local function marks(forgotten, whose)
+  local name = forgotten .. ':' .. whose
+  local turn = math.floor(now / turnMs[whose])
+  local last = tonumber(redis.call('GET', name) or 0)
+  local new, old = name .. ':' .. turn % 2, name .. ':' .. (turn + 1) % 2
+  if turn ~= last then
+    redis.call('UNLINK', new)
+    if turn ~= last + 1 then redis.call('UNLINK', old) end
+    redis.call('SET', name, string.format('%.0f', turn))
+  end
+  return new, old
+end`
+
 /** ZADD, ZREM and the like in portions that Lua's stack can hold. Arguments: command, key, values. */
 const EACH = `
 local function each(command, key, values)
@@ -14,14 +35,14 @@ local function each(command, key, values)
   end
 end`
 
-/** The ids that a sorted set has not, and those that it has. */
+/** The ids that a set has not, and those that it has. The command is that of its type: ZMSCORE, SMISMEMBER. */
 const WITHOUT = `
-local function without(set, ids)
+local function without(command, set, ids)
   if redis.call('EXISTS', set) == 0 then return ids, {} end
   local absent, present = {}, {}
   for first = 1, #ids, 4000 do
-    for i, score in ipairs(redis.call('ZMSCORE', set, unpack(ids, first, math.min(first + 3999, #ids)))) do
-      local list = score and present or absent
+    for i, found in ipairs(redis.call(command, set, unpack(ids, first, math.min(first + 3999, #ids)))) do
+      local list = found and found ~= 0 and present or absent
       list[#list + 1] = ids[first + i - 1]
     end
   end
@@ -49,12 +70,17 @@ local function drop(keys, expiry, nothing)
   end
 end`
 
-/** Gives a claim back to the index. KEYS: due, leases. */
+/**
+ * A claim's lease is the set of its ids, and beside it the deadlines as JSON (id, deadline, id, deadline, …), where it had them from the
+ * index; others are due at once when it is given back to the index. KEYS: due, leases.
+ */
 const RELEASE = `
 local function release(token, lease)
-  local entries = redis.call('ZRANGE', lease, 0, -1, 'WITHSCORES')
-  for i = 1, #entries, 2 do redis.call('ZADD', KEYS[1], 'LT', entries[i + 1], entries[i]) end
-  redis.call('UNLINK', lease)
+  local deadlines = {}
+  local known = cjson.decode(redis.call('GET', lease .. ':deadlines') or '[]')
+  for i = 1, #known, 2 do deadlines[known[i]] = known[i + 1] end
+  for _, id in ipairs(redis.call('SMEMBERS', lease)) do redis.call('ZADD', KEYS[1], 'LT', deadlines[id] or now, id) end
+  redis.call('UNLINK', lease, lease .. ':deadlines')
   redis.call('ZREM', KEYS[2], token)
 end`
 
@@ -120,16 +146,17 @@ return armed`,
 
   /**
    * Takes a timer out, unless it was armed anew for another deadline meanwhile.
-   * KEYS: due, failures, forgotten, the timer's key. ARGV: id, the deadline it must have (or ''), tombstone ms.
+   * KEYS: due, failures, forgotten, the timer's key. ARGV: id, the deadline it must have (or '').
    * Returns 1 where there was one.
    */
   orderTimersDisarm: {
     numberOfKeys: 4,
     lua: `
 ${NOW}
+${MARKS}
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if score and ARGV[2] ~= '' and tonumber(score) ~= tonumber(ARGV[2]) then return 0 end
-redis.call('ZADD', KEYS[3], now + ARGV[3], ARGV[1])
+redis.call('SADD', (marks(KEYS[3], 'ours')), ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
 local removed = redis.call('ZREM', KEYS[1], ARGV[1])
 local unlinked = redis.call('UNLINK', KEYS[4])
@@ -173,11 +200,13 @@ return deadline`,
     numberOfKeys: 5,
     lua: `
 ${NOW}
+${MARKS}
 ${EACH}
 ${DROP}
 ${RELEASE}
 local answer = { string.format('%.3f', now), '', 0, '[]' }
 if now > tonumber(ARGV[7]) then return answer end
+marks(KEYS[4], 'ours')
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 16)) do release(token, ARGV[1] .. token) end
 local nothing = KEYS[2] .. ':none'
 local till = now + ARGV[5]
@@ -187,17 +216,16 @@ local keyless = tonumber(redis.call('GET', KEYS[5]) or 0)
 local count = math.min(limit, redis.call('ZCOUNT', KEYS[1], '-inf', till))
 if count > 0 then
   local popped = redis.call('ZPOPMIN', KEYS[1], count)
-  local scored = {}
-  for i = 1, #popped, 2 do scored[i], scored[i + 1] = popped[i + 1], popped[i] end
-  each('ZADD', KEYS[3], scored)
+  local ids = {}
+  for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+  answer[4] = cjson.encode(popped)
+  each('SADD', KEYS[3], ids)
+  redis.call('SET', KEYS[3] .. ':deadlines', answer[4])
   redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2])
   if keyless < crowd then
-    local keys = {}
-    for i = 1, #popped, 2 do keys[#keys + 1] = ARGV[6] .. popped[i] end
-    drop(keys, popped[2], nothing)
+    for i, id in ipairs(ids) do ids[i] = ARGV[6] .. id end
+    drop(ids, popped[2], nothing)
   end
-  redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
-  answer[4] = cjson.encode(popped)
   crowd = crowd - count
 end
 if crowd > limit then
@@ -231,29 +259,31 @@ return answer`,
     numberOfKeys: 5,
     lua: `
 ${NOW}
+${MARKS}
 ${EACH}
 ${WITHOUT}
 ${HELD_BY_FAILURE}
 ${DROP}
-redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', now)
 local event = ARGV[4] == 'event'
 local ids = cjson.decode(ARGV[6])
-if event then ids = without(KEYS[1], ids) end
-ids = without(KEYS[4], ids)
-for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], now, '+inf')) do ids = without(ARGV[1] .. token, ids) end
+if event then ids = without('ZMSCORE', KEYS[1], ids) end
+for whose in pairs(turnMs) do
+  for _, set in ipairs({ marks(KEYS[4], whose) }) do ids = without('SMISMEMBER', set, ids) end
+end
+for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], now, '+inf')) do ids = without('SMISMEMBER', ARGV[1] .. token, ids) end
+local taken = ids
 local failures = redis.call('HLEN', KEYS[5]) > 0
-local taken, scored = {}, {}
-for _, id in ipairs(ids) do
-  local free = not event or redis.call('EXISTS', ARGV[5] .. id) == 0
-  if free and not (failures and held(KEYS[5], KEYS[1], id)) then
-    local i = #taken + 1
-    taken[i], scored[2 * i - 1], scored[2 * i] = id, now, id
+if event or failures then
+  taken = {}
+  for _, id in ipairs(ids) do
+    local free = not event or redis.call('EXISTS', ARGV[5] .. id) == 0
+    if free and not (failures and held(KEYS[5], KEYS[1], id)) then taken[#taken + 1] = id end
   end
 end
 if #taken > 0 then
-  each('ZADD', KEYS[3], scored)
+  each('SADD', KEYS[3], taken)
   redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2])
-  local _, armed = without(KEYS[1], taken)
+  local _, armed = without('ZMSCORE', KEYS[1], taken)
   each('ZREM', KEYS[1], armed)
   for i, id in ipairs(armed) do armed[i] = ARGV[5] .. id end
   drop(armed, 0, KEYS[2] .. ':none')
@@ -262,38 +292,33 @@ return #taken > 0 and cjson.encode(taken) or '[]'`,
   },
 
   /**
-   * Ends a claim: what is to come back goes to the index, the rest of the lease is forgotten and leaves a tombstone. Where the lease
+   * Ends a claim: what is to come back goes to the index, the rest of the lease is forgotten and leaves a mark. Where the lease
    * had lapsed and was taken by another claim, only what is to come back is written.
-   * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: token, tombstone ms, what to add to Redis's clock, then in
-   * threes: id, milliseconds from now ('' for a dead letter), and the failure to keep as JSON (or '').
+   * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: token, whose the keys were ('ours' or 'theirs'), what to add to
+   * Redis's clock, then in threes: id, milliseconds from now ('' for a dead letter), and the failure to keep as JSON (or '').
    * Returns 1 where the lease was still ours.
    */
   orderTimersFinish: {
     numberOfKeys: 5,
     lua: `
 ${NOW}
+${MARKS}
 ${EACH}
 for i = 4, #ARGV, 3 do
   local id, delay, failure = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  redis.call('ZREM', KEYS[3], id)
+  redis.call('SREM', KEYS[3], id)
   if delay ~= '' then
     local at = string.format('%.0f', math.ceil(now + ARGV[3] + delay))
     if failure ~= '' then redis.call('ZADD', KEYS[1], at, id) else redis.call('ZADD', KEYS[1], 'LT', at, id) end
   end
   if failure ~= '' then redis.call('HSET', KEYS[5], id, failure) end
 end
-local done = redis.call('ZRANGE', KEYS[3], 0, -1)
+local done = redis.call('SMEMBERS', KEYS[3])
 if #done > 0 then
-  local tombstones = {}
-  local till = now + ARGV[2]
-  for _, id in ipairs(done) do
-    tombstones[#tombstones + 1] = till
-    tombstones[#tombstones + 1] = id
-  end
-  each('ZADD', KEYS[4], tombstones)
+  each('SADD', (marks(KEYS[4], ARGV[2])), done)
   if redis.call('HLEN', KEYS[5]) > 0 then each('HDEL', KEYS[5], done) end
-  redis.call('UNLINK', KEYS[3])
 end
+redis.call('UNLINK', KEYS[3], KEYS[3] .. ':deadlines')
 return redis.call('ZREM', KEYS[2], ARGV[1])`,
   },
 
@@ -304,6 +329,7 @@ return redis.call('ZREM', KEYS[2], ARGV[1])`,
   orderTimersRelease: {
     numberOfKeys: 3,
     lua: `
+${NOW}
 ${RELEASE}
 release(ARGV[1], KEYS[3])`,
   },

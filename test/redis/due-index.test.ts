@@ -49,7 +49,10 @@ describe('the due index', () => {
       ids.map(() => deadlineMs),
     )
   const scoreOf = (id: string) => redis.client.zscore(keys.sets(KIND).due, id)
-  const everything = async () => (await redis.client.keys(`${redis.prefix}*`)).sort()
+  const everythingButMarks = async () => {
+    const names = await redis.client.keys(`${redis.prefix}*`)
+    return names.filter((name) => !name.startsWith(`${keys.sets(KIND).forgotten}:`))
+  }
 
   describe('where more are due within a moment than a claim takes', () => {
     const armMany = async (count: number, deadlineMs: number) => {
@@ -160,7 +163,7 @@ describe('the due index', () => {
     await arm('1', (await clock.now()) - 1)
     const { token } = await claim('a')
     assert.equal(await index.finish(KIND, token, 0, []), true)
-    assert.deepEqual(await everything(), [keys.sets(KIND).forgotten])
+    assert.deepEqual(await everythingButMarks(), [])
     assert.equal(await index.finish(KIND, token, 0, []), false)
   })
 
@@ -198,7 +201,9 @@ describe('the due index', () => {
     assert.deepEqual(taken.ids, ['1'])
     assert.equal(await index.keep(KIND, 'a', 10_000), false)
     assert.equal(await index.finish(KIND, 'a', 0, []), false)
-    assert.equal(await redis.client.zscore(`${keys.sets(KIND).lease}b`, '1'), String(taken.deadlines[0]))
+    assert.deepEqual(await redis.client.smembers(`${keys.sets(KIND).lease}b`), ['1'])
+    await index.release(KIND, 'b')
+    assert.equal(await scoreOf('1'), String(taken.deadlines[0]))
   })
 
   it('keeps a claim that is kept', async () => {
@@ -262,6 +267,37 @@ describe('the due index', () => {
     assert.deepEqual((await index.takeExpired(KIND, 'd', 10_000, ['theirs'])).ids, [])
   })
 
+  it('remembers what was taken out for some seconds, and keys of others for less than the shortest SETEX', async () => {
+    const finish = (token: string, whose: 'ours' | 'theirs') => index.finish(KIND, token, 0, [], whose)
+    await arm('ours', (await clock.now()) - 1)
+    await claim('a')
+    await index.takeExpired(KIND, 'b', 10_000, ['theirs'])
+    await finish('a', 'ours')
+    await finish('b', 'theirs')
+    const markedAt = await clock.now()
+    assert.deepEqual((await index.takeExpired(KIND, 'c', 10_000, ['ours', 'theirs'])).ids, [])
+    const taken = await waitUntil(async () => {
+      const { ids } = await index.takeExpired(KIND, 'd', 10_000, ['ours', 'theirs'])
+      return ids.length > 0 ? { ids, at: await clock.now() } : undefined
+    })
+    assert.deepEqual(taken.ids, ['theirs'])
+    assert.ok(taken.at - markedAt < 1_000, `after ${taken.at - markedAt} ms`)
+    const alone = await waitUntil(async () => {
+      const { ids } = await index.takeExpired(KIND, 'e', 10_000, ['ours'])
+      return ids.length > 0 ? await clock.now() : undefined
+    })
+    assert.ok(alone - markedAt >= 2_400 && alone - markedAt < 6_000, `after ${alone - markedAt} ms`)
+  })
+
+  it("does not hold a mark against a timer when Redis's clock was set back", async () => {
+    await arm('1', (await clock.now()) - 1)
+    await claim('a')
+    await index.finish(KIND, 'a', 0, [])
+    const turn = `${keys.sets(KIND).forgotten}:ours`
+    await redis.client.incrby(turn, 1_000) // as if the mark had been made by a clock that was ahead
+    assert.deepEqual((await index.takeExpired(KIND, 'b', 10_000, ['1'])).ids, ['1'])
+  })
+
   it('leaves what failed to its time, and a dead letter alone, until it is armed again', async () => {
     const now = await clock.now()
     for (const id of ['1', '2']) await arm(id, now - 1)
@@ -305,7 +341,7 @@ describe('the due index', () => {
     assert.equal(await index.disarm(KIND, '1', now + 1, PATIENCE_MS), false)
     assert.notEqual(await scoreOf('1'), null)
     assert.equal(await index.disarm(KIND, '1', now + HOUR_MS, PATIENCE_MS), true)
-    assert.deepEqual(await everything(), [keys.sets(KIND).forgotten])
+    assert.deepEqual(await everythingButMarks(), [])
     assert.equal(await index.disarm(KIND, '1', undefined, PATIENCE_MS), false)
   })
 
