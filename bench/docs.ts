@@ -20,7 +20,8 @@ settled is the commit of the transaction that did it, as Postgres recorded it (\
 \`track_commit_timestamp\` on): no system writes it or knows of it. Memory is what Redis's \`used_memory\`
 grew by from the first hundred timers on, which bring what is there once (Redis keeps 26 KB of latencies for each command that it was
 ever sent), until a second after the last was scheduled and its client had gone. In \`sweep\` the worker is up, as in
-\`drain\`; the orders turn up overdue in one transaction, and the rate is from the beginning of the sweep that finds them.
+\`drain\`; the orders turn up overdue in one transaction, and the rate is from the beginning of the sweep that finds them; *drain* is the
+drain of as many orders in as large a table, in the same rounds.
 
 | system | how it is set |
 | --- | --- |

@@ -1,13 +1,17 @@
 // The sweep over Postgres alone: among many orders some turn up that are overdue, and Redis knows nothing of them (an import, a restored
 // table, a Redis that lost its data). The worker is up, as in the drain, and sweeps each second; before, its sweeps find nothing overdue,
-// and their horizon is told apart. The limit updates the same orders in batches.
+// and their horizon is told apart. Beside it, in the same rounds, what it is to keep up with: a drain of as many orders in as large a table,
+// all of which Redis has. The limit updates the same orders in batches.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { commitsOf, waitForCommits } from '../commits.js'
 import { addOrders, DAY_MS, settleDown } from '../orders.js'
+import { settle } from '../settling.js'
 import type { Site } from '../site.js'
 import { OURS, type SystemName } from '../systems/index.js'
+import { drained } from './drain.js'
 import type { Entry, Scenario } from './scenario.js'
 
+const DRAIN = 'drain'
 const EMPTY_SWEEPS = 10
 const PATIENCE_MS = 60_000
 
@@ -17,10 +21,19 @@ export const sweep: Scenario = {
   systems: [OURS, 'limit'],
   n: 20_000,
   pendings: [1_000_000],
-  rounds: 3,
-  entries: (system, n, pending) => [{ system, n, pending }],
+  rounds: 5,
+  entries: (system, n, pending) =>
+    system === OURS
+      ? [
+          { system, n, pending },
+          { system, variant: DRAIN, n, pending },
+        ]
+      : [{ system, n, pending }],
   run: async (site, entry) => {
     const { n, pending } = entry
+    if (entry.variant === DRAIN) {
+      return drained(await settle(site, { system: OURS, n, pending: pending - n, spacingMs: 0, patienceMs: PATIENCE_MS }), n)
+    }
     const { sql } = site.database
     await addOrders(sql, { firstId: n + 1, count: pending - n, dueAt: Date.now() + DAY_MS })
     await settleDown(sql)

@@ -180,7 +180,7 @@ export class Sweep {
         return page.next ? page : { ...page, stale: await pending.stale(transaction) }
       })
     }
-    let batches = 1
+    let batches = 2
     let reading: Promise<OverduePage> = read(batches)
     try {
       while (!this.stopping.signal.aborted) {
