@@ -102,6 +102,7 @@ export class RedisSide {
 
   private connectedAgain(): void {
     this.parts.faults.clear('REDIS_UNAVAILABLE')
+    void this.parts.redis.index.load()
     this.wake()
     this.parts.catchUp()
     void this.look()
