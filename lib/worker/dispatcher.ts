@@ -22,6 +22,9 @@ import { Rehearsals } from './rehearsals.js'
 /** query_canceled, which is also how statement_timeout shows; https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const QUERY_CANCELED = '57014'
 
+/** A sweep's orders are late already: how many are settled in a second counts, and not how soon the first of a batch is. */
+const SWEPT_TOGETHER = 2
+
 export interface KindCounters {
   settled: number
   failed: number
@@ -83,8 +86,9 @@ export class Dispatcher {
   }
 
   /** How many orders of this kind a claim may take now. */
-  batchSize(kind: string): number {
-    return this.lane(kind).batch((this.rules.get(kind) as BoundRule).batchSize)
+  batchSize(kind: string, via?: 'sweep'): number {
+    const { batchSize, runsOwnCode } = this.rules.get(kind) as BoundRule
+    return this.lane(kind).batch(via === 'sweep' && !runsOwnCode ? SWEPT_TOGETHER * batchSize : batchSize)
   }
 
   /** How many batches are in hand. */

@@ -156,7 +156,7 @@ export class Sweep {
       for (let first = 0; first < page.ids.length; ) {
         await dispatcher.free(kind, signal)
         if (signal.aborted) break
-        const ids = page.ids.slice(first, first + dispatcher.batchSize(kind))
+        const ids = page.ids.slice(first, first + dispatcher.batchSize(kind, 'sweep'))
         const work = await this.take(kind, ids)
         totals.overdue += work.ids.length
         inHand.push(dispatcher.dispatch(work))
@@ -173,14 +173,14 @@ export class Sweep {
     const startedAt = performance.now()
     const lock = `express-order-timers:sweep:${this.parts.prefix}${kind}`
     const read = (batches: number, after?: Keyset) => {
-      const limit = batches * this.parts.dispatcher.batchSize(kind)
+      const limit = batches * this.parts.dispatcher.batchSize(kind, 'sweep')
       const query = { elapsedMs: performance.now() - startedAt, after, limit, lock }
       return transact(row, async (transaction) => {
         const page = await pending.overdue(transaction, query)
         return page.next ? page : { ...page, stale: await pending.stale(transaction) }
       })
     }
-    let batches = 2
+    let batches = 1
     let reading: Promise<OverduePage> = read(batches)
     try {
       while (!this.stopping.signal.aborted) {
