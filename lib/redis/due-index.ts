@@ -166,10 +166,10 @@ export class DueIndex {
     return ours === 1
   }
 
-  /** Gives a claim back whole. Safe to repeat, and for a claim that was never carried out. */
-  async release(kind: string, token: string): Promise<void> {
+  /** Gives a claim back whole. Safe to repeat, and for a claim that was never carried out. `skewMs` is added to Redis's clock. */
+  async release(kind: string, token: string, skewMs: number): Promise<void> {
     const { due, leases, lease } = this.keys.sets(kind)
-    await this.call((client) => client.orderTimersRelease(due, leases, lease + token, token))
+    await this.call((client) => client.orderTimersRelease(due, leases, lease + token, token, skewMs))
   }
 
   /** Keeps a claim while its work goes on. @returns whether it was still ours */

@@ -13,7 +13,7 @@ local now = time[1] * 1000 + time[2] / 1000`
  * A clock that was set back ends all marks.
  */
 const MARKS = `
-local turnMs = { ours = 2500, theirs = 450 }
+local turnMs = { ours = 5000, theirs = 450 }
 local function marks(forgotten, whose)
   local name = forgotten .. ':' .. whose
   local turn = math.floor(now / turnMs[whose])
@@ -72,14 +72,14 @@ end`
 
 /**
  * A claim's lease is the set of its ids, and beside it the deadlines as JSON (id, deadline, id, deadline, …), where it had them from the
- * index; others are due at once when it is given back to the index. KEYS: due, leases.
+ * index; others are due at the moment at which it is given back. KEYS: due, leases. Arguments: the token, the lease's name, that moment.
  */
 const RELEASE = `
-local function release(token, lease)
+local function release(token, lease, at)
   local deadlines = {}
   local known = cjson.decode(redis.call('GET', lease .. ':deadlines') or '[]')
   for i = 1, #known, 2 do deadlines[known[i]] = known[i + 1] end
-  for _, id in ipairs(redis.call('SMEMBERS', lease)) do redis.call('ZADD', KEYS[1], 'LT', deadlines[id] or now, id) end
+  for _, id in ipairs(redis.call('SMEMBERS', lease)) do redis.call('ZADD', KEYS[1], 'LT', deadlines[id] or at, id) end
   redis.call('UNLINK', lease, lease .. ':deadlines')
   redis.call('ZREM', KEYS[2], token)
 end`
@@ -206,10 +206,10 @@ ${DROP}
 ${RELEASE}
 local answer = { string.format('%.3f', now), '', 0, '[]' }
 if now > tonumber(ARGV[7]) then return answer end
-marks(KEYS[4], 'ours')
-for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 16)) do release(token, ARGV[1] .. token) end
-local nothing = KEYS[2] .. ':none'
+for whose in pairs(turnMs) do marks(KEYS[4], whose) end -- old marks go, also where nothing is claimed any more
 local till = now + ARGV[5]
+for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 16)) do release(token, ARGV[1] .. token, till) end
+local nothing = KEYS[2] .. ':none'
 local limit = tonumber(ARGV[4])
 local crowd = redis.call('ZCOUNT', KEYS[1], '-inf', till + ARGV[8])
 local keyless = tonumber(redis.call('GET', KEYS[5]) or 0)
@@ -223,8 +223,9 @@ if count > 0 then
   redis.call('SET', KEYS[3] .. ':deadlines', answer[4])
   redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2])
   if keyless < crowd then
-    for i, id in ipairs(ids) do ids[i] = ARGV[6] .. id end
-    drop(ids, popped[2], nothing)
+    local keys = {}
+    for i, id in ipairs(ids) do keys[i] = ARGV[6] .. id end
+    drop(keys, popped[2], nothing)
   end
   crowd = crowd - count
 end
@@ -246,8 +247,7 @@ return answer`,
   },
 
   /**
-   * Takes the given ids under a lease: those that the sweep found overdue, or whose key somebody else had set and that expired. Should the
-   * lease lapse they are due at once, whatever their deadline was.
+   * Takes the given ids under a lease: those that the sweep found overdue, or whose key somebody else had set and that expired.
    * Left out: what a live claim holds, what was forgotten a moment ago (settled while the sweep was reading, or the event of our own
    * key), and what waits for another attempt or is a dead letter; for an event also what the index has (its alarm is coming), and a
    * key that is alive again.
@@ -264,6 +264,7 @@ ${EACH}
 ${WITHOUT}
 ${HELD_BY_FAILURE}
 ${DROP}
+redis.call('UNLINK', KEYS[3]) -- a Redis whose memory is full lets a script write once it has written without need of memory
 local event = ARGV[4] == 'event'
 local ids = cjson.decode(ARGV[6])
 if event then ids = without('ZMSCORE', KEYS[1], ids) end
@@ -304,6 +305,7 @@ return #taken > 0 and cjson.encode(taken) or '[]'`,
 ${NOW}
 ${MARKS}
 ${EACH}
+local ours = redis.call('ZREM', KEYS[2], ARGV[1]) -- first, since it needs no memory: see orderTimersTake
 for i = 4, #ARGV, 3 do
   local id, delay, failure = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   redis.call('SREM', KEYS[3], id)
@@ -319,19 +321,19 @@ if #done > 0 then
   if redis.call('HLEN', KEYS[5]) > 0 then each('HDEL', KEYS[5], done) end
 end
 redis.call('UNLINK', KEYS[3], KEYS[3] .. ':deadlines')
-return redis.call('ZREM', KEYS[2], ARGV[1])`,
+return ours`,
   },
 
   /**
    * Gives a claim back whole.
-   * KEYS: due, leases, the claim's lease. ARGV: token.
+   * KEYS: due, leases, the claim's lease. ARGV: token, what to add to Redis's clock.
    */
   orderTimersRelease: {
     numberOfKeys: 3,
     lua: `
 ${NOW}
 ${RELEASE}
-release(ARGV[1], KEYS[3])`,
+release(ARGV[1], KEYS[3], now + ARGV[2])`,
   },
 
   /**

@@ -49,12 +49,13 @@ export const MOST_COUNTED = 1_000
 
 interface FoundPage {
   ids: string | null
-  deadlines?: string | null
+  deadlines?: string | null | undefined
   last: string | null
 }
 
 interface PageQuery {
-  columns: string
+  /** More than the ids: each begins with a comma. */
+  columns?: string
   conditions: string[]
   bind: unknown[]
   after: Keyset | undefined
@@ -74,13 +75,14 @@ export class PendingRows {
   /** Nothing while somebody else reads under the lock, which ends with the transaction. */
   overdue(transaction: Transaction, { elapsedMs, after, limit, lock }: OverdueQuery): Promise<Page> {
     const conditions = [this.guard.deadlineIs('<=', fromNow('$1')), this.guard.deadlineIs('>', this.guard.staleLine), LOCKED]
-    return this.read(transaction, { columns: '', conditions, bind: [-elapsedMs, limit, lock], after })
+    return this.read(transaction, { conditions, bind: [-elapsedMs, limit, lock], after })
   }
 
-  upcoming(transaction: Transaction, { horizonMs, after, limit }: UpcomingQuery): Promise<UpcomingPage> {
+  async upcoming(transaction: Transaction, { horizonMs, after, limit }: UpcomingQuery): Promise<UpcomingPage> {
     const columns = `, json_agg(${RowGuard.epochMs('page.deadline')})::text AS deadlines`
     const conditions = [this.guard.deadlineIs('>', 'now()'), this.guard.deadlineIs('<=', fromNow('$1'))]
-    return this.read(transaction, { columns, conditions, bind: [horizonMs, limit], after })
+    const page = await this.read(transaction, { columns, conditions, bind: [horizonMs, limit], after })
+    return { ...page, deadlines: JSON.parse(page.deadlines ?? '[]') } // bounded on both sides, so that none is infinite
   }
 
   async stale(transaction: Transaction): Promise<Stale> {
@@ -110,7 +112,10 @@ export class PendingRows {
    * of the time of thousands of rows to read. They are in the order of the inner query: nothing stands between it and the aggregates
    * (https://www.postgresql.org/docs/current/functions-aggregate.html).
    */
-  private async read(transaction: Transaction, { columns, conditions, bind, after }: PageQuery): Promise<UpcomingPage> {
+  private async read(
+    transaction: Transaction,
+    { columns = '', conditions, bind, after }: PageQuery,
+  ): Promise<Page & Pick<FoundPage, 'deadlines'>> {
     const { table, deadline, deadlineColumn } = this.guard
     const keyset = `${deadlineColumn}, ${table.id}`
     const behind = after ? [`(${keyset}) > ($${bind.push(after.deadline)}, $${bind.push(after.id)})`] : []
@@ -122,9 +127,8 @@ FROM ${table.aliased} WHERE ${this.applies} AND ${where} ORDER BY ${keyset} LIMI
 FROM (${page}) AS page`
     const [found] = await rows<FoundPage>(table.sequelize, sql, bind, transaction)
     const ids: string[] = JSON.parse(found?.ids ?? '[]')
-    const deadlines: number[] = JSON.parse(found?.deadlines ?? '[]') // bounded on both sides, so that none is infinite
     const last = found?.last ?? undefined
-    return { ids, deadlines, next: last === undefined ? undefined : { id: ids.at(-1) as string, deadline: last } }
+    return { ids, deadlines: found?.deadlines, next: last === undefined ? undefined : { id: ids.at(-1) as string, deadline: last } }
   }
 }
 

@@ -69,7 +69,7 @@ export class IndexClaims {
 
   private async known<T>(kind: string, claim: (token: string) => Promise<T>): Promise<T> {
     for (const [token, of] of this.unknown) {
-      await this.index.release(of, token)
+      await this.index.release(of, token, this.skewMs(of))
       this.unknown.delete(token)
     }
     const token = randomUUID()

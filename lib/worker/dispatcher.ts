@@ -22,7 +22,10 @@ import { Rehearsals } from './rehearsals.js'
 /** query_canceled, which is also how statement_timeout shows; https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const QUERY_CANCELED = '57014'
 
-/** A sweep's orders are late already: how many are settled in a second counts, and not how soon the first of a batch is. */
+/**
+ * How many batches a sweep makes one of, where they are settled without instances: its orders are late already, so it counts how many are
+ * settled in a second, and not how soon the first is.
+ */
 const SWEPT_TOGETHER = 2
 
 export interface KindCounters {
@@ -75,7 +78,7 @@ export class Dispatcher {
     this.deliveries = new Deliveries(this.failures, log, (rule, work) => this.limited(rule, work))
     this.rehearsals = new Rehearsals(events, log)
     for (const [kind, rule] of rules) {
-      this.lanes.set(kind, new Lane(concurrency(rule), rule.runsOwnCode ? 0 : 2))
+      this.lanes.set(kind, new Lane(concurrency(rule), rule.runsOwnCode ? 0 : 1))
       this.counters.set(kind, { settled: 0, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0 })
     }
   }

@@ -54,7 +54,7 @@ export class Lane {
 
   /** A batch of so many orders took the database too long: half as many next time. */
   halve(size: number): void {
-    this.largest = Math.max(1, Math.floor(size / 2))
+    this.largest = Math.min(this.largest, Math.max(1, Math.floor(size / 2)))
   }
 
   /** How many orders a batch may have now. */

@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict'
+import { Lane } from '../../lib/worker/lane.js'
+
+describe('a lane', () => {
+  it('halves its batches where the database took too long, and a larger batch that was claimed before makes none larger again', () => {
+    const lane = new Lane(2, 1)
+    lane.halve(1_000)
+    lane.halve(2_000)
+    assert.equal(lane.batch(1_000), 500)
+    lane.halve(500)
+    assert.equal(lane.batch(2_000), 250)
+  })
+
+  it('lets batches grow again as the database answers', () => {
+    const lane = new Lane(2, 1)
+    lane.halve(1_000)
+    lane.recovered(500)
+    assert.equal(lane.batch(1_000), 550)
+    lane.recovered(100)
+    assert.equal(lane.batch(1_000), 550)
+  })
+})
