@@ -45,7 +45,7 @@ export async function writeDocs(record: BenchRecord): Promise<void> {
     `${DOCS}benchmarks.md`,
     [
       '# Benchmarks',
-      `Measured on ${record.measuredAt.slice(0, 10)} on ${record.machine}; ${versions.join(', ')}.`,
+      `Measured on ${record.measuredAt.slice(0, 10)} on ${record.machine}; ${versions.join(', ')}.${record.remark ? ` ${record.remark}` : ''}`,
       'Written by `npm run bench -- --docs`; `npm run bench -- --docs --from docs/benchmarks.json` draws it again without measuring.',
       shown,
       '## Tables',

@@ -7,6 +7,8 @@ import type { Results } from './suite.js'
 export interface BenchRecord {
   measuredAt: string
   machine: string
+  /** Rows that are from another day, in words. */
+  remark?: string
   versions: Record<string, string>
   rows: Row[]
 }
