@@ -15,12 +15,14 @@ export interface StatementLimits {
 
 /**
  * Runs `work` in one READ COMMITTED transaction of our own. No step of it waits for ever: a connection that stays silent for longer than a
- * statement may take is cut, so that the pool drops it (a cable pulled, a host gone: TCP would notice in minutes, or never).
+ * statement may take is cut, so that the pool drops it (a cable pulled, a host gone: TCP would notice in minutes, or never). Once `stopping`
+ * is aborted it has a second left.
  */
 export function inTransaction<T>(
   sequelize: Sequelize,
   limits: StatementLimits,
   work: (transaction: Transaction) => Promise<T>,
+  stopping?: AbortSignal,
 ): Promise<T> {
   const begin = [
     'START TRANSACTION ISOLATION LEVEL READ COMMITTED',
@@ -32,7 +34,7 @@ export function inTransaction<T>(
   const transact = async (): Promise<T> => {
     const transaction = new Tx(sequelize, { isolationLevel: null })
     transaction.begin = () => sequelize.query(begin, { transaction, raw: true, logging: false }) // all of it in one round trip
-    patience.set(transaction, limits.statementMs + GRACE_MS)
+    patience.set(transaction, { limitMs: limits.statementMs + GRACE_MS, stopping })
     await answered(transaction, transaction.prepareEnvironment(), BEGIN_MS)
     try {
       const result = await work(transaction)
@@ -72,7 +74,7 @@ const BEGIN_MS = 4_000
 const GRACE_MS = 1_000
 
 /** Of our own transactions: how long each step may stay without an answer. */
-const patience = new WeakMap<Transaction, number>()
+const patience = new WeakMap<Transaction, { limitMs: number; stopping: AbortSignal | undefined }>()
 
 /** What `sequelize.transaction(work)` itself uses; by hand, because the connection must be in reach while BEGIN is under way. */
 interface SequelizeClass {
@@ -88,17 +90,20 @@ type OwnTransaction = Transaction & {
 }
 
 /** Cuts the connection of a transaction of our own that does not answer; the pending statement is rejected by that. */
-async function answered<T>(
-  transaction: OwnTransaction | Transaction | null | undefined,
-  step: Promise<T>,
-  limitMs = transaction ? patience.get(transaction) : undefined,
-): Promise<T> {
-  if (limitMs === undefined) return step
-  const timer = setTimeout(() => (transaction as OwnTransaction).connection?.connection?.stream?.destroy(), limitMs)
+async function answered<T>(transaction: OwnTransaction | Transaction | null | undefined, step: Promise<T>, limitMs?: number): Promise<T> {
+  const own = transaction ? patience.get(transaction) : undefined
+  if (own === undefined) return step
+  const cutIn = (milliseconds: number) =>
+    setTimeout(() => (transaction as OwnTransaction).connection?.connection?.stream?.destroy(), milliseconds)
+  const timers = [cutIn(limitMs ?? own.limitMs)]
+  const hurry = () => void timers.push(cutIn(GRACE_MS))
+  if (own.stopping?.aborted) hurry()
+  own.stopping?.addEventListener('abort', hurry)
   try {
     return await step
   } finally {
-    clearTimeout(timer)
+    own.stopping?.removeEventListener('abort', hurry)
+    for (const timer of timers) clearTimeout(timer)
   }
 }
 

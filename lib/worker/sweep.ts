@@ -94,7 +94,7 @@ export class Sweep {
         await this.sweepRule(rule, row, row.pending, totals)
       } catch (error) {
         failures += 1
-        await this.report(rule.kind, row, error)
+        if (!this.stopping.signal.aborted) await this.report(rule.kind, row, error)
       }
     }
     this.lastEndedAt = new Date()
@@ -107,7 +107,7 @@ export class Sweep {
     const trouble = row.upkeep && (await this.keepUp(rule.kind, row, row.upkeep))
     const braked = await this.isBraked(rule, row)
     const stale = braked
-      ? await transact(row, (transaction) => pending.stale(transaction))
+      ? await this.transact(row, (transaction) => pending.stale(transaction))
       : await this.settleOverdue(rule, row, pending, totals)
     const armingAt = performance.now()
     totals.armed += await this.armUpcoming(rule.kind, row, pending)
@@ -125,7 +125,7 @@ export class Sweep {
     let counts: UpkeepCounts
     try {
       do {
-        counts = await transact(row, (transaction) => upkeep.carryOut(transaction, BATCH))
+        counts = await this.transact(row, (transaction) => upkeep.carryOut(transaction, BATCH))
         const { backfilled, paused, resumed } = counts
         if (backfilled + paused + resumed > 0)
           this.parts.log('info', `${kind}: ${backfilled} backfilled, ${paused} paused, ${resumed} resumed`, { kind, ...counts })
@@ -175,7 +175,7 @@ export class Sweep {
     const read = (batches: number, after?: Keyset) => {
       const limit = batches * this.parts.dispatcher.batchSize(kind, 'sweep')
       const query = { elapsedMs: performance.now() - startedAt, after, limit, lock }
-      return transact(row, async (transaction) => {
+      return this.transact(row, async (transaction) => {
         const page = await pending.overdue(transaction, query)
         return page.next ? page : { ...page, stale: await pending.stale(transaction) }
       })
@@ -219,7 +219,7 @@ export class Sweep {
     let armed = 0
     do {
       const query = { horizonMs, after, limit: BATCHES_READ * BATCH }
-      const page = await transact(row, (transaction) => pending.upcoming(transaction, query))
+      const page = await this.transact(row, (transaction) => pending.upcoming(transaction, query))
       for (let first = 0; first < page.ids.length; first += BATCH) {
         if (this.stopping.signal.aborted) return armed
         const last = first + BATCH
@@ -240,7 +240,7 @@ export class Sweep {
   private async tellUndated(kind: string, row: RowRule, pending: PendingRows): Promise<void> {
     const startedAt = performance.now()
     if (startedAt < (this.undatedAgainAt.get(kind) ?? 0)) return
-    const count = await transact(row, (transaction) => pending.undated(transaction))
+    const count = await this.transact(row, (transaction) => pending.undated(transaction))
     const endedAt = performance.now()
     this.undatedAgainAt.set(kind, endedAt + Math.max(UNDATED_EVERY_MS, REST_FACTOR * (endedAt - startedAt)))
     if (!this.isNews(`${kind} undated`, count)) return
@@ -253,6 +253,11 @@ export class Sweep {
     const known = this.told.get(what) ?? 0
     this.told.set(what, count)
     return count !== 0 && count !== known
+  }
+
+  /** A sweep that is stopped waits for no silent connection. */
+  private transact<T>({ guard }: RowRule, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return inTransaction(guard.table.sequelize, LIMITS, work, this.stopping.signal)
   }
 
   /** What went wrong, told by what the table lacks if that is it. */
@@ -270,8 +275,4 @@ export class Sweep {
 
 function many(count: number): string {
   return count >= MOST_COUNTED ? `${MOST_COUNTED} or more` : String(count)
-}
-
-function transact<T>({ guard }: RowRule, work: (transaction: Transaction) => Promise<T>): Promise<T> {
-  return inTransaction(guard.table.sequelize, LIMITS, work)
 }
