@@ -40,10 +40,10 @@ export interface ClaimAnswer extends Claim {
   crowded: boolean
 }
 
-/** What is to come back to the index when a claim ends; whatever else was claimed is forgotten. */
+/** What is to come back to the index, or to be let go, when a claim ends; whatever else was claimed is forgotten. */
 export interface Return {
   id: string
-  /** From now to when it is to be looked at again; none for a dead letter. */
+  /** From now to when it is to be looked at again; none for a dead letter, and for what is let go and is the next sweep's. */
   delayMs: number | undefined
   failure?: Failure | undefined
 }
@@ -153,7 +153,7 @@ export class DueIndex {
     return this.take(kind, token, leaseMs, 'event', ids)
   }
 
-  /** Ends a claim: `returns` come back, the rest is forgotten. @returns whether the claim was still ours */
+  /** Ends a claim: `returns` come back or are let go, the rest is forgotten. @returns whether the claim was still ours */
   async finish(
     kind: string,
     token: string,

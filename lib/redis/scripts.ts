@@ -293,10 +293,11 @@ return #taken > 0 and cjson.encode(taken) or '[]'`,
   },
 
   /**
-   * Ends a claim: what is to come back goes to the index, the rest of the lease is forgotten and leaves a mark. Where the lease
-   * had lapsed and was taken by another claim, only what is to come back is written.
+   * Ends a claim: what is to come back goes to the index, what is let go leaves no trace, so that the next sweep may look at it, and the
+   * rest of the lease is forgotten and leaves a mark. Where the lease had lapsed and was taken by another claim, only what is to come back
+   * is written.
    * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: token, whose the keys were ('ours' or 'theirs'), what to add to
-   * Redis's clock, then in threes: id, milliseconds from now ('' for a dead letter), and the failure to keep as JSON (or '').
+   * Redis's clock, then in threes: id, milliseconds from now ('' for a dead letter and for what is let go), and the failure to keep as JSON (or '').
    * Returns 1 where the lease was still ours.
    */
   orderTimersFinish: {
@@ -313,7 +314,7 @@ for i = 4, #ARGV, 3 do
     local at = string.format('%.0f', math.ceil(now + ARGV[3] + delay))
     if failure ~= '' then redis.call('ZADD', KEYS[1], at, id) else redis.call('ZADD', KEYS[1], 'LT', at, id) end
   end
-  if failure ~= '' then redis.call('HSET', KEYS[5], id, failure) end
+  if failure ~= '' then redis.call('HSET', KEYS[5], id, failure) elseif delay == '' then redis.call('HDEL', KEYS[5], id) end
 end
 local done = redis.call('SMEMBERS', KEYS[3])
 if #done > 0 then

@@ -214,6 +214,7 @@ export class Dispatcher {
     for (const name of ['settled', 'early', 'locked', 'held', 'gone'] as const) counters[name] += settlement[name].length
     for (const { id, remainingMs } of settlement.early) returns.push({ id, delayMs: Math.max(1, remainingMs) })
     for (const id of settlement.locked) returns.push({ id, delayMs: this.lockWaits.next(kind, id) })
+    for (const id of settlement.held) returns.push({ id, delayMs: undefined })
     this.lockWaits.forget(kind, settlement.settled)
     for (const order of settlement.settled)
       if (order.latenessMs === null && order.deadline !== null) order.latenessMs = this.parts.lateness(rule, order.deadline)

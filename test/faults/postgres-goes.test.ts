@@ -11,7 +11,7 @@ import { PostgresServer } from '../support/postgres-server.js'
 import { refused } from '../support/refused.js'
 import { makeTimers, openShop, type TestWorker, watched } from '../support/shop.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
-import { waitForEvent, waitUntil } from '../support/waiting.js'
+import { inTime, waitForEvent, waitUntil } from '../support/waiting.js'
 import { confirmed, confirming, countIn, EVERY_SECOND, latest, ship } from './confirming.js'
 import { withPort } from './own-worker.js'
 
@@ -89,8 +89,20 @@ describe('When Postgres', () => {
     proxy.abandon()
     await confirmed(shop, 20, 10_000)
     nothingWasCounted(worker)
+    await worker.stop()
+    await proxy.stop() // first: Sequelize's pool waits for the farewell of connections that went silent while nobody used them
     await shop.close()
+  })
+
+  it('goes silent in the middle of a sweep, a worker that is told to stop does not wait for it', async () => {
+    const { proxy, shop } = await openProxied({})
+    const worker = await shop.worker({ fallback: EVERY_SECOND })
+    const point = proxy.hold('json_agg')
+    await point.seen
+    await inTime(worker.stop(), 5_000, 'the worker to stop')
+    assert.deepEqual(worker.faultsTold, [])
     await proxy.stop()
+    await shop.close()
   })
 
   it('is silent when the tables are looked at, that ends all the same', async () => {
@@ -98,9 +110,8 @@ describe('When Postgres', () => {
     await shop.timers.check()
     proxy.silence()
     await assert.rejects(shop.timers.check(), /Postgres did not describe "orders"/)
-    proxy.abandon()
-    await shop.close()
     await proxy.stop()
+    await shop.close()
   })
 
   it('commits and its answer is lost, the order is settled once and not counted', async () => {

@@ -283,6 +283,16 @@ describe('the due index', () => {
     assert.deepEqual((await index.takeExpired(KIND, 'd', 10_000, ['theirs'])).ids, [])
   })
 
+  it('lets go what was not settled, without a mark and with its failures forgotten, for the next sweep', async () => {
+    for (const id of ['held', 'settled']) await arm(id, (await clock.now()) - 1)
+    await redis.client.hset(keys.sets(KIND).failures, 'held', JSON.stringify(FAILURE))
+    await claim('a')
+    await index.finish(KIND, 'a', 0, [{ id: 'held', delayMs: undefined }])
+    assert.equal(await scoreOf('held'), null)
+    assert.equal(await redis.client.hlen(keys.sets(KIND).failures), 0)
+    assert.deepEqual((await index.takeOverdue(KIND, 'b', 10_000, ['held', 'settled'])).ids, ['held'])
+  })
+
   it('remembers what was taken out for some seconds, and keys of others for less than the shortest SETEX', async () => {
     const finish = (token: string, whose: 'ours' | 'theirs') => index.finish(KIND, token, 0, [], whose)
     await arm('ours', (await clock.now()) - 1)
