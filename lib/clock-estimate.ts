@@ -2,7 +2,7 @@
 // clock, which may be hours off and may jump, decides nothing.
 
 /** How far two clocks are taken to drift apart, as a share of the time passed. */
-const DRIFT = 0.0002
+const DRIFT = 0.000_05
 
 /** Differences beyond the uncertainty by more than this mean that the server's clock was set. */
 const STEP_MS = 5

@@ -11,7 +11,7 @@ import type { Scenario } from './scenario.js'
 
 const SPACING_MS = 5
 const SCANS = 2
-const MOST_SCANNING_MS = 180_000
+const MOST_SCANNING_MS = 400_000
 /** Where nobody scans. */
 const TTL_SECONDS = 30
 const PREFIX = 'order_confirm:'

@@ -117,7 +117,7 @@ async function pass(
 ): Promise<ReadonlyMap<string, KindCounters>> {
   const { redis, log, keys } = runtime
   const faults = new Faults(events, log)
-  const clocks = new Clocks(rules, redis?.clock, () => 1)
+  const clocks = new Clocks(rules, redis?.clock)
   const arming: Promise<unknown>[] = []
   const dispatcher = new Dispatcher({
     ...{ rules, leaseMs: LEASE_MS, worker: `${hostname()}:${process.pid}`, events, faults, log },
@@ -133,7 +133,7 @@ async function pass(
     redis: redis && claims && { index: redis.index, claims, answering: () => redis.connection.answering },
     horizonMs: () => horizonMs,
   })
-  await clocks.ask()
+  await clocks.read()
   await sweep.run()
   await Promise.all(arming)
   return dispatcher.counters

@@ -9,6 +9,8 @@ export class RedisConnection {
   readonly client: Redis
   /** False from the first unanswered command or lost connection until Redis answers again. */
   answering = false
+  /** Of `performance.now()`: when Redis last answered to `ask`. */
+  answeredAt = 0
   private firstAttempt: Promise<void> | undefined
   private trouble: unknown
   private reportedDown = false
@@ -88,6 +90,7 @@ export class RedisConnection {
     if (!this.ready) throw unavailable(this.trouble)
     try {
       const value = await command(this.client)
+      this.answeredAt = performance.now()
       this.up()
       return value
     } catch (error) {

@@ -89,6 +89,11 @@ type OwnTransaction = Transaction & {
   connection?: { connection?: { stream?: { destroy(): void } } }
 }
 
+/** The connection that a transaction of our own is on, to tell it from others by. */
+export function connectionOf(transaction: Transaction): object | undefined {
+  return (transaction as OwnTransaction).connection
+}
+
 /** Cuts the connection of a transaction of our own that does not answer; the pending statement is rejected by that. */
 async function answered<T>(transaction: OwnTransaction | Transaction | null | undefined, step: Promise<T>, limitMs?: number): Promise<T> {
   const own = transaction ? patience.get(transaction) : undefined

@@ -82,6 +82,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, sur
     afterCommit: options.afterCommit,
     reminders: rehearses ? [] : options.reminders.map((reminder) => reminderRule(ofRule, reminder)),
     check: ownCheck,
+    plan: (transaction) => statement.plan(transaction),
     find: (id, transaction) => findOrder(table, id, transaction),
     afterOf: typeof options.after === 'function' ? (order) => afterOf(options, order) : undefined,
   }

@@ -98,6 +98,8 @@ export interface RowRule {
   readonly reminders: readonly ReminderRule[]
   /** @throws OrderTimersError INVALID_MODEL where the database lacks a column or a table of the rule's */
   check(): Promise<void>
+  /** Has Postgres plan, on this transaction's connection, the statement that settles; carries out nothing. */
+  plan(transaction: Transaction): Promise<void>
   /** The order as an instance, whatever scopes its model has. */
   find(id: string, transaction: Transaction | undefined): Promise<Model | null>
   /** Where `after` is a function: milliseconds to the deadline of this order, null for none. @throws OrderTimersError INVALID_DURATION */

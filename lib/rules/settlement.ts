@@ -96,7 +96,7 @@ export class SettlementStatement {
   /** The rule's `set`, as SQL. */
   private readonly set: string[]
   private chain: Chain | undefined
-  private taking: string | undefined
+  private text: string | undefined
 
   constructor(private readonly options: SettlementOptions) {
     const { guard } = options.row
@@ -137,14 +137,31 @@ FROM ${from} WHERE ${id} = ANY($1)`
     return this.withClaimedDeadlines(settlement, work)
   }
 
+  /**
+   * Has Postgres plan on this connection what settling asks, and carries out nothing: what it must know of the tables it looks up but once
+   * for a connection, and the first order that comes due should not wait for that.
+   */
+  async plan(transaction: Transaction): Promise<void> {
+    const { row } = this.options
+    const bind = row.options.dryRun ? [[]] : this.binding([], { via: '', worker: '' })
+    await rows(row.guard.table.sequelize, `EXPLAIN ${row.options.dryRun ? this.rehearse : this.taking()}`, bind, transaction)
+  }
+
   /** Locks what is due, and writes what is written without instances. */
   private take(ids: string[], work: SettleWork, allowance: Allowance | undefined, transaction: Transaction): Promise<SettledRow[]> {
-    this.taking ??= this.statement()
-    const { row } = this.options
-    const bind: unknown[] = [ids]
-    if (this.options.record) bind.push(work.via, work.worker)
+    const { sequelize } = this.options.row.guard.table
     const limit = allowance ? `LIMIT ${allowance.orders}` : ''
-    return rows<SettledRow>(row.guard.table.sequelize, this.taking.replace('/* limit */', limit), bind, transaction)
+    return rows<SettledRow>(sequelize, this.taking().replace('/* limit */', limit), this.binding(ids, work), transaction)
+  }
+
+  private binding(ids: string[], { via, worker }: Pick<SettleWork, 'via' | 'worker'>): unknown[] {
+    return this.options.record ? [ids, via, worker] : [ids]
+  }
+
+  /** Not before all rules are bound. */
+  private taking(): string {
+    this.text ??= this.statement()
+    return this.text
   }
 
   private statement(): string {

@@ -1,15 +1,13 @@
 // How far Postgres's clock is from Redis's: deadlines are Postgres's time, claims go by Redis's `TIME` plus this difference.
 
-import type { Sequelize } from 'sequelize'
+import type { Sequelize, Transaction } from 'sequelize'
 import { ClockEstimate } from '../clock-estimate.js'
 import type { RedisClock } from '../redis/clock.js'
 import { inTransaction, rows } from '../rules/database.js'
 import type { BoundRule } from '../rules/rule.js'
 
-const ASK_EVERY_MS = 5_000
-
 /** A reading is as good as its round trip is short, and the first on a connection is slow. */
-const CLOSE_ENOUGH_MS = 1
+const CLOSE_ENOUGH_MS = 0.6
 const MOST_READINGS = 5
 
 /** About how long a transaction's first words are on their way to Postgres. */
@@ -20,24 +18,12 @@ const NOW = 'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS no
 
 export class Clocks {
   private readonly estimates = new Map<Sequelize, ClockEstimate>()
-  private timer: NodeJS.Timeout | undefined
-  private asking: Promise<void> | undefined
 
   constructor(
     private readonly rules: ReadonlyMap<string, BoundRule>,
     private readonly redis: RedisClock | undefined,
-    /** How many batches of a rule are settled at once. */
-    private readonly concurrency: (rule: BoundRule) => number,
   ) {
     for (const { row } of rules.values()) if (row?.pending) this.estimates.set(row.guard.table.sequelize, new ClockEstimate())
-  }
-
-  start(): void {
-    this.timer = setInterval(() => void this.keepWarm(), ASK_EVERY_MS)
-  }
-
-  stop(): void {
-    clearInterval(this.timer)
   }
 
   /**
@@ -67,44 +53,27 @@ export class Clocks {
     return row?.pending && this.estimates.get(row.guard.table.sequelize)
   }
 
-  /** Reads the clocks anew. Never rejects: where the database does not answer, the last reading stands. */
-  ask(): Promise<void> {
-    this.asking ??= this.askAll().finally(() => {
-      this.asking = undefined
-    })
-    return this.asking
-  }
-
-  private async askAll(): Promise<void> {
-    const postgres = [...this.estimates].map(([sequelize, estimate]) => this.askPostgres(sequelize, estimate))
-    await Promise.all([this.redis?.now().catch(() => {}), ...postgres])
-  }
-
-  /** Asks on as many connections as settle at once: so they are open, and known to live, when a deadline comes. Never rejects. */
-  async keepWarm(): Promise<void> {
-    const asks = [...this.estimates].flatMap(([sequelize, estimate]) =>
-      Array.from({ length: this.settlingAtOnce(sequelize) - 1 }, () => this.askPostgres(sequelize, estimate)),
+  /** Reads every clock. Never rejects: where a server does not answer, the last reading stands. */
+  async read(): Promise<void> {
+    const postgres = [...this.estimates.keys()].map((sequelize) =>
+      inTransaction(sequelize, LIMITS, (transaction) => this.readPostgres(sequelize, transaction)).catch(() => {}),
     )
-    await Promise.all([this.ask(), ...asks])
+    await Promise.all([this.readRedis(), ...postgres])
   }
 
-  private settlingAtOnce(sequelize: Sequelize): number {
-    const rules = [...this.rules.values()].filter(({ row }) => row?.guard.table.sequelize === sequelize)
-    return Math.max(...rules.map(this.concurrency))
+  /** Never rejects. */
+  async readRedis(): Promise<void> {
+    await this.redis?.now().catch(() => {})
   }
 
-  private async askPostgres(sequelize: Sequelize, estimate: ClockEstimate): Promise<void> {
-    try {
-      await inTransaction(sequelize, LIMITS, async (transaction) => {
-        for (let readings = 0; readings < MOST_READINGS; readings += 1) {
-          const askedAt = performance.now()
-          const [row] = await rows<{ now: number }>(sequelize, NOW, [], transaction)
-          if (row) estimate.note(row.now, askedAt, performance.now())
-          if (estimate.error < CLOSE_ENOUGH_MS) break
-        }
-      })
-    } catch {
-      // said by the sweep and the dispatcher
+  /** Reads Postgres's clock in a transaction that is open, where a rule needs it. */
+  async readPostgres(sequelize: Sequelize, transaction: Transaction): Promise<void> {
+    const estimate = this.estimates.get(sequelize)
+    for (let readings = 0; estimate && readings < MOST_READINGS; readings += 1) {
+      const askedAt = performance.now()
+      const [row] = await rows<{ now: number }>(sequelize, NOW, [], transaction)
+      if (row) estimate.note(row.now, askedAt, performance.now())
+      if (estimate.error < CLOSE_ENOUGH_MS) break
     }
   }
 }

@@ -10,10 +10,10 @@ const STEP_KEYS = 1_000
 const LOCK_MS = 10_000
 
 /** The scan may take this share of the time: it rests so many times as long as Redis was busy with it. */
-const REST_FACTOR = 250
+const REST_FACTOR = 350
 
 /** And no longer than this, since a step that took long was most likely waiting for something else than Redis. */
-const LONGEST_REST_MS = 1_000
+const LONGEST_REST_MS = 1_500
 
 /** A keyspace that is scanned quickly is scanned about once a second. */
 const SHORTEST_PASS_MS = 1_000

@@ -70,7 +70,7 @@ export class RedisSide {
     this.unlisten.push(connection.onDown((error) => this.lost(error)))
     connection.open()
     if (connection.ready) this.connectedAgain()
-    this.heartbeat = setInterval(() => void connection.ask((client) => client.ping()).catch(() => {}), HEARTBEAT_MS)
+    this.heartbeat = setInterval(() => void this.beat(), HEARTBEAT_MS)
     this.subscriber.start()
     this.canary.start()
     this.foreignKeys.start()
@@ -92,6 +92,13 @@ export class RedisSide {
 
   wake(): void {
     for (const alarm of this.alarms) alarm.wake()
+  }
+
+  /** Where nothing else was asked, so that silence is noticed. */
+  private async beat(): Promise<void> {
+    const { connection } = this.parts.redis
+    if (performance.now() - connection.answeredAt < HEARTBEAT_MS) return
+    await connection.ask((client) => client.ping()).catch(() => {})
   }
 
   private subscribedAgain(): void {

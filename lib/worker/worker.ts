@@ -14,6 +14,7 @@ import { Dispatcher, type KindCounters } from './dispatcher.js'
 import { type FaultCode, WorkerEmitter } from './events.js'
 import { Faults } from './faults.js'
 import { type ParsedWorkerOptions, parseWorkerOptions, type WorkerOptions } from './options.js'
+import { ReadyConnections } from './ready-connections.js'
 import { RedisSide } from './redis-side.js'
 import { Sweep } from './sweep.js'
 import { SweepSchedule } from './sweep-schedule.js'
@@ -21,8 +22,8 @@ import { SweepSchedule } from './sweep-schedule.js'
 /** How long `stop()` waits for work in hand. */
 const DRAIN_MS = 10_000
 
-/** How long the start waits for Postgres's clock; without it, what is claimed too early is put back. */
-const FIRST_CLOCK_MS = 1_000
+/** How long the start waits for Postgres; without its clock, what is claimed too early is put back. */
+const READY_MS = 1_000
 
 /** What the worker is at, for a health check. */
 export interface Health {
@@ -46,6 +47,7 @@ export class ExpiryWorker extends WorkerEmitter {
   private readonly dispatcher: Dispatcher
   private readonly faults: Faults
   private readonly clocks: Clocks
+  private readonly connections: ReadyConnections
   private readonly sweep: Sweep
   private readonly schedule: SweepSchedule
   private readonly redisSide: RedisSide | undefined
@@ -61,7 +63,8 @@ export class ExpiryWorker extends WorkerEmitter {
     this.logTo(log)
     const rules = new Map(runtime.workerRules().map((rule) => [rule.kind, rule]))
     this.faults = new Faults(this, log)
-    this.clocks = new Clocks(rules, redis?.clock, (rule) => this.concurrency(rule))
+    this.clocks = new Clocks(rules, redis?.clock)
+    this.connections = new ReadyConnections(rules.values(), this.clocks, (rule) => this.concurrency(rule))
     this.dispatcher = new Dispatcher({
       ...{ rules, leaseMs: options.leaseMs, worker: `${hostname()}:${process.pid}`, events: this, faults: this.faults, log },
       concurrency: (rule) => this.concurrency(rule),
@@ -124,8 +127,7 @@ export class ExpiryWorker extends WorkerEmitter {
   }
 
   private async start(): Promise<void> {
-    this.clocks.start()
-    await within(FIRST_CLOCK_MS, this.clocks.keepWarm())
+    await within(READY_MS, this.connections.start())
     if (this.stopping) return
     this.redisSide?.start()
     this.schedule.start()
@@ -137,7 +139,7 @@ export class ExpiryWorker extends WorkerEmitter {
     await this.schedule.stop()
     const intake = Promise.all([this.redisSide?.stop(), this.sweep.stop()])
     await this.dispatcher.drain(intake, DRAIN_MS)
-    this.clocks.stop()
+    this.connections.stop()
     this.tell('stopped')
   }
 
