@@ -31,7 +31,7 @@ drain of as many orders in as large a table, in the same rounds.
 | graphile-worker | 24 jobs at a time, local queue of 500, completions in batches, as its page on performance has it; polled every 100 ms instead of every 2,000 |
 | pg-boss | polled every 500 ms, which is as often as it allows, batches of 5,000 whose jobs run concurrently, no priorities |
 | setex-listener | \`SETEX\` and a listener on \`__keyevent@0__:expired\`; nothing else |
-| limit | batches of 1,000 by \`Model.update\` with \`returning\`, one after the other; nothing schedules and nothing listens |
+| limit | batches of 1,000 by \`Model.update\` with \`returning\`, one after the other; in \`lateness\` each order alone, by a timer of its process. Nothing schedules and nothing listens |
 `
 
 export async function writeDocs(record: BenchRecord): Promise<void> {

@@ -15,7 +15,7 @@ type Value = Record<string, string | number>
 
 const OUR_COLOUR = '#0f766e'
 const THEIR_COLOUR = '#94a3b8'
-const LINE_COLOURS = [OUR_COLOUR, '#b45309', '#7c3aed', '#2563eb', '#db2777', '#64748b']
+const LINE_COLOURS = [OUR_COLOUR, '#b45309', '#7c3aed', '#2563eb', '#db2777', '#64748b', '#0f172a']
 const SHARES = ['half of them by', '99 of 100 by']
 const FRAME: Pick<TopLevelSpec, 'background' | 'padding' | 'config'> = {
   background: 'white',

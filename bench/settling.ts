@@ -65,7 +65,7 @@ export async function settle(site: Site, course: Course): Promise<Outcome> {
   await producer.end()
   // Timers are scheduled long before they come due: what scheduling left behind on the rows is cleared away by then.
   await sql.query('VACUUM ANALYZE orders')
-  await Promise.all(crew.map((worker) => worker.ask('work', { system, order: { ...place, dueAt, n } })))
+  await Promise.all(crew.map((worker) => worker.ask('work', { system, order: { ...place, dueAt, spacingMs, n } })))
   const updatesBefore = await countUpdates(sql)
   if (Date.now() > dueAt - AT_LEAST_EARLY_MS) throw new Error(`${system} was not ready when its timers came due: the machine is too busy`)
 

@@ -1,7 +1,9 @@
 // A server's clock as seen from here: readings with their round trip, and the process's monotonic clock in between. The process's wall
 // clock, which may be hours off and may jump, decides nothing.
 
-/** How far two clocks are taken to drift apart, as a share of the time passed. */
+/**
+ * How far two clocks are taken to drift apart, as a share of the time passed; RFC 5905 reckons with 15 millionths for one clock that NTP keeps.
+ */
 const DRIFT = 0.000_05
 
 /** Differences beyond the uncertainty by more than this mean that the server's clock was set. */

@@ -10,7 +10,7 @@ export const PATIENCE_MS = 60_000
 export const lateness: Scenario = {
   name: 'lateness',
   title: 'orders due 5 ms apart, from deadline to commit, with others pending',
-  systems: [OURS, ...PEERS, 'setex-listener'],
+  systems: [OURS, ...PEERS, 'setex-listener', 'limit'],
   n: 1_000,
   pendings: [0, 10_000, 100_000, 1_000_000],
   rounds: 3,

@@ -22,6 +22,8 @@ export interface Producer {
 export interface WorkOrder extends Place {
   /** The instant at which n orders come due; `limit` starts then and knows no other. */
   dueAt: number
+  /** Between one deadline and the next; none where all are due at one instant. */
+  spacingMs?: number
   n: number
 }
 
