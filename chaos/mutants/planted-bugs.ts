@@ -253,8 +253,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
       {
         file: 'lib/rules/settlement.ts',
-        find: "this.taking.replace('/* limit */', limit)",
-        replace: "this.taking.replace('now()', `to_timestamp(${Date.now()} / 1000.0)`).replace('/* limit */', limit)",
+        find: "this.taking().replace('/* limit */', limit)",
+        replace: "this.taking().replace('now()', `to_timestamp(${Date.now()} / 1000.0)`).replace('/* limit */', limit)",
       },
     ],
     test: {
