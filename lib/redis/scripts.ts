@@ -314,7 +314,7 @@ for i = 4, #ARGV, 3 do
     local at = string.format('%.0f', math.ceil(now + ARGV[3] + delay))
     if failure ~= '' then redis.call('ZADD', KEYS[1], at, id) else redis.call('ZADD', KEYS[1], 'LT', at, id) end
   end
-  if failure ~= '' then redis.call('HSET', KEYS[5], id, failure) elseif delay == '' then redis.call('HDEL', KEYS[5], id) end
+  if failure ~= '' then redis.call('HSET', KEYS[5], id, failure) elseif delay == '' and ours == 1 then redis.call('HDEL', KEYS[5], id) end
 end
 local done = redis.call('SMEMBERS', KEYS[3])
 if #done > 0 then

@@ -10,8 +10,9 @@ import type { Clocks } from './clocks.js'
 /** More often than Sequelize's pool gives up what nobody uses, which is after ten seconds unless the shop says otherwise. */
 const KEEP_EVERY_MS = 5_000
 
-/** How long connections are held for each other, where the shop has the others in use. */
-const TOGETHER_MS = 100
+/** How long connections are held for each other, where the shop has the others in use; longer while new ones are being opened. */
+const TOGETHER_MS = 20
+const OPENING_MS = 100
 
 const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 2_000 }
 
@@ -70,17 +71,19 @@ export class ReadyConnections {
       inTransaction(sequelize, LIMITS, async (transaction) => {
         begin()
         await this.clocks.readPostgres(sequelize, transaction)
-        await this.plan(rows, transaction)
-        await within(TOGETHER_MS, begun)
+        const isNew = await this.plan(rows, transaction)
+        await within(isNew ? OPENING_MS : TOGETHER_MS, begun)
       }).finally(begin),
     )
     await Promise.allSettled(each) // what went wrong is said by the sweep and the dispatcher
   }
 
-  private async plan(rows: RowRule[], transaction: Transaction): Promise<void> {
+  /** Tried once for each connection: what cannot be planned, such as a table that is missing, is said by the sweep. @returns whether it is new */
+  private async plan(rows: RowRule[], transaction: Transaction): Promise<boolean> {
     const connection = connectionOf(transaction)
-    if (connection === undefined || this.planned.has(connection)) return
-    for (const row of rows) await row.plan(transaction)
+    if (connection === undefined || this.planned.has(connection)) return false
     this.planned.add(connection)
+    for (const row of rows) await row.plan(transaction)
+    return true
   }
 }

@@ -97,7 +97,7 @@ export class RedisSide {
   /** Where nothing else was asked, so that silence is noticed. */
   private async beat(): Promise<void> {
     const { connection } = this.parts.redis
-    if (performance.now() - connection.answeredAt < HEARTBEAT_MS) return
+    if (performance.now() - connection.answeredAt < HEARTBEAT_MS / 2) return
     await connection.ask((client) => client.ping()).catch(() => {})
   }
 

@@ -10,6 +10,8 @@ import { openRedis, type TestRedis } from '../support/redis.js'
 import { waitUntil } from '../support/waiting.js'
 
 const KIND = 'order_confirm'
+/** Surely past by Redis's clock, although the first reading of it may be some milliseconds off. */
+const PAST_MS = 100
 const FAILURE: Failure = { attempts: 1, error: 'no stock', at: new Date(0).toISOString(), dead: false }
 const PATIENCE_MS = 1000
 const HOUR_MS = 3_600_000
@@ -160,7 +162,7 @@ describe('the due index', () => {
   })
 
   it('has nothing left when a claim is ended, but a mark that it has just been ours', async () => {
-    await arm('1', (await clock.now()) - 1)
+    await arm('1', (await clock.now()) - PAST_MS)
     const { token } = await claim('a')
     assert.equal(await index.finish(KIND, token, 0, []), true)
     assert.deepEqual(await everythingButMarks(), [])
@@ -169,7 +171,7 @@ describe('the due index', () => {
 
   it('keeps a timer that was armed anew while its claim was worked on', async () => {
     const now = await clock.now()
-    await arm('1', now - 1)
+    await arm('1', now - PAST_MS)
     const { token } = await claim('a')
     await arm('1', now + HOUR_MS)
     await index.finish(KIND, token, 0, [])
@@ -178,7 +180,7 @@ describe('the due index', () => {
 
   it('puts back what is to come back, at the earlier of the two deadlines where it was armed anew', async () => {
     const now = await clock.now()
-    for (const id of ['1', '2', '3']) await arm(id, now - 1)
+    for (const id of ['1', '2', '3']) await arm(id, now - PAST_MS)
     const { token } = await claim('a')
     await arm('2', now + HOUR_MS)
     await index.finish(
@@ -192,7 +194,7 @@ describe('the due index', () => {
   })
 
   it('gives a lapsed claim to the next one, and lets the first end nothing of it', async () => {
-    await arm('1', (await clock.now()) - 1)
+    await arm('1', (await clock.now()) - PAST_MS)
     await claim('a', { leaseMs: 1 })
     const taken = await waitUntil(async () => {
       const second = await claim('b')
@@ -207,7 +209,7 @@ describe('the due index', () => {
   })
 
   it('keeps a claim that is kept', async () => {
-    await arm('1', (await clock.now()) - 1)
+    await arm('1', (await clock.now()) - PAST_MS)
     await claim('a', { leaseMs: 5_000 })
     assert.equal(await index.keep(KIND, 'a', 10_000), true)
     const lapsed = Number(await redis.client.zscore(keys.sets(KIND).leases, 'a'))
@@ -216,16 +218,16 @@ describe('the due index', () => {
 
   it('takes a released claim back whole, and releases nothing where there was no claim', async () => {
     const now = await clock.now()
-    await arm('1', now - 1)
+    await arm('1', now - PAST_MS)
     await claim('a')
     await index.release(KIND, 'a', 0)
     await index.release(KIND, 'a', 0)
     await index.release(KIND, 'never', 0)
-    assert.equal(await scoreOf('1'), String(now - 1))
+    assert.equal(await scoreOf('1'), String(now - PAST_MS))
   })
 
   it('carries out no claim that comes too late for anybody to wait for it', async () => {
-    await arm('1', (await clock.now()) - 1)
+    await arm('1', (await clock.now()) - PAST_MS)
     const late = new RedisClock({ onDown() {} } as never)
     late.note((await clock.now()) - 2_000, performance.now())
     const stale = new DueIndex((index as unknown as { connection: RedisConnection }).connection, keys, late)
@@ -254,7 +256,7 @@ describe('the due index', () => {
   })
 
   it('takes and ends claims where Redis has no memory left', async () => {
-    await arm('1', (await clock.now()) - 1)
+    await arm('1', (await clock.now()) - PAST_MS)
     await redis.client.config('SET', 'maxmemory', '1')
     try {
       assert.deepEqual((await index.takeOverdue(KIND, 'a', 10_000, ['2', '3'])).ids, ['2', '3'])
@@ -271,10 +273,10 @@ describe('the due index', () => {
 
   it('takes for an event only a key of somebody else: not in the index, in hand, just forgotten, or alive again', async () => {
     const now = await clock.now()
-    await arm('due', now - 1)
+    await arm('due', now - PAST_MS)
     const { token } = await claim('a')
     await index.finish(KIND, token, 0, [])
-    await arm('leased', now - 1)
+    await arm('leased', now - PAST_MS)
     await claim('b')
     await arm('indexed', now + HOUR_MS)
     await redis.client.setex(keys.timer(KIND, 'alive'), 100, 1)
@@ -284,18 +286,22 @@ describe('the due index', () => {
   })
 
   it('lets go what was not settled, without a mark and with its failures forgotten, for the next sweep', async () => {
-    for (const id of ['held', 'settled']) await arm(id, (await clock.now()) - 1)
+    for (const id of ['held', 'settled']) await arm(id, (await clock.now()) - PAST_MS)
     await redis.client.hset(keys.sets(KIND).failures, 'held', JSON.stringify(FAILURE))
     await claim('a')
     await index.finish(KIND, 'a', 0, [{ id: 'held', delayMs: undefined }])
     assert.equal(await scoreOf('held'), null)
     assert.equal(await redis.client.hlen(keys.sets(KIND).failures), 0)
+    await redis.client.hset(keys.sets(KIND).failures, 'held', JSON.stringify(FAILURE))
+    assert.equal(await index.finish(KIND, 'a', 0, [{ id: 'held', delayMs: undefined }]), false)
+    assert.equal(await redis.client.hlen(keys.sets(KIND).failures), 1, 'a claim that lapsed forgets nothing')
+    await redis.client.del(keys.sets(KIND).failures)
     assert.deepEqual((await index.takeOverdue(KIND, 'b', 10_000, ['held', 'settled'])).ids, ['held'])
   })
 
   it('remembers what was taken out for some seconds, and keys of others for less than the shortest SETEX', async () => {
     const finish = (token: string, whose: 'ours' | 'theirs') => index.finish(KIND, token, 0, [], whose)
-    await arm('ours', (await clock.now()) - 1)
+    await arm('ours', (await clock.now()) - PAST_MS)
     await claim('a')
     await index.takeExpired(KIND, 'b', 10_000, ['theirs'])
     await finish('a', 'ours')
@@ -317,7 +323,7 @@ describe('the due index', () => {
   })
 
   it("does not hold a mark against a timer when Redis's clock was set back", async () => {
-    await arm('1', (await clock.now()) - 1)
+    await arm('1', (await clock.now()) - PAST_MS)
     await claim('a')
     await index.finish(KIND, 'a', 0, [])
     const turn = `${keys.sets(KIND).forgotten}:ours`
@@ -327,7 +333,7 @@ describe('the due index', () => {
 
   it('leaves what failed to its time, and a dead letter alone, until it is armed again', async () => {
     const now = await clock.now()
-    for (const id of ['1', '2']) await arm(id, now - 1)
+    for (const id of ['1', '2']) await arm(id, now - PAST_MS)
     const { token } = await claim('a')
     await index.finish(KIND, token, 0, [
       { id: '1', delayMs: HOUR_MS, failure: FAILURE },
@@ -336,7 +342,7 @@ describe('the due index', () => {
     const overdue = ['1', '2']
     assert.deepEqual((await index.takeOverdue(KIND, 'b', 10_000, overdue)).ids, [])
     assert.deepEqual((await index.takeExpired(KIND, 'c', 10_000, ['1', '2'])).ids, [])
-    assert.equal(await armMissing(overdue, now - 1), 0)
+    assert.equal(await armMissing(overdue, now - PAST_MS), 0)
     assert.deepEqual(
       await index.failures(KIND, ['1', '2', '3']),
       new Map([
@@ -345,7 +351,7 @@ describe('the due index', () => {
       ]),
     )
     assert.deepEqual([...(await index.dead(KIND, PATIENCE_MS)).keys()], ['2'])
-    await arm('2', now - 1)
+    await arm('2', now - PAST_MS)
     assert.deepEqual((await claim('d')).ids, ['2'])
     assert.deepEqual([...(await index.failures(KIND, ['2'])).keys()], [])
   })
