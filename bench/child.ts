@@ -1,5 +1,6 @@
 // A child process of the suite: one system's producer or worker, or an Express app, driven by messages from the suite.
 // It ends when it is told to or when the suite is gone.
+import type { Passed } from './express-app.js'
 import { loadSystem, type SystemName } from './systems/index.js'
 import { IN_FLIGHT, keepInFlight, type Place, type Producer, type Worker, type WorkOrder } from './systems/system.js'
 
@@ -58,7 +59,7 @@ const calls = {
     return (user + system) / 1000
   },
 
-  async serveExpress(app: { place: Place; timers: boolean }): Promise<number> {
+  async serveExpress(app: { place: Place; passed: Passed }): Promise<number> {
     return (await import('./express-app.js')).serveExpress(app)
   },
 

@@ -7,21 +7,23 @@ import { DAY_MS } from './orders.js'
 import { openTimers } from './systems/express-order-timers.js'
 import type { Place } from './systems/system.js'
 
+/** What every request passes before its route. */
+export type Passed = 'nothing' | 'a middleware that does nothing' | 'the timers'
+
 /** @returns the port, on loopback */
-export async function serveExpress({ place, timers }: { place: Place; timers: boolean }): Promise<number> {
+export async function serveExpress({ place, passed }: { place: Place; passed: Passed }): Promise<number> {
   const app = express()
-  if (timers) {
-    const opened = await openTimers(place)
-    app.use(opened.timers)
-    let id = 0
-    app.post('/ship', async (req, res) => {
-      id += 1
-      await opened.schedule(req.orderTimers, id, Date.now() + DAY_MS)
-      res.send('shipped')
-    })
-  }
+  const opened = passed === 'the timers' ? await openTimers(place) : undefined
+  if (opened) app.use(opened.timers)
+  if (passed === 'a middleware that does nothing') app.use(doNothing)
   app.get('/', (_req, res) => {
     res.send('hello')
+  })
+  let id = 0
+  app.post('/ship', async (req, res) => {
+    id += 1
+    await opened?.schedule(req.orderTimers, id, Date.now() + DAY_MS)
+    res.send('shipped')
   })
   const server = await new Promise<Server>((resolve, reject) => {
     const listening: Server = app.listen(0, '127.0.0.1', (error) => (error ? reject(error) : resolve(listening)))
@@ -32,8 +34,7 @@ export async function serveExpress({ place, timers }: { place: Place; timers: bo
 /** @returns microseconds that a call of the middleware takes, above a call of one that does nothing */
 export async function timeMiddleware({ place, calls }: { place: Place; calls: number }): Promise<number> {
   const { timers } = await openTimers(place)
-  const nothing = (_req: Request, _res: Response, next: () => void) => next()
-  const time = (middleware: typeof nothing) => {
+  const time = (middleware: typeof doNothing) => {
     let passed = 0
     const next = () => {
       passed += 1
@@ -44,7 +45,11 @@ export async function timeMiddleware({ place, calls }: { place: Place; calls: nu
     if (passed !== calls) throw new Error(`the middleware passed ${passed} of ${calls} requests on`)
     return elapsed
   }
-  time(nothing)
+  time(doNothing)
   time(timers)
-  return ((time(timers) - time(nothing)) / calls) * 1000
+  return ((time(timers) - time(doNothing)) / calls) * 1000
+}
+
+function doNothing(_req: Request, _res: Response, next: () => void): void {
+  next()
 }

@@ -74,7 +74,7 @@ async function directly(site: Site, { system, variant }: Entry, ids: { firstId: 
 async function byRequests(site: Site, { variant, n }: Entry): Promise<number> {
   const child = await site.hire()
   const place = { ...site.place, variant: variant?.replace(', express', '') }
-  const port = await child.ask('serveExpress', { place, timers: true })
+  const port = await child.ask('serveExpress', { place, passed: 'the timers' })
   const { elapsedMs } = await sendRequests({ url: `http://127.0.0.1:${port}/ship`, method: 'POST', connections: IN_FLIGHT, requests: n })
   await child.end()
   return elapsedMs
