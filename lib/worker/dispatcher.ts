@@ -166,6 +166,7 @@ export class Dispatcher {
   }
 
   private async settle(rule: BoundRule, work: Work, ids: string[], returns: Return[]): Promise<void> {
+    if (this.givenUp) return this.putBack(rule, ids, undefined, returns)
     let settlement: Settlement
     const attempt = { deadlineOf: work.deadlineOf, via: work.via, worker: this.parts.worker, inRule: false }
     try {
@@ -214,7 +215,8 @@ export class Dispatcher {
     for (const name of ['settled', 'early', 'locked', 'held', 'gone'] as const) counters[name] += settlement[name].length
     for (const { id, remainingMs } of settlement.early) returns.push({ id, delayMs: Math.max(1, remainingMs) })
     for (const id of settlement.locked) returns.push({ id, delayMs: this.lockWaits.next(kind, id) })
-    for (const id of settlement.held) returns.push({ id, delayMs: undefined })
+    // No sweep would find again what is in Redis alone.
+    for (const id of settlement.held) returns.push({ id, delayMs: rule.row?.pending ? undefined : this.lockWaits.next(kind, id) })
     this.lockWaits.forget(kind, settlement.settled)
     for (const order of settlement.settled)
       if (order.latenessMs === null && order.deadline !== null) order.latenessMs = this.parts.lateness(rule, order.deadline)

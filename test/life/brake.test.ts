@@ -114,4 +114,17 @@ describe('"brake"', () => {
     const message = 'orderTimers: there is no rule "order_cofirm"; the rules are "order_confirm", "order_pay"'
     assert.deepEqual(await refused(() => shop.timers.release('order_cofirm' as never)), refusal('UNKNOWN_KIND', 400, message))
   })
+
+  it('keeps what it holds of a rule whose deadlines are in Redis alone', async () => {
+    await open({ max: 2, per: '1s' }, { deadline: false })
+    for (let n = 0; n < 5; n++) await shop.timers.schedule('order_confirm', await shop.parcel(), { after: 50 })
+    const worker = await shop.worker({ fallback: false })
+    await waitUntil(() => worker.health().faults.some(({ code }) => code === 'BRAKED'))
+    await waitUntil(() => (worker.health().kinds.order_confirm?.held as number) >= 3)
+    assert.equal(await settled(), 2)
+    for (const count of [4, 5]) {
+      await shop.timers.release('order_confirm')
+      await waitUntil(async () => (await settled()) === count)
+    }
+  })
 })
