@@ -133,7 +133,7 @@ FROM (${page}) AS page`
 }
 
 /** Asked once for a statement, before any row is read. */
-const LOCKED = '(SELECT pg_try_advisory_xact_lock(hashtextextended($3, 0)))'
+const LOCKED = '(SELECT pg_try_advisory_xact_lock(hashtextextended(concat($3::text, current_schema()), 0)))'
 
 function fromNow(milliseconds: string): string {
   return `now() + ${milliseconds}::float8 * interval '1 millisecond'`

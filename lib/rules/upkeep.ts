@@ -21,12 +21,19 @@ export interface UpkeepFailure {
 
 export class Upkeep {
   private failure: UpkeepFailure | undefined
+  /** The last order that was asked for its deadline, where more are to be asked: those that `after` fails on do not come first again. */
+  private reckoned: unknown
 
   constructor(
     private readonly guard: RowGuard,
     private readonly options: RowOptions,
     private readonly afterOf: (order: Model) => number | null,
   ) {}
+
+  /** Whether there are orders that were not asked for yet, though of the last portion fewer were written. */
+  get goesOn(): boolean {
+    return this.reckoned !== undefined
+  }
 
   /** The first failure since this was asked last. */
   takeFailure(): UpkeepFailure | undefined {
@@ -54,8 +61,12 @@ export class Upkeep {
       const set = `${this.deadline} = date_trunc('milliseconds', ${start} + ${milliseconds(this.options.after)})`
       return this.update({ where: none, set }, transaction, limit)
     }
-    const sql = `SELECT ${table.alias}.*, ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${none} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
-    const found = await rows<Record<string, unknown>>(table.sequelize, sql, [limit], transaction)
+    const from = this.reckoned === undefined ? '' : ` AND ${table.id} > $2`
+    const sql = `SELECT ${table.alias}.*, ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${none}${from}
+ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
+    const bind = this.reckoned === undefined ? [limit] : [limit, this.reckoned]
+    const found = await rows<Record<string, unknown>>(table.sequelize, sql, bind, transaction)
+    this.reckoned = found.length < limit ? undefined : found.at(-1)?.order_timers_id
     let written = 0
     for (const row of found) {
       const afterMs = this.reckon(table.instance(row), String(row.order_timers_id))
@@ -81,7 +92,7 @@ export class Upkeep {
   private pausing(keep: string): { where: string; set: string } {
     const { guard } = this
     const left = `greatest(0, ceil(extract(epoch from ${guard.deadline} - now()) * 1000))::bigint`
-    const where = `${this.applying} AND ${guard.deadline} IS NOT NULL AND NOT (TRUE${guard.notPaused})`
+    const where = `${this.applying} AND ${guard.deadline} IS NOT NULL AND ${guard.deadlineIs('>', guard.staleLine)} AND NOT (TRUE${guard.notPaused})`
     return { where, set: `${this.column(keep)} = ${left}, ${this.deadline} = ${guard.noTimer}` }
   }
 

@@ -129,7 +129,7 @@ export class Sweep {
         const { backfilled, paused, resumed } = counts
         if (backfilled + paused + resumed > 0)
           this.parts.log('info', `${kind}: ${backfilled} backfilled, ${paused} paused, ${resumed} resumed`, { kind, ...counts })
-      } while (Math.max(...Object.values(counts)) >= BATCH && !this.stopping.signal.aborted)
+      } while ((upkeep.goesOn || Math.max(...Object.values(counts)) >= BATCH) && !this.stopping.signal.aborted)
     } catch (error) {
       return error
     }
@@ -171,7 +171,7 @@ export class Sweep {
   /** The next page is read while one is worked at; the first ones are small, so that work begins soon and does not stand still. */
   private async *overduePages(kind: string, row: RowRule, pending: PendingRows): AsyncGenerator<OverduePage> {
     const startedAt = performance.now()
-    const lock = `express-order-timers:sweep:${this.parts.prefix}${kind}`
+    const lock = `express-order-timers:sweep:${this.parts.prefix}${kind}:${row.guard.table.table}`
     const read = (batches: number, after?: Keyset) => {
       const limit = batches * this.parts.dispatcher.batchSize(kind, 'sweep')
       const query = { elapsedMs: performance.now() - startedAt, after, limit, lock }

@@ -4,9 +4,10 @@
 import assert from 'node:assert/strict'
 import { orderTimers, startExpiryWorker, transition } from '../../lib/index.js'
 import type { Database } from '../support/database.js'
+import { runtimeOf } from '../support/runtime.js'
 import { makeTimers, openShop, watched } from '../support/shop.js'
 import { holdsFor, waitUntil } from '../support/waiting.js'
-import { confirmed, confirming, countIn, EVERY_SECOND, latest, ship } from './confirming.js'
+import { confirmed, confirming, countIn, EVERY_SECOND, latest, ship, shipUnarmed } from './confirming.js'
 
 const LEDGER_DEADLINE = `CASE OLD.status WHEN 1 THEN OLD."createdAt" + interval '600 ms' ELSE OLD."confirmDueAt" END`
 
@@ -99,5 +100,26 @@ describe('Beside other services', () => {
     await idle.stop()
     await silent.close()
     await shop.close()
+  })
+
+  it('a sweep waits for no sweep of another shop in the same database, though it has the same tables', async () => {
+    const shops = await Promise.all([openShop(confirming()), openShop(confirming())])
+    for (const shop of shops) await shipUnarmed(shop.database, 1, -1000)
+    const found = async ({ database, timers }: (typeof shops)[number], meanwhile: () => Promise<unknown> = async () => {}) =>
+      database.sequelize.transaction(async (transaction) => {
+        const query = { elapsedMs: 0, after: undefined, limit: 10, lock: 'sweep' }
+        const page = await runtimeOf(timers).rule('order_confirm').row?.pending?.overdue(transaction, query)
+        await meanwhile()
+        return page?.ids.length
+      })
+    const [one, other] = shops
+    assert.equal(
+      await found(one, async () => {
+        assert.equal(await found(other), 1)
+        assert.equal(await found(one), 0, 'its own sweeps read one at a time')
+      }),
+      1,
+    )
+    for (const shop of shops) await shop.close()
   })
 })
