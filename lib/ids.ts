@@ -6,7 +6,7 @@ export type IdParser = (value: unknown) => string | null
 
 const WHOLE = /^[1-9][0-9]{0,18}$/
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-const NAME = /^[A-Za-z0-9][A-Za-z0-9_.~-]{0,127}$/
+const NAME = /^[A-Za-z0-9_-][A-Za-z0-9_.~-]{0,127}$/
 
 const LARGEST = { SMALLINT: 32_767n, INTEGER: 2_147_483_647n, BIGINT: 9_223_372_036_854_775_807n }
 
@@ -22,7 +22,10 @@ export function wholeNumberId(type: keyof typeof LARGEST): IdParser {
 /** UUIDs in any letter case; canonical is lower case, as Postgres prints them. */
 export const uuidId: IdParser = (value) => (typeof value === 'string' && UUID.test(value) ? value.toLowerCase() : null)
 
-/** Ids that are text, and the ids of plain handlers: letters, digits and `_ . ~ -`, 128 at most. */
+/** What `nameId` takes, in words. */
+export const NAMES = 'letters, digits and _ . ~ - (128 at most, the first no . or ~)'
+
+/** Ids that are text, such as nanoid's, and the ids of plain handlers. */
 export const nameId: IdParser = (value) => {
   const text = textOf(value)
   return text !== null && NAME.test(text) ? text : null

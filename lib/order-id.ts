@@ -2,6 +2,7 @@
 
 import type { Model, ModelStatic } from 'sequelize'
 import { OrderTimersError, show } from './errors.js'
+import { NAMES } from './ids.js'
 import type { BoundRule } from './rules/rule.js'
 import type { AnyModel } from './rules/sequelize-sql.js'
 import type { OrderOrId } from './types.js'
@@ -25,7 +26,8 @@ export function plainId(order: OrderOrId): unknown {
 export function invalidId(kind: string, order: OrderOrId, rule?: BoundRule): OrderTimersError {
   const { table } = rule?.row?.guard ?? {}
   const expected = table ? `an id of ${table.model.name}.${table.idAttribute}'s type, or an instance of ${table.model.name}` : 'an id'
-  return new OrderTimersError('INVALID_ID', `orderTimers: ${kind}: the order must be ${expected}, got ${shown(order)}`)
+  const remedy = table?.hasTextIds ? `; ids that are text must be ${NAMES}` : ''
+  return new OrderTimersError('INVALID_ID', `orderTimers: ${kind}: the order must be ${expected}, got ${shown(order)}${remedy}`)
 }
 
 export function isInstance(order: unknown): order is Model {

@@ -101,7 +101,11 @@ export class Call {
   }
 
   async retry(): Promise<void> {
-    const revived = await this.requireRedis().index.revive(this.kind, this.id, REQUEST_PATIENCE_MS)
+    const revived = await this.requireRedis('dead letters are kept in Redis; give "redis" to have them').index.revive(
+      this.kind,
+      this.id,
+      REQUEST_PATIENCE_MS,
+    )
     if (revived) return
     throw new OrderTimersError('NO_TIMER', `orderTimers: ${this.kind}: ${show(this.id)} is no dead letter; dead() lists those that are`)
   }
@@ -191,10 +195,9 @@ export class Call {
     return deadline
   }
 
-  private requireRedis(): RedisParts {
+  private requireRedis(remedy = 'its deadlines are in Redis alone; declare it with "deadline" to have them on the row'): RedisParts {
     if (this.runtime.redis) return this.runtime.redis
     const why = this.runtime.enabled ? '"redis" is false' : 'the timers are switched off (ORDER_TIMERS=off or enabled: false)'
-    const remedy = 'its deadlines are in Redis alone; declare it with "deadline" to have them on the row'
     throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: ${this.kind}: ${why}, and ${remedy}`)
   }
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { DataTypes, Model } from 'sequelize'
-import type { OrderTimers } from '../lib/index.js'
+import { type OrderTimers, transition } from '../lib/index.js'
 import { armed } from './support/armed.js'
 import { INJECTIONS, NO_WHOLE_NUMBERS } from './support/bad-ids.js'
 import { refusal, refused } from './support/refused.js'
-import { openShop, type Shop } from './support/shop.js'
+import { makeTimers, openShop, type Shop } from './support/shop.js'
 import { type OneOfEach, oneOfEach } from './support/shop-rules.js'
 
 describe('the order that a call is about', () => {
@@ -33,6 +33,17 @@ describe('the order that a call is about', () => {
       await timers.cancel('order_confirm', order)
     }
     assert.equal((await Order.findByPk(id))?.confirmDueAt, null)
+  })
+
+  it('that is text says what it may be, when it is refused', async () => {
+    class Note extends Model {}
+    const columns = { id: { type: DataTypes.STRING, primaryKey: true }, status: DataTypes.INTEGER, dueAt: DataTypes.DATE }
+    Note.init(columns, { sequelize: shop.database.sequelize, timestamps: false })
+    const notes = makeTimers({ close: transition(Note, { from: 1, to: 0, deadline: 'dueAt', after: '1h' }) }, { redis: false })
+    const wanted = "the order must be an id of Note.id's type, or an instance of Note"
+    const message = `orderTimers: close: ${wanted}, got "a b"; ids that are text must be letters, digits and _ . ~ - (128 at most, the first no . or ~)`
+    assert.deepEqual(await refused(() => notes.schedule('close', 'a b')), refusal('INVALID_ID', 400, message))
+    await notes.close()
   })
 
   it('is refused when it is missing or no id of the type, before Postgres or Redis is asked', async () => {

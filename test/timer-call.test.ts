@@ -386,6 +386,8 @@ describe('timers without Redis', () => {
 
       it('refuse what Redis alone would know', async () => {
         const id = await shop.order({ status: 2 })
+        const letters = `orderTimers: order_confirm: ${why}, and dead letters are kept in Redis; give "redis" to have them`
+        assert.deepEqual(await refused(() => shop.timers.retry('order_confirm', id)), refusal('REDIS_UNAVAILABLE', 503, letters))
         const message = (kind: string) =>
           `orderTimers: ${kind}: ${why}, and its deadlines are in Redis alone; declare it with "deadline" to have them on the row`
         assert.deepEqual(

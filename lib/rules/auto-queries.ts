@@ -52,7 +52,7 @@ export class AutoQueries extends AutoStatement implements Queries {
   async insert(instance: Model | null, table: unknown, values: Values, options: StatementOptions): Promise<unknown[]> {
     const rules = this.rules(table, values, options)
     if (rules.length === 0 || instance === null) return this.real.insert(instance, table, values, options)
-    const written = merge(rules.map((rule) => rule.inserting(values, this.afterOf(rule, instance))))
+    const written = merge(rules.map((rule) => rule.inserting(values, this.afterOf(rule, instance, values))))
     const returning = withReturning(options.returning, this.reads(rules))
     const result = await this.real.insert(instance, table, { ...values, ...this.literals(written, options) }, { ...options, returning })
     this.note(instance, written)
@@ -65,7 +65,7 @@ export class AutoQueries extends AutoStatement implements Queries {
     const ofBulk = options.type === 'BULKUPDATE'
     const rules = this.rules(table, values, ofBulk ? { ...options, hooks: true } : options)
     if (rules.length === 0) return this.real.update(instance, table, values, where, options)
-    const written = merge(rules.map((rule) => rule.updating(values, this.afterOf(rule, instance))))
+    const written = merge(rules.map((rule) => rule.updating(values, this.afterOf(rule, instance, values))))
     const left = rules.flatMap((rule) => {
       const timer = rule.isFrom(values[rule.status.field]) ? undefined : rule.timerOf(before(instance))
       return timer ? [{ rule, ...timer }] : []
@@ -91,7 +91,7 @@ export class AutoQueries extends AutoStatement implements Queries {
       return sequelizeOf(this.model).transaction((transaction) =>
         this.bulkUpdate(table, values, where, { ...options, transaction }, attributes),
       )
-    const after = await this.afters(entering, where, options)
+    const after = await this.afters(entering, where, values, options)
     const written = merge(rules.map((rule) => rule.updating(values, after.get(rule) ?? rule.after)))
     const all = { ...values, ...this.literals(written, options) }
     const asked = options.returning || undefined
@@ -114,7 +114,7 @@ export class AutoQueries extends AutoStatement implements Queries {
       const order = rules.some(({ row }) => row.afterOf) ? this.order(values) : undefined
       const leaving = overwrites.filter((rule) => !rule.isFrom(values[rule.status.field]))
       return merge([
-        ...rules.map((rule) => (rule.status.field in values ? rule.inserting(values, this.afterOf(rule, order)) : {})),
+        ...rules.map((rule) => (rule.status.field in values ? rule.inserting(values, this.afterOf(rule, order, values)) : {})),
         ...leaving.map((rule) => rule.leaving()),
       ])
     })
@@ -141,7 +141,7 @@ export class AutoQueries extends AutoStatement implements Queries {
     const overwrites = rules.filter(({ status }) => status.field in update)
     for (const rule of overwrites) refuseUpsert(rule, 'upsert', update, Object.keys(update))
     const leaving = merge(overwrites.map((rule) => (rule.isFrom(update[rule.status.field]) ? {} : rule.leaving())))
-    const inserting = merge([leaving, ...rules.map((rule) => rule.inserting(insert, this.afterOf(rule, instance)))])
+    const inserting = merge([leaving, ...rules.map((rule) => rule.inserting(insert, this.afterOf(rule, instance, insert)))])
     const result = await this.real.upsert(
       table,
       { ...insert, ...this.literals(inserting, options) },
@@ -173,7 +173,7 @@ export class AutoQueries extends AutoStatement implements Queries {
       return sequelizeOf(this.model).transaction((transaction) =>
         this.arithmetic(operator, call, model, table, where, amounts, extra, { ...options, transaction }),
       )
-    const after = await this.afters(rules, where, options)
+    const after = await this.afters(rules, where, extra, options)
     const written = merge(
       rules.map((rule) => {
         if (!rule.writesDeadline) return {}

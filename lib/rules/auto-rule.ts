@@ -2,7 +2,7 @@
 // in the shop's own statement, and an order that is in `from` already keeps its deadline, whatever a stale instance thinks.
 
 import { OrderTimersError, show } from '../errors.js'
-import { milliseconds } from './row-guard.js'
+import { milliseconds, NOT_IN_FROM } from './row-guard.js'
 import type { BoundRule, Move, RowRule } from './rule.js'
 import { type AttributeInfo, isExpression, quoteColumn, valueSql } from './sequelize-sql.js'
 
@@ -116,7 +116,7 @@ export class AutoRule {
   leaving(): Assignments {
     if (!this.writesDeadline) return {}
     const kept = this.keep ? { [this.keep.field]: 'NULL' } : {}
-    return { [this.start.field]: this.row.guard.noTimer, ...kept }
+    return { [this.start.field]: NOT_IN_FROM, ...kept }
   }
 
   /** The timer that a row has. */

@@ -40,8 +40,12 @@ export class AutoStatement {
     return rules.flatMap((rule) => rule.reads.map(({ field }) => field))
   }
 
-  protected afterOf({ row, after }: AutoRule, order: Model | undefined): AfterSql {
+  /** A function is asked about orders only that come into `from`, or may. */
+  protected afterOf(rule: AutoRule, order: Model | undefined, values: Values): AfterSql {
+    const { row, after, status } = rule
     if (!row.afterOf) return after
+    const value = values[status.field]
+    if (!rule.isFrom(value) && !rule.isExpression(value)) return null
     const afterMs = row.afterOf(order as Model)
     return afterMs === null ? null : milliseconds(afterMs)
   }
@@ -51,10 +55,15 @@ export class AutoStatement {
   }
 
   /** Where `after` is a function, the orders are read and locked first. */
-  protected async afters(rules: readonly AutoRule[], where: unknown, options: StatementOptions): Promise<Map<AutoRule, AfterSql>> {
+  protected async afters(
+    rules: readonly AutoRule[],
+    where: unknown,
+    values: Values,
+    options: StatementOptions,
+  ): Promise<Map<AutoRule, AfterSql>> {
     const asking = rules.filter(({ row }) => row.afterOf)
     const transaction = this.transaction(options)
-    return asking.length === 0 || !transaction ? new Map() : afterByOrder(asking, where, transaction)
+    return asking.length === 0 || !transaction ? new Map() : afterByOrder(asking, where, values, transaction)
   }
 
   protected transaction(options: StatementOptions): Transaction | undefined {

@@ -220,6 +220,10 @@ WHERE attrelid = to_regclass('${this.table.replaceAll("'", "''")}') AND attnum >
     )
   }
 
+  get hasTextIds(): boolean {
+    return this.parseId === nameId
+  }
+
   private idParser({ type, name }: AttributeInfo): IdParser {
     if (type.key === 'INTEGER' || type.key === 'BIGINT' || type.key === 'SMALLINT') return wholeNumberId(type.key)
     if (type.key === 'UUID' || type.key === 'UUIDV4') return uuidId

@@ -29,6 +29,9 @@ export interface GuardOptions {
 /** What stands in the deadline's column for "no timer" where NULL would be filled by `backfill`. */
 export const NO_TIMER_AT = "'9999-12-31 00:00:00+00'::timestamptz"
 
+/** What stands there once an order has left `from`, also under `backfill`: should it come back, it is filled again. */
+export const NOT_IN_FROM = 'NULL'
+
 export class RowGuard {
   /** Where the rule applies, over the columns of `ALIAS`. */
   readonly applies: string

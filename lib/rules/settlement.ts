@@ -7,7 +7,7 @@ import type { Allowance } from './brake.js'
 import type { Chain } from './chain.js'
 import { inTransaction, rows, type StatementLimits } from './database.js'
 import { idempotencyKey } from './history.js'
-import { RowGuard } from './row-guard.js'
+import { NOT_IN_FROM, RowGuard } from './row-guard.js'
 import type { Writes } from './row-rule.js'
 import type { RowRule } from './rule.js'
 
@@ -31,7 +31,7 @@ export interface Settlement {
   locked: string[]
   /** Gone, no longer where the rule applies, or without a deadline: nothing to do. */
   gone: string[]
-  /** Held by `where`, a pause, `staleAfter` or the brake: left to the sweep. */
+  /** Held by `where`, a pause, `staleAfter` or the brake: left to the sweep, or put off where the deadline is in Redis alone. */
   held: string[]
   /** With `dryRun`: what would have been settled. They are among `held`. */
   rehearsed?: SettledOrder[]
@@ -197,7 +197,9 @@ RETURNING ${all}${told}${started.join('')}`
   private assignments(): string[] {
     const { row, doing } = this.options
     const { table } = row.guard
-    const cleared = row.deadlineAttribute ? [`${table.bareColumn(row.deadlineAttribute)} = ${row.guard.noTimer}`] : []
+    const cleared = row.deadlineAttribute
+      ? [`${table.bareColumn(row.deadlineAttribute)} = ${row.move ? NOT_IN_FROM : row.guard.noTimer}`]
+      : []
     if (doing.individualHooks) return []
     if (!row.move) return cleared
     const moved = table.assignments({ [row.move.status]: row.move.to })
@@ -223,7 +225,7 @@ RETURNING ${all}${told}${started.join('')}`
   private values(): Record<string, unknown> {
     const { row, doing } = this.options
     const { move, deadlineAttribute } = row
-    const deadline = deadlineAttribute ? { [deadlineAttribute]: row.options.backfill ? new Date(Date.UTC(9999, 11, 31)) : null } : {}
+    const deadline = deadlineAttribute ? { [deadlineAttribute]: null } : {}
     return { ...doing.set, ...(move ? { [move.status]: move.to } : {}), ...deadline }
   }
 

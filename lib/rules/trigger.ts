@@ -1,7 +1,7 @@
 // The Postgres trigger that does what `auto` does, for every writer: raw SQL, another service, a person at psql. It starts a timer where an order
 // comes into `from`, ends it where it leaves, and pauses by declaration (`pause.while`). Printed for a migration, never run by ourselves.
 
-import { milliseconds, type RowGuard } from './row-guard.js'
+import { milliseconds, NOT_IN_FROM, type RowGuard } from './row-guard.js'
 import { invalidRule } from './row-options.js'
 import type { BoundRule, RowRule } from './rule.js'
 import { withoutBinding } from './sequelize-sql.js'
@@ -67,7 +67,7 @@ function ruleBody({ guard, options }: RowRule): string {
     `  IF NOT (${given}) THEN ${starts} END IF;`,
     ...[...kept, ...counted].map((line) => `  ${line}`),
     'ELSIF order_timers_was AND NOT order_timers_is THEN',
-    ...[`NEW.${deadline} := ${guard.noTimer};`, ...kept].map((line) => `  ${line}`),
+    ...[`NEW.${deadline} := ${NOT_IN_FROM};`, ...kept].map((line) => `  ${line}`),
     'END IF;',
     ...(pause?.while ? pausing(guard, deadline, column(pause.keep), none('NEW')) : []),
   ])
@@ -79,7 +79,7 @@ function pausing(guard: RowGuard, deadline: string, keep: string, none: string):
   return [
     'IF order_timers_is THEN',
     `  IF EXISTS (SELECT FROM (SELECT NEW.*) AS ${guard.table.alias} WHERE NOT (TRUE${guard.notPaused})) THEN`,
-    `    IF NOT (${none}) THEN`,
+    `    IF NOT (${none}) AND NEW.${deadline} > ${guard.staleLine} THEN`,
     `      NEW.${keep} := ${left};`,
     `      NEW.${deadline} := ${guard.noTimer};`,
     '    END IF;',

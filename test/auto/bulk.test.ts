@@ -154,6 +154,17 @@ describe('auto, for statements over many', () => {
       assert.deepEqual(await timersOf([more]), [TWO])
     })
 
+    it('asks it for the order as the statement leaves it, as a save does', async () => {
+      await open({ confirm: { after: (order: HookedRow) => (order.note === 'slow' && order.state === 4 ? '48h' : '2h') } })
+      const orders = [await create(), await create(), await create({ state: 3 })]
+      await Hooked.update({ state: 4, note: 'slow' }, where(orders[0] as HookedRow))
+      await Hooked.update({ state: 4, note: Hooked.sequelize?.literal("'slow'") } as object, where(orders[1] as HookedRow))
+      assert.deepEqual(await timersOf(orders.slice(0, 2)), [
+        { row: 48, armed: 48 },
+        { row: 2, armed: 2 },
+      ])
+    })
+
     it('asks it for the order as it is when its turn comes', async () => {
       await open({ confirm: { after: (order: HookedRow) => (order.note === 'slow' ? '48h' : '2h') } })
       const order = await create()

@@ -185,11 +185,25 @@ describe('auto, for instances', () => {
     ])
   })
 
-  it('writes a date far away for "no timer" under "backfill", and arms nothing for it', async () => {
+  it('asks it about no order outside "from"', async () => {
+    const BY_CARRIER: Record<string, '48h'> = { dhl: '48h' }
+    shop = await openHooked({ confirm: { after: (order: HookedRow) => BY_CARRIER[order.note as string] } })
+    const order = await build()
+    const [other] = await shop.Hooked.bulkCreate([{ state: 1 }])
+    await other?.update({ state: 0 })
+    await shop.Hooked.upsert({ state: 0 })
+    await order.update({ state: 4, note: 'dhl' })
+    await order.update({ note: null })
+    assert.deepEqual(await shop.timerOf(order.id), { row: 48, armed: 48 })
+    await order.update({ state: 5 })
+    assert.deepEqual(await shop.timerOf(order.id), NONE)
+  })
+
+  it('leaves no deadline under "backfill" where an order leaves; what was cancelled there stays so', async () => {
     shop = await openHooked({ confirm: { backfill: true } })
     const order = await build({ state: 4 })
     await order.update({ state: 5 })
-    assert.equal((await again(order)).dueAt?.getUTCFullYear(), 9999)
+    assert.equal((await again(order)).dueAt, null)
     await order.update({ state: 4 })
     assert.deepEqual(await shop.timerOf(order.id), DAY)
     const cancelled = await shop.timers.cancel('confirm', order)

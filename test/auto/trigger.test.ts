@@ -91,19 +91,14 @@ describe('the trigger that migrations may have', () => {
     assert.deepEqual(await sql('UPDATE parcels SET "Is Disputed" = FALSE'), { due: 60, pay: null, kept: null, extended: 1 })
     await sql(`UPDATE parcels SET "State $1" = 'x', "Is Disputed" = TRUE`)
     assert.deepEqual(await sql(SHIPPED), { due: null, pay: null, kept: 60, extended: 1 })
+    const STALE = `"due 'at'" = now() - interval '30 days', kept_ms = NULL`
+    assert.deepEqual(await sql(`UPDATE parcels SET ${STALE}`), { due: -43_200, pay: null, kept: null, extended: 1 }, 'stale')
   })
 
-  it('writes a date far away for "no timer" under "backfill"', async () => {
+  it('leaves no deadline under "backfill" where an order leaves, so that it is filled should it come back', async () => {
     await open({ backfill: true })
     await sql(`INSERT INTO parcels ("State $1") VALUES ('it''s $1')`)
-    const far = async () => {
-      const { rows } = await shop.database.client.query(
-        `SELECT extract(year from "due 'at'" AT TIME ZONE 'UTC')::int AS year FROM "Parcels US$1"`,
-      )
-      return rows[0].year
-    }
-    await sql(`UPDATE parcels SET "State $1" = 'x'`)
-    assert.equal(await far(), 9999)
+    assert.equal((await sql(`UPDATE parcels SET "State $1" = 'x'`)).due, null)
     assert.equal((await sql(SHIPPED)).due, 60)
   })
 

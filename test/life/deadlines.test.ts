@@ -78,7 +78,7 @@ describe("a deadline of each order's own", () => {
       assert.deepEqual(
         (await Promise.all([found, cancelled, elsewhere].map(shop.find))).map((row) => [row.status, row.dueAt]),
         [
-          [5, NO_TIMER],
+          [5, null],
           [4, NO_TIMER],
           [3, null],
         ],
@@ -138,14 +138,28 @@ describe("a deadline of each order's own", () => {
       near((await shop.find(disputed)).dueAt, Date.now() + HOUR_MS)
     })
 
-    it('and individual hooks write the same date for "no timer"', async () => {
-      shop = await openParcels((Parcels) => ({
-        order_confirm: transition(Parcels, { ...CONFIRM, after: '24h', backfill: true, individualHooks: true }),
-      }))
-      const id = await shop.parcel(-1000)
+    for (const individualHooks of [false, true]) {
+      it(`gives an order that was settled and comes back a deadline again${individualHooks ? ', with individual hooks too' : ''}`, async () => {
+        shop = await openParcels((Parcels) => ({
+          order_confirm: transition(Parcels, { ...CONFIRM, after: '1h', backfill: true, individualHooks }),
+        }))
+        const id = await shop.parcel(-1000)
+        const worker = await shop.worker(EVERY_SECOND)
+        const { status, dueAt } = await shop.find(id)
+        assert.deepEqual([status, dueAt], [5, null])
+        await shop.sql('UPDATE parcels SET status = 4')
+        await waitForEvent(worker, 'swept')
+        await waitForEvent(worker, 'swept')
+        near((await shop.find(id)).dueAt, Date.now() + HOUR_MS)
+      })
+    }
+
+    it('comes to all others in the same sweep, however many the function fails on', async () => {
+      shop = await openParcels((Parcels) => ({ order_confirm: transition(Parcels, { ...CONFIRM, after: byCountry, backfill: true }) }))
+      await shop.Parcel.bulkCreate(Array.from({ length: 2000 }, () => ({ country: 'odd' })))
+      const last = await shop.parcel()
       await shop.worker()
-      const { status, dueAt } = await shop.find(id)
-      assert.deepEqual([status, dueAt], [5, NO_TIMER])
+      near((await shop.find(last)).dueAt, Date.now() + 24 * HOUR_MS)
     })
   })
 

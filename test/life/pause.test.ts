@@ -240,4 +240,20 @@ describe('a pause by declaration', () => {
     assert.deepEqual(await refused(() => shop.timers.extend('order_confirm', id, '1h')), expected)
     assert.deepEqual(await shop.timers.list(id), [])
   })
+
+  it('puts nothing by of what is stale: it is held, and told when it is free, as any other', async () => {
+    const [plain, disputed] = [await shop.parcel(-30 * 24 * HOUR_MS), await shop.parcel(-30 * 24 * HOUR_MS, { disputeOpen: true })]
+    const worker = await shop.worker(EVERY_SECOND)
+    await shop.sql('UPDATE parcels SET dispute_open = false')
+    await waitUntil(() => worker.staleTold.at(-1)?.count === 2)
+    await waitForEvent(worker, 'swept')
+    const rows = [await shop.find(plain), await shop.find(disputed)]
+    assert.deepEqual(
+      rows.map(({ status, leftMs }) => [status, leftMs]),
+      [
+        [4, null],
+        [4, null],
+      ],
+    )
+  })
 })
