@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,7 +16,7 @@ import { RedisServer } from './support/redis-server.js'
 import { inTime, waitUntil } from './support/waiting.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const readme = await readFile(join(root, 'README.md'), 'utf8')
+const readme = readFileSync(join(root, 'README.md'), 'utf8')
 const run = promisify(execFile)
 
 /** What stands between fences of this language, in order. */

@@ -18,9 +18,9 @@ export function startShopProcess(config: ShopConfig): Promise<ChildProgram> {
   return ChildProgram.start(new URL(import.meta.url), config)
 }
 
-if (process.argv[1] === new URL(import.meta.url).pathname) await main(ownConfig<ShopConfig>())
+if (process.argv[1] === new URL(import.meta.url).pathname) main(ownConfig<ShopConfig>())
 
-async function main(config: ShopConfig): Promise<void> {
+function main(config: ShopConfig): void {
   const sequelize = sequelizeOn(config.databaseUrl, config.schema)
   const rules = makeRules(defineOrder(sequelize), sequelize)
   const timers = orderTimers({ redis: config.redisUrl, prefix: config.prefix, rules })

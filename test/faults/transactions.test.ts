@@ -169,7 +169,6 @@ describe('In a transaction of the shop’s', () => {
   it('a process that dies between the commit and the arming loses no order', async () => {
     const proxy = await TcpProxy.start(portOf(process.env.REDIS_URL as string))
     const shop = await open()
-    await shop.worker({ fallback: EVERY_SECOND })
     const dying = await startShopProcess({
       databaseUrl: shop.database.url,
       schema: shop.database.schema,
@@ -183,6 +182,7 @@ describe('In a transaction of the shop’s', () => {
     await dying.kill()
     assert.notEqual(await shop.timers.remaining('order_confirm', id), null)
     assert.equal(await isArmed(shop, id), false)
+    await shop.worker({ fallback: EVERY_SECOND })
     await confirmed(shop, 1)
     assert.ok((await latest(shop.database, [id])) < 100)
     await shop.close()

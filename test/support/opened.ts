@@ -8,6 +8,13 @@ export interface Opened {
   close(): Promise<unknown>
 }
 
+const ONLY_ONCE = Symbol.for('order-timers.tests.opened')
+if (ONLY_ONCE in globalThis) {
+  // Mocha loads a test by require(), and by import() where that fails: then its modules are loaded anew, and hooks.ts sees another book.
+  throw new Error('test/support/opened.ts was loaded twice: a test, or what it imports, has a top-level await; tests must not')
+}
+Object.defineProperty(globalThis, ONLY_ONCE, { value: true })
+
 const book = new Set<Opened>()
 const processes = new Set<ChildProcess>()
 
