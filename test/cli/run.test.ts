@@ -77,7 +77,8 @@ describe('the command line', () => {
     const database = await openDatabase()
     const rule = "order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' })"
     await project.write('timers.mjs', timersModule(database, rule))
-    assert.equal((await typed('plan')).status, 0)
+    const { status, stderr } = await typed('plan')
+    assert.deepEqual({ status, stderr }, { status: 0, stderr: '' })
     const { timers, sequelize } = await import(pathToFileURL(join(project.directory, 'timers.mjs')).href)
     await assert.rejects(timers.schedule('order_pay', 1), { code: 'ERR_ORDER_TIMERS_CLOSED' })
     await assert.rejects(sequelize.query('SELECT 1'), /closed/)

@@ -8,14 +8,11 @@ export interface Opened {
   close(): Promise<unknown>
 }
 
-const ONLY_ONCE = Symbol.for('order-timers.tests.opened')
-if (ONLY_ONCE in globalThis) {
-  // Mocha loads a test by require(), and by import() where that fails: then its modules are loaded anew, and hooks.ts sees another book.
-  throw new Error('test/support/opened.ts was loaded twice: a test, or what it imports, has a top-level await; tests must not')
-}
-Object.defineProperty(globalThis, ONLY_ONCE, { value: true })
-
-const book = new Set<Opened>()
+// One book for all of the process: tsx loads a module once more for tests that cannot be loaded by require(), and for what they import().
+const BOOK = Symbol.for('order-timers.tests.opened')
+const everywhere = globalThis as { [BOOK]?: Set<Opened> }
+everywhere[BOOK] ??= new Set()
+const book = everywhere[BOOK]
 const processes = new Set<ChildProcess>()
 
 process.on('exit', () => {
