@@ -153,16 +153,20 @@ export class DueIndex {
     return this.take(kind, token, leaseMs, 'event', ids)
   }
 
-  /** Ends a claim: `returns` come back or are let go, the rest is forgotten. @returns whether the claim was still ours */
+  /**
+   * Ends a claim: `returns` come back or are let go, the rest is forgotten. Said `again`, it does nothing where it was carried out before.
+   * @returns whether the claim was still ours
+   */
   async finish(
     kind: string,
     token: string,
     skewMs: number,
     returns: readonly Return[],
-    whose: 'ours' | 'theirs' = 'ours',
+    { whose = 'ours', again = false }: { whose?: 'ours' | 'theirs'; again?: boolean } = {},
   ): Promise<boolean> {
+    const how = [token, whose, skewMs, again ? 'again' : '']
     const values = returns.flatMap(({ id, delayMs, failure }) => [id, delayMs ?? '', failure ? JSON.stringify(failure) : ''])
-    const ours = await this.call((client) => client.orderTimersFinish(...this.claimKeys(kind, token), token, whose, skewMs, ...values))
+    const ours = await this.call((client) => client.orderTimersFinish(...this.claimKeys(kind, token), ...how, ...values))
     return ours === 1
   }
 

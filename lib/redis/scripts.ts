@@ -76,12 +76,12 @@ end`
  */
 const RELEASE = `
 local function release(token, lease, at)
+  redis.call('ZREM', KEYS[2], token)
   local deadlines = {}
   local known = cjson.decode(redis.call('GET', lease .. ':deadlines') or '[]')
   for i = 1, #known, 2 do deadlines[known[i]] = known[i + 1] end
   for _, id in ipairs(redis.call('SMEMBERS', lease)) do redis.call('ZADD', KEYS[1], 'LT', deadlines[id] or at, id) end
   redis.call('UNLINK', lease, lease .. ':deadlines')
-  redis.call('ZREM', KEYS[2], token)
 end`
 
 /** Puts a wake on the channel where the index got an earlier head than it had. A user who may not publish arms all the same. */
@@ -295,9 +295,10 @@ return #taken > 0 and cjson.encode(taken) or '[]'`,
   /**
    * Ends a claim: what is to come back goes to the index, what is let go leaves no trace, so that the next sweep may look at it, and the
    * rest of the lease is forgotten and leaves a mark. Where the lease had lapsed and was taken by another claim, only what is to come back
-   * is written.
+   * is written; nothing at all where this is said again, and was carried out the first time.
    * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: token, whose the keys were ('ours' or 'theirs'), what to add to
-   * Redis's clock, then in threes: id, milliseconds from now ('' for a dead letter and for what is let go), and the failure to keep as JSON (or '').
+   * Redis's clock, 'again' where this was said before and not answered (or ''), then in threes: id, milliseconds from now ('' for a dead
+   * letter and for what is let go), and the failure to keep as JSON (or '').
    * Returns 1 where the lease was still ours.
    */
   orderTimersFinish: {
@@ -307,7 +308,8 @@ ${NOW}
 ${MARKS}
 ${EACH}
 local ours = redis.call('ZREM', KEYS[2], ARGV[1]) -- first, since it needs no memory: see orderTimersTake
-for i = 4, #ARGV, 3 do
+if ours == 0 and ARGV[4] == 'again' then return 0 end
+for i = 5, #ARGV, 3 do
   local id, delay, failure = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   redis.call('SREM', KEYS[3], id)
   if delay ~= '' then

@@ -27,8 +27,8 @@ const AHEAD_MS = 3
 
 /** Claims in the due index. */
 export class IndexClaims {
-  /** Claims whose answer never came: whether they were carried out is not known, so they are given back. */
-  private readonly unknown = new Map<string, string>()
+  /** Of claims that Redis did not answer about, by their tokens: what is to be said before another claim is made. Each is safe to repeat. */
+  private readonly unanswered = new Map<string, () => Promise<unknown>>()
 
   constructor(
     private readonly index: DueIndex,
@@ -68,9 +68,9 @@ export class IndexClaims {
   }
 
   private async known<T>(kind: string, claim: (token: string) => Promise<T>): Promise<T> {
-    for (const [token, of] of this.unknown) {
-      await this.index.release(of, token, this.skewMs(of))
-      this.unknown.delete(token)
+    for (const [token, sayAgain] of this.unanswered) {
+      await sayAgain()
+      this.unanswered.delete(token)
     }
     const token = randomUUID()
     try {
@@ -78,7 +78,7 @@ export class IndexClaims {
       this.faults.clear('REDIS_REFUSES')
       return answer
     } catch (error) {
-      this.unknown.set(token, kind)
+      this.unanswered.set(token, () => this.index.release(kind, token, this.skewMs(kind))) // whether it was carried out is not known
       const { name, message } = error as Error
       if (name === 'ReplyError')
         this.faults.raise('REDIS_REFUSES', `Redis refuses a claim (${message}); the sweep over Postgres carries on`, error)
@@ -95,7 +95,19 @@ export class IndexClaims {
       deadlineOf: lookUp(ids, deadlines),
       keep: () => index.keep(kind, token, leaseMs),
       failures: (failed) => index.failures(kind, failed),
-      finish: (returns) => index.finish(kind, token, this.skewMs(kind), returns, via === 'event' ? 'theirs' : 'ours'),
+      finish: (returns) => this.finish(kind, token, returns, via === 'event' ? 'theirs' : 'ours'),
+    }
+  }
+
+  private async finish(kind: string, token: string, returns: readonly Return[], whose: 'ours' | 'theirs'): Promise<void> {
+    const saidAt = performance.now()
+    try {
+      await this.index.finish(kind, token, this.skewMs(kind), returns, { whose })
+    } catch (error) {
+      const again = () =>
+        this.index.finish(kind, token, this.skewMs(kind), sooner(returns, performance.now() - saidAt), { whose, again: true })
+      this.unanswered.set(token, again)
+      throw error
     }
   }
 }
@@ -133,6 +145,11 @@ export class MemoryClaims {
   private isFree(name: string): boolean {
     return !this.inHand.has(name) && (this.failed.get(name)?.dueAt ?? 0) <= performance.now()
   }
+}
+
+/** The same, as it is to be said so many milliseconds later. */
+function sooner(returns: readonly Return[], byMs: number): Return[] {
+  return returns.map((one) => (one.delayMs === undefined ? one : { ...one, delayMs: Math.max(0, one.delayMs - byMs) }))
 }
 
 /** Few rules ever ask, so the map is made when they do. */

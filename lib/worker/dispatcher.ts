@@ -156,12 +156,12 @@ export class Dispatcher {
     }
   }
 
-  /** If it cannot be ended, its lease ends by itself, and the orders are looked at once more. */
+  /** What Redis did not answer to is said again before the next claim. If that cannot be either, the lease ends by itself. */
   private async finish(work: Work, returns: Return[]): Promise<void> {
     try {
       await work.finish(returns)
     } catch (error) {
-      this.log('debug', `${work.kind}: a claim was not ended, its lease will lapse`, { kind: work.kind, error: errorText(error) })
+      this.log('debug', `${work.kind}: a claim was not ended as yet`, { kind: work.kind, error: errorText(error) })
     }
   }
 

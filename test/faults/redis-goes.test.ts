@@ -181,6 +181,32 @@ describe('When Redis', () => {
     })
   }
 
+  for (const { what, lose } of [
+    {
+      what: 'never gets the end of a claim',
+      lose: (proxy: TcpProxy, end: string[]) => void proxy.hold(end).seen.then(() => proxy.reset()),
+    },
+    { what: 'ends a claim and its answer is lost', lose: (proxy: TcpProxy, end: string[]) => proxy.dropReply(end) },
+  ]) {
+    it(`${what}, what is to be tried again does not wait for the lease`, async () => {
+      const proxy = await TcpProxy.start(redis.port)
+      let failures = 1
+      const run = () => {
+        if (failures-- > 0) throw new Error('no stamps')
+      }
+      const shop = await openShop(confirming({ run }), { redisUrl: `redis://127.0.0.1:${proxy.port}` })
+      const worker = await shop.worker({ fallback: false })
+      const attempts: number[] = []
+      worker.on('failed', (failed) => attempts.push(failed.attempts))
+      lose(proxy, scriptRequest('orderTimersFinish'))
+      await ship(shop, 1, 300)
+      await confirmed(shop, 1)
+      assert.deepEqual(attempts, [1])
+      await shop.close()
+      await proxy.stop()
+    })
+  }
+
   it('became a replica after a failover, the sweep carries on until it is a primary again', async () => {
     const shop = await open()
     const worker = await shop.worker({ fallback: EVERY_SECOND })

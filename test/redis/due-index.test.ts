@@ -193,6 +193,16 @@ describe('the due index', () => {
     assert.equal(await scoreOf('3'), null)
   })
 
+  it('ends a claim once where that is said again', async () => {
+    await arm('1', (await clock.now()) - PAST_MS)
+    await claim('a')
+    const back = [{ id: '1', delayMs: 0 }]
+    assert.equal(await index.finish(KIND, 'a', 0, back, { again: true }), true)
+    assert.deepEqual((await claim('b')).ids, ['1'])
+    assert.equal(await index.finish(KIND, 'a', 0, back, { again: true }), false)
+    assert.equal(await scoreOf('1'), null)
+  })
+
   it('gives a lapsed claim to the next one, and lets the first end nothing of it', async () => {
     await arm('1', (await clock.now()) - PAST_MS)
     await claim('a', { leaseMs: 1 })
@@ -300,7 +310,7 @@ describe('the due index', () => {
   })
 
   it('remembers what was taken out for some seconds, and keys of others for less than the shortest SETEX', async () => {
-    const finish = (token: string, whose: 'ours' | 'theirs') => index.finish(KIND, token, 0, [], whose)
+    const finish = (token: string, whose: 'ours' | 'theirs') => index.finish(KIND, token, 0, [], { whose })
     await arm('ours', (await clock.now()) - PAST_MS)
     await claim('a')
     await index.takeExpired(KIND, 'b', 10_000, ['theirs'])
