@@ -40,11 +40,12 @@ export interface ClaimAnswer extends Claim {
   crowded: boolean
 }
 
-/** What is to come back to the index, or to be let go, when a claim ends; whatever else was claimed is forgotten. */
+/** What is to come back to the index, to be let go, or is gone, when a claim ends; whatever else was claimed is settled, and forgotten. */
 export interface Return {
   id: string
-  /** From now to when it is to be looked at again; none for a dead letter, and for what is let go and is the next sweep's. */
-  delayMs: number | undefined
+  gone?: true
+  /** From now to when it is to be looked at again; none for a dead letter, for what is let go and is the next sweep's, and what is gone. */
+  delayMs?: number | undefined
   failure?: Failure | undefined
 }
 
@@ -165,7 +166,11 @@ export class DueIndex {
     { whose = 'ours', again = false }: { whose?: 'ours' | 'theirs'; again?: boolean } = {},
   ): Promise<boolean> {
     const how = [token, whose, skewMs, again ? 'again' : '']
-    const values = returns.flatMap(({ id, delayMs, failure }) => [id, delayMs ?? '', failure ? JSON.stringify(failure) : ''])
+    const values = returns.flatMap(({ id, gone, delayMs = '', failure }) => [
+      id,
+      gone ? 'gone' : delayMs,
+      failure ? JSON.stringify(failure) : '',
+    ])
     const ours = await this.call((client) => client.orderTimersFinish(...this.claimKeys(kind, token), ...how, ...values))
     return ours === 1
   }

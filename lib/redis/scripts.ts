@@ -8,12 +8,13 @@ local now = time[1] * 1000 + time[2] / 1000`
 
 /**
  * Marks of timers that were taken out a moment ago. Two sets take turns, so that old marks go all at once and without a look at each: one
- * lives for one turn at least and for two at most. `ours`: so long an event may still be on its way, and is not to be taken for somebody
- * else's key. `theirs`, of keys that were somebody else's: less than the shortest SETEX, since they may be set anew at once.
- * A clock that was set back ends all marks.
+ * lives for one turn at least and for two at most. `ours`, settled: so long an event may still be on its way, and is not to be taken for
+ * somebody else's key, and a sweep may have read the row before. `gone`, cancelled or found to be gone: for events alone, since calls about
+ * one order may reach Redis in another order than Postgres, and then only the sweep knows that it is due again. `theirs`, of keys that were
+ * somebody else's: less than the shortest SETEX, since they may be set anew at once. A clock that was set back ends all marks.
  */
 const MARKS = `
-local turnMs = { ours = 5000, theirs = 450 }
+local turnMs = { ours = 5000, gone = 5000, theirs = 450 }
 local function marks(forgotten, whose)
   local name = forgotten .. ':' .. whose
   local turn = math.floor(now / turnMs[whose])
@@ -156,7 +157,7 @@ ${NOW}
 ${MARKS}
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if score and ARGV[2] ~= '' and tonumber(score) ~= tonumber(ARGV[2]) then return 0 end
-redis.call('SADD', (marks(KEYS[3], 'ours')), ARGV[1])
+redis.call('SADD', (marks(KEYS[3], 'gone')), ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
 local removed = redis.call('ZREM', KEYS[1], ARGV[1])
 local unlinked = redis.call('UNLINK', KEYS[4])
@@ -248,8 +249,7 @@ return answer`,
 
   /**
    * Takes the given ids under a lease: those that the sweep found overdue, or whose key somebody else had set and that expired.
-   * Left out: what a live claim holds, what was forgotten a moment ago (settled while the sweep was reading, or the event of our own
-   * key), and what waits for another attempt or is a dead letter; for an event also what the index has (its alarm is coming), and a
+   * Left out: what a live claim holds, what was forgotten a moment ago (see MARKS), and what waits for another attempt or is a dead letter; for an event also what the index has (its alarm is coming), and a
    * key that is alive again.
    * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: the beginning of the leases' names, token, lease ms, 'sweep' or
    * 'event', the beginning of the timers' keys, and the ids as JSON.
@@ -268,7 +268,7 @@ redis.call('UNLINK', KEYS[3]) -- a Redis whose memory is full lets a script writ
 local event = ARGV[4] == 'event'
 local ids = cjson.decode(ARGV[6])
 if event then ids = without('ZMSCORE', KEYS[1], ids) end
-for whose in pairs(turnMs) do
+for _, whose in ipairs(event and { 'ours', 'gone', 'theirs' } or { 'ours', 'theirs' }) do
   for _, set in ipairs({ marks(KEYS[4], whose) }) do ids = without('SMISMEMBER', set, ids) end
 end
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], now, '+inf')) do ids = without('SMISMEMBER', ARGV[1] .. token, ids) end
@@ -294,11 +294,11 @@ return #taken > 0 and cjson.encode(taken) or '[]'`,
 
   /**
    * Ends a claim: what is to come back goes to the index, what is let go leaves no trace, so that the next sweep may look at it, and the
-   * rest of the lease is forgotten and leaves a mark. Where the lease had lapsed and was taken by another claim, only what is to come back
+   * rest of the lease is forgotten and leaves a mark (see MARKS). Where the lease had lapsed and was taken by another claim, only what is to come back
    * is written; nothing at all where this is said again, and was carried out the first time.
    * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: token, whose the keys were ('ours' or 'theirs'), what to add to
    * Redis's clock, 'again' where this was said before and not answered (or ''), then in threes: id, milliseconds from now ('' for a dead
-   * letter and for what is let go), and the failure to keep as JSON (or '').
+   * letter and for what is let go, 'gone'), and the failure to keep as JSON (or '').
    * Returns 1 where the lease was still ours.
    */
   orderTimersFinish: {
@@ -309,20 +309,25 @@ ${MARKS}
 ${EACH}
 local ours = redis.call('ZREM', KEYS[2], ARGV[1]) -- first, since it needs no memory: see orderTimersTake
 if ours == 0 and ARGV[4] == 'again' then return 0 end
+local gone = {}
 for i = 5, #ARGV, 3 do
   local id, delay, failure = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  redis.call('SREM', KEYS[3], id)
-  if delay ~= '' then
+  local held = redis.call('SREM', KEYS[3], id)
+  if delay == 'gone' then
+    if held == 1 then gone[#gone + 1] = id end
+  elseif delay ~= '' then
     local at = string.format('%.0f', math.ceil(now + ARGV[3] + delay))
     if failure ~= '' then redis.call('ZADD', KEYS[1], at, id) else redis.call('ZADD', KEYS[1], 'LT', at, id) end
   end
   if failure ~= '' then redis.call('HSET', KEYS[5], id, failure) elseif delay == '' and ours == 1 then redis.call('HDEL', KEYS[5], id) end
 end
-local done = redis.call('SMEMBERS', KEYS[3])
-if #done > 0 then
-  each('SADD', (marks(KEYS[4], ARGV[2])), done)
-  if redis.call('HLEN', KEYS[5]) > 0 then each('HDEL', KEYS[5], done) end
+local function forget(ids, whose)
+  if #ids == 0 then return end
+  each('SADD', (marks(KEYS[4], whose)), ids)
+  if redis.call('HLEN', KEYS[5]) > 0 then each('HDEL', KEYS[5], ids) end
 end
+forget(redis.call('SMEMBERS', KEYS[3]), ARGV[2])
+forget(gone, ARGV[2] == 'ours' and 'gone' or ARGV[2])
 redis.call('UNLINK', KEYS[3], KEYS[3] .. ':deadlines')
 return ours`,
   },

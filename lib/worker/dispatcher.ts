@@ -213,6 +213,7 @@ export class Dispatcher {
     const { kind } = rule
     const counters = this.counters.get(kind) as KindCounters
     for (const name of ['settled', 'early', 'locked', 'held', 'gone'] as const) counters[name] += settlement[name].length
+    for (const id of settlement.gone) returns.push({ id, gone: true })
     for (const { id, remainingMs } of settlement.early) returns.push({ id, delayMs: Math.max(1, remainingMs) })
     for (const id of settlement.locked) returns.push({ id, delayMs: this.lockWaits.next(kind, id) })
     // No sweep would find again what is in Redis alone.

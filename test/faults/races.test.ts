@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { OrderTimersError, transition } from '../../lib/index.js'
+import type { RedisParts } from '../../lib/runtime.js'
 import type { Database } from '../support/database.js'
+import { runtimeOf } from '../support/runtime.js'
 import { openShop } from '../support/shop.js'
 import { holdsFor, waitUntil } from '../support/waiting.js'
 import { confirmed, confirming, countIn, EVERY_SECOND, promisesHeld, ship } from './confirming.js'
@@ -70,6 +72,15 @@ describe('At the very instant of the deadline', () => {
     await waitUntil(async () => (await pending(shop)) === 0)
     assert.ok(outcomes.every((won) => won.size <= ORDERS))
     await promisesHeld(shop.database)
+    await shop.close()
+  })
+
+  it('calls that reach Redis in another order than Postgres cost their orders no more than a sweep', async () => {
+    const shop = await open()
+    const { index } = runtimeOf(shop.timers).redis as RedisParts
+    const ids = await ship(shop, 20, 300)
+    await Promise.all(ids.map((id) => index.disarm('order_confirm', String(id), undefined, 1000)))
+    await confirmed(shop, 20, 3000)
     await shop.close()
   })
 

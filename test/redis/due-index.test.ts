@@ -198,7 +198,7 @@ describe('the due index', () => {
     await claim('a')
     const back = [{ id: '1', delayMs: 0 }]
     assert.equal(await index.finish(KIND, 'a', 0, back, { again: true }), true)
-    assert.deepEqual((await claim('b')).ids, ['1'])
+    assert.deepEqual((await claim('b', { skewMs: 1_000 })).ids, ['1'])
     assert.equal(await index.finish(KIND, 'a', 0, back, { again: true }), false)
     assert.equal(await scoreOf('1'), null)
   })
@@ -330,6 +330,16 @@ describe('the due index', () => {
     }
     const alone = await waitUntil(takeOurs, { within: 12_000 })
     assert.ok(alone - markedAt >= 4_900 && alone - markedAt < 11_000, `after ${alone - markedAt} ms`)
+  })
+
+  it('leaves to the sweep what was cancelled or found gone, and keeps events from it', async () => {
+    for (const id of ['gone', 'cancelled', 'settled']) await arm(id, (await clock.now()) - PAST_MS)
+    await index.disarm(KIND, 'cancelled', undefined, 1_000)
+    await claim('a')
+    await index.finish(KIND, 'a', 0, [{ id: 'gone', gone: true }])
+    const all = ['gone', 'cancelled', 'settled']
+    assert.deepEqual((await index.takeExpired(KIND, 'b', 10_000, all)).ids, [])
+    assert.deepEqual((await index.takeOverdue(KIND, 'c', 10_000, all)).ids, ['gone', 'cancelled'])
   })
 
   it("does not hold a mark against a timer when Redis's clock was set back", async () => {
