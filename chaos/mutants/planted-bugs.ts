@@ -73,8 +73,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/redis/scripts.ts',
-        find: "each('SADD', (marks(KEYS[4], ARGV[2])), done)",
-        replace: "each('SADD', (marks(KEYS[4], ARGV[2])), done)\n  each('ZREM', KEYS[1], done)",
+        find: "each('SADD', (marks(KEYS[4], whose)), ids)",
+        replace: "each('SADD', (marks(KEYS[4], whose)), ids)\n  each('ZREM', KEYS[1], ids)",
       },
     ],
     test: {

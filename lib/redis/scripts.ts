@@ -297,8 +297,8 @@ return #taken > 0 and cjson.encode(taken) or '[]'`,
    * rest of the lease is forgotten and leaves a mark (see MARKS). Where the lease had lapsed and was taken by another claim, only what is to come back
    * is written; nothing at all where this is said again, and was carried out the first time.
    * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: token, whose the keys were ('ours' or 'theirs'), what to add to
-   * Redis's clock, 'again' where this was said before and not answered (or ''), then in threes: id, milliseconds from now ('' for a dead
-   * letter and for what is let go, 'gone'), and the failure to keep as JSON (or '').
+   * Redis's clock, 'again' where this was said before and not answered (or ''), then in threes: id; milliseconds from now, '' for a dead
+   * letter and for what is let go, or 'gone'; and the failure to keep as JSON (or '').
    * Returns 1 where the lease was still ours.
    */
   orderTimersFinish: {
