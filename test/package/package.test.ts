@@ -17,9 +17,13 @@ const run = promisify(execFile)
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const NAME = 'express-order-timers'
 
+/** The oldest versions of its peers that are promised, as they are named in this project's node_modules. */
+const OLDEST = { express: 'express4', ioredis: 'ioredis5', sequelize: 'sequelize6' }
+
 describe('the package', function () {
   this.timeout(120_000)
   let directory: string
+  let tarball: string
   let packed: string[]
 
   before(async () => {
@@ -28,9 +32,9 @@ describe('the package', function () {
     const { npm_execpath: started } = process.env
     const [command, ...args] = started !== undefined && basename(started) === 'npm-cli.js' ? [process.execPath, started] : ['npm']
     await run(command as string, [...args, 'pack', '--ignore-scripts', '--pack-destination', directory], { cwd: root })
-    const [tarball] = (await readdir(directory)).filter((name) => name.endsWith('.tgz'))
-    packed = (await run('tar', ['-tzf', join(directory, tarball as string)])).stdout.trim().split('\n')
-    await installInto(directory, join(directory, tarball as string))
+    tarball = join(directory, (await readdir(directory)).find((name) => name.endsWith('.tgz')) as string)
+    packed = (await run('tar', ['-tzf', tarball])).stdout.trim().split('\n')
+    await installInto(directory, tarball)
     await cp(fileURLToPath(new URL('projects', import.meta.url)), directory, { recursive: true })
   })
 
@@ -62,32 +66,19 @@ describe('the package', function () {
       ['as CommonJS', 'commonjs.cjs'],
       ['as both at once', 'both.mjs'],
     ] as const
-    for (const [title, file] of programs) {
-      it(`does its job ${title}`, async () => {
-        const schema = `t_${randomBytes(6).toString('hex')}`
-        const [redis, client] = await Promise.all([openRedis(), connectByHand(process.env.DATABASE_URL as string, schema)])
-        await client.query(`CREATE SCHEMA ${schema}`)
-        const env = { ...process.env, SCHEMA: schema, PREFIX: redis.prefix }
-        try {
-          const { stdout, stderr } = await run(process.execPath, [join(directory, 'javascript', file)], { env, timeout: 30_000 })
-          assert.deepEqual(JSON.parse(stdout), {
-            status: 200,
-            armed: true,
-            kind: 'order_confirm',
-            via: 'alarm',
-            ids: ['1'],
-            orderStatus: 5,
-            missing: { status: 404, code: 'ERR_ORDER_TIMERS_ORDER_NOT_FOUND', ours: true },
-          })
-          assert.equal(stderr, '')
-        } finally {
-          await client.query(`DROP SCHEMA ${schema} CASCADE`)
-          await client.end()
-          await flush(redis)
-          await redis.close()
-        }
-      })
+    for (const [title, file] of programs) it(`does its job ${title}`, () => doesItsJob(directory, file))
+  })
+
+  it('does its job on the oldest versions that it takes', async () => {
+    const { peerDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { peerDependencies: object }
+    const older = join(directory, 'older')
+    await installInto(older, tarball, OLDEST)
+    for (const [name, range] of Object.entries(peerDependencies)) {
+      const { version } = JSON.parse(await readFile(join(older, 'node_modules', name, 'package.json'), 'utf8')) as { version: string }
+      assert.equal(range.split(' ')[0], `^${version}`)
     }
+    await cp(fileURLToPath(new URL('projects/javascript', import.meta.url)), join(older, 'javascript'), { recursive: true })
+    await doesItsJob(older, 'esm.mjs')
   })
 
   it('has what shops test with, as an ES module and as CommonJS', async () => {
@@ -196,8 +187,34 @@ describe('the package', function () {
   }
 })
 
-/** As `npm install <tarball>` would, but from what is here. */
-async function installInto(directory: string, tarball: string): Promise<void> {
+/** Runs a program of the JavaScript project's, which ships an order and says what became of it. */
+async function doesItsJob(directory: string, file: string): Promise<void> {
+  const schema = `t_${randomBytes(6).toString('hex')}`
+  const [redis, client] = await Promise.all([openRedis(), connectByHand(process.env.DATABASE_URL as string, schema)])
+  await client.query(`CREATE SCHEMA ${schema}`)
+  const env = { ...process.env, SCHEMA: schema, PREFIX: redis.prefix }
+  try {
+    const { stdout, stderr } = await run(process.execPath, [join(directory, 'javascript', file)], { env, timeout: 30_000 })
+    assert.deepEqual(JSON.parse(stdout), {
+      status: 200,
+      armed: true,
+      kind: 'order_confirm',
+      via: 'alarm',
+      ids: ['1'],
+      orderStatus: 5,
+      missing: { status: 404, code: 'ERR_ORDER_TIMERS_ORDER_NOT_FOUND', ours: true },
+    })
+    assert.equal(stderr, '')
+  } finally {
+    await client.query(`DROP SCHEMA ${schema} CASCADE`)
+    await client.end()
+    await flush(redis)
+    await redis.close()
+  }
+}
+
+/** As `npm install <tarball>` would, but from what is here; `instead` names packages that stand in for others. */
+async function installInto(directory: string, tarball: string, instead: Record<string, string> = {}): Promise<void> {
   const modules = join(directory, 'node_modules')
   const own = join(modules, NAME)
   await mkdir(own, { recursive: true })
@@ -207,6 +224,6 @@ async function installInto(directory: string, tarball: string): Promise<void> {
   for (const [name, path] of Object.entries(bin)) await symlink(join('..', NAME, path), join(modules, '.bin', name))
   for (const name of await readdir(join(root, 'node_modules'))) {
     if (name.startsWith('.') || name === NAME) continue
-    await symlink(join(root, 'node_modules', name), join(modules, name))
+    await symlink(join(root, 'node_modules', instead[name] ?? name), join(modules, name))
   }
 }
