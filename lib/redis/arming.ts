@@ -47,11 +47,16 @@ export class Arming {
   }
 
   private async armOne(kind: string, id: string, deadlineMs: number, patienceMs: number): Promise<boolean> {
-    if (this.kept.size > 0) this.kept.delete(`${kind}:${id}`)
+    const name = `${kind}:${id}`
+    if (this.kept.size > 0) this.kept.delete(name)
     const batch = this.armOrThrow(kind, id, deadlineMs).then(isArmed, (error) => this.report(kind, error))
     const armed = patienceMs > REQUEST_PATIENCE_MS - HARDLY_SPENT_MS ? await batch : await within(patienceMs, batch)
     if (armed) return true
-    if (this.kept.size < MOST_KEPT) this.kept.set(`${kind}:${id}`, { kind, id, deadlineMs })
+    if (this.kept.size >= MOST_KEPT) return false
+    const kept = { kind, id, deadlineMs }
+    this.kept.set(name, kept)
+    // Redis may take it after all, and it is not to be armed anew when somebody else has armed it for another deadline meanwhile.
+    void batch.then((late) => late && this.kept.get(name) === kept && this.kept.delete(name))
     return false
   }
 
