@@ -38,8 +38,8 @@ export interface FailedOrder {
 export interface KindSwept extends KindCounters {
   rehearsed: number
   /**
-   * Orders that such a pass settles and that are there still: failed, locked, braked, in the hands of another worker, or looked at by one within
-   * the last seconds. Undefined where they could not be counted.
+   * Orders that such a pass settles and that are there still: failed, locked, braked, or in the hands of another worker.
+   * Undefined where they could not be counted.
    */
   left: number | undefined
   /** Since when its brake has stopped the rule. */

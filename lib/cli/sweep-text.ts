@@ -25,5 +25,5 @@ function remarks({ locked, left = 0, rehearsed, brakedSince }: KindSwept): strin
   if (rehearsed > 0) return ['dryRun: it settles nothing as yet']
   if (locked > 0) return [`${grouped(locked)} rows are locked by somebody and were left; sweep once more for them`]
   if (left === 0) return []
-  return [`${grouped(left)} are left: they failed, or a worker has them in hand or looked at them within the last seconds; sweep once more`]
+  return [`${grouped(left)} are left: they failed, or a worker has them in hand; sweep once more`]
 }

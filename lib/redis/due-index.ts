@@ -2,6 +2,7 @@
 // calls the scripts. It owns no policy: who claims, when, and what then becomes of it, is the worker's.
 
 import type { Redis } from 'ioredis'
+import { OrderTimersError } from '../errors.js'
 import type { Keys } from '../keys.js'
 import type { ArmedTimer } from './arm-batches.js'
 import type { RedisClock } from './clock.js'
@@ -9,10 +10,11 @@ import type { RedisConnection } from './connection.js'
 import { SCRIPTS } from './scripts.js'
 
 /**
- * A claim that Redis carries out later than this does nothing: nobody waits for its answer any more (a frozen Redis carries out on
- * waking what was sent to it meanwhile). Less than the silence after which a connection is given up.
+ * A claim, or the end of one, that Redis gets later than this does nothing: nobody waits for its answer any more (a frozen Redis carries out
+ * on waking what was sent to it meanwhile, and a network that was parted delivers it), and it may have been said again. Less than the silence
+ * after which a connection is given up.
  */
-const CLAIM_VALID_MS = 1_000
+const VALID_MS = 1_000
 
 /**
  * A crowd is more timers than one claim takes, due within so many milliseconds. Redis does nothing else while their keys are removed, and
@@ -124,7 +126,7 @@ export class DueIndex {
     { limit, leaseMs, skewMs }: { limit: number; leaseMs: number; skewMs: number },
   ): Promise<ClaimAnswer> {
     const { due, leases, lease, forgotten, keyless } = this.keys.sets(kind)
-    const validUntil = (await this.clock.now()) + CLAIM_VALID_MS
+    const validUntil = (await this.clock.now()) + VALID_MS
     const askedAt = performance.now()
     const answer = (await this.call((client) =>
       client.orderTimersClaim(
@@ -157,6 +159,7 @@ export class DueIndex {
   /**
    * Ends a claim: `returns` come back or are let go, the rest is forgotten. Said `again`, it does nothing where it was carried out before.
    * @returns whether the claim was still ours
+   * @throws OrderTimersError REDIS_UNAVAILABLE, also where Redis got it too late to carry it out
    */
   async finish(
     kind: string,
@@ -165,14 +168,15 @@ export class DueIndex {
     returns: readonly Return[],
     { whose = 'ours', again = false }: { whose?: 'ours' | 'theirs'; again?: boolean } = {},
   ): Promise<boolean> {
-    const how = [token, whose, skewMs, again ? 'again' : '']
-    const values = returns.flatMap(({ id, gone, delayMs = '', failure }) => [
-      id,
-      gone ? 'gone' : delayMs,
-      failure ? JSON.stringify(failure) : '',
-    ])
+    const gone = returns.filter((one) => one.gone).map(({ id }) => id)
+    const values = returns.flatMap((one) => (one.gone ? [] : [one.id, one.delayMs ?? '', one.failure ? JSON.stringify(one.failure) : '']))
+    const validUntil = (await this.clock.now()) + VALID_MS
+    const askedAt = performance.now()
+    const how = [token, whose, skewMs, validUntil, again ? 'again' : '', gone.length > 0 ? JSON.stringify(gone) : '']
     const ours = await this.call((client) => client.orderTimersFinish(...this.claimKeys(kind, token), ...how, ...values))
-    return ours === 1
+    if (typeof ours === 'number') return ours === 1
+    this.clock.note(Number(ours), askedAt) // it may be the clock that was set
+    throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: ${kind}: Redis got the end of a claim too late`)
   }
 
   /** Gives a claim back whole. Safe to repeat, and for a claim that was never carried out. `skewMs` is added to Redis's clock. */

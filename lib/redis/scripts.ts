@@ -10,8 +10,8 @@ local now = time[1] * 1000 + time[2] / 1000`
  * Marks of timers that were taken out a moment ago. Two sets take turns, so that old marks go all at once and without a look at each: one
  * lives for one turn at least and for two at most. `ours`, settled: so long an event may still be on its way, and is not to be taken for
  * somebody else's key, and a sweep may have read the row before. `gone`, cancelled or found to be gone: for events alone, since calls about
- * one order may reach Redis in another order than Postgres, and then only the sweep knows that it is due again. `theirs`, of keys that were
- * somebody else's: less than the shortest SETEX, since they may be set anew at once. A clock that was set back ends all marks.
+ * one order may reach Redis in another order than Postgres, and then only the sweep knows that it is due again. `theirs`, whatever became of
+ * keys that were somebody else's: less than the shortest SETEX, since they may be set anew at once. A clock that was set back ends all marks.
  */
 const MARKS = `
 local turnMs = { ours = 5000, gone = 5000, theirs = 450 }
@@ -294,12 +294,12 @@ return #taken > 0 and cjson.encode(taken) or '[]'`,
 
   /**
    * Ends a claim: what is to come back goes to the index, what is let go leaves no trace, so that the next sweep may look at it, and the
-   * rest of the lease is forgotten and leaves a mark (see MARKS). Where the lease had lapsed and was taken by another claim, only what is to come back
-   * is written; nothing at all where this is said again, and was carried out the first time.
+   * rest of the lease is forgotten and leaves a mark (see MARKS). Where the lease had lapsed and was taken by another claim, only what is to
+   * come back is written; nothing at all where this is said again, since it may have been carried out before.
    * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: token, whose the keys were ('ours' or 'theirs'), what to add to
-   * Redis's clock, 'again' where this was said before and not answered (or ''), then in threes: id; milliseconds from now, '' for a dead
-   * letter and for what is let go, or 'gone'; and the failure to keep as JSON (or '').
-   * Returns 1 where the lease was still ours.
+   * Redis's clock, until when this is valid (Redis's clock), 'again' where it was said before (or ''), what is gone as JSON (or ''), then in
+   * threes: id, milliseconds from now ('' for a dead letter and for what is let go), and the failure to keep as JSON (or '').
+   * Returns 1 where the lease was still ours, 0 where it was not; Redis's clock as text where this came too late.
    */
   orderTimersFinish: {
     numberOfKeys: 5,
@@ -307,27 +307,28 @@ return #taken > 0 and cjson.encode(taken) or '[]'`,
 ${NOW}
 ${MARKS}
 ${EACH}
+if now > tonumber(ARGV[4]) then return string.format('%.3f', now) end
 local ours = redis.call('ZREM', KEYS[2], ARGV[1]) -- first, since it needs no memory: see orderTimersTake
-if ours == 0 and ARGV[4] == 'again' then return 0 end
-local gone = {}
-for i = 5, #ARGV, 3 do
+if ours == 0 and ARGV[5] == 'again' then return 0 end
+for i = 7, #ARGV, 3 do
   local id, delay, failure = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local held = redis.call('SREM', KEYS[3], id)
-  if delay == 'gone' then
-    if held == 1 then gone[#gone + 1] = id end
-  elseif delay ~= '' then
+  redis.call('SREM', KEYS[3], id)
+  if delay ~= '' then
     local at = string.format('%.0f', math.ceil(now + ARGV[3] + delay))
     if failure ~= '' then redis.call('ZADD', KEYS[1], at, id) else redis.call('ZADD', KEYS[1], 'LT', at, id) end
   end
   if failure ~= '' then redis.call('HSET', KEYS[5], id, failure) elseif delay == '' and ours == 1 then redis.call('HDEL', KEYS[5], id) end
 end
 local function forget(ids, whose)
-  if #ids == 0 then return end
   each('SADD', (marks(KEYS[4], whose)), ids)
-  if redis.call('HLEN', KEYS[5]) > 0 then each('HDEL', KEYS[5], ids) end
+  if #ids > 0 and redis.call('HLEN', KEYS[5]) > 0 then each('HDEL', KEYS[5], ids) end
+end
+if ours == 1 and ARGV[6] ~= '' then
+  local gone = cjson.decode(ARGV[6])
+  each('SREM', KEYS[3], gone)
+  forget(gone, ARGV[2] == 'ours' and 'gone' or ARGV[2])
 end
 forget(redis.call('SMEMBERS', KEYS[3]), ARGV[2])
-forget(gone, ARGV[2] == 'ours' and 'gone' or ARGV[2])
 redis.call('UNLINK', KEYS[3], KEYS[3] .. ':deadlines')
 return ours`,
   },

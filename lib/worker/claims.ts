@@ -27,8 +27,9 @@ const AHEAD_MS = 3
 
 /** Claims in the due index. */
 export class IndexClaims {
-  /** Of claims that Redis did not answer about, by their tokens: what is to be said before another claim is made. Each is safe to repeat. */
-  private readonly unanswered = new Map<string, () => Promise<unknown>>()
+  /** Of claims that Redis did not answer about, or refused to: what is to be said before another claim is made. Each is safe to repeat. */
+  private readonly unanswered = new Map<string, { sayAgain(): Promise<unknown>; at: number }>()
+  private saying: Promise<unknown> | undefined
 
   constructor(
     private readonly index: DueIndex,
@@ -68,20 +69,42 @@ export class IndexClaims {
   }
 
   private async known<T>(kind: string, claim: (token: string) => Promise<T>): Promise<T> {
-    for (const [token, sayAgain] of this.unanswered) {
-      await sayAgain()
-      this.unanswered.delete(token)
-    }
     const token = randomUUID()
+    // Whether a claim without an answer was carried out is not known, so it is given back.
+    const giveBack = () => this.index.release(kind, token, this.skewMs(kind))
     try {
-      const answer = await claim(token)
+      await this.sayAgain()
+      const answer = await this.answered(token, giveBack, () => claim(token))
       this.faults.clear('REDIS_REFUSES')
       return answer
     } catch (error) {
-      this.unanswered.set(token, () => this.index.release(kind, token, this.skewMs(kind))) // whether it was carried out is not known
       const { name, message } = error as Error
       if (name === 'ReplyError')
         this.faults.raise('REDIS_REFUSES', `Redis refuses a claim (${message}); the sweep over Postgres carries on`, error)
+      throw error
+    }
+  }
+
+  /** What is older than a lease need not be said any more: the lease has lapsed. */
+  private sayAgain(): Promise<unknown> {
+    if (this.unanswered.size === 0) return Promise.resolve()
+    this.saying ??= Promise.all(
+      [...this.unanswered].map(async ([token, { sayAgain, at }]) => {
+        if (performance.now() - at < this.leaseMs) await sayAgain()
+        this.unanswered.delete(token)
+      }),
+    ).finally(() => {
+      this.saying = undefined
+    })
+    return this.saying
+  }
+
+  private async answered<T>(token: string, sayAgain: () => Promise<unknown>, say: () => Promise<T>): Promise<T> {
+    const at = performance.now()
+    try {
+      return await say()
+    } catch (error) {
+      this.unanswered.set(token, { sayAgain, at })
       throw error
     }
   }
@@ -99,16 +122,14 @@ export class IndexClaims {
     }
   }
 
-  private async finish(kind: string, token: string, returns: readonly Return[], whose: 'ours' | 'theirs'): Promise<void> {
-    const saidAt = performance.now()
-    try {
-      await this.index.finish(kind, token, this.skewMs(kind), returns, { whose })
-    } catch (error) {
-      const again = () =>
-        this.index.finish(kind, token, this.skewMs(kind), sooner(returns, performance.now() - saidAt), { whose, again: true })
-      this.unanswered.set(token, again)
-      throw error
-    }
+  private finish(kind: string, token: string, returns: readonly Return[], whose: 'ours' | 'theirs'): Promise<unknown> {
+    const at = performance.now()
+    const say = (returns: readonly Return[], again: boolean) => this.index.finish(kind, token, this.skewMs(kind), returns, { whose, again })
+    return this.answered(
+      token,
+      () => say(later(returns, performance.now() - at), true),
+      () => say(returns, false),
+    )
   }
 }
 
@@ -147,9 +168,15 @@ export class MemoryClaims {
   }
 }
 
-/** The same, as it is to be said so many milliseconds later. */
-function sooner(returns: readonly Return[], byMs: number): Return[] {
-  return returns.map((one) => (one.delayMs === undefined ? one : { ...one, delayMs: Math.max(0, one.delayMs - byMs) }))
+/**
+ * The same, as it is said so many milliseconds later. Meanwhile a sweep may have settled without Redis what is a dead letter here, and nobody
+ * looks at a dead letter any more: so it gets one more attempt.
+ */
+function later(returns: readonly Return[], passedMs: number): Return[] {
+  return returns.map((one) => {
+    if (one.failure?.dead) return { id: one.id, delayMs: 0 }
+    return one.delayMs === undefined ? one : { ...one, delayMs: Math.max(0, one.delayMs - passedMs) }
+  })
 }
 
 /** Few rules ever ask, so the map is made when they do. */

@@ -156,7 +156,7 @@ export class Dispatcher {
     }
   }
 
-  /** What Redis did not answer to is said again before the next claim. If that cannot be either, the lease ends by itself. */
+  /** What Redis did not answer to is said again before the next claim; at the latest the lease ends by itself. */
   private async finish(work: Work, returns: Return[]): Promise<void> {
     try {
       await work.finish(returns)

@@ -1,6 +1,7 @@
 // What expired: for each event, is it a key of a rule of ours with an id of its model's type? Then the index is asked, in batches: what
 // it has, holds or has just forgotten is its own and needs no event; the rest was set by somebody else, and is claimed.
 
+import { setMaxListeners } from 'node:events'
 import { show } from '../errors.js'
 import type { Keys } from '../keys.js'
 import type { Log } from '../logger.js'
@@ -27,7 +28,9 @@ export class Listener {
     private readonly claims: IndexClaims,
     private readonly dispatcher: Dispatcher,
     private readonly log: Log,
-  ) {}
+  ) {
+    setMaxListeners(0, this.stopping.signal) // each kind may wait by it
+  }
 
   /** Takes one expired key's name, as it came. */
   take(name: string): void {

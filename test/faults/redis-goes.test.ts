@@ -4,6 +4,8 @@
 import assert from 'node:assert/strict'
 import type { Redis } from 'ioredis'
 import type { Pool } from 'pg'
+import { Keys } from '../../lib/keys.js'
+import { openRedis } from '../support/redis.js'
 import { RedisServer } from '../support/redis-server.js'
 import { openShop, type TestWorker } from '../support/shop.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
@@ -181,31 +183,84 @@ describe('When Redis', () => {
     })
   }
 
-  for (const { what, lose } of [
-    {
-      what: 'never gets the end of a claim',
-      lose: (proxy: TcpProxy, end: string[]) => void proxy.hold(end).seen.then(() => proxy.reset()),
-    },
-    { what: 'ends a claim and its answer is lost', lose: (proxy: TcpProxy, end: string[]) => proxy.dropReply(end) },
-  ]) {
-    it(`${what}, what is to be tried again does not wait for the lease`, async () => {
-      const proxy = await TcpProxy.start(redis.port)
-      let failures = 1
+  describe('does not say that a claim has ended, since', () => {
+    /** Fails the first time that it runs. */
+    const failing = (attempts?: number) => {
+      const runs = { count: 0 }
       const run = () => {
-        if (failures-- > 0) throw new Error('no stamps')
+        runs.count += 1
+        if (runs.count === 1) throw new Error('no stamps')
       }
-      const shop = await openShop(confirming({ run }), { redisUrl: `redis://127.0.0.1:${proxy.port}` })
+      return { rules: confirming({ run, ...(attempts !== undefined && { attempts }) }), runs }
+    }
+
+    for (const { since, lose } of [
+      { since: 'it never got that', lose: (proxy: TcpProxy, end: string[]) => void proxy.hold(end).seen.then(() => proxy.reset()) },
+      { since: 'its answer was lost', lose: (proxy: TcpProxy, end: string[]) => proxy.dropReply(end) },
+    ]) {
+      it(`${since}, what is to be tried again does not wait for the lease`, async () => {
+        const proxy = await TcpProxy.start(redis.port)
+        const { rules, runs } = failing()
+        const shop = await openShop(rules, { redisUrl: `redis://127.0.0.1:${proxy.port}` })
+        await shop.worker({ fallback: false })
+        lose(proxy, scriptRequest('orderTimersFinish'))
+        await ship(shop, 1, 300)
+        await confirmed(shop, 1)
+        assert.equal(runs.count, 2)
+        await shop.close()
+        await proxy.stop()
+      })
+    }
+
+    it('it never got that, what was to be a dead letter has one attempt more', async () => {
+      const proxy = await TcpProxy.start(redis.port)
+      const { rules } = failing(1)
+      const shop = await openShop(rules, { redisUrl: `redis://127.0.0.1:${proxy.port}` })
       const worker = await shop.worker({ fallback: false })
-      const attempts: number[] = []
-      worker.on('failed', (failed) => attempts.push(failed.attempts))
-      lose(proxy, scriptRequest('orderTimersFinish'))
+      const end = proxy.hold(scriptRequest('orderTimersFinish'))
       await ship(shop, 1, 300)
+      await end.seen
+      proxy.reset()
       await confirmed(shop, 1)
-      assert.deepEqual(attempts, [1])
+      assert.equal(worker.deadTold.length, 1)
+      await waitUntil(async () => (await shop.timers.dead('order_confirm')).length === 0)
       await shop.close()
       await proxy.stop()
     })
-  }
+
+    it('the network was parted, what it delivers when that was said again changes nothing', async () => {
+      const proxy = await TcpProxy.start(redis.port)
+      const { rules, runs } = failing()
+      const shop = await openShop(rules, { redisUrl: `redis://127.0.0.1:${proxy.port}` })
+      await shop.worker({ fallback: false })
+      const end = proxy.hold(scriptRequest('orderTimersFinish'))
+      await ship(shop, 1, 300)
+      await end.seen
+      proxy.abandon()
+      await confirmed(shop, 1)
+      const { due, failures } = new Keys(shop.redis.prefix).sets('order_confirm')
+      const direct = await openRedis({ url: redis.url })
+      await waitUntil(async () => (await direct.client.exists(due, failures)) === 0)
+      end.release()
+      await holdsFor(300, async () => (await direct.client.exists(due, failures)) === 0)
+      assert.equal(runs.count, 2)
+      await direct.close()
+      await shop.close()
+      await proxy.stop()
+    })
+
+    it('it refuses to write, the worker says so', async () => {
+      const shop = await openShop(confirming({ run: () => setMinimumOfReplicas(1) }), { redisUrl: redis.url })
+      const setMinimumOfReplicas = async (count: number) => void (await shop.redis.client.config('SET', 'min-replicas-to-write', count))
+      const worker = await shop.worker({ fallback: false })
+      await ship(shop, 1, 300)
+      await fault(worker, 'REDIS_REFUSES')
+      assert.equal(await countIn(shop.database, 5), 1)
+      await setMinimumOfReplicas(0)
+      await waitUntil(() => worker.health().status === 'ok', { within: NOTICED_WITHIN_MS })
+      await shop.close()
+    })
+  })
 
   it('became a replica after a failover, the sweep carries on until it is a primary again', async () => {
     const shop = await open()

@@ -18,7 +18,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const NAME = 'express-order-timers'
 
 /** The oldest versions of its peers that are promised, as they are named in this project's node_modules. */
-const OLDEST = { express: 'express4', ioredis: 'ioredis5', sequelize: 'sequelize6' }
+const OLDEST = { express: 'express-oldest', ioredis: 'ioredis-oldest', sequelize: 'sequelize-oldest' }
 
 describe('the package', function () {
   this.timeout(120_000)

@@ -203,6 +203,14 @@ describe('the due index', () => {
     assert.equal(await scoreOf('1'), null)
   })
 
+  it("ends no claim that Redis gets too late, and learns from that when Redis's clock was set", async () => {
+    await arm('1', (await clock.now()) - PAST_MS)
+    await claim('a')
+    clock.note((await clock.now()) - HOUR_MS, performance.now())
+    await assert.rejects(index.finish(KIND, 'a', 0, []), { code: 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE' })
+    assert.equal(await index.finish(KIND, 'a', 0, []), true)
+  })
+
   it('gives a lapsed claim to the next one, and lets the first end nothing of it', async () => {
     await arm('1', (await clock.now()) - PAST_MS)
     await claim('a', { leaseMs: 1 })
