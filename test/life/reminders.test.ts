@@ -127,7 +127,7 @@ describe('a reminder', () => {
 
   it('is found by the sweep, on rows that somebody else wrote and after Redis lost everything, across a restart of the worker', async () => {
     await open()
-    const id = await shop.parcel(2 * HOUR_MS + 1500)
+    const id = await shop.parcel(2 * HOUR_MS + 3000)
     const first = await shop.worker(EVERY_SECOND)
     assert.ok((await armed(shop.redis, REMINDER, id)).due, 'the horizon has it')
     await first.stop()
@@ -188,9 +188,9 @@ describe('a reminder', () => {
         throw new Error('no mail today')
       },
     })
-    const id = await shop.parcel(2 * HOUR_MS + 200)
     const worker = await shop.worker(EVERY_SECOND)
     const told = heard(worker, 'failed', 'reminded')
+    const id = await shop.parcel(2 * HOUR_MS + 200)
     await waitUntil(() => told.failed.length)
     await waitForEvent(worker, 'swept')
     await waitForEvent(worker, 'swept')
