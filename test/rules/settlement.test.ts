@@ -72,9 +72,11 @@ describe('a settlement', () => {
   it('lets go in the index of what "where" holds back, without looking at it again and again', async () => {
     await open({ where: { note: 'checked' } })
     const id = await shop.order({ status: 4, note: 'checked' })
-    await shop.timers.schedule('order_confirm', id, { after: 150 })
+    await shop.database.sequelize.transaction(async (transaction) => {
+      await shop.timers.schedule('order_confirm', id, { after: 150, transaction })
+      await shop.database.Order.update({ note: 'doubtful' }, { where: { id }, transaction })
+    })
     const worker = await shop.worker({ fallback: false })
-    await shop.database.Order.update({ note: 'doubtful' }, { where: { id } })
     await waitUntil(() => worker.health().kinds.order_confirm?.held)
     assert.equal(await shop.redis.client.zcard(shop.key('order-timers:{order_confirm}:due')), 0)
     assert.equal(worker.health().kinds.order_confirm?.held, 1)
