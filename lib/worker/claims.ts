@@ -75,12 +75,16 @@ export class IndexClaims {
     try {
       await this.sayAgain()
       const answer = await this.answered(token, giveBack, () => claim(token))
-      this.faults.clear('REDIS_REFUSES')
+      this.faults.clear('REDIS_REFUSES', kind)
       return answer
     } catch (error) {
       const { name, message } = error as Error
       if (name === 'ReplyError')
-        this.faults.raise('REDIS_REFUSES', `Redis refuses a claim (${message}); the sweep over Postgres carries on`, error)
+        this.faults.raise('REDIS_REFUSES', {
+          kind,
+          message: `${kind}: Redis refuses a claim (${message}); the sweep over Postgres carries on`,
+          error,
+        })
       throw error
     }
   }

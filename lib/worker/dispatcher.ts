@@ -184,7 +184,7 @@ export class Dispatcher {
       return
     }
     this.lane(rule.kind).recovered(ids.length)
-    if (rule.row) this.faults.clear('POSTGRES_UNAVAILABLE')
+    if (rule.row) this.faults.clear('POSTGRES_UNAVAILABLE', rule.kind)
     this.account(rule, work, settlement, returns)
     const told = await this.deliveries.tell(rule, settlement.untold ?? [])
     if (told && rule.reminder && settlement.settled.length > 0) this.tellReminded(rule.reminder, work, settlement.settled)
@@ -233,8 +233,11 @@ export class Dispatcher {
       this.faults.clear('BRAKED', kind)
       return
     }
-    const remedy = `look at what it settles, then release it (order-timers release ${kind})`
-    this.faults.raise('BRAKED', `${kind}: stopped, since it would settle ${row?.brake?.inWords}; ${remedy}`, undefined, kind)
+    this.faults.raise('BRAKED', {
+      kind,
+      message: `${kind}: stopped, since it would settle ${row?.brake?.inWords}`,
+      remedy: `look at what it settles, then release it (order-timers release ${kind})`,
+    })
   }
 
   private tell(rule: BoundRule, work: Work, orders: SettledOrder[]): void {
@@ -256,7 +259,12 @@ export class Dispatcher {
     const delayMs = this.lane(rule.kind).rest()
     for (const id of ids) returns.push({ id, delayMs })
     if (this.givenUp) return
-    this.faults.raise('POSTGRES_UNAVAILABLE', `${rule.kind}: the database is in trouble, orders are kept and tried again`, error)
+    const { kind } = rule
+    this.faults.raise('POSTGRES_UNAVAILABLE', {
+      kind,
+      message: `${kind}: the database is in trouble, orders are kept and tried again`,
+      error,
+    })
   }
 
   private async fail(rule: BoundRule, work: Work, id: string, error: unknown, returns: Return[]): Promise<void> {

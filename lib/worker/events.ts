@@ -37,8 +37,9 @@ export interface WorkerEvents {
   /** Orders are overdue by more than `staleAfter` and are not settled. `count` is exact up to 1,000. */
   stale: [{ kind: string; count: number; oldest: Date }]
   /** Something is wrong that the worker goes on in spite of; said once, until `recovered`. */
-  fault: [{ code: FaultCode; message: string; error?: unknown }]
-  recovered: [{ code: FaultCode }]
+  fault: [{ code: FaultCode; kind?: string; message: string; cause?: string; remedy?: string; error?: unknown }]
+  /** A fault is over; `since` is when it began. */
+  recovered: [{ code: FaultCode; kind?: string; since: Date }]
   /** A sweep has ended. `horizonMs` is the part of its time that went into arming what comes due soon. */
   swept: [{ overdue: number; armed: number; durationMs: number; horizonMs: number }]
   stopped: []

@@ -116,7 +116,7 @@ export class RedisSide {
   }
 
   private lost(error: unknown): void {
-    this.parts.faults.raise('REDIS_UNAVAILABLE', 'Redis does not answer; the sweep over Postgres carries on', error)
+    this.parts.faults.raise('REDIS_UNAVAILABLE', { message: 'Redis does not answer; the sweep over Postgres carries on', error })
   }
 
   /** What kind of Redis it is, and how it is set. */
@@ -129,31 +129,35 @@ export class RedisSide {
       faults.clear('REDIS_UNUSABLE')
       const { notifications, eviction } = await readSettings(connection)
       if (eviction !== undefined && eviction !== 'noeviction') {
-        faults.raise('EVICTION', `Redis may evict timers (maxmemory-policy ${eviction}); set "maxmemory-policy noeviction"`)
+        const remedy = 'set "maxmemory-policy noeviction"'
+        faults.raise('EVICTION', { message: `Redis may evict timers (maxmemory-policy ${eviction})`, remedy })
       } else faults.clear('EVICTION')
       if (notifications !== undefined && !publishesExpiry(notifications)) await this.eventsOff(notifications)
     } catch (error) {
       if (!(error instanceof OrderTimersError) || error.code !== 'ERR_ORDER_TIMERS_REDIS_UNUSABLE') return
       this.usable = false
-      faults.raise('REDIS_UNUSABLE', error.message, error)
+      faults.raise('REDIS_UNUSABLE', { message: error.message, error })
     }
   }
 
   private async eventsOff(flags: string): Promise<void> {
     const { configureRedis, faults, redis } = this.parts
     const off = `Redis publishes no expiry events (notify-keyspace-events is "${flags}")`
-    if (!configureRedis) return faults.raise('EVENTS_OFF', `${off}; add to redis.conf: ${REDIS_CONF}`)
+    if (!configureRedis) return faults.raise('EVENTS_OFF', { message: off, remedy: `add to redis.conf: ${REDIS_CONF}` })
     try {
       await enableExpiryEvents(redis.connection, flags)
       void this.canary.fly()
     } catch (error) {
-      faults.raise('EVENTS_OFF', `${off}, and refused to be configured; add to redis.conf: ${REDIS_CONF}`, error)
+      faults.raise('EVENTS_OFF', { message: `${off}, and refused to be configured`, remedy: `add to redis.conf: ${REDIS_CONF}`, error })
     }
   }
 
   private judge(proved: boolean): void {
     const { faults } = this.parts
     if (proved) faults.clear('EVENTS_OFF')
-    else faults.raise('EVENTS_OFF', `a key of our own expired and its event did not come; is this in redis.conf? ${REDIS_CONF}`)
+    else {
+      const message = 'a key of our own expired and its event did not come'
+      faults.raise('EVENTS_OFF', { message, remedy: `is this in redis.conf? ${REDIS_CONF}` })
+    }
   }
 }

@@ -72,8 +72,9 @@ export class Subscriber {
     } catch (error) {
       if (this.stopped) return
       if (!(error instanceof OrderTimersError)) {
-        const message = `Redis refuses to subscribe to ${this.expiredChannel}; allow this user the channel (ACL SETUSER … &${this.expiredChannel})`
-        this.parts.faults.raise('SUBSCRIBE_REFUSED', message, error)
+        const message = `Redis refuses to subscribe to ${this.expiredChannel}`
+        const remedy = `allow this user the channel (ACL SETUSER … &${this.expiredChannel})`
+        this.parts.faults.raise('SUBSCRIBE_REFUSED', { message, remedy, error })
       }
       this.retry = setTimeout(() => void this.subscribe(), RETRY_MS)
     } finally {

@@ -97,7 +97,8 @@ export class SweepSchedule {
   private watch(): void {
     const lateMs = performance.now() - this.expectedAt
     if (lateMs < TOLERANCE_MS) return
-    this.faults.raise('SWEEP_STALLED', `the schedule began no sweep, ${Math.round(lateMs / 1_000)} s after its time; sweeping now`)
+    const message = `the schedule began no sweep, ${Math.round(lateMs / 1_000)} s after its time; sweeping now`
+    this.faults.raise('SWEEP_STALLED', { message })
     void this.tick()
   }
 

@@ -24,6 +24,9 @@ const REST_FACTOR = 200
 
 const LIMITS = { lockMs: 300, statementMs: 60_000, idleMs: 10_000 }
 
+/** What is over for a rule once a sweep has carried it out. */
+const SWEEP_FAULTS = ['SWEEP_FAILED', 'INVALID_MODEL', 'POSTGRES_UNAVAILABLE'] as const
+
 export interface SweepParts {
   rules: ReadonlyMap<string, BoundRule>
   dispatcher: Dispatcher
@@ -86,19 +89,17 @@ export class Sweep {
   private async once(): Promise<void> {
     const startedAt = performance.now()
     const totals: Totals = { overdue: 0, armed: 0, horizonMs: 0 }
-    let failures = 0
     for (const rule of this.parts.rules.values()) {
       const { row } = rule
       if (!row?.pending || this.stopping.signal.aborted) continue
       try {
         await this.sweepRule(rule, row, row.pending, totals)
+        for (const code of SWEEP_FAULTS) this.parts.faults.clear(code, rule.kind)
       } catch (error) {
-        failures += 1
         if (!this.stopping.signal.aborted) await this.report(rule.kind, row, error)
       }
     }
     this.lastEndedAt = new Date()
-    if (failures === 0) for (const code of ['SWEEP_FAILED', 'INVALID_MODEL', 'POSTGRES_UNAVAILABLE'] as const) this.parts.faults.clear(code)
     this.parts.events.tell('swept', { ...totals, durationMs: performance.now() - startedAt })
   }
 
@@ -267,9 +268,10 @@ export class Sweep {
     try {
       await row.check()
     } catch (wrong) {
-      if (wrong instanceof OrderTimersError) return faults.raise('INVALID_MODEL', wrong.message, wrong)
+      if (wrong instanceof OrderTimersError) return faults.raise('INVALID_MODEL', { kind, message: wrong.message, error: wrong })
     }
-    faults.raise('SWEEP_FAILED', `${kind}: the sweep could not read or settle (${errorText(error)}); the next one tries again`, error)
+    const message = `${kind}: the sweep could not read or settle (${errorText(error)}); the next one tries again`
+    faults.raise('SWEEP_FAILED', { kind, message, error })
   }
 }
 

@@ -11,8 +11,8 @@ import { RUNTIME, type Runtime } from '../runtime.js'
 import { IndexClaims, MemoryClaims } from './claims.js'
 import { Clocks } from './clocks.js'
 import { Dispatcher, type KindCounters } from './dispatcher.js'
-import { type FaultCode, WorkerEmitter } from './events.js'
-import { Faults } from './faults.js'
+import { WorkerEmitter } from './events.js'
+import { type Fault, Faults } from './faults.js'
 import { type ParsedWorkerOptions, parseWorkerOptions, type WorkerOptions } from './options.js'
 import { ReadyConnections } from './ready-connections.js'
 import { RedisSide } from './redis-side.js'
@@ -29,7 +29,7 @@ const READY_MS = 1_000
 export interface Health {
   /** `ok`; `degraded`: something of `faults` is wrong, and orders are still settled, at the latest by the sweep; `stopped`. */
   status: 'ok' | 'degraded' | 'stopped'
-  faults: { code: FaultCode; message: string }[]
+  faults: Fault[]
   /** None with `redis: false`. `events`: whether expiry events were proved to arrive, undefined before the first proof. */
   redis: { connected: boolean; subscribed: boolean; events: boolean | undefined; foreignScans: number } | undefined
   sweep: { lastEndedAt: Date | undefined; next: Date | null }
