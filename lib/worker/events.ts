@@ -2,8 +2,11 @@
 // logged and harms nothing.
 
 import { EventEmitter } from 'node:events'
+import { errorText } from '../error-text.js'
 import type { Log } from '../logger.js'
 import type { SettledOrder } from '../rules/settlement.js'
+
+export { errorText }
 
 /** Which path brought an order to be settled. */
 export type Path = 'alarm' | 'event' | 'sweep'
@@ -37,9 +40,9 @@ export interface WorkerEvents {
   /** Orders are overdue by more than `staleAfter` and are not settled. `count` is exact up to 1,000. */
   stale: [{ kind: string; count: number; oldest: Date }]
   /** Something is wrong that the worker goes on in spite of; said once, until `recovered`. */
-  fault: [{ code: FaultCode; kind?: string; message: string; cause?: string; remedy?: string; error?: unknown }]
+  fault: [{ code: FaultCode; kind?: string; channel?: string; message: string; cause?: string; remedy?: string; error?: unknown }]
   /** A fault is over; `since` is when it began. */
-  recovered: [{ code: FaultCode; kind?: string; since: Date }]
+  recovered: [{ code: FaultCode; kind?: string; channel?: string; since: Date }]
   /** A sweep has ended. `horizonMs` is the part of its time that went into arming what comes due soon. */
   swept: [{ overdue: number; armed: number; durationMs: number; horizonMs: number }]
   stopped: []
@@ -62,10 +65,4 @@ export class WorkerEmitter extends EventEmitter<WorkerEvents> {
       this.log('error', `a listener of "${event}" threw`, { event, error: errorText(error) })
     }
   }
-}
-
-/** What may be logged of an error: its message, cut, and nothing of what ioredis or pg hang on it (arguments, passwords, rows). */
-export function errorText(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
-  return text.length > 500 ? `${text.slice(0, 499)}…` : text
 }

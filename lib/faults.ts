@@ -1,0 +1,93 @@
+// What is wrong at present, by code and by what it is about: a rule, a channel, or the process. Each fault is told when it begins and when
+// it ends, however often it shows. A worker has its faults, and so have the timers of a process without one.
+
+import { errorText } from './error-text.js'
+import type { Log } from './logger.js'
+
+/** Something that is wrong at present. */
+export interface FaultOf<Code extends string> {
+  code: Code
+  /** The rule that it is about; left out where it is about the process or a server. */
+  kind?: string
+  /** The channel of Redis that it is about. */
+  channel?: string
+  /** What is wrong, and what to do about it. */
+  message: string
+  /** The error behind it, as text. */
+  cause?: string
+  /** What to do about it. */
+  remedy?: string
+  /** When it began, by this process's clock. */
+  since: Date
+}
+
+/** What is known of a fault when it shows. */
+export interface FaultReport {
+  /** The rule that it is about, where it is about one. */
+  kind?: string
+  /** The channel of Redis that it is about, where it is about one. */
+  channel?: string
+  message: string
+  /** Added to the message, after a semicolon. */
+  remedy?: string
+  error?: unknown
+}
+
+/** Where faults are told beside the log. */
+export interface FaultListener<Code extends string> {
+  tell(event: 'fault', fault: Omit<FaultOf<Code>, 'since'> & { error?: unknown }): void
+  tell(event: 'recovered', over: Pick<FaultOf<Code>, 'code' | 'kind' | 'channel' | 'since'>): void
+}
+
+export class FaultsOf<Code extends string> {
+  private readonly present = new Map<string, FaultOf<Code>>()
+
+  constructor(
+    private readonly listener: FaultListener<Code>,
+    private readonly log: Log,
+  ) {}
+
+  /** Tells a fault that is new. Of one that is known the latest message and cause are kept. */
+  raise(code: Code, { kind, channel, message: what, remedy, error }: FaultReport): void {
+    const key = keyOf(code, kind ?? channel)
+    const known = this.present.get(key)
+    const message = remedy === undefined ? what : `${what}; ${remedy}`
+    const about = {
+      code,
+      ...(kind !== undefined && { kind }),
+      ...(channel !== undefined && { channel }),
+      message,
+      ...(error !== undefined && { cause: errorText(error) }),
+      ...(remedy !== undefined && { remedy }),
+    }
+    this.present.set(key, { ...about, since: known?.since ?? new Date() })
+    if (known) return
+    const { message: _, cause, remedy: __, ...fields } = about
+    this.log('warn', `${code}: ${message}`, { ...fields, ...(cause !== undefined && { error: cause }) })
+    this.listener.tell('fault', { ...about, ...(error !== undefined && { error }) })
+  }
+
+  /** @param about the rule or the channel that the fault is about; without one, the fault that is about none */
+  clear(code: Code, about?: string): void {
+    const known = this.present.get(keyOf(code, about))
+    if (!known) return
+    this.present.delete(keyOf(code, about))
+    const { kind, channel, since } = known
+    const fields = { code, ...(kind !== undefined && { kind }), ...(channel !== undefined && { channel }) }
+    this.log('info', `${code}: over${about === undefined ? '' : ` (${about})`}`, fields)
+    this.listener.tell('recovered', { ...fields, since })
+  }
+
+  /** @param about the rule or the channel that the fault is about */
+  has(code: Code, about?: string): boolean {
+    return this.present.has(keyOf(code, about))
+  }
+
+  list(): FaultOf<Code>[] {
+    return [...this.present.values()]
+  }
+}
+
+function keyOf(code: string, about = ''): string {
+  return `${code} ${about}`
+}
