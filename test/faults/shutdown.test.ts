@@ -1,11 +1,14 @@
 // `stop()` under load: what is in hand is finished, what is not is left to others, nothing is left open, and the process ends by itself.
 
 import assert from 'node:assert/strict'
-import { openShop } from '../support/shop.js'
+import { startExpiryWorker } from '../../lib/index.js'
+import { RedisServer } from '../support/redis-server.js'
+import { openShop, watched } from '../support/shop.js'
+import { TcpProxy } from '../support/tcp-proxy.js'
 import { waitUntil } from '../support/waiting.js'
 import { startWorkerProcess } from '../support/worker-process.js'
 import { confirmed, confirming, countIn, EVERY_SECOND, ship, shipUnarmed } from './confirming.js'
-import { createEffects, effectsWereOnce, workerConfig } from './own-worker.js'
+import { createEffects, effectsWereOnce, portOf, withPort, workerConfig } from './own-worker.js'
 
 describe('Told to stop', () => {
   it('under load, a worker’s process ends by itself, and another settles the rest without waiting for a lease', async () => {
@@ -26,14 +29,48 @@ describe('Told to stop', () => {
     await shop.close()
   }).timeout(60_000)
 
-  it('with Redis frozen or Postgres silent, a worker’s process ends all the same', async () => {
+  it('where Redis was never there, a worker’s process ends all the same', async () => {
     const shop = await openShop(confirming())
     await createEffects(shop)
     const worker = await startWorkerProcess({ ...workerConfig(shop, 'worker 1'), redisUrl: 'redis://127.0.0.1:1' })
-    await ship(shop, 5, 60_000)
     assert.equal(await worker.stop(), 0)
     await shop.close()
   })
+
+  it('with Redis frozen, a worker’s process ends all the same', async () => {
+    const redis = await RedisServer.start()
+    const shop = await openShop(confirming(), { redisUrl: redis.url })
+    await createEffects(shop)
+    const worker = await startWorkerProcess({ ...workerConfig(shop, 'worker 1'), redisUrl: redis.url })
+    await ship(shop, 5, 60_000)
+    redis.pause()
+    assert.equal(await worker.stop(), 0)
+    redis.resume()
+    await shop.close()
+    await redis.stop()
+  }).timeout(30_000)
+
+  it('with Postgres silent and a batch in hand, stop() returns within its time', async () => {
+    const proxy = await TcpProxy.start(portOf(process.env.DATABASE_URL as string))
+    const silenced = { url: withPort(process.env.DATABASE_URL as string, proxy.port) }
+    let entered = false
+    const run = () => {
+      entered = true
+      proxy.silence()
+    }
+    const shop = await openShop(confirming({ run }), { database: silenced })
+    const worker = await shop.worker({ fallback: EVERY_SECOND })
+    await ship(shop, 1, 100)
+    await waitUntil(() => entered)
+    const begin = performance.now()
+    await worker.stop()
+    assert.ok(performance.now() - begin < 12_000)
+    assert.deepEqual(worker.settled, [])
+    proxy.reset()
+    proxy.pass()
+    await shop.close()
+    await proxy.stop()
+  }).timeout(40_000)
 
   it('while a rule hangs, it gives up after ten seconds, and the order is settled by the next worker', async () => {
     let hang = true
@@ -46,15 +83,35 @@ describe('Told to stop', () => {
     assert.ok(performance.now() - begin < 12_000)
     assert.deepEqual(worker.settled, [])
     hang = false
+    const next = await shop.worker({ fallback: EVERY_SECOND })
+    await confirmed(shop, 1)
+    assert.deepEqual(next.settled.length, 1)
     await shop.close()
   }).timeout(30_000)
 
-  it('twice, it returns the same promise, and before it is ready it stops as well', async () => {
+  it('twice, it returns the same promise', async () => {
     const shop = await openShop(confirming())
     const worker = await shop.worker()
     assert.equal(worker.stop(), worker.stop())
     await worker.stop()
     assert.equal(worker.health().status, 'stopped')
+    await shop.close()
+  })
+
+  it('before it is ready, it stops, settles nothing and is ready all the same', async () => {
+    const shop = await openShop(confirming())
+    await shipUnarmed(shop.database, 1, -1000)
+    const worker = watched(startExpiryWorker(shop.timers))
+    let ready = false
+    void worker.ready.then(() => {
+      ready = true
+    })
+    await worker.stop()
+    assert.equal(worker.health().status, 'stopped')
+    await worker.ready
+    assert.ok(ready)
+    assert.deepEqual(worker.settled, [])
+    assert.equal(await countIn(shop.database, 4), 1)
     await shop.close()
   })
 

@@ -145,7 +145,7 @@ describe('the worker', () => {
 
   it('does nothing about an order that was confirmed by hand', async () => {
     const worker = await shop.worker({ fallback: false })
-    const id = await shipped(150)
+    const id = await shipped(1500)
     await shop.database.client.query('UPDATE orders SET status = 5 WHERE id = $1', [id])
     await waitUntil(() => worker.health().kinds.order_confirm?.gone)
     assert.deepEqual(
@@ -157,7 +157,7 @@ describe('the worker', () => {
 
   it('does nothing about an order that was deleted', async () => {
     const worker = await shop.worker({ fallback: false })
-    const id = await shipped(100)
+    const id = await shipped(1500)
     await shop.database.Order.destroy({ where: { id } })
     await waitUntil(() => worker.health().kinds.order_confirm?.gone)
     assert.deepEqual(worker.faultsTold, [])
@@ -165,7 +165,7 @@ describe('the worker', () => {
 
   it('settles an order that was extended at its new deadline, and not before', async () => {
     const worker = await shop.worker({ fallback: false })
-    const id = await shipped(200)
+    const id = await shipped(1500)
     const { deadline } = await shop.timers.extend('order_confirm', id, 400)
     await is(id, 5)
     const [change] = await shop.database.ledger.changes(id)
@@ -176,13 +176,13 @@ describe('the worker', () => {
 
   it('does nothing about an order whose timer was cancelled', async () => {
     const worker = await shop.worker({ fallback: '* * * * * *' })
-    const id = await shipped(200)
+    const id = await shipped(1500)
     await shop.timers.cancel('order_confirm', id)
     const paid = await shop.order({ status: 2 })
-    await shop.timers.schedule('order_ship', paid, { after: 200 })
+    await shop.timers.schedule('order_ship', paid, { after: 1500 })
     await shop.timers.cancel('order_ship', paid)
     await waitForEvent(worker, 'swept')
-    await holdsFor(300, async () => (await shop.statusOf(id)) === 4 && (await shop.statusOf(paid)) === 2)
+    await holdsFor(1800, async () => (await shop.statusOf(id)) === 4 && (await shop.statusOf(paid)) === 2)
     assert.deepEqual(worker.settled, [])
   })
 
