@@ -37,7 +37,14 @@ export function parseOptions(options: OrderTimersOptions): ParsedOptions {
   }
   const redis = parseRedisSource(options.redis)
   const keyPrefix = redis === false ? '' : redis.keyPrefix
-  return { redis, keys: new Keys(keyPrefix + prefix), rules: declareRules(options.rules), enabled, log: toLog(logger) }
+  const log = toLog(logger)
+  if (redis && enabled && options.redis === undefined && 'redis' in options) {
+    const where = redis.describe()
+    log('warn', `orderTimers: "redis" was given and is undefined (an environment variable that is not set?); ${where} is used`, {
+      redis: where,
+    })
+  }
+  return { redis, keys: new Keys(keyPrefix + prefix), rules: declareRules(options.rules), enabled, log }
 }
 
 function declareRules(rules: unknown): Map<string, DeclaredRule> {

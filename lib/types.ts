@@ -28,10 +28,11 @@ export type Kind<R, Form extends RuleForm = RuleForm> = string extends keyof R
 
 export interface OrderTimersOptions<R extends Rules = Rules> {
   /**
-   * Where Redis is: a URL, ioredis options, or the shop's own ioredis client, which is duplicated and never used, changed or closed
-   * itself. `false`: Postgres and the sweep alone. Default: 127.0.0.1:6379.
+   * Where Redis is: a URL, `host:port`, a port, the path of a socket, ioredis options, or the shop's own ioredis client, which is duplicated
+   * and never used, changed or closed itself. A `keyPrefix` counts in each of them; time limits, retries and queues are the timers' own.
+   * `false`: Postgres and the sweep alone. Default: 127.0.0.1:6379.
    */
-  redis?: string | RedisOptions | Redis | Cluster | false | undefined
+  redis?: string | number | RedisOptions | Redis | Cluster | false | undefined
   /** What happens to orders by a deadline, by kind. The kind is also the prefix of its keys: `order_confirm:34`. */
   rules: R
   /** Off: rows are written, nothing is armed or settled. Default: on, unless the environment has `ORDER_TIMERS=off`. */

@@ -1,27 +1,42 @@
-// The option `redis` in its four forms, and the connections made from it. The shop's own client is duplicated, never used: its
-// subscriptions, timeouts and queues stay its own, and ours keep their promises whatever its options say.
+// The option `redis` in its forms, and the connections made from it. The shop's own client is duplicated, never used: its subscriptions,
+// timeouts and queues stay its own. What our promises rest on is ours, whatever the URL, the options or the client say.
 
 import { Redis, type RedisOptions } from 'ioredis'
 import { OrderTimersError, show } from '../errors.js'
-import { SCRIPTS } from './scripts.js'
+import { checked, describeAddress, parseAddress } from './address.js'
+import { OURS } from './own-options.js'
 
 export interface RedisSource {
   /** The shop's own `keyPrefix`. It is put on keys but not on what an event carries, so we put it on ourselves. */
   keyPrefix: string
+  /** The number of the database. */
+  db: number
+  /** Where Redis is, for messages: host, port and db, the path of a socket, or the Sentinels' name for it; never a user or a password. */
+  describe(): string
   /** A connection that is not open yet. */
   create(name: string): Redis
 }
 
-/** A URL of ioredis's: a password may stand in it, so an error shows none. */
-const URL_SHAPE = /^rediss?:\/\/\S+$/
+/** Where Redis is unless the shop says otherwise. */
+const DEFAULT: RedisOptions = { host: '127.0.0.1', port: 6379 }
+
+/** Options of other clients of Redis, which ioredis passes over: it would connect to its default. */
+const NOT_OF_IOREDIS: Record<string, string> = {
+  url: 'give the URL itself: redis: "redis://…"',
+  uri: 'give the URL itself: redis: "redis://…"',
+  connectionString: 'give the URL itself: redis: "redis://…"',
+  hostname: 'ioredis calls it "host"',
+  database: 'ioredis calls it "db"',
+  socket: 'ioredis takes "host", "port", "path" and "tls" beside each other',
+  redisOptions: 'give the options themselves',
+}
 
 /** @throws OrderTimersError INVALID_OPTION, REDIS_UNUSABLE for a cluster */
 export function parseRedisSource(redis: unknown): RedisSource | false {
   if (redis === false) return false
-  if (redis === undefined) return fromOptions({})
-  if (typeof redis === 'string' && URL_SHAPE.test(redis) && URL.canParse(redis)) {
-    return { keyPrefix: '', create: (name) => new Redis(redis, ours(name)) }
-  }
+  if (redis === undefined) return fromOptions(DEFAULT)
+  if (typeof redis === 'string') return fromOptions(parseAddress(redis))
+  if (typeof redis === 'number') return fromOptions(checked({ port: redis }, redis))
   if (isCluster(redis)) {
     const remedy = 'give the timers a standalone Redis, or a client that knows it by Sentinel'
     throw new OrderTimersError(
@@ -29,10 +44,11 @@ export function parseRedisSource(redis: unknown): RedisSource | false {
       `orderTimers: "redis" is a cluster, whose expiry events one subscriber cannot hear; ${remedy}`,
     )
   }
-  if (isClient(redis)) {
-    return { keyPrefix: redis.options.keyPrefix ?? '', create: (name) => redis.duplicate(ours(name)) }
+  if (isClient(redis)) return fromClient(redis)
+  if (isPlain(redis)) {
+    refuseOthers(redis)
+    return fromOptions(checked(redis))
   }
-  if (redis !== null && typeof redis === 'object' && Object.getPrototypeOf(redis) === Object.prototype) return fromOptions(redis)
   throw new OrderTimersError(
     'INVALID_OPTION',
     `orderTimers: "redis" must be a URL such as redis://127.0.0.1:6379, ioredis options, an ioredis client or false, got ${shown(redis)}`,
@@ -40,13 +56,39 @@ export function parseRedisSource(redis: unknown): RedisSource | false {
 }
 
 function fromOptions(options: RedisOptions): RedisSource {
-  return { keyPrefix: options.keyPrefix ?? '', create: (name) => new Redis({ ...options, ...ours(name) } as ReturnType<typeof ours>) }
+  return { ...about(options), create: (name) => new Redis(withOurs(options, name)) }
+}
+
+/** A class of the shop's may make its duplicates with options of its own; then the connection is made from its options. */
+function fromClient(client: Client): RedisSource {
+  const create = (name: string): Redis => {
+    const made = client.duplicate(withOurs({}, name))
+    if (isOurs(made, name)) return made
+    made.disconnect?.()
+    return new Redis(withOurs(client.options, name))
+  }
+  return { ...about(client.options), create }
+}
+
+function withOurs(options: RedisOptions, name: string): RedisOptions & { replyMapping: 'legacy' } {
+  return { ...options, ...(OURS as object), connectionName: name, replyMapping: 'legacy' }
+}
+
+function about(options: RedisOptions): Omit<RedisSource, 'create'> {
+  const db = Number.isSafeInteger(options.db) ? (options.db as number) : 0
+  return { keyPrefix: options.keyPrefix ?? '', db, describe: () => describeAddress({ ...options, db }) }
 }
 
 interface Client {
   status: string
   options: RedisOptions
   duplicate(override: RedisOptions): Redis
+}
+
+function isOurs({ options, status }: Redis, name: string): boolean {
+  const now = options as unknown as Record<string, unknown>
+  const taken = Object.entries(OURS).every(([option, value]) => Array.isArray(value) || now[option] === value)
+  return taken && now.connectionName === name && status === 'wait'
 }
 
 function isCluster(value: unknown): boolean {
@@ -59,34 +101,21 @@ function isClient(value: unknown): value is Client {
   return typeof duplicate === 'function' && typeof status === 'string'
 }
 
-/** Without what may be a password: a URL's, or one in the options of another package's client. */
-function shown(redis: unknown): string {
-  if (typeof redis === 'string') return show(redis.replace(/^(\w+:\/\/)?.*@/s, '$1***@'))
-  const { name } = redis !== null && typeof redis === 'object' ? redis.constructor : {}
-  return name === undefined || Array.isArray(redis) ? show(redis) : `an instance of ${name}`
+function isPlain(value: unknown): value is RedisOptions {
+  if (value === null || typeof value !== 'object') return false
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
-/** What our connections need whatever the shop's options say. */
-function ours(name: string): RedisOptions & { replyMapping: 'legacy' } {
-  return {
-    connectionName: name,
-    lazyConnect: true,
-    keyPrefix: '',
-    scripts: { ...SCRIPTS },
-    // Subscribing anew is the listener's, with a catch: a refused re-subscription of ioredis's own ends the process.
-    autoResubscribe: false,
-    // A command fails at once where there is no connection; what must not be forgotten is kept by us, bounded.
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    retryStrategy: (times) => Math.min(500, 20 * 2 ** Math.min(times, 5)) * (0.75 + Math.random() / 4),
-    connectTimeout: 2_000,
-    // A server that is silent on a pending command is taken for dead, and the connection made anew.
-    socketTimeout: 1_500,
-    reconnectOnError: null,
-    enableAutoPipelining: false,
-    stringNumbers: false,
-    replyMapping: 'legacy',
-    monitor: false,
+function refuseOthers(options: object): void {
+  for (const [name, remedy] of Object.entries(NOT_OF_IOREDIS)) {
+    if (!(name in options)) continue
+    throw new OrderTimersError('INVALID_OPTION', `orderTimers: "redis" has the option ${show(name)}, which ioredis passes over; ${remedy}`)
   }
+}
+
+/** Without what may be a password, such as one in the options of another package's client. */
+function shown(redis: unknown): string {
+  const { name } = redis !== null && typeof redis === 'object' ? redis.constructor : {}
+  return name === undefined || Array.isArray(redis) ? show(redis) : `an instance of ${name}`
 }

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { Redis, type RedisOptions } from 'ioredis'
 import { type OrderTimersOptions, orderTimers } from '../../lib/index.js'
+import { OURS } from '../../lib/redis/own-options.js'
+import { parseRedisSource, type RedisSource } from '../../lib/redis/source.js'
 import { enter } from '../support/opened.js'
 import { refused } from '../support/refused.js'
 import { openShop } from '../support/shop.js'
@@ -12,11 +14,34 @@ const { Redis: Redis5 } = createRequire(import.meta.url)('ioredis5') as { Redis:
 const url = () => process.env.REDIS_URL as string
 const address = () => ({ host: '127.0.0.1', port: Number(new URL(url()).port) })
 
+const GIVING_UP = {
+  ...{ retryStrategy: () => null, maxRetriesPerRequest: 0, commandTimeout: 1, readOnly: true, enableReadyCheck: false },
+  ...{ socketTimeout: 1, enableAutoPipelining: true, stringNumbers: true, showFriendlyErrorStack: true, noDelay: false },
+}
+
+/** Its duplicates are as it is, whatever is asked for. */
+class OwnRedis extends Redis {
+  override duplicate(): Redis {
+    return new OwnRedis(this.options as never)
+  }
+}
+
 /** The forms that a shop may give its Redis in, with the key prefix and the db that its own commands would have. */
 const FORMS: [title: string, redis: () => OrderTimersOptions['redis'], own?: { keyPrefix?: string; db?: number }][] = [
   ['a URL', url],
   ['a URL of db 1', () => `${url()}/1`, { db: 1 }],
+  ['a URL with keyPrefix', () => `${url()}?keyPrefix=shop:`, { keyPrefix: 'shop:' }],
+  [
+    'a URL that would switch our safety off',
+    () => `${url()}?socketTimeout=1&enableOfflineQueue=true&autoResubscribe=true&lazyConnect=&commandTimeout=1&db=1`,
+    { db: 1 },
+  ],
+  ['host and port', () => url().replace('redis://', '')],
+  ['a port', () => address().port],
   ['options', address],
+  ['options that would give up, wait or read alone', () => ({ ...address(), ...GIVING_UP })],
+  ['a client with such options', () => client({ ...GIVING_UP, lazyConnect: true } as RedisOptions)],
+  ['a client of a class of the shop’s with keyPrefix', () => client({ keyPrefix: 'shop:' }, OwnRedis), { keyPrefix: 'shop:' }],
   ['options with db and keyPrefix', () => ({ ...address(), db: 1, keyPrefix: 'shop:' }), { db: 1, keyPrefix: 'shop:' }],
   ['a client', () => client({})],
   ['a client of db 1', () => client({ db: 1 }), { db: 1 }],
@@ -124,4 +149,80 @@ describe('the option "redis"', () => {
     assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_OPTION')
     assert.doesNotMatch(message, /geheim/)
   })
+})
+
+describe('what our promises rest on', () => {
+  /** Another value of each option than ours. */
+  const HOSTILE: Record<keyof typeof OURS, unknown> = {
+    lazyConnect: false,
+    keyPrefix: 'shop:',
+    scripts: { orderTimersArm: { lua: 'return 1', numberOfKeys: 0 } },
+    autoResubscribe: true,
+    enableOfflineQueue: true,
+    autoResendUnfulfilledCommands: true,
+    maxRetriesPerRequest: null,
+    retryStrategy: () => null,
+    sentinelRetryStrategy: () => null,
+    connectTimeout: 60_000,
+    sentinelCommandTimeout: 60_000,
+    disconnectTimeout: 60_000,
+    socketTimeout: 0,
+    commandTimeout: 1,
+    blockingTimeout: 1,
+    reconnectOnError: () => 2,
+    enableReadyCheck: false,
+    maxLoadingRetryTime: 60_000,
+    readOnly: true,
+    role: 'slave',
+    enableAutoPipelining: true,
+    stringNumbers: true,
+    replyMapping: 'resp3',
+    noDelay: false,
+    showFriendlyErrorStack: true,
+    monitor: true,
+    himportFieldsets: [{ name: 'a', fields: ['b'] }],
+  }
+  const lazy = (options: object) => new Redis({ ...options, lazyConnect: true, monitor: false } as never)
+
+  class ShopRedis extends Redis {
+    override duplicate(): Redis {
+      return new ShopRedis({ ...this.options, lazyConnect: true } as never)
+    }
+  }
+
+  const forms: [string, (option: string, value: unknown) => unknown][] = [
+    ['a URL', (option, value) => `redis://127.0.0.1:1?${new URLSearchParams({ [option]: String(value) })}`],
+    ['the path of a socket', (option, value) => `/run/redis.sock?${new URLSearchParams({ [option]: String(value) })}`],
+    ['host and port', (option, value) => `127.0.0.1:1?${new URLSearchParams({ [option]: String(value) })}`],
+    ['options', (option, value) => ({ port: 1, [option]: value })],
+    ['a client', (option, value) => Object.assign(lazy({ port: 1 }), { options: { ...lazy({ port: 1 }).options, [option]: value } })],
+    ['a client made with it', (option, value) => lazy({ port: 1, [option]: value })],
+    [
+      'a client of a class of the shop’s',
+      (option, value) =>
+        Object.assign(new ShopRedis({ port: 1, lazyConnect: true }), {
+          options: { ...lazy({ port: 1 }).options, [option]: value, lazyConnect: true },
+        }),
+    ],
+  ]
+
+  it('has another value in this test for each option', () => {
+    assert.deepEqual(Object.keys(HOSTILE), Object.keys(OURS))
+  })
+
+  for (const [title, make] of forms) {
+    it(`is ours whatever the option "redis" says, given as ${title}`, () => {
+      for (const [option, value] of Object.entries(HOSTILE)) {
+        const source = parseRedisSource(make(option, value)) as RedisSource
+        const client = source.create('test')
+        const options = client.options as unknown as Record<string, unknown>
+        for (const [name, ours] of Object.entries(OURS)) assert.deepEqual(options[name], ours, `${name} with ${option}`)
+        assert.deepEqual(
+          [client.status, options.connectionName, typeof Reflect.get(client, 'orderTimersArm')],
+          ['wait', 'test', 'function'],
+        )
+        assert.equal(source.keyPrefix, option === 'keyPrefix' ? 'shop:' : '', option)
+      }
+    })
+  }
 })

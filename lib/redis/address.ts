@@ -1,0 +1,132 @@
+// Redis's address as text, in the forms that ioredis takes: a URL, a socket's path, host and port. Versions of ioredis read them
+// differently, so they are read here, and ioredis gets options. What could lead to another server than was meant is refused.
+
+import type { RedisOptions } from 'ioredis'
+import { OrderTimersError, show } from '../errors.js'
+
+/** What a URL's query may say. Everything else that ioredis would read there is ours to decide, or nothing that it knows. */
+type Query = Partial<
+  Record<'db' | 'family' | 'host' | 'keyPrefix' | 'password' | 'path' | 'port' | 'protocol' | 'tls' | 'username', string>
+>
+
+const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i
+const ENCODE = 'encode #, /, ?, @ and % in a user name or a password with encodeURIComponent'
+const EXPECTED = 'must be a URL such as redis://127.0.0.1:6379/0, host:port, a port, the path of a socket'
+
+/** Text that an unset or badly quoted variable leaves behind: no host is meant. */
+const NO_HOST = new Set(['undefined', 'null', 'false', 'true', 'NaN', '[object Object]'])
+
+/** @throws OrderTimersError INVALID_OPTION, without the password */
+export function parseAddress(text: string): RedisOptions {
+  const address = text.trim()
+  if (address === '' || NO_HOST.has(address)) throw invalid(text, `${EXPECTED} or false`)
+  if (/\s/.test(address)) throw invalid(text, 'must have no blanks')
+  if (/^\d+$/.test(address)) return checked({ port: Number(address) }, text)
+  const scheme = SCHEME.exec(address)?.[1]?.toLowerCase()
+  if (address.startsWith('/') && !address.startsWith('//')) return socket(address, text)
+  if (scheme === 'unix') return socket(address.slice('unix://'.length), text)
+  if (scheme !== undefined && scheme !== 'redis' && scheme !== 'rediss')
+    throw invalid(text, `${EXPECTED}; its scheme is redis, rediss (TLS) or unix`)
+  if (address.includes('#')) throw invalid(text, `has a "#", where the address would end; ${ENCODE}`)
+  const bare = scheme === undefined && !address.startsWith('//')
+  const url = urlOf(scheme ? address : bare ? `redis://${address}` : `redis:${address}`, text)
+  const rest = decodeURIComponent(url.pathname + url.search)
+  if (rest.includes('@')) throw invalid(text, `has an "@" behind its first "/" or "?"; ${ENCODE}`)
+  if (bare && url.pathname.length > 1) throw invalid(text, 'has a "/" and no scheme; write redis://host:port/db')
+  const query = queryOf(url.searchParams)
+  if (url.hostname === '' && url.pathname.length < 2 && query.host === undefined)
+    throw invalid(text, 'names no host; write redis://host:port/db')
+  return checked(
+    {
+      ...fromQuery(query, text),
+      ...(url.username !== '' && { username: decodeURIComponent(url.username) }),
+      ...(url.password !== '' && { password: decodeURIComponent(url.password) }),
+      ...(url.hostname !== '' && { host: decodeURIComponent(url.hostname.replace(/^\[|\]$/g, '')) }),
+      ...(url.port !== '' && { port: Number(url.port) }),
+      ...(url.pathname.length > 1 && { db: url.pathname.slice(1) as never }),
+      ...(scheme === 'rediss' && { tls: {} }),
+    },
+    text,
+  )
+}
+
+/** Options as ioredis takes them, held against what it would otherwise pass over. @throws OrderTimersError INVALID_OPTION */
+export function checked(options: RedisOptions, given: unknown = options): RedisOptions {
+  const { db, port, keyPrefix } = options as Record<string, unknown>
+  const result = { ...options }
+  if (db !== undefined && db !== null) {
+    if (!isWhole(db) || Number(db) > 1_000_000) throw invalid(given, 'must name a db by its number, such as redis://host:port/0')
+    result.db = Number(db)
+  }
+  if (port !== undefined && port !== null) {
+    if (!isWhole(port) || Number(port) < 1 || Number(port) > 65_535)
+      throw invalid(given, `must have a port from 1 to 65535, not ${show(port)}`)
+    result.port = Number(port)
+  }
+  if (keyPrefix !== undefined && keyPrefix !== null && typeof keyPrefix !== 'string')
+    throw invalid(given, `must have text as "keyPrefix", not ${show(keyPrefix)}`)
+  return result
+}
+
+/** Host, port and db, the path of a socket, or the Sentinels' name for it; never a user or a password. */
+export function describeAddress({ host, port, path, db, sentinels, name }: RedisOptions): string {
+  const of = ` db ${db ?? 0}`
+  if (sentinels?.length) return `"${name}" by Sentinel ${sentinels.map((one) => `${one.host}:${one.port ?? 26_379}`).join(', ')}${of}`
+  if (path) return path + of
+  return `${host?.includes(':') ? `[${host}]` : (host ?? 'localhost')}:${port ?? 6379}${of}`
+}
+
+/** Text as an error may show it. Where it is not clear what of it is a password, only its scheme. */
+export function shownAddress(text: string): string {
+  const [scheme = ''] = SCHEME.exec(text) ?? []
+  const rest = text.slice(scheme.length)
+  const [, host] = /^[^@]*@([^@]*)$/.exec(rest) ?? []
+  if (host !== undefined && !/[#?]/.test(rest)) return show(`${scheme}***@${host}`)
+  const doubtful = /[@#?]|^:|:[^:/]*[^:/\d\]]/.test(rest) || (/^rediss?:/i.test(scheme) && /\/.*\D/.test(rest))
+  return show(doubtful ? `${scheme}***` : text)
+}
+
+function socket(address: string, given: string): RedisOptions {
+  const [path = '', search = ''] = address.split(/\?(.*)/s)
+  if (!path.startsWith('/')) throw invalid(given, 'must have the whole path of the socket, such as unix:///run/redis.sock')
+  const { db, username, password, keyPrefix } = queryOf(new URLSearchParams(search))
+  return checked({ ...fromQuery({ db, username, password, keyPrefix } as Query, given), path: path as never }, given)
+}
+
+function urlOf(address: string, given: string): URL {
+  try {
+    const url = new URL(address)
+    for (const part of [url.username, url.password, url.hostname, url.pathname + url.search]) decodeURIComponent(part)
+    return url
+  } catch {
+    throw invalid(given, `is no address that can be read; ${ENCODE}, and put an IPv6 address in brackets`)
+  }
+}
+
+function queryOf(parameters: URLSearchParams): Query {
+  return Object.fromEntries(parameters)
+}
+
+function fromQuery({ db, family, host, keyPrefix, password, path, port, protocol, tls, username }: Query, given: string): RedisOptions {
+  if (tls !== undefined && !['true', 'false', ''].includes(tls)) throw invalid(given, 'must have tls=true or tls=false in its query')
+  const numbers = { db, family, port, protocol }
+  const texts = { host, keyPrefix, password, path, username }
+  const options: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(texts)) if (value !== undefined) options[name] = value
+  for (const [name, value] of Object.entries(numbers)) {
+    if (value === undefined) continue
+    options[name] = isWhole(value) ? Number(value) : value
+    if (!isWhole(value) && name !== 'db' && name !== 'port') throw invalid(given, `must have a number as "${name}" in its query`)
+  }
+  if (tls === 'true' || tls === '') options.tls = {}
+  return options
+}
+
+function isWhole(value: unknown): boolean {
+  return /^\d{1,7}$/.test(String(value))
+}
+
+function invalid(given: unknown, why: string): OrderTimersError {
+  const about = typeof given === 'string' ? `, got ${shownAddress(given)}` : ''
+  return new OrderTimersError('INVALID_OPTION', `orderTimers: "redis" ${why}${about}`)
+}
