@@ -7,31 +7,31 @@ export type ModuleFormat = 'esm' | 'commonjs'
 
 const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
 
-export function migrationAsSql({ kinds, up, down }: Migration): string {
-  if (up.length === 0) return nothing('--', kinds)
+export function migrationAsSql({ kinds, up, down, notes }: Migration): string {
+  if (up.length === 0) return nothing('--', kinds, notes)
   const lines = [
-    ...header(kinds).map((line) => `-- ${line}`),
+    ...header(kinds, notes).map((line) => `-- ${line}`),
     'BEGIN;',
     `${LOCK_TIMEOUT};`,
     ...up.map((sql) => `${sql};`),
     'COMMIT;',
     '',
-    '-- To take it back, with all that was written there (leave out columns that the table had before):',
+    '-- To take it back, with all that was written there. It drops what the above added, and leaves what was there before:',
     ...['BEGIN', LOCK_TIMEOUT, ...down, 'COMMIT'].flatMap((sql) => `${sql};`.split('\n').map((line) => `-- ${line}`)),
   ]
   return `${lines.join('\n')}\n`
 }
 
-export function migrationAsModule({ kinds, up, down }: Migration, format: ModuleFormat): string {
-  if (up.length === 0) return nothing('//', kinds)
+export function migrationAsModule({ kinds, up, down, notes }: Migration, format: ModuleFormat): string {
+  if (up.length === 0) return nothing('//', kinds, notes)
   const where = format === 'esm' ? 'an ES module' : 'CommonJS'
-  return `${[...header(kinds), `For umzug and sequelize-cli, ${where}.`].map((line) => `// ${line}`).join('\n')}
+  return `${[...header(kinds, notes), `For umzug and sequelize-cli, ${where}.`].map((line) => `// ${line}`).join('\n')}
 
 const up = [
 ${up.map(literal).join('\n')}
 ]
 
-// Takes it back, with all that was written there. Leave out columns that the table had before.
+// Takes it back, with all that was written there: drops what \`up\` added, and leaves what was there before.
 const down = [
 ${down.map(literal).join('\n')}
 ]
@@ -58,17 +58,20 @@ export default { up: migrateUp, down: migrateDown }`,
   commonjs: `module.exports = { up: (given) => run(given, up), down: (given) => run(given, down) }`,
 }
 
-function header(kinds: readonly string[]): string[] {
+function header(kinds: readonly string[], notes: readonly string[]): string[] {
   return [
     `What the order timers' rules need: ${kinds.join(', ')}.`,
     'Printed by `order-timers migration`; nothing has been run. Running it twice is harmless.',
     'It waits 5 s at most for a lock, and changes nothing where it gets none. Building an index keeps writers waiting: on a large table in use',
     'build it first, by itself and outside a transaction, as CREATE INDEX CONCURRENTLY IF NOT EXISTS …; this then finds it there.',
+    'What it adds has the comment "added by order-timers, …", and only what has that comment is dropped when it is taken back.',
+    ...notes,
   ]
 }
 
-function nothing(comment: string, kinds: readonly string[]): string {
-  return `${comment} The order timers' rules (${kinds.join(', ')}) need nothing of the database.\n`
+function nothing(comment: string, kinds: readonly string[], notes: readonly string[]): string {
+  const lines = [`The order timers' rules (${kinds.join(', ')}) need nothing of the database.`, ...notes]
+  return lines.map((line) => `${comment} ${line}\n`).join('')
 }
 
 function literal(sql: string): string {

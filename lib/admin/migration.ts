@@ -1,5 +1,6 @@
 // What the declared rules need of the database and an old shop does not have: columns, indexes, and the tables of history and brakes. Only
-// put together here, from the rules alone; nothing is asked of Postgres, and nothing is run.
+// put together here, from the rules alone; nothing is asked of Postgres, and nothing is run. `up` finds out itself what is missing, and marks
+// what it adds, so that `down` drops that and nothing else.
 
 import { createHash } from 'node:crypto'
 import { OrderTimersError } from '../errors.js'
@@ -8,16 +9,19 @@ import { History } from '../rules/history.js'
 import type { OrderTable } from '../rules/order-table.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import { withoutBinding } from '../rules/sequelize-sql.js'
-import { TRIGGER, triggerSql } from '../rules/trigger.js'
 import type { Runtime } from '../runtime.js'
+import { type Addition, addSql, columnAddition, dropSql, indexAddition, tableAddition } from './added.js'
+import { triggerMigration, triggerNotes } from './trigger-migration.js'
 
 /** Statements, each harmless to repeat, without semicolons at their ends. */
 export interface Migration {
   /** The rules that it is for. */
   kinds: string[]
   up: string[]
-  /** Takes back what `up` made, and what was written there with it. */
+  /** Drops what this `up` added, and what was written there with it. What was there before it stays. */
   down: string[]
+  /** What it does not do, and why. */
+  notes: string[]
 }
 
 export interface MigrationOptions {
@@ -37,23 +41,28 @@ const LONGEST_NAME = 63
 export function migration(runtime: Runtime, { kinds = runtime.kinds, trigger = false }: MigrationOptions = {}): Migration {
   const rules = kinds.map((kind) => runtime.rule(kind))
   refuseSeveralDatabases(rules)
-  const needs = rules.flatMap(({ row }) => (row ? needsOf(row) : []))
+  const additions = uniqueAdditions(rules.flatMap(({ row }) => (row ? additionsOf(row) : [])))
+  const names = rules.map(({ kind }) => kind)
+  const mark = markOf(names, additions)
+  const triggers = trigger ? triggerMigration(rules, mark) : { up: [], down: [] }
   return {
-    kinds: rules.map(({ kind }) => kind),
-    up: [...unique(needs.flatMap(({ up }) => up)), ...(trigger ? triggerSql(rules) : [])],
-    down: [...(trigger ? dropTriggerSql(rules) : []), ...unique(needs.flatMap(({ down }) => down)).reverse()],
+    kinds: names,
+    up: [...additions.map((one) => addSql(one, mark)), ...triggers.up],
+    down: [...triggers.down, ...additions.map((one) => dropSql(one, mark)).reverse()],
+    notes: trigger ? triggerNotes(rules) : [],
   }
 }
 
-interface Need {
-  up: string[]
-  down: string[]
+/** The comment on what a migration adds. Another migration, which finds it there, leaves it and its mark alone, and `down` of that one too. */
+function markOf(kinds: readonly string[], additions: readonly Addition[]): string {
+  const needs = JSON.stringify([kinds, additions.map(({ create }) => create)])
+  return `added by order-timers, migration ${createHash('sha256').update(needs).digest('hex').slice(0, 8)}`
 }
 
-function needsOf(row: RowRule): Need[] {
+function additionsOf(row: RowRule): Addition[] {
   const { guard, options, history, brake } = row
   const { table } = guard
-  const needs: Need[] = []
+  const needs: Addition[] = []
   if (options.deadline !== undefined) needs.push(column(table, options.deadline, 'timestamptz'))
   if (options.pause) needs.push(column(table, options.pause.keep, 'bigint'))
   if (options.extensions) needs.push(column(table, options.extensions.attribute, options.extensions.unit === 'ms' ? 'bigint' : 'integer'))
@@ -73,30 +82,21 @@ function needsOf(row: RowRule): Need[] {
       ),
     )
   }
-  if (history) needs.push(ownTable(withoutBinding(history.table), History.createSql(withoutBinding(history.table))))
-  if (brake) needs.push(ownTable(withoutBinding(brake.table), Brake.createSql(withoutBinding(brake.table))))
+  if (history) needs.push(tableAddition(withoutBinding(history.table), History.createSql(withoutBinding(history.table))))
+  if (brake) needs.push(tableAddition(withoutBinding(brake.table), Brake.createSql(withoutBinding(brake.table))))
   return needs
 }
 
-function column(table: OrderTable, attribute: string, type: string): Need {
-  const [name, field] = [withoutBinding(table.table), withoutBinding(table.bareColumn(attribute))]
-  return {
-    up: [`ALTER TABLE ${name} ADD COLUMN IF NOT EXISTS ${field} ${type}`],
-    down: [`ALTER TABLE ${name} DROP COLUMN IF EXISTS ${field}`],
-  }
+function column(table: OrderTable, attribute: string, type: string): Addition {
+  const quoted = withoutBinding(table.bareColumn(attribute))
+  return columnAddition(withoutBinding(table.table), { name: fieldOf(table, attribute), quoted, type })
 }
 
-function index(table: OrderTable, words: string[], attributes: string[], where = ''): Need {
+function index(table: OrderTable, words: string[], attributes: string[], where = ''): Addition {
   const name = indexName([tableName(table), ...words].join('_'))
   const columns = attributes.map((attribute) => withoutBinding(table.bareColumn(attribute))).join(', ')
-  return {
-    up: [`CREATE INDEX IF NOT EXISTS "${name.replaceAll('"', '""')}" ON ${withoutBinding(table.table)} (${columns})${where}`],
-    down: [`DROP INDEX IF EXISTS ${withoutBinding(table.beside(name))}`],
-  }
-}
-
-function ownTable(name: string, up: string[]): Need {
-  return { up, down: [`DROP TABLE IF EXISTS ${name}`] }
+  const definition = `"${name.replaceAll('"', '""')}" ON ${withoutBinding(table.table)} (${columns})${where}`
+  return indexAddition(withoutBinding(table.table), { name, definition })
 }
 
 function fieldOf(table: OrderTable, attribute: string): string {
@@ -113,19 +113,9 @@ function indexName(name: string): string {
   return `order_timers_${createHash('sha256').update(name).digest('hex').slice(0, 16)}`
 }
 
-/** What `triggerSql` makes. */
-function dropTriggerSql(rules: readonly BoundRule[]): string[] {
-  const tables = rules.flatMap(({ row }) => (row?.move && row.deadlineAttribute !== undefined ? [row.guard.table] : []))
-  return unique(
-    tables.flatMap((table) => [
-      `DROP TRIGGER IF EXISTS ${TRIGGER} ON ${withoutBinding(table.table)}`,
-      `DROP FUNCTION IF EXISTS ${withoutBinding(table.beside(`${TRIGGER}_${tableName(table)}`.slice(0, LONGEST_NAME)))}()`,
-    ]),
-  )
-}
-
-function unique(statements: string[]): string[] {
-  return [...new Set(statements)]
+/** Two rules may need the same. */
+function uniqueAdditions(additions: readonly Addition[]): Addition[] {
+  return [...new Map(additions.map((one) => [one.create.join(';'), one])).values()]
 }
 
 function refuseSeveralDatabases(rules: readonly BoundRule[]): void {

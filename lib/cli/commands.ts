@@ -96,8 +96,9 @@ export const COMMANDS: Record<string, Command> = {
     help: 'prints what the rules need of the database, as a module for umzug and sequelize-cli or as SQL; runs nothing',
     options: { ...MODULE, sql: { type: 'boolean' }, trigger: { type: 'boolean' }, kind: { type: 'string', multiple: true } },
     positionals: [],
-    async run({ runtime, directory, values, print }) {
+    async run({ runtime, directory, values, print, remark }) {
       const made = migration(runtime, { kinds: values.kind as string[] | undefined, trigger: values.trigger === true })
+      for (const note of made.notes) remark(note)
       const format = readPackage(directory).type === 'module' ? 'esm' : 'commonjs'
       print((values.sql ? migrationAsSql(made) : migrationAsModule(made, format)).trimEnd())
       return 0

@@ -1,6 +1,7 @@
 // The Postgres trigger that does what `auto` does, for every writer: raw SQL, another service, a person at psql. It starts a timer where an order
 // comes into `from`, ends it where it leaves, and pauses by declaration (`pause.while`). Printed for a migration, never run by ourselves.
 
+import type { OrderTable } from './order-table.js'
 import { milliseconds, NOT_IN_FROM, type RowGuard } from './row-guard.js'
 import { invalidRule } from './row-options.js'
 import type { BoundRule, RowRule } from './rule.js'
@@ -8,28 +9,44 @@ import { withoutBinding } from './sequelize-sql.js'
 
 const NOW = "date_trunc('milliseconds', statement_timestamp())"
 
+/** What makes the trigger of one table; safe to run again. */
+export interface TableTrigger {
+  table: OrderTable
+  createFunction: string
+  createTrigger: string[]
+}
+
 /**
- * @returns the statements that make the function and the trigger of each table on which transitions have their deadlines; safe to run again
+ * @returns for each table on which transitions have their deadlines
  * @throws OrderTimersError INVALID_OPTION where `after` is a function, which Postgres cannot call
  */
-export function triggerSql(rules: readonly BoundRule[]): string[] {
+export function triggersOf(rules: readonly BoundRule[]): TableTrigger[] {
   const byTable = new Map<string, RowRule[]>()
   for (const { row } of rules) {
     if (!row?.move || row.deadlineAttribute === undefined) continue
     const { table } = row.guard.table
     byTable.set(table, [...(byTable.get(table) ?? []), row])
   }
-  return [...byTable.values()].flatMap((rows) => triggerOf(rows)).map(withoutBinding)
+  return [...byTable.values()].map((rows) => triggerOf(rows))
+}
+
+/** The statements of all of them. */
+export function triggerSql(rules: readonly BoundRule[]): string[] {
+  return triggersOf(rules).flatMap(({ createFunction, createTrigger }) => [createFunction, ...createTrigger])
 }
 
 /** The name of the trigger, on each table. */
 export const TRIGGER = 'order_timers'
 
-function triggerOf(rows: RowRule[]): string[] {
+/** The name of the trigger's function, quoted. */
+export function triggerFunction(table: OrderTable): string {
+  return table.beside(`${TRIGGER}_${table.model.tableName}`.slice(0, 63))
+}
+
+function triggerOf(rows: RowRule[]): TableTrigger {
   const { table } = (rows[0] as RowRule).guard
-  const name = table.beside(`${TRIGGER}_${table.model.tableName}`.slice(0, 63))
-  return [
-    `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS $order_timers$
+  const name = triggerFunction(table)
+  const createFunction = `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS $order_timers$
 DECLARE
   order_timers_was boolean;
   order_timers_is boolean;
@@ -37,10 +54,12 @@ BEGIN
 ${rows.map(ruleBody).join('\n')}
   RETURN NEW;
 END
-$order_timers$`,
+$order_timers$`
+  const createTrigger = [
     `DROP TRIGGER IF EXISTS ${TRIGGER} ON ${table.table}`,
     `CREATE TRIGGER ${TRIGGER} BEFORE INSERT OR UPDATE ON ${table.table} FOR EACH ROW EXECUTE FUNCTION ${name}()`,
   ]
+  return { table, createFunction: withoutBinding(createFunction), createTrigger: createTrigger.map(withoutBinding) }
 }
 
 function ruleBody({ guard, options }: RowRule): string {

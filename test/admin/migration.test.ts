@@ -88,7 +88,7 @@ describe('the migration', () => {
     assert.deepEqual(kinds, ['order_pay', 'order_confirm', 'order_return'])
     const [history, brake] = ['CREATE TABLE IF NOT EXISTS "order_timers_history" (', 'CREATE TABLE IF NOT EXISTS "order_timers_brakes" (']
     assert.deepEqual(
-      up.map((sql) => sql.split('\n')[0]).filter((sql) => !/INDEX IF NOT EXISTS order_timers_history/.test(sql as string)),
+      up.map((sql) => /^ {2}(?:ALTER|CREATE) .*?(?=;?$)/m.exec(sql)?.[0].trim()),
       [
         'CREATE INDEX IF NOT EXISTS "old_orders_state_created_at" ON "old_orders" ("state", "created_at")',
         'ALTER TABLE "old_orders" ADD COLUMN IF NOT EXISTS "confirm_due_at" timestamptz',
@@ -102,7 +102,7 @@ describe('the migration', () => {
         brake,
       ],
     )
-    assert.equal(down[0], 'DROP TABLE IF EXISTS "order_timers_brakes"')
+    assert.match(down[0] as string, /^ +DROP TABLE "order_timers_brakes";$/m)
     assert.equal(down.length, 10)
   })
 
@@ -121,7 +121,9 @@ describe('the migration', () => {
   it('needs an index on "since" alone for an effect, whose condition is not one column, and nothing for what is in Redis alone', async () => {
     const Order = await oldShop()
     const unpaid = effect(Order, { where: { state: 'new' }, since: 'createdAt', after: '15m', run: () => {} })
-    assert.deepEqual(made({ unpaid }).up, ['CREATE INDEX IF NOT EXISTS "old_orders_created_at" ON "old_orders" ("created_at")'])
+    const [up = '', ...more] = made({ unpaid }).up
+    assert.match(up, /^ {2}CREATE INDEX IF NOT EXISTS "old_orders_created_at" ON "old_orders" \("created_at"\);$/m)
+    assert.deepEqual(more, [])
     const inRedis = { order_other: async () => {} }
     assert.deepEqual([made(inRedis).up, made(inRedis).down], [[], []])
     assert.equal(migrationAsSql(made(inRedis)), "-- The order timers' rules (order_other) need nothing of the database.\n")
@@ -132,7 +134,7 @@ describe('the migration', () => {
     const name = 'o'.repeat(60)
     const Long = database.sequelize.define('Long', { status: DataTypes.INTEGER, dueAt: DataTypes.DATE }, { tableName: name })
     const { up } = made({ long: transition(Long, { from: 1, to: 0, deadline: 'dueAt' }) })
-    assert.match(up[1] as string, /^CREATE INDEX IF NOT EXISTS "order_timers_[0-9a-f]{16}" ON "o{60}"/)
+    assert.match(up[1] as string, /^ {2}CREATE INDEX IF NOT EXISTS "order_timers_[0-9a-f]{16}" ON "o{60}"/m)
   })
 
   interface Runnable {
@@ -193,7 +195,101 @@ describe('the migration', () => {
       assert.deepEqual(await inventory(), before)
       await down()
     })
+
+    it(`takes back only what it added itself ${way}: columns, an index and a table that were there before stay`, async () => {
+      const Order = await oldShop()
+      await database.client.query(`ALTER TABLE old_orders ADD COLUMN confirm_due_at timestamptz, ADD COLUMN return_extended_ms bigint`)
+      await database.client.query('CREATE INDEX old_orders_confirm_due_at_due ON old_orders (confirm_due_at)')
+      await database.client.query(
+        'CREATE TABLE order_timers_brakes (kind text PRIMARY KEY, since timestamptz, settled integer, braked_at timestamptz)',
+      )
+      await database.client.query(`INSERT INTO old_orders (state, created_at, confirm_due_at) VALUES ('shipped', now(), now())`)
+      const before = await inventory()
+      const { up, down } = await prepare(everything(Order), { trigger: true }, database.sequelize)
+      for (const _ of [1, 2]) {
+        await up()
+        await up()
+        await down()
+        assert.deepEqual(await inventory(), before)
+        await down()
+      }
+      assert.deepEqual(await inventory(), before)
+      assert.equal((await database.client.query('SELECT FROM old_orders WHERE confirm_due_at IS NOT NULL')).rowCount, 1)
+    })
   }
+
+  it('leaves what an earlier migration added, the trigger as it was among it', async () => {
+    const Order = await oldShop()
+    const rules = everything(Order)
+    const run = async (statements: readonly string[]) => {
+      for (const sql of statements) await database.client.query(sql)
+    }
+    const first = made(rules, { kinds: ['order_confirm'], trigger: true })
+    const second = made(rules, { trigger: true })
+    const empty = await inventory()
+    const body = async () =>
+      (await database.client.query("SELECT prosrc FROM pg_proc WHERE proname = 'order_timers_old_orders'")).rows[0]?.prosrc
+    await run(first.up)
+    const [before, bodyBefore] = [await inventory(), await body()]
+    await run([...second.up, ...second.up])
+    assert.notEqual(await body(), bodyBefore)
+    await run(first.down.slice(1)) // in the wrong order nothing of the second is lost
+    await run(second.down)
+    assert.deepEqual(
+      [(await inventory()).filter((what) => /(trigger|function) order_timers/.test(what)).length, await body()],
+      [2, bodyBefore],
+    )
+    await run(first.up)
+    assert.deepEqual(await inventory(), before)
+    await run([...second.down, ...first.down])
+    assert.deepEqual(await inventory(), empty)
+  })
+
+  it('takes back what there is of it where only a part was run, or its table is gone', async () => {
+    const Order = await oldShop()
+    const before = await inventory()
+    const { up, down } = made(everything(Order), { trigger: true })
+    for (let count = 1; count <= up.length; count++) {
+      for (const sql of [...up.slice(0, count), ...down]) await database.client.query(sql)
+      assert.deepEqual(await inventory(), before, `after ${count} of ${up.length} statements`)
+    }
+    await database.client.query('DROP TABLE old_orders CASCADE')
+    for (const sql of down) await database.client.query(sql)
+  })
+
+  it("refuses to replace a trigger of the same name that is somebody else's", async () => {
+    const Order = await oldShop()
+    await database.client.query('CREATE FUNCTION theirs() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$')
+    await database.client.query('CREATE TRIGGER order_timers BEFORE UPDATE ON old_orders FOR EACH ROW EXECUTE FUNCTION theirs()')
+    const before = await inventory()
+    await assert.rejects(
+      database.client.query(migrationAsSql(made(everything(Order), { trigger: true }))),
+      /the trigger order_timers on old_orders is not one that order-timers made; rename it first/,
+    )
+    await database.client.query('ROLLBACK')
+    assert.deepEqual(await inventory(), before)
+  })
+
+  it('says of each rule that has no trigger why it has none', async () => {
+    const Order = await oldShop()
+    const rules: Rules = {
+      ...everything(Order),
+      unpaid: effect(Order, { where: { state: 'new' }, deadline: 'confirmDueAt', run: () => {} }),
+      order_ship: transition(Order, { status: 'state', from: 'paid', to: 'lost', deadline: false, after: '1h' }),
+      order_other: async () => {},
+    }
+    delete rules.order_confirm
+    const { notes } = made(rules, { trigger: true })
+    assert.deepEqual(
+      notes.map((note) => note.split(', since ')[0]),
+      ['order_pay', 'unpaid', 'order_ship', 'order_other'].map((kind) => `${kind}: --trigger prints nothing for it`),
+    )
+    assert.deepEqual(made(rules).notes, [])
+    const texts = [migrationAsSql(made(rules, { trigger: true })), migrationAsModule(made(rules, { trigger: true }), 'esm')]
+    const alone = made(rules, { trigger: true, kinds: ['order_other'] })
+    for (const text of texts) for (const note of notes) assert.ok(text.includes(note), note)
+    assert.match(migrationAsSql(alone), /need nothing of the database\.\n-- order_other: --trigger prints nothing for it/)
+  })
 
   it('puts everything into the schema of the model, and finds it there', async () => {
     const schema = `${database.schema}_shop`
