@@ -26,7 +26,7 @@ const sequelize = sequelizeOn(config.databaseUrl, config.schema, {
   dialectOptions: { application_name: BY_HAND, statement_timeout: 10_000, query_timeout: 10_000 },
 })
 const Order = defineOrder(sequelize)
-const timers = orderTimers({ redis: config.redisUrl, prefix: config.prefix, rules: makeRules(Order, sequelize) })
+const timers = orderTimers({ logger: false, redis: config.redisUrl, prefix: config.prefix, rules: makeRules(Order, sequelize) })
 const shop = new Shop(sequelize, Order, timers, new Random(config.seed))
 
 onTold('stop', () => shop.stop())

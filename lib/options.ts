@@ -31,9 +31,12 @@ export function parseOptions(options: OrderTimersOptions): ParsedOptions {
   }
   if (
     logger !== undefined &&
+    logger !== false &&
     ['debug', 'info', 'warn', 'error'].some((level) => typeof Reflect.get(Object(logger), level) !== 'function')
   ) {
-    throw invalid(`orderTimers: "logger" must have the functions debug, info, warn and error, as pino and console do, got ${show(logger)}`)
+    throw invalid(
+      `orderTimers: "logger" must have the functions debug, info, warn and error, as pino and console do, or be false for silence, got ${show(logger)}`,
+    )
   }
   const redis = parseRedisSource(options.redis)
   const keyPrefix = redis === false ? '' : redis.keyPrefix
@@ -41,6 +44,7 @@ export function parseOptions(options: OrderTimersOptions): ParsedOptions {
   if (redis && enabled && options.redis === undefined && 'redis' in options) {
     const where = redis.describe()
     log('warn', `orderTimers: "redis" was given and is undefined (an environment variable that is not set?); ${where} is used`, {
+      code: 'REDIS_DEFAULT',
       redis: where,
     })
   }

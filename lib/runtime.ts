@@ -79,6 +79,7 @@ export class Runtime {
       if (this.saidUnhooked.has(kind)) continue
       this.saidUnhooked.add(kind)
       this.log('error', `${kind}: its model could not be hooked ("auto"), and its orders get no deadlines; timers.check() says why`, {
+        code: 'NOT_HOOKED',
         kind,
       })
     }
@@ -123,6 +124,7 @@ export class Runtime {
 
   close(): Promise<void> {
     this.auto.unhook()
+    this.log.flush()
     this.closing ??= Promise.resolve(this.redis?.connection.close())
     return this.closing
   }

@@ -39,8 +39,11 @@ export interface OrderTimersOptions<R extends Rules = Rules> {
   enabled?: boolean | undefined
   /** Goes before every key; two shops on one Redis need two. Default: none. */
   prefix?: string | undefined
-  /** pino's or console's shape. Default: silent. */
-  logger?: LoggerLike | undefined
+  /**
+   * pino's or console's shape; `false`: nothing is logged. Default: stderr gets what a person has to know (warnings, errors, the worker's
+   * start, the end of a fault), at most one line for each code and minute.
+   */
+  logger?: LoggerLike | false | undefined
 }
 
 export interface WriteOptions {

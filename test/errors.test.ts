@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { ERROR_CODES, type ErrorName, OrderTimersError, refuseUnknownOptions, show } from '../lib/errors.js'
 import type { FaultCode } from '../lib/index.js'
 import { refusal, refused } from './support/refused.js'
@@ -46,6 +46,15 @@ describe('docs/errors.md', () => {
   it('says of each fault of a running worker what is wrong, what still works and what to do', () => {
     const rows = [...faults.matchAll(/^\| `([A-Z_]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$/gm)]
     assert.deepEqual(rows.map(([, code]) => code).sort(), Object.keys(FAULTS).sort())
+  })
+
+  it('says of each other code in the log when its line is written', () => {
+    const rows = [...faults.matchAll(/^\| `([A-Z_]+)` \| [a-z, ]+ \| [^|\n]+ \|$/gm)]
+    const lib = new URL('../lib/', import.meta.url)
+    const sources = readdirSync(lib, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
+    const logged = sources.flatMap((file) => [...readFileSync(new URL(file, lib), 'utf8').matchAll(/\bcode: '([A-Z_]+)'/g)])
+    const codes = new Set(logged.map(([, code = '']) => code).filter((code) => !Object.hasOwn(FAULTS, code)))
+    assert.deepEqual(rows.map(([, code]) => code).sort(), [...codes].sort())
   })
 })
 

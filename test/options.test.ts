@@ -53,7 +53,8 @@ describe('orderTimers(options)', () => {
     assert.deepEqual(await withOption({ prefix: '{shop}' }), invalid(`${prefix}"{shop}"`))
     assert.deepEqual(await withOption({ prefix: 7 }), invalid(`${prefix}7`))
     assert.deepEqual(await withOption({ prefix: 'x'.repeat(65) }), invalid(`${prefix}"${'x'.repeat(65)}"`))
-    const logger = 'orderTimers: "logger" must have the functions debug, info, warn and error, as pino and console do, got '
+    const logger =
+      'orderTimers: "logger" must have the functions debug, info, warn and error, as pino and console do, or be false for silence, got '
     assert.deepEqual(await withOption({ logger: { info() {} } }), invalid(`${logger}{ info: [Function: info] }`))
     assert.deepEqual(await withOption({ logger: true }), invalid(`${logger}true`))
     assert.deepEqual(await withOption({ logger: null }), invalid(`${logger}null`))

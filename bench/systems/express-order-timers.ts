@@ -26,7 +26,7 @@ function ruleOf(variant: string | undefined) {
 
 export function openTimers({ redisUrl, databaseUrl, variant }: Place) {
   const sequelize = openOrders(databaseUrl)
-  const timers = orderTimers({ redis: redisUrl, rules: { [KIND]: ruleOf(variant) } }) as unknown as Package.OrderTimers
+  const timers = orderTimers({ logger: false, redis: redisUrl, rules: { [KIND]: ruleOf(variant) } }) as unknown as Package.OrderTimers
   const schedule = (calls: Calls, id: number, dueAt: number) =>
     variant === 'redis' ? calls.schedule(KIND, shippedNow(id)) : calls.schedule(KIND, id, { at: dueAt })
   const close = async () => {

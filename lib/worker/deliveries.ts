@@ -67,7 +67,12 @@ export class Deliveries {
     try {
       const order = await find(id, undefined)
       if (order) await this.limited(rule, async (signal) => afterCommit?.([order], { idempotencyKeys: [idempotencyKey], signal }))
-      else this.log('warn', `${rule.kind} ${id}: its row is gone, so ${WORK} cannot be told of it`, { kind: rule.kind, id })
+      else
+        this.log('warn', `${rule.kind} ${id}: its row is gone, so ${WORK} cannot be told of it`, {
+          code: 'ORDER_GONE',
+          kind: rule.kind,
+          id,
+        })
     } catch (error) {
       return this.putOff(rule, history, [untold], attempts, error)
     }
@@ -90,6 +95,8 @@ export class Deliveries {
 
   /** What could not be written is told once more, under the same key. */
   private async note({ kind }: BoundRule, written: Promise<void>): Promise<void> {
-    await written.catch((error) => this.log('warn', `${kind}: what was told could not be noted (${errorText(error)})`, { kind }))
+    await written.catch((error) =>
+      this.log('warn', `${kind}: what was told could not be noted (${errorText(error)})`, { code: 'NOT_NOTED', kind }),
+    )
   }
 }

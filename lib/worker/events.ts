@@ -3,7 +3,7 @@
 
 import { EventEmitter } from 'node:events'
 import { errorText } from '../error-text.js'
-import type { Log } from '../logger.js'
+import { type Log, toLog } from '../logger.js'
 import type { SettledOrder } from '../rules/settlement.js'
 
 export { errorText }
@@ -49,7 +49,7 @@ export interface WorkerEvents {
 }
 
 export class WorkerEmitter extends EventEmitter<WorkerEvents> {
-  private log: Log = Object.assign(() => {}, { debugs: false })
+  private log: Log = toLog(false)
 
   logTo(log: Log): this {
     this.log = log
@@ -62,7 +62,7 @@ export class WorkerEmitter extends EventEmitter<WorkerEvents> {
       // biome-ignore lint/suspicious/noExplicitAny: EventEmitter's own signature cannot follow a generic event
       this.emit(event, ...(args as any))
     } catch (error) {
-      this.log('error', `a listener of "${event}" threw`, { event, error: errorText(error) })
+      this.log('error', `a listener of "${event}" threw`, { code: 'LISTENER_THREW', event, error: errorText(error) })
     }
   }
 }

@@ -22,13 +22,20 @@ export class Failures {
     counters.failed += 1
     if (next === 'dead') {
       counters.dead += 1
-      this.log('error', `${order}: dead letter after ${attempts} attempts: ${errorText(error)}`, { kind, id, attempts })
+      this.log('error', `${order}: dead letter after ${attempts} attempts: ${errorText(error)}`, {
+        code: 'DEAD_LETTER',
+        kind,
+        id,
+        attempts,
+      })
       this.events.tell('dead', { kind, id, error, attempts })
       return
     }
     const retryInMs = next === 'once' ? null : next.retryInMs
     const text = retryInMs === null ? 'failed, and is not tried again' : `attempt ${attempts} of ${most} failed`
-    this.log(retryInMs === null ? 'error' : 'warn', `${order}: ${text}: ${errorText(error)}`, { kind, id, attempts, retryInMs })
+    this.log(retryInMs === null ? 'error' : 'warn', `${order}: ${text}: ${errorText(error)}`, {
+      ...{ code: 'RULE_FAILED', kind, id, attempts, retryInMs },
+    })
     this.events.tell('failed', { kind, id, error, attempts, retryInMs })
   }
 }

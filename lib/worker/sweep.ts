@@ -234,7 +234,9 @@ export class Sweep {
   /** What the sweep leaves, and a person should look at. */
   private tellStale(kind: string, { count, oldest }: Stale): void {
     if (!this.isNews(`${kind} stale`, count) || oldest === null) return
-    this.parts.log('warn', `${kind}: ${many(count)} orders are overdue by more than "staleAfter" and are not settled`, { kind, count })
+    this.parts.log('warn', `${kind}: ${many(count)} orders are overdue by more than "staleAfter" and are not settled`, {
+      ...{ code: 'STALE', kind, count },
+    })
     this.parts.events.tell('stale', { kind, count, oldest: new Date(oldest) })
   }
 
@@ -245,7 +247,11 @@ export class Sweep {
     const endedAt = performance.now()
     this.undatedAgainAt.set(kind, endedAt + Math.max(UNDATED_EVERY_MS, REST_FACTOR * (endedAt - startedAt)))
     if (!this.isNews(`${kind} undated`, count)) return
-    this.parts.log('info', `${kind}: ${many(count)} orders are where the rule applies and have no deadline`, { kind, count })
+    this.parts.log('info', `${kind}: ${many(count)} orders are where the rule applies and have no deadline`, {
+      code: 'UNDATED',
+      kind,
+      count,
+    })
     this.parts.events.tell('undated', { kind, count })
   }
 

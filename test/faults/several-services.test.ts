@@ -89,7 +89,13 @@ describe('Beside other services', () => {
 
   it('timers that are switched off write rows, and the worker of another process settles them', async () => {
     const shop = await openShop(confirming())
-    const silent = orderTimers({ redis: shop.redis.url, prefix: shop.redis.prefix, enabled: false, rules: confirming()(shop.database) })
+    const silent = orderTimers({
+      logger: false,
+      redis: shop.redis.url,
+      prefix: shop.redis.prefix,
+      enabled: false,
+      rules: confirming()(shop.database),
+    })
     const id = await shop.order({ status: 4 })
     assert.equal((await silent.schedule('order_confirm', id, { after: 200 })).armed, false)
     const idle = watched(startExpiryWorker(silent, { fallback: EVERY_SECOND }))

@@ -23,7 +23,7 @@ if (process.argv[1] === new URL(import.meta.url).pathname) main(ownConfig<ShopCo
 function main(config: ShopConfig): void {
   const sequelize = sequelizeOn(config.databaseUrl, config.schema)
   const rules = makeRules(defineOrder(sequelize), sequelize)
-  const timers = orderTimers({ redis: config.redisUrl, prefix: config.prefix, rules })
+  const timers = orderTimers({ logger: false, redis: config.redisUrl, prefix: config.prefix, rules })
   onTold('schedule', ({ id, after }: { id: number; after: number }) =>
     sequelize.transaction((transaction) => timers.schedule('order_confirm', id, { after, transaction })),
   )

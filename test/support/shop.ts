@@ -75,9 +75,9 @@ export async function openShop<const R extends Rules>(makeRules: (database: Data
   }
 }
 
-/** Timers that count as open until they are closed. */
+/** Timers that count as open until they are closed. Silent, unless a test gives a logger, or `logger: undefined` for what a shop without one sees. */
 export function makeTimers<const R extends Rules>(rules: R, options: Omit<OrderTimersOptions, 'rules'>): OrderTimers<R> {
-  const timers = orderTimers({ ...options, rules })
+  const timers = orderTimers({ logger: false, ...options, rules })
   const close = timers.close
   const strikeOut = enter('timers', () => timers.close())
   return Object.assign(timers, { close: () => close().finally(strikeOut) })

@@ -17,6 +17,7 @@ const sequelize = sequelizeOn(config.databaseUrl, config.schema, {
 })
 const { makeRules } = (await import(config.rules)) as RulesModule
 const timers: OrderTimers = orderTimers({
+  logger: false,
   redis: config.redisUrl,
   prefix: config.prefix,
   rules: makeRules(defineOrder(sequelize), sequelize),

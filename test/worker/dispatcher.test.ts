@@ -16,7 +16,7 @@ describe('the dispatcher', () => {
       begun.push([...ids])
       return new Promise<void>(() => {})
     }
-    const timers = orderTimers({ redis: false, rules: { order_other: hang } })
+    const timers = orderTimers({ logger: false, redis: false, rules: { order_other: hang } })
     const runtime = runtimeOf(timers)
     const events = new WorkerEmitter()
     const dispatcher = new Dispatcher({

@@ -285,7 +285,7 @@ describe('the worker', () => {
       assert.deepEqual(line, {
         level: 'error',
         message: 'a listener of "settled" threw',
-        fields: { event: 'settled', error: 'the listener is broken' },
+        fields: { code: 'LISTENER_THREW', event: 'settled', error: 'the listener is broken' },
       })
     }
   })
@@ -327,7 +327,7 @@ describe('the worker', () => {
 })
 
 describe('startExpiryWorker(timers, options)', () => {
-  const timers = orderTimers({ rules: { order_other: () => {} }, redis: false, enabled: false })
+  const timers = orderTimers({ logger: false, rules: { order_other: () => {} }, redis: false, enabled: false })
   const started = (options: unknown) => refused(() => startExpiryWorker(timers, options as never))
   const invalid = (message: string) => refusal('INVALID_OPTION', 500, `startExpiryWorker: ${message}`)
 
