@@ -12,9 +12,10 @@ import { makeTimers, openShop, type Shop, watched } from './support/shop.js'
 import { type OneOfEach, oneOfEach } from './support/shop-rules.js'
 import { TcpProxy } from './support/tcp-proxy.js'
 
-const express4 = createRequire(import.meta.url)('express4') as typeof express
+const required = (name: string) => createRequire(import.meta.url)(name) as typeof express
 const VERSIONS: [string, typeof express][] = [
-  ['Express 4', express4],
+  ['Express 4.17', required('express-oldest')],
+  ['Express 4', required('express4')],
   ['Express 5', express],
 ]
 
@@ -133,6 +134,88 @@ for (const [version, framework] of VERSIONS) {
       app.use('/a', shop.timers)
       app.use('/b', shop.timers)
       await findBy(app)
+    })
+
+    it('leaves alone what the shop has made of the request and the response before', async () => {
+      const replace = (value: unknown): RequestHandler => {
+        return (req, _res, next) => {
+          Object.assign(req, { app: value })
+          next()
+        }
+      }
+      const other = framework()
+      const before: [string, RequestHandler][] = [
+        ['nothing', (_req, _res, next) => next()],
+        ['an object as req.app', replace({ db: 'shop' })],
+        ['a frozen object as req.app', replace(Object.freeze({ db: 'shop' }))],
+        ['undefined as req.app', replace(undefined)],
+        ['text as req.app', replace('shop')],
+        ['another app as req.app', replace(other)],
+        [
+          'an object as res.app',
+          (_req, res, next) => {
+            Object.assign(res, { app: { db: 'shop' } })
+            next()
+          },
+        ],
+        [
+          'prototypes of its own',
+          (req, res, next) => {
+            Object.setPrototypeOf(req, Object.create(Object.getPrototypeOf(req)))
+            Object.setPrototypeOf(res, Object.create(Object.getPrototypeOf(res)))
+            next()
+          },
+        ],
+      ]
+      const mounts: ((app: Express) => unknown)[] = [
+        (app) => app.use(shop.timers),
+        (app) => app.use('/', shop.timers),
+        (app) => app.use([(_req, _res, next) => next(), shop.timers] as RequestHandler[]),
+        (app) => app.use(framework.Router().use(shop.timers)),
+      ]
+      const state = (req: Request, res: Response) => [
+        ...[req.app, res.app, Object.getPrototypeOf(req), Object.getPrototypeOf(res)],
+        ...[req.url, req.baseUrl, res.getHeaderNames().join()],
+      ]
+      for (const [title, change] of before) {
+        for (const mount of mounts) {
+          const app = framework()
+          let seen: unknown[] = []
+          app.use(change)
+          app.use((req, res, next) => {
+            seen = state(req, res)
+            next()
+          })
+          mount(app)
+          app.use((req, res) => {
+            const now = state(req, res)
+            assert.deepEqual(
+              now.map((value, i) => value === seen[i]),
+              now.map(() => true),
+            )
+            assert.equal(req.orderTimers, shop.timers)
+            res.statusCode = 204
+            res.end()
+          })
+          const { status, text } = await request(app).get('/')
+          assert.equal(status, 204, `${title}, ${mount}: ${text}`)
+        }
+      }
+    })
+
+    it('mounted leaves nothing of Express on the timers, and the app as it was to use', async () => {
+      const app = framework()
+      app.set('trust proxy', true).set('etag', false)
+      const before = Object.keys(shop.timers)
+      app.use(shop.timers)
+      assert.deepEqual(Object.keys(shop.timers), before)
+      const sub = framework()
+      sub.get('/', (req, res) => void res.json([req.app === sub, req.baseUrl]))
+      app.use('/sub', sub)
+      app.get('/', (req, res) => void res.json([req.app === app, req.ip]))
+      assert.deepEqual((await request(app).get('/sub')).body, [true, '/sub'])
+      const { body, headers } = await request(app).get('/').set('X-Forwarded-For', '10.0.0.7')
+      assert.deepEqual([body, headers.etag], [[true, '10.0.0.7'], undefined])
     })
 
     it('works on a router, where the worker asks for the timers themselves', async () => {
