@@ -13,9 +13,16 @@ type Nested = Transaction & { parent?: Nested | null; finished?: 'commit' | 'rol
 
 const pending = new WeakMap<Transaction, Pending[]>()
 
-/** Runs `work` after the root's commit, and never after a rollback. `work` must not reject. The commit waits for it. */
+/**
+ * Runs `work` after the root's commit, and never after a rollback. `work` must not reject. The commit waits for it. Where the root's COMMIT
+ * was sent before this was called, nobody would wait any more: `work` runs at once.
+ */
 export function afterCommit(transaction: Transaction, work: () => Promise<void>): void {
   const root = rootOf(transaction)
+  if (root.finished) {
+    if (!wasRolledBack(transaction)) void work()
+    return
+  }
   const queue = pending.get(root)
   if (queue) {
     queue.push({ transaction, work })

@@ -1,5 +1,6 @@
 // Durations as shops write them ('15m', '24h', or milliseconds), checked before any I/O. The parsing itself is the `ms` package's.
 
+import { types } from 'node:util'
 import ms from 'ms'
 import { OrderTimersError, show } from './errors.js'
 
@@ -11,17 +12,35 @@ export const MAX_DURATION_MS = 3_650 * 86_400_000
 
 const SHAPE = /^\d+(?:\.\d+)?(?:ms|s|m|h|d|w)$/
 
+/** What a duration must lie between, in milliseconds, both included. */
+export interface DurationBounds {
+  leastMs?: number
+  mostMs?: number
+}
+
+/**
+ * Of what a timer of Node or a timeout of Postgres waits for. Both overflow at 2^31 milliseconds, about 24.8 days: Node's then fires at once,
+ * and Postgres refuses the statement. A day leaves room for margins and multiples.
+ */
+export const WAITING_BOUNDS: DurationBounds = { mostMs: 86_400_000 }
+
+/** Of spans so short that nothing would be settled in them. */
+export const A_SECOND_AT_LEAST: DurationBounds = { leastMs: 1_000 }
+
 /**
  * @param where what the duration belongs to, as the error names it, such as `orderTimers: rule "order_confirm": "after"`
- * @returns whole milliseconds, from 1 to ten years
+ * @param bounds default: from 1 ms to ten years
+ * @returns whole milliseconds within the bounds
  * @throws OrderTimersError ERR_ORDER_TIMERS_INVALID_DURATION
  */
-export function parseDuration(where: string, value: unknown): number {
+export function parseDuration(where: string, value: unknown, { leastMs = 1, mostMs = MAX_DURATION_MS }: DurationBounds = {}): number {
   const parsed = typeof value === 'string' && SHAPE.test(value) ? ms(value as ms.StringValue) : value
-  if (typeof parsed === 'number' && Number.isSafeInteger(parsed) && parsed >= 1 && parsed <= MAX_DURATION_MS) return parsed
+  if (typeof parsed === 'number' && Number.isSafeInteger(parsed) && parsed >= leastMs && parsed <= mostMs) return parsed
+  const most = mostMs === MAX_DURATION_MS ? 'ten years' : inUnits(mostMs)
+  const least = leastMs === 1 ? '' : `${inUnits(leastMs)} at least and `
   throw new OrderTimersError(
     'INVALID_DURATION',
-    `${where} must be a duration such as '24h' or a positive whole number of milliseconds, of ten years at most, got ${show(value)}`,
+    `${where} must be a duration such as '24h' or a positive whole number of milliseconds, of ${least}${most} at most, got ${show(value)}`,
   )
 }
 
@@ -44,7 +63,7 @@ const UNITS: [number, string][] = [
  * @throws OrderTimersError ERR_ORDER_TIMERS_INVALID_DEADLINE unless it is a Date (or milliseconds) between 1970 and the year 9999
  */
 export function parseInstant(where: string, value: unknown): number {
-  const time = value instanceof Date ? value.getTime() : value
+  const time = types.isDate(value) ? Date.prototype.getTime.call(value) : value
   if (typeof time === 'number' && Number.isSafeInteger(time) && time > 0 && time <= LAST_INSTANT) return time
   throw new OrderTimersError(
     'INVALID_DEADLINE',

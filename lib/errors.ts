@@ -1,7 +1,7 @@
 // Every error this package throws: one class, one code each, a message that names the thing, shows the value and says the remedy.
 // docs/errors.md has a heading for each code, and a test holds the two against each other.
 
-import { inspect } from 'node:util'
+import { inspect, types } from 'node:util'
 
 /** Each code with the HTTP status that an Express error handler should answer with. */
 const STATUS = {
@@ -28,6 +28,7 @@ const STATUS = {
   REDIS_UNAVAILABLE: 503,
   REDIS_UNUSABLE: 503,
   POSTGRES_UNAVAILABLE: 503,
+  TRANSACTION_FINISHED: 500,
   CLOSED: 503,
   NOT_SETTLED: 500,
 } as const
@@ -56,10 +57,53 @@ export class OrderTimersError extends Error {
   }
 }
 
-/** A value as an error message or a log shows it: JSON-escaped when it is text, on one line, cut to 128 characters. */
+/**
+ * A value as an error message or a log shows it, on one line and cut to 128 characters: text JSON-escaped, numbers and dates as they are.
+ * Of an object only its type and the names of its keys are shown, since it may be an order's row. Never throws and calls no code of the
+ * value's own, so that a proxy or a getter cannot put its text into a message.
+ */
 export function show(value: unknown): string {
-  const text = typeof value === 'string' ? JSON.stringify(value.slice(0, 129)) : inspect(value, { depth: 1, breakLength: Infinity })
+  const text = typeof value === 'string' ? JSON.stringify(value.slice(0, 129)) : shown(value)
   return text.length > 128 ? `${text.slice(0, 127)}…` : text
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'function') return types.isProxy(value) ? 'a Proxy' : functionName(value)
+  if (value === null || typeof value !== 'object') return inspect(value)
+  if (types.isProxy(value)) return 'a Proxy'
+  if (types.isDate(value)) return dateText(value)
+  if (Array.isArray(value)) return value.length === 0 ? '[]' : `an array of ${value.length}`
+  const type = typeName(value)
+  if (type !== 'Object') return `${/^[AEIOU]/.test(type) ? 'an' : 'a'} ${type}`
+  const keys = Object.keys(value)
+  if (keys.length === 0) return '{}'
+  const named = keys.slice(0, MOST_KEYS).map((key) => (NAME.test(key) ? key : '…'))
+  return `an object with the keys ${named.join(', ')}${keys.length > MOST_KEYS ? ', …' : ''}`
+}
+
+/** Keys that are no names may be data: an address, a line of text. */
+const NAME = /^[A-Za-z_$][\w$]{0,63}$/
+
+const MOST_KEYS = 8
+
+/** The class of an object, without a look at anything that may be a getter. */
+function typeName(object: object): string {
+  const prototype: unknown = Object.getPrototypeOf(object)
+  if (prototype === null) return 'Object'
+  if (types.isProxy(prototype)) return 'Proxy'
+  const made: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
+  const name: unknown = typeof made === 'function' && Object.getOwnPropertyDescriptor(made, 'name')?.value
+  return typeof name === 'string' && NAME.test(name) ? name : 'Object'
+}
+
+function functionName(value: object): string {
+  const name: unknown = Object.getOwnPropertyDescriptor(value, 'name')?.value
+  return `[Function: ${typeof name === 'string' && NAME.test(name) ? name : '(anonymous)'}]`
+}
+
+function dateText(value: Date): string {
+  const time = Date.prototype.getTime.call(value)
+  return Number.isNaN(time) ? 'Invalid Date' : new Date(time).toISOString()
 }
 
 /** Refuses option names that are not known, so that a misspelt option never passes silently. */

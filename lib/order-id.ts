@@ -1,8 +1,10 @@
 // The order that a call is about, given as an instance or as an id, turned into its id's canonical text.
 
+import { types } from 'node:util'
 import type { Model, ModelStatic } from 'sequelize'
 import { OrderTimersError, show } from './errors.js'
 import { NAMES } from './ids.js'
+import { isModel } from './rules/order-table.js'
 import type { BoundRule } from './rules/rule.js'
 import type { AnyModel } from './rules/sequelize-sql.js'
 import type { OrderOrId } from './types.js'
@@ -27,16 +29,23 @@ export function invalidId(kind: string, order: OrderOrId, rule?: BoundRule): Ord
   const { table } = rule?.row?.guard ?? {}
   const expected = table ? `an id of ${table.model.name}.${table.idAttribute}'s type, or an instance of ${table.model.name}` : 'an id'
   const remedy = table?.hasTextIds ? `; ids that are text must be ${NAMES}` : ''
-  return new OrderTimersError('INVALID_ID', `orderTimers: ${kind}: the order must be ${expected}, got ${shown(order)}${remedy}`)
+  return new OrderTimersError('INVALID_ID', `orderTimers: ${kind}: the order must be ${expected}, got ${shown(order, rule)}${remedy}`)
 }
 
+/** Whether this is an instance of a Sequelize model, by any copy of Sequelize. Runs no code of a stranger's: a proxy is none. */
 export function isInstance(order: unknown): order is Model {
-  return order !== null && typeof order === 'object' && typeof (order as { get?: unknown }).get === 'function'
+  if (order === null || typeof order !== 'object' || types.isProxy(order)) return false
+  const prototype: unknown = Object.getPrototypeOf(order)
+  if (prototype === null || types.isProxy(prototype)) return false
+  const model: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
+  return !types.isProxy(model) && isModel(model) && typeof model.primaryKeyAttribute === 'string'
 }
 
-/** An instance by its model and id alone: its row may say what no log should. */
-function shown(order: OrderOrId): string {
-  return isInstance(order) ? `an instance of ${modelOf(order).name} with the id ${show(plainId(order))}` : show(order)
+/** An instance by its model, and by its id where it is of the rule's own: another model's key may be an address. */
+function shown(order: OrderOrId, rule: BoundRule | undefined): string {
+  if (!isInstance(order)) return show(order)
+  const id = rule !== undefined && isAbout(rule, order) ? ` with the id ${show(plainId(order))}` : ''
+  return `an instance of ${modelOf(order).name}${id}`
 }
 
 function modelOf(order: Model): ModelStatic<Model> {

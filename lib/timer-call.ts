@@ -2,7 +2,7 @@
 // it after the commit, and no call on a rule with a deadline on the row fails for Redis's sake.
 
 import type { Model, Transaction } from 'sequelize'
-import { afterCommit, transactionOf } from './after-commit.js'
+import { afterCommit } from './after-commit.js'
 import { parseDuration, parseInstant } from './duration.js'
 import { OrderTimersError, refuseUnknownOptions, show } from './errors.js'
 import { idOf, isInstance } from './order-id.js'
@@ -10,6 +10,7 @@ import { REQUEST_PATIENCE_MS } from './redis/arming.js'
 import type { NewDeadline } from './rules/deadline-writes.js'
 import type { BoundRule, RowRule } from './rules/rule.js'
 import type { RedisParts, Runtime } from './runtime.js'
+import { callTransaction } from './sequelize/call-transaction.js'
 import type { OrderOrId, ScheduleOptions, Timer } from './types.js'
 
 type Tx = Transaction | undefined
@@ -36,7 +37,7 @@ export class Call {
     this.id = idOf(this.rule, order)
     this.instance = isInstance(order) ? order : undefined
     const { sequelize } = this.rule.row?.guard.table ?? {}
-    this.transaction = sequelize ? transactionOf(options.transaction, sequelize) : (options.transaction ?? undefined)
+    this.transaction = callTransaction(`orderTimers: ${kind}`, options.transaction, sequelize)
   }
 
   async schedule(): Promise<Timer> {

@@ -1,11 +1,11 @@
 // What is pending for one order under all rules, and what was given up.
 
-import { transactionOf } from './after-commit.js'
 import { refuseUnknownOptions } from './errors.js'
 import { invalidId, isAbout, plainId } from './order-id.js'
 import { REQUEST_PATIENCE_MS } from './redis/arming.js'
 import type { BoundRule } from './rules/rule.js'
 import type { Runtime } from './runtime.js'
+import { callTransaction } from './sequelize/call-transaction.js'
 import type { DeadLetter, ListedTimer, OrderOrId, WriteOptions } from './types.js'
 
 export async function listTimers(runtime: Runtime, order: OrderOrId, options: WriteOptions): Promise<ListedTimer[]> {
@@ -28,7 +28,7 @@ export async function pendingTimer(runtime: Runtime, rule: BoundRule, id: string
   const { kind, row } = rule
   const listed = (deadline: number, remaining: number): ListedTimer => ({ kind, id, deadline: new Date(deadline), remaining })
   if (row) {
-    const state = await row.writes.find(id, transactionOf(options.transaction, row.guard.table.sequelize))
+    const state = await row.writes.find(id, callTransaction(`orderTimers: ${kind}`, options.transaction, row.guard.table.sequelize))
     if (!state?.inFrom) return undefined
     if (row.pending) return state.deadline === null ? undefined : listed(state.deadline, state.remainingMs as number)
   }

@@ -46,8 +46,8 @@ describe('a duration', () => {
     [MAX_DURATION_MS + 1, '315360000001'],
     [5n, '5n'],
     [true, 'true'],
-    [{ valueOf: () => 5 }, '{ valueOf: [Function: valueOf] }'],
-    [['15m'], "[ '15m' ]"],
+    [{ valueOf: () => 5 }, 'an object with the keys valueOf'],
+    [['15m'], 'an array of 1'],
     [new Date(5), '1970-01-01T00:00:00.005Z'],
   ]
   for (const [given, shown] of refusals) {

@@ -1,7 +1,7 @@
 // The options that `transition` and `effect` share: what a shop may write, and what it is once it has been looked at. The model is not touched.
 
 import type { Model, Transaction, WhereOptions } from 'sequelize'
-import { type Duration, parseDuration } from '../duration.js'
+import { A_SECOND_AT_LEAST, type Duration, type DurationBounds, parseDuration, WAITING_BOUNDS } from '../duration.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 import type { Description, RuleForm } from './rule.js'
 
@@ -44,7 +44,7 @@ export interface CommonOptions<M extends Model> {
   description?: Description
   /** Failed attempts of this rule's own until the timer is a dead letter. Default: 25. */
   attempts?: number
-  /** Until work in hand is given up and counted as a failed attempt. Default: 30 s. */
+  /** Until work in hand is given up and counted as a failed attempt. Default: 30 s; from 100 ms to a day. */
   timeout?: Duration
   /** What is overdue by more is reported and not settled. Default: 7 days. */
   staleAfter?: Duration
@@ -186,8 +186,8 @@ class Parser {
       history: this.flag('history'),
       description: options.description as RowOptions['description'],
       attempts: options.attempts === undefined ? DEFAULT.attempts : this.count('"attempts"', options.attempts),
-      timeoutMs: this.duration('"timeout"', options.timeout ?? DEFAULT.timeout),
-      staleAfterMs: this.duration('"staleAfter"', options.staleAfter ?? DEFAULT.staleAfter),
+      timeoutMs: this.duration('"timeout"', options.timeout ?? DEFAULT.timeout, { ...WAITING_BOUNDS, leastMs: 100 }),
+      staleAfterMs: this.duration('"staleAfter"', options.staleAfter ?? DEFAULT.staleAfter, A_SECOND_AT_LEAST),
       pause: this.pause(),
       extensions: this.extensions(),
       backfill: this.backfill(after),
@@ -266,7 +266,7 @@ class Parser {
 
   private brake(): RowOptions['brake'] {
     const given = this.object('"brake"', this.options.brake, "such as { max: 1000, per: '1h' }", ['max', 'per'])
-    return given && { max: this.count('"brake.max"', given.max), perMs: this.duration('"brake.per"', given.per) }
+    return given && { max: this.count('"brake.max"', given.max), perMs: this.duration('"brake.per"', given.per, A_SECOND_AT_LEAST) }
   }
 
   private attribute(name: string, value: unknown): string | undefined {
@@ -298,8 +298,8 @@ class Parser {
     throw this.invalid(`${name} must be a whole number from 1, got ${show(value)}`)
   }
 
-  private duration(name: string, value: unknown): number {
-    return parseDuration(`orderTimers: rule "${this.kind}": ${name}`, value)
+  private duration(name: string, value: unknown, bounds?: DurationBounds): number {
+    return parseDuration(`orderTimers: rule "${this.kind}": ${name}`, value, bounds)
   }
 
   private isFunction(name: string, value: unknown): void {

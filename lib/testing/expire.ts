@@ -2,7 +2,7 @@
 // without the wait. Only the attribute that the deadline is read from is written, while the rule applies to the order.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Duration, parseDuration } from '../duration.js'
+import { type Duration, parseDuration, WAITING_BOUNDS } from '../duration.js'
 import { OrderTimersError, refuseUnknownOptions } from '../errors.js'
 import { idOf } from '../order-id.js'
 import { within } from '../redis/connection.js'
@@ -46,7 +46,7 @@ export async function expire(
   options: ExpireOptions = {},
 ): Promise<SettledOrder> {
   refuseUnknownOptions('expire', options, ['reminder', 'within'])
-  const limitMs = parseDuration('expire: "within"', options.within ?? PATIENCE_MS)
+  const limitMs = parseDuration('expire: "within"', options.within ?? PATIENCE_MS, WAITING_BOUNDS)
   const runtime = runtimeOf(worker)
   const rule = runtime.rule(kind)
   const id = idOf(rule, order)

@@ -14,7 +14,7 @@ export interface WorkerOptions {
   concurrency?: number
   /** Lets the worker add `Ex` to `notify-keyspace-events` by CONFIG SET. Default: false, it is checked and never changed. */
   configureRedis?: boolean
-  /** How long a claim holds without a sign of life of its worker; it is extended while work goes on. Default: 30 s. */
+  /** How long a claim holds without a sign of life of its worker; it is extended while work goes on. Default: 30 s; an hour at most. */
   lease?: Duration
 }
 
@@ -27,6 +27,7 @@ export interface ParsedWorkerOptions {
 
 const OPTIONS = ['fallback', 'concurrency', 'configureRedis', 'lease']
 const SHORTEST_LEASE_MS = 1_000
+const LONGEST_LEASE_MS = 3_600_000
 
 /** @throws OrderTimersError INVALID_OPTION, INVALID_DURATION */
 export function parseWorkerOptions(options: WorkerOptions): ParsedWorkerOptions {
@@ -39,7 +40,7 @@ export function parseWorkerOptions(options: WorkerOptions): ParsedWorkerOptions 
   }
   if (typeof configureRedis !== 'boolean')
     throw invalid(`startExpiryWorker: "configureRedis" must be true or false, got ${show(configureRedis)}`)
-  const leaseMs = parseDuration('startExpiryWorker: "lease"', lease)
+  const leaseMs = parseDuration('startExpiryWorker: "lease"', lease, { mostMs: LONGEST_LEASE_MS })
   if (leaseMs < SHORTEST_LEASE_MS) throw invalid(`startExpiryWorker: "lease" must be a second at least, got ${show(lease)}`)
   return { fallback: parseFallback(options.fallback), concurrency, configureRedis, leaseMs }
 }

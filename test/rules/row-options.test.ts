@@ -22,11 +22,11 @@ const PLAIN = { from: 4, to: 5, deadline: 'dueAt', after: '24h' }
 const SINCE = { from: 4, to: 5, since: 'createdAt', after: '24h' }
 const run = () => {}
 const invalid = (message: string) => refusal('INVALID_OPTION', 500, `orderTimers: rule "order_confirm": ${message}`)
-const noDuration = (name: string, shown: string) =>
+const noDuration = (name: string, shown: string, bounds = 'ten years') =>
   refusal(
     'INVALID_DURATION',
     400,
-    `orderTimers: rule "order_confirm": ${name} must be a duration such as '24h' or a positive whole number of milliseconds, of ten years at most, got ${shown}`,
+    `orderTimers: rule "order_confirm": ${name} must be a duration such as '24h' or a positive whole number of milliseconds, of ${bounds} at most, got ${shown}`,
   )
 const timersWith = (options: unknown) => orderTimers({ redis: false, rules: { order_confirm: transition(Order, options as never) } })
 const declared = (options: object): Promise<Refusal> => refused(() => timersWith({ ...PLAIN, ...options }))
@@ -35,7 +35,7 @@ const used = (options: object): Promise<Refusal> => refused(() => timersWith({ .
 describe("a rule's options", () => {
   it('that need a deadline on the row are refused without one', async () => {
     const given = { pause: { keep: 'leftMs' }, maxExtensions: 1, maxTotal: '1h', extended: 'times', backfill: true }
-    const shown = { pause: "{ keep: 'leftMs' }", maxExtensions: '1', maxTotal: '"1h"', extended: '"times"', backfill: 'true' }
+    const shown = { pause: 'an object with the keys keep', maxExtensions: '1', maxTotal: '"1h"', extended: '"times"', backfill: 'true' }
     for (const [name, value] of Object.entries(given)) {
       const message = `"${name}" needs a deadline on the row; give "deadline" the name of an attribute, got ${shown[name as keyof typeof shown]}`
       for (const form of [{ ...SINCE, deadline: undefined }, { deadline: false }])
@@ -118,7 +118,7 @@ describe("a rule's options", () => {
 
   it('"reminders" are a list, each for another time and with its work, and need the history and a deadline on the row', async () => {
     const of = (...reminders: unknown[]) => declared({ history: true, reminders })
-    const list = `"reminders" must be a list such as [{ before: '2h', run }], got { before: '2h' }`
+    const list = `"reminders" must be a list such as [{ before: '2h', run }], got an object with the keys before`
     assert.deepEqual(await declared({ history: true, reminders: { before: '2h' } }), invalid(list))
     assert.deepEqual(await of('2h'), invalid(`"reminders[0]" must be such as { before: '2h', run }, got "2h"`))
     assert.deepEqual(await of({ before: '2h', run }, { run }), noDuration('"reminders[1].before"', 'undefined'))
@@ -141,7 +141,7 @@ describe("a rule's options", () => {
     assert.deepEqual(await declared({ brake: 100 }), invalid(`"brake" must be such as { max: 1000, per: '1h' }, got 100`))
     assert.deepEqual(await declared({ brake: { per: '1h' } }), invalid('"brake.max" must be a whole number from 1, got undefined'))
     assert.deepEqual(await declared({ brake: { max: 1.5, per: '1h' } }), invalid('"brake.max" must be a whole number from 1, got 1.5'))
-    assert.deepEqual(await declared({ brake: { max: 1 } }), noDuration('"brake.per"', 'undefined'))
+    assert.deepEqual(await declared({ brake: { max: 1 } }), noDuration('"brake.per"', 'undefined', '1s at least and ten years'))
     const unknown = 'orderTimers: rule "order_confirm": "brake": unknown option "min"; the options are max, per'
     assert.deepEqual(await declared({ brake: { max: 1, per: '1h', min: 1 } }), refusal('INVALID_OPTION', 500, unknown))
   })

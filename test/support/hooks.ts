@@ -17,6 +17,7 @@ let before: Baseline = { opened: new Set(), sockets: new Set() }
 
 process.on('warning', (warning) => {
   if (warning.name === 'MaxListenersExceededWarning') leaks.push(`listeners: ${warning.message}`)
+  if (warning.name === 'TimeoutOverflowWarning') leaks.push(`a timer that fires at once: ${warning.message}`)
   if (warning.name === 'DeprecationWarning') leaks.push(`a call that will not work for long: ${warning.message}`)
 })
 

@@ -365,7 +365,7 @@ describe('startExpiryWorker(timers, options)', () => {
     }
     assert.deepEqual(await started({ configureRedis: 'Ex' }), invalid('"configureRedis" must be true or false, got "Ex"'))
     assert.deepEqual(await started({ lease: 500 }), invalid('"lease" must be a second at least, got 500'))
-    const message = `startExpiryWorker: "lease" must be a duration such as '24h' or a positive whole number of milliseconds, of ten years at most, got "long"`
+    const message = `startExpiryWorker: "lease" must be a duration such as '24h' or a positive whole number of milliseconds, of 1h at most, got "long"`
     assert.deepEqual(await started({ lease: 'long' }), refusal('INVALID_DURATION', 400, message))
   })
 })

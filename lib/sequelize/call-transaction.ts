@@ -1,0 +1,52 @@
+// The transaction that a call writes in, looked at before anything is sent: it must be a Sequelize transaction, of the rule's own Sequelize,
+// and not finished. A finished one would run the write outside of any transaction, and its commit, which arms the timer, would never come.
+
+import { types } from 'node:util'
+import type { Transaction } from 'sequelize'
+import { transactionOf } from '../after-commit.js'
+import { OrderTimersError, show } from '../errors.js'
+
+/** Sequelize 6's own fields of a transaction that its types leave out. */
+type Level = Transaction & { parent?: Level | null; finished?: 'commit' | 'rollback'; sequelize?: object }
+
+/**
+ * @param where what the message begins with
+ * @param given what the caller passed; `null` asks for none, `undefined` for that of Sequelize's CLS namespace, if there is one
+ * @param sequelize the Sequelize of the rule's model; none for rules without a model
+ * @throws OrderTimersError INVALID_OPTION, TRANSACTION_FINISHED
+ */
+export function callTransaction(where: string, given: unknown, sequelize: object | undefined): Transaction | undefined {
+  const found: unknown = sequelize ? transactionOf(given as Transaction | null | undefined, sequelize) : (given ?? undefined)
+  if (found === undefined) return undefined
+  if (!isTransaction(found)) {
+    const message = `${where}: "transaction" must be a Sequelize transaction, or null for none, got ${show(found)}`
+    throw new OrderTimersError('INVALID_OPTION', message)
+  }
+  if (sequelize && found.sequelize !== undefined && found.sequelize !== sequelize) {
+    const remedy = "begin it with the model's own: Order.sequelize.transaction(…)"
+    throw new OrderTimersError('INVALID_OPTION', `${where}: "transaction" belongs to another Sequelize instance than the model; ${remedy}`)
+  }
+  refuseFinished(where, found, given !== undefined)
+  return found
+}
+
+function refuseFinished(where: string, transaction: Level, passed: boolean): void {
+  for (let level: Level | null | undefined = transaction; level; level = level.parent) {
+    if (level.finished === undefined) continue
+    const which = passed ? '"transaction" was' : 'the transaction of the CLS namespace was'
+    const what = level.finished === 'commit' ? 'committed' : 'rolled back'
+    const remedy = 'await the call before the transaction ends, or pass { transaction: null } to write outside of it'
+    throw new OrderTimersError('TRANSACTION_FINISHED', `${where}: ${which} ${what} already, and nothing was written; ${remedy}`)
+  }
+}
+
+/** By its methods, since the shop may have another copy of Sequelize than anybody's `instanceof` would know. */
+function isTransaction(value: unknown): value is Level {
+  if (value === null || typeof value !== 'object' || types.isProxy(value)) return false
+  try {
+    const { commit, rollback } = value as { commit?: unknown; rollback?: unknown }
+    return typeof commit === 'function' && typeof rollback === 'function'
+  } catch {
+    return false // a getter of its own threw
+  }
+}
