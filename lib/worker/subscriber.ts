@@ -1,5 +1,6 @@
-// The subscription: one connection of the worker's own, on the literal channels (a least-privilege user may be refused the pattern). It
-// subscribes anew after each connection, with a catch and a retry, and says each time that something may have been missed.
+// The subscription: one connection of the worker's own, on the literal channels (a least-privilege user may be refused the pattern), each
+// channel by itself, so that one that is refused costs not the other. It subscribes after each connection, with a catch and a retry, and says
+// each time that something may have been missed.
 
 import { OrderTimersError } from '../errors.js'
 import { RedisConnection } from '../redis/connection.js'
@@ -19,12 +20,19 @@ export interface SubscriberParts {
   faults: Faults
 }
 
+interface Channel {
+  readonly name: string
+  /** What does not work without it, and what does. */
+  readonly without: string
+  subscribed: boolean
+}
+
 export class Subscriber {
-  subscribed = false
   /** When the first attempt to subscribe has ended, one way or the other. */
   readonly attempted: Promise<void>
   private readonly connection: RedisConnection
-  private readonly expiredChannel: string
+  private readonly expired: Channel
+  private readonly wake: Channel
   private retry: NodeJS.Timeout | undefined
   private heartbeat: NodeJS.Timeout | undefined
   private stopped = false
@@ -35,18 +43,32 @@ export class Subscriber {
       this.endAttempt = resolve
     })
     this.connection = new RedisConnection(parts.source, 'express-order-timers:events')
-    this.expiredChannel = `__keyevent@${this.connection.client.options.db ?? 0}__:expired`
+    this.expired = {
+      name: `__keyevent@${parts.source.db}__:expired`,
+      without: 'keys that others set are not served, and timers and the sweep go on',
+      subscribed: false,
+    }
+    this.wake = {
+      name: parts.wakeChannel,
+      without: 'a timer that is armed to be due before all others may be a second late, and events and the sweep go on',
+      subscribed: false,
+    }
+  }
+
+  /** Whether expiry events are subscribed to. */
+  get subscribed(): boolean {
+    return this.expired.subscribed
   }
 
   start(): void {
     const { client } = this.connection
     this.connection.onUp(() => void this.subscribe())
     this.connection.onDown(() => {
-      this.subscribed = false
+      for (const channel of this.channels) channel.subscribed = false
       this.endAttempt()
     })
     client.on('message', (channel: string, message: string) => {
-      if (channel === this.expiredChannel) this.parts.onExpired(message)
+      if (channel === this.expired.name) this.parts.onExpired(message)
       else this.parts.onWake()
     })
     this.connection.open()
@@ -61,24 +83,35 @@ export class Subscriber {
     this.connection.close()
   }
 
+  private get channels(): Channel[] {
+    return [this.expired, this.wake]
+  }
+
   private async subscribe(): Promise<void> {
     clearTimeout(this.retry)
     if (this.stopped) return
+    const missing = this.channels.filter(({ subscribed }) => !subscribed)
+    const subscribed = await Promise.all(missing.map((channel) => this.subscribeTo(channel)))
+    this.endAttempt()
+    if (this.stopped) return
+    if (subscribed.includes(true)) this.parts.onSubscribed()
+    clearTimeout(this.retry)
+    if (subscribed.includes(false)) this.retry = setTimeout(() => void this.subscribe(), RETRY_MS)
+  }
+
+  private async subscribeTo(channel: Channel): Promise<boolean> {
+    const { faults, source } = this.parts
+    const { name, without } = channel
     try {
-      await this.connection.ask((client) => client.subscribe(this.expiredChannel, this.parts.wakeChannel))
-      this.subscribed = true
-      this.parts.faults.clear('SUBSCRIBE_REFUSED')
-      this.parts.onSubscribed()
+      await this.connection.ask((client) => client.subscribe(name))
+      channel.subscribed = true
+      faults.clear('SUBSCRIBE_REFUSED', name)
+      return true
     } catch (error) {
-      if (this.stopped) return
-      if (!(error instanceof OrderTimersError)) {
-        const message = `Redis refuses to subscribe to ${this.expiredChannel}`
-        const remedy = `allow this user the channel (ACL SETUSER … &${this.expiredChannel})`
-        this.parts.faults.raise('SUBSCRIBE_REFUSED', { message, remedy, error })
-      }
-      this.retry = setTimeout(() => void this.subscribe(), RETRY_MS)
-    } finally {
-      this.endAttempt()
+      if (this.stopped || error instanceof OrderTimersError) return false
+      const message = `Redis at ${source.describe()} refuses to subscribe to ${name}; ${without}`
+      faults.raise('SUBSCRIBE_REFUSED', { channel: name, message, remedy: `allow this user the channel (ACL SETUSER … &${name})`, error })
+      return false
     }
   }
 
