@@ -57,6 +57,17 @@ export class OrderTimersError extends Error {
   }
 }
 
+/** What the errors of every copy of this package carry. */
+const MARK = Symbol.for('express-order-timers.error')
+Object.defineProperty(OrderTimersError.prototype, MARK, { value: true })
+Object.defineProperty(OrderTimersError, Symbol.hasInstance, { value: isInstance })
+
+/** An error of another copy of this package is one too: CommonJS and ESM in one process, or two installed versions. */
+function isInstance(this: unknown, value: unknown): boolean {
+  const isOurs = value !== null && typeof value === 'object' && Reflect.get(value, MARK) === true
+  return isOurs && (this === OrderTimersError || Function.prototype[Symbol.hasInstance].call(this, value))
+}
+
 /**
  * A value as an error message or a log shows it, on one line and cut to 128 characters: text JSON-escaped, numbers and dates as they are.
  * Of an object only its type and the names of its keys are shown, since it may be an order's row. Never throws and calls no code of the

@@ -7,6 +7,7 @@ import { NAMES } from './ids.js'
 import { isModel } from './rules/order-table.js'
 import type { BoundRule } from './rules/rule.js'
 import type { AnyModel } from './rules/sequelize-sql.js'
+import { storedValue } from './sequelize/values.js'
 import type { OrderOrId } from './types.js'
 
 /** @throws OrderTimersError INVALID_ID for what is no id of the model's type, and for an instance of another model */
@@ -22,7 +23,7 @@ export function isAbout(rule: BoundRule, order: OrderOrId): boolean {
 }
 
 export function plainId(order: OrderOrId): unknown {
-  return isInstance(order) ? order.get(modelOf(order).primaryKeyAttribute) : order
+  return isInstance(order) ? storedValue(order, modelOf(order).primaryKeyAttribute) : order
 }
 
 export function invalidId(kind: string, order: OrderOrId, rule?: BoundRule): OrderTimersError {

@@ -11,6 +11,7 @@ import type { NewDeadline } from './rules/deadline-writes.js'
 import type { BoundRule, RowRule } from './rules/rule.js'
 import type { RedisParts, Runtime } from './runtime.js'
 import { callTransaction } from './sequelize/call-transaction.js'
+import { isWhole, storedValue } from './sequelize/values.js'
 import type { OrderOrId, ScheduleOptions, Timer } from './types.js'
 
 type Tx = Transaction | undefined
@@ -157,11 +158,8 @@ export class Call {
       const remedy = `its deadline is "${attribute}" and ${afterMs} ms; declare the rule with "deadline" for orders with a deadline of their own`
       throw new OrderTimersError('NOT_ON_SINCE', `orderTimers: ${this.kind}: "${given}" cannot be given to a rule with "since"; ${remedy}`)
     }
-    const since: unknown = this.instance?.get(attribute)
-    if (since instanceof Date) {
-      row.writes.requireInstanceInFrom(this.id, this.instance as Model)
-      return since.getTime() + afterMs
-    }
+    const since = this.instance && storedValue(this.instance, attribute)
+    if (since instanceof Date && row.writes.saysInFrom(this.instance as Model)) return since.getTime() + afterMs
     const state = await row.writes.read(this.id, this.transaction)
     if (!state.inFrom || state.deadline === null) throw row.writes.notInFrom(this.id, state)
     return state.deadline
@@ -171,7 +169,7 @@ export class Call {
   private async newDeadline(row: RowRule): Promise<NewDeadline> {
     const { after, at } = this.options
     if (!row.afterOf || after !== undefined || at !== undefined) return this.givenDeadline()
-    const order = this.instance ?? (await row.find(this.id, this.transaction))
+    const order = this.instance && isWhole(this.instance) ? this.instance : await row.find(this.id, this.transaction)
     if (!order) throw row.writes.notFound(this.id)
     const afterMs = row.afterOf(order)
     return afterMs === null ? null : { afterMs }

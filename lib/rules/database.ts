@@ -3,6 +3,7 @@
 
 import type { EventEmitter } from 'node:events'
 import type { BindOrReplacements, Sequelize, Transaction } from 'sequelize'
+import { OWN_OPTIONS, ownOptions, ownSearchPath } from '../sequelize/query-options.js'
 
 export interface StatementLimits {
   /** How long to wait for a row's or table's lock. */
@@ -24,16 +25,18 @@ export function inTransaction<T>(
   work: (transaction: Transaction) => Promise<T>,
   stopping?: AbortSignal,
 ): Promise<T> {
+  const searchPath = ownSearchPath(sequelize)
   const begin = [
     'START TRANSACTION ISOLATION LEVEL READ COMMITTED',
     `SET LOCAL lock_timeout = ${limits.lockMs}`,
     `SET LOCAL statement_timeout = ${limits.statementMs}`,
     `SET LOCAL idle_in_transaction_session_timeout = ${limits.idleMs}`,
+    ...(searchPath ? [searchPath] : []),
   ].join('; ')
   const { Transaction: Tx } = sequelize.constructor as unknown as SequelizeClass
   const transact = async (): Promise<T> => {
-    const transaction = new Tx(sequelize, { isolationLevel: null })
-    transaction.begin = () => sequelize.query(begin, { transaction, raw: true, logging: false }) // all of it in one round trip
+    const transaction = new Tx(sequelize, { ...OWN_OPTIONS, isolationLevel: null })
+    transaction.begin = () => sequelize.query(begin, ownOptions(transaction, { logging: false })) // all of it in one round trip
     patience.set(transaction, { limitMs: limits.statementMs + GRACE_MS, stopping })
     await answered(transaction, transaction.prepareEnvironment(), BEGIN_MS)
     try {
@@ -48,20 +51,23 @@ export function inTransaction<T>(
   return (sequelize.constructor as unknown as SequelizeClass)._clsRun(transact)
 }
 
-/** One bound statement; its rows. */
+/** One bound statement, on the primary; its rows. */
 export async function rows<Row>(
   sequelize: Sequelize,
   sql: string,
-  bind: readonly unknown[],
+  bind: readonly unknown[] | undefined,
   transaction: Transaction | null | undefined,
 ): Promise<Row[]> {
-  const options = { bind: bind as BindOrReplacements, transaction: transaction as Transaction, raw: true }
+  const searchPath = transaction && patience.has(transaction) ? undefined : ownSearchPath(sequelize)
+  if (searchPath && !transaction) return statement(sequelize, sql, bind)
+  if (searchPath) await sequelize.query(searchPath, ownOptions(transaction as Transaction))
+  const options = ownOptions(transaction ?? null, bind && { bind: bind as BindOrReplacements })
   const [result] = await answered(transaction, sequelize.query(sql, options))
   return result as Row[]
 }
 
 /** One bound statement in a transaction of its own: so it waits for no lock and no silent connection for long. Its rows. */
-export function statement<Row>(sequelize: Sequelize, sql: string, bind: readonly unknown[]): Promise<Row[]> {
+export function statement<Row>(sequelize: Sequelize, sql: string, bind: readonly unknown[] | undefined): Promise<Row[]> {
   return inTransaction(sequelize, STATEMENT_LIMITS, (transaction) => rows<Row>(sequelize, sql, bind, transaction))
 }
 
@@ -78,7 +84,7 @@ const patience = new WeakMap<Transaction, { limitMs: number; stopping: AbortSign
 
 /** What `sequelize.transaction(work)` itself uses; by hand, because the connection must be in reach while BEGIN is under way. */
 interface SequelizeClass {
-  Transaction: new (sequelize: Sequelize, options: { isolationLevel: null }) => OwnTransaction
+  Transaction: new (sequelize: Sequelize, options: object) => OwnTransaction
   _clsRun<T>(work: () => T): T
 }
 

@@ -4,6 +4,7 @@
 import type { Model, Transaction } from 'sequelize'
 import { inUnits } from '../duration.js'
 import { OrderTimersError, show } from '../errors.js'
+import { storedValue } from '../sequelize/values.js'
 import { inTransaction, rows, sqlStateOf } from './database.js'
 import { ALIAS } from './order-table.js'
 import { RowGuard } from './row-guard.js'
@@ -141,12 +142,12 @@ RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this
     return new OrderTimersError('ORDER_NOT_FOUND', `orderTimers: ${this.kind}: there is no ${this.guard.table.model.name} ${show(id)}`)
   }
 
-  /** For where the row itself is not asked. @throws OrderTimersError ORDER_NOT_IN_FROM where the instance has another status */
-  requireInstanceInFrom(id: string, instance: Model): void {
+  /** Whether an instance has a status that the rule applies to. Where it says no, the row is to be asked: the instance may be older. */
+  saysInFrom(instance: Model): boolean {
     const { statusAttribute, from } = this.guard
-    const status: unknown = statusAttribute && instance.get(statusAttribute)
-    if (status === undefined || from.some((value) => String(value) === String(status))) return
-    throw this.notInFrom(id, { status })
+    if (statusAttribute === undefined) return true
+    const status = storedValue(instance, statusAttribute)
+    return status === undefined || from.some((value) => String(value) === String(status))
   }
 
   notInFrom(id: string, state: Pick<RowState, 'status'>): OrderTimersError {

@@ -4,6 +4,7 @@
 import type { Model, ModelStatic, WhereOptions } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
 import { type IdParser, nameId, uuidId, wholeNumberId } from '../ids.js'
+import { unfitSequelize } from '../sequelize/probe.js'
 import { statement, surviveLostConnections } from './database.js'
 import {
   type AnyModel,
@@ -234,7 +235,11 @@ WHERE attrelid = to_regclass('${this.table.replaceAll("'", "''")}') AND attnum >
 
 function initialisedModel(rule: string, source: ModelSource<Model>): AnyModel {
   const model = (isModel(source) ? source : (source as () => unknown)()) as AnyModel | undefined
-  if (isModel(model) && model.sequelize !== undefined) return model
+  if (isModel(model) && model.sequelize !== undefined) {
+    const unfit = unfitSequelize(model)
+    if (unfit === undefined) return model
+    throw new OrderTimersError('INVALID_MODEL', `orderTimers: ${rule}: ${unfit}`)
+  }
   const remedy = 'call Order.init(…) before the timers are first used, or pass a function that returns the model'
   throw new OrderTimersError(
     'INVALID_MODEL',

@@ -5,6 +5,7 @@ import type { Model, Transaction } from 'sequelize'
 import { parseDuration } from '../duration.js'
 import { Brake } from './brake.js'
 import { chainOf } from './chain.js'
+import { rows } from './database.js'
 import { DeadlineWrites } from './deadline-writes.js'
 import { History } from './history.js'
 import { type ModelSource, OrderTable } from './order-table.js'
@@ -135,8 +136,11 @@ function deadlineSource({ deadline, since, after }: RowOptions): GuardOptions['d
   return undefined
 }
 
-function findOrder(table: OrderTable, id: string, transaction: Transaction | undefined): Promise<Model | null> {
-  return table.model.unscoped().findByPk(id, { transaction: transaction ?? null, paranoid: false })
+/** By a statement of our own: on the primary, whatever is presented by scopes, hooks and `paranoid`. */
+async function findOrder(table: OrderTable, id: string, transaction: Transaction | undefined): Promise<Model | null> {
+  const sql = `SELECT ${table.alias}.* FROM ${table.aliased} WHERE ${table.id} = $1`
+  const [row] = await rows<Record<string, unknown>>(table.sequelize, sql, [id], transaction)
+  return row ? table.instance(row) : null
 }
 
 function afterOf({ kind, after }: RowOptions, order: Model): number | null {

@@ -100,7 +100,7 @@ export interface RowRule {
   check(): Promise<void>
   /** Has Postgres plan, on this transaction's connection, the statement that settles; carries out nothing. */
   plan(transaction: Transaction): Promise<void>
-  /** The order as an instance, whatever scopes its model has. */
+  /** The order as its row on the primary has it, as an instance, whatever scopes its model has; null where there is no such row. */
   find(id: string, transaction: Transaction | undefined): Promise<Model | null>
   /** Where `after` is a function: milliseconds to the deadline of this order, null for none. @throws OrderTimersError INVALID_DURATION */
   afterOf: ((order: Model) => number | null) | undefined

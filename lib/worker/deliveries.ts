@@ -1,10 +1,11 @@
 // `afterCommit`, and what reminders tell: the shop's own work on orders once they are settled for good. Without history it is done once, as
 // well as may be; with it until it has succeeded, also by another worker, under the same idempotency key.
 
+import type { Model } from 'sequelize'
 import type { Log } from '../logger.js'
 import { inTransaction } from '../rules/database.js'
 import type { History, Untold } from '../rules/history.js'
-import type { BoundRule, RowRule } from '../rules/rule.js'
+import type { BoundRule } from '../rules/rule.js'
 import type { Told } from '../rules/settlement.js'
 import { retryDelayMs } from './backoff.js'
 import { errorText } from './events.js'
@@ -45,11 +46,16 @@ export class Deliveries {
     const { kind, row } = rule
     const { history } = row ?? {}
     if (!row?.afterCommit || !history || this.telling.has(kind)) return
-    const take = () => inTransaction(row.guard.table.sequelize, LIMITS, (transaction) => history.takeUntold(transaction))
+    // The order is read where the history was written, in the same transaction: no replica that lags can say that its row is gone.
+    const take = () =>
+      inTransaction(row.guard.table.sequelize, LIMITS, async (transaction) => {
+        const untold = await history.takeUntold(transaction)
+        return untold && { untold, order: await row.find(untold.id, transaction) }
+      })
     this.telling.add(kind)
     try {
-      for (let untold = await take(); untold; untold = this.stopped ? undefined : await take())
-        await this.tellOne(rule, row, history, untold)
+      for (let taken = await take(); taken; taken = this.stopped ? undefined : await take())
+        await this.tellOne(rule, history, taken.untold, taken.order)
     } catch (error) {
       this.log('debug', `${kind}: what is to be told could not be read; the next sweep tries again`, { kind, error: errorText(error) })
     } finally {
@@ -62,17 +68,15 @@ export class Deliveries {
     this.stopped = true
   }
 
-  private async tellOne(rule: BoundRule, { afterCommit, find }: RowRule, history: History, untold: Untold): Promise<void> {
+  private async tellOne(rule: BoundRule, history: History, untold: Untold, order: Model | null): Promise<void> {
     const { id, idempotencyKey, attempts, entry } = untold
+    if (!order) {
+      const gone = `its row is gone, so ${WORK} cannot be told of it`
+      this.log('warn', `${rule.kind} ${id}: ${gone}`, { code: 'ORDER_GONE', kind: rule.kind, id })
+      return this.note(rule, history.failed([entry], gone, undefined))
+    }
     try {
-      const order = await find(id, undefined)
-      if (order) await this.limited(rule, async (signal) => afterCommit?.([order], { idempotencyKeys: [idempotencyKey], signal }))
-      else
-        this.log('warn', `${rule.kind} ${id}: its row is gone, so ${WORK} cannot be told of it`, {
-          code: 'ORDER_GONE',
-          kind: rule.kind,
-          id,
-        })
+      await this.limited(rule, async (signal) => rule.row?.afterCommit?.([order], { idempotencyKeys: [idempotencyKey], signal }))
     } catch (error) {
       return this.putOff(rule, history, [untold], attempts, error)
     }

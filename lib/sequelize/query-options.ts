@@ -1,0 +1,45 @@
+// The options of every statement of ours. `new Sequelize(…, { query })` gives defaults to all statements, and so each option that changes where
+// a statement runs, how often, or what it returns is set here. `logging`, `benchmark` and `logQueryParameters` stay the shop's.
+
+import type { QueryOptions, QueryOptionsWithType, QueryTypes, Sequelize, Transaction } from 'sequelize'
+
+/** For `sequelize.query`, and for a transaction's own BEGIN, COMMIT and ROLLBACK. */
+export const OWN_OPTIONS = {
+  // Rows as the driver gives them: `[rows, result]`.
+  type: 'RAW',
+  raw: true,
+  nest: false,
+  plain: false,
+  mapToModel: false,
+  model: undefined,
+  instance: undefined,
+  fieldMap: undefined,
+  // Nothing but our own values, and none of a transaction that we were not given.
+  bind: undefined,
+  replacements: undefined,
+  transaction: null,
+  completesTransaction: false,
+  // With replication, a replica may be late: what is read decides what is written.
+  useMaster: true,
+  // "SET search_path" before a statement with parameters is a syntax error; see `ownSearchPath`.
+  searchPath: undefined,
+  supportsSearchPath: false,
+  // Whether a statement may be repeated is ours to say: an extension carried out twice is twice as long.
+  retry: { max: 1, timeout: undefined, match: undefined, report: undefined },
+} as const
+
+/** The options of one statement of ours. */
+export function ownOptions(transaction: Transaction | null, more: QueryOptions = {}): QueryOptionsWithType<QueryTypes.RAW> {
+  return { ...OWN_OPTIONS, ...more, transaction } as unknown as QueryOptionsWithType<QueryTypes.RAW>
+}
+
+/** What `dialectOptions.prependSearchPath` would put before each statement; undefined where the shop does not use it. */
+export function ownSearchPath(sequelize: Sequelize): string | undefined {
+  const { dialectOptions, searchPath } = (sequelize as unknown as { options: SearchPathOptions }).options
+  return dialectOptions?.prependSearchPath ? `SET LOCAL search_path TO ${searchPath || 'DEFAULT'}` : undefined
+}
+
+interface SearchPathOptions {
+  dialectOptions?: { prependSearchPath?: boolean }
+  searchPath?: string
+}

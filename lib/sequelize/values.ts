@@ -1,0 +1,30 @@
+// What a row's values are, whoever presents them otherwise: an instance's stored values without the model's getters, and a column's value
+// whatever parser the shop has given the driver (`pg.types.setTypeParser`, `DataTypes.postgres.BIGINT.parse`).
+
+import type { Model, ModelStatic } from 'sequelize'
+
+/** An attribute as it is stored; undefined where the instance was read without it. */
+export function storedValue(instance: Model, attribute: string): unknown {
+  return (instance as unknown as { dataValues?: Record<string, unknown> }).dataValues?.[attribute]
+}
+
+/** Whether an instance has every column of its model; one that was read with `attributes` has not. */
+export function isWhole(instance: Model): boolean {
+  const { rawAttributes } = instance.constructor as ModelStatic<Model>
+  return Object.entries(rawAttributes).every(([name, { type }]) => isVirtual(type) || storedValue(instance, name) !== undefined)
+}
+
+function isVirtual(type: unknown): boolean {
+  return (type as { key?: string }).key === 'VIRTUAL'
+}
+
+/** A number that Postgres returned, of whatever type; null for NULL. */
+export function numberOf(value: unknown): number | null {
+  return value === null || value === undefined ? null : Number(value)
+}
+
+/** A boolean that Postgres returned; null for NULL. */
+export function booleanOf(value: unknown): boolean | null {
+  if (value === null || value === undefined) return null
+  return typeof value === 'string' ? value === 't' || value === 'true' : Boolean(value)
+}
