@@ -39,6 +39,12 @@ export class Keys {
     return `${this.prefix}${RESERVED_KIND}:canary:${workerId}`
   }
 
+  /** Keys to try with whether Redis writes, one of each type; `none` never exists. */
+  get probe(): Record<'string' | 'set' | 'zset' | 'hash' | 'none', string> {
+    const base = `${this.prefix}${RESERVED_KIND}:{probe}:`
+    return { string: `${base}string`, set: `${base}set`, zset: `${base}zset`, hash: `${base}hash`, none: `${base}none` }
+  }
+
   /** The sets of one kind. The braces are a hash tag, so that in a cluster they share a slot. */
   sets(kind: string): KindSets {
     const base = `${this.prefix}${RESERVED_KIND}:{${kind}}:`

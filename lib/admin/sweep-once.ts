@@ -11,6 +11,7 @@ import { Clocks } from '../worker/clocks.js'
 import { Dispatcher, type KindCounters } from '../worker/dispatcher.js'
 import { type FaultCode, WorkerEmitter } from '../worker/events.js'
 import { Faults } from '../worker/faults.js'
+import { tellRefusedWrites } from '../worker/refused-writes.js'
 import { Sweep } from '../worker/sweep.js'
 import { takeCensus } from './census.js'
 
@@ -127,14 +128,16 @@ async function pass(
       if (redis) arming.push(redis.arming.arm(runtime.rule(kind), id, deadlineMs))
     },
   })
-  const claims = redis && new IndexClaims(redis.index, LEASE_MS, (kind) => clocks.skewMs(kind), faults)
+  const claims = redis && new IndexClaims(redis.index, LEASE_MS, (kind) => clocks.skewMs(kind))
   const sweep = new Sweep({
     ...{ rules, dispatcher, memory: new MemoryClaims(), events, faults, log, prefix: keys.prefix },
     redis: redis && claims && { index: redis.index, claims, answering: () => redis.connection.answering },
     horizonMs: () => horizonMs,
   })
+  const endTelling = redis && tellRefusedWrites(redis.connection.refusals, faults)
   await clocks.read()
   await sweep.run()
   await Promise.all(arming)
+  endTelling?.()
   return dispatcher.counters
 }

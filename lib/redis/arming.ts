@@ -1,5 +1,5 @@
 // Arming for requests: they wait a little and never fail for Redis's sake. What Redis did not take is kept, some thousands at most,
-// and armed as soon as Redis answers again; whatever is lost beyond that, the sweep finds on the rows.
+// and armed as soon as Redis answers again, or writes again; whatever is lost beyond that, the sweep finds on the rows.
 
 import type { Log } from '../logger.js'
 import type { BoundRule } from '../rules/rule.js'
@@ -36,6 +36,7 @@ export class Arming {
   ) {
     this.batches = new ArmBatches((kind, timers) => index.arm(kind, timers, REQUEST_PATIENCE_MS))
     connection.onUp(() => void this.armKept())
+    connection.refusals.onAccepted(() => void this.armKept())
   }
 
   /** A timer and its reminders. @returns whether Redis has it now; what it did not take in time is kept for its return */

@@ -3,10 +3,17 @@
 
 import type { Redis } from 'ioredis'
 import { OrderTimersError } from '../errors.js'
+import { type Operation, Refusals } from './refusals.js'
+import { isReplica, isReply, replyFault, replyRemedy } from './replies.js'
 import type { RedisSource } from './source.js'
+
+/** How often a Redis that is busy is asked whether it still is. */
+const BUSY_EVERY_MS = 250
 
 export class RedisConnection {
   readonly client: Redis
+  /** Writes that Redis refuses. */
+  readonly refusals = new Refusals()
   /** False from the first unanswered command or lost connection until Redis answers again. */
   answering = false
   /** Of `performance.now()`: when Redis last answered to `ask`. */
@@ -16,8 +23,11 @@ export class RedisConnection {
   private reportedDown = false
   /** Being closed to be made anew; the client itself says `ready` until its socket has closed. */
   private leaving = false
+  /** It answers nothing but that it is busy or loads its data; asked again until it does. */
+  private busy: NodeJS.Timeout | undefined
   private readonly upListeners = new Set<() => void>()
   private readonly downListeners = new Set<(error: unknown) => void>()
+  private readonly doubtListeners = new Set<(error: Error) => void>()
 
   constructor(source: RedisSource, name: string) {
     this.client = source.create(name)
@@ -27,6 +37,7 @@ export class RedisConnection {
     this.client.on('ready', () => this.up())
     this.client.on('close', () => {
       this.leaving = false
+      this.endBusy()
       this.down(this.trouble)
     })
   }
@@ -60,15 +71,22 @@ export class RedisConnection {
     return () => this.downListeners.delete(listener)
   }
 
+  /** Called when an answer says that this is not a server that can serve (READONLY, MOVED …). */
+  onDoubt(listener: (error: Error) => void): () => void {
+    this.doubtListeners.add(listener)
+    return () => this.doubtListeners.delete(listener)
+  }
+
   /**
    * For requests.
    * @param patienceMs how long to wait for the answer; not at all where Redis is known not to answer
+   * @param operation what the command does, where its refusal is to be noted
    * @throws OrderTimersError REDIS_UNAVAILABLE without an answer in time; what Redis itself answers as an error passes through
    */
-  async run<T>(patienceMs: number, command: (client: Redis) => Promise<T>): Promise<T> {
+  async run<T>(patienceMs: number, command: (client: Redis) => Promise<T>, operation?: Operation<T>): Promise<T> {
     const startedAt = performance.now()
     await this.connected(patienceMs)
-    const answer = this.ask(command).then(
+    const answer = this.ask(command, operation).then(
       (value) => ({ value }),
       (error) => ({ error }),
     )
@@ -84,18 +102,21 @@ export class RedisConnection {
 
   /**
    * For the worker, whose loops try again: waits until Redis answers or the connection is given up for silence.
-   * @throws OrderTimersError REDIS_UNAVAILABLE; what Redis itself answers as an error passes through
+   * @param operation what the command does, where its refusal is to be noted
+   * @throws OrderTimersError REDIS_UNAVAILABLE; what Redis itself answers as an error passes through, unless it is that it is busy or loads
    */
-  async ask<T>(command: (client: Redis) => Promise<T>): Promise<T> {
+  async ask<T>(command: (client: Redis) => Promise<T>, operation?: Operation<T>): Promise<T> {
     if (!this.ready) throw unavailable(this.trouble)
     try {
       const value = await command(this.client)
       this.answeredAt = performance.now()
       this.up()
+      if (operation) this.refusals.accept(operation.what, operation.proves(value))
       return value
     } catch (error) {
-      if (isReadOnly(error)) this.reconnect(error)
-      throw isReply(error) ? error : unavailable(error)
+      if (!isReply(error)) throw unavailable(error)
+      this.answeredAt = performance.now()
+      throw this.judge(error, operation?.what)
     }
   }
 
@@ -107,8 +128,8 @@ export class RedisConnection {
     if (!this.ready) throw unavailable(this.trouble)
   }
 
-  /** This is no primary any more: whoever is now, the name or the Sentinels lead to it. Once for each time, however many commands fail. */
-  private reconnect(error: unknown): void {
+  /** Makes the connection anew: the name or the Sentinels may lead to another server by now. Once for each time, however many ask for it. */
+  reconnect(error: unknown): void {
     if (!this.ready || this.leaving) return
     this.leaving = true
     this.trouble = error
@@ -119,11 +140,51 @@ export class RedisConnection {
   close(): void {
     this.upListeners.clear()
     this.downListeners.clear()
+    this.doubtListeners.clear()
+    this.refusals.stop()
+    this.endBusy()
     this.client.disconnect()
   }
 
+  /** What an error that Redis answered means for the connection. @returns what is to be thrown */
+  private judge(error: Error, what: string | undefined): Error {
+    const fault = replyFault(error)
+    if (fault === 'REDIS_UNAVAILABLE') {
+      this.waitWhileBusy(error)
+      return unavailable(error)
+    }
+    this.up()
+    if (fault === 'REDIS_REFUSES') {
+      if (what !== undefined) this.refusals.note(what, error)
+      return error
+    }
+    for (const listener of this.doubtListeners) listener(error)
+    if (isReplica(error)) this.reconnect(error)
+    return error
+  }
+
+  /** Some commands are answered meanwhile and prove nothing; a PING is not. */
+  private waitWhileBusy(error: Error): void {
+    if (!this.ready) return
+    this.down(error)
+    this.busy ??= setInterval(() => {
+      this.client.ping().then(
+        () => this.endBusy(),
+        (error) => {
+          if (isReply(error) && replyFault(error) !== 'REDIS_UNAVAILABLE') this.endBusy()
+        },
+      )
+    }, BUSY_EVERY_MS).unref()
+  }
+
+  private endBusy(): void {
+    clearInterval(this.busy)
+    this.busy = undefined
+    this.up()
+  }
+
   private up(): void {
-    if (this.answering || !this.ready) return
+    if (this.answering || !this.ready || this.busy) return
     this.answering = true
     this.reportedDown = false
     for (const listener of this.upListeners) listener()
@@ -151,18 +212,14 @@ export async function within<T>(milliseconds: number, promise: Promise<T>): Prom
   }
 }
 
-function isReply(error: unknown): boolean {
-  return (error as { name?: string } | undefined)?.name === 'ReplyError'
-}
-
-function isReadOnly(error: unknown): boolean {
-  return isReply(error) && (error as Error).message.startsWith('READONLY')
+/** Whether this is Redis's doing: it did not answer, or answered with an error. */
+export function isRedisTrouble(error: unknown): boolean {
+  return isReply(error) || (error instanceof OrderTimersError && error.code === 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE')
 }
 
 function unavailable(cause: unknown): OrderTimersError {
   const { code, message } = (cause ?? {}) as { code?: string; message?: string }
   const why = code ?? message ?? 'not connected'
-  return new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: Redis does not answer (${why}); look whether it runs and may be reached`, {
-    cause,
-  })
+  const remedy = (isReply(cause) && replyRemedy(cause)) || 'look whether it runs and may be reached'
+  return new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: Redis does not answer (${why}); ${remedy}`, { cause })
 }

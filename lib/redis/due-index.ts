@@ -7,6 +7,7 @@ import type { Keys } from '../keys.js'
 import type { ArmedTimer } from './arm-batches.js'
 import type { RedisClock } from './clock.js'
 import type { RedisConnection } from './connection.js'
+import type { Operation, Proof } from './refusals.js'
 import { SCRIPTS } from './scripts.js'
 
 /**
@@ -65,7 +66,9 @@ export class DueIndex {
     private readonly connection: RedisConnection,
     private readonly keys: Keys,
     private readonly clock: RedisClock,
-  ) {}
+  ) {
+    connection.refusals.probe = () => this.probe()
+  }
 
   /** Gives Redis the scripts before they are needed, which spares the first claims a round trip. Where it refuses, they go with their first calls. */
   async load(): Promise<void> {
@@ -78,15 +81,16 @@ export class DueIndex {
     const { due, failures } = this.keys.sets(kind)
     const values: (string | number)[] = [due, failures, this.keys.wakeChannel, this.keys.timersOf(kind)]
     for (const { id, deadlineMs } of timers) values.push(deadlineMs, id)
-    await this.connection.run(patienceMs, (client) => scripts(client).orderTimersArm(...values))
+    await this.connection.run(patienceMs, (client) => scripts(client).orderTimersArm(...values), operation('arm', kind))
   }
 
   /** Puts in what is missing or stands too late; each id has the deadline at the same place. @returns how many */
   async armMissing(kind: string, ids: readonly string[], deadlines: readonly number[]): Promise<number> {
     const { due, failures } = this.keys.sets(kind)
     const rows = [JSON.stringify(ids), JSON.stringify(deadlines)]
-    return (await this.call((client) =>
-      client.orderTimersArmMissing(due, failures, this.keys.wakeChannel, this.keys.timersOf(kind), ...rows),
+    return (await this.call(
+      (client) => client.orderTimersArmMissing(due, failures, this.keys.wakeChannel, this.keys.timersOf(kind), ...rows),
+      operation('arm', kind, (armed) => (Number(armed) > 0 ? 'memory' : undefined)),
     )) as number
   }
 
@@ -94,8 +98,10 @@ export class DueIndex {
   async disarm(kind: string, id: string, deadlineMs: number | undefined, patienceMs: number): Promise<boolean> {
     const { due, failures, forgotten } = this.keys.sets(kind)
     const key = this.keys.timer(kind, id)
-    const removed = await this.connection.run(patienceMs, (client) =>
-      scripts(client).orderTimersDisarm(due, failures, forgotten, key, id, deadlineMs ?? ''),
+    const removed = await this.connection.run(
+      patienceMs,
+      (client) => scripts(client).orderTimersDisarm(due, failures, forgotten, key, id, deadlineMs ?? ''),
+      operation('disarm', kind, maybe),
     )
     return removed === 1
   }
@@ -103,8 +109,10 @@ export class DueIndex {
   /** Moves a deadline that Redis alone knows. @returns the new one, undefined where there is no timer */
   async postpone(kind: string, id: string, byMs: number, patienceMs: number): Promise<number | undefined> {
     const key = this.keys.timer(kind, id)
-    const deadline = await this.connection.run(patienceMs, (client) =>
-      scripts(client).orderTimersPostpone(this.keys.sets(kind).due, key, id, byMs),
+    const deadline = await this.connection.run(
+      patienceMs,
+      (client) => scripts(client).orderTimersPostpone(this.keys.sets(kind).due, key, id, byMs),
+      operation('postpone', kind, (deadline) => (deadline === null ? undefined : 'memory')),
     )
     return deadline === null ? undefined : Number(deadline)
   }
@@ -128,11 +136,13 @@ export class DueIndex {
     const { due, leases, lease, forgotten, keyless } = this.keys.sets(kind)
     const validUntil = (await this.clock.now()) + VALID_MS
     const askedAt = performance.now()
-    const answer = (await this.call((client) =>
-      client.orderTimersClaim(
-        ...[due, leases, lease + token, forgotten, keyless, lease, token, leaseMs, limit, skewMs],
-        ...[this.keys.timersOf(kind), validUntil, CROWD.withinMs, CROWD.dueForMs, CROWD.keysRemoved],
-      ),
+    const answer = (await this.call(
+      (client) =>
+        client.orderTimersClaim(
+          ...[due, leases, lease + token, forgotten, keyless, lease, token, leaseMs, limit, skewMs],
+          ...[this.keys.timersOf(kind), validUntil, CROWD.withinMs, CROWD.dueForMs, CROWD.keysRemoved],
+        ),
+      operation('claim', kind, (answer) => ((answer as string[])[3] === '[]' ? undefined : 'write')),
     )) as [now: string, next: string, crowded: number, claimed: string]
     this.clock.note(Number(answer[0]), askedAt)
     const claimed: string[] = JSON.parse(answer[3])
@@ -173,7 +183,10 @@ export class DueIndex {
     const validUntil = (await this.clock.now()) + VALID_MS
     const askedAt = performance.now()
     const how = [token, whose, skewMs, validUntil, again ? 'again' : '', gone.length > 0 ? JSON.stringify(gone) : '']
-    const ours = await this.call((client) => client.orderTimersFinish(...this.claimKeys(kind, token), ...how, ...values))
+    const ours = await this.call(
+      (client) => client.orderTimersFinish(...this.claimKeys(kind, token), ...how, ...values),
+      operation('finish', kind, (ours) => (ours === 1 ? 'write' : undefined)),
+    )
     if (typeof ours === 'number') return ours === 1
     this.clock.note(Number(ours), askedAt) // it may be the clock that was set
     throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: ${kind}: Redis got the end of a claim too late`)
@@ -182,12 +195,16 @@ export class DueIndex {
   /** Gives a claim back whole. Safe to repeat, and for a claim that was never carried out. `skewMs` is added to Redis's clock. */
   async release(kind: string, token: string, skewMs: number): Promise<void> {
     const { due, leases, lease } = this.keys.sets(kind)
-    await this.call((client) => client.orderTimersRelease(due, leases, lease + token, token, skewMs))
+    await this.call((client) => client.orderTimersRelease(due, leases, lease + token, token, skewMs), operation('release', kind, maybe))
   }
 
   /** Keeps a claim while its work goes on. @returns whether it was still ours */
   async keep(kind: string, token: string, leaseMs: number): Promise<boolean> {
-    return (await this.call((client) => client.orderTimersKeep(this.keys.sets(kind).leases, token, leaseMs))) === 1
+    const kept = await this.call(
+      (client) => client.orderTimersKeep(this.keys.sets(kind).leases, token, leaseMs),
+      operation('keep', kind, (kept) => (kept === 1 ? 'memory' : undefined)),
+    )
+    return kept === 1
   }
 
   /** The failures kept for these ids. */
@@ -206,8 +223,10 @@ export class DueIndex {
   /** Puts a dead letter back. @returns whether there was one */
   async revive(kind: string, id: string, patienceMs: number): Promise<boolean> {
     const { due, failures } = this.keys.sets(kind)
-    const revived = await this.connection.run(patienceMs, (client) =>
-      scripts(client).orderTimersRevive(due, failures, id, this.keys.wakeChannel),
+    const revived = await this.connection.run(
+      patienceMs,
+      (client) => scripts(client).orderTimersRevive(due, failures, id, this.keys.wakeChannel),
+      operation('revive', kind, maybe),
     )
     return revived === 1
   }
@@ -215,8 +234,9 @@ export class DueIndex {
   private async take(kind: string, token: string, leaseMs: number, how: 'sweep' | 'event', ids: readonly string[]): Promise<Claim> {
     const { lease } = this.keys.sets(kind)
     const json = JSON.stringify(ids)
-    const taken = (await this.call((client) =>
-      client.orderTimersTake(...this.claimKeys(kind, token), lease, token, leaseMs, how, this.keys.timersOf(kind), json),
+    const taken = (await this.call(
+      (client) => client.orderTimersTake(...this.claimKeys(kind, token), lease, token, leaseMs, how, this.keys.timersOf(kind), json),
+      operation('claim', kind, (taken) => (taken === '[]' ? undefined : 'write')),
     )) as string
     return { token, ids: JSON.parse(taken) }
   }
@@ -226,9 +246,29 @@ export class DueIndex {
     return [due, leases, lease + token, forgotten, failures]
   }
 
-  private call(script: (client: Scripted) => Promise<unknown>): Promise<unknown> {
-    return this.connection.ask((client) => script(scripts(client)))
+  /** Writes as all scripts together do, and leaves nothing behind. */
+  private async probe(): Promise<void> {
+    const { string, set, zset, hash, none } = this.keys.probe
+    await this.call((client) => client.orderTimersProbe(string, set, zset, hash, none), operation('probe', '', always))
   }
+
+  private call(script: (client: Scripted) => Promise<unknown>, operation: Operation): Promise<unknown> {
+    return this.connection.ask((client) => script(scripts(client)), operation)
+  }
+}
+
+function operation(what: string, kind: string, proves: (answer: unknown) => Proof = always): Operation {
+  return { what: kind === '' ? what : `${what} ${kind}`, proves }
+}
+
+/** It has written what takes memory. */
+function always(): Proof {
+  return 'memory'
+}
+
+/** It may not have written. */
+function maybe(): Proof {
+  return undefined
 }
 
 /** ioredis defines each script as a method of the client; its types cannot know. */

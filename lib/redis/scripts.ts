@@ -375,6 +375,31 @@ return 1`,
   },
 
   /**
+   * Writes with each command that the other scripts write with, first with one that takes memory, and leaves nothing behind.
+   * KEYS: four of a string, a set, a sorted set and a hash, and one that never exists.
+   */
+  orderTimersProbe: {
+    numberOfKeys: 5,
+    lua: `
+local refused
+local function try(...)
+  local answer = redis.pcall(...)
+  if type(answer) == 'table' and answer.err and not refused then refused = answer end
+end
+try('SET', KEYS[1], '1', 'PX', 1000)
+try('SADD', KEYS[2], '1', '2')
+try('SREM', KEYS[2], '1')
+try('ZADD', KEYS[3], 1, '1', 2, '2')
+try('ZREM', KEYS[3], '1')
+try('ZPOPMIN', KEYS[3])
+try('HSET', KEYS[4], '1', '1', '2', '2')
+try('HDEL', KEYS[4], '1')
+try('SINTERSTORE', KEYS[1], KEYS[5])
+try('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4])
+return refused or 1`,
+  },
+
+  /**
    * One step of a scan for keys that somebody else has set: of our kinds, due soon, and not in the index. A key's time is asked first,
    * since Redis has just looked at it; the index is asked for those few that are due soon.
    * KEYS: none. ARGV: cursor, how many keys to look at, how soon is soon (milliseconds), then in pairs: the beginning of a kind's keys,

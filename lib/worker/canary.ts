@@ -2,6 +2,7 @@
 // error tells: notifications switched off while running, a subscription lost.
 
 import type { RedisConnection } from '../redis/connection.js'
+import type { Operation } from '../redis/refusals.js'
 
 const EVERY_MS = 1_500
 const TTL_MS = 20
@@ -9,6 +10,8 @@ const PATIENCE_MS = 700
 
 /** A key beside the canary that outlives it. */
 const WITNESS_MS = 1_000
+
+const WRITE: Operation = { what: 'canary', proves: () => 'memory' }
 
 export class Canary {
   /** Whether the last canary came back; undefined before the first. */
@@ -62,14 +65,14 @@ export class Canary {
       limit = setTimeout(() => resolve(false), PATIENCE_MS)
     })
     try {
-      await this.connection.ask((client) => client.set(this.witness, '1', 'PX', WITNESS_MS))
-      await this.connection.ask((client) => client.set(this.key, '1', 'PX', TTL_MS))
+      await this.connection.ask((client) => client.set(this.witness, '1', 'PX', WITNESS_MS), WRITE)
+      await this.connection.ask((client) => client.set(this.key, '1', 'PX', TTL_MS), WRITE)
       await new Promise((resolve) => setTimeout(resolve, TTL_MS + 2))
       // Touched after its time, Redis publishes it at once. Where the witness is gone as well, somebody has flushed both: no proof of anything.
       const left = await this.connection.ask((client) => client.exists(this.key, this.witness))
       if ((await heard) || left > 0) this.judge(await heard)
     } catch {
-      // Redis does not answer, or refuses the write: said elsewhere, and no word about events
+      // Redis does not answer, or refuses the write, which its connection notes: no word about events
     } finally {
       clearTimeout(limit)
       this.sung = undefined

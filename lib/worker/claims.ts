@@ -4,7 +4,6 @@
 import { randomUUID } from 'node:crypto'
 import { CROWD, type DueIndex, type Failure, type Return } from '../redis/due-index.js'
 import type { Path } from './events.js'
-import type { Faults } from './faults.js'
 
 export interface Work {
   kind: string
@@ -35,7 +34,6 @@ export class IndexClaims {
     private readonly index: DueIndex,
     private readonly leaseMs: number,
     private readonly skewMs: (kind: string) => number,
-    private readonly faults: Faults,
   ) {}
 
   /**
@@ -72,21 +70,8 @@ export class IndexClaims {
     const token = randomUUID()
     // Whether a claim without an answer was carried out is not known, so it is given back.
     const giveBack = () => this.index.release(kind, token, this.skewMs(kind))
-    try {
-      await this.sayAgain()
-      const answer = await this.answered(token, giveBack, () => claim(token))
-      this.faults.clear('REDIS_REFUSES', kind)
-      return answer
-    } catch (error) {
-      const { name, message } = error as Error
-      if (name === 'ReplyError')
-        this.faults.raise('REDIS_REFUSES', {
-          kind,
-          message: `${kind}: Redis refuses a claim (${message}); the sweep over Postgres carries on`,
-          error,
-        })
-      throw error
-    }
+    await this.sayAgain()
+    return this.answered(token, giveBack, () => claim(token))
   }
 
   /** What is older than a lease need not be said any more: the lease has lapsed. */

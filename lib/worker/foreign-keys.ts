@@ -4,6 +4,7 @@
 
 import type { Keys } from '../keys.js'
 import type { RedisConnection } from '../redis/connection.js'
+import type { Operation } from '../redis/refusals.js'
 
 /** Redis does nothing else during a step: one to two milliseconds with so many (seen on 7.0.15 among a million keys). */
 const STEP_KEYS = 1_000
@@ -31,6 +32,8 @@ const TOGETHER_MS = 5
 const AFTER_MS = 2
 
 const TOUCH_BATCH = 1_000
+
+const LOCK: Operation<boolean> = { what: 'scan', proves: () => 'memory' }
 
 type Scan = { orderTimersScan(...values: (string | number)[]): Promise<(string | number)[]> }
 
@@ -70,7 +73,7 @@ export class ForeignKeys {
       try {
         if (this.usable() && (await this.mayScan())) await this.pass()
       } catch {
-        // Redis does not answer: said elsewhere; the next pass begins anew
+        // Redis does not answer, or refuses the lock: its connection knows; another pass follows
       }
       await this.rest(SHORTEST_PASS_MS - (performance.now() - startedAt))
     }
@@ -84,7 +87,7 @@ export class ForeignKeys {
       if ((await client.get(lock)) !== this.workerId) return false
       await client.pexpire(lock, LOCK_MS)
       return true
-    })
+    }, LOCK)
   }
 
   private async pass(): Promise<void> {

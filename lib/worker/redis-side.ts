@@ -13,6 +13,7 @@ import type { Dispatcher } from './dispatcher.js'
 import type { Faults } from './faults.js'
 import { ForeignKeys } from './foreign-keys.js'
 import { Listener } from './listener.js'
+import { tellRefusedWrites } from './refused-writes.js'
 import { Subscriber } from './subscriber.js'
 
 const HEARTBEAT_MS = 1_000
@@ -68,6 +69,8 @@ export class RedisSide {
     const { connection } = this.parts.redis
     this.unlisten.push(connection.onUp(() => this.connectedAgain()))
     this.unlisten.push(connection.onDown((error) => this.lost(error)))
+    this.unlisten.push(tellRefusedWrites(connection.refusals, this.parts.faults))
+    this.unlisten.push(connection.refusals.onAccepted(() => this.missed()))
     connection.open()
     if (connection.ready) this.connectedAgain()
     this.heartbeat = setInterval(() => void this.beat(), HEARTBEAT_MS)
@@ -117,6 +120,12 @@ export class RedisSide {
 
   private lost(error: unknown): void {
     this.parts.faults.raise('REDIS_UNAVAILABLE', { message: 'Redis does not answer; the sweep over Postgres carries on', error })
+  }
+
+  /** What Redis did not take meanwhile is on the rows. */
+  private missed(): void {
+    this.wake()
+    this.parts.catchUp()
   }
 
   /** What kind of Redis it is, and how it is set. */

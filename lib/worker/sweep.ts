@@ -4,6 +4,7 @@
 import type { Transaction } from 'sequelize'
 import { OrderTimersError } from '../errors.js'
 import type { Log } from '../logger.js'
+import { isRedisTrouble } from '../redis/connection.js'
 import type { DueIndex } from '../redis/due-index.js'
 import { inTransaction } from '../rules/database.js'
 import { type Keyset, MOST_COUNTED, type Page, type PendingRows, type Stale } from '../rules/pending-rows.js'
@@ -110,10 +111,10 @@ export class Sweep {
     const stale = braked
       ? await this.transact(row, (transaction) => pending.stale(transaction))
       : await this.settleOverdue(rule, row, pending, totals)
+    this.parts.dispatcher.tellAgain(rule)
     const armingAt = performance.now()
     totals.armed += await this.armUpcoming(rule.kind, row, pending)
     totals.horizonMs += performance.now() - armingAt
-    this.parts.dispatcher.tellAgain(rule)
     if (!rule.reminder) {
       if (stale) this.tellStale(rule.kind, stale)
       await this.tellUndated(rule.kind, row, pending)
@@ -224,7 +225,12 @@ export class Sweep {
       for (let first = 0; first < page.ids.length; first += BATCH) {
         if (this.stopping.signal.aborted) return armed
         const last = first + BATCH
-        armed += await redis.index.armMissing(kind, page.ids.slice(first, last), page.deadlines.slice(first, last))
+        try {
+          armed += await redis.index.armMissing(kind, page.ids.slice(first, last), page.deadlines.slice(first, last))
+        } catch (error) {
+          if (!isRedisTrouble(error)) throw error
+          return armed // its connection tells it, and the sweep goes on: the rows have the deadlines
+        }
       }
       after = page.next
     } while (after)

@@ -71,7 +71,7 @@ export class ExpiryWorker extends WorkerEmitter {
       lateness: (rule, deadlineMs) => this.clocks.lateness(rule.kind, deadlineMs),
       arm: (kind, id, deadlineMs) => void redis?.arming.arm(rules.get(kind) as BoundRule, id, deadlineMs),
     })
-    const claims = redis && new IndexClaims(redis.index, options.leaseMs, (kind) => this.clocks.skewMs(kind), this.faults)
+    const claims = redis && new IndexClaims(redis.index, options.leaseMs, (kind) => this.clocks.skewMs(kind))
     this.redisSide =
       redis && claims
         ? new RedisSide({

@@ -1,0 +1,18 @@
+// Writes that Redis refuses, as a fault of a worker's: told when the first is refused, over when they succeed again.
+
+import type { Refusals } from '../redis/refusals.js'
+import type { Faults } from './faults.js'
+
+/** @returns ends it */
+export function tellRefusedWrites(refusals: Refusals, faults: Faults): () => void {
+  const unlisten = [
+    refusals.onRefused(({ what, error, remedy }) => {
+      const message = `Redis refuses writes (${what}: ${error.message}); the sweep over Postgres carries on`
+      faults.raise('REDIS_REFUSES', { message, error, ...(remedy !== undefined && { remedy }) })
+    }),
+    refusals.onAccepted(() => faults.clear('REDIS_REFUSES')),
+  ]
+  return () => {
+    for (const end of unlisten) end()
+  }
+}
