@@ -11,11 +11,11 @@ import { Clocks } from '../worker/clocks.js'
 import { Dispatcher, type KindCounters } from '../worker/dispatcher.js'
 import { type FaultCode, WorkerEmitter } from '../worker/events.js'
 import { Faults } from '../worker/faults.js'
+import { ROW_LEASE_MS } from '../worker/lease.js'
 import { tellRefusedWrites } from '../worker/refused-writes.js'
 import { Sweep } from '../worker/sweep.js'
 import { takeCensus } from './census.js'
 
-const LEASE_MS = 30_000
 const CONCURRENCY = 2
 const PATIENCE_MS = 2_000
 const HORIZON_MS = 3_600_000
@@ -121,14 +121,20 @@ async function pass(
   const clocks = new Clocks(rules, redis?.clock)
   const arming: Promise<unknown>[] = []
   const dispatcher = new Dispatcher({
-    ...{ rules, leaseMs: LEASE_MS, worker: `${hostname()}:${process.pid}`, events, faults, log },
+    ...{ rules, worker: `${hostname()}:${process.pid}`, events, faults, log },
     concurrency: ({ row }) => Math.max(1, Math.min(CONCURRENCY, row ? poolSize(row.guard.table.model) - 1 : CONCURRENCY)),
     lateness: (rule, deadlineMs) => clocks.lateness(rule.kind, deadlineMs),
     arm: (kind, id, deadlineMs) => {
       if (redis) arming.push(redis.arming.arm(runtime.rule(kind), id, deadlineMs))
     },
   })
-  const claims = redis && new IndexClaims(redis.index, LEASE_MS, (kind) => clocks.skewMs(kind))
+  const claims =
+    redis &&
+    new IndexClaims(
+      redis.index,
+      () => ROW_LEASE_MS,
+      (kind) => clocks.skewMs(kind),
+    )
   const sweep = new Sweep({
     ...{ rules, dispatcher, memory: new MemoryClaims(), events, faults, log, prefix: keys.prefix },
     redis: redis && claims && { index: redis.index, claims, answering: () => redis.connection.answering },

@@ -3,6 +3,7 @@
 
 import type { Redis } from 'ioredis'
 import { OrderTimersError } from '../errors.js'
+import { afterRunning } from '../wait.js'
 import { type Operation, Refusals } from './refusals.js'
 import { isReplica, isReply, replyFault, replyRemedy } from './replies.js'
 import type { RedisSource } from './source.js'
@@ -201,14 +202,14 @@ export class RedisConnection {
 
 /** What came within the time, or undefined. The timer does not keep the process alive. */
 export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined
+  let cancel = () => {}
   const limit = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), milliseconds)
+    cancel = afterRunning(milliseconds, () => resolve(undefined))
   })
   try {
     return await Promise.race([promise, limit])
   } finally {
-    clearTimeout(timer)
+    cancel()
   }
 }
 

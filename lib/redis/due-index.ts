@@ -41,6 +41,8 @@ export interface ClaimAnswer extends Claim {
   next: number | undefined
   /** Whether keys of a crowd that is due, or nearly, are left for the next claim to remove. */
   crowded: boolean
+  /** When the first lease of an earlier claim ends, milliseconds of Redis's clock; none where nothing else is claimed. */
+  leaseEnds: number | undefined
 }
 
 /** What is to come back to the index, to be let go, or is gone, when a claim ends; whatever else was claimed is settled, and forgotten. */
@@ -143,7 +145,7 @@ export class DueIndex {
           ...[this.keys.timersOf(kind), validUntil, CROWD.withinMs, CROWD.dueForMs, CROWD.keysRemoved],
         ),
       operation('claim', kind, (answer) => ((answer as string[])[3] === '[]' ? undefined : 'write')),
-    )) as [now: string, next: string, crowded: number, claimed: string]
+    )) as [now: string, next: string, crowded: number, claimed: string, leaseEnds: string]
     this.clock.note(Number(answer[0]), askedAt)
     const claimed: string[] = JSON.parse(answer[3])
     const ids: string[] = []
@@ -153,7 +155,8 @@ export class DueIndex {
       deadlines.push(Number(claimed[i + 1]))
     }
     const next = answer[1] === '' ? undefined : Number(answer[1])
-    return { token, ids, deadlines, now: Number(answer[0]), next, crowded: answer[2] === 1 }
+    const leaseEnds = answer[4] === '' ? undefined : Number(answer[4])
+    return { token, ids, deadlines, now: Number(answer[0]), next, crowded: answer[2] === 1, leaseEnds }
   }
 
   /** Takes overdue rows that the sweep found, unless somebody has them in hand. */
@@ -198,7 +201,7 @@ export class DueIndex {
     await this.call((client) => client.orderTimersRelease(due, leases, lease + token, token, skewMs), operation('release', kind, maybe))
   }
 
-  /** Keeps a claim while its work goes on. @returns whether it was still ours */
+  /** Keeps a claim while its work goes on. @returns whether it was still ours, and had not lapsed */
   async keep(kind: string, token: string, leaseMs: number): Promise<boolean> {
     const kept = await this.call(
       (client) => client.orderTimersKeep(this.keys.sets(kind).leases, token, leaseMs),

@@ -194,8 +194,9 @@ return deadline`,
    * KEYS: due, leases, the claim's lease, forgotten, keyless. ARGV: the beginning of the leases' names, token, lease ms, limit, what to
    * add to Redis's clock, the beginning of the timers' keys, until when the claim is valid (Redis's clock); of the crowd: within how many
    * milliseconds it is due, for how many it has been due at most (the keys of others have expired), and how many keys are removed at most.
-   * Returns now (Redis's clock), the next deadline in the index (or ''), whether keys of a crowd are left (1 or 0), and what was claimed as
-   * JSON: id, deadline, id, deadline, … (one long answer is read in a fraction of the time of thousands of short ones).
+   * Returns now (Redis's clock), the next deadline in the index (or ''), whether keys of a crowd are left (1 or 0), what was claimed as
+   * JSON: id, deadline, id, deadline, … (one long answer is read in a fraction of the time of thousands of short ones), and when the first
+   * lease of an earlier claim ends (Redis's clock; or '').
    */
   orderTimersClaim: {
     numberOfKeys: 5,
@@ -205,11 +206,12 @@ ${MARKS}
 ${EACH}
 ${DROP}
 ${RELEASE}
-local answer = { string.format('%.3f', now), '', 0, '[]' }
+local answer = { string.format('%.3f', now), '', 0, '[]', '' }
 if now > tonumber(ARGV[7]) then return answer end
 for whose in pairs(turnMs) do marks(KEYS[4], whose) end -- old marks go, also where nothing is claimed any more
 local till = now + ARGV[5]
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 16)) do release(token, ARGV[1] .. token, till) end
+answer[5] = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] or ''
 local nothing = KEYS[2] .. ':none'
 local limit = tonumber(ARGV[4])
 local crowd = redis.call('ZCOUNT', KEYS[1], '-inf', till + ARGV[8])
@@ -362,14 +364,15 @@ return 1`,
   },
 
   /**
-   * Keeps a claim while its work goes on.
+   * Keeps a claim while its work goes on. A lease that has lapsed is not renewed, because a sweep may have taken its orders by now.
    * KEYS: leases. ARGV: token, lease ms. Returns 1 where the lease was still ours.
    */
   orderTimersKeep: {
     numberOfKeys: 1,
     lua: `
 ${NOW}
-if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
+local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not ends or tonumber(ends) <= now then return 0 end
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 return 1`,
   },

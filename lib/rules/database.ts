@@ -4,6 +4,7 @@
 import type { EventEmitter } from 'node:events'
 import type { BindOrReplacements, Sequelize, Transaction } from 'sequelize'
 import { OWN_OPTIONS, ownOptions, ownSearchPath } from '../sequelize/query-options.js'
+import { afterRunning } from '../wait.js'
 
 export interface StatementLimits {
   /** How long to wait for a row's or table's lock. */
@@ -105,16 +106,16 @@ async function answered<T>(transaction: OwnTransaction | Transaction | null | un
   const own = transaction ? patience.get(transaction) : undefined
   if (own === undefined) return step
   const cutIn = (milliseconds: number) =>
-    setTimeout(() => (transaction as OwnTransaction).connection?.connection?.stream?.destroy(), milliseconds)
-  const timers = [cutIn(limitMs ?? own.limitMs)]
-  const hurry = () => void timers.push(cutIn(GRACE_MS))
+    afterRunning(milliseconds, () => (transaction as OwnTransaction).connection?.connection?.stream?.destroy())
+  const limits = [cutIn(limitMs ?? own.limitMs)]
+  const hurry = () => void limits.push(cutIn(GRACE_MS))
   if (own.stopping?.aborted) hurry()
   own.stopping?.addEventListener('abort', hurry)
   try {
     return await step
   } finally {
     own.stopping?.removeEventListener('abort', hurry)
-    for (const timer of timers) clearTimeout(timer)
+    for (const cancel of limits) cancel()
   }
 }
 

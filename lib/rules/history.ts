@@ -8,7 +8,7 @@ import { milliseconds, RowGuard } from './row-guard.js'
 
 export const HISTORY_TABLE = 'order_timers_history'
 
-/** Beyond the rule's timeouts: how long another worker leaves alone what one has in hand. */
+/** Beyond the rule's timeouts: the grace period before another worker may redeliver. */
 const MARGIN_MS = 5_000
 
 /** What is still to be told of a settlement. */
@@ -88,6 +88,16 @@ FROM ${source} ON CONFLICT (kind, order_id, deadline, reminder) WHERE reminder <
     const { literal, id } = this.orders
     return `EXISTS (SELECT 1 FROM ${this.table} AS told WHERE told.kind = ${literal(this.kind)} AND told.order_id = ${id}::text
   AND told.reminder = ${literal(label)} AND told.reminder <> '' AND told.deadline = ${deadline})`
+  }
+
+  /** How long after a settlement began its first delivery may begin: it ends before another worker may redeliver. */
+  get firstWithinMs(): number {
+    return this.timeoutMs + MARGIN_MS
+  }
+
+  /** The same for a redelivery, from when it was taken. */
+  get againWithinMs(): number {
+    return MARGIN_MS
   }
 
   /** Takes one that should have been told by now, for one attempt, so that two workers do not tell of the same at once. */

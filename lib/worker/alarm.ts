@@ -52,7 +52,7 @@ export class Alarm {
   private async claim(): Promise<number> {
     if (!this.usable()) return TROUBLE_SLEEP_MS
     try {
-      const { work, untilNextMs = LONGEST_SLEEP_MS } = await this.claims.due(this.rule.kind, this.dispatcher.batchSize(this.rule.kind))
+      const { work, untilNextMs } = await this.claims.due(this.rule.kind, this.dispatcher.batchSize(this.rule.kind))
       void this.dispatcher.dispatch(work)
       return Math.min(untilNextMs, LONGEST_SLEEP_MS)
     } catch {

@@ -2,8 +2,10 @@
 // Either way nobody else's claim can be ended by it, and what it says is to come back comes back.
 
 import { randomUUID } from 'node:crypto'
-import { CROWD, type DueIndex, type Failure, type Return } from '../redis/due-index.js'
+import { Moment } from '../elapsed.js'
+import { type Claim, CROWD, type DueIndex, type Failure, type Return } from '../redis/due-index.js'
 import type { Path } from './events.js'
+import { type Held, Lease, NEVER_LAPSES } from './lease.js'
 
 export interface Work {
   kind: string
@@ -13,8 +15,8 @@ export interface Work {
   deadlineOf(id: string): number | undefined
   /** By `performance.now()`: when the last of them is due. Until then they are only held. */
   dueAt?: number
-  /** Keeps the claim while work goes on. */
-  keep(): Promise<unknown>
+  /** How long these orders are ours. */
+  lease: Held
   /** Earlier failures of these orders. */
   failures(ids: readonly string[]): Promise<Map<string, Failure>>
   /** Ends the claim. */
@@ -27,43 +29,48 @@ const AHEAD_MS = 3
 /** Claims in the due index. */
 export class IndexClaims {
   /** Of claims that Redis did not answer about, or refused to: what is to be said before another claim is made. Each is safe to repeat. */
-  private readonly unanswered = new Map<string, { sayAgain(): Promise<unknown>; at: number }>()
+  private readonly unanswered = new Map<string, { sayAgain(): Promise<unknown>; at: Moment; leaseMs: number }>()
   private saying: Promise<unknown> | undefined
 
   constructor(
     private readonly index: DueIndex,
-    private readonly leaseMs: number,
+    private readonly leaseMs: (kind: string) => number,
     private readonly skewMs: (kind: string) => number,
   ) {}
 
   /**
    * The oldest that are due, or will be in a moment, so that Redis's answer is there when they are; and how long until the next should be
-   * claimed (undefined: the index is empty).
+   * claimed (infinite: the index is empty).
    */
-  async due(kind: string, limit: number): Promise<{ work: Work; untilNextMs: number | undefined }> {
+  async due(kind: string, limit: number): Promise<{ work: Work; untilNextMs: number }> {
     const skewMs = this.skewMs(kind)
-    const { token, ids, deadlines, now, next, crowded } = await this.known(kind, (token) =>
-      this.index.claim(kind, token, { limit, leaseMs: this.leaseMs, skewMs: skewMs + AHEAD_MS }),
+    const sent = new Moment()
+    const { token, ids, deadlines, now, next, crowded, leaseEnds } = await this.known(kind, (token) =>
+      this.index.claim(kind, token, { limit, leaseMs: this.leaseMs(kind), skewMs: skewMs + AHEAD_MS }),
     )
     const untilDueMs = (deadline: number) => Math.max(0, deadline - (now + skewMs))
     const last = deadlines.at(-1)
     const dueAt = performance.now() + (last === undefined ? 0 : untilDueMs(last))
-    const work = { ...this.work(kind, 'alarm', token, ids, deadlines), dueAt }
+    const work = { ...this.work(kind, 'alarm', { token, ids }, sent, deadlines), dueAt }
     if (crowded) return { work, untilNextMs: 0 }
-    if (next === undefined) return { work, untilNextMs: undefined }
+    // What a dead worker had claimed is claimed as soon as its lease has lapsed.
+    const untilLapseMs = leaseEnds === undefined ? Number.POSITIVE_INFINITY : Math.max(0, leaseEnds - now)
+    if (next === undefined) return { work, untilNextMs: untilLapseMs }
     const leftMs = untilDueMs(next)
-    return { work, untilNextMs: Math.max(0, leftMs - (leftMs > CROWD.withinMs ? CROWD.withinMs : AHEAD_MS)) }
+    return { work, untilNextMs: Math.min(untilLapseMs, Math.max(0, leftMs - (leftMs > CROWD.withinMs ? CROWD.withinMs : AHEAD_MS))) }
   }
 
   /** What the sweep found overdue; what its deadline was, the row itself tells. */
   async overdue(kind: string, overdue: readonly string[]): Promise<Work> {
-    const { token, ids } = await this.known(kind, (token) => this.index.takeOverdue(kind, token, this.leaseMs, overdue))
-    return this.work(kind, 'sweep', token, ids)
+    const sent = new Moment()
+    const claim = await this.known(kind, (token) => this.index.takeOverdue(kind, token, this.leaseMs(kind), overdue))
+    return this.work(kind, 'sweep', claim, sent)
   }
 
   async expired(kind: string, expired: readonly string[]): Promise<Work> {
-    const { token, ids } = await this.known(kind, (token) => this.index.takeExpired(kind, token, this.leaseMs, expired))
-    return this.work(kind, 'event', token, ids)
+    const sent = new Moment()
+    const claim = await this.known(kind, (token) => this.index.takeExpired(kind, token, this.leaseMs(kind), expired))
+    return this.work(kind, 'event', claim, sent)
   }
 
   private async known<T>(kind: string, claim: (token: string) => Promise<T>): Promise<T> {
@@ -71,15 +78,15 @@ export class IndexClaims {
     // Whether a claim without an answer was carried out is not known, so it is given back.
     const giveBack = () => this.index.release(kind, token, this.skewMs(kind))
     await this.sayAgain()
-    return this.answered(token, giveBack, () => claim(token))
+    return this.answered(kind, token, giveBack, () => claim(token))
   }
 
-  /** What is older than a lease need not be said any more: the lease has lapsed. */
+  /** Acknowledgements older than the lease are dropped: the lease has lapsed. */
   private sayAgain(): Promise<unknown> {
     if (this.unanswered.size === 0) return Promise.resolve()
     this.saying ??= Promise.all(
-      [...this.unanswered].map(async ([token, { sayAgain, at }]) => {
-        if (performance.now() - at < this.leaseMs) await sayAgain()
+      [...this.unanswered].map(async ([token, { sayAgain, at, leaseMs }]) => {
+        if (at.passedMs() < leaseMs) await sayAgain()
         this.unanswered.delete(token)
       }),
     ).finally(() => {
@@ -88,24 +95,26 @@ export class IndexClaims {
     return this.saying
   }
 
-  private async answered<T>(token: string, sayAgain: () => Promise<unknown>, say: () => Promise<T>): Promise<T> {
-    const at = performance.now()
+  private async answered<T>(kind: string, token: string, sayAgain: () => Promise<unknown>, say: () => Promise<T>): Promise<T> {
+    const at = new Moment()
     try {
       return await say()
     } catch (error) {
-      this.unanswered.set(token, { sayAgain, at })
+      this.unanswered.set(token, { sayAgain, at, leaseMs: this.leaseMs(kind) })
       throw error
     }
   }
 
-  private work(kind: string, via: Path, token: string, ids: string[], deadlines: readonly number[] = []): Work {
-    const { index, leaseMs } = this
+  /** @param sent when the claim was sent */
+  private work(kind: string, via: Path, { token, ids }: Claim, sent: Moment, deadlines: readonly number[] = []): Work {
+    const { index } = this
+    const leaseMs = this.leaseMs(kind)
     return {
       kind,
       via,
       ids,
       deadlineOf: lookUp(ids, deadlines),
-      keep: () => index.keep(kind, token, leaseMs),
+      lease: new Lease(leaseMs, sent, () => index.keep(kind, token, leaseMs)),
       failures: (failed) => index.failures(kind, failed),
       finish: (returns) => this.finish(kind, token, returns, via === 'event' ? 'theirs' : 'ours'),
     }
@@ -115,6 +124,7 @@ export class IndexClaims {
     const at = performance.now()
     const say = (returns: readonly Return[], again: boolean) => this.index.finish(kind, token, this.skewMs(kind), returns, { whose, again })
     return this.answered(
+      kind,
       token,
       () => say(later(returns, performance.now() - at), true),
       () => say(returns, false),
@@ -136,7 +146,7 @@ export class MemoryClaims {
       via: 'sweep',
       ids,
       deadlineOf: () => undefined,
-      keep: async () => undefined,
+      lease: NEVER_LAPSES,
       failures: async (ids) => {
         return new Map(ids.flatMap((id) => Object.entries({ [id]: this.failed.get(`${kind}:${id}`)?.failure }).filter(isKnown)))
       },

@@ -2,6 +2,7 @@
 // well as may be; with it until it has succeeded, also by another worker, under the same idempotency key.
 
 import type { Model } from 'sequelize'
+import { Moment } from '../elapsed.js'
 import type { Log } from '../logger.js'
 import { inTransaction } from '../rules/database.js'
 import type { History, Untold } from '../rules/history.js'
@@ -24,10 +25,15 @@ export class Deliveries {
     private readonly limited: <T>(rule: BoundRule, work: (signal: AbortSignal) => Promise<T>) => Promise<T>,
   ) {}
 
-  /** Tells of what was settled just now. Never rejects. @returns whether the shop's own work succeeded */
-  async tell(rule: BoundRule, told: readonly Told[]): Promise<boolean> {
+  /**
+   * Tells of what was settled just now. Never rejects.
+   * @param settledSince a moment before the history noted that another worker may redeliver
+   * @returns whether the shop's own work succeeded
+   */
+  async tell(rule: BoundRule, told: readonly Told[], settledSince: Moment): Promise<boolean> {
     const { afterCommit, history } = rule.row ?? {}
     if (!afterCommit || told.length === 0) return true
+    if (history && settledSince.passedMs() > history.firstWithinMs) return this.leave(rule, told.length)
     const orders = told.map(({ order }) => order)
     const idempotencyKeys = told.map(({ idempotencyKey }) => idempotencyKey)
     try {
@@ -54,8 +60,13 @@ export class Deliveries {
       })
     this.telling.add(kind)
     try {
-      for (let taken = await take(); taken; taken = this.stopped ? undefined : await take())
-        await this.tellOne(rule, history, taken.untold, taken.order)
+      while (!this.stopped) {
+        const takenSince = new Moment()
+        const taken = await take()
+        if (!taken) break
+        if (takenSince.passedMs() > history.againWithinMs) this.leave(rule, 1)
+        else await this.tellOne(rule, history, taken.untold, taken.order)
+      }
     } catch (error) {
       this.log('debug', `${kind}: what is to be told could not be read; the next sweep tries again`, { kind, error: errorText(error) })
     } finally {
@@ -81,6 +92,13 @@ export class Deliveries {
       return this.putOff(rule, history, [untold], attempts, error)
     }
     await this.note(rule, history.told([entry]))
+  }
+
+  /** This process stood still for so long that another worker may be telling of it: nothing is begun, and a sweep tells of it. */
+  private leave({ kind }: BoundRule, count: number): false {
+    const message = `${kind}: ${WORK} of ${count} orders is left to a sweep, since this process stood still`
+    this.log('warn', message, { code: 'LEASE_LAPSED', kind, count })
+    return false
   }
 
   private async putOff(

@@ -1,13 +1,16 @@
 // The one door through which rules are settled. It takes work in hand, settles it, halves a batch in which the rule failed until the
 // failing order stands alone, and ends the claim with what is to come back. It never rejects and never drops an order.
 
+import { setMaxListeners } from 'node:events'
 import { setImmediate as nextTurn, setTimeout as setTimer } from 'node:timers/promises'
+import { Moment } from '../elapsed.js'
 import type { Log } from '../logger.js'
 import { within } from '../redis/connection.js'
 import type { Failure, Return } from '../redis/due-index.js'
 import { isDatabaseTrouble, sqlStateOf } from '../rules/database.js'
 import type { BoundRule } from '../rules/rule.js'
 import type { SettledOrder, Settlement } from '../rules/settlement.js'
+import { afterRunning } from '../wait.js'
 import { LockWaits, retryDelayMs } from './backoff.js'
 import type { Work } from './claims.js'
 import { Deliveries } from './deliveries.js'
@@ -41,7 +44,6 @@ export interface KindCounters {
 export interface DispatcherParts {
   rules: ReadonlyMap<string, BoundRule>
   concurrency: (rule: BoundRule) => number
-  leaseMs: number
   /** This worker's name, for the history. */
   worker: string
   events: WorkerEmitter
@@ -59,6 +61,7 @@ export class Dispatcher {
   private readonly lockWaits = new LockWaits()
   private readonly recent = new RecentClaims()
   private readonly attempts = new Set<AbortController>()
+  private readonly leaving = new AbortController()
   private givenUp = false
   private readonly failures: Failures
   private readonly deliveries: Deliveries
@@ -77,6 +80,7 @@ export class Dispatcher {
     this.failures = new Failures(this.counters, events, log)
     this.deliveries = new Deliveries(this.failures, log, (rule, work) => this.limited(rule, work))
     this.rehearsals = new Rehearsals(events, log)
+    setMaxListeners(0, this.leaving.signal) // each batch that was claimed ahead may wait by it
     for (const [kind, rule] of rules) {
       this.lanes.set(kind, new Lane(concurrency(rule), rule.runsOwnCode ? 0 : 1))
       this.counters.set(kind, { settled: 0, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0 })
@@ -111,11 +115,12 @@ export class Dispatcher {
   }
 
   /**
-   * Waits until nothing comes in any more and nothing is in hand. After the limit the work is told to give up; what it had claimed goes
-   * to others when its lease ends.
+   * Waits until nothing comes in any more and nothing is in hand. Batches that were claimed and not begun are given back at once, so that
+   * others settle them. After the limit the work is told to give up, and what it had claimed is given back too.
    */
   async drain(intake: Promise<unknown>, limitMs: number): Promise<void> {
     const timer = setTimeout(() => this.giveUp(), limitMs)
+    this.leaving.abort()
     this.deliveries.stop()
     await within(limitMs, intake)
     while (this.inHand.size > 0) await Promise.all(this.inHand)
@@ -141,17 +146,19 @@ export class Dispatcher {
   private async carryOut(work: Work): Promise<void> {
     const lane = this.lane(work.kind)
     const rule = this.rules.get(work.kind) as BoundRule
-    const turn = lane.enter()
+    const turn = lane.enter(this.leaving.signal)
     if (work.via !== 'event') this.recent.add(work)
-    const keeping = setInterval(() => void work.keep().catch(() => {}), this.parts.leaseMs / 3)
+    const endRenewal = work.lease.renewed()
     const returns: Return[] = []
+    let begun = false
     try {
-      await turn
-      if (work.dueAt !== undefined) await until(work.dueAt)
-      await this.settle(rule, work, work.ids, returns)
+      begun = await turn
+      if (begun && work.dueAt !== undefined) await until(work.dueAt)
+      if (begun) await this.settle(rule, work, work.ids, returns)
+      else for (const id of work.ids) returns.push({ id, delayMs: 0 })
     } finally {
-      lane.leave() // the database is free for the next batch while this one's claim is ended
-      clearInterval(keeping)
+      if (begun) lane.leave() // the database is free for the next batch while this one's claim is ended
+      endRenewal()
       await this.finish(work, returns)
     }
   }
@@ -167,6 +174,8 @@ export class Dispatcher {
 
   private async settle(rule: BoundRule, work: Work, ids: string[], returns: Return[]): Promise<void> {
     if (this.givenUp) return this.putBack(rule, ids, undefined, returns)
+    if (await this.hasLapsed(work, ids)) return
+    const begunAt = new Moment()
     let settlement: Settlement
     const attempt = { deadlineOf: work.deadlineOf, via: work.via, worker: this.parts.worker, inRule: false }
     try {
@@ -180,22 +189,36 @@ export class Dispatcher {
         await this.settle(rule, work, ids.slice(0, middle), returns)
         await this.settle(rule, work, ids.slice(middle), returns)
       } else if (trouble || this.givenUp) this.putBack(rule, ids, error, returns)
+      else if (await this.hasLapsed(work, ids)) return
       else await this.fail(rule, work, ids[0] as string, error, returns)
       return
     }
     this.lane(rule.kind).recovered(ids.length)
     if (rule.row) this.faults.clear('POSTGRES_UNAVAILABLE', rule.kind)
     this.account(rule, work, settlement, returns)
-    const told = await this.deliveries.tell(rule, settlement.untold ?? [])
+    const told = await this.deliveries.tell(rule, settlement.untold ?? [], begunAt)
     if (told && rule.reminder && settlement.settled.length > 0) this.tellReminded(rule.reminder, work, settlement.settled)
+  }
+
+  /**
+   * Whether these orders are no longer known to be ours, because the process stood still or Redis did not answer. Then nothing is begun for
+   * them and no attempt is counted: another claim, or a sweep, has them or will have them.
+   */
+  private async hasLapsed({ kind, lease }: Work, ids: readonly string[]): Promise<boolean> {
+    if (lease.held || (await lease.renew())) return false
+    this.log('warn', `${kind}: the claim of ${ids.length} orders lapsed before they were settled; they are claimed again`, {
+      code: 'LEASE_LAPSED',
+      kind,
+      count: ids.length,
+    })
+    return true
   }
 
   /** Gives the rule its time: the signal first, and then the slot, although the rule's promise may never settle. */
   private async limited<T>(rule: BoundRule, settle: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const attempt = new AbortController()
-    const timer = setTimeout(
-      () => attempt.abort(new TookTooLong(`"${rule.kind}" took longer than its timeout of ${rule.timeoutMs} ms`)),
-      rule.timeoutMs,
+    const cancel = afterRunning(rule.timeoutMs, () =>
+      attempt.abort(new TookTooLong(`"${rule.kind}" took longer than its timeout of ${rule.timeoutMs} ms`)),
     )
     this.attempts.add(attempt)
     const aborted = new Promise<never>((_, reject) => {
@@ -204,7 +227,7 @@ export class Dispatcher {
     try {
       return await Promise.race([settle(attempt.signal), aborted])
     } finally {
-      clearTimeout(timer)
+      cancel()
       this.attempts.delete(attempt)
     }
   }
@@ -256,7 +279,7 @@ export class Dispatcher {
 
   /** Infrastructure trouble: no attempt is counted, the kind rests, and the orders come back. */
   private putBack(rule: BoundRule, ids: string[], error: unknown, returns: Return[]): void {
-    const delayMs = this.lane(rule.kind).rest()
+    const delayMs = this.givenUp ? 0 : this.lane(rule.kind).rest()
     for (const id of ids) returns.push({ id, delayMs })
     if (this.givenUp) return
     const { kind } = rule

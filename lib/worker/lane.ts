@@ -24,11 +24,16 @@ export class Lane {
     }
   }
 
-  /** A batch was claimed. Resolves when it may be settled. */
-  async enter(): Promise<void> {
+  /** A batch was claimed. @returns true once it may be settled; false when the worker leaves before that, and then it is claimed no more */
+  async enter(leaving: AbortSignal): Promise<boolean> {
     this.claimed += 1
-    while (this.settling >= this.width) await this.pause()
+    while (this.settling >= this.width && !leaving.aborted) await this.pause(undefined, leaving)
+    if (leaving.aborted) {
+      this.claimed -= 1
+      return false
+    }
     this.settling += 1
+    return true
   }
 
   /** A batch is settled. */

@@ -14,7 +14,10 @@ export interface WorkerOptions {
   concurrency?: number
   /** Lets the worker add `Ex` to `notify-keyspace-events` by CONFIG SET. Default: false, it is checked and never changed. */
   configureRedis?: boolean
-  /** How long a claim holds without a sign of life of its worker; it is extended while work goes on. Default: 30 s; an hour at most. */
+  /**
+   * How long a claim of a plain handler holds without a sign of life of its worker; it is renewed while work goes on. Default: 30 s; an hour at
+   * most. Claims of rules over rows hold for 3 s, or for this where it is shorter.
+   */
   lease?: Duration
 }
 

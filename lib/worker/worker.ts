@@ -13,6 +13,7 @@ import { Clocks } from './clocks.js'
 import { Dispatcher, type KindCounters } from './dispatcher.js'
 import { WorkerEmitter } from './events.js'
 import { type Fault, Faults } from './faults.js'
+import { leaseMsOf } from './lease.js'
 import { type ParsedWorkerOptions, parseWorkerOptions, type WorkerOptions } from './options.js'
 import { ReadyConnections } from './ready-connections.js'
 import { RedisSide } from './redis-side.js'
@@ -66,12 +67,13 @@ export class ExpiryWorker extends WorkerEmitter {
     this.clocks = new Clocks(rules, redis?.clock)
     this.connections = new ReadyConnections(rules.values(), this.clocks, (rule) => this.concurrency(rule))
     this.dispatcher = new Dispatcher({
-      ...{ rules, leaseMs: options.leaseMs, worker: `${hostname()}:${process.pid}`, events: this, faults: this.faults, log },
+      ...{ rules, worker: `${hostname()}:${process.pid}`, events: this, faults: this.faults, log },
       concurrency: (rule) => this.concurrency(rule),
       lateness: (rule, deadlineMs) => this.clocks.lateness(rule.kind, deadlineMs),
       arm: (kind, id, deadlineMs) => void redis?.arming.arm(rules.get(kind) as BoundRule, id, deadlineMs),
     })
-    const claims = redis && new IndexClaims(redis.index, options.leaseMs, (kind) => this.clocks.skewMs(kind))
+    const leaseMs = (kind: string) => leaseMsOf(rules.get(kind) as BoundRule, options.leaseMs)
+    const claims = redis && new IndexClaims(redis.index, leaseMs, (kind) => this.clocks.skewMs(kind))
     this.redisSide =
       redis && claims
         ? new RedisSide({

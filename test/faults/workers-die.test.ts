@@ -37,6 +37,27 @@ describe('A worker that dies', () => {
     }).timeout(40_000)
   }
 
+  it('while another one runs, its orders are settled within four seconds, without a sweep', async () => {
+    const shop = await openShop(confirming())
+    await createEffects(shop)
+    const proxies = await openProxies(shop)
+    const config = { fallback: false, leaseMs: undefined } as const
+    const dying = await startWorkerProcess({ ...workerConfig(shop, 'worker 1', proxies), ...config })
+    const point = proxies.postgres.hold('SKIP LOCKED')
+    await ship(shop, 30, 300)
+    await inTime(point.seen, 5000, 'the worker to claim')
+    const survivor = await startWorkerProcess({ ...workerConfig(shop, 'worker 2'), ...config })
+    await dying.kill()
+    const killedAt = performance.now()
+    await confirmed(shop, 30, 10_000)
+    const seconds = (performance.now() - killedAt) / 1000
+    assert.ok(seconds < 4, `it took ${seconds} s`)
+    await effectsWereOnce(shop, 30)
+    assert.equal(await survivor.stop(), 0)
+    await closeProxies(proxies)
+    await shop.close()
+  }).timeout(40_000)
+
   for (const { between, request } of [
     { between: 'the claim and the update', request: 'SKIP LOCKED' },
     { between: 'the update and the commit', request: 'COMMIT' },

@@ -17,7 +17,7 @@ export interface WorkerConfig {
   fallback: string | false
   pool?: Options['pool']
   /** How long its claims hold without a sign of life. Default: the worker's own. */
-  leaseMs?: number
+  leaseMs?: number | undefined
   /** How far its clock is off. */
   clockMs?: number
 }

@@ -11,6 +11,17 @@ describe('a lane', () => {
     assert.equal(lane.batch(2_000), 250)
   })
 
+  it('sends away what waits when the worker leaves, and what comes after that', async () => {
+    const leaving = new AbortController()
+    const lane = new Lane(1, 1)
+    assert.equal(await lane.enter(leaving.signal), true)
+    const waiting = lane.enter(leaving.signal)
+    leaving.abort()
+    assert.equal(await waiting, false)
+    lane.leave()
+    assert.equal(await lane.enter(leaving.signal), false)
+  })
+
   it('lets batches grow again as the database answers', () => {
     const lane = new Lane(2, 1)
     lane.halve(1_000)
