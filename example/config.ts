@@ -1,6 +1,6 @@
 // What the shop is told by its environment. The durations are seconds, so that one can watch; a real shop's are '15m' and '24h'.
 
-import type { Duration } from 'express-order-timers'
+import { type Duration, duration } from 'express-order-timers'
 
 export interface Config {
   databaseUrl: string
@@ -21,7 +21,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     schema: env.SHOP_SCHEMA ?? 'order_timers_example',
     prefix: env.SHOP_PREFIX ?? '',
     port: Number(env.PORT ?? 3000),
-    payAfter: (env.PAY_AFTER ?? '20s') as Duration,
-    confirmAfter: (env.CONFIRM_AFTER ?? '30s') as Duration,
+    payAfter: duration(env.PAY_AFTER ?? '20s'),
+    confirmAfter: duration(env.CONFIRM_AFTER ?? '30s'),
   }
 }

@@ -44,6 +44,17 @@ export function parseDuration(where: string, value: unknown, { leastMs = 1, most
   )
 }
 
+/**
+ * Text as a duration, such as an environment variable: `after: duration(process.env.PAY_AFTER ?? '15m')`.
+ * @param text a number with its unit: ms, s, m, h, d or w
+ * @returns the text itself, checked
+ * @throws OrderTimersError ERR_ORDER_TIMERS_INVALID_DURATION
+ */
+export function duration(text: string): Duration {
+  parseDuration('duration(): the text', text)
+  return text as Duration
+}
+
 /** Milliseconds as a person reads them, exactly: in the largest unit that they are a whole number of. */
 export function inUnits(milliseconds: number): string {
   const [size, unit] = UNITS.find(([size]) => milliseconds % size === 0) as [number, string]

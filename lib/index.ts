@@ -1,6 +1,6 @@
 // Exports, nothing else.
 
-export type { Duration } from './duration.js'
+export { type Duration, duration } from './duration.js'
 export { type ErrorCode, OrderTimersError } from './errors.js'
 export type { LoggerLike } from './logger.js'
 export { orderTimers } from './middleware.js'

@@ -6,6 +6,7 @@ import { type Log, toLog } from './logger.js'
 import { parseRedisSource, type RedisSource } from './redis/source.js'
 import { declareHandler } from './rules/handler.js'
 import type { DeclaredRule } from './rules/rule.js'
+import { switchedOn } from './switch.js'
 import type { OrderTimersOptions } from './types.js'
 
 const OPTIONS = ['redis', 'rules', 'enabled', 'prefix', 'logger']
@@ -24,7 +25,7 @@ export function parseOptions(options: OrderTimersOptions): ParsedOptions {
     throw invalid(`orderTimers() takes its options as an object, such as { redis, rules }, got ${show(options)}`)
   }
   refuseUnknownOptions('orderTimers', options, OPTIONS)
-  const { enabled = process.env.ORDER_TIMERS !== 'off', prefix = '', logger } = options
+  const { enabled = switchedOn(process.env.ORDER_TIMERS), prefix = '', logger } = options
   if (typeof enabled !== 'boolean') throw invalid(`orderTimers: "enabled" must be true or false, got ${show(enabled)}`)
   if (typeof prefix !== 'string' || /[{}\s]/.test(prefix) || prefix.length > 64) {
     throw invalid(`orderTimers: "prefix" must be text of 64 characters at most without blanks and braces, got ${show(prefix)}`)

@@ -35,7 +35,7 @@ export interface OrderTimersOptions<R extends Rules = Rules> {
   redis?: string | number | RedisOptions | Redis | Cluster | false | undefined
   /** What happens to orders by a deadline, by kind. The kind is also the prefix of its keys: `order_confirm:34`. */
   rules: R
-  /** Off: rows are written, nothing is armed or settled. Default: on, unless the environment has `ORDER_TIMERS=off`. */
+  /** Off: rows are written, nothing is armed or settled. Default: on, unless the environment variable ORDER_TIMERS is off, false, 0 or no. */
   enabled?: boolean | undefined
   /** Goes before every key; two shops on one Redis need two. Default: none. */
   prefix?: string | undefined

@@ -1,8 +1,27 @@
 import assert from 'node:assert/strict'
-import { MAX_DURATION_MS, parseDuration, parseInstant } from '../lib/duration.js'
+import { duration, MAX_DURATION_MS, parseDuration, parseInstant } from '../lib/duration.js'
 import { refusal, refused } from './support/refused.js'
 
 const LAST = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
+
+describe('duration(text)', () => {
+  it('gives back the text, for options whose type is a duration', () => {
+    for (const text of ['1ms', '30s', '15m', '1.5h', '24h', '7d', '2w']) assert.equal(duration(text), text)
+  })
+
+  it('throws INVALID_DURATION for what is none, in a process whose environment lacks it too', async () => {
+    const message =
+      "duration(): the text must be a duration such as '24h' or a positive whole number of milliseconds, of ten years at most, got "
+    const given: [unknown, string][] = [
+      ...['15 min', '900', '', ' 15m', '-1s', '0s', '1e3s', '100y'].map((text): [string, string] => [text, JSON.stringify(text)]),
+      [undefined, 'undefined'],
+      [null, 'null'],
+    ]
+    for (const [text, shown] of given) {
+      assert.deepEqual(await refused(() => duration(text as string)), refusal('INVALID_DURATION', 400, message + shown))
+    }
+  })
+})
 
 describe('a duration', () => {
   const accepted: [unknown, number][] = [

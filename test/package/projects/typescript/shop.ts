@@ -3,6 +3,7 @@
 import express, { type Request } from 'express'
 import {
   type Duration,
+  duration,
   type ExpiryWorker,
   effect,
   type Health,
@@ -91,6 +92,8 @@ export async function rightly(req: Request, order: Order): Promise<void> {
   const left: number | null = await req.orderTimers.remaining('order_pay', order)
   const [first]: ListedTimer[] = await req.orderTimers.list(order)
   const by: Duration = '15m'
+  transition(Order, { from: 1, to: 0, since: 'createdAt', after: duration(process.env.PAY_AFTER ?? '15m') })
+  orderTimers({ logger: false, rules: { order_other: () => {} } })
   await req.orderTimers.pause('order_return', order)
   await req.orderTimers.resume('order_return', order, { transaction: null })
   const stopped: boolean = await timers.release('order_return')
@@ -113,6 +116,12 @@ export async function wrongly(req: Request, order: Order): Promise<void> {
   await req.orderTimers.resume('order_unpaid', order)
   // @ts-expect-error misspelt
   await timers.release('order_retrun')
+  // @ts-expect-error text of which TypeScript does not know that it is a duration
+  transition(Order, { from: 1, to: 0, since: 'createdAt', after: process.env.PAY_AFTER ?? '15m' })
+  // @ts-expect-error it may be missing
+  duration(process.env.PAY_AFTER)
+  // @ts-expect-error no logger
+  orderTimers({ logger: true, rules: { order_other: () => {} } })
   // @ts-expect-error no duration
   await req.orderTimers.extend('order_confirm', order, '15 min')
   // @ts-expect-error no duration
@@ -159,7 +168,7 @@ export async function wrongly(req: Request, order: Order): Promise<void> {
   // @ts-expect-error a misspelt option
   orderTimers({ rule: {} })
   // @ts-expect-error no Redis
-  orderTimers({ redis: 6379, rules: { order_other: () => {} } })
+  orderTimers({ redis: true, rules: { order_other: () => {} } })
   // @ts-expect-error a misspelt option
   startExpiryWorker(timers, { fallBack: false })
 }
