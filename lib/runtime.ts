@@ -12,7 +12,7 @@ import type { RedisSource } from './redis/source.js'
 import { AutoHooks } from './rules/auto.js'
 import { refuseUnknownAfter } from './rules/chain.js'
 import { isModel } from './rules/order-table.js'
-import type { BoundRule, Surroundings } from './rules/rule.js'
+import type { BoundRule, RuleForm, Surroundings } from './rules/rule.js'
 
 /** Where the timers keep their runtime. The same symbol in every copy of this package, CommonJS and ESM. */
 export const RUNTIME: unique symbol = Symbol.for('express-order-timers.runtime') as never
@@ -102,6 +102,11 @@ export class Runtime {
     this.unhooked.delete(kind)
     this.hookModels()
     return rule
+  }
+
+  /** How a rule was declared, also where it cannot be bound. */
+  form(kind: string): RuleForm | undefined {
+    return this.options.rules.get(kind)?.form
   }
 
   /** All rules, bound. @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, INVALID_OPTION */

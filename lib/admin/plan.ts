@@ -4,14 +4,24 @@
 import type { BoundRule, RuleForm } from '../rules/rule.js'
 import type { Runtime } from '../runtime.js'
 import { type Census, takeCensus } from './census.js'
+import { countDead, keptFailures } from './kept-failures.js'
+import { boundRule, type Problem, problemOf } from './problem.js'
 
 export interface RulePlan {
   kind: string
-  form: RuleForm
-  /** None where the deadlines are in Redis alone. `overdue` is what would be settled at once. */
+  form: RuleForm | undefined
+  /**
+   * None where the deadlines are in Redis alone, or the row could not be read (see `problem`). `overdue` is what the first sweep would settle.
+   */
   census: Census | undefined
+  /** Dead letters; none where Redis does not answer or is not used. */
+  dead: number | undefined
   /** What is to be known beside the figures. */
   notes: string[]
+  /** Why it could not be looked at, with the remedy. */
+  problem: string | undefined
+  /** Whether that is because Postgres does not answer. */
+  unreachable: boolean
 }
 
 export interface PlanOptions {
@@ -20,20 +30,31 @@ export interface PlanOptions {
 }
 
 /**
- * What each rule would do, by what its orders' rows say now. Orders that `backfill` will give a deadline are counted under it.
- * @throws what Postgres or Sequelize throws
+ * What each rule would do, by what its orders' rows say now, each rule by itself. Orders that `backfill` will give a deadline are counted
+ * under it. Never rejects: what could not be read stands in `problem`.
  */
 export async function plan(runtime: Runtime, { days = 3 }: PlanOptions = {}): Promise<RulePlan[]> {
   const plans: RulePlan[] = []
-  for (const rule of runtime.rules()) plans.push(await planRule(rule, days))
+  for (const kind of runtime.kinds) plans.push(await planRule(runtime, kind, days))
   return plans
 }
 
-async function planRule(rule: BoundRule, days: number): Promise<RulePlan> {
-  const { kind, form, row } = rule
-  if (!row?.pending) return { kind, form, census: undefined, notes: ['its deadlines are in Redis alone, so no row says what is due'] }
-  const census = await takeCensus(row, { days, asBackfilled: true })
-  return { kind, form, census, notes: notesOn(rule, census) }
+async function planRule(runtime: Runtime, kind: string, days: number): Promise<RulePlan> {
+  const nothing = { kind, form: runtime.form(kind), census: undefined, dead: undefined, notes: [] }
+  const withProblem = ({ message, unreachable }: Problem): RulePlan => ({ ...nothing, problem: message, unreachable })
+  const { rule, problem: unbound } = boundRule(runtime, kind)
+  if (!rule) return withProblem(unbound)
+  const { failures, problem: silence } = await keptFailures(runtime, kind)
+  const fine = { ...nothing, dead: countDead(failures), problem: undefined, unreachable: false }
+  const unknown = silence === undefined ? [] : [`${silence}; what failed is counted as overdue, and dead letters are not known`]
+  const { row } = rule
+  if (!row?.pending) return { ...fine, notes: ['its deadlines are in Redis alone, so no row says what is due', ...unknown] }
+  try {
+    const census = await takeCensus(row, { days, asBackfilled: true, failures })
+    return { ...fine, census, notes: [...notesOn(rule, census), ...unknown] }
+  } catch (error) {
+    return withProblem(await problemOf(rule, error))
+  }
 }
 
 function notesOn({ row }: BoundRule, { overdue, undated }: Census): string[] {

@@ -1,18 +1,19 @@
 // How the timers stand now: for each rule what Postgres and Redis hold, and of Redis itself whether it answers and publishes expiry. Looks only,
 // and says what does not answer instead of failing.
 
-import { within } from '../redis/connection.js'
+import type { Failure } from '../redis/due-index.js'
 import { publishesExpiry, readSettings } from '../redis/server.js'
-import { rows } from '../rules/database.js'
-import type { BoundRule, RuleForm } from '../rules/rule.js'
+import type { BoundRule, RowRule, RuleForm } from '../rules/rule.js'
 import type { RedisParts, Runtime } from '../runtime.js'
 import { takeCensus } from './census.js'
+import { countDead, keptFailures } from './kept-failures.js'
+import { boundRule, postgresTrouble, problemOf } from './problem.js'
 
 const PATIENCE_MS = 5_000
 
 export interface RuleStatus {
   kind: string
-  form: RuleForm
+  form: RuleForm | undefined
   /** What its orders' rows say; none where the deadlines are in Redis alone, or the row could not be read (see `problem`). */
   rows: RowFigures | undefined
   /** Timers in the due index, and dead letters; none where Redis does not answer or is not used. */
@@ -24,14 +25,23 @@ export interface RuleStatus {
   problem: string | undefined
 }
 
+/** Each order once, except that `pending` and `withinHour` repeat some. */
 export interface RowFigures {
-  /** All that have a deadline: overdue, stale, held or still to come. */
+  /** All that have a deadline and are no dead letters: overdue, retrying, locked, stale, held or still to come. */
   pending: number
   withinHour: number
+  /** Due, and nothing in the way: the next sweep settles them. */
   overdue: number
+  /** Due and failed, waiting for another attempt; undefined where Redis does not say, and they are counted as overdue. */
+  retrying: number | undefined
+  /** Due, and somebody's transaction has the row. */
+  locked: number
   stale: number
+  held: number
   undated: number
   paused: number
+  /** Still to come. */
+  toCome: number
 }
 
 export interface RedisStatus {
@@ -53,14 +63,17 @@ export interface Status {
   rules: RuleStatus[]
 }
 
-/** @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE */
+/** Each rule by itself. Never rejects: what does not answer, or could not be read, stands in the `problem`s. */
 export async function status(runtime: Runtime): Promise<Status> {
-  const bound = runtime.rules()
+  const found = runtime.kinds.map((kind) => ({ kind, ...boundRule(runtime, kind) }))
   const redis = await redisStatus(runtime)
-  const postgresProblem = await postgresTrouble(bound)
+  const postgresProblem = await postgresTrouble(found.flatMap(({ rule }) => (rule ? [rule] : [])))
   const rules: RuleStatus[] = []
-  for (const rule of bound)
-    rules.push(await ruleStatus(rule, postgresProblem === undefined, redis.answering ? runtime.redis : undefined, runtime))
+  for (const { kind, rule, problem } of found) {
+    const nothing = { kind, form: runtime.form(kind), rows: undefined, armed: undefined, dead: undefined, brakedSince: null }
+    if (!rule) rules.push({ ...nothing, problem: problem.message })
+    else rules.push(await ruleStatus(rule, postgresProblem === undefined, redis.answering ? runtime.redis : undefined, runtime))
+  }
   return {
     ok: postgresProblem === undefined && redis.problem === undefined && rules.every(({ problem }) => problem === undefined),
     enabled: runtime.enabled,
@@ -74,33 +87,23 @@ async function ruleStatus(rule: BoundRule, postgresAnswers: boolean, redis: Redi
   const { kind, form, row } = rule
   const found: RuleStatus = { kind, form, rows: undefined, armed: undefined, dead: undefined, brakedSince: null, problem: undefined }
   try {
-    if (redis) {
-      found.armed = await redis.connection.run(PATIENCE_MS, (client) => client.zcard(runtime.keys.sets(kind).due))
-      found.dead = (await redis.index.dead(kind, PATIENCE_MS)).size
-    }
+    const { failures } = redis ? await keptFailures(runtime, kind) : { failures: undefined }
+    found.dead = countDead(failures)
+    found.armed = await redis?.connection.run(PATIENCE_MS, (client) => client.zcard(runtime.keys.sets(kind).due))
     if (!row || !postgresAnswers) return found
-    if (row.pending) found.rows = await rowFigures(rule)
+    if (row.pending) found.rows = await rowFigures(row, failures)
     if (row.brake) found.brakedSince = await row.brake.brakedAt()
   } catch (error) {
-    found.problem = await reason(rule, error)
+    found.problem = (await problemOf(rule, error)).message
   }
   return found
 }
 
-async function rowFigures({ row }: BoundRule): Promise<RowFigures> {
-  const census = await takeCensus(row as NonNullable<typeof row>, { days: 1 })
-  const { overdue, stale, undated, paused, held, upcoming, later, withinHour } = census
-  return { pending: overdue + stale + held + upcoming + later, withinHour, overdue, stale, undated, paused }
-}
-
-/** What the table lacks, if that is it: it says the remedy. */
-async function reason({ row }: BoundRule, error: unknown): Promise<string> {
-  try {
-    await row?.check()
-    return (error as Error).message
-  } catch (wrong) {
-    return (wrong as Error).message
-  }
+async function rowFigures(row: RowRule, failures: ReadonlyMap<string, Failure> | undefined): Promise<RowFigures> {
+  const { total, dead = 0, withinHour, upcoming, later, ...census } = await takeCensus(row, { days: 1, failures })
+  const { overdue, retrying, locked, stale, held, undated, paused } = census
+  const pending = total - dead - undated - paused
+  return { pending, withinHour, overdue, retrying, locked, stale, held, undated, paused, toCome: upcoming + later }
 }
 
 async function redisStatus(runtime: Runtime): Promise<RedisStatus> {
@@ -116,23 +119,4 @@ async function redisStatus(runtime: Runtime): Promise<RedisStatus> {
   } catch (error) {
     return { used: true, answering: false, ...nothing, problem: (error as Error).message }
   }
-}
-
-/** Asked of each database once; one that is silent counts as one that does not answer. */
-async function postgresTrouble(rules: readonly BoundRule[]): Promise<string | undefined> {
-  const databases = new Set(rules.flatMap(({ row }) => (row ? [row.guard.table.sequelize] : [])))
-  const answers = [...databases].map((sequelize) =>
-    within(
-      PATIENCE_MS,
-      rows(sequelize, 'SELECT 1', [], null).then(
-        () => null,
-        (error: Error) => error.message,
-      ),
-    ),
-  )
-  for (const answer of await Promise.all(answers)) {
-    if (answer === null) continue
-    return `Postgres does not answer (${answer ?? `nothing in ${PATIENCE_MS} ms`}); look whether it runs and may be reached`
-  }
-  return undefined
 }

@@ -3,6 +3,7 @@
 
 import { hostname } from 'node:os'
 import { OrderTimersError } from '../errors.js'
+import type { Failure } from '../redis/due-index.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import { poolSize } from '../rules/sequelize-sql.js'
 import type { Runtime } from '../runtime.js'
@@ -14,7 +15,8 @@ import { Faults } from '../worker/faults.js'
 import { ROW_LEASE_MS } from '../worker/lease.js'
 import { tellRefusedWrites } from '../worker/refused-writes.js'
 import { Sweep } from '../worker/sweep.js'
-import { takeCensus } from './census.js'
+import { type Census, takeCensus } from './census.js'
+import { keptFailures } from './kept-failures.js'
 
 const CONCURRENCY = 2
 const PATIENCE_MS = 2_000
@@ -36,15 +38,22 @@ export interface FailedOrder {
   attempts: number
 }
 
-export interface KindSwept extends KindCounters {
+/** What became of a rule's orders. Each is counted once: as settled, or under what it was when the pass had ended. */
+export interface KindSwept extends Partial<Standing> {
+  settled: number
+  /** With `dryRun`: would have been settled. They are `left` still. */
   rehearsed: number
-  /**
-   * Orders that such a pass settles and that are there still: failed, locked, braked, or in the hands of another worker.
-   * Undefined where they could not be counted.
-   */
-  left: number | undefined
+  /** Attempts that failed in this pass; the orders are counted under `retrying` or `dead`. */
+  failed: number
   /** Since when its brake has stopped the rule. */
   brakedSince: Date | null
+}
+
+/** As `plan` and `status` count; nothing of it where it could not be counted. In a pass over what is stale nothing counts as `stale`. */
+interface Standing extends Pick<Census, 'retrying' | 'locked' | 'dead' | 'stale' | 'held' | 'paused' | 'undated'> {
+  /** Overdue, and nothing in the way: braked, or in the hands of another worker. */
+  left: number
+  toCome: number
 }
 
 export interface SweepResult {
@@ -72,8 +81,16 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
   const result: SweepResult = { kinds: {}, faults: [], claimed: false, durationMs: 0 }
   const rehearsed = new Map<string, number>()
   events.on('fault', ({ code, message }) => result.faults.push({ code, message }))
-  events.on('failed', (failed) => options.onFailed?.(failed))
-  events.on('dead', (dead) => options.onFailed?.(dead))
+  const failedHere = new Map<string, Map<string, Failure>>()
+  const noteFailure = (failed: FailedOrder) => {
+    const { kind, id, attempts } = failed
+    // Without Redis nobody remembers a failure when this process has ended, so that the next pass tries again.
+    const failure = { attempts, error: '', at: '', dead: false }
+    failedHere.set(kind, (failedHere.get(kind) ?? new Map<string, Failure>()).set(id, failure))
+    options.onFailed?.(failed)
+  }
+  events.on('failed', noteFailure)
+  events.on('dead', noteFailure)
   events.on('rehearsed', ({ kind, orders }) => rehearsed.set(kind, (rehearsed.get(kind) ?? 0) + orders.length))
   events.on('swept', ({ durationMs }) => {
     result.durationMs = durationMs
@@ -82,19 +99,28 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
   await redis?.connection.connected(PATIENCE_MS).catch(() => {})
   result.claimed = redis?.connection.ready ?? false
   const counters = await pass(runtime, rules, events, options.stale ? 0 : HORIZON_MS)
-  for (const [kind, counted] of counters) {
-    result.kinds[kind] = { ...counted, rehearsed: rehearsed.get(kind) ?? 0, ...(await afterwards(rules.get(kind)?.row)) }
+  for (const [kind, { settled, failed }] of counters) {
+    const row = rules.get(kind)?.row as RowRule
+    const without = result.claimed ? undefined : failedHere.get(kind)
+    result.kinds[kind] = { settled, failed, rehearsed: rehearsed.get(kind) ?? 0, ...(await afterwards(runtime, kind, row, without)) }
   }
   return result
 }
 
 /** Where Postgres does not answer, or lacks something, the pass has said so. */
-async function afterwards(row: RowRule | undefined): Promise<Pick<KindSwept, 'left' | 'brakedSince'>> {
+async function afterwards(
+  runtime: Runtime,
+  kind: string,
+  row: RowRule,
+  failedHere: ReadonlyMap<string, Failure> | undefined,
+): Promise<Partial<Standing> & Pick<KindSwept, 'brakedSince'>> {
   try {
-    const { overdue } = await takeCensus(row as RowRule, { days: 1 })
-    return { left: overdue, brakedSince: (await row?.brake?.brakedAt()) ?? null }
+    const failures = (await keptFailures(runtime, kind)).failures ?? failedHere
+    const { overdue, retrying, locked, dead, stale, held, paused, undated, upcoming, later } = await takeCensus(row, { days: 1, failures })
+    const standing: Standing = { left: overdue, retrying, locked, dead, stale, held, paused, undated, toCome: upcoming + later }
+    return { ...standing, brakedSince: (await row.brake?.brakedAt()) ?? null }
   } catch {
-    return { left: undefined, brakedSince: null }
+    return { brakedSince: null }
   }
 }
 

@@ -36,6 +36,11 @@ export interface Command {
   run(given: Given): Promise<number>
 }
 
+/** Exit statuses; 2, wrongly typed, is run.ts's. */
+export const FINE = 0
+export const WRONG = 1
+export const COULD_NOT_LOOK = 3
+
 export const MODULE = { module: { type: 'string' } } as const
 
 export const COMMANDS: Record<string, Command> = {
@@ -49,7 +54,8 @@ export const COMMANDS: Record<string, Command> = {
       const days = daysOf(values.days)
       const plans = await plan(runtime, { days })
       print(values.json ? json({ days, rules: plans }) : planText(plans, days))
-      return 0
+      if (plans.some(({ unreachable }) => unreachable)) return COULD_NOT_LOOK
+      return plans.some(({ problem }) => problem !== undefined) ? WRONG : FINE
     },
   },
   status: {

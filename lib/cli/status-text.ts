@@ -3,14 +3,17 @@
 import type { RedisStatus, Status } from '../admin/status.js'
 import { table } from './table.js'
 
-const HEADER = ['rule', 'pending', 'within 1 h', 'overdue', 'stale', 'undated', 'paused', 'dead', 'armed', 'braked since']
+const HEADER = [
+  ...['rule', 'pending', 'overdue', 'retrying', 'locked', 'stale', 'held', 'to come', 'within 1 h'],
+  ...['undated', 'paused', 'dead', 'armed', 'braked since'],
+]
 
 export function statusText({ enabled, postgres, redis, rules }: Status): string {
   const lines = table(
     HEADER,
     rules.map(({ kind, rows, dead, armed, brakedSince }) => {
-      const figures = [rows?.pending, rows?.withinHour, rows?.overdue, rows?.stale, rows?.undated, rows?.paused, dead, armed]
-      return [kind, ...figures, brakedSince?.toISOString()]
+      const pending = [rows?.pending, rows?.overdue, rows?.retrying, rows?.locked, rows?.stale, rows?.held, rows?.toCome, rows?.withinHour]
+      return [kind, ...pending, rows?.undated, rows?.paused, dead, armed, brakedSince?.toISOString()]
     }),
   )
   const problems = rules.flatMap(({ kind, problem }) => (problem === undefined ? [] : [`${kind}: ${problem}`]))

@@ -3,27 +3,34 @@
 import type { KindSwept, SweepResult } from '../admin/sweep-once.js'
 import { grouped, table } from './table.js'
 
-const HEADER = ['rule', 'settled', 'failed', 'dead', 'locked', 'held', 'rehearsed', 'left']
+const HEADER = ['rule', 'settled', 'rehearsed', 'left', 'retrying', 'locked', 'dead', 'stale', 'held']
 
 export function sweepText({ kinds, faults, claimed, durationMs }: SweepResult): string {
   const rules = Object.entries(kinds)
-  const rows = rules.map(([kind, { settled, failed, dead, locked, held, rehearsed, left }]) => {
-    return [kind, settled, failed, dead, locked, held, rehearsed, left]
+  const rows = rules.map(([kind, { settled, rehearsed, left, retrying, locked, dead, stale, held }]) => {
+    return [kind, settled, rehearsed, left, retrying, locked, dead, stale, held]
   })
   return [
     ...(rows.length === 0 ? ['no rule here has deadlines on its rows, so there is nothing to sweep'] : table(HEADER, rows)),
     '',
-    ...rules.flatMap(([kind, swept]) => remarks(swept).map((remark) => `${kind}: ${remark}`)),
+    ...rules.flatMap(([kind, swept]) => remarks(kind, swept).map((remark) => `${kind}: ${remark}`)),
     ...faults.map(({ code, message }) => `${code}: ${message}`),
     ...(claimed ? [] : ['Redis was not used or did not answer; the rows themselves kept this apart from other workers']),
     `took ${grouped(Math.round(durationMs))} ms`,
   ].join('\n')
 }
 
-function remarks({ locked, left = 0, rehearsed, brakedSince }: KindSwept): string[] {
-  if (brakedSince) return [`stopped by its brake since ${brakedSince.toISOString()}; order-timers release lets it go on`]
-  if (rehearsed > 0) return ['dryRun: it settles nothing as yet']
-  if (locked > 0) return [`${grouped(locked)} rows are locked by somebody and were left; sweep once more for them`]
-  if (left === 0) return []
-  return [`${grouped(left)} are left: they failed, or a worker has them in hand; sweep once more`]
+/** What is to be done about what this pass did not settle. */
+function remarks(kind: string, { rehearsed, failed, left = 0, retrying, locked = 0, dead, stale = 0, brakedSince }: KindSwept): string[] {
+  const all: [number | undefined, string][] = [
+    [brakedSince ? 1 : 0, `stopped by its brake since ${brakedSince?.toISOString()}; order-timers release ${kind} lets it go on`],
+    [rehearsed, 'dryRun: it settles nothing as yet'],
+    [brakedSince || rehearsed > 0 ? 0 : left, `${grouped(left)} are left, since another worker has them in hand`],
+    [failed, `attempts that failed in this pass: ${grouped(failed)}`],
+    [retrying, `${grouped(retrying ?? 0)} failed and wait for another attempt, which comes by itself`],
+    [locked, `${grouped(locked)} are locked by somebody's transaction; the sweep after its end settles them`],
+    [dead, `${grouped(dead ?? 0)} are dead letters, which no sweep settles; order-timers retry ${kind} puts them back`],
+    [stale, `${grouped(stale)} are overdue by more than "staleAfter"; order-timers sweep --stale shows them`],
+  ]
+  return all.flatMap(([count, text]) => (count ? [text] : []))
 }

@@ -218,9 +218,13 @@ export class DueIndex {
 
   /** The dead letters of a kind. */
   async dead(kind: string, patienceMs: number): Promise<Map<string, Failure>> {
+    return new Map([...(await this.allFailures(kind, patienceMs))].filter(([, { dead }]) => dead))
+  }
+
+  /** All failures that are kept of a kind: orders that wait for another attempt, and dead letters. */
+  async allFailures(kind: string, patienceMs: number): Promise<Map<string, Failure>> {
     const values = await this.connection.run(patienceMs, (client) => client.hgetall(this.keys.sets(kind).failures))
-    const failures = Object.entries(values).map(([id, value]) => [id, JSON.parse(value) as Failure] as const)
-    return new Map(failures.filter(([, { dead }]) => dead))
+    return new Map(Object.entries(values).map(([id, value]) => [id, JSON.parse(value) as Failure]))
   }
 
   /** Puts a dead letter back. @returns whether there was one */

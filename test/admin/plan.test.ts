@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { DataTypes } from 'sequelize'
-import { plan } from '../../lib/admin/plan.js'
+import { plan, type RulePlan } from '../../lib/admin/plan.js'
 import { transition } from '../../lib/index.js'
 import { openProject, timersModule } from '../support/command-line.js'
 import { type Database, openDatabase } from '../support/database.js'
+import { freePort } from '../support/free-port.js'
 import { runtimeOf } from '../support/runtime.js'
 import { makeTimers } from '../support/shop.js'
 import { oneOfEach } from '../support/shop-rules.js'
@@ -40,7 +41,10 @@ describe('the plan', () => {
     assert.deepEqual(others, [])
     assert.equal(only?.kind, 'order_confirm')
     const { hours, samples, queryMs, ...figures } = only.census as NonNullable<typeof only.census>
-    assert.deepEqual(figures, { overdue: 2, stale: 3, undated: 1, paused: 0, held: 0, upcoming: 3, later: 1, withinHour: 0 })
+    assert.deepEqual(figures, {
+      ...{ overdue: 2, retrying: undefined, locked: 0, dead: undefined, stale: 3, undated: 1, paused: 0, held: 0 },
+      ...{ upcoming: 3, later: 1, withinHour: 0, total: 10 },
+    })
     const expected = new Map<number, number>()
     for (const { confirmDueAt } of await database.Order.findAll({ where: { id: [6, 7, 8] } })) {
       const hour = Math.floor((confirmDueAt as Date).getTime() / HOUR_MS) * HOUR_MS
@@ -124,6 +128,46 @@ describe('the plan', () => {
     assert.deepEqual({ overdue, stale, upcoming, undated }, { overdue: 1, stale: 1, upcoming: 1, undated: 0 })
     assert.deepEqual([samples?.overdue[0]?.id, samples?.stale[0]?.id, samples?.upcoming.map(({ id }) => id)], ['1', '2', ['3']])
     assert.deepEqual(only?.notes, ['backfill: orders without a deadline are counted under the one that they will get'])
+  })
+
+  it('says of a rule whose column is missing what is missing, shows the others, and ends with 1', async () => {
+    await database.client.query('ALTER TABLE orders DROP COLUMN "confirmDueAt" CASCADE')
+    await database.Order.sequelize?.query(
+      `INSERT INTO orders (status, "createdAt", "updatedAt") VALUES (1, now() - interval '1 hour', now())`,
+    )
+    const project = await openProject()
+    const unknown = "order_return: transition(Order, { from: 6, to: 7, deadline: 'returnDueAt', after: '24h' })"
+    const rules =
+      "order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' }), order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' })"
+    await project.write('timers.mjs', timersModule(database, `${unknown}, ${rules}`))
+    const { status, stdout, stderr } = await project.orderTimers('plan')
+    assert.deepEqual([status, stderr], [1, ''])
+    assert.match(stdout, /^order_return\n {2}could not be looked at: .*"returnDueAt", which Order does not have/)
+    assert.match(stdout, /^order_confirm\n {2}could not be looked at: .*has no column "confirmDueAt"; add it with ALTER TABLE/m)
+    assert.match(stdout, /^order_pay\n {2}settled at once +1 /m)
+    const { rules: found } = JSON.parse((await project.orderTimers('plan', '--json')).stdout)
+    assert.deepEqual(
+      found.map(({ kind, problem, unreachable, census }: RulePlan) => [kind, typeof problem, unreachable, census?.overdue]),
+      [
+        ['order_return', 'string', false, undefined],
+        ['order_confirm', 'string', false, undefined],
+        ['order_pay', 'undefined', false, 1],
+      ],
+    )
+    await project.close()
+  })
+
+  it('says that Postgres does not answer, and ends with 3', async () => {
+    const project = await openProject()
+    const away = { url: `postgres://postgres@127.0.0.1:${await freePort()}/postgres`, schema: 'public' }
+    await project.write(
+      'timers.mjs',
+      timersModule(away, "order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' })"),
+    )
+    const { status, stdout } = await project.orderTimers('plan')
+    assert.equal(status, 3)
+    assert.match(stdout, /^order_pay\n {2}could not be looked at: Postgres does not answer \(connect ECONNREFUSED/)
+    await project.close()
   })
 
   it('says that a brake would stop it, and that a rehearsing rule settles nothing', async () => {

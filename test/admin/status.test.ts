@@ -24,11 +24,13 @@ describe('the status', () => {
     assert.deepEqual({ ok, enabled, postgres }, { ok: true, enabled: true, postgres: { answering: true, problem: undefined } })
     assert.deepEqual([redis.used, redis.answering, redis.publishesExpiry, redis.problem], [true, true, true, undefined])
     const nothing = { brakedSince: null, problem: undefined }
+    const counts = { overdue: 0, retrying: 0, locked: 0, stale: 0, held: 0, undated: 0, paused: 0, toCome: 0 }
+    const none = { pending: 0, withinHour: 0, ...counts }
     assert.deepEqual(rules, [
       {
         kind: 'order_confirm',
         form: 'deadline',
-        rows: { pending: 5, withinHour: 1, overdue: 1, stale: 1, undated: 1, paused: 0 },
+        rows: { ...none, pending: 5, withinHour: 1, overdue: 1, stale: 1, undated: 1, toCome: 3 },
         armed: 1,
         dead: 0,
         ...nothing,
@@ -36,7 +38,7 @@ describe('the status', () => {
       {
         kind: 'order_pay',
         form: 'since',
-        rows: { pending: 0, withinHour: 0, overdue: 0, stale: 0, undated: 0, paused: 0 },
+        rows: none,
         armed: 0,
         dead: 0,
         ...nothing,

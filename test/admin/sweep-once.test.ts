@@ -97,7 +97,8 @@ describe('a sweep by hand', () => {
     const failed: FailedOrder[] = []
     const { kinds } = await sweep({ stale: true, onFailed: (one) => failed.push(one) })
     assert.deepEqual(await statuses(), [5, 4, 5])
-    assert.deepEqual([kinds.order_confirm?.settled, kinds.order_confirm?.failed, kinds.order_confirm?.left], [2, 1, 1])
+    const { settled, failed: attempts, retrying, left } = kinds.order_confirm ?? {}
+    assert.deepEqual({ settled, attempts, retrying, left }, { settled: 2, attempts: 1, retrying: 1, left: 0 })
     assert.deepEqual(
       failed.map(({ kind, id, error }) => [kind, id, (error as Error).message]),
       [['order_confirm', '2', 'no stock']],

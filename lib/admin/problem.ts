@@ -1,0 +1,64 @@
+// Why a rule could not be looked at, for a person: what its table lacks, if that is it, with the remedy.
+
+import { within } from '../redis/connection.js'
+import { isDatabaseTrouble, rows, sqlStateOf } from '../rules/database.js'
+import type { BoundRule } from '../rules/rule.js'
+import type { Runtime } from '../runtime.js'
+
+const PATIENCE_MS = 5_000
+
+export interface Problem {
+  message: string
+  /** Whether Postgres did not answer, so that nothing is known; else something is wrong with the rule or its tables. */
+  unreachable: boolean
+}
+
+/** The rule, bound to its model; or what is wrong with it. */
+export function boundRule(runtime: Runtime, kind: string): { rule: BoundRule; problem?: never } | { rule?: never; problem: Problem } {
+  try {
+    return { rule: runtime.rule(kind) }
+  } catch (error) {
+    return { problem: { message: (error as Error).message, unreachable: false } }
+  }
+}
+
+export async function problemOf({ row }: Pick<BoundRule, 'row'>, error: unknown): Promise<Problem> {
+  const told = (cause: unknown): Problem => {
+    const unreachable = isDatabaseTrouble(cause) && !isWrongSql(cause)
+    const { message } = cause as Error
+    return {
+      message: unreachable ? `Postgres does not answer (${message}); look whether it runs and may be reached` : message,
+      unreachable,
+    }
+  }
+  try {
+    await row?.check()
+    return told(error)
+  } catch (wrong) {
+    return told(wrong)
+  }
+}
+
+/** Asked of each database once; one that is silent counts as one that does not answer. */
+export async function postgresTrouble(rules: readonly Pick<BoundRule, 'row'>[]): Promise<string | undefined> {
+  const databases = new Set(rules.flatMap(({ row }) => (row ? [row.guard.table.sequelize] : [])))
+  const answers = [...databases].map((sequelize) =>
+    within(
+      PATIENCE_MS,
+      rows(sequelize, 'SELECT 1', [], null).then(
+        () => null,
+        (error: Error) => error.message,
+      ),
+    ),
+  )
+  for (const answer of await Promise.all(answers)) {
+    if (answer === null) continue
+    return `Postgres does not answer (${answer ?? `nothing in ${PATIENCE_MS} ms`}); look whether it runs and may be reached`
+  }
+  return undefined
+}
+
+/** Class 42: the statement cannot run, whatever state the server is in. https://www.postgresql.org/docs/current/errcodes-appendix.html */
+function isWrongSql(error: unknown): boolean {
+  return sqlStateOf(error)?.startsWith('42') ?? false
+}
