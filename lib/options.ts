@@ -6,6 +6,7 @@ import { type Log, toLog } from './logger.js'
 import { parseRedisSource, type RedisSource } from './redis/source.js'
 import { declareHandler } from './rules/handler.js'
 import type { DeclaredRule } from './rules/rule.js'
+import { withoutScopes } from './sequelize/scope.js'
 import { switchedOn } from './switch.js'
 import type { OrderTimersOptions } from './types.js'
 
@@ -67,18 +68,24 @@ function declareRules(rules: unknown): Map<string, DeclaredRule> {
     declared.set(kind, declares ? rule.declare(kind) : declareHandler(kind, rule))
   }
   refuseSharedDeadlines(
-    [...declared.values()].flatMap(({ kind, deadline }) => (deadline ? [{ kind, model: deadline.source, ...deadline }] : [])),
+    [...declared.values()].flatMap(({ kind, deadline }) => {
+      if (!deadline) return []
+      const { source, attribute } = deadline
+      return [{ kind, of: withoutScopes(source), column: attribute, attribute }]
+    }),
   )
   return declared
 }
 
 /**
- * Two rules on one attribute would clear and settle each other's deadlines.
+ * Two rules on one attribute would clear and settle each other's deadlines, also where each has a scope of its own: that no order is in both
+ * is nothing that could be known.
+ * @param deadlines `of` and `column` are what makes two of them the same
  * @throws OrderTimersError SHARED_DEADLINE
  */
-export function refuseSharedDeadlines(deadlines: readonly { kind: string; model: unknown; attribute: string }[]): void {
-  for (const [index, { kind, model, attribute }] of deadlines.entries()) {
-    const other = deadlines.slice(0, index).find((earlier) => earlier.model === model && earlier.attribute === attribute)
+export function refuseSharedDeadlines(deadlines: readonly { kind: string; of: unknown; column: string; attribute: string }[]): void {
+  for (const [index, { kind, of, column, attribute }] of deadlines.entries()) {
+    const other = deadlines.slice(0, index).find((earlier) => earlier.of === of && earlier.column === column)
     if (!other) continue
     throw new OrderTimersError(
       'SHARED_DEADLINE',

@@ -141,11 +141,13 @@ export class Runtime {
     return { source, connection, clock, index, arming: new Arming(index, connection, this.log) }
   }
 
-  /** Two models given as functions may turn out to be one. */
+  /** Two models, given as functions or of their own, may turn out to be one table. */
   private refuseSharedDeadlines(added: BoundRule): void {
-    const deadlines = [...this.bound.values(), added].flatMap(({ kind, row }) =>
-      row?.deadlineAttribute ? [{ kind, model: row.guard.table.model, attribute: row.deadlineAttribute }] : [],
-    )
+    const deadlines = [...this.bound.values(), added].flatMap(({ kind, row }) => {
+      if (!row?.deadlineAttribute) return []
+      const { table, sequelize } = row.guard.table
+      return [{ kind, of: sequelize, column: `${table}.${row.guard.deadlineColumn}`, attribute: row.deadlineAttribute }]
+    })
     refuseSharedDeadlines(deadlines)
   }
 }

@@ -1,6 +1,7 @@
 // Where `after` is a function of the order: the orders that a bulk statement is about to move are read and locked, and each, as it will be, is asked for its own.
 
 import type { Model, Transaction } from 'sequelize'
+import { storedValue } from '../sequelize/values.js'
 import type { AfterSql, AutoRule, Values } from './auto-rule.js'
 import { rows } from './database.js'
 import { milliseconds } from './row-guard.js'
@@ -29,8 +30,8 @@ function intervalByOrder(rule: AutoRule, orders: { before: Model; after: Model }
   const { table } = rule.row.guard
   const ids = new Map<number, string[]>()
   for (const { before, after } of orders) {
-    const id = rule.rule.parseId(before.get(table.idAttribute))
-    const afterMs = id === null || rule.isFrom(before.get(rule.status.name)) ? null : (rule.row.afterOf?.(after) ?? null)
+    const id = rule.rule.parseId(storedValue(before, table.idAttribute))
+    const afterMs = id === null || rule.isFrom(storedValue(before, rule.status.name)) ? null : (rule.row.afterOf?.(after) ?? null)
     if (afterMs !== null) ids.set(afterMs, [...(ids.get(afterMs) ?? []), id as string])
   }
   const cases = [...ids].map(([afterMs, some]) => {

@@ -1,18 +1,22 @@
 // A rule's model as SQL: the table, the columns that the rule names, the ids and the statuses, all checked when the rule is bound.
-// Attribute names may differ from column names; scopes are not applied, `paranoid` is.
+// Attribute names may differ from column names; a scope that the shop has chosen and `paranoid` apply, a default scope does not.
 
 import type { Model, ModelStatic, WhereOptions } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
 import { type IdParser, nameId, uuidId, wholeNumberId } from '../ids.js'
 import { unfitSequelize } from '../sequelize/probe.js'
+import { chosenWhere, classOfInstances, notDeletedWhere, unfitScope } from '../sequelize/scope.js'
+import { booleanOf } from '../sequelize/values.js'
 import { statement, surviveLostConnections } from './database.js'
 import {
   type AnyModel,
   type AttributeInfo,
   attributeInfo,
+  columnsWhereSql,
   quoteColumn,
   quoteTable,
   sequelizeOf,
+  storedName,
   textSql,
   valueSql,
   whereSql,
@@ -28,6 +32,9 @@ export class OrderTable {
   readonly table: string
   readonly idAttribute: string
   readonly parseId: IdParser
+  private readonly instances: AnyModel
+  /** Each attribute with its column, as Postgres names it. */
+  private readonly columnNames: readonly (readonly [string, string])[]
 
   private constructor(
     private readonly rule: string,
@@ -37,11 +44,16 @@ export class OrderTable {
     this.idAttribute = id.name
     this.parseId = this.idParser(id)
     this.table = quoteTable(model)
+    const attributes = Object.entries(model.getAttributes())
+    this.columnNames = attributes.map(([name, { field = name }]) => [name, storedName(model, field)])
+    this.instances = classOfInstances(model) as AnyModel
   }
 
   /** @throws OrderTimersError INVALID_MODEL where there is no initialised model behind `source` */
   static of(kind: string, source: ModelSource<Model>): OrderTable {
     const table = new OrderTable(`rule "${kind}"`, initialisedModel(`rule "${kind}"`, source))
+    const unfit = unfitScope(table.model)
+    if (unfit !== undefined) throw table.invalid(unfit)
     surviveLostConnections(table.sequelize)
     return table
   }
@@ -130,10 +142,15 @@ export class OrderTable {
     return rendered === '' ? '' : `(${rendered})`
   }
 
-  /** Under `paranoid`: the row is not deleted. Else an empty text. */
+  /** Under `paranoid`: the row is not deleted, as Sequelize itself asks it. Else an empty text. */
   notDeleted(): string {
-    const deletedAt = this.timestamp('deletedAt')
-    return this.model.options.paranoid === true && deletedAt ? `${this.column(deletedAt)} IS NULL` : ''
+    const where = notDeletedWhere(this.model)
+    return where === undefined ? '' : `(${columnsWhereSql(this.model, where, ALIAS)})`
+  }
+
+  /** The condition of the scope that the shop has given the rule, in brackets; an empty text where it has given none. */
+  inScope(): string {
+    return this.where(chosenWhere(this.model))
   }
 
   /** A text as a literal of SQL. */
@@ -147,7 +164,7 @@ export class OrderTable {
   /** Assignments that every write of the shop's own would make too: `updatedAt`, the version of optimistic locking. */
   bookkeeping(): string[] {
     const assignments: string[] = []
-    const updatedAt = this.timestamp('updatedAt')
+    const updatedAt = this.updatedAt()
     if (updatedAt) assignments.push(`${this.bareColumn(updatedAt)} = now()`)
     const { version } = this.model.options
     if (version) {
@@ -168,8 +185,8 @@ export class OrderTable {
   /** An instance of the model from a row's columns, as the shop's own queries would give it. */
   instance(row: Record<string, unknown>): Model {
     const values: Record<string, unknown> = {}
-    for (const [name, { field = name }] of Object.entries(this.model.getAttributes())) if (field in row) values[name] = row[field]
-    return this.model.build(values, { isNewRecord: false, raw: true })
+    for (const [name, column] of this.columnNames) if (column in row) values[name] = row[column]
+    return this.instances.build(values, { isNewRecord: false, raw: true })
   }
 
   /** The table's columns as Postgres has them, by the connection's own search path. Type by name. */
@@ -178,7 +195,12 @@ export class OrderTable {
 WHERE attrelid = to_regclass('${this.table.replaceAll("'", "''")}') AND attnum > 0 AND NOT attisdropped`
     const columns = await statement<{ name: string; type: string }>(this.sequelize, sql, [])
     if (columns.length === 0) throw this.invalid(`there is no table ${this.table} (yet); create it, or name the right one in the model`)
-    return new Map(columns.map(({ name, type }) => [name, type]))
+    const types = new Map(columns.map(({ name, type }) => [name, type]))
+    for (const [attribute, column] of this.columnNames) {
+      const type = types.get(column)
+      if (type !== undefined) types.set(this.attribute('attribute', attribute).field, type)
+    }
+    return types
   }
 
   /** @throws OrderTimersError INVALID_MODEL where the table lacks the column of one of these attributes */
@@ -196,8 +218,8 @@ WHERE attrelid = to_regclass('${this.table.replaceAll("'", "''")}') AND attnum >
   /** @throws OrderTimersError INVALID_MODEL where there is no such table */
   async checkBeside(table: string, remedy: string): Promise<void> {
     const sql = `SELECT to_regclass('${table.replaceAll("'", "''")}') IS NOT NULL AS there`
-    const [found] = await statement<{ there: boolean }>(this.sequelize, sql, [])
-    if (!found?.there) throw this.invalid(`there is no table ${table}; ${remedy}`)
+    const [found] = await statement<{ there: unknown }>(this.sequelize, sql, [])
+    if (!booleanOf(found?.there)) throw this.invalid(`there is no table ${table}; ${remedy}`)
   }
 
   invalid(message: string): OrderTimersError {
@@ -208,9 +230,9 @@ WHERE attrelid = to_regclass('${this.table.replaceAll("'", "''")}') AND attnum >
     return new OrderTimersError('INVALID_STATUS', `orderTimers: ${this.rule}: ${message}`)
   }
 
-  private timestamp(which: 'updatedAt' | 'deletedAt'): string | undefined {
-    const { timestamps, [which]: name } = this.model.options
-    return timestamps === false || name === false ? undefined : typeof name === 'string' ? name : which
+  private updatedAt(): string | undefined {
+    const { timestamps, updatedAt: name } = this.model.options
+    return timestamps === false || name === false ? undefined : typeof name === 'string' ? name : 'updatedAt'
   }
 
   private primaryKey(): string {

@@ -44,6 +44,7 @@ export class RowGuard {
   /** `from`, cast as the attribute's type has it; empty for a condition. */
   readonly from: readonly Status[]
   readonly statusAttribute: string | undefined
+  private readonly inScope: boolean
   private readonly plus: string
 
   constructor(
@@ -55,7 +56,10 @@ export class RowGuard {
     this.from = 'status' in applies ? applies.from.map((value) => table.status('"from"', applies.status, value)) : []
     if (deadline) this.deadlineColumn = table.column(table.instant(deadline.option, deadline.attribute).name)
     this.plus = deadline?.plusMs ? ` + ${milliseconds(deadline.plusMs)}` : ''
-    const applying = 'status' in applies ? table.isOneOf(applies.status, this.from) : this.condition('"where"', applies.where)
+    const own = 'status' in applies ? table.isOneOf(applies.status, this.from) : this.condition('"where"', applies.where)
+    const scope = table.inScope()
+    this.inScope = scope !== ''
+    const applying = scope === '' ? own : `${scope} AND ${own}`
     this.applies = options.unless === undefined ? applying : `${applying} AND NOT ${options.unless}`
     this.where = and(table.where(options.where))
     this.notPaused = pausedWhile ? ` AND ${this.condition('"pause.while"', pausedWhile)} IS NOT TRUE` : ''
@@ -102,6 +106,7 @@ export class RowGuard {
   get inWords(): string {
     const conditions = this.statusAttribute ? [this.from.map(show).join(' or ')] : ['orders for which its "where" holds']
     if (this.statusAttribute && this.options.where !== undefined) conditions.push('its "where" must hold')
+    if (this.inScope) conditions.push('the scope of its model must hold')
     return conditions.join(', and ')
   }
 

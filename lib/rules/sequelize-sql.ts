@@ -52,6 +52,16 @@ export function whereSql(model: AnyModel, where: WhereOptions | undefined, alias
   return forBinding(generatorOf(model).getWhereConditions(withColumns(where, model), alias, model) ?? '')
 }
 
+/** A `where` over columns as SQL over those of `alias`. */
+export function columnsWhereSql(model: AnyModel, where: WhereOptions, alias: string): string {
+  return forBinding(generatorOf(model).getWhereConditions(where, alias, model) ?? '')
+}
+
+/** A column's name as Postgres has it: with `quoteIdentifiers: false` it is folded to lower case. */
+export function storedName(model: AnyModel, field: string): string {
+  return generatorOf(model).quoteIdentifier(field).startsWith('"') ? field : field.toLowerCase()
+}
+
 export function quoteColumn(model: AnyModel, field: string): string {
   return forBinding(generatorOf(model).quoteIdentifier(field))
 }

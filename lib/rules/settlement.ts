@@ -213,12 +213,18 @@ RETURNING ${all}${told}${started.join('')}`
     if (!doing.individualHooks && !run) return
     work.inRule = true
     const carryOut = async () => {
-      if (doing.individualHooks) for (const instance of instances) await instance.update(this.values(), { transaction })
+      if (doing.individualHooks) for (const instance of instances) await this.save(instance, transaction)
       await run?.(instances, { transaction, signal: work.signal })
     }
     // Work that is given up rolls back at once, and keeps no lock and no connection although its promise may never settle.
     await Promise.race([carryOut(), aborted(work.signal)])
     if (!row.move && row.guard.deadlineColumn !== undefined) await this.refuseStillDue(taken, transaction)
+  }
+
+  /** Stored values, as those that the rule names are: a setter of the model would take them for presented ones. */
+  private save(instance: Model, transaction: Transaction): Promise<unknown> {
+    for (const [name, value] of Object.entries(this.values())) instance.setDataValue(name as never, value as never)
+    return instance.save({ transaction })
   }
 
   /** What `individualHooks` saves on each instance. */
