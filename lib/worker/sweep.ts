@@ -55,7 +55,7 @@ interface OverduePage extends Page {
 
 export class Sweep {
   lastEndedAt: Date | undefined
-  private running: Promise<void> | undefined
+  private current: Promise<void> | undefined
   private again = false
   private readonly stopping = new AbortController()
   private readonly told = new Map<string, number>()
@@ -65,19 +65,23 @@ export class Sweep {
 
   /** Runs a sweep; where one is running, another one after it. Never rejects. */
   run(): Promise<void> {
-    if (this.running) {
+    if (this.current) {
       this.again = true
-      return this.running
+      return this.current
     }
-    this.running = this.repeat().finally(() => {
-      this.running = undefined
+    this.current = this.repeat().finally(() => {
+      this.current = undefined
     })
-    return this.running
+    return this.current
+  }
+
+  get running(): boolean {
+    return this.current !== undefined
   }
 
   async stop(): Promise<void> {
     this.stopping.abort()
-    await this.running
+    await this.current
   }
 
   private async repeat(): Promise<void> {
