@@ -159,7 +159,10 @@ export class Call {
       throw new OrderTimersError('NOT_ON_SINCE', `orderTimers: ${this.kind}: "${given}" cannot be given to a rule with "since"; ${remedy}`)
     }
     const since = this.instance && storedValue(this.instance, attribute)
-    if (since instanceof Date && row.writes.saysInFrom(this.instance as Model)) return since.getTime() + afterMs
+    if (since instanceof Date && row.writes.saysInFrom(this.instance as Model)) {
+      await row.requireInstants()
+      return since.getTime() + afterMs
+    }
     const state = await row.writes.read(this.id, this.transaction)
     if (!state.inFrom || state.deadline === null) throw row.writes.notInFrom(this.id, state)
     return state.deadline

@@ -1,8 +1,10 @@
 // The timers' calls as they are offered, on `req.orderTimers` and on the middleware itself. Each is one Call, or one list.
 
+import { errorText } from './error-text.js'
 import { OrderTimersError } from './errors.js'
-import { isDatabaseTrouble } from './rules/database.js'
 import type { Runtime } from './runtime.js'
+import { whoseFault } from './sequelize/whose-fault.js'
+import { remedyOf } from './sequelize/wrong-statement.js'
 import { Call } from './timer-call.js'
 import { deadLetters, listTimers } from './timer-lists.js'
 import type { TimerCalls } from './types.js'
@@ -31,11 +33,11 @@ async function coded<T>(call: () => Promise<T>): Promise<T> {
     const { name, message } = cause as Error
     if (name === 'ReplyError')
       throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: Redis refused the command (${message})`, { cause })
-    if (cause instanceof OrderTimersError || !isDatabaseTrouble(cause)) throw cause
-    throw new OrderTimersError(
-      'POSTGRES_UNAVAILABLE',
-      `orderTimers: Postgres did not carry out the statement (${message}); it is safe to try again`,
-      { cause },
-    )
+    const whose = cause instanceof OrderTimersError ? undefined : whoseFault(cause)
+    const what = `orderTimers: Postgres did not carry out the statement (${errorText(cause)})`
+    if (whose === 'database') throw new OrderTimersError('POSTGRES_UNAVAILABLE', `${what}; it is safe to try again`, { cause })
+    if (whose === 'configuration')
+      throw new OrderTimersError('INVALID_MODEL', `${what}; ${remedyOf(cause)}; timers.check() says more`, { cause })
+    throw cause
   }
 }

@@ -16,6 +16,7 @@ const FAULTS: Record<FaultCode, true> = {
   SWEEP_FAILED: true,
   SWEEP_STALLED: true,
   INVALID_MODEL: true,
+  INTERNAL: true,
   BRAKED: true,
 }
 

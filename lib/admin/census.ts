@@ -2,9 +2,11 @@
 // in. `plan`, `sweep` and `status` all count by this. Nothing is written, locked or armed.
 
 import type { Failure } from '../redis/due-index.js'
-import { inTransaction, rows, sqlStateOf } from '../rules/database.js'
+import { instantSql } from '../rows/instants.js'
+import { inTransaction, rows } from '../rules/database.js'
 import { milliseconds, RowGuard } from '../rules/row-guard.js'
 import type { RowRule } from '../rules/rule.js'
+import { sqlStateOf } from '../sequelize/whose-fault.js'
 import { countDead } from './kept-failures.js'
 import { isLockedSql } from './locked-rows.js'
 
@@ -179,6 +181,6 @@ UNION ALL ${sample('upcoming', ['upcoming', 'later'], is('>', 'now()'))}`
 function backfilledDeadline({ guard, options }: Pick<RowRule, 'guard' | 'options'>): string | undefined {
   const { backfill, after } = options
   if (!backfill || typeof after !== 'number') return undefined
-  const since = backfill.since === undefined ? 'now()' : `coalesce(${guard.table.column(backfill.since)}, now())`
+  const since = backfill.since === undefined ? 'now()' : `coalesce(${instantSql(guard.table.column(backfill.since))}, now())`
   return `(${since} + ${milliseconds(after)})`
 }

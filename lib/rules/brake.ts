@@ -2,7 +2,8 @@
 // transactions themselves, so that it holds for all workers together and survives them.
 
 import type { Transaction } from 'sequelize'
-import { rows, sqlStateOf, statement } from './database.js'
+import { sqlStateOf } from '../sequelize/whose-fault.js'
+import { rows, statement } from './database.js'
 import type { OrderTable } from './order-table.js'
 
 export const BRAKE_TABLE = 'order_timers_brakes'

@@ -1,5 +1,5 @@
 // Statements of our own on the shop's database: short READ COMMITTED transactions with timeouts by SET LOCAL (safe behind
-// PgBouncer), binding only, and Postgres's failures told apart from the rule's own.
+// PgBouncer), and binding only.
 
 import type { EventEmitter } from 'node:events'
 import type { BindOrReplacements, Sequelize, Transaction } from 'sequelize'
@@ -142,44 +142,3 @@ type PgClient = new (...options: unknown[]) => EventEmitter
 
 /** The pg, or native pg, of each Sequelize whose connections have a listener. */
 const listening = new WeakSet<object>()
-
-/**
- * Whether a failure is the database's or the network's and not the rule's: such a one is retried for ever and never counted as an
- * attempt. A connection that breaks in mid-statement comes as an error without any SQLSTATE.
- * @param inRule whether the shop's own code was running: its wrong SQL, its missing tables are its own
- */
-export function isDatabaseTrouble(error: unknown, inRule = false): boolean {
-  const { name = '', message = '' } = (error ?? {}) as { name?: string; message?: string }
-  if (/^Sequelize(?:Connection|HostNot|AccessDenied)/.test(name)) return true
-  if (name === 'SequelizeValidationError' || (!/^Sequelize/.test(name) && !isOfConnecting(error))) return false
-  const state = sqlStateOf(error)
-  if (state === undefined || !/^[0-9A-Z]{5}$/.test(state)) return BROKEN_CONNECTION.test(message)
-  return TROUBLE.test(state) || (!inRule && TROUBLE_OUTSIDE_RULES.test(state))
-}
-
-/** pg's own errors: Sequelize hands on as they are those of its first statements on a new connection. */
-function isOfConnecting(error: unknown): boolean {
-  const { name, message = '' } = (error ?? {}) as { name?: string; message?: string }
-  return (name === 'error' && sqlStateOf(error) !== undefined) || LOST_CLIENT.test(message)
-}
-
-/** The SQLSTATE (or the system's error code) of a failed statement. */
-export function sqlStateOf(error: unknown): string | undefined {
-  type Coded = { code?: unknown }
-  const failed = error as (Coded & { parent?: Coded; original?: Coded }) | null | undefined
-  const code = (failed?.parent ?? failed?.original ?? failed)?.code
-  return typeof code === 'string' ? code : undefined
-}
-
-// SQLSTATE classes, https://www.postgresql.org/docs/current/errcodes-appendix.html
-
-/** Connection, rollback (deadlock, serialization), resources, operator, system, internal; a lock that was not to be had. */
-const TROUBLE = /^(?:08|40|53|57|58|XX|55P03)/
-
-/** Wrong transaction state (read only); a table or a column that is not there (yet). */
-const TROUBLE_OUTSIDE_RULES = /^(?:25|42P01|42703)/
-
-/** How pg refuses statements on a connection that is lost. */
-const LOST_CLIENT = /^(?:Client has encountered a connection error|Connection terminated)/
-
-const BROKEN_CONNECTION = /connection|ECONN|EPIPE|ETIMEDOUT|timeout|socket/i

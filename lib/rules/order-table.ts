@@ -6,8 +6,7 @@ import { OrderTimersError, show } from '../errors.js'
 import { type IdParser, nameId, uuidId, wholeNumberId } from '../ids.js'
 import { unfitSequelize } from '../sequelize/probe.js'
 import { chosenWhere, classOfInstances, notDeletedWhere, unfitScope } from '../sequelize/scope.js'
-import { booleanOf } from '../sequelize/values.js'
-import { statement, surviveLostConnections } from './database.js'
+import { surviveLostConnections } from './database.js'
 import {
   type AnyModel,
   type AttributeInfo,
@@ -20,6 +19,7 @@ import {
   textSql,
   valueSql,
   whereSql,
+  withoutBinding,
 } from './sequelize-sql.js'
 
 /** A model class, or a function that returns it where models are initialised later. */
@@ -34,7 +34,7 @@ export class OrderTable {
   readonly parseId: IdParser
   private readonly instances: AnyModel
   /** Each attribute with its column, as Postgres names it. */
-  private readonly columnNames: readonly (readonly [string, string])[]
+  readonly columnNames: readonly (readonly [string, string])[]
 
   private constructor(
     private readonly rule: string,
@@ -56,6 +56,11 @@ export class OrderTable {
     if (unfit !== undefined) throw table.invalid(unfit)
     surviveLostConnections(table.sequelize)
     return table
+  }
+
+  /** The table as Postgres quotes it, for what is bound or shown. */
+  get tableText(): string {
+    return withoutBinding(this.table)
   }
 
   /** The table under its alias, for FROM and UPDATE. */
@@ -189,39 +194,6 @@ export class OrderTable {
     return this.instances.build(values, { isNewRecord: false, raw: true })
   }
 
-  /** The table's columns as Postgres has them, by the connection's own search path. Type by name. */
-  async columns(): Promise<Map<string, string>> {
-    const sql = `SELECT attname AS name, format_type(atttypid, atttypmod) AS type FROM pg_attribute
-WHERE attrelid = to_regclass('${this.table.replaceAll("'", "''")}') AND attnum > 0 AND NOT attisdropped`
-    const columns = await statement<{ name: string; type: string }>(this.sequelize, sql, [])
-    if (columns.length === 0) throw this.invalid(`there is no table ${this.table} (yet); create it, or name the right one in the model`)
-    const types = new Map(columns.map(({ name, type }) => [name, type]))
-    for (const [attribute, column] of this.columnNames) {
-      const type = types.get(column)
-      if (type !== undefined) types.set(this.attribute('attribute', attribute).field, type)
-    }
-    return types
-  }
-
-  /** @throws OrderTimersError INVALID_MODEL where the table lacks the column of one of these attributes */
-  async checkColumns(attributes: readonly (string | undefined)[]): Promise<void> {
-    const named = attributes.filter((name) => name !== undefined)
-    if (named.length === 0) return
-    const columns = await this.columns()
-    for (const name of named) {
-      const { field, type } = this.attribute('attribute', name)
-      const remedy = `add it with ALTER TABLE ${this.table} ADD COLUMN "${field}" ${type.key === 'DATE' ? 'timestamptz' : type.key.toLowerCase()}`
-      if (!columns.has(field)) throw this.invalid(`the table ${this.table} has no column "${field}"; ${remedy}`)
-    }
-  }
-
-  /** @throws OrderTimersError INVALID_MODEL where there is no such table */
-  async checkBeside(table: string, remedy: string): Promise<void> {
-    const sql = `SELECT to_regclass('${table.replaceAll("'", "''")}') IS NOT NULL AS there`
-    const [found] = await statement<{ there: unknown }>(this.sequelize, sql, [])
-    if (!booleanOf(found?.there)) throw this.invalid(`there is no table ${table}; ${remedy}`)
-  }
-
   invalid(message: string): OrderTimersError {
     return new OrderTimersError('INVALID_MODEL', `orderTimers: ${this.rule}: ${message}`)
   }
@@ -241,6 +213,10 @@ WHERE attrelid = to_regclass('${this.table.replaceAll("'", "''")}') AND attnum >
     throw this.invalid(
       `${this.model.name} must have a primary key of one attribute, it has ${names.length === 0 ? 'none' : names.join(', ')}`,
     )
+  }
+
+  get hasNumericIds(): boolean {
+    return this.parseId !== nameId && this.parseId !== uuidId
   }
 
   get hasTextIds(): boolean {

@@ -46,6 +46,7 @@ export function reminderRule(
     afterCommit: run,
     reminders: [],
     check,
+    requireInstants: async () => {},
     plan: (transaction) => statement.plan(transaction),
     find: async () => null,
     afterOf: undefined,

@@ -4,6 +4,7 @@
 
 import type { WhereOptions } from 'sequelize'
 import { show } from '../errors.js'
+import { instantSql } from '../rows/instants.js'
 import type { OrderTable } from './order-table.js'
 
 export type Status = number | string
@@ -66,10 +67,11 @@ export class RowGuard {
     this.paranoid = and(table.notDeleted())
   }
 
-  /** The deadline as an expression; NULL where the row has none. */
+  /** The deadline as an expression; NULL where the row has none. No statement with it runs over a column without time zone. */
   get deadline(): string {
     if (this.deadlineColumn === undefined) return 'NULL::timestamptz'
-    const column = this.options.backfilled ? `NULLIF(${this.deadlineColumn}, ${NO_TIMER_AT})` : this.deadlineColumn
+    const instant = instantSql(this.deadlineColumn)
+    const column = this.options.backfilled ? `NULLIF(${instant}, ${NO_TIMER_AT})` : instant
     return `(${column}${this.plus})`
   }
 
@@ -108,27 +110,6 @@ export class RowGuard {
     if (this.statusAttribute && this.options.where !== undefined) conditions.push('its "where" must hold')
     if (this.inScope) conditions.push('the scope of its model must hold')
     return conditions.join(', and ')
-  }
-
-  /** @throws OrderTimersError INVALID_MODEL where the table lacks a column of the rule's, or the deadline is without time zone */
-  async checkTable(): Promise<void> {
-    const { table, options } = this
-    const columns = await table.columns()
-    const named = [...(this.statusAttribute ? [this.statusAttribute] : []), ...(options.deadline ? [options.deadline.attribute] : [])]
-    for (const attribute of named) {
-      const { field } = table.attribute('attribute', attribute)
-      if (columns.has(field)) continue
-      const type = attribute === this.statusAttribute ? 'integer' : 'timestamptz'
-      throw table.invalid(
-        `the table ${table.table} has no column "${field}"; add it with ALTER TABLE ${table.table} ADD COLUMN "${field}" ${type}`,
-      )
-    }
-    if (!options.deadline) return
-    const { field } = table.attribute(options.deadline.option, options.deadline.attribute)
-    const type = columns.get(field) ?? ''
-    if (/^timestamp.* with time zone$/.test(type)) return
-    const remedy = `ALTER TABLE ${table.table} ALTER COLUMN "${field}" TYPE timestamptz`
-    throw table.invalid(`the column "${field}" of ${table.table} must be timestamp with time zone, it is ${type}; change it with ${remedy}`)
   }
 
   /** What is due before this instant is stale. */

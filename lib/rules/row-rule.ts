@@ -3,9 +3,11 @@
 
 import type { Model, Transaction } from 'sequelize'
 import { parseDuration } from '../duration.js'
+import { InstantsKnown } from '../rows/instants-known.js'
+import { lookAtTables } from '../rows/table-look.js'
 import { Brake } from './brake.js'
 import { chainOf } from './chain.js'
-import { rows } from './database.js'
+import { inTransaction, rows } from './database.js'
 import { DeadlineWrites } from './deadline-writes.js'
 import { History } from './history.js'
 import { type ModelSource, OrderTable } from './order-table.js'
@@ -65,7 +67,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, sur
   const history = options.history ? new History(kind, table, options.timeoutMs) : undefined
   const takesInstances = options.run !== undefined || options.afterCommit !== undefined || doing.individualHooks === true
   const afterMs = typeof options.after === 'number' ? options.after : undefined
-  const ownCheck = () => check(row, table, options)
+  const ownCheck = () => check(row)
   const ofRule = { options, table, guard: guardOptions, history: history as History, check: ownCheck }
   const keepsUp = options.backfill !== undefined || options.pause?.while !== undefined
   const rehearses = options.dryRun // and then nothing is written or told that has to do with it
@@ -83,10 +85,12 @@ function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, sur
     afterCommit: options.afterCommit,
     reminders: rehearses ? [] : options.reminders.map((reminder) => reminderRule(ofRule, reminder)),
     check: ownCheck,
+    requireInstants: () => instants.require(),
     plan: (transaction) => statement.plan(transaction),
     find: (id, transaction) => findOrder(table, id, transaction),
     afterOf: typeof options.after === 'function' ? (order) => afterOf(options, order) : undefined,
   }
+  const instants = new InstantsKnown(row)
   const statement = new SettlementStatement({
     row,
     doing,
@@ -123,11 +127,12 @@ function checkAttributes(table: OrderTable, { pause, extensions, backfill }: Row
   if (backfill?.since !== undefined) table.instant('"backfill.since"', backfill.since)
 }
 
-async function check({ guard, history, brake }: RowRule, table: OrderTable, options: RowOptions): Promise<void> {
-  await guard.checkTable()
-  await table.checkColumns([options.pause?.keep, options.extensions?.attribute, options.backfill?.since])
-  const remedy = 'create it with what `order-timers migration` prints'
-  for (const name of [history?.table, brake?.table]) if (name) await table.checkBeside(name, remedy)
+const LOOK_LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 2_000 }
+
+async function check(row: RowRule): Promise<void> {
+  const { table } = row.guard
+  const [problem] = await inTransaction(table.sequelize, LOOK_LIMITS, (transaction) => lookAtTables(row, transaction))
+  if (problem !== undefined) throw table.invalid(problem)
 }
 
 function deadlineSource({ deadline, since, after }: RowOptions): GuardOptions['deadline'] {

@@ -98,6 +98,8 @@ export interface RowRule {
   readonly reminders: readonly ReminderRule[]
   /** @throws OrderTimersError INVALID_MODEL where the database lacks a column or a table of the rule's */
   check(): Promise<void>
+  /** For what reads an instant from an instance. @throws OrderTimersError INVALID_MODEL where the column of `since` has no time zone */
+  requireInstants(): Promise<void>
   /** Has Postgres plan, on this transaction's connection, the statement that settles; carries out nothing. */
   plan(transaction: Transaction): Promise<void>
   /** The order as its row on the primary has it, as an instance, whatever scopes its model has; null where there is no such row. */

@@ -2,6 +2,7 @@
 // declaration (`pause.while`): the time that is left is put by when the condition begins to hold, and runs again when it holds no longer.
 
 import type { Model, Transaction } from 'sequelize'
+import { instantSql } from '../rows/instants.js'
 import { rows } from './database.js'
 import { milliseconds, NO_TIMER_AT, type RowGuard } from './row-guard.js'
 import type { RowOptions } from './row-options.js'
@@ -55,7 +56,7 @@ export class Upkeep {
   /** The deadline of an order that has none: reckoned from `backfill.since` or now. */
   private async backfill({ since }: { since: string | undefined }, transaction: Transaction, limit: number): Promise<number> {
     const { table } = this.guard
-    const start = since === undefined ? 'now()' : `coalesce(${table.column(since)}, now())`
+    const start = since === undefined ? 'now()' : `coalesce(${instantSql(table.column(since))}, now())`
     const none = this.missing()
     if (typeof this.options.after === 'number') {
       const set = `${this.deadline} = date_trunc('milliseconds', ${start} + ${milliseconds(this.options.after)})`

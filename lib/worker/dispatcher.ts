@@ -7,9 +7,9 @@ import { Moment } from '../elapsed.js'
 import type { Log } from '../logger.js'
 import { within } from '../redis/connection.js'
 import type { Failure, Return } from '../redis/due-index.js'
-import { isDatabaseTrouble, sqlStateOf } from '../rules/database.js'
 import type { BoundRule } from '../rules/rule.js'
 import type { SettledOrder, Settlement } from '../rules/settlement.js'
+import { isDoubtful, sqlStateOf, type Whose, whoseFault } from '../sequelize/whose-fault.js'
 import { afterRunning } from '../wait.js'
 import { LockWaits, retryDelayMs } from './backoff.js'
 import type { Work } from './claims.js'
@@ -21,6 +21,7 @@ import { Lane } from './lane.js'
 import { describe, summary } from './log-lines.js'
 import { RecentClaims } from './recent-claims.js'
 import { Rehearsals } from './rehearsals.js'
+import { Troubles } from './troubles.js'
 
 /** query_canceled, which is also how statement_timeout shows; https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const QUERY_CANCELED = '57014'
@@ -66,6 +67,8 @@ export class Dispatcher {
   private readonly failures: Failures
   private readonly deliveries: Deliveries
   private readonly rehearsals: Rehearsals
+  /** What comes of failures that are not the rules'. */
+  readonly troubles: Troubles
   private readonly rules: ReadonlyMap<string, BoundRule>
   private readonly faults: Faults
   private readonly events: WorkerEmitter
@@ -81,6 +84,7 @@ export class Dispatcher {
     this.deliveries = new Deliveries(this.failures, log, (rule, work) => this.limited(rule, work))
     this.rehearsals = new Rehearsals(events, log)
     setMaxListeners(0, this.leaving.signal) // each batch that was claimed ahead may wait by it
+    this.troubles = new Troubles(faults, (kind) => this.lane(kind))
     for (const [kind, rule] of rules) {
       this.lanes.set(kind, new Lane(concurrency(rule), rule.runsOwnCode ? 0 : 1))
       this.counters.set(kind, { settled: 0, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0 })
@@ -90,6 +94,12 @@ export class Dispatcher {
   /** Resolves when a batch of this kind may be brought. */
   free(kind: string, signal: AbortSignal): Promise<void> {
     return this.lane(kind).free(signal)
+  }
+
+  /** As `free`, for the sweep: it also resolves where the rule's statements cannot run. @returns whether a batch may be brought */
+  async admits(kind: string, signal: AbortSignal): Promise<boolean> {
+    await this.lane(kind).freeOrSuspended(signal)
+    return !signal.aborted && !this.lane(kind).suspended
   }
 
   /** How many orders of this kind a claim may take now. */
@@ -156,6 +166,8 @@ export class Dispatcher {
       if (begun && work.dueAt !== undefined) await until(work.dueAt)
       if (begun) await this.settle(rule, work, work.ids, returns)
       else for (const id of work.ids) returns.push({ id, delayMs: 0 })
+    } catch (error) {
+      await this.troubles.note(rule, 'internal', error) // nothing else is thrown here; what was settled stays settled
     } finally {
       if (begun) lane.leave() // the database is free for the next batch while this one's claim is ended
       endRenewal()
@@ -183,18 +195,17 @@ export class Dispatcher {
     } catch (error) {
       const slow = (error instanceof TookTooLong && !attempt.inRule) || sqlStateOf(error) === QUERY_CANCELED
       if (slow) this.lane(rule.kind).halve(ids.length)
-      const trouble = slow || isDatabaseTrouble(error, attempt.inRule)
-      if (ids.length > 1 && !trouble && !this.givenUp) {
+      const whose = slow ? 'database' : await this.whose(rule, error, attempt.inRule)
+      if (whose !== 'rule' || this.givenUp) await this.putBack(rule, ids, error, returns, whose)
+      else if (ids.length > 1) {
         const middle = Math.ceil(ids.length / 2)
         await this.settle(rule, work, ids.slice(0, middle), returns)
         await this.settle(rule, work, ids.slice(middle), returns)
-      } else if (trouble || this.givenUp) this.putBack(rule, ids, error, returns)
-      else if (await this.hasLapsed(work, ids)) return
-      else await this.fail(rule, work, ids[0] as string, error, returns)
+      } else if (!(await this.hasLapsed(work, ids))) await this.fail(rule, work, ids[0] as string, error, returns)
       return
     }
     this.lane(rule.kind).recovered(ids.length)
-    if (rule.row) this.faults.clear('POSTGRES_UNAVAILABLE', rule.kind)
+    this.troubles.settled(rule)
     this.account(rule, work, settlement, returns)
     const told = await this.deliveries.tell(rule, settlement.untold ?? [], begunAt)
     if (told && rule.reminder && settlement.settled.length > 0) this.tellReminded(rule.reminder, work, settlement.settled)
@@ -212,6 +223,16 @@ export class Dispatcher {
       count: ids.length,
     })
     return true
+  }
+
+  /** Where only a look can tell a statement that cannot run from a row that it fails on, Postgres is asked. */
+  private async whose({ row }: BoundRule, error: unknown, inRule: boolean): Promise<Whose> {
+    const whose = whoseFault(error, inRule)
+    if (whose !== 'rule' || inRule || !row || !isDoubtful(error)) return whose
+    return row.check().then(
+      () => 'rule',
+      (wrong: unknown) => (whoseFault(wrong) === 'configuration' ? 'configuration' : 'rule'),
+    )
   }
 
   /** Gives the rule its time: the signal first, and then the slot, although the rule's promise may never settle. */
@@ -277,17 +298,10 @@ export class Dispatcher {
     this.events.tell('reminded', { kind, before: label, via, orders })
   }
 
-  /** Infrastructure trouble: no attempt is counted, the kind rests, and the orders come back. */
-  private putBack(rule: BoundRule, ids: string[], error: unknown, returns: Return[]): void {
-    const delayMs = this.givenUp ? 0 : this.lane(rule.kind).rest()
+  /** Trouble that is not the rule's: no attempt is counted, the kind rests, and the orders come back. */
+  private async putBack(rule: BoundRule, ids: string[], error: unknown, returns: Return[], whose: Whose = 'database'): Promise<void> {
+    const delayMs = this.givenUp ? 0 : whose === 'rule' ? this.lane(rule.kind).rest() : await this.troubles.note(rule, whose, error)
     for (const id of ids) returns.push({ id, delayMs })
-    if (this.givenUp) return
-    const { kind } = rule
-    this.faults.raise('POSTGRES_UNAVAILABLE', {
-      kind,
-      message: `${kind}: the database is in trouble, orders are kept and tried again`,
-      error,
-    })
   }
 
   private async fail(rule: BoundRule, work: Work, id: string, error: unknown, returns: Return[]): Promise<void> {

@@ -22,6 +22,7 @@ export type FaultCode =
   | 'SWEEP_FAILED'
   | 'SWEEP_STALLED'
   | 'INVALID_MODEL'
+  | 'INTERNAL'
   | 'BRAKED'
 
 export interface WorkerEvents {

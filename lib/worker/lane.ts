@@ -1,13 +1,18 @@
 // One kind's share of the worker: how many batches are settled at once, how many may be claimed ahead so that the database never waits
-// for Redis, and whether the kind rests because the database is in trouble.
+// for Redis, and whether the kind rests: because the database is in trouble, or because its statements cannot run.
+
+/** How long a kind rests that nobody lets go on: where no sweep runs, its next batch is the look. */
+const SUSPENDED_MS = 60_000
 
 export class Lane {
   private claimed = 0
   private settling = 0
   private restUntil = 0
   private troubles = 0
+  private suspendedUntil = 0
   private largest = Number.POSITIVE_INFINITY
   private readonly waiting = new Set<() => void>()
+  private readonly suspensions = new Set<() => void>()
 
   constructor(
     private readonly width: number,
@@ -17,7 +22,7 @@ export class Lane {
   /** Resolves when another batch may be claimed, or when it no longer matters. */
   async free(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const rest = this.restUntil - performance.now()
+      const rest = Math.max(this.restUntil, this.suspendedUntil) - performance.now()
       if (rest > 0) await this.pause(rest, signal)
       else if (this.claimed >= this.width + this.ahead) await this.pause(undefined, signal)
       else return
@@ -49,6 +54,36 @@ export class Lane {
     this.troubles = Math.min(this.troubles + 1, 10)
     this.restUntil = performance.now() + restMs
     return restMs
+  }
+
+  /** Whether the kind's statements cannot run: nothing of it is settled until `resume`, or for a minute. */
+  get suspended(): boolean {
+    return performance.now() < this.suspendedUntil
+  }
+
+  suspend(): void {
+    this.suspendedUntil = performance.now() + SUSPENDED_MS
+    for (const stop of [...this.suspensions]) stop()
+  }
+
+  resume(): void {
+    if (this.suspendedUntil === 0) return
+    this.suspendedUntil = 0
+    this.wake()
+  }
+
+  /** Resolves as `free`, and also when the kind is suspended. */
+  async freeOrSuspended(signal: AbortSignal): Promise<void> {
+    const either = new AbortController()
+    const stop = () => either.abort()
+    signal.addEventListener('abort', stop)
+    this.suspensions.add(stop)
+    try {
+      if (!this.suspended && !signal.aborted) await this.free(either.signal)
+    } finally {
+      signal.removeEventListener('abort', stop)
+      this.suspensions.delete(stop)
+    }
   }
 
   /** The database answered for a batch of so many orders. One as large as may be lets the next be a little larger. */

@@ -10,6 +10,7 @@ import { inTransaction } from '../rules/database.js'
 import { type Keyset, MOST_COUNTED, type Page, type PendingRows, type Stale } from '../rules/pending-rows.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import type { Upkeep, UpkeepCounts } from '../rules/upkeep.js'
+import { whoseFault } from '../sequelize/whose-fault.js'
 import type { IndexClaims, MemoryClaims, Work } from './claims.js'
 import type { Dispatcher } from './dispatcher.js'
 import { errorText, type WorkerEmitter } from './events.js'
@@ -26,7 +27,7 @@ const REST_FACTOR = 200
 const LIMITS = { lockMs: 300, statementMs: 60_000, idleMs: 10_000 }
 
 /** What is over for a rule once a sweep has carried it out. */
-const SWEEP_FAULTS = ['SWEEP_FAILED', 'INVALID_MODEL', 'POSTGRES_UNAVAILABLE'] as const
+const SWEEP_FAULTS = ['SWEEP_FAILED', 'POSTGRES_UNAVAILABLE', 'INTERNAL'] as const
 
 export interface SweepParts {
   rules: ReadonlyMap<string, BoundRule>
@@ -101,7 +102,7 @@ export class Sweep {
         await this.sweepRule(rule, row, row.pending, totals)
         for (const code of SWEEP_FAULTS) this.parts.faults.clear(code, rule.kind)
       } catch (error) {
-        if (!this.stopping.signal.aborted) await this.report(rule.kind, row, error)
+        if (!this.stopping.signal.aborted) await this.report(rule, error)
       }
     }
     this.lastEndedAt = new Date()
@@ -109,7 +110,7 @@ export class Sweep {
   }
 
   private async sweepRule(rule: BoundRule, row: RowRule, pending: PendingRows, totals: Totals): Promise<void> {
-    if (row.history || row.brake) await row.check() // their tables are missing until somebody has made them, and nothing can be settled
+    if (!(await this.looksRight(rule, row))) return
     const trouble = row.upkeep && (await this.keepUp(rule.kind, row, row.upkeep))
     const braked = await this.isBraked(rule, row)
     const stale = braked
@@ -126,6 +127,20 @@ export class Sweep {
     if (trouble !== undefined) throw trouble
   }
 
+  /** A rule whose table, or whose statements, are wrong settles nothing and arms nothing until a later look finds them right. */
+  private async looksRight({ kind }: BoundRule, row: RowRule): Promise<boolean> {
+    const { troubles } = this.parts.dispatcher
+    try {
+      await row.check()
+    } catch (wrong) {
+      if (!(wrong instanceof OrderTimersError) || whoseFault(wrong) !== 'configuration') throw wrong
+      troubles.lookedWrong(kind, wrong)
+      return false
+    }
+    troubles.lookedRight(kind)
+    return true
+  }
+
   /** Deadlines and pauses that nobody wrote; portion by portion, so that no transaction is long. @returns what went wrong: it holds up nothing else */
   private async keepUp(kind: string, row: RowRule, upkeep: Upkeep): Promise<unknown> {
     let counts: UpkeepCounts
@@ -140,7 +155,7 @@ export class Sweep {
       return error
     }
     const failure = upkeep.takeFailure()
-    return failure && new Error(`${row.guard.table.model.name} ${failure.id} gets no deadline: ${errorText(failure.error)}`)
+    return failure && new NoDeadline(`${row.guard.table.model.name} ${failure.id} gets no deadline: ${errorText(failure.error)}`)
   }
 
   private async isBraked(rule: BoundRule, { brake }: RowRule): Promise<boolean> {
@@ -157,11 +172,10 @@ export class Sweep {
     const { signal } = this.stopping
     const inHand: Promise<void>[] = []
     let stale: Stale | undefined
-    await dispatcher.free(kind, signal)
-    for await (const page of this.overduePages(kind, row, pending)) {
+    if (!(await dispatcher.admits(kind, signal))) return undefined
+    reading: for await (const page of this.overduePages(kind, row, pending)) {
       for (let first = 0; first < page.ids.length; ) {
-        await dispatcher.free(kind, signal)
-        if (signal.aborted) break
+        if (!(await dispatcher.admits(kind, signal))) break reading
         const ids = page.ids.slice(first, first + dispatcher.batchSize(kind, 'sweep'))
         const work = await this.take(kind, ids)
         totals.overdue += work.ids.length
@@ -277,19 +291,23 @@ export class Sweep {
     return inTransaction(guard.table.sequelize, LIMITS, work, this.stopping.signal)
   }
 
-  /** What went wrong, told by what the table lacks if that is it. */
-  private async report(kind: string, row: RowRule, error: unknown): Promise<void> {
-    const { faults } = this.parts
+  /** What went wrong, by whose fault it is. */
+  private async report(rule: BoundRule, error: unknown): Promise<void> {
+    const { faults, dispatcher } = this.parts
+    const { kind } = rule
     if (error instanceof OrderTimersError && error.code === 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE') return
-    try {
-      await row.check()
-    } catch (wrong) {
-      if (wrong instanceof OrderTimersError) return faults.raise('INVALID_MODEL', { kind, message: wrong.message, error: wrong })
+    const whose = error instanceof NoDeadline ? 'rule' : whoseFault(error)
+    if (whose === 'configuration' || whose === 'internal') {
+      await dispatcher.troubles.note(rule, whose, error)
+      return
     }
     const message = `${kind}: the sweep could not read or settle (${errorText(error)}); the next one tries again`
     faults.raise('SWEEP_FAILED', { kind, message, error })
   }
 }
+
+/** The shop's own `after` failed on an order. */
+class NoDeadline extends Error {}
 
 function many(count: number): string {
   return count >= MOST_COUNTED ? `${MOST_COUNTED} or more` : String(count)

@@ -1,0 +1,34 @@
+// The columns of an orders' table as Postgres has them, by the connection's own search path.
+
+import type { Transaction } from 'sequelize'
+import { rows } from '../rules/database.js'
+import type { OrderTable } from '../rules/order-table.js'
+import { booleanOf } from '../sequelize/values.js'
+
+export interface Column {
+  name: string
+  type: string
+  /** The type beneath all domains. */
+  baseType: string
+  isView: boolean
+}
+
+/** By the names of their attributes; empty where there is no such table. Takes no lock on the table. */
+export async function columnsOf(table: OrderTable, transaction: Transaction): Promise<Map<string, Column>> {
+  const found = await rows<Column>(table.sequelize, SQL, [table.tableText], transaction)
+  const columns = new Map(found.map((column) => [column.name, { ...column, isView: booleanOf(column.isView) === true }]))
+  return new Map(
+    table.columnNames.flatMap(([attribute, name]) => {
+      const column = columns.get(name)
+      return column ? [[attribute, column] as const] : []
+    }),
+  )
+}
+
+const SQL = `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, c.relkind IN ('v', 'm') AS "isView",
+  (WITH RECURSIVE beneath AS (
+    SELECT t.oid, t.typbasetype, t.typtypmod FROM pg_type t WHERE t.oid = a.atttypid
+    UNION ALL SELECT t.oid, t.typbasetype, t.typtypmod FROM beneath b JOIN pg_type t ON t.oid = b.typbasetype
+  ) SELECT format_type(beneath.oid, NULL) FROM beneath WHERE typbasetype = 0) AS "baseType"
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped`

@@ -1,0 +1,49 @@
+// Whether a rule's instants are known to have a time zone, for calls that read one from an instance and ask Postgres nothing. The table is looked at
+// once before the first of them, and behind later ones about once a minute.
+
+import { inTransaction } from '../rules/database.js'
+import type { RowRule } from '../rules/rule.js'
+import { columnsOf } from './columns.js'
+import { isInstant, notAnInstant } from './instants.js'
+
+const LOOK_EVERY_MS = 60_000
+const LIMITS = { lockMs: 300, statementMs: 1_000, idleMs: 2_000 }
+
+export class InstantsKnown {
+  private rightAt: number | undefined
+  private looking: Promise<string | undefined> | undefined
+
+  constructor(private readonly row: RowRule) {}
+
+  /** @throws OrderTimersError INVALID_MODEL where the column that `since` names has no time zone. Nothing where Postgres does not answer. */
+  async require(): Promise<void> {
+    const known = this.rightAt !== undefined
+    if (known && performance.now() - (this.rightAt as number) < LOOK_EVERY_MS) return
+    const look = this.look()
+    if (known) return
+    const wrong = await look
+    if (wrong !== undefined) throw this.row.guard.table.invalid(wrong)
+  }
+
+  /** Never rejects. */
+  private look(): Promise<string | undefined> {
+    this.looking ??= this.problem()
+      .catch(() => undefined)
+      .then((wrong) => {
+        this.rightAt = wrong === undefined ? performance.now() : undefined
+        return wrong
+      })
+      .finally(() => {
+        this.looking = undefined
+      })
+    return this.looking
+  }
+
+  private async problem(): Promise<string | undefined> {
+    const { guard, since } = this.row
+    if (!since) return undefined
+    const columns = await inTransaction(guard.table.sequelize, LIMITS, (transaction) => columnsOf(guard.table, transaction))
+    const column = columns.get(since.attribute)
+    return column && !isInstant(column) ? notAnInstant(guard.table, '"since"', column) : undefined
+  }
+}

@@ -1,0 +1,91 @@
+// Columns that hold instants: each must be `timestamp with time zone`. Postgres reads a value without one in the zone of whichever connection
+// reads it, and an order would be settled hours too early. Every statement holds the type, and a look at the table says what to do about it.
+
+import { inTransaction, rows } from '../rules/database.js'
+import type { OrderTable } from '../rules/order-table.js'
+import type { Column } from './columns.js'
+
+/**
+ * The column's value, in a statement that Postgres refuses to run (undefined_function) unless the column is a timestamptz or a domain over one.
+ * The comparison is never evaluated and costs nothing while the statement runs; of `column + interval` only a timestamptz is again a timestamptz.
+ */
+export function instantSql(column: string): string {
+  return `CASE WHEN FALSE AND 'empty'::tstzrange @> (${column} + interval '0') THEN NULL ELSE ${column} END`
+}
+
+export function isInstant({ baseType }: Column): boolean {
+  return baseType === 'timestamp with time zone'
+}
+
+/**
+ * @param option how the rule names the column
+ * @returns what is wrong with it, and what to do, in words. The changes are comments: each locks and rewrites the table, and which of them is
+ * right only a person can know.
+ */
+export async function notAnInstant(table: OrderTable, option: string, { name, type, baseType, isView }: Column): Promise<string> {
+  const column = `"${name.replaceAll('"', '""')}"`
+  const is = type === baseType || type.startsWith('timestamp') ? type : `${type}, a domain over ${baseType}`
+  const alter = (using: string) => `ALTER TABLE ${table.tableText} ALTER COLUMN ${column} TYPE timestamptz USING ${using}`
+  const { seen, changes } = await readings(table, column, baseType, alter)
+  return [
+    `${option}: the column ${column} of ${table.tableText} must be timestamp with time zone, it is ${is}; each connection would read it in a zone of its own, and orders would be settled too early, so the rule settles nothing until it is changed`,
+    ...(isView ? [`${table.tableText} is a view: change the column of the table beneath it, and make the view again`] : []),
+    seen,
+    ...changes.map((change) => `-- ${change}`),
+    '-- Either holds an ACCESS EXCLUSIVE lock (nobody reads or writes the table) while it rewrites the whole table and its indexes',
+  ].join('\n')
+}
+
+interface Readings {
+  /** What can be seen of its values. */
+  seen: string
+  /** What they may mean, each with the change that makes it so. */
+  changes: string[]
+}
+
+async function readings(table: OrderTable, column: string, baseType: string, alter: (using: string) => string): Promise<Readings> {
+  if (!/^(?:timestamp|date$)/.test(baseType)) {
+    const number = /int|numeric|double|real/.test(baseType)
+    const seconds = [
+      `if they are seconds since 1970: ${alter(`to_timestamp(${column})`)}`,
+      `if they are milliseconds since 1970: ${alter(`to_timestamp(${column} / 1000.0)`)}`,
+    ]
+    const changes = number ? seconds : [`if each of them names its zone: ${alter(`${column}::timestamptz`)}`]
+    return { seen: 'what its values mean only you can know:', changes }
+  }
+  const { newest, clocks } = await newestBesideNow(table, column)
+  const inZone = (zone: string) => alter(`${baseType === 'date' ? `${column}::timestamp` : column} AT TIME ZONE '${zone}'`)
+  const value = newest === null ? 'there is no value yet' : `its newest value is ${newest}`
+  const now = clocks.map(({ zone, now }) => `${now} in ${zone}`).join(' and ')
+  const changes = clocks.map(({ zone }) => `if they are in ${zone}: ${inZone(zone)}`)
+  const elsewhere = `if they are in another zone, that of the services that write them: ${inZone('…')}`
+  return {
+    seen: `${value}; now it is ${now}; in which zone the values are only you can know:`,
+    changes: clocks.length > 1 ? changes : [...changes, elsewhere],
+  }
+}
+
+interface Clock {
+  zone: string
+  now: string
+}
+
+const LIMITS = { lockMs: 300, statementMs: 1_000, idleMs: 2_000 }
+
+/** UTC, the server's own zone and that of these connections, as far as they differ. */
+const CLOCKS = `SELECT DISTINCT ON (now) zone, now FROM (
+  SELECT rank, zone, to_char(clock_timestamp() AT TIME ZONE zone, 'YYYY-MM-DD HH24:MI:SS') AS now
+  FROM (VALUES (1, 'UTC'), (2, (SELECT reset_val FROM pg_settings WHERE name = 'TimeZone')), (3, current_setting('TimeZone'))) AS zones (rank, zone)
+) AS clocks ORDER BY now, rank`
+
+/** The newest value is that of the last row where ids are numbers, and else the greatest, if it is found within a second. */
+async function newestBesideNow(table: OrderTable, column: string): Promise<{ newest: string | null; clocks: Clock[] }> {
+  const ask = <Row>(sql: string) =>
+    inTransaction(table.sequelize, LIMITS, (transaction) => rows<Row>(table.sequelize, sql, [], transaction))
+  const clocks = await ask<Clock>(CLOCKS)
+  const last = table.hasNumericIds ? `${table.bareColumn(table.idAttribute)} DESC` : `${column} DESC NULLS LAST`
+  const [row] = await ask<{ newest: string | null }>(`SELECT ${column}::text AS newest FROM ${table.table} ORDER BY ${last} LIMIT 1`).catch(
+    () => [{ newest: 'not found within a second' }],
+  )
+  return { newest: row?.newest ?? null, clocks: clocks.sort(({ zone }) => (zone === 'UTC' ? -1 : 1)) }
+}

@@ -1,0 +1,71 @@
+// A look at what a rule's tables are: whether the columns and the rule's own tables are there, and whether its instants have a time zone.
+
+import type { Transaction } from 'sequelize'
+import { rows } from '../rules/database.js'
+import type { OrderTable } from '../rules/order-table.js'
+import type { RowRule } from '../rules/rule.js'
+import { type Column, columnsOf } from './columns.js'
+import { isInstant, notAnInstant } from './instants.js'
+
+/** A column that a rule needs, by the option that names it. */
+interface Need {
+  option: string
+  attribute: string
+  /** For an ALTER TABLE … ADD COLUMN. */
+  type: string
+  instant?: boolean
+}
+
+/** @returns what is wrong, in words, each with its remedy */
+export async function lookAtTables(row: RowRule, transaction: Transaction): Promise<string[]> {
+  const { table } = row.guard
+  const columns = await columnsOf(table, transaction)
+  if (columns.size === 0) return [`there is no table ${table.tableText} (yet); create it, or name the right one in the model`]
+  const problems: string[] = []
+  for (const need of needsOf(row)) {
+    const problem = await lookAtColumn(table, columns, need)
+    if (problem !== undefined) problems.push(problem)
+  }
+  return [...problems, ...(await missingTables(row, transaction))]
+}
+
+function needsOf({ guard, options }: RowRule): Need[] {
+  const { deadline, since, pause, extensions, backfill } = options
+  const needs: (Need | undefined)[] = [
+    guard.statusAttribute === undefined ? undefined : { option: '"status"', attribute: guard.statusAttribute, type: 'integer' },
+    deadline === undefined ? undefined : { option: '"deadline"', attribute: deadline, type: 'timestamptz', instant: true },
+    since === undefined ? undefined : { option: '"since"', attribute: since, type: 'timestamptz', instant: true },
+    pause && { option: '"pause.keep"', attribute: pause.keep, type: 'bigint' },
+    extensions && { option: '"extended"', attribute: extensions.attribute, type: extensions.unit === 'ms' ? 'bigint' : 'integer' },
+    backfill?.since === undefined
+      ? undefined
+      : { option: '"backfill.since"', attribute: backfill.since, type: 'timestamptz', instant: true },
+  ]
+  return needs.filter((need) => need !== undefined)
+}
+
+async function lookAtColumn(
+  table: OrderTable,
+  columns: Map<string, Column>,
+  { option, attribute, type, instant }: Need,
+): Promise<string | undefined> {
+  const { field } = table.attribute(option, attribute)
+  const column = columns.get(attribute)
+  if (!column)
+    return `the table ${table.tableText} has no column "${field}"; add it with ALTER TABLE ${table.tableText} ADD COLUMN "${field}" ${type}`
+  return instant && !isInstant(column) ? notAnInstant(table, option, column) : undefined
+}
+
+/** Tables of our own that are missing. */
+async function missingTables({ guard, history, brake }: RowRule, transaction: Transaction): Promise<string[]> {
+  const names = [history?.table, brake?.table].filter((name) => name !== undefined)
+  if (names.length === 0) return []
+  const sql = 'SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL'
+  const missing = await rows<{ name: string }>(
+    guard.table.sequelize,
+    sql,
+    [names.map((name) => name.replaceAll('$$', () => '$'))],
+    transaction,
+  )
+  return missing.map(({ name }) => `there is no table ${name}; create it with what \`order-timers migration\` prints`)
+}

@@ -1,0 +1,38 @@
+// What to do about a statement that Postgres cannot run, by what it says.
+
+import { sqlStateOf } from './whose-fault.js'
+
+/** @param table the orders' table as SQL, for the rights that it needs */
+export function remedyOf(error: unknown, table = 'the table'): string {
+  const state = sqlStateOf(error) ?? ''
+  const message = (error as Partial<Error> | undefined)?.message ?? ''
+  if (state === '42501') return grantFor(message, table)
+  const missing = /invalid input value for enum (\S+): "([\s\S]*)"/.exec(message)
+  if (missing) return `ALTER TYPE ${missing[1]} ADD VALUE '${(missing[2] as string).replaceAll("'", "''")}'`
+  return REMEDIES[state] ?? 'change the option, or the table, so that they fit'
+}
+
+/** By SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const REMEDIES: Readonly<Record<string, string>> = {
+  '42P01': 'create what is missing (`order-timers migration` prints what the rules need), or name the right table',
+  '42703': 'name a column that is there, or add it (`order-timers migration` prints what the rules need)',
+  '42883': 'compare and call what fits the types of the columns, or cast it',
+  '42804': 'write a value of the type of the column, or cast it',
+  '3F000': 'create the schema, or name the right one',
+  '22001': 'write a value that is as short as the column allows, or widen the column',
+  '22003': 'write a value that the type of the column can hold, or widen the column',
+}
+
+/** Who may not do what, and the line that lets them. */
+function grantFor(message: string, table: string): string {
+  const [, sort = 'table', name = table] = /permission denied for (\w+) (\S+)/.exec(message) ?? []
+  const isOwn = table.replaceAll('"', '').split('.').at(-1) === name.replaceAll('"', '')
+  const rights: Record<string, string> = {
+    schema: `USAGE ON SCHEMA ${name}`,
+    function: `EXECUTE ON FUNCTION ${name}`,
+    sequence: `USAGE ON SEQUENCE ${name}`,
+    type: `USAGE ON TYPE ${name}`,
+  }
+  const onTable = isOwn ? `SELECT, UPDATE ON ${table}` : `${/^order_timers_/.test(name) ? 'SELECT, INSERT, UPDATE' : 'SELECT'} ON ${name}`
+  return `let the user that the shop connects as do it: GRANT ${rights[sort] ?? onTable} TO …`
+}

@@ -1,0 +1,143 @@
+// Instants without a time zone: whatever the column's type is, and whichever path brings the order, nothing is settled too early.
+
+import assert from 'node:assert/strict'
+import type { Options } from 'sequelize'
+import { sweepOnce } from '../../lib/admin/sweep-once.js'
+import { transition } from '../../lib/index.js'
+import { expire } from '../../lib/testing.js'
+import type { Database } from '../support/database.js'
+import { refused } from '../support/refused.js'
+import { runtimeOf } from '../support/runtime.js'
+import { openShop, type TestWorker } from '../support/shop.js'
+import { waitUntil } from '../support/waiting.js'
+
+const EVERY_SECOND = '* * * * * *'
+
+/** Postgres in Taipei, and a Sequelize that leaves the zone of its connections as it is. */
+const TAIPEI = { settings: { timezone: 'Asia/Taipei' }, sequelize: { keepDefaultTimezone: true } as Options }
+
+const pay = ({ Order }: Pick<Database, 'Order'>) => ({
+  order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' }),
+})
+
+const faultOf = (worker: TestWorker, kind: string) => worker.health().faults.find((fault) => fault.kind === kind)
+
+/** Every ALTER but the last lines of a message is a comment. */
+const isCommented = (message: string) => message.split('\n').every((line) => !/ALTER TABLE/.test(line) || line.startsWith('-- '))
+
+async function sweeps(worker: TestWorker, count: number): Promise<void> {
+  let swept = 0
+  const note = () => {
+    swept += 1
+  }
+  worker.on('swept', note)
+  await waitUntil(() => swept >= count)
+  worker.off('swept', note)
+}
+
+describe('An instant without a time zone', () => {
+  it('cancels no order early on a server in Taipei: the rule is refused until its column is mended, by every path', async () => {
+    const shop = await openShop(pay, { database: TAIPEI })
+    const { client, Order } = shop.database
+    await client.query(`ALTER TABLE orders ALTER COLUMN "createdAt" TYPE timestamp USING "createdAt" AT TIME ZONE 'UTC'`)
+    const id = await shop.order()
+    await client.query(`UPDATE orders SET "createdAt" = now() AT TIME ZONE 'UTC'`) // as a service in UTC writes it
+    const worker = await shop.worker({ fallback: EVERY_SECOND })
+    const fault = faultOf(worker, 'order_pay')
+    assert.equal(fault?.code, 'INVALID_MODEL')
+    assert.match(fault.message, /its newest value is \d{4}-.*; now it is .* in UTC and .* in Asia\/Taipei/)
+    assert.match(
+      fault.message,
+      /^-- if they are in UTC: ALTER TABLE "orders" ALTER COLUMN "createdAt" TYPE timestamptz USING "createdAt" AT TIME ZONE 'UTC'$/m,
+    )
+    assert.match(fault.message, /^-- if they are in Asia\/Taipei: ALTER TABLE .* AT TIME ZONE 'Asia\/Taipei'$/m)
+    assert.match(fault.message, /ACCESS EXCLUSIVE lock.* rewrites/)
+    assert.ok(isCommented(fault.message))
+    assert.equal(worker.health().status, 'degraded')
+
+    await shop.redis.client.set(shop.key(`order_pay:${id}`), '1', 'PX', 20)
+    const instance = await Order.findByPk(id, { rejectOnEmpty: true })
+    assert.equal((await refused(() => shop.timers.schedule('order_pay', instance))).code, 'ERR_ORDER_TIMERS_INVALID_MODEL')
+    assert.equal((await refused(() => shop.timers.schedule('order_pay', id))).code, 'ERR_ORDER_TIMERS_INVALID_MODEL')
+    await assert.rejects(expire(worker, 'order_pay', id, { within: '2s' }))
+    const { faults } = await sweepOnce(runtimeOf(shop.timers))
+    assert.deepEqual(
+      faults.map(({ code }) => code),
+      ['INVALID_MODEL'],
+    )
+    await sweeps(worker, 2)
+    assert.equal(await shop.statusOf(id), 1)
+    assert.equal(worker.health().kinds.order_pay?.failed, 0)
+
+    await client.query(`ALTER TABLE orders ALTER COLUMN "createdAt" TYPE timestamptz USING "createdAt" AT TIME ZONE 'UTC'`)
+    await waitUntil(() => !faultOf(worker, 'order_pay'))
+    await sweeps(worker, 1)
+    assert.equal(await shop.statusOf(id), 1)
+    await client.query(`UPDATE orders SET "createdAt" = now() - interval '16 minutes'`)
+    await waitUntil(async () => (await shop.statusOf(id)) === 0)
+    await shop.close()
+  }).timeout(30_000)
+
+  for (const [type, using] of [
+    ['timestamp', `"createdAt" AT TIME ZONE 'UTC'`],
+    ['timestamp(3)', `"createdAt" AT TIME ZONE 'UTC'`],
+    ['local_time', `"createdAt" AT TIME ZONE 'UTC'`],
+    ['date', '"createdAt"::date'],
+    ['text', '"createdAt"::text'],
+    ['bigint', 'extract(epoch from "createdAt")::bigint'],
+  ] as const) {
+    it(`is refused where the column is ${type}, in "deadline", "since" and "backfill.since"`, async () => {
+      const rules = ({ Order }: Pick<Database, 'Order'>) => ({
+        since: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' }),
+        filled: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '15m', backfill: { since: 'createdAt' } }),
+      })
+      const shop = await openShop(rules, { database: TAIPEI })
+      await shop.database.client.query('CREATE DOMAIN local_time AS timestamp')
+      await shop.database.client.query(`ALTER TABLE orders ALTER COLUMN "createdAt" TYPE ${type} USING ${using}`)
+      await shop.database.client.query(
+        `INSERT INTO orders (status, "createdAt", "updatedAt") VALUES (1, ${type === 'bigint' ? '0' : "'2020-01-01'"}, now()), (4, ${type === 'bigint' ? '0' : "'2020-01-01'"}, now())`,
+      )
+      const worker = await shop.worker({ fallback: EVERY_SECOND })
+      await sweeps(worker, 1)
+      for (const kind of ['since', 'filled']) {
+        assert.equal(faultOf(worker, kind)?.code, 'INVALID_MODEL', kind)
+        assert.ok(isCommented(faultOf(worker, kind)?.message ?? 'ALTER TABLE'))
+      }
+      const { rows } = await shop.database.client.query('SELECT status, "confirmDueAt" FROM orders ORDER BY status')
+      assert.deepEqual(rows, [
+        { status: 1, confirmDueAt: null },
+        { status: 4, confirmDueAt: null },
+      ])
+      await shop.close()
+    })
+  }
+
+  it('is seen where the column changes while the worker runs, before a statement reads it', async () => {
+    const shop = await openShop(pay, { database: TAIPEI })
+    const worker = await shop.worker({ fallback: false })
+    const id = await shop.order()
+    await shop.database.client.query(`ALTER TABLE orders ALTER COLUMN "createdAt" TYPE timestamp USING "createdAt" AT TIME ZONE 'UTC'`)
+    await shop.redis.client.set(shop.key(`order_pay:${id}`), '1', 'PX', 20)
+    const fault = await waitUntil(() => faultOf(worker, 'order_pay'))
+    assert.equal(fault.code, 'INVALID_MODEL')
+    assert.match(fault.message, /must be timestamp with time zone/)
+    assert.equal(await shop.statusOf(id), 1)
+    assert.equal(worker.health().kinds.order_pay?.failed, 0)
+    await shop.close()
+  })
+
+  it('is seen in a view, and a domain over timestamptz is an instant', async () => {
+    const shop = await openShop(pay, { database: TAIPEI })
+    const { client } = shop.database
+    await client.query('CREATE DOMAIN instant AS timestamptz; ALTER TABLE orders ALTER COLUMN "createdAt" TYPE instant')
+    await shop.timers.check()
+    const id = await shop.order({ createdAt: new Date(Date.now() - 16 * 60_000) })
+    await shop.worker()
+    await waitUntil(async () => (await shop.statusOf(id)) === 0)
+    await client.query('ALTER TABLE orders RENAME TO all_orders')
+    await client.query(`CREATE VIEW orders AS SELECT id, status, "createdAt"::timestamp AS "createdAt" FROM all_orders`)
+    const { message } = await refused(() => shop.timers.check())
+    assert.match(message, /"orders" is a view: change the column of the table beneath it/)
+    await shop.close()
+  })
+})
