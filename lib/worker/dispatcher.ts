@@ -201,7 +201,8 @@ export class Dispatcher {
         const middle = Math.ceil(ids.length / 2)
         await this.settle(rule, work, ids.slice(0, middle), returns)
         await this.settle(rule, work, ids.slice(middle), returns)
-      } else if (!(await this.hasLapsed(work, ids))) await this.fail(rule, work, ids[0] as string, error, returns)
+      } else if (await this.hasLapsed(work, ids)) return
+      else await this.fail(rule, work, ids[0] as string, error, returns)
       return
     }
     this.lane(rule.kind).recovered(ids.length)

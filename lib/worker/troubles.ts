@@ -60,7 +60,7 @@ export class Troubles {
   lookedWrong(kind: string, wrong: OrderTimersError): void {
     this.unexplained.delete(kind)
     this.lane(kind).suspend()
-    this.faults.raise('INVALID_MODEL', { kind, message: wrong.message, error: wrong })
+    this.faults.raise('INVALID_MODEL', { kind, message: wrong.message })
   }
 
   /** In the words of a look at the table, where that finds what is wrong; else in Postgres's. */
