@@ -1,9 +1,9 @@
 // Why a rule could not be looked at, for a person: what its table lacks, if that is it, with the remedy.
 
 import { within } from '../redis/connection.js'
-import { isDatabaseTrouble, rows, sqlStateOf } from '../rules/database.js'
 import type { BoundRule } from '../rules/rule.js'
 import type { Runtime } from '../runtime.js'
+import { isDatabaseTrouble, rows, sqlStateOf } from '../sequelize/whose-fault.js'
 
 const PATIENCE_MS = 5_000
 
