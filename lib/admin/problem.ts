@@ -1,9 +1,11 @@
 // Why a rule could not be looked at, for a person: what its table lacks, if that is it, with the remedy.
 
+import { errorText } from '../error-text.js'
 import { within } from '../redis/connection.js'
+import { rows } from '../rules/database.js'
 import type { BoundRule } from '../rules/rule.js'
 import type { Runtime } from '../runtime.js'
-import { isDatabaseTrouble, rows, sqlStateOf } from '../sequelize/whose-fault.js'
+import { whoseFault } from '../sequelize/whose-fault.js'
 
 const PATIENCE_MS = 5_000
 
@@ -18,14 +20,14 @@ export function boundRule(runtime: Runtime, kind: string): { rule: BoundRule; pr
   try {
     return { rule: runtime.rule(kind) }
   } catch (error) {
-    return { problem: { message: (error as Error).message, unreachable: false } }
+    return { problem: { message: errorText(error), unreachable: false } }
   }
 }
 
 export async function problemOf({ row }: Pick<BoundRule, 'row'>, error: unknown): Promise<Problem> {
   const told = (cause: unknown): Problem => {
-    const unreachable = isDatabaseTrouble(cause) && !isWrongSql(cause)
-    const { message } = cause as Error
+    const unreachable = whoseFault(cause) === 'database'
+    const message = errorText(cause)
     return {
       message: unreachable ? `Postgres does not answer (${message}); look whether it runs and may be reached` : message,
       unreachable,
@@ -45,10 +47,7 @@ export async function postgresTrouble(rules: readonly Pick<BoundRule, 'row'>[]):
   const answers = [...databases].map((sequelize) =>
     within(
       PATIENCE_MS,
-      rows(sequelize, 'SELECT 1', [], null).then(
-        () => null,
-        (error: Error) => error.message,
-      ),
+      rows(sequelize, 'SELECT 1', [], null).then(() => null, errorText),
     ),
   )
   for (const answer of await Promise.all(answers)) {
@@ -56,9 +55,4 @@ export async function postgresTrouble(rules: readonly Pick<BoundRule, 'row'>[]):
     return `Postgres does not answer (${answer ?? `nothing in ${PATIENCE_MS} ms`}); look whether it runs and may be reached`
   }
   return undefined
-}
-
-/** Class 42: the statement cannot run, whatever state the server is in. https://www.postgresql.org/docs/current/errcodes-appendix.html */
-function isWrongSql(error: unknown): boolean {
-  return sqlStateOf(error)?.startsWith('42') ?? false
 }
