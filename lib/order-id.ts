@@ -10,11 +10,14 @@ import type { AnyModel } from './rules/sequelize-sql.js'
 import { storedValue } from './sequelize/values.js'
 import type { OrderOrId } from './types.js'
 
-/** @throws OrderTimersError INVALID_ID for what is no id of the model's type, and for an instance of another model */
-export function idOf(rule: BoundRule, order: OrderOrId): string {
+/**
+ * @param where what the error begins with
+ * @throws OrderTimersError INVALID_ID for what is no id of the model's type, and for an instance of another model
+ */
+export function idOf(rule: BoundRule, order: OrderOrId, where = rule.kind): string {
   const id = isAbout(rule, order) ? rule.parseId(plainId(order)) : null
   if (id !== null) return id
-  throw invalidId(rule.kind, order, rule)
+  throw invalidId(where, order, rule)
 }
 
 /** Whether an instance is of the rule's model. Plain ids, and rules without a model, take anything. */
@@ -26,11 +29,11 @@ export function plainId(order: OrderOrId): unknown {
   return isInstance(order) ? storedValue(order, modelOf(order).primaryKeyAttribute) : order
 }
 
-export function invalidId(kind: string, order: OrderOrId, rule?: BoundRule): OrderTimersError {
+export function invalidId(where: string, order: OrderOrId, rule?: BoundRule): OrderTimersError {
   const { table } = rule?.row?.guard ?? {}
   const expected = table ? `an id of ${table.model.name}.${table.idAttribute}'s type, or an instance of ${table.model.name}` : 'an id'
   const remedy = table?.hasTextIds ? `; ids that are text must be ${NAMES}` : ''
-  return new OrderTimersError('INVALID_ID', `orderTimers: ${kind}: the order must be ${expected}, got ${shown(order, rule)}${remedy}`)
+  return new OrderTimersError('INVALID_ID', `orderTimers: ${where}: the order must be ${expected}, got ${shown(order, rule)}${remedy}`)
 }
 
 /** Whether this is an instance of a Sequelize model, by any copy of Sequelize. Runs no code of a stranger's: a proxy is none. */

@@ -117,6 +117,13 @@ export class Runtime {
     return rules
   }
 
+  /** @throws OrderTimersError REDIS_UNAVAILABLE where these timers have no Redis */
+  requireRedis(kind: string, remedy = 'its deadlines are in Redis alone; declare it with "deadline" to have them on the row'): RedisParts {
+    if (this.redis) return this.redis
+    const why = this.enabled ? '"redis" is false' : 'the timers are switched off (ORDER_TIMERS=off or enabled: false)'
+    throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: ${kind}: ${why}, and ${remedy}`)
+  }
+
   /** All that a worker settles: the rules, and their reminders. */
   workerRules(): BoundRule[] {
     return this.rules().flatMap((rule) => [rule, ...(rule.row?.reminders ?? [])])

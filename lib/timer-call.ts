@@ -197,10 +197,8 @@ export class Call {
     return deadline
   }
 
-  private requireRedis(remedy = 'its deadlines are in Redis alone; declare it with "deadline" to have them on the row'): RedisParts {
-    if (this.runtime.redis) return this.runtime.redis
-    const why = this.runtime.enabled ? '"redis" is false' : 'the timers are switched off (ORDER_TIMERS=off or enabled: false)'
-    throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: ${this.kind}: ${why}, and ${remedy}`)
+  private requireRedis(remedy?: string): RedisParts {
+    return this.runtime.requireRedis(this.kind, remedy)
   }
 
   private refuseSince(call: string): RowRule | undefined {

@@ -2,12 +2,13 @@
 
 import { errorText } from './error-text.js'
 import { OrderTimersError } from './errors.js'
+import { listOf, remainingOf } from './many-timers.js'
 import type { Runtime } from './runtime.js'
 import { whoseFault } from './sequelize/whose-fault.js'
 import { remedyOf } from './sequelize/wrong-statement.js'
 import { Call } from './timer-call.js'
 import { deadLetters, listTimers } from './timer-lists.js'
-import type { TimerCalls } from './types.js'
+import type { ListedTimer, OrderOrId, TimerCalls } from './types.js'
 
 export function timerCalls(runtime: Runtime): TimerCalls {
   return {
@@ -17,12 +18,22 @@ export function timerCalls(runtime: Runtime): TimerCalls {
     cancel: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).cancel()),
     pause: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).pause()),
     resume: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).resume()),
-    remaining: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).remaining()),
-    list: (order, options) => coded(() => listTimers(runtime, order, options ?? {})),
+    remaining: ((kind, order, options) =>
+      coded<number | null | (number | null)[]>(async () =>
+        isMany(order) ? remainingOf(runtime, kind, order, options ?? {}) : new Call(runtime, kind, order, options ?? {}).remaining(),
+      )) as TimerCalls['remaining'],
+    list: ((order, options) =>
+      coded<ListedTimer[] | ListedTimer[][]>(() =>
+        isMany(order) ? listOf(runtime, order, options ?? {}) : listTimers(runtime, order, options ?? {}),
+      )) as TimerCalls['list'],
     dead: (kind) => coded(() => deadLetters(runtime, kind)),
     retry: (kind, order) => coded(async () => new Call(runtime, kind, order, {}).retry()),
     release: (kind) => coded(async () => (await runtime.rule(kind).row?.brake?.release()) ?? false),
   }
+}
+
+function isMany(order: OrderOrId | readonly OrderOrId[]): order is readonly OrderOrId[] {
+  return Array.isArray(order)
 }
 
 /** The servers' trouble as coded errors for `next(err)`; what the shop's own database refuses for other reasons passes through. */

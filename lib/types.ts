@@ -123,10 +123,22 @@ export interface TimerCalls<R extends Rules = Rules> {
    */
   remaining(kind: Kind<R>, order: OrderOrId, options?: WriteOptions): Promise<number | null>
   /**
+   * For a page of orders, 1,000 at most, in one statement (one pipeline where Redis alone has the deadlines).
+   * @returns for each order, at its place, what the call for one returns; null also where there is no such order
+   * @throws OrderTimersError as for one order, but for ORDER_NOT_FOUND; INVALID_ID names the place in the array
+   */
+  remaining(kind: Kind<R>, orders: readonly OrderOrId[], options?: WriteOptions): Promise<(number | null)[]>
+  /**
    * The order's pending timers under all rules (of an instance: under the rules of its model), soonest first.
    * @throws OrderTimersError INVALID_ID (400), POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE (503)
    */
   list(order: OrderOrId, options?: WriteOptions): Promise<ListedTimer[]>
+  /**
+   * For a page of orders, 1,000 at most, in one statement for each rule.
+   * @returns for each order, at its place, its pending timers, soonest first
+   * @throws OrderTimersError as for one order; INVALID_ID names the place in the array
+   */
+  list(orders: readonly OrderOrId[], options?: WriteOptions): Promise<ListedTimer[][]>
   /**
    * Timers that were given up after their rule's `attempts`, of one kind or all, oldest first. They are kept in Redis; where Redis loses
    * them, the sweep tries the orders anew.

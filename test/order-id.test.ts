@@ -65,7 +65,8 @@ describe('the order that a call is about', () => {
         () => timers.schedule('order_ship', bad),
         () => timers.extend('order_confirm', bad, '1h'),
         () => timers.cancel('order_confirm', bad),
-        () => timers.remaining('order_confirm', bad),
+        () => timers.remaining('order_confirm', Array.isArray(bad) ? [bad] : bad), // an array is many orders
+        () => timers.remaining('order_confirm', [bad]),
       ]) {
         assert.equal((await refused(call)).code, 'ERR_ORDER_TIMERS_INVALID_ID', String(bad))
       }

@@ -129,6 +129,20 @@ export class DueIndex {
     return left < 0 ? undefined : Math.floor(Number(seconds) * 1_000 + Number(microseconds) / 1_000) + left
   }
 
+  /** The same for many, in two round trips at most. What has no timer is left out. */
+  async deadlines(kind: string, ids: readonly string[], patienceMs: number): Promise<Map<string, number>> {
+    const scores = await this.connection.run(patienceMs, (client) => client.zmscore(this.keys.sets(kind).due, ...ids))
+    const deadlines = new Map(ids.flatMap((id, i) => (scores[i] == null ? [] : [[id, Number(scores[i])] as const])))
+    const others = ids.filter((id) => !deadlines.has(id))
+    if (others.length === 0) return deadlines
+    const [[seconds, microseconds], ...left] = await this.connection.run(patienceMs, (client) =>
+      Promise.all([client.time(), ...others.map((id) => client.pttl(this.keys.timer(kind, id)))]),
+    )
+    const now = Math.floor(Number(seconds) * 1_000 + Number(microseconds) / 1_000)
+    for (const [i, id] of others.entries()) if ((left[i] as number) >= 0) deadlines.set(id, now + (left[i] as number))
+    return deadlines
+  }
+
   /** Takes the oldest timers that are due. `skewMs` is added to Redis's clock. */
   async claim(
     kind: string,

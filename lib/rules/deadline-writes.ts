@@ -52,6 +52,27 @@ export interface RowState {
   extended: number
 }
 
+interface StateRow {
+  id: unknown
+  status: unknown
+  in_from: boolean
+  deadline: number | null
+  remaining_ms: number | null
+  paused: boolean
+  extended: number
+}
+
+function stateOf(row: StateRow): RowState {
+  return {
+    inFrom: row.in_from,
+    status: row.status,
+    deadline: row.deadline,
+    remainingMs: row.deadline === null ? null : row.remaining_ms,
+    paused: row.paused,
+    extended: Number(row.extended),
+  }
+}
+
 /** From now by Postgres's clock, an instant, so much more than now stands there, no deadline; or put by what is left, and let it run again. */
 export type NewDeadline = { afterMs: number } | { atMs: number } | { byMs: number } | null | 'pause' | 'resume'
 
@@ -75,11 +96,11 @@ export class DeadlineWrites {
     const { table } = guard
     const { pause, extensions } = options
     const paused = pause ? `(${table.column(pause.keep)} IS NOT NULL OR NOT (TRUE${guard.notPaused}))` : 'FALSE'
-    this.state = `SELECT ${guard.statusAttribute ? table.column(guard.statusAttribute) : 'NULL'} AS status,
+    this.state = `SELECT ${table.id} AS id, ${guard.statusAttribute ? table.column(guard.statusAttribute) : 'NULL'} AS status,
   (${guard.applies}${guard.where}${guard.paranoid}) IS TRUE AS in_from, ${paused} AS paused, ${extensions ? this.extended : '0'} AS extended,
   CASE WHEN NOT ${paused} THEN ${RowGuard.epochMs(guard.deadline)} END AS deadline,
   greatest(0, ceil(extract(epoch from ${guard.deadline} - clock_timestamp()) * 1000))::float8 AS remaining_ms
-FROM ${table.aliased} WHERE ${table.id} = $1`
+FROM ${table.aliased} WHERE ${table.id} =`
   }
 
   /** @throws OrderTimersError ORDER_NOT_FOUND, ORDER_NOT_IN_FROM, NO_TIMER, EXTENSION_LIMIT, ROW_LOCKED */
@@ -118,25 +139,15 @@ RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this
   }
 
   async find(id: string, transaction: Transaction | null | undefined): Promise<RowState | undefined> {
-    type Row = {
-      status: unknown
-      in_from: boolean
-      deadline: number | null
-      remaining_ms: number | null
-      paused: boolean
-      extended: number
-    }
-    const [row] = await rows<Row>(this.guard.table.sequelize, this.state, [id], transaction ?? null)
-    return (
-      row && {
-        inFrom: row.in_from,
-        status: row.status,
-        deadline: row.deadline,
-        remainingMs: row.deadline === null ? null : row.remaining_ms,
-        paused: row.paused,
-        extended: Number(row.extended),
-      }
-    )
+    const [row] = await rows<StateRow>(this.guard.table.sequelize, `${this.state} $1`, [id], transaction ?? null)
+    return row && stateOf(row)
+  }
+
+  /** The orders that there are, by id. */
+  async findAll(ids: readonly string[], transaction: Transaction | null | undefined): Promise<Map<string, RowState>> {
+    const { table } = this.guard
+    const found = await rows<StateRow>(table.sequelize, `${this.state} ANY($1)`, [ids], transaction ?? null)
+    return new Map(found.map((row) => [table.parseId(row.id) as string, stateOf(row)]))
   }
 
   notFound(id: string): OrderTimersError {

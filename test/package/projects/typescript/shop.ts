@@ -91,6 +91,9 @@ export async function rightly(req: Request, order: Order): Promise<void> {
   await timers.cancel('order_other', 7, { transaction: null })
   const left: number | null = await req.orderTimers.remaining('order_pay', order)
   const [first]: ListedTimer[] = await req.orderTimers.list(order)
+  const lefts: (number | null)[] = await req.orderTimers.remaining('order_pay', [order, 34, '35'] as const)
+  const [[second] = []]: ListedTimer[][] = await timers.list([order, 34n])
+  console.log(lefts.length, second?.kind)
   const by: Duration = '15m'
   transition(Order, { from: 1, to: 0, since: 'createdAt', after: duration(process.env.PAY_AFTER ?? '15m') })
   orderTimers({ logger: false, rules: { order_other: () => {} } })
@@ -128,6 +131,10 @@ export async function wrongly(req: Request, order: Order): Promise<void> {
   await req.orderTimers.schedule('order_confirm', order, { after: 'tomorrow' })
   // @ts-expect-error a misspelt option
   await req.orderTimers.schedule('order_confirm', order, { until: new Date() })
+  // @ts-expect-error misspelt
+  await timers.remaining('order_cofirm', [order])
+  // @ts-expect-error Order.findByPk may find none
+  await timers.remaining('order_pay', [order, await Order.findByPk(34)])
   // @ts-expect-error no order
   await req.orderTimers.schedule('order_confirm', undefined)
   // @ts-expect-error Order.findByPk may find none
