@@ -2,6 +2,7 @@
 
 import { OrderTimersError } from './errors.js'
 import { assertUsable } from './redis/server.js'
+import { redisError } from './redis/trouble.js'
 import type { Runtime } from './runtime.js'
 
 const PATIENCE_MS = 5_000
@@ -24,5 +25,10 @@ export async function checkRuntime(runtime: Runtime): Promise<void> {
   if (!runtime.redis) return
   const { connection } = runtime.redis
   await connection.connected(PATIENCE_MS)
-  await assertUsable(connection)
+  try {
+    await assertUsable(connection)
+    await connection.refusals.probe?.()
+  } catch (error) {
+    throw redisError(error, connection.where)
+  }
 }

@@ -31,6 +31,7 @@ export function orderTimers<const R extends Rules>(options: OrderTimersOptions<R
   const timers = Object.assign(orderTimersMiddleware, calls, {
     [RUNTIME]: runtime,
     check: () => checkRuntime(runtime),
+    health: () => runtime.health(),
     close: () => runtime.close(),
   }) as unknown as OrderTimers<R> & OrderTimers
   announceMount(timers)

@@ -13,6 +13,7 @@ import { AutoHooks } from './rules/auto.js'
 import { refuseUnknownAfter } from './rules/chain.js'
 import { isModel } from './rules/order-table.js'
 import type { BoundRule, RuleForm, Surroundings } from './rules/rule.js'
+import type { TimersHealth } from './types.js'
 
 /** Where the timers keep their runtime. The same symbol in every copy of this package, CommonJS and ESM. */
 export const RUNTIME: unique symbol = Symbol.for('express-order-timers.runtime') as never
@@ -32,6 +33,8 @@ export class Runtime {
   readonly kinds: readonly string[]
   /** None where the shop said `redis: false`, or where the timers are switched off. */
   readonly redis: RedisParts | undefined
+  /** How many workers run on these timers in this process. */
+  workers = 0
   private readonly bound = new Map<string, BoundRule>()
   private closing: Promise<void> | undefined
   private readonly auto: AutoHooks
@@ -134,9 +137,27 @@ export class Runtime {
     return [...this.options.rules.values()].map((declared) => declared.bind({ ...this.surroundings, settlesStale: true }))
   }
 
+  /** What is wrong at present with the timers of this process. Asks nobody. */
+  health(): TimersHealth {
+    const { redis } = this
+    const faults = redis?.arming.outage.faults.list() ?? []
+    const off = !this.enabled || this.closing !== undefined
+    return {
+      status: off ? 'off' : faults.length > 0 ? 'degraded' : 'ok',
+      faults,
+      redis: redis && {
+        where: redis.connection.where,
+        connected: redis.connection.ready && redis.connection.answering,
+        kept: redis.arming.waiting,
+        dropped: redis.arming.outage.dropped,
+      },
+    }
+  }
+
   close(): Promise<void> {
     this.auto.unhook()
     this.log.flush()
+    this.redis?.arming.outage.stop()
     this.closing ??= Promise.resolve(this.redis?.connection.close())
     return this.closing
   }
@@ -145,7 +166,7 @@ export class Runtime {
     const connection = new RedisConnection(source, 'express-order-timers')
     const clock = new RedisClock(connection)
     const index = new DueIndex(connection, this.keys, clock)
-    return { source, connection, clock, index, arming: new Arming(index, connection, this.log) }
+    return { source, connection, clock, index, arming: new Arming(index, connection, this.log, () => this.workers) }
   }
 
   /** Two models, given as functions or of their own, may turn out to be one table. */

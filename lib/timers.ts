@@ -3,6 +3,8 @@
 import { errorText } from './error-text.js'
 import { OrderTimersError } from './errors.js'
 import { listOf, remainingOf } from './many-timers.js'
+import { isReply } from './redis/replies.js'
+import { redisError } from './redis/trouble.js'
 import type { Runtime } from './runtime.js'
 import { whoseFault } from './sequelize/whose-fault.js'
 import { remedyOf } from './sequelize/wrong-statement.js'
@@ -11,6 +13,8 @@ import { deadLetters, listTimers } from './timer-lists.js'
 import type { ListedTimer, OrderOrId, TimerCalls } from './types.js'
 
 export function timerCalls(runtime: Runtime): TimerCalls {
+  const where = runtime.redis?.source.describe() ?? ''
+  const coded = <T>(call: () => Promise<T>): Promise<T> => codedErrors(where, call)
   return {
     schedule: (kind, order, options) =>
       coded(async () => new Call(runtime, kind, order, options ?? {}, ['after', 'at', 'transaction']).schedule()),
@@ -37,13 +41,11 @@ function isMany(order: OrderOrId | readonly OrderOrId[]): order is readonly Orde
 }
 
 /** The servers' trouble as coded errors for `next(err)`; what the shop's own database refuses for other reasons passes through. */
-async function coded<T>(call: () => Promise<T>): Promise<T> {
+async function codedErrors<T>(where: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call()
   } catch (cause) {
-    const { name, message } = cause as Error
-    if (name === 'ReplyError')
-      throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: Redis refused the command (${message})`, { cause })
+    if (isReply(cause)) throw redisError(cause, where)
     const whose = cause instanceof OrderTimersError ? undefined : whoseFault(cause)
     const what = `orderTimers: Postgres did not carry out the statement (${errorText(cause)})`
     if (whose === 'database') throw new OrderTimersError('POSTGRES_UNAVAILABLE', `${what}; it is safe to try again`, { cause })

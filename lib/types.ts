@@ -4,7 +4,9 @@ import type { RequestHandler } from 'express'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Model, Transaction } from 'sequelize'
 import type { Duration } from './duration.js'
+import type { FaultOf } from './faults.js'
 import type { LoggerLike } from './logger.js'
+import type { TimersFaultCode } from './redis/outage.js'
 import type { Handler } from './rules/handler.js'
 import type { Rule, RuleForm } from './rules/rule.js'
 
@@ -158,6 +160,30 @@ export interface TimerCalls<R extends Rules = Rules> {
   release(kind: Kind<R>): Promise<boolean>
 }
 
+/** Something that is wrong at present with the timers of a process. */
+export type TimersFault = FaultOf<TimersFaultCode>
+
+/** What the timers of a process are at, for a health check. A worker has a health of its own. */
+export interface TimersHealth {
+  /** `ok`; `degraded`: something of `faults` is wrong, and orders are still settled, at the latest by the sweep; `off`: switched off, or closed. */
+  status: 'ok' | 'degraded' | 'off'
+  /** Told in the log too, once each when it begins and when it is over. */
+  faults: TimersFault[]
+  /** None with `redis: false`, or switched off. */
+  redis:
+    | {
+        /** Host, port and db, the path of a socket, or the Sentinels' name for it. */
+        where: string
+        /** False before the first use, and while Redis does not answer. */
+        connected: boolean
+        /** How many timers Redis did not take, that will be armed when it does. */
+        kept: number
+        /** How many were not even kept, since the process began: the sweep has them. */
+        dropped: number
+      }
+    | undefined
+}
+
 /** The timers: Express middleware that attaches itself to each request as `req.orderTimers`. */
 export interface OrderTimers<R extends Rules = Rules> extends RequestHandler, TimerCalls<R> {
   /**
@@ -165,6 +191,8 @@ export interface OrderTimers<R extends Rules = Rules> extends RequestHandler, Ti
    * @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE, REDIS_UNUSABLE
    */
   check(): Promise<void>
+  /** What is wrong at present with the timers of this process. Asks nobody, so it may be called as often as a health check likes. */
+  health(): TimersHealth
   /** Closes the connections that the timers opened. A second call returns the same promise. */
   close(): Promise<void>
 }

@@ -79,7 +79,7 @@ describe('timers.check()', () => {
   it('says that Redis does not answer', async () => {
     const port = await freePort()
     const timers = makeTimers(oneOfEach(database), { redis: `redis://:geheim@127.0.0.1:${port}` })
-    const message = 'orderTimers: Redis does not answer (ECONNREFUSED); look whether it runs and may be reached'
+    const message = `orderTimers: Redis at 127.0.0.1:${port} db 0 does not answer (ECONNREFUSED); look whether it runs and may be reached`
     assert.deepEqual(await refused(() => timers.check()), refusal('REDIS_UNAVAILABLE', 503, message))
     await timers.close()
   })

@@ -6,6 +6,7 @@ import type { BoundRule } from '../rules/rule.js'
 import { ArmBatches } from './arm-batches.js'
 import { type RedisConnection, within } from './connection.js'
 import type { DueIndex } from './due-index.js'
+import { Outage } from './outage.js'
 
 /** How long a call waits in all where Redis does not answer: less than 250 ms, since the process has other work too. */
 export const REQUEST_PATIENCE_MS = 200
@@ -28,15 +29,25 @@ interface Kept {
 export class Arming {
   private readonly kept = new Map<string, Kept>()
   private readonly batches: ArmBatches
+  private rearming = false
+  /** What is wrong at present with arming. */
+  readonly outage: Outage
 
   constructor(
     private readonly index: DueIndex,
     connection: RedisConnection,
     private readonly log: Log,
+    workers: () => number,
   ) {
     this.batches = new ArmBatches((kind, timers) => index.arm(kind, timers, REQUEST_PATIENCE_MS))
+    this.outage = new Outage(connection, log, () => void this.armKept(), workers)
     connection.onUp(() => void this.armKept())
     connection.refusals.onAccepted(() => void this.armKept())
+  }
+
+  /** How many timers are kept for Redis's return. */
+  get waiting(): number {
+    return this.kept.size
   }
 
   /** A timer and its reminders. @returns whether Redis has it now; what it did not take in time is kept for its return */
@@ -53,7 +64,10 @@ export class Arming {
     const batch = this.armOrThrow(kind, id, deadlineMs).then(isArmed, (error) => this.report(kind, error))
     const armed = patienceMs > REQUEST_PATIENCE_MS - HARDLY_SPENT_MS ? await batch : await within(patienceMs, batch)
     if (armed) return true
-    if (this.kept.size >= MOST_KEPT) return false
+    if (this.kept.size >= MOST_KEPT) {
+      this.outage.drop(MOST_KEPT)
+      return false
+    }
     const kept = { kind, id, deadlineMs }
     this.kept.set(name, kept)
     // Redis may take it after all, and it is not to be armed anew when somebody else has armed it for another deadline meanwhile.
@@ -85,14 +99,19 @@ export class Arming {
   }
 
   private async armKept(): Promise<void> {
+    if (this.rearming) return
+    this.rearming = true
     while (this.kept.size > 0) {
       const portion = [...this.kept.values()].slice(0, PORTION)
       const armed = await Promise.all(portion.map(({ kind, id, deadlineMs }) => this.armOne(kind, id, deadlineMs, REQUEST_PATIENCE_MS)))
-      if (armed.includes(false)) return
+      if (armed.includes(false)) break
     }
+    this.rearming = false
+    this.outage.taken(this.kept.size)
   }
 
   private report(kind: string, error: unknown): false {
+    this.outage.notTaken(error)
     const { code, message } = error as { code?: string; message?: string }
     this.log('debug', `${kind}: not armed now, the row has the deadline`, { kind, code, error: message })
     return false

@@ -2,17 +2,23 @@
 // wait for longer than they said; a command that timed out may still be carried out, so every command must be safe to repeat.
 
 import type { Redis } from 'ioredis'
-import { OrderTimersError } from '../errors.js'
+import type { OrderTimersError } from '../errors.js'
 import { afterRunning } from '../wait.js'
 import { type Operation, Refusals } from './refusals.js'
-import { isReplica, isReply, replyFault, replyRemedy } from './replies.js'
+import { isReplica, isReply, replyFault } from './replies.js'
 import type { RedisSource } from './source.js'
+import { redisError } from './trouble.js'
 
 /** How often a Redis that is busy is asked whether it still is. */
 const BUSY_EVERY_MS = 250
 
+/** How often a db that could not be selected is tried, and a client that ended by itself is opened. */
+const REOPEN_EVERY_MS = 500
+
 export class RedisConnection {
   readonly client: Redis
+  /** Which Redis it is, for messages. */
+  readonly where: string
   /** Writes that Redis refuses. */
   readonly refusals = new Refusals()
   /** False from the first unanswered command or lost connection until Redis answers again. */
@@ -26,25 +32,33 @@ export class RedisConnection {
   private leaving = false
   /** It answers nothing but that it is busy or loads its data; asked again until it does. */
   private busy: NodeJS.Timeout | undefined
+  /** Set where Redis refused the db: ioredis would carry on in db 0. Tried again until it is selected. */
+  private misplaced: NodeJS.Timeout | undefined
+  private reopening: NodeJS.Timeout | undefined
+  private closed = false
   private readonly upListeners = new Set<() => void>()
   private readonly downListeners = new Set<(error: unknown) => void>()
   private readonly doubtListeners = new Set<(error: Error) => void>()
 
   constructor(source: RedisSource, name: string) {
     this.client = source.create(name)
+    this.where = source.describe()
     this.client.on('error', (error) => {
       this.trouble = error
+      if ((error as { command?: { name?: string } }).command?.name === 'select') this.selectAgain(source.db)
     })
     this.client.on('ready', () => this.up())
     this.client.on('close', () => {
       this.leaving = false
+      this.endMisplaced()
       this.endBusy()
       this.down(this.trouble)
     })
+    this.client.on('end', () => this.reopen())
   }
 
   get ready(): boolean {
-    return this.client.status === 'ready'
+    return this.client.status === 'ready' && this.misplaced === undefined
   }
 
   /** Opens the connection, once. Never rejects: trouble shows in `run` and through `onDown`. */
@@ -95,7 +109,7 @@ export class RedisConnection {
     const result = await within(Math.max(0, wait), answer)
     if (result === undefined) {
       this.down(new Error(`no answer in ${patienceMs} ms`))
-      throw unavailable(this.trouble)
+      throw this.unavailable(this.trouble)
     }
     if ('value' in result) return result.value
     throw result.error
@@ -107,7 +121,7 @@ export class RedisConnection {
    * @throws OrderTimersError REDIS_UNAVAILABLE; what Redis itself answers as an error passes through, unless it is that it is busy or loads
    */
   async ask<T>(command: (client: Redis) => Promise<T>, operation?: Operation<T>): Promise<T> {
-    if (!this.ready) throw unavailable(this.trouble)
+    if (!this.ready) throw this.unavailable(this.trouble)
     try {
       const value = await command(this.client)
       this.answeredAt = performance.now()
@@ -115,7 +129,7 @@ export class RedisConnection {
       if (operation) this.refusals.accept(operation.what, operation.proves(value))
       return value
     } catch (error) {
-      if (!isReply(error)) throw unavailable(error)
+      if (!isReply(error)) throw this.unavailable(this.leaving ? this.trouble : error)
       this.answeredAt = performance.now()
       throw this.judge(error, operation?.what)
     }
@@ -126,7 +140,7 @@ export class RedisConnection {
     if (this.ready) return
     this.open()
     await within(patienceMs, this.firstAttempt as Promise<void>)
-    if (!this.ready) throw unavailable(this.trouble)
+    if (!this.ready) throw this.unavailable(this.trouble)
   }
 
   /** Makes the connection anew: the name or the Sentinels may lead to another server by now. Once for each time, however many ask for it. */
@@ -139,6 +153,9 @@ export class RedisConnection {
 
   /** Closes the connection for good. */
   close(): void {
+    this.closed = true
+    clearTimeout(this.reopening)
+    this.endMisplaced()
     this.upListeners.clear()
     this.downListeners.clear()
     this.doubtListeners.clear()
@@ -152,7 +169,7 @@ export class RedisConnection {
     const fault = replyFault(error)
     if (fault === 'REDIS_UNAVAILABLE') {
       this.waitWhileBusy(error)
-      return unavailable(error)
+      return this.unavailable(error)
     }
     this.up()
     if (fault === 'REDIS_REFUSES') {
@@ -184,6 +201,38 @@ export class RedisConnection {
     this.up()
   }
 
+  private unavailable(cause: unknown): OrderTimersError {
+    return redisError(cause, this.where)
+  }
+
+  private selectAgain(db: number): void {
+    this.misplaced ??= setInterval(() => {
+      this.client.select(db).then(
+        () => {
+          this.endMisplaced()
+          this.up()
+        },
+        () => {}, // the error stands in `trouble`
+      )
+    }, REOPEN_EVERY_MS).unref()
+  }
+
+  private endMisplaced(): void {
+    clearInterval(this.misplaced)
+    this.misplaced = undefined
+  }
+
+  /** A connector of the shop's may give up, and then ioredis does. */
+  private reopen(): void {
+    if (this.closed) return
+    this.down(this.trouble)
+    this.reopening = setTimeout(() => {
+      this.client.connect().catch((error) => {
+        this.trouble ??= error
+      })
+    }, REOPEN_EVERY_MS).unref()
+  }
+
   private up(): void {
     if (this.answering || !this.ready || this.busy) return
     this.answering = true
@@ -211,16 +260,4 @@ export async function within<T>(milliseconds: number, promise: Promise<T>): Prom
   } finally {
     cancel()
   }
-}
-
-/** Whether this is Redis's doing: it did not answer, or answered with an error. */
-export function isRedisTrouble(error: unknown): boolean {
-  return isReply(error) || (error instanceof OrderTimersError && error.code === 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE')
-}
-
-function unavailable(cause: unknown): OrderTimersError {
-  const { code, message } = (cause ?? {}) as { code?: string; message?: string }
-  const why = code ?? message ?? 'not connected'
-  const remedy = (isReply(cause) && replyRemedy(cause)) || 'look whether it runs and may be reached'
-  return new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: Redis does not answer (${why}); ${remedy}`, { cause })
 }

@@ -89,6 +89,7 @@ export class ExpiryWorker extends WorkerEmitter {
       prefix: keys.prefix,
       horizonMs: () => this.schedule.horizonMs(),
     })
+    runtime.workers += 1
     this.ready = runtime.enabled ? this.start() : Promise.resolve()
   }
 
@@ -142,6 +143,7 @@ export class ExpiryWorker extends WorkerEmitter {
     const intake = Promise.all([this.redisSide?.stop(), this.sweep.stop()])
     await this.dispatcher.drain(intake, DRAIN_MS)
     this.connections.stop()
+    this.runtime.workers -= 1
     this.tell('stopped')
   }
 

@@ -97,7 +97,7 @@ describe('the status', () => {
     await shop.order({ status: 4, confirmDueAt: new Date(Date.now() - 60_000) })
     const { ok, redis, rules } = await status(runtimeOf(shop.timers))
     assert.deepEqual([ok, redis.used, redis.answering], [false, true, false])
-    assert.match(redis.problem as string, /^orderTimers: Redis does not answer \(ECONNREFUSED\)/)
+    assert.match(redis.problem as string, /^orderTimers: Redis at 127\.0\.0\.1:\d+ db 0 does not answer \(ECONNREFUSED\)/)
     assert.deepEqual([rules[0]?.rows?.overdue, rules[0]?.armed, rules[0]?.dead], [1, undefined, undefined])
     await shop.close()
   })

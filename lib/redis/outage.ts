@@ -1,0 +1,90 @@
+// What is wrong at present with timers that this process hands to Redis: told when the first is not taken and when it is over, however many
+// there are, and asked again each second in between. A worker on the same timers has these faults too, and then it is the one that logs them.
+
+import { FaultsOf } from '../faults.js'
+import type { Log, LogLevel } from '../logger.js'
+import type { RedisConnection } from './connection.js'
+import type { ReplyFault } from './replies.js'
+import { assertUsable } from './server.js'
+import { explain, isRedisTrouble, redisError } from './trouble.js'
+
+export type TimersFaultCode = ReplyFault | 'TIMERS_DROPPED'
+
+const LOOK_EVERY_MS = 1_000
+const MEANWHILE = 'timers are kept for its return, and the sweep settles what comes due'
+
+export class Outage {
+  readonly faults: FaultsOf<TimersFaultCode>
+  /** How many timers Redis did not get, and the sweep has instead, since so many were kept already. */
+  dropped = 0
+  private timer: NodeJS.Timeout | undefined
+
+  /**
+   * @param again arms what was kept
+   * @param workers how many workers run on these timers
+   */
+  constructor(
+    private readonly connection: RedisConnection,
+    log: Log,
+    private readonly again: () => void,
+    workers: () => number,
+  ) {
+    const tell = log as (level: LogLevel, ...more: unknown[]) => void
+    const quieter = (level: LogLevel, ...more: unknown[]) => tell(workers() > 0 ? 'debug' : level, ...more)
+    this.faults = new FaultsOf<TimersFaultCode>({ tell: () => {} }, Object.assign(quieter, { debugs: log.debugs, flush() {} }) as Log)
+    connection.onUp(() => this.end('REDIS_UNAVAILABLE'))
+    connection.refusals.onAccepted(() => this.end('REDIS_REFUSES'))
+  }
+
+  /** Redis did not take a timer. */
+  notTaken(error: unknown): void {
+    const cause = isRedisTrouble(error) && (error as Error).cause !== undefined ? (error as Error).cause : error
+    const { code, what, why, remedy } = explain(cause, this.connection.where)
+    if (this.faults.has(code)) return
+    this.timer ??= setInterval(() => void this.look(), LOOK_EVERY_MS).unref()
+    this.faults.raise(code, { message: `${what} (${why}); ${MEANWHILE}`, remedy, error: cause })
+    if (code === 'REDIS_REFUSES') void this.look()
+  }
+
+  /** A timer was not even kept for Redis's return. */
+  drop(kept: number): void {
+    this.dropped += 1
+    if (this.faults.has('TIMERS_DROPPED')) return
+    const message = `${kept} timers are kept for the return of Redis at ${this.connection.where}, and no more; the sweep settles those beyond`
+    this.faults.raise('TIMERS_DROPPED', { message })
+  }
+
+  /** Redis took timers. */
+  taken(kept: number): void {
+    if (kept === 0) this.end('TIMERS_DROPPED')
+  }
+
+  stop(): void {
+    clearInterval(this.timer)
+  }
+
+  private end(code: TimersFaultCode): void {
+    this.faults.clear(code)
+    if (this.faults.list().length > 0) return
+    clearInterval(this.timer)
+    this.timer = undefined
+  }
+
+  /** Whatever was concluded is asked again. A command that is refused for what the server is may only say that it is refused. */
+  private async look(): Promise<void> {
+    const { connection, faults } = this
+    if (!connection.ready || !connection.answering) return
+    this.end('REDIS_UNAVAILABLE')
+    try {
+      await assertUsable(connection)
+      this.end('REDIS_UNUSABLE')
+    } catch (error) {
+      const { code, message } = redisError(error, connection.where)
+      if (code === 'ERR_ORDER_TIMERS_REDIS_UNUSABLE' && !faults.has('REDIS_UNUSABLE'))
+        faults.raise('REDIS_UNUSABLE', { message: `${message.replace(/^orderTimers: /, '')}; ${MEANWHILE}`, error })
+      return
+    }
+    if (!connection.refusals.present) this.end('REDIS_REFUSES')
+    this.again()
+  }
+}

@@ -1,0 +1,34 @@
+// What is thrown where Redis did not do what was asked: the code that says whose fault it is, which Redis it is, and what to do about it.
+
+import { type ErrorName, OrderTimersError } from '../errors.js'
+import { isReply, type ReplyFault, replyFault, replyRemedy } from './replies.js'
+
+const WHAT: Record<ReplyFault, string> = {
+  REDIS_UNAVAILABLE: 'does not answer',
+  REDIS_UNUSABLE: 'cannot serve timers',
+  REDIS_REFUSES: 'refuses the command',
+}
+
+const CODES: ErrorName[] = ['REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'REDIS_REFUSES']
+
+/** The code, and the texts, that an error of Redis's, or of its connection, stands for. */
+export function explain(cause: unknown, where: string): { code: ReplyFault; what: string; why: string; remedy: string } {
+  const code = isReply(cause) ? replyFault(cause) : 'REDIS_UNAVAILABLE'
+  const { code: errno, message } = (cause ?? {}) as { code?: string; message?: string }
+  const why = (isReply(cause) ? message : (errno ?? message)) ?? 'not connected'
+  const remedy =
+    (isReply(cause) && replyRemedy(cause)) || (code === 'REDIS_REFUSES' ? undefined : 'look whether it runs and may be reached')
+  return { code, what: `Redis at ${where} ${WHAT[code]}`, why, remedy: remedy ?? 'look at what Redis says' }
+}
+
+/** The coded error for it; one that has a code stays as it is. */
+export function redisError(cause: unknown, where: string): OrderTimersError {
+  if (cause instanceof OrderTimersError) return cause
+  const { code, what, why, remedy } = explain(cause, where)
+  return new OrderTimersError(code, `orderTimers: ${what} (${why}); ${remedy}`, { cause })
+}
+
+/** Whether this is Redis's doing: it did not answer, or answered with an error. */
+export function isRedisTrouble(error: unknown): boolean {
+  return isReply(error) || (error instanceof OrderTimersError && CODES.some((name) => error.code === `ERR_ORDER_TIMERS_${name}`))
+}
