@@ -93,11 +93,11 @@ export class PendingRows {
     return row ?? { count: 0, oldest: null }
   }
 
-  /** How many orders are where the rule applies and have no deadline. */
+  /** How many orders are where the rule applies, are not paused, and have no deadline, or `backfill`'s mark for none. */
   async undated(transaction: Transaction): Promise<number> {
-    const { table, deadlineColumn } = this.guard
+    const { table, deadline } = this.guard
     const notKept = this.keep === undefined ? '' : ` AND ${table.column(this.keep)} IS NULL`
-    const inner = `SELECT 1 FROM ${table.aliased} WHERE ${this.applies} AND ${deadlineColumn} IS NULL${notKept} LIMIT $1`
+    const inner = `SELECT 1 FROM ${table.aliased} WHERE ${this.applies} AND ${deadline} IS NULL${notKept} LIMIT $1`
     const [row] = await rows<{ count: number }>(
       table.sequelize,
       `SELECT count(*)::int AS count FROM (${inner}) AS undated`,

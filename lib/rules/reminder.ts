@@ -41,6 +41,7 @@ export function reminderRule(
     deadlineAttribute: undefined,
     move: undefined,
     upkeep: undefined,
+    left: undefined,
     brake: undefined,
     history: undefined,
     afterCommit: run,

@@ -4,6 +4,7 @@
 import type { Model, Transaction } from 'sequelize'
 import { parseDuration } from '../duration.js'
 import { InstantsKnown } from '../rows/instants-known.js'
+import { LeftDeadlines } from '../rows/left-deadlines.js'
 import { lookAtTables } from '../rows/table-look.js'
 import { Brake } from './brake.js'
 import { chainOf } from './chain.js'
@@ -71,6 +72,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, sur
   const ofRule = { options, table, guard: guardOptions, history: history as History, check: ownCheck }
   const keepsUp = options.backfill !== undefined || options.pause?.while !== undefined
   const rehearses = options.dryRun // and then nothing is written or told that has to do with it
+  const left = rehearses ? undefined : leftDeadlines(guard, options, move)
   const row: RowRule = {
     options,
     guard,
@@ -80,6 +82,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, sur
     deadlineAttribute: options.deadline,
     move,
     upkeep: keepsUp && !rehearses ? new Upkeep(guard, options, (order) => afterOf(options, order)) : undefined,
+    left,
     brake: options.brake && !rehearses ? new Brake(kind, table, options.brake) : undefined,
     history,
     afterCommit: options.afterCommit,
@@ -118,6 +121,11 @@ function moveOf(table: OrderTable, { applies, to, auto = false, individualHooks 
   if (!('status' in applies) || to === undefined) return undefined
   const cast = (option: string, value: Status) => table.status(option, applies.status, value)
   return { status: applies.status, from: applies.from.map((value) => cast('"from"', value)), to: cast('"to"', to), auto, individualHooks }
+}
+
+function leftDeadlines(guard: RowGuard, { deadline, pause, backfill }: RowOptions, move: Move | undefined): LeftDeadlines | undefined {
+  if (deadline === undefined) return undefined
+  return new LeftDeadlines({ guard, deadline, keep: pause?.keep, moves: move !== undefined, backfilled: backfill !== undefined })
 }
 
 /** @throws OrderTimersError INVALID_MODEL */

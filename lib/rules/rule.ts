@@ -2,6 +2,7 @@
 
 import type { Model, Transaction } from 'sequelize'
 import type { IdParser } from '../ids.js'
+import type { LeftDeadlines } from '../rows/left-deadlines.js'
 import type { Brake } from './brake.js'
 import type { DeadlineWrites } from './deadline-writes.js'
 import type { History } from './history.js'
@@ -91,6 +92,8 @@ export interface RowRule {
   readonly move: Move | undefined
   /** What the sweep writes before it settles: `backfill`, and pauses by declaration. */
   readonly upkeep: Upkeep | undefined
+  /** Under `deadline`, where the rule writes: what orders take along when they leave. */
+  readonly left: LeftDeadlines | undefined
   readonly brake: Brake | undefined
   readonly history: History | undefined
   readonly afterCommit: AfterCommit<Model> | undefined

@@ -3,6 +3,7 @@
 
 import type { Model, Transaction } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
+import { VetoProbe } from '../rows/veto-probe.js'
 import type { Allowance } from './brake.js'
 import type { Chain } from './chain.js'
 import { inTransaction, rows, type StatementLimits } from './database.js'
@@ -31,6 +32,10 @@ export interface Settlement {
   locked: string[]
   /** Gone, no longer where the rule applies, or without a deadline: nothing to do. */
   gone: string[]
+  /** Those of `gone` that are where the rule applies and have no deadline, and are not paused. */
+  undated?: string[]
+  /** How many of `gone` had a deadline of an earlier stay, which was taken off. */
+  cleared?: number | undefined
   /** Held by `where`, a pause, `staleAfter` or the brake: left to the sweep, or put off where the deadline is in Redis alone. */
   held: string[]
   /** With `dryRun`: what would have been settled. They are among `held`. */
@@ -60,6 +65,8 @@ export interface SettledOrder {
   latenessMs: number | null
 }
 
+type Explained = Pick<Settlement, 'early' | 'locked' | 'gone' | 'held'> & { undated: string[] }
+
 export interface SettlementOptions {
   row: RowRule
   doing: Writes
@@ -80,6 +87,7 @@ interface SettledRow {
 interface UnsettledRow {
   id: string | number
   applies: boolean | null
+  paused: boolean
   eligible: boolean | null
   stale: boolean | null
   remaining_ms: number | null
@@ -88,11 +96,13 @@ interface UnsettledRow {
 const ID = 'order_timers_id'
 const DEADLINE = 'order_timers_deadline_ms'
 const FROM = 'order_timers_from'
+const STILL = 'order_timers_still'
 
 export class SettlementStatement {
   private readonly classify: string
   private readonly rehearse: string
   private readonly stillDue: string
+  private readonly veto: VetoProbe
   /** The rule's `set`, as SQL. */
   private readonly set: string[]
   private chain: Chain | undefined
@@ -102,12 +112,15 @@ export class SettlementStatement {
     const { guard } = options.row
     const { aliased: from, id } = guard.table
     this.set = guard.table.assignments(options.doing.set ?? {})
+    const { pause } = options.row.options
+    this.veto = new VetoProbe(guard)
     this.classify = `SELECT ${id} AS id, ${guard.applies}${guard.paranoid} AS applies, TRUE${guard.eligible} AS eligible,
+  ${pause ? `${guard.table.column(pause.keep)} IS NOT NULL` : 'FALSE'} AS paused,
   ${guard.deadlineColumn ? guard.deadlineIs('<=', guard.staleLine) : 'FALSE'} AS stale,
   ceil(extract(epoch from ${guard.deadline} - now()) * 1000)::float8 AS remaining_ms
 FROM ${from} WHERE ${id} = ANY($1)`
     this.rehearse = `SELECT ${id} AS ${ID}, ${RowGuard.epochMs(guard.deadline)} AS ${DEADLINE} FROM ${from} WHERE ${id} = ANY($1) AND ${guard.settles}`
-    this.stillDue = `SELECT ${id} AS id FROM ${from} WHERE ${id} = ANY($1) AND ${guard.settles} LIMIT 1`
+    this.stillDue = `${this.marking()}SELECT ${id} AS id FROM ${from} WHERE ${id} = ANY($1) AND ${guard.settles} LIMIT 1`
   }
 
   /**
@@ -118,10 +131,12 @@ FROM ${from} WHERE ${id} = ANY($1)`
     const { row, limits } = this.options
     const { sequelize } = row.guard.table
     if (row.options.dryRun) return this.rehearsal(ids)
+    const overdueElsewhere: string[] = []
     const settlement = await inTransaction(sequelize, limits, async (transaction) => {
       const allowance = await row.brake?.allowance(transaction)
       if (allowance === 'locked') return { settled: [], early: [], locked: ids, gone: [], held: [] }
       const taken = allowance?.orders === 0 ? [] : await this.take(ids, work, allowance, transaction)
+      this.refuseReverted(taken, work)
       const instances = this.options.takesInstances ? taken.map(this.toInstance) : []
       if (instances.length > 0) await this.ownWork(instances, taken, work, transaction)
       work.signal.throwIfAborted()
@@ -131,9 +146,12 @@ FROM ${from} WHERE ${id} = ANY($1)`
       const unsettled = asks ? await rows<UnsettledRow>(sequelize, this.classify, [missing], transaction) : []
       work.inRule = false
       const answer: Settlement = { settled: taken.map(toOrder), ...this.explain(missing, unsettled), started: this.started(taken) }
+      if (!allowance) await this.refuseVetoed(answer.locked, work, transaction)
+      if (row.left && answer.gone.length > 0) overdueElsewhere.push(...unsettled.filter(isOverdueElsewhere).map(({ id }) => String(id)))
       if (row.afterCommit) answer.untold = taken.map((settled, i) => this.untold(settled, instances[i] as Model, work))
       return allowance ? this.brake(answer, allowance, transaction) : answer
     })
+    if (overdueElsewhere.length > 0) settlement.cleared = await this.takeOff(overdueElsewhere)
     return this.withClaimedDeadlines(settlement, work)
   }
 
@@ -174,7 +192,8 @@ FROM ${from} WHERE ${id} = ANY($1)`
     const updates = assignments.length > 0
     const all = takesInstances ? `${table.alias}.*, ` : ''
     const started = (this.chain?.started ?? []).map(({ deadline }, i) => `, ${RowGuard.epochMs(deadline)} AS order_timers_started_${i}`)
-    const told = [`due.${ID}`, `due.${DEADLINE}`, ...(record ? [`due.${FROM}`, 'due.order_timers_deadline'] : [])].join(', ')
+    const still = move ? [`(${guard.applies}) AS ${STILL}`] : []
+    const told = [`due.${ID}`, `due.${DEADLINE}`, ...still, ...(record ? [`due.${FROM}`, 'due.order_timers_deadline'] : [])].join(', ')
     const due = `due AS (
   SELECT ${updates ? '' : all}${table.id} AS ${ID}, ${guard.deadline} AS order_timers_deadline, ${status} AS ${FROM},
     ${RowGuard.epochMs(guard.deadline)} AS ${DEADLINE} FROM ${table.aliased}
@@ -197,9 +216,7 @@ RETURNING ${all}${told}${started.join('')}`
   private assignments(): string[] {
     const { row, doing } = this.options
     const { table } = row.guard
-    const cleared = row.deadlineAttribute
-      ? [`${table.bareColumn(row.deadlineAttribute)} = ${row.move ? NOT_IN_FROM : row.guard.noTimer}`]
-      : []
+    const cleared = row.deadlineAttribute ? [`${table.bareColumn(row.deadlineAttribute)} = ${NOT_IN_FROM}`] : []
     if (doing.individualHooks) return []
     if (!row.move) return cleared
     const moved = table.assignments({ [row.move.status]: row.move.to })
@@ -218,7 +235,7 @@ RETURNING ${all}${told}${started.join('')}`
     }
     // Work that is given up rolls back at once, and keeps no lock and no connection although its promise may never settle.
     await Promise.race([carryOut(), aborted(work.signal)])
-    if (!row.move && row.guard.deadlineColumn !== undefined) await this.refuseStillDue(taken, transaction)
+    if (doing.individualHooks || (!row.move && row.guard.deadlineColumn !== undefined)) await this.refuseStillDue(taken, transaction)
   }
 
   /** Stored values, as those that the rule names are: a setter of the model would take them for presented ones. */
@@ -235,26 +252,67 @@ RETURNING ${all}${told}${started.join('')}`
     return { ...doing.set, ...(move ? { [move.status]: move.to } : {}), ...deadline }
   }
 
-  /** @throws OrderTimersError STILL_DUE where an effect left an order as it was: it would be settled again and again */
+  /**
+   * Of an effect under `backfill` an order for which `where` holds still is to have no timer, and NULL would be filled. One for which it holds
+   * no longer keeps NULL, and gets a deadline should it come back.
+   */
+  private marking(): string {
+    const { guard, deadlineAttribute, move } = this.options.row
+    if (move || deadlineAttribute === undefined || guard.noTimer === NOT_IN_FROM) return ''
+    const { table, applies, paranoid, noTimer, deadlineColumn } = guard
+    return `WITH marked AS (UPDATE ${table.aliased} SET ${table.bareColumn(deadlineAttribute)} = ${noTimer}
+WHERE ${table.id} = ANY($1) AND ${deadlineColumn} IS NULL AND ${applies}${paranoid})
+`
+  }
+
+  /** @throws OrderTimersError VETOED where a trigger, or a hook, put back what the settling UPDATE wrote: it would be settled again and again */
+  private refuseReverted(taken: SettledRow[], work: SettleWork): void {
+    const reverted = taken.find((row) => row[STILL] === true)
+    if (!reverted) return
+    work.inRule = true
+    throw this.vetoed(String(reverted[ID]), 'a trigger on the table put back what the UPDATE wrote')
+  }
+
+  /** @throws OrderTimersError VETOED where a row that nobody has locked is not updated all the same */
+  private async refuseVetoed(locked: string[], work: SettleWork, transaction: Transaction): Promise<void> {
+    if (locked.length === 0 || this.assignments().length === 0) return
+    const take = async (ids: string[]) => (await this.take(ids, work, undefined, transaction)).map((row) => String(row[ID]))
+    const vetoed = await this.veto.find(locked, take, transaction)
+    if (vetoed === undefined) return
+    work.inRule = true
+    throw this.vetoed(vetoed, 'a trigger on the table let the UPDATE change no row')
+  }
+
+  private vetoed(id: string, why: string): OrderTimersError {
+    const { guard, options } = this.options.row
+    const remedy = 'let the trigger pass it, or keep such orders back with "where"'
+    const message = `orderTimers: rule "${options.kind}": ${guard.table.model.name} ${show(id)} was not settled: ${why}; ${remedy}`
+    return new OrderTimersError('VETOED', message)
+  }
+
+  /** @throws OrderTimersError STILL_DUE where an effect left an order as it was: it would be settled again and again; VETOED where an UPDATE did */
   private async refuseStillDue(taken: SettledRow[], transaction: Transaction): Promise<void> {
     const { guard, options } = this.options.row
     const bind = [taken.map((row) => row[ID])]
     const [left] = await rows<{ id: unknown }>(guard.table.sequelize, this.stillDue, bind, transaction)
     if (!left) return
+    if (this.options.row.move) throw this.vetoed(String(left.id), 'a hook or a trigger kept the instance from being saved')
     const remedy = 'let "run" write what "where" asks for, so that the order does not match any more'
     const message = `orderTimers: rule "${options.kind}": ${guard.table.model.name} ${show(String(left.id))} is still due after "run"; ${remedy}`
     throw new OrderTimersError('STILL_DUE', message)
   }
 
   /** Why each of these was not settled. A row that is due and fits and still was not is locked by somebody. */
-  private explain(missing: string[], found: UnsettledRow[]): Pick<Settlement, 'early' | 'locked' | 'gone' | 'held'> {
+  private explain(missing: string[], found: UnsettledRow[]): Explained {
     const inRedisAlone = this.options.row.guard.deadlineColumn === undefined
     const byId = new Map(found.map((row) => [String(row.id), row]))
-    const answer: Pick<Settlement, 'early' | 'locked' | 'gone' | 'held'> = { early: [], locked: [], gone: [], held: [] }
+    const answer: Explained = { early: [], locked: [], gone: [], held: [], undated: [] }
     for (const id of missing) {
       const row = byId.get(id)
-      if (!row?.applies || (row.remaining_ms === null && !inRedisAlone)) answer.gone.push(id)
-      else if (row.remaining_ms !== null && row.remaining_ms > 0) answer.early.push({ id, remainingMs: row.remaining_ms })
+      if (!row?.applies || (row.remaining_ms === null && !inRedisAlone)) {
+        answer.gone.push(id)
+        if (row?.applies && !row.paused) answer.undated.push(id)
+      } else if (row.remaining_ms !== null && row.remaining_ms > 0) answer.early.push({ id, remainingMs: row.remaining_ms })
       else if (!row.eligible || row.stale) answer.held.push(id)
       else answer.locked.push(id)
     }
@@ -298,6 +356,13 @@ RETURNING ${all}${told}${started.join('')}`
     })
   }
 
+  /** In a transaction of its own: a trigger that refuses it must not keep the batch from being settled. The sweep tries again, and tells. */
+  private async takeOff(ids: string[]): Promise<number> {
+    const { row, limits } = this.options
+    const { sequelize } = row.guard.table
+    return inTransaction(sequelize, limits, async (transaction) => (await row.left?.takeOff(ids, transaction)) ?? 0).catch(() => 0)
+  }
+
   /** Where only Redis knew the deadline, it is that of the claim. */
   private withClaimedDeadlines(settlement: Settlement, { deadlineOf }: SettleWork): Settlement {
     if (this.options.row.guard.deadlineColumn !== undefined) return settlement
@@ -306,6 +371,11 @@ RETURNING ${all}${told}${started.join('')}`
   }
 
   private readonly toInstance = (row: SettledRow): Model => this.options.row.guard.table.instance(row)
+}
+
+/** An order that is not where the rule applies, and whose deadline has passed. */
+function isOverdueElsewhere({ applies, remaining_ms }: UnsettledRow): boolean {
+  return applies !== true && remaining_ms !== null && remaining_ms <= 0
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

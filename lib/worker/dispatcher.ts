@@ -22,6 +22,7 @@ import { describe, summary } from './log-lines.js'
 import { RecentClaims } from './recent-claims.js'
 import { Rehearsals } from './rehearsals.js'
 import { Troubles } from './troubles.js'
+import { UndatedKeys } from './undated-keys.js'
 
 /** query_canceled, which is also how statement_timeout shows; https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const QUERY_CANCELED = '57014'
@@ -40,6 +41,10 @@ export interface KindCounters {
   locked: number
   held: number
   gone: number
+  /** Keys that somebody else set and that expired, of orders whose rows have no deadline: nothing settles those. */
+  undated: number
+  /** Deadlines of an earlier stay in `from`, taken off orders that are no longer there. */
+  cleared: number
 }
 
 export interface DispatcherParts {
@@ -69,6 +74,7 @@ export class Dispatcher {
   private readonly rehearsals: Rehearsals
   /** What comes of failures that are not the rules'. */
   readonly troubles: Troubles
+  private readonly undatedKeys: UndatedKeys
   private readonly rules: ReadonlyMap<string, BoundRule>
   private readonly faults: Faults
   private readonly events: WorkerEmitter
@@ -85,9 +91,10 @@ export class Dispatcher {
     this.rehearsals = new Rehearsals(events, log)
     setMaxListeners(0, this.leaving.signal) // each batch that was claimed ahead may wait by it
     this.troubles = new Troubles(faults, (kind) => this.lane(kind))
+    this.undatedKeys = new UndatedKeys(this.counters, log)
     for (const [kind, rule] of rules) {
       this.lanes.set(kind, new Lane(concurrency(rule), rule.runsOwnCode ? 0 : 1))
-      this.counters.set(kind, { settled: 0, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0 })
+      this.counters.set(kind, { settled: 0, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0, undated: 0, cleared: 0 })
     }
   }
 
@@ -258,6 +265,8 @@ export class Dispatcher {
     const { kind } = rule
     const counters = this.counters.get(kind) as KindCounters
     for (const name of ['settled', 'early', 'locked', 'held', 'gone'] as const) counters[name] += settlement[name].length
+    counters.cleared += settlement.cleared ?? 0
+    if (work.via === 'event') this.undatedKeys.tell(rule, settlement.undated ?? [])
     for (const id of settlement.gone) returns.push({ id, gone: true })
     for (const { id, remainingMs } of settlement.early) returns.push({ id, delayMs: Math.max(1, remainingMs) })
     for (const id of settlement.locked) returns.push({ id, delayMs: this.lockWaits.next(kind, id) })

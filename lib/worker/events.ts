@@ -34,6 +34,8 @@ export interface WorkerEvents {
   rehearsed: [{ kind: string; via: Path; orders: SettledOrder[] }]
   /** Orders are where the rule applies and have no deadline, so nothing will settle them. `count` is exact up to 1,000. */
   undated: [{ kind: string; count: number }]
+  /** Orders are not where the rule applies and have a deadline, by which they are settled should they come back before it. `count` is exact up to 1,000. */
+  left: [{ kind: string; count: number }]
   /** A rule, or its `afterCommit`, failed on an order; it is tried again in `retryInMs`. Null: a reminder, or `afterCommit` without history, is not. */
   failed: [{ kind: string; id: string; error: unknown; attempts: number; retryInMs: number | null }]
   /** A rule failed on an order for the last time: it is a dead letter. Or its `afterCommit` did: the order is settled, and the history has the error. */

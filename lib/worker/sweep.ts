@@ -15,6 +15,7 @@ import type { IndexClaims, MemoryClaims, Work } from './claims.js'
 import type { Dispatcher } from './dispatcher.js'
 import { errorText, type WorkerEmitter } from './events.js'
 import type { Faults } from './faults.js'
+import { Leavings, type Transact } from './leavings.js'
 
 /** How many batches' rows are read at once: where many are due at one instant, each reading sorts all of them. */
 const BATCHES_READ = 50
@@ -62,7 +63,13 @@ export class Sweep {
   private readonly told = new Map<string, number>()
   private readonly undatedAgainAt = new Map<string, number>()
 
-  constructor(private readonly parts: SweepParts) {}
+  private readonly leavings: Leavings
+
+  constructor(private readonly parts: SweepParts) {
+    const { dispatcher, events, log } = parts
+    const transact: Transact = (row, work) => this.transact(row, work)
+    this.leavings = new Leavings({ counters: dispatcher.counters, events, log, transact, stopping: this.stopping.signal })
+  }
 
   /** Runs a sweep; where one is running, another one after it. Never rejects. */
   run(): Promise<void> {
@@ -111,6 +118,7 @@ export class Sweep {
 
   private async sweepRule(rule: BoundRule, row: RowRule, pending: PendingRows, totals: Totals): Promise<void> {
     if (!(await this.looksRight(rule, row))) return
+    await this.leavings.takeOff(rule.kind, row)
     const trouble = row.upkeep && (await this.keepUp(rule.kind, row, row.upkeep))
     const braked = await this.isBraked(rule, row)
     const stale = braked
@@ -268,6 +276,7 @@ export class Sweep {
     const startedAt = performance.now()
     if (startedAt < (this.undatedAgainAt.get(kind) ?? 0)) return
     const count = await this.transact(row, (transaction) => pending.undated(transaction))
+    await this.leavings.count(kind, row)
     const endedAt = performance.now()
     this.undatedAgainAt.set(kind, endedAt + Math.max(UNDATED_EVERY_MS, REST_FACTOR * (endedAt - startedAt)))
     if (!this.isNews(`${kind} undated`, count)) return

@@ -58,7 +58,17 @@ describe('an expired key', () => {
     assert.deepEqual(aboutOrders(statements), [])
     await settleLast()
     assert.deepEqual(counted(), { foreign: 0, malformed: malformed.length, dropped: 0 })
-    assert.deepEqual(worker.health().kinds.order_confirm, { settled: 0, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0 })
+    assert.deepEqual(worker.health().kinds.order_confirm, {
+      settled: 0,
+      failed: 0,
+      dead: 0,
+      early: 0,
+      locked: 0,
+      held: 0,
+      gone: 0,
+      undated: 0,
+      cleared: 0,
+    })
     await shop.close()
   })
 

@@ -60,7 +60,7 @@ describe('two workers', () => {
     )
     assert.deepEqual([await database.ledger.early(), await database.ledger.twice()], [[], []])
 
-    const looks = { failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0 }
+    const looks = { failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0, undated: 0, cleared: 0 }
     for (const worker of workers) {
       const { settled: share, ...others } = worker.health().kinds.order_confirm as typeof looks & { settled: number }
       assert.deepEqual(others, looks)

@@ -44,7 +44,17 @@ describe('the worker', () => {
       assert.ok(typeof deadline === 'number' && (latenessMs as number) >= 0)
     }
     assert.deepEqual(await shop.database.ledger.changes().then((changes) => changes.map(({ to }) => to)), Array(50).fill(5))
-    assert.deepEqual(worker.health().kinds.order_confirm, { settled: 50, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0 })
+    assert.deepEqual(worker.health().kinds.order_confirm, {
+      settled: 50,
+      failed: 0,
+      dead: 0,
+      early: 0,
+      locked: 0,
+      held: 0,
+      gone: 0,
+      undated: 0,
+      cleared: 0,
+    })
   })
 
   it('settles on time what is due far sooner than what it waits for', async () => {
@@ -240,7 +250,7 @@ describe('the worker', () => {
     assert.ok(sweep.lastEndedAt instanceof Date && Date.now() - sweep.lastEndedAt.getTime() < 5000)
     assert.equal(sweep.next?.toISOString().slice(10), 'T04:00:00.000Z')
     assert.deepEqual(Object.keys(kinds), ['order_confirm', 'order_pay', 'order_ship', 'order_other'])
-    assert.deepEqual(kinds.order_pay, { settled: 0, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0 })
+    assert.deepEqual(kinds.order_pay, { settled: 0, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0, undated: 0, cleared: 0 })
     assert.deepEqual(Object.keys(events), ['foreign', 'malformed', 'dropped'])
     assert.doesNotThrow(() => JSON.stringify(worker.health()))
   })

@@ -1,0 +1,74 @@
+// Deadlines that orders took along when they left. A stay where the rule applies has one deadline; should the order come back, what is left of an
+// earlier stay must not settle it. Takes off what can be taken off without a doubt, and counts the rest. Rows that somebody has locked are left.
+
+import type { Transaction } from 'sequelize'
+import { rows } from '../rules/database.js'
+import { MOST_COUNTED } from '../rules/pending-rows.js'
+import { NO_TIMER_AT, NOT_IN_FROM, type RowGuard } from '../rules/row-guard.js'
+
+/** What it works on: a rule with `deadline`. */
+export interface LeftDeadlinesOptions {
+  guard: RowGuard
+  /** The attribute of the deadline. */
+  deadline: string
+  /** The attribute in which a paused timer keeps its time. */
+  keep: string | undefined
+  /** Whether it is a transition. Of an effect, `where` may hold an order back for a while, and a deadline that passes meanwhile stands. */
+  moves: boolean
+  backfilled: boolean
+}
+
+export class LeftDeadlines {
+  private readonly left: string
+  private readonly passed: string
+
+  constructor(private readonly options: LeftDeadlinesOptions) {
+    const { guard } = options
+    this.left = `(${guard.applies}${guard.paranoid}) IS NOT TRUE`
+    this.passed = `${this.left} AND ${guard.deadlineIs('<=', 'now()')}`
+  }
+
+  /**
+   * Of these orders, which were looked at since their deadlines have passed: takes off the deadline of those that are no longer where the rule
+   * applies.
+   * @returns how many
+   */
+  async takeOff(ids: readonly string[], transaction: Transaction): Promise<number> {
+    if (!this.options.moves) return 0
+    const { id } = this.options.guard.table
+    return this.clear(`${id} = ANY($1) AND ${this.passed}`, ids, transaction)
+  }
+
+  /**
+   * One portion of at most `limit` rows: deadlines that passed while their orders were away, and `backfill`'s mark for "no timer" on orders that it
+   * does not concern any more. What is older than `staleAfter` would not be settled anyway, and an old shop may have millions of those.
+   * @returns how many
+   */
+  async takeOffPortion(transaction: Transaction, limit: number): Promise<number> {
+    const { guard, moves, backfilled } = this.options
+    let cleared = 0
+    if (moves) cleared += await this.clear(`${this.passed} AND ${guard.deadlineIs('>', guard.staleLine)} LIMIT $1`, limit, transaction)
+    if (backfilled) cleared += await this.clear(`${this.left} AND ${guard.deadlineColumn} = ${NO_TIMER_AT} LIMIT $1`, limit, transaction)
+    return cleared
+  }
+
+  /** How many orders have a deadline and are not where the rule applies. */
+  async count(transaction: Transaction): Promise<number> {
+    const { table, deadlineColumn } = this.options.guard
+    const inner = `SELECT 1 FROM ${table.aliased} WHERE ${deadlineColumn} IS NOT NULL AND ${this.left} LIMIT $1`
+    const sql = `SELECT count(*)::int AS count FROM (${inner}) AS away`
+    const [row] = await rows<{ count: number }>(table.sequelize, sql, [MOST_COUNTED], transaction)
+    return row?.count ?? 0
+  }
+
+  /** Looks once more under the lock, so that an order that comes back in another transaction keeps what that writes. */
+  private async clear(where: string, bound: unknown, transaction: Transaction): Promise<number> {
+    const { guard, deadline, keep } = this.options
+    const { table } = guard
+    const away = `SELECT ${table.id} AS id FROM ${table.aliased} WHERE ${where} FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
+    const kept = keep === undefined ? '' : `, ${table.bareColumn(keep)} = NULL`
+    const sql = `WITH away AS (${away}) UPDATE ${table.aliased} SET ${table.bareColumn(deadline)} = ${NOT_IN_FROM}${kept}
+FROM away WHERE ${table.id} = away.id RETURNING away.id`
+    return (await rows(table.sequelize, sql, [bound], transaction)).length
+  }
+}
