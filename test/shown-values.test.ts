@@ -108,6 +108,7 @@ describe('No call says anything of a row that was passed by mistake:', () => {
           retry: () => timers.retry(kind, make() as never),
           list: () => timers.list(make() as never),
         }
+        if (title === 'an array of values') for (const many of ['remaining', 'list']) delete calls[many] // a list of ids
         for (const [name, call] of Object.entries(calls)) await silent(`${name}(${kind})`, call)
       }
     })
