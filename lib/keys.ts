@@ -9,6 +9,9 @@ export const KIND_SHAPE = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/
 /** The word under which everything but the timers' own keys is kept; no kind may be called so. */
 export const RESERVED_KIND = 'order-timers'
 
+/** On the wake channel: every worker is to sweep at once. Anything else says that the alarms are to look at the due index. */
+export const SWEEP_REQUEST = 'sweep'
+
 /** The longest key that can be one of ours: longer names are not even looked at (a key name may be up to 512 MB long). */
 const MAX_KEY_LENGTH = 512
 

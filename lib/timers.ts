@@ -5,6 +5,7 @@ import { OrderTimersError } from './errors.js'
 import { listOf, remainingOf } from './many-timers.js'
 import { isReply } from './redis/replies.js'
 import { redisError } from './redis/trouble.js'
+import { release } from './release.js'
 import type { Runtime } from './runtime.js'
 import { whoseFault } from './sequelize/whose-fault.js'
 import { remedyOf } from './sequelize/wrong-statement.js'
@@ -32,7 +33,7 @@ export function timerCalls(runtime: Runtime): TimerCalls {
       )) as TimerCalls['list'],
     dead: (kind) => coded(() => deadLetters(runtime, kind)),
     retry: (kind, order) => coded(async () => new Call(runtime, kind, order, {}).retry()),
-    release: (kind) => coded(async () => (await runtime.rule(kind).row?.brake?.release()) ?? false),
+    release: (kind) => coded(() => release(runtime, kind)),
   }
 }
 

@@ -3,7 +3,7 @@
 
 import type { BoundRule, RuleForm } from '../rules/rule.js'
 import type { Runtime } from '../runtime.js'
-import { type Census, takeCensus } from './census.js'
+import { type Census, type CensusOptions, takeCensus } from './census.js'
 import { countDead, keptFailures } from './kept-failures.js'
 import { boundRule, type Problem, problemOf } from './problem.js'
 
@@ -35,11 +35,12 @@ export interface PlanOptions {
  */
 export async function plan(runtime: Runtime, { days = 3 }: PlanOptions = {}): Promise<RulePlan[]> {
   const plans: RulePlan[] = []
-  for (const kind of runtime.kinds) plans.push(await planRule(runtime, kind, days))
+  for (const kind of runtime.kinds) plans.push(await planRule(runtime, kind, { days, asBackfilled: true }))
   return plans
 }
 
-async function planRule(runtime: Runtime, kind: string, days: number): Promise<RulePlan> {
+/** The same for one rule. */
+export async function planRule(runtime: Runtime, kind: string, options: Pick<CensusOptions, 'days' | 'asBackfilled'>): Promise<RulePlan> {
   const nothing = { kind, form: runtime.form(kind), census: undefined, dead: undefined, notes: [] }
   const withProblem = ({ message, unreachable }: Problem): RulePlan => ({ ...nothing, problem: message, unreachable })
   const { rule, problem: unbound } = boundRule(runtime, kind)
@@ -50,7 +51,7 @@ async function planRule(runtime: Runtime, kind: string, days: number): Promise<R
   const { row } = rule
   if (!row?.pending) return { ...fine, notes: ['its deadlines are in Redis alone, so no row says what is due', ...unknown] }
   try {
-    const census = await takeCensus(row, { days, asBackfilled: true, failures })
+    const census = await takeCensus(row, { ...options, failures })
     return { ...fine, census, notes: [...notesOn(rule, census), ...unknown] }
   } catch (error) {
     return withProblem(await problemOf(rule, error))

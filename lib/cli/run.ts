@@ -5,7 +5,10 @@ import { parseArgs } from 'node:util'
 import { within } from '../redis/connection.js'
 import type { Runtime } from '../runtime.js'
 import { RUNTIME } from '../runtime.js'
-import { COMMANDS, type Command, type Given } from './commands.js'
+import { isDatabaseTrouble } from '../sequelize/whose-fault.js'
+import { COULD_NOT_LOOK, type Command, FINE, type Given, WRONG, WRONGLY_TYPED } from './command.js'
+import { COMMANDS } from './commands.js'
+import { nearest } from './nearest.js'
 import { loadTimers } from './timers-module.js'
 import { UsageError } from './usage-error.js'
 
@@ -18,19 +21,19 @@ export interface Surroundings {
 
 const CLOSE_MS = 3_000
 
-/** @returns the exit status: 0; 1 where something went wrong or does not answer; 2 where what was typed is no command */
+/** @returns the exit status; see command.ts */
 export async function run(args: readonly string[], { directory, print, remark }: Surroundings): Promise<number> {
   try {
     const [name = '', ...rest] = args
     if (name === '--help' || name === '-h' || name === 'help') {
-      print(help())
-      return 0
+      print(rest[0] === undefined || rest[0].startsWith('-') ? help() : helpOn(commandOf(rest[0])))
+      return FINE
     }
     const command = commandOf(name)
     const { values, positionals } = parse(command, rest)
     if (values.help) {
-      print(`order-timers ${command.usage} [--module FILE]\n\n${command.help}`)
-      return 0
+      print(helpOn(command))
+      return FINE
     }
     command.check?.({ values })
     const timers = await loadTimers(values.module as string | undefined, directory)
@@ -43,16 +46,17 @@ export async function run(args: readonly string[], { directory, print, remark }:
     }
   } catch (error) {
     remark(explain(error))
-    return error instanceof UsageError ? 2 : 1
+    return statusOf(error)
   }
 }
 
 function commandOf(name: string): Command {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (command) return command
-  const known = Object.keys(COMMANDS).join(', ')
+  const known = Object.keys(COMMANDS)
+  const meant = nearest(name, known)
   const given = name === '' ? 'say what to do' : `there is no command ${JSON.stringify(name)}`
-  throw new UsageError(`${given}; the commands are ${known} (order-timers --help)`)
+  throw new UsageError(`${given}${didYouMean(meant)}; the commands are ${known.join(', ')} (order-timers --help)`)
 }
 
 function parse(command: Command, args: string[]): Pick<Given, 'values' | 'positionals'> {
@@ -61,13 +65,29 @@ function parse(command: Command, args: string[]): Pick<Given, 'values' | 'positi
     const { values, positionals } = parseArgs({ args, options, allowPositionals: true, strict: true })
     const missing = command.positionals[positionals.length]
     if (missing !== undefined && !values.help) throw new UsageError(`${missing} is missing`)
-    const surplus = positionals[command.positionals.length]
+    const surplus = positionals[command.positionals.length + (command.optional ?? 0)]
     if (surplus !== undefined) throw new UsageError(`${JSON.stringify(surplus)} is one too many`)
     return { values, positionals }
   } catch (error) {
-    const [what] = (error as Error).message.split('. ')
-    throw new UsageError(`${what}; write: order-timers ${command.usage}`, { cause: error })
+    const [what = ''] = (error as Error).message.split('. ')
+    const [, unknown] = /^Unknown option '--?([^']+)'/.exec(what) ?? []
+    const meant = unknown === undefined ? undefined : nearest(unknown, Object.keys(options))
+    throw new UsageError(`${what}${didYouMean(meant && `--${meant}`)}; write: order-timers ${command.usage}`, { cause: error })
   }
+}
+
+function didYouMean(meant: string | undefined): string {
+  return meant === undefined ? '' : ` (did you mean ${meant}?)`
+}
+
+/** Errors that name what was typed, and those that say that nothing could be looked at. */
+const TYPED = ['UNKNOWN_KIND', 'INVALID_ID']
+const UNKNOWN = ['TIMERS_NOT_FOUND', 'REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'POSTGRES_UNAVAILABLE']
+
+function statusOf(error: unknown): number {
+  const name = String((error as { code?: unknown }).code).replace('ERR_ORDER_TIMERS_', '')
+  if (error instanceof UsageError || TYPED.includes(name)) return WRONGLY_TYPED
+  return UNKNOWN.includes(name) || isDatabaseTrouble(error) ? COULD_NOT_LOOK : WRONG
 }
 
 /** By default Sequelize prints every statement. Models that are wrong are the command's to say. */
@@ -100,12 +120,22 @@ function explain(error: unknown): string {
   return `${/^order-?timers:/i.test(message) ? '' : 'order-timers: '}${message}${known ? ` (${code})` : ''}`
 }
 
+function helpOn({ usage, help, example, options }: Command): string {
+  const module = 'module' in options ? ' [--module FILE]' : ''
+  return `order-timers ${usage}${module}\n\n${help}\n\nExample: ${example}`
+}
+
 function help(): string {
-  const commands = Object.values(COMMANDS).map(({ usage, help }) => `  order-timers ${usage}\n      ${help}`)
+  const commands = Object.values(COMMANDS).map(
+    ({ usage, help, example }) => `  order-timers ${usage}\n      ${help}\n      for example: ${example}`,
+  )
   return `Looks at your order timers, and does what is to be done by hand.
 
 ${commands.join('\n')}
 
 Each takes --module FILE, the module that exports your timers (and starts neither a server nor a worker). Without it, package.json's
-"order-timers": { "module": "./path/to/timers.js" } is taken, or timers.js (.mjs, .cjs), here or in dist, build, src or lib.`
+"order-timers": { "module": "./path/to/timers.js" } is taken, or timers.js (.mjs, .cjs, .ts), here or in dist, build, src or lib.
+
+Exit status: 0 fine; 1 something is wrong, or was not done; 2 wrongly typed, or no such rule or id; 3 could not look, since the timers could
+not be loaded, or Postgres or Redis does not answer. Answers go to stdout, and all else to stderr.`
 }

@@ -1,6 +1,8 @@
 // What `order-timers sweep` did, as a person reads it.
 
+import type { StalePlan } from '../admin/stale-plan.js'
 import type { KindSwept, SweepResult } from '../admin/sweep-once.js'
+import { sampleText } from './plan-text.js'
 import { grouped, table } from './table.js'
 
 const HEADER = ['rule', 'settled', 'rehearsed', 'left', 'retrying', 'locked', 'dead', 'stale', 'held']
@@ -33,4 +35,16 @@ function remarks(kind: string, { rehearsed, failed, left = 0, retrying, locked =
     [stale, `${grouped(stale)} are overdue by more than "staleAfter"; order-timers sweep --stale shows them`],
   ]
   return all.flatMap(([count, text]) => (count ? [text] : []))
+}
+
+/** What a sweep with --stale would settle. */
+export function staleText(plans: readonly StalePlan[]): string {
+  const rows = plans.map(({ kind, stale, overdue, oldest }) => [kind, stale, overdue, oldest?.toISOString()])
+  return [
+    ...table(['rule', 'stale', 'overdue', 'oldest deadline'], rows),
+    ...plans.flatMap(({ kind, samples, notes, problem }) => {
+      const remarks = [...sampleText('stale', samples), ...(problem === undefined ? notes : [`could not be looked at: ${problem}`])]
+      return remarks.map((remark) => `${kind}: ${remark.trim()}`)
+    }),
+  ].join('\n')
 }

@@ -3,7 +3,7 @@
 
 import type { Redis } from 'ioredis'
 import { OrderTimersError } from '../errors.js'
-import type { Keys } from '../keys.js'
+import { type Keys, SWEEP_REQUEST } from '../keys.js'
 import type { ArmedTimer } from './arm-batches.js'
 import type { RedisClock } from './clock.js'
 import type { RedisConnection } from './connection.js'
@@ -250,6 +250,11 @@ export class DueIndex {
       operation('revive', kind, maybe),
     )
     return revived === 1
+  }
+
+  /** Asks all workers to sweep at once. @returns how many heard it */
+  requestSweep(patienceMs: number): Promise<number> {
+    return this.connection.run(patienceMs, (client) => client.publish(this.keys.wakeChannel, SWEEP_REQUEST))
   }
 
   private async take(kind: string, token: string, leaseMs: number, how: 'sweep' | 'event', ids: readonly string[]): Promise<Claim> {

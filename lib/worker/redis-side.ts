@@ -3,6 +3,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { OrderTimersError } from '../errors.js'
+import { SWEEP_REQUEST } from '../keys.js'
 import { assertUsable, enableExpiryEvents, publishesExpiry, readSettings } from '../redis/server.js'
 import type { BoundRule } from '../rules/rule.js'
 import type { RedisParts, Runtime } from '../runtime.js'
@@ -51,7 +52,7 @@ export class RedisSide {
     this.subscriber = new Subscriber({
       source: redis.source,
       wakeChannel: keys.wakeChannel,
-      onWake: () => this.wake(),
+      onWake: (message) => (message === SWEEP_REQUEST ? parts.catchUp() : this.wake()),
       onExpired: (key) => this.canary.takes(key) || this.listener.take(key),
       onSubscribed: () => this.subscribedAgain(),
       faults,

@@ -13,7 +13,7 @@ const HEARTBEAT_MS = 1_000
 export interface SubscriberParts {
   source: RedisSource
   wakeChannel: string
-  onWake(): void
+  onWake(message: string): void
   onExpired(key: string): void
   /** After every acknowledged subscription. */
   onSubscribed(): void
@@ -69,7 +69,7 @@ export class Subscriber {
     })
     client.on('message', (channel: string, message: string) => {
       if (channel === this.expired.name) this.parts.onExpired(message)
-      else this.parts.onWake()
+      else this.parts.onWake(message)
     })
     this.connection.open()
     this.heartbeat = setInterval(() => void this.beat(), HEARTBEAT_MS)

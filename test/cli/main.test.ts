@@ -55,7 +55,7 @@ describe('the program order-timers', function () {
     await overdue(60_000, 8 * DAY_MS, 8 * DAY_MS)
     const run = 'run: (orders) => { if (orders.some(({ id }) => id === 3)) throw new Error("no stock") }'
     await project.write('timers.mjs', timersModule(database, CONFIRM.replace(' })', `, ${run} })`)))
-    const { status, stdout, stderr } = await project.orderTimers('sweep', '--stale')
+    const { status, stdout, stderr } = await project.orderTimers('sweep', '--stale', '--yes')
     const orders = await database.Order.findAll({ order: ['id'] })
     assert.deepEqual(
       orders.map((order) => order.status),

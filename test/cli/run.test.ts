@@ -32,26 +32,30 @@ describe('the command line', () => {
 
   describe('refuses, with exit status 2 and the way to write it,', () => {
     const mistakes: [string, string[], string][] = [
-      ['nothing', [], 'order-timers: say what to do; the commands are plan, status, sweep, release, migration (order-timers --help)'],
+      [
+        'nothing',
+        [],
+        'order-timers: say what to do; the commands are plan, status, sweep, dead, retry, release, migration (order-timers --help)',
+      ],
       [
         'a command that it does not know',
         ['plann'],
-        'order-timers: there is no command "plann"; the commands are plan, status, sweep, release, migration (order-timers --help)',
+        'order-timers: there is no command "plann" (did you mean plan?); the commands are plan, status, sweep, dead, retry, release, migration (order-timers --help)',
       ],
       [
         'a word that every object has',
         ['constructor'],
-        'order-timers: there is no command "constructor"; the commands are plan, status, sweep, release, migration (order-timers --help)',
+        'order-timers: there is no command "constructor"; the commands are plan, status, sweep, dead, retry, release, migration (order-timers --help)',
       ],
       [
         'an option that it does not know',
         ['plan', '--jsn'],
-        "order-timers: Unknown option '--jsn'; write: order-timers plan [--json] [--days N]",
+        "order-timers: Unknown option '--jsn' (did you mean --json?); write: order-timers plan [--json] [--days N]",
       ],
       ["another command's option", ['status', '--stale'], "order-timers: Unknown option '--stale'; write: order-timers status [--json]"],
       ['days that are none', ['plan', '--days', '0'], 'order-timers: --days must be a whole number from 1 to 366, got "0"'],
-      ['no kind', ['release'], 'order-timers: KIND is missing; write: order-timers release KIND'],
-      ['a word too many', ['release', 'a', 'b'], 'order-timers: "b" is one too many; write: order-timers release KIND'],
+      ['no kind', ['release'], 'order-timers: KIND is missing; write: order-timers release KIND [--json]'],
+      ['a word too many', ['release', 'a', 'b'], 'order-timers: "b" is one too many; write: order-timers release KIND [--json]'],
     ]
     for (const [what, args, message] of mistakes) {
       it(what, async () => {
@@ -63,12 +67,17 @@ describe('the command line', () => {
   it('says what it can do', async () => {
     const { status, stdout, stderr } = await typed('--help')
     assert.deepEqual([status, stderr], [0, ''])
-    for (const command of ['plan', 'status', 'sweep', 'release', 'migration'])
+    for (const command of ['plan', 'status', 'sweep', 'dead', 'retry', 'release', 'migration']) {
       assert.match(stdout, new RegExp(`^  order-timers ${command}`, 'm'))
+      const one = await typed(command, '--help')
+      assert.match(one.stdout, new RegExp(`^order-timers ${command} .*\\[--module FILE\\]\n\n.*\n\nExample: order-timers ${command}`))
+      assert.deepEqual(one, await typed('help', command))
+    }
     const one = await typed('release', '--help')
     assert.deepEqual(one, {
       status: 0,
-      stdout: 'order-timers release KIND [--module FILE]\n\nlets a rule go on that its brake has stopped',
+      stdout:
+        'order-timers release KIND [--json] [--module FILE]\n\nlets a rule go on that its brake has stopped; workers that run settle at once what was held\n\nExample: order-timers release order_confirm',
       stderr: '',
     })
   })
@@ -85,10 +94,10 @@ describe('the command line', () => {
     await database.close()
   })
 
-  it('names the error by its code, with exit status 1', async () => {
+  it('names the error by its code, with exit status 2 where what was typed names no rule', async () => {
     await project.write('timers.mjs', `${importing}export const timers = ${timersNamed('a:')}`)
     assert.deepEqual(await typed('release', 'order_othr'), {
-      status: 1,
+      status: 2,
       stdout: '',
       stderr: 'orderTimers: there is no rule "order_othr"; the rules are "order_other" (ERR_ORDER_TIMERS_UNKNOWN_KIND)',
     })
@@ -166,7 +175,7 @@ describe('the command line', () => {
       await project.write('broken.mjs', "throw new Error('no DATABASE_URL')")
       assert.match((await notFound('broken.mjs')).message, /broken\.mjs" could not be loaded \(no DATABASE_URL\)$/)
       const { status, stderr } = await typed('plan', '--module', 'broken.mjs')
-      assert.equal(status, 1)
+      assert.equal(status, 3)
       assert.match(stderr, /\n +at .*broken\.mjs:1/)
     })
   })

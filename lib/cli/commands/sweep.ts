@@ -1,0 +1,36 @@
+// `order-timers sweep`. What `staleAfter` holds back is shown first, and settled with --yes alone.
+
+import { type StalePlan, stalePlan } from '../../admin/stale-plan.js'
+import { sweepOnce } from '../../admin/sweep-once.js'
+import { errorText } from '../../error-text.js'
+import { COULD_NOT_LOOK, type Command, FINE, type Given, JSON_TOO, json, MODULE, WRONG } from '../command.js'
+import { staleText, sweepText } from '../sweep-text.js'
+
+export const sweepCommand: Command = {
+  usage: 'sweep [--stale [--yes]] [--kind KIND] [--json]',
+  help: 'one pass over what is overdue; with --stale it shows what "staleAfter" holds back, and settles that too with --yes (exit status 1 where something failed, or --yes is missing)',
+  example: 'order-timers sweep --stale --kind order_confirm --yes',
+  options: { ...MODULE, ...JSON_TOO, stale: { type: 'boolean' }, yes: { type: 'boolean' }, kind: { type: 'string' } },
+  positionals: [],
+  async run(given) {
+    const { runtime, values, print, remark } = given
+    const kind = values.kind as string | undefined
+    if (values.stale && !values.yes) return show(given, await stalePlan(runtime, kind))
+    const result = await sweepOnce(runtime, {
+      stale: values.stale === true,
+      kind,
+      onFailed: ({ kind, id, error }) => remark(`${kind} ${id}: failed: ${errorText(error)}`),
+    })
+    print(values.json ? json(result) : sweepText(result))
+    const failed = Object.values(result.kinds).some(({ failed, brakedSince }) => failed > 0 || brakedSince !== null)
+    return failed || result.faults.length > 0 ? WRONG : FINE
+  },
+}
+
+function show({ values, print, remark }: Given, plans: StalePlan[]): number {
+  print(values.json ? json({ settles: false, rules: plans }) : staleText(plans))
+  if (plans.some(({ unreachable }) => unreachable)) return COULD_NOT_LOOK
+  if (plans.every(({ stale = 0, problem }) => stale === 0 && problem === undefined)) return FINE
+  remark('nothing was settled; add --yes to settle what is shown')
+  return WRONG
+}

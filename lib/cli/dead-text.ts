@@ -1,0 +1,25 @@
+// Dead letters as a person reads them.
+
+import type { Retried } from '../admin/dead-letters.js'
+import type { DeadLetter } from '../types.js'
+import { grouped, table } from './table.js'
+
+export function deadText(letters: readonly DeadLetter[]): string {
+  if (letters.length === 0) return 'there are no dead letters'
+  const rows = letters.map(({ kind, id, attempts, at, error }) => [kind, oneLine(id), attempts, at.toISOString(), oneLine(error)])
+  return table(['rule', 'order', 'attempts', 'last failed', 'error'], rows).join('\n')
+}
+
+export function retryText({ kind, retried, notDead }: Retried): string {
+  const [count, verb] = [grouped(retried.length), retried.length === 1 ? 'is' : 'are']
+  return [
+    retried.length === 0 ? `${kind}: nothing was put back` : `${kind}: ${count} ${verb} due now, with all attempts`,
+    ...notDead.map(({ id, why }) => `${kind} ${oneLine(id)}: ${why}`),
+  ].join('\n')
+}
+
+/** Text that others wrote: it may hold line ends, and codes that a terminal obeys. */
+function oneLine(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
+}
