@@ -17,6 +17,7 @@ import { leaseMsOf } from './lease.js'
 import { type ParsedWorkerOptions, parseWorkerOptions, type WorkerOptions } from './options.js'
 import { ReadyConnections } from './ready-connections.js'
 import { RedisSide } from './redis-side.js'
+import { startLine } from './start-line.js'
 import { Sweep } from './sweep.js'
 import { SweepSchedule } from './sweep-schedule.js'
 
@@ -25,6 +26,9 @@ const DRAIN_MS = 10_000
 
 /** How long the start waits for Postgres; without its clock, what is claimed too early is put back. */
 const READY_MS = 1_000
+
+/** How long the line that says so waits for a proof that events arrive. */
+const PROOF_MS = 1_500
 
 /** What the worker is at, for a health check. */
 export interface Health {
@@ -135,7 +139,19 @@ export class ExpiryWorker extends WorkerEmitter {
     this.redisSide?.start()
     this.schedule.start()
     await this.redisSide?.subscriber.attempted
+    void this.tellStart()
     await this.sweep.run()
+  }
+
+  /** Waits a little for the first proof that events arrive. */
+  private async tellStart(): Promise<void> {
+    await within(PROOF_MS, Promise.resolve(this.redisSide?.canary.fly()))
+    if (this.stopping) return
+    const { redis } = this.health()
+    const { kinds, log } = this.runtime
+    const where = this.runtime.redis?.source.describe() ?? ''
+    const line = startLine({ kinds, nextSweep: this.schedule.next, redis: redis && { ...redis, where } })
+    log('info', line, { code: 'WORKER_STARTED', kinds, ...(redis && { redis: where, events: redis.events }) })
   }
 
   private async shutDown(): Promise<void> {
