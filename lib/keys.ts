@@ -58,6 +58,7 @@ export class Keys {
       forgotten: `${base}forgotten`,
       keyless: `${base}keyless`,
       failures: `${base}failures`,
+      read: `${base}read`,
     }
   }
 
@@ -83,4 +84,6 @@ export interface KindSets {
   keyless: string
   /** Hash, id to JSON: attempts that failed, and dead letters. */
   failures: string
+  /** When a worker last read what is overdue, by Redis's clock. */
+  read: string
 }

@@ -15,6 +15,7 @@ const FAULTS: Record<FaultCode, true> = {
   POSTGRES_UNAVAILABLE: true,
   SWEEP_FAILED: true,
   SWEEP_STALLED: true,
+  SWEEP_BLOCKED: true,
   INVALID_MODEL: true,
   INTERNAL: true,
   BRAKED: true,

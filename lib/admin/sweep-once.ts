@@ -4,6 +4,7 @@
 import { hostname } from 'node:os'
 import { OrderTimersError } from '../errors.js'
 import type { Failure } from '../redis/due-index.js'
+import { SweepMarks } from '../redis/sweep-marks.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import { poolSize } from '../rules/sequelize-sql.js'
 import type { Runtime } from '../runtime.js'
@@ -15,6 +16,7 @@ import { Faults } from '../worker/faults.js'
 import { ROW_LEASE_MS } from '../worker/lease.js'
 import { tellRefusedWrites } from '../worker/refused-writes.js'
 import { Sweep } from '../worker/sweep.js'
+import { SweepReads } from '../worker/sweep-reads.js'
 import { type Census, takeCensus } from './census.js'
 import { keptFailures } from './kept-failures.js'
 
@@ -161,8 +163,9 @@ async function pass(
       () => ROW_LEASE_MS,
       (kind) => clocks.skewMs(kind),
     )
+  const reads = new SweepReads(redis && new SweepMarks(redis.connection, keys, redis.clock), faults, () => undefined)
   const sweep = new Sweep({
-    ...{ rules, dispatcher, memory: new MemoryClaims(), events, faults, log, prefix: keys.prefix },
+    ...{ rules, dispatcher, memory: new MemoryClaims(), events, faults, log, prefix: keys.prefix, reads },
     redis: redis && claims && { index: redis.index, claims, answering: () => redis.connection.answering },
     horizonMs: () => horizonMs,
   })

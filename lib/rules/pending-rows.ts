@@ -2,6 +2,7 @@
 // All by keyset (deadline, id), so that a row that cannot be settled never starves those behind it.
 
 import type { Transaction } from 'sequelize'
+import { tryLock } from '../rows/sweep-lock.js'
 import { rows } from './database.js'
 import { RowGuard } from './row-guard.js'
 
@@ -25,6 +26,12 @@ export interface Page {
   ids: string[]
   /** Where the next page goes on; none where this one is not full. */
   next: Keyset | undefined
+}
+
+/** What is overdue, as far as it could be read. */
+export interface OverduePage extends Page {
+  /** False where somebody else held the lock, so that nothing was read. */
+  wasRead: boolean
 }
 
 export interface UpcomingPage extends Page {
@@ -51,11 +58,14 @@ interface FoundPage {
   ids: string | null
   deadlines?: string | null | undefined
   last: string | null
+  ours?: boolean
 }
 
 interface PageQuery {
   /** More than the ids: each begins with a comma. */
   columns?: string
+  /** The bound name of the lock without which nothing is read. */
+  lock?: string
   conditions: string[]
   bind: unknown[]
   after: Keyset | undefined
@@ -73,9 +83,10 @@ export class PendingRows {
   }
 
   /** Nothing while somebody else reads under the lock, which ends with the transaction. */
-  overdue(transaction: Transaction, { elapsedMs, after, limit, lock }: OverdueQuery): Promise<Page> {
-    const conditions = [this.guard.deadlineIs('<=', fromNow('$1')), this.guard.deadlineIs('>', this.guard.staleLine), LOCKED]
-    return this.read(transaction, { conditions, bind: [-elapsedMs, limit, lock], after })
+  async overdue(transaction: Transaction, { elapsedMs, after, limit, lock }: OverdueQuery): Promise<OverduePage> {
+    const conditions = [this.guard.deadlineIs('<=', fromNow('$1')), this.guard.deadlineIs('>', this.guard.staleLine)]
+    const page = await this.read(transaction, { lock: '$3', conditions, bind: [-elapsedMs, limit, lock], after })
+    return { ids: page.ids, next: page.next, wasRead: page.ours === true }
   }
 
   async upcoming(transaction: Transaction, { horizonMs, after, limit }: UpcomingQuery): Promise<UpcomingPage> {
@@ -114,26 +125,30 @@ export class PendingRows {
    */
   private async read(
     transaction: Transaction,
-    { columns = '', conditions, bind, after }: PageQuery,
-  ): Promise<Page & Pick<FoundPage, 'deadlines'>> {
+    { columns = '', lock, conditions, bind, after }: PageQuery,
+  ): Promise<Page & Pick<FoundPage, 'deadlines' | 'ours'>> {
     const { table, deadline, deadlineColumn } = this.guard
     const keyset = `${deadlineColumn}, ${table.id}`
     const behind = after ? [`(${keyset}) > ($${bind.push(after.deadline)}, $${bind.push(after.id)})`] : []
-    const where = [...conditions, ...behind].join(' AND ')
+    const where = [...conditions, ...(lock === undefined ? [] : ['(SELECT ours FROM lock)']), ...behind].join(' AND ')
+    const locking = lock === undefined ? '' : `WITH lock AS MATERIALIZED (${tryLock(lock)})\n`
+    const ours = lock === undefined ? '' : ', (SELECT ours FROM lock) AS ours'
     const page = `SELECT ${table.id} AS id, ${deadline} AS deadline, ${deadlineColumn} AS keyset
 FROM ${table.aliased} WHERE ${this.applies} AND ${where} ORDER BY ${keyset} LIMIT $2`
-    const sql = `SELECT json_agg(page.id::text)::text AS ids${columns},
-  CASE count(*) WHEN $2 THEN max(page.keyset)::text END AS last
+    const sql = `${locking}SELECT json_agg(page.id::text)::text AS ids${columns},
+  CASE count(*) WHEN $2 THEN max(page.keyset)::text END AS last${ours}
 FROM (${page}) AS page`
     const [found] = await rows<FoundPage>(table.sequelize, sql, bind, transaction)
     const ids: string[] = JSON.parse(found?.ids ?? '[]')
     const last = found?.last ?? undefined
-    return { ids, deadlines: found?.deadlines, next: last === undefined ? undefined : { id: ids.at(-1) as string, deadline: last } }
+    return {
+      ids,
+      deadlines: found?.deadlines,
+      ...(found?.ours !== undefined && { ours: found.ours }),
+      next: last === undefined ? undefined : { id: ids.at(-1) as string, deadline: last },
+    }
   }
 }
-
-/** Asked once for a statement, before any row is read. */
-const LOCKED = '(SELECT pg_try_advisory_xact_lock(hashtextextended(concat($3::text, current_schema()), 0)))'
 
 function fromNow(milliseconds: string): string {
   return `now() + ${milliseconds}::float8 * interval '1 millisecond'`

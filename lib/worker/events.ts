@@ -21,6 +21,7 @@ export type FaultCode =
   | 'POSTGRES_UNAVAILABLE'
   | 'SWEEP_FAILED'
   | 'SWEEP_STALLED'
+  | 'SWEEP_BLOCKED'
   | 'INVALID_MODEL'
   | 'INTERNAL'
   | 'BRAKED'

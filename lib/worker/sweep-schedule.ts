@@ -88,7 +88,7 @@ export class SweepSchedule {
 
   constructor(
     private readonly fallback: Required<Fallback> | false,
-    private readonly sweep: () => Pick<Sweep, 'run' | 'running'>,
+    private readonly sweep: () => Pick<Sweep, 'run' | 'running' | 'blocked'>,
     private readonly faults: Faults,
   ) {
     if (fallback) this.times = new CronTimes(fallback.cron, fallback.timezone)
@@ -151,6 +151,8 @@ export class SweepSchedule {
     if (this.sweep().running) return
     const overdueMs = now - this.lastAt - this.stoodStillMs - this.nextMs
     if (overdueMs >= TOLERANCE_MS) this.stalled(overdueMs)
+    else if (this.sweep().blocked)
+      void this.sweep().run() // orders are late already, so the lock's end is not waited for by the minute
     else if (this.last.passedMs() >= Math.min(this.nextMs, this.pauseMs) + TOLERANCE_MS) void this.run()
   }
 

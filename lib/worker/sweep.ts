@@ -7,7 +7,7 @@ import type { Log } from '../logger.js'
 import type { DueIndex } from '../redis/due-index.js'
 import { isRedisTrouble } from '../redis/trouble.js'
 import { inTransaction } from '../rules/database.js'
-import { type Keyset, MOST_COUNTED, type Page, type PendingRows, type Stale } from '../rules/pending-rows.js'
+import { type Keyset, MOST_COUNTED, type PendingRows, type OverduePage as ReadPage, type Stale } from '../rules/pending-rows.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import type { Upkeep, UpkeepCounts } from '../rules/upkeep.js'
 import { whoseFault } from '../sequelize/whose-fault.js'
@@ -16,6 +16,7 @@ import type { Dispatcher } from './dispatcher.js'
 import { errorText, type WorkerEmitter } from './events.js'
 import type { Faults } from './faults.js'
 import { Leavings, type Transact } from './leavings.js'
+import type { Locked, SweepReads } from './sweep-reads.js'
 
 /** How many batches' rows are read at once: where many are due at one instant, each reading sorts all of them. */
 const BATCHES_READ = 50
@@ -36,6 +37,7 @@ export interface SweepParts {
   memory: MemoryClaims
   /** The due index and its claims; none with `redis: false`. */
   redis: { index: DueIndex; claims: IndexClaims; answering(): boolean } | undefined
+  reads: SweepReads
   prefix: string
   /** From now to the sweep after next. */
   horizonMs: () => number
@@ -51,7 +53,7 @@ interface Totals {
 }
 
 /** The last page says as well what is stale: no further transaction is needed for that. */
-interface OverduePage extends Page {
+interface OverduePage extends ReadPage {
   stale?: Stale
 }
 
@@ -85,6 +87,17 @@ export class Sweep {
 
   get running(): boolean {
     return this.current !== undefined
+  }
+
+  /** Whether rules could not be read since somebody else holds their lock, who is no worker. */
+  get blocked(): boolean {
+    return this.parts.reads.blocked
+  }
+
+  /** When the rule was read that has not been read for the longest, and by whom. */
+  get lastRead(): ReturnType<SweepReads['last']> {
+    const swept = [...this.parts.rules.values()].filter(({ row }) => row?.pending)
+    return this.parts.reads.last(swept.map(({ kind }) => kind))
   }
 
   async stop(): Promise<void> {
@@ -121,6 +134,7 @@ export class Sweep {
     await this.leavings.takeOff(rule.kind, row)
     const trouble = row.upkeep && (await this.keepUp(rule.kind, row, row.upkeep))
     const braked = await this.isBraked(rule, row)
+    if (braked) void this.parts.reads.read(rule.kind)
     const stale = braked
       ? await this.transact(row, (transaction) => pending.stale(transaction))
       : await this.settleOverdue(rule, row, pending, totals)
@@ -199,7 +213,9 @@ export class Sweep {
   /** The next page is read while one is worked at; the first ones are small, so that work begins soon and does not stand still. */
   private async *overduePages(kind: string, row: RowRule, pending: PendingRows): AsyncGenerator<OverduePage> {
     const startedAt = performance.now()
-    const lock = `express-order-timers:sweep:${this.parts.prefix}${kind}:${row.guard.table.table}`
+    const { reads } = this.parts
+    const locked = this.locked(kind, row)
+    const { lock } = locked
     const read = (batches: number, after?: Keyset) => {
       const limit = batches * this.parts.dispatcher.batchSize(kind, 'sweep')
       const query = { elapsedMs: performance.now() - startedAt, after, limit, lock }
@@ -213,6 +229,8 @@ export class Sweep {
     try {
       while (!this.stopping.signal.aborted) {
         const page = await reading
+        if (!page.wasRead) await reads.heldUp(locked)
+        else if (batches === 1) void reads.read(kind)
         if (page.next) {
           batches = Math.min(4 * batches, BATCHES_READ)
           reading = read(batches, page.next)
@@ -224,6 +242,12 @@ export class Sweep {
     } finally {
       await reading.catch(() => {})
     }
+  }
+
+  private locked(kind: string, row: RowRule): Locked {
+    const { table } = row.guard
+    const lock = `express-order-timers:sweep:${this.parts.prefix}${kind}:${table.table}`
+    return { kind, lock, sequelize: table.sequelize, transact: (work) => this.transact(row, work) }
   }
 
   /** Claims in the index where Redis answers, else in memory: then only the guard keeps two workers apart, and it suffices. */

@@ -5,6 +5,7 @@ import { hostname } from 'node:os'
 import { OrderTimersError, show } from '../errors.js'
 import { type App, mountedTimers } from '../mount.js'
 import { within } from '../redis/connection.js'
+import { SweepMarks } from '../redis/sweep-marks.js'
 import type { BoundRule } from '../rules/rule.js'
 import { poolSize } from '../rules/sequelize-sql.js'
 import { RUNTIME, type Runtime } from '../runtime.js'
@@ -19,6 +20,7 @@ import { ReadyConnections } from './ready-connections.js'
 import { RedisSide } from './redis-side.js'
 import { startLine } from './start-line.js'
 import { Sweep } from './sweep.js'
+import { type Reader, SweepReads } from './sweep-reads.js'
 import { SweepSchedule } from './sweep-schedule.js'
 
 /** How long `stop()` waits for work in hand. */
@@ -37,7 +39,11 @@ export interface Health {
   faults: Fault[]
   /** None with `redis: false`. `events`: whether expiry events were proved to arrive, undefined before the first proof. */
   redis: { connected: boolean; subscribed: boolean; events: boolean | undefined; foreignScans: number } | undefined
-  sweep: { lastEndedAt: Date | undefined; next: Date | null }
+  /**
+   * `lastReadAt`: since when every rule's overdue orders have been read, by this worker or, where it found another one reading, by that one.
+   * A sweep may end without having read, where somebody holds its lock.
+   */
+  sweep: { lastEndedAt: Date | undefined; lastReadAt: Date | undefined; lastReadBy: Reader | undefined; next: Date | null }
   /** Batches in hand. */
   busy: number
   kinds: Record<string, KindCounters>
@@ -90,6 +96,9 @@ export class ExpiryWorker extends WorkerEmitter {
     this.sweep = new Sweep({
       ...{ rules, dispatcher: this.dispatcher, memory: new MemoryClaims(), events: this, faults: this.faults, log },
       redis: redis && claims && { index: redis.index, claims, answering: () => this.redisSide?.answering() ?? false },
+      reads: new SweepReads(redis && new SweepMarks(redis.connection, keys, redis.clock), this.faults, () =>
+        this.schedule.threeIntervalsMs(),
+      ),
       prefix: keys.prefix,
       horizonMs: () => this.schedule.horizonMs(),
     })
@@ -101,6 +110,7 @@ export class ExpiryWorker extends WorkerEmitter {
   health(): Health {
     const faults = this.faults.list()
     const side = this.redisSide
+    const { lastRead } = this.sweep
     return {
       status: this.stopping || !this.runtime.enabled ? 'stopped' : faults.length > 0 ? 'degraded' : 'ok',
       faults,
@@ -110,7 +120,7 @@ export class ExpiryWorker extends WorkerEmitter {
         events: side.canary.proved,
         foreignScans: side.foreignKeys.passes,
       },
-      sweep: { lastEndedAt: this.sweep.lastEndedAt, next: this.schedule.next },
+      sweep: { lastEndedAt: this.sweep.lastEndedAt, lastReadAt: lastRead?.at, lastReadBy: lastRead?.by, next: this.schedule.next },
       busy: this.dispatcher.busy,
       kinds: Object.fromEntries(this.dispatcher.counters),
       events: side ? { ...side.listener.counters } : { foreign: 0, malformed: 0, dropped: 0 },
