@@ -137,8 +137,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
       {
         file: 'lib/worker/redis-side.ts',
-        find: 'this.wake()\n    this.parts.catchUp()\n    void this.look()',
-        replace: 'void this.look()',
+        find: 'index.load()\n    this.wake()\n    this.parts.catchUp()',
+        replace: 'index.load()',
       },
     ],
     test: {

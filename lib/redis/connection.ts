@@ -15,6 +15,10 @@ const BUSY_EVERY_MS = 250
 /** How often a db that could not be selected is tried, and a client that ended by itself is opened. */
 const REOPEN_EVERY_MS = 500
 
+/** A replica is left for whoever the address leads to now: at once for so many times, and then so often. */
+const LEAVES_AT_ONCE = 2
+const LEAVE_EVERY_MS = 1_000
+
 export class RedisConnection {
   readonly client: Redis
   /** Which Redis it is, for messages. */
@@ -29,7 +33,11 @@ export class RedisConnection {
   private trouble: unknown
   private reportedDown = false
   /** Being closed to be made anew; the client itself says `ready` until its socket has closed. */
-  private leaving = false
+  leaving = false
+  /** How often it was left for a better server in a row, and when. */
+  private left = 0
+  private leftAt = 0
+  private leavesLater: NodeJS.Timeout | undefined
   /** It answers nothing but that it is busy or loads its data; asked again until it does. */
   private busy: NodeJS.Timeout | undefined
   /** Set where Redis refused the db: ioredis would carry on in db 0. Tried again until it is selected. */
@@ -49,10 +57,11 @@ export class RedisConnection {
     })
     this.client.on('ready', () => this.up())
     this.client.on('close', () => {
-      this.leaving = false
       this.endMisplaced()
       this.endBusy()
       this.down(this.trouble)
+      if (this.leaving) this.reportedDown = false // to be told if no connection follows
+      this.leaving = false
     })
     this.client.on('end', () => this.reopen())
   }
@@ -143,12 +152,29 @@ export class RedisConnection {
     if (!this.ready) throw this.unavailable(this.trouble)
   }
 
-  /** Makes the connection anew: the name or the Sentinels may lead to another server by now. Once for each time, however many ask for it. */
-  reconnect(error: unknown): void {
+  /** Makes the connection anew: the address or the Sentinels may lead to another server by now. Once for each time, however many ask for it. */
+  reconnect(reason: unknown): void {
     if (!this.ready || this.leaving) return
     this.leaving = true
-    this.trouble = error
+    this.trouble = reason
     this.client.disconnect(true)
+  }
+
+  /** At once at first, and later no more often than the server it leads to may change. */
+  private leave(error: Error): void {
+    const now = performance.now()
+    if (now - this.leftAt > LEAVE_EVERY_MS) this.left = 0
+    if (this.left < LEAVES_AT_ONCE) {
+      this.left += 1
+      this.leftAt = now
+      this.reconnect(error)
+      return
+    }
+    this.leavesLater ??= setTimeout(() => {
+      this.leavesLater = undefined
+      this.leftAt = performance.now()
+      this.reconnect(error)
+    }, LEAVE_EVERY_MS / 2).unref()
   }
 
   /** Closes the connection for good. */
@@ -160,6 +186,7 @@ export class RedisConnection {
     this.downListeners.clear()
     this.doubtListeners.clear()
     this.refusals.stop()
+    clearTimeout(this.leavesLater)
     this.endBusy()
     this.client.disconnect()
   }
@@ -177,7 +204,7 @@ export class RedisConnection {
       return error
     }
     for (const listener of this.doubtListeners) listener(error)
-    if (isReplica(error)) this.reconnect(error)
+    if (isReplica(error)) this.leave(error)
     return error
   }
 
@@ -237,6 +264,7 @@ export class RedisConnection {
     if (this.answering || !this.ready || this.busy) return
     this.answering = true
     this.reportedDown = false
+    this.trouble = undefined
     for (const listener of this.upListeners) listener()
   }
 

@@ -2,6 +2,7 @@
 
 import { OrderTimersError } from '../errors.js'
 import type { RedisConnection } from './connection.js'
+import { isReplica } from './replies.js'
 
 /** The oldest version with ZADD LT, SET PXAT and ZMSCORE (https://redis.io/docs/latest/commands/set/#history). */
 const OLDEST = [6, 2] as const
@@ -13,20 +14,45 @@ export interface ServerSettings {
   eviction: string | undefined
 }
 
+/** Why a Redis cannot serve, and what to do about it. */
+export interface Unfitness {
+  what: string
+  remedy: string
+}
+
+const REPLICA: Unfitness = {
+  what: 'this Redis is a replica, which hears no expiry and takes no writes',
+  remedy: 'give the primary, or Sentinels',
+}
+
+const CLUSTER_NODE: Unfitness = {
+  what: 'this Redis is a cluster node, whose expiry events one subscriber cannot hear all of',
+  remedy: 'give a standalone Redis',
+}
+
 /** @throws OrderTimersError REDIS_UNUSABLE for a replica, a cluster or a version before 6.2 */
 export async function assertUsable(connection: RedisConnection): Promise<void> {
+  const unfitness = await readUnfitness(connection)
+  if (unfitness) throw new OrderTimersError('REDIS_UNUSABLE', `orderTimers: ${unfitness.what}; ${unfitness.remedy}`)
+}
+
+/** @returns null where nothing speaks against this Redis, undefined where it may not be asked */
+export async function readUnfitness(connection: RedisConnection): Promise<Unfitness | null | undefined> {
   const info = await readInfo(connection)
-  if (info === undefined) return
+  if (info === undefined) return undefined
   const version = /^(?:redis_version):(\d+)\.(\d+)/m.exec(info)
   const [major, minor] = [Number(version?.[1] ?? OLDEST[0]), Number(version?.[2] ?? OLDEST[1])]
   if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
-    throw unusable(`Redis ${major}.${minor} is too old; 6.2 or later is needed`)
+    return { what: `Redis ${major}.${minor} is too old`, remedy: '6.2 or later is needed' }
   }
-  if (/^role:slave/m.test(info))
-    throw unusable('this Redis is a replica, which hears no expiry and takes no writes; give the primary, or Sentinels')
-  if (/^cluster_enabled:1/m.test(info)) {
-    throw unusable('this Redis is a cluster node, whose expiry events one subscriber cannot hear all of; give a standalone Redis')
-  }
+  if (/^role:slave/m.test(info)) return REPLICA
+  if (/^cluster_enabled:1/m.test(info)) return CLUSTER_NODE
+  return null
+}
+
+/** What an answer says that only a Redis gives that cannot serve: a replica's, or a cluster node's. */
+export function unfitnessBy(error: Error): Unfitness {
+  return isReplica(error) ? REPLICA : CLUSTER_NODE
 }
 
 /** The settings that matter here, where CONFIG is allowed (managed servers often refuse it, and rightly). */
@@ -66,8 +92,4 @@ async function readSetting(connection: RedisConnection, name: string): Promise<s
     if (error instanceof OrderTimersError) throw error
     return undefined
   }
-}
-
-function unusable(why: string): OrderTimersError {
-  return new OrderTimersError('REDIS_UNUSABLE', `orderTimers: ${why}`)
 }

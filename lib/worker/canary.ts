@@ -26,7 +26,7 @@ export class Canary {
     private readonly key: string,
     private readonly connection: RedisConnection,
     private readonly listening: () => boolean,
-    private readonly onChange: (proved: boolean) => void,
+    private readonly onJudged: (proved: boolean) => void,
   ) {
     this.witness = `${key}:witness`
   }
@@ -39,6 +39,12 @@ export class Canary {
     clearInterval(this.timer)
     this.sung?.()
     await this.flying
+  }
+
+  /** What was proved is not known any more: another connection, or another server. */
+  forget(): void {
+    this.proved = undefined
+    this.missed = 0
   }
 
   /** Whether this expired key is the canary, or its witness. */
@@ -83,8 +89,7 @@ export class Canary {
   private judge(heard: boolean): void {
     this.missed = heard ? 0 : this.missed + 1
     if (!this.listening() || (!heard && this.missed < 2)) return
-    const changed = this.proved !== heard
     this.proved = heard
-    if (changed) this.onChange(heard)
+    this.onJudged(heard)
   }
 }

@@ -1,10 +1,9 @@
-// The worker's Redis side put together: the alarms, the subscription and its listener, the canary, the scan for keys set by others; and
-// the checks of what kind of Redis it is. Without it (`redis: false`) the worker is its sweep alone.
+// The worker's Redis side put together: the alarms, the subscription and its listener, the canary, the scan for keys set by others, and
+// the watch over the server. Without it (`redis: false`) the worker is its sweep alone.
 
 import { randomUUID } from 'node:crypto'
-import { OrderTimersError } from '../errors.js'
 import { SWEEP_REQUEST } from '../keys.js'
-import { assertUsable, enableExpiryEvents, publishesExpiry, readSettings } from '../redis/server.js'
+import { isReply, replyRemedy } from '../redis/replies.js'
 import type { BoundRule } from '../rules/rule.js'
 import type { RedisParts, Runtime } from '../runtime.js'
 import { Alarm } from './alarm.js'
@@ -13,12 +12,16 @@ import type { IndexClaims } from './claims.js'
 import type { Dispatcher } from './dispatcher.js'
 import type { Faults } from './faults.js'
 import { ForeignKeys } from './foreign-keys.js'
+import { REDIS_CONF, ServerWatch } from './intake/server-watch.js'
 import { Listener } from './listener.js'
 import { tellRefusedWrites } from './refused-writes.js'
 import { Subscriber } from './subscriber.js'
 
 const HEARTBEAT_MS = 1_000
-const REDIS_CONF = 'notify-keyspace-events Ex'
+
+/** How often a subscription that hears nothing is made anew, since it may be on another server: where this one is set to publish, and where that is not known. */
+const RENEW_EVERY_MS = 10_000
+const RENEW_SELDOM_MS = 60_000
 
 export interface RedisSideParts {
   runtime: Runtime
@@ -37,11 +40,11 @@ export class RedisSide {
   readonly subscriber: Subscriber
   readonly canary: Canary
   readonly foreignKeys: ForeignKeys
-  /** False from the moment that this turned out to be a Redis that cannot serve. */
-  usable = true
+  private readonly watch: ServerWatch
   private readonly alarms: Alarm[]
   private readonly unlisten: (() => void)[] = []
   private heartbeat: NodeJS.Timeout | undefined
+  private renewedAt = Number.NEGATIVE_INFINITY
 
   constructor(private readonly parts: RedisSideParts) {
     const { runtime, redis, rules, claims, dispatcher, faults } = parts
@@ -60,9 +63,14 @@ export class RedisSide {
     this.canary = new Canary(
       keys.canary(workerId),
       redis.connection,
-      () => this.subscriber.subscribed && this.usable,
+      () => this.subscriber.subscribed && this.watch.usable,
       (proved) => this.judge(proved),
     )
+    this.watch = new ServerWatch({
+      ...{ connection: redis.connection, faults, configureRedis: parts.configureRedis },
+      onUsable: () => this.usableAgain(),
+      onConfigured: () => void this.canary.fly(),
+    })
     this.foreignKeys = new ForeignKeys(keys, [...rules.keys()], redis.connection, workerId, () => this.answering())
   }
 
@@ -72,6 +80,7 @@ export class RedisSide {
     this.unlisten.push(connection.onDown((error) => this.lost(error)))
     this.unlisten.push(tellRefusedWrites(connection.refusals, this.parts.faults))
     this.unlisten.push(connection.refusals.onAccepted(() => this.missed()))
+    this.watch.start()
     connection.open()
     if (connection.ready) this.connectedAgain()
     this.heartbeat = setInterval(() => void this.beat(), HEARTBEAT_MS)
@@ -86,12 +95,23 @@ export class RedisSide {
     clearInterval(this.heartbeat)
     for (const unlisten of this.unlisten) unlisten()
     await this.listener.stop()
-    await Promise.all([...this.alarms.map((alarm) => alarm.stop()), this.foreignKeys.stop(), this.canary.stop()])
+    await Promise.all([...this.alarms.map((alarm) => alarm.stop()), this.foreignKeys.stop(), this.canary.stop(), this.watch.stop()])
     this.subscriber.stop()
   }
 
   answering(): boolean {
-    return this.usable && this.parts.redis.connection.ready
+    return this.watch.usable && this.parts.redis.connection.ready
+  }
+
+  /** Whether Redis answers now, and can serve. */
+  get connected(): boolean {
+    return this.answering() && this.parts.redis.connection.answering
+  }
+
+  /** Whether expiry events arrive; undefined where there is no proof of either as things are now. */
+  get events(): boolean | undefined {
+    const { refusals } = this.parts.redis.connection
+    return this.connected && this.subscriber.subscribed && !refusals.present ? this.canary.proved : undefined
   }
 
   wake(): void {
@@ -113,14 +133,36 @@ export class RedisSide {
 
   private connectedAgain(): void {
     this.parts.faults.clear('REDIS_UNAVAILABLE')
+    this.canary.forget()
+    if (this.watch.usable) this.resume()
+    void this.watch.look()
+  }
+
+  /** The subscription may be on the server that could not serve. */
+  private usableAgain(): void {
+    this.subscriber.renew()
+    this.canary.forget()
+    this.resume()
+  }
+
+  private resume(): void {
     void this.parts.redis.index.load()
     this.wake()
     this.parts.catchUp()
-    void this.look()
   }
 
   private lost(error: unknown): void {
-    this.parts.faults.raise('REDIS_UNAVAILABLE', { message: 'Redis does not answer; the sweep over Postgres carries on', error })
+    this.canary.forget()
+    const { faults, redis } = this.parts
+    const { where, leaving } = redis.connection
+    if (leaving) return
+    const message = `Redis at ${where} ${isReply(error) ? `serves nothing (${error.message})` : 'does not answer'}`
+    const remedy = isReply(error) ? replyRemedy(error) : undefined
+    faults.raise('REDIS_UNAVAILABLE', {
+      message: `${message}; the sweep over Postgres carries on`,
+      error,
+      ...(remedy !== undefined && { remedy }),
+    })
   }
 
   /** What Redis did not take meanwhile is on the rows. */
@@ -129,45 +171,19 @@ export class RedisSide {
     this.parts.catchUp()
   }
 
-  /** What kind of Redis it is, and how it is set. */
-  private async look(): Promise<void> {
-    const { connection } = this.parts.redis
-    const { faults } = this.parts
-    try {
-      await assertUsable(connection)
-      this.usable = true
-      faults.clear('REDIS_UNUSABLE')
-      const { notifications, eviction } = await readSettings(connection)
-      if (eviction !== undefined && eviction !== 'noeviction') {
-        const remedy = 'set "maxmemory-policy noeviction"'
-        faults.raise('EVICTION', { message: `Redis may evict timers (maxmemory-policy ${eviction})`, remedy })
-      } else faults.clear('EVICTION')
-      if (notifications !== undefined && !publishesExpiry(notifications)) await this.eventsOff(notifications)
-    } catch (error) {
-      if (!(error instanceof OrderTimersError) || error.code !== 'ERR_ORDER_TIMERS_REDIS_UNUSABLE') return
-      this.usable = false
-      faults.raise('REDIS_UNUSABLE', { message: error.message, error })
-    }
-  }
-
-  private async eventsOff(flags: string): Promise<void> {
-    const { configureRedis, faults, redis } = this.parts
-    const off = `Redis publishes no expiry events (notify-keyspace-events is "${flags}")`
-    if (!configureRedis) return faults.raise('EVENTS_OFF', { message: off, remedy: `add to redis.conf: ${REDIS_CONF}` })
-    try {
-      await enableExpiryEvents(redis.connection, flags)
-      void this.canary.fly()
-    } catch (error) {
-      faults.raise('EVENTS_OFF', { message: `${off}, and refused to be configured`, remedy: `add to redis.conf: ${REDIS_CONF}`, error })
-    }
-  }
-
   private judge(proved: boolean): void {
     const { faults } = this.parts
-    if (proved) faults.clear('EVENTS_OFF')
-    else {
-      const message = 'a key of our own expired and its event did not come'
-      faults.raise('EVENTS_OFF', { message, remedy: `is this in redis.conf? ${REDIS_CONF}` })
+    if (proved) {
+      faults.clear('EVENTS_OFF')
+      return
     }
+    const message = 'a key of our own expired and its event did not come'
+    if (!faults.has('EVENTS_OFF')) faults.raise('EVENTS_OFF', { message, remedy: `is this in redis.conf? ${REDIS_CONF}` })
+    void this.watch.look()
+    const now = performance.now()
+    if (this.watch.publishes === false) return
+    if (now - this.renewedAt < (this.watch.publishes ? RENEW_EVERY_MS : RENEW_SELDOM_MS)) return
+    this.renewedAt = now
+    this.subscriber.renew()
   }
 }

@@ -75,6 +75,11 @@ export class Subscriber {
     this.heartbeat = setInterval(() => void this.beat(), HEARTBEAT_MS)
   }
 
+  /** Subscribes on a new connection: the address may lead to another server than it did. */
+  renew(): void {
+    this.connection.reconnect(new Error('to subscribe where the timers are'))
+  }
+
   stop(): void {
     this.stopped = true
     clearTimeout(this.retry)

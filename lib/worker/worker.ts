@@ -37,7 +37,7 @@ export interface Health {
   /** `ok`; `degraded`: something of `faults` is wrong, and orders are still settled, at the latest by the sweep; `stopped`. */
   status: 'ok' | 'degraded' | 'stopped'
   faults: Fault[]
-  /** None with `redis: false`. `events`: whether expiry events were proved to arrive, undefined before the first proof. */
+  /** None with `redis: false`; all of it is about now. `events`: whether expiry events are proved to arrive, undefined where there is no proof. */
   redis: { connected: boolean; subscribed: boolean; events: boolean | undefined; foreignScans: number } | undefined
   /**
    * `lastReadAt`: since when every rule's overdue orders have been read, by this worker or, where it found another one reading, by that one.
@@ -115,9 +115,9 @@ export class ExpiryWorker extends WorkerEmitter {
       status: this.stopping || !this.runtime.enabled ? 'stopped' : faults.length > 0 ? 'degraded' : 'ok',
       faults,
       redis: side && {
-        connected: side.answering(),
+        connected: side.connected,
         subscribed: side.subscriber.subscribed,
-        events: side.canary.proved,
+        events: side.events,
         foreignScans: side.foreignKeys.passes,
       },
       sweep: { lastEndedAt: this.sweep.lastEndedAt, lastReadAt: lastRead?.at, lastReadBy: lastRead?.by, next: this.schedule.next },

@@ -35,7 +35,7 @@ export class TcpProxy {
   private constructor(
     private readonly server: Server,
     readonly port: number,
-    private readonly targetPort: number,
+    private targetPort: number,
   ) {
     this.close = enter(`proxy on port ${port}`, () => this.stop())
     server.on('connection', (client) => this.onConnection(client))
@@ -65,6 +65,11 @@ export class TcpProxy {
       pair.client.resume()
       pair.upstream.resume()
     }
+  }
+
+  /** New connections lead to another server; those that are open stay where they are. */
+  lead(targetPort: number): void {
+    this.targetPort = targetPort
   }
 
   /** Each piece of data takes so much longer, in each direction. */

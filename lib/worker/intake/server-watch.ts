@@ -1,0 +1,140 @@
+// What kind of Redis this is and how it is set, asked again and again: about each second while something is wrong, every ten seconds else,
+// and at once when an answer hints at it. No verdict outlives what it was about.
+
+import type { RedisConnection } from '../../redis/connection.js'
+import { isReplica, isReply, replyFault } from '../../redis/replies.js'
+import { enableExpiryEvents, publishesExpiry, readSettings, readUnfitness, type Unfitness, unfitnessBy } from '../../redis/server.js'
+import type { Faults } from '../faults.js'
+
+const WRONG_EVERY_MS = 750
+const RIGHT_EVERY_MS = 10_000
+
+/** The line for redis.conf. */
+export const REDIS_CONF = 'notify-keyspace-events Ex'
+
+export interface ServerWatchParts {
+  connection: RedisConnection
+  faults: Faults
+  configureRedis: boolean
+  /** It can serve after it could not. */
+  onUsable(): void
+  /** Expiry events were switched on here. */
+  onConfigured(): void
+}
+
+export class ServerWatch {
+  /** False from the moment that this turned out to be a Redis that cannot serve. */
+  usable = true
+  /** Whether it is set to publish expiry; undefined where CONFIG is refused. */
+  publishes: boolean | undefined
+  /** An answer that only a Redis gives that cannot serve, and when it came. */
+  private suspected: { error: Error; at: number } | undefined
+  private timer: NodeJS.Timeout | undefined
+  private looking: Promise<void> | undefined
+  private stopped = false
+  private unlisten: () => void = () => {}
+
+  constructor(private readonly parts: ServerWatchParts) {}
+
+  start(): void {
+    this.unlisten = this.parts.connection.onDoubt((error) => this.doubt(error))
+    this.lookLater()
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true
+    clearTimeout(this.timer)
+    this.unlisten()
+    await this.looking
+  }
+
+  /** Asks now. Never rejects. */
+  look(): Promise<void> {
+    this.looking ??= this.judge()
+      .catch(() => {}) // Redis went away, which its connection tells; it is asked again when it is there
+      .finally(() => {
+        this.looking = undefined
+        this.lookLater()
+      })
+    return this.looking
+  }
+
+  private lookLater(): void {
+    clearTimeout(this.timer)
+    if (this.stopped) return
+    const isWrong = !this.usable || this.publishes === false || this.parts.faults.has('EVICTION')
+    this.timer = setTimeout(() => this.lookAgain(), isWrong ? WRONG_EVERY_MS : RIGHT_EVERY_MS)
+  }
+
+  private lookAgain(): void {
+    const { connection } = this.parts
+    if (this.usable && connection.ready) return void this.look()
+    // The address may lead to another server by now, and only a new connection goes there. That is looked at when it is made.
+    connection.reconnect(this.suspected?.error)
+    this.lookLater()
+  }
+
+  /** One answer is proof enough: whoever serves takes writes, and has all the keys. */
+  private doubt(error: Error): void {
+    this.suspected = { error, at: performance.now() }
+    this.refuse(unfitnessBy(error), error)
+    this.lookLater()
+  }
+
+  private refuse({ what, remedy }: Unfitness, error?: Error): void {
+    this.usable = false
+    const message = `Redis at ${this.parts.connection.where} cannot serve: ${what}`
+    this.parts.faults.raise('REDIS_UNUSABLE', { message, remedy, ...(error && { error }) })
+  }
+
+  private async judge(): Promise<void> {
+    const { connection, faults, onUsable } = this.parts
+    const unfitness = await readUnfitness(connection)
+    if (unfitness) return this.refuse(unfitness)
+    if (unfitness === undefined && this.suspected && !(await this.isOver(this.suspected))) return
+    this.suspected = undefined
+    const wasUsable = this.usable
+    this.usable = true
+    faults.clear('REDIS_UNUSABLE')
+    await this.judgeSettings()
+    if (!wasUsable) onUsable()
+  }
+
+  /** Where INFO is refused: a replica is none any more when it writes; whether a cluster's node is one nobody says, so it is tried after a while. */
+  private async isOver({ error, at }: { error: Error; at: number }): Promise<boolean> {
+    if (!isReplica(error)) return performance.now() - at > RIGHT_EVERY_MS
+    try {
+      await this.parts.connection.refusals.probe?.()
+      return true
+    } catch (refused) {
+      return isReply(refused) && replyFault(refused) === 'REDIS_REFUSES' // for another reason, which is told
+    }
+  }
+
+  private async judgeSettings(): Promise<void> {
+    const { connection, faults } = this.parts
+    const { notifications, eviction } = await readSettings(connection)
+    if (eviction !== undefined && eviction !== 'noeviction') {
+      const message = `Redis may evict timers (maxmemory-policy ${eviction})`
+      faults.raise('EVICTION', { message, remedy: 'set "maxmemory-policy noeviction"' })
+    } else faults.clear('EVICTION')
+    const published = this.publishes
+    this.publishes = notifications === undefined ? undefined : publishesExpiry(notifications)
+    if (notifications !== undefined && !this.publishes) await this.eventsOff(notifications)
+    else if (published === false) faults.clear('EVENTS_OFF')
+  }
+
+  private async eventsOff(flags: string): Promise<void> {
+    const { configureRedis, connection, faults, onConfigured } = this.parts
+    const off = `Redis publishes no expiry events (notify-keyspace-events is "${flags}")`
+    if (!configureRedis) return faults.raise('EVENTS_OFF', { message: off, remedy: `add to redis.conf: ${REDIS_CONF}` })
+    try {
+      await enableExpiryEvents(connection, flags)
+      this.publishes = true
+      faults.clear('EVENTS_OFF')
+      onConfigured()
+    } catch (error) {
+      faults.raise('EVENTS_OFF', { message: `${off}, and refused to be configured`, remedy: `add to redis.conf: ${REDIS_CONF}`, error })
+    }
+  }
+}
