@@ -107,13 +107,9 @@ export const putBack = async (..._goods: unknown[]) => {}`,
           return [`--${name}`, value as string]
         }),
     )
-    const rights = /A least-privilege user needs ([^.]*)\./.exec(readme)?.[1] as string
-    const rules = rights
-      .replaceAll('`', '')
-      .split(/,| and |\s/)
-      .filter(Boolean)
+    const [, line = ''] = blocks('acl')[0]?.split('\n') ?? []
     const admin = new Redis(server.url)
-    await admin.call('ACL', 'SETUSER', 'shop', 'on', '>secret', 'resetchannels', ...rules)
+    await admin.call(...(line.replace('>SECRET', '>secret').split(' ') as [string, ...string[]]))
     const database = await openDatabase()
     const timers = orderTimers({
       redis: server.url.replace('//', '//shop:secret@'),
