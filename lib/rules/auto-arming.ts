@@ -6,7 +6,7 @@ import type { AutoRule } from './auto-rule.js'
 /** How many at once. */
 const PORTION = 1_000
 
-interface Started {
+export interface Started {
   rule: AutoRule
   id: string
   deadlineMs: number

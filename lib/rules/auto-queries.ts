@@ -2,6 +2,7 @@
 // `queryInterface` with the columns that it is about to write; here the deadlines are written with them, and armed after the commit.
 
 import type { Model } from 'sequelize'
+import { returningMore } from '../sequelize/returning.js'
 import type { Assignments, AutoRule, ReadRow, Values } from './auto-rule.js'
 import { AutoStatement, merge, type StatementOptions, withReturning } from './auto-statement.js'
 import { type AnyModel, sequelizeOf, valueSql } from './sequelize-sql.js'
@@ -26,27 +27,12 @@ type Arithmetic = (
   options: StatementOptions,
 ) => Promise<unknown[]>
 
-/** An instance by attribute, a raw row by attribute or by column. */
-const ofInstance =
-  (instance: Model): ReadRow =>
-  ({ name }) =>
-    (instance as unknown as { dataValues: Values }).dataValues[name]
-const byName =
-  (row: object): ReadRow =>
-  ({ name }) =>
-    ((row as { dataValues?: Values }).dataValues ?? (row as Values))[name]
-const byField =
-  (row: Values): ReadRow =>
-  ({ field }) =>
-    row[field]
-
 export class AutoQueries extends AutoStatement implements Queries {
-  constructor(
-    private readonly real: Queries,
-    model: AnyModel,
-    hooked: ReadonlySet<AutoRule>,
-  ) {
+  private readonly real: Queries
+
+  constructor(real: Queries, model: AnyModel, hooked: ReadonlySet<AutoRule>) {
     super(model, hooked)
+    this.real = returningMore(real)
   }
 
   async insert(instance: Model | null, table: unknown, values: Values, options: StatementOptions): Promise<unknown[]> {
@@ -54,9 +40,10 @@ export class AutoQueries extends AutoStatement implements Queries {
     if (rules.length === 0 || instance === null) return this.real.insert(instance, table, values, options)
     const written = merge(rules.map((rule) => rule.inserting(values, this.afterOf(rule, instance, values))))
     const returning = withReturning(options.returning, this.reads(rules))
-    const result = await this.real.insert(instance, table, { ...values, ...this.literals(written, options) }, { ...options, returning })
+    const all = { ...values, ...this.literals(written, options) }
+    const result = await this.real.insert(instance, table, all, { ...options, ...this.returningTimers(rules, options), returning })
     this.note(instance, written)
-    await this.arm(rules, [ofInstance(instance)], options)
+    await this.arm(this.takeTimers(rules, [instance]), options)
     return result
   }
 
@@ -72,14 +59,16 @@ export class AutoQueries extends AutoStatement implements Queries {
     })
     const reads = rules.flatMap((rule) => [
       ...(rule.isExpression(values[rule.status.field]) ? [rule.status.field] : []),
-      ...(rule.writesDeadline || instance.get(rule.start.name) === undefined ? [rule.start.field] : []),
+      ...(rule.writesDeadline ? [rule.start.field] : []),
+      ...rule.reads.slice(0, 1).map(({ field }) => field),
     ])
     const returning = withReturning(options.returning, [...Object.keys(written), ...reads])
     const all = { ...values, ...this.literals(written, options) }
-    const result = await this.real.update(instance, table, all, where, returning === undefined ? options : { ...options, returning })
+    const result = await this.real.update(instance, table, all, where, { ...options, ...this.returningTimers(rules, options), returning })
     this.note(instance, written)
+    const timers = this.takeTimers(rules, [instance])
     if (result[1] === 0) return result
-    await this.arm(rules, [ofInstance(instance)], options, left)
+    await this.arm(timers, options, left)
     return result
   }
 
@@ -97,9 +86,9 @@ export class AutoQueries extends AutoStatement implements Queries {
     const asked = options.returning || undefined
     const returning = entering.length > 0 ? withReturning(asked, this.reads(entering)) : asked
     if (returning === undefined) return this.real.bulkUpdate(table, all, where, options, attributes)
-    const raw = asked === undefined ? { raw: true } : {}
-    const found = (await this.real.bulkUpdate(table, all, where, { ...options, returning, ...raw }, attributes)) as object[]
-    await this.arm(entering, found.map(byName), options)
+    const more = { ...this.returningTimers(entering, options), ...(asked === undefined ? { raw: true, nest: false } : {}) }
+    const found = (await this.real.bulkUpdate(table, all, where, { ...options, returning, ...more }, attributes)) as object[]
+    await this.arm(this.takeTimers(entering, found), options)
     if (asked === undefined) return found.length
     this.strip(found, asked, 'name')
     return found
@@ -125,11 +114,11 @@ export class AutoQueries extends AutoStatement implements Queries {
     const inserted = await this.real.bulkInsert(
       table,
       all,
-      { ...options, returning, ...(updateOnDuplicate && { updateOnDuplicate }) },
+      { ...options, ...this.returningTimers(rules, { bindParam: false }), returning, ...(updateOnDuplicate && { updateOnDuplicate }) },
       attributes,
     )
     const found = Array.isArray(inserted) ? (inserted as Values[]) : []
-    await this.arm(rules, found.map(byField), options)
+    await this.arm(this.takeTimers(rules, found), options)
     this.strip(found, options.returning, 'field')
     return inserted
   }
@@ -147,10 +136,10 @@ export class AutoQueries extends AutoStatement implements Queries {
       { ...insert, ...this.literals(inserting, options) },
       { ...update, ...this.literals(leaving, options) },
       where,
-      { ...options, returning: withReturning(options.returning, this.reads(rules)) },
+      { ...options, ...this.returningTimers(rules, options), returning: withReturning(options.returning, this.reads(rules)) },
     )
     this.note(instance, inserting)
-    await this.arm(rules, [ofInstance(instance)], options)
+    await this.arm(this.takeTimers(rules, [instance]), options)
     return result
   }
 
@@ -185,11 +174,12 @@ export class AutoQueries extends AutoStatement implements Queries {
     const asked = options.returning ?? true
     const returning = withReturning(asked, this.reads(rules))
     const all = { ...extra, ...this.literals(written, { bindParam: false }) }
-    const result = await this.real[call](model, table, where, amounts, all, { ...options, returning })
+    const more = this.returningTimers(rules, { bindParam: false })
+    const result = await this.real[call](model, table, where, amounts, all, { ...options, ...more, returning })
     const { instance } = options
     if (instance) this.note(instance, written)
     const found = Array.isArray(result[0]) ? (result[0] as Values[]) : []
-    await this.arm(rules, instance ? [ofInstance(instance)] : found.map(byField), options)
+    await this.arm(this.takeTimers(rules, instance ? [instance] : found), options)
     this.strip(found, asked, 'field')
     return asked === false && !instance ? [[], result[1]] : result
   }

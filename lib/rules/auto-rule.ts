@@ -2,7 +2,7 @@
 // in the shop's own statement, and an order that is in `from` already keeps its deadline, whatever a stale instance thinks.
 
 import { OrderTimersError, show } from '../errors.js'
-import { milliseconds, NOT_IN_FROM } from './row-guard.js'
+import { milliseconds, NO_TIMER_AT, NOT_IN_FROM, RowGuard } from './row-guard.js'
 import type { BoundRule, Move, RowRule } from './rule.js'
 import { type AttributeInfo, isExpression, quoteColumn, valueSql } from './sequelize-sql.js'
 
@@ -119,7 +119,29 @@ export class AutoRule {
     return { [this.start.field]: NOT_IN_FROM, ...kept }
   }
 
-  /** The timer that a row has. */
+  /**
+   * The timer that a row has, as SQL: its id and its deadline in whole milliseconds, as one text, so that no parser of the shop's reads them.
+   * NULL where it has none.
+   * @param of what stands before a column
+   */
+  timerSql(of = ''): string {
+    const column = ({ field }: AttributeInfo) => `${of}${this.column(field)}`
+    const { table } = this.row.guard
+    const start = column(this.start)
+    const deadline = RowGuard.epochMs(this.row.since ? `${start} + ${milliseconds(this.row.since.afterMs)}` : start)
+    const has = `${table.isAmong(column(this.status), this.status.name, [...this.from])} AND ${start} < ${NO_TIMER_AT}`
+    return `CASE WHEN ${has} THEN ${column(this.id)}::text || ' ' || (${deadline})::text END`
+  }
+
+  /** The timer that `timerSql` returned. */
+  readTimer(text: unknown): { id: string; deadlineMs: number } | undefined {
+    if (typeof text !== 'string') return undefined
+    const end = text.lastIndexOf(' ')
+    const [id, deadlineMs] = [this.rule.parseId(text.slice(0, end)), Number(text.slice(end + 1))]
+    return id === null || !Number.isFinite(deadlineMs) ? undefined : { id, deadlineMs }
+  }
+
+  /** The timer that an instance had when it was read; where a parser of the shop's gives no dates, nobody knows, and its claim finds out. */
   timerOf(read: ReadRow): { id: string; deadlineMs: number } | undefined {
     const id = this.rule.parseId(read(this.id))
     const start = read(this.start)

@@ -3,9 +3,10 @@
 
 import type { Model, Transaction } from 'sequelize'
 import { afterCommit, transactionOf } from '../after-commit.js'
-import { armAll } from './auto-arming.js'
+import { RECORD, RETURNED, type Returned } from '../sequelize/returning.js'
+import { armAll, type Started } from './auto-arming.js'
 import { afterByOrder } from './auto-orders.js'
-import type { AfterSql, Assignments, AutoRule, ReadRow, Values } from './auto-rule.js'
+import type { AfterSql, Assignments, AutoRule, Values } from './auto-rule.js'
 import { milliseconds } from './row-guard.js'
 import { type AnyModel, isTableOf, sequelizeOf, withoutBinding } from './sequelize-sql.js'
 
@@ -22,6 +23,9 @@ export interface StatementOptions {
   searchPath?: unknown
   [option: string]: unknown
 }
+
+/** What the columns with timers are called in what a statement returns. */
+const TIMER = 'order_timers_timer_'
 
 export class AutoStatement {
   constructor(
@@ -70,12 +74,40 @@ export class AutoStatement {
     return transactionOf(options.transaction, sequelizeOf(this.model))
   }
 
-  /** As Sequelize's generator decides it, a statement binds or does not. */
-  protected literals(written: Assignments, { bindParam, searchPath, exception }: StatementOptions): Values {
+  protected literals(written: Assignments, options: StatementOptions): Values {
     const sequelize = sequelizeOf(this.model)
-    const { dialectOptions } = (sequelize as unknown as { options: { dialectOptions?: { prependSearchPath?: boolean } } }).options
-    const binds = bindParam !== false && !searchPath && !exception && !dialectOptions?.prependSearchPath
-    return Object.fromEntries(Object.entries(written).map(([field, sql]) => [field, sequelize.literal(binds ? sql : withoutBinding(sql))]))
+    const text = this.binds(options) ? (sql: string) => sql : withoutBinding
+    return Object.fromEntries(Object.entries(written).map(([field, sql]) => [field, sequelize.literal(text(sql))]))
+  }
+
+  /** The option by which a statement also returns the timers that its rows have under these rules. */
+  protected returningTimers(rules: readonly AutoRule[], options: StatementOptions): StatementOptions {
+    const text = this.binds(options) ? (sql: string) => sql : withoutBinding
+    const returned: Returned[] = rules.map((rule, i) => ({
+      name: `${TIMER}${i}`,
+      sql: text(rule.timerSql()),
+      ofRecord: text(rule.timerSql(`${RECORD}.`)),
+    }))
+    return { [RETURNED]: returned, plain: false }
+  }
+
+  /** Takes the timers of `returningTimers` out of what the statement returned: rows, or the values of instances. */
+  protected takeTimers(rules: readonly AutoRule[], found: readonly object[]): Started[] {
+    return found.flatMap((row) => {
+      const values = (row as { dataValues?: Values }).dataValues ?? (row as Values)
+      return rules.flatMap((rule, i) => {
+        const timer = rule.readTimer(values[`${TIMER}${i}`])
+        delete values[`${TIMER}${i}`]
+        return timer ? [{ rule, ...timer }] : []
+      })
+    })
+  }
+
+  /** As Sequelize's generator decides it, a statement binds or does not. */
+  private binds({ bindParam, searchPath, exception }: StatementOptions): boolean {
+    const { dialectOptions } = (sequelizeOf(this.model) as unknown as { options: { dialectOptions?: { prependSearchPath?: boolean } } })
+      .options
+    return bindParam !== false && !searchPath && !exception && !dialectOptions?.prependSearchPath
   }
 
   protected order(values: Values): Model {
@@ -101,18 +133,7 @@ export class AutoStatement {
   }
 
   /** After the commit: at once where there is no transaction. */
-  protected async arm(
-    rules: readonly AutoRule[],
-    rows: ReadRow[],
-    options: StatementOptions,
-    left: { rule: AutoRule; id: string; deadlineMs: number }[] = [],
-  ): Promise<void> {
-    const arms = rules.flatMap((rule) =>
-      rows.flatMap((read) => {
-        const timer = rule.timerOf(read)
-        return timer ? [{ rule, ...timer }] : []
-      }),
-    )
+  protected async arm(arms: readonly Started[], options: StatementOptions, left: readonly Started[] = []): Promise<void> {
     if (arms.length + left.length === 0) return
     const work = async () => {
       await Promise.all(left.map(({ rule, id, deadlineMs }) => rule.arming?.disarm(rule.rule, id, deadlineMs)))
