@@ -3,7 +3,7 @@
 import type { Model, Transaction } from 'sequelize'
 import { storedValue } from '../sequelize/values.js'
 import type { AfterSql, AutoRule, Values } from './auto-rule.js'
-import { rows } from './database.js'
+import { orderRows } from './database.js'
 import { milliseconds } from './row-guard.js'
 import { isExpression, whereClause, withoutBinding } from './sequelize-sql.js'
 
@@ -19,7 +19,7 @@ export async function afterByOrder(
 ): Promise<Map<AutoRule, AfterSql>> {
   const { table } = (rules[0] as AutoRule).row.guard
   const sql = `SELECT * FROM ${withoutBinding(table.table)} ${whereClause(table.model, where)} FOR NO KEY UPDATE`
-  const found = await rows<Record<string, unknown>>(table.sequelize, sql, undefined, transaction)
+  const found = await orderRows<Record<string, unknown>>(table.sequelize, sql, undefined, transaction)
   const written = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined && !isExpression(table.model, value)))
   const orders = found.map((row) => ({ before: table.instance(row), after: table.instance({ ...row, ...written }) }))
   return new Map(rules.map((rule) => [rule, intervalByOrder(rule, orders)]))

@@ -74,9 +74,9 @@ RETURNING settled, braked_at IS NOT NULL AS braked`
 
   /** Since when the rule is stopped; null where it is not. */
   async brakedAt(): Promise<Date | null> {
-    const sql = `SELECT braked_at FROM ${this.table} WHERE kind = $1`
-    const [row] = await statement<{ braked_at: Date | null }>(this.orders.sequelize, sql, [this.kind])
-    return row?.braked_at ?? null
+    const sql = `SELECT floor(date_part('epoch', braked_at) * 1000) AS braked_ms FROM ${this.table} WHERE kind = $1`
+    const [row] = await statement<{ braked_ms: number | null }>(this.orders.sequelize, sql, [this.kind])
+    return typeof row?.braked_ms === 'number' ? new Date(row.braked_ms) : null
   }
 
   /** Lets the rule go on, with a count of its own from now. @returns whether it was stopped */

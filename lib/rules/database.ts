@@ -3,6 +3,7 @@
 
 import type { EventEmitter } from 'node:events'
 import type { BindOrReplacements, Sequelize, Transaction } from 'sequelize'
+import { readOwnTypes } from '../sequelize/parsers.js'
 import { OWN_OPTIONS, ownOptions, ownSearchPath } from '../sequelize/query-options.js'
 import { afterRunning } from '../wait.js'
 
@@ -53,18 +54,40 @@ export function inTransaction<T>(
 }
 
 /** One bound statement, on the primary; its rows. */
-export async function rows<Row>(
+export function rows<Row>(
   sequelize: Sequelize,
   sql: string,
   bind: readonly unknown[] | undefined,
   transaction: Transaction | null | undefined,
 ): Promise<Row[]> {
+  return query<Row>(sequelize, sql, bind, transaction, false)
+}
+
+/** The same of rows that become instances: their columns are as the shop's own parsers read them, those of ours begin with `order_timers_`. */
+export function orderRows<Row>(
+  sequelize: Sequelize,
+  sql: string,
+  bind: readonly unknown[] | undefined,
+  transaction: Transaction | null | undefined,
+): Promise<Row[]> {
+  return query<Row>(sequelize, sql, bind, transaction, true)
+}
+
+async function query<Row>(
+  sequelize: Sequelize,
+  sql: string,
+  bind: readonly unknown[] | undefined,
+  transaction: Transaction | null | undefined,
+  areOrders: boolean,
+): Promise<Row[]> {
   const searchPath = transaction && patience.has(transaction) ? undefined : ownSearchPath(sequelize)
-  if (searchPath && !transaction) return statement(sequelize, sql, bind)
+  if (searchPath && !transaction)
+    return inTransaction(sequelize, STATEMENT_LIMITS, (own) => query<Row>(sequelize, sql, bind, own, areOrders))
   if (searchPath) await sequelize.query(searchPath, ownOptions(transaction as Transaction))
   const options = ownOptions(transaction ?? null, bind && { bind: bind as BindOrReplacements })
-  const [result] = await answered(transaction, sequelize.query(sql, options))
-  return result as Row[]
+  const [found, result] = await answered(transaction, sequelize.query(sql, options))
+  readOwnTypes(sequelize, found, result, areOrders)
+  return found as Row[]
 }
 
 /** One bound statement in a transaction of its own: so it waits for no lock and no silent connection for long. Its rows. */

@@ -96,7 +96,7 @@ export class DeadlineWrites {
     const { table } = guard
     const { pause, extensions } = options
     const paused = pause ? `(${table.column(pause.keep)} IS NOT NULL OR NOT (TRUE${guard.notPaused}))` : 'FALSE'
-    this.state = `SELECT ${table.id} AS id, ${guard.statusAttribute ? table.column(guard.statusAttribute) : 'NULL'} AS status,
+    this.state = `SELECT ${table.id}::text AS id, ${guard.statusAttribute ? table.column(guard.statusAttribute) : 'NULL'} AS status,
   (${guard.applies}${guard.where}${guard.paranoid}) IS TRUE AS in_from, ${paused} AS paused, ${extensions ? this.extended : '0'} AS extended,
   CASE WHEN NOT ${paused} THEN ${RowGuard.epochMs(guard.deadline)} END AS deadline,
   greatest(0, ceil(extract(epoch from ${guard.deadline} - clock_timestamp()) * 1000))::float8 AS remaining_ms

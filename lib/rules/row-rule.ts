@@ -8,7 +8,7 @@ import { LeftDeadlines } from '../rows/left-deadlines.js'
 import { lookAtTables } from '../rows/table-look.js'
 import { Brake } from './brake.js'
 import { chainOf } from './chain.js'
-import { inTransaction, rows } from './database.js'
+import { inTransaction, orderRows } from './database.js'
 import { DeadlineWrites } from './deadline-writes.js'
 import { History } from './history.js'
 import { type ModelSource, OrderTable } from './order-table.js'
@@ -152,7 +152,7 @@ function deadlineSource({ deadline, since, after }: RowOptions): GuardOptions['d
 /** By a statement of our own: on the primary, whatever is presented by scopes, hooks and `paranoid`. */
 async function findOrder(table: OrderTable, id: string, transaction: Transaction | undefined): Promise<Model | null> {
   const sql = `SELECT ${table.alias}.* FROM ${table.aliased} WHERE ${table.id} = $1`
-  const [row] = await rows<Record<string, unknown>>(table.sequelize, sql, [id], transaction)
+  const [row] = await orderRows<Record<string, unknown>>(table.sequelize, sql, [id], transaction)
   return row ? table.instance(row) : null
 }
 

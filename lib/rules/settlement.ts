@@ -6,7 +6,7 @@ import { OrderTimersError, show } from '../errors.js'
 import { VetoProbe } from '../rows/veto-probe.js'
 import type { Allowance } from './brake.js'
 import type { Chain } from './chain.js'
-import { inTransaction, rows, type StatementLimits } from './database.js'
+import { inTransaction, orderRows, rows, type StatementLimits } from './database.js'
 import { idempotencyKey } from './history.js'
 import { NOT_IN_FROM, RowGuard } from './row-guard.js'
 import type { Writes } from './row-rule.js'
@@ -114,13 +114,13 @@ export class SettlementStatement {
     this.set = guard.table.assignments(options.doing.set ?? {})
     const { pause } = options.row.options
     this.veto = new VetoProbe(guard)
-    this.classify = `SELECT ${id} AS id, ${guard.applies}${guard.paranoid} AS applies, TRUE${guard.eligible} AS eligible,
+    this.classify = `SELECT ${id}::text AS id, ${guard.applies}${guard.paranoid} AS applies, TRUE${guard.eligible} AS eligible,
   ${pause ? `${guard.table.column(pause.keep)} IS NOT NULL` : 'FALSE'} AS paused,
   ${guard.deadlineColumn ? guard.deadlineIs('<=', guard.staleLine) : 'FALSE'} AS stale,
   ceil(extract(epoch from ${guard.deadline} - now()) * 1000)::float8 AS remaining_ms
 FROM ${from} WHERE ${id} = ANY($1)`
-    this.rehearse = `SELECT ${id} AS ${ID}, ${RowGuard.epochMs(guard.deadline)} AS ${DEADLINE} FROM ${from} WHERE ${id} = ANY($1) AND ${guard.settles}`
-    this.stillDue = `${this.marking()}SELECT ${id} AS id FROM ${from} WHERE ${id} = ANY($1) AND ${guard.settles} LIMIT 1`
+    this.rehearse = `SELECT ${id}::text AS ${ID}, ${RowGuard.epochMs(guard.deadline)} AS ${DEADLINE} FROM ${from} WHERE ${id} = ANY($1) AND ${guard.settles}`
+    this.stillDue = `${this.marking()}SELECT ${id}::text AS id FROM ${from} WHERE ${id} = ANY($1) AND ${guard.settles} LIMIT 1`
   }
 
   /**
@@ -169,7 +169,7 @@ FROM ${from} WHERE ${id} = ANY($1)`
   private take(ids: string[], work: SettleWork, allowance: Allowance | undefined, transaction: Transaction): Promise<SettledRow[]> {
     const { sequelize } = this.options.row.guard.table
     const limit = allowance ? `LIMIT ${allowance.orders}` : ''
-    return rows<SettledRow>(sequelize, this.taking().replace('/* limit */', limit), this.binding(ids, work), transaction)
+    return orderRows<SettledRow>(sequelize, this.taking().replace('/* limit */', limit), this.binding(ids, work), transaction)
   }
 
   private binding(ids: string[], { via, worker }: Pick<SettleWork, 'via' | 'worker'>): unknown[] {
@@ -193,9 +193,14 @@ FROM ${from} WHERE ${id} = ANY($1)`
     const all = takesInstances ? `${table.alias}.*, ` : ''
     const started = (this.chain?.started ?? []).map(({ deadline }, i) => `, ${RowGuard.epochMs(deadline)} AS order_timers_started_${i}`)
     const still = move ? [`(${guard.applies}) AS ${STILL}`] : []
-    const told = [`due.${ID}`, `due.${DEADLINE}`, ...still, ...(record ? [`due.${FROM}`, 'due.order_timers_deadline'] : [])].join(', ')
+    const told = [
+      `due.${ID}::text AS ${ID}`,
+      `due.${DEADLINE}`,
+      ...still,
+      ...(record ? [`due.${FROM}`, 'due.order_timers_deadline'] : []),
+    ].join(', ')
     const due = `due AS (
-  SELECT ${updates ? '' : all}${table.id} AS ${ID}, ${guard.deadline} AS order_timers_deadline, ${status} AS ${FROM},
+  SELECT ${updates ? '' : all}${table.id}${updates ? '' : '::text'} AS ${ID}, ${guard.deadline} AS order_timers_deadline, ${status} AS ${FROM},
     ${RowGuard.epochMs(guard.deadline)} AS ${DEADLINE} FROM ${table.aliased}
   WHERE ${table.id} = ANY($1) AND ${guard.settles}
   ORDER BY ${table.id} /* limit */ FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED

@@ -3,7 +3,7 @@
 
 import type { Model, Transaction } from 'sequelize'
 import { instantSql } from '../rows/instants.js'
-import { rows } from './database.js'
+import { orderRows, rows } from './database.js'
 import { milliseconds, NO_TIMER_AT, type RowGuard } from './row-guard.js'
 import type { RowOptions } from './row-options.js'
 
@@ -63,10 +63,10 @@ export class Upkeep {
       return this.update({ where: none, set }, transaction, limit)
     }
     const from = this.reckoned === undefined ? '' : ` AND ${table.id} > $2`
-    const sql = `SELECT ${table.alias}.*, ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${none}${from}
+    const sql = `SELECT ${table.alias}.*, ${table.id}::text AS order_timers_id FROM ${table.aliased} WHERE ${none}${from}
 ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     const bind = this.reckoned === undefined ? [limit] : [limit, this.reckoned]
-    const found = await rows<Record<string, unknown>>(table.sequelize, sql, bind, transaction)
+    const found = await orderRows<Record<string, unknown>>(table.sequelize, sql, bind, transaction)
     this.reckoned = found.length < limit ? undefined : found.at(-1)?.order_timers_id
     let written = 0
     for (const row of found) {

@@ -1,0 +1,52 @@
+// Columns of our own as numbers and booleans, whatever parsers the shop has given the driver (`pg.types.setTypeParser(701, …)`). Instants and ids
+// are asked of Postgres as numbers and texts. What becomes an order's instance is left as the shop's own queries would have it.
+
+import type { Sequelize } from 'sequelize'
+import { booleanOf, numberOf } from './values.js'
+
+interface OwnType {
+  sample: string
+  value: unknown
+  read: (value: unknown) => unknown
+}
+
+/** By Postgres's oid: bool, int2, int4, float4, float8. */
+const OWN_TYPES = new Map<number, OwnType>([
+  [16, { sample: 't', value: true, read: booleanOf }],
+  [21, { sample: '7', value: 7, read: numberOf }],
+  [23, { sample: '7', value: 7, read: numberOf }],
+  [700, { sample: '1.5', value: 1.5, read: numberOf }],
+  [701, { sample: '1.5', value: 1.5, read: numberOf }],
+])
+
+interface Field {
+  name: string
+  dataTypeID: number
+}
+
+interface ParsingManager {
+  getTypeParser?(oid: number, format: 'text'): (text: string) => unknown
+}
+
+/** Makes the values in `rows` what their types are, in place; only in columns of ours where the rows are orders. */
+export function readOwnTypes(sequelize: Sequelize, rows: readonly unknown[], result: unknown, areOrders: boolean): void {
+  if (rows.length === 0) return
+  const odd = ((result as { fields?: readonly Field[] }).fields ?? []).flatMap(({ name, dataTypeID }) => {
+    const type = OWN_TYPES.get(dataTypeID)
+    return type && (!areOrders || name.startsWith('order_timers_')) && isParsedOtherwise(sequelize, dataTypeID, type)
+      ? [{ name, type }]
+      : []
+  })
+  if (odd.length === 0) return
+  for (const row of rows as Record<string, unknown>[]) for (const { name, type } of odd) row[name] = type.read(row[name])
+}
+
+/** Asked each time: a shop may set its parsers at any time. */
+function isParsedOtherwise(sequelize: Sequelize, oid: number, { sample, value }: OwnType): boolean {
+  const { connectionManager } = sequelize as unknown as { connectionManager: ParsingManager }
+  try {
+    return connectionManager.getTypeParser?.(oid, 'text')(sample) !== value
+  } catch {
+    return true
+  }
+}
