@@ -1,34 +1,88 @@
-// `timers.check()`: everything that otherwise shows at first use, now. For a start-up script, or a health check before traffic.
+// `timers.check()`: everything that otherwise shows at first use, now, and all of it in one error. For a start-up script, or a health check before
+// traffic.
 
-import { OrderTimersError } from './errors.js'
+import { errorText } from './error-text.js'
+import { type ErrorName, OrderTimersError, type Problem } from './errors.js'
 import { assertUsable } from './redis/server.js'
 import { redisError } from './redis/trouble.js'
 import type { Runtime } from './runtime.js'
+import { isLocked, whoseFault } from './sequelize/whose-fault.js'
 
 const PATIENCE_MS = 5_000
 
-/** @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE, REDIS_UNUSABLE */
+interface Found extends Problem {
+  error: OrderTimersError
+}
+
+/**
+ * @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, INVALID_OPTION, SHARED_DEADLINE, POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE,
+ * REDIS_UNUSABLE; its `problems` are all that were found, and where they are several its code is that of the first
+ */
 export async function checkRuntime(runtime: Runtime): Promise<void> {
-  const rows = runtime.rules().flatMap(({ row }) => (row ? [row] : []))
-  for (const row of rows) {
-    try {
-      await row.check()
-    } catch (cause) {
-      if (cause instanceof OrderTimersError) throw cause
-      throw new OrderTimersError(
-        'POSTGRES_UNAVAILABLE',
-        `orderTimers: Postgres did not describe ${row.guard.table.table} (${(cause as Error).message})`,
-        { cause },
-      )
-    }
+  const found: Found[] = []
+  const note = (kind: string | undefined, error: unknown) => void found.push(asFound(kind, error))
+  for (const kind of runtime.kinds) await checkRule(runtime, kind, note)
+  if (found.length === 0) attempt(() => runtime.rules(), note)
+  await checkRedis(runtime, note)
+  const [first, ...others] = found
+  if (!first) return
+  const problems = found.map(({ error, ...problem }) => problem)
+  const lines = found.map(({ message }) => `- ${message.replace(/^orderTimers: /, '')}`)
+  const message = others.length === 0 ? first.message : `orderTimers: ${found.length} things are wrong:\n${lines.join('\n')}`
+  const cause = others.length === 0 ? first.error.cause : first.error
+  const name = first.code.replace('ERR_ORDER_TIMERS_', '') as ErrorName
+  throw new OrderTimersError(name, message, { problems, ...(cause !== undefined && { cause }) })
+}
+
+type Note = (kind: string | undefined, error: unknown) => void
+
+async function checkRule(runtime: Runtime, kind: string, note: Note): Promise<void> {
+  const rule = attempt(
+    () => runtime.rule(kind),
+    (_, error) => note(kind, error),
+  )
+  for (const one of rule ? [rule, ...(rule.row?.reminders ?? [])] : []) {
+    if (!one.row) continue
+    const { wrong, unseen } = await one.row.look()
+    for (const error of wrong) note(one.kind, error)
+    if (unseen === undefined) continue
+    note(one.kind, unseen instanceof OrderTimersError ? unseen : notLookedAt(one.kind, one.row.guard.table.tableText, unseen))
+    return
   }
+}
+
+function notLookedAt(kind: string, table: string, cause: unknown): OrderTimersError {
+  const whose = whoseFault(cause)
+  if (whose === 'internal') throw cause
+  const message = isLocked(cause)
+    ? `orderTimers: rule "${kind}": ${table} was not looked at, since somebody holds a lock on it (${errorText(cause)}); check again`
+    : `orderTimers: Postgres did not describe ${table} (${errorText(cause)})`
+  return new OrderTimersError('POSTGRES_UNAVAILABLE', message, { cause })
+}
+
+async function checkRedis(runtime: Runtime, note: Note): Promise<void> {
   if (!runtime.redis) return
   const { connection } = runtime.redis
-  await connection.connected(PATIENCE_MS)
   try {
+    await connection.connected(PATIENCE_MS)
     await assertUsable(connection)
     await connection.refusals.probe?.()
   } catch (error) {
-    throw redisError(error, connection.where)
+    note(undefined, redisError(error, connection.where))
   }
+}
+
+function attempt<T>(work: () => T, note: Note): T | undefined {
+  try {
+    return work()
+  } catch (error) {
+    note(undefined, error)
+    return undefined
+  }
+}
+
+function asFound(kind: string | undefined, error: unknown): Found {
+  if (!(error instanceof OrderTimersError)) throw error
+  const { code, message } = error
+  return { ...(kind !== undefined && { kind }), code, message, error }
 }

@@ -41,6 +41,15 @@ export type ErrorCode = `ERR_ORDER_TIMERS_${ErrorName}`
 /** All codes, for the test that holds the documentation against them. */
 export const ERROR_CODES = Object.keys(STATUS).map((name) => `ERR_ORDER_TIMERS_${name}`) as ErrorCode[]
 
+/** One of the things that `timers.check()` found wrong. */
+export interface Problem {
+  /** The rule that it is about; left out where it is about Redis, or about rules together. */
+  kind?: string
+  code: ErrorCode
+  /** What is wrong, and what to do about it. */
+  message: string
+}
+
 /**
  * Thrown by everything in this package. `code` is stable, `status` is the HTTP status an Express error handler should use
  * (400, 404, 409, 503; 500 for wrong configuration), and `expose` says whether the message may be shown to a client.
@@ -50,9 +59,12 @@ export class OrderTimersError extends Error {
   readonly code: ErrorCode
   readonly status: number
   readonly expose: boolean
+  /** Of `timers.check()`: everything that it found, this included. */
+  declare readonly problems?: readonly Problem[]
 
-  constructor(name: ErrorName, message: string, options?: { cause?: unknown }) {
+  constructor(name: ErrorName, message: string, { problems, ...options }: { cause?: unknown; problems?: readonly Problem[] } = {}) {
     super(message, options)
+    if (problems) this.problems = problems
     this.code = `ERR_ORDER_TIMERS_${name}`
     this.status = STATUS[name]
     this.expose = this.status < 500

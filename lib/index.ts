@@ -1,7 +1,7 @@
 // Exports, nothing else.
 
 export { type Duration, duration } from './duration.js'
-export { type ErrorCode, OrderTimersError } from './errors.js'
+export { type ErrorCode, OrderTimersError, type Problem } from './errors.js'
 export type { LoggerLike } from './logger.js'
 export { orderTimers } from './middleware.js'
 export { type EffectOptions, effect } from './rules/effect.js'

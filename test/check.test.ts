@@ -62,7 +62,10 @@ describe('timers.check()', () => {
     await database.client.query('DROP TABLE orders CASCADE')
     const { code, message } = await refused(check)
     assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_MODEL')
-    assert.match(message, /^orderTimers: rule "order_confirm": there is no table "orders"/)
+    assert.match(
+      message,
+      /^orderTimers: 3 things are wrong:\n- rule "order_confirm": there is no table "orders" .*\n- rule "order_pay": there/,
+    )
   })
 
   it('says that Postgres does not answer', async () => {

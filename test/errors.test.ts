@@ -17,6 +17,7 @@ const FAULTS: Record<FaultCode, true> = {
   SWEEP_STALLED: true,
   SWEEP_BLOCKED: true,
   INVALID_MODEL: true,
+  NOT_LOOKED_AT: true,
   INTERNAL: true,
   BRAKED: true,
 }

@@ -16,17 +16,25 @@ interface Need {
   instant?: boolean
 }
 
-/** @returns what is wrong, in words, each with its remedy */
-export async function lookAtTables(row: RowRule, transaction: Transaction): Promise<string[]> {
+export interface TableLook {
+  /** What is wrong, in words, each with its remedy. */
+  problems: string[]
+  /** All columns with their types, to see later whether they are still the same. */
+  columns: string
+}
+
+export async function lookAtTables(row: RowRule, transaction: Transaction): Promise<TableLook> {
   const { table } = row.guard
   const columns = await columnsOf(table, transaction)
-  if (columns.size === 0) return [`there is no table ${table.tableText} (yet); create it, or name the right one in the model`]
+  const shape = [...columns.values()].map(({ name, type, baseType }) => `${name} ${type} ${baseType}`).join(', ')
+  if (columns.size === 0)
+    return { columns: shape, problems: [`there is no table ${table.tableText} (yet); create it, or name the right one in the model`] }
   const problems: string[] = []
   for (const need of needsOf(row)) {
     const problem = await lookAtColumn(table, columns, need)
     if (problem !== undefined) problems.push(problem)
   }
-  return [...problems, ...(await missingTables(row, transaction))]
+  return { columns: shape, problems: [...problems, ...(await missingTables(row, transaction))] }
 }
 
 function needsOf({ guard, options }: RowRule): Need[] {

@@ -73,17 +73,22 @@ RETURNING settled, braked_at IS NOT NULL AS braked`
   }
 
   /** Since when the rule is stopped; null where it is not. */
-  async brakedAt(): Promise<Date | null> {
+  async brakedAt(transaction?: Transaction): Promise<Date | null> {
     const sql = `SELECT floor(date_part('epoch', braked_at) * 1000) AS braked_ms FROM ${this.table} WHERE kind = $1`
-    const [row] = await statement<{ braked_ms: number | null }>(this.orders.sequelize, sql, [this.kind])
+    const [row] = await this.ask<{ braked_ms: number | null }>(sql, transaction)
     return typeof row?.braked_ms === 'number' ? new Date(row.braked_ms) : null
   }
 
   /** Lets the rule go on, with a count of its own from now. @returns whether it was stopped */
-  async release(): Promise<boolean> {
+  async release(transaction?: Transaction): Promise<boolean> {
     const sql = `WITH old AS (SELECT braked_at FROM ${this.table} WHERE kind = $1 FOR UPDATE)
 UPDATE ${this.table} SET braked_at = NULL, settled = 0, since = now() FROM old WHERE kind = $1 RETURNING old.braked_at IS NOT NULL AS braked`
-    const [row] = await rows<{ braked: boolean }>(this.orders.sequelize, sql, [this.kind], null)
+    const [row] = await rows<{ braked: boolean }>(this.orders.sequelize, sql, [this.kind], transaction ?? null)
     return row?.braked ?? false
+  }
+
+  private ask<Row>(sql: string, transaction: Transaction | undefined): Promise<Row[]> {
+    const { sequelize } = this.orders
+    return transaction ? rows<Row>(sequelize, sql, [this.kind], transaction) : statement<Row>(sequelize, sql, [this.kind])
   }
 }

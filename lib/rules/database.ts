@@ -14,6 +14,8 @@ export interface StatementLimits {
   statementMs: number
   /** How long the transaction may sit idle, so that a worker host that vanished does not keep its locks until TCP notices. */
   idleMs: number
+  /** Has Postgres plan the statements and carry out none of them; each answers with no rows. */
+  explains?: boolean
 }
 
 /**
@@ -39,7 +41,7 @@ export function inTransaction<T>(
   const transact = async (): Promise<T> => {
     const transaction = new Tx(sequelize, { ...OWN_OPTIONS, isolationLevel: null })
     transaction.begin = () => sequelize.query(begin, ownOptions(transaction, { logging: false })) // all of it in one round trip
-    patience.set(transaction, { limitMs: limits.statementMs + GRACE_MS, stopping })
+    patience.set(transaction, { limitMs: limits.statementMs + GRACE_MS, stopping, explains: limits.explains === true })
     await answered(transaction, transaction.prepareEnvironment(), BEGIN_MS)
     try {
       const result = await work(transaction)
@@ -80,12 +82,14 @@ async function query<Row>(
   transaction: Transaction | null | undefined,
   areOrders: boolean,
 ): Promise<Row[]> {
-  const searchPath = transaction && patience.has(transaction) ? undefined : ownSearchPath(sequelize)
+  const own = transaction ? patience.get(transaction) : undefined
+  const searchPath = own ? undefined : ownSearchPath(sequelize)
   if (searchPath && !transaction)
-    return inTransaction(sequelize, STATEMENT_LIMITS, (own) => query<Row>(sequelize, sql, bind, own, areOrders))
+    return inTransaction(sequelize, STATEMENT_LIMITS, (opened) => query<Row>(sequelize, sql, bind, opened, areOrders))
   if (searchPath) await sequelize.query(searchPath, ownOptions(transaction as Transaction))
   const options = ownOptions(transaction ?? null, bind && { bind: bind as BindOrReplacements })
-  const [found, result] = await answered(transaction, sequelize.query(sql, options))
+  const [found, result] = await answered(transaction, sequelize.query(own?.explains ? `EXPLAIN ${sql}` : sql, options))
+  if (own?.explains) return []
   readOwnTypes(sequelize, found, result, areOrders)
   return found as Row[]
 }
@@ -104,7 +108,7 @@ const BEGIN_MS = 4_000
 const GRACE_MS = 1_000
 
 /** Of our own transactions: how long each step may stay without an answer. */
-const patience = new WeakMap<Transaction, { limitMs: number; stopping: AbortSignal | undefined }>()
+const patience = new WeakMap<Transaction, { limitMs: number; stopping: AbortSignal | undefined; explains: boolean }>()
 
 /** What `sequelize.transaction(work)` itself uses; by hand, because the connection must be in reach while BEGIN is under way. */
 interface SequelizeClass {

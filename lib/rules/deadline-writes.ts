@@ -7,7 +7,6 @@ import { OrderTimersError, show } from '../errors.js'
 import { storedValue } from '../sequelize/values.js'
 import { sqlStateOf } from '../sequelize/whose-fault.js'
 import { inTransaction, rows } from './database.js'
-import { ALIAS } from './order-table.js'
 import { RowGuard } from './row-guard.js'
 import type { RowOptions } from './row-options.js'
 
@@ -182,15 +181,15 @@ RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this
       return { set: [`${keep} = ${left}`, `${deadline} = ${guard.noTimer}`], condition: ` AND ${guard.deadline} IS NOT NULL`, bind: [] }
     }
     if (value === 'resume') {
-      const target = `date_trunc('milliseconds', clock_timestamp()) + ${ALIAS}.${keep} * interval '1 millisecond'`
-      return { set: [`${deadline} = ${target}`, ...unpaused], condition: ` AND ${ALIAS}.${keep} IS NOT NULL`, bind: [] }
+      const target = `date_trunc('milliseconds', clock_timestamp()) + ${guard.table.alias}.${keep} * interval '1 millisecond'`
+      return { set: [`${deadline} = ${target}`, ...unpaused], condition: ` AND ${guard.table.alias}.${keep} IS NOT NULL`, bind: [] }
     }
     if ('atMs' in value) return { set: [`${deadline} = to_timestamp($2::float8 / 1000)`, ...anew], condition: '', bind: [value.atMs] }
     const by = "$2::float8 * interval '1 millisecond'"
     if ('afterMs' in value) {
       return { set: [`${deadline} = date_trunc('milliseconds', clock_timestamp()) + ${by}`, ...anew], condition: '', bind: [value.afterMs] }
     }
-    const set = [`${deadline} = ${ALIAS}.${deadline} + ${by}`]
+    const set = [`${deadline} = ${guard.table.alias}.${deadline} + ${by}`]
     const condition = ` AND ${guard.deadline} IS NOT NULL`
     if (!extensions) return { set, condition, bind: [value.byMs] }
     const more = extensions.unit === 'times' ? '1' : `$2::float8`

@@ -112,14 +112,19 @@ RETURNING h.id::text AS entry, h.order_id, h.attempts, ${RowGuard.epochMs('h.dea
     return { entry, id: order_id, attempts, idempotencyKey: idempotencyKey(this.kind, order_id, deadline_ms ?? entry) }
   }
 
-  async told(entries: readonly string[]): Promise<void> {
-    await statement(this.orders.sequelize, `UPDATE ${this.table} SET next_try = NULL, error = NULL WHERE id = ANY($1)`, [entries])
+  async told(entries: readonly string[], transaction?: Transaction): Promise<void> {
+    await this.write(`UPDATE ${this.table} SET next_try = NULL, error = NULL WHERE id = ANY($1)`, [entries], transaction)
   }
 
   /** An attempt to tell of these failed: another one after so many milliseconds, or none. */
-  async failed(entries: readonly string[], error: string, retryMs: number | undefined): Promise<void> {
+  async failed(entries: readonly string[], error: string, retryMs: number | undefined, transaction?: Transaction): Promise<void> {
     const next = retryMs === undefined ? 'NULL' : `clock_timestamp() + ${milliseconds(retryMs)}`
-    await statement(this.orders.sequelize, `UPDATE ${this.table} SET error = $2, next_try = ${next} WHERE id = ANY($1)`, [entries, error])
+    await this.write(`UPDATE ${this.table} SET error = $2, next_try = ${next} WHERE id = ANY($1)`, [entries, error], transaction)
+  }
+
+  private async write(sql: string, bind: readonly unknown[], transaction: Transaction | undefined): Promise<void> {
+    if (transaction) await rows(this.orders.sequelize, sql, bind, transaction)
+    else await statement(this.orders.sequelize, sql, bind)
   }
 }
 

@@ -25,9 +25,6 @@ import {
 /** A model class, or a function that returns it where models are initialised later. */
 export type ModelSource<M extends Model> = ModelStatic<M> | (() => ModelStatic<M>)
 
-/** The name under which the order's table stands in every statement. */
-export const ALIAS = 'o'
-
 export class OrderTable {
   readonly table: string
   readonly idAttribute: string
@@ -68,9 +65,12 @@ export class OrderTable {
     return `${this.table} AS ${this.alias}`
   }
 
-  /** The alias, quoted. */
+  /**
+   * The name under which the order's table stands in every statement, quoted: the model's, as in Sequelize's own queries, so that a literal in a
+   * rule's `where` may name it.
+   */
   get alias(): string {
-    return quoteColumn(this.model, ALIAS)
+    return quoteColumn(this.model, this.model.name)
   }
 
   /** The id's column with the alias. */
@@ -84,7 +84,7 @@ export class OrderTable {
 
   /** A column with the table's alias, quoted. */
   column(attribute: string): string {
-    return `${quoteColumn(this.model, ALIAS)}.${this.bareColumn(attribute)}`
+    return `${this.alias}.${this.bareColumn(attribute)}`
   }
 
   /** A column as the left side of SET needs it. */
@@ -130,7 +130,7 @@ export class OrderTable {
   }
 
   /** `status IN (…)`, over the columns of `alias`; an empty alias for none. */
-  isOneOf(attribute: string, values: readonly (number | string)[], alias = ALIAS): string {
+  isOneOf(attribute: string, values: readonly (number | string)[], alias = this.model.name): string {
     const { field } = this.attribute('attribute', attribute)
     const column = [...(alias ? [quoteColumn(this.model, alias)] : []), quoteColumn(this.model, field)].join('.')
     return this.isAmong(column, attribute, values)
@@ -142,7 +142,7 @@ export class OrderTable {
   }
 
   /** A rule's `where` as one condition in brackets, over the columns of `alias`; an empty text where it says nothing. */
-  where(where: WhereOptions | undefined, alias = ALIAS): string {
+  where(where: WhereOptions | undefined, alias = this.model.name): string {
     const rendered = whereSql(this.model, where, alias)
     return rendered === '' ? '' : `(${rendered})`
   }
@@ -150,7 +150,7 @@ export class OrderTable {
   /** Under `paranoid`: the row is not deleted, as Sequelize itself asks it. Else an empty text. */
   notDeleted(): string {
     const where = notDeletedWhere(this.model)
-    return where === undefined ? '' : `(${columnsWhereSql(this.model, where, ALIAS)})`
+    return where === undefined ? '' : `(${columnsWhereSql(this.model, where, this.model.name)})`
   }
 
   /** The condition of the scope that the shop has given the rule, in brackets; an empty text where it has given none. */
@@ -194,8 +194,8 @@ export class OrderTable {
     return this.instances.build(values, { isNewRecord: false, raw: true })
   }
 
-  invalid(message: string): OrderTimersError {
-    return new OrderTimersError('INVALID_MODEL', `orderTimers: ${this.rule}: ${message}`)
+  invalid(message: string, cause?: unknown): OrderTimersError {
+    return new OrderTimersError('INVALID_MODEL', `orderTimers: ${this.rule}: ${message}`, cause === undefined ? {} : { cause })
   }
 
   private invalidStatus(message: string): OrderTimersError {
@@ -213,6 +213,12 @@ export class OrderTable {
     throw this.invalid(
       `${this.model.name} must have a primary key of one attribute, it has ${names.length === 0 ? 'none' : names.join(', ')}`,
     )
+  }
+
+  /** An id such as the model has, of no order in particular. */
+  get someId(): string {
+    if (this.hasNumericIds) return '1'
+    return this.parseId === uuidId ? '00000000-0000-4000-8000-000000000000' : 'a'
   }
 
   get hasNumericIds(): boolean {

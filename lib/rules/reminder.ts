@@ -1,6 +1,7 @@
 // A reminder: a rule of its own that is due so long before its rule, moves nothing, and tells after the commit. Its history row is written
 // in that commit, once for each deadline, so that it comes once at most; one that is late by more than `staleAfter` is dropped.
 
+import { check, RuleLook } from '../rows/look.js'
 import { DeadlineWrites } from './deadline-writes.js'
 import type { History } from './history.js'
 import type { OrderTable } from './order-table.js'
@@ -18,10 +19,10 @@ export function reminderKind(kind: string, label: string): string {
 }
 
 export function reminderRule(
-  ofRule: { options: RowOptions; table: OrderTable; guard: GuardOptions; history: History; check(): Promise<void> },
+  ofRule: { options: RowOptions; table: OrderTable; guard: GuardOptions; history: History },
   { label, beforeMs, staleAfterMs, run }: RowOptions['reminders'][number],
 ): ReminderRule {
-  const { table, history, check } = ofRule
+  const { table, history } = ofRule
   const kind = reminderKind(ofRule.options.kind, label)
   const options: RowOptions = { ...ofRule.options, kind, run: undefined, afterCommit: run, reminders: [], backfill: undefined }
   const deadline = ofRule.guard.deadline as NonNullable<GuardOptions['deadline']>
@@ -46,12 +47,16 @@ export function reminderRule(
     history: undefined,
     afterCommit: run,
     reminders: [],
-    check,
+    set: {},
+    look: (briefly) => look.look(briefly),
+    check: () => check(look),
     requireInstants: async () => {},
     plan: (transaction) => statement.plan(transaction),
+    explain: (transaction) => statement.planAll(transaction),
     find: async () => null,
     afterOf: undefined,
   }
+  const look = new RuleLook(row)
   const statement = new SettlementStatement({
     row,
     doing: {},

@@ -3,9 +3,11 @@
 // its own.
 
 import type { WhereOptions } from 'sequelize'
+import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
 import { instantSql } from '../rows/instants.js'
 import type { OrderTable } from './order-table.js'
+import { joinedColumn } from './sequelize-sql.js'
 
 export type Status = number | string
 
@@ -62,7 +64,7 @@ export class RowGuard {
     this.inScope = scope !== ''
     const applying = scope === '' ? own : `${scope} AND ${own}`
     this.applies = options.unless === undefined ? applying : `${applying} AND NOT ${options.unless}`
-    this.where = and(table.where(options.where))
+    this.where = and(this.rendered('"where"', options.where))
     this.notPaused = pausedWhile ? ` AND ${this.condition('"pause.while"', pausedWhile)} IS NOT TRUE` : ''
     this.paranoid = and(table.notDeleted())
   }
@@ -126,9 +128,24 @@ export class RowGuard {
     return `ceil(round(date_part('epoch', ${instant}) * 1000000) / 1000)`
   }
 
+  /** @throws OrderTimersError INVALID_MODEL where it is no `where` of Sequelize's, or needs a table that is not joined */
+  private rendered(option: string, where: WhereOptions | undefined): string {
+    const { table } = this
+    const joined = joinedColumn(table.model, where)
+    if (joined !== undefined) {
+      const remedy = `say it as literal('EXISTS (SELECT 1 FROM … WHERE … = "${table.model.name}"."${table.idAttribute}")')`
+      throw table.invalid(`${option} names ${show(joined)}, a column of another table, and no other table is joined; ${remedy}`)
+    }
+    try {
+      return table.where(where)
+    } catch (cause) {
+      throw table.invalid(`${option} must be a "where" as Sequelize's findAll takes it (${errorText(cause)})`, cause)
+    }
+  }
+
   /** @throws OrderTimersError INVALID_MODEL where it says nothing, and so would hold for every row */
   private condition(option: string, where: WhereOptions): string {
-    const condition = this.table.where(where)
+    const condition = this.rendered(option, where)
     if (condition !== '') return condition
     throw this.table.invalid(`${option} must say something of a row, such as { isPaid: false }, got ${show(where)}`)
   }

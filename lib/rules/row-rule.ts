@@ -5,10 +5,10 @@ import type { Model, Transaction } from 'sequelize'
 import { parseDuration } from '../duration.js'
 import { InstantsKnown } from '../rows/instants-known.js'
 import { LeftDeadlines } from '../rows/left-deadlines.js'
-import { lookAtTables } from '../rows/table-look.js'
+import { check, RuleLook } from '../rows/look.js'
 import { Brake } from './brake.js'
 import { chainOf } from './chain.js'
-import { inTransaction, orderRows } from './database.js'
+import { orderRows } from './database.js'
 import { DeadlineWrites } from './deadline-writes.js'
 import { History } from './history.js'
 import { type ModelSource, OrderTable } from './order-table.js'
@@ -68,8 +68,8 @@ function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, sur
   const history = options.history ? new History(kind, table, options.timeoutMs) : undefined
   const takesInstances = options.run !== undefined || options.afterCommit !== undefined || doing.individualHooks === true
   const afterMs = typeof options.after === 'number' ? options.after : undefined
-  const ownCheck = () => check(row)
-  const ofRule = { options, table, guard: guardOptions, history: history as History, check: ownCheck }
+  const ownCheck = () => check(look)
+  const ofRule = { options, table, guard: guardOptions, history: history as History }
   const keepsUp = options.backfill !== undefined || options.pause?.while !== undefined
   const rehearses = options.dryRun // and then nothing is written or told that has to do with it
   const left = rehearses ? undefined : leftDeadlines(guard, options, move)
@@ -87,13 +87,17 @@ function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, sur
     history,
     afterCommit: options.afterCommit,
     reminders: rehearses ? [] : options.reminders.map((reminder) => reminderRule(ofRule, reminder)),
+    set: doing.set ?? {},
+    look: (briefly) => look.look(briefly),
     check: ownCheck,
     requireInstants: () => instants.require(),
     plan: (transaction) => statement.plan(transaction),
+    explain: (transaction) => statement.planAll(transaction),
     find: (id, transaction) => findOrder(table, id, transaction),
     afterOf: typeof options.after === 'function' ? (order) => afterOf(options, order) : undefined,
   }
   const instants = new InstantsKnown(row)
+  const look = new RuleLook(row)
   const statement = new SettlementStatement({
     row,
     doing,
@@ -133,14 +137,6 @@ function checkAttributes(table: OrderTable, { pause, extensions, backfill }: Row
   if (pause) table.wholeNumber('"pause.keep"', pause.keep)
   if (extensions) table.wholeNumber('"extended"', extensions.attribute)
   if (backfill?.since !== undefined) table.instant('"backfill.since"', backfill.since)
-}
-
-const LOOK_LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 2_000 }
-
-async function check(row: RowRule): Promise<void> {
-  const { table } = row.guard
-  const [problem] = await inTransaction(table.sequelize, LOOK_LIMITS, (transaction) => lookAtTables(row, transaction))
-  if (problem !== undefined) throw table.invalid(problem)
 }
 
 function deadlineSource({ deadline, since, after }: RowOptions): GuardOptions['deadline'] {

@@ -3,6 +3,7 @@
 import type { Model, Transaction } from 'sequelize'
 import type { IdParser } from '../ids.js'
 import type { LeftDeadlines } from '../rows/left-deadlines.js'
+import type { Look } from '../rows/look.js'
 import type { Brake } from './brake.js'
 import type { DeadlineWrites } from './deadline-writes.js'
 import type { History } from './history.js'
@@ -90,6 +91,8 @@ export interface RowRule {
   readonly deadlineAttribute: string | undefined
   /** Of a transition: where it moves orders, and whether it hooks its model. */
   readonly move: Move | undefined
+  /** What settling writes beside the status, by attribute. */
+  readonly set: Record<string, unknown>
   /** What the sweep writes before it settles: `backfill`, and pauses by declaration. */
   readonly upkeep: Upkeep | undefined
   /** Under `deadline`, where the rule writes: what orders take along when they leave. */
@@ -101,10 +104,14 @@ export interface RowRule {
   readonly reminders: readonly ReminderRule[]
   /** @throws OrderTimersError INVALID_MODEL where the database lacks a column or a table of the rule's */
   check(): Promise<void>
+  /** A look at the tables and the statements; briefly, where they were found right a short while ago. */
+  look(briefly?: boolean): Promise<Look>
   /** For what reads an instant from an instance. @throws OrderTimersError INVALID_MODEL where the column of `since` has no time zone */
   requireInstants(): Promise<void>
   /** Has Postgres plan, on this transaction's connection, the statement that settles; carries out nothing. */
   plan(transaction: Transaction): Promise<void>
+  /** Has Postgres plan all statements of settling, on an explaining transaction. */
+  explain(transaction: Transaction): Promise<void>
   /** The order as its row on the primary has it, as an instance, whatever scopes its model has; null where there is no such row. */
   find(id: string, transaction: Transaction | undefined): Promise<Model | null>
   /** Where `after` is a function: milliseconds to the deadline of this order, null for none. @throws OrderTimersError INVALID_DURATION */

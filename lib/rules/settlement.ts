@@ -165,6 +165,17 @@ FROM ${from} WHERE ${id} = ANY($1)`
     await rows(row.guard.table.sequelize, `EXPLAIN ${row.options.dryRun ? this.rehearse : this.taking()}`, bind, transaction)
   }
 
+  /** Has Postgres plan everything that settling may ask, on an explaining transaction. */
+  async planAll(transaction: Transaction): Promise<void> {
+    const { guard, options } = this.options.row
+    const { sequelize, someId } = guard.table
+    const ids = [[someId]]
+    if (options.dryRun) await rows(sequelize, this.rehearse, ids, transaction)
+    else await rows(sequelize, this.taking(), this.binding([someId], { via: '', worker: '' }), transaction)
+    await rows(sequelize, this.classify, ids, transaction)
+    if (!this.options.row.move && guard.deadlineColumn !== undefined) await rows(sequelize, this.stillDue, ids, transaction)
+  }
+
   /** Locks what is due, and writes what is written without instances. */
   private take(ids: string[], work: SettleWork, allowance: Allowance | undefined, transaction: Transaction): Promise<SettledRow[]> {
     const { sequelize } = this.options.row.guard.table

@@ -53,13 +53,22 @@ export class Upkeep {
     }
   }
 
+  /** Has Postgres plan what `carryOut` may write, on an explaining transaction. */
+  async explain(transaction: Transaction, id: string): Promise<void> {
+    const { backfill } = this.options
+    const other = new Upkeep(this.guard, this.options, this.afterOf) // the sweep's own goes on where it is
+    await other.carryOut(transaction, 1)
+    other.reckoned = id
+    await other.carryOut(transaction, 1)
+    if (backfill) await other.give(other.deadlineAfter(backfill.since, 1), id, transaction)
+  }
+
   /** The deadline of an order that has none: reckoned from `backfill.since` or now. */
   private async backfill({ since }: { since: string | undefined }, transaction: Transaction, limit: number): Promise<number> {
     const { table } = this.guard
-    const start = since === undefined ? 'now()' : `coalesce(${instantSql(table.column(since))}, now())`
     const none = this.missing()
     if (typeof this.options.after === 'number') {
-      const set = `${this.deadline} = date_trunc('milliseconds', ${start} + ${milliseconds(this.options.after)})`
+      const set = `${this.deadline} = ${this.deadlineAfter(since, this.options.after)}`
       return this.update({ where: none, set }, transaction, limit)
     }
     const from = this.reckoned === undefined ? '' : ` AND ${table.id} > $2`
@@ -72,12 +81,20 @@ ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     for (const row of found) {
       const afterMs = this.reckon(table.instance(row), String(row.order_timers_id))
       if (afterMs === undefined) continue
-      const target = afterMs === null ? NO_TIMER_AT : `date_trunc('milliseconds', ${start} + ${milliseconds(afterMs)})`
-      const update = `UPDATE ${table.aliased} SET ${this.deadline} = ${target} WHERE ${table.id} = $1`
-      await rows(table.sequelize, update, [row.order_timers_id], transaction)
+      await this.give(afterMs === null ? NO_TIMER_AT : this.deadlineAfter(since, afterMs), row.order_timers_id, transaction)
       written += 1
     }
     return written
+  }
+
+  private async give(deadline: string, id: unknown, transaction: Transaction): Promise<void> {
+    const { table } = this.guard
+    await rows(table.sequelize, `UPDATE ${table.aliased} SET ${this.deadline} = ${deadline} WHERE ${table.id} = $1`, [id], transaction)
+  }
+
+  private deadlineAfter(since: string | undefined, afterMs: number): string {
+    const start = since === undefined ? 'now()' : `coalesce(${instantSql(this.guard.table.column(since))}, now())`
+    return `date_trunc('milliseconds', ${start} + ${milliseconds(afterMs)})`
   }
 
   /** An order that the shop's own function fails on is left without a deadline, and holds up no other. */

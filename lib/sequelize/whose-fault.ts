@@ -33,6 +33,11 @@ export function isDoubtful(error: unknown): boolean {
   return /^(?:22|0A)/.test(sqlStateOf(error) ?? '')
 }
 
+/** lock_not_available, query_canceled: a look found a table locked, or took too long, and the rule itself may be right. */
+export function isLocked(error: unknown): boolean {
+  return ['55P03', '57014'].includes(sqlStateOf(error) ?? '')
+}
+
 /** The SQLSTATE (or the system's error code) of a failed statement. */
 export function sqlStateOf(error: unknown): string | undefined {
   const code = failedStatement(error)?.code

@@ -23,6 +23,7 @@ export type FaultCode =
   | 'SWEEP_STALLED'
   | 'SWEEP_BLOCKED'
   | 'INVALID_MODEL'
+  | 'NOT_LOOKED_AT'
   | 'INTERNAL'
   | 'BRAKED'
 

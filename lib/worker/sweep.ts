@@ -10,7 +10,7 @@ import { inTransaction } from '../rules/database.js'
 import { type Keyset, MOST_COUNTED, type PendingRows, type OverduePage as ReadPage, type Stale } from '../rules/pending-rows.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import type { Upkeep, UpkeepCounts } from '../rules/upkeep.js'
-import { whoseFault } from '../sequelize/whose-fault.js'
+import { isLocked, whoseFault } from '../sequelize/whose-fault.js'
 import type { IndexClaims, MemoryClaims, Work } from './claims.js'
 import type { Dispatcher } from './dispatcher.js'
 import { errorText, type WorkerEmitter } from './events.js'
@@ -151,16 +151,21 @@ export class Sweep {
 
   /** A rule whose table, or whose statements, are wrong settles nothing and arms nothing until a later look finds them right. */
   private async looksRight({ kind }: BoundRule, row: RowRule): Promise<boolean> {
-    const { troubles } = this.parts.dispatcher
-    try {
-      await row.check()
-    } catch (wrong) {
-      if (!(wrong instanceof OrderTimersError) || whoseFault(wrong) !== 'configuration') throw wrong
-      troubles.lookedWrong(kind, wrong)
+    const { dispatcher, faults } = this.parts
+    const { wrong, unseen } = await row.look(!dispatcher.troubles.rests(kind))
+    if (wrong.length > 0) {
+      dispatcher.troubles.lookedWrong(kind, wrong)
       return false
     }
-    troubles.lookedRight(kind)
-    return true
+    if (unseen === undefined) {
+      dispatcher.troubles.lookedRight(kind)
+      faults.clear('NOT_LOOKED_AT', kind)
+      return true
+    }
+    if (!isLocked(unseen)) throw unseen
+    const message = `${kind}: its statements could not be looked at (${errorText(unseen)}); the next sweep looks again`
+    faults.raise('NOT_LOOKED_AT', { kind, message, error: unseen })
+    return !dispatcher.troubles.rests(kind)
   }
 
   /** Deadlines and pauses that nobody wrote; portion by portion, so that no transaction is long. @returns what went wrong: it holds up nothing else */

@@ -57,16 +57,21 @@ export class Troubles {
   }
 
   /** A look at the rule found something wrong. */
-  lookedWrong(kind: string, wrong: OrderTimersError): void {
+  lookedWrong(kind: string, wrong: readonly OrderTimersError[]): void {
     this.unexplained.delete(kind)
     this.lane(kind).suspend()
-    this.faults.raise('INVALID_MODEL', { kind, message: wrong.message })
+    this.faults.raise('INVALID_MODEL', { kind, message: wrong.map(({ message }) => message).join('\n') })
+  }
+
+  /** Whether a rule rests, and must be looked at as a whole before it goes on. */
+  rests(kind: string): boolean {
+    return this.lane(kind).suspended || this.faults.has('INVALID_MODEL', kind)
   }
 
   /** In the words of a look at the table, where that finds what is wrong; else in Postgres's. */
   private async noteWrong({ kind, row }: BoundRule, error: unknown): Promise<void> {
-    const wrong = error instanceof OrderTimersError ? error : await lookAt(row)
-    if (wrong instanceof OrderTimersError) return this.lookedWrong(kind, wrong)
+    const wrong = error instanceof OrderTimersError ? [error] : ((await row?.look())?.wrong ?? [])
+    if (wrong.length > 0) return this.lookedWrong(kind, wrong)
     this.unexplained.add(kind)
     this.faults.raise('INVALID_MODEL', {
       kind,
@@ -74,14 +79,5 @@ export class Troubles {
       remedy: remedyOf(error, row?.guard.table.table),
       error,
     })
-  }
-}
-
-async function lookAt(row: BoundRule['row']): Promise<unknown> {
-  try {
-    await row?.check()
-    return undefined
-  } catch (wrong) {
-    return wrong
   }
 }

@@ -1,0 +1,89 @@
+// A look at a rule before it matters: its tables, what they refer to, and every statement, planned by Postgres and not carried out. What is
+// wrong is said by rule and option; what could not be looked at (a lock, a connection, a timeout) is no verdict, and is looked at again.
+
+import type { Transaction } from 'sequelize'
+import { errorText } from '../error-text.js'
+import { OrderTimersError } from '../errors.js'
+import { inTransaction } from '../rules/database.js'
+import type { RowRule } from '../rules/rule.js'
+import { isDoubtful, whoseFault } from '../sequelize/whose-fault.js'
+import { remedyOf } from '../sequelize/wrong-statement.js'
+import { lookAtReferences } from './references.js'
+import { optionStatements, ruleStatements, type Statement } from './statements.js'
+import { lookAtTables } from './table-look.js'
+
+export interface Look {
+  /** What is wrong, each with its remedy. */
+  wrong: OrderTimersError[]
+  /** Why something could not be looked at. */
+  unseen: unknown
+}
+
+const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 5_000 }
+
+/** How long a look at all statements serves, while the columns stay as they were. */
+const FULL_EVERY_MS = 10 * 60_000
+
+export class RuleLook {
+  /** The columns when all statements were last found right, and when that was. */
+  private right: { columns: string; at: number } | undefined
+
+  constructor(private readonly row: RowRule) {}
+
+  /** @param briefly looks at the tables alone where the statements were found right on the same columns a short while ago */
+  async look(briefly = false): Promise<Look> {
+    const { row } = this
+    const { table } = row.guard
+    const wrong: string[] = []
+    try {
+      const tables = await inTransaction(table.sequelize, LIMITS, (transaction) => lookAtTables(row, transaction))
+      wrong.push(...tables.problems)
+      const known = this.right !== undefined && this.right.columns === tables.columns && performance.now() - this.right.at < FULL_EVERY_MS
+      if (wrong.length === 0 && !(briefly && known)) {
+        wrong.push(...(await this.statements(optionStatements(row), (name) => name)))
+        if (wrong.length === 0) {
+          wrong.push(...(await inTransaction(table.sequelize, LIMITS, (transaction) => lookAtReferences(row, transaction))))
+          wrong.push(...(await this.statements(ruleStatements(row), (name) => `its statement for ${name}`)))
+        }
+        this.right = wrong.length === 0 ? { columns: tables.columns, at: performance.now() } : undefined
+      }
+    } catch (error) {
+      this.right = undefined
+      return { wrong: wrong.map((problem) => table.invalid(problem)), unseen: error }
+    }
+    return { wrong: wrong.map((problem) => table.invalid(problem)), unseen: undefined }
+  }
+
+  /** A statement that fails ends the transaction, and the next one begins another. @throws what is the database's or ours */
+  private async statements(statements: Statement[], inWords: (name: string) => string): Promise<string[]> {
+    const { table } = this.row.guard
+    const problems = new Set<string>()
+    for (let next = 0; next < statements.length; ) {
+      try {
+        await inTransaction(table.sequelize, { ...LIMITS, explains: true }, async (transaction: Transaction) => {
+          for (; next < statements.length; next += 1) await (statements[next] as Statement).run(transaction)
+        })
+      } catch (error) {
+        const whose = whoseFault(error)
+        if (whose !== 'configuration' && !(whose === 'rule' && (isDoubtful(error) || isRefusedValue(error)))) throw error
+        const { name } = statements[next] as Statement
+        problems.add(`${inWords(name)} cannot run: ${errorText(error)}; ${remedyOf(error, table.tableText)}`)
+        next += 1
+      }
+    }
+    return [...problems]
+  }
+}
+
+/** @throws OrderTimersError INVALID_MODEL with all that is wrong; what kept the look from being made */
+export async function check(look: RuleLook): Promise<void> {
+  const { wrong, unseen } = await look.look()
+  const [first, ...others] = wrong
+  if (first) throw others.length === 0 ? first : new OrderTimersError('INVALID_MODEL', wrong.map(({ message }) => message).join('\n'))
+  if (unseen !== undefined) throw unseen
+}
+
+/** A domain refuses a value that the rule writes: nothing of a row has been read. */
+function isRefusedValue(error: unknown): boolean {
+  return /^23514$/.test(String((error as { parent?: { code?: unknown } }).parent?.code))
+}

@@ -1,0 +1,101 @@
+// What a rule's values refer to: the row of a status table that `to` needs by a foreign key, and the values that a CHECK allows. Without it every
+// settlement would fail.
+
+import type { Transaction } from 'sequelize'
+import { show } from '../errors.js'
+import { rows } from '../rules/database.js'
+import type { RowRule } from '../rules/rule.js'
+import { isExpression, valueSql } from '../rules/sequelize-sql.js'
+import { sqlStateOf } from '../sequelize/whose-fault.js'
+
+/** A value that the rule looks for or writes, by its option. */
+interface Value {
+  option: string
+  attribute: string
+  value: unknown
+  written: boolean
+}
+
+interface Constraint {
+  name: string
+  column: string
+  type: string
+  /** The table and the column that a foreign key names, quoted. */
+  table: string | null
+  key: string | null
+  /** The columns of that table which must be given, quoted. */
+  required: string | null
+  /** The condition of a CHECK. */
+  condition: string | null
+}
+
+/** @returns what is missing, in words, each with the statement that would add it, as a comment */
+export async function lookAtReferences(row: RowRule, transaction: Transaction): Promise<string[]> {
+  const { table } = row.guard
+  const values = valuesOf(row)
+  if (values.length === 0) return []
+  const constraints = await rows<Constraint>(table.sequelize, CONSTRAINTS, [table.tableText], transaction)
+  const problems: string[] = []
+  for (const value of values) {
+    const column = table.columnNames.find(([attribute]) => attribute === value.attribute)?.[1]
+    for (const constraint of constraints) {
+      if (constraint.column !== column || !(constraint.condition === null || value.written)) continue
+      if (!(await holds(row, value, constraint, transaction))) problems.push(problem(row, value, constraint))
+    }
+  }
+  return problems
+}
+
+function valuesOf({ guard, move, set }: RowRule): Value[] {
+  const { model } = guard.table
+  const statuses = move
+    ? [
+        ...move.from.map((value) => ({ option: '"from"', attribute: move.status, value, written: false })),
+        { option: '"to"', attribute: move.status, value: move.to, written: true },
+      ]
+    : []
+  const written = Object.entries(set).map(([attribute, value]) => ({ option: `"set.${attribute}"`, attribute, value, written: true }))
+  return [...statuses, ...written].filter(({ value }) => value !== null && value !== undefined && !isExpression(model, value))
+}
+
+/** True also where this user may not look. */
+async function holds({ guard }: RowRule, { attribute, value }: Value, constraint: Constraint, transaction: Transaction): Promise<boolean> {
+  const { table } = guard
+  const literal = valueSql(table.model, attribute, value)
+  const { condition, key } = constraint
+  const quoted = `"${constraint.column.replaceAll('"', '""')}"`
+  const sql = condition
+    ? `SELECT ((${condition}) IS NOT FALSE)::int AS holds FROM (SELECT CAST(${literal} AS ${constraint.type}) AS ${quoted}) AS one`
+    : `SELECT count(*)::int AS holds FROM (SELECT 1 FROM ${constraint.table} WHERE ${key} = ${literal} LIMIT 1) AS one`
+  await rows(table.sequelize, 'SAVEPOINT order_timers_look', [], transaction)
+  try {
+    const [row] = await rows<{ holds: number | string }>(table.sequelize, condition ? sql.replace(/\B\$/g, '$$$$') : sql, [], transaction)
+    return Number(row?.holds) > 0
+  } catch (error) {
+    if (sqlStateOf(error) !== '42501') throw error
+    await rows(table.sequelize, 'ROLLBACK TO SAVEPOINT order_timers_look', [], transaction)
+    return true
+  }
+}
+
+function problem({ guard }: RowRule, { option, value, written }: Value, { name, table, key, required, condition }: Constraint): string {
+  const { tableText } = guard.table
+  if (condition !== null)
+    return `${option} is ${show(value)}, which the constraint "${name}" of ${tableText} refuses (${condition}), so every settlement would fail; change the constraint, or the option`
+  const effect = written ? 'so every settlement would fail on it' : 'so no order can ever have it'
+  const others = required?.split(', ').filter((column) => column !== key) ?? []
+  const columns = [key, ...others].join(', ')
+  const values = [typeof value === 'number' || /^-?\d+$/.test(String(value)) ? value : `'${String(value)}'`, ...others.map(() => '…')].join(
+    ', ',
+  )
+  return `${option} is ${show(value)}, which has no row in ${table}, to which the foreign key "${name}" of ${tableText} refers, ${effect}; insert it:\n-- INSERT INTO ${table} (${columns}) VALUES (${values})`
+}
+
+const CONSTRAINTS = `SELECT c.conname AS name, a.attname AS column, format_type(a.atttypid, a.atttypmod) AS type,
+  CASE c.contype WHEN 'f' THEN c.confrelid::regclass::text END AS table,
+  (SELECT quote_ident(k.attname) FROM pg_attribute k WHERE c.contype = 'f' AND k.attrelid = c.confrelid AND k.attnum = c.confkey[1]) AS key,
+  (SELECT string_agg(quote_ident(r.attname), ', ' ORDER BY r.attnum) FROM pg_attribute r WHERE c.contype = 'f' AND r.attrelid = c.confrelid
+    AND r.attnum > 0 AND NOT r.attisdropped AND r.attnotnull AND NOT r.atthasdef AND r.attidentity = '') AS required,
+  CASE c.contype WHEN 'c' THEN pg_get_expr(c.conbin, c.conrelid) END AS condition
+FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+WHERE c.conrelid = to_regclass($1) AND c.contype IN ('f', 'c') AND cardinality(c.conkey) = 1`

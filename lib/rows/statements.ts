@@ -1,0 +1,101 @@
+// Every statement that a rule runs on its tables, each as the call that runs it: on an explaining transaction these calls have Postgres plan their
+// statements and carry out nothing, so that what is looked at is what will run. A statement that is added belongs here; test/rows/look.test.ts
+// compares this list with what a shop's life sends to Postgres.
+
+import type { Transaction } from 'sequelize'
+import { OrderTimersError } from '../errors.js'
+import { rows } from '../rules/database.js'
+import type { NewDeadline } from '../rules/deadline-writes.js'
+import type { OrderTable } from '../rules/order-table.js'
+import type { RowRule } from '../rules/rule.js'
+
+export interface Statement {
+  /** The option that alone decides whether it can run, quoted; or what the statement is for. */
+  name: string
+  run(transaction: Transaction): Promise<unknown>
+}
+
+/** What single options say, so that what cannot run is put down to one of them. */
+export function optionStatements({ guard, options, move, set }: RowRule): Statement[] {
+  const { table } = guard
+  const from = (name: string, condition: string) =>
+    statement(table, name, `SELECT 1 FROM ${table.aliased} WHERE TRUE${condition === '' ? '' : ` AND (TRUE${condition})`}`)
+  const assign = (name: string, values: Record<string, unknown>) =>
+    statement(table, name, `UPDATE ${table.aliased} SET ${table.assignments(values).join(', ')} WHERE FALSE`)
+  return [
+    from(guard.statusAttribute === undefined ? '"where"' : '"from"', ` AND ${guard.applies}`),
+    ...(options.where === undefined ? [] : [from('"where"', guard.where)]),
+    ...(guard.notPaused === '' ? [] : [from('"pause.while"', guard.notPaused)]),
+    ...(move ? [assign('"to"', { [move.status]: move.to })] : []),
+    ...Object.entries(set).map(([name, value]) => assign(`"set.${name}"`, { [name]: value })),
+  ]
+}
+
+const SOME_DEADLINE = '2000-01-01 00:00:00+00'
+
+/** Whole statements, as they run. */
+export function ruleStatements(row: RowRule): Statement[] {
+  const { guard, writes, pending, upkeep, left, history, brake, deadlineAttribute } = row
+  const id = guard.table.someId
+  const after = { id, deadline: SOME_DEADLINE }
+  const list: (Statement | undefined)[] = [
+    { name: 'settling', run: (transaction) => row.explain(transaction) },
+    { name: 'reading one order', run: (transaction) => row.find(id, transaction) },
+    { name: "reading an order's timer", run: (transaction) => writes.find(id, transaction) },
+    ...(deadlineAttribute === undefined ? [] : deadlines(row)).map(([name, value]) => ({
+      name,
+      run: (transaction: Transaction) => writes.write(id, value, transaction).catch(unlessNothingFound),
+    })),
+    ...(pending
+      ? [undefined, after].flatMap((after) => [
+          {
+            name: 'reading what is overdue',
+            run: (transaction: Transaction) => pending.overdue(transaction, { elapsedMs: 0, after, limit: 1, lock: '' }),
+          },
+          {
+            name: 'reading what comes due',
+            run: (transaction: Transaction) => pending.upcoming(transaction, { horizonMs: 0, after, limit: 1 }),
+          },
+        ])
+      : []),
+    pending && { name: 'counting what is stale', run: (transaction) => pending.stale(transaction) },
+    pending && { name: 'counting what has no deadline', run: (transaction) => pending.undated(transaction) },
+    left && { name: 'taking deadlines off that were left', run: (transaction) => left.takeOff([id], transaction) },
+    left && { name: 'taking deadlines off that were left', run: (transaction) => left.takeOffPortion(transaction, 1) },
+    left && { name: 'counting deadlines that were left', run: (transaction) => left.count(transaction) },
+    upkeep && { name: 'backfilling and pausing', run: (transaction) => upkeep.explain(transaction, id) },
+    history && { name: 'taking what is to be told', run: (transaction) => history.takeUntold(transaction) },
+    history && { name: 'noting what was told', run: (transaction) => history.told(['1'], transaction) },
+    history && { name: 'noting what could not be told', run: (transaction) => history.failed(['1'], '', 1, transaction) },
+    brake && { name: 'counting for the brake', run: (transaction) => brake.allowance(transaction) },
+    brake && { name: 'counting for the brake', run: (transaction) => brake.count(1, true, transaction) },
+    brake && { name: 'reading the brake', run: (transaction) => brake.brakedAt(transaction) },
+    brake && { name: 'releasing the brake', run: (transaction) => brake.release(transaction) },
+  ]
+  return list.filter((one) => one !== undefined)
+}
+
+function deadlines({ options }: RowRule): [string, NewDeadline][] {
+  return [
+    ['schedule', { afterMs: 1 }],
+    ['schedule', { atMs: 0 }],
+    ['extend', { byMs: 1 }],
+    ['cancel', null],
+    ...(options.pause
+      ? ([
+          ['pause', 'pause'],
+          ['resume', 'resume'],
+        ] as [string, NewDeadline][])
+      : []),
+  ]
+}
+
+function statement(table: OrderTable, name: string, sql: string): Statement {
+  return { name, run: (transaction) => rows(table.sequelize, sql, [], transaction) }
+}
+
+/** Explaining finds no row, of which the calls say that there is no such order. */
+function unlessNothingFound(error: unknown): void {
+  if (error instanceof OrderTimersError && error.code === 'ERR_ORDER_TIMERS_ORDER_NOT_FOUND') return
+  throw error
+}
