@@ -42,6 +42,7 @@ export function ruleStatements(row: RowRule): Statement[] {
     { name: 'settling', run: (transaction) => row.explain(transaction) },
     { name: 'reading one order', run: (transaction) => row.find(id, transaction) },
     { name: "reading an order's timer", run: (transaction) => writes.find(id, transaction) },
+    { name: "reading many orders' timers", run: (transaction) => writes.findAll([id], transaction) },
     ...(deadlineAttribute === undefined ? [] : deadlines(row)).map(([name, value]) => ({
       name,
       run: (transaction: Transaction) => writes.write(id, value, transaction).catch(unlessNothingFound),
