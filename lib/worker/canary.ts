@@ -3,6 +3,7 @@
 
 import type { RedisConnection } from '../redis/connection.js'
 import type { Operation } from '../redis/refusals.js'
+import { afterRunning } from '../wait.js'
 
 const EVERY_MS = 1_500
 const TTL_MS = 20
@@ -65,10 +66,10 @@ export class Canary {
 
   private async prove(): Promise<void> {
     if (!this.listening()) return
-    let limit: NodeJS.Timeout | undefined
+    let endLimit = () => {}
     const heard = new Promise<boolean>((resolve) => {
       this.sung = () => resolve(true)
-      limit = setTimeout(() => resolve(false), PATIENCE_MS)
+      endLimit = afterRunning(PATIENCE_MS, () => resolve(false))
     })
     try {
       await this.connection.ask((client) => client.set(this.witness, '1', 'PX', WITNESS_MS), WRITE)
@@ -80,7 +81,7 @@ export class Canary {
     } catch {
       // Redis does not answer, or refuses the write, which its connection notes: no word about events
     } finally {
-      clearTimeout(limit)
+      endLimit()
       this.sung = undefined
     }
   }

@@ -339,6 +339,7 @@ export class Sweep {
       await dispatcher.troubles.note(rule, whose, error)
       return
     }
+    if (faults.justWoke()) this.again = true // it failed for that, most likely
     const message = `${kind}: the sweep could not read or settle (${errorText(error)}); the next one tries again`
     faults.raise('SWEEP_FAILED', { kind, message, error })
   }

@@ -18,6 +18,7 @@ import { leaseMsOf } from './lease.js'
 import { type ParsedWorkerOptions, parseWorkerOptions, type WorkerOptions } from './options.js'
 import { ReadyConnections } from './ready-connections.js'
 import { RedisSide } from './redis-side.js'
+import { Standstill } from './standstill.js'
 import { startLine } from './start-line.js'
 import { Sweep } from './sweep.js'
 import { type Reader, SweepReads } from './sweep-reads.js'
@@ -62,6 +63,7 @@ export class ExpiryWorker extends WorkerEmitter {
   private readonly sweep: Sweep
   private readonly schedule: SweepSchedule
   private readonly redisSide: RedisSide | undefined
+  private readonly standstill = new Standstill()
   private stopping: Promise<void> | undefined
 
   /** @internal use `startExpiryWorker` */
@@ -74,6 +76,7 @@ export class ExpiryWorker extends WorkerEmitter {
     this.logTo(log)
     const rules = new Map(runtime.workerRules().map((rule) => [rule.kind, rule]))
     this.faults = new Faults(this, log)
+    this.faults.justWoke = () => this.standstill.justWoke
     this.clocks = new Clocks(rules, redis?.clock)
     this.connections = new ReadyConnections(rules.values(), this.clocks, (rule) => this.concurrency(rule))
     this.dispatcher = new Dispatcher({
@@ -144,6 +147,7 @@ export class ExpiryWorker extends WorkerEmitter {
   }
 
   private async start(): Promise<void> {
+    this.standstill.start()
     await within(READY_MS, this.connections.start())
     if (this.stopping) return
     this.redisSide?.start()
@@ -169,6 +173,8 @@ export class ExpiryWorker extends WorkerEmitter {
     const intake = Promise.all([this.redisSide?.stop(), this.sweep.stop()])
     await this.dispatcher.drain(intake, DRAIN_MS)
     this.connections.stop()
+    this.standstill.stop()
+    this.faults.stop()
     this.runtime.workers -= 1
     this.tell('stopped')
   }

@@ -1,0 +1,37 @@
+// Whether this process stood still a moment ago (SIGSTOP, a blocked event loop). What was silent meanwhile was silent because nobody read it.
+
+const LOOK_EVERY_MS = 250
+
+/** How late a look may be before the process counts as having stood still. */
+const STOPPED_MS = 750
+
+/** For how long after that verdicts by silence are doubtful. */
+const DOUBT_MS = 1_000
+
+export class Standstill {
+  private timer: NodeJS.Timeout | undefined
+  private lookedAt = performance.now()
+  private wokeAt = Number.NEGATIVE_INFINITY
+
+  start(): void {
+    this.lookedAt = performance.now()
+    this.timer = setInterval(() => this.look(), LOOK_EVERY_MS)
+  }
+
+  stop(): void {
+    clearInterval(this.timer)
+    this.timer = undefined
+  }
+
+  /** Whether it stood still until a moment ago. */
+  get justWoke(): boolean {
+    if (this.timer) this.look()
+    return performance.now() - this.wokeAt < DOUBT_MS
+  }
+
+  private look(): void {
+    const now = performance.now()
+    if (now - this.lookedAt > LOOK_EVERY_MS + STOPPED_MS) this.wokeAt = now
+    this.lookedAt = now
+  }
+}
