@@ -97,7 +97,10 @@ describe('timers.check()', () => {
     ]
     for (const [server, message] of servers) {
       const timers = makeTimers(oneOfEach(database), { redis: server.url })
-      assert.deepEqual(await refused(() => timers.check()), refusal('REDIS_UNUSABLE', 503, `orderTimers: ${message}`))
+      assert.deepEqual(
+        await refused(() => timers.check()),
+        refusal('REDIS_UNUSABLE', 503, `orderTimers: Redis at 127.0.0.1:${server.port} db 0 cannot serve: ${message}`),
+      )
       await timers.close()
     }
     await Promise.all([node.stop(), replica.stop(), primary.stop()])

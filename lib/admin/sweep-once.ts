@@ -169,7 +169,7 @@ async function pass(
     redis: redis && claims && { index: redis.index, claims, answering: () => redis.connection.answering },
     horizonMs: () => horizonMs,
   })
-  const endTelling = redis && tellRefusedWrites(redis.connection.refusals, faults)
+  const endTelling = redis && tellRefusedWrites(redis.connection, faults)
   await clocks.read()
   await sweep.run()
   await Promise.all(arming)

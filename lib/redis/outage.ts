@@ -1,7 +1,7 @@
 // What is wrong at present with timers that this process hands to Redis: told when the first is not taken and when it is over, however many
 // there are, and asked again each second in between. A worker on the same timers has these faults too, and then it is the one that logs them.
 
-import { FaultsOf } from '../faults.js'
+import { type FaultReport, FaultsOf } from '../faults.js'
 import type { Log, LogLevel } from '../logger.js'
 import type { RedisConnection } from './connection.js'
 import type { ReplyFault } from './replies.js'
@@ -32,7 +32,7 @@ export class Outage {
     const tell = log as (level: LogLevel, ...more: unknown[]) => void
     const quieter = (level: LogLevel, ...more: unknown[]) => tell(workers() > 0 ? 'debug' : level, ...more)
     this.faults = new FaultsOf<TimersFaultCode>({ tell: () => {} }, Object.assign(quieter, { debugs: log.debugs, flush() {} }) as Log)
-    connection.onUp(() => this.end('REDIS_UNAVAILABLE'))
+    connection.onUp(() => void this.look())
     connection.refusals.onAccepted(() => this.end('REDIS_REFUSES'))
   }
 
@@ -41,8 +41,7 @@ export class Outage {
     const cause = isRedisTrouble(error) && (error as Error).cause !== undefined ? (error as Error).cause : error
     const { code, what, why, remedy } = explain(cause, this.connection.where)
     if (this.faults.has(code)) return
-    this.timer ??= setInterval(() => void this.look(), LOOK_EVERY_MS).unref()
-    this.faults.raise(code, { message: `${what} (${why}); ${MEANWHILE}`, remedy, error: cause })
+    this.begin(code, { message: `${what} (${why}); ${MEANWHILE}`, remedy, error: cause })
     if (code === 'REDIS_REFUSES') void this.look()
   }
 
@@ -51,7 +50,7 @@ export class Outage {
     this.dropped += 1
     if (this.faults.has('TIMERS_DROPPED')) return
     const message = `${kept} timers are kept for the return of Redis at ${this.connection.where}, and no more; the sweep settles those beyond`
-    this.faults.raise('TIMERS_DROPPED', { message })
+    this.begin('TIMERS_DROPPED', { message })
   }
 
   /** Redis took timers. */
@@ -63,6 +62,11 @@ export class Outage {
     clearInterval(this.timer)
   }
 
+  private begin(code: TimersFaultCode, report: FaultReport): void {
+    this.timer ??= setInterval(() => void this.look(), LOOK_EVERY_MS).unref()
+    this.faults.raise(code, report)
+  }
+
   private end(code: TimersFaultCode): void {
     this.faults.clear(code)
     if (this.faults.list().length > 0) return
@@ -70,7 +74,7 @@ export class Outage {
     this.timer = undefined
   }
 
-  /** Whatever was concluded is asked again. A command that is refused for what the server is may only say that it is refused. */
+  /** After each connection, and each second while something is wrong: whatever was concluded is asked again. A command that is refused for what the server is may only say that it is refused. */
   private async look(): Promise<void> {
     const { connection, faults } = this
     if (!connection.ready || !connection.answering) return
@@ -81,7 +85,7 @@ export class Outage {
     } catch (error) {
       const { code, message } = redisError(error, connection.where)
       if (code === 'ERR_ORDER_TIMERS_REDIS_UNUSABLE' && !faults.has('REDIS_UNUSABLE'))
-        faults.raise('REDIS_UNUSABLE', { message: `${message.replace(/^orderTimers: /, '')}; ${MEANWHILE}`, error })
+        this.begin('REDIS_UNUSABLE', { message: message.replace(/^orderTimers: /, ''), error })
       return
     }
     if (!connection.refusals.present) this.end('REDIS_REFUSES')

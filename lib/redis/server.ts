@@ -33,7 +33,9 @@ const CLUSTER_NODE: Unfitness = {
 /** @throws OrderTimersError REDIS_UNUSABLE for a replica, a cluster or a version before 6.2 */
 export async function assertUsable(connection: RedisConnection): Promise<void> {
   const unfitness = await readUnfitness(connection)
-  if (unfitness) throw new OrderTimersError('REDIS_UNUSABLE', `orderTimers: ${unfitness.what}; ${unfitness.remedy}`)
+  if (!unfitness) return
+  const message = `orderTimers: Redis at ${connection.where} cannot serve: ${unfitness.what}; ${unfitness.remedy}`
+  throw new OrderTimersError('REDIS_UNUSABLE', message)
 }
 
 /** @returns null where nothing speaks against this Redis, undefined where it may not be asked */

@@ -78,7 +78,7 @@ export class RedisSide {
     const { connection } = this.parts.redis
     this.unlisten.push(connection.onUp(() => this.connectedAgain()))
     this.unlisten.push(connection.onDown((error) => this.lost(error)))
-    this.unlisten.push(tellRefusedWrites(connection.refusals, this.parts.faults))
+    this.unlisten.push(tellRefusedWrites(connection, this.parts.faults))
     this.unlisten.push(connection.refusals.onAccepted(() => this.missed()))
     this.watch.start()
     connection.open()
@@ -177,7 +177,7 @@ export class RedisSide {
       faults.clear('EVENTS_OFF')
       return
     }
-    const message = 'a key of our own expired and its event did not come'
+    const message = `a key of our own expired in Redis at ${this.parts.redis.connection.where} and its event did not come`
     if (!faults.has('EVENTS_OFF')) faults.raise('EVENTS_OFF', { message, remedy: `is this in redis.conf? ${REDIS_CONF}` })
     void this.watch.look()
     const now = performance.now()

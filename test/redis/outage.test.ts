@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import type { Redis } from 'ioredis'
 import type { TimersHealth } from '../../lib/index.js'
+import { freePort } from '../support/free-port.js'
 import { Lines } from '../support/lines.js'
+import { openRedis } from '../support/redis.js'
 import { RedisServer } from '../support/redis-server.js'
 import { refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'
@@ -124,6 +127,42 @@ describe('a web process whose timers Redis does not take', () => {
       await primary.stop()
     })
   }
+
+  const clusterNode = async () => ['--cluster-enabled', 'yes', '--cluster-port', String(await freePort())]
+  const clusterSays = (client: Redis, text: string) => waitUntil(async () => String(await client.cluster('INFO')).includes(text))
+
+  it('(a cluster’s node that has every slot) says so, although it takes them', async () => {
+    await open(await clusterNode())
+    await shop.redis.client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+    await clusterSays(shop.redis.client, 'cluster_state:ok')
+    assert.deepEqual(await shop.timers.dead(), [])
+    await waitUntil(() => shop.timers.health().faults.length)
+    const [fault] = shop.timers.health().faults
+    assert.equal(fault?.code, 'REDIS_UNUSABLE')
+    assert.match(fault.message, new RegExp(`^Redis at ${where()} cannot serve: .*cluster node.*; give a standalone Redis$`))
+  })
+
+  it('(a cluster’s node whose neighbour has the slots: MOVED) says REDIS_UNUSABLE, and so do calls', async () => {
+    await open(await clusterNode())
+    const busPort = await freePort()
+    const neighbour = await RedisServer.start(['--cluster-enabled', 'yes', '--cluster-port', String(busPort)])
+    const other = await openRedis({ url: neighbour.url })
+    await other.client.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+    await shop.redis.client.call('CLUSTER', 'MEET', '127.0.0.1', String(neighbour.port), String(busPort))
+    await clusterSays(shop.redis.client, 'cluster_state:ok')
+    assert.deepEqual(await schedule(3), [false, false, false])
+    const error = await refused(() => shop.timers.schedule('order_other', 7, { after: '1h' }))
+    assert.equal(error.code, 'ERR_ORDER_TIMERS_REDIS_UNUSABLE')
+    assert.match(error.message, /MOVED .*; this is a cluster node; give a standalone Redis$/)
+    await waitUntil(() => shop.timers.health().faults.length)
+    assert.deepEqual(
+      shop.timers.health().faults.map(({ code }) => code),
+      ['REDIS_UNUSABLE'],
+    )
+    assert.equal(lines.of('warn').length, 1)
+    await other.close()
+    await neighbour.stop()
+  })
 
   it('(a user with wrong rights, or none) says what is missing, never a password', async () => {
     await open()

@@ -4,12 +4,12 @@ import { assertUsable, publishesExpiry } from '../../lib/redis/server.js'
 import { refusal, refused } from '../support/refused.js'
 
 /** A connection to a Redis that cannot be had here: one of another version. */
-const redisThatSays = (info: string) => ({ ask: async () => info }) as unknown as RedisConnection
+const redisThatSays = (info: string) => ({ ask: async () => info, where: '127.0.0.1:6379 db 0' }) as unknown as RedisConnection
 
 describe('a Redis', () => {
   it('must be 6.2 or later', async () => {
     for (const version of ['5.0.14', '6.0.16', '6.1.240']) {
-      const message = `orderTimers: Redis ${version.split('.').slice(0, 2).join('.')} is too old; 6.2 or later is needed`
+      const message = `orderTimers: Redis at 127.0.0.1:6379 db 0 cannot serve: Redis ${version.split('.').slice(0, 2).join('.')} is too old; 6.2 or later is needed`
       assert.deepEqual(
         await refused(() => assertUsable(redisThatSays(`redis_version:${version}\r\n`))),
         refusal('REDIS_UNUSABLE', 503, message),

@@ -52,7 +52,7 @@ describe("Redis's settings", () => {
     const lines = new Lines()
     await open(['--notify-keyspace-events', ''], { logger: lines })
     const worker = await shop.worker({ fallback: '* * * * * *' })
-    const message = `Redis publishes no expiry events (notify-keyspace-events is ""); add to redis.conf: ${REDIS_CONF}`
+    const message = `Redis at 127.0.0.1:${server.port} db 0 publishes no expiry events (notify-keyspace-events is ""); add to redis.conf: ${REDIS_CONF}`
     await waitUntil(() => worker.faultsTold.length)
     const fault = { code: 'EVENTS_OFF', message, remedy: `add to redis.conf: ${REDIS_CONF}` }
     assert.deepEqual(worker.faultsTold, [fault])
@@ -84,7 +84,7 @@ describe("Redis's settings", () => {
       const shown = await notifications(shop.redis.client)
       assert.equal(
         worker.faultsTold[0]?.message,
-        `Redis publishes no expiry events (notify-keyspace-events is "${shown}"); add to redis.conf: ${REDIS_CONF}`,
+        `Redis at 127.0.0.1:${server.port} db 0 publishes no expiry events (notify-keyspace-events is "${shown}"); add to redis.conf: ${REDIS_CONF}`,
       )
       if (flags !== 'KA') {
         await shop.close()
@@ -117,7 +117,7 @@ describe("Redis's settings", () => {
     await open(['--maxmemory-policy', 'volatile-ttl'])
     const worker = await shop.worker({ fallback: false })
     await waitUntil(() => worker.faultsTold.length)
-    const message = 'Redis may evict timers (maxmemory-policy volatile-ttl); set "maxmemory-policy noeviction"'
+    const message = `Redis at 127.0.0.1:${server.port} db 0 may evict timers (maxmemory-policy volatile-ttl); set "maxmemory-policy noeviction"`
     assert.deepEqual(worker.faultsTold, [{ code: 'EVICTION', message, remedy: 'set "maxmemory-policy noeviction"' }])
     await shop.redis.client.config('SET', 'maxmemory-policy', 'noeviction')
     await waitForEvent<WorkerEvents['recovered']>(worker, 'recovered', { where: ({ code }) => code === 'EVICTION' })
@@ -135,7 +135,7 @@ describe("Redis's settings", () => {
     )
     assert.match(
       worker.faultsTold[0]?.message as string,
-      /^a key of our own expired and its event did not come; .+ notify-keyspace-events Ex$/,
+      /^a key of our own expired in Redis at 127\.0\.0\.1:\d+ db 0 and its event did not come; .+ notify-keyspace-events Ex$/,
     )
     await shop.redis.client.config('SET', 'notify-keyspace-events', 'Ex')
     await waitForEvent<WorkerEvents['recovered']>(worker, 'recovered', { within: 5000, where: ({ code }) => code === 'EVENTS_OFF' })

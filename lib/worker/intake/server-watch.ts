@@ -115,7 +115,7 @@ export class ServerWatch {
     const { connection, faults } = this.parts
     const { notifications, eviction } = await readSettings(connection)
     if (eviction !== undefined && eviction !== 'noeviction') {
-      const message = `Redis may evict timers (maxmemory-policy ${eviction})`
+      const message = `Redis at ${connection.where} may evict timers (maxmemory-policy ${eviction})`
       faults.raise('EVICTION', { message, remedy: 'set "maxmemory-policy noeviction"' })
     } else faults.clear('EVICTION')
     const published = this.publishes
@@ -126,7 +126,7 @@ export class ServerWatch {
 
   private async eventsOff(flags: string): Promise<void> {
     const { configureRedis, connection, faults, onConfigured } = this.parts
-    const off = `Redis publishes no expiry events (notify-keyspace-events is "${flags}")`
+    const off = `Redis at ${connection.where} publishes no expiry events (notify-keyspace-events is "${flags}")`
     if (!configureRedis) return faults.raise('EVENTS_OFF', { message: off, remedy: `add to redis.conf: ${REDIS_CONF}` })
     try {
       await enableExpiryEvents(connection, flags)
