@@ -36,7 +36,7 @@ export async function run(args: readonly string[], { directory, print, remark }:
       return FINE
     }
     command.check?.({ values })
-    const timers = await loadTimers(values.module as string | undefined, directory)
+    const timers = await loadTimers(values.module as string | undefined, directory, { remark })
     const runtime = timers[RUNTIME]
     try {
       silenceSequelize(runtime)

@@ -3,25 +3,33 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { OrderTimersError, show } from '../errors.js'
 import { RUNTIME, type Runtime } from '../runtime.js'
 import type { OrderTimers } from '../types.js'
+import { type Exports, loadModule } from './load-module.js'
+import { isTypeScript } from './typescript.js'
 
 export type Timers = OrderTimers & { [RUNTIME]: Runtime }
 
 const FOLDERS = ['', 'dist', 'build', 'src', 'lib']
-const FILES = ['timers.js', 'timers.mjs', 'timers.cjs']
+const FILES = ['timers.js', 'timers.mjs', 'timers.cjs', 'timers.ts', 'timers.mts', 'timers.cts']
+const LOAD_MS = 20_000
 
 /**
  * @param given what `--module` says; without it package.json's `"order-timers": { "module": … }`, and then the usual names are tried
  * @throws OrderTimersError TIMERS_NOT_FOUND
  */
-export async function loadTimers(given: string | undefined, directory: string): Promise<Timers> {
+export async function loadTimers(
+  given: string | undefined,
+  directory: string,
+  { remark = () => {}, limitMs = LOAD_MS }: { remark?: (text: string) => void; limitMs?: number } = {},
+): Promise<Timers> {
   const file = given === undefined ? findModule(directory) : resolve(directory, given)
   if (!existsSync(file))
     throw notFound(`there is no file ${show(file)}; name the one that exports your timers: --module ./path/to/timers.js`)
-  return choose(file, await load(file))
+  const timers = choose(file, await load(file, limitMs))
+  remarkOnStarted(file, timers[RUNTIME], remark)
+  return timers
 }
 
 /** The nearest package.json's, where it can be read. */
@@ -36,34 +44,53 @@ export function readPackage(directory: string): { type?: unknown; 'order-timers'
 function findModule(directory: string): string {
   const named = readPackage(directory)['order-timers']?.module
   if (typeof named === 'string') return resolve(directory, named)
-  const tried = FOLDERS.flatMap((folder) => FILES.map((file) => join(folder, file)))
+  const places = FOLDERS.flatMap((folder) => FILES.map((file) => join(folder, file)))
+  const tried = [...places.filter((path) => !isTypeScript(path)), ...places.filter(isTypeScript)] // what is compiled already goes first
   const found = tried.find((path) => existsSync(join(directory, path)))
   if (found !== undefined) return join(directory, found)
   const remedy = 'name it with --module ./path/to/timers.js, or in package.json: "order-timers": { "module": "./path/to/timers.js" }'
-  throw notFound(`no module with your timers was found in ${show(directory)}, looked for ${tried.join(', ')}; ${remedy}`)
+  throw notFound(
+    `no module with your timers was found in ${show(directory)}, looked for ${FILES.join(', ')} here and in ${FOLDERS.slice(1).join(', ')}; ${remedy}`,
+  )
 }
 
-async function load(file: string): Promise<Record<string, unknown>> {
+async function load(file: string, limitMs: number): Promise<Exports> {
   try {
-    return await import(pathToFileURL(file).href)
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException
-    const remedy =
-      code === 'ERR_UNKNOWN_FILE_EXTENSION' ? '; for TypeScript name what it is compiled to, or run with NODE_OPTIONS="--import tsx"' : ''
-    throw notFound(`${show(file)} could not be loaded (${message})${remedy}`, cause)
+    return await loadModule(file, limitMs)
+  } catch (error) {
+    const { message, cause } = error as Error
+    throw notFound(`${show(file)} ${message}`, cause)
   }
 }
 
-/** `timers`, the default export, or the only one that is timers. Of a CommonJS module the default export is `module.exports`. */
-function choose(file: string, module: Record<string, unknown>): Timers {
-  const inside = module.default !== null && typeof module.default === 'object' ? (module.default as Record<string, unknown>) : {}
-  const preferred = [module.timers, inside.timers, module.default, inside.default].find(isTimers)
+/** What must not run beside a command, where the module has started it. */
+function remarkOnStarted(file: string, runtime: Runtime, remark: (text: string) => void): void {
+  const servers = process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length
+  const started = [...(servers > 0 ? ['a server'] : []), ...(runtime.workers > 0 ? ['a worker, which settles orders meanwhile'] : [])]
+  if (started.length === 0) return
+  remark(`order-timers: ${show(file)} has started ${started.join(' and ')}; export the timers from a module that only makes them`)
+}
+
+/**
+ * `timers`, the default export, or the only one that is timers. Of a CommonJS module the default export is `module.exports`, and that has a
+ * `default` of its own where it was compiled from an ES module.
+ */
+function choose(file: string, module: Exports): Timers {
+  const levels = [module, module.default, inside(module.default).default].map(inside)
+  const preferred = levels.flatMap((level) => [level.timers, level.default]).find(isTimers)
   if (preferred) return preferred
-  const others = [...new Set([...Object.values(module), ...Object.values(inside)].filter(isTimers))]
+  const others = [...new Set(levels.flatMap((level) => Object.values(level)).filter(isTimers))]
   if (others.length === 1) return others[0] as Timers
-  const exported = [...new Set([...Object.keys(module), ...Object.keys(inside)])].join(', ') || 'nothing'
+  const names = [...new Set(levels.flatMap((level) => Object.keys(level)))].filter(
+    (name) => name !== '__esModule' && name !== 'module.exports',
+  )
+  const exported = names.join(', ') || 'nothing'
   const what = others.length === 0 ? 'none of them is what orderTimers({ … }) returns' : `${others.length} of them are timers`
   throw notFound(`${show(file)} exports ${exported}, and ${what}; export the timers that are meant as "timers"`)
+}
+
+function inside(value: unknown): Exports {
+  return value !== null && typeof value === 'object' ? (value as Exports) : {}
 }
 
 function isTimers(value: unknown): value is Timers {

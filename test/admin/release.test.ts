@@ -61,7 +61,7 @@ describe('releasing a brake', () => {
     await server.stop()
     assert.match(
       (await releaseBrake(runtime, 'order_confirm')).next,
-      /^Redis did not pass it on to the workers \(.*Redis does not answer.*\); their next sweep settles what was held$/,
+      /^Redis did not pass it on to the workers \(.*Redis .* does not answer.*\); their next sweep settles what was held$/,
     )
     await brake()
     assert.equal(await shop.timers.release('order_confirm'), true)

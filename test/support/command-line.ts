@@ -55,9 +55,10 @@ export const timers = orderTimers({ ${options}, rules: { ${rules} } })
 }
 
 /** A process that does not end by itself within the time is killed, and fails. */
-export function runProgram(args: string[], directory: string, within = 30_000): Promise<Ended> {
+export function runProgram(args: string[], directory: string, within = 30_000, env: Record<string, string> = {}): Promise<Ended> {
+  const options = { cwd: directory, timeout: within, maxBuffer: 10_000_000, env: { ...process.env, ...env } }
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, args, { cwd: directory, timeout: within, maxBuffer: 10_000_000 }, (error, stdout, stderr) => {
+    execFile(process.execPath, args, options, (error, stdout, stderr) => {
       if (error?.killed) reject(new Error(`it did not end by itself: ${args.join(' ')}\n${stdout}${stderr}`, { cause: error }))
       else resolve({ status: typeof error?.code === 'number' ? error.code : 0, stdout, stderr })
     })

@@ -1,0 +1,38 @@
+// TypeScript by the loader that the shop has: one that Node was started with, else tsx or ts-node from its node_modules, else Node itself.
+
+import { createRequire } from 'node:module'
+import { pathToFileURL } from 'node:url'
+
+export function isTypeScript(file: string): boolean {
+  return /\.[cm]?tsx?$/.test(file)
+}
+
+/** Whether Node was started with something that loads or hooks modules. What it is, is the shop's. */
+export function hasLoader(): boolean {
+  const options = `${process.execArgv.join(' ')} ${process.env.NODE_OPTIONS ?? ''}`
+  return /(?:^|\s)(?:-r|--require|--import|--loader|--experimental-loader)\b/.test(options)
+}
+
+/** @returns whether TypeScript can be loaded now */
+export async function registerLoader(file: string): Promise<boolean> {
+  const require = createRequire(file)
+  const tsx = resolved(require, 'tsx')
+  if (tsx !== undefined) {
+    await import(pathToFileURL(tsx).href)
+    return true
+  }
+  const tsNode = resolved(require, 'ts-node/register/transpile-only')
+  if (tsNode !== undefined) {
+    require(tsNode)
+    return true
+  }
+  return Boolean((process.features as { typescript?: unknown }).typescript)
+}
+
+function resolved(require: NodeJS.Require, name: string): string | undefined {
+  try {
+    return require.resolve(name)
+  } catch {
+    return undefined
+  }
+}
