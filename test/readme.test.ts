@@ -39,6 +39,8 @@ const RUN_BY: Record<string, string> = {
   'npx order-timers plan': 'test/cli',
   'npx order-timers status': 'test/cli',
   'npx order-timers sweep --stale': 'test/cli',
+  'npx order-timers dead': 'test/cli',
+  'npx order-timers retry order_confirm 34': 'test/cli',
   'npx order-timers release order_confirm': 'test/cli',
 }
 

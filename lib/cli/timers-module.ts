@@ -45,12 +45,13 @@ function findModule(directory: string): string {
   const named = readPackage(directory)['order-timers']?.module
   if (typeof named === 'string') return resolve(directory, named)
   const places = FOLDERS.flatMap((folder) => FILES.map((file) => join(folder, file)))
-  const tried = [...places.filter((path) => !isTypeScript(path)), ...places.filter(isTypeScript)] // what is compiled already goes first
+  const compiled = places.filter((path) => !isTypeScript(path))
+  const tried = [...compiled, ...places.filter(isTypeScript)]
   const found = tried.find((path) => existsSync(join(directory, path)))
   if (found !== undefined) return join(directory, found)
   const remedy = 'name it with --module ./path/to/timers.js, or in package.json: "order-timers": { "module": "./path/to/timers.js" }'
   throw notFound(
-    `no module with your timers was found in ${show(directory)}, looked for ${FILES.join(', ')} here and in ${FOLDERS.slice(1).join(', ')}; ${remedy}`,
+    `no module with your timers was found in ${show(directory)}, looked for ${compiled.join(', ')}, and the same as .ts, .mts and .cts; ${remedy}`,
   )
 }
 
