@@ -233,8 +233,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/worker/subscriber.ts',
-        find: '} catch (error) {\n      if (this.stopped) return',
-        replace: '} catch (error) {\n      throw error\n      if (this.stopped) return',
+        find: '} catch (error) {\n      if (this.stopped ||',
+        replace: '} catch (error) {\n      throw error\n      if (this.stopped ||',
       },
     ],
     test: {
