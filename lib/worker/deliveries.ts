@@ -43,7 +43,7 @@ export class Deliveries {
       else for (const { id } of told) this.failures.tell(rule, id, error, 1, 'once', rule.reminder ? '' : WORK)
       return false
     }
-    if (history) await this.note(rule, history.told(told.map(({ entry }) => entry)))
+    if (history) await this.note(rule, () => history.told(told.map(({ entry }) => entry)))
     return true
   }
 
@@ -84,14 +84,14 @@ export class Deliveries {
     if (!order) {
       const gone = `its row is gone, so ${WORK} cannot be told of it`
       this.log('warn', `${rule.kind} ${id}: ${gone}`, { code: 'ORDER_GONE', kind: rule.kind, id })
-      return this.note(rule, history.failed([entry], gone, undefined))
+      return this.note(rule, () => history.failed([entry], gone, undefined))
     }
     try {
       await this.limited(rule, async (signal) => rule.row?.afterCommit?.([order], { idempotencyKeys: [idempotencyKey], signal }))
     } catch (error) {
       return this.putOff(rule, history, [untold], attempts, error)
     }
-    await this.note(rule, history.told([entry]))
+    await this.note(rule, () => history.told([entry]))
   }
 
   /** This process stood still for so long that another worker may be telling of it: nothing is begun, and a sweep tells of it. */
@@ -111,14 +111,15 @@ export class Deliveries {
     const retryInMs = retryDelayMs(attempts)
     const dead = attempts >= rule.attempts
     const entries = untold.map(({ entry }) => entry)
-    await this.note(rule, history.failed(entries, errorText(error), dead ? undefined : retryInMs))
+    await this.note(rule, () => history.failed(entries, errorText(error), dead ? undefined : retryInMs))
     for (const { id } of untold) this.failures.tell(rule, id, error, attempts, dead ? 'dead' : { retryInMs }, WORK)
   }
 
   /** What could not be written is told once more, under the same key. */
-  private async note({ kind }: BoundRule, written: Promise<void>): Promise<void> {
-    await written.catch((error) =>
-      this.log('warn', `${kind}: what was told could not be noted (${errorText(error)})`, { code: 'NOT_NOTED', kind }),
-    )
+  private async note({ kind }: BoundRule, write: () => Promise<void>): Promise<void> {
+    // Once more on another connection: Postgres ends a transaction whose process stands still. To write it twice harms nothing.
+    await write()
+      .catch(write)
+      .catch((error) => this.log('warn', `${kind}: what was told could not be noted (${errorText(error)})`, { code: 'NOT_NOTED', kind }))
   }
 }
