@@ -50,6 +50,7 @@ async function runWithServers(found, command, keep) {
         ...process.env,
         ...(found.redis && { REDIS_SERVER: found.redis }),
         ...(found.browser && { CHROMIUM: found.browser }),
+        ...(found.font && { CJK_FONT: '1' }),
         ...servers.environment,
       },
       keep,

@@ -5,7 +5,7 @@ import { ensureBuild } from './build.mjs'
 import { ensurePackages } from './packages.mjs'
 import { ensureTemplate, findPostgres } from './postgres.mjs'
 import { SetupError } from './processes.mjs'
-import { ensureBrowser, ensureRedis } from './system.mjs'
+import { ensureBrowser, ensureChineseFont, ensureRedis } from './system.mjs'
 
 /** Resolves to what the servers are started from. A server whose URL is given is not. */
 export async function setUp({ forTests }) {
@@ -14,10 +14,11 @@ export async function setUp({ forTests }) {
   await ensurePackages()
   const redis = REDIS_URL && !forTests ? undefined : await ensureRedis({ optional: Boolean(REDIS_URL) })
   const browser = forTests ? await ensureBrowser() : undefined
+  const font = browser !== undefined && (await ensureChineseFont())
   const bin = DATABASE_URL && !forTests ? undefined : findPostgres()
   const template = DATABASE_URL ? undefined : await ensureTemplate(bin)
   await ensureBuild()
-  return { redis, browser, postgres: { bin, template } }
+  return { redis, browser, font, postgres: { bin, template } }
 }
 
 function checkPlatform(redisUrl, databaseUrl) {

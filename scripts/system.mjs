@@ -77,6 +77,22 @@ export async function ensureBrowser() {
   return path
 }
 
+/** Whether the browser has a font for Chinese; on Debian a small one is installed, so that the page is not shown as boxes. */
+export async function ensureChineseFont() {
+  if (process.platform === 'darwin') return true
+  if (await hasChineseFont()) return true
+  if (isDebian()) await once(hasChineseFont, () => install({ name: 'a Chinese font', apt: 'fonts-wqy-microhei' }))
+  if (await hasChineseFont()) return true
+  say('no font for Chinese was found, so the page shows boxes and one of its tests will be skipped')
+  return false
+}
+
+async function hasChineseFont() {
+  if (findOnPath('fc-list') === undefined) return false
+  const { status, output } = await attempt('fc-list', [':lang=zh-tw'])
+  return status === 0 && output.trim() !== ''
+}
+
 function findBrowser() {
   const app = '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'
   return findOnPath('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable') ?? (existsSync(app) ? app : undefined)

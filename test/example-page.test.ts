@@ -103,6 +103,43 @@ describe("the example's page", function () {
     assert.deepEqual(problems.splice(0), ['Failed to load resource: the server responded with a status of 400 (Bad Request)'])
   })
 
+  it('has lines that go straight across a row', async () => {
+    const row = await place('白毫烏龍')
+    await place('文山包種')
+    const bottoms: number[] = await row.locator('td').evaluateAll((cells) => cells.map((cell) => cell.getBoundingClientRect().bottom))
+    assert.equal(bottoms.length, 5)
+    assert.deepEqual(new Set(bottoms).size, 1, String(bottoms))
+  })
+
+  it('has a font for what customers write', async function () {
+    if (process.env.CJK_FONT === undefined) return this.skip()
+    const drawn = (text: string) =>
+      page.evaluate<string>(`(() => {
+        const canvas = document.createElement('canvas')
+        const context = canvas.getContext('2d')
+        context.font = '40px ' + getComputedStyle(document.body).fontFamily
+        context.fillText('${text}', 0, 40)
+        return canvas.toDataURL()
+      })()`)
+    assert.notEqual(await drawn('茶'), await drawn('山')) // without a font both are the same box
+  })
+
+  it('says that nobody settles an order where no worker runs', async () => {
+    const idle = await openTestShop({ payAfter: '1s', confirmAfter: '1s', worker: false })
+    try {
+      await page.goto(await idle.listen(0))
+      await place('東方美人')
+      const said = rowOf('東方美人').locator('.next').filter({ hasText: 'nobody settles it: is a worker running?' })
+      await said.waitFor({ timeout: 15_000 })
+      const seconds = async () => Number(/due for (\d+) s/.exec(await said.innerText())?.[1])
+      const before = await seconds()
+      await waitUntil(async () => (await seconds()) > before, { what: 'the seconds to go on' })
+      await page.goto(address)
+    } finally {
+      await idle.close()
+    }
+  })
+
   it('fits a telephone', async () => {
     await page.setViewportSize({ width: 360, height: 740 })
     await place('阿里山高山茶 150 g,附贈品茗杯組')

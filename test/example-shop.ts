@@ -10,7 +10,16 @@ export interface TestShop extends Shop {
   errors: unknown[]
 }
 
-export async function openTestShop(durations: { payAfter: Duration; confirmAfter: Duration }): Promise<TestShop> {
+export interface TestShopOptions {
+  payAfter: Duration
+  confirmAfter: Duration
+  /** Whether a worker settles its orders. Default: true. */
+  worker?: boolean
+  /** Takes each statement that the shop sends to Postgres. */
+  onStatement?: (sql: string) => void
+}
+
+export async function openTestShop({ worker = true, onStatement, ...durations }: TestShopOptions): Promise<TestShop> {
   const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = process.env
   if (!databaseUrl || !redisUrl) throw new Error('DATABASE_URL and REDIS_URL are not set; run the tests by `npm test`')
   const schema = `t_${randomBytes(6).toString('hex')}`
@@ -18,7 +27,8 @@ export async function openTestShop(durations: { payAfter: Duration; confirmAfter
   const log = { debug() {}, info() {}, warn() {}, error: (error: unknown) => errors.push(error) }
   const shop = await openShop({ databaseUrl, redisUrl, schema, prefix: `${schema}:`, ...durations }, log)
   await shop.timers.check()
-  await shop.startWorker().ready
+  if (worker) await shop.startWorker().ready
+  if (onStatement) (shop.sequelize as unknown as { options: { logging: unknown } }).options.logging = onStatement
   const close = async () => {
     await shop.close()
     await dropSchema(databaseUrl, schema)

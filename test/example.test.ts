@@ -54,6 +54,24 @@ describe('the example shop', () => {
     )
   })
 
+  it('lists fifty orders with three statements at most', async () => {
+    const statements: string[] = []
+    const other = await openTestShop({ payAfter: '1h', confirmAfter: '1h', worker: false, onStatement: (sql) => statements.push(sql) })
+    try {
+      await other.Order.bulkCreate(
+        Array.from({ length: 50 }, (_, index) => ({ item: 'tea', status: index % 2 === 0 ? PLACED! : SHIPPED! })),
+      )
+      await other.Order.update({ confirmDueAt: new Date(Date.now() + 3_600_000) }, { where: { status: SHIPPED! } })
+      statements.length = 0
+      const { orders } = (await request(other.app).get('/orders').expect(200)).body
+      assert.equal(orders.length, 50)
+      for (const { remaining } of orders) assert.ok(remaining > 3_500_000 && remaining <= 3_600_000, String(remaining))
+      assert.ok(statements.length <= 3, statements.join('\n'))
+    } finally {
+      await other.close()
+    }
+  })
+
   it('cancels an order that is not paid in time, and then takes no money for it', async () => {
     const id = await placed()
     await waitUntil(async () => (await statusOf(id)) === CANCELLED, { what: `order ${id} to be cancelled` })

@@ -11,6 +11,8 @@ const statuses = {
 const labels = { pay: 'Pay', ship: 'Ship', confirm: 'Confirm', extend: 'Extend by 30 s' }
 const bodies = { extend: { by: '30s' } }
 const soonMs = 5000
+/** How long after its deadline an order that still stands there shows that nobody settles it. */
+const patienceMs = 3000
 
 const byId = (id) => document.getElementById(id)
 const problems = { request: '', shop: '' }
@@ -73,7 +75,7 @@ function show(orders) {
     const row = rows.get(order.id) ?? document.createElement('tr')
     shown.set(order.id, row)
     if (row.dataset.status !== String(order.status)) fill(row, order)
-    row.dueAt = order.remaining === null ? undefined : receivedAt + order.remaining
+    row.dueAt = dueAt(row.dueAt, order.remaining, receivedAt)
   }
   rows = shown
   const wanted = [...rows.values()]
@@ -84,24 +86,51 @@ function show(orders) {
   countDown()
 }
 
+/** Of an order that was due before, 0 remains, and what is known says since when. */
+function dueAt(known, remaining, receivedAt) {
+  if (remaining === null) return undefined
+  return remaining === 0 && known < receivedAt ? known : receivedAt + remaining
+}
+
 function fill(row, { id, item, status }) {
   const { name, actions } = statuses[status]
   row.dataset.status = status
+  row.dueAt = undefined
   row.dataset.id = id
   const badge = element('span', `status ${name}`, name)
   const buttons = actions.map((action) => Object.assign(element('button', '', labels[action]), { type: 'button' }))
   for (const [index, button] of buttons.entries()) Object.assign(button.dataset, { id, action: actions[index] })
-  row.replaceChildren(cell('id', `#${id}`), cell('item', item), cell('', badge), cell('next'), cell('actions', ...buttons))
+  row.replaceChildren(
+    cell('id', `#${id}`),
+    cell('item', item),
+    cell('', badge),
+    cell('next'),
+    cell('actions', ...(buttons.length > 0 ? [group(buttons)] : [])),
+  )
 }
 
 function countDown() {
   for (const row of rows.values()) {
-    const remaining = row.dueAt === undefined ? undefined : Math.max(0, row.dueAt - performance.now())
+    const remaining = row.dueAt === undefined ? undefined : row.dueAt - performance.now()
     const next = row.querySelector('.next')
-    next.textContent = remaining === undefined ? '' : `${statuses[row.dataset.status].next} in ${(remaining / 1000).toFixed(1)} s`
+    next.textContent = remaining === undefined ? '' : whatComes(statuses[row.dataset.status].next, remaining)
     next.classList.toggle('soon', remaining !== undefined && remaining < soonMs)
   }
 }
+
+/** What a timer does with an order, and when. A worker settles it within milliseconds; where none does, the page says so. */
+function whatComes(next, remaining) {
+  if (remaining > 0) return `${next} in ${(remaining / 1000).toFixed(1)} s`
+  if (remaining > -patienceMs) return `${next} now`
+  return `due for ${Math.round(-remaining / 1000)} s, and nobody settles it: is a worker running?`
+}
+
+function group(buttons) {
+  const div = element('div', 'buttons')
+  div.append(...buttons)
+  return div
+}
+
 function cell(className, ...children) {
   const td = element('td', className)
   td.append(...children)

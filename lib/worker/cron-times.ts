@@ -1,7 +1,8 @@
 // When a cron expression's runs would be if its zone's clocks were never changed. A change of the clocks can swallow a run, or an hour of them:
 // from this it is known how long the pause between two runs may be at most.
 
-import { createTask, parse, type ScheduledTask } from 'node-cron'
+import type { ScheduledTask } from 'node-cron'
+import cron from './node-cron.cjs'
 
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
@@ -16,12 +17,13 @@ export class CronTimes {
   private readonly days: ScheduledTask
   private readonly format: Intl.DateTimeFormat
 
-  constructor(cron: string, timezone: string) {
-    const { second, minute, hour } = parse(cron)
+  constructor(expression: string, timezone: string) {
+    const { createTask, parse } = cron.nodeCron()
+    const { second, minute, hour } = parse(expression)
     this.seconds = ascending(second)
     this.minutes = ascending(minute)
     this.hours = ascending(hour)
-    this.days = createTask(cron, () => {}, { timezone: 'UTC' })
+    this.days = createTask(expression, () => {}, { timezone: 'UTC' })
     this.format = new Intl.DateTimeFormat('en-US', { timeZone: timezone, hourCycle: 'h23', ...PARTS })
   }
 

@@ -1,11 +1,12 @@
 // When the sweep runs: by node-cron, and by a watchdog of our own that goes by the time that has passed. node-cron skips a slot that comes
 // later than its tolerance, a clock that is set can keep it waiting, and where daylight saving begins a slot may not exist at all.
 
-import { type ScheduledTask, schedule, validateDetailed } from 'node-cron'
+import type { ScheduledTask } from 'node-cron'
 import { Moment } from '../elapsed.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 import { CronTimes } from './cron-times.js'
 import type { Faults } from './faults.js'
+import cronModule from './node-cron.cjs'
 import type { Sweep } from './sweep.js'
 
 export interface Fallback {
@@ -44,7 +45,7 @@ export function parseFallback(value: unknown): Required<Fallback> | false {
     throw new OrderTimersError('INVALID_OPTION', `startExpiryWorker: "fallback" must be ${shape}, got ${show(value)}`)
   }
   refuseUnknownOptions('startExpiryWorker: "fallback"', given, ['cron', 'timezone'])
-  const { valid, errors } = validateDetailed(given.cron)
+  const { valid, errors } = cronModule.nodeCron().validateDetailed(given.cron)
   if (!valid) {
     const why = errors.map(({ message }) => message).join('; ')
     throw new OrderTimersError('INVALID_OPTION', `startExpiryWorker: "fallback" must be ${shape}, got ${show(given.cron)} (${why})`)
@@ -131,7 +132,7 @@ export class SweepSchedule {
       this.faults.clear('SWEEP_STALLED')
       return this.run()
     }
-    this.task = schedule(cron, byCron, { timezone, noOverlap: true, suppressMissedWarning: true, logger: SILENT })
+    this.task = cronModule.nodeCron().schedule(cron, byCron, { timezone, noOverlap: true, suppressMissedWarning: true, logger: SILENT })
     this.task.on('execution:missed', () => void this.run())
   }
 
