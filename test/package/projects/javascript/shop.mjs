@@ -10,6 +10,7 @@ export async function runShop({ express, Sequelize, DataTypes, orderTimers, star
   const timers = orderTimers({
     redis: REDIS_URL,
     prefix: PREFIX,
+    logger: false,
     rules: { order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' }) },
   })
   const app = express()
