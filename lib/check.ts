@@ -20,7 +20,10 @@ interface Found extends Problem {
  */
 export async function checkRuntime(runtime: Runtime): Promise<void> {
   const found: Found[] = []
-  const note = (kind: string | undefined, error: unknown) => void found.push(asFound(kind, error))
+  const note = (kind: string | undefined, error: unknown): void => {
+    const one = asFound(kind, error)
+    if (!found.some(({ message }) => message === one.message)) found.push(one) // a rule and its reminders have one table
+  }
   for (const kind of runtime.kinds) await checkRule(runtime, kind, note)
   if (found.length === 0) attempt(() => runtime.rules(), note)
   await checkRedis(runtime, note)

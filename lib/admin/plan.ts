@@ -18,7 +18,7 @@ export interface RulePlan {
   dead: number | undefined
   /** What is to be known beside the figures. */
   notes: string[]
-  /** Why it could not be looked at, with the remedy. */
+  /** What is wrong with it, or why it could not be looked at, with the remedy. */
   problem: string | undefined
   /** Whether that is because Postgres does not answer. */
   unreachable: boolean
@@ -52,7 +52,9 @@ export async function planRule(runtime: Runtime, kind: string, options: Pick<Cen
   if (!row?.pending) return { ...fine, notes: ['its deadlines are in Redis alone, so no row says what is due', ...unknown] }
   try {
     const census = await takeCensus(row, { ...options, failures })
-    return { ...fine, census, notes: [...notesOn(rule, census), ...unknown] }
+    const { wrong } = await row.look()
+    const problem = wrong.length === 0 ? undefined : wrong.map(({ message }) => message).join('\n')
+    return { ...fine, census, problem, notes: [...notesOn(rule, census), ...unknown] }
   } catch (error) {
     return withProblem(await problemOf(rule, error))
   }

@@ -10,7 +10,7 @@ export function planText(plans: readonly RulePlan[], days: number): string {
 
 function ruleText({ kind, census, dead, notes, problem }: RulePlan, days: number): string[] {
   const remarks = notes.map((note) => `  ${note}`)
-  if (problem !== undefined) return [kind, `  could not be looked at: ${problem}`]
+  if (problem !== undefined && !census) return [kind, `  could not be looked at: ${problem}`]
   const deadLetters: Figure = ['dead letters', dead, 'failed for the last time: `order-timers dead` lists them']
   if (!census) return [kind, ...(dead ? indented(table(['', 'orders', ''], [deadLetters]).slice(1)) : []), ...remarks]
   const figures: Figure[] = [
@@ -28,6 +28,7 @@ function ruleText({ kind, census, dead, notes, problem }: RulePlan, days: number
   ]
   return [
     kind,
+    ...(problem === undefined ? [] : problem.split('\n').map((line) => `  ${line}`)),
     ...indented(table(['', 'orders', ''], figures).slice(1)),
     ...remarks,
     ...sampleText('settled at once', census.samples.overdue),

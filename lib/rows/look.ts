@@ -64,8 +64,13 @@ export class RuleLook {
           for (; next < statements.length; next += 1) await (statements[next] as Statement).run(transaction)
         })
       } catch (error) {
+        // A chain binds the other rules, and what is wrong with one of those is said of that one.
+        if (error instanceof OrderTimersError) {
+          next += 1
+          continue
+        }
         const whose = whoseFault(error)
-        if (whose !== 'configuration' && !(whose === 'rule' && (isDoubtful(error) || isRefusedValue(error)))) throw error
+        if (whose !== 'configuration' && !(whose === 'rule' && isDoubtful(error))) throw error
         const { name } = statements[next] as Statement
         problems.add(`${inWords(name)} cannot run: ${errorText(error)}; ${remedyOf(error, table.tableText)}`)
         next += 1
@@ -81,9 +86,4 @@ export async function check(look: RuleLook): Promise<void> {
   const [first, ...others] = wrong
   if (first) throw others.length === 0 ? first : new OrderTimersError('INVALID_MODEL', wrong.map(({ message }) => message).join('\n'))
   if (unseen !== undefined) throw unseen
-}
-
-/** A domain refuses a value that the rule writes: nothing of a row has been read. */
-function isRefusedValue(error: unknown): boolean {
-  return /^23514$/.test(String((error as { parent?: { code?: unknown } }).parent?.code))
 }

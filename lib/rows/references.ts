@@ -2,11 +2,13 @@
 // settlement would fail.
 
 import type { Transaction } from 'sequelize'
+import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
 import { rows } from '../rules/database.js'
 import type { RowRule } from '../rules/rule.js'
 import { isExpression, valueSql } from '../rules/sequelize-sql.js'
 import { sqlStateOf } from '../sequelize/whose-fault.js'
+import { columnsOf } from './columns.js'
 
 /** A value that the rule looks for or writes, by its option. */
 interface Value {
@@ -35,9 +37,15 @@ export async function lookAtReferences(row: RowRule, transaction: Transaction): 
   const values = valuesOf(row)
   if (values.length === 0) return []
   const constraints = await rows<Constraint>(table.sequelize, CONSTRAINTS, [table.tableText], transaction)
+  const columns = await columnsOf(table, transaction)
   const problems: string[] = []
   for (const value of values) {
-    const column = table.columnNames.find(([attribute]) => attribute === value.attribute)?.[1]
+    const { name: column, type, baseType } = columns.get(value.attribute) ?? {}
+    const refused = value.written && type !== baseType && (await refusal(row, value, type as string, transaction))
+    if (refused)
+      problems.push(
+        `${value.option} is ${show(value.value)}, which ${type} refuses (${refused}), so every settlement would fail; change the domain, or the option`,
+      )
     for (const constraint of constraints) {
       if (constraint.column !== column || !(constraint.condition === null || value.written)) continue
       if (!(await holds(row, value, constraint, transaction))) problems.push(problem(row, value, constraint))
@@ -58,6 +66,25 @@ function valuesOf({ guard, move, set }: RowRule): Value[] {
   return [...statuses, ...written].filter(({ value }) => value !== null && value !== undefined && !isExpression(model, value))
 }
 
+/** What a domain says of a value, whose conditions Postgres looks at when a row is written and not before. */
+async function refusal(
+  { guard }: RowRule,
+  { attribute, value }: Value,
+  type: string,
+  transaction: Transaction,
+): Promise<string | undefined> {
+  const { table } = guard
+  await rows(table.sequelize, 'SAVEPOINT order_timers_look', [], transaction)
+  try {
+    await rows(table.sequelize, `SELECT CAST(${valueSql(table.model, attribute, value)} AS ${type})`, [], transaction)
+    return undefined
+  } catch (error) {
+    if (sqlStateOf(error) !== CHECK_VIOLATION) throw error
+    await rows(table.sequelize, 'ROLLBACK TO SAVEPOINT order_timers_look', [], transaction)
+    return errorText(error)
+  }
+}
+
 /** True also where this user may not look. */
 async function holds({ guard }: RowRule, { attribute, value }: Value, constraint: Constraint, transaction: Transaction): Promise<boolean> {
   const { table } = guard
@@ -72,7 +99,7 @@ async function holds({ guard }: RowRule, { attribute, value }: Value, constraint
     const [row] = await rows<{ holds: number | string }>(table.sequelize, condition ? sql.replace(/\B\$/g, '$$$$') : sql, [], transaction)
     return Number(row?.holds) > 0
   } catch (error) {
-    if (sqlStateOf(error) !== '42501') throw error
+    if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error
     await rows(table.sequelize, 'ROLLBACK TO SAVEPOINT order_timers_look', [], transaction)
     return true
   }
@@ -90,6 +117,10 @@ function problem({ guard }: RowRule, { option, value, written }: Value, { name, 
   )
   return `${option} is ${show(value)}, which has no row in ${table}, to which the foreign key "${name}" of ${tableText} refers, ${effect}; insert it:\n-- INSERT INTO ${table} (${columns}) VALUES (${values})`
 }
+
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+const CHECK_VIOLATION = '23514'
+const INSUFFICIENT_PRIVILEGE = '42501'
 
 const CONSTRAINTS = `SELECT c.conname AS name, a.attname AS column, format_type(a.atttypid, a.atttypmod) AS type,
   CASE c.contype WHEN 'f' THEN c.confrelid::regclass::text END AS table,

@@ -162,7 +162,10 @@ describe('the history', () => {
     assert.deepEqual(await refused(() => shop.timers.check()), refusal('INVALID_MODEL', 500, message))
     const worker = await shop.worker({ fallback: '* * * * * *' })
     const told = heard(worker, 'recovered')
-    assert.deepEqual(worker.health().faults, [{ code: 'INVALID_MODEL', message }])
+    assert.deepEqual(
+      worker.health().faults.map(({ code, kind, message }) => ({ code, kind, message })),
+      ['order_confirm', 'order_confirm.reminder-1h'].map((kind) => ({ code: 'INVALID_MODEL', kind, message })),
+    )
     for (const sql of History.createSql('order_timers_history')) await shop.sql(sql)
     await waitUntil(async () => (await shop.find(id)).status === 5)
     await waitUntil(() => told.recovered.some(({ code }) => code === 'INVALID_MODEL'))

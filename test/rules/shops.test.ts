@@ -50,7 +50,10 @@ describe('a shop', () => {
     const told = heard(worker, 'recovered')
     const message =
       'orderTimers: rule "order_confirm": there is no table "late_orders" (yet); create it, or name the right one in the model'
-    assert.deepEqual(worker.health().faults, [{ code: 'INVALID_MODEL', message }])
+    assert.deepEqual(
+      worker.health().faults.map(({ code, message }) => ({ code, message })),
+      [{ code: 'INVALID_MODEL', message }],
+    )
     await Late.sync()
     const order = await Late.create({ status: 4, dueAt: new Date(Date.now() - 1000) })
     await waitUntil(() => worker.settled.length)

@@ -1,0 +1,109 @@
+// Values that the database refuses, or refers to nothing with, are found before the first settlement fails on them.
+
+import assert from 'node:assert/strict'
+import { DataTypes } from 'sequelize'
+import { plan } from '../../lib/admin/plan.js'
+import { transition } from '../../lib/index.js'
+import type { Database } from '../support/database.js'
+import { refused } from '../support/refused.js'
+import { runtimeOf } from '../support/runtime.js'
+import { openShop } from '../support/shop.js'
+import { waitUntil } from '../support/waiting.js'
+
+const pay = ({ Order }: Pick<Database, 'Order'>) => ({
+  order_pay: transition(Order, { from: 1, to: 9, since: 'createdAt', after: '15m', set: { userId: 77 } }),
+})
+const STATUSES = `CREATE TABLE order_statuses (id integer PRIMARY KEY, name text NOT NULL, sort integer NOT NULL DEFAULT 0);
+INSERT INTO order_statuses VALUES (1, 'unpaid'), (0, 'cancelled'), (4, 'shipped')`
+const REFERS = 'ALTER TABLE orders ADD CONSTRAINT orders_status FOREIGN KEY (status) REFERENCES order_statuses'
+
+describe('A status that the status table lacks', () => {
+  it('is said by check(), plan and the worker before a settlement fails on it, with the INSERT as a comment', async () => {
+    const shop = await openShop(pay)
+    await shop.database.client.query(`${STATUSES}; ${REFERS}`)
+    const { code, message } = await refused(() => shop.timers.check())
+    assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_MODEL')
+    assert.match(message, /"to" is "?9"?, which has no row in order_statuses, to which the foreign key "orders_status" of "orders" refers/)
+    assert.match(message, /^-- INSERT INTO order_statuses \(id, name\) VALUES \(9, …\)$/m)
+    const [planned] = await plan(runtimeOf(shop.timers))
+    assert.match(JSON.stringify(planned), /has no row in order_statuses/)
+    const id = await shop.order({ createdAt: new Date(Date.now() - 16 * 60_000) })
+    const worker = await shop.worker({ fallback: '* * * * * *' })
+    assert.equal(worker.health().faults[0]?.code, 'INVALID_MODEL')
+    assert.equal(worker.health().kinds.order_pay?.failed, 0)
+    await shop.database.client.query("INSERT INTO order_statuses (id, name) VALUES (9, 'closed')")
+    await waitUntil(async () => (await shop.statusOf(id)) === 9)
+    assert.deepEqual(worker.health().faults, [])
+    await shop.close()
+  })
+
+  it('is said of "from" and of what "set" writes too', async () => {
+    const shop = await openShop(({ Order }: Pick<Database, 'Order'>) => ({
+      order_pay: transition(Order, { from: [1, 8], to: 0, since: 'createdAt', after: '15m', set: { userId: 77 } }),
+    }))
+    await shop.database.client.query(`${STATUSES}; ${REFERS}; CREATE TABLE users (id serial PRIMARY KEY);
+ALTER TABLE orders ADD FOREIGN KEY ("userId") REFERENCES users`)
+    const { message } = await refused(() => shop.timers.check())
+    assert.match(message, /"from" is "?8"?, which has no row in order_statuses/)
+    assert.match(message, /"set\.userId" is 77, which has no row in users/)
+    await shop.close()
+  })
+
+  it('is no fault where the role may not read the status table', async () => {
+    const shop = await openShop(({ Order }: Pick<Database, 'Order'>) => ({
+      order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' }),
+    }))
+    await shop.database.client.query(`${STATUSES}; ${REFERS}`)
+    await shop.timers.check()
+    await shop.close()
+  })
+})
+
+describe('A status that the column refuses', () => {
+  it('is found where a CHECK refuses it', async () => {
+    const shop = await openShop(pay)
+    await shop.database.client.query('ALTER TABLE orders ADD CONSTRAINT known CHECK (status IN (0, 1, 2, 4, 5))')
+    const { message } = await refused(() => shop.timers.check())
+    assert.match(message, /"to" is "?9"?, which the constraint "known" of "orders" refuses/)
+    await shop.close()
+  })
+
+  it('is found where the ENUM in Postgres lacks what the model has, with the ALTER TYPE', async () => {
+    const shop = await openShop((database) => {
+      const Ticket = database.sequelize.define(
+        'Ticket',
+        { state: DataTypes.ENUM('open', 'closed', 'lapsed'), createdAt: DataTypes.DATE },
+        { tableName: 'tickets', timestamps: false },
+      )
+      return { ticket: transition(Ticket, { status: 'state', from: 'open', to: 'lapsed', since: 'createdAt', after: '1h' } as never) }
+    })
+    await shop.database.client.query(`CREATE TYPE enum_tickets_state AS ENUM ('open', 'closed');
+CREATE TABLE tickets (id serial PRIMARY KEY, state enum_tickets_state, "createdAt" timestamptz)`)
+    const { message } = await refused(() => shop.timers.check())
+    assert.match(
+      message,
+      /"to" cannot run: invalid input value for enum enum_tickets_state: .*ALTER TYPE enum_tickets_state ADD VALUE 'lapsed'/,
+    )
+    await shop.close()
+  })
+
+  it('is found where it is too long, or a domain refuses it', async () => {
+    for (const [type, message] of [
+      ['varchar(3)', /"to" cannot run: value too long/],
+      ['short', /"to" is "lapsed", which short refuses \(value for domain short violates check constraint/],
+    ] as const) {
+      const shop = await openShop((database) => {
+        const Ticket = database.sequelize.define(
+          'Ticket',
+          { state: DataTypes.STRING, createdAt: DataTypes.DATE },
+          { tableName: 'tickets', timestamps: false },
+        )
+        return { ticket: transition(Ticket, { status: 'state', from: 'one', to: 'lapsed', since: 'createdAt', after: '1h' } as never) }
+      })
+      await shop.database.client.query(`CREATE DOMAIN short AS text CHECK (length(value) < 4);
+CREATE TABLE tickets (id serial PRIMARY KEY, state ${type}, "createdAt" timestamptz)`)
+      assert.match((await refused(() => shop.timers.check())).message, message)
+      await shop.close()
+    }
+  })
+})
