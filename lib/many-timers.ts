@@ -6,6 +6,7 @@ import { idOf, invalidId, isAbout, plainId } from './order-id.js'
 import { REQUEST_PATIENCE_MS } from './redis/arming.js'
 import type { BoundRule, RowRule } from './rules/rule.js'
 import type { RedisParts, Runtime } from './runtime.js'
+import { withinCall } from './sequelize/call-connection.js'
 import { callTransaction } from './sequelize/call-transaction.js'
 import type { ListedTimer, OrderOrId, WriteOptions } from './types.js'
 
@@ -40,10 +41,11 @@ export async function listOf(runtime: Runtime, orders: readonly OrderOrId[], opt
     if (fitting.every((ids) => ids[index] === null)) throw invalidId(`list: orders[${index}]`, order)
   }
   const listed: ListedTimer[][] = Array.from(orders, () => [])
+  const startedAt = performance.now()
   for (const [number, rule] of rules.entries()) {
     const ids = fitting[number] as (string | null)[]
     const known = ids.filter((id) => id !== null)
-    const pending = await pendingTimers(rule, known, options, runtime.redis) // one by one, as a transaction's connection takes them
+    const pending = await pendingTimers(rule, known, options, runtime.redis, startedAt) // one by one, as a transaction's connection takes them
     for (const [index, id] of ids.entries()) {
       const timer = id === null ? undefined : pending.get(id)
       if (timer) listed[index]?.push(timer)
@@ -59,11 +61,12 @@ async function pendingTimers(
   ids: readonly string[],
   options: WriteOptions,
   redis: RedisParts | undefined,
+  startedAt = performance.now(),
 ): Promise<Pending> {
   if (ids.length === 0) return new Map()
   const { kind, row } = rule
   const distinct = [...new Set(ids)]
-  const inFrom = row ? await pendingRows(row, kind, distinct, options) : undefined
+  const inFrom = row ? await pendingRows(row, kind, distinct, options, startedAt) : undefined
   if (row?.pending) return inFrom as Pending
   const asked = inFrom ? distinct.filter((id) => inFrom.has(id)) : distinct
   if (!redis || asked.length === 0) return new Map()
@@ -73,10 +76,12 @@ async function pendingTimers(
 }
 
 /** The orders that the rule applies to. Of a rule with deadlines on the row only those that have one. */
-async function pendingRows(row: RowRule, kind: string, ids: readonly string[], options: WriteOptions): Promise<Pending> {
-  const transaction = callTransaction(`orderTimers: ${kind}`, options.transaction, row.guard.table.sequelize)
+async function pendingRows(row: RowRule, kind: string, ids: readonly string[], options: WriteOptions, startedAt: number): Promise<Pending> {
+  const { sequelize } = row.guard.table
+  const transaction = callTransaction(`orderTimers: ${kind}`, options.transaction, sequelize)
+  const states = await withinCall(sequelize, transaction, startedAt, (within) => row.writes.findAll(ids, within))
   const timers = new Map<string, ListedTimer>()
-  for (const [id, { inFrom, deadline, remainingMs }] of await row.writes.findAll(ids, transaction)) {
+  for (const [id, { inFrom, deadline, remainingMs }] of states) {
     if (inFrom && (deadline !== null || !row.pending)) timers.set(id, listed(kind, id, deadline ?? 0, remainingMs ?? 0))
   }
   return timers

@@ -7,9 +7,11 @@ import { parseDuration, parseInstant } from './duration.js'
 import { OrderTimersError, refuseUnknownOptions, show } from './errors.js'
 import { idOf, isInstance } from './order-id.js'
 import { REQUEST_PATIENCE_MS } from './redis/arming.js'
-import type { NewDeadline } from './rules/deadline-writes.js'
+import { within } from './redis/connection.js'
+import type { NewDeadline, RowState } from './rules/deadline-writes.js'
 import type { BoundRule, RowRule } from './rules/rule.js'
 import type { RedisParts, Runtime } from './runtime.js'
+import { LOCK_WAIT_MS, withinCall } from './sequelize/call-connection.js'
 import { callTransaction } from './sequelize/call-transaction.js'
 import { isWhole, storedValue } from './sequelize/values.js'
 import type { OrderOrId, ScheduleOptions, Timer } from './types.js'
@@ -90,11 +92,11 @@ export class Call {
   async remaining(): Promise<number | null> {
     const { row } = this.rule
     if (row?.pending) {
-      const state = await row.writes.read(this.id, this.transaction)
+      const state = await this.read(row)
       return state.inFrom ? state.remainingMs : null
     }
     if (row) {
-      const state = await row.writes.read(this.id, this.transaction)
+      const state = await this.read(row)
       if (!state.inFrom) return null
     }
     const redis = this.requireRedis()
@@ -112,9 +114,18 @@ export class Call {
     throw new OrderTimersError('NO_TIMER', `orderTimers: ${this.kind}: ${show(this.id)} is no dead letter; dead() lists those that are`)
   }
 
+  private read(row: RowRule): Promise<RowState> {
+    return this.within(row, (within) => row.writes.read(this.id, within))
+  }
+
+  /** In the shop's transaction, else on a connection of the call's own, whose time is bounded. */
+  private within<T>({ guard }: RowRule, work: (within: Transaction) => Promise<T>): Promise<T> {
+    return withinCall(guard.table.sequelize, this.transaction, this.startedAt, work)
+  }
+
   /** Writes the row's deadline, refreshes the instance, and arms or disarms after the commit. */
   private async write(row: RowRule, value: NewDeadline): Promise<Timer> {
-    const { before, deadline, attributes } = await row.writes.write(this.id, value, this.transaction)
+    const { before, deadline, attributes } = await this.within(row, (within) => row.writes.write(this.id, value, within))
     this.instance?.set(attributes, { raw: true })
     if (deadline !== null) return this.arm(deadline)
     await this.afterwards(async (redis) => {
@@ -160,10 +171,10 @@ export class Call {
     }
     const since = this.instance && storedValue(this.instance, attribute)
     if (since instanceof Date && row.writes.saysInFrom(this.instance as Model)) {
-      await row.requireInstants()
+      await within(LOCK_WAIT_MS, row.requireInstants())
       return since.getTime() + afterMs
     }
-    const state = await row.writes.read(this.id, this.transaction)
+    const state = await this.read(row)
     if (!state.inFrom || state.deadline === null) throw row.writes.notInFrom(this.id, state)
     return state.deadline
   }
@@ -172,7 +183,7 @@ export class Call {
   private async newDeadline(row: RowRule): Promise<NewDeadline> {
     const { after, at } = this.options
     if (!row.afterOf || after !== undefined || at !== undefined) return this.givenDeadline()
-    const order = this.instance && isWhole(this.instance) ? this.instance : await row.find(this.id, this.transaction)
+    const order = this.instance && isWhole(this.instance) ? this.instance : await this.within(row, (within) => row.find(this.id, within))
     if (!order) throw row.writes.notFound(this.id)
     const afterMs = row.afterOf(order)
     return afterMs === null ? null : { afterMs }
@@ -186,7 +197,7 @@ export class Call {
   }
 
   private async requireInFrom(row: RowRule): Promise<void> {
-    const state = await row.writes.read(this.id, this.transaction)
+    const state = await this.read(row)
     if (!state.inFrom) throw row.writes.notInFrom(this.id, state)
   }
 

@@ -5,6 +5,7 @@ import { invalidId, isAbout, plainId } from './order-id.js'
 import { REQUEST_PATIENCE_MS } from './redis/arming.js'
 import type { BoundRule } from './rules/rule.js'
 import type { Runtime } from './runtime.js'
+import { withinCall } from './sequelize/call-connection.js'
 import { callTransaction } from './sequelize/call-transaction.js'
 import type { DeadLetter, ListedTimer, OrderOrId, WriteOptions } from './types.js'
 
@@ -16,19 +17,28 @@ export async function listTimers(runtime: Runtime, order: OrderOrId, options: Wr
   })
   if (fitting.length === 0) throw invalidId('list', order)
   const timers: ListedTimer[] = []
+  const startedAt = performance.now()
   for (const { rule, id } of fitting) {
-    const timer = await pendingTimer(runtime, rule, id, options) // one by one, as a transaction's connection takes them
+    const timer = await pendingTimer(runtime, rule, id, options, startedAt) // one by one, as a transaction's connection takes them
     if (timer) timers.push(timer)
   }
   return timers.sort((a, b) => a.deadline.getTime() - b.deadline.getTime())
 }
 
 /** The order's timer under one rule. @throws OrderTimersError REDIS_UNAVAILABLE where Redis alone has it */
-export async function pendingTimer(runtime: Runtime, rule: BoundRule, id: string, options: WriteOptions): Promise<ListedTimer | undefined> {
+export async function pendingTimer(
+  runtime: Runtime,
+  rule: BoundRule,
+  id: string,
+  options: WriteOptions,
+  startedAt = performance.now(),
+): Promise<ListedTimer | undefined> {
   const { kind, row } = rule
   const listed = (deadline: number, remaining: number): ListedTimer => ({ kind, id, deadline: new Date(deadline), remaining })
   if (row) {
-    const state = await row.writes.find(id, callTransaction(`orderTimers: ${kind}`, options.transaction, row.guard.table.sequelize))
+    const { sequelize } = row.guard.table
+    const transaction = callTransaction(`orderTimers: ${kind}`, options.transaction, sequelize)
+    const state = await withinCall(sequelize, transaction, startedAt, (within) => row.writes.find(id, within))
     if (!state?.inFrom) return undefined
     if (row.pending) return state.deadline === null ? undefined : listed(state.deadline, state.remainingMs as number)
   }

@@ -20,6 +20,7 @@ const FAULTS: Record<FaultCode, true> = {
   NOT_LOOKED_AT: true,
   INTERNAL: true,
   BRAKED: true,
+  ROW_LOCKED: true,
 }
 
 describe('docs/errors.md', () => {

@@ -2,6 +2,7 @@
 // transactions themselves, so that it holds for all workers together and survives them.
 
 import type { Transaction } from 'sequelize'
+import { callConnectionOf, withinCall } from '../sequelize/call-connection.js'
 import { sqlStateOf } from '../sequelize/whose-fault.js'
 import { rows, statement } from './database.js'
 import type { OrderTable } from './order-table.js'
@@ -83,7 +84,12 @@ RETURNING settled, braked_at IS NOT NULL AS braked`
   async release(transaction?: Transaction): Promise<boolean> {
     const sql = `WITH old AS (SELECT braked_at FROM ${this.table} WHERE kind = $1 FOR UPDATE)
 UPDATE ${this.table} SET braked_at = NULL, settled = 0, since = now() FROM old WHERE kind = $1 RETURNING old.braked_at IS NOT NULL AS braked`
-    const [row] = await rows<{ braked: boolean }>(this.orders.sequelize, sql, [this.kind], transaction ?? null)
+    const { sequelize } = this.orders
+    const release = (within: Transaction) => rows<{ braked: boolean }>(sequelize, sql, [this.kind], within)
+    const [row] = await withinCall(sequelize, transaction, performance.now(), (within) => {
+      const write = () => release(within)
+      return callConnectionOf(within)?.write(write) ?? write()
+    })
     return row?.braked ?? false
   }
 

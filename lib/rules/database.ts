@@ -4,7 +4,7 @@
 import type { EventEmitter } from 'node:events'
 import type { BindOrReplacements, Sequelize, Transaction } from 'sequelize'
 import { readOwnTypes } from '../sequelize/parsers.js'
-import { OWN_OPTIONS, ownOptions, ownSearchPath } from '../sequelize/query-options.js'
+import { hasSearchPath, OWN_OPTIONS, ownOptions, ownSearchPath } from '../sequelize/query-options.js'
 import { afterRunning } from '../wait.js'
 
 export interface StatementLimits {
@@ -83,7 +83,8 @@ async function query<Row>(
   areOrders: boolean,
 ): Promise<Row[]> {
   const own = transaction ? patience.get(transaction) : undefined
-  const searchPath = own ? undefined : ownSearchPath(sequelize)
+  const isSet = own !== undefined || (transaction && hasSearchPath(transaction))
+  const searchPath = isSet ? undefined : ownSearchPath(sequelize)
   if (searchPath && !transaction)
     return inTransaction(sequelize, STATEMENT_LIMITS, (opened) => query<Row>(sequelize, sql, bind, opened, areOrders))
   if (searchPath) await sequelize.query(searchPath, ownOptions(transaction as Transaction))

@@ -4,15 +4,12 @@
 import type { Model, Transaction } from 'sequelize'
 import { inUnits } from '../duration.js'
 import { OrderTimersError, show } from '../errors.js'
+import { type CallConnection, callConnectionOf, LOCK_WAIT_MS } from '../sequelize/call-connection.js'
 import { storedValue } from '../sequelize/values.js'
 import { sqlStateOf } from '../sequelize/whose-fault.js'
-import { inTransaction, rows } from './database.js'
+import { rows } from './database.js'
 import { RowGuard } from './row-guard.js'
 import type { RowOptions } from './row-options.js'
-
-/** How long a write waits for a row that somebody else has locked. */
-const LOCK_WAIT_MS = 2_000
-const LIMITS = { lockMs: LOCK_WAIT_MS, statementMs: LOCK_WAIT_MS, idleMs: 5_000 }
 
 // SQLSTATEs, https://www.postgresql.org/docs/current/errcodes-appendix.html
 
@@ -102,8 +99,11 @@ export class DeadlineWrites {
 FROM ${table.aliased} WHERE ${table.id} =`
   }
 
-  /** @throws OrderTimersError ORDER_NOT_FOUND, ORDER_NOT_IN_FROM, NO_TIMER, EXTENSION_LIMIT, ROW_LOCKED */
-  async write(id: string, value: NewDeadline, transaction: Transaction | null | undefined): Promise<Written> {
+  /**
+   * @param transaction the shop's, or the connection of the call (call-connection.ts), which alone is bounded in time
+   * @throws OrderTimersError ORDER_NOT_FOUND, ORDER_NOT_IN_FROM, NO_TIMER, EXTENSION_LIMIT, ROW_LOCKED
+   */
+  async write(id: string, value: NewDeadline, transaction: Transaction): Promise<Written> {
     const { table } = this.guard
     const { set, condition, bind } = this.change(value)
     const { pause, extensions } = this.options
@@ -116,9 +116,10 @@ FROM ${table.aliased} WHERE ${table.id} =`
 )
 UPDATE ${table.aliased} SET ${set.join(', ')} FROM old WHERE ${table.id} = old.id
 RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this.guard.deadline)} AS deadline${kept}${extended}`
-    const write = (lock: string, within: Transaction | null) =>
-      rows<WrittenRow>(table.sequelize, sql(lock), [id, ...bind], within).catch((error) => this.tooLarge(id, value, error))
-    const [written] = transaction ? await write('FOR NO KEY UPDATE', transaction) : await this.alone(id, write)
+    const write = (lock: string) =>
+      rows<WrittenRow>(table.sequelize, sql(lock), [id, ...bind], transaction).catch((error) => this.tooLarge(id, value, error))
+    const own = callConnectionOf(transaction)
+    const [written] = own ? await this.alone(id, own, write) : await write('FOR NO KEY UPDATE')
     return written ? this.written(written) : this.refuse(id, value, transaction)
   }
 
@@ -237,22 +238,26 @@ RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this
     return new OrderTimersError('EXTENSION_LIMIT', `orderTimers: ${this.kind}: ${this.order(id)} ${limit}`)
   }
 
-  /** In a transaction of its own: at once where the row is free, else waiting for it, with a limit. */
-  private async alone(id: string, write: (lock: string, within: Transaction | null) => Promise<WrittenRow[]>): Promise<WrittenRow[]> {
+  /** At once where the row is free, else in a transaction of its own that waits for it, with a limit. */
+  private async alone(id: string, own: CallConnection, write: (lock: string) => Promise<WrittenRow[]>): Promise<WrittenRow[]> {
     try {
-      const written = await write('FOR NO KEY UPDATE SKIP LOCKED', null)
+      const written = await own.write(() => write('FOR NO KEY UPDATE SKIP LOCKED'))
       if (written.length > 0) return written
     } catch (error) {
-      if (!ROLLED_BACK.has(sqlStateOf(error) ?? '')) throw error
+      if (!ROLLED_BACK.has(sqlStateOf(error) ?? '')) throw this.lockedOut(id, error)
     }
-    try {
-      return await inTransaction(this.guard.table.sequelize, LIMITS, (own) => write('FOR NO KEY UPDATE', own))
-    } catch (cause) {
-      if (!WAITED_IN_VAIN.has(sqlStateOf(cause) ?? '')) throw cause
-      const remedy = 'if that is a transaction of this very request, pass { transaction }'
-      const message = `orderTimers: ${this.kind}: ${this.order(id)} is locked by another transaction, waited ${LOCK_WAIT_MS} ms; ${remedy}`
-      throw new OrderTimersError('ROW_LOCKED', message, { cause })
-    }
+    return own
+      .transact(() => write('FOR NO KEY UPDATE'))
+      .catch((error) => {
+        throw this.lockedOut(id, error)
+      })
+  }
+
+  private lockedOut(id: string, cause: unknown): unknown {
+    if (!WAITED_IN_VAIN.has(sqlStateOf(cause) ?? '')) return cause
+    const remedy = 'if that is a transaction of this very request, pass { transaction }'
+    const message = `orderTimers: ${this.kind}: ${this.order(id)} is locked by another transaction, waited ${LOCK_WAIT_MS} ms; ${remedy}`
+    return new OrderTimersError('ROW_LOCKED', message, { cause })
   }
 
   private get extended(): string {

@@ -43,3 +43,14 @@ interface SearchPathOptions {
   dialectOptions?: { prependSearchPath?: boolean }
   searchPath?: string
 }
+
+const withSearchPath = new WeakSet<object>()
+
+/** Says that the search path of this connection is set, so that no statement sets it again. */
+export function searchPathIsSet(transaction: Transaction): void {
+  withSearchPath.add(transaction)
+}
+
+export function hasSearchPath(transaction: Transaction): boolean {
+  return withSearchPath.has(transaction)
+}

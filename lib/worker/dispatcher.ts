@@ -18,6 +18,7 @@ import { errorText, type WorkerEmitter } from './events.js'
 import { Failures } from './failures.js'
 import type { Faults } from './faults.js'
 import { Lane } from './lane.js'
+import type { LockedRows } from './locked-rows.js'
 import { describe, summary } from './log-lines.js'
 import { RecentClaims } from './recent-claims.js'
 import { Rehearsals } from './rehearsals.js'
@@ -56,6 +57,8 @@ export interface DispatcherParts {
   faults: Faults
   log: Log
   lateness: (rule: BoundRule, deadlineMs: number) => number | null
+  /** Where a worker remembers what is locked; a single pass has none. */
+  lockedRows?: LockedRows
   /** Arms timers that a settlement started. */
   arm: (kind: string, id: string, deadlineMs: number) => void
 }
@@ -273,12 +276,21 @@ export class Dispatcher {
     // No sweep would find again what is in Redis alone.
     for (const id of settlement.held) returns.push({ id, delayMs: rule.row?.pending ? undefined : this.lockWaits.next(kind, id) })
     this.lockWaits.forget(kind, settlement.settled)
+    this.noteLocks(kind, settlement)
     for (const order of settlement.settled)
       if (order.latenessMs === null && order.deadline !== null) order.latenessMs = this.parts.lateness(rule, order.deadline)
     if (settlement.settled.length > 0 && !rule.reminder) this.tell(rule, work, settlement.settled)
     for (const { kind, id, deadlineMs } of settlement.started ?? []) this.parts.arm(kind, id, deadlineMs)
     if (settlement.rehearsed) this.rehearsals.tell(work, settlement.rehearsed)
     if (settlement.braked !== undefined) this.noteBrake(rule, settlement.braked)
+  }
+
+  private noteLocks(kind: string, { settled, locked, gone, early, held }: Settlement): void {
+    const { lockedRows } = this.parts
+    if (!lockedRows) return
+    lockedRows.note(kind, locked)
+    if (!lockedRows.knows(kind)) return
+    lockedRows.forget(kind, [...settled.map(({ id }) => id), ...gone, ...early.map(({ id }) => id), ...held])
   }
 
   /** Whether the rule's brake has stopped it, as somebody has just seen. */

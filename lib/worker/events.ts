@@ -26,6 +26,7 @@ export type FaultCode =
   | 'NOT_LOOKED_AT'
   | 'INTERNAL'
   | 'BRAKED'
+  | 'ROW_LOCKED'
 
 export interface WorkerEvents {
   /** Orders were carried out, and their transaction has committed. */

@@ -15,6 +15,7 @@ import { Dispatcher, type KindCounters } from './dispatcher.js'
 import { WorkerEmitter } from './events.js'
 import { type Fault, Faults } from './faults.js'
 import { leaseMsOf } from './lease.js'
+import { LockedRows } from './locked-rows.js'
 import { type ParsedWorkerOptions, parseWorkerOptions, type WorkerOptions } from './options.js'
 import { ReadyConnections } from './ready-connections.js'
 import { RedisSide } from './redis-side.js'
@@ -57,6 +58,7 @@ export class ExpiryWorker extends WorkerEmitter {
   /** When the first attempt to subscribe and the first sweep have ended. Never rejects: what went wrong stands in `health()`. */
   readonly ready: Promise<void>
   private readonly dispatcher: Dispatcher
+  private readonly lockedRows: LockedRows
   private readonly faults: Faults
   private readonly clocks: Clocks
   private readonly connections: ReadyConnections
@@ -79,8 +81,9 @@ export class ExpiryWorker extends WorkerEmitter {
     this.faults.justWoke = () => this.standstill.justWoke
     this.clocks = new Clocks(rules, redis?.clock)
     this.connections = new ReadyConnections(rules.values(), this.clocks, (rule) => this.concurrency(rule))
+    this.lockedRows = new LockedRows(rules, this.faults)
     this.dispatcher = new Dispatcher({
-      ...{ rules, worker: `${hostname()}:${process.pid}`, events: this, faults: this.faults, log },
+      ...{ lockedRows: this.lockedRows, rules, worker: `${hostname()}:${process.pid}`, events: this, faults: this.faults, log },
       concurrency: (rule) => this.concurrency(rule),
       lateness: (rule, deadlineMs) => this.clocks.lateness(rule.kind, deadlineMs),
       arm: (kind, id, deadlineMs) => void redis?.arming.arm(rules.get(kind) as BoundRule, id, deadlineMs),
@@ -152,6 +155,7 @@ export class ExpiryWorker extends WorkerEmitter {
     if (this.stopping) return
     this.redisSide?.start()
     this.schedule.start()
+    this.lockedRows.start()
     await this.redisSide?.subscriber.attempted
     void this.tellStart()
     await this.sweep.run()
@@ -173,6 +177,7 @@ export class ExpiryWorker extends WorkerEmitter {
     const intake = Promise.all([this.redisSide?.stop(), this.sweep.stop()])
     await this.dispatcher.drain(intake, DRAIN_MS)
     this.connections.stop()
+    await this.lockedRows.stop()
     this.standstill.stop()
     this.faults.stop()
     this.runtime.workers -= 1

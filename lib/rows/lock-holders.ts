@@ -1,0 +1,97 @@
+// Who has a row locked. The lock of a row is in the row itself: its xmax is the transaction that has it, or a multixact of several, and each
+// running transaction has an entry in pg_locks that any role may read. Blocks nobody and waits for nobody.
+
+import type { Transaction } from 'sequelize'
+import { inTransaction, rows } from '../rules/database.js'
+import type { RowGuard } from '../rules/row-guard.js'
+
+/** The transaction that has an order's row locked. */
+export interface LockHolder {
+  id: string
+  /** None of a prepared transaction. */
+  pid: number | null
+  application: string | null
+  user: string | null
+  /** How long its transaction has been open, in seconds; null where this role may not see it. */
+  openForS: number | null
+  /** The verb and the table of its last statement, such as `UPDATE orders`; null where this role may not see it, or nothing else is known. */
+  statement: string | null
+  /** The role that asked, where it may not see what the holder does. */
+  blindRole: string | null
+}
+
+interface FoundRow {
+  xid: string
+  pid: number | null
+  application: string | null
+  user: string | null
+  age: number | null
+  query: string | null
+  role: string
+}
+
+const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 2_000 }
+
+/** How many rows are looked at at once. */
+const MOST_ROWS = 100
+
+/** What pg_stat_activity says to a role that may not see a session. */
+const INSUFFICIENT = '<insufficient privilege>'
+
+/** @returns the holder of each of these rows that is locked now; the rest is free, or held for no longer than this look took */
+export async function lockHolders({ table }: RowGuard, ids: readonly string[]): Promise<LockHolder[]> {
+  const { sequelize } = table
+  const ask = <Row>(sql: string, bind: unknown[]) =>
+    inTransaction(sequelize, LIMITS, (transaction: Transaction) => rows<Row>(sequelize, sql, bind, transaction))
+  const marked = await ask<{ id: string; xmax: string }>(
+    `SELECT ${table.id}::text AS id, ${table.alias}.xmax::text AS xmax FROM ${table.aliased} WHERE ${table.id} = ANY($1) LIMIT ${MOST_ROWS}`,
+    [ids],
+  )
+  const members = new Map<string, string[]>()
+  const running = new Map((await ask<FoundRow>(RUNNING, [marked.map(({ xmax }) => xmax)])).map((one) => [one.xid, one]))
+  for (const { xmax } of marked) {
+    if (xmax === '0' || running.has(xmax) || members.has(xmax)) continue
+    // An error where it is no multixact, and of one that is gone: then nobody has the row.
+    const found = await ask<{ xid: string }>('SELECT xid::text FROM pg_get_multixact_members($1::text::xid)', [xmax]).catch(() => [])
+    members.set(
+      xmax,
+      found.map(({ xid }) => xid),
+    )
+  }
+  const several = [...members.values()].flat()
+  if (several.length > 0) for (const one of await ask<FoundRow>(RUNNING, [several])) running.set(one.xid, one)
+  return marked.flatMap(({ id, xmax }) => {
+    const holder = [xmax, ...(members.get(xmax) ?? [])].map((xid) => running.get(xid)).find((one) => one !== undefined)
+    return holder ? [holderOf(id, holder)] : []
+  })
+}
+
+/** Transactions among these that run, and their sessions. */
+const RUNNING = `SELECT l.transactionid::text AS xid, l.pid, a.application_name AS application, a.usename::text AS user, a.query, current_user::text AS role,
+  extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS age
+FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.locktype = 'transactionid' AND l.granted AND l.mode = 'ExclusiveLock' AND l.transactionid::text = ANY($1)
+  AND l.pid IS DISTINCT FROM pg_backend_pid()`
+
+function holderOf(id: string, { pid, application, user, age, query, role }: FoundRow): LockHolder {
+  const isBlind = query === INSUFFICIENT
+  const statement = query === null || isBlind ? null : statementOf(query)
+  return { id, pid, application, user, openForS: age, statement, blindRole: isBlind ? role : null }
+}
+
+const NAME = String.raw`((?:"[^"]{1,63}"|[A-Za-z_]\w{0,62})(?:\.(?:"[^"]{1,63}"|[A-Za-z_]\w{0,62}))?)`
+const WRITES = new RegExp(
+  String.raw`^(UPDATE(?: ONLY)?|INSERT INTO|DELETE FROM(?: ONLY)?|MERGE INTO|LOCK(?: TABLE)?|ALTER TABLE)\s+${NAME}`,
+  'i',
+)
+const READS = new RegExp(String.raw`\bFROM\s+(?:ONLY\s+)?${NAME}`, 'i')
+
+/** The verb and the table alone: what else a statement says may be somebody's address. */
+export function statementOf(query: string): string {
+  const text = query.replace(/^(?:\s+|--[^\n]*\n|\/\*[\s\S]*?\*\/)+/, '').replace(/\s+/g, ' ')
+  const written = WRITES.exec(text)
+  if (written) return `${(written[1] as string).toUpperCase()} ${written[2]}`
+  const verb = /^[A-Za-z]{2,20}\b/.exec(text)?.[0].toUpperCase() ?? 'a statement'
+  const read = /^(?:SELECT|WITH)$/.test(verb) ? READS.exec(text)?.[1] : undefined
+  return read === undefined ? verb : `${verb} … FROM ${read}`
+}

@@ -1,0 +1,190 @@
+// A connection of the pool for one call of a request, bounded in time: the pool's queue, a silent server and every lock included. What was not sent
+// in time is not sent. What was sent and is not answered is cancelled; where not even that is answered, the connection is cut, and a write's
+// outcome is unknown: the server may carry it out later.
+
+import type { Sequelize, Transaction } from 'sequelize'
+import { errorText } from '../error-text.js'
+import { OrderTimersError } from '../errors.js'
+import { afterRunning } from '../wait.js'
+import { type PgSession, requestCancel } from './cancel-request.js'
+import { ownOptions, ownSearchPath, searchPathIsSet } from './query-options.js'
+import { sqlStateOf, whoseFault } from './whose-fault.js'
+
+/** How long a call waits for a connection, or for a lock. */
+export const LOCK_WAIT_MS = 2_000
+/** When a statement that still runs is cancelled, and when its connection is cut, from the call's beginning. */
+const CANCEL_MS = 2_100
+const CUT_MS = 2_300
+
+/** What the call's connection is at. `begun`: in a transaction whose COMMIT has not been sent. */
+type Phase = 'reading' | 'writing' | 'begun' | 'committing'
+
+type Connection = PgSession & { connection?: { stream?: { destroy(): void } } }
+
+interface ConnectionManager {
+  getConnection(options: object): Promise<Connection>
+  releaseConnection(connection: Connection): unknown
+  destroyConnection?(connection: Connection): Promise<unknown>
+}
+
+const held = new WeakMap<object, CallConnection>()
+
+/** The call's connection that a statement is about to run on; none where it is the shop's own transaction. */
+export function callConnectionOf(transaction: Transaction | null | undefined): CallConnection | undefined {
+  return transaction ? held.get(transaction) : undefined
+}
+
+/**
+ * Runs `work` in the shop's transaction, if there is one, which has no limit of ours; else on a connection of the call's own.
+ * @param startedAt when the call began, by `performance.now()`
+ * @throws OrderTimersError POSTGRES_UNAVAILABLE, OUTCOME_UNKNOWN, and what `work` throws
+ */
+export async function withinCall<T>(
+  sequelize: Sequelize,
+  transaction: Transaction | undefined,
+  startedAt: number,
+  work: (within: Transaction) => Promise<T>,
+): Promise<T> {
+  if (transaction) return work(transaction)
+  const manager = (sequelize as unknown as { connectionManager: ConnectionManager }).connectionManager
+  const connection = await acquire(manager, startedAt)
+  const own = new CallConnection(sequelize, connection, startedAt)
+  try {
+    return await own.run(work)
+  } finally {
+    own.release(manager)
+  }
+}
+
+export class CallConnection {
+  private phase: Phase = 'reading'
+  /** Sequelize runs a statement on the connection of what it is given as a transaction. */
+  readonly within: Transaction
+  private spoiled = false
+
+  constructor(
+    private readonly sequelize: Sequelize,
+    private readonly connection: Connection,
+    private readonly startedAt: number,
+  ) {
+    this.within = { connection } as unknown as Transaction
+    held.set(this.within, this)
+  }
+
+  async run<T>(work: (within: Transaction) => Promise<T>): Promise<T> {
+    const spentMs = performance.now() - this.startedAt
+    const limits = [afterRunning(Math.max(1, CANCEL_MS - spentMs), () => this.cancel())]
+    const late = new Promise<never>((_, reject) => {
+      limits.push(afterRunning(Math.max(1, CUT_MS - spentMs), () => reject(this.cut())))
+    })
+    try {
+      return await Promise.race([this.prepared(work), late])
+    } catch (error) {
+      throw this.isUnanswered(error) ? unknown(error) : error
+    } finally {
+      for (const stop of limits) stop()
+    }
+  }
+
+  /** One statement that writes, and is committed by itself. */
+  async write<T>(work: () => Promise<T>): Promise<T> {
+    this.phase = 'writing'
+    const result = await work()
+    this.phase = 'reading'
+    return result
+  }
+
+  /** One READ COMMITTED transaction, which waits for a row's lock for what is left of the call's time. */
+  async transact<T>(work: () => Promise<T>): Promise<T> {
+    this.phase = 'begun'
+    const lockMs = Math.max(1, Math.round(LOCK_WAIT_MS - (performance.now() - this.startedAt)))
+    const limits = ['lock_timeout', 'statement_timeout'].map((name) => `SET LOCAL ${name} = ${lockMs}`)
+    await this.query(['START TRANSACTION ISOLATION LEVEL READ COMMITTED', ...limits].join('; '))
+    let result: T
+    try {
+      result = await work()
+    } catch (error) {
+      await this.query('ROLLBACK').catch(() => {
+        this.spoiled = true
+      })
+      this.phase = 'reading'
+      throw error
+    }
+    this.phase = 'committing'
+    await this.query('COMMIT')
+    this.phase = 'reading'
+    return result
+  }
+
+  release(manager: ConnectionManager): void {
+    held.delete(this.within)
+    if (!this.spoiled || !manager.destroyConnection) return void manager.releaseConnection(this.connection)
+    void manager.destroyConnection(this.connection).catch(() => {})
+  }
+
+  private async prepared<T>(work: (within: Transaction) => Promise<T>): Promise<T> {
+    const searchPath = ownSearchPath(this.sequelize)
+    if (searchPath) await this.query(searchPath.replace('SET LOCAL', 'SET'))
+    searchPathIsSet(this.within)
+    return work(this.within)
+  }
+
+  private query(sql: string): Promise<unknown> {
+    return this.sequelize.query(sql, ownOptions(this.within, { logging: false }))
+  }
+
+  /** A cancel that comes too late must not meet somebody else's statement, so the connection goes no further. */
+  private cancel(): void {
+    this.spoiled = true
+    requestCancel(this.connection, CUT_MS)
+  }
+
+  private cut(): OrderTimersError {
+    this.spoiled = true
+    this.connection.connection?.stream?.destroy()
+    const isUnknown = this.phase === 'writing' || this.phase === 'committing'
+    return isUnknown ? unknown(undefined) : unavailable('Postgres did not answer in time')
+  }
+
+  /** Whether a write was sent, and its connection broke before the answer. */
+  private isUnanswered(error: unknown): boolean {
+    if (this.phase !== 'writing' && this.phase !== 'committing') return false
+    if (error instanceof OrderTimersError) return false
+    const state = sqlStateOf(error)
+    const isAnswered = state !== undefined && /^[0-9A-Z]{5}$/.test(state) && state !== 'EPIPE'
+    return !isAnswered && whoseFault(error) === 'database'
+  }
+}
+
+/** @throws OrderTimersError POSTGRES_UNAVAILABLE where the pool has none in time; a connection that comes later goes back to it */
+async function acquire(manager: ConnectionManager, startedAt: number): Promise<Connection> {
+  const leftMs = Math.max(1, LOCK_WAIT_MS - (performance.now() - startedAt))
+  const acquiring = manager.getConnection({ type: 'RAW', useMaster: true })
+  let stop = (): void => {}
+  const late = new Promise<undefined>((resolve) => {
+    stop = afterRunning(leftMs, () => resolve(undefined))
+  })
+  try {
+    const connection = await Promise.race([acquiring, late])
+    if (connection) return connection
+  } finally {
+    stop()
+  }
+  acquiring.then(
+    (connection) => manager.releaseConnection(connection),
+    () => {},
+  )
+  throw unavailable(`Sequelize's pool had no connection within ${LOCK_WAIT_MS} ms ("pool.max" are in use, or Postgres accepts none)`)
+}
+
+function unavailable(what: string): OrderTimersError {
+  return new OrderTimersError('POSTGRES_UNAVAILABLE', `orderTimers: ${what}, and nothing was written; it is safe to try again`)
+}
+
+function unknown(cause: unknown): OrderTimersError {
+  const why = cause === undefined ? 'in time' : `before the connection broke (${errorText(cause)})`
+  const remedy =
+    'look at remaining() or the row; schedule, cancel, pause and resume are safe to repeat, extend would add the time once more'
+  const message = `orderTimers: Postgres was sent the write and did not answer ${why}, so it may still be carried out; ${remedy}`
+  return new OrderTimersError('OUTCOME_UNKNOWN', message, cause === undefined ? {} : { cause })
+}

@@ -1,0 +1,33 @@
+// Postgres's CancelRequest: asks the server, over a connection of its own, to end what a connection is at. It takes no answer, and may come too
+// late (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS).
+
+import { connect } from 'node:net'
+
+/** What pg's Client knows of its session. The native client tells none of it. */
+export interface PgSession {
+  processID?: number | null
+  secretKey?: number | Buffer | null
+  host?: string
+  port?: number
+}
+
+const CANCEL_REQUEST = 80_877_102
+
+/** @returns whether a request could be sent; never throws */
+export function requestCancel({ processID, secretKey, host, port }: PgSession, limitMs: number): boolean {
+  if (typeof processID !== 'number' || host === undefined || port === undefined) return false
+  const key = typeof secretKey === 'number' ? int32(secretKey) : secretKey
+  if (!Buffer.isBuffer(key)) return false
+  const socket = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host)
+  socket.on('error', () => {})
+  socket.setTimeout(limitMs, () => socket.destroy())
+  socket.unref()
+  socket.end(Buffer.concat([int32(12 + key.length), int32(CANCEL_REQUEST), int32(processID), key]))
+  return true
+}
+
+function int32(value: number): Buffer {
+  const bytes = Buffer.alloc(4)
+  bytes.writeInt32BE(value)
+  return bytes
+}
