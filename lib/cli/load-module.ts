@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { show } from '../errors.js'
 import { within } from '../redis/connection.js'
-import { hasLoader, isTypeScript, registerLoader } from './typescript.js'
+import { hasLoader, isTypeScript, registerBabel, registerLoader } from './compilers.js'
 
 /** What a module exports, CommonJS under `default`. */
 export type Exports = Record<string, unknown>
@@ -32,6 +32,7 @@ async function importOrRequire(file: string): Promise<Exports> {
   } catch (error) {
     if (!isOfLoading(error)) throw failed(error)
     try {
+      if (!isTypeScript(file)) registerBabel(file)
       return { default: createRequire(file)(file) }
     } catch (second) {
       throw failed(isOfLoading(second) ? error : second)

@@ -6,8 +6,8 @@ import { join, resolve } from 'node:path'
 import { OrderTimersError, show } from '../errors.js'
 import { RUNTIME, type Runtime } from '../runtime.js'
 import type { OrderTimers } from '../types.js'
+import { isTypeScript } from './compilers.js'
 import { type Exports, loadModule } from './load-module.js'
-import { isTypeScript } from './typescript.js'
 
 export type Timers = OrderTimers & { [RUNTIME]: Runtime }
 

@@ -83,6 +83,12 @@ for (const extension of ['.js', '.ts']) require.extensions[extension] = (module,
       const hooked = { env: { NODE_OPTIONS: '--require ./hook.cjs' } }
       assert.deepEqual(await found('timers.js', hooked), ['order_babel'])
       assert.deepEqual(await found('timers2.ts', hooked), ['order_babel0'])
+      // The shop's own hook, under the name that Babel's has, though nobody put it into NODE_OPTIONS.
+      await mkdir(join(project.directory, 'node_modules', '@babel'))
+      await mkdir(join(project.directory, 'node_modules', '@babel', 'register'))
+      await project.write('node_modules/@babel/register/index.js', "require('../../../hook.cjs')")
+      const { status, stdout } = await orderTimers(['plan', '--json'])
+      assert.deepEqual([status, JSON.parse(stdout).rules[0].kind], [0, 'order_babel'])
     })
 
     it('TypeScript, where the shop has tsx in its node_modules or in NODE_OPTIONS', async () => {

@@ -1,4 +1,5 @@
-// TypeScript by the loader that the shop has: one that Node was started with, else tsx or ts-node from its node_modules, else Node itself.
+// What compiles the shop's modules: what Node was started with, else what the shop has in its node_modules (tsx or ts-node for TypeScript, Babel's
+// require hook for the rest), else Node itself.
 
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
@@ -27,6 +28,13 @@ export async function registerLoader(file: string): Promise<boolean> {
     return true
   }
   return Boolean((process.features as { typescript?: unknown }).typescript)
+}
+
+/** For modules that Node alone cannot load. */
+export function registerBabel(file: string): void {
+  const require = createRequire(file)
+  const babel = resolved(require, '@babel/register')
+  if (babel !== undefined && !hasLoader()) require(babel)
 }
 
 function resolved(require: NodeJS.Require, name: string): string | undefined {
