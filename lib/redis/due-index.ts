@@ -237,8 +237,12 @@ export class DueIndex {
 
   /** All failures that are kept of a kind: orders that wait for another attempt, and dead letters. */
   async allFailures(kind: string, patienceMs: number): Promise<Map<string, Failure>> {
-    const values = await this.connection.run(patienceMs, (client) => client.hgetall(this.keys.sets(kind).failures))
-    return new Map(Object.entries(values).map(([id, value]) => [id, JSON.parse(value) as Failure]))
+    // By its name in capitals: a shop may have set a transformer of ioredis's for `hgetall`, which all clients of a process share.
+    const { failures } = this.keys.sets(kind)
+    const values = (await this.connection.run(patienceMs, (client) => client.call('HGETALL', failures))) as string[]
+    const all = new Map<string, Failure>()
+    for (let i = 0; i < values.length; i += 2) all.set(values[i] as string, JSON.parse(values[i + 1] as string))
+    return all
   }
 
   /** Puts a dead letter back. @returns whether there was one */

@@ -107,6 +107,23 @@ describe('the option "redis"', () => {
     })
   }
 
+  it('may be of an ioredis whose replies the shop transforms', async () => {
+    const transformers = Reflect.get(Redis.Command, '_transformer').reply as Record<string, (reply: unknown) => unknown>
+    const before = transformers.hgetall as (reply: unknown) => unknown
+    const shop = await openShop(oneOfEach)
+    const failure = { attempts: 25, error: 'no', at: new Date(0).toISOString(), dead: true }
+    await shop.redis.client.hset(shop.key('order-timers:{order_other}:failures'), { 7: JSON.stringify(failure) })
+    Redis.Command.setReplyTransformer('hgetall', (reply) => new Map(reply as never))
+    try {
+      assert.deepEqual(await shop.timers.dead('order_other'), [
+        { kind: 'order_other', id: '7', error: 'no', attempts: 25, at: new Date(0) },
+      ])
+    } finally {
+      Redis.Command.setReplyTransformer('hgetall', before)
+    }
+    await shop.close()
+  })
+
   it("leaves the shop's own client as it was: usable, unsubscribed, open", async () => {
     const own = client({ keyPrefix: 'shop:' })
     const shop = await openShop(oneOfEach, { redis: own })
