@@ -8,6 +8,7 @@ import { refusal, refused } from './support/refused.js'
 const FAULTS: Record<FaultCode, true> = {
   REDIS_UNAVAILABLE: true,
   REDIS_REFUSES: true,
+  REDIS_LOST_DATA: true,
   REDIS_UNUSABLE: true,
   SUBSCRIBE_REFUSED: true,
   EVENTS_OFF: true,

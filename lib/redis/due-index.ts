@@ -43,6 +43,8 @@ export interface ClaimAnswer extends Claim {
   crowded: boolean
   /** When the first lease of an earlier claim ends, milliseconds of Redis's clock; none where nothing else is claimed. */
   leaseEnds: number | undefined
+  /** The index has lost data, and this worker is to restore it. */
+  lost: boolean
 }
 
 /** What is to come back to the index, to be let go, or is gone, when a claim ends; whatever else was claimed is settled, and forgotten. */
@@ -63,7 +65,13 @@ export interface Failure {
   dead: boolean
 }
 
+/** How long one worker alone is told that data is lost; then another is, since that one may have died. */
+const RESTORING_MS = 5_000
+
 export class DueIndex {
+  /** The newest epoch seen, by kind: an index with an older one has lost data. */
+  private readonly epochs = new Map<string, number>()
+
   constructor(
     private readonly connection: RedisConnection,
     private readonly keys: Keys,
@@ -149,6 +157,7 @@ export class DueIndex {
     token: string,
     { limit, leaseMs, skewMs }: { limit: number; leaseMs: number; skewMs: number },
   ): Promise<ClaimAnswer> {
+    const known = this.epochs.get(kind) ?? 0
     const { due, leases, lease, forgotten, keyless } = this.keys.sets(kind)
     const validUntil = (await this.clock.now()) + VALID_MS
     const askedAt = performance.now()
@@ -156,10 +165,11 @@ export class DueIndex {
       (client) =>
         client.orderTimersClaim(
           ...[due, leases, lease + token, forgotten, keyless, lease, token, leaseMs, limit, skewMs],
-          ...[this.keys.timersOf(kind), validUntil, CROWD.withinMs, CROWD.dueForMs, CROWD.keysRemoved],
+          ...[this.keys.timersOf(kind), validUntil, CROWD.withinMs, CROWD.dueForMs, CROWD.keysRemoved, known, RESTORING_MS],
         ),
       operation('claim', kind, (answer) => ((answer as string[])[3] === '[]' ? undefined : 'write')),
-    )) as [now: string, next: string, crowded: number, claimed: string, leaseEnds: string]
+    )) as [now: string, next: string, crowded: number, claimed: string, leaseEnds: string, epoch: string, lost: number]
+    if (answer[5] !== '') this.epochs.set(kind, Number(answer[5]))
     this.clock.note(Number(answer[0]), askedAt)
     const claimed: string[] = JSON.parse(answer[3])
     const ids: string[] = []
@@ -170,7 +180,16 @@ export class DueIndex {
     }
     const next = answer[1] === '' ? undefined : Number(answer[1])
     const leaseEnds = answer[4] === '' ? undefined : Number(answer[4])
-    return { token, ids, deadlines, now: Number(answer[0]), next, crowded: answer[2] === 1, leaseEnds }
+    return { token, ids, deadlines, now: Number(answer[0]), next, crowded: answer[2] === 1, leaseEnds, lost: answer[6] === 1 }
+  }
+
+  /** What the index had lost is armed again. */
+  async restored(kind: string): Promise<void> {
+    const epoch = await this.call(
+      (client) => client.orderTimersRestored(this.keys.sets(kind).due, this.epochs.get(kind) ?? 0),
+      operation('restore', kind),
+    )
+    this.epochs.set(kind, Number(epoch))
   }
 
   /** Takes overdue rows that the sweep found, unless somebody has them in hand. */

@@ -72,8 +72,27 @@ local function drop(keys, expiry, nothing)
 end`
 
 /**
+ * What is known of the index apart from it, a hash: `armed`, that it is not empty, and `epoch`, a number that only grows. Data that is lost
+ * shows in that an index that should not be empty is, or in that the epoch is missing or older than a worker has seen. Where an index that
+ * was lost would be begun again, the epoch goes, so that the next claim knows. KEYS: due.
+ */
+const STATE = `
+local state = KEYS[1] .. ':state'
+local function vanished()
+  return redis.call('HGET', state, 'armed') == '1' and redis.call('EXISTS', KEYS[1]) == 0
+end
+local function grows()
+  if redis.call('EXISTS', KEYS[1]) == 1 then return end
+  if redis.call('HGET', state, 'armed') == '1' then redis.call('HDEL', state, 'epoch') end
+  redis.call('HSET', state, 'armed', '1')
+end
+local function shrinks()
+  if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HDEL', state, 'armed') end
+end`
+
+/**
  * A claim's lease is the set of its ids, and beside it the deadlines as JSON (id, deadline, id, deadline, …), where it had them from the
- * index; others are due at the moment at which it is given back. KEYS: due, leases. Arguments: the token, the lease's name, that moment.
+ * index; others are due at the moment at which it is given back. Needs STATE. KEYS: due, leases. Arguments: the token, the lease's name, that moment.
  */
 const RELEASE = `
 local function release(token, lease, at)
@@ -81,7 +100,9 @@ local function release(token, lease, at)
   local deadlines = {}
   local known = cjson.decode(redis.call('GET', lease .. ':deadlines') or '[]')
   for i = 1, #known, 2 do deadlines[known[i]] = known[i + 1] end
-  for _, id in ipairs(redis.call('SMEMBERS', lease)) do redis.call('ZADD', KEYS[1], 'LT', deadlines[id] or at, id) end
+  local ids = redis.call('SMEMBERS', lease)
+  if #ids > 0 then grows() end
+  for _, id in ipairs(ids) do redis.call('ZADD', KEYS[1], 'LT', deadlines[id] or at, id) end
   redis.call('UNLINK', lease, lease .. ':deadlines')
 end`
 
@@ -101,7 +122,9 @@ export const SCRIPTS = {
     lua: `
 local channel = ARGV[1]
 ${WAKE}
+${STATE}
 local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+if not head[2] then grows() end
 local earliest = ARGV[3]
 redis.call('ZADD', KEYS[1], unpack(ARGV, 3))
 local failures = redis.call('EXISTS', KEYS[2]) == 1
@@ -126,6 +149,7 @@ wake(head, earliest)`,
 local channel = ARGV[1]
 ${WAKE}
 ${HELD_BY_FAILURE}
+${STATE}
 local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 local failures = redis.call('HLEN', KEYS[2]) > 0
 local armed, earliest = 0, nil
@@ -135,6 +159,7 @@ for i, id in ipairs(cjson.decode(ARGV[3])) do
   local score = redis.call('ZSCORE', KEYS[1], id)
   local absent = not score or tonumber(score) > deadline
   if absent and not (failures and held(KEYS[2], KEYS[1], id)) then
+    if armed == 0 and not head[2] then grows() end
     redis.call('ZADD', KEYS[1], deadline, id)
     redis.call('SET', ARGV[2] .. id, '1', 'PXAT', deadline)
     armed = armed + 1
@@ -155,11 +180,13 @@ return armed`,
     lua: `
 ${NOW}
 ${MARKS}
+${STATE}
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if score and ARGV[2] ~= '' and tonumber(score) ~= tonumber(ARGV[2]) then return 0 end
 redis.call('SADD', (marks(KEYS[3], 'gone')), ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
 local removed = redis.call('ZREM', KEYS[1], ARGV[1])
+if removed == 1 then shrinks() end
 local unlinked = redis.call('UNLINK', KEYS[4])
 return math.max(removed, unlinked)`,
   },
@@ -173,6 +200,7 @@ return math.max(removed, unlinked)`,
     numberOfKeys: 2,
     lua: `
 ${NOW}
+${STATE}
 local deadline = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not deadline then
   local left = redis.call('PTTL', KEYS[2])
@@ -180,6 +208,7 @@ if not deadline then
   deadline = now + left
 end
 deadline = string.format('%.0f', deadline + ARGV[2])
+grows()
 redis.call('ZADD', KEYS[1], deadline, ARGV[1])
 redis.call('SET', KEYS[2], '1', 'PXAT', deadline)
 return deadline`,
@@ -193,10 +222,11 @@ return deadline`,
    * nothing new.
    * KEYS: due, leases, the claim's lease, forgotten, keyless. ARGV: the beginning of the leases' names, token, lease ms, limit, what to
    * add to Redis's clock, the beginning of the timers' keys, until when the claim is valid (Redis's clock); of the crowd: within how many
-   * milliseconds it is due, for how many it has been due at most (the keys of others have expired), and how many keys are removed at most.
+   * milliseconds it is due, for how many it has been due at most (the keys of others have expired), and how many keys are removed at most; the
+   * newest epoch that the worker knows, and for how many milliseconds one worker alone is told that data is lost.
    * Returns now (Redis's clock), the next deadline in the index (or ''), whether keys of a crowd are left (1 or 0), what was claimed as
    * JSON: id, deadline, id, deadline, … (one long answer is read in a fraction of the time of thousands of short ones), and when the first
-   * lease of an earlier claim ends (Redis's clock; or '').
+   * lease of an earlier claim ends (Redis's clock; or ''); the epoch ('' where data is lost, see STATE), and whether this worker is to restore it.
    */
   orderTimersClaim: {
     numberOfKeys: 5,
@@ -205,9 +235,21 @@ ${NOW}
 ${MARKS}
 ${EACH}
 ${DROP}
+${STATE}
 ${RELEASE}
-local answer = { string.format('%.3f', now), '', 0, '[]', '' }
+local answer = { string.format('%.3f', now), '', 0, '[]', '', '', 0 }
 if now > tonumber(ARGV[7]) then return answer end
+local epoch, known = tonumber(redis.call('HGET', state, 'epoch') or 0), tonumber(ARGV[11])
+if epoch < known or vanished() then
+  local turn = redis.pcall('SET', state .. ':restored-by', ARGV[2], 'NX', 'PX', ARGV[12])
+  if turn and turn.ok then answer[7] = 1 end
+else
+  if now - epoch > 10000 then
+    epoch = math.max(math.floor(now), epoch + 1)
+    redis.pcall('HSET', state, 'epoch', string.format('%.0f', epoch))
+  end
+  answer[6] = string.format('%.0f', epoch)
+end
 for whose in pairs(turnMs) do marks(KEYS[4], whose) end -- old marks go, also where nothing is claimed any more
 local till = now + ARGV[5]
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 16)) do release(token, ARGV[1] .. token, till) end
@@ -219,6 +261,7 @@ local keyless = tonumber(redis.call('GET', KEYS[5]) or 0)
 local count = math.min(limit, redis.call('ZCOUNT', KEYS[1], '-inf', till))
 if count > 0 then
   local popped = redis.call('ZPOPMIN', KEYS[1], count)
+  shrinks()
   local ids = {}
   for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
   answer[4] = cjson.encode(popped)
@@ -266,6 +309,7 @@ ${EACH}
 ${WITHOUT}
 ${HELD_BY_FAILURE}
 ${DROP}
+${STATE}
 redis.call('UNLINK', KEYS[3]) -- a Redis whose memory is full lets a script write once it has written without need of memory
 local event = ARGV[4] == 'event'
 local ids = cjson.decode(ARGV[6])
@@ -288,6 +332,7 @@ if #taken > 0 then
   redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2])
   local _, armed = without('ZMSCORE', KEYS[1], taken)
   each('ZREM', KEYS[1], armed)
+  if #armed > 0 then shrinks() end
   for i, id in ipairs(armed) do armed[i] = ARGV[5] .. id end
   drop(armed, 0, KEYS[2] .. ':none')
 end
@@ -309,6 +354,7 @@ return #taken > 0 and cjson.encode(taken) or '[]'`,
 ${NOW}
 ${MARKS}
 ${EACH}
+${STATE}
 if now > tonumber(ARGV[4]) then return string.format('%.3f', now) end
 local ours = redis.call('ZREM', KEYS[2], ARGV[1]) -- first, since it needs no memory: see orderTimersTake
 if ours == 0 and ARGV[5] == 'again' then return 0 end
@@ -317,6 +363,7 @@ for i = 7, #ARGV, 3 do
   redis.call('SREM', KEYS[3], id)
   if delay ~= '' then
     local at = string.format('%.0f', math.ceil(now + ARGV[3] + delay))
+    grows()
     if failure ~= '' then redis.call('ZADD', KEYS[1], at, id) else redis.call('ZADD', KEYS[1], 'LT', at, id) end
   end
   if failure ~= '' then redis.call('HSET', KEYS[5], id, failure) elseif delay == '' and ours == 1 then redis.call('HDEL', KEYS[5], id) end
@@ -343,6 +390,7 @@ return ours`,
     numberOfKeys: 3,
     lua: `
 ${NOW}
+${STATE}
 ${RELEASE}
 release(ARGV[1], KEYS[3], now + ARGV[2])`,
   },
@@ -355,9 +403,11 @@ release(ARGV[1], KEYS[3], now + ARGV[2])`,
     numberOfKeys: 2,
     lua: `
 ${NOW}
+${STATE}
 local failure = redis.call('HGET', KEYS[2], ARGV[1])
 if not failure or not string.find(failure, '"dead":true', 1, true) then return 0 end
 redis.call('HDEL', KEYS[2], ARGV[1])
+grows()
 redis.call('ZADD', KEYS[1], 'LT', now, ARGV[1])
 redis.pcall('PUBLISH', ARGV[2], '1')
 return 1`,
@@ -375,6 +425,22 @@ local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not ends or tonumber(ends) <= now then return 0 end
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 return 1`,
+  },
+
+  /**
+   * What was lost is armed again: from now on the index is taken for whole.
+   * KEYS: due. ARGV: the newest epoch that the worker knows. Returns the new epoch.
+   */
+  orderTimersRestored: {
+    numberOfKeys: 1,
+    lua: `
+${NOW}
+${STATE}
+local epoch = string.format('%.0f', math.max(math.floor(now), ARGV[1] + 1))
+redis.call('HSET', state, 'epoch', epoch)
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', state, 'armed', '1') else redis.call('HDEL', state, 'armed') end
+redis.call('UNLINK', state .. ':restored-by')
+return epoch`,
   },
 
   /**

@@ -1,11 +1,11 @@
 // The alarm of one kind: sleeps until the head of the due index is due, claims what is due, and hands it to the dispatcher. It waits
-// for no event. It never sleeps for longer than a second, so no timeout overflows and a lost wake costs a second at most.
+// for no event. It never sleeps for as long as a second, so no timeout overflows, and a lost wake, or lost data, is noticed within one.
 
 import type { BoundRule } from '../rules/rule.js'
 import type { IndexClaims } from './claims.js'
 import type { Dispatcher } from './dispatcher.js'
 
-const LONGEST_SLEEP_MS = 1_000
+const LONGEST_SLEEP_MS = 800
 const TROUBLE_SLEEP_MS = 250
 
 export class Alarm {

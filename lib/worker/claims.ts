@@ -36,6 +36,8 @@ export class IndexClaims {
     private readonly index: DueIndex,
     private readonly leaseMs: (kind: string) => number,
     private readonly skewMs: (kind: string) => number,
+    /** The index of a kind has lost data. */
+    private readonly onLost: (kind: string) => void = () => {},
   ) {}
 
   /**
@@ -45,9 +47,10 @@ export class IndexClaims {
   async due(kind: string, limit: number): Promise<{ work: Work; untilNextMs: number }> {
     const skewMs = this.skewMs(kind)
     const sent = new Moment()
-    const { token, ids, deadlines, now, next, crowded, leaseEnds } = await this.known(kind, (token) =>
+    const { token, ids, deadlines, now, next, crowded, leaseEnds, lost } = await this.known(kind, (token) =>
       this.index.claim(kind, token, { limit, leaseMs: this.leaseMs(kind), skewMs: skewMs + AHEAD_MS }),
     )
+    if (lost) this.onLost(kind)
     const untilDueMs = (deadline: number) => Math.max(0, deadline - (now + skewMs))
     const last = deadlines.at(-1)
     const dueAt = performance.now() + (last === undefined ? 0 : untilDueMs(last))

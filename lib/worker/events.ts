@@ -15,6 +15,7 @@ export type FaultCode =
   | 'REDIS_UNAVAILABLE'
   | 'REDIS_UNUSABLE'
   | 'REDIS_REFUSES'
+  | 'REDIS_LOST_DATA'
   | 'SUBSCRIBE_REFUSED'
   | 'EVENTS_OFF'
   | 'EVICTION'
@@ -51,6 +52,8 @@ export interface WorkerEvents {
   recovered: [{ code: FaultCode; kind?: string; channel?: string; since: Date }]
   /** A sweep has ended. `horizonMs` is the part of its time that went into arming what comes due soon. */
   swept: [{ overdue: number; armed: number; durationMs: number; horizonMs: number }]
+  /** Redis had lost these rules' timers, and as many as come due soon were armed again from Postgres. */
+  restored: [{ kinds: string[]; armed: number }]
   stopped: []
 }
 

@@ -100,6 +100,16 @@ export class Sweep {
     return this.parts.reads.last(swept.map(({ kind }) => kind))
   }
 
+  /** Arms what comes due before the sweep after next, of these kinds alone, beside any sweep that runs. @returns how many were missing */
+  async armAgain(kinds: readonly string[]): Promise<number> {
+    let armed = 0
+    for (const kind of kinds) {
+      const { row } = this.parts.rules.get(kind) ?? {}
+      if (row?.pending) armed += await this.armUpcoming(kind, row, row.pending)
+    }
+    return armed
+  }
+
   async stop(): Promise<void> {
     this.stopping.abort()
     await this.current

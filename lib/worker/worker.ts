@@ -14,6 +14,7 @@ import { Clocks } from './clocks.js'
 import { Dispatcher, type KindCounters } from './dispatcher.js'
 import { WorkerEmitter } from './events.js'
 import { type Fault, Faults } from './faults.js'
+import { LostData } from './intake/lost-data.js'
 import { leaseMsOf } from './lease.js'
 import { LockedRows } from './locked-rows.js'
 import { type ParsedWorkerOptions, parseWorkerOptions, type WorkerOptions } from './options.js'
@@ -66,6 +67,7 @@ export class ExpiryWorker extends WorkerEmitter {
   private readonly schedule: SweepSchedule
   private readonly redisSide: RedisSide | undefined
   private readonly standstill = new Standstill()
+  private readonly lostData: LostData | undefined
   private stopping: Promise<void> | undefined
 
   /** @internal use `startExpiryWorker` */
@@ -89,13 +91,27 @@ export class ExpiryWorker extends WorkerEmitter {
       arm: (kind, id, deadlineMs) => void redis?.arming.arm(rules.get(kind) as BoundRule, id, deadlineMs),
     })
     const leaseMs = (kind: string) => leaseMsOf(rules.get(kind) as BoundRule, options.leaseMs)
-    const claims = redis && new IndexClaims(redis.index, leaseMs, (kind) => this.clocks.skewMs(kind))
+    const catchUp = () => void this.sweep.run()
+    this.lostData =
+      redis &&
+      new LostData({
+        ...{ connection: redis.connection, index: redis.index, rules, catchUp, events: this, faults: this.faults, log },
+        armAgain: (kinds) => this.sweep.armAgain(kinds),
+      })
+    const claims =
+      redis &&
+      new IndexClaims(
+        redis.index,
+        leaseMs,
+        (kind) => this.clocks.skewMs(kind),
+        (kind) => this.lostData?.found(kind),
+      )
     this.redisSide =
       redis && claims
         ? new RedisSide({
             ...{ runtime, redis, rules, claims, dispatcher: this.dispatcher, faults: this.faults },
             configureRedis: options.configureRedis,
-            catchUp: () => void this.sweep.run(),
+            catchUp,
           })
         : undefined
     this.schedule = new SweepSchedule(options.fallback, () => this.sweep, this.faults)
@@ -174,7 +190,7 @@ export class ExpiryWorker extends WorkerEmitter {
 
   private async shutDown(): Promise<void> {
     await this.schedule.stop()
-    const intake = Promise.all([this.redisSide?.stop(), this.sweep.stop()])
+    const intake = Promise.all([this.redisSide?.stop(), this.lostData?.stop(), this.sweep.stop()])
     await this.dispatcher.drain(intake, DRAIN_MS)
     this.connections.stop()
     await this.lockedRows.stop()

@@ -52,8 +52,9 @@ describe('the due index', () => {
     )
   const scoreOf = (id: string) => redis.client.zscore(keys.sets(KIND).due, id)
   const everythingButMarks = async () => {
+    const { due, forgotten } = keys.sets(KIND)
     const names = await redis.client.keys(`${redis.prefix}*`)
-    return names.filter((name) => !name.startsWith(`${keys.sets(KIND).forgotten}:`))
+    return names.filter((name) => !name.startsWith(`${forgotten}:`) && name !== `${due}:state`)
   }
 
   describe('where more are due within a moment than a claim takes', () => {

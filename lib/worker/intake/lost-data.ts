@@ -1,0 +1,75 @@
+// Data that Redis lost (FLUSHALL, an index that was deleted, a restart or a failover without it): told, armed again from Postgres at once, and
+// told how much that was. One worker does it for all; another does where that one died.
+
+import type { Log } from '../../logger.js'
+import type { RedisConnection } from '../../redis/connection.js'
+import type { DueIndex } from '../../redis/due-index.js'
+import type { BoundRule } from '../../rules/rule.js'
+import type { WorkerEmitter } from '../events.js'
+import type { Faults } from '../faults.js'
+
+export interface LostDataParts {
+  connection: RedisConnection
+  index: DueIndex
+  rules: ReadonlyMap<string, BoundRule>
+  /** Arms what comes due soon. @returns how many were missing */
+  armAgain(kinds: readonly string[]): Promise<number>
+  /** What came due meanwhile is the sweep's. */
+  catchUp(): void
+  events: WorkerEmitter
+  faults: Faults
+  log: Log
+}
+
+export class LostData {
+  private readonly lost = new Set<string>()
+  private restoring: Promise<void> | undefined
+
+  constructor(private readonly parts: LostDataParts) {}
+
+  /** The index of a kind has lost data. */
+  found(kind: string): void {
+    const { connection, faults } = this.parts
+    this.lost.add(kind)
+    const message = `Redis at ${connection.where} lost its data (${[...this.lost].join(', ')}), which is armed again from Postgres`
+    const remedy = 'was it emptied, or restarted or failed over without its data?'
+    faults.raise('REDIS_LOST_DATA', { message, remedy })
+    this.restoring ??= this.restore().finally(() => {
+      this.restoring = undefined
+    })
+  }
+
+  async stop(): Promise<void> {
+    await this.restoring
+  }
+
+  /** Where Redis or Postgres does not answer, the next claim finds the loss again. */
+  private async restore(): Promise<void> {
+    const { armAgain, catchUp, events, faults, index, log } = this.parts
+    const restored: string[] = []
+    let armed = 0
+    try {
+      for (let kinds = [...this.lost]; kinds.length > 0; kinds = [...this.lost].filter((kind) => !restored.includes(kind))) {
+        catchUp()
+        armed += await armAgain(kinds)
+        for (const kind of kinds) await index.restored(kind)
+        restored.push(...kinds)
+      }
+    } catch {
+      return
+    }
+    this.lost.clear()
+    log('warn', `Redis lost its data, re-armed ${armed} (${restored.join(', ')})${this.notRestored(restored)}`, {
+      code: 'REDIS_LOST_DATA',
+      kinds: restored,
+      armed,
+    })
+    faults.clear('REDIS_LOST_DATA')
+    events.tell('restored', { kinds: restored, armed })
+  }
+
+  private notRestored(kinds: readonly string[]): string {
+    const alone = kinds.filter((kind) => !this.parts.rules.get(kind)?.row?.pending)
+    return alone.length > 0 ? `; timers that Redis alone had are lost (${alone.join(', ')})` : ''
+  }
+}
