@@ -6,7 +6,7 @@ import { onTold, ownConfig, tell } from './child-program.js'
 import { sequelizeOn } from './database.js'
 import { defineOrder } from './order.js'
 import { shiftClock } from './shifted-clock.js'
-import type { RulesModule, WorkerConfig } from './worker-process.js'
+import type { RulesModule, WorkerConfig, WorkerReport } from './worker-process.js'
 
 const config = ownConfig<WorkerConfig>()
 if (config.clockMs) shiftClock(config.clockMs)
@@ -24,6 +24,13 @@ const timers: OrderTimers = orderTimers({
 })
 const worker = startExpiryWorker(timers, { fallback: config.fallback, ...(config.leaseMs && { lease: config.leaseMs }) })
 
+const faults: string[] = []
+worker.on('fault', ({ code, message }) => faults.push(`${code}: ${message}`))
+onTold('report', () => {
+  const kinds = Object.values(worker.health().kinds)
+  const sum = (name: 'failed' | 'dead') => kinds.reduce((total, counters) => total + counters[name], 0)
+  tell({ report: { failed: sum('failed'), dead: sum('dead'), faults } satisfies WorkerReport })
+})
 onTold('clock', shiftClock)
 onTold('stop', async () => {
   await worker.stop()

@@ -22,6 +22,14 @@ export interface WorkerConfig {
   clockMs?: number
 }
 
+/** What a worker answers to `{ report: true }`. */
+export interface WorkerReport {
+  failed: number
+  dead: number
+  /** Every fault that it told of so far. */
+  faults: string[]
+}
+
 export interface RulesModule {
   makeRules(Order: ModelStatic<OrderRow>, sequelize: Sequelize): Rules
 }
