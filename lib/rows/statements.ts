@@ -69,6 +69,7 @@ export function ruleStatements(row: RowRule): Statement[] {
     history && { name: 'noting what was told', run: (transaction) => history.told(['1'], transaction) },
     history && { name: 'noting what could not be told', run: (transaction) => history.failed(['1'], '', 1, transaction) },
     brake && { name: 'counting for the brake', run: (transaction) => brake.allowance(transaction) },
+    brake && { name: 'counting for the brake', run: (transaction) => brake.count(1, false, transaction) },
     brake && { name: 'counting for the brake', run: (transaction) => brake.count(1, true, transaction) },
     brake && { name: 'reading the brake', run: (transaction) => brake.brakedAt(transaction) },
     brake && { name: 'releasing the brake', run: (transaction) => brake.release(transaction) },
