@@ -11,8 +11,8 @@ import { countDead } from './kept-failures.js'
 import { isLockedSql } from './locked-rows.js'
 
 /**
- * How an order stands under a rule; the first that holds. `dead`: a dead letter, whatever its row says. `none`: without a deadline, and not to
- * have one (`cancel`, or `where` does not hold); such orders are not counted. `retrying`, `locked` and `overdue` are due by now, and nothing
+ * How an order stands under a rule; the first that holds. `dead`: a dead letter, whatever its row says. `none`: without a deadline,
+ * and `where` does not hold; such orders are not counted. `retrying`, `locked` and `overdue` are due by now, and nothing
  * holds them back.
  */
 const STATES = ['dead', 'paused', 'undated', 'none', 'held', 'stale', 'retrying', 'locked', 'overdue', 'upcoming', 'later'] as const
@@ -35,7 +35,7 @@ export interface Census {
   dead: number | undefined
   /** Overdue by more than `staleAfter`: reported, and not settled. */
   stale: number
-  /** Where the rule applies and its `where` holds, and without a deadline. */
+  /** Where the rule applies and its `where` holds, and without a deadline, also where `backfill` gives them none (`cancel`). */
   undated: number
   paused: number
   /** Dated, and held back by `where` or `pause.while`, due or not. */
@@ -147,7 +147,7 @@ function censusSql({ guard, options }: RowRule, { days, asBackfilled = false, fa
     : guard.deadline
   const state = `CASE ${knows ? "WHEN order_timers_failure = 'dead' THEN 'dead'" : ''}
     WHEN ${deadline} IS NULL AND ${kept} THEN 'paused'
-    ${backfilled ? '' : `WHEN ${deadlineColumn} IS NULL${guard.eligible} THEN 'undated'`}
+    WHEN ${deadline} IS NULL${guard.eligible} THEN 'undated'
     WHEN ${deadline} IS NULL THEN 'none'
     WHEN (TRUE${guard.eligible}) IS NOT TRUE THEN 'held'
     WHEN ${deadline} <= ${guard.staleLine} THEN 'stale'
