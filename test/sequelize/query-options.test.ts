@@ -57,7 +57,7 @@ describe('a Sequelize that sets for all its statements', () => {
       return {
         order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after, run: () => {}, ...more }),
         order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' }),
-        order_auto: transition(Order, { from: 7, to: 8, deadline: 'updatedAt', after: '1h', auto: true, backfill: true }),
+        order_auto: transition(Order, { from: 7, to: 8, deadline: 'createdAt', after: '1h', auto: true, backfill: true }),
       }
     })
     const { client } = shop.database
