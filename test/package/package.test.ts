@@ -4,9 +4,9 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { access, cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { flush } from '../support/armed.js'
@@ -47,9 +47,27 @@ describe('the package', function () {
     }
     const others = files.filter(
       (path) =>
-        !/^(dist\/(esm|cjs)\/.+\.(js|d\.ts|js\.map)|dist\/(esm|cjs)\/package\.json|(package|README|CHANGELOG|LICENSE)(\.\w+)?)$/.test(path),
+        !/^(dist\/(esm|cjs)\/.+\.(c?js|d\.c?ts)|dist\/(esm|cjs)\/package\.json|docs\/[\w-]+\.(md|svg)|(package|README|CHANGELOG|LICENSE)(\.\w+)?)$/.test(
+          path,
+        ),
     )
     assert.deepEqual(others, [])
+  })
+
+  it('has all that its pages link to, and no source map that points to what it does not have', async () => {
+    const installed = join(directory, 'node_modules', NAME)
+    const pages = packed.map((path) => path.replace(/^package\//, '')).filter((path) => path.endsWith('.md'))
+    assert.ok(pages.length > 3)
+    for (const page of pages) {
+      const text = await readFile(join(installed, page), 'utf8')
+      for (const [, link = ''] of text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {
+        await access(join(installed, dirname(page), link)).catch(() => assert.fail(`${page} links to ${link}`))
+      }
+    }
+    for (const path of await readdir(join(installed, 'dist'), { recursive: true })) {
+      if (!/\.c?js$/.test(path)) continue
+      assert.doesNotMatch(await readFile(join(installed, 'dist', path), 'utf8'), /^\/\/# sourceMappingURL=/m, path)
+    }
   })
 
   it('tells nothing of the machine that it was built on', async () => {
@@ -79,6 +97,29 @@ describe('the package', function () {
     }
     await cp(fileURLToPath(new URL('projects/javascript', import.meta.url)), join(older, 'javascript'), { recursive: true })
     await doesItsJob(older, 'esm.mjs')
+  })
+
+  describe('in a minified CommonJS bundle', () => {
+    for (const ioredis of ['ioredis', 'ioredis5']) {
+      it(`does its job with ${ioredis}, web process and worker together`, async () => {
+        const folder = join(directory, `bundled-${ioredis}`)
+        await installInto(folder, tarball, { ioredis })
+        await cp(fileURLToPath(new URL('projects/javascript', import.meta.url)), join(folder, 'javascript'), { recursive: true })
+        await bundle(folder, 'javascript/bundled.mjs', 'javascript/bundle.cjs')
+        await doesItsJob(folder, 'bundle.cjs')
+      })
+
+      it(`loads node-cron with ${ioredis} only where a worker starts`, async () => {
+        const folder = join(directory, `web-${ioredis}`)
+        await installInto(folder, tarball, { ioredis })
+        const text = `import { orderTimers } from '${NAME}'
+const timers = orderTimers({ logger: false, redis: false, rules: { order_other: () => {} } })
+timers.close().then(() => console.log(typeof timers.schedule, Object.keys(require.cache).some((path) => path.includes('node-cron'))))`
+        await writeFile(join(folder, 'web.mjs'), text)
+        await bundle(folder, 'web.mjs', 'web.cjs', '--external:node-cron')
+        assert.equal((await run(process.execPath, [join(folder, 'web.cjs')])).stdout, 'function false\n')
+      })
+    }
   })
 
   it('has what shops test with, as an ES module and as CommonJS', async () => {
@@ -186,6 +227,21 @@ describe('the package', function () {
     }
   }
 })
+
+/** As a shop bundles what it deploys; pg-native and pg-hstore are what pg and Sequelize do without. */
+async function bundle(folder: string, from: string, to: string, ...more: string[]): Promise<void> {
+  const esbuild = join(root, 'node_modules', 'esbuild', 'bin', 'esbuild')
+  const options = [
+    '--bundle',
+    '--platform=node',
+    '--format=cjs',
+    '--minify',
+    '--external:pg-native',
+    '--log-level=error',
+    '--preserve-symlinks',
+  ]
+  await run(esbuild, [join(folder, from), `--outfile=${join(folder, to)}`, ...options, ...more], { cwd: folder })
+}
 
 /** Runs a program of the JavaScript project's, which ships an order and says what became of it. */
 async function doesItsJob(directory: string, file: string): Promise<void> {
