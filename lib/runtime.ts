@@ -173,8 +173,9 @@ export class Runtime {
   private refuseSharedDeadlines(added: BoundRule): void {
     const deadlines = [...this.bound.values(), added].flatMap(({ kind, row }) => {
       if (!row?.deadlineAttribute) return []
-      const { table, sequelize } = row.guard.table
-      return [{ kind, of: sequelize, column: `${table}.${row.guard.deadlineColumn}`, attribute: row.deadlineAttribute }]
+      const { table } = row.guard
+      const attribute = row.deadlineAttribute
+      return [{ kind, of: table.sequelize, column: `${table.table}.${table.bareColumn(attribute)}`, attribute }]
     })
     refuseSharedDeadlines(deadlines)
   }
