@@ -252,6 +252,7 @@ describe("the subscriber's connection", () => {
     const recovered = waitForEvent<WorkerEvents['recovered']>(worker, 'recovered', { where: ({ code }) => code === 'REDIS_UNAVAILABLE' })
     await server.kill()
     await waitUntil(() => worker.health().redis?.connected === false)
+    assert.equal(worker.health().redis?.events, undefined)
     const id = await shop.order({ status: 4 })
     assert.equal((await shop.timers.schedule('order_confirm', id, { after: 1 })).armed, false)
     assert.equal(worker.health().status, 'degraded')
