@@ -2,6 +2,7 @@
 
 import type { Transaction } from 'sequelize'
 import { rows } from '../rules/database.js'
+import { HISTORY_TABLE } from '../rules/history.js'
 import type { OrderTable } from '../rules/order-table.js'
 import type { RowRule } from '../rules/rule.js'
 import { type Column, columnsOf } from './columns.js'
@@ -65,8 +66,8 @@ async function lookAtColumn(
 }
 
 /** Tables of our own that are missing. */
-async function missingTables({ guard, history, brake }: RowRule, transaction: Transaction): Promise<string[]> {
-  const names = [history?.table, brake?.table].filter((name) => name !== undefined)
+async function missingTables({ guard, options, brake }: RowRule, transaction: Transaction): Promise<string[]> {
+  const names = [options.history ? guard.table.beside(HISTORY_TABLE) : undefined, brake?.table].filter((name) => name !== undefined)
   if (names.length === 0) return []
   const sql = 'SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL'
   const missing = await rows<{ name: string }>(
