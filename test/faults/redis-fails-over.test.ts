@@ -37,6 +37,9 @@ describe('After a failover', () => {
   const start = async () => {
     const worker = await shop.worker({ fallback: false })
     await waitUntil(() => worker.health().redis?.events)
+    // What the replica has not got by now is lost in truth, and would be told.
+    await direct.first.set('t:written', '1')
+    await direct.first.wait(1, 5000)
     return { worker, told: notes(worker) }
   }
   const demote = async () => {

@@ -142,9 +142,8 @@ describe('When Redis loses its data,', () => {
     const worker = await shop.worker({ fallback: '* * * * * *' })
     await seen(worker)
     for (let times = 0; times < 10; times += 1) {
-      const shipped = await ship(shop, 10, 150)
-      for (const id of shipped.slice(0, 5)) await shop.timers.schedule('order_confirm', id, { after: 60_000 })
-      for (const id of shipped.slice(0, 5)) await shop.timers.cancel('order_confirm', id)
+      await ship(shop, 5, 150)
+      for (const id of await ship(shop, 5, 60_000)) await shop.timers.cancel('order_confirm', id)
       await confirmed(shop, 5 * (times + 1))
       if (times % 3 === 0) await holdsFor(900, () => true)
     }
