@@ -17,9 +17,10 @@ export function whoseFault(error: unknown, inShopsCode = false): Whose {
   const state = sqlStateOf(error)
   const isOfDatabase = name.startsWith('Sequelize') || isOfConnecting(error, name, state)
   if (isOfDatabase && state !== undefined && SQLSTATE.test(state)) return ofStatement(error, state, inShopsCode)
+  if (name === 'SequelizeValidationError') return 'rule'
   if (isOfDatabase && BROKEN_CONNECTION.test(textOf(error, 'message'))) return 'database'
   if (!inShopsCode && isOfNetwork(error, name, state)) return 'database'
-  if (inShopsCode || name === 'SequelizeValidationError') return 'rule'
+  if (inShopsCode) return 'rule'
   return name === 'SequelizeDatabaseError' ? 'database' : 'internal'
 }
 

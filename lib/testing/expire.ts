@@ -103,7 +103,7 @@ async function bringRedisForward(runtime: Runtime, rule: BoundRule, id: string):
 
 function runtimeOf(worker: ExpiryWorker): Runtime {
   const runtime = (worker as Partial<ExpiryWorker> | undefined)?.[RUNTIME]
-  if (!runtime || typeof worker.health !== 'function') {
+  if (!runtime || typeof worker.sweepNow !== 'function') {
     const remedy = 'pass what startExpiryWorker(…) returned; a test needs a worker of its own process'
     throw new OrderTimersError('INVALID_OPTION', `expire: the first argument must be a worker; ${remedy}`)
   }
