@@ -261,9 +261,10 @@ describe("the subscriber's connection", () => {
     await waitUntil(async () => (await shop.statusOf(id)) === 5)
     await waitUntil(() => worker.health().redis?.subscribed)
     await settlesBoth(shop, worker)
+    await waitUntil(() => worker.faultsTold.length === 2)
     assert.deepEqual(
       worker.faultsTold.map(({ code }) => code),
-      ['REDIS_UNAVAILABLE'],
+      ['REDIS_UNAVAILABLE', 'REDIS_LOST_DATA'],
     )
     const told = lines.all.filter(({ level, fields }) => level !== 'debug' && fields.code === 'REDIS_UNAVAILABLE')
     assert.deepEqual(
