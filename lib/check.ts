@@ -2,7 +2,7 @@
 // traffic.
 
 import { errorText } from './error-text.js'
-import { type ErrorName, OrderTimersError, type Problem } from './errors.js'
+import { errorName, OrderTimersError, type Problem } from './errors.js'
 import { assertUsable } from './redis/server.js'
 import { redisError } from './redis/trouble.js'
 import type { Runtime } from './runtime.js'
@@ -33,7 +33,7 @@ export async function checkRuntime(runtime: Runtime): Promise<void> {
   const lines = found.map(({ message }) => `- ${message.replace(/^orderTimers: /, '')}`)
   const message = others.length === 0 ? first.message : `orderTimers: ${found.length} things are wrong:\n${lines.join('\n')}`
   const cause = others.length === 0 ? first.error.cause : first.error
-  const name = first.code.replace('ERR_ORDER_TIMERS_', '') as ErrorName
+  const name = errorName(first.code)
   throw new OrderTimersError(name, message, { problems, ...(cause !== undefined && { cause }) })
 }
 

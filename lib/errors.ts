@@ -39,6 +39,10 @@ const STATUS = {
 export type ErrorName = keyof typeof STATUS
 export type ErrorCode = `ERR_ORDER_TIMERS_${ErrorName}`
 
+export function errorName(code: ErrorCode): ErrorName {
+  return code.replace('ERR_ORDER_TIMERS_', '') as ErrorName
+}
+
 /** All codes, for the test that holds the documentation against them. */
 export const ERROR_CODES = Object.keys(STATUS).map((name) => `ERR_ORDER_TIMERS_${name}`) as ErrorCode[]
 

@@ -1,6 +1,6 @@
 // What the timers' calls and the worker share: the rules, bound at first use; the one connection for commands; the due index.
 
-import { OrderTimersError, show } from './errors.js'
+import { errorName, OrderTimersError, show } from './errors.js'
 import type { Keys } from './keys.js'
 import type { Log } from './logger.js'
 import { type ParsedOptions, refuseSharedDeadlines } from './options.js'
@@ -12,7 +12,7 @@ import type { RedisSource } from './redis/source.js'
 import { AutoHooks } from './rules/auto.js'
 import { refuseUnknownAfter } from './rules/chain.js'
 import { isModel } from './rules/order-table.js'
-import type { BoundRule, RuleForm, Surroundings } from './rules/rule.js'
+import type { BoundRule, DeclaredRule, RuleForm, Surroundings } from './rules/rule.js'
 import type { TimersHealth } from './types.js'
 
 /** Where the timers keep their runtime. The same symbol in every copy of this package, CommonJS and ESM. */
@@ -43,7 +43,7 @@ export class Runtime {
   private readonly saidUnhooked = new Set<string>()
   /** Whether all rules have been bound, and held against each other. */
   private complete = false
-  private readonly surroundings: Surroundings = { autoRules: () => this.rules().filter(({ row }) => row?.move?.auto) }
+  private readonly surroundings: Surroundings = { autoRules: () => this.autoRules() }
 
   constructor(private readonly options: ParsedOptions) {
     this.keys = options.keys
@@ -115,9 +115,20 @@ export class Runtime {
   /** All rules, bound. @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, INVALID_OPTION */
   rules(): BoundRule[] {
     const rules = this.kinds.map((kind) => this.rule(kind))
-    if (!this.complete) refuseUnknownAfter(rules)
+    if (!this.complete) for (const rule of rules) refuseUnknownAfter(rule, rules)
     this.complete = true
     return rules
+  }
+
+  /**
+   * One rule as it can be settled, whatever is wrong with others.
+   * @param settlesStale for a pass that settles also what is overdue by more than `staleAfter`
+   * @throws OrderTimersError UNKNOWN_KIND, INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, and INVALID_OPTION where it does not go with a rule with `auto`
+   */
+  ruleByItself(kind: string, { settlesStale = false } = {}): BoundRule {
+    const rule = this.rule(kind)
+    if (rule.row?.move) refuseUnknownAfter(rule, this.autoRulesBeside(kind))
+    return settlesStale ? (this.options.rules.get(kind) as DeclaredRule).bind({ ...this.surroundings, settlesStale }) : rule
   }
 
   /** @throws OrderTimersError REDIS_UNAVAILABLE where these timers have no Redis */
@@ -130,11 +141,6 @@ export class Runtime {
   /** All that a worker settles: the rules, and their reminders. */
   workerRules(): BoundRule[] {
     return this.rules().flatMap((rule) => [rule, ...(rule.row?.reminders ?? [])])
-  }
-
-  /** All rules once more, for a pass that settles also what is overdue by more than `staleAfter`. */
-  rulesSettlingStale(): BoundRule[] {
-    return [...this.options.rules.values()].map((declared) => declared.bind({ ...this.surroundings, settlesStale: true }))
   }
 
   /** What is wrong at present with the timers of this process. Asks nobody. */
@@ -167,6 +173,21 @@ export class Runtime {
     const clock = new RedisClock(connection)
     const index = new DueIndex(connection, this.keys, clock)
     return { source, connection, clock, index, arming: new Arming(index, connection, this.log, () => this.workers) }
+  }
+
+  /** Those that hook a model. Settling a rule may start or end their timers, so that none of them may be missing. */
+  private autoRules(): BoundRule[] {
+    return this.kinds.filter((kind) => this.options.rules.get(kind)?.auto).map((kind) => this.rule(kind))
+  }
+
+  private autoRulesBeside(kind: string): BoundRule[] {
+    try {
+      return this.autoRules()
+    } catch (error) {
+      if (!(error instanceof OrderTimersError)) throw error
+      const why = 'is not settled, since that may start or end timers of a rule with "auto" that is wrong'
+      throw new OrderTimersError(errorName(error.code), `orderTimers: rule "${kind}" ${why}: ${error.message}`, { cause: error })
+    }
   }
 
   /** Two models, given as functions or of their own, may turn out to be one table. */

@@ -2,7 +2,9 @@
 // their claims and guards, so that it may run beside them.
 
 import { hostname } from 'node:os'
-import { OrderTimersError } from '../errors.js'
+import { errorText } from '../error-text.js'
+import { type ErrorName, errorName, OrderTimersError } from '../errors.js'
+import type { Log } from '../logger.js'
 import type { Failure } from '../redis/due-index.js'
 import { SweepMarks } from '../redis/sweep-marks.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
@@ -19,6 +21,8 @@ import { Sweep } from '../worker/sweep.js'
 import { SweepReads } from '../worker/sweep-reads.js'
 import { type Census, takeCensus } from './census.js'
 import { keptFailures } from './kept-failures.js'
+
+type Rules = ReadonlyMap<string, BoundRule>
 
 const CONCURRENCY = 2
 const PATIENCE_MS = 2_000
@@ -61,16 +65,16 @@ interface Standing extends Pick<Census, 'retrying' | 'locked' | 'dead' | 'stale'
 export interface SweepResult {
   /** What became of the orders of each rule. */
   kinds: Record<string, KindSwept>
-  /** What went wrong beside single orders: what it kept back was kept, and another pass tries it again. */
-  faults: { code: FaultCode; message: string }[]
+  /** What went wrong beside single orders, and the rules that are wrong; what was not settled therefore is kept, and another pass tries it again. */
+  faults: { code: FaultCode | ErrorName; kind?: string; message: string }[]
   /** Whether Redis answered, so that orders were claimed there. */
   claimed: boolean
   durationMs: number
 }
 
 /**
- * What fails is told and the rest goes on; a row that somebody has locked is counted and left.
- * @throws OrderTimersError UNKNOWN_KIND, INVALID_OPTION where the timers are switched off, INVALID_MODEL, INVALID_STATUS
+ * Each rule by itself. What is wrong or fails is told and the rest goes on; a row that somebody has locked is counted and left.
+ * @throws OrderTimersError UNKNOWN_KIND, INVALID_OPTION where the timers are switched off, SHARED_DEADLINE
  */
 export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): Promise<SweepResult> {
   if (!runtime.enabled) {
@@ -78,11 +82,12 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
       'orderTimers: the timers are switched off (ORDER_TIMERS=off or enabled: false), and then nothing is settled; switch them on'
     throw new OrderTimersError('INVALID_OPTION', message)
   }
-  const rules = rulesOf(runtime, options)
-  const events = new WorkerEmitter().logTo(runtime.log)
-  const result: SweepResult = { kinds: {}, faults: [], claimed: false, durationMs: 0 }
+  const { rules, wrong } = rulesOf(runtime, options)
+  const log = options.onFailed ? withoutFailures(runtime.log) : runtime.log
+  const events = new WorkerEmitter().logTo(log)
+  const result: SweepResult = { kinds: {}, faults: wrong, claimed: false, durationMs: 0 }
   const rehearsed = new Map<string, number>()
-  events.on('fault', ({ code, message }) => result.faults.push({ code, message }))
+  events.on('fault', ({ code, kind, message }) => result.faults.push({ code, ...(kind !== undefined && { kind }), message }))
   const failedHere = new Map<string, Map<string, Failure>>()
   const noteFailure = (failed: FailedOrder) => {
     const { kind, id, attempts } = failed
@@ -100,7 +105,7 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
   const { redis } = runtime
   await redis?.connection.connected(PATIENCE_MS).catch(() => {})
   result.claimed = redis?.connection.ready ?? false
-  const counters = await pass(runtime, rules, events, options.stale ? 0 : HORIZON_MS)
+  const counters = await pass(runtime, { rules, events, log, horizonMs: options.stale ? 0 : HORIZON_MS })
   for (const [kind, { settled, failed }] of counters) {
     const row = rules.get(kind)?.row as RowRule
     const without = result.claimed ? undefined : failedHere.get(kind)
@@ -126,11 +131,30 @@ async function afterwards(
   }
 }
 
-function rulesOf(runtime: Runtime, { stale = false, kind }: SweepOptions): ReadonlyMap<string, BoundRule> {
-  if (kind !== undefined) runtime.rule(kind)
-  const all = stale ? runtime.rulesSettlingStale().map(withoutUpkeep) : runtime.workerRules()
-  const wanted = all.filter((rule) => rule.row?.pending && (kind === undefined || kind === rule.kind || kind === rule.reminder?.of))
-  return new Map(wanted.map((rule) => [rule.kind, rule]))
+function rulesOf(runtime: Runtime, { stale = false, kind }: SweepOptions): { rules: Rules; wrong: SweepResult['faults'] } {
+  const wrong: SweepResult['faults'] = []
+  if (kind !== undefined && !runtime.kinds.includes(kind)) runtime.rule(kind)
+  const found = (kind === undefined ? runtime.kinds : [kind]).flatMap((each) => {
+    try {
+      return [runtime.ruleByItself(each, { settlesStale: stale })]
+    } catch (error) {
+      // Two rules on one attribute clear and settle each other's deadlines: then neither may settle anything.
+      const code = error instanceof OrderTimersError ? errorName(error.code) : undefined
+      if (code === undefined || code === 'SHARED_DEADLINE') throw error
+      wrong.push({ code, kind: each, message: errorText(error) })
+      return []
+    }
+  })
+  const all = stale ? found.map(withoutUpkeep) : found.flatMap((rule) => [rule, ...(rule.row?.reminders ?? [])])
+  return { rules: new Map(all.filter((rule) => rule.row?.pending).map((rule) => [rule.kind, rule])), wrong }
+}
+
+/** Failures are told by `onFailed`, and not a second time by the log, which often goes to the same terminal. */
+function withoutFailures(log: Log): Log {
+  const others = (...[level, message, fields]: Parameters<Log>) => {
+    if (fields?.code !== 'RULE_FAILED' && fields?.code !== 'DEAD_LETTER') log(level, message, fields)
+  }
+  return Object.assign(others, { debugs: log.debugs, flush: () => log.flush() }) as Log
 }
 
 /** A pass over what is stale settles what `plan` showed as stale, and gives no order a deadline that would be settled unseen. */
@@ -138,13 +162,15 @@ function withoutUpkeep(rule: BoundRule): BoundRule {
   return rule.row ? { ...rule, row: { ...rule.row, upkeep: undefined } } : rule
 }
 
-async function pass(
-  runtime: Runtime,
-  rules: ReadonlyMap<string, BoundRule>,
-  events: WorkerEmitter,
-  horizonMs: number,
-): Promise<ReadonlyMap<string, KindCounters>> {
-  const { redis, log, keys } = runtime
+interface Pass {
+  rules: Rules
+  events: WorkerEmitter
+  log: Log
+  horizonMs: number
+}
+
+async function pass(runtime: Runtime, { rules, events, log, horizonMs }: Pass): Promise<ReadonlyMap<string, KindCounters>> {
+  const { redis, keys } = runtime
   const faults = new Faults(events, log)
   const clocks = new Clocks(rules, redis?.clock)
   const arming: Promise<unknown>[] = []

@@ -38,16 +38,14 @@ export function chainOf(settled: RowRule, autoRules: readonly BoundRule[], set: 
   return chain.assignments.length + chain.started.length > 0 ? chain : undefined
 }
 
-/** @throws OrderTimersError INVALID_OPTION where a settlement would start a timer whose `after` it cannot know */
-export function refuseUnknownAfter(rules: readonly BoundRule[]): void {
-  for (const { row } of rules) {
-    if (!row?.move || row.move.individualHooks) continue
-    const unknown = followers(row, rules).find(({ rule, starts }) => starts && rule.row.afterOf)
-    if (!unknown) continue
-    const { kind } = row.options
-    const why = `moves orders into "from" of the rule "${unknown.rule.rule.kind}", whose "after" is a function of the order`
-    throw invalidRule(kind, `it ${why}; give it individualHooks: true, so that each order is there to be asked`)
-  }
+/** @throws OrderTimersError INVALID_OPTION where settling this rule would start a timer whose `after` it cannot know */
+export function refuseUnknownAfter({ row }: BoundRule, rules: readonly BoundRule[]): void {
+  if (!row?.move || row.move.individualHooks) return
+  const unknown = followers(row, rules).find(({ rule, starts }) => starts && rule.row.afterOf)
+  if (!unknown) return
+  const { kind } = row.options
+  const why = `moves orders into "from" of the rule "${unknown.rule.rule.kind}", whose "after" is a function of the order`
+  throw invalidRule(kind, `it ${why}; give it individualHooks: true, so that each order is there to be asked`)
 }
 
 /** The hooking rules on the same table, and what the move means to them. */

@@ -154,6 +154,57 @@ describe('a sweep by hand', () => {
     assert.match(message, /switched off/)
   })
 
+  it('sweeps each rule by itself: one that cannot be bound, or whose table lacks something, keeps no other one from it', async () => {
+    const wrong = {
+      'an attribute that is misspelt': ({ Order }: Database) =>
+        transition(Order, { ...CONFIRM, from: 2, deadline: 'payDeu' as 'confirmDueAt' }),
+      'a model that comes too late': () =>
+        transition(() => undefined as unknown as Database['Order'], { ...CONFIRM, deadline: 'createdAt' as 'confirmDueAt' }),
+      'a status that is none': ({ Order }: Database) =>
+        transition(Order, { ...CONFIRM, from: 'paid' as unknown as number, deadline: 'createdAt' as 'confirmDueAt' }),
+      'a table that is not there': ({ Order, sequelize }: Database) =>
+        transition(sequelize.define('Nowhere', { ...Order.getAttributes() }) as unknown as typeof Order, CONFIRM),
+    }
+    for (const [what, rule] of Object.entries(wrong)) {
+      for (const stale of [false, true]) {
+        await open((database) => ({ order_wrong: rule(database), ...confirm(database) }))
+        await overdue(stale ? 8 * DAY_MS : 60_000)
+        const { kinds, faults } = await sweep({ stale })
+        assert.deepEqual([kinds.order_confirm?.settled, await statuses()], [1, [5]], what)
+        assert.deepEqual([...new Set(faults.map(({ kind }) => kind))], ['order_wrong'], what)
+        assert.match(faults[0]?.message as string, /order_wrong/, what)
+        await shop.close()
+      }
+    }
+    await open(confirm)
+  })
+
+  it('settles nothing by two rules of one deadline, nor what would start the timer of a rule that is wrong', async () => {
+    const late =
+      ({ Order }: Database) =>
+      () =>
+        Order
+    await open((database) => ({ ...confirm(database), order_again: transition(late(database), { ...CONFIRM, from: 3 }) }))
+    await overdue(60_000)
+    assert.equal((await refused(() => sweep())).code, 'ERR_ORDER_TIMERS_SHARED_DEADLINE')
+    await shop.close()
+    await open((database) => ({
+      ...confirm(database),
+      order_wrong: transition(database.Order, { from: 5, to: 6, deadline: 'payDeu' as 'confirmDueAt', after: '1h', auto: true }),
+    }))
+    await overdue(60_000)
+    const { kinds, faults } = await sweep()
+    assert.deepEqual([kinds, await statuses()], [{}, [4]])
+    assert.deepEqual(
+      faults.map(({ kind, code }) => [kind, code]),
+      [
+        ['order_confirm', 'INVALID_MODEL'],
+        ['order_wrong', 'INVALID_MODEL'],
+      ],
+    )
+    assert.match(faults[0]?.message as string, /^orderTimers: rule "order_confirm" is not settled, since .*"order_wrong": .*payDeu/)
+  })
+
   it('says what it could not read, and what the remedy is', async () => {
     await open(confirm)
     await shop.database.client.query('ALTER TABLE orders DROP COLUMN "confirmDueAt" CASCADE')

@@ -62,8 +62,21 @@ describe('the program order-timers', function () {
       [5, 5, 4],
     )
     assert.equal(status, 1)
-    assert.match(stderr, /^\S+Z warn express-order-timers RULE_FAILED: .*\norder_confirm 3: failed: no stock\n$/)
+    assert.equal(stderr, 'order_confirm 3: failed: no stock\n')
     assert.match(stdout, /^order_confirm +2 +0 +0 +1 +0 +0 +0 +0$/m)
+  })
+
+  it('settles by the rules that are right where another one is wrong, and says what is wrong with that', async () => {
+    await overdue(60_000)
+    const wrong = "order_pay: transition(Order, { from: 1, to: 0, since: 'creatdAt', after: '15m' })"
+    await project.write('timers.mjs', timersModule(database, `${wrong}, ${CONFIRM}`))
+    const { status, stdout, stderr } = await project.orderTimers('sweep')
+    assert.deepEqual([status, stderr], [1, ''])
+    assert.match(stdout, /^order_confirm +1 /m)
+    assert.match(stdout, /^INVALID_MODEL: orderTimers: rule "order_pay": .*creatdAt/m)
+    const only = await project.orderTimers('sweep', '--json', '--kind', 'order_pay')
+    const { kinds, faults } = JSON.parse(only.stdout)
+    assert.deepEqual([only.status, kinds, faults.length, faults[0].kind, faults[0].code], [1, {}, 1, 'order_pay', 'INVALID_MODEL'])
   })
 
   it('prints a migration for the kind of modules that the project has', async () => {
