@@ -20,6 +20,9 @@ const NAME = 'express-order-timers'
 /** The oldest versions of its peers that are promised, as they are named in this project's node_modules. */
 const OLDEST = { express: 'express-oldest', ioredis: 'ioredis-oldest', sequelize: 'sequelize-oldest' }
 
+/** Of the compilers of this project, the oldest that can read the package's types. */
+const OLDEST_COMPILER = 'typescript-oldest'
+
 describe('the package', function () {
   this.timeout(120_000)
   let directory: string
@@ -76,6 +79,54 @@ describe('the package', function () {
       if (!/\.(js|ts|json|map)$/.test(path)) continue
       assert.ok(!(await readFile(join(installed, path), 'utf8')).includes(root.slice(0, -1)), path)
     }
+  })
+
+  describe("is installed by the README's lines", () => {
+    /** As the README has it, but from the tarball. */
+    const line = async (what: string) => {
+      const found = new RegExp(`^npm install ${what}$`, 'm').exec(await readFile(join(root, 'README.md'), 'utf8'))
+      assert.ok(found, `the README has no line to install ${what}`)
+      return found[0].replace(NAME, tarball)
+    }
+    const versions = async (shop: string, names: string[]) =>
+      Promise.all(
+        names.map(async (name) => JSON.parse(await readFile(join(shop, 'node_modules', name, 'package.json'), 'utf8')).version as string),
+      )
+    const loads = async (shop: string) => {
+      const asked =
+        "import('express-order-timers').then((m) => console.log(typeof m.orderTimers, typeof require('express-order-timers').transition))"
+      assert.equal((await run(process.execPath, ['-e', asked], { cwd: shop })).stdout, 'function function\n')
+    }
+    const sh = (shop: string, command: string) =>
+      run('sh', ['-c', `${command} --prefer-offline --no-audit --no-fund`], { cwd: shop, timeout: 90_000 })
+
+    it('into a shop that has the rest, whose versions stay', async () => {
+      const shop = join(directory, 'shop')
+      await mkdir(shop)
+      await writeFile(join(shop, 'package.json'), '{ "name": "shop", "version": "1.0.0", "private": true }')
+      const had = { express: '4.17.0', pg: '8.7.1', sequelize: '6.21.0' }
+      const wanted = Object.entries(had).map(([name, version]) => `${name}@${version}`)
+      await sh(shop, `npm install ${wanted.join(' ')} --save-prefix=^ --package-lock-only`)
+      await sh(shop, await line(`${NAME} ioredis`))
+      assert.deepEqual(await versions(shop, Object.keys(had)), Object.values(had))
+      const { dependencies } = JSON.parse(await readFile(join(shop, 'package.json'), 'utf8'))
+      assert.deepEqual(
+        Object.keys(had).map((name) => dependencies[name]),
+        Object.values(had).map((version) => `^${version}`),
+      )
+      await loads(shop)
+    })
+
+    it('into a new shop, with all that it needs', async () => {
+      const shop = join(directory, 'new-shop')
+      await mkdir(shop)
+      await writeFile(join(shop, 'package.json'), '{ "name": "shop", "version": "1.0.0", "private": true }')
+      await sh(shop, await line(`${NAME} ioredis`))
+      await sh(shop, await line('express sequelize pg'))
+      const { dependencies } = JSON.parse(await readFile(join(shop, 'package.json'), 'utf8'))
+      assert.deepEqual(Object.keys(dependencies), ['express', NAME, 'ioredis', 'pg', 'sequelize'])
+      await loads(shop)
+    })
   })
 
   describe('in JavaScript', () => {
@@ -177,6 +228,15 @@ timers.close().then(() => console.log(typeof timers.schedule, Object.keys(requir
       })
     }
 
+    it('compiles with the oldest compiler that the README promises', async () => {
+      const readme = await readFile(join(root, 'README.md'), 'utf8')
+      const { version } = JSON.parse(await readFile(join(root, 'node_modules', OLDEST_COMPILER, 'package.json'), 'utf8')) as {
+        version: string
+      }
+      assert.equal(/TypeScript,? .*?(\d\.\d) or later/.exec(readme)?.[1], version.split('.').slice(0, 2).join('.'))
+      for (const [, options, type] of resolutions) assert.deepEqual(await compile('typescript', type, options, OLDEST_COMPILER), [])
+    })
+
     it('compiles under exactOptionalPropertyTypes and noUncheckedIndexedAccess', async () => {
       const options = { module: 'nodenext', exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true }
       assert.deepEqual(await compile('typescript', 'module', options), [])
@@ -203,7 +263,7 @@ timers.close().then(() => console.log(typeof timers.schedule, Object.keys(requir
   })
 
   /** The compiler's complaints about a project. */
-  async function compile(project: string, type: string, options: object): Promise<string[]> {
+  async function compile(project: string, type: string, options: object, compiler = 'typescript'): Promise<string[]> {
     const folder = join(directory, project)
     await writeFile(join(folder, 'package.json'), JSON.stringify({ type }))
     const compilerOptions = {
@@ -216,7 +276,7 @@ timers.close().then(() => console.log(typeof timers.schedule, Object.keys(requir
       ...options,
     }
     await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }))
-    const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+    const tsc = join(root, 'node_modules', compiler, 'bin', 'tsc')
     try {
       await run(process.execPath, [tsc, '-p', 'tsconfig.json', '--pretty', 'false'], { cwd: folder })
       return []
