@@ -6,7 +6,7 @@ import { idOf, invalidId, isAbout, plainId } from './order-id.js'
 import { REQUEST_PATIENCE_MS } from './redis/arming.js'
 import type { BoundRule, RowRule } from './rules/rule.js'
 import type { RedisParts, Runtime } from './runtime.js'
-import { withinCall } from './sequelize/call-connection.js'
+import { REDIS_SHARE_MS, withinCall } from './sequelize/call-connection.js'
 import { callTransaction } from './sequelize/call-transaction.js'
 import type { ListedTimer, OrderOrId, WriteOptions } from './types.js'
 
@@ -27,7 +27,7 @@ export async function remainingOf(
   refuseTooMany(kind, orders)
   const ids = Array.from(orders, (order, index) => idOf(rule, order, `${kind}: orders[${index}]`))
   const redis = rule.row?.pending ? undefined : runtime.requireRedis(kind)
-  const pending = await pendingTimers(rule, ids, options, redis)
+  const pending = await allPending(rule, await pendingOnRows(rule, ids, options, performance.now()), redis)
   return ids.map((id) => pending.get(id)?.remaining ?? null)
 }
 
@@ -42,12 +42,15 @@ export async function listOf(runtime: Runtime, orders: readonly OrderOrId[], opt
   }
   const listed: ListedTimer[][] = Array.from(orders, () => [])
   const startedAt = performance.now()
+  const found: Found[] = []
   for (const [number, rule] of rules.entries()) {
-    const ids = fitting[number] as (string | null)[]
-    const known = ids.filter((id) => id !== null)
-    const pending = await pendingTimers(rule, known, options, runtime.redis, startedAt) // one by one, as a transaction's connection takes them
+    const ids = (fitting[number] as (string | null)[]).filter((id) => id !== null)
+    found.push(await pendingOnRows(rule, ids, options, startedAt)) // one by one, as a transaction's connection takes them
+  }
+  const pending = await Promise.all(rules.map((rule, number) => allPending(rule, found[number] as Found, runtime.redis)))
+  for (const [number, ids] of fitting.entries()) {
     for (const [index, id] of ids.entries()) {
-      const timer = id === null ? undefined : pending.get(id)
+      const timer = id === null ? undefined : pending[number]?.get(id)
       if (timer) listed[index]?.push(timer)
     }
   }
@@ -55,22 +58,24 @@ export async function listOf(runtime: Runtime, orders: readonly OrderOrId[], opt
   return listed
 }
 
-/** By id, under one rule. @param redis for rules whose deadlines Redis alone has; without it those have no timers */
-async function pendingTimers(
-  rule: BoundRule,
-  ids: readonly string[],
-  options: WriteOptions,
-  redis: RedisParts | undefined,
-  startedAt = performance.now(),
-): Promise<Pending> {
-  if (ids.length === 0) return new Map()
-  const { kind, row } = rule
+/** What the rows say of one rule, and which orders Redis is to be asked about. */
+interface Found {
+  pending: Pending
+  inRedis: readonly string[]
+}
+
+async function pendingOnRows(rule: BoundRule, ids: readonly string[], options: WriteOptions, startedAt: number): Promise<Found> {
   const distinct = [...new Set(ids)]
-  const inFrom = row ? await pendingRows(row, kind, distinct, options, startedAt) : undefined
-  if (row?.pending) return inFrom as Pending
-  const asked = inFrom ? distinct.filter((id) => inFrom.has(id)) : distinct
-  if (!redis || asked.length === 0) return new Map()
-  const deadlines = await redis.index.deadlines(kind, asked, REQUEST_PATIENCE_MS)
+  const { kind, row } = rule
+  if (!row || distinct.length === 0) return { pending: new Map(), inRedis: distinct }
+  const pending = await pendingRows(row, kind, distinct, options, startedAt)
+  return row.pending ? { pending, inRedis: [] } : { pending: new Map(), inRedis: distinct.filter((id) => pending.has(id)) }
+}
+
+/** By id, under one rule. @param redis for rules whose deadlines Redis alone has; without it those have no timers */
+async function allPending({ kind }: BoundRule, { pending, inRedis }: Found, redis: RedisParts | undefined): Promise<Pending> {
+  if (!redis || inRedis.length === 0) return pending
+  const deadlines = await redis.index.deadlines(kind, inRedis, REQUEST_PATIENCE_MS)
   const now = await redis.clock.now()
   return new Map([...deadlines].map(([id, deadline]) => [id, listed(kind, id, deadline, Math.max(0, deadline - now))]))
 }
@@ -79,7 +84,7 @@ async function pendingTimers(
 async function pendingRows(row: RowRule, kind: string, ids: readonly string[], options: WriteOptions, startedAt: number): Promise<Pending> {
   const { sequelize } = row.guard.table
   const transaction = callTransaction(`orderTimers: ${kind}`, options.transaction, sequelize)
-  const states = await withinCall(sequelize, transaction, startedAt, (within) => row.writes.findAll(ids, within))
+  const states = await withinCall(sequelize, transaction, startedAt - REDIS_SHARE_MS, (within) => row.writes.findAll(ids, within))
   const timers = new Map<string, ListedTimer>()
   for (const [id, { inFrom, deadline, remainingMs }] of states) {
     if (inFrom && (deadline !== null || !row.pending)) timers.set(id, listed(kind, id, deadline ?? 0, remainingMs ?? 0))

@@ -11,7 +11,7 @@ import { within } from './redis/connection.js'
 import type { NewDeadline, RowState } from './rules/deadline-writes.js'
 import type { BoundRule, RowRule } from './rules/rule.js'
 import type { RedisParts, Runtime } from './runtime.js'
-import { LOCK_WAIT_MS, withinCall } from './sequelize/call-connection.js'
+import { LOCK_WAIT_MS, REDIS_SHARE_MS, withinCall } from './sequelize/call-connection.js'
 import { callTransaction } from './sequelize/call-transaction.js'
 import { isWhole, storedValue } from './sequelize/values.js'
 import type { OrderOrId, ScheduleOptions, Timer } from './types.js'
@@ -95,10 +95,7 @@ export class Call {
       const state = await this.read(row)
       return state.inFrom ? state.remainingMs : null
     }
-    if (row) {
-      const state = await this.read(row)
-      if (!state.inFrom) return null
-    }
+    if (row && !(await this.readBeforeRedis(row)).inFrom) return null
     const redis = this.requireRedis()
     const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_PATIENCE_MS)
     return deadline === undefined ? null : Math.max(0, deadline - (await redis.clock.now()))
@@ -118,9 +115,14 @@ export class Call {
     return this.within(row, (within) => row.writes.read(this.id, within))
   }
 
+  /** Leaves Redis enough of the call's time. */
+  private readBeforeRedis(row: RowRule): Promise<RowState> {
+    return this.within(row, (within) => row.writes.read(this.id, within), REDIS_SHARE_MS)
+  }
+
   /** In the shop's transaction, else on a connection of the call's own, whose time is bounded. */
-  private within<T>({ guard }: RowRule, work: (within: Transaction) => Promise<T>): Promise<T> {
-    return withinCall(guard.table.sequelize, this.transaction, this.startedAt, work)
+  private within<T>({ guard }: RowRule, work: (within: Transaction) => Promise<T>, keptMs = 0): Promise<T> {
+    return withinCall(guard.table.sequelize, this.transaction, this.startedAt - keptMs, work)
   }
 
   /** Writes the row's deadline, refreshes the instance, and arms or disarms after the commit. */
@@ -129,7 +131,7 @@ export class Call {
     this.instance?.set(attributes, { raw: true })
     if (deadline !== null) return this.arm(deadline)
     await this.afterwards(async (redis) => {
-      if (before !== null) await redis.arming.disarm(this.rule, this.id, before)
+      if (before !== null) await within(this.patienceLeft(), redis.arming.disarm(this.rule, this.id, before))
       return false
     })
     return this.timer(null, false)
@@ -197,7 +199,7 @@ export class Call {
   }
 
   private async requireInFrom(row: RowRule): Promise<void> {
-    const state = await this.read(row)
+    const state = await this.readBeforeRedis(row)
     if (!state.inFrom) throw row.writes.notInFrom(this.id, state)
   }
 

@@ -2,7 +2,7 @@
 // transactions themselves, so that it holds for all workers together and survives them.
 
 import type { Transaction } from 'sequelize'
-import { callConnectionOf, withinCall } from '../sequelize/call-connection.js'
+import { callConnectionOf, REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
 import { sqlStateOf } from '../sequelize/whose-fault.js'
 import { rows, statement } from './database.js'
 import type { OrderTable } from './order-table.js'
@@ -86,7 +86,7 @@ RETURNING settled, braked_at IS NOT NULL AS braked`
 UPDATE ${this.table} SET braked_at = NULL, settled = 0, since = now() FROM old WHERE kind = $1 RETURNING old.braked_at IS NOT NULL AS braked`
     const { sequelize } = this.orders
     const release = (within: Transaction) => rows<{ braked: boolean }>(sequelize, sql, [this.kind], within)
-    const [row] = await withinCall(sequelize, transaction, performance.now(), (within) => {
+    const [row] = await withinCall(sequelize, transaction, performance.now() - REDIS_SHARE_MS, (within) => {
       const write = () => release(within)
       return callConnectionOf(within)?.write(write) ?? write()
     })

@@ -12,6 +12,8 @@ import { sqlStateOf, whoseFault } from './whose-fault.js'
 
 /** How long a call waits for a connection, or for a lock. */
 export const LOCK_WAIT_MS = 2_000
+/** How much of that a read leaves to Redis, where Redis is asked after it: the question itself, and Redis's time. */
+export const REDIS_SHARE_MS = 400
 /** When a statement that still runs is cancelled, and when its connection is cut, from the call's beginning. */
 const CANCEL_MS = 2_100
 const CUT_MS = 2_300
@@ -174,7 +176,7 @@ async function acquire(manager: ConnectionManager, startedAt: number): Promise<C
     (connection) => manager.releaseConnection(connection),
     () => {},
   )
-  throw unavailable(`Sequelize's pool had no connection within ${LOCK_WAIT_MS} ms ("pool.max" are in use, or Postgres accepts none)`)
+  throw unavailable(`Sequelize's pool had no connection in time ("pool.max" are in use, or Postgres accepts none)`)
 }
 
 function unavailable(what: string): OrderTimersError {
