@@ -1,23 +1,12 @@
-// How a rule's orders stand, counted in one statement and one read-only transaction: each order once, under the first state of STATES that it is
-// in. `plan`, `sweep` and `status` all count by this. Nothing is written, locked or armed.
+// How a rule's orders stand, counted in one statement and one read-only transaction: each order once, under the first state that it is in
+// (rows/census-sql.ts). `plan`, `sweep` and `status` all count by this. Nothing is written, locked or armed.
 
 import type { Failure } from '../redis/due-index.js'
-import { instantSql } from '../rows/instants.js'
+import { CANNOT_SEE_LOCKS, censusSql, type State } from '../rows/census-sql.js'
 import { inTransaction, rows } from '../rules/database.js'
-import { milliseconds, RowGuard } from '../rules/row-guard.js'
 import type { RowRule } from '../rules/rule.js'
 import { sqlStateOf } from '../sequelize/whose-fault.js'
 import { countDead } from './kept-failures.js'
-import { isLockedSql } from './locked-rows.js'
-
-/**
- * How an order stands under a rule; the first that holds. `dead`: a dead letter, whatever its row says. `none`: without a deadline,
- * and `where` does not hold; such orders are not counted. `retrying`, `locked` and `overdue` are due by now, and nothing
- * holds them back.
- */
-const STATES = ['dead', 'paused', 'undated', 'none', 'held', 'stale', 'retrying', 'locked', 'overdue', 'upcoming', 'later'] as const
-
-type State = (typeof STATES)[number]
 
 export interface Sample {
   id: string
@@ -72,7 +61,6 @@ interface Row {
   deadline_ms: number | null
 }
 
-const SAMPLES = 5
 const HOUR_MS = 3_600_000
 const LIMITS = { lockMs: 2_000, statementMs: 120_000, idleMs: 10_000 }
 
@@ -113,6 +101,8 @@ async function readCensus(row: RowRule, options: CensusOptions): Promise<{ found
   const { sequelize } = row.guard.table
   const failures = [...(options.failures ?? [])]
   const bind = failures.length === 0 ? [] : [failures.map(([id]) => id), failures.map(([, { dead }]) => (dead ? 'dead' : 'retrying'))]
+  const { days, asBackfilled } = options
+  const wanted = { days, asBackfilled, knowsFailures: failures.length > 0 }
   const read = (sql: string) =>
     inTransaction(sequelize, LIMITS, async (transaction) => {
       await rows(sequelize, 'SET TRANSACTION READ ONLY', [], transaction)
@@ -121,66 +111,9 @@ async function readCensus(row: RowRule, options: CensusOptions): Promise<{ found
       return { found: await rows<Row>(sequelize, sql, bind, transaction), queryMs: performance.now() - startedAt }
     })
   try {
-    return await read(censusSql(row, options, true))
+    return await read(censusSql(row, wanted, true))
   } catch (error) {
-    if (!HAS_NO_XMAX.includes(sqlStateOf(error) ?? '')) throw error
-    return await read(censusSql(row, options, false))
+    if (!CANNOT_SEE_LOCKS.includes(sqlStateOf(error) ?? '')) throw error
+    return await read(censusSql(row, wanted, false))
   }
-}
-
-/** A view has no xmax (undefined_column), and a role may be refused pg_locks (insufficient_privilege). */
-const HAS_NO_XMAX = ['42703', '42501']
-
-/** Counts by state and hour, and the first of each state that has deadlines. */
-function censusSql({ guard, options }: RowRule, { days, asBackfilled = false, failures }: CensusOptions, seesLocks: boolean): string {
-  const { table, deadlineColumn } = guard
-  const kept = options.pause ? `${table.column(options.pause.keep)} IS NOT NULL` : 'FALSE'
-  const knows = failures !== undefined && failures.size > 0
-  const failed = knows
-    ? ` LEFT JOIN unnest($1::text[], $2::text[]) AS order_timers_failed (order_timers_failed_id, order_timers_failure)
-  ON order_timers_failed_id = ${table.id}::text`
-    : ''
-  const source = `FROM ${table.aliased}${failed} WHERE ${guard.applies}${guard.paranoid}`
-  const backfilled = asBackfilled ? backfilledDeadline({ guard, options }) : undefined
-  const deadline = backfilled
-    ? `CASE WHEN ${deadlineColumn} IS NULL AND NOT ${kept} THEN ${backfilled} ELSE ${guard.deadline} END`
-    : guard.deadline
-  const state = `CASE ${knows ? "WHEN order_timers_failure = 'dead' THEN 'dead'" : ''}
-    WHEN ${deadline} IS NULL AND ${kept} THEN 'paused'
-    WHEN ${deadline} IS NULL${guard.eligible} THEN 'undated'
-    WHEN ${deadline} IS NULL THEN 'none'
-    WHEN (TRUE${guard.eligible}) IS NOT TRUE THEN 'held'
-    WHEN ${deadline} <= ${guard.staleLine} THEN 'stale'
-    ${knows ? `WHEN ${deadline} <= now() AND order_timers_failure = 'retrying' THEN 'retrying'` : ''}
-    ${seesLocks ? `WHEN ${deadline} <= now() AND ${isLockedSql(table.alias)} THEN 'locked'` : ''}
-    WHEN ${deadline} <= now() THEN 'overdue'
-    WHEN ${deadline} < now() + ${milliseconds(days * 24 * HOUR_MS)} THEN 'upcoming'
-    ELSE 'later' END`
-  // With the column alone on the left, so that an index on it serves.
-  const is = (operator: '<=' | '>', instant: string) =>
-    backfilled ? `${deadline} ${operator} ${instant}` : guard.deadlineIs(operator, instant)
-  // Milliseconds are reckoned for those that are shown alone.
-  const sample = (
-    of: State,
-    states: State[],
-    ...range: string[]
-  ) => `SELECT '${of}', NULL, NULL, NULL, id::text, ${RowGuard.epochMs('deadline')}
-FROM (SELECT ${table.id} AS id, ${deadline} AS deadline ${source} AND ${range.join(' AND ')} AND ${deadline} IS NOT NULL
-  AND ${state} IN (${states.map((one) => `'${one}'`).join(', ')})
-  ORDER BY ${backfilled ? deadline : deadlineColumn}, ${table.id} LIMIT ${SAMPLES}) AS first`
-  return `SELECT state, CASE WHEN state = 'upcoming' THEN floor(date_part('epoch', deadline) / 3600)::int END AS hour, count(*)::int AS count,
-  (count(*) FILTER (WHERE state IN ('upcoming', 'later') AND deadline <= now() + interval '1 hour'))::int AS soon,
-  NULL::text AS id, NULL::float8 AS deadline_ms
-FROM (SELECT ${deadline} AS deadline, ${state} AS state ${source}) AS orders GROUP BY 1, 2
-UNION ALL ${sample('overdue', ['overdue'], is('<=', 'now()'), is('>', guard.staleLine))}
-UNION ALL ${sample('stale', ['stale'], is('<=', guard.staleLine))}
-UNION ALL ${sample('upcoming', ['upcoming', 'later'], is('>', 'now()'))}`
-}
-
-/** What the sweep will write where there is no deadline; none where it writes nothing, or a function of the shop's says what. */
-function backfilledDeadline({ guard, options }: Pick<RowRule, 'guard' | 'options'>): string | undefined {
-  const { backfill, after } = options
-  if (!backfill || typeof after !== 'number') return undefined
-  const since = backfill.since === undefined ? 'now()' : `coalesce(${instantSql(guard.table.column(backfill.since))}, now())`
-  return `(${since} + ${milliseconds(after)})`
 }

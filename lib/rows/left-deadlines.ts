@@ -65,10 +65,10 @@ export class LeftDeadlines {
   private async clear(where: string, bound: unknown, transaction: Transaction): Promise<number> {
     const { guard, deadline, keep } = this.options
     const { table } = guard
-    const away = `SELECT ${table.id} AS id FROM ${table.aliased} WHERE ${where} FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
+    const away = `SELECT ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${where} FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     const kept = keep === undefined ? '' : `, ${table.bareColumn(keep)} = NULL`
-    const sql = `WITH away AS (${away}) UPDATE ${table.aliased} SET ${table.bareColumn(deadline)} = ${NOT_IN_FROM}${kept}
-FROM away WHERE ${table.id} = away.id RETURNING away.id`
+    const sql = `WITH order_timers_away AS (${away}) UPDATE ${table.aliased} SET ${table.bareColumn(deadline)} = ${NOT_IN_FROM}${kept}
+FROM order_timers_away WHERE ${table.id} = order_timers_id RETURNING order_timers_id`
     return (await rows(table.sequelize, sql, [bound], transaction)).length
   }
 }

@@ -3,6 +3,7 @@
 
 import type { Transaction } from 'sequelize'
 import { inTransaction, rows } from '../rules/database.js'
+import type { OrderTable } from '../rules/order-table.js'
 import type { RowGuard } from '../rules/row-guard.js'
 
 /** The transaction that has an order's row locked. */
@@ -43,10 +44,7 @@ export async function lockHolders({ table }: RowGuard, ids: readonly string[]): 
   const { sequelize } = table
   const ask = <Row>(sql: string, bind: unknown[]) =>
     inTransaction(sequelize, LIMITS, (transaction: Transaction) => rows<Row>(sequelize, sql, bind, transaction))
-  const marked = await ask<{ id: string; xmax: string }>(
-    `SELECT ${table.id}::text AS id, ${table.alias}.xmax::text AS xmax FROM ${table.aliased} WHERE ${table.id} = ANY($1) LIMIT ${MOST_ROWS}`,
-    [ids],
-  )
+  const marked = await inTransaction(sequelize, LIMITS, (transaction) => readMarks(table, ids, transaction))
   const members = new Map<string, string[]>()
   const running = new Map((await ask<FoundRow>(RUNNING, [marked.map(({ xmax }) => xmax)])).map((one) => [one.xid, one]))
   for (const { xmax } of marked) {
@@ -64,6 +62,18 @@ export async function lockHolders({ table }: RowGuard, ids: readonly string[]): 
     const holder = [xmax, ...(members.get(xmax) ?? [])].map((xid) => running.get(xid)).find((one) => one !== undefined)
     return holder ? [holderOf(id, holder)] : []
   })
+}
+
+/** The transaction, or multixact, that each of these rows was last locked by. A view has none (undefined_column). */
+export function readMarks(table: OrderTable, ids: readonly string[], transaction: Transaction): Promise<{ id: string; xmax: string }[]> {
+  const sql = `SELECT ${table.id}::text AS id, ${table.alias}.xmax::text AS xmax FROM ${table.aliased} WHERE ${table.id} = ANY($1) LIMIT ${MOST_ROWS}`
+  return rows(table.sequelize, sql, [ids], transaction)
+}
+
+/** Whether a row cannot be locked now: somebody has it, or it is gone. */
+export async function cannotLock(table: OrderTable, id: string, transaction: Transaction): Promise<boolean> {
+  const sql = `SELECT 1 FROM ${table.aliased} WHERE ${table.id} = $1 FOR NO KEY UPDATE SKIP LOCKED`
+  return (await rows(table.sequelize, sql, [id], transaction)).length === 0
 }
 
 /** Transactions among these that run, and their sessions. */

@@ -6,7 +6,7 @@ import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
 import { inTransaction } from '../rules/database.js'
 import type { RowRule } from '../rules/rule.js'
-import { isDoubtful, whoseFault } from '../sequelize/whose-fault.js'
+import { isDoubtful, sqlStateOf, whoseFault } from '../sequelize/whose-fault.js'
 import { remedyOf } from '../sequelize/wrong-statement.js'
 import { lookAtReferences } from './references.js'
 import { optionStatements, ruleStatements, type Statement } from './statements.js'
@@ -64,6 +64,10 @@ export class RuleLook {
           for (; next < statements.length; next += 1) await (statements[next] as Statement).run(transaction)
         })
       } catch (error) {
+        if (statements[next]?.mayFail?.includes(sqlStateOf(error) ?? '')) {
+          next += 1
+          continue
+        }
         // A chain binds the other rules, and what is wrong with one of those is said of that one.
         if (error instanceof OrderTimersError) {
           next += 1

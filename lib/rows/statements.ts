@@ -1,6 +1,6 @@
 // Every statement that a rule runs on its tables, each as the call that runs it: on an explaining transaction these calls have Postgres plan their
-// statements and carry out nothing, so that what is looked at is what will run. A statement that is added belongs here; test/rows/look.test.ts
-// compares this list with what a shop's life sends to Postgres.
+// statements and carry out nothing, so that what is looked at is what will run. A statement that is added belongs here; test/rows/statements.test.ts
+// compares this list with what the shops of the tests send to Postgres.
 
 import type { Transaction } from 'sequelize'
 import { OrderTimersError } from '../errors.js'
@@ -8,11 +8,16 @@ import { rows } from '../rules/database.js'
 import type { NewDeadline } from '../rules/deadline-writes.js'
 import type { OrderTable } from '../rules/order-table.js'
 import type { RowRule } from '../rules/rule.js'
+import { bringForward } from './bring-forward.js'
+import { CANNOT_SEE_LOCKS, type CensusQuery, censusSql } from './census-sql.js'
+import { cannotLock, readMarks } from './lock-holders.js'
 
 export interface Statement {
   /** The option that alone decides whether it can run, quoted; or what the statement is for. */
   name: string
   run(transaction: Transaction): Promise<unknown>
+  /** SQLSTATEs with which it may fail: what runs it can do without. */
+  mayFail?: readonly string[]
 }
 
 /** What single options say, so that what cannot run is put down to one of them. */
@@ -38,6 +43,7 @@ export function ruleStatements(row: RowRule): Statement[] {
   const { guard, writes, pending, upkeep, left, history, brake, deadlineAttribute } = row
   const id = guard.table.someId
   const after = { id, deadline: SOME_DEADLINE }
+  const hasOwnDeadline = deadlineAttribute !== undefined || row.since !== undefined // a reminder has its rule's
   const list: (Statement | undefined)[] = [
     { name: 'settling', run: (transaction) => row.explain(transaction) },
     { name: 'reading one order', run: (transaction) => row.find(id, transaction) },
@@ -73,8 +79,28 @@ export function ruleStatements(row: RowRule): Statement[] {
     brake && { name: 'counting for the brake', run: (transaction) => brake.count(1, true, transaction) },
     brake && { name: 'reading the brake', run: (transaction) => brake.brakedAt(transaction) },
     brake && { name: 'releasing the brake', run: (transaction) => brake.release(transaction) },
+    { name: 'looking who holds a row', run: (transaction) => readMarks(guard.table, [id], transaction), mayFail: CANNOT_SEE_LOCKS },
+    { name: 'looking whether a row is locked', run: (transaction) => cannotLock(guard.table, id, transaction) },
+    hasOwnDeadline ? { name: 'bringing a timer forward', run: (transaction) => bringForward(row, id, 0, transaction) } : undefined,
+    ...(pending ? censuses(row) : []),
   ]
   return list.filter((one) => one !== undefined)
+}
+
+/** Without a look at locks where that cannot be had. */
+function censuses(row: RowRule): Statement[] {
+  const { table } = row.guard
+  const count = (query: CensusQuery, seesLocks: boolean): Statement => ({
+    name: 'counting its orders',
+    run: (transaction) => rows(table.sequelize, censusSql(row, query, seesLocks), query.knowsFailures ? [[], []] : [], transaction),
+    ...(seesLocks && { mayFail: CANNOT_SEE_LOCKS }),
+  })
+  return [false, true].flatMap((asBackfilled) =>
+    [false, true].flatMap((knowsFailures) => {
+      const query = { days: 1, asBackfilled, knowsFailures }
+      return [count(query, true), count(query, false)]
+    }),
+  )
 }
 
 function deadlines({ options }: RowRule): [string, NewDeadline][] {

@@ -14,6 +14,11 @@ export class VetoProbe {
 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
   }
 
+  /** Has Postgres plan it, on an explaining transaction. */
+  async plan(id: string, transaction: Transaction): Promise<void> {
+    await rows(this.guard.table.sequelize, this.lockable, [[id]], transaction)
+  }
+
   /**
    * @param ids orders that are due and were not settled
    * @param take settles orders, and returns the ids of those that it settled

@@ -14,7 +14,7 @@ export interface Chain {
 }
 
 /** The settled order's status as it was, as text; see settlement.ts. */
-const WAS = 'due.order_timers_from'
+const WAS = 'order_timers_due.order_timers_from'
 
 /** @param set the attributes that the settled rule writes by its own option `set`, which stand */
 export function chainOf(settled: RowRule, autoRules: readonly BoundRule[], set: readonly string[] = []): Chain | undefined {

@@ -109,13 +109,13 @@ FROM ${table.aliased} WHERE ${table.id} =`
     const { pause, extensions } = this.options
     const kept = pause ? `, ${table.column(pause.keep)} AS kept` : ''
     const extended = extensions ? `, ${table.column(extensions.attribute)} AS extended` : ''
-    const sql = (lock: string) => `WITH old AS (
-  SELECT ${table.id} AS id, ${this.guard.deadline} AS deadline FROM ${table.aliased}
+    const sql = (lock: string) => `WITH order_timers_old AS (
+  SELECT ${table.id} AS order_timers_id, ${this.guard.deadline} AS order_timers_deadline FROM ${table.aliased}
   WHERE ${table.id} = $1 AND ${this.guard.applies}${this.guard.where}${this.guard.paranoid}${condition}
   ${lock}
 )
-UPDATE ${table.aliased} SET ${set.join(', ')} FROM old WHERE ${table.id} = old.id
-RETURNING ${RowGuard.epochMs('old.deadline')} AS before, ${RowGuard.epochMs(this.guard.deadline)} AS deadline${kept}${extended}`
+UPDATE ${table.aliased} SET ${set.join(', ')} FROM order_timers_old WHERE ${table.id} = order_timers_id
+RETURNING ${RowGuard.epochMs('order_timers_deadline')} AS before, ${RowGuard.epochMs(this.guard.deadline)} AS deadline${kept}${extended}`
     const write = (lock: string) =>
       rows<WrittenRow>(table.sequelize, sql(lock), [id, ...bind], transaction).catch((error) => this.tooLarge(id, value, error))
     const own = callConnectionOf(transaction)

@@ -86,8 +86,8 @@ FROM ${source} ON CONFLICT (kind, order_id, deadline, reminder) WHERE reminder <
   /** A condition: the order has been reminded for this deadline. */
   reminded(label: string, deadline: string): string {
     const { literal, id } = this.orders
-    return `EXISTS (SELECT 1 FROM ${this.table} AS told WHERE told.kind = ${literal(this.kind)} AND told.order_id = ${id}::text
-  AND told.reminder = ${literal(label)} AND told.reminder <> '' AND told.deadline = ${deadline})`
+    return `EXISTS (SELECT 1 FROM ${this.table} AS order_timers_told WHERE order_timers_told.kind = ${literal(this.kind)} AND order_timers_told.order_id = ${id}::text
+  AND order_timers_told.reminder = ${literal(label)} AND order_timers_told.reminder <> '' AND order_timers_told.deadline = ${deadline})`
   }
 
   /** How long after a settlement began its first delivery may begin: it ends before another worker may redeliver. */

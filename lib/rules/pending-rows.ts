@@ -130,9 +130,9 @@ export class PendingRows {
     const { table, deadline, deadlineColumn } = this.guard
     const keyset = `${deadlineColumn}, ${table.id}`
     const behind = after ? [`(${keyset}) > ($${bind.push(after.deadline)}, $${bind.push(after.id)})`] : []
-    const where = [...conditions, ...(lock === undefined ? [] : ['(SELECT ours FROM lock)']), ...behind].join(' AND ')
-    const locking = lock === undefined ? '' : `WITH lock AS MATERIALIZED (${tryLock(lock)})\n`
-    const ours = lock === undefined ? '' : ', (SELECT ours FROM lock) AS ours'
+    const where = [...conditions, ...(lock === undefined ? [] : ['(SELECT ours FROM order_timers_lock)']), ...behind].join(' AND ')
+    const locking = lock === undefined ? '' : `WITH order_timers_lock AS MATERIALIZED (${tryLock(lock)})\n`
+    const ours = lock === undefined ? '' : ', (SELECT ours FROM order_timers_lock) AS ours'
     const page = `SELECT ${table.id} AS id, ${deadline} AS deadline, ${deadlineColumn} AS keyset
 FROM ${table.aliased} WHERE ${this.applies} AND ${where} ORDER BY ${keyset} LIMIT $2`
     const sql = `${locking}SELECT json_agg(page.id::text)::text AS ids${columns},

@@ -98,6 +98,11 @@ const DEADLINE = 'order_timers_deadline_ms'
 const FROM = 'order_timers_from'
 const STILL = 'order_timers_still'
 
+/** Names of our own within a statement begin so, since the shop's models and tables may be called anything. */
+const DUE = 'order_timers_due'
+const MOVED = 'order_timers_moved'
+const HISTORY_ROWS = 'order_timers_history_rows'
+
 export class SettlementStatement {
   private readonly classify: string
   private readonly rehearse: string
@@ -173,7 +178,9 @@ FROM ${from} WHERE ${id} = ANY($1)`
     if (options.dryRun) await rows(sequelize, this.rehearse, ids, transaction)
     else await rows(sequelize, this.taking(), this.binding([someId], { via: '', worker: '' }), transaction)
     await rows(sequelize, this.classify, ids, transaction)
-    if (!this.options.row.move && guard.deadlineColumn !== undefined) await rows(sequelize, this.stillDue, ids, transaction)
+    if (options.dryRun) return
+    await rows(sequelize, this.stillDue, ids, transaction)
+    await this.veto.plan(someId, transaction)
   }
 
   /** Locks what is due, and writes what is written without instances. */
@@ -205,12 +212,12 @@ FROM ${from} WHERE ${id} = ANY($1)`
     const started = (this.chain?.started ?? []).map(({ deadline }, i) => `, ${RowGuard.epochMs(deadline)} AS order_timers_started_${i}`)
     const still = move ? [`(${guard.applies}) AS ${STILL}`] : []
     const told = [
-      `due.${ID}::text AS ${ID}`,
-      `due.${DEADLINE}`,
+      `${DUE}.${ID}::text AS ${ID}`,
+      `${DUE}.${DEADLINE}`,
       ...still,
-      ...(record ? [`due.${FROM}`, 'due.order_timers_deadline'] : []),
+      ...(record ? [`${DUE}.${FROM}`, `${DUE}.order_timers_deadline`] : []),
     ].join(', ')
-    const due = `due AS (
+    const due = `${DUE} AS (
   SELECT ${updates ? '' : all}${table.id}${updates ? '' : '::text'} AS ${ID}, ${guard.deadline} AS order_timers_deadline, ${status} AS ${FROM},
     ${RowGuard.epochMs(guard.deadline)} AS ${DEADLINE} FROM ${table.aliased}
   WHERE ${table.id} = ANY($1) AND ${guard.settles}
@@ -218,14 +225,14 @@ FROM ${from} WHERE ${id} = ANY($1)`
 )`
     // That the ids are named once more lets Postgres find the rows by their key, where it would read the table through.
     const update = `UPDATE ${table.aliased} SET ${assignments.join(', ')}
-FROM due WHERE ${table.id} = due.${ID} AND ${table.id} = ANY($1)
+FROM ${DUE} WHERE ${table.id} = ${DUE}.${ID} AND ${table.id} = ANY($1)
 RETURNING ${all}${told}${started.join('')}`
     if (updates && !record) return `WITH ${due}\n${update}`
-    const parts = [due, ...(updates ? [`moved AS (${update})`] : [])]
-    const source = updates ? 'moved' : 'due'
-    if (!record) return `WITH ${due}\nSELECT * FROM due`
-    parts.push(`recorded AS (${record(source)})`)
-    return `WITH ${parts.join(',\n')}\nSELECT * FROM ${source} JOIN recorded ON order_timers_recorded = ${source}.${ID}::text`
+    const parts = [due, ...(updates ? [`${MOVED} AS (${update})`] : [])]
+    const source = updates ? MOVED : DUE
+    if (!record) return `WITH ${due}\nSELECT * FROM ${DUE}`
+    parts.push(`${HISTORY_ROWS} AS (${record(source)})`)
+    return `WITH ${parts.join(',\n')}\nSELECT * FROM ${source} JOIN ${HISTORY_ROWS} ON order_timers_recorded = ${source}.${ID}::text`
   }
 
   /** What the settling UPDATE writes; nothing where instances are saved one by one, or where the effect is all the shop's. */
@@ -276,7 +283,7 @@ RETURNING ${all}${told}${started.join('')}`
     const { guard, deadlineAttribute, move } = this.options.row
     if (move || deadlineAttribute === undefined || guard.noTimer === NOT_IN_FROM) return ''
     const { table, applies, paranoid, noTimer, deadlineColumn } = guard
-    return `WITH marked AS (UPDATE ${table.aliased} SET ${table.bareColumn(deadlineAttribute)} = ${noTimer}
+    return `WITH order_timers_marked AS (UPDATE ${table.aliased} SET ${table.bareColumn(deadlineAttribute)} = ${noTimer}
 WHERE ${table.id} = ANY($1) AND ${deadlineColumn} IS NULL AND ${applies}${paranoid})
 `
   }

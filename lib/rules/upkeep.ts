@@ -60,7 +60,7 @@ export class Upkeep {
     await other.carryOut(transaction, 1)
     other.reckoned = id
     await other.carryOut(transaction, 1)
-    if (backfill) await other.give(other.deadlineAfter(backfill.since, 1), id, transaction)
+    if (backfill) for (const deadline of [other.deadlineAfter(backfill.since, 1), NO_TIMER_AT]) await other.give(deadline, id, transaction)
   }
 
   /** The deadline of an order that has none: reckoned from `backfill.since` or now. */
@@ -131,8 +131,9 @@ ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
 
   private async update({ where, set }: { where: string; set: string }, transaction: Transaction, limit: number): Promise<number> {
     const { table } = this.guard
-    const due = `SELECT ${table.id} AS id FROM ${table.aliased} WHERE ${where} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
-    const sql = `WITH due AS (${due}) UPDATE ${table.aliased} SET ${set} FROM due WHERE ${table.id} = due.id RETURNING due.id`
+    const due = `SELECT ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${where} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
+    const sql = `WITH order_timers_due AS (${due}) UPDATE ${table.aliased} SET ${set}
+FROM order_timers_due WHERE ${table.id} = order_timers_id RETURNING order_timers_id`
     return (await rows(table.sequelize, sql, [limit], transaction)).length
   }
 

@@ -6,8 +6,8 @@ import { type Duration, parseDuration, WAITING_BOUNDS } from '../duration.js'
 import { OrderTimersError, refuseUnknownOptions } from '../errors.js'
 import { idOf } from '../order-id.js'
 import { within } from '../redis/connection.js'
-import { inTransaction, rows } from '../rules/database.js'
-import { RowGuard } from '../rules/row-guard.js'
+import { bringForward } from '../rows/bring-forward.js'
+import { inTransaction } from '../rules/database.js'
 import type { BoundRule, ReminderRule, RowRule } from '../rules/rule.js'
 import type { SettledOrder } from '../rules/settlement.js'
 import { RUNTIME, type Runtime } from '../runtime.js'
@@ -71,25 +71,18 @@ export async function expire(
 }
 
 async function bringRowForward(runtime: Runtime, rule: BoundRule, row: RowRule, id: string, beforeMs: number): Promise<boolean> {
-  const { guard, since } = row
-  const { table } = guard
+  const { table } = row.guard
   const braked = await row.brake?.brakedAt()
   if (braked) throw notSettled(rule, id, 'the brake has stopped the rule')
-  const column = table.bareColumn(since?.attribute ?? (row.deadlineAttribute as string))
-  const sql = `UPDATE ${table.aliased} SET ${column} = date_trunc('milliseconds', clock_timestamp()) + $2::float8 * interval '1 millisecond'
-WHERE ${table.id} = $1 AND ${guard.applies}${guard.eligible}${guard.paranoid} AND ${guard.deadline} IS NOT NULL
-RETURNING ${RowGuard.epochMs(guard.deadline)} AS deadline`
-  const bind = [id, beforeMs - (since?.afterMs ?? 0)]
-  const written = await inTransaction(table.sequelize, LIMITS, (transaction) =>
-    rows<{ deadline: number }>(table.sequelize, sql, bind, transaction),
-  ).catch((cause) => {
-    if (!WAITED_IN_VAIN.has(sqlStateOf(cause) ?? '')) throw cause
-    const message = `expire: ${named(rule, id)} is locked by another transaction; end that first`
-    throw new OrderTimersError('ROW_LOCKED', message, { cause })
-  })
-  const [deadline] = written
-  if (!deadline) throw await whyNoTimer('expire', runtime, rule, id)
-  return (await runtime.redis?.arming.arm(rule, id, deadline.deadline, REDIS_PATIENCE_MS)) ?? false
+  const deadline = await inTransaction(table.sequelize, LIMITS, (transaction) => bringForward(row, id, beforeMs, transaction)).catch(
+    (cause) => {
+      if (!WAITED_IN_VAIN.has(sqlStateOf(cause) ?? '')) throw cause
+      const message = `expire: ${named(rule, id)} is locked by another transaction; end that first`
+      throw new OrderTimersError('ROW_LOCKED', message, { cause })
+    },
+  )
+  if (deadline === undefined) throw await whyNoTimer('expire', runtime, rule, id)
+  return (await runtime.redis?.arming.arm(rule, id, deadline, REDIS_PATIENCE_MS)) ?? false
 }
 
 async function bringRedisForward(runtime: Runtime, rule: BoundRule, id: string): Promise<boolean> {

@@ -1,7 +1,8 @@
 // Why an order has no timer, and why one that is due is not settled: in words, for a test that fails.
 
 import { OrderTimersError, show } from '../errors.js'
-import { inTransaction, rows } from '../rules/database.js'
+import { cannotLock } from '../rows/lock-holders.js'
+import { inTransaction } from '../rules/database.js'
 import type { RowState } from '../rules/deadline-writes.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import type { Runtime } from '../runtime.js'
@@ -45,6 +46,5 @@ export async function whyNotSettled(worker: ExpiryWorker, rule: BoundRule, id: s
 }
 
 function isLocked({ guard: { table } }: RowRule, id: string): Promise<boolean> {
-  const sql = `SELECT 1 FROM ${table.aliased} WHERE ${table.id} = $1 FOR NO KEY UPDATE SKIP LOCKED`
-  return inTransaction(table.sequelize, LIMITS, async (transaction) => (await rows(table.sequelize, sql, [id], transaction)).length === 0)
+  return inTransaction(table.sequelize, LIMITS, (transaction) => cannotLock(table, id, transaction))
 }

@@ -12,6 +12,6 @@ export function isLockedSql(alias: string): string {
   const xmax = `${alias}.xmax`
   return `CASE WHEN ${xmax} = '0'::xid THEN FALSE WHEN ${xmax} IN (${RUNNING}) THEN TRUE
     WHEN mxid_age(${xmax}) BETWEEN 1 AND (${OLDEST_MULTIXACT}) THEN EXISTS (
-      SELECT FROM pg_get_multixact_members(${xmax}) AS member WHERE member.mode <> 'keysh' AND member.xid IN (${RUNNING}))
+      SELECT FROM pg_get_multixact_members(${xmax}) AS order_timers_member WHERE order_timers_member.mode <> 'keysh' AND order_timers_member.xid IN (${RUNNING}))
     ELSE FALSE END`
 }

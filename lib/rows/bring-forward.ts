@@ -1,0 +1,26 @@
+// Makes an order's timer due at once, by its row: for tests, which need not wait then.
+
+import type { Transaction } from 'sequelize'
+import { rows } from '../rules/database.js'
+import { RowGuard } from '../rules/row-guard.js'
+import type { RowRule } from '../rules/rule.js'
+
+/**
+ * Writes the attribute that the deadline is read from, while the rule applies to the order.
+ * @param beforeMs how long before the deadline is to be now, for a reminder
+ * @returns the deadline, in milliseconds since 1970; undefined where the order has no timer
+ */
+export async function bringForward(
+  { guard, since, deadlineAttribute }: RowRule,
+  id: string,
+  beforeMs: number,
+  transaction: Transaction,
+): Promise<number | undefined> {
+  const { table } = guard
+  const column = table.bareColumn(since?.attribute ?? (deadlineAttribute as string))
+  const sql = `UPDATE ${table.aliased} SET ${column} = date_trunc('milliseconds', clock_timestamp()) + $2::float8 * interval '1 millisecond'
+WHERE ${table.id} = $1 AND ${guard.applies}${guard.eligible}${guard.paranoid} AND ${guard.deadline} IS NOT NULL
+RETURNING ${RowGuard.epochMs(guard.deadline)} AS deadline`
+  const [written] = await rows<{ deadline: number }>(table.sequelize, sql, [id, beforeMs - (since?.afterMs ?? 0)], transaction)
+  return written?.deadline
+}

@@ -1,0 +1,86 @@
+// The statement that counts how a rule's orders stand: each order once, under the first state of STATES that it is in.
+
+import { milliseconds, RowGuard } from '../rules/row-guard.js'
+import type { RowRule } from '../rules/rule.js'
+import { instantSql } from './instants.js'
+import { isLockedSql } from './row-is-locked.js'
+
+/**
+ * How an order stands under a rule; the first that holds. `dead`: a dead letter, whatever its row says. `none`: without a deadline,
+ * and `where` does not hold; such orders are not counted. `retrying`, `locked` and `overdue` are due by now, and nothing
+ * holds them back.
+ */
+const STATES = ['dead', 'paused', 'undated', 'none', 'held', 'stale', 'retrying', 'locked', 'overdue', 'upcoming', 'later'] as const
+
+export type State = (typeof STATES)[number]
+
+export interface CensusQuery {
+  days: number
+  /** Counts orders without a deadline under the one that `backfill` will give them, where that is not for a function to say. */
+  asBackfilled?: boolean | undefined
+  /** Binds two arrays: the ids of orders on which the rule failed, and `dead` or `retrying` of each. */
+  knowsFailures: boolean
+}
+
+const SAMPLES = 5
+const HOUR_MS = 3_600_000
+
+/** A view has no xmax (undefined_column), and a role may be refused pg_locks (insufficient_privilege). */
+export const CANNOT_SEE_LOCKS = ['42703', '42501']
+
+/** Counts by state and hour, and the first of each state that has deadlines. */
+export function censusSql(
+  { guard, options }: RowRule,
+  { days, asBackfilled = false, knowsFailures }: CensusQuery,
+  seesLocks: boolean,
+): string {
+  const { table, deadlineColumn } = guard
+  const kept = options.pause ? `${table.column(options.pause.keep)} IS NOT NULL` : 'FALSE'
+  const failed = knowsFailures
+    ? ` LEFT JOIN unnest($1::text[], $2::text[]) AS order_timers_failed (order_timers_failed_id, order_timers_failure)
+  ON order_timers_failed_id = ${table.id}::text`
+    : ''
+  const source = `FROM ${table.aliased}${failed} WHERE ${guard.applies}${guard.paranoid}`
+  const backfilled = asBackfilled ? backfilledDeadline({ guard, options }) : undefined
+  const deadline = backfilled
+    ? `CASE WHEN ${deadlineColumn} IS NULL AND NOT ${kept} THEN ${backfilled} ELSE ${guard.deadline} END`
+    : guard.deadline
+  const state = `CASE ${knowsFailures ? "WHEN order_timers_failure = 'dead' THEN 'dead'" : ''}
+    WHEN ${deadline} IS NULL AND ${kept} THEN 'paused'
+    WHEN ${deadline} IS NULL${guard.eligible} THEN 'undated'
+    WHEN ${deadline} IS NULL THEN 'none'
+    WHEN (TRUE${guard.eligible}) IS NOT TRUE THEN 'held'
+    WHEN ${deadline} <= ${guard.staleLine} THEN 'stale'
+    ${knowsFailures ? `WHEN ${deadline} <= now() AND order_timers_failure = 'retrying' THEN 'retrying'` : ''}
+    ${seesLocks ? `WHEN ${deadline} <= now() AND ${isLockedSql(table.alias)} THEN 'locked'` : ''}
+    WHEN ${deadline} <= now() THEN 'overdue'
+    WHEN ${deadline} < now() + ${milliseconds(days * 24 * HOUR_MS)} THEN 'upcoming'
+    ELSE 'later' END`
+  // With the column alone on the left, so that an index on it serves.
+  const is = (operator: '<=' | '>', instant: string) =>
+    backfilled ? `${deadline} ${operator} ${instant}` : guard.deadlineIs(operator, instant)
+  // Milliseconds are reckoned for those that are shown alone.
+  const sample = (
+    of: State,
+    states: State[],
+    ...range: string[]
+  ) => `SELECT '${of}', NULL, NULL, NULL, id::text, ${RowGuard.epochMs('deadline')}
+FROM (SELECT ${table.id} AS id, ${deadline} AS deadline ${source} AND ${range.join(' AND ')} AND ${deadline} IS NOT NULL
+  AND ${state} IN (${states.map((one) => `'${one}'`).join(', ')})
+  ORDER BY ${backfilled ? deadline : deadlineColumn}, ${table.id} LIMIT ${SAMPLES}) AS first`
+  return `SELECT state, CASE WHEN state = 'upcoming' THEN floor(date_part('epoch', deadline) / 3600)::int END AS hour, count(*)::int AS count,
+  (count(*) FILTER (WHERE state IN ('upcoming', 'later') AND deadline <= now() + interval '1 hour'))::int AS soon,
+  NULL::text AS id, NULL::float8 AS deadline_ms
+FROM (SELECT ${deadline} AS deadline, ${state} AS state ${source}) AS orders GROUP BY 1, 2
+UNION ALL ${sample('overdue', ['overdue'], is('<=', 'now()'), is('>', guard.staleLine))}
+UNION ALL ${sample('stale', ['stale'], is('<=', guard.staleLine))}
+UNION ALL ${sample('upcoming', ['upcoming', 'later'], is('>', 'now()'))}`
+}
+
+/** What the sweep will write where there is no deadline; none where it writes nothing, or a function of the shop's says what. */
+function backfilledDeadline({ guard, options }: Pick<RowRule, 'guard' | 'options'>): string | undefined {
+  const { backfill, after } = options
+  if (!backfill || typeof after !== 'number') return undefined
+  const since = backfill.since === undefined ? 'now()' : `coalesce(${instantSql(guard.table.column(backfill.since))}, now())`
+  return `(${since} + ${milliseconds(after)})`
+}
