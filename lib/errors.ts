@@ -2,6 +2,7 @@
 // docs/errors.md has a heading for each code, and a test holds the two against each other.
 
 import { inspect, types } from 'node:util'
+import { shownCause } from './shown-cause.js'
 
 /** Each code with the HTTP status that an Express error handler should answer with. */
 const STATUS = {
@@ -68,7 +69,7 @@ export class OrderTimersError extends Error {
   declare readonly problems?: readonly Problem[]
 
   constructor(name: ErrorName, message: string, { problems, ...options }: { cause?: unknown; problems?: readonly Problem[] } = {}) {
-    super(message, options)
+    super(message, 'cause' in options ? { cause: shownCause(options.cause) } : {})
     if (problems) this.problems = problems
     this.code = `ERR_ORDER_TIMERS_${name}`
     this.status = STATUS[name]

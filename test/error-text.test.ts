@@ -1,9 +1,13 @@
 // What is shown of errors: no value of a row, no parameter of a statement, whatever Postgres, Sequelize or Redis put into their errors.
 
 import assert from 'node:assert/strict'
+import { inspect } from 'node:util'
 import { DataTypes, Sequelize } from 'sequelize'
 import { errorText } from '../lib/error-text.js'
-import { whoseFault } from '../lib/sequelize/whose-fault.js'
+import { OrderTimersError } from '../lib/errors.js'
+import { isReply } from '../lib/redis/replies.js'
+import { redisError } from '../lib/redis/trouble.js'
+import { sqlStateOf, whoseFault } from '../lib/sequelize/whose-fault.js'
 import { type Database, openDatabase } from './support/database.js'
 import { openRedis } from './support/redis.js'
 
@@ -20,6 +24,18 @@ async function failureOf(work: () => Promise<unknown>): Promise<unknown> {
 }
 
 const isShown = (text: string) => /anna|example\.org/.test(text)
+
+/** What one of ours keeps of an error beneath it; it may be printed whole. */
+function causeOf(error: unknown): unknown {
+  const ours = new OrderTimersError('POSTGRES_UNAVAILABLE', 'down', { cause: error })
+  const { cause } = ours
+  assert.ok(cause instanceof Error && cause instanceof (error as Error).constructor)
+  assert.equal(cause.name, (error as Error).name)
+  assert.match(cause.stack ?? '', /\n\s+at /)
+  const printed = [inspect(ours, { depth: 20 }), JSON.stringify(cause)].join('\n')
+  assert.ok(!isShown(printed), printed)
+  return cause
+}
 
 describe("An error's text", () => {
   let database: Database
@@ -65,6 +81,7 @@ INSERT INTO people (email, age) VALUES ('${QUOTED}', 7)`)
       const error = await failureOf(() => database.sequelize.query(sql, { bind: [SECRET] }))
       assert.ok(errorText(error).length > 10)
       assert.ok(!isShown(errorText(error)), errorText(error))
+      assert.equal(sqlStateOf(causeOf(error)), sqlStateOf(error))
     })
   }
 
@@ -83,7 +100,10 @@ INSERT INTO people (email, age) VALUES ('${QUOTED}', 7)`)
       await failureOf(() => Person.bulkCreate([{ age: SECRET }, { email: SECRET }], { validate: true })),
     ]
     await strict.close()
-    for (const error of errors) assert.ok(!isShown(errorText(error)), errorText(error))
+    for (const error of errors) {
+      assert.ok(!isShown(errorText(error)), errorText(error))
+      causeOf(error)
+    }
   })
 
   it("of Redis shows none of a command's arguments", async () => {
@@ -92,6 +112,8 @@ INSERT INTO people (email, age) VALUES ('${QUOTED}', 7)`)
     await redis.close()
     assert.match(errorText(error), /unknown command/)
     assert.ok(!isShown(errorText(error)), errorText(error))
+    assert.ok(isReply(causeOf(error)))
+    assert.ok(!isShown(redisError(error, 'redis:6379').message))
   })
 
   it('is there for whatever may be thrown', () => {

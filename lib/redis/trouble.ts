@@ -1,5 +1,6 @@
 // What is thrown where Redis did not do what was asked: the code that says whose fault it is, which Redis it is, and what to do about it.
 
+import { errorText } from '../error-text.js'
 import { type ErrorName, OrderTimersError } from '../errors.js'
 import { isReply, type ReplyFault, replyFault, replyRemedy } from './replies.js'
 
@@ -15,7 +16,7 @@ const CODES: ErrorName[] = ['REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'REDIS_REFUSE
 export function explain(cause: unknown, where: string): { code: ReplyFault; what: string; why: string; remedy: string } {
   const code = isReply(cause) ? replyFault(cause) : 'REDIS_UNAVAILABLE'
   const { code: errno, message } = (cause ?? {}) as { code?: string; message?: string }
-  const why = (isReply(cause) ? message : (errno ?? message)) ?? 'not connected'
+  const why = (isReply(cause) ? errorText(cause) : (errno ?? message)) ?? 'not connected'
   const remedy =
     (isReply(cause) && replyRemedy(cause)) || (code === 'REDIS_REFUSES' ? undefined : 'look whether it runs and may be reached')
   return { code, what: `Redis at ${where} ${WHAT[code]}`, why, remedy: remedy ?? 'look at what Redis says' }
