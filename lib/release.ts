@@ -1,5 +1,6 @@
 // Lets a rule that its brake has stopped go on, and asks the workers that run to sweep at once.
 
+import { errorText } from './error-text.js'
 import type { Runtime } from './runtime.js'
 
 /** How long a request waits for Redis to pass the request on. */
@@ -29,7 +30,7 @@ export async function releaseRule(runtime: Runtime, kind: string, patienceMs = P
     const none = 'no worker heard of it; the next sweep of one settles what was held'
     return { wasStopped, workersAsked, next: workersAsked > 0 ? 'the workers settle now what was held' : none }
   } catch (error) {
-    const why = `Redis did not pass it on to the workers (${(error as Error).message})`
+    const why = `Redis did not pass it on to the workers (${errorText(error)})`
     return { wasStopped, workersAsked: 0, next: `${why}; their next sweep settles what was held` }
   }
 }

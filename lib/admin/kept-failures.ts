@@ -1,5 +1,6 @@
 // What Redis keeps of orders on which a rule failed: those that are tried again, and dead letters.
 
+import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
 import type { Failure } from '../redis/due-index.js'
 import type { Runtime } from '../runtime.js'
@@ -18,7 +19,7 @@ export async function keptFailures({ redis }: Runtime, kind: string): Promise<Ke
     await redis.connection.connected(PATIENCE_MS)
     return { failures: await redis.index.allFailures(kind, PATIENCE_MS), problem: undefined }
   } catch (error) {
-    const { message } = error as Error
+    const message = errorText(error)
     return { failures: undefined, problem: error instanceof OrderTimersError ? message : `Redis refused the command (${message})` }
   }
 }

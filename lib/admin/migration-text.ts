@@ -65,12 +65,12 @@ function header(kinds: readonly string[], notes: readonly string[]): string[] {
     'It waits 5 s at most for a lock, and changes nothing where it gets none. Building an index keeps writers waiting: on a large table in use',
     'build it first, by itself and outside a transaction, as CREATE INDEX CONCURRENTLY IF NOT EXISTS …; this then finds it there.',
     'What it adds has the comment "added by order-timers, …", and only what has that comment is dropped when it is taken back.',
-    ...notes,
+    ...notes.flatMap((note) => note.split('\n')),
   ]
 }
 
 function nothing(comment: string, kinds: readonly string[], notes: readonly string[]): string {
-  const lines = [`The order timers' rules (${kinds.join(', ')}) need nothing of the database.`, ...notes]
+  const lines = [`The order timers' rules (${kinds.join(', ')}) need no column, index or table.`, ...notes]
   return lines.map((line) => `${comment} ${line}\n`).join('')
 }
 

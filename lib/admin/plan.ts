@@ -5,7 +5,7 @@ import type { BoundRule, RuleForm } from '../rules/rule.js'
 import type { Runtime } from '../runtime.js'
 import { type Census, type CensusOptions, takeCensus } from './census.js'
 import { countDead, keptFailures } from './kept-failures.js'
-import { boundRule, type Problem, problemOf } from './problem.js'
+import { boundRule, lookInWords, type Problem, problemOf } from './problem.js'
 
 export interface RulePlan {
   kind: string
@@ -49,12 +49,13 @@ export async function planRule(runtime: Runtime, kind: string, options: Pick<Cen
   const fine = { ...nothing, dead: countDead(failures), problem: undefined, unreachable: false }
   const unknown = silence === undefined ? [] : [`${silence}; what failed is counted as overdue, and dead letters are not known`]
   const { row } = rule
-  if (!row?.pending) return { ...fine, notes: ['its deadlines are in Redis alone, so no row says what is due', ...unknown] }
+  const inRedisAlone = ['its deadlines are in Redis alone, so no row says what is due', ...unknown]
+  if (!row) return { ...fine, notes: inRedisAlone }
   try {
-    const census = await takeCensus(row, { ...options, failures })
-    const { wrong } = await row.look()
-    const problem = wrong.length === 0 ? undefined : wrong.map(({ message }) => message).join('\n')
-    return { ...fine, census, problem, notes: [...notesOn(rule, census), ...unknown] }
+    const census = row.pending && (await takeCensus(row, { ...options, failures }))
+    const { problem, notLookedAt } = await lookInWords(row)
+    const notes = [...(census ? [...notesOn(rule, census), ...unknown] : inRedisAlone), ...(notLookedAt === undefined ? [] : [notLookedAt])]
+    return { ...fine, census, problem, notes }
   } catch (error) {
     return withProblem(await problemOf(rule, error))
   }

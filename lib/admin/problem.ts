@@ -3,7 +3,7 @@
 import { errorText } from '../error-text.js'
 import { within } from '../redis/connection.js'
 import { rows } from '../rules/database.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { BoundRule, RowRule } from '../rules/rule.js'
 import type { Runtime } from '../runtime.js'
 import { whoseFault } from '../sequelize/whose-fault.js'
 
@@ -38,6 +38,15 @@ export async function problemOf({ row }: Pick<BoundRule, 'row'>, error: unknown)
     return told(error)
   } catch (wrong) {
     return told(wrong)
+  }
+}
+
+/** What a look at a rule's tables and statements finds wrong; and why it could not be looked at, which is no verdict. */
+export async function lookInWords({ look }: RowRule): Promise<{ problem: string | undefined; notLookedAt: string | undefined }> {
+  const { wrong, unseen } = await look()
+  return {
+    problem: wrong.length === 0 ? undefined : wrong.map(({ message }) => message).join('\n'),
+    notLookedAt: unseen === undefined ? undefined : `its statements were not looked at (${errorText(unseen)}); ask again`,
   }
 }
 

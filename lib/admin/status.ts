@@ -1,13 +1,14 @@
 // How the timers stand now: for each rule what Postgres and Redis hold, and of Redis itself whether it answers and publishes expiry. Looks only,
 // and says what does not answer instead of failing.
 
+import { errorText } from '../error-text.js'
 import type { Failure } from '../redis/due-index.js'
 import { publishesExpiry, readSettings } from '../redis/server.js'
 import type { BoundRule, RowRule, RuleForm } from '../rules/rule.js'
 import type { RedisParts, Runtime } from '../runtime.js'
 import { takeCensus } from './census.js'
 import { countDead, keptFailures } from './kept-failures.js'
-import { boundRule, postgresTrouble, problemOf } from './problem.js'
+import { boundRule, lookInWords, postgresTrouble, problemOf } from './problem.js'
 
 const PATIENCE_MS = 5_000
 
@@ -21,7 +22,7 @@ export interface RuleStatus {
   dead: number | undefined
   /** Since when its brake has stopped it; null where it has not, or has none. */
   brakedSince: Date | null
-  /** Why something could not be read. */
+  /** What is wrong with the rule or its tables, or why something could not be read. */
   problem: string | undefined
 }
 
@@ -93,6 +94,8 @@ async function ruleStatus(rule: BoundRule, postgresAnswers: boolean, redis: Redi
     if (!row || !postgresAnswers) return found
     if (row.pending) found.rows = await rowFigures(row, failures)
     if (row.brake) found.brakedSince = await row.brake.brakedAt()
+    const { problem, notLookedAt } = await lookInWords(row)
+    found.problem = problem ?? notLookedAt
   } catch (error) {
     found.problem = (await problemOf(rule, error)).message
   }
@@ -117,6 +120,6 @@ async function redisStatus(runtime: Runtime): Promise<RedisStatus> {
     const publishes = notifications === undefined ? undefined : publishesExpiry(notifications)
     return { used: true, answering: true, notifications, publishesExpiry: publishes, problem: undefined }
   } catch (error) {
-    return { used: true, answering: false, ...nothing, problem: (error as Error).message }
+    return { used: true, answering: false, ...nothing, problem: errorText(error) }
   }
 }

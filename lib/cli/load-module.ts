@@ -3,6 +3,7 @@
 
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
+import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
 import { within } from '../redis/connection.js'
 import { hasLoader, isTypeScript, registerBabel, registerLoader } from './compilers.js'
@@ -54,6 +55,6 @@ const LOADING = new Set([
 ])
 
 function failed(cause: unknown): Error {
-  const message = cause instanceof Error ? cause.message : show(cause)
+  const message = cause instanceof Error ? errorText(cause) : show(cause)
   return new Error(`could not be loaded (${message})`, { cause })
 }

@@ -2,10 +2,11 @@
 // closed again.
 
 import { parseArgs } from 'node:util'
+import { errorText } from '../error-text.js'
 import { within } from '../redis/connection.js'
 import type { Runtime } from '../runtime.js'
 import { RUNTIME } from '../runtime.js'
-import { isDatabaseTrouble } from '../sequelize/whose-fault.js'
+import { isDatabaseTrouble, whoseFault } from '../sequelize/whose-fault.js'
 import { COULD_NOT_LOOK, type Command, FINE, type Given, WRONG, WRONGLY_TYPED } from './command.js'
 import { COMMANDS } from './commands.js'
 import { nearest } from './nearest.js'
@@ -85,7 +86,7 @@ const TYPED = ['UNKNOWN_KIND', 'INVALID_ID']
 const UNKNOWN = ['TIMERS_NOT_FOUND', 'REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'POSTGRES_UNAVAILABLE']
 
 function statusOf(error: unknown): number {
-  const name = String((error as { code?: unknown }).code).replace('ERR_ORDER_TIMERS_', '')
+  const name = String((error as { code?: unknown } | null | undefined)?.code).replace('ERR_ORDER_TIMERS_', '')
   if (error instanceof UsageError || TYPED.includes(name)) return WRONGLY_TYPED
   return UNKNOWN.includes(name) || isDatabaseTrouble(error) ? COULD_NOT_LOOK : WRONG
 }
@@ -114,10 +115,21 @@ function sequelizesOf(runtime: Runtime) {
 
 /** With what lies beneath where the shop's own module could not be loaded: its stack says where. */
 function explain(error: unknown): string {
-  const { message, code, cause } = error as Error & { code?: string }
-  if (code === 'ERR_ORDER_TIMERS_TIMERS_NOT_FOUND' && cause instanceof Error) return `${message}\n${cause.stack}`
+  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown }
+  const message = errorText(error)
+  if (code === 'ERR_ORDER_TIMERS_TIMERS_NOT_FOUND' && cause instanceof Error) return `${message}\n${stackOf(cause)}`
   const known = typeof code === 'string' && code.startsWith('ERR_ORDER_TIMERS_')
+  if (!known && !(error instanceof UsageError) && whoseFault(error) === 'internal') {
+    const remedy = 'report it with the versions of this package, Sequelize and Node'
+    return `order-timers: a fault of express-order-timers itself (${message}); ${remedy}${error instanceof Error ? `\n${stackOf(error)}` : ''}`
+  }
   return `${/^order-?timers:/i.test(message) ? '' : 'order-timers: '}${message}${known ? ` (${code})` : ''}`
+}
+
+/** The stack begins with the message, of which no more is shown than elsewhere. */
+function stackOf(error: Error): string {
+  const { stack = '', message } = error
+  return message === '' ? stack : stack.replaceAll(message, () => errorText(error))
 }
 
 function helpOn({ usage, help, example, options }: Command): string {

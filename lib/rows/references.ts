@@ -6,7 +6,7 @@ import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
 import { rows } from '../rules/database.js'
 import type { RowRule } from '../rules/rule.js'
-import { isExpression, valueSql } from '../rules/sequelize-sql.js'
+import { isExpression, referenceOf, valueSql } from '../rules/sequelize-sql.js'
 import { sqlStateOf } from '../sequelize/whose-fault.js'
 import { columnsOf } from './columns.js'
 
@@ -31,21 +31,42 @@ interface Constraint {
   condition: string | null
 }
 
-/** @returns what is missing, in words, each with the statement that would add it, as a comment */
+/** What keeps a value from being written, in words. */
+export interface ValueProblem {
+  message: string
+  /** The INSERT of the row that is missing; other columns that must have a value stand in it as `…`. */
+  insert?: string
+}
+
+/** @returns what is wrong, in words; a row that is missing with its INSERT as a comment */
 export async function lookAtReferences(row: RowRule, transaction: Transaction): Promise<string[]> {
+  const problems = await valueProblems(row, transaction)
+  return problems.map(({ message, insert }) => (insert === undefined ? message : `${message}; insert it:\n-- ${insert}`))
+}
+
+/** The INSERT of each row that the model itself says the rule's values refer to, whether it is there or not. */
+export function referencedRows(row: RowRule): string[] {
+  const { model } = row.guard.table
+  return valuesOf(row).flatMap(({ attribute, value }) => {
+    const reference = referenceOf(model, attribute)
+    return reference ? [insertSql(reference.table, [reference.key], value)] : []
+  })
+}
+
+export async function valueProblems(row: RowRule, transaction: Transaction): Promise<ValueProblem[]> {
   const { table } = row.guard
   const values = valuesOf(row)
   if (values.length === 0) return []
   const constraints = await rows<Constraint>(table.sequelize, CONSTRAINTS, [table.tableText], transaction)
   const columns = await columnsOf(table, transaction)
-  const problems: string[] = []
+  const problems: ValueProblem[] = []
   for (const value of values) {
     const { name: column, type, baseType } = columns.get(value.attribute) ?? {}
     const refused = value.written && type !== baseType && (await refusal(row, value, type as string, transaction))
     if (refused)
-      problems.push(
-        `${value.option} is ${show(value.value)}, which ${type} refuses (${refused}), so every settlement would fail; change the domain, or the option`,
-      )
+      problems.push({
+        message: `${value.option} is ${show(value.value)}, which ${type} refuses (${refused}), so every settlement would fail; change the domain, or the option`,
+      })
     for (const constraint of constraints) {
       if (constraint.column !== column || !(constraint.condition === null || value.written)) continue
       if (!(await holds(row, value, constraint, transaction))) problems.push(problem(row, value, constraint))
@@ -105,17 +126,37 @@ async function holds({ guard }: RowRule, { attribute, value }: Value, constraint
   }
 }
 
-function problem({ guard }: RowRule, { option, value, written }: Value, { name, table, key, required, condition }: Constraint): string {
+function problem(
+  { guard }: RowRule,
+  { option, value, written }: Value,
+  { name, table, key, required, condition }: Constraint,
+): ValueProblem {
   const { tableText } = guard.table
   if (condition !== null)
-    return `${option} is ${show(value)}, which the constraint "${name}" of ${tableText} refuses (${condition}), so every settlement would fail; change the constraint, or the option`
+    return {
+      message: `${option} is ${show(value)}, which the constraint "${name}" of ${tableText} refuses (${condition}), so every settlement would fail; change the constraint, or the option`,
+    }
   const effect = written ? 'so every settlement would fail on it' : 'so no order can ever have it'
   const others = required?.split(', ').filter((column) => column !== key) ?? []
-  const columns = [key, ...others].join(', ')
-  const values = [typeof value === 'number' || /^-?\d+$/.test(String(value)) ? value : `'${String(value)}'`, ...others.map(() => '…')].join(
-    ', ',
-  )
-  return `${option} is ${show(value)}, which has no row in ${table}, to which the foreign key "${name}" of ${tableText} refers, ${effect}; insert it:\n-- INSERT INTO ${table} (${columns}) VALUES (${values})`
+  return {
+    message: `${option} is ${show(value)}, which has no row in ${table}, to which the foreign key "${name}" of ${tableText} refers, ${effect}`,
+    insert: insertSql(table as string, [key as string, ...others], value),
+  }
+}
+
+/** @param columns the first gets the value, and what the others get only a person can say */
+function insertSql(table: string, columns: string[], value: unknown): string {
+  const [, ...others] = columns
+  return `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${[literalOf(value), ...others.map(() => '…')].join(', ')})`
+}
+
+/** On one line, whatever is in it, since it stands in a comment. */
+function literalOf(value: unknown): string {
+  const text = String(value)
+  if (typeof value === 'number' || /^-?\d+$/.test(text)) return text
+  const quoted = text.replaceAll("'", "''")
+  if (!/[\r\n]/.test(text)) return `'${quoted}'`
+  return `E'${quoted.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r')}'`
 }
 
 // https://www.postgresql.org/docs/current/errcodes-appendix.html

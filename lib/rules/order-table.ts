@@ -2,6 +2,7 @@
 // Attribute names may differ from column names; a scope that the shop has chosen and `paranoid` apply, a default scope does not.
 
 import type { Model, ModelStatic, WhereOptions } from 'sequelize'
+import { errorText } from '../error-text.js'
 import { OrderTimersError, show } from '../errors.js'
 import { type IdParser, nameId, uuidId, wholeNumberId } from '../ids.js'
 import { unfitSequelize } from '../sequelize/probe.js'
@@ -238,7 +239,7 @@ export class OrderTable {
 }
 
 function initialisedModel(rule: string, source: ModelSource<Model>): AnyModel {
-  const model = (isModel(source) ? source : (source as () => unknown)()) as AnyModel | undefined
+  const model = modelOf(rule, source)
   if (isModel(model) && model.sequelize !== undefined) {
     const unfit = unfitSequelize(model)
     if (unfit === undefined) return model
@@ -249,6 +250,17 @@ function initialisedModel(rule: string, source: ModelSource<Model>): AnyModel {
     'INVALID_MODEL',
     `orderTimers: ${rule}: the model must be an initialised Sequelize model, got ${show(model)}; ${remedy}`,
   )
+}
+
+/** @throws OrderTimersError INVALID_MODEL where the shop's function throws */
+function modelOf(rule: string, source: ModelSource<Model>): AnyModel | undefined {
+  if (isModel(source)) return source
+  try {
+    return (source as () => unknown)() as AnyModel | undefined
+  } catch (cause) {
+    const message = `orderTimers: ${rule}: the function that returns the model threw (${errorText(cause)}); let it return an initialised model`
+    throw new OrderTimersError('INVALID_MODEL', message, { cause })
+  }
 }
 
 /** Sequelize's own marks, since the shop may have another copy of Sequelize than anybody's `instanceof` would know. */

@@ -18,7 +18,6 @@ export interface AttributeInfo {
   /** The column's name, unquoted. */
   field: string
   type: { key: string; values?: readonly string[] }
-  references: boolean
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: any model of the shop's
@@ -85,8 +84,18 @@ export function attributeInfo(model: AnyModel, name: string): AttributeInfo | un
     name,
     field: found.field ?? name,
     type: found.type as unknown as AttributeInfo['type'],
-    references: found.references !== undefined,
   }
+}
+
+/** The table and the column, as SQL, that an attribute refers to by the model's own word (`references`, `belongsTo`). */
+export function referenceOf(model: AnyModel, attribute: string): { table: string; key: string } | undefined {
+  const { references } = (model.getAttributes()[attribute] ?? {}) as { references?: string | { model?: unknown; key?: string } }
+  if (references === undefined) return undefined
+  const { model: referred, key = 'id' } = typeof references === 'string' ? { model: references } : references
+  const table = typeof referred === 'function' ? (referred as AnyModel).getTableName() : referred
+  if (table === undefined) return undefined
+  const generator = generatorOf(model)
+  return { table: generator.quoteTable(table), key: generator.quoteIdentifier(key) }
 }
 
 export function sequelizeOf(model: AnyModel): Sequelize {

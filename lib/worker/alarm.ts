@@ -1,6 +1,7 @@
 // The alarm of one kind: sleeps until the head of the due index is due, claims what is due, and hands it to the dispatcher. It waits
 // for no event. It never sleeps for as long as a second, so no timeout overflows, and a lost wake, or lost data, is noticed within one.
 
+import { isRedisTrouble } from '../redis/trouble.js'
 import type { BoundRule } from '../rules/rule.js'
 import type { IndexClaims } from './claims.js'
 import type { Dispatcher } from './dispatcher.js'
@@ -53,10 +54,13 @@ export class Alarm {
     if (!this.usable()) return TROUBLE_SLEEP_MS
     try {
       const { work, untilNextMs } = await this.claims.due(this.rule.kind, this.dispatcher.batchSize(this.rule.kind))
+      this.dispatcher.troubles.works('alarm', this.rule.kind)
       void this.dispatcher.dispatch(work)
       return Math.min(untilNextMs, LONGEST_SLEEP_MS)
-    } catch {
-      return TROUBLE_SLEEP_MS // Redis does not answer: said by the worker, once; the sweep carries on meanwhile
+    } catch (error) {
+      // Where Redis does not answer the worker says so, once; the sweep carries on meanwhile.
+      if (!isRedisTrouble(error)) await this.dispatcher.troubles.noteOf('alarm', this.rule, error)
+      return TROUBLE_SLEEP_MS
     }
   }
 

@@ -11,6 +11,7 @@ import type { Told } from '../rules/settlement.js'
 import { retryDelayMs } from './backoff.js'
 import { errorText } from './events.js'
 import type { Failures } from './failures.js'
+import type { Troubles } from './troubles.js'
 
 const LIMITS = { lockMs: 300, statementMs: 5_000, idleMs: 10_000 }
 const WORK = '"afterCommit"'
@@ -22,6 +23,7 @@ export class Deliveries {
   constructor(
     private readonly failures: Failures,
     private readonly log: Log,
+    private readonly troubles: Troubles,
     private readonly limited: <T>(rule: BoundRule, work: (signal: AbortSignal) => Promise<T>) => Promise<T>,
   ) {}
 
@@ -63,11 +65,13 @@ export class Deliveries {
       while (!this.stopped) {
         const takenSince = new Moment()
         const taken = await take()
+        this.troubles.works('deliveries', kind)
         if (!taken) break
         if (takenSince.passedMs() > history.againWithinMs) this.leave(rule, 1)
         else await this.tellOne(rule, history, taken.untold, taken.order)
       }
     } catch (error) {
+      if (await this.troubles.noteOf('deliveries', rule, error)) return
       this.log('debug', `${kind}: what is to be told could not be read; the next sweep tries again`, { kind, error: errorText(error) })
     } finally {
       this.telling.delete(kind)
@@ -116,10 +120,14 @@ export class Deliveries {
   }
 
   /** What could not be written is told once more, under the same key. */
-  private async note({ kind }: BoundRule, write: () => Promise<void>): Promise<void> {
+  private async note(rule: BoundRule, write: () => Promise<void>): Promise<void> {
+    const { kind } = rule
     // Once more on another connection: Postgres ends a transaction whose process stands still. To write it twice harms nothing.
     await write()
       .catch(write)
-      .catch((error) => this.log('warn', `${kind}: what was told could not be noted (${errorText(error)})`, { code: 'NOT_NOTED', kind }))
+      .catch(async (error) => {
+        this.log('warn', `${kind}: what was told could not be noted (${errorText(error)})`, { code: 'NOT_NOTED', kind })
+        await this.troubles.noteOf('deliveries', rule, error)
+      })
   }
 }

@@ -90,10 +90,10 @@ export class Dispatcher {
     this.events = events
     this.log = log
     this.failures = new Failures(this.counters, events, log)
-    this.deliveries = new Deliveries(this.failures, log, (rule, work) => this.limited(rule, work))
     this.rehearsals = new Rehearsals(events, log)
     setMaxListeners(0, this.leaving.signal) // each batch that was claimed ahead may wait by it
     this.troubles = new Troubles(faults, (kind) => this.lane(kind))
+    this.deliveries = new Deliveries(this.failures, log, this.troubles, (rule, work) => this.limited(rule, work))
     this.undatedKeys = new UndatedKeys(this.counters, log)
     for (const [kind, rule] of rules) {
       this.lanes.set(kind, new Lane(concurrency(rule), rule.runsOwnCode ? 0 : 1))

@@ -2,6 +2,7 @@
 // the watch over the server. Without it (`redis: false`) the worker is its sweep alone.
 
 import { randomUUID } from 'node:crypto'
+import { errorText } from '../error-text.js'
 import { SWEEP_REQUEST } from '../keys.js'
 import { isReply, replyRemedy } from '../redis/replies.js'
 import type { BoundRule } from '../rules/rule.js'
@@ -156,7 +157,7 @@ export class RedisSide {
     const { faults, redis } = this.parts
     const { where, leaving } = redis.connection
     if (leaving) return
-    const message = `Redis at ${where} ${isReply(error) ? `serves nothing (${error.message})` : 'does not answer'}`
+    const message = `Redis at ${where} ${isReply(error) ? `serves nothing (${errorText(error)})` : 'does not answer'}`
     const remedy = isReply(error) ? replyRemedy(error) : undefined
     faults.raise('REDIS_UNAVAILABLE', {
       message: `${message}; the sweep over Postgres carries on`,

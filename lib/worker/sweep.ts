@@ -28,9 +28,6 @@ const REST_FACTOR = 200
 
 const LIMITS = { lockMs: 300, statementMs: 60_000, idleMs: 10_000 }
 
-/** What is over for a rule once a sweep has carried it out. */
-const SWEEP_FAULTS = ['SWEEP_FAILED', 'POSTGRES_UNAVAILABLE', 'INTERNAL'] as const
-
 export interface SweepParts {
   rules: ReadonlyMap<string, BoundRule>
   dispatcher: Dispatcher
@@ -130,7 +127,7 @@ export class Sweep {
       if (!row?.pending || this.stopping.signal.aborted) continue
       try {
         await this.sweepRule(rule, row, row.pending, totals)
-        for (const code of SWEEP_FAULTS) this.parts.faults.clear(code, rule.kind)
+        this.parts.dispatcher.troubles.swept(rule.kind)
       } catch (error) {
         if (!this.stopping.signal.aborted) await this.report(rule, error)
       }
@@ -141,7 +138,6 @@ export class Sweep {
 
   private async sweepRule(rule: BoundRule, row: RowRule, pending: PendingRows, totals: Totals): Promise<void> {
     if (!(await this.looksRight(rule, row))) return
-    await this.leavings.takeOff(rule.kind, row)
     const trouble = row.upkeep && (await this.keepUp(rule.kind, row, row.upkeep))
     const braked = await this.isBraked(rule, row)
     if (braked) void this.parts.reads.read(rule.kind)
@@ -152,6 +148,7 @@ export class Sweep {
     const armingAt = performance.now()
     totals.armed += await this.armUpcoming(rule.kind, row, pending)
     totals.horizonMs += performance.now() - armingAt
+    await this.leavings.takeOff(rule.kind, row) // late by no order's clock, so that it keeps none waiting
     if (!rule.reminder) {
       if (stale) this.tellStale(rule.kind, stale)
       await this.tellUndated(rule.kind, row, pending)

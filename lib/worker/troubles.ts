@@ -4,17 +4,20 @@
 import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
 import type { BoundRule } from '../rules/rule.js'
-import type { Whose } from '../sequelize/whose-fault.js'
+import { type Whose, whoseFault } from '../sequelize/whose-fault.js'
 import { remedyOf } from '../sequelize/wrong-statement.js'
 import type { Faults } from './faults.js'
 import type { Lane } from './lane.js'
 
-/** Faults that a batch which was settled shows to be over. */
-const OVER = ['POSTGRES_UNAVAILABLE', 'INTERNAL'] as const
+/** What works on a rule beside the settling. */
+type Part = 'alarm' | 'deliveries'
 
 export class Troubles {
   /** Rules that failed on a statement in which a look finds nothing wrong: only a batch that is settled shows that this is over. */
   private readonly unexplained = new Set<string>()
+
+  /** Parts that fail on a fault of ours, by kind: a batch that is settled does not show that this is over. */
+  private readonly failing = new Map<string, Set<Part>>()
 
   constructor(
     private readonly faults: Faults,
@@ -43,10 +46,36 @@ export class Troubles {
     return lane.rest()
   }
 
+  /**
+   * Of a part of the worker that works on a rule beside the settling: what it failed on. The database's trouble is told by whoever settles.
+   * @returns whether it was told
+   */
+  async noteOf(part: Part, rule: BoundRule, error: unknown): Promise<boolean> {
+    const whose = whoseFault(error)
+    if (whose === 'database' || whose === 'rule') return false
+    if (whose === 'internal') this.failing.set(rule.kind, (this.failing.get(rule.kind) ?? new Set()).add(part))
+    await this.note(rule, whose, error)
+    return true
+  }
+
+  /** That part did its work on the rule. */
+  works(part: Part, kind: string): void {
+    const parts = this.failing.get(kind)
+    if (!parts?.delete(part) || parts.size > 0) return
+    this.failing.delete(kind)
+    this.faults.clear('INTERNAL', kind)
+  }
+
+  /** A sweep was carried out. */
+  swept(kind: string): void {
+    for (const code of ['SWEEP_FAILED', 'POSTGRES_UNAVAILABLE'] as const) this.faults.clear(code, kind)
+    this.clearInternal(kind)
+  }
+
   /** A batch was settled. */
   settled({ kind, row }: BoundRule): void {
-    if (row) for (const code of OVER) this.faults.clear(code, kind)
-    else this.faults.clear('INTERNAL', kind)
+    if (row) this.faults.clear('POSTGRES_UNAVAILABLE', kind)
+    this.clearInternal(kind)
     if (this.unexplained.delete(kind)) this.faults.clear('INVALID_MODEL', kind)
   }
 
@@ -66,6 +95,10 @@ export class Troubles {
   /** Whether a rule rests, and must be looked at as a whole before it goes on. */
   rests(kind: string): boolean {
     return this.lane(kind).suspended || this.faults.has('INVALID_MODEL', kind)
+  }
+
+  private clearInternal(kind: string): void {
+    if (!this.failing.has(kind)) this.faults.clear('INTERNAL', kind)
   }
 
   /** In the words of a look at the table, where that finds what is wrong; else in Postgres's. */

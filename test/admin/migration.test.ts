@@ -126,8 +126,8 @@ describe('the migration', () => {
     assert.deepEqual(more, [])
     const inRedis = { order_other: async () => {} }
     assert.deepEqual([made(inRedis).up, made(inRedis).down], [[], []])
-    assert.equal(migrationAsSql(made(inRedis)), "-- The order timers' rules (order_other) need nothing of the database.\n")
-    assert.equal(migrationAsModule(made(inRedis), 'esm'), "// The order timers' rules (order_other) need nothing of the database.\n")
+    assert.equal(migrationAsSql(made(inRedis)), "-- The order timers' rules (order_other) need no column, index or table.\n")
+    assert.equal(migrationAsModule(made(inRedis), 'esm'), "// The order timers' rules (order_other) need no column, index or table.\n")
   })
 
   it('gives an index a name that Postgres keeps whole', async () => {
@@ -288,7 +288,7 @@ describe('the migration', () => {
     const texts = [migrationAsSql(made(rules, { trigger: true })), migrationAsModule(made(rules, { trigger: true }), 'esm')]
     const alone = made(rules, { trigger: true, kinds: ['order_other'] })
     for (const text of texts) for (const note of notes) assert.ok(text.includes(note), note)
-    assert.match(migrationAsSql(alone), /need nothing of the database\.\n-- order_other: --trigger prints nothing for it/)
+    assert.match(migrationAsSql(alone), /need no column, index or table\.\n-- order_other: --trigger prints nothing for it/)
   })
 
   it('puts everything into the schema of the model, and finds it there', async () => {

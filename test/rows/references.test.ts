@@ -1,13 +1,18 @@
 // Values that the database refuses, or refers to nothing with, are found before the first settlement fails on them.
 
 import assert from 'node:assert/strict'
-import { DataTypes } from 'sequelize'
+import { Client } from 'pg'
+import { DataTypes, Sequelize } from 'sequelize'
+import { migration } from '../../lib/admin/migration.js'
+import { migrationAsModule, migrationAsSql } from '../../lib/admin/migration-text.js'
+import { missingRows } from '../../lib/admin/missing-rows.js'
 import { plan } from '../../lib/admin/plan.js'
+import { status } from '../../lib/admin/status.js'
 import { transition } from '../../lib/index.js'
 import type { Database } from '../support/database.js'
 import { refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'
-import { openShop } from '../support/shop.js'
+import { makeTimers, openShop } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
 
 const pay = ({ Order }: Pick<Database, 'Order'>) => ({
@@ -18,7 +23,7 @@ INSERT INTO order_statuses VALUES (1, 'unpaid'), (0, 'cancelled'), (4, 'shipped'
 const REFERS = 'ALTER TABLE orders ADD CONSTRAINT orders_status FOREIGN KEY (status) REFERENCES order_statuses'
 
 describe('A status that the status table lacks', () => {
-  it('is said by check(), plan and the worker before a settlement fails on it, with the INSERT as a comment', async () => {
+  it('is said by check(), plan, status and the worker before a settlement fails on it, with the INSERT as a comment', async () => {
     const shop = await openShop(pay)
     await shop.database.client.query(`${STATUSES}; ${REFERS}`)
     const { code, message } = await refused(() => shop.timers.check())
@@ -27,6 +32,9 @@ describe('A status that the status table lacks', () => {
     assert.match(message, /^-- INSERT INTO order_statuses \(id, name\) VALUES \(9, …\)$/m)
     const [planned] = await plan(runtimeOf(shop.timers))
     assert.match(JSON.stringify(planned), /has no row in order_statuses/)
+    const { ok, rules } = await status(runtimeOf(shop.timers))
+    assert.equal(ok, false)
+    assert.match(rules[0]?.problem ?? '', /"to" is "?9"?, which has no row in order_statuses/)
     const id = await shop.order({ createdAt: new Date(Date.now() - 16 * 60_000) })
     const worker = await shop.worker({ fallback: '* * * * * *' })
     assert.equal(worker.health().faults[0]?.code, 'INVALID_MODEL')
@@ -49,15 +57,75 @@ ALTER TABLE orders ADD FOREIGN KEY ("userId") REFERENCES users`)
     await shop.close()
   })
 
-  it('is no fault where the role may not read the status table', async () => {
+  it('is no fault where the role may not read the status table, since nobody can say so then', async () => {
+    const shop = await openShop(pay)
+    const { client, schema } = shop.database
+    const role = `${schema}_role`
+    await client.query(`${STATUSES}; ${REFERS}; CREATE ROLE ${role}`)
+    try {
+      await client.query(`GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT, UPDATE ON orders TO ${role}`)
+      const { sequelize, Order } = shop.database.connectSequelize()
+      sequelize.addHook('afterConnect', (connection) => (connection as Client).query(`SET ROLE ${role}`) as never)
+      const timers = makeTimers(pay({ Order }), { redis: false })
+      await timers.check()
+      await client.query(`GRANT SELECT ON order_statuses TO ${role}`)
+      const { message } = await refused(() => timers.check())
+      assert.match(message, /"to" is "?9"?, which has no row in order_statuses/)
+      await timers.close()
+    } finally {
+      await shop.close()
+      await dropRole(role)
+    }
+  })
+
+  it('is printed by the migration as an INSERT in a comment, as far as it is missing', async () => {
     const shop = await openShop(({ Order }: Pick<Database, 'Order'>) => ({
-      order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' }),
+      order_pay: transition(Order, { from: [1, 8], to: 0, since: 'createdAt', after: '15m', set: { note: "it's\nlate" } }),
     }))
-    await shop.database.client.query(`${STATUSES}; ${REFERS}`)
-    await shop.timers.check()
+    const { client } = shop.database
+    await client.query(`${STATUSES}; ${REFERS}; CREATE TABLE notes (note text PRIMARY KEY);
+ALTER TABLE orders ALTER note TYPE text, ADD FOREIGN KEY (note) REFERENCES notes (note)`)
+    const runtime = runtimeOf(shop.timers)
+    const made = migration(runtime)
+    made.notes.push(...(await missingRows(runtime, made.kinds)))
+    const lines = [
+      'INSERT INTO order_statuses (id, name) VALUES (8, …) ON CONFLICT DO NOTHING;',
+      "INSERT INTO notes (note) VALUES (E'it''s\\nlate') ON CONFLICT DO NOTHING;",
+    ]
+    for (const line of lines) {
+      assert.ok(migrationAsSql(made).includes(`\n--   ${line}\n`), migrationAsSql(made))
+      assert.ok(migrationAsModule(made, 'esm').includes(`\n//   ${line}\n`), migrationAsModule(made, 'esm'))
+    }
+    assert.doesNotMatch(migrationAsSql(made), /VALUES \([01],/)
+    await client.query("INSERT INTO order_statuses (id, name) VALUES (8, 'odd'); INSERT INTO notes VALUES (E'it''s\\nlate')")
+    assert.deepEqual(await missingRows(runtime, ['order_pay']), [])
     await shop.close()
   })
+
+  it('is printed by the migration for all that the models refer to, where Postgres does not answer', async () => {
+    const sequelize = new Sequelize('postgres://nobody@127.0.0.1:1/none', { logging: false })
+    const Status = sequelize.define('Status', {}, { tableName: 'order_statuses', schema: 'shop' })
+    const status = { type: DataTypes.STRING, references: { model: Status, key: 'code' } }
+    const Ticket = sequelize.define('Ticket', { status, closedAt: DataTypes.DATE }, { tableName: 'tickets' })
+    const timers = makeTimers(
+      { ticket: transition(Ticket, { from: 'open', to: 'lapsed', since: 'createdAt', after: '1h' } as never) },
+      { redis: false },
+    )
+    assert.deepEqual(await missingRows(runtimeOf(timers), ['ticket']), [
+      'Rows that the rules refer to, by their models (Postgres did not say which of them are there):',
+      `  INSERT INTO "shop"."order_statuses" ("code") VALUES ('open') ON CONFLICT DO NOTHING;`,
+      `  INSERT INTO "shop"."order_statuses" ("code") VALUES ('lapsed') ON CONFLICT DO NOTHING;`,
+    ])
+    await timers.close()
+  })
 })
+
+async function dropRole(role: string): Promise<void> {
+  const client = new Client({ connectionString: process.env.DATABASE_URL as string })
+  await client.connect()
+  await client.query(`DROP ROLE ${role}`)
+  await client.end()
+}
 
 describe('A status that the column refuses', () => {
   it('is found where a CHECK refuses it', async () => {

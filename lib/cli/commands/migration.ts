@@ -2,6 +2,7 @@
 
 import { migration } from '../../admin/migration.js'
 import { migrationAsModule, migrationAsSql } from '../../admin/migration-text.js'
+import { missingRows } from '../../admin/missing-rows.js'
 import { type Command, FINE, MODULE } from '../command.js'
 import { readPackage } from '../timers-module.js'
 
@@ -13,6 +14,7 @@ export const migrationCommand: Command = {
   positionals: [],
   async run({ runtime, directory, values, print, remark }) {
     const made = migration(runtime, { kinds: values.kind as string[] | undefined, trigger: values.trigger === true })
+    made.notes.push(...(await missingRows(runtime, made.kinds)))
     for (const note of made.notes) remark(note)
     const format = readPackage(directory).type === 'module' ? 'esm' : 'commonjs'
     print((values.sql ? migrationAsSql(made) : migrationAsModule(made, format)).trimEnd())

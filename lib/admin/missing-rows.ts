@@ -1,0 +1,41 @@
+// Rows of status tables that the rules' values refer to, for a migration: what Postgres says is missing, or, where it does not answer, what the
+// models say is needed. As comments, since only a person knows what else such a row should have.
+
+import { referencedRows, valueProblems } from '../rows/references.js'
+import { inTransaction } from '../rules/database.js'
+import type { RowRule } from '../rules/rule.js'
+import type { Runtime } from '../runtime.js'
+
+const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 5_000 }
+
+/**
+ * Never rejects because of Postgres.
+ * @returns lines for a comment; none where nothing is missing
+ * @throws OrderTimersError UNKNOWN_KIND, INVALID_MODEL, INVALID_STATUS
+ */
+export async function missingRows(runtime: Runtime, kinds: readonly string[]): Promise<string[]> {
+  const missing = new Set<string>()
+  const needed = new Set<string>()
+  for (const kind of kinds) {
+    const { row } = runtime.rule(kind)
+    if (!row) continue
+    const found = await missingFor(row)
+    for (const insert of found ?? referencedRows(row)) (found ? missing : needed).add(`  ${insert} ON CONFLICT DO NOTHING;`)
+  }
+  return [
+    ...(missing.size > 0 ? ['Rows that the rules refer to by a foreign key, and that are missing:', ...missing] : []),
+    ...(needed.size > 0
+      ? ['Rows that the rules refer to, by their models (Postgres did not say which of them are there):', ...needed]
+      : []),
+  ]
+}
+
+/** Undefined where Postgres did not answer, or could not say. */
+async function missingFor(row: RowRule): Promise<string[] | undefined> {
+  try {
+    const problems = await inTransaction(row.guard.table.sequelize, LIMITS, (transaction) => valueProblems(row, transaction))
+    return problems.flatMap(({ insert }) => (insert === undefined ? [] : [insert]))
+  } catch {
+    return undefined
+  }
+}
