@@ -1,5 +1,5 @@
 // A worker's faults: what is wrong at present, by code and by what it is about. What is judged by silence just after the process stood still is
-// told a second later, unless it is over by then: it was this process that did not listen.
+// told two seconds later, unless it is over by then: it was this process that did not listen.
 
 import { type FaultOf, type FaultReport, FaultsOf } from '../faults.js'
 import type { FaultCode } from './events.js'
@@ -10,7 +10,8 @@ export type { FaultReport } from '../faults.js'
 export type Fault = FaultOf<FaultCode>
 
 const BY_SILENCE: ReadonlySet<FaultCode> = new Set(['REDIS_UNAVAILABLE', 'POSTGRES_UNAVAILABLE', 'SWEEP_FAILED', 'EVENTS_OFF'])
-const DOUBT_MS = 1_000
+/** Long enough for a connection that was given up to be made anew on a machine that is busy. */
+const DOUBT_MS = 2_000
 
 export class Faults extends FaultsOf<FaultCode> {
   /** Whether the process stood still until a moment ago. */

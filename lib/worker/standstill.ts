@@ -6,7 +6,7 @@ const LOOK_EVERY_MS = 250
 const STOPPED_MS = 750
 
 /** For how long after that verdicts by silence are doubtful. */
-const DOUBT_MS = 1_000
+const DOUBT_MS = 2_000
 
 export class Standstill {
   private timer: NodeJS.Timeout | undefined

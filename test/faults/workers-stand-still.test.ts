@@ -1,18 +1,20 @@
 // Workers that are stopped for five seconds, or killed, at each step of a settlement. A proxy holds the request with which the step begins;
-// the process is stopped, and the request goes on: so its answer waits for the process, as it would. Another worker carries on.
+// the process is stopped, and the request goes on: so its answer waits for the process, as it would. Another worker, of this process, carries on.
 
 import assert from 'node:assert/strict'
 import { HISTORY_TABLE, History } from '../../lib/rules/history.js'
-import { openShop } from '../support/shop.js'
+import { openShop, type TestWorker } from '../support/shop.js'
 import { holdsFor, inTime, waitUntil } from '../support/waiting.js'
 import { startWorkerProcess, type WorkerReport } from '../support/worker-process.js'
-import { confirmed, confirming, countIn, EVERY_SECOND, ship, shipUnarmed } from './confirming.js'
+import { confirmed, countIn, EVERY_SECOND, ship, shipUnarmed } from './confirming.js'
 import { closeProxies, createEffects, effectsWereOnce, openProxies, workerConfig } from './own-worker.js'
 import { scriptRequest } from './script-request.js'
-import { TOLD_TABLE } from './telling-rules.js'
+import { makeRules, TOLD_TABLE } from './telling-rules.js'
 
 const STOPPED_MS = 5_000
 const ORDERS = 20
+/** Several processes start at the same time. */
+const READY = { readyWithin: 60_000 }
 
 interface Step {
   step: string
@@ -46,26 +48,20 @@ const STEPS: Step[][] = [
   ],
 ]
 
-/** Two workers for a step: the first behind proxies, the second stopped until it is needed. */
+/** A worker for a step, behind proxies. */
 async function open({ swept = false }: Step) {
-  const shop = await openShop(confirming())
+  const shop = await openShop(({ Order, sequelize }) => makeRules(Order, sequelize))
   await createEffects(shop)
   for (const sql of [...History.createSql(HISTORY_TABLE), TOLD_TABLE]) await shop.database.client.query(sql)
   const proxies = await openProxies(shop)
   const rules = new URL('./telling-rules.ts', import.meta.url).href
-  const config = { rules, leaseMs: undefined }
-  const first = await startWorkerProcess({
-    ...workerConfig(shop, 'worker 1', proxies),
-    ...config,
-    fallback: swept ? EVERY_SECOND : false,
-  })
-  const second = await startWorkerProcess({ ...workerConfig(shop, 'worker 2'), ...config })
-  second.pause()
+  const config = { ...workerConfig(shop, 'worker', proxies), rules, leaseMs: undefined, fallback: swept ? EVERY_SECOND : false } as const
+  const worker = await startWorkerProcess(config, READY)
   const close = async () => {
     await closeProxies(proxies)
     await shop.close()
   }
-  return { shop, first, second, proxies, close }
+  return { shop, worker, proxies, close }
 }
 
 type Opened = Awaited<ReturnType<typeof open>>
@@ -79,10 +75,9 @@ async function reach({ server, request, swept }: Step, { shop, proxies }: Opened
   return point
 }
 
-/** Processes are started one after the other, and then all steps are taken at the same time. */
+/** All steps are taken at the same time, once all processes run. */
 async function atEach(steps: readonly Step[], act: (step: Step, opened: Opened) => Promise<void>): Promise<void> {
-  const opened: Opened[] = []
-  for (const step of steps) opened.push(await open(step))
+  const opened = await Promise.all(steps.map(open))
   const results = await Promise.allSettled(steps.map((step, i) => act(step, opened[i] as Opened)))
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }
@@ -91,26 +86,30 @@ async function keysTold({ database }: { database: { client: { query(sql: string)
   return (await database.client.query('SELECT key FROM told')).rows.map(({ key }) => key)
 }
 
+function counted(worker: TestWorker): [failed: number, dead: number] {
+  const { failed, dead } = worker.health().kinds.order_confirm!
+  return [failed, dead]
+}
+
 async function stopAt(step: Step, opened: Opened): Promise<void> {
-  const { shop, first, second, close } = opened
+  const { shop, worker, close } = opened
   const point = await reach(step, opened)
-  first.pause()
+  worker.pause()
   point.release()
-  second.resume()
+  const other = await shop.worker({ fallback: EVERY_SECOND })
   if (step.free) await confirmed(shop, ORDERS, STOPPED_MS - 500)
   await holdsFor(step.free ? 1_500 : STOPPED_MS, async () => (await countIn(shop.database, 4)) >= 0, { every: 250 })
-  first.resume()
+  worker.resume()
   await confirmed(shop, ORDERS, 10_000)
   await effectsWereOnce(shop, ORDERS)
   await waitUntil(async () => (await keysTold(shop)).length >= ORDERS)
-  for (const worker of [first, second]) {
-    worker.send({ report: true })
-    const { failed, dead, faults } = await worker.receive<WorkerReport>('report')
-    // Who stands still in a sweep keeps the others from reading for five intervals, and they say so.
-    const untrue = faults.filter((fault) => !(step.holdsSweepLock && fault.startsWith('SWEEP_BLOCKED')))
-    assert.deepEqual({ failed, dead, untrue }, { failed: 0, dead: 0, untrue: [] }, step.step)
-    assert.equal(await worker.stop(), 0)
-  }
+  worker.send({ report: true })
+  const { failed, dead, faults } = await worker.receive<WorkerReport>('report')
+  assert.deepEqual({ failed, dead, faults }, { failed: 0, dead: 0, faults: [] }, step.step)
+  assert.equal(await worker.stop(), 0)
+  // Who stands still in a sweep keeps the others from reading for five intervals, and they say so.
+  const untrue = other.faultsTold.filter(({ code }) => !(step.holdsSweepLock && code === 'SWEEP_BLOCKED'))
+  assert.deepEqual([...counted(other), untrue], [0, 0, []], step.step)
   const keys = await keysTold(shop)
   assert.deepEqual([keys.length, new Set(keys).size], [ORDERS, ORDERS], step.step)
   const { rows } = await shop.database.client.query(`SELECT DISTINCT attempts, next_try, error FROM ${HISTORY_TABLE}`)
@@ -119,23 +118,20 @@ async function stopAt(step: Step, opened: Opened): Promise<void> {
 }
 
 async function killAt(step: Step, opened: Opened): Promise<void> {
-  const { shop, first, second, close } = opened
+  const { shop, worker, close } = opened
   await reach(step, opened)
-  await first.kill()
-  second.resume()
+  await worker.kill()
+  const other = await shop.worker({ fallback: EVERY_SECOND })
   await confirmed(shop, ORDERS, 6_000)
   await effectsWereOnce(shop, ORDERS)
   // What it had not told of is told when its grace period has passed.
   await shop.database.client.query(
-    `UPDATE ${HISTORY_TABLE} SET next_try = now() WHERE next_try IS NOT NULL AND worker NOT LIKE '%:${second.child.pid}'`,
+    `UPDATE ${HISTORY_TABLE} SET next_try = now() WHERE next_try IS NOT NULL AND worker NOT LIKE '%:${process.pid}'`,
   )
   const untold = `SELECT 1 FROM ${HISTORY_TABLE} WHERE next_try IS NOT NULL`
   await waitUntil(async () => (await shop.database.client.query(untold)).rowCount === 0, { within: 10_000 })
   assert.equal(new Set(await keysTold(shop)).size, ORDERS, step.step)
-  second.send({ report: true })
-  const { failed, dead } = await second.receive<WorkerReport>('report')
-  assert.deepEqual({ failed, dead }, { failed: 0, dead: 0 }, step.step)
-  assert.equal(await second.stop(), 0)
+  assert.deepEqual(counted(other), [0, 0], step.step)
   await close()
 }
 

@@ -39,8 +39,8 @@ export type WorkerProcess = ChildProgram
 const MAIN = new URL('./worker-main.ts', import.meta.url)
 
 /** Starts one and waits until its `ready` is fulfilled. */
-export function startWorkerProcess(config: WorkerConfig): Promise<WorkerProcess> {
-  return ChildProgram.start(MAIN, config)
+export function startWorkerProcess(config: WorkerConfig, options?: { readyWithin?: number }): Promise<WorkerProcess> {
+  return ChildProgram.start(MAIN, config, options)
 }
 
 /** Starts one without waiting: what it needs may be down. */

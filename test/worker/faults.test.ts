@@ -44,7 +44,7 @@ describe('faults of a process that stood still', () => {
       assert.deepEqual([told, faults.list()], [[], []])
     })
 
-    it(`${code} is told a second later where it is not over`, async () => {
+    it(`${code} is told two seconds later where it is not over`, async () => {
       blockEventLoop(1_200)
       faults.raise(code, { kind: 'order_confirm', message: 'no answer' })
       assert.deepEqual(told, [])
