@@ -7,7 +7,6 @@ import { parseDuration, parseInstant } from './duration.js'
 import { OrderTimersError, refuseUnknownOptions, show } from './errors.js'
 import { idOf, isInstance } from './order-id.js'
 import { REQUEST_PATIENCE_MS } from './redis/arming.js'
-import { within } from './redis/connection.js'
 import type { NewDeadline, RowState } from './rules/deadline-writes.js'
 import type { BoundRule, RowRule } from './rules/rule.js'
 import type { RedisParts, Runtime } from './runtime.js'
@@ -15,6 +14,7 @@ import { LOCK_WAIT_MS, REDIS_SHARE_MS, withinCall } from './sequelize/call-conne
 import { callTransaction } from './sequelize/call-transaction.js'
 import { isWhole, storedValue } from './sequelize/values.js'
 import type { OrderOrId, ScheduleOptions, Timer } from './types.js'
+import { within } from './wait.js'
 
 type Tx = Transaction | undefined
 

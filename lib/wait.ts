@@ -37,3 +37,16 @@ export function afterRunning(milliseconds: number, act: () => void): () => void 
   step()
   return () => clearTimeout(timer)
 }
+
+/** What came within the time, or undefined. The timer ends with the wait. */
+export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
+  let cancel = () => {}
+  const limit = new Promise<undefined>((resolve) => {
+    cancel = afterRunning(milliseconds, () => resolve(undefined))
+  })
+  try {
+    return await Promise.race([promise, limit])
+  } finally {
+    cancel()
+  }
+}

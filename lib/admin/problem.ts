@@ -1,11 +1,11 @@
 // Why a rule could not be looked at, for a person: what its table lacks, if that is it, with the remedy.
 
 import { errorText } from '../error-text.js'
-import { within } from '../redis/connection.js'
 import { rows } from '../rules/database.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import type { Runtime } from '../runtime.js'
 import { whoseFault } from '../sequelize/whose-fault.js'
+import { within } from '../wait.js'
 
 const PATIENCE_MS = 5_000
 

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
 import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
-import { within } from '../redis/connection.js'
+import { within } from '../wait.js'
 import { hasLoader, isTypeScript, registerBabel, registerLoader } from './compilers.js'
 
 /** What a module exports, CommonJS under `default`. */

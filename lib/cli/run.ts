@@ -3,10 +3,10 @@
 
 import { parseArgs } from 'node:util'
 import { errorText } from '../error-text.js'
-import { within } from '../redis/connection.js'
 import type { Runtime } from '../runtime.js'
 import { RUNTIME } from '../runtime.js'
 import { isDatabaseTrouble, whoseFault } from '../sequelize/whose-fault.js'
+import { within } from '../wait.js'
 import { COULD_NOT_LOOK, type Command, FINE, type Given, WRONG, WRONGLY_TYPED } from './command.js'
 import { COMMANDS } from './commands.js'
 import { nearest } from './nearest.js'

@@ -3,10 +3,12 @@
 
 import type { Log } from '../logger.js'
 import type { BoundRule } from '../rules/rule.js'
+import { within } from '../wait.js'
 import { ArmBatches } from './arm-batches.js'
-import { type RedisConnection, within } from './connection.js'
+import type { RedisConnection } from './connection.js'
 import type { DueIndex } from './due-index.js'
 import { Outage } from './outage.js'
+import { reasonOf } from './trouble.js'
 
 /** How long a call waits in all where Redis does not answer: less than 250 ms, since the process has other work too. */
 export const REQUEST_PATIENCE_MS = 200
@@ -112,7 +114,7 @@ export class Arming {
 
   private report(kind: string, error: unknown): false {
     this.outage.notTaken(error)
-    const { code, message } = error as { code?: string; message?: string }
+    const { code, message } = (reasonOf(error) ?? error) as { code?: string; message?: string }
     this.log('debug', `${kind}: not armed now, the row has the deadline`, { kind, code, error: message })
     return false
   }

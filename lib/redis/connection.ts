@@ -3,11 +3,14 @@
 
 import type { Redis } from 'ioredis'
 import type { OrderTimersError } from '../errors.js'
-import { afterRunning } from '../wait.js'
+import { within } from '../wait.js'
+import { Attempts } from './attempts.js'
+import { OURS } from './own-options.js'
+import { Pace } from './pace.js'
 import { type Operation, Refusals } from './refusals.js'
-import { isReplica, isReply, replyFault } from './replies.js'
+import { isReplica, isReply, type ReplyFault, replyFault } from './replies.js'
 import type { RedisSource } from './source.js'
-import { redisError } from './trouble.js'
+import { explain, redisError } from './trouble.js'
 
 /** How often a Redis that is busy is asked whether it still is. */
 const BUSY_EVERY_MS = 250
@@ -15,9 +18,11 @@ const BUSY_EVERY_MS = 250
 /** How often a db that could not be selected is tried, and a client that ended by itself is opened. */
 const REOPEN_EVERY_MS = 500
 
-/** A replica is left for whoever the address leads to now: at once for so many times, and then so often. */
-const LEAVES_AT_ONCE = 2
-const LEAVE_EVERY_MS = 1_000
+/** How much longer than it may a wait takes where this process stood still meanwhile (SIGSTOP, a blocked event loop). */
+const STOOD_STILL_MS = 750
+
+/** For how long after that silence proves nothing. */
+const DOUBT_MS = 1_000
 
 export class RedisConnection {
   readonly client: Redis
@@ -31,17 +36,17 @@ export class RedisConnection {
   answeredAt = 0
   private firstAttempt: Promise<void> | undefined
   private trouble: unknown
-  private reportedDown = false
+  /** What was told of it when it stopped answering, as a fault's code. */
+  private reported: ReplyFault | undefined
+  private stoodStillAt = Number.NEGATIVE_INFINITY
   /** Being closed to be made anew; the client itself says `ready` until its socket has closed. */
   leaving = false
-  /** How often it was left for a better server in a row, and when. */
-  private left = 0
-  private leftAt = 0
-  private leavesLater: NodeJS.Timeout | undefined
-  /** It answers nothing but that it is busy or loads its data; asked again until it does. */
-  private busy: NodeJS.Timeout | undefined
-  /** Set where Redis refused the db: ioredis would carry on in db 0. Tried again until it is selected. */
-  private misplaced: NodeJS.Timeout | undefined
+  /** A replica is left for whoever the address leads to now. */
+  private readonly departures = new Pace()
+  /** Running while it answers nothing but that it is busy or loads its data. */
+  private readonly busy = new Attempts(BUSY_EVERY_MS)
+  /** Running while Redis refuses the db: ioredis would carry on in db 0. */
+  private readonly misplaced = new Attempts(REOPEN_EVERY_MS)
   private reopening: NodeJS.Timeout | undefined
   private closed = false
   private readonly upListeners = new Set<() => void>()
@@ -57,17 +62,17 @@ export class RedisConnection {
     })
     this.client.on('ready', () => this.up())
     this.client.on('close', () => {
-      this.endMisplaced()
-      this.endBusy()
+      this.misplaced.end()
+      this.busy.end()
       this.down(this.trouble)
-      if (this.leaving) this.reportedDown = false // to be told if no connection follows
+      if (this.leaving) this.reported = undefined // to be told if no connection follows
       this.leaving = false
     })
     this.client.on('end', () => this.reopen())
   }
 
   get ready(): boolean {
-    return this.client.status === 'ready' && this.misplaced === undefined
+    return this.client.status === 'ready' && !this.misplaced.running
   }
 
   /** Opens the connection, once. Never rejects: trouble shows in `run` and through `onDown`. */
@@ -88,10 +93,15 @@ export class RedisConnection {
     return () => this.upListeners.delete(listener)
   }
 
-  /** Called once for each time that Redis stopped answering; at once, where it does not answer already. */
+  /** Whether this process stood still until a moment ago, and may have been what was silent. */
+  get justWoke(): boolean {
+    return performance.now() - this.stoodStillAt < DOUBT_MS
+  }
+
+  /** Called when Redis stops answering, and when it is for another reason; at once, where it does not answer already. */
   onDown(listener: (error: unknown) => void): () => void {
     this.downListeners.add(listener)
-    if (this.reportedDown) listener(this.trouble)
+    if (this.reported) listener(this.trouble)
     return () => this.downListeners.delete(listener)
   }
 
@@ -131,6 +141,7 @@ export class RedisConnection {
    */
   async ask<T>(command: (client: Redis) => Promise<T>, operation?: Operation<T>): Promise<T> {
     if (!this.ready) throw this.unavailable(this.trouble)
+    const sentAt = performance.now()
     try {
       const value = await command(this.client)
       this.answeredAt = performance.now()
@@ -138,7 +149,10 @@ export class RedisConnection {
       if (operation) this.refusals.accept(operation.what, operation.proves(value))
       return value
     } catch (error) {
-      if (!isReply(error)) throw this.unavailable(this.leaving ? this.trouble : error)
+      if (!isReply(error)) {
+        this.noteStandstill(sentAt, OURS.socketTimeout)
+        throw this.unavailable(this.leaving ? this.trouble : error)
+      }
       this.answeredAt = performance.now()
       throw this.judge(error, operation?.what)
     }
@@ -148,7 +162,9 @@ export class RedisConnection {
   async connected(patienceMs: number): Promise<void> {
     if (this.ready) return
     this.open()
+    const startedAt = performance.now()
     await within(patienceMs, this.firstAttempt as Promise<void>)
+    this.noteStandstill(startedAt, patienceMs)
     if (!this.ready) throw this.unavailable(this.trouble)
   }
 
@@ -160,34 +176,17 @@ export class RedisConnection {
     this.client.disconnect(true)
   }
 
-  /** At once at first, and later no more often than the server it leads to may change. */
-  private leave(error: Error): void {
-    const now = performance.now()
-    if (now - this.leftAt > LEAVE_EVERY_MS) this.left = 0
-    if (this.left < LEAVES_AT_ONCE) {
-      this.left += 1
-      this.leftAt = now
-      this.reconnect(error)
-      return
-    }
-    this.leavesLater ??= setTimeout(() => {
-      this.leavesLater = undefined
-      this.leftAt = performance.now()
-      this.reconnect(error)
-    }, LEAVE_EVERY_MS / 2).unref()
-  }
-
   /** Closes the connection for good. */
   close(): void {
     this.closed = true
     clearTimeout(this.reopening)
-    this.endMisplaced()
+    this.misplaced.end()
     this.upListeners.clear()
     this.downListeners.clear()
     this.doubtListeners.clear()
     this.refusals.stop()
-    clearTimeout(this.leavesLater)
-    this.endBusy()
+    this.departures.stop()
+    this.busy.end()
     this.client.disconnect()
   }
 
@@ -204,7 +203,7 @@ export class RedisConnection {
       return error
     }
     for (const listener of this.doubtListeners) listener(error)
-    if (isReplica(error)) this.leave(error)
+    if (isReplica(error)) this.departures.ask(() => this.reconnect(error))
     return error
   }
 
@@ -212,41 +211,31 @@ export class RedisConnection {
   private waitWhileBusy(error: Error): void {
     if (!this.ready) return
     this.down(error)
-    this.busy ??= setInterval(() => {
+    const answers = () =>
       this.client.ping().then(
-        () => this.endBusy(),
-        (error) => {
-          if (isReply(error) && replyFault(error) !== 'REDIS_UNAVAILABLE') this.endBusy()
-        },
+        () => true,
+        (error) => isReply(error) && replyFault(error) !== 'REDIS_UNAVAILABLE',
       )
-    }, BUSY_EVERY_MS).unref()
-  }
-
-  private endBusy(): void {
-    clearInterval(this.busy)
-    this.busy = undefined
-    this.up()
+    this.busy.start(answers, () => this.up())
   }
 
   private unavailable(cause: unknown): OrderTimersError {
     return redisError(cause, this.where)
   }
 
+  /** The reason of a refusal is in `trouble`. */
   private selectAgain(db: number): void {
-    this.misplaced ??= setInterval(() => {
+    const select = () =>
       this.client.select(db).then(
-        () => {
-          this.endMisplaced()
-          this.up()
-        },
-        () => {}, // the error stands in `trouble`
+        () => true,
+        () => false,
       )
-    }, REOPEN_EVERY_MS).unref()
+    this.misplaced.start(select, () => this.up())
   }
 
-  private endMisplaced(): void {
-    clearInterval(this.misplaced)
-    this.misplaced = undefined
+  /** A wait that took far longer than it may says that this process did not run meanwhile. */
+  private noteStandstill(startedAt: number, mostMs: number): void {
+    if (performance.now() - startedAt > mostMs + STOOD_STILL_MS) this.stoodStillAt = performance.now()
   }
 
   /** A connector of the shop's may give up, and then ioredis does. */
@@ -261,31 +250,19 @@ export class RedisConnection {
   }
 
   private up(): void {
-    if (this.answering || !this.ready || this.busy) return
+    if (this.answering || !this.ready || this.busy.running) return
     this.answering = true
-    this.reportedDown = false
+    this.reported = undefined
     this.trouble = undefined
     for (const listener of this.upListeners) listener()
   }
 
   private down(error: unknown): void {
     this.trouble = error
-    if (this.reportedDown) return
+    const { code } = explain(error, this.where)
+    if (this.reported === code) return
     this.answering = false
-    this.reportedDown = true
+    this.reported = code
     for (const listener of this.downListeners) listener(error)
-  }
-}
-
-/** What came within the time, or undefined. The timer does not keep the process alive. */
-export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
-  let cancel = () => {}
-  const limit = new Promise<undefined>((resolve) => {
-    cancel = afterRunning(milliseconds, () => resolve(undefined))
-  })
-  try {
-    return await Promise.race([promise, limit])
-  } finally {
-    cancel()
   }
 }

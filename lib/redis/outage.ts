@@ -6,11 +6,12 @@ import type { Log, LogLevel } from '../logger.js'
 import type { RedisConnection } from './connection.js'
 import type { ReplyFault } from './replies.js'
 import { assertUsable } from './server.js'
-import { explain, isRedisTrouble, redisError } from './trouble.js'
+import { explain, reasonOf, redisError } from './trouble.js'
 
 export type TimersFaultCode = ReplyFault | 'TIMERS_DROPPED'
 
 const LOOK_EVERY_MS = 1_000
+const ANSWER_MS = 1_000
 const MEANWHILE = 'timers are kept for its return, and the sweep settles what comes due'
 
 export class Outage {
@@ -18,6 +19,7 @@ export class Outage {
   /** How many timers Redis did not get, and the sweep has instead, since so many were kept already. */
   dropped = 0
   private timer: NodeJS.Timeout | undefined
+  private later: NodeJS.Timeout | undefined
 
   /**
    * @param again arms what was kept
@@ -33,15 +35,25 @@ export class Outage {
     const quieter = (level: LogLevel, ...more: unknown[]) => tell(workers() > 0 ? 'debug' : level, ...more)
     this.faults = new FaultsOf<TimersFaultCode>({ tell: () => {} }, Object.assign(quieter, { debugs: log.debugs, flush() {} }) as Log)
     connection.onUp(() => void this.look())
+    connection.onDown((error) => {
+      if (this.faults.list().length > 0 && !connection.leaving) this.notTaken(error) // for another reason than before
+    })
     connection.refusals.onAccepted(() => this.end('REDIS_REFUSES'))
   }
 
   /** Redis did not take a timer. */
   notTaken(error: unknown): void {
-    const cause = isRedisTrouble(error) && (error as Error).cause !== undefined ? (error as Error).cause : error
-    const { code, what, why, remedy } = explain(cause, this.connection.where)
-    if (this.faults.has(code)) return
-    this.begin(code, { message: `${what} (${why}); ${MEANWHILE}`, remedy, error: cause })
+    const { connection, faults } = this
+    const { code, what, why, remedy } = explain(error, connection.where)
+    if (faults.has(code)) return
+    if (code === 'REDIS_UNAVAILABLE' && connection.justWoke) {
+      this.askLater()
+      return
+    }
+    // Whoever answers is there, and whoever does not refuses nothing.
+    if (code !== 'REDIS_UNAVAILABLE') this.end('REDIS_UNAVAILABLE')
+    else if (!connection.refusals.present) this.end('REDIS_REFUSES')
+    this.begin(code, { message: `${what} (${why}); ${MEANWHILE}`, remedy, error: reasonOf(error) })
     if (code === 'REDIS_REFUSES') void this.look()
   }
 
@@ -60,6 +72,15 @@ export class Outage {
 
   stop(): void {
     clearInterval(this.timer)
+    clearTimeout(this.later)
+  }
+
+  /** This process stood still, and it may have been that which did not answer. */
+  private askLater(): void {
+    this.later ??= setTimeout(async () => {
+      this.later = undefined
+      await this.connection.run(ANSWER_MS, (client) => client.ping()).catch((error) => this.notTaken(error))
+    }, LOOK_EVERY_MS).unref()
   }
 
   private begin(code: TimersFaultCode, report: FaultReport): void {

@@ -31,6 +31,7 @@ const REMEDIES: Record<string, string> = {
   OOM: 'raise "maxmemory", or remove what fills it',
   MISCONF: "Redis cannot save its data; look at its disk and at Redis's log",
   NOREPLICAS: '"min-replicas-to-write" wants more replicas than follow',
+  MAXCLIENTS: 'raise "maxclients", or look who holds so many connections',
   NOPERM: 'give this user the rights that the README lists',
   NOAUTH: 'give the user and the password in "redis"',
   WRONGPASS: 'give the right user and password in "redis"',
@@ -39,6 +40,7 @@ const REMEDIES: Record<string, string> = {
 /** Answers that concern every write on the server, whoever sends it. */
 const SERVER_WIDE = ['OOM', 'MISCONF', 'NOREPLICAS']
 
+const TOO_MANY_CLIENTS = /max number of clients/i
 const NEEDS_MEMORY = /maxmemory|out of memory/i
 const NEEDS_RIGHTS = /\bACL failure|no permissions to|user executing the script can't/i
 
@@ -58,6 +60,7 @@ export function replyWord({ message }: Error): string {
   if (first !== 'ERR') return first
   for (const [, word] of message.matchAll(/(?:^|\s)-([A-Z]+)\s/g)) if (word && word !== 'ERR') return word
   if (NEEDS_MEMORY.test(message)) return 'OOM'
+  if (TOO_MANY_CLIENTS.test(message)) return 'MAXCLIENTS'
   return NEEDS_RIGHTS.test(message) ? 'NOPERM' : 'ERR'
 }
 

@@ -13,13 +13,19 @@ const WHAT: Record<ReplyFault, string> = {
 const CODES: ErrorName[] = ['REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'REDIS_REFUSES']
 
 /** The code, and the texts, that an error of Redis's, or of its connection, stands for. */
-export function explain(cause: unknown, where: string): { code: ReplyFault; what: string; why: string; remedy: string } {
+export function explain(error: unknown, where: string): { code: ReplyFault; what: string; why: string; remedy: string } {
+  const cause = reasonOf(error)
   const code = isReply(cause) ? replyFault(cause) : 'REDIS_UNAVAILABLE'
   const { code: errno, message } = (cause ?? {}) as { code?: string; message?: string }
   const why = (isReply(cause) ? errorText(cause) : (errno ?? message)) ?? 'not connected'
   const remedy =
     (isReply(cause) && replyRemedy(cause)) || (code === 'REDIS_REFUSES' ? undefined : 'look whether it runs and may be reached')
   return { code, what: `Redis at ${where} ${WHAT[code]}`, why, remedy: remedy ?? 'look at what Redis says' }
+}
+
+/** What lies beneath an error of ours that says only that Redis does not answer. */
+export function reasonOf(error: unknown): unknown {
+  return error instanceof OrderTimersError && isRedisTrouble(error) ? error.cause : error
 }
 
 /** The coded error for it; one that has a code stays as it is. */

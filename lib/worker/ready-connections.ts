@@ -2,9 +2,9 @@
 // Without that the first orders that come due after a start are ten to thirty milliseconds late.
 
 import type { Sequelize, Transaction } from 'sequelize'
-import { within } from '../redis/connection.js'
 import { connectionOf, inTransaction } from '../rules/database.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
+import { within } from '../wait.js'
 import type { Clocks } from './clocks.js'
 
 /** More often than Sequelize's pool gives up what nobody uses, which is after ten seconds unless the shop says otherwise. */

@@ -4,7 +4,8 @@
 import { randomUUID } from 'node:crypto'
 import { errorText } from '../error-text.js'
 import { SWEEP_REQUEST } from '../keys.js'
-import { isReply, replyRemedy } from '../redis/replies.js'
+import { isReply } from '../redis/replies.js'
+import { explain } from '../redis/trouble.js'
 import type { BoundRule } from '../rules/rule.js'
 import type { RedisParts, Runtime } from '../runtime.js'
 import { Alarm } from './alarm.js'
@@ -23,6 +24,9 @@ const HEARTBEAT_MS = 1_000
 /** How often a subscription that hears nothing is made anew, since it may be on another server: where this one is set to publish, and where that is not known. */
 const RENEW_EVERY_MS = 10_000
 const RENEW_SELDOM_MS = 60_000
+
+/** Why there may be no connection: nobody answers, or nobody is let in. */
+const UNCONNECTED = ['REDIS_UNAVAILABLE', 'REDIS_REFUSES'] as const
 
 export interface RedisSideParts {
   runtime: Runtime
@@ -134,6 +138,7 @@ export class RedisSide {
 
   private connectedAgain(): void {
     this.parts.faults.clear('REDIS_UNAVAILABLE')
+    if (!this.parts.redis.connection.refusals.present) this.parts.faults.clear('REDIS_REFUSES')
     this.canary.forget()
     if (this.watch.usable) this.resume()
     void this.watch.look()
@@ -155,15 +160,12 @@ export class RedisSide {
   private lost(error: unknown): void {
     this.canary.forget()
     const { faults, redis } = this.parts
-    const { where, leaving } = redis.connection
+    const { where, leaving, refusals } = redis.connection
     if (leaving) return
+    const { code, remedy } = explain(error, where)
     const message = `Redis at ${where} ${isReply(error) ? `serves nothing (${errorText(error)})` : 'does not answer'}`
-    const remedy = isReply(error) ? replyRemedy(error) : undefined
-    faults.raise('REDIS_UNAVAILABLE', {
-      message: `${message}; the sweep over Postgres carries on`,
-      error,
-      ...(remedy !== undefined && { remedy }),
-    })
+    for (const other of UNCONNECTED) if (other !== code && !(other === 'REDIS_REFUSES' && refusals.present)) faults.clear(other)
+    faults.raise(code, { message: `${message}; the sweep over Postgres carries on`, error, remedy })
   }
 
   /** What Redis did not take meanwhile is on the rows. */

@@ -270,7 +270,10 @@ describe("the subscriber's connection", () => {
     assert.deepEqual(
       told.map(({ level, message }) => [level, message]),
       [
-        ['warn', `REDIS_UNAVAILABLE: Redis at 127.0.0.1:${server.port} db 0 does not answer; the sweep over Postgres carries on`],
+        [
+          'warn',
+          `REDIS_UNAVAILABLE: Redis at 127.0.0.1:${server.port} db 0 does not answer; the sweep over Postgres carries on; look whether it runs and may be reached`,
+        ],
         ['info', 'REDIS_UNAVAILABLE: over'],
       ],
     )

@@ -1,0 +1,32 @@
+// How often something is done that many may ask for: at once at first, and then no more often than its cause may change.
+
+const AT_ONCE = 2
+const EVERY_MS = 1_000
+
+export class Pace {
+  /** How often it was done in a row, and when it was done last. */
+  private times = 0
+  private lastAt = Number.NEGATIVE_INFINITY
+  private later: NodeJS.Timeout | undefined
+
+  /** Does it now, or in a moment; once, however many ask in between. */
+  ask(act: () => void): void {
+    const now = performance.now()
+    if (now - this.lastAt > EVERY_MS) this.times = 0
+    if (this.times < AT_ONCE) {
+      this.times += 1
+      this.lastAt = now
+      act()
+      return
+    }
+    this.later ??= setTimeout(() => {
+      this.later = undefined
+      this.lastAt = performance.now()
+      act()
+    }, EVERY_MS / 2).unref()
+  }
+
+  stop(): void {
+    clearTimeout(this.later)
+  }
+}
