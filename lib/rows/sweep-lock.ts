@@ -35,7 +35,7 @@ WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
 export function describeHolder({ pid, application, user, openMs, asker }: LockHolder): string {
   const who = [`pid ${pid}`, application ? `application "${application}"` : '', user ? `user ${user}` : ''].filter(Boolean).join(', ')
   if (openMs !== null) return `${who}, in a transaction that has been open for ${Math.round(openMs / 1_000)} s`
-  return `${who}; for how long cannot be seen without GRANT pg_read_all_stats TO ${asker}, or it holds it outside a transaction`
+  return `${who}; for how long cannot be seen without GRANT pg_read_all_stats TO "${asker}", or it holds it outside a transaction`
 }
 
 /** Shops in other schemas of the same database have locks of their own. */

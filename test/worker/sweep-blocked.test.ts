@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict'
 import type { Client } from 'pg'
+import { describeHolder, holdersOf, type LockHolder } from '../../lib/rows/sweep-lock.js'
 import { confirmed, confirming, countIn, EVERY_SECOND, shipUnarmed } from '../faults/confirming.js'
+import { sequelizeOn } from '../support/database.js'
 import { openShop, type ShopOptions } from '../support/shop.js'
 import { holdsFor, waitUntil } from '../support/waiting.js'
 
@@ -42,6 +44,36 @@ describe('The sweep’s lock', () => {
     }
   }
 
+  it('is told with its holder and the GRANT that is missing where this role may not see for how long', async () => {
+    const shop = await openShop(confirming())
+    const { client, schema, url, connect } = shop.database
+    await client.query(`CREATE ROLE ${schema} LOGIN PASSWORD 'plain'; GRANT USAGE ON SCHEMA ${schema} TO ${schema}`)
+    const plain = openDatabaseAs(url, schema)
+    const holder = await connect()
+    await holder.query('BEGIN')
+    await holder.query('SELECT pg_advisory_xact_lock(hashtextextended(concat($1::text, current_schema()), 0))', ['some sweep'])
+    const seen = await plain.transaction((transaction) => holdersOf(plain, 'some sweep', transaction))
+    const { rows } = await holder.query('SELECT pg_backend_pid() AS pid')
+    assert.deepEqual(
+      seen.map(({ pid, application, user, openMs, asker }) => ({ pid, application, user, openMs, asker })),
+      [{ pid: rows[0].pid, application: 'by hand', user: 'postgres', openMs: null, asker: schema }],
+    )
+    assert.ok(
+      describeHolder(seen[0] as LockHolder).includes(`GRANT pg_read_all_stats TO "${schema}"`),
+      describeHolder(seen[0] as LockHolder),
+    )
+    await holder.query('ROLLBACK')
+    await client.query(`GRANT pg_read_all_stats TO ${schema}`)
+    await holder.query('BEGIN')
+    await holder.query('SELECT pg_advisory_xact_lock(hashtextextended(concat($1::text, current_schema()), 0))', ['some sweep'])
+    const [able] = await plain.transaction((transaction) => holdersOf(plain, 'some sweep', transaction))
+    assert.match(describeHolder(able as LockHolder), /in a transaction that has been open for \d+ s$/)
+    await holder.query('ROLLBACK')
+    await plain.close()
+    await client.query(`DROP OWNED BY ${schema}; DROP ROLE ${schema}`)
+    await shop.close()
+  })
+
   for (const redis of [undefined, false] as const) {
     it(`held by other workers’ sweeps is no fault, ${redis === false ? 'without Redis' : 'with Redis'}`, async () => {
       const shop = await openShop(confirming(), { ...(redis === false && { redis }) } as ShopOptions)
@@ -56,6 +88,10 @@ describe('The sweep’s lock', () => {
     }).timeout(30_000)
   }
 })
+
+function openDatabaseAs(url: string, role: string) {
+  return sequelizeOn(Object.assign(new URL(url), { username: role, password: 'plain' }).href, role, {})
+}
 
 /** Takes the lock that the sweep asks for. */
 async function hold(client: Client, lockFunction: string, prefix: string): Promise<void> {

@@ -27,6 +27,16 @@ const EXPRESSIONS: [cron: string, pauseHours: number][] = [
   ['0 2 L * *', 31 * 24],
 ]
 
+/** When clocks are changed. That of Troll is by two hours, that of Lord Howe by half an hour. */
+const CHANGES: [zone: string, at: string][] = [
+  ['America/New_York', '2027-03-14T07:00:00Z'],
+  ['America/New_York', '2026-11-01T06:00:00Z'],
+  ['Australia/Lord_Howe', '2026-10-03T15:30:00Z'],
+  ['Australia/Lord_Howe', '2027-04-03T15:00:00Z'],
+  ['Antarctica/Troll', '2027-03-28T01:00:00Z'],
+  ['Africa/Cairo', '2027-04-29T22:00:00Z'],
+]
+
 /** The time that a test sets: `Date`, timers and the monotonic clock, which the clock's being set does not move. */
 class TestTime {
   private readonly now = performance.now
@@ -72,12 +82,13 @@ describe('the sweep’s schedule', () => {
   let time: TestTime | undefined
   let schedule: SweepSchedule | undefined
 
-  afterEach(async () => {
+  const end = async () => {
     await schedule?.stop()
     time?.end()
     schedule = undefined
     time = undefined
-  })
+  }
+  afterEach(end)
 
   const start = (iso: string, cron: string, timezone: string) => {
     time = new TestTime(iso)
@@ -114,6 +125,29 @@ describe('the sweep’s schedule', () => {
     assert.ok(Math.max(...gaps) <= 80, `${gaps}`)
     assert.deepEqual(faults.list(), [])
   }).timeout(60_000)
+
+  for (const [zone, at] of CHANGES) {
+    it(`has no pause longer than its expression’s and an hour when the clocks of ${zone} are changed at ${at}`, async () => {
+      for (const [cron, pauseHours] of [
+        ['0 2 * * *', 24],
+        ['30 2 * * *', 24],
+        ['15 1 * * *', 24],
+        ['0 0 * * *', 24],
+        ['0 */4 * * *', 4],
+        ['30 0,30 * * * *', 0.5],
+      ] as const) {
+        const days = pauseHours < 12 ? 0.5 : 1.3
+        const { runs, faults, time } = start(new Date(Date.parse(at) - days * DAY_MS).toISOString(), cron, zone)
+        const startedAt = performance.now()
+        await time.pass(2 * days * DAY_MS, 5_000)
+        const times = [startedAt, ...runs, performance.now()]
+        const longest = Math.max(...times.slice(1).map((run, i) => (run - (times[i] as number)) / HOUR_MS))
+        assert.ok(runs.length >= 2 && longest <= pauseHours + 1, `${cron}: ${longest} h`)
+        assert.deepEqual(faults.list(), [], cron)
+        await end()
+      }
+    }).timeout(120_000)
+  }
 
   for (const [how, byMs] of [
     ['back', -5 * HOUR_MS],
