@@ -55,8 +55,7 @@ async function checkRule(runtime: Runtime, kind: string, note: Note): Promise<vo
 }
 
 function notLookedAt(kind: string, table: string, cause: unknown): OrderTimersError {
-  const whose = whoseFault(cause)
-  if (whose === 'internal') throw cause
+  if (whoseFault(cause) === 'internal') return unforeseen(kind, cause)
   const message = isLocked(cause)
     ? `orderTimers: rule "${kind}": ${table} was not looked at, since somebody holds a lock on it (${errorText(cause)}); check again`
     : `orderTimers: Postgres did not describe ${table} (${errorText(cause)})`
@@ -84,8 +83,17 @@ function attempt<T>(work: () => T, note: Note): T | undefined {
   }
 }
 
-function asFound(kind: string | undefined, error: unknown): Found {
-  if (!(error instanceof OrderTimersError)) throw error
+function asFound(kind: string | undefined, cause: unknown): Found {
+  if (!(cause instanceof OrderTimersError) && kind === undefined) throw cause
+  const error = cause instanceof OrderTimersError ? cause : unforeseen(kind as string, cause)
   const { code, message } = error
   return { ...(kind !== undefined && { kind }), code, message, error }
+}
+
+/** What its model, or a fault of ours, threw: it must not hide what else is wrong. */
+function unforeseen(kind: string, cause: unknown): OrderTimersError {
+  const remedy = 'look at the cause; where it is none of yours, report it with the versions of this package, Sequelize and Node'
+  return new OrderTimersError('INVALID_MODEL', `orderTimers: rule "${kind}": it could not be read (${errorText(cause)}); ${remedy}`, {
+    cause,
+  })
 }

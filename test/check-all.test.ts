@@ -1,7 +1,7 @@
 // `check()` names everything that is wrong in one error.
 
 import assert from 'node:assert/strict'
-import { literal } from 'sequelize'
+import { DataTypes, literal, Model } from 'sequelize'
 import { effect, OrderTimersError, transition } from '../lib/index.js'
 import type { Database } from './support/database.js'
 import { freePort } from './support/free-port.js'
@@ -51,6 +51,31 @@ describe('check() on a shop with ten wrong rules', () => {
     assert.equal(error.status, 500)
     assert.equal(error.expose, false)
     await timers.close()
+    await shop.close()
+  })
+
+  it('names the others also where a model throws an error without a code', async () => {
+    const shop = await openShop((database) => {
+      const { misspelt, no_payments } = wrongRules(database)
+      const since = { from: 1, to: 0, since: 'createdAt', after: '15m' } as never
+      class Broken extends Model {}
+      Broken.init({ status: DataTypes.INTEGER }, { sequelize: database.sequelize })
+      Broken.getTableName = () => {
+        throw new TypeError('getTableName moved')
+      }
+      const absent = () => {
+        throw new TypeError('the models are not loaded')
+      }
+      return { misspelt, absent: transition(absent as never, since), broken: transition(Broken as never, since), no_payments }
+    })
+    const { problems = [], message } = (await shop.timers.check().catch((error: unknown) => error)) as OrderTimersError
+    assert.deepEqual(
+      problems.map(({ kind }) => kind),
+      ['misspelt', 'absent', 'broken', 'no_payments'],
+      message,
+    )
+    assert.match(message, /"absent": the function that returns the model threw \(the models are not loaded\)/)
+    assert.match(message, /"broken": it could not be read \(getTableName moved\); .*report it/)
     await shop.close()
   })
 

@@ -11,12 +11,19 @@ export interface Column {
   /** The type beneath all domains. */
   baseType: string
   isView: boolean
+  /** Whether it refuses NULL. */
+  isRequired: boolean
 }
 
 /** By the names of their attributes; empty where there is no such table. Takes no lock on the table. */
 export async function columnsOf(table: OrderTable, transaction: Transaction): Promise<Map<string, Column>> {
   const found = await rows<Column>(table.sequelize, SQL, [table.tableText], transaction)
-  const columns = new Map(found.map((column) => [column.name, { ...column, isView: booleanOf(column.isView) === true }]))
+  const columns = new Map(
+    found.map((column) => [
+      column.name,
+      { ...column, isView: booleanOf(column.isView) === true, isRequired: booleanOf(column.isRequired) === true },
+    ]),
+  )
   return new Map(
     table.columnNames.flatMap(([attribute, name]) => {
       const column = columns.get(name)
@@ -25,7 +32,7 @@ export async function columnsOf(table: OrderTable, transaction: Transaction): Pr
   )
 }
 
-const SQL = `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, c.relkind IN ('v', 'm') AS "isView",
+const SQL = `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, c.relkind IN ('v', 'm') AS "isView", a.attnotnull AS "isRequired",
   (WITH RECURSIVE beneath AS (
     SELECT t.oid, t.typbasetype, t.typtypmod FROM pg_type t WHERE t.oid = a.atttypid
     UNION ALL SELECT t.oid, t.typbasetype, t.typtypmod FROM beneath b JOIN pg_type t ON t.oid = b.typbasetype

@@ -15,6 +15,8 @@ interface Need {
   /** For an ALTER TABLE … ADD COLUMN. */
   type: string
   instant?: boolean
+  /** What the rule writes NULL for. */
+  emptiedFor?: string
 }
 
 export interface TableLook {
@@ -38,14 +40,23 @@ export async function lookAtTables(row: RowRule, transaction: Transaction): Prom
   return { columns: shape, problems: [...problems, ...(await missingTables(row, transaction))] }
 }
 
-function needsOf({ guard, options }: RowRule): Need[] {
+function needsOf({ guard, options, set }: RowRule): Need[] {
   const { deadline, since, pause, extensions, backfill } = options
+  const emptied = Object.entries(set).filter(([, value]) => value === null)
   const needs: (Need | undefined)[] = [
+    ...emptied.map(([attribute]) => ({ option: `"set.${attribute}"`, attribute, type: 'text', emptiedFor: 'what "set" says' })),
     guard.statusAttribute === undefined ? undefined : { option: '"status"', attribute: guard.statusAttribute, type: 'integer' },
-    deadline === undefined ? undefined : { option: '"deadline"', attribute: deadline, type: 'timestamptz', instant: true },
+    deadline === undefined
+      ? undefined
+      : { option: '"deadline"', attribute: deadline, type: 'timestamptz', instant: true, emptiedFor: '"no timer"' },
     since === undefined ? undefined : { option: '"since"', attribute: since, type: 'timestamptz', instant: true },
-    pause && { option: '"pause.keep"', attribute: pause.keep, type: 'bigint' },
-    extensions && { option: '"extended"', attribute: extensions.attribute, type: extensions.unit === 'ms' ? 'bigint' : 'integer' },
+    pause && { option: '"pause.keep"', attribute: pause.keep, type: 'bigint', emptiedFor: '"not paused"' },
+    extensions && {
+      option: '"extended"',
+      attribute: extensions.attribute,
+      type: extensions.unit === 'ms' ? 'bigint' : 'integer',
+      emptiedFor: '"not extended"',
+    },
     backfill?.since === undefined
       ? undefined
       : { option: '"backfill.since"', attribute: backfill.since, type: 'timestamptz', instant: true },
@@ -56,12 +67,14 @@ function needsOf({ guard, options }: RowRule): Need[] {
 async function lookAtColumn(
   table: OrderTable,
   columns: Map<string, Column>,
-  { option, attribute, type, instant }: Need,
+  { option, attribute, type, instant, emptiedFor }: Need,
 ): Promise<string | undefined> {
   const { field } = table.attribute(option, attribute)
   const column = columns.get(attribute)
   if (!column)
     return `the table ${table.tableText} has no column "${field}"; add it with ALTER TABLE ${table.tableText} ADD COLUMN "${field}" ${type}`
+  if (emptiedFor !== undefined && column.isRequired)
+    return `${option}: the column "${field}" of ${table.tableText} is NOT NULL, and NULL is written there for ${emptiedFor}; ALTER TABLE ${table.tableText} ALTER COLUMN "${field}" DROP NOT NULL`
   return instant && !isInstant(column) ? notAnInstant(table, option, column) : undefined
 }
 

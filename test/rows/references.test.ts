@@ -175,3 +175,24 @@ CREATE TABLE tickets (id serial PRIMARY KEY, state ${type}, "createdAt" timestam
     }
   })
 })
+
+describe('A column that refuses NULL', () => {
+  it('is found where a rule writes NULL there, of each option that does, with the ALTER TABLE', async () => {
+    const shop = await openShop(({ Order }: Pick<Database, 'Order'>) => ({
+      order_confirm: transition(Order, {
+        ...{ from: 4, to: 5, deadline: 'confirmDueAt', after: '24h', pause: { keep: 'total' }, set: { note: null } },
+        ...{ maxExtensions: 1, extended: 'userId' },
+      } as never),
+    }))
+    const { client } = shop.database
+    await client.query('ALTER TABLE orders ALTER note SET NOT NULL, ALTER "confirmDueAt" SET NOT NULL')
+    const { message } = await refused(() => shop.timers.check())
+    const columns = { '"deadline"': 'confirmDueAt', '"pause.keep"': 'total', '"extended"': 'userId', '"set.note"': 'note' }
+    for (const [option, column] of Object.entries(columns)) {
+      assert.ok(message.includes(`${option}: the column "${column}" of "orders" is NOT NULL, and NULL is written there`), message)
+      await client.query(`ALTER TABLE "orders" ALTER COLUMN "${column}" DROP NOT NULL`)
+    }
+    await shop.timers.check()
+    await shop.close()
+  })
+})
