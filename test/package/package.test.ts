@@ -150,6 +150,15 @@ describe('the package', function () {
     await doesItsJob(older, 'esm.mjs')
   })
 
+  it("does its job in a minified bundle that is an ES module, under the README's banner", async () => {
+    const [, banner = ''] = /^```js\n(\/\/ banner\.js\n[\s\S]*?)^```$/m.exec(await readFile(join(root, 'README.md'), 'utf8')) ?? []
+    const folder = join(directory, 'bundled-esm')
+    await installInto(folder, tarball)
+    await cp(fileURLToPath(new URL('projects/javascript', import.meta.url)), join(folder, 'javascript'), { recursive: true })
+    await bundle(folder, 'javascript/bundled.mjs', 'javascript/bundle.mjs', '--format=esm', '--packages=bundle', `--banner:js=${banner}`)
+    await doesItsJob(folder, 'bundle.mjs')
+  })
+
   describe('in a minified CommonJS bundle', () => {
     for (const ioredis of ['ioredis', 'ioredis5']) {
       it(`does its job with ${ioredis}, web process and worker together`, async () => {
