@@ -10,6 +10,7 @@ import { SweepMarks } from '../redis/sweep-marks.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import { poolSize } from '../rules/sequelize-sql.js'
 import type { Runtime } from '../runtime.js'
+import { whoseFault } from '../sequelize/whose-fault.js'
 import { IndexClaims, MemoryClaims } from '../worker/claims.js'
 import { Clocks } from '../worker/clocks.js'
 import { Dispatcher, type KindCounters } from '../worker/dispatcher.js'
@@ -69,6 +70,8 @@ export interface SweepResult {
   faults: { code: FaultCode | ErrorName; kind?: string; message: string }[]
   /** Whether Redis answered, so that orders were claimed there. */
   claimed: boolean
+  /** Whether Postgres did not answer, so that nothing is known. */
+  unreachable: boolean
   durationMs: number
 }
 
@@ -85,7 +88,7 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
   const { rules, wrong } = rulesOf(runtime, options)
   const log = options.onFailed ? withoutFailures(runtime.log) : runtime.log
   const events = new WorkerEmitter().logTo(log)
-  const result: SweepResult = { kinds: {}, faults: wrong, claimed: false, durationMs: 0 }
+  const result: SweepResult = { kinds: {}, faults: wrong, claimed: false, unreachable: false, durationMs: 0 }
   const rehearsed = new Map<string, number>()
   events.on('fault', ({ code, kind, message }) => result.faults.push({ code, ...(kind !== undefined && { kind }), message }))
   const failedHere = new Map<string, Map<string, Failure>>()
@@ -109,7 +112,9 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
   for (const [kind, { settled, failed }] of counters) {
     const row = rules.get(kind)?.row as RowRule
     const without = result.claimed ? undefined : failedHere.get(kind)
-    result.kinds[kind] = { settled, failed, rehearsed: rehearsed.get(kind) ?? 0, ...(await afterwards(runtime, kind, row, without)) }
+    const { unreachable, ...standing } = await afterwards(runtime, kind, row, without)
+    result.unreachable ||= unreachable
+    result.kinds[kind] = { settled, failed, rehearsed: rehearsed.get(kind) ?? 0, ...standing }
   }
   return result
 }
@@ -120,14 +125,14 @@ async function afterwards(
   kind: string,
   row: RowRule,
   failedHere: ReadonlyMap<string, Failure> | undefined,
-): Promise<Partial<Standing> & Pick<KindSwept, 'brakedSince'>> {
+): Promise<Partial<Standing> & Pick<KindSwept, 'brakedSince'> & { unreachable: boolean }> {
   try {
     const failures = (await keptFailures(runtime, kind)).failures ?? failedHere
     const { overdue, retrying, locked, dead, stale, held, paused, undated, upcoming, later } = await takeCensus(row, { days: 1, failures })
     const standing: Standing = { left: overdue, retrying, locked, dead, stale, held, paused, undated, toCome: upcoming + later }
-    return { ...standing, brakedSince: (await row.brake?.brakedAt()) ?? null }
-  } catch {
-    return { brakedSince: null }
+    return { ...standing, brakedSince: (await row.brake?.brakedAt()) ?? null, unreachable: false }
+  } catch (error) {
+    return { brakedSince: null, unreachable: whoseFault(error) === 'database' }
   }
 }
 

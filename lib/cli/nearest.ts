@@ -3,7 +3,7 @@
 /** @returns the known word that is two edits away at most, if there is one */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const near = known
-    .map((each) => ({ each, edits: distance(word, each) }))
+    .map((each) => ({ each, edits: distance(word.toLowerCase(), each.toLowerCase()) }))
     .filter(({ edits, each }) => edits <= Math.min(2, each.length - 1))
   return near.sort((a, b) => a.edits - b.edits)[0]?.each
 }

@@ -63,7 +63,9 @@ function commandOf(name: string): Command {
 function parse(command: Command, args: string[]): Pick<Given, 'values' | 'positionals'> {
   const options = { ...command.options, help: { type: 'boolean', short: 'h' } as const }
   try {
-    const { values, positionals } = parseArgs({ args, options, allowPositionals: true, strict: true })
+    const { values, positionals, tokens } = parseArgs({ args, options, allowPositionals: true, strict: true, tokens: true })
+    const repeated = tokens.find((token) => token.kind === 'option' && isRepeated(token, tokens, options))
+    if (repeated?.kind === 'option') throw new UsageError(`--${repeated.name} is given more than once`)
     const missing = command.positionals[positionals.length]
     if (missing !== undefined && !values.help) throw new UsageError(`${missing} is missing`)
     const surplus = positionals[command.positionals.length + (command.optional ?? 0)]
@@ -75,6 +77,14 @@ function parse(command: Command, args: string[]): Pick<Given, 'values' | 'positi
     const meant = unknown === undefined ? undefined : nearest(unknown, Object.keys(options))
     throw new UsageError(`${what}${didYouMean(meant && `--${meant}`)}; write: order-timers ${command.usage}`, { cause: error })
   }
+}
+
+type Token = NonNullable<ReturnType<typeof parseArgs>['tokens']>[number]
+
+/** Of an option that takes one value, the last one would count, and the others would be dropped silently. */
+function isRepeated({ name }: { name: string }, tokens: readonly Token[], options: Command['options']): boolean {
+  const { type, multiple = false } = options[name] ?? {}
+  return type === 'string' && !multiple && tokens.filter((token) => token.kind === 'option' && token.name === name).length > 1
 }
 
 function didYouMean(meant: string | undefined): string {

@@ -6,7 +6,9 @@ export type Cell = string | number | undefined
 export function table(header: readonly string[], rows: readonly (readonly Cell[])[]): string[] {
   const texts = [header, ...rows.map((row) => row.map(text))]
   const widths = header.map((_, column) => Math.max(...texts.map((row) => row[column]?.length ?? 0)))
-  const isNumber = header.map((_, column) => rows.some((row) => typeof row[column] === 'number'))
+  const isNumber = header.map(
+    (_, column) => rows.some((row) => typeof row[column] === 'number') || rows.every((row) => row[column] === undefined),
+  )
   return texts.map((row) =>
     row
       .map((cell, column) => (isNumber[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))

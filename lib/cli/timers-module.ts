@@ -1,7 +1,7 @@
 // Finds the shop's timers: the module that makes them, and in it the export that is timers. Timers know each other by a symbol that all copies
 // of this package share, so that the shop may be CommonJS and this program is not.
 
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { OrderTimersError, show } from '../errors.js'
 import { RUNTIME, type Runtime } from '../runtime.js'
@@ -27,6 +27,7 @@ export async function loadTimers(
   const file = given === undefined ? findModule(directory) : resolve(directory, given)
   if (!existsSync(file))
     throw notFound(`there is no file ${show(file)}; name the one that exports your timers: --module ./path/to/timers.js`)
+  if (!statSync(file).isFile()) throw notFound(`${show(file)} is a folder; name the file in it that exports your timers`)
   const timers = choose(file, await load(file, limitMs))
   remarkOnStarted(file, timers[RUNTIME], remark)
   return timers

@@ -6,6 +6,7 @@ import { run } from '../../lib/cli/run.js'
 import { loadTimers } from '../../lib/cli/timers-module.js'
 import { openProject, type Project, timersModule } from '../support/command-line.js'
 import { openDatabase } from '../support/database.js'
+import { freePort } from '../support/free-port.js'
 import { type Refusal, refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'
 
@@ -54,6 +55,22 @@ describe('the command line', () => {
       ],
       ["another command's option", ['status', '--stale'], "order-timers: Unknown option '--stale'; write: order-timers status [--json]"],
       ['days that are none', ['plan', '--days', '0'], 'order-timers: --days must be a whole number from 1 to 366, got "0"'],
+      ['days in another notation', ['plan', '--days', '1e2'], 'order-timers: --days must be a whole number from 1 to 366, got "1e2"'],
+      [
+        'a command in capitals',
+        ['PLAN'],
+        'order-timers: there is no command "PLAN" (did you mean plan?); the commands are plan, status, sweep, dead, retry, release, migration (order-timers --help)',
+      ],
+      [
+        'an option that takes one value, twice',
+        ['sweep', '--kind', 'a', '--kind', 'b'],
+        'order-timers: --kind is given more than once; write: order-timers sweep [--stale [--yes]] [--kind KIND] [--json]',
+      ],
+      [
+        'a yes to nothing',
+        ['sweep', '--yes'],
+        'order-timers: --yes is for --stale; without that, a sweep settles what is overdue and asks nothing',
+      ],
       ['no kind', ['release'], 'order-timers: KIND is missing; write: order-timers release KIND [--json]'],
       ['a word too many', ['release', 'a', 'b'], 'order-timers: "b" is one too many; write: order-timers release KIND [--json]'],
     ]
@@ -81,6 +98,19 @@ describe('the command line', () => {
       stderr: '',
     })
   })
+
+  it('ends with 3 where Postgres does not answer, whichever command has to ask it', async () => {
+    const nowhere = { url: `postgres://shop:secret@127.0.0.1:${await freePort()}/shop`, schema: 'public' }
+    const rule = "order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' })"
+    const commands = [['plan'], ['sweep'], ['sweep', '--stale'], ['sweep', '--stale', '--yes']]
+    for (const [index, command] of commands.flatMap((words) => [words, [...words, '--json']]).entries()) {
+      const file = `${index}.mjs` // each run closes its timers
+      await project.write(file, timersModule(nowhere, rule, 'redis: false, logger: false'))
+      const { status, stdout, stderr } = await typed(...command, '--module', file)
+      assert.equal(status, 3, command.join(' '))
+      assert.doesNotMatch(stdout + stderr, /secret/)
+    }
+  }).timeout(60_000)
 
   it('closes the timers and the Sequelize of their rules behind it', async () => {
     const database = await openDatabase()
@@ -155,6 +185,11 @@ describe('the command line', () => {
           '; name it with --module ./path/to/timers.js, or in package.json: "order-timers": { "module": "./path/to/timers.js" }',
         ),
       )
+    })
+
+    it('or says that a folder is no file', async () => {
+      for (const given of ['', '.'])
+        assert.match((await notFound(given)).message, / is a folder; name the file in it that exports your timers$/)
     })
 
     it('or says that there is no such file', async () => {

@@ -22,7 +22,8 @@ export const planCommand: Command = {
 }
 
 function daysOf(given: unknown): number {
-  const days = given === undefined ? 3 : Number(given)
-  if (Number.isInteger(days) && days >= 1 && days <= 366) return days
+  if (given === undefined) return 3
+  const days = Number(given)
+  if (/^\d+$/.test(String(given)) && days >= 1 && days <= 366) return days
   throw new UsageError(`--days must be a whole number from 1 to 366, got ${JSON.stringify(given)}`)
 }

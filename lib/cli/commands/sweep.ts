@@ -5,6 +5,7 @@ import { sweepOnce } from '../../admin/sweep-once.js'
 import { errorText } from '../../error-text.js'
 import { COULD_NOT_LOOK, type Command, FINE, type Given, JSON_TOO, json, MODULE, WRONG } from '../command.js'
 import { staleText, sweepText } from '../sweep-text.js'
+import { UsageError } from '../usage-error.js'
 
 export const sweepCommand: Command = {
   usage: 'sweep [--stale [--yes]] [--kind KIND] [--json]',
@@ -12,6 +13,10 @@ export const sweepCommand: Command = {
   example: 'order-timers sweep --stale --kind order_confirm --yes',
   options: { ...MODULE, ...JSON_TOO, stale: { type: 'boolean' }, yes: { type: 'boolean' }, kind: { type: 'string' } },
   positionals: [],
+  check: ({ values }) => {
+    if (values.yes && !values.stale)
+      throw new UsageError('--yes is for --stale; without that, a sweep settles what is overdue and asks nothing')
+  },
   async run(given) {
     const { runtime, values, print, remark } = given
     const kind = values.kind as string | undefined
@@ -22,6 +27,7 @@ export const sweepCommand: Command = {
       onFailed: ({ kind, id, error }) => remark(`${kind} ${id}: failed: ${errorText(error)}`),
     })
     print(values.json ? json(result) : sweepText(result))
+    if (result.unreachable) return COULD_NOT_LOOK
     const failed = Object.values(result.kinds).some(({ failed, brakedSince }) => failed > 0 || brakedSince !== null)
     return failed || result.faults.length > 0 ? WRONG : FINE
   },
