@@ -87,12 +87,13 @@ describe("the README's processes", function () {
 
   const server = (express: string) =>
     project(express, {
-      'main.ts': `${block('app.ts')}\n${block('caught.ts')}\n${ENDS.stream}${block('server.ts')}\n${ENDS.said}`,
+      'caught.ts': block('caught.ts'),
+      'app.ts': `${block('app.ts')}\n${block('app.ts, further')}\n${ENDS.stream}${block('app.ts, at its end')}\n${ENDS.said}`,
     })
 
   for (const express of ['express', 'express4', 'express-oldest']) {
     it(`answer a customer's mistake and go on, on ${express}`, async () => {
-      const { child, ended, port } = await start(await server(express), 'main.ts')
+      const { child, ended, port } = await start(await server(express), 'app.ts')
       const post = (path: string) => fetch(`http://127.0.0.1:${port}${path}`, { method: 'POST' })
       const order = await database.Order.create({ status: 4 })
       const shipped = await post(`/orders/${order.id}/ship`)
@@ -114,7 +115,7 @@ describe("the README's processes", function () {
   for (const express of ['express', 'express4']) {
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGUSR2'] as const) {
       it(`end by ${signal} with a connection kept alive and a stream open, on ${express}`, async () => {
-        const { child, ended, port } = await start(await server(express), 'main.ts')
+        const { child, ended, port } = await start(await server(express), 'app.ts')
         const agent = new Agent({ keepAlive: true })
         const asked = (path: string, agent?: Agent) =>
           new Promise<void>((resolve, reject) => {

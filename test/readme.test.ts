@@ -73,8 +73,10 @@ export const putBack = async (..._goods: unknown[]) => {}`,
           include: ['*.ts'],
         }),
       }
-      const [timers, app, ...more] = blocks('ts')
-      const texts = { ...sources, 'timers.ts': timers, 'app.ts': `${app}\n${more.join('\n')}\nexport {}` }
+      const [timers, app, ...further] = blocks('ts')
+      const isCaught = (text: string) => text.startsWith('// caught.ts\n')
+      const more = further.filter((text) => !isCaught(text)).join('\n')
+      const texts = { ...sources, 'timers.ts': timers, 'caught.ts': further.find(isCaught), 'app.ts': `${app}\n${more}` }
       await mkdir(join(directory, 'node_modules'))
       await symlink(root, join(directory, 'node_modules/express-order-timers'))
       for (const [name, text] of Object.entries(texts)) await writeFile(join(directory, name), text as string)
@@ -115,6 +117,7 @@ export const putBack = async (..._goods: unknown[]) => {}`,
     await admin.call(...(line.replace('>SECRET', '>secret').split(' ') as [string, ...string[]]))
     const database = await openDatabase()
     const timers = orderTimers({
+      logger: false,
       redis: server.url.replace('//', '//shop:secret@'),
       rules: {
         order_confirm: transition(database.Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '100ms' }),
