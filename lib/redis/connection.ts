@@ -1,14 +1,14 @@
 // One connection of our own to Redis. It never gives up reconnecting, never queues, never rejects unhandled, and never lets anybody
 // wait for longer than they said; a command that timed out may still be carried out, so every command must be safe to repeat.
 
-import type { Redis } from 'ioredis'
+import { type Redis, ReplyError } from 'ioredis'
 import type { OrderTimersError } from '../errors.js'
 import { within } from '../wait.js'
 import { Attempts } from './attempts.js'
 import { OURS } from './own-options.js'
 import { Pace } from './pace.js'
 import { type Operation, Refusals } from './refusals.js'
-import { isReplica, isReply, type ReplyFault, replyFault } from './replies.js'
+import { isReplica, isReply, replyFault, replyWord } from './replies.js'
 import type { RedisSource } from './source.js'
 import { explain, redisError } from './trouble.js'
 
@@ -36,8 +36,8 @@ export class RedisConnection {
   answeredAt = 0
   private firstAttempt: Promise<void> | undefined
   private trouble: unknown
-  /** What was told of it when it stopped answering, as a fault's code. */
-  private reported: ReplyFault | undefined
+  /** What was told of it when it stopped answering: a fault's code, and the word of Redis's answer where there is one. */
+  private reported: string | undefined
   private stoodStillAt = Number.NEGATIVE_INFINITY
   /** Being closed to be made anew; the client itself says `ready` until its socket has closed. */
   leaving = false
@@ -45,6 +45,8 @@ export class RedisConnection {
   private readonly departures = new Pace()
   /** Running while it answers nothing but that it is busy or loads its data. */
   private readonly busy = new Attempts(BUSY_EVERY_MS)
+  /** Running from a connection's beginning until it is ready. */
+  private readonly loading = new Attempts(REOPEN_EVERY_MS)
   /** Running while Redis refuses the db: ioredis would carry on in db 0. */
   private readonly misplaced = new Attempts(REOPEN_EVERY_MS)
   private reopening: NodeJS.Timeout | undefined
@@ -60,10 +62,20 @@ export class RedisConnection {
       this.trouble = error
       if ((error as { command?: { name?: string } }).command?.name === 'select') this.selectAgain(source.db)
     })
-    this.client.on('ready', () => this.up())
+    this.client.on('connect', () =>
+      this.loading.start(
+        () => this.sayThatItLoads(),
+        () => {},
+      ),
+    )
+    this.client.on('ready', () => {
+      this.loading.end()
+      this.up()
+    })
     this.client.on('close', () => {
       this.misplaced.end()
       this.busy.end()
+      this.loading.end()
       this.down(this.trouble)
       if (this.leaving) this.reported = undefined // to be told if no connection follows
       this.leaving = false
@@ -185,6 +197,7 @@ export class RedisConnection {
     this.downListeners.clear()
     this.doubtListeners.clear()
     this.refusals.stop()
+    this.loading.end()
     this.departures.stop()
     this.busy.end()
     this.client.disconnect()
@@ -223,6 +236,13 @@ export class RedisConnection {
     return redisError(cause, this.where)
   }
 
+  /** ioredis waits in silence for a Redis that loads its data. INFO is answered meanwhile. */
+  private async sayThatItLoads(): Promise<boolean> {
+    const info = await this.client.info('persistence').catch(() => '')
+    if (!this.ready && !this.closed && /^loading:1/m.test(info)) this.down(new ReplyError('LOADING Redis is loading the dataset in memory'))
+    return false
+  }
+
   /** The reason of a refusal is in `trouble`. */
   private selectAgain(db: number): void {
     const select = () =>
@@ -259,10 +279,10 @@ export class RedisConnection {
 
   private down(error: unknown): void {
     this.trouble = error
-    const { code } = explain(error, this.where)
-    if (this.reported === code) return
+    const reason = `${explain(error, this.where).code} ${isReply(error) ? replyWord(error) : ''}`
+    if (this.reported === reason) return
     this.answering = false
-    this.reported = code
+    this.reported = reason
     for (const listener of this.downListeners) listener(error)
   }
 }

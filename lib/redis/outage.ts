@@ -36,16 +36,19 @@ export class Outage {
     this.faults = new FaultsOf<TimersFaultCode>({ tell: () => {} }, Object.assign(quieter, { debugs: log.debugs, flush() {} }) as Log)
     connection.onUp(() => void this.look())
     connection.onDown((error) => {
-      if (this.faults.list().length > 0 && !connection.leaving) this.notTaken(error) // for another reason than before
+      if (this.faults.list().length > 0 && !connection.leaving) this.tell(error) // for another reason than before
     })
     connection.refusals.onAccepted(() => this.end('REDIS_REFUSES'))
   }
 
   /** Redis did not take a timer. */
   notTaken(error: unknown): void {
-    const { connection, faults } = this
+    if (!this.faults.has(explain(error, this.connection.where).code)) this.tell(error)
+  }
+
+  private tell(error: unknown): void {
+    const { connection } = this
     const { code, what, why, remedy } = explain(error, connection.where)
-    if (faults.has(code)) return
     if (code === 'REDIS_UNAVAILABLE' && connection.justWoke) {
       this.askLater()
       return
