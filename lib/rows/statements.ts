@@ -36,6 +36,12 @@ export function optionStatements({ guard, options, move, set }: RowRule): Statem
   ]
 }
 
+/**
+ * Of a column that only tests write: this user may not (insufficient_privilege), it is generated (generated_always, 0A000 of a view's
+ * expression), or the view takes no UPDATE. https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+const NOT_WRITABLE = ['42501', '428C9', '0A000', '55000']
+
 const SOME_DEADLINE = '2000-01-01 00:00:00+00'
 
 /** Whole statements, as they run. */
@@ -81,7 +87,9 @@ export function ruleStatements(row: RowRule): Statement[] {
     brake && { name: 'releasing the brake', run: (transaction) => brake.release(transaction) },
     { name: 'looking who holds a row', run: (transaction) => readMarks(guard.table, [id], transaction), mayFail: CANNOT_SEE_LOCKS },
     { name: 'looking whether a row is locked', run: (transaction) => cannotLock(guard.table, id, transaction) },
-    hasOwnDeadline ? { name: 'bringing a timer forward', run: (transaction) => bringForward(row, id, 0, transaction) } : undefined,
+    hasOwnDeadline
+      ? { name: 'bringing a timer forward', run: (transaction) => bringForward(row, id, 0, transaction), mayFail: NOT_WRITABLE }
+      : undefined,
     ...(pending ? censuses(row) : []),
   ]
   return list.filter((one) => one !== undefined)

@@ -22,6 +22,26 @@ describe('An order that comes back', () => {
   /** A deadline about a day from now. */
   const isFresh = (date: Date | null | undefined) => Math.abs(Number(date) - Date.now() - 24 * HOUR_MS) < 30_000
 
+  it('keeps no overdue order waiting: the sweep looks for what orders took along once it has settled', async () => {
+    const done: string[] = []
+    const shop = await open((Parcels) => ({ order_confirm: transition(Parcels, CONFIRM) }), {
+      database: {
+        sequelize: {
+          logging: (sql) => void done.push(/order_timers_away/.test(sql) ? 'taken off' : /SET "status"/.test(sql) ? 'settled' : ''),
+        },
+      },
+    })
+    await shop.parcel(-1_000)
+    await shop.parcel(-1_000, { status: 9 })
+    const worker = await shop.worker({ fallback: false })
+    done.length = 0
+    await shop.parcel(-1_000)
+    await worker.sweepNow()
+    const steps = done.filter((step) => step !== '')
+    assert.deepEqual([steps[0], steps.at(-1)], ['settled', 'taken off'])
+    await worker.stop()
+  })
+
   describe('under "backfill"', () => {
     const paying = () =>
       open((Parcels) => ({

@@ -63,7 +63,9 @@ ALTER TABLE orders ADD FOREIGN KEY ("userId") REFERENCES users`)
     const role = `${schema}_role`
     await client.query(`${STATUSES}; ${REFERS}; CREATE ROLE ${role}`)
     try {
-      await client.query(`GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT, UPDATE ON orders TO ${role}`)
+      await client.query(
+        `GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT, UPDATE (status, "userId", "updatedAt") ON orders TO ${role}`,
+      )
       const { sequelize, Order } = shop.database.connectSequelize()
       sequelize.addHook('afterConnect', (connection) => (connection as Client).query(`SET ROLE ${role}`) as never)
       const timers = makeTimers(pay({ Order }), { redis: false })
