@@ -84,7 +84,7 @@ describe('the package', function () {
   describe("is installed by the README's lines", () => {
     /** As the README has it, but from the tarball. */
     const line = async (what: string) => {
-      const found = new RegExp(`^npm install ${what}$`, 'm').exec(await readFile(join(root, 'README.md'), 'utf8'))
+      const found = new RegExp(`^npm install ${what}.*$`, 'm').exec(await readFile(join(root, 'README.md'), 'utf8'))
       assert.ok(found, `the README has no line to install ${what}`)
       return found[0].replace(NAME, tarball)
     }
@@ -107,7 +107,7 @@ describe('the package', function () {
       const had = { express: '4.17.0', pg: '8.7.1', sequelize: '6.21.0' }
       const wanted = Object.entries(had).map(([name, version]) => `${name}@${version}`)
       await sh(shop, `npm install ${wanted.join(' ')} --save-prefix=^ --package-lock-only`)
-      await sh(shop, await line(`${NAME} ioredis`))
+      await sh(shop, await line(NAME))
       assert.deepEqual(await versions(shop, Object.keys(had)), Object.values(had))
       const { dependencies } = JSON.parse(await readFile(join(shop, 'package.json'), 'utf8'))
       assert.deepEqual(
@@ -121,8 +121,8 @@ describe('the package', function () {
       const shop = join(directory, 'new-shop')
       await mkdir(shop)
       await writeFile(join(shop, 'package.json'), '{ "name": "shop", "version": "1.0.0", "private": true }')
-      await sh(shop, await line(`${NAME} ioredis`))
-      await sh(shop, await line('express sequelize pg'))
+      await sh(shop, await line(NAME))
+      await sh(shop, await line('express '))
       const { dependencies } = JSON.parse(await readFile(join(shop, 'package.json'), 'utf8'))
       assert.deepEqual(Object.keys(dependencies), ['express', NAME, 'ioredis', 'pg', 'sequelize'])
       await loads(shop)
