@@ -1,10 +1,10 @@
 // One connection of our own to Redis. It never gives up reconnecting, never queues, never rejects unhandled, and never lets anybody
 // wait for longer than they said; a command that timed out may still be carried out, so every command must be safe to repeat.
 
-import { type Redis, ReplyError } from 'ioredis'
+import type { Redis } from 'ioredis'
 import type { OrderTimersError } from '../errors.js'
 import { within } from '../wait.js'
-import { Attempts } from './attempts.js'
+import { Hindrances } from './hindrances.js'
 import { OURS } from './own-options.js'
 import { Pace } from './pace.js'
 import { type Operation, Refusals } from './refusals.js'
@@ -12,10 +12,7 @@ import { isReplica, isReply, replyFault, replyWord } from './replies.js'
 import type { RedisSource } from './source.js'
 import { explain, redisError } from './trouble.js'
 
-/** How often a Redis that is busy is asked whether it still is. */
-const BUSY_EVERY_MS = 250
-
-/** How often a db that could not be selected is tried, and a client that ended by itself is opened. */
+/** How long until a client that ended by itself is opened again. */
 const REOPEN_EVERY_MS = 500
 
 /** How much longer than it may a wait takes where this process stood still meanwhile (SIGSTOP, a blocked event loop). */
@@ -43,12 +40,7 @@ export class RedisConnection {
   leaving = false
   /** A replica is left for whoever the address leads to now. */
   private readonly departures = new Pace()
-  /** Running while it answers nothing but that it is busy or loads its data. */
-  private readonly busy = new Attempts(BUSY_EVERY_MS)
-  /** Running from a connection's beginning until it is ready. */
-  private readonly loading = new Attempts(REOPEN_EVERY_MS)
-  /** Running while Redis refuses the db: ioredis would carry on in db 0. */
-  private readonly misplaced = new Attempts(REOPEN_EVERY_MS)
+  private readonly hindrances: Hindrances
   private reopening: NodeJS.Timeout | undefined
   private closed = false
   private readonly upListeners = new Set<() => void>()
@@ -58,24 +50,15 @@ export class RedisConnection {
   constructor(source: RedisSource, name: string) {
     this.client = source.create(name)
     this.where = source.describe()
+    this.hindrances = new Hindrances(this.client, () => this.up())
     this.client.on('error', (error) => {
       this.trouble = error
-      if ((error as { command?: { name?: string } }).command?.name === 'select') this.selectAgain(source.db)
+      if ((error as { command?: { name?: string } }).command?.name === 'select') this.hindrances.untilSelected(source.db)
     })
-    this.client.on('connect', () =>
-      this.loading.start(
-        () => this.sayThatItLoads(),
-        () => {},
-      ),
-    )
-    this.client.on('ready', () => {
-      this.loading.end()
-      this.up()
-    })
+    this.client.on('connect', () => this.hindrances.whileNotReady((error) => this.down(error)))
+    this.client.on('ready', () => this.up())
     this.client.on('close', () => {
-      this.misplaced.end()
-      this.busy.end()
-      this.loading.end()
+      this.hindrances.end()
       this.down(this.trouble)
       if (this.leaving) this.reported = undefined // to be told if no connection follows
       this.leaving = false
@@ -84,7 +67,7 @@ export class RedisConnection {
   }
 
   get ready(): boolean {
-    return this.client.status === 'ready' && !this.misplaced.running
+    return this.client.status === 'ready' && !this.hindrances.isInWrongDb
   }
 
   /** Opens the connection, once. Never rejects: trouble shows in `run` and through `onDown`. */
@@ -192,14 +175,12 @@ export class RedisConnection {
   close(): void {
     this.closed = true
     clearTimeout(this.reopening)
-    this.misplaced.end()
+    this.hindrances.end()
     this.upListeners.clear()
     this.downListeners.clear()
     this.doubtListeners.clear()
     this.refusals.stop()
-    this.loading.end()
     this.departures.stop()
-    this.busy.end()
     this.client.disconnect()
   }
 
@@ -207,7 +188,10 @@ export class RedisConnection {
   private judge(error: Error, what: string | undefined): Error {
     const fault = replyFault(error)
     if (fault === 'REDIS_UNAVAILABLE') {
-      this.waitWhileBusy(error)
+      if (this.ready) {
+        this.down(error)
+        this.hindrances.whileBusy()
+      }
       return this.unavailable(error)
     }
     this.up()
@@ -220,37 +204,8 @@ export class RedisConnection {
     return error
   }
 
-  /** Some commands are answered meanwhile and prove nothing; a PING is not. */
-  private waitWhileBusy(error: Error): void {
-    if (!this.ready) return
-    this.down(error)
-    const answers = () =>
-      this.client.ping().then(
-        () => true,
-        (error) => isReply(error) && replyFault(error) !== 'REDIS_UNAVAILABLE',
-      )
-    this.busy.start(answers, () => this.up())
-  }
-
   private unavailable(cause: unknown): OrderTimersError {
     return redisError(cause, this.where)
-  }
-
-  /** ioredis waits in silence for a Redis that loads its data. INFO is answered meanwhile. */
-  private async sayThatItLoads(): Promise<boolean> {
-    const info = await this.client.info('persistence').catch(() => '')
-    if (!this.ready && !this.closed && /^loading:1/m.test(info)) this.down(new ReplyError('LOADING Redis is loading the dataset in memory'))
-    return false
-  }
-
-  /** The reason of a refusal is in `trouble`. */
-  private selectAgain(db: number): void {
-    const select = () =>
-      this.client.select(db).then(
-        () => true,
-        () => false,
-      )
-    this.misplaced.start(select, () => this.up())
   }
 
   /** A wait that took far longer than it may says that this process did not run meanwhile. */
@@ -270,7 +225,7 @@ export class RedisConnection {
   }
 
   private up(): void {
-    if (this.answering || !this.ready || this.busy.running) return
+    if (this.answering || !this.ready || this.hindrances.isBusy) return
     this.answering = true
     this.reported = undefined
     this.trouble = undefined

@@ -1,0 +1,72 @@
+// A server that is connected and does not serve yet, or not now: it loads its data, a script occupies it, or it refuses the db. It is asked
+// again until it serves.
+
+import { type Redis, ReplyError } from 'ioredis'
+import { Attempts } from './attempts.js'
+import { isReply, replyFault } from './replies.js'
+
+/** How often a Redis that is busy is asked whether it still is. */
+const BUSY_EVERY_MS = 250
+
+/** How often a db that could not be selected is tried, and a Redis that is not ready is asked why. */
+const ASK_EVERY_MS = 500
+
+export class Hindrances {
+  private readonly busy = new Attempts(BUSY_EVERY_MS)
+  private readonly loading = new Attempts(ASK_EVERY_MS)
+  /** Running while Redis refuses the db: ioredis would carry on in db 0. */
+  private readonly wrongDb = new Attempts(ASK_EVERY_MS)
+
+  /** @param onOver called when a hindrance is over */
+  constructor(
+    private readonly client: Redis,
+    private readonly onOver: () => void,
+  ) {}
+
+  get isBusy(): boolean {
+    return this.busy.running
+  }
+
+  get isInWrongDb(): boolean {
+    return this.wrongDb.running
+  }
+
+  /** It answers only that it is busy, or loads. Some commands are answered meanwhile and prove nothing; a PING is not. */
+  whileBusy(): void {
+    const answers = () =>
+      this.client.ping().then(
+        () => true,
+        (error) => isReply(error) && replyFault(error) !== 'REDIS_UNAVAILABLE',
+      )
+    this.busy.start(answers, this.onOver)
+  }
+
+  /** From a connection's beginning until it is ready: ioredis waits in silence for a Redis that loads its data, and INFO is answered meanwhile. */
+  whileNotReady(onLoading: (error: Error) => void): void {
+    const isReady = async () => {
+      if (this.client.status !== 'connect') return true
+      const info = await this.client.info('persistence').catch(() => '')
+      if (this.client.status === 'connect' && /^loading:1/m.test(info))
+        onLoading(new ReplyError('LOADING Redis is loading the dataset in memory'))
+      return false
+    }
+    this.loading.start(isReady, () => {})
+  }
+
+  /** Redis refused the db. */
+  untilSelected(db: number): void {
+    const select = () =>
+      this.client.select(db).then(
+        () => true,
+        () => false,
+      )
+    this.wrongDb.start(select, this.onOver)
+  }
+
+  /** The connection has ended. */
+  end(): void {
+    this.busy.end()
+    this.loading.end()
+    this.wrongDb.end()
+  }
+}
