@@ -52,6 +52,16 @@ export class LeftDeadlines {
     return cleared
   }
 
+  /**
+   * One portion of at most `limit` rows: the time that a pause has kept, on orders that are away. No index need serve this.
+   * @returns how many
+   */
+  async takeOffPauses(transaction: Transaction, limit: number): Promise<number> {
+    const { guard, moves, keep } = this.options
+    if (!moves || keep === undefined) return 0
+    return this.clear(`${this.left} AND ${guard.table.column(keep)} IS NOT NULL AND ${guard.deadline} IS NULL LIMIT $1`, limit, transaction)
+  }
+
   /** How many orders have a deadline and are not where the rule applies. */
   async count(transaction: Transaction): Promise<number> {
     const { table, deadlineColumn } = this.options.guard

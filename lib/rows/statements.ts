@@ -75,6 +75,7 @@ export function ruleStatements(row: RowRule): Statement[] {
     pending && { name: 'counting what has no deadline', run: (transaction) => pending.undated(transaction) },
     left && { name: 'taking deadlines off that were left', run: (transaction) => left.takeOff([id], transaction) },
     left && { name: 'taking deadlines off that were left', run: (transaction) => left.takeOffPortion(transaction, 1) },
+    left && { name: 'taking pauses off that were left', run: (transaction) => left.takeOffPauses(transaction, 1) },
     left && { name: 'counting deadlines that were left', run: (transaction) => left.count(transaction) },
     upkeep && { name: 'backfilling and pausing', run: (transaction) => upkeep.explain(transaction, id) },
     history && { name: 'taking what is to be told', run: (transaction) => history.takeUntold(transaction) },

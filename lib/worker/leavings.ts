@@ -3,6 +3,7 @@
 
 import type { Transaction } from 'sequelize'
 import type { Log } from '../logger.js'
+import type { LeftDeadlines } from '../rows/left-deadlines.js'
 import { MOST_COUNTED } from '../rules/pending-rows.js'
 import type { RowRule } from '../rules/rule.js'
 import { isDatabaseTrouble } from '../sequelize/whose-fault.js'
@@ -28,23 +29,37 @@ export class Leavings {
   constructor(private readonly parts: LeavingsParts) {}
 
   /** Never rejects. */
-  async takeOff(kind: string, row: RowRule): Promise<void> {
+  takeOff(kind: string, row: RowRule): Promise<void> {
+    return this.portions(kind, row, 'deadlines', (left, transaction) => left.takeOffPortion(transaction, PORTION))
+  }
+
+  /** As `takeOff`, of what pauses have kept; asked seldom. */
+  takeOffPauses(kind: string, row: RowRule): Promise<void> {
+    return this.portions(kind, row, 'pauses', (left, transaction) => left.takeOffPauses(transaction, PORTION))
+  }
+
+  private async portions(
+    kind: string,
+    row: RowRule,
+    what: 'deadlines' | 'pauses',
+    take: (left: LeftDeadlines, transaction: Transaction) => Promise<number>,
+  ): Promise<void> {
     const { left } = row
     if (!left) return
     const { counters, log, transact, stopping } = this.parts
     let cleared = 0
     try {
       for (let portion = PORTION; portion >= PORTION && !stopping.aborted; ) {
-        portion = await transact(row, (transaction) => left.takeOffPortion(transaction, PORTION))
+        portion = await transact(row, (transaction) => take(left, transaction))
         cleared += portion
       }
-      this.refused.delete(kind)
+      this.refused.delete(`${kind} ${what}`)
     } catch (error) {
-      if (!stopping.aborted && !isDatabaseTrouble(error)) this.tellRefused(kind, error)
+      if (!stopping.aborted && !isDatabaseTrouble(error)) this.tellRefused(kind, what, error)
     }
     const own = counters.get(kind)
     if (own) own.cleared += cleared
-    if (cleared > 0) log('info', `${kind}: ${cleared} deadlines of orders that are no longer there were taken off`, { kind, cleared })
+    if (cleared > 0) log('info', `${kind}: ${cleared} ${what} of orders that are no longer there were taken off`, { kind, cleared })
   }
 
   /** Deadlines that stand on rows where the rule does not apply: of orders that left, or that are still to come. */
@@ -66,12 +81,12 @@ export class Leavings {
     events.tell('left', { kind, count })
   }
 
-  private tellRefused(kind: string, error: unknown): void {
-    if (this.refused.has(kind)) return
-    this.refused.add(kind)
-    const what = `the deadlines of orders that are no longer there could not be taken off (${errorText(error)})`
+  private tellRefused(kind: string, what: 'deadlines' | 'pauses', error: unknown): void {
+    if (this.refused.has(`${kind} ${what}`)) return
+    this.refused.add(`${kind} ${what}`)
+    const refused = `the ${what} of orders that are no longer there could not be taken off (${errorText(error)})`
     const remedy =
       'an order that comes back after its deadline is settled at once; let the table take the UPDATE, or write NULL there yourselves'
-    this.parts.log('warn', `${kind}: ${what}; ${remedy}`, { code: 'NOT_CLEARED', kind })
+    this.parts.log('warn', `${kind}: ${refused}; ${remedy}`, { code: 'NOT_CLEARED', kind })
   }
 }

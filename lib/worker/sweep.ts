@@ -312,6 +312,7 @@ export class Sweep {
     const startedAt = performance.now()
     if (startedAt < (this.undatedAgainAt.get(kind) ?? 0)) return
     const count = await this.transact(row, (transaction) => pending.undated(transaction))
+    await this.leavings.takeOffPauses(kind, row)
     await this.leavings.count(kind, row)
     const endedAt = performance.now()
     this.undatedAgainAt.set(kind, endedAt + Math.max(UNDATED_EVERY_MS, REST_FACTOR * (endedAt - startedAt)))

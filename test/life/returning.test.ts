@@ -153,6 +153,22 @@ describe('An order that comes back', () => {
       assert.notEqual(await dueAt(shop as never, stillToCome), null, 'a deadline that the shop writes beforehand stands')
     })
 
+    it('after it was paused does not run on from what that pause has kept: it was taken off by the first sweep that saw it away', async () => {
+      const shop = await open((Parcels) => ({
+        order_confirm: transition(Parcels, { ...CONFIRM, pause: { keep: 'leftMs', while: { disputeOpen: true } } }),
+      }))
+      const id = await shop.parcel(HOUR_MS, { disputeOpen: true })
+      await (await shop.worker()).stop()
+      assert.notEqual((await shop.find(id)).leftMs, null)
+      await shop.sql('UPDATE parcels SET status = 9, dispute_open = FALSE WHERE id = $1', [id])
+      const worker = await shop.worker(EVERY_SECOND)
+      assert.equal((await shop.find(id)).leftMs, null)
+      await shop.sql('UPDATE parcels SET status = 4 WHERE id = $1', [id])
+      await swept(worker)
+      await swept(worker)
+      assert.equal(await dueAt(shop as never, id), null)
+    })
+
     it('in a transaction that is open while it is looked at keeps what that writes', async () => {
       const shop = await confirming({ redis: false })
       const id = await shop.parcel(-1_000, { status: 9 })
