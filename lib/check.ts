@@ -27,6 +27,7 @@ export async function checkRuntime(runtime: Runtime): Promise<void> {
   for (const kind of runtime.kinds) await checkRule(runtime, kind, note)
   if (found.length === 0) attempt(() => runtime.rules(), note)
   await checkRedis(runtime, note)
+  found.sort((one, other) => Number(isWrong(other)) - Number(isWrong(one)))
   const [first, ...others] = found
   if (!first) return
   const problems = found.map(({ error, ...problem }) => problem)
@@ -35,6 +36,11 @@ export async function checkRuntime(runtime: Runtime): Promise<void> {
   const cause = others.length === 0 ? first.error.cause : first.error
   const name = errorName(first.code)
   throw new OrderTimersError(name, message, { problems, ...(cause !== undefined && { cause }) })
+}
+
+/** What a person has to mend comes before a server that does not answer at the moment. */
+function isWrong({ error }: Found): boolean {
+  return error.status === 500
 }
 
 type Note = (kind: string | undefined, error: unknown) => void

@@ -1,5 +1,5 @@
 // Sets everything up, starts servers for one job, runs it, and stops them:
-//   node scripts/run.mjs mocha                          all tests, in two processes at once, with servers for each
+//   node scripts/run.mjs mocha                          all tests, in three processes at once, with servers for each
 //   node scripts/run.mjs mocha [arguments]              tests as mocha's arguments say
 //   node scripts/run.mjs <script.ts> [arguments]        the demo, a bench
 // The job finds its servers in REDIS_URL and DATABASE_URL; for servers of its own REDIS_SERVER, POSTGRES_BIN and, under root, POSTGRES_UID
@@ -16,10 +16,12 @@ import { setUp } from './setup.mjs'
 
 const [job, ...args] = process.argv.slice(2)
 
-/** Halves of the tests that take about the same time, nearly all of it waiting. */
-const HALVES = [
-  ['--ignore', 'test/faults/**'],
-  ['--ignore', 'test/!(faults)/**', '--ignore', 'test/*.test.ts'],
+/** Folders of tests that run beside all the others, each group in a process of its own. Each takes about a third of the time, nearly all of it waiting. */
+const BESIDE = ['faults', '{auto,life,redis,rows,rules,sequelize}']
+
+const PARTS = [
+  BESIDE.flatMap((folders) => ['--ignore', `test/${folders}/**`]),
+  ...BESIDE.map((folders) => ['--ignore', `test/!(${folders.replace(/[{}]/g, '').replaceAll(',', '|')})/**`, '--ignore', 'test/*.test.ts']),
 ]
 
 main().then((status) => process.exit(status), exitWith)
@@ -30,13 +32,14 @@ async function main() {
   const found = await setUp({ forTests })
   if (!forTests) return runWithServers(found, ['--import', 'tsx', job, ...args])
   const mocha = join(project, 'node_modules', 'mocha', 'bin', 'mocha.js')
-  // Tests of a half may count what comes over a server: with servers that are given, all run one after the other.
+  // Tests of one part may count what comes over a server: with servers that are given, all run one after the other.
   const given = process.env.REDIS_URL || process.env.DATABASE_URL
   if (args.length > 0 || given) return runWithServers(found, [mocha, ...args])
-  const [shown, kept] = HALVES.map((half) => [mocha, ...half])
-  const output = []
-  const statuses = await Promise.all([runWithServers(found, shown), runWithServers(found, kept, (chunk) => output.push(chunk))])
-  process.stdout.write(Buffer.concat(output))
+  const [shown, ...others] = PARTS.map((part) => [mocha, ...part])
+  const outputs = others.map(() => [])
+  const kept = others.map((command, i) => runWithServers(found, command, (chunk) => outputs[i].push(chunk)))
+  const statuses = await Promise.all([runWithServers(found, shown), ...kept])
+  process.stdout.write(Buffer.concat(outputs.flat()))
   return Math.max(...statuses)
 }
 

@@ -110,7 +110,11 @@ describe('orderTimers(options)', () => {
     const timers = orderTimers({ rules, redis: false })
     const message =
       'orderTimers: rule "order_return": "deadline" names "confirmDueAt", which is the deadline of rule "order_confirm" already; give each rule an attribute of its own'
-    assert.deepEqual(await refused(() => timers.check()), refusal('SHARED_DEADLINE', 500, message))
+    const checked = await refused(() => timers.check())
+    assert.deepEqual([checked.code, checked.status], ['ERR_ORDER_TIMERS_SHARED_DEADLINE', 500])
+    const [shared, unseen] = checked.message.split('\n- ').slice(1)
+    assert.equal(`orderTimers: ${shared}`, message)
+    assert.match(unseen ?? '', /^Postgres did not describe "Lates"/)
     assert.deepEqual(await refused(() => timers.schedule('order_return', 34)), refusal('SHARED_DEADLINE', 500, message))
   })
 

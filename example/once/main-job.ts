@@ -13,7 +13,14 @@ import { StatusChanges } from './status-changes.js'
 import { formatTable } from './table.js'
 
 const sweepEveryFourSeconds = '*/4 * * * * *'
-const quiet = { debug() {}, info() {}, warn: console.error, error: console.error }
+/** The job empties Redis itself, so that it is told of that is no news. */
+const isOwnDoing = (fields: unknown) => (fields as { code?: string } | undefined)?.code === 'REDIS_LOST_DATA'
+const quiet = {
+  debug() {},
+  info() {},
+  warn: (message: string, fields?: unknown) => isOwnDoing(fields) || console.error(message, fields),
+  error: console.error,
+}
 
 export async function runMainJob(env: NodeJS.ProcessEnv): Promise<number> {
   const ownRedis = env.REDIS_IS_OURS === '1'

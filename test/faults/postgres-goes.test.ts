@@ -257,6 +257,7 @@ describe('When Postgres', () => {
     const shop = await openShop(confirming(), { database: { url: postgres.url } })
     const [id] = await ship(shop, 1, 60_000)
     await postgres.crash()
+    await assert.rejects(shop.timers.remaining('order_confirm', id!)) // by it the pool learns that its connection is dead
     await assert.rejects(shop.timers.schedule('order_confirm', id!), { code: 'ERR_ORDER_TIMERS_POSTGRES_UNAVAILABLE', status: 503 })
     await assert.rejects(shop.timers.remaining('order_confirm', id!), { code: 'ERR_ORDER_TIMERS_POSTGRES_UNAVAILABLE', status: 503 })
     await shop.close()
