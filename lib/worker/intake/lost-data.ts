@@ -70,6 +70,6 @@ export class LostData {
 
   private notRestored(kinds: readonly string[]): string {
     const alone = kinds.filter((kind) => !this.parts.rules.get(kind)?.row?.pending)
-    return alone.length > 0 ? `; timers that Redis alone had are lost (${alone.join(', ')})` : ''
+    return alone.length > 0 ? `; timers that Redis alone had cannot be armed again (${alone.join(', ')})` : ''
   }
 }
