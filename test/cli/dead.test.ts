@@ -58,7 +58,7 @@ describe('dead letters on the command line', function () {
     assert.deepEqual(dead.map(({ id }: { id: string }) => id).sort(), ['1', '2', '3'])
 
     outOfStock = false
-    const settled = waitForEvent(worker, 'settled') // at once, since the worker is woken: its sweep comes once a minute
+    const settled = waitForEvent(worker, 'settled', { within: 20_000 }) // at once, since the worker is woken: its sweep comes once a minute
     const retried = await project.orderTimers('retry', 'order_confirm', '2')
     assert.deepEqual(retried, { status: 0, stdout: 'order_confirm: 1 is due now, with all attempts\n', stderr: '' })
     await settled

@@ -12,7 +12,7 @@ import { refused } from '../support/refused.js'
 import { makeTimers, openShop, type TestWorker, watched } from '../support/shop.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
 import { inTime, waitForEvent, waitUntil } from '../support/waiting.js'
-import { confirmed, confirming, countIn, EVERY_SECOND, latest, ship } from './confirming.js'
+import { confirmed, confirming, countIn, EVERY_SECOND, latest, PUNCTUAL_MS, ship } from './confirming.js'
 import { withPort } from './own-worker.js'
 
 describe('When Postgres', () => {
@@ -152,7 +152,7 @@ describe('When Postgres', () => {
     await holder.query('BEGIN')
     await holder.query('SELECT FROM orders WHERE id = $1 FOR UPDATE', [ids[10]])
     await confirmed(shop, 49)
-    assert.ok((await latest(shop.database, ids)) < 100)
+    assert.ok((await latest(shop.database, ids)) < PUNCTUAL_MS)
     const end = performance.now() + 2000
     await waitUntil(() => performance.now() > end, { every: 100 })
     assert.equal(await countIn(shop.database, 5), 49)

@@ -7,7 +7,7 @@ import { Sequelize, type Transaction } from 'sequelize'
 import { openShop } from '../support/shop.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
 import { waitUntil } from '../support/waiting.js'
-import { confirmed, confirming, countIn, EVERY_SECOND, latest, shipUnarmed } from './confirming.js'
+import { confirmed, confirming, countIn, EVERY_SECOND, latest, PUNCTUAL_MS, shipUnarmed } from './confirming.js'
 import { portOf, withPort } from './own-worker.js'
 import { scriptRequest } from './script-request.js'
 import { startShopProcess } from './shop-process.js'
@@ -162,7 +162,7 @@ describe('In a transaction of the shop’s', () => {
     await waitUntil(() => isArmed(shop, ids[49]!))
     assert.equal(await countIn(shop.database, 5), 0)
     await confirmed(shop, 50)
-    assert.ok((await latest(shop.database, ids)) < 100)
+    assert.ok((await latest(shop.database, ids)) < PUNCTUAL_MS)
     await shop.close()
   })
 
@@ -184,7 +184,7 @@ describe('In a transaction of the shop’s', () => {
     assert.equal(await isArmed(shop, id), false)
     await shop.worker({ fallback: EVERY_SECOND })
     await confirmed(shop, 1)
-    assert.ok((await latest(shop.database, [id])) < 100)
+    assert.ok((await latest(shop.database, [id])) < PUNCTUAL_MS)
     await shop.close()
     await proxy.stop()
   })
