@@ -1,6 +1,6 @@
 // The surroundings of one measured run: an empty Redis, an empty database with the orders table, and child processes.
 // Closing it ends all of them.
-import { HISTORY_TABLE, History } from '../lib/rules/history.js'
+import { HISTORY_TABLE, History } from '../lib/rows/history.js'
 import { HiredChild } from './hired-child.js'
 import { openOrders } from './order.js'
 import type { Database, PostgresServer } from './postgres-server.js'

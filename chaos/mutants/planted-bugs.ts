@@ -30,7 +30,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: "the deadline taken out of the UPDATE's guard",
     edits: [
       {
-        file: 'lib/rules/row-guard.ts',
+        file: 'lib/rows/guard.ts',
         find: '${this.applies}${this.due}${this.eligible}${this.paranoid}',
         replace: '${this.applies}${this.eligible}${this.paranoid}',
       },
@@ -45,7 +45,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: "the status taken out of the UPDATE's guard",
     edits: [
       {
-        file: 'lib/rules/row-guard.ts',
+        file: 'lib/rows/guard.ts',
         find: '${this.applies}${this.due}${this.eligible}${this.paranoid}',
         replace: 'TRUE${this.due}${this.eligible}${this.paranoid}',
       },
@@ -57,7 +57,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: 'the claim acknowledged before the commit',
     edits: [
       {
-        file: 'lib/worker/dispatcher.ts',
+        file: 'lib/worker/settling/dispatcher.ts',
         find: 'await this.settle(rule, work, work.ids, returns)',
         replace: 'await this.finish(work, [])\n      await this.settle(rule, work, work.ids, returns)',
       },
@@ -87,7 +87,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: 'no row updated taken for done when it was not due',
     edits: [
       {
-        file: 'lib/rules/settlement.ts',
+        file: 'lib/rows/settlement.ts',
         find: 'answer.early.push({ id, remainingMs: row.remaining_ms })',
         replace: 'answer.gone.push(id)',
       },
@@ -131,12 +131,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: 'no catching up on `ready`',
     edits: [
       {
-        file: 'lib/worker/redis-side.ts',
+        file: 'lib/worker/intake/intake.ts',
         find: 'this.wake()\n    this.parts.catchUp()\n    void this.canary.fly()',
         replace: 'void this.canary.fly()',
       },
       {
-        file: 'lib/worker/redis-side.ts',
+        file: 'lib/worker/intake/intake.ts',
         find: 'index.load()\n    this.wake()\n    this.parts.catchUp()',
         replace: 'index.load()',
       },
@@ -151,13 +151,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: 'the sweep without SKIP LOCKED',
     edits: [
       {
-        file: 'lib/rules/settlement.ts',
+        file: 'lib/rows/settlement.ts',
         find: 'FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED',
         replace: 'FOR NO KEY UPDATE OF ${table.alias}',
       },
     ],
     test: {
-      file: 'test/rules/settlement.test.ts',
+      file: 'test/rows/settlement.test.ts',
       title: 'a settlement puts off an order whose row is locked, and settles it when it is free',
     },
   },
@@ -166,12 +166,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: 'the alarm waiting for an event of a key that is gone',
     edits: [
       {
-        file: 'lib/worker/alarm.ts',
+        file: 'lib/worker/intake/alarm.ts',
         find: 'setTimeout(resolve, Math.ceil(milliseconds))',
         replace: 'setTimeout(resolve, 2 ** 31 - 1)',
       },
       {
-        file: 'lib/worker/redis-side.ts',
+        file: 'lib/worker/intake/intake.ts',
         find: 'this.canary.takes(key) || this.listener.take(key)',
         replace: 'this.canary.takes(key) || (this.wake(), this.listener.take(key))',
       },
@@ -201,7 +201,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: "a handler's error swallowed and the timer dropped",
     edits: [
       {
-        file: 'lib/worker/dispatcher.ts',
+        file: 'lib/worker/settling/dispatcher.ts',
         find: 'else await this.fail(rule, work, ids[0] as string, error, returns)',
         replace: '',
       },
@@ -232,7 +232,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: 'no catch on subscribe',
     edits: [
       {
-        file: 'lib/worker/subscriber.ts',
+        file: 'lib/worker/intake/subscriber.ts',
         find: '} catch (error) {\n      if (this.stopped ||',
         replace: '} catch (error) {\n      throw error\n      if (this.stopped ||',
       },
@@ -252,7 +252,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         replace: 'return Date.now() - redisNow - ',
       },
       {
-        file: 'lib/rules/settlement.ts',
+        file: 'lib/rows/settlement.ts',
         find: "this.taking().replace('/* limit */', limit)",
         replace: "this.taking().replace('now()', `to_timestamp(${Date.now()} / 1000.0)`).replace('/* limit */', limit)",
       },

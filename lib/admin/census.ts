@@ -3,8 +3,8 @@
 
 import type { Failure } from '../redis/due-index.js'
 import { CANNOT_SEE_LOCKS, censusSql, type State } from '../rows/census-sql.js'
-import { inTransaction, rows } from '../rules/database.js'
 import type { RowRule } from '../rules/rule.js'
+import { inTransaction, rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/whose-fault.js'
 import { countDead } from './kept-failures.js'
 

@@ -1,7 +1,7 @@
 // Dead letters by hand: which there are, and putting them back. They are kept in Redis, so both need it.
 
 import { OrderTimersError, show } from '../errors.js'
-import type { RedisParts, Runtime } from '../runtime.js'
+import type { RedisParts, Runtime } from '../timers/runtime.js'
 import type { DeadLetter } from '../types.js'
 import { boundRule } from './problem.js'
 

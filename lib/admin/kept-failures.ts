@@ -3,7 +3,7 @@
 import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
 import type { Failure } from '../redis/due-index.js'
-import type { Runtime } from '../runtime.js'
+import type { Runtime } from '../timers/runtime.js'
 
 const PATIENCE_MS = 5_000
 

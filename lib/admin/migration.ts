@@ -4,12 +4,12 @@
 
 import { createHash } from 'node:crypto'
 import { OrderTimersError } from '../errors.js'
-import { Brake } from '../rules/brake.js'
-import { History } from '../rules/history.js'
-import type { OrderTable } from '../rules/order-table.js'
+import { Brake } from '../rows/brake.js'
+import { History } from '../rows/history.js'
+import type { OrderTable } from '../rows/order-table.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
-import { withoutBinding } from '../rules/sequelize-sql.js'
-import type { Runtime } from '../runtime.js'
+import { withoutBinding } from '../sequelize/sql.js'
+import type { Runtime } from '../timers/runtime.js'
 import { type Addition, addSql, columnAddition, dropSql, indexAddition, tableAddition } from './added.js'
 import { triggerMigration, triggerNotes } from './trigger-migration.js'
 

@@ -2,9 +2,9 @@
 // models say is needed. As comments, since only a person knows what else such a row should have.
 
 import { referencedRows, valueProblems } from '../rows/references.js'
-import { inTransaction } from '../rules/database.js'
 import type { RowRule } from '../rules/rule.js'
-import type { Runtime } from '../runtime.js'
+import { inTransaction } from '../sequelize/database.js'
+import type { Runtime } from '../timers/runtime.js'
 
 const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 5_000 }
 

@@ -2,7 +2,7 @@
 // many come due in each hour of the next days. Looks only.
 
 import type { BoundRule, RuleForm } from '../rules/rule.js'
-import type { Runtime } from '../runtime.js'
+import type { Runtime } from '../timers/runtime.js'
 import { type Census, type CensusOptions, takeCensus } from './census.js'
 import { countDead, keptFailures } from './kept-failures.js'
 import { boundRule, lookInWords, type Problem, problemOf } from './problem.js'

@@ -1,10 +1,10 @@
 // Why a rule could not be looked at, for a person: what its table lacks, if that is it, with the remedy.
 
 import { errorText } from '../error-text.js'
-import { rows } from '../rules/database.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
-import type { Runtime } from '../runtime.js'
+import { rows } from '../sequelize/database.js'
 import { whoseFault } from '../sequelize/whose-fault.js'
+import type { Runtime } from '../timers/runtime.js'
 import { within } from '../wait.js'
 
 const PATIENCE_MS = 5_000

@@ -1,8 +1,8 @@
 // Lets a rule that its brake has stopped go on, for a person who named it.
 
 import { OrderTimersError } from '../errors.js'
-import { type Released, releaseRule } from '../release.js'
-import type { Runtime } from '../runtime.js'
+import { type Released, releaseRule } from '../timers/release.js'
+import type { Runtime } from '../timers/runtime.js'
 
 const PATIENCE_MS = 5_000
 

@@ -1,7 +1,7 @@
 // What a sweep with `--stale` would settle, shown before it is asked for: by rule, with the oldest and some samples. Looks only.
 
 import { OrderTimersError } from '../errors.js'
-import type { Runtime } from '../runtime.js'
+import type { Runtime } from '../timers/runtime.js'
 import type { Sample } from './census.js'
 import { planRule } from './plan.js'
 

@@ -1,9 +1,9 @@
 // The trigger as part of a migration: made by rules/trigger.ts, and taken back by `down`. A trigger that an earlier migration made is replaced, and
 // comes back with `down`: the comment on its function keeps what it was.
 
+import { type TableTrigger, TRIGGER, triggerFunction, triggersOf } from '../auto/trigger.js'
 import type { BoundRule } from '../rules/rule.js'
-import { withoutBinding } from '../rules/sequelize-sql.js'
-import { type TableTrigger, TRIGGER, triggerFunction, triggersOf } from '../rules/trigger.js'
+import { withoutBinding } from '../sequelize/sql.js'
 import { literal } from './added.js'
 
 /** @throws OrderTimersError INVALID_OPTION where `after` is a function */

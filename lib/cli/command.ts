@@ -1,6 +1,6 @@
 // What a command of `order-timers` is: what it takes, what it prints, and the exit status that it ends with.
 
-import type { Runtime } from '../runtime.js'
+import type { Runtime } from '../timers/runtime.js'
 
 /** Exit statuses, for all commands. */
 export const FINE = 0

@@ -3,9 +3,9 @@
 
 import { parseArgs } from 'node:util'
 import { errorText } from '../error-text.js'
-import type { Runtime } from '../runtime.js'
-import { RUNTIME } from '../runtime.js'
 import { isDatabaseTrouble, whoseFault } from '../sequelize/whose-fault.js'
+import type { Runtime } from '../timers/runtime.js'
+import { RUNTIME } from '../timers/runtime.js'
 import { within } from '../wait.js'
 import { COULD_NOT_LOOK, type Command, FINE, type Given, WRONG, WRONGLY_TYPED } from './command.js'
 import { COMMANDS } from './commands.js'

@@ -4,7 +4,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { OrderTimersError, show } from '../errors.js'
-import { RUNTIME, type Runtime } from '../runtime.js'
+import { RUNTIME, type Runtime } from '../timers/runtime.js'
 import type { OrderTimers } from '../types.js'
 import { isTypeScript } from './compilers.js'
 import { type Exports, loadModule } from './load-module.js'

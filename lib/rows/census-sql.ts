@@ -1,7 +1,7 @@
 // The statement that counts how a rule's orders stand: each order once, under the first state of STATES that it is in.
 
-import { milliseconds, RowGuard } from '../rules/row-guard.js'
 import type { RowRule } from '../rules/rule.js'
+import { milliseconds, RowGuard } from './guard.js'
 import { instantSql } from './instants.js'
 import { isLockedSql } from './row-is-locked.js'
 

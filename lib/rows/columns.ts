@@ -1,9 +1,9 @@
 // The columns of an orders' table as Postgres has them, by the connection's own search path.
 
 import type { Transaction } from 'sequelize'
-import { rows } from '../rules/database.js'
-import type { OrderTable } from '../rules/order-table.js'
+import { rows } from '../sequelize/database.js'
 import { booleanOf } from '../sequelize/values.js'
+import type { OrderTable } from './order-table.js'
 
 export interface Column {
   name: string

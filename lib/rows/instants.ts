@@ -1,9 +1,9 @@
 // Columns that hold instants: each must be `timestamp with time zone`. Postgres reads a value without one in the zone of whichever connection
 // reads it, and an order would be settled hours too early. Every statement holds the type, and a look at the table says what to do about it.
 
-import { inTransaction, rows } from '../rules/database.js'
-import type { OrderTable } from '../rules/order-table.js'
+import { inTransaction, rows } from '../sequelize/database.js'
 import type { Column } from './columns.js'
+import type { OrderTable } from './order-table.js'
 
 /**
  * The column's value, in a statement that Postgres refuses to run (undefined_function) unless the column is a timestamptz or a domain over one.

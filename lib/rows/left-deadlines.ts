@@ -2,9 +2,9 @@
 // earlier stay must not settle it. Takes off what can be taken off without a doubt, and counts the rest. Rows that somebody has locked are left.
 
 import type { Transaction } from 'sequelize'
-import { rows } from '../rules/database.js'
-import { MOST_COUNTED } from '../rules/pending-rows.js'
-import { NO_TIMER_AT, NOT_IN_FROM, type RowGuard } from '../rules/row-guard.js'
+import { rows } from '../sequelize/database.js'
+import { NO_TIMER_AT, NOT_IN_FROM, type RowGuard } from './guard.js'
+import { MOST_COUNTED } from './pending-rows.js'
 
 /** What it works on: a rule with `deadline`. */
 export interface LeftDeadlinesOptions {

@@ -2,9 +2,9 @@
 // running transaction has an entry in pg_locks that any role may read. Blocks nobody and waits for nobody.
 
 import type { Transaction } from 'sequelize'
-import { inTransaction, rows } from '../rules/database.js'
-import type { OrderTable } from '../rules/order-table.js'
-import type { RowGuard } from '../rules/row-guard.js'
+import { inTransaction, rows } from '../sequelize/database.js'
+import type { RowGuard } from './guard.js'
+import type { OrderTable } from './order-table.js'
 
 /** The transaction that has an order's row locked. */
 export interface LockHolder {

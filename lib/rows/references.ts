@@ -4,9 +4,9 @@
 import type { Transaction } from 'sequelize'
 import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
-import { rows } from '../rules/database.js'
 import type { RowRule } from '../rules/rule.js'
-import { isExpression, referenceOf, valueSql } from '../rules/sequelize-sql.js'
+import { rows } from '../sequelize/database.js'
+import { isExpression, referenceOf, valueSql } from '../sequelize/sql.js'
 import { sqlStateOf } from '../sequelize/whose-fault.js'
 import { columnsOf } from './columns.js'
 

@@ -4,13 +4,13 @@
 
 import type { Transaction } from 'sequelize'
 import { OrderTimersError } from '../errors.js'
-import { rows } from '../rules/database.js'
-import type { NewDeadline } from '../rules/deadline-writes.js'
-import type { OrderTable } from '../rules/order-table.js'
 import type { RowRule } from '../rules/rule.js'
+import { rows } from '../sequelize/database.js'
 import { bringForward } from './bring-forward.js'
 import { CANNOT_SEE_LOCKS, type CensusQuery, censusSql } from './census-sql.js'
+import type { NewDeadline } from './deadline-writes.js'
 import { cannotLock, readMarks } from './lock-holders.js'
+import type { OrderTable } from './order-table.js'
 
 export interface Statement {
   /** The option that alone decides whether it can run, quoted; or what the statement is for. */

@@ -2,7 +2,7 @@
 // holds it keeps every worker from reading, so the holder can be looked up.
 
 import type { Sequelize, Transaction } from 'sequelize'
-import { rows } from '../rules/database.js'
+import { rows } from '../sequelize/database.js'
 
 /** A session that holds the lock. What this role may not see is null. */
 export interface LockHolder {

@@ -2,8 +2,8 @@
 // The rows that can be locked are updated once more under a savepoint that is rolled back, so that nothing comes of it.
 
 import type { Transaction } from 'sequelize'
-import { rows } from '../rules/database.js'
-import type { RowGuard } from '../rules/row-guard.js'
+import { rows } from '../sequelize/database.js'
+import type { RowGuard } from './guard.js'
 
 export class VetoProbe {
   private readonly lockable: string

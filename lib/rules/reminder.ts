@@ -1,15 +1,15 @@
 // A reminder: a rule of its own that is due so long before its rule, moves nothing, and tells after the commit. Its history row is written
 // in that commit, once for each deadline, so that it comes once at most; one that is late by more than `staleAfter` is dropped.
 
+import { DeadlineWrites } from '../rows/deadline-writes.js'
+import { type GuardOptions, RowGuard } from '../rows/guard.js'
+import type { History } from '../rows/history.js'
 import { check, RuleLook } from '../rows/look.js'
-import { DeadlineWrites } from './deadline-writes.js'
-import type { History } from './history.js'
-import type { OrderTable } from './order-table.js'
-import { PendingRows } from './pending-rows.js'
-import { type GuardOptions, RowGuard } from './row-guard.js'
+import type { OrderTable } from '../rows/order-table.js'
+import { PendingRows } from '../rows/pending-rows.js'
+import { SettlementStatement } from '../rows/settlement.js'
 import type { RowOptions } from './row-options.js'
 import type { ReminderRule, RowRule } from './rule.js'
-import { SettlementStatement } from './settlement.js'
 
 const BATCH = 100
 

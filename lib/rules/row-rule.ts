@@ -2,23 +2,23 @@
 // use. Nothing is decided here that is not said in row-options.ts, transition.ts or effect.ts.
 
 import type { Model, Transaction } from 'sequelize'
+import { chainOf } from '../auto/cascade.js'
 import { parseDuration } from '../duration.js'
+import { Brake } from '../rows/brake.js'
+import { DeadlineWrites } from '../rows/deadline-writes.js'
+import { type Applies, type GuardOptions, RowGuard, type Status } from '../rows/guard.js'
+import { History } from '../rows/history.js'
 import { InstantsKnown } from '../rows/instants-known.js'
 import { LeftDeadlines } from '../rows/left-deadlines.js'
 import { check, RuleLook } from '../rows/look.js'
-import { Brake } from './brake.js'
-import { chainOf } from './chain.js'
-import { orderRows } from './database.js'
-import { DeadlineWrites } from './deadline-writes.js'
-import { History } from './history.js'
-import { type ModelSource, OrderTable } from './order-table.js'
-import { PendingRows } from './pending-rows.js'
+import { Upkeep } from '../rows/maintenance.js'
+import { type ModelSource, OrderTable } from '../rows/order-table.js'
+import { PendingRows } from '../rows/pending-rows.js'
+import { SettlementStatement } from '../rows/settlement.js'
+import { orderRows } from '../sequelize/database.js'
 import { reminderRule } from './reminder.js'
-import { type Applies, type GuardOptions, RowGuard, type Status } from './row-guard.js'
 import type { RowOptions } from './row-options.js'
 import type { BoundRule, DeclaredRule, Move, RowRule, Surroundings } from './rule.js'
-import { SettlementStatement } from './settlement.js'
-import { Upkeep } from './upkeep.js'
 
 const BATCH = 1_000
 /** Instances cost far more than rows, and the shop's own work is done for each. */

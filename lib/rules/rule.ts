@@ -2,16 +2,16 @@
 
 import type { Model, Transaction } from 'sequelize'
 import type { IdParser } from '../ids.js'
+import type { Brake } from '../rows/brake.js'
+import type { DeadlineWrites } from '../rows/deadline-writes.js'
+import type { RowGuard, Status } from '../rows/guard.js'
+import type { History } from '../rows/history.js'
 import type { LeftDeadlines } from '../rows/left-deadlines.js'
 import type { Look } from '../rows/look.js'
-import type { Brake } from './brake.js'
-import type { DeadlineWrites } from './deadline-writes.js'
-import type { History } from './history.js'
-import type { PendingRows } from './pending-rows.js'
-import type { RowGuard, Status } from './row-guard.js'
+import type { Upkeep } from '../rows/maintenance.js'
+import type { PendingRows } from '../rows/pending-rows.js'
+import type { Settlement, SettleWork } from '../rows/settlement.js'
 import type { AfterCommit, RowOptions } from './row-options.js'
-import type { Settlement, SettleWork } from './settlement.js'
-import type { Upkeep } from './upkeep.js'
 
 /**
  * Where a rule's deadline lives: on the order's row (`deadline`), computed from a column of the row (`since`), or in Redis alone

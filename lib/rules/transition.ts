@@ -3,8 +3,8 @@
 
 import type { Model } from 'sequelize'
 import { show } from '../errors.js'
-import type { ModelSource } from './order-table.js'
-import type { Status } from './row-guard.js'
+import type { Status } from '../rows/guard.js'
+import type { ModelSource } from '../rows/order-table.js'
 import {
   type Attribute,
   COMMON,

@@ -3,8 +3,8 @@
 
 import { types } from 'node:util'
 import type { Transaction } from 'sequelize'
-import { transactionOf } from '../after-commit.js'
 import { OrderTimersError, show } from '../errors.js'
+import { transactionOf } from './after-commit.js'
 
 /** Sequelize 6's own fields of a transaction that its types leave out. */
 type Level = Transaction & { parent?: Level | null; finished?: 'commit' | 'rollback'; sequelize?: object }

@@ -3,10 +3,10 @@
 import { AssertionError } from 'node:assert'
 import { type Duration, parseDuration } from '../duration.js'
 import { OrderTimersError, refuseUnknownOptions } from '../errors.js'
-import { idOf } from '../order-id.js'
 import type { BoundRule } from '../rules/rule.js'
-import { RUNTIME, type Runtime } from '../runtime.js'
-import { pendingTimer } from '../timer-lists.js'
+import { pendingTimer } from '../timers/lists.js'
+import { idOf } from '../timers/order-id.js'
+import { RUNTIME, type Runtime } from '../timers/runtime.js'
 import type { Kind, ListedTimer, OrderOrId, OrderTimers, Rules, WriteOptions } from '../types.js'
 import { named, whyNoTimer } from './standing.js'
 

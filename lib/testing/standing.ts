@@ -1,11 +1,11 @@
 // Why an order has no timer, and why one that is due is not settled: in words, for a test that fails.
 
 import { OrderTimersError, show } from '../errors.js'
+import type { RowState } from '../rows/deadline-writes.js'
 import { cannotLock } from '../rows/lock-holders.js'
-import { inTransaction } from '../rules/database.js'
-import type { RowState } from '../rules/deadline-writes.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
-import type { Runtime } from '../runtime.js'
+import { inTransaction } from '../sequelize/database.js'
+import type { Runtime } from '../timers/runtime.js'
 import type { ExpiryWorker } from '../worker/worker.js'
 
 const LIMITS = { lockMs: 2_000, statementMs: 2_000, idleMs: 5_000 }

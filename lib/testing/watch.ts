@@ -1,7 +1,7 @@
 // What a worker tells of one order: that it was settled, or why it will not be.
 
+import type { SettledOrder } from '../rows/settlement.js'
 import type { BoundRule, ReminderRule } from '../rules/rule.js'
-import type { SettledOrder } from '../rules/settlement.js'
 import { errorText, type WorkerEvents } from '../worker/events.js'
 import type { ExpiryWorker } from '../worker/worker.js'
 

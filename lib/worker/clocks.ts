@@ -3,8 +3,8 @@
 import type { Sequelize, Transaction } from 'sequelize'
 import { ClockEstimate } from '../clock-estimate.js'
 import type { RedisClock } from '../redis/clock.js'
-import { inTransaction, rows } from '../rules/database.js'
 import type { BoundRule } from '../rules/rule.js'
+import { inTransaction, rows } from '../sequelize/database.js'
 
 /** A reading is as good as its round trip is short, and the first on a connection is slow. */
 const CLOSE_ENOUGH_MS = 0.6

@@ -4,7 +4,7 @@
 import { EventEmitter } from 'node:events'
 import { errorText } from '../error-text.js'
 import { type Log, toLog } from '../logger.js'
-import type { SettledOrder } from '../rules/settlement.js'
+import type { SettledOrder } from '../rows/settlement.js'
 
 export { errorText }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { releaseBrake } from '../../lib/admin/release.js'
 import { transition } from '../../lib/index.js'
-import { Brake } from '../../lib/rules/brake.js'
+import { Brake } from '../../lib/rows/brake.js'
 import { RedisServer } from '../support/redis-server.js'
 import { refusal, refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { status } from '../../lib/admin/status.js'
 import { transition } from '../../lib/index.js'
-import { Brake } from '../../lib/rules/brake.js'
+import { Brake } from '../../lib/rows/brake.js'
 import { sequelizeOn } from '../support/database.js'
 import { freePort } from '../support/free-port.js'
 import { defineOrder } from '../support/order.js'

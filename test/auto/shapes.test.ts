@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { type Model, type ModelStatic, Op } from 'sequelize'
+import { triggerSql } from '../../lib/auto/trigger.js'
 import { type Rules, transition } from '../../lib/index.js'
-import { triggerSql } from '../../lib/rules/trigger.js'
 import { define, NUMBERS, SHAPES, type Shape, type Statuses } from '../rules/shapes.js'
 import { armed, NOT_ARMED } from '../support/armed.js'
 import { runtimeOf } from '../support/runtime.js'

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { OrderTimersError, transition } from '../../lib/index.js'
-import type { RedisParts } from '../../lib/runtime.js'
+import type { RedisParts } from '../../lib/timers/runtime.js'
 import type { Database } from '../support/database.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop } from '../support/shop.js'

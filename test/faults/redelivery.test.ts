@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { transition } from '../../lib/index.js'
-import { HISTORY_TABLE, History } from '../../lib/rules/history.js'
+import { HISTORY_TABLE, History } from '../../lib/rows/history.js'
 import { RedisServer } from '../support/redis-server.js'
 import { openShop } from '../support/shop.js'
 import { waitForEvent, waitUntil } from '../support/waiting.js'

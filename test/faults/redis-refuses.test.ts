@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
-import type { RedisParts } from '../../lib/runtime.js'
+import type { RedisParts } from '../../lib/timers/runtime.js'
 import { armed } from '../support/armed.js'
 import { RedisServer } from '../support/redis-server.js'
 import { runtimeOf } from '../support/runtime.js'

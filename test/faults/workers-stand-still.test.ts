@@ -2,7 +2,7 @@
 // the process is stopped, and the request goes on: so its answer waits for the process, as it would. Another worker, of this process, carries on.
 
 import assert from 'node:assert/strict'
-import { HISTORY_TABLE, History } from '../../lib/rules/history.js'
+import { HISTORY_TABLE, History } from '../../lib/rows/history.js'
 import { openShop, type TestWorker } from '../support/shop.js'
 import { holdsFor, inTime, waitUntil } from '../support/waiting.js'
 import { startWorkerProcess, type WorkerReport } from '../support/worker-process.js'

@@ -11,8 +11,8 @@ import {
   type Sequelize,
 } from 'sequelize'
 import type { Rules, WorkerEvents } from '../../lib/index.js'
-import { BRAKE_TABLE, Brake } from '../../lib/rules/brake.js'
-import { HISTORY_TABLE, History } from '../../lib/rules/history.js'
+import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
+import { HISTORY_TABLE, History } from '../../lib/rows/history.js'
 import { openShop, type Shop, type ShopOptions, type TestWorker } from '../support/shop.js'
 
 export class Parcel extends Model<InferAttributes<Parcel>, InferCreationAttributes<Parcel>> {

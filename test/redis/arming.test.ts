@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { RedisParts } from '../../lib/runtime.js'
+import type { RedisParts } from '../../lib/timers/runtime.js'
 import { portOf, withPort } from '../faults/own-worker.js'
 import { scriptRequest } from '../faults/script-request.js'
 import { armed } from '../support/armed.js'

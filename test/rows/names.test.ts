@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { type CreationOptional, DataTypes, type InferAttributes, type InferCreationAttributes, type Model } from 'sequelize'
 import { type AnyRule, effect, transition } from '../../lib/index.js'
-import { Brake } from '../../lib/rules/brake.js'
-import { History } from '../../lib/rules/history.js'
+import { Brake } from '../../lib/rows/brake.js'
+import { History } from '../../lib/rows/history.js'
 import { openShop } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
 

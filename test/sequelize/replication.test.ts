@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { effect, transition } from '../../lib/index.js'
-import { HISTORY_TABLE, History } from '../../lib/rules/history.js'
+import { HISTORY_TABLE, History } from '../../lib/rows/history.js'
 import { type Database, openDatabase } from '../support/database.js'
 import type { OrderRow } from '../support/order.js'
 import { refused } from '../support/refused.js'

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { DataTypes, type InitOptions, Model, type ModelStatic } from 'sequelize'
 import { type Rules, transition } from '../../lib/index.js'
-import { HISTORY_TABLE, History } from '../../lib/rules/history.js'
+import { HISTORY_TABLE, History } from '../../lib/rows/history.js'
 import { armed } from '../support/armed.js'
 import { openShop, type Shop } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'

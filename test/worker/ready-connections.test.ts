@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { effect, type Rules, transition } from '../../lib/index.js'
-import { Brake } from '../../lib/rules/brake.js'
-import { inTransaction } from '../../lib/rules/database.js'
-import { History } from '../../lib/rules/history.js'
+import { Brake } from '../../lib/rows/brake.js'
+import { History } from '../../lib/rows/history.js'
+import { inTransaction } from '../../lib/sequelize/database.js'
 import { Clocks } from '../../lib/worker/clocks.js'
 import { ReadyConnections } from '../../lib/worker/ready-connections.js'
 import type { Database } from '../support/database.js'

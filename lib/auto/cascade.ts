@@ -1,0 +1,63 @@
+// What settling one rule means for rules that hook the same model (`auto`): moved into their `from`, their timers start with the same
+// UPDATE; moved out of it, they end.
+
+import { invalidRule } from '../rules/row-options.js'
+import type { BoundRule, Move, RowRule } from '../rules/rule.js'
+import { quoteColumn, textSql } from '../sequelize/sql.js'
+import { AutoRule } from './rule.js'
+
+export interface Chain {
+  /** More to write in the settling UPDATE. */
+  assignments: string[]
+  /** Deadlines that it started, as expressions over the updated row; null where it started none. */
+  started: { kind: string; deadline: string }[]
+}
+
+/** The settled order's status as it was, as text; see settlement.ts. */
+const WAS = 'order_timers_due.order_timers_from'
+
+/** @param set the attributes that the settled rule writes by its own option `set`, which stand */
+export function chainOf(settled: RowRule, autoRules: readonly BoundRule[], set: readonly string[] = []): Chain | undefined {
+  const chain: Chain = { assignments: [], started: [] }
+  const taken = new Set(set.map((name) => settled.guard.table.attribute('"set"', name).field))
+  for (const { rule, starts, ends } of followers(settled, autoRules)) {
+    if (!starts && !ends) continue
+    const { model } = settled.guard.table
+    const move = settled.move as Move
+    const written = starts ? rule.updating({ [rule.status.field]: move.to }, rule.after) : rule.leaving()
+    for (const [field, sql] of Object.entries(written)) {
+      if (taken.has(field)) continue
+      taken.add(field)
+      chain.assignments.push(`${quoteColumn(model, field)} = ${sql}`)
+    }
+    if (!starts) continue
+    const { deadline } = rule.row.guard
+    const was = rule.row.guard.from.map((status) => textSql(model, String(status))).join(', ')
+    chain.started.push({ kind: rule.rule.kind, deadline: ends ? `CASE WHEN ${WAS} IN (${was}) THEN NULL ELSE ${deadline} END` : deadline })
+  }
+  return chain.assignments.length + chain.started.length > 0 ? chain : undefined
+}
+
+/** @throws OrderTimersError INVALID_OPTION where settling this rule would start a timer whose `after` it cannot know */
+export function refuseUnknownAfter({ row }: BoundRule, rules: readonly BoundRule[]): void {
+  if (!row?.move || row.move.individualHooks) return
+  const unknown = followers(row, rules).find(({ rule, starts }) => starts && rule.row.afterOf)
+  if (!unknown) return
+  const { kind } = row.options
+  const why = `moves orders into "from" of the rule "${unknown.rule.rule.kind}", whose "after" is a function of the order`
+  throw invalidRule(kind, `it ${why}; give it individualHooks: true, so that each order is there to be asked`)
+}
+
+/** The hooking rules on the same table, and what the move means to them. */
+function followers(settled: RowRule, rules: readonly BoundRule[]): { rule: AutoRule; starts: boolean; ends: boolean }[] {
+  const { move, guard, options } = settled
+  if (!move) return []
+  return rules.flatMap((bound) => {
+    const { row, kind } = bound
+    if (!row?.move?.auto || kind === options.kind) return []
+    if (row.guard.table.table !== guard.table.table || row.guard.table.sequelize !== guard.table.sequelize) return []
+    if (row.move.status !== move.status) return []
+    const rule = new AutoRule(bound, undefined)
+    return [{ rule, starts: rule.isFrom(move.to), ends: move.from.some((status) => rule.isFrom(status)) }]
+  })
+}

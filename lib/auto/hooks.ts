@@ -1,0 +1,59 @@
+// `auto: true`: hooks models, so that no route need call `schedule`. A hooked model has a `queryInterface` of its own (auto-queries.ts), which the
+// classes that Sequelize makes of it for its scopes inherit; the shop's hooks stay as they are, and see none of ours.
+
+import type { BoundRule } from '../rules/rule.js'
+import { type AnyModel, sequelizeOf } from '../sequelize/sql.js'
+import { AutoQueries, type Queries } from './queries.js'
+import { type AutoArming, AutoRule } from './rule.js'
+
+/** What a hooked model carries. The same symbol in every copy of this package: two timers may hook one model. */
+const HOOKED: unique symbol = Symbol.for('express-order-timers.auto') as never
+
+type Hookable = AnyModel & { [HOOKED]?: Set<AutoRule> }
+
+const STATEMENTS = ['insert', 'update', 'upsert', 'bulkInsert', 'bulkUpdate', 'increment', 'decrement'] as const
+
+export class AutoHooks {
+  private readonly hooked: { model: Hookable; rule: AutoRule }[] = []
+
+  constructor(private readonly arming: AutoArming | undefined) {}
+
+  hook(bound: BoundRule): void {
+    const rule = new AutoRule(bound, this.arming)
+    const model = withoutScope(rule.row.guard.table.model)
+    const rules = Object.hasOwn(model, HOOKED) ? (model[HOOKED] as Set<AutoRule>) : install(model)
+    rules.add(rule)
+    this.hooked.push({ model, rule })
+  }
+
+  /** Takes the hooks off; those of other timers stay. */
+  unhook(): void {
+    for (const { model, rule } of this.hooked.splice(0)) {
+      const rules = model[HOOKED]
+      rules?.delete(rule)
+      if (rules?.size === 0) uninstall(model)
+    }
+  }
+}
+
+function install(model: Hookable): Set<AutoRule> {
+  const rules = new Set<AutoRule>()
+  const real = sequelizeOf(model).getQueryInterface() as unknown as Queries
+  const queries = new AutoQueries(real, model, rules)
+  const wrapped = Object.create(real) as Record<string, unknown>
+  for (const name of STATEMENTS) wrapped[name] = (queries[name] as (...args: unknown[]) => unknown).bind(queries)
+  Object.defineProperty(model, HOOKED, { value: rules, configurable: true })
+  Object.defineProperty(model, 'queryInterface', { get: () => wrapped, configurable: true })
+  return rules
+}
+
+function uninstall(model: Hookable): void {
+  delete model[HOOKED]
+  delete (model as { queryInterface?: unknown }).queryInterface
+}
+
+/** Sequelize makes a class for each scope of a model; the shop's other classes are not below that. */
+function withoutScope(model: AnyModel): Hookable {
+  const registered = sequelizeOf(model).models[model.name] as AnyModel | undefined
+  return registered && Object.prototype.isPrototypeOf.call(registered, model) ? registered : model
+}

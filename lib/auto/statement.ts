@@ -1,0 +1,157 @@
+// What all statements of a hooked model have in common: the rules that they concern, what they write too, what they return, and the arming of
+// what they have started, after the commit.
+
+import type { Model, Transaction } from 'sequelize'
+import { milliseconds } from '../rows/guard.js'
+import { afterCommit, transactionOf } from '../sequelize/after-commit.js'
+import { RECORD, RETURNED, type Returned } from '../sequelize/returning.js'
+import { type AnyModel, isTableOf, sequelizeOf, withoutBinding } from '../sequelize/sql.js'
+import { armAll, type Started } from './arming.js'
+import { afterByOrder } from './orders.js'
+import type { AfterSql, Assignments, AutoRule, Values } from './rule.js'
+
+/** What Sequelize's calls hand to the statement that they become, as far as it is looked at here. */
+export interface StatementOptions {
+  transaction?: Transaction | null
+  returning?: boolean | string[] | undefined
+  hooks?: boolean
+  type?: string
+  raw?: boolean
+  instance?: Model
+  updateOnDuplicate?: string[]
+  bindParam?: unknown
+  searchPath?: unknown
+  [option: string]: unknown
+}
+
+/** What the columns with timers are called in what a statement returns. */
+const TIMER = 'order_timers_timer_'
+
+export class AutoStatement {
+  constructor(
+    protected readonly model: AnyModel,
+    private readonly hooked: ReadonlySet<AutoRule>,
+  ) {}
+
+  /** The rules that a statement concerns. `hooks: false` is the shop's word that it wants none. */
+  protected rules(table: unknown, values: Values, { hooks }: StatementOptions): AutoRule[] {
+    if (hooks === false) return []
+    const rules = [...this.hooked].filter(({ status }) => status.field in values)
+    return rules.length > 0 && isTableOf(this.model, table) ? rules : []
+  }
+
+  protected reads(rules: readonly AutoRule[]): string[] {
+    return rules.flatMap((rule) => rule.reads.map(({ field }) => field))
+  }
+
+  /** A function is asked about orders only that come into `from`, or may. */
+  protected afterOf(rule: AutoRule, order: Model | undefined, values: Values): AfterSql {
+    const { row, after, status } = rule
+    if (!row.afterOf) return after
+    const value = values[status.field]
+    if (!rule.isFrom(value) && !rule.isExpression(value)) return null
+    const afterMs = row.afterOf(order as Model)
+    return afterMs === null ? null : milliseconds(afterMs)
+  }
+
+  protected needsTransaction(rules: readonly AutoRule[], options: StatementOptions): boolean {
+    return rules.some(({ row }) => row.afterOf) && this.transaction(options) === undefined
+  }
+
+  /** Where `after` is a function, the orders are read and locked first. */
+  protected async afters(
+    rules: readonly AutoRule[],
+    where: unknown,
+    values: Values,
+    options: StatementOptions,
+  ): Promise<Map<AutoRule, AfterSql>> {
+    const asking = rules.filter(({ row }) => row.afterOf)
+    const transaction = this.transaction(options)
+    return asking.length === 0 || !transaction ? new Map() : afterByOrder(asking, where, values, transaction)
+  }
+
+  protected transaction(options: StatementOptions): Transaction | undefined {
+    return transactionOf(options.transaction, sequelizeOf(this.model))
+  }
+
+  protected literals(written: Assignments, options: StatementOptions): Values {
+    const sequelize = sequelizeOf(this.model)
+    const text = this.binds(options) ? (sql: string) => sql : withoutBinding
+    return Object.fromEntries(Object.entries(written).map(([field, sql]) => [field, sequelize.literal(text(sql))]))
+  }
+
+  /** The option by which a statement also returns the timers that its rows have under these rules. */
+  protected returningTimers(rules: readonly AutoRule[], options: StatementOptions): StatementOptions {
+    const text = this.binds(options) ? (sql: string) => sql : withoutBinding
+    const returned: Returned[] = rules.map((rule, i) => ({
+      name: `${TIMER}${i}`,
+      sql: text(rule.timerSql()),
+      ofRecord: text(rule.timerSql(`${RECORD}.`)),
+    }))
+    return { [RETURNED]: returned, plain: false }
+  }
+
+  /** Takes the timers of `returningTimers` out of what the statement returned: rows, or the values of instances. */
+  protected takeTimers(rules: readonly AutoRule[], found: readonly object[]): Started[] {
+    return found.flatMap((row) => {
+      const values = (row as { dataValues?: Values }).dataValues ?? (row as Values)
+      return rules.flatMap((rule, i) => {
+        const timer = rule.readTimer(values[`${TIMER}${i}`])
+        delete values[`${TIMER}${i}`]
+        return timer ? [{ rule, ...timer }] : []
+      })
+    })
+  }
+
+  /** As Sequelize's generator decides it, a statement binds or does not. */
+  private binds({ bindParam, searchPath, exception }: StatementOptions): boolean {
+    const { dialectOptions } = (sequelizeOf(this.model) as unknown as { options: { dialectOptions?: { prependSearchPath?: boolean } } })
+      .options
+    return bindParam !== false && !searchPath && !exception && !dialectOptions?.prependSearchPath
+  }
+
+  protected order(values: Values): Model {
+    return ([...this.hooked][0] as AutoRule).row.guard.table.instance(values)
+  }
+
+  /** What the instance now has is what the row has: no change of the shop's. */
+  protected note(instance: Model, written: Assignments): void {
+    const { dataValues, _previousDataValues: previous } = instance as unknown as { dataValues: Values; _previousDataValues: Values }
+    for (const [name, { field = name }] of Object.entries(this.model.getAttributes()))
+      if (field in written) previous[name] = dataValues[name]
+  }
+
+  /** Takes out again what the shop has not asked to be returned. */
+  protected strip(found: object[], asked: boolean | string[] | undefined, by: 'name' | 'field'): void {
+    if (asked === true) return
+    const keep = new Set(asked || [])
+    const added = [...this.hooked].flatMap(({ reads }) => reads).filter(({ field }) => !keep.has(field))
+    for (const row of found) {
+      const values = (row as { dataValues?: Values }).dataValues ?? (row as Values)
+      for (const attribute of added) delete values[attribute[by]]
+    }
+  }
+
+  /** After the commit: at once where there is no transaction. */
+  protected async arm(arms: readonly Started[], options: StatementOptions, left: readonly Started[] = []): Promise<void> {
+    if (arms.length + left.length === 0) return
+    const work = async () => {
+      await Promise.all(left.map(({ rule, id, deadlineMs }) => rule.arming?.disarm(rule.rule, id, deadlineMs)))
+      await armAll(arms)
+    }
+    const transaction = this.transaction(options)
+    if (transaction) afterCommit(transaction, work)
+    else await work()
+  }
+}
+
+/** Where two timers are over one model, both say the same. */
+export function merge(all: Assignments[]): Assignments {
+  return Object.assign({}, ...all)
+}
+
+export function withReturning(asked: boolean | string[] | undefined, fields: readonly string[]): boolean | string[] | undefined {
+  if (asked === true) return true
+  const all = [...new Set([...(asked || []), ...fields])]
+  return all.length > 0 ? all : asked
+}

@@ -1,0 +1,120 @@
+// The Postgres trigger that does what `auto` does, for every writer: raw SQL, another service, a person at psql. It starts a timer where an order
+// comes into `from`, ends it where it leaves, and pauses by declaration (`pause.while`). Printed for a migration, never run by ourselves.
+
+import { milliseconds, NOT_IN_FROM, type RowGuard } from '../rows/guard.js'
+import type { OrderTable } from '../rows/order-table.js'
+import { invalidRule } from '../rules/row-options.js'
+import type { BoundRule, RowRule } from '../rules/rule.js'
+import { withoutBinding } from '../sequelize/sql.js'
+
+const NOW = "date_trunc('milliseconds', statement_timestamp())"
+
+/** What makes the trigger of one table; safe to run again. */
+export interface TableTrigger {
+  table: OrderTable
+  createFunction: string
+  createTrigger: string[]
+}
+
+/**
+ * @returns for each table on which transitions have their deadlines
+ * @throws OrderTimersError INVALID_OPTION where `after` is a function, which Postgres cannot call
+ */
+export function triggersOf(rules: readonly BoundRule[]): TableTrigger[] {
+  const byTable = new Map<string, RowRule[]>()
+  for (const { row } of rules) {
+    if (!row?.move || row.deadlineAttribute === undefined) continue
+    const { table } = row.guard.table
+    byTable.set(table, [...(byTable.get(table) ?? []), row])
+  }
+  return [...byTable.values()].map((rows) => triggerOf(rows))
+}
+
+/** The statements of all of them. */
+export function triggerSql(rules: readonly BoundRule[]): string[] {
+  return triggersOf(rules).flatMap(({ createFunction, createTrigger }) => [createFunction, ...createTrigger])
+}
+
+/** The name of the trigger, on each table. */
+export const TRIGGER = 'order_timers'
+
+/** The name of the trigger's function, quoted. */
+export function triggerFunction(table: OrderTable): string {
+  return table.beside(`${TRIGGER}_${table.model.tableName}`.slice(0, 63))
+}
+
+function triggerOf(rows: RowRule[]): TableTrigger {
+  const { table } = (rows[0] as RowRule).guard
+  const name = triggerFunction(table)
+  const createFunction = `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS $order_timers$
+DECLARE
+  order_timers_was boolean;
+  order_timers_is boolean;
+BEGIN
+${rows.map(ruleBody).join('\n')}
+  RETURN NEW;
+END
+$order_timers$`
+  const createTrigger = [
+    `DROP TRIGGER IF EXISTS ${TRIGGER} ON ${table.table}`,
+    `CREATE TRIGGER ${TRIGGER} BEFORE INSERT OR UPDATE ON ${table.table} FOR EACH ROW EXECUTE FUNCTION ${name}()`,
+  ]
+  return { table, createFunction: withoutBinding(createFunction), createTrigger: createTrigger.map(withoutBinding) }
+}
+
+function ruleBody({ guard, options }: RowRule): string {
+  const { kind, after, pause, extensions } = options
+  if (typeof after === 'function')
+    throw invalidRule(
+      kind,
+      '"after" is a function, which a trigger in Postgres cannot call; give "after" as a duration, or use "auto" in place of the trigger',
+    )
+  const column = (attribute: string) => guard.table.bareColumn(attribute)
+  const deadline = column(options.deadline as string)
+  const none = (record: string) => `${record}.${deadline} IS NULL${options.backfill ? ` OR ${record}.${deadline} = ${guard.noTimer}` : ''}`
+  // In an INSERT all of OLD is NULL.
+  const given = `NEW.${deadline} IS DISTINCT FROM OLD.${deadline} AND NOT (${none('NEW')})`
+  const kept = pause ? [`NEW.${column(pause.keep)} := NULL;`] : []
+  const counted = extensions ? [`NEW.${column(extensions.attribute)} := NULL;`] : []
+  const starts = after === undefined ? `NEW.${deadline} := ${guard.noTimer};` : `NEW.${deadline} := ${NOW} + ${milliseconds(after)};`
+  return lines(2, [
+    `-- ${kind}`,
+    `order_timers_is := coalesce(${applies('NEW', guard)}, FALSE);`,
+    'order_timers_was := FALSE;',
+    `IF TG_OP = 'UPDATE' THEN order_timers_was := coalesce(${applies('OLD', guard)}, FALSE); END IF;`,
+    'IF order_timers_is AND NOT order_timers_was THEN',
+    `  IF NOT (${given}) THEN ${starts} END IF;`,
+    ...[...kept, ...counted].map((line) => `  ${line}`),
+    'ELSIF order_timers_was AND NOT order_timers_is THEN',
+    ...[`NEW.${deadline} := ${NOT_IN_FROM};`, ...kept].map((line) => `  ${line}`),
+    'END IF;',
+    ...(pause?.while ? pausing(guard, deadline, column(pause.keep), none('NEW')) : []),
+  ])
+}
+
+/** What the sweep would write too (upkeep.ts), at once. */
+function pausing(guard: RowGuard, deadline: string, keep: string, none: string): string[] {
+  const left = `greatest(0, ceil(extract(epoch from NEW.${deadline} - statement_timestamp()) * 1000))::bigint`
+  return [
+    'IF order_timers_is THEN',
+    `  IF EXISTS (SELECT FROM (SELECT NEW.*) AS ${guard.table.alias} WHERE NOT (TRUE${guard.notPaused})) THEN`,
+    `    IF NOT (${none}) AND NEW.${deadline} > ${guard.staleLine} THEN`,
+    `      NEW.${keep} := ${left};`,
+    `      NEW.${deadline} := ${guard.noTimer};`,
+    '    END IF;',
+    `  ELSIF NEW.${keep} IS NOT NULL AND (${none}) THEN`,
+    `    NEW.${deadline} := ${NOW} + NEW.${keep} * interval '1 millisecond';`,
+    `    NEW.${keep} := NULL;`,
+    '  END IF;',
+    'END IF;',
+  ]
+}
+
+/** Where the rule applies to the row: as a table of one row, so that the guard's own SQL serves. */
+function applies(record: 'NEW' | 'OLD', { table, applies }: RowGuard): string {
+  return `(SELECT ${applies} FROM (SELECT ${record}.*) AS ${table.alias})`
+}
+
+function lines(indent: number, all: string[]): string {
+  return all.map((line) => ' '.repeat(indent) + line).join('\n')
+}

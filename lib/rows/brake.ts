@@ -1,0 +1,100 @@
+// The brake: stops a rule that settles more orders than it ever should, until a person releases it. Counted in Postgres, in the settling
+// transactions themselves, so that it holds for all workers together and survives them.
+
+import type { Transaction } from 'sequelize'
+import { callConnectionOf, REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
+import { rows, statement } from '../sequelize/database.js'
+import { sqlStateOf } from '../sequelize/whose-fault.js'
+import type { OrderTable } from './order-table.js'
+
+export const BRAKE_TABLE = 'order_timers_brakes'
+
+/** How many orders may be settled now, and whether the rule is stopped. */
+export interface Allowance {
+  orders: number
+  braked: boolean
+}
+
+/** lock_not_available; https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const LOCK_NOT_AVAILABLE = '55P03'
+
+export class Brake {
+  readonly table: string
+
+  constructor(
+    private readonly kind: string,
+    private readonly orders: OrderTable,
+    private readonly limit: { max: number; perMs: number },
+  ) {
+    this.table = orders.beside(BRAKE_TABLE)
+  }
+
+  /** The SQL of the table's creation, for a migration: safe to repeat. */
+  static createSql(table: string): string[] {
+    return [
+      `CREATE TABLE IF NOT EXISTS ${table} (
+  kind text PRIMARY KEY,
+  since timestamptz NOT NULL DEFAULT now(),
+  settled integer NOT NULL DEFAULT 0,
+  braked_at timestamptz
+)`,
+    ]
+  }
+
+  /** In words, for a log. */
+  get inWords(): string {
+    return `more than ${this.limit.max} orders within ${this.limit.perMs} ms`
+  }
+
+  /**
+   * Locks the kind's count until the transaction ends, so that no two workers use the same allowance.
+   * @returns 'locked' where another batch has it and takes longer than the transaction waits for locks
+   */
+  async allowance(transaction: Transaction): Promise<Allowance | 'locked'> {
+    const over = `b.since <= now() - $2::float8 * interval '1 millisecond'`
+    const sql = `INSERT INTO ${this.table} AS b (kind) VALUES ($1) ON CONFLICT (kind) DO UPDATE
+SET since = CASE WHEN ${over} THEN now() ELSE b.since END, settled = CASE WHEN ${over} THEN 0 ELSE b.settled END
+RETURNING settled, braked_at IS NOT NULL AS braked`
+    type Row = { settled: number; braked: boolean }
+    try {
+      const [row] = await rows<Row>(this.orders.sequelize, sql, [this.kind, this.limit.perMs], transaction)
+      const { settled = 0, braked = false } = row ?? {}
+      return { orders: braked ? 0 : Math.max(0, this.limit.max - settled), braked }
+    } catch (error) {
+      if (sqlStateOf(error) === LOCK_NOT_AVAILABLE) return 'locked'
+      throw error
+    }
+  }
+
+  async count(settled: number, over: boolean, transaction: Transaction): Promise<void> {
+    if (settled === 0 && !over) return
+    const brakes = over ? ', braked_at = coalesce(braked_at, now())' : ''
+    const sql = `UPDATE ${this.table} SET settled = settled + $2${brakes} WHERE kind = $1`
+    await rows(this.orders.sequelize, sql, [this.kind, settled], transaction)
+  }
+
+  /** Since when the rule is stopped; null where it is not. */
+  async brakedAt(transaction?: Transaction): Promise<Date | null> {
+    const sql = `SELECT floor(date_part('epoch', braked_at) * 1000) AS braked_ms FROM ${this.table} WHERE kind = $1`
+    const [row] = await this.ask<{ braked_ms: number | null }>(sql, transaction)
+    return typeof row?.braked_ms === 'number' ? new Date(row.braked_ms) : null
+  }
+
+  /** Lets the rule go on, with a count of its own from now. @returns whether it was stopped */
+  async release(transaction?: Transaction): Promise<boolean> {
+    const sql = `WITH old AS (SELECT braked_at FROM ${this.table} WHERE kind = $1 FOR UPDATE)
+UPDATE ${this.table} SET braked_at = NULL, settled = 0, since = now() FROM old WHERE kind = $1 RETURNING old.braked_at IS NOT NULL AS braked`
+    const { sequelize } = this.orders
+    const release = (within: Transaction) => rows<{ braked: boolean }>(sequelize, sql, [this.kind], within)
+    const [row] = await withinCall(sequelize, transaction, performance.now() - REDIS_SHARE_MS, (within) => {
+      const write = () => release(within)
+      return callConnectionOf(within)?.write(write) ?? write()
+    })
+    return row?.braked ?? false
+  }
+
+  private ask<Row>(sql: string, transaction: Transaction | undefined): Promise<Row[]> {
+    const { sequelize } = this.orders
+    return transaction ? rows<Row>(sequelize, sql, [this.kind], transaction) : statement<Row>(sequelize, sql, [this.kind])
+  }
+}

@@ -1,0 +1,139 @@
+// The optional table of what happened: one row for each settlement and each reminder, written in the transaction that it is about. The
+// same rows make `afterCommit` at least once (until `next_try` is cleared) and reminders at most once (their unique index).
+
+import type { Transaction } from 'sequelize'
+import { rows, statement } from '../sequelize/database.js'
+import { milliseconds, RowGuard } from './guard.js'
+import type { OrderTable } from './order-table.js'
+
+export const HISTORY_TABLE = 'order_timers_history'
+
+/** Beyond the rule's timeouts: the grace period before another worker may redeliver. */
+const MARGIN_MS = 5_000
+
+/** What is still to be told of a settlement. */
+export interface Untold {
+  /** The history row's id. */
+  entry: string
+  id: string
+  idempotencyKey: string
+  attempts: number
+}
+
+interface UntoldRow {
+  entry: string
+  order_id: string
+  attempts: number
+  deadline_ms: number | null
+}
+
+export class History {
+  readonly table: string
+
+  constructor(
+    private readonly kind: string,
+    private readonly orders: OrderTable,
+    /** How long the rule's work may take. */
+    private readonly timeoutMs: number,
+  ) {
+    this.table = orders.beside(HISTORY_TABLE)
+  }
+
+  /** The SQL of a table's creation, for a migration: safe to repeat. */
+  static createSql(table: string): string[] {
+    const name = (suffix: string) => `${HISTORY_TABLE}_${suffix}`
+    return [
+      `CREATE TABLE IF NOT EXISTS ${table} (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  kind text NOT NULL,
+  order_id text NOT NULL,
+  reminder text NOT NULL DEFAULT '',
+  from_status text,
+  to_status text,
+  deadline timestamptz,
+  settled_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  lateness_ms double precision,
+  via text NOT NULL,
+  worker text NOT NULL,
+  next_try timestamptz,
+  attempts integer NOT NULL DEFAULT 0,
+  error text
+)`,
+      `CREATE UNIQUE INDEX IF NOT EXISTS ${name('once')} ON ${table} (kind, order_id, deadline, reminder) WHERE reminder <> ''`,
+      `CREATE INDEX IF NOT EXISTS ${name('untold')} ON ${table} (kind, next_try) WHERE next_try IS NOT NULL`,
+      `CREATE INDEX IF NOT EXISTS ${name('order')} ON ${table} (order_id, kind)`,
+    ]
+  }
+
+  /** For the settling statement: a row for each of `source`. `$2` is the path, `$3` the worker. Returns what is `RECORDED`. */
+  insertSettled(source: string, to: number | string | undefined, afterCommit: boolean): string {
+    const { literal } = this.orders
+    // The worker that settles has time to commit and to tell of it, before another one tells.
+    const tries = afterCommit ? `1, clock_timestamp() + ${milliseconds(2 * this.timeoutMs + MARGIN_MS)}` : '0, NULL'
+    return `INSERT INTO ${this.table} (kind, order_id, from_status, to_status, deadline, lateness_ms, via, worker, attempts, next_try)
+SELECT ${literal(this.kind)}, order_timers_id::text, order_timers_from, ${to === undefined ? 'NULL' : literal(String(to))}, order_timers_deadline,
+  ${LATENESS}, $2, $3, ${tries} FROM ${source} RETURNING ${RECORDED}`
+  }
+
+  /** The same for a reminder, due so long before the deadline: a row for each that has none for this deadline. */
+  insertReminded(source: string, label: string, beforeMs: number): string {
+    const { literal } = this.orders
+    return `INSERT INTO ${this.table} (kind, order_id, reminder, deadline, lateness_ms, via, worker)
+SELECT ${literal(this.kind)}, order_timers_id::text, ${literal(label)}, order_timers_deadline + ${milliseconds(beforeMs)}, ${LATENESS}, $2, $3
+FROM ${source} ON CONFLICT (kind, order_id, deadline, reminder) WHERE reminder <> '' DO NOTHING RETURNING ${RECORDED}`
+  }
+
+  /** A condition: the order has been reminded for this deadline. */
+  reminded(label: string, deadline: string): string {
+    const { literal, id } = this.orders
+    return `EXISTS (SELECT 1 FROM ${this.table} AS order_timers_told WHERE order_timers_told.kind = ${literal(this.kind)} AND order_timers_told.order_id = ${id}::text
+  AND order_timers_told.reminder = ${literal(label)} AND order_timers_told.reminder <> '' AND order_timers_told.deadline = ${deadline})`
+  }
+
+  /** How long after a settlement began its first delivery may begin: it ends before another worker may redeliver. */
+  get firstWithinMs(): number {
+    return this.timeoutMs + MARGIN_MS
+  }
+
+  /** The same for a redelivery, from when it was taken. */
+  get againWithinMs(): number {
+    return MARGIN_MS
+  }
+
+  /** Takes one that should have been told by now, for one attempt, so that two workers do not tell of the same at once. */
+  async takeUntold(transaction: Transaction): Promise<Untold | undefined> {
+    const patience = milliseconds(this.timeoutMs + MARGIN_MS)
+    const sql = `UPDATE ${this.table} AS h SET attempts = h.attempts + 1, next_try = clock_timestamp() + ${patience}
+WHERE h.id = (SELECT id FROM ${this.table} WHERE kind = $1 AND next_try <= clock_timestamp() ORDER BY next_try LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING h.id::text AS entry, h.order_id, h.attempts, ${RowGuard.epochMs('h.deadline')} AS deadline_ms`
+    const [found] = await rows<UntoldRow>(this.orders.sequelize, sql, [this.kind], transaction)
+    if (!found) return undefined
+    const { entry, order_id, attempts, deadline_ms } = found
+    return { entry, id: order_id, attempts, idempotencyKey: idempotencyKey(this.kind, order_id, deadline_ms ?? entry) }
+  }
+
+  async told(entries: readonly string[], transaction?: Transaction): Promise<void> {
+    await this.write(`UPDATE ${this.table} SET next_try = NULL, error = NULL WHERE id = ANY($1)`, [entries], transaction)
+  }
+
+  /** An attempt to tell of these failed: another one after so many milliseconds, or none. */
+  async failed(entries: readonly string[], error: string, retryMs: number | undefined, transaction?: Transaction): Promise<void> {
+    const next = retryMs === undefined ? 'NULL' : `clock_timestamp() + ${milliseconds(retryMs)}`
+    await this.write(`UPDATE ${this.table} SET error = $2, next_try = ${next} WHERE id = ANY($1)`, [entries, error], transaction)
+  }
+
+  private async write(sql: string, bind: readonly unknown[], transaction: Transaction | undefined): Promise<void> {
+    if (transaction) await rows(this.orders.sequelize, sql, bind, transaction)
+    else await statement(this.orders.sequelize, sql, bind)
+  }
+}
+
+/** The same whenever that settlement, or that reminder, is told again. */
+export function idempotencyKey(kind: string, orderId: string, deadline: number | string): string {
+  return `${kind}:${orderId}:${deadline}`
+}
+
+/** The row's id, and the order's. */
+const RECORDED = 'id::text AS order_timers_entry, order_id AS order_timers_recorded'
+
+const LATENESS = 'extract(epoch from clock_timestamp() - order_timers_deadline) * 1000'

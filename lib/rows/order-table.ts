@@ -1,0 +1,269 @@
+// A rule's model as SQL: the table, the columns that the rule names, the ids and the statuses, all checked when the rule is bound.
+// Attribute names may differ from column names; a scope that the shop has chosen and `paranoid` apply, a default scope does not.
+
+import type { Model, ModelStatic, WhereOptions } from 'sequelize'
+import { errorText } from '../error-text.js'
+import { OrderTimersError, show } from '../errors.js'
+import { type IdParser, nameId, uuidId, wholeNumberId } from '../ids.js'
+import { surviveLostConnections } from '../sequelize/database.js'
+import { unfitSequelize } from '../sequelize/probe.js'
+import { chosenWhere, classOfInstances, notDeletedWhere, unfitScope } from '../sequelize/scope.js'
+import {
+  type AnyModel,
+  type AttributeInfo,
+  attributeInfo,
+  columnsWhereSql,
+  quoteColumn,
+  quoteTable,
+  sequelizeOf,
+  storedName,
+  textSql,
+  valueSql,
+  whereSql,
+  withoutBinding,
+} from '../sequelize/sql.js'
+
+/** A model class, or a function that returns it where models are initialised later. */
+export type ModelSource<M extends Model> = ModelStatic<M> | (() => ModelStatic<M>)
+
+export class OrderTable {
+  readonly table: string
+  readonly idAttribute: string
+  readonly parseId: IdParser
+  private readonly instances: AnyModel
+  /** Each attribute with its column, as Postgres names it. */
+  readonly columnNames: readonly (readonly [string, string])[]
+
+  private constructor(
+    private readonly rule: string,
+    readonly model: AnyModel,
+  ) {
+    const id = this.attribute('primary key', this.primaryKey())
+    this.idAttribute = id.name
+    this.parseId = this.idParser(id)
+    this.table = quoteTable(model)
+    const attributes = Object.entries(model.getAttributes())
+    this.columnNames = attributes.map(([name, { field = name }]) => [name, storedName(model, field)])
+    this.instances = classOfInstances(model) as AnyModel
+  }
+
+  /** @throws OrderTimersError INVALID_MODEL where there is no initialised model behind `source` */
+  static of(kind: string, source: ModelSource<Model>): OrderTable {
+    const table = new OrderTable(`rule "${kind}"`, initialisedModel(`rule "${kind}"`, source))
+    const unfit = unfitScope(table.model)
+    if (unfit !== undefined) throw table.invalid(unfit)
+    surviveLostConnections(table.sequelize)
+    return table
+  }
+
+  /** The table as Postgres quotes it, for what is bound or shown. */
+  get tableText(): string {
+    return withoutBinding(this.table)
+  }
+
+  /** The table under its alias, for FROM and UPDATE. */
+  get aliased(): string {
+    return `${this.table} AS ${this.alias}`
+  }
+
+  /**
+   * The name under which the order's table stands in every statement, quoted: the model's, as in Sequelize's own queries, so that a literal in a
+   * rule's `where` may name it.
+   */
+  get alias(): string {
+    return quoteColumn(this.model, this.model.name)
+  }
+
+  /** The id's column with the alias. */
+  get id(): string {
+    return this.column(this.idAttribute)
+  }
+
+  get sequelize() {
+    return sequelizeOf(this.model)
+  }
+
+  /** A column with the table's alias, quoted. */
+  column(attribute: string): string {
+    return `${this.alias}.${this.bareColumn(attribute)}`
+  }
+
+  /** A column as the left side of SET needs it. */
+  bareColumn(attribute: string): string {
+    return quoteColumn(this.model, this.attribute('attribute', attribute).field)
+  }
+
+  /** @throws OrderTimersError INVALID_MODEL where the model has no such attribute */
+  attribute(option: string, name: string): AttributeInfo {
+    const info = attributeInfo(this.model, name)
+    if (info !== undefined) return info
+    const known = Object.keys(this.model.getAttributes()).join(', ')
+    throw this.invalid(`${option} names the attribute ${show(name)}, which ${this.model.name} does not have; its attributes are ${known}`)
+  }
+
+  /** @throws OrderTimersError INVALID_MODEL unless the attribute is a point in time */
+  instant(option: string, name: string): AttributeInfo {
+    const info = this.attribute(option, name)
+    if (info.type.key === 'DATE') return info
+    throw this.invalid(`${option} must name an attribute of type DATE (timestamp with time zone), but ${show(name)} is ${info.type.key}`)
+  }
+
+  /** @throws OrderTimersError INVALID_MODEL unless the attribute holds whole numbers */
+  wholeNumber(option: string, name: string): AttributeInfo {
+    const info = this.attribute(option, name)
+    if (info.type.key === 'BIGINT' || info.type.key === 'INTEGER') return info
+    throw this.invalid(`${option} must name an attribute of type BIGINT (or INTEGER), but ${show(name)} is ${info.type.key}`)
+  }
+
+  /** A status as Postgres is to get it. @throws OrderTimersError INVALID_STATUS where the attribute's type cannot hold it */
+  status(option: string, attribute: string, value: unknown): number | string {
+    const { type, name } = this.attribute('"status"', attribute)
+    const model = this.model.name
+    if (type.key === 'ENUM' && !type.values?.includes(String(value))) {
+      const values = type.values?.map(show).join(', ')
+      throw this.invalidStatus(`${option} must be one of the values of ${model}.${name} (${values}), got ${show(value)}`)
+    }
+    if (['INTEGER', 'SMALLINT', 'BIGINT', 'TINYINT', 'MEDIUMINT'].includes(type.key)) {
+      if (/^-?\d{1,18}$/.test(String(value))) return String(value)
+      throw this.invalidStatus(`${option} must be a whole number, since ${model}.${name} is ${type.key}, got ${show(value)}`)
+    }
+    return typeof value === 'number' ? value : String(value)
+  }
+
+  /** `status IN (…)`, over the columns of `alias`; an empty alias for none. */
+  isOneOf(attribute: string, values: readonly (number | string)[], alias = this.model.name): string {
+    const { field } = this.attribute('attribute', attribute)
+    const column = [...(alias ? [quoteColumn(this.model, alias)] : []), quoteColumn(this.model, field)].join('.')
+    return this.isAmong(column, attribute, values)
+  }
+
+  /** `expression IN (…)`, the values as the attribute's type has them. */
+  isAmong(expression: string, attribute: string, values: readonly (number | string)[]): string {
+    return `${expression} IN (${values.map((value) => valueSql(this.model, attribute, value)).join(', ')})`
+  }
+
+  /** A rule's `where` as one condition in brackets, over the columns of `alias`; an empty text where it says nothing. */
+  where(where: WhereOptions | undefined, alias = this.model.name): string {
+    const rendered = whereSql(this.model, where, alias)
+    return rendered === '' ? '' : `(${rendered})`
+  }
+
+  /** Under `paranoid`: the row is not deleted, as Sequelize itself asks it. Else an empty text. */
+  notDeleted(): string {
+    const where = notDeletedWhere(this.model)
+    return where === undefined ? '' : `(${columnsWhereSql(this.model, where, this.model.name)})`
+  }
+
+  /** The condition of the scope that the shop has given the rule, in brackets; an empty text where it has given none. */
+  inScope(): string {
+    return this.where(chosenWhere(this.model))
+  }
+
+  /** A text as a literal of SQL. */
+  readonly literal = (text: string): string => textSql(this.model, text)
+
+  /** A table of our own that lies in the same schema. */
+  beside(name: string): string {
+    return quoteTable(this.model, name)
+  }
+
+  /** Assignments that every write of the shop's own would make too: `updatedAt`, the version of optimistic locking. */
+  bookkeeping(): string[] {
+    const assignments: string[] = []
+    const updatedAt = this.updatedAt()
+    if (updatedAt) assignments.push(`${this.bareColumn(updatedAt)} = now()`)
+    const { version } = this.model.options
+    if (version) {
+      const attribute = typeof version === 'string' ? version : 'version'
+      assignments.push(`${this.bareColumn(attribute)} = ${this.column(attribute)} + 1`)
+    }
+    return assignments
+  }
+
+  /** Further columns to write, as SQL. @throws OrderTimersError INVALID_MODEL where the model has no such attribute */
+  assignments(set: Record<string, unknown>): string[] {
+    return Object.entries(set).map(([name, value]) => {
+      this.attribute('"set"', name)
+      return `${this.bareColumn(name)} = ${valueSql(this.model, name, value)}`
+    })
+  }
+
+  /** An instance of the model from a row's columns, as the shop's own queries would give it. */
+  instance(row: Record<string, unknown>): Model {
+    const values: Record<string, unknown> = {}
+    for (const [name, column] of this.columnNames) if (column in row) values[name] = row[column]
+    return this.instances.build(values, { isNewRecord: false, raw: true })
+  }
+
+  invalid(message: string, cause?: unknown): OrderTimersError {
+    return new OrderTimersError('INVALID_MODEL', `orderTimers: ${this.rule}: ${message}`, cause === undefined ? {} : { cause })
+  }
+
+  private invalidStatus(message: string): OrderTimersError {
+    return new OrderTimersError('INVALID_STATUS', `orderTimers: ${this.rule}: ${message}`)
+  }
+
+  private updatedAt(): string | undefined {
+    const { timestamps, updatedAt: name } = this.model.options
+    return timestamps === false || name === false ? undefined : typeof name === 'string' ? name : 'updatedAt'
+  }
+
+  private primaryKey(): string {
+    const names = this.model.primaryKeyAttributes
+    if (names.length === 1) return names[0] as string
+    throw this.invalid(
+      `${this.model.name} must have a primary key of one attribute, it has ${names.length === 0 ? 'none' : names.join(', ')}`,
+    )
+  }
+
+  /** An id such as the model has, of no order in particular. */
+  get someId(): string {
+    if (this.hasNumericIds) return '1'
+    return this.parseId === uuidId ? '00000000-0000-4000-8000-000000000000' : 'a'
+  }
+
+  get hasNumericIds(): boolean {
+    return this.parseId !== nameId && this.parseId !== uuidId
+  }
+
+  get hasTextIds(): boolean {
+    return this.parseId === nameId
+  }
+
+  private idParser({ type, name }: AttributeInfo): IdParser {
+    if (type.key === 'INTEGER' || type.key === 'BIGINT' || type.key === 'SMALLINT') return wholeNumberId(type.key)
+    if (type.key === 'UUID' || type.key === 'UUIDV4') return uuidId
+    if (type.key === 'STRING' || type.key === 'TEXT' || type.key === 'CHAR') return nameId
+    throw this.invalid(`the primary key ${this.model.name}.${name} must be an integer, BIGINT, UUID or STRING, it is ${type.key}`)
+  }
+}
+
+function initialisedModel(rule: string, source: ModelSource<Model>): AnyModel {
+  const model = modelOf(rule, source)
+  if (isModel(model) && model.sequelize !== undefined) {
+    const unfit = unfitSequelize(model)
+    if (unfit === undefined) return model
+    throw new OrderTimersError('INVALID_MODEL', `orderTimers: ${rule}: ${unfit}`)
+  }
+  const remedy = 'call Order.init(…) before the timers are first used, or pass a function that returns the model'
+  throw new OrderTimersError(
+    'INVALID_MODEL',
+    `orderTimers: ${rule}: the model must be an initialised Sequelize model, got ${show(model)}; ${remedy}`,
+  )
+}
+
+/** @throws OrderTimersError INVALID_MODEL where the shop's function throws */
+function modelOf(rule: string, source: ModelSource<Model>): AnyModel | undefined {
+  if (isModel(source)) return source
+  try {
+    return (source as () => unknown)() as AnyModel | undefined
+  } catch (cause) {
+    const message = `orderTimers: ${rule}: the function that returns the model threw (${errorText(cause)}); let it return an initialised model`
+    throw new OrderTimersError('INVALID_MODEL', message, { cause })
+  }
+}
+
+/** Sequelize's own marks, since the shop may have another copy of Sequelize than anybody's `instanceof` would know. */
+export function isModel(value: unknown): value is AnyModel {
+  return typeof value === 'function' && typeof (value as Partial<AnyModel>).findAll === 'function'
+}

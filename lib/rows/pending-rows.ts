@@ -1,0 +1,155 @@
+// What the sweep reads: overdue rows, rows that come due soon, and rows that are overdue for so long that a person should look.
+// All by keyset (deadline, id), so that a row that cannot be settled never starves those behind it.
+
+import type { Transaction } from 'sequelize'
+import { rows } from '../sequelize/database.js'
+import { RowGuard } from './guard.js'
+import { tryLock } from './sweep-lock.js'
+
+export interface OverdueQuery {
+  /** How long ago the pass began, milliseconds: what has come due since is not its work. */
+  elapsedMs: number
+  after: Keyset | undefined
+  limit: number
+  /** The name of the lock under which one worker reads at a time. */
+  lock: string
+}
+
+export interface UpcomingQuery {
+  horizonMs: number
+  after: Keyset | undefined
+  limit: number
+}
+
+/** Thousands of rows, by columns, so that they are handed on without a look at each. */
+export interface Page {
+  ids: string[]
+  /** Where the next page goes on; none where this one is not full. */
+  next: Keyset | undefined
+}
+
+/** What is overdue, as far as it could be read. */
+export interface OverduePage extends Page {
+  /** False where somebody else held the lock, so that nothing was read. */
+  wasRead: boolean
+}
+
+export interface UpcomingPage extends Page {
+  /** In milliseconds, rounded up; each of the row with the id at the same place. */
+  deadlines: number[]
+}
+
+/** The last row of a page; the deadline's column as text, with all of Postgres's digits. */
+export interface Keyset {
+  id: string
+  deadline: string
+}
+
+/** What is overdue by more than `staleAfter`; the oldest in milliseconds. */
+export interface Stale {
+  count: number
+  oldest: number | null
+}
+
+/** How far orders are counted that a person should look at. */
+export const MOST_COUNTED = 1_000
+
+interface FoundPage {
+  ids: string | null
+  deadlines?: string | null | undefined
+  last: string | null
+  ours?: boolean
+}
+
+interface PageQuery {
+  /** More than the ids: each begins with a comma. */
+  columns?: string
+  /** The bound name of the lock without which nothing is read. */
+  lock?: string
+  conditions: string[]
+  bind: unknown[]
+  after: Keyset | undefined
+}
+
+export class PendingRows {
+  private readonly applies: string
+
+  constructor(
+    private readonly guard: RowGuard,
+    /** The attribute in which a paused timer keeps its time. */
+    private readonly keep?: string,
+  ) {
+    this.applies = `${guard.applies}${guard.eligible}${guard.paranoid}`
+  }
+
+  /** Nothing while somebody else reads under the lock, which ends with the transaction. */
+  async overdue(transaction: Transaction, { elapsedMs, after, limit, lock }: OverdueQuery): Promise<OverduePage> {
+    const conditions = [this.guard.deadlineIs('<=', fromNow('$1')), this.guard.deadlineIs('>', this.guard.staleLine)]
+    const page = await this.read(transaction, { lock: '$3', conditions, bind: [-elapsedMs, limit, lock], after })
+    return { ids: page.ids, next: page.next, wasRead: page.ours === true }
+  }
+
+  async upcoming(transaction: Transaction, { horizonMs, after, limit }: UpcomingQuery): Promise<UpcomingPage> {
+    const columns = `, json_agg(${RowGuard.epochMs('page.deadline')})::text AS deadlines`
+    const conditions = [this.guard.deadlineIs('>', 'now()'), this.guard.deadlineIs('<=', fromNow('$1'))]
+    const page = await this.read(transaction, { columns, conditions, bind: [horizonMs, limit], after })
+    return { ...page, deadlines: JSON.parse(page.deadlines ?? '[]') } // bounded on both sides, so that none is infinite
+  }
+
+  async stale(transaction: Transaction): Promise<Stale> {
+    const { table, deadline, staleLine } = this.guard
+    const inner = `SELECT ${deadline} AS deadline FROM ${table.aliased} WHERE ${this.applies} AND ${this.guard.deadlineIs('<=', staleLine)} LIMIT $1`
+    const sql = `SELECT count(*)::int AS count, ${RowGuard.epochMs('min(deadline)')} AS oldest FROM (${inner}) AS stale`
+    const [row] = await rows<Stale>(table.sequelize, sql, [MOST_COUNTED], transaction)
+    return row ?? { count: 0, oldest: null }
+  }
+
+  /** How many orders are where the rule applies, are not paused, and have no deadline, or `backfill`'s mark for none. */
+  async undated(transaction: Transaction): Promise<number> {
+    const { table, deadline } = this.guard
+    const notKept = this.keep === undefined ? '' : ` AND ${table.column(this.keep)} IS NULL`
+    const inner = `SELECT 1 FROM ${table.aliased} WHERE ${this.applies} AND ${deadline} IS NULL${notKept} LIMIT $1`
+    const [row] = await rows<{ count: number }>(
+      table.sequelize,
+      `SELECT count(*)::int AS count FROM (${inner}) AS undated`,
+      [MOST_COUNTED],
+      transaction,
+    )
+    return row?.count ?? 0
+  }
+
+  /**
+   * `bind` begins with the milliseconds that the conditions name, and the limit. Each column comes as one JSON text, which takes a fraction
+   * of the time of thousands of rows to read. They are in the order of the inner query: nothing stands between it and the aggregates
+   * (https://www.postgresql.org/docs/current/functions-aggregate.html).
+   */
+  private async read(
+    transaction: Transaction,
+    { columns = '', lock, conditions, bind, after }: PageQuery,
+  ): Promise<Page & Pick<FoundPage, 'deadlines' | 'ours'>> {
+    const { table, deadline, deadlineColumn } = this.guard
+    const keyset = `${deadlineColumn}, ${table.id}`
+    const behind = after ? [`(${keyset}) > ($${bind.push(after.deadline)}, $${bind.push(after.id)})`] : []
+    const where = [...conditions, ...(lock === undefined ? [] : ['(SELECT ours FROM order_timers_lock)']), ...behind].join(' AND ')
+    const locking = lock === undefined ? '' : `WITH order_timers_lock AS MATERIALIZED (${tryLock(lock)})\n`
+    const ours = lock === undefined ? '' : ', (SELECT ours FROM order_timers_lock) AS ours'
+    const page = `SELECT ${table.id} AS id, ${deadline} AS deadline, ${deadlineColumn} AS keyset
+FROM ${table.aliased} WHERE ${this.applies} AND ${where} ORDER BY ${keyset} LIMIT $2`
+    const sql = `${locking}SELECT json_agg(page.id::text)::text AS ids${columns},
+  CASE count(*) WHEN $2 THEN max(page.keyset)::text END AS last${ours}
+FROM (${page}) AS page`
+    const [found] = await rows<FoundPage>(table.sequelize, sql, bind, transaction)
+    const ids: string[] = JSON.parse(found?.ids ?? '[]')
+    const last = found?.last ?? undefined
+    return {
+      ids,
+      deadlines: found?.deadlines,
+      ...(found?.ours !== undefined && { ours: found.ours }),
+      next: last === undefined ? undefined : { id: ids.at(-1) as string, deadline: last },
+    }
+  }
+}
+
+function fromNow(milliseconds: string): string {
+  return `now() + ${milliseconds}::float8 * interval '1 millisecond'`
+}

@@ -1,0 +1,246 @@
+// One call about one order: schedule, extend, cancel, pause, resume, remaining or retry. The row is written first, in the shop's transaction; Redis gets
+// it after the commit, and no call on a rule with a deadline on the row fails for Redis's sake.
+
+import type { Model, Transaction } from 'sequelize'
+import { parseDuration, parseInstant } from '../duration.js'
+import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
+import { REQUEST_PATIENCE_MS } from '../redis/arming.js'
+import type { NewDeadline, RowState } from '../rows/deadline-writes.js'
+import type { BoundRule, RowRule } from '../rules/rule.js'
+import { afterCommit } from '../sequelize/after-commit.js'
+import { LOCK_WAIT_MS, REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
+import { callTransaction } from '../sequelize/call-transaction.js'
+import { isWhole, storedValue } from '../sequelize/values.js'
+import type { OrderOrId, ScheduleOptions, Timer } from '../types.js'
+import { within } from '../wait.js'
+import { idOf, isInstance } from './order-id.js'
+import type { RedisParts, Runtime } from './runtime.js'
+
+type Tx = Transaction | undefined
+
+/** However long Postgres took, Redis gets this much. */
+const SHORTEST_PATIENCE_MS = 20
+
+export class Call {
+  private readonly rule: BoundRule
+  private readonly id: string
+  private readonly instance: Model | undefined
+  private readonly transaction: Tx
+  private readonly startedAt = performance.now()
+
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly kind: string,
+    order: OrderOrId,
+    private readonly options: ScheduleOptions,
+    known: readonly string[] = ['transaction'],
+  ) {
+    this.rule = runtime.rule(kind)
+    refuseUnknownOptions(`orderTimers: ${kind}`, options, known)
+    this.id = idOf(this.rule, order)
+    this.instance = isInstance(order) ? order : undefined
+    const { sequelize } = this.rule.row?.guard.table ?? {}
+    this.transaction = callTransaction(`orderTimers: ${kind}`, options.transaction, sequelize)
+  }
+
+  async schedule(): Promise<Timer> {
+    const { row } = this.rule
+    if (this.options.after !== undefined && this.options.at !== undefined) {
+      throw new OrderTimersError('INVALID_DEADLINE', `orderTimers: ${this.kind}: give "after" or "at", not both`)
+    }
+    if (row?.since) return this.arm(await this.sinceDeadline(row))
+    if (row?.deadlineAttribute) return this.write(row, await this.newDeadline(row))
+    const value = this.givenDeadline()
+    if (row) await this.requireInFrom(row)
+    const redis = this.requireRedis()
+    return this.armInRedisAlone(redis, 'atMs' in value ? value.atMs : (await redis.clock.now()) + value.afterMs)
+  }
+
+  async extend(by: unknown): Promise<Timer> {
+    const byMs = parseDuration(`orderTimers: ${this.kind}: "by"`, by)
+    const row = this.refuseSince('extend')
+    if (row?.deadlineAttribute) return this.write(row, { byMs })
+    const redis = this.requireRedis()
+    if (this.transaction) return this.arm((await this.knownDeadline(redis, 'extend')) + byMs)
+    const deadline = await redis.index.postpone(this.kind, this.id, byMs, REQUEST_PATIENCE_MS)
+    if (deadline === undefined) throw this.noTimer('extend')
+    return this.timer(deadline, true)
+  }
+
+  async cancel(): Promise<Timer> {
+    const row = this.refuseSince('cancel')
+    if (row?.deadlineAttribute) return this.write(row, null)
+    const redis = this.requireRedis()
+    if (this.transaction) {
+      await this.knownDeadline(redis, 'cancel')
+      afterCommit(this.transaction, () => redis.arming.disarm(this.rule, this.id, undefined))
+      return this.timer(null, 'on commit')
+    }
+    const removed = await redis.index.disarm(this.kind, this.id, undefined, REQUEST_PATIENCE_MS)
+    if (!removed) throw this.noTimer('cancel')
+    return this.timer(null, false)
+  }
+
+  async pause(): Promise<Timer> {
+    return this.write(this.requirePausable('pause'), 'pause')
+  }
+
+  async resume(): Promise<Timer> {
+    return this.write(this.requirePausable('resume'), 'resume')
+  }
+
+  async remaining(): Promise<number | null> {
+    const { row } = this.rule
+    if (row?.pending) {
+      const state = await this.read(row)
+      return state.inFrom ? state.remainingMs : null
+    }
+    if (row && !(await this.readBeforeRedis(row)).inFrom) return null
+    const redis = this.requireRedis()
+    const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_PATIENCE_MS)
+    return deadline === undefined ? null : Math.max(0, deadline - (await redis.clock.now()))
+  }
+
+  async retry(): Promise<void> {
+    const revived = await this.requireRedis('dead letters are kept in Redis; give "redis" to have them').index.revive(
+      this.kind,
+      this.id,
+      REQUEST_PATIENCE_MS,
+    )
+    if (revived) return
+    throw new OrderTimersError('NO_TIMER', `orderTimers: ${this.kind}: ${show(this.id)} is no dead letter; dead() lists those that are`)
+  }
+
+  private read(row: RowRule): Promise<RowState> {
+    return this.within(row, (within) => row.writes.read(this.id, within))
+  }
+
+  /** Leaves Redis enough of the call's time. */
+  private readBeforeRedis(row: RowRule): Promise<RowState> {
+    return this.within(row, (within) => row.writes.read(this.id, within), REDIS_SHARE_MS)
+  }
+
+  /** In the shop's transaction, else on a connection of the call's own, whose time is bounded. */
+  private within<T>({ guard }: RowRule, work: (within: Transaction) => Promise<T>, keptMs = 0): Promise<T> {
+    return withinCall(guard.table.sequelize, this.transaction, this.startedAt - keptMs, work)
+  }
+
+  /** Writes the row's deadline, refreshes the instance, and arms or disarms after the commit. */
+  private async write(row: RowRule, value: NewDeadline): Promise<Timer> {
+    const { before, deadline, attributes } = await this.within(row, (within) => row.writes.write(this.id, value, within))
+    this.instance?.set(attributes, { raw: true })
+    if (deadline !== null) return this.arm(deadline)
+    await this.afterwards(async (redis) => {
+      if (before !== null) await within(this.patienceLeft(), redis.arming.disarm(this.rule, this.id, before))
+      return false
+    })
+    return this.timer(null, false)
+  }
+
+  private async arm(deadlineMs: number): Promise<Timer> {
+    const arm = (redis: RedisParts) => redis.arming.arm(this.rule, this.id, deadlineMs, this.patienceLeft())
+    return this.timer(deadlineMs, await this.afterwards(arm))
+  }
+
+  /** For rules without a deadline on the row: what Redis did not take is lost, so it is said. */
+  private async armInRedisAlone(redis: RedisParts, deadlineMs: number): Promise<Timer> {
+    if (this.transaction) return this.arm(deadlineMs)
+    await redis.arming.armOrThrow(this.rule.kind, this.id, deadlineMs)
+    return this.timer(deadlineMs, true)
+  }
+
+  /** What is left of the call's time when its row has been written; a commit has its own. */
+  private patienceLeft(): number {
+    const spentMs = this.transaction ? 0 : performance.now() - this.startedAt
+    return Math.max(SHORTEST_PATIENCE_MS, REQUEST_PATIENCE_MS - spentMs)
+  }
+
+  /** Redis's part: now, or once the transaction has committed. */
+  private async afterwards(work: (redis: RedisParts) => Promise<boolean>): Promise<boolean | 'on commit'> {
+    const { redis } = this.runtime
+    if (!redis) return false
+    if (!this.transaction) return work(redis)
+    afterCommit(this.transaction, async () => void (await work(redis)))
+    return 'on commit'
+  }
+
+  private async sinceDeadline(row: RowRule): Promise<number> {
+    const { attribute, afterMs } = row.since as { attribute: string; afterMs: number }
+    if (this.options.after !== undefined || this.options.at !== undefined) {
+      const given = this.options.after === undefined ? 'at' : 'after'
+      const remedy = `its deadline is "${attribute}" and ${afterMs} ms; declare the rule with "deadline" for orders with a deadline of their own`
+      throw new OrderTimersError('NOT_ON_SINCE', `orderTimers: ${this.kind}: "${given}" cannot be given to a rule with "since"; ${remedy}`)
+    }
+    const since = this.instance && storedValue(this.instance, attribute)
+    if (since instanceof Date && row.writes.saysInFrom(this.instance as Model)) {
+      await within(LOCK_WAIT_MS, row.requireInstants())
+      return since.getTime() + afterMs
+    }
+    const state = await this.read(row)
+    if (!state.inFrom || state.deadline === null) throw row.writes.notInFrom(this.id, state)
+    return state.deadline
+  }
+
+  /** Where `after` is a function, the order is asked; null: it never times out. */
+  private async newDeadline(row: RowRule): Promise<NewDeadline> {
+    const { after, at } = this.options
+    if (!row.afterOf || after !== undefined || at !== undefined) return this.givenDeadline()
+    const order = this.instance && isWhole(this.instance) ? this.instance : await this.within(row, (within) => row.find(this.id, within))
+    if (!order) throw row.writes.notFound(this.id)
+    const afterMs = row.afterOf(order)
+    return afterMs === null ? null : { afterMs }
+  }
+
+  private givenDeadline(): { afterMs: number } | { atMs: number } {
+    const { after, at } = this.options
+    if (at !== undefined) return { atMs: parseInstant(`orderTimers: ${this.kind}: "at"`, at) }
+    if (after === undefined && this.rule.afterMs !== undefined) return { afterMs: this.rule.afterMs }
+    return { afterMs: parseDuration(`orderTimers: ${this.kind}: "after"`, after) }
+  }
+
+  private async requireInFrom(row: RowRule): Promise<void> {
+    const state = await this.readBeforeRedis(row)
+    if (!state.inFrom) throw row.writes.notInFrom(this.id, state)
+  }
+
+  /** In Redis alone. @throws OrderTimersError NO_TIMER */
+  private async knownDeadline(redis: RedisParts, call: string): Promise<number> {
+    const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_PATIENCE_MS)
+    if (deadline === undefined) throw this.noTimer(call)
+    return deadline
+  }
+
+  private requireRedis(remedy?: string): RedisParts {
+    return this.runtime.requireRedis(this.kind, remedy)
+  }
+
+  private refuseSince(call: string): RowRule | undefined {
+    const { row } = this.rule
+    if (!row?.since) return row
+    const remedy = 'its deadline follows from the row; declare it with "deadline" for orders with a deadline of their own'
+    throw new OrderTimersError(
+      'NOT_ON_SINCE',
+      `orderTimers: ${this.kind}: ${call}() is not for a rule with "since" (${show(row.since.attribute)}); ${remedy}`,
+    )
+  }
+
+  private requirePausable(call: 'pause' | 'resume'): RowRule {
+    const row = this.refuseSince(call)
+    const pause = row?.options.pause
+    if (row && pause && !pause.while) return row
+    const why = pause ? 'its "pause.while" says by itself when it is paused; change what the row says' : 'it has no "pause"'
+    const remedy = pause ? '' : `; declare the rule with "deadline" and pause: { keep: 'attribute' }`
+    throw new OrderTimersError('NOT_PAUSABLE', `orderTimers: ${this.kind}: ${call}() is not for this rule, since ${why}${remedy}`)
+  }
+
+  private noTimer(call: string): OrderTimersError {
+    return new OrderTimersError(
+      'NO_TIMER',
+      `orderTimers: ${this.kind}: ${show(this.id)} has no timer to ${call}; it was settled already, or never scheduled`,
+    )
+  }
+
+  private timer(deadlineMs: number | null, armed: boolean | 'on commit'): Timer {
+    return { kind: this.kind, id: this.id, deadline: deadlineMs === null ? null : new Date(deadlineMs), armed }
+  }
+}

@@ -1,0 +1,57 @@
+// The timers' calls as they are offered, on `req.orderTimers` and on the middleware itself. Each is one Call, or one list.
+
+import { errorText } from '../error-text.js'
+import { OrderTimersError } from '../errors.js'
+import { isReply } from '../redis/replies.js'
+import { redisError } from '../redis/trouble.js'
+import { whoseFault } from '../sequelize/whose-fault.js'
+import { remedyOf } from '../sequelize/wrong-statement.js'
+import type { ListedTimer, OrderOrId, TimerCalls } from '../types.js'
+import { Call } from './call.js'
+import { deadLetters, listTimers } from './lists.js'
+import { listOf, remainingOf } from './many.js'
+import { release } from './release.js'
+import type { Runtime } from './runtime.js'
+
+export function timerCalls(runtime: Runtime): TimerCalls {
+  const where = runtime.redis?.source.describe() ?? ''
+  const coded = <T>(call: () => Promise<T>): Promise<T> => codedErrors(where, call)
+  return {
+    schedule: (kind, order, options) =>
+      coded(async () => new Call(runtime, kind, order, options ?? {}, ['after', 'at', 'transaction']).schedule()),
+    extend: (kind, order, by, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).extend(by)),
+    cancel: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).cancel()),
+    pause: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).pause()),
+    resume: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).resume()),
+    remaining: ((kind, order, options) =>
+      coded<number | null | (number | null)[]>(async () =>
+        isMany(order) ? remainingOf(runtime, kind, order, options ?? {}) : new Call(runtime, kind, order, options ?? {}).remaining(),
+      )) as TimerCalls['remaining'],
+    list: ((order, options) =>
+      coded<ListedTimer[] | ListedTimer[][]>(() =>
+        isMany(order) ? listOf(runtime, order, options ?? {}) : listTimers(runtime, order, options ?? {}),
+      )) as TimerCalls['list'],
+    dead: (kind) => coded(() => deadLetters(runtime, kind)),
+    retry: (kind, order) => coded(async () => new Call(runtime, kind, order, {}).retry()),
+    release: (kind) => coded(() => release(runtime, kind)),
+  }
+}
+
+function isMany(order: OrderOrId | readonly OrderOrId[]): order is readonly OrderOrId[] {
+  return Array.isArray(order)
+}
+
+/** The servers' trouble as coded errors for `next(err)`; what the shop's own database refuses for other reasons passes through. */
+async function codedErrors<T>(where: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (cause) {
+    if (isReply(cause)) throw redisError(cause, where)
+    const whose = cause instanceof OrderTimersError ? undefined : whoseFault(cause)
+    const what = `orderTimers: Postgres did not carry out the statement (${errorText(cause)})`
+    if (whose === 'database') throw new OrderTimersError('POSTGRES_UNAVAILABLE', `${what}; it is safe to try again`, { cause })
+    if (whose === 'configuration')
+      throw new OrderTimersError('INVALID_MODEL', `${what}; ${remedyOf(cause)}; timers.check() says more`, { cause })
+    throw cause
+  }
+}

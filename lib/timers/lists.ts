@@ -1,0 +1,75 @@
+// What is pending for one order under all rules, and what was given up.
+
+import { refuseUnknownOptions } from '../errors.js'
+import { REQUEST_PATIENCE_MS } from '../redis/arming.js'
+import type { BoundRule } from '../rules/rule.js'
+import { REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
+import { callTransaction } from '../sequelize/call-transaction.js'
+import type { DeadLetter, ListedTimer, OrderOrId, WriteOptions } from '../types.js'
+import { invalidId, isAbout, plainId } from './order-id.js'
+import type { Runtime } from './runtime.js'
+
+export async function listTimers(runtime: Runtime, order: OrderOrId, options: WriteOptions): Promise<ListedTimer[]> {
+  refuseUnknownOptions('orderTimers: list', options, ['transaction'])
+  const fitting = runtime.rules().flatMap((rule) => {
+    const id = isAbout(rule, order) ? rule.parseId(plainId(order)) : null
+    return id === null ? [] : [{ rule, id }]
+  })
+  if (fitting.length === 0) throw invalidId('list', order)
+  const timers: ListedTimer[] = []
+  const inRedis: BoundRule[] = []
+  const startedAt = performance.now()
+  for (const { rule, id } of fitting) {
+    const found = await pendingOnRow(rule, id, options, startedAt) // one by one, as a transaction's connection takes them
+    if (found === 'in Redis') inRedis.push(rule)
+    else if (found) timers.push(found)
+  }
+  const id = plainId(order)
+  const others = await Promise.all(inRedis.map((rule) => pendingInRedis(runtime, rule, rule.parseId(id) as string)))
+  return [...timers, ...others.filter((timer) => timer !== undefined)].sort((a, b) => a.deadline.getTime() - b.deadline.getTime())
+}
+
+/** The order's timer under one rule. @throws OrderTimersError REDIS_UNAVAILABLE where Redis alone has it */
+export async function pendingTimer(runtime: Runtime, rule: BoundRule, id: string, options: WriteOptions): Promise<ListedTimer | undefined> {
+  const found = await pendingOnRow(rule, id, options, performance.now())
+  return found === 'in Redis' ? pendingInRedis(runtime, rule, id) : found
+}
+
+/** What the row says, where the rule has one. */
+async function pendingOnRow(
+  { kind, row }: BoundRule,
+  id: string,
+  options: WriteOptions,
+  startedAt: number,
+): Promise<ListedTimer | 'in Redis' | undefined> {
+  if (!row) return 'in Redis'
+  const { sequelize } = row.guard.table
+  const transaction = callTransaction(`orderTimers: ${kind}`, options.transaction, sequelize)
+  const state = await withinCall(sequelize, transaction, startedAt - REDIS_SHARE_MS, (within) => row.writes.find(id, within))
+  if (!state?.inFrom) return undefined
+  if (!row.pending) return 'in Redis'
+  return state.deadline === null ? undefined : listed(kind, id, state.deadline, state.remainingMs as number)
+}
+
+async function pendingInRedis({ redis }: Runtime, { kind }: BoundRule, id: string): Promise<ListedTimer | undefined> {
+  if (!redis) return undefined
+  const deadline = await redis.index.deadline(kind, id, REQUEST_PATIENCE_MS)
+  return deadline === undefined ? undefined : listed(kind, id, deadline, Math.max(0, deadline - (await redis.clock.now())))
+}
+
+function listed(kind: string, id: string, deadlineMs: number, remaining: number): ListedTimer {
+  return { kind, id, deadline: new Date(deadlineMs), remaining }
+}
+
+export async function deadLetters(runtime: Runtime, kind: string | undefined): Promise<DeadLetter[]> {
+  const rules = kind === undefined ? runtime.rules() : [runtime.rule(kind)]
+  const { redis } = runtime
+  if (!redis) return []
+  const letters = await Promise.all(
+    rules.map(async ({ kind }) => {
+      const failures = await redis.index.dead(kind, REQUEST_PATIENCE_MS)
+      return [...failures].map(([id, { error, attempts, at }]) => ({ kind, id, error, attempts, at: new Date(at) }))
+    }),
+  )
+  return letters.flat().sort((a, b) => a.at.getTime() - b.at.getTime())
+}

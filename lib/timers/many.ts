@@ -1,0 +1,106 @@
+// What is pending for many orders at once, for pages that list them: one statement for each rule, or one pipeline where Redis alone has the
+// deadlines. What has no timer has no entry, also where there is no such order.
+
+import { OrderTimersError, refuseUnknownOptions } from '../errors.js'
+import { REQUEST_PATIENCE_MS } from '../redis/arming.js'
+import type { BoundRule, RowRule } from '../rules/rule.js'
+import { REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
+import { callTransaction } from '../sequelize/call-transaction.js'
+import type { ListedTimer, OrderOrId, WriteOptions } from '../types.js'
+import { idOf, invalidId, isAbout, plainId } from './order-id.js'
+import type { RedisParts, Runtime } from './runtime.js'
+
+/** How many orders one call takes. */
+const MOST_ORDERS = 1_000
+
+type Pending = ReadonlyMap<string, ListedTimer>
+
+/** @returns for each order, at its place, the milliseconds that remain, or null */
+export async function remainingOf(
+  runtime: Runtime,
+  kind: string,
+  orders: readonly OrderOrId[],
+  options: WriteOptions,
+): Promise<(number | null)[]> {
+  const rule = runtime.rule(kind)
+  refuseUnknownOptions(`orderTimers: ${kind}`, options, ['transaction'])
+  refuseTooMany(kind, orders)
+  const ids = Array.from(orders, (order, index) => idOf(rule, order, `${kind}: orders[${index}]`))
+  const redis = rule.row?.pending ? undefined : runtime.requireRedis(kind)
+  const pending = await allPending(rule, await pendingOnRows(rule, ids, options, performance.now()), redis)
+  return ids.map((id) => pending.get(id)?.remaining ?? null)
+}
+
+/** @returns for each order, at its place, its timers under all rules, soonest first */
+export async function listOf(runtime: Runtime, orders: readonly OrderOrId[], options: WriteOptions): Promise<ListedTimer[][]> {
+  refuseUnknownOptions('orderTimers: list', options, ['transaction'])
+  refuseTooMany('list', orders)
+  const rules = runtime.rules()
+  const fitting = rules.map((rule) => Array.from(orders, (order) => (isAbout(rule, order) ? rule.parseId(plainId(order)) : null)))
+  for (const [index, order] of orders.entries()) {
+    if (fitting.every((ids) => ids[index] === null)) throw invalidId(`list: orders[${index}]`, order)
+  }
+  const listed: ListedTimer[][] = Array.from(orders, () => [])
+  const startedAt = performance.now()
+  const found: Found[] = []
+  for (const [number, rule] of rules.entries()) {
+    const ids = (fitting[number] as (string | null)[]).filter((id) => id !== null)
+    found.push(await pendingOnRows(rule, ids, options, startedAt)) // one by one, as a transaction's connection takes them
+  }
+  const pending = await Promise.all(rules.map((rule, number) => allPending(rule, found[number] as Found, runtime.redis)))
+  for (const [number, ids] of fitting.entries()) {
+    for (const [index, id] of ids.entries()) {
+      const timer = id === null ? undefined : pending[number]?.get(id)
+      if (timer) listed[index]?.push(timer)
+    }
+  }
+  for (const timers of listed) timers.sort((a, b) => a.deadline.getTime() - b.deadline.getTime())
+  return listed
+}
+
+/** What the rows say of one rule, and which orders Redis is to be asked about. */
+interface Found {
+  pending: Pending
+  inRedis: readonly string[]
+}
+
+async function pendingOnRows(rule: BoundRule, ids: readonly string[], options: WriteOptions, startedAt: number): Promise<Found> {
+  const distinct = [...new Set(ids)]
+  const { kind, row } = rule
+  if (!row || distinct.length === 0) return { pending: new Map(), inRedis: distinct }
+  const pending = await pendingRows(row, kind, distinct, options, startedAt)
+  return row.pending ? { pending, inRedis: [] } : { pending: new Map(), inRedis: distinct.filter((id) => pending.has(id)) }
+}
+
+/** By id, under one rule. @param redis for rules whose deadlines Redis alone has; without it those have no timers */
+async function allPending({ kind }: BoundRule, { pending, inRedis }: Found, redis: RedisParts | undefined): Promise<Pending> {
+  if (!redis || inRedis.length === 0) return pending
+  const deadlines = await redis.index.deadlines(kind, inRedis, REQUEST_PATIENCE_MS)
+  const now = await redis.clock.now()
+  return new Map([...deadlines].map(([id, deadline]) => [id, listed(kind, id, deadline, Math.max(0, deadline - now))]))
+}
+
+/** The orders that the rule applies to. Of a rule with deadlines on the row only those that have one. */
+async function pendingRows(row: RowRule, kind: string, ids: readonly string[], options: WriteOptions, startedAt: number): Promise<Pending> {
+  const { sequelize } = row.guard.table
+  const transaction = callTransaction(`orderTimers: ${kind}`, options.transaction, sequelize)
+  const states = await withinCall(sequelize, transaction, startedAt - REDIS_SHARE_MS, (within) => row.writes.findAll(ids, within))
+  const timers = new Map<string, ListedTimer>()
+  for (const [id, { inFrom, deadline, remainingMs }] of states) {
+    if (inFrom && (deadline !== null || !row.pending)) timers.set(id, listed(kind, id, deadline ?? 0, remainingMs ?? 0))
+  }
+  return timers
+}
+
+function listed(kind: string, id: string, deadlineMs: number, remaining: number): ListedTimer {
+  return { kind, id, deadline: new Date(deadlineMs), remaining }
+}
+
+function refuseTooMany(where: string, orders: readonly OrderOrId[]): void {
+  if (orders.length <= MOST_ORDERS) return
+  const remedy = 'call it for a page of them at a time'
+  throw new OrderTimersError(
+    'INVALID_OPTION',
+    `orderTimers: ${where}: orders must be ${MOST_ORDERS} at most, got ${orders.length}; ${remedy}`,
+  )
+}

@@ -1,0 +1,62 @@
+// The order that a call is about, given as an instance or as an id, turned into its id's canonical text.
+
+import { types } from 'node:util'
+import type { Model, ModelStatic } from 'sequelize'
+import { OrderTimersError, show } from '../errors.js'
+import { NAMES } from '../ids.js'
+import { isModel } from '../rows/order-table.js'
+import type { BoundRule } from '../rules/rule.js'
+import type { AnyModel } from '../sequelize/sql.js'
+import { storedValue } from '../sequelize/values.js'
+import type { OrderOrId } from '../types.js'
+
+/**
+ * @param where what the error begins with
+ * @throws OrderTimersError INVALID_ID for what is no id of the model's type, and for an instance of another model
+ */
+export function idOf(rule: BoundRule, order: OrderOrId, where = rule.kind): string {
+  const id = isAbout(rule, order) ? rule.parseId(plainId(order)) : null
+  if (id !== null) return id
+  throw invalidId(where, order, rule)
+}
+
+/** Whether an instance is of the rule's model. Plain ids, and rules without a model, take anything. */
+export function isAbout(rule: BoundRule, order: OrderOrId): boolean {
+  return !isInstance(order) || !rule.row || isSameModel(rule.row.guard.table.model, modelOf(order))
+}
+
+export function plainId(order: OrderOrId): unknown {
+  return isInstance(order) ? storedValue(order, modelOf(order).primaryKeyAttribute) : order
+}
+
+export function invalidId(where: string, order: OrderOrId, rule?: BoundRule): OrderTimersError {
+  const { table } = rule?.row?.guard ?? {}
+  const expected = table ? `an id of ${table.model.name}.${table.idAttribute}'s type, or an instance of ${table.model.name}` : 'an id'
+  const remedy = table?.hasTextIds ? `; ids that are text must be ${NAMES}` : ''
+  return new OrderTimersError('INVALID_ID', `orderTimers: ${where}: the order must be ${expected}, got ${shown(order, rule)}${remedy}`)
+}
+
+/** Whether this is an instance of a Sequelize model, by any copy of Sequelize. Runs no code of a stranger's: a proxy is none. */
+export function isInstance(order: unknown): order is Model {
+  if (order === null || typeof order !== 'object' || types.isProxy(order)) return false
+  const prototype: unknown = Object.getPrototypeOf(order)
+  if (prototype === null || types.isProxy(prototype)) return false
+  const model: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
+  return !types.isProxy(model) && isModel(model) && typeof model.primaryKeyAttribute === 'string'
+}
+
+/** An instance by its model, and by its id where it is of the rule's own: another model's key may be an address. */
+function shown(order: OrderOrId, rule: BoundRule | undefined): string {
+  if (!isInstance(order)) return show(order)
+  const id = rule !== undefined && isAbout(rule, order) ? ` with the id ${show(plainId(order))}` : ''
+  return `an instance of ${modelOf(order).name}${id}`
+}
+
+function modelOf(order: Model): ModelStatic<Model> {
+  return order.constructor as ModelStatic<Model>
+}
+
+/** Sequelize makes a class of its own for each scope of a model. */
+function isSameModel(a: AnyModel, b: AnyModel): boolean {
+  return a.name === b.name && String(a.getTableName()) === String(b.getTableName())
+}

@@ -1,0 +1,47 @@
+// Lets a rule that its brake has stopped go on, and asks the workers that run to sweep at once.
+
+import { errorText } from '../error-text.js'
+import type { Runtime } from './runtime.js'
+
+/** How long a request waits for Redis to pass the request on. */
+const PATIENCE_MS = 200
+
+export interface Released {
+  /** Whether the rule was stopped. */
+  wasStopped: boolean
+  /** How many workers were asked to sweep at once; none where Redis did not pass it on. */
+  workersAsked: number
+  /** Who settles what was held, in words. */
+  next: string
+}
+
+/**
+ * A rule without a brake was not stopped.
+ * @param patienceMs how long to wait for Redis
+ * @throws OrderTimersError UNKNOWN_KIND; what Postgres throws
+ */
+export async function releaseRule(runtime: Runtime, kind: string, patienceMs = PATIENCE_MS): Promise<Released> {
+  const wasStopped = (await runtime.rule(kind).row?.brake?.release()) ?? false
+  if (!wasStopped) return { wasStopped, workersAsked: 0, next: 'nothing was held' }
+  const { redis } = runtime
+  if (!redis) return { wasStopped, workersAsked: 0, next: 'the next sweep of a worker settles what was held, since Redis is not used' }
+  try {
+    const workersAsked = await redis.index.requestSweep(patienceMs)
+    const none = 'no worker heard of it; the next sweep of one settles what was held'
+    return { wasStopped, workersAsked, next: workersAsked > 0 ? 'the workers settle now what was held' : none }
+  } catch (error) {
+    const why = `Redis did not pass it on to the workers (${errorText(error)})`
+    return { wasStopped, workersAsked: 0, next: `${why}; their next sweep settles what was held` }
+  }
+}
+
+/**
+ * The same for a process of the shop's, which logs who settles what was held. It is shown without a logger where no worker could be asked.
+ * @returns whether the rule was stopped
+ */
+export async function release(runtime: Runtime, kind: string): Promise<boolean> {
+  const { wasStopped, workersAsked, next } = await releaseRule(runtime, kind)
+  if (!wasStopped) return false
+  runtime.log('info', `${kind}: released; ${next}`, { kind, ...(workersAsked === 0 && { code: 'RELEASED' }) })
+  return true
+}

@@ -1,0 +1,20 @@
+// The environment variable ORDER_TIMERS, which switches the timers off in a process.
+
+import { OrderTimersError, show } from '../errors.js'
+
+const ON = ['', 'on', 'true', '1', 'yes']
+const OFF = ['off', 'false', '0', 'no']
+
+/**
+ * @param value what ORDER_TIMERS has; case and blanks do not matter
+ * @throws OrderTimersError INVALID_OPTION where it is neither on nor off
+ */
+export function switchedOn(value: string | undefined): boolean {
+  const word = (value ?? '').trim().toLowerCase()
+  if (ON.includes(word)) return true
+  if (OFF.includes(word)) return false
+  throw new OrderTimersError(
+    'INVALID_OPTION',
+    `orderTimers: the environment variable ORDER_TIMERS must be on, true, 1, yes or empty, or off, false, 0 or no, got ${show(value)}`,
+  )
+}

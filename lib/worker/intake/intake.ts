@@ -1,0 +1,192 @@
+// The worker's Redis side put together: the alarms, the subscription and its listener, the canary, the scan for keys set by others, and
+// the watch over the server. Without it (`redis: false`) the worker is its sweep alone.
+
+import { randomUUID } from 'node:crypto'
+import { errorText } from '../../error-text.js'
+import { SWEEP_REQUEST } from '../../keys.js'
+import { isReply } from '../../redis/replies.js'
+import { explain } from '../../redis/trouble.js'
+import type { BoundRule } from '../../rules/rule.js'
+import type { RedisParts, Runtime } from '../../timers/runtime.js'
+import type { Faults } from '../faults.js'
+import type { IndexClaims } from '../settling/claims.js'
+import type { Dispatcher } from '../settling/dispatcher.js'
+import { Alarm } from './alarm.js'
+import { Canary } from './expiry-probe.js'
+import { ForeignKeys } from './external-keys.js'
+import { Listener } from './listener.js'
+import { tellRefusedWrites } from './refused-writes.js'
+import { REDIS_CONF, ServerWatch } from './server-watch.js'
+import { Subscriber } from './subscriber.js'
+
+const HEARTBEAT_MS = 1_000
+
+/** How often a subscription that hears nothing is made anew, since it may be on another server: where this one is set to publish, and where that is not known. */
+const RENEW_EVERY_MS = 10_000
+const RENEW_SELDOM_MS = 60_000
+
+/** Why there may be no connection: nobody answers, or nobody is let in. */
+const UNCONNECTED = ['REDIS_UNAVAILABLE', 'REDIS_REFUSES'] as const
+
+export interface RedisSideParts {
+  runtime: Runtime
+  redis: RedisParts
+  rules: ReadonlyMap<string, BoundRule>
+  claims: IndexClaims
+  dispatcher: Dispatcher
+  faults: Faults
+  configureRedis: boolean
+  /** Something may have been missed. */
+  catchUp(): void
+}
+
+export class RedisSide {
+  readonly listener: Listener
+  readonly subscriber: Subscriber
+  readonly canary: Canary
+  readonly foreignKeys: ForeignKeys
+  private readonly watch: ServerWatch
+  private readonly alarms: Alarm[]
+  private readonly unlisten: (() => void)[] = []
+  private heartbeat: NodeJS.Timeout | undefined
+  private renewedAt = Number.NEGATIVE_INFINITY
+
+  constructor(private readonly parts: RedisSideParts) {
+    const { runtime, redis, rules, claims, dispatcher, faults } = parts
+    const { keys, log } = runtime
+    const workerId = randomUUID()
+    this.alarms = [...rules.values()].map((rule) => new Alarm(rule, claims, dispatcher, () => this.answering()))
+    this.listener = new Listener(keys, rules, claims, dispatcher, log)
+    this.subscriber = new Subscriber({
+      source: redis.source,
+      wakeChannel: keys.wakeChannel,
+      onWake: (message) => (message === SWEEP_REQUEST ? parts.catchUp() : this.wake()),
+      onExpired: (key) => this.canary.takes(key) || this.listener.take(key),
+      onSubscribed: () => this.subscribedAgain(),
+      faults,
+    })
+    this.canary = new Canary(
+      keys.canary(workerId),
+      redis.connection,
+      () => this.subscriber.subscribed && this.watch.usable,
+      (proved) => this.judge(proved),
+    )
+    this.watch = new ServerWatch({
+      ...{ connection: redis.connection, faults, configureRedis: parts.configureRedis },
+      onUsable: () => this.usableAgain(),
+      onConfigured: () => void this.canary.fly(),
+    })
+    this.foreignKeys = new ForeignKeys(keys, [...rules.keys()], redis.connection, workerId, () => this.answering())
+  }
+
+  start(): void {
+    const { connection } = this.parts.redis
+    this.unlisten.push(connection.onUp(() => this.connectedAgain()))
+    this.unlisten.push(connection.onDown((error) => this.lost(error)))
+    this.unlisten.push(tellRefusedWrites(connection, this.parts.faults))
+    this.unlisten.push(connection.refusals.onAccepted(() => this.missed()))
+    this.watch.start()
+    connection.open()
+    if (connection.ready) this.connectedAgain()
+    this.heartbeat = setInterval(() => void this.beat(), HEARTBEAT_MS)
+    this.subscriber.start()
+    this.canary.start()
+    this.foreignKeys.start()
+    for (const alarm of this.alarms) alarm.start()
+  }
+
+  /** Takes nothing in hand any more. */
+  async stop(): Promise<void> {
+    clearInterval(this.heartbeat)
+    for (const unlisten of this.unlisten) unlisten()
+    await this.listener.stop()
+    await Promise.all([...this.alarms.map((alarm) => alarm.stop()), this.foreignKeys.stop(), this.canary.stop(), this.watch.stop()])
+    this.subscriber.stop()
+  }
+
+  answering(): boolean {
+    return this.watch.usable && this.parts.redis.connection.ready
+  }
+
+  /** Whether Redis answers now, and can serve. */
+  get connected(): boolean {
+    return this.answering() && this.parts.redis.connection.answering
+  }
+
+  /** Whether expiry events arrive; undefined where there is no proof of either as things are now. */
+  get events(): boolean | undefined {
+    const { refusals } = this.parts.redis.connection
+    return this.connected && this.subscriber.subscribed && !refusals.present ? this.canary.proved : undefined
+  }
+
+  wake(): void {
+    for (const alarm of this.alarms) alarm.wake()
+  }
+
+  /** Where nothing else was asked, so that silence is noticed. */
+  private async beat(): Promise<void> {
+    const { connection } = this.parts.redis
+    if (performance.now() - connection.answeredAt < HEARTBEAT_MS / 2) return
+    await connection.ask((client) => client.ping()).catch(() => {})
+  }
+
+  private subscribedAgain(): void {
+    this.wake()
+    this.parts.catchUp()
+    void this.canary.fly()
+  }
+
+  private connectedAgain(): void {
+    this.parts.faults.clear('REDIS_UNAVAILABLE')
+    if (!this.parts.redis.connection.refusals.present) this.parts.faults.clear('REDIS_REFUSES')
+    this.canary.forget()
+    if (this.watch.usable) this.resume()
+    void this.watch.look()
+  }
+
+  /** The subscription may be on the server that could not serve. */
+  private usableAgain(): void {
+    this.subscriber.renew()
+    this.canary.forget()
+    this.resume()
+  }
+
+  private resume(): void {
+    void this.parts.redis.index.load()
+    this.wake()
+    this.parts.catchUp()
+  }
+
+  private lost(error: unknown): void {
+    this.canary.forget()
+    const { faults, redis } = this.parts
+    const { where, leaving, refusals } = redis.connection
+    if (leaving) return
+    const { code, remedy } = explain(error, where)
+    const message = `Redis at ${where} ${isReply(error) ? `serves nothing (${errorText(error)})` : 'does not answer'}`
+    for (const other of UNCONNECTED) if (other !== code && !(other === 'REDIS_REFUSES' && refusals.present)) faults.clear(other)
+    faults.raise(code, { message: `${message}; the sweep over Postgres carries on`, error, remedy })
+  }
+
+  /** What Redis did not take meanwhile is on the rows. */
+  private missed(): void {
+    this.wake()
+    this.parts.catchUp()
+  }
+
+  private judge(proved: boolean): void {
+    const { faults } = this.parts
+    if (proved) {
+      faults.clear('EVENTS_OFF')
+      return
+    }
+    const message = `a key of our own expired in Redis at ${this.parts.redis.connection.where} and its event did not come`
+    if (!faults.has('EVENTS_OFF')) faults.raise('EVENTS_OFF', { message, remedy: `is this in redis.conf? ${REDIS_CONF}` })
+    void this.watch.look()
+    const now = performance.now()
+    if (this.watch.publishes === false) return
+    if (now - this.renewedAt < (this.watch.publishes ? RENEW_EVERY_MS : RENEW_SELDOM_MS)) return
+    this.renewedAt = now
+    this.subscriber.renew()
+  }
+}

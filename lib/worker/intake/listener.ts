@@ -1,0 +1,94 @@
+// What expired: for each event, is it a key of a rule of ours with an id of its model's type? Then the index is asked, in batches: what
+// it has, holds or has just forgotten is its own and needs no event; the rest was set by somebody else, and is claimed.
+
+import { setMaxListeners } from 'node:events'
+import { show } from '../../errors.js'
+import type { Keys } from '../../keys.js'
+import type { Log } from '../../logger.js'
+import type { BoundRule } from '../../rules/rule.js'
+import { errorText } from '../events.js'
+import type { IndexClaims } from '../settling/claims.js'
+import type { Dispatcher } from '../settling/dispatcher.js'
+
+/** Events are gathered for this long, so that a burst costs a few calls. */
+const GATHER_MS = 2
+
+/** How many ids of a kind wait at most; beyond that events are dropped, and rows are the sweep's. */
+const MOST_WAITING = 20_000
+
+export class Listener {
+  readonly counters = { foreign: 0, malformed: 0, dropped: 0 }
+  private readonly waiting = new Map<string, Set<string>>()
+  private readonly flushing = new Set<string>()
+  private readonly stopping = new AbortController()
+
+  constructor(
+    private readonly keys: Keys,
+    private readonly rules: ReadonlyMap<string, BoundRule>,
+    private readonly claims: IndexClaims,
+    private readonly dispatcher: Dispatcher,
+    private readonly log: Log,
+  ) {
+    setMaxListeners(0, this.stopping.signal) // each kind may wait by it
+  }
+
+  /** Takes one expired key's name, as it came. */
+  take(name: string): void {
+    const parsed = this.keys.parse(name)
+    const rule = parsed === 'foreign' ? undefined : this.rules.get(parsed.kind)
+    if (parsed === 'foreign' || !rule) {
+      this.counters.foreign += 1
+      return
+    }
+    const id = rule.parseId(parsed.id)
+    if (id === null) {
+      this.counters.malformed += 1
+      this.log('debug', `${rule.kind}: an expired key is no order's: ${show(name)}`, { kind: rule.kind })
+      return
+    }
+    this.gather(rule, id)
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort()
+    this.waiting.clear()
+  }
+
+  private gather(rule: BoundRule, id: string): void {
+    const ids = this.waiting.get(rule.kind) ?? new Set()
+    this.waiting.set(rule.kind, ids)
+    if (ids.size >= MOST_WAITING) this.counters.dropped += 1
+    else ids.add(id)
+    if (this.flushing.has(rule.kind)) return
+    this.flushing.add(rule.kind)
+    setTimeout(() => void this.flush(rule), GATHER_MS)
+  }
+
+  private async flush(rule: BoundRule): Promise<void> {
+    const { kind } = rule
+    for (;;) {
+      const ids = this.waiting.get(kind)
+      if (!ids || ids.size === 0 || this.stopping.signal.aborted) break
+      const unknown: string[] = []
+      const most = this.dispatcher.batchSize(kind)
+      for (const id of ids) {
+        ids.delete(id)
+        if (!this.dispatcher.claimedJustNow(kind, id) && unknown.push(id) === most) break
+      }
+      if (unknown.length > 0) await this.claim(kind, unknown)
+    }
+    this.flushing.delete(kind)
+  }
+
+  private async claim(kind: string, ids: string[]): Promise<void> {
+    try {
+      await this.dispatcher.free(kind, this.stopping.signal)
+      if (this.stopping.signal.aborted) return
+      const work = await this.claims.expired(kind, ids)
+      void this.dispatcher.dispatch(work)
+    } catch (error) {
+      // Redis went away with the events; what they were about is found by the alarm and the sweep.
+      this.log('debug', `${kind}: ${ids.length} events were not followed`, { kind, error: errorText(error) })
+    }
+  }
+}

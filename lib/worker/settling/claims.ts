@@ -1,0 +1,195 @@
+// Work in hand: what this worker has claimed, from the due index under a lease, or, where Redis does not answer, in its own memory.
+// Either way nobody else's claim can be ended by it, and what it says is to come back comes back.
+
+import { randomUUID } from 'node:crypto'
+import { Moment } from '../../elapsed.js'
+import { type Claim, CROWD, type DueIndex, type Failure, type Return } from '../../redis/due-index.js'
+import type { Path } from '../events.js'
+import { type Held, Lease, NEVER_LAPSES } from './lease.js'
+
+export interface Work {
+  kind: string
+  via: Path
+  ids: string[]
+  /** The deadline of one of them, milliseconds, where the claim knows it. */
+  deadlineOf(id: string): number | undefined
+  /** By `performance.now()`: when the last of them is due. Until then they are only held. */
+  dueAt?: number
+  /** How long these orders are ours. */
+  lease: Held
+  /** Earlier failures of these orders. */
+  failures(ids: readonly string[]): Promise<Map<string, Failure>>
+  /** Ends the claim. */
+  finish(returns: readonly Return[]): Promise<unknown>
+}
+
+/** How long before its deadline a timer is claimed, so that it is in hand when it is due. */
+const AHEAD_MS = 3
+
+/** Claims in the due index. */
+export class IndexClaims {
+  /** Of claims that Redis did not answer about, or refused to: what is to be said before another claim is made. Each is safe to repeat. */
+  private readonly unanswered = new Map<string, { sayAgain(): Promise<unknown>; at: Moment; leaseMs: number }>()
+  private saying: Promise<unknown> | undefined
+
+  constructor(
+    private readonly index: DueIndex,
+    private readonly leaseMs: (kind: string) => number,
+    private readonly skewMs: (kind: string) => number,
+    /** The index of a kind has lost data. */
+    private readonly onLost: (kind: string) => void = () => {},
+  ) {}
+
+  /**
+   * The oldest that are due, or will be in a moment, so that Redis's answer is there when they are; and how long until the next should be
+   * claimed (infinite: the index is empty).
+   */
+  async due(kind: string, limit: number): Promise<{ work: Work; untilNextMs: number }> {
+    const skewMs = this.skewMs(kind)
+    const sent = new Moment()
+    const { token, ids, deadlines, now, next, crowded, leaseEnds, lost } = await this.known(kind, (token) =>
+      this.index.claim(kind, token, { limit, leaseMs: this.leaseMs(kind), skewMs: skewMs + AHEAD_MS }),
+    )
+    if (lost) this.onLost(kind)
+    const untilDueMs = (deadline: number) => Math.max(0, deadline - (now + skewMs))
+    const last = deadlines.at(-1)
+    const dueAt = performance.now() + (last === undefined ? 0 : untilDueMs(last))
+    const work = { ...this.work(kind, 'alarm', { token, ids }, sent, deadlines), dueAt }
+    if (crowded) return { work, untilNextMs: 0 }
+    // What a dead worker had claimed is claimed as soon as its lease has lapsed.
+    const untilLapseMs = leaseEnds === undefined ? Number.POSITIVE_INFINITY : Math.max(0, leaseEnds - now)
+    if (next === undefined) return { work, untilNextMs: untilLapseMs }
+    const leftMs = untilDueMs(next)
+    return { work, untilNextMs: Math.min(untilLapseMs, Math.max(0, leftMs - (leftMs > CROWD.withinMs ? CROWD.withinMs : AHEAD_MS))) }
+  }
+
+  /** What the sweep found overdue; what its deadline was, the row itself tells. */
+  async overdue(kind: string, overdue: readonly string[]): Promise<Work> {
+    const sent = new Moment()
+    const claim = await this.known(kind, (token) => this.index.takeOverdue(kind, token, this.leaseMs(kind), overdue))
+    return this.work(kind, 'sweep', claim, sent)
+  }
+
+  async expired(kind: string, expired: readonly string[]): Promise<Work> {
+    const sent = new Moment()
+    const claim = await this.known(kind, (token) => this.index.takeExpired(kind, token, this.leaseMs(kind), expired))
+    return this.work(kind, 'event', claim, sent)
+  }
+
+  private async known<T>(kind: string, claim: (token: string) => Promise<T>): Promise<T> {
+    const token = randomUUID()
+    // Whether a claim without an answer was carried out is not known, so it is given back.
+    const giveBack = () => this.index.release(kind, token, this.skewMs(kind))
+    await this.sayAgain()
+    return this.answered(kind, token, giveBack, () => claim(token))
+  }
+
+  /** Acknowledgements older than the lease are dropped: the lease has lapsed. */
+  private sayAgain(): Promise<unknown> {
+    if (this.unanswered.size === 0) return Promise.resolve()
+    this.saying ??= Promise.all(
+      [...this.unanswered].map(async ([token, { sayAgain, at, leaseMs }]) => {
+        if (at.passedMs() < leaseMs) await sayAgain()
+        this.unanswered.delete(token)
+      }),
+    ).finally(() => {
+      this.saying = undefined
+    })
+    return this.saying
+  }
+
+  private async answered<T>(kind: string, token: string, sayAgain: () => Promise<unknown>, say: () => Promise<T>): Promise<T> {
+    const at = new Moment()
+    try {
+      return await say()
+    } catch (error) {
+      this.unanswered.set(token, { sayAgain, at, leaseMs: this.leaseMs(kind) })
+      throw error
+    }
+  }
+
+  /** @param sent when the claim was sent */
+  private work(kind: string, via: Path, { token, ids }: Claim, sent: Moment, deadlines: readonly number[] = []): Work {
+    const { index } = this
+    const leaseMs = this.leaseMs(kind)
+    return {
+      kind,
+      via,
+      ids,
+      deadlineOf: lookUp(ids, deadlines),
+      lease: new Lease(leaseMs, sent, () => index.keep(kind, token, leaseMs)),
+      failures: (failed) => index.failures(kind, failed),
+      finish: (returns) => this.finish(kind, token, returns, via === 'event' ? 'theirs' : 'ours'),
+    }
+  }
+
+  private finish(kind: string, token: string, returns: readonly Return[], whose: 'ours' | 'theirs'): Promise<unknown> {
+    const at = performance.now()
+    const say = (returns: readonly Return[], again: boolean) => this.index.finish(kind, token, this.skewMs(kind), returns, { whose, again })
+    return this.answered(
+      kind,
+      token,
+      () => say(later(returns, performance.now() - at), true),
+      () => say(returns, false),
+    )
+  }
+}
+
+/** Claims in this process's memory, for the sweep while Redis does not answer. */
+export class MemoryClaims {
+  private readonly inHand = new Set<string>()
+  private readonly failed = new Map<string, { failure: Failure; dueAt: number }>()
+
+  overdue(kind: string, overdue: readonly string[]): Work {
+    const ids = overdue.filter((id) => this.isFree(`${kind}:${id}`))
+    const names = ids.map((id) => `${kind}:${id}`)
+    for (const name of names) this.inHand.add(name)
+    return {
+      kind,
+      via: 'sweep',
+      ids,
+      deadlineOf: () => undefined,
+      lease: NEVER_LAPSES,
+      failures: async (ids) => {
+        return new Map(ids.flatMap((id) => Object.entries({ [id]: this.failed.get(`${kind}:${id}`)?.failure }).filter(isKnown)))
+      },
+      finish: async (returns) => {
+        for (const name of names) {
+          this.inHand.delete(name)
+          this.failed.delete(name)
+        }
+        for (const { id, delayMs, failure } of returns) {
+          if (failure) this.failed.set(`${kind}:${id}`, { failure, dueAt: performance.now() + (delayMs ?? Number.POSITIVE_INFINITY) })
+        }
+      },
+    }
+  }
+
+  private isFree(name: string): boolean {
+    return !this.inHand.has(name) && (this.failed.get(name)?.dueAt ?? 0) <= performance.now()
+  }
+}
+
+/**
+ * The same, as it is said so many milliseconds later. Meanwhile a sweep may have settled without Redis what is a dead letter here, and nobody
+ * looks at a dead letter any more: so it gets one more attempt.
+ */
+function later(returns: readonly Return[], passedMs: number): Return[] {
+  return returns.map((one) => {
+    if (one.failure?.dead) return { id: one.id, delayMs: 0 }
+    return one.delayMs === undefined ? one : { ...one, delayMs: Math.max(0, one.delayMs - passedMs) }
+  })
+}
+
+/** Few rules ever ask, so the map is made when they do. */
+function lookUp(ids: readonly string[], deadlines: readonly number[]): (id: string) => number | undefined {
+  let byId: Map<string, number> | undefined
+  return (id) => {
+    byId ??= new Map(deadlines.map((deadline, i) => [ids[i] as string, deadline]))
+    return byId.get(id)
+  }
+}
+
+function isKnown(entry: [string, Failure | undefined]): entry is [string, Failure] {
+  return entry[1] !== undefined
+}

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { RedisServer } from '../../support/redis-server.js'
+import { openShop } from '../../support/shop.js'
+import { oneOfEach } from '../../support/shop-rules.js'
+import { waitUntil } from '../../support/waiting.js'
+
+const OTHERS = 2_000
+const KEYS = 30
+
+describe("keys that somebody else sets, among many others' with a TTL", () => {
+  it('are settled within milliseconds of their expiry, where Redis alone would take seconds', async function () {
+    this.timeout(60_000)
+    const server = await RedisServer.start()
+    const shop = await openShop(oneOfEach, { redisUrl: server.url })
+    const { client } = shop.redis
+    for (let first = 0; first < OTHERS; first += 1000) {
+      const pipeline = client.pipeline()
+      for (let i = first; i < first + 1000; i++) pipeline.set(`session:${i}`, '1', 'EX', 3600)
+      await pipeline.exec()
+    }
+    const worker = await shop.worker({ fallback: false })
+    const orders = await shop.database.Order.bulkCreate(Array.from({ length: KEYS }, () => ({ status: 2 })))
+    const scans = () => worker.health().redis?.foreignScans as number
+    const afterScans = async (count: number) => {
+      const [before, startedAt] = [scans(), performance.now()]
+      await waitUntil(() => scans() >= before + count, { within: 20_000 })
+      return performance.now() - startedAt
+    }
+    const at = Math.ceil(Date.now() + 4 * (await afterScans(2)) + 3000)
+    await Promise.all(orders.map(({ id }, i) => client.set(shop.key(`order_ship:${id}`), '1', 'PXAT', at + 10 * i)))
+    await afterScans(2)
+    assert.ok(Date.now() < at, 'the keys were noted in time')
+    await waitUntil(() => worker.settled.length === KEYS, { within: 30_000 })
+    const changes = await shop.database.ledger.changes()
+    const late = changes
+      .map((change) => change.at.getTime() - (at + 10 * orders.findIndex(({ id }) => String(id) === change.id)))
+      .sort((a, b) => a - b)
+    assert.ok((late[0] as number) >= 0, `${late[0]} ms`)
+    assert.ok((late[KEYS - 2] as number) < 500, `late by ${late.join(', ')} ms`)
+    assert.deepEqual(new Set(worker.settled.map(({ via }) => via)), new Set(['event']))
+    await shop.close()
+    await server.stop()
+  })
+
+  it('that are deleted in time settle nothing, and those that are set anew settle at their new time', async function () {
+    this.timeout(40_000)
+    const server = await RedisServer.start()
+    const shop = await openShop(oneOfEach, { redisUrl: server.url })
+    const { client } = shop.redis
+    const worker = await shop.worker({ fallback: false })
+    const [deleted, renewed] = [await shop.order({ status: 2 }), await shop.order({ status: 2 })]
+    const first = Date.now() + 8000
+    for (const id of [deleted, renewed]) await client.set(shop.key(`order_ship:${id}`), '1', 'PXAT', first)
+    const scans = worker.health().redis?.foreignScans as number
+    await waitUntil(() => (worker.health().redis?.foreignScans as number) > scans + 1, { within: 8000 })
+    assert.ok(Date.now() < first, 'the keys were noted in time')
+    await client.del(shop.key(`order_ship:${deleted}`))
+    await client.set(shop.key(`order_ship:${renewed}`), '1', 'PXAT', first + 1000)
+    await waitUntil(() => worker.settled.length > 0, { within: 20_000 })
+    const [change] = await shop.database.ledger.changes(renewed)
+    assert.ok((change?.at.getTime() as number) >= first + 1000)
+    assert.deepEqual([await shop.statusOf(deleted), worker.settled.length], [2, 1])
+    await shop.close()
+    await server.stop()
+  })
+})

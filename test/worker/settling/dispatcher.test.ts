@@ -1,0 +1,119 @@
+// The door through which orders are settled: when it is told to give up, and when the lease of what it has in hand is no longer ours.
+
+import assert from 'node:assert/strict'
+import { orderTimers } from '../../../lib/index.js'
+import type { Return } from '../../../lib/redis/due-index.js'
+import { WorkerEmitter } from '../../../lib/worker/events.js'
+import { Faults } from '../../../lib/worker/faults.js'
+import type { Work } from '../../../lib/worker/settling/claims.js'
+import { Dispatcher } from '../../../lib/worker/settling/dispatcher.js'
+import { type Held, NEVER_LAPSES } from '../../../lib/worker/settling/lease.js'
+import { runtimeOf } from '../../support/runtime.js'
+
+type Handler = (work: { ids: readonly string[] }) => unknown
+
+/** A dispatcher with one handler as its rule, one batch at a time; what it gives back and what it tells. */
+function openDispatcher(handler: Handler) {
+  const timers = orderTimers({ redis: false, logger: false, rules: { order_other: handler } })
+  const runtime = runtimeOf(timers)
+  const events = new WorkerEmitter()
+  const failed: string[] = []
+  events.on('failed', ({ id }) => failed.push(id))
+  const dispatcher = new Dispatcher({
+    rules: new Map([['order_other', runtime.rule('order_other')]]),
+    concurrency: () => 1,
+    worker: 'worker 1',
+    events,
+    faults: new Faults(events, runtime.log),
+    log: runtime.log,
+    lateness: () => null,
+    arm: () => {},
+  })
+  const putBack: Return[] = []
+  const claimed = (ids: string[], lease: Held = NEVER_LAPSES): Work => ({
+    kind: 'order_other',
+    via: 'alarm',
+    ids,
+    deadlineOf: () => undefined,
+    lease,
+    failures: async () => new Map(),
+    finish: async (returns) => void putBack.push(...returns),
+  })
+  return { dispatcher, claimed, putBack, failed, close: () => timers.close() }
+}
+
+/** A lease that is ours until it is let lapse. */
+function lapsing() {
+  const lease = { held: true, renew: async () => lease.held, renewed: () => () => {} }
+  return lease
+}
+
+describe('the dispatcher', () => {
+  it('begins nothing more once it leaves: what was claimed ahead is given back at once, and what hangs when it gives up', async () => {
+    const begun: string[][] = []
+    const { dispatcher, claimed, putBack, close } = openDispatcher(({ ids }) => {
+      begun.push([...ids])
+      return new Promise<void>(() => {})
+    })
+    for (const id of ['1', '2']) void dispatcher.dispatch(claimed([id]))
+    await dispatcher.drain(Promise.resolve(), 10)
+    assert.deepEqual(begun, [['1']])
+    assert.deepEqual(putBack, [
+      { id: '2', delayMs: 0 },
+      { id: '1', delayMs: 0 },
+    ])
+    await close()
+  })
+
+  it('begins no batch whose lease has lapsed', async () => {
+    const begun: string[][] = []
+    const { dispatcher, claimed, putBack, close } = openDispatcher(({ ids }) => void begun.push([...ids]))
+    const lease = { ...lapsing(), held: false, renew: async () => false }
+    await dispatcher.dispatch(claimed(['1', '2'], lease))
+    assert.deepEqual([begun, putBack], [[], []])
+    await close()
+  })
+
+  it('goes on where Redis says that a lease which may have lapsed is ours', async () => {
+    const begun: string[][] = []
+    const { dispatcher, claimed, close } = openDispatcher(({ ids }) => void begun.push([...ids]))
+    await dispatcher.dispatch(claimed(['1'], { ...lapsing(), held: false, renew: async () => true }))
+    assert.deepEqual(begun, [['1']])
+    await close()
+  })
+
+  it('begins no batch that waited for its turn until its lease had lapsed', async () => {
+    const begun: string[][] = []
+    const lease = lapsing()
+    const { dispatcher, claimed, close } = openDispatcher(({ ids }) => {
+      begun.push([...ids])
+      lease.held = false
+    })
+    await Promise.all([dispatcher.dispatch(claimed(['1'])), dispatcher.dispatch(claimed(['2'], lease))])
+    assert.deepEqual(begun, [['1']])
+    await close()
+  })
+
+  it('begins no half of a batch, and counts no attempt, once its lease has lapsed', async () => {
+    const begun: string[][] = []
+    const lease = lapsing()
+    const { dispatcher, claimed, putBack, failed, close } = openDispatcher(({ ids }) => {
+      begun.push([...ids])
+      if (ids.length === 1) lease.held = false
+      throw new Error('refused')
+    })
+    await dispatcher.dispatch(claimed(['1', '2', '3', '4'], lease))
+    assert.deepEqual(begun, [['1', '2', '3', '4'], ['1', '2'], ['1']])
+    assert.deepEqual([putBack, failed], [[], []])
+    await close()
+  })
+
+  it('counts the attempt of a rule that failed while its lease was held', async () => {
+    const { dispatcher, claimed, putBack, failed, close } = openDispatcher(() => {
+      throw new Error('refused')
+    })
+    await dispatcher.dispatch(claimed(['1'], lapsing()))
+    assert.deepEqual([failed, putBack[0]?.failure?.attempts], [['1'], 1])
+    await close()
+  })
+})
