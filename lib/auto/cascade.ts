@@ -6,19 +6,19 @@ import type { BoundRule, Move, RowRule } from '../rules/rule.js'
 import { quoteColumn, textSql } from '../sequelize/sql.js'
 import { AutoRule } from './rule.js'
 
-export interface Chain {
+export interface Cascade {
   /** More to write in the settling UPDATE. */
   assignments: string[]
-  /** Deadlines that it started, as expressions over the updated row; null where it started none. */
-  started: { kind: string; deadline: string }[]
+  /** Deadlines of the timers that it starts, as expressions over the updated row; null where it starts none. */
+  startedTimers: { kind: string; deadline: string }[]
 }
 
 /** The settled order's status as it was, as text; see settlement.ts. */
 const WAS = 'order_timers_due.order_timers_from'
 
 /** @param set the attributes that the settled rule writes by its own option `set`, which stand */
-export function chainOf(settled: RowRule, autoRules: readonly BoundRule[], set: readonly string[] = []): Chain | undefined {
-  const chain: Chain = { assignments: [], started: [] }
+export function cascadeOf(settled: RowRule, autoRules: readonly BoundRule[], set: readonly string[] = []): Cascade | undefined {
+  const cascade: Cascade = { assignments: [], startedTimers: [] }
   const taken = new Set(set.map((name) => settled.guard.table.attribute('"set"', name).field))
   for (const { rule, starts, ends } of followers(settled, autoRules)) {
     if (!starts && !ends) continue
@@ -28,14 +28,17 @@ export function chainOf(settled: RowRule, autoRules: readonly BoundRule[], set: 
     for (const [field, sql] of Object.entries(written)) {
       if (taken.has(field)) continue
       taken.add(field)
-      chain.assignments.push(`${quoteColumn(model, field)} = ${sql}`)
+      cascade.assignments.push(`${quoteColumn(model, field)} = ${sql}`)
     }
     if (!starts) continue
     const { deadline } = rule.row.guard
     const was = rule.row.guard.from.map((status) => textSql(model, String(status))).join(', ')
-    chain.started.push({ kind: rule.rule.kind, deadline: ends ? `CASE WHEN ${WAS} IN (${was}) THEN NULL ELSE ${deadline} END` : deadline })
+    cascade.startedTimers.push({
+      kind: rule.rule.kind,
+      deadline: ends ? `CASE WHEN ${WAS} IN (${was}) THEN NULL ELSE ${deadline} END` : deadline,
+    })
   }
-  return chain.assignments.length + chain.started.length > 0 ? chain : undefined
+  return cascade.assignments.length + cascade.startedTimers.length > 0 ? cascade : undefined
 }
 
 /** @throws OrderTimersError INVALID_OPTION where settling this rule would start a timer whose `after` it cannot know */

@@ -6,7 +6,7 @@ import { milliseconds } from '../rows/guard.js'
 import { afterCommit, transactionOf } from '../sequelize/after-commit.js'
 import { RECORD, RETURNED, type Returned } from '../sequelize/returning.js'
 import { type AnyModel, isTableOf, sequelizeOf, withoutBinding } from '../sequelize/sql.js'
-import { armAll, type Started } from './arming.js'
+import { armAll, type StartedTimer } from './arming.js'
 import { afterByOrder } from './orders.js'
 import type { AfterSql, Assignments, AutoRule, Values } from './rule.js'
 
@@ -92,7 +92,7 @@ export class AutoStatement {
   }
 
   /** Takes the timers of `returningTimers` out of what the statement returned: rows, or the values of instances. */
-  protected takeTimers(rules: readonly AutoRule[], found: readonly object[]): Started[] {
+  protected takeTimers(rules: readonly AutoRule[], found: readonly object[]): StartedTimer[] {
     return found.flatMap((row) => {
       const values = (row as { dataValues?: Values }).dataValues ?? (row as Values)
       return rules.flatMap((rule, i) => {
@@ -133,7 +133,7 @@ export class AutoStatement {
   }
 
   /** After the commit: at once where there is no transaction. */
-  protected async arm(arms: readonly Started[], options: StatementOptions, left: readonly Started[] = []): Promise<void> {
+  protected async arm(arms: readonly StartedTimer[], options: StatementOptions, left: readonly StartedTimer[] = []): Promise<void> {
     if (arms.length + left.length === 0) return
     const work = async () => {
       await Promise.all(left.map(({ rule, id, deadlineMs }) => rule.arming?.disarm(rule.rule, id, deadlineMs)))

@@ -68,7 +68,7 @@ export class RuleLook {
           next += 1
           continue
         }
-        // A chain binds the other rules, and what is wrong with one of those is said of that one.
+        // A cascade binds the other rules, and what is wrong with one of those is said of that one.
         if (error instanceof OrderTimersError) {
           next += 1
           continue

@@ -2,7 +2,7 @@
 // The guard is in the statement itself, so anybody may try any order at any time: never early, and once.
 
 import type { Model, Transaction } from 'sequelize'
-import type { Chain } from '../auto/cascade.js'
+import type { Cascade } from '../auto/cascade.js'
 import { OrderTimersError, show } from '../errors.js'
 import type { Writes } from '../rules/row-rule.js'
 import type { RowRule } from '../rules/rule.js'
@@ -41,7 +41,7 @@ export interface Settlement {
   /** With `dryRun`: what would have been settled. They are among `held`. */
   rehearsed?: SettledOrder[]
   /** Timers of other rules that this started; to be armed. */
-  started?: { kind: string; id: string; deadlineMs: number }[]
+  startedTimers?: { kind: string; id: string; deadlineMs: number }[]
   /** What is to be told after the commit. */
   untold?: Told[]
   /** The brake has stopped the rule. */
@@ -69,13 +69,13 @@ type Explained = Pick<Settlement, 'early' | 'locked' | 'gone' | 'held'> & { unda
 
 export interface SettlementOptions {
   row: RowRule
-  doing: Writes
+  action: Writes
   limits: StatementLimits
   takesInstances: boolean
   /** For the history: the INSERT of a row for each order of `source`, if there is one. */
   record: ((source: string) => string) | undefined
   /** Not to be called before all rules are bound. */
-  chain(): Chain | undefined
+  cascade(): Cascade | undefined
 }
 
 interface SettledRow {
@@ -110,13 +110,13 @@ export class SettlementStatement {
   private readonly veto: VetoProbe
   /** The rule's `set`, as SQL. */
   private readonly set: string[]
-  private chain: Chain | undefined
+  private cascade: Cascade | undefined
   private text: string | undefined
 
   constructor(private readonly options: SettlementOptions) {
     const { guard } = options.row
     const { aliased: from, id } = guard.table
-    this.set = guard.table.assignments(options.doing.set ?? {})
+    this.set = guard.table.assignments(options.action.set ?? {})
     const { pause } = options.row.options
     this.veto = new VetoProbe(guard)
     this.classify = `SELECT ${id}::text AS id, ${guard.applies}${guard.paranoid} AS applies, TRUE${guard.eligible} AS eligible,
@@ -150,7 +150,11 @@ FROM ${from} WHERE ${id} = ANY($1)`
       const asks = missing.length > 0 || work.inRule
       const unsettled = asks ? await rows<UnsettledRow>(sequelize, this.classify, [missing], transaction) : []
       work.inRule = false
-      const answer: Settlement = { settled: taken.map(toOrder), ...this.explain(missing, unsettled), started: this.started(taken) }
+      const answer: Settlement = {
+        settled: taken.map(toOrder),
+        ...this.explain(missing, unsettled),
+        startedTimers: this.startedTimersOf(taken),
+      }
       if (!allowance) await this.refuseVetoed(answer.locked, work, transaction)
       if (row.left && answer.gone.length > 0) overdueElsewhere.push(...unsettled.filter(isOverdueElsewhere).map(({ id }) => String(id)))
       if (row.afterCommit) answer.untold = taken.map((settled, i) => this.untold(settled, instances[i] as Model, work))
@@ -204,12 +208,14 @@ FROM ${from} WHERE ${id} = ANY($1)`
     const { row, takesInstances, record } = this.options
     const { guard, move } = row
     const { table } = guard
-    this.chain = this.options.chain()
+    this.cascade = this.options.cascade()
     const status = move ? `${table.column(move.status)}::text` : 'NULL::text'
     const assignments = this.assignments()
     const updates = assignments.length > 0
     const all = takesInstances ? `${table.alias}.*, ` : ''
-    const started = (this.chain?.started ?? []).map(({ deadline }, i) => `, ${RowGuard.epochMs(deadline)} AS order_timers_started_${i}`)
+    const timers = (this.cascade?.startedTimers ?? []).map(
+      ({ deadline }, i) => `, ${RowGuard.epochMs(deadline)} AS order_timers_started_${i}`,
+    )
     const still = move ? [`(${guard.applies}) AS ${STILL}`] : []
     const told = [
       `${DUE}.${ID}::text AS ${ID}`,
@@ -226,7 +232,7 @@ FROM ${from} WHERE ${id} = ANY($1)`
     // That the ids are named once more lets Postgres find the rows by their key, where it would read the table through.
     const update = `UPDATE ${table.aliased} SET ${assignments.join(', ')}
 FROM ${DUE} WHERE ${table.id} = ${DUE}.${ID} AND ${table.id} = ANY($1)
-RETURNING ${all}${told}${started.join('')}`
+RETURNING ${all}${told}${timers.join('')}`
     if (updates && !record) return `WITH ${due}\n${update}`
     const parts = [due, ...(updates ? [`${MOVED} AS (${update})`] : [])]
     const source = updates ? MOVED : DUE
@@ -237,28 +243,28 @@ RETURNING ${all}${told}${started.join('')}`
 
   /** What the settling UPDATE writes; nothing where instances are saved one by one, or where the effect is all the shop's. */
   private assignments(): string[] {
-    const { row, doing } = this.options
+    const { row, action } = this.options
     const { table } = row.guard
     const cleared = row.deadlineAttribute ? [`${table.bareColumn(row.deadlineAttribute)} = ${NOT_IN_FROM}`] : []
-    if (doing.individualHooks) return []
+    if (action.individualHooks) return []
     if (!row.move) return cleared
     const moved = table.assignments({ [row.move.status]: row.move.to })
-    return [...moved, ...cleared, ...table.bookkeeping(), ...this.set, ...(this.chain?.assignments ?? [])]
+    return [...moved, ...cleared, ...table.bookkeeping(), ...this.set, ...(this.cascade?.assignments ?? [])]
   }
 
   /** The shop's hooks and its `run`, bounded by the rule's timeout. */
   private async ownWork(instances: Model[], taken: SettledRow[], work: SettleWork, transaction: Transaction): Promise<void> {
-    const { row, doing } = this.options
+    const { row, action } = this.options
     const { run } = row.options
-    if (!doing.individualHooks && !run) return
+    if (!action.individualHooks && !run) return
     work.inRule = true
     const carryOut = async () => {
-      if (doing.individualHooks) for (const instance of instances) await this.save(instance, transaction)
+      if (action.individualHooks) for (const instance of instances) await this.save(instance, transaction)
       await run?.(instances, { transaction, signal: work.signal })
     }
     // Work that is given up rolls back at once, and keeps no lock and no connection although its promise may never settle.
     await Promise.race([carryOut(), aborted(work.signal)])
-    if (doing.individualHooks || (!row.move && row.guard.deadlineColumn !== undefined)) await this.refuseStillDue(taken, transaction)
+    if (action.individualHooks || (!row.move && row.guard.deadlineColumn !== undefined)) await this.refuseStillDue(taken, transaction)
   }
 
   /** Stored values, as those that the rule names are: a setter of the model would take them for presented ones. */
@@ -269,10 +275,10 @@ RETURNING ${all}${told}${started.join('')}`
 
   /** What `individualHooks` saves on each instance. */
   private values(): Record<string, unknown> {
-    const { row, doing } = this.options
+    const { row, action } = this.options
     const { move, deadlineAttribute } = row
     const deadline = deadlineAttribute ? { [deadlineAttribute]: null } : {}
-    return { ...doing.set, ...(move ? { [move.status]: move.to } : {}), ...deadline }
+    return { ...action.set, ...(move ? { [move.status]: move.to } : {}), ...deadline }
   }
 
   /**
@@ -350,8 +356,8 @@ WHERE ${table.id} = ANY($1) AND ${deadlineColumn} IS NULL AND ${applies}${parano
     return { ...answer, locked: [], held: [...answer.held, ...answer.locked], braked: true }
   }
 
-  private started(taken: SettledRow[]): { kind: string; id: string; deadlineMs: number }[] {
-    return (this.chain?.started ?? []).flatMap(({ kind }, i) =>
+  private startedTimersOf(taken: SettledRow[]): { kind: string; id: string; deadlineMs: number }[] {
+    return (this.cascade?.startedTimers ?? []).flatMap(({ kind }, i) =>
       taken.flatMap((row) => {
         const deadlineMs = row[`order_timers_started_${i}`] as number | null
         return deadlineMs === null ? [] : [{ kind, id: String(row[ID]), deadlineMs }]

@@ -59,11 +59,11 @@ export function reminderRule(
   const look = new RuleLook(row)
   const statement = new SettlementStatement({
     row,
-    doing: {},
+    action: {},
     limits: { lockMs: 300, statementMs: options.timeoutMs, idleMs: options.timeoutMs + 5_000 },
     takesInstances: true,
     record: (source) => history.insertReminded(source, label, beforeMs),
-    chain: () => undefined,
+    cascade: () => undefined,
   })
   return {
     kind,

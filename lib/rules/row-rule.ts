@@ -2,7 +2,7 @@
 // use. Nothing is decided here that is not said in row-options.ts, transition.ts or effect.ts.
 
 import type { Model, Transaction } from 'sequelize'
-import { chainOf } from '../auto/cascade.js'
+import { cascadeOf } from '../auto/cascade.js'
 import { parseDuration } from '../duration.js'
 import { Brake } from '../rows/brake.js'
 import { DeadlineWrites } from '../rows/deadline-writes.js'
@@ -18,7 +18,7 @@ import { SettlementStatement } from '../rows/settlement.js'
 import { orderRows } from '../sequelize/database.js'
 import { reminderRule } from './reminder.js'
 import type { RowOptions } from './row-options.js'
-import type { BoundRule, DeclaredRule, Move, RowRule, Surroundings } from './rule.js'
+import type { BoundRule, DeclaredRule, Move, RowRule, RuleContext } from './rule.js'
 
 const BATCH = 1_000
 /** Instances cost far more than rows, and the shop's own work is done for each. */
@@ -28,7 +28,7 @@ const BATCH_OF_INSTANCES = 100
 const NEVER_STALE_MS = 365_000 * 86_400_000
 
 /** What is a transition's, or an effect's, own. */
-export interface Doing extends Writes {
+export interface RuleAction extends Writes {
   applies: Applies
 }
 
@@ -40,33 +40,33 @@ export interface Writes {
   auto?: boolean
 }
 
-export function declareRowRule(options: RowOptions, source: unknown, doing: Doing): DeclaredRule {
+export function declareRowRule(options: RowOptions, source: unknown, action: RuleAction): DeclaredRule {
   const { kind, form, deadline } = options
   return {
     kind,
     form,
     deadline: deadline === undefined ? undefined : { source, attribute: deadline },
-    auto: doing.auto ? { source } : undefined,
-    bind: (surroundings) => bind(options, source as ModelSource<Model>, doing, surroundings),
+    auto: action.auto ? { source } : undefined,
+    bind: (context) => bind(options, source as ModelSource<Model>, action, context),
   }
 }
 
-function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, surroundings: Surroundings): BoundRule {
+function bind(options: RowOptions, source: ModelSource<Model>, action: RuleAction, context: RuleContext): BoundRule {
   const { kind, form } = options
   const table = OrderTable.of(kind, source)
   const guardOptions: GuardOptions = {
-    applies: doing.applies,
+    applies: action.applies,
     where: options.where,
     pausedWhile: options.pause?.while,
     deadline: deadlineSource(options),
     backfilled: options.backfill !== undefined,
-    staleAfterMs: surroundings.settlesStale ? NEVER_STALE_MS : options.staleAfterMs,
+    staleAfterMs: context.settlesStale ? NEVER_STALE_MS : options.staleAfterMs,
   }
   const guard = new RowGuard(table, guardOptions)
   checkAttributes(table, options)
-  const move = moveOf(table, doing)
+  const move = moveOf(table, action)
   const history = options.history ? new History(kind, table, options.timeoutMs) : undefined
-  const takesInstances = options.run !== undefined || options.afterCommit !== undefined || doing.individualHooks === true
+  const takesInstances = options.run !== undefined || options.afterCommit !== undefined || action.individualHooks === true
   const afterMs = typeof options.after === 'number' ? options.after : undefined
   const ownCheck = () => check(look)
   const ofRule = { options, table, guard: guardOptions, history: history as History }
@@ -87,7 +87,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, sur
     history,
     afterCommit: options.afterCommit,
     reminders: rehearses ? [] : options.reminders.map((reminder) => reminderRule(ofRule, reminder)),
-    set: doing.set ?? {},
+    set: action.set ?? {},
     look: (briefly) => look.look(briefly),
     check: ownCheck,
     requireInstants: () => instants.require(),
@@ -100,11 +100,11 @@ function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, sur
   const look = new RuleLook(row)
   const statement = new SettlementStatement({
     row,
-    doing,
+    action,
     limits: { lockMs: 300, statementMs: options.timeoutMs, idleMs: options.timeoutMs + 5_000 },
     takesInstances,
     record: history && ((source) => history.insertSettled(source, move?.to, options.afterCommit !== undefined)),
-    chain: () => (move && !doing.individualHooks ? chainOf(row, surroundings.autoRules(), Object.keys(doing.set ?? {})) : undefined),
+    cascade: () => (move && !action.individualHooks ? cascadeOf(row, context.autoRules(), Object.keys(action.set ?? {})) : undefined),
   })
   return {
     kind,
@@ -121,7 +121,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, doing: Doing, sur
   }
 }
 
-function moveOf(table: OrderTable, { applies, to, auto = false, individualHooks = false }: Doing): Move | undefined {
+function moveOf(table: OrderTable, { applies, to, auto = false, individualHooks = false }: RuleAction): Move | undefined {
   if (!('status' in applies) || to === undefined) return undefined
   const cast = (option: string, value: Status) => table.status(option, applies.status, value)
   return { status: applies.status, from: applies.from.map((value) => cast('"from"', value)), to: cast('"to"', to), auto, individualHooks }

@@ -37,14 +37,14 @@ export interface DeclaredRule {
   /** Whether it hooks its model, which the shop gave as this. */
   readonly auto: { source: unknown } | undefined
   /**
-   * @param surroundings the other rules that the settling of this one touches
+   * @param context the other rules that the settling of this one touches
    * @throws OrderTimersError INVALID_MODEL, INVALID_STATUS
    */
-  bind(surroundings: Surroundings): BoundRule
+  bind(context: RuleContext): BoundRule
 }
 
 /** What a rule is bound with. */
-export interface Surroundings {
+export interface RuleContext {
   /** The rules that hook a model (`auto`), bound. Not to be called before all is bound. */
   autoRules(): readonly BoundRule[]
   /** Settles also what is overdue by more than `staleAfter`. */

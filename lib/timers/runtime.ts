@@ -11,7 +11,7 @@ import { RedisConnection } from '../redis/connection.js'
 import { DueIndex } from '../redis/due-index.js'
 import type { RedisSource } from '../redis/source.js'
 import { isModel } from '../rows/order-table.js'
-import type { BoundRule, DeclaredRule, RuleForm, Surroundings } from '../rules/rule.js'
+import type { BoundRule, DeclaredRule, RuleContext, RuleForm } from '../rules/rule.js'
 import type { TimersHealth } from '../types.js'
 import { type ParsedOptions, refuseSharedDeadlines } from './options.js'
 
@@ -43,7 +43,7 @@ export class Runtime {
   private readonly saidUnhooked = new Set<string>()
   /** Whether all rules have been bound, and held against each other. */
   private complete = false
-  private readonly surroundings: Surroundings = { autoRules: () => this.autoRules() }
+  private readonly context: RuleContext = { autoRules: () => this.autoRules() }
 
   constructor(private readonly options: ParsedOptions) {
     this.keys = options.keys
@@ -98,7 +98,7 @@ export class Runtime {
       const known = this.kinds.map((name) => `"${name}"`).join(', ')
       throw new OrderTimersError('UNKNOWN_KIND', `orderTimers: there is no rule ${show(kind)}; the rules are ${known}`)
     }
-    const rule = declared.bind(this.surroundings)
+    const rule = declared.bind(this.context)
     this.refuseSharedDeadlines(rule)
     this.bound.set(kind, rule)
     if (declared.auto) this.auto.hook(rule)
@@ -128,7 +128,7 @@ export class Runtime {
   ruleByItself(kind: string, { settlesStale = false } = {}): BoundRule {
     const rule = this.rule(kind)
     if (rule.row?.move) refuseUnknownAfter(rule, this.autoRulesBeside(kind))
-    return settlesStale ? (this.options.rules.get(kind) as DeclaredRule).bind({ ...this.surroundings, settlesStale }) : rule
+    return settlesStale ? (this.options.rules.get(kind) as DeclaredRule).bind({ ...this.context, settlesStale }) : rule
   }
 
   /** @throws OrderTimersError REDIS_UNAVAILABLE where these timers have no Redis */

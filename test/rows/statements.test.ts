@@ -72,7 +72,7 @@ const FORMS: Record<string, (parcels: Parcels) => Record<string, AnyRule>> = {
   'a pause by declaration': (parcels) => ({ confirm: transition(parcels, { ...CONFIRM, after: '24h', backfill: true, pause: WHILE }) }),
   'instances saved one by one': (parcels) => ({ confirm: transition(parcels, { ...CONFIRM, after: '24h', individualHooks: true }) }),
   'a dry run': (parcels) => ({ confirm: transition(parcels, { ...CONFIRM, after: '24h', dryRun: true, history: true, pause: WHILE }) }),
-  'a chain with "auto"': (parcels) => ({
+  'a cascade with "auto"': (parcels) => ({
     confirm: transition(parcels, { ...CONFIRM, after: '24h', auto: true }),
     rate: transition(parcels, { from: 5, to: 6, since: 'placedAt', after: '1h', auto: true }),
   }),

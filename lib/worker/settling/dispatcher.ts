@@ -279,7 +279,7 @@ export class Dispatcher {
     for (const order of settlement.settled)
       if (order.latenessMs === null && order.deadline !== null) order.latenessMs = this.parts.lateness(rule, order.deadline)
     if (settlement.settled.length > 0 && !rule.reminder) this.tell(rule, work, settlement.settled)
-    for (const { kind, id, deadlineMs } of settlement.started ?? []) this.parts.arm(kind, id, deadlineMs)
+    for (const { kind, id, deadlineMs } of settlement.startedTimers ?? []) this.parts.arm(kind, id, deadlineMs)
     if (settlement.rehearsed) this.rehearsals.tell(work, settlement.rehearsed)
     if (settlement.braked !== undefined) this.noteBrake(rule, settlement.braked)
   }
