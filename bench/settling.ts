@@ -2,7 +2,7 @@
 // and settled by others, which are up when the first deadline passes.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { commitsOf, countUpdates, waitForCommits } from './commits.js'
-import { addForeignKeys } from './foreign-keys.js'
+import { addExternalKeys } from './external-keys.js'
 import type { HiredChild } from './hired-child.js'
 import { addOrders, DAY_MS, settleDown } from './orders.js'
 import type { Site } from './site.js'
@@ -16,7 +16,7 @@ export interface Course {
   /** Between one deadline and the next; 0 where all are due at one instant. */
   spacingMs: number
   workers?: number
-  foreignKeys?: number
+  externalKeys?: number
   patienceMs: number
 }
 
@@ -47,7 +47,7 @@ const EACH_WORKER_MS = 2_000
 const AT_LEAST_EARLY_MS = 200
 
 export async function settle(site: Site, course: Course): Promise<Outcome> {
-  const { system, variant, n, pending, spacingMs, workers = 1, foreignKeys = 0, patienceMs } = course
+  const { system, variant, n, pending, spacingMs, workers = 1, externalKeys = 0, patienceMs } = course
   const { sql } = site.database
   const place = { ...site.place, variant }
   const [producer, ...crew] = (await Promise.all(Array.from({ length: workers + 1 }, () => site.hire()))) as [HiredChild, ...HiredChild[]]
@@ -55,7 +55,7 @@ export async function settle(site: Site, course: Course): Promise<Outcome> {
   await addOrders(sql, { firstId: n + 1, count: pending, dueAt: Date.now() + DAY_MS })
   await producer.ask('produce', { system, place })
   await producer.ask('load', { firstId: n + 1, count: pending, dueAt: Date.now() + DAY_MS, spacingMs: 0 })
-  await addForeignKeys(site.redis.client, foreignKeys)
+  await addExternalKeys(site.redis.client, externalKeys)
   await settleDown(sql)
 
   const dueAt = Date.now() + START_MS + workers * EACH_WORKER_MS + Math.ceil((n / LOADS_PER_SECOND[system]) * 1000)

@@ -88,7 +88,7 @@ export const FAULTS: Record<FaultKind, Fault> = {
     })
     return undefined
   },
-  'foreign-flood': async (world, { forMs, seed }) => {
+  'external-flood': async (world, { forMs, seed }) => {
     const random = new Random(seed)
     const end = performance.now() + forMs
     const malformed = ['', 'abc', '1:2', '1;DROP TABLE orders--', '99999999999999999999', ' 2 ', '-1', '1\r\n[ERROR] forged']

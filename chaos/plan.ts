@@ -41,7 +41,7 @@ const ROWS = {
     'redis-connections-killed': [0, 0],
     'events-off': [1000, 4000],
     'events-forged': [0, 0],
-    'foreign-flood': [500, 2000],
+    'external-flood': [500, 2000],
     'postgres-connections-killed': [0, 0],
     'rows-locked': [500, 2500],
   },

@@ -1,7 +1,7 @@
 // All key text, built and parsed here alone: the timers' own keys `kind:id`, and the names of the sets that the due index keeps.
 
 /** What an expired key's name turned out to be. */
-export type ParsedKey = { kind: string; id: string } | 'foreign'
+export type ParsedKey = { kind: string; id: string } | 'external'
 
 /** Kinds are words without a colon, since the first colon of a key ends the kind. */
 export const KIND_SHAPE = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/
@@ -64,9 +64,9 @@ export class Keys {
 
   /** Splits a key's name at the first colon behind the prefix. The id is text as it came: whether it is an id at all, its rule says. */
   parse(name: string): ParsedKey {
-    if (name.length > MAX_KEY_LENGTH + this.prefix.length || !name.startsWith(this.prefix)) return 'foreign'
+    if (name.length > MAX_KEY_LENGTH + this.prefix.length || !name.startsWith(this.prefix)) return 'external'
     const colon = name.indexOf(':', this.prefix.length)
-    if (colon < 0) return 'foreign'
+    if (colon < 0) return 'external'
     return { kind: name.slice(this.prefix.length, colon), id: name.slice(colon + 1) }
   }
 }

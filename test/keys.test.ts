@@ -27,7 +27,7 @@ describe("a timer's key", () => {
       'xshop:order_confirm:34',
       `shop:k:${'1'.repeat(1_000_000)}`,
     ]) {
-      assert.equal(keys.parse(name), 'foreign', name.slice(0, 40))
+      assert.equal(keys.parse(name), 'external', name.slice(0, 40))
     }
   })
 

@@ -132,7 +132,7 @@ export const putBack = async (..._goods: unknown[]) => {}`,
     await admin.setex(`order_pay:${placed.id}`, 1, '1')
     await waitUntil(async () => (await database.Order.count({ where: { status: [5, 0] } })) === 2)
     await waitUntil(() => worker.health().redis?.events === true)
-    await waitUntil(() => (worker.health().redis?.foreignScans ?? 0) > 0)
+    await waitUntil(() => (worker.health().redis?.externalScans ?? 0) > 0)
     assert.deepEqual(worker.health().faults, [])
     await worker.stop()
     await timers.close()

@@ -1,6 +1,6 @@
 // The scenarios, in the order in which they are run and shown.
 import { drain } from './drain.js'
-import { foreign } from './foreign.js'
+import { external } from './external.js'
 import { idle } from './idle.js'
 import { lateness } from './lateness.js'
 import { middleware } from './middleware.js'
@@ -9,4 +9,4 @@ import { schedule } from './schedule.js'
 import { sweep } from './sweep.js'
 import { workers } from './workers.js'
 
-export const SCENARIOS = [schedule, drain, lateness, mixed, foreign, idle, middleware, sweep, workers]
+export const SCENARIOS = [schedule, drain, lateness, mixed, external, idle, middleware, sweep, workers]

@@ -1,14 +1,14 @@
-// Lateness in a Redis that others use too: 100,000 timers pending and as many foreign keys with a TTL.
+// Lateness in a Redis that others use too: 100,000 timers pending and as many external keys with a TTL.
 import { settle } from '../settling.js'
 import { OURS, type SystemName } from '../systems/index.js'
 import { PATIENCE_MS, punctuality, SPACING_MS } from './lateness.js'
 import type { Scenario } from './scenario.js'
 
-const FOREIGN_KEYS = 100_000
+const EXTERNAL_KEYS = 100_000
 
 export const mixed: Scenario = {
   name: 'mixed',
-  title: 'as lateness, with 100,000 foreign keys with a TTL in the same Redis',
+  title: 'as lateness, with 100,000 external keys with a TTL in the same Redis',
   systems: [OURS, 'bullmq', 'setex-listener'],
   n: 1_000,
   pendings: [100_000],
@@ -21,7 +21,7 @@ export const mixed: Scenario = {
         n,
         pending,
         spacingMs: SPACING_MS,
-        foreignKeys: FOREIGN_KEYS,
+        externalKeys: EXTERNAL_KEYS,
         patienceMs: PATIENCE_MS,
       }),
     ),

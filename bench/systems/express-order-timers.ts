@@ -18,7 +18,7 @@ type Calls = Pick<Package.OrderTimers, 'schedule'>
 function ruleOf(variant: string | undefined) {
   const move = { from: SHIPPED, to: CONFIRMED }
   if (variant === 'redis') return transition(Order, { ...move, since: 'createdAt', after: '24h' })
-  if (variant === 'foreign') return transition(Order, { ...move, deadline: false })
+  if (variant === 'external') return transition(Order, { ...move, deadline: false })
   if (variant === 'history') return transition(Order, { ...move, deadline: 'confirmDueAt', history: true })
   if (variant === 'run') return transition(Order, { ...move, deadline: 'confirmDueAt', run: async () => {} })
   return transition(Order, { ...move, deadline: 'confirmDueAt' })
@@ -77,7 +77,7 @@ async function work(order: WorkOrder): Promise<Worker> {
   await worker.ready
   return {
     handled: () => handled,
-    detail: () => ({ foreignScans: worker.health().redis?.foreignScans ?? 0 }),
+    detail: () => ({ externalScans: worker.health().redis?.externalScans ?? 0 }),
     close: async () => {
       await worker.stop()
       await close()

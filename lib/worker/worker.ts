@@ -41,7 +41,7 @@ export interface Health {
   status: 'ok' | 'degraded' | 'stopped'
   faults: Fault[]
   /** None with `redis: false`; all of it is about now. `events`: whether expiry events are proved to arrive, undefined where there is no proof. */
-  redis: { connected: boolean; subscribed: boolean; events: boolean | undefined; foreignScans: number } | undefined
+  redis: { connected: boolean; subscribed: boolean; events: boolean | undefined; externalScans: number } | undefined
   /**
    * `lastReadAt`: since when every rule's overdue orders have been read, by this worker or, where it found another one reading, by that one.
    * A sweep may end without having read, where somebody holds its lock.
@@ -51,7 +51,7 @@ export interface Health {
   busy: number
   kinds: Record<string, KindCounters>
   /** Expired keys that were no timers of ours, that had a malformed id, that came in too large a flood. */
-  events: { foreign: number; malformed: number; dropped: number }
+  events: { external: number; malformed: number; dropped: number }
 }
 
 /** A running worker; see `WorkerEvents` for what it emits. */
@@ -140,12 +140,12 @@ export class ExpiryWorker extends WorkerEmitter {
         connected: side.connected,
         subscribed: side.subscriber.subscribed,
         events: side.events,
-        foreignScans: side.foreignKeys.passes,
+        externalScans: side.externalKeys.passes,
       },
       sweep: { lastEndedAt: this.sweep.lastEndedAt, lastReadAt: lastRead?.at, lastReadBy: lastRead?.by, next: this.schedule.next },
       busy: this.dispatcher.busy,
       kinds: Object.fromEntries(this.dispatcher.counters),
-      events: side ? { ...side.listener.counters } : { foreign: 0, malformed: 0, dropped: 0 },
+      events: side ? { ...side.listener.counters } : { external: 0, malformed: 0, dropped: 0 },
     }
   }
 

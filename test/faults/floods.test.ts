@@ -31,7 +31,7 @@ describe('In a flood', () => {
   })
   afterEach(() => redis.stop())
 
-  it('of foreign keys that expire, more than 200,000 a minute, timers are on time and memory is bounded', async () => {
+  it('of external keys that expire, more than 200,000 a minute, timers are on time and memory is bounded', async () => {
     const shop = await openShop(confirming(), { redisUrl: redis.url })
     const worker = await shop.worker()
     const before = process.memoryUsage.rss()
@@ -40,10 +40,10 @@ describe('In a flood', () => {
       const pipeline = shop.redis.client.pipeline()
       for (let n = 0; n < 1000; n += 1) pipeline.set(`session:${round}:${n}`, 'x', 'PX', 100 + (n % 100))
       await pipeline.exec()
-      await waitUntil(() => worker.health().events.foreign >= round * 1000 * 0.5, { within: 2000 })
+      await waitUntil(() => worker.health().events.external >= round * 1000 * 0.5, { within: 2000 })
     }
     await confirmed(shop, 200, 10_000)
-    await waitUntil(() => worker.health().events.foreign >= 25_000)
+    await waitUntil(() => worker.health().events.external >= 25_000)
     assert.ok((await latest(shop.database, ids)) < PUNCTUAL_MS, `late by ${await latest(shop.database, ids)} ms`)
     assert.ok(process.memoryUsage.rss() - before < 150e6)
     await shop.close()
@@ -68,7 +68,7 @@ describe('In a flood', () => {
       }
       await pipeline.exec()
     }
-    await waitUntil(() => worker.health().events.malformed + worker.health().events.foreign >= 100_000, { within: 10_000 })
+    await waitUntil(() => worker.health().events.malformed + worker.health().events.external >= 100_000, { within: 10_000 })
     assert.deepEqual(
       statements.filter((sql) => /orders/.test(sql) && !/EXPLAIN/.test(sql)), // a new connection plans what settles
       [],
@@ -98,8 +98,8 @@ describe('In a flood', () => {
     const { client } = shop.redis
     await client.set(shop.key(`order_confirm:${'9'.repeat(1e6)}`), '1', 'PX', 50)
     await client.set(Buffer.concat([Buffer.from(shop.key('order_confirm:')), Buffer.from([0xff, 0xfe, 0])]), '1', 'PX', 50)
-    const { foreign, malformed } = worker.health().events
-    await waitUntil(() => worker.health().events.foreign + worker.health().events.malformed >= foreign + malformed + 2)
+    const { external, malformed } = worker.health().events
+    await waitUntil(() => worker.health().events.external + worker.health().events.malformed >= external + malformed + 2)
     await ship(shop, 10, 200)
     await confirmed(shop, 10)
     await shop.close()

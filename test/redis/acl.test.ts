@@ -41,7 +41,7 @@ describe("a Redis user with exactly the README's rights", () => {
       await shop.timers.cancel('order_other', 7)
       assert.deepEqual(await shop.timers.dead(), [])
       await waitUntil(() => worker.health().redis?.events)
-      await waitUntil(() => (worker.health().redis?.foreignScans ?? 0) > 0)
+      await waitUntil(() => (worker.health().redis?.externalScans ?? 0) > 0)
       assert.deepEqual([worker.faultsTold, shop.timers.health().faults], [[], []])
       await worker.stop()
       const refusals = ((await admin.call('ACL', 'LOG')) as string[][]).map((entry) => entry[entry.indexOf('object') + 1])

@@ -29,7 +29,7 @@ describe('a shop', () => {
     await shop.timers.schedule('order_confirm', other)
     await cache(other, 50)
     await waitUntil(() => worker.settled.length)
-    await waitUntil(() => worker.health().events.foreign > 0)
+    await waitUntil(() => worker.health().events.external > 0)
     assert.deepEqual(
       worker.settled.map(({ id, via }) => [id, via]),
       [[String(parcel.get('id')), 'alarm']],

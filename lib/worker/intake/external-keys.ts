@@ -37,7 +37,7 @@ const LOCK: Operation<boolean> = { what: 'scan', proves: () => 'memory' }
 
 type Scan = { orderTimersScan(...values: (string | number)[]): Promise<(string | number)[]> }
 
-export class ForeignKeys {
+export class ExternalKeys {
   /** How many passes over the keyspace have been completed. */
   passes = 0
   /** Key to the moment (by the monotonic clock, in steps) at which it will be touched. */

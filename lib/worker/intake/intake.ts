@@ -13,7 +13,7 @@ import type { IndexClaims } from '../settling/claims.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
 import { Alarm } from './alarm.js'
 import { Canary } from './expiry-probe.js'
-import { ForeignKeys } from './external-keys.js'
+import { ExternalKeys } from './external-keys.js'
 import { Listener } from './listener.js'
 import { tellRefusedWrites } from './refused-writes.js'
 import { REDIS_CONF, ServerWatch } from './server-watch.js'
@@ -44,7 +44,7 @@ export class RedisSide {
   readonly listener: Listener
   readonly subscriber: Subscriber
   readonly canary: Canary
-  readonly foreignKeys: ForeignKeys
+  readonly externalKeys: ExternalKeys
   private readonly watch: ServerWatch
   private readonly alarms: Alarm[]
   private readonly unlisten: (() => void)[] = []
@@ -76,7 +76,7 @@ export class RedisSide {
       onUsable: () => this.usableAgain(),
       onConfigured: () => void this.canary.fly(),
     })
-    this.foreignKeys = new ForeignKeys(keys, [...rules.keys()], redis.connection, workerId, () => this.answering())
+    this.externalKeys = new ExternalKeys(keys, [...rules.keys()], redis.connection, workerId, () => this.answering())
   }
 
   start(): void {
@@ -91,7 +91,7 @@ export class RedisSide {
     this.heartbeat = setInterval(() => void this.beat(), HEARTBEAT_MS)
     this.subscriber.start()
     this.canary.start()
-    this.foreignKeys.start()
+    this.externalKeys.start()
     for (const alarm of this.alarms) alarm.start()
   }
 
@@ -100,7 +100,7 @@ export class RedisSide {
     clearInterval(this.heartbeat)
     for (const unlisten of this.unlisten) unlisten()
     await this.listener.stop()
-    await Promise.all([...this.alarms.map((alarm) => alarm.stop()), this.foreignKeys.stop(), this.canary.stop(), this.watch.stop()])
+    await Promise.all([...this.alarms.map((alarm) => alarm.stop()), this.externalKeys.stop(), this.canary.stop(), this.watch.stop()])
     this.subscriber.stop()
   }
 

@@ -17,7 +17,7 @@ const GATHER_MS = 2
 const MOST_WAITING = 20_000
 
 export class Listener {
-  readonly counters = { foreign: 0, malformed: 0, dropped: 0 }
+  readonly counters = { external: 0, malformed: 0, dropped: 0 }
   private readonly waiting = new Map<string, Set<string>>()
   private readonly flushing = new Set<string>()
   private readonly stopping = new AbortController()
@@ -35,9 +35,9 @@ export class Listener {
   /** Takes one expired key's name, as it came. */
   take(name: string): void {
     const parsed = this.keys.parse(name)
-    const rule = parsed === 'foreign' ? undefined : this.rules.get(parsed.kind)
-    if (parsed === 'foreign' || !rule) {
-      this.counters.foreign += 1
+    const rule = parsed === 'external' ? undefined : this.rules.get(parsed.kind)
+    if (parsed === 'external' || !rule) {
+      this.counters.external += 1
       return
     }
     const id = rule.parseId(parsed.id)

@@ -20,7 +20,7 @@ describe("keys that somebody else sets, among many others' with a TTL", () => {
     }
     const worker = await shop.worker({ fallback: false })
     const orders = await shop.database.Order.bulkCreate(Array.from({ length: KEYS }, () => ({ status: 2 })))
-    const scans = () => worker.health().redis?.foreignScans as number
+    const scans = () => worker.health().redis?.externalScans as number
     const afterScans = async (count: number) => {
       const [before, startedAt] = [scans(), performance.now()]
       await waitUntil(() => scans() >= before + count, { within: 20_000 })
@@ -51,8 +51,8 @@ describe("keys that somebody else sets, among many others' with a TTL", () => {
     const [deleted, renewed] = [await shop.order({ status: 2 }), await shop.order({ status: 2 })]
     const first = Date.now() + 8000
     for (const id of [deleted, renewed]) await client.set(shop.key(`order_ship:${id}`), '1', 'PXAT', first)
-    const scans = worker.health().redis?.foreignScans as number
-    await waitUntil(() => (worker.health().redis?.foreignScans as number) > scans + 1, { within: 8000 })
+    const scans = worker.health().redis?.externalScans as number
+    await waitUntil(() => (worker.health().redis?.externalScans as number) > scans + 1, { within: 8000 })
     assert.ok(Date.now() < first, 'the keys were noted in time')
     await client.del(shop.key(`order_ship:${deleted}`))
     await client.set(shop.key(`order_ship:${renewed}`), '1', 'PXAT', first + 1000)

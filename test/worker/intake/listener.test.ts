@@ -27,8 +27,8 @@ async function openListening(options: ShopOptions = {}) {
     await waitUntil(async () => (await shop.statusOf(id)) === 0)
   }
   const counted = () => {
-    const { foreign, malformed, dropped } = worker.health().events
-    return { foreign: foreign - before.foreign, malformed: malformed - before.malformed, dropped: dropped - before.dropped }
+    const { external, malformed, dropped } = worker.health().events
+    return { external: external - before.external, malformed: malformed - before.malformed, dropped: dropped - before.dropped }
   }
   return { shop, worker, statements, settleLast, counted }
 }
@@ -57,7 +57,7 @@ describe('an expired key', () => {
     await waitUntil(() => counted().malformed === malformed.length)
     assert.deepEqual(aboutOrders(statements), [])
     await settleLast()
-    assert.deepEqual(counted(), { foreign: 0, malformed: malformed.length, dropped: 0 })
+    assert.deepEqual(counted(), { external: 0, malformed: malformed.length, dropped: 0 })
     assert.deepEqual(worker.health().kinds.order_confirm, {
       settled: 0,
       failed: 0,
@@ -84,7 +84,7 @@ describe('an expired key', () => {
     ]
     for (const name of names) await client.set(name, '1', 'PX', 10)
     await waitUntil(async () => (await client.exists(...names)) === 0)
-    await waitUntil(() => counted().malformed === 2 && counted().foreign === 3)
+    await waitUntil(() => counted().malformed === 2 && counted().external === 3)
     await settleLast()
     await shop.close()
   })
@@ -120,7 +120,7 @@ describe('an expired key', () => {
       '',
     ]
     for (const name of names) await shop.redis.client.publish(EXPIRED, name)
-    await waitUntil(() => counted().foreign === names.length)
+    await waitUntil(() => counted().external === names.length)
     assert.deepEqual(aboutOrders(statements), [])
     await settleLast()
     assert.deepEqual([counted().malformed, worker.health().kinds.order_confirm?.settled], [0, 0])
@@ -137,7 +137,7 @@ describe('an expired key', () => {
     const pipeline = shop.redis.client.pipeline()
     for (let i = 0; i < 5000; i++) pipeline.set(`session:${shop.redis.prefix}${i}`, '1', 'PX', 30)
     await pipeline.exec()
-    await waitUntil(() => counted().foreign >= 5000, { within: 10_000 })
+    await waitUntil(() => counted().external >= 5000, { within: 10_000 })
     assert.deepEqual(aboutOrders(statements), [])
     const spent = (await calls()) - callsBefore
     assert.ok(spent < 100, `${spent} calls`) // the alarms and the scan go on as ever

@@ -2,7 +2,7 @@
 // it, to the commit of its order. Ours looks for such keys by scans: it is up for two of them, and the keys live for two more.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { commitsOf, waitForCommits } from '../commits.js'
-import { addForeignKeys } from '../foreign-keys.js'
+import { addExternalKeys } from '../external-keys.js'
 import type { HiredChild } from '../hired-child.js'
 import { addOrders, settleDown } from '../orders.js'
 import { latenessOf } from '../row.js'
@@ -16,8 +16,8 @@ const MOST_SCANNING_MS = 400_000
 const TTL_SECONDS = 30
 const PREFIX = 'order_confirm:'
 
-export const foreign: Scenario = {
-  name: 'foreign',
+export const external: Scenario = {
+  name: 'external',
   title: 'keys set with SETEX by another client, among 100,000 others with a TTL, from expiry to commit',
   systems: [OURS, 'setex-listener'],
   n: 1_000,
@@ -29,9 +29,9 @@ export const foreign: Scenario = {
     const { client } = site.redis
     await addOrders(sql, { firstId: 1, count: n, dueAt: null })
     await settleDown(sql)
-    await addForeignKeys(client, pending)
+    await addExternalKeys(client, pending)
     const worker = await site.hire()
-    await worker.ask('work', { system: system as SystemName, order: { ...site.place, variant: 'foreign', dueAt: Date.now(), n } })
+    await worker.ask('work', { system: system as SystemName, order: { ...site.place, variant: 'external', dueAt: Date.now(), n } })
     const ttlSeconds = system === OURS ? Math.ceil((await durationOfScans(worker)) / 1000) + 5 : TTL_SECONDS
     const expiries = new Map<number, number>()
     for (let id = 1; id <= n; id += 1) {
@@ -50,7 +50,7 @@ export const foreign: Scenario = {
 /** @returns how long the worker's scans took that it has completed, milliseconds */
 async function durationOfScans(worker: HiredChild): Promise<number> {
   const startedAt = performance.now()
-  while (((await worker.ask('detail')).foreignScans ?? 0) < SCANS) {
+  while (((await worker.ask('detail')).externalScans ?? 0) < SCANS) {
     if (performance.now() - startedAt > MOST_SCANNING_MS)
       throw new Error(`the worker did not complete ${SCANS} scans in ${MOST_SCANNING_MS / 1000} s`)
     await sleep(100)
