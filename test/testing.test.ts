@@ -240,7 +240,7 @@ describe('expire(worker, kind, order)', () => {
     await shop.close()
   })
 
-  it('says that the rule is rehearsed only', async () => {
+  it('says that "dryRun" is on', async () => {
     const shop = await openShop(({ Order }) => ({
       order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h', dryRun: true }),
     }))

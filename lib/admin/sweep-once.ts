@@ -48,8 +48,8 @@ export interface FailedOrder {
 /** What became of a rule's orders. Each is counted once: as settled, or under what it was when the pass had ended. */
 export interface KindSwept extends Partial<Standing> {
   settled: number
-  /** With `dryRun`: would have been settled. They are `left` still. */
-  rehearsed: number
+  /** With the option `dryRun`: how many would have been settled. They still count as `left`. */
+  dryRun: number
   /** Attempts that failed in this pass; the orders are counted under `retrying` or `dead`. */
   failed: number
   /** Since when its brake has stopped the rule. */
@@ -89,7 +89,7 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
   const log = options.onFailed ? withoutFailures(runtime.log) : runtime.log
   const events = new WorkerEmitter().logTo(log)
   const result: SweepResult = { kinds: {}, faults: wrong, claimed: false, unreachable: false, durationMs: 0 }
-  const rehearsed = new Map<string, number>()
+  const dryRun = new Map<string, number>()
   events.on('fault', ({ code, kind, message }) => result.faults.push({ code, ...(kind !== undefined && { kind }), message }))
   const failedHere = new Map<string, Map<string, Failure>>()
   const noteFailure = (failed: FailedOrder) => {
@@ -101,7 +101,7 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
   }
   events.on('failed', noteFailure)
   events.on('dead', noteFailure)
-  events.on('rehearsed', ({ kind, orders }) => rehearsed.set(kind, (rehearsed.get(kind) ?? 0) + orders.length))
+  events.on('dryRun', ({ kind, orders }) => dryRun.set(kind, (dryRun.get(kind) ?? 0) + orders.length))
   events.on('swept', ({ durationMs }) => {
     result.durationMs = durationMs
   })
@@ -114,7 +114,7 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
     const without = result.claimed ? undefined : failedHere.get(kind)
     const { unreachable, ...standing } = await afterwards(runtime, kind, row, without)
     result.unreachable ||= unreachable
-    result.kinds[kind] = { settled, failed, rehearsed: rehearsed.get(kind) ?? 0, ...standing }
+    result.kinds[kind] = { settled, failed, dryRun: dryRun.get(kind) ?? 0, ...standing }
   }
   return result
 }

@@ -5,12 +5,12 @@ import type { KindSwept, SweepResult } from '../admin/sweep-once.js'
 import { sampleText } from './plan-text.js'
 import { grouped, table } from './table.js'
 
-const HEADER = ['rule', 'settled', 'rehearsed', 'left', 'retrying', 'locked', 'dead', 'stale', 'held']
+const HEADER = ['rule', 'settled', 'dry run', 'left', 'retrying', 'locked', 'dead', 'stale', 'held']
 
 export function sweepText({ kinds, faults, claimed, durationMs }: SweepResult): string {
   const rules = Object.entries(kinds)
-  const rows = rules.map(([kind, { settled, rehearsed, left, retrying, locked, dead, stale, held }]) => {
-    return [kind, settled, rehearsed, left, retrying, locked, dead, stale, held]
+  const rows = rules.map(([kind, { settled, dryRun, left, retrying, locked, dead, stale, held }]) => {
+    return [kind, settled, dryRun, left, retrying, locked, dead, stale, held]
   })
   return [
     ...(rows.length === 0 ? ['no rule here has deadlines on its rows, so there is nothing to sweep'] : table(HEADER, rows)),
@@ -23,11 +23,11 @@ export function sweepText({ kinds, faults, claimed, durationMs }: SweepResult): 
 }
 
 /** What is to be done about what this pass did not settle. */
-function remarks(kind: string, { rehearsed, failed, left = 0, retrying, locked = 0, dead, stale = 0, brakedSince }: KindSwept): string[] {
+function remarks(kind: string, { dryRun, failed, left = 0, retrying, locked = 0, dead, stale = 0, brakedSince }: KindSwept): string[] {
   const all: [number | undefined, string][] = [
     [brakedSince ? 1 : 0, `stopped by its brake since ${brakedSince?.toISOString()}; order-timers release ${kind} lets it go on`],
-    [rehearsed, 'dryRun: it settles nothing as yet'],
-    [brakedSince || rehearsed > 0 ? 0 : left, `${grouped(left)} are left, since another worker has them in hand`],
+    [dryRun, 'dryRun: it settles nothing as yet'],
+    [brakedSince || dryRun > 0 ? 0 : left, `${grouped(left)} are left, since another worker has them in hand`],
     [failed, `attempts that failed in this pass: ${grouped(failed)}`],
     [retrying, `${grouped(retrying ?? 0)} failed and wait for another attempt, which comes by itself`],
     [locked, `${grouped(locked)} are locked by somebody's transaction; the sweep after its end settles them`],

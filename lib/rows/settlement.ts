@@ -39,7 +39,7 @@ export interface Settlement {
   /** Held by `where`, a pause, `staleAfter` or the brake: left to the sweep, or put off where the deadline is in Redis alone. */
   held: string[]
   /** With `dryRun`: what would have been settled. They are among `held`. */
-  rehearsed?: SettledOrder[]
+  dryRun?: SettledOrder[]
   /** Timers of other rules that this started; to be armed. */
   startedTimers?: { kind: string; id: string; deadlineMs: number }[]
   /** What is to be told after the commit. */
@@ -105,7 +105,7 @@ const HISTORY_ROWS = 'order_timers_history_rows'
 
 export class SettlementStatement {
   private readonly classify: string
-  private readonly rehearse: string
+  private readonly dryRunSql: string
   private readonly stillDue: string
   private readonly veto: VetoProbe
   /** The rule's `set`, as SQL. */
@@ -124,7 +124,7 @@ export class SettlementStatement {
   ${guard.deadlineColumn ? guard.deadlineIs('<=', guard.staleLine) : 'FALSE'} AS stale,
   ceil(extract(epoch from ${guard.deadline} - now()) * 1000)::float8 AS remaining_ms
 FROM ${from} WHERE ${id} = ANY($1)`
-    this.rehearse = `SELECT ${id}::text AS ${ID}, ${RowGuard.epochMs(guard.deadline)} AS ${DEADLINE} FROM ${from} WHERE ${id} = ANY($1) AND ${guard.settles}`
+    this.dryRunSql = `SELECT ${id}::text AS ${ID}, ${RowGuard.epochMs(guard.deadline)} AS ${DEADLINE} FROM ${from} WHERE ${id} = ANY($1) AND ${guard.settles}`
     this.stillDue = `${this.marking()}SELECT ${id}::text AS id FROM ${from} WHERE ${id} = ANY($1) AND ${guard.settles} LIMIT 1`
   }
 
@@ -135,7 +135,7 @@ FROM ${from} WHERE ${id} = ANY($1)`
   async settle(ids: string[], work: SettleWork): Promise<Settlement> {
     const { row, limits } = this.options
     const { sequelize } = row.guard.table
-    if (row.options.dryRun) return this.rehearsal(ids)
+    if (row.options.dryRun) return this.dryRun(ids)
     const overdueElsewhere: string[] = []
     const settlement = await inTransaction(sequelize, limits, async (transaction) => {
       const allowance = await row.brake?.allowance(transaction)
@@ -171,7 +171,7 @@ FROM ${from} WHERE ${id} = ANY($1)`
   async plan(transaction: Transaction): Promise<void> {
     const { row } = this.options
     const bind = row.options.dryRun ? [[]] : this.binding([], { via: '', worker: '' })
-    await rows(row.guard.table.sequelize, `EXPLAIN ${row.options.dryRun ? this.rehearse : this.taking()}`, bind, transaction)
+    await rows(row.guard.table.sequelize, `EXPLAIN ${row.options.dryRun ? this.dryRunSql : this.taking()}`, bind, transaction)
   }
 
   /** Has Postgres plan everything that settling may ask, on an explaining transaction. */
@@ -179,7 +179,7 @@ FROM ${from} WHERE ${id} = ANY($1)`
     const { guard, options } = this.options.row
     const { sequelize, someId } = guard.table
     const ids = [[someId]]
-    if (options.dryRun) await rows(sequelize, this.rehearse, ids, transaction)
+    if (options.dryRun) await rows(sequelize, this.dryRunSql, ids, transaction)
     else await rows(sequelize, this.taking(), this.binding([someId], { via: '', worker: '' }), transaction)
     await rows(sequelize, this.classify, ids, transaction)
     if (options.dryRun) return
@@ -372,16 +372,16 @@ WHERE ${table.id} = ANY($1) AND ${deadlineColumn} IS NULL AND ${applies}${parano
     return { id, order, entry, idempotencyKey: idempotencyKey(this.options.row.options.kind, id, deadline) }
   }
 
-  private async rehearsal(ids: string[]): Promise<Settlement> {
+  private async dryRun(ids: string[]): Promise<Settlement> {
     const { row, limits } = this.options
     const { sequelize } = row.guard.table
     return inTransaction(sequelize, limits, async (transaction) => {
-      const found = await rows<SettledRow>(sequelize, this.rehearse, [ids], transaction)
+      const found = await rows<SettledRow>(sequelize, this.dryRunSql, [ids], transaction)
       const missing = without(ids, found)
       const unsettled = missing.length > 0 ? await rows<UnsettledRow>(sequelize, this.classify, [missing], transaction) : []
       const explained = this.explain(missing, unsettled)
-      const rehearsed = found.map(toOrder)
-      return { ...explained, settled: [], rehearsed, held: [...explained.held, ...rehearsed.map(({ id }) => id)] }
+      const dryRun = found.map(toOrder)
+      return { ...explained, settled: [], dryRun, held: [...explained.held, ...dryRun.map(({ id }) => id)] }
     })
   }
 

@@ -50,7 +50,7 @@ export interface CommonOptions<M extends Model> {
   staleAfter?: Duration
   /** Told so long before the deadline, at most once for each deadline, and never after the order left. Needs `history`. */
   reminders?: readonly Reminder<M>[]
-  /** Does all but the UPDATE: says in the log and by the event `rehearsed` what would be settled. */
+  /** Does all but the UPDATE: says in the log and by the event `dryRun` what would be settled. */
   dryRun?: boolean
   /** Stops the rule when it would settle more than `max` orders within `per`, counted in Postgres, until it is released. */
   brake?: { max: number; per: Duration }

@@ -71,8 +71,8 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
   const ownCheck = () => check(look)
   const ofRule = { options, table, guard: guardOptions, history: history as History }
   const keepsUp = options.backfill !== undefined || options.pause?.while !== undefined
-  const rehearses = options.dryRun // and then nothing is written or told that has to do with it
-  const left = rehearses ? undefined : leftDeadlines(guard, options, move)
+  const { dryRun } = options // then nothing is written, and nothing else is reported
+  const left = dryRun ? undefined : leftDeadlines(guard, options, move)
   const row: RowRule = {
     options,
     guard,
@@ -81,12 +81,12 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
     since: options.since === undefined ? undefined : { attribute: options.since, afterMs: afterMs as number },
     deadlineAttribute: options.deadline,
     move,
-    upkeep: keepsUp && !rehearses ? new Upkeep(guard, options, (order) => afterOf(options, order)) : undefined,
+    upkeep: keepsUp && !dryRun ? new Upkeep(guard, options, (order) => afterOf(options, order)) : undefined,
     left,
-    brake: options.brake && !rehearses ? new Brake(kind, table, options.brake) : undefined,
+    brake: options.brake && !dryRun ? new Brake(kind, table, options.brake) : undefined,
     history,
     afterCommit: options.afterCommit,
-    reminders: rehearses ? [] : options.reminders.map((reminder) => reminderRule(ofRule, reminder)),
+    reminders: dryRun ? [] : options.reminders.map((reminder) => reminderRule(ofRule, reminder)),
     set: action.set ?? {},
     look: (briefly) => look.look(briefly),
     check: ownCheck,

@@ -28,7 +28,7 @@ export class Watch {
     this.listeners = {
       settled: (told) => told.kind === watched && this.note(told.orders),
       reminded: (told) => told.kind === kind && told.before === reminder?.reminder?.label && this.note(told.orders),
-      rehearsed: (told) => told.kind === watched && this.includes(told.orders) && this.fail('"dryRun" is on, and it would have been'),
+      dryRun: (told) => told.kind === watched && this.includes(told.orders) && this.fail('"dryRun" is on, and it would have been'),
       failed: (told) => {
         if (told.kind !== watched || told.id !== id) return
         const next = told.retryInMs === null ? 'it is not tried again' : `it is tried again in ${told.retryInMs} ms`

@@ -35,7 +35,7 @@ export interface WorkerEvents {
   /** A reminder was told; `before` is how it was declared. */
   reminded: [{ kind: string; before: string; via: Path; orders: SettledOrder[] }]
   /** With `dryRun`: orders that would have been settled. */
-  rehearsed: [{ kind: string; via: Path; orders: SettledOrder[] }]
+  dryRun: [{ kind: string; via: Path; orders: SettledOrder[] }]
   /** Orders are where the rule applies and have no deadline, so nothing will settle them. `count` is exact up to 1,000. */
   undated: [{ kind: string; count: number }]
   /** Orders are not where the rule applies and have a deadline, by which they are settled should they come back before it. `count` is exact up to 1,000. */

@@ -170,14 +170,14 @@ describe('the plan', () => {
     await project.close()
   })
 
-  it('says that a brake would stop it, and that a rehearsing rule settles nothing', async () => {
+  it('says that a brake would stop it, and that a rule under "dryRun" settles nothing', async () => {
     await shipped(-60_000, -60_000)
     const common = { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' } as const
     const brake = { max: 1, per: '1h' } as const
     const [braked] = await planned({ order_confirm: transition(database.Order, { ...common, brake }) })
     assert.deepEqual(braked?.notes, ['brake: it stops after 1 orders, until it is released'])
-    const [rehearsing] = await planned({ order_confirm: transition(database.Order, { ...common, dryRun: true }) })
-    assert.deepEqual(rehearsing?.notes, ['dryRun: it settles nothing as yet'])
+    const [dryRun] = await planned({ order_confirm: transition(database.Order, { ...common, dryRun: true }) })
+    assert.deepEqual(dryRun?.notes, ['dryRun: it settles nothing as yet'])
   })
 
   it('answers within 2 s for 200,000 stale and 50,000 coming orders, and changes nothing', async function () {

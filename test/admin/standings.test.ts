@@ -138,8 +138,8 @@ describe("how a rule's orders stand", () => {
     for (const stale of [false, true]) {
       const expectedThen = expected(({ counts, swept = counts, sweptStale = swept }) => (stale ? sweptStale : swept))
       const result = (await sweepOnce(runtime, { stale })).kinds.order_confirm
-      const { settled, failed, rehearsed, brakedSince, left, toCome, ...standing } = result as NonNullable<typeof result>
-      assert.deepEqual({ settled, failed, rehearsed, brakedSince }, { settled: stale ? 1 : 2, failed: 0, rehearsed: 0, brakedSince: null })
+      const { settled, failed, dryRun, brakedSince, left, toCome, ...standing } = result as NonNullable<typeof result>
+      assert.deepEqual({ settled, failed, dryRun, brakedSince }, { settled: stale ? 1 : 2, failed: 0, dryRun: 0, brakedSince: null })
       for (const [name, count] of Object.entries(standing)) assert.equal(count, expectedThen(name), `${name}, ${stale}`)
       assert.deepEqual([left, toCome], [expectedThen('overdue'), expectedNow('upcoming') + expectedNow('later')])
       const { counts, total } = await planned()

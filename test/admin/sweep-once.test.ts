@@ -133,11 +133,11 @@ describe('a sweep by hand', () => {
     assert.deepEqual(await statuses(), [5, 5, 5])
   })
 
-  it('only rehearses where the rule says so', async () => {
+  it('settles nothing under "dryRun", and counts what it would settle', async () => {
     await open(({ Order }) => ({ order_confirm: transition(Order, { ...CONFIRM, dryRun: true }) }))
     await overdue(8 * DAY_MS)
     const { kinds } = await sweep({ stale: true })
-    assert.deepEqual([kinds.order_confirm?.settled, kinds.order_confirm?.rehearsed, await statuses()], [0, 1, [4]])
+    assert.deepEqual([kinds.order_confirm?.settled, kinds.order_confirm?.dryRun, await statuses()], [0, 1, [4]])
   })
 
   it('gives no order a deadline while it settles what is stale', async () => {

@@ -29,18 +29,18 @@ describe('"dryRun"', () => {
     const before = await rows()
 
     const worker = await shop.worker({ fallback: '* * * * * *' })
-    const told = heard(worker, 'rehearsed', 'settled', 'reminded', 'fault')
+    const told = heard(worker, 'dryRun', 'settled', 'reminded', 'fault')
     for (let n = 0; n < 3; n++) await waitForEvent(worker, 'swept')
     const lines = logger.of('info').filter((line) => line.includes('dryRun'))
     assert.deepEqual(lines, ['order_confirm: 2 would be settled (dryRun)'])
-    assert.equal(told.rehearsed.length, 0, 'told before, while the worker started')
+    assert.equal(told.dryRun.length, 0, 'told before, while the worker started')
     assert.deepEqual(await rows(), before)
 
     await shop.sql('UPDATE parcels SET "dueAt" = "dueAt" - interval \'1 s\' WHERE id = $1', [second])
-    await waitUntil(() => told.rehearsed.length)
+    await waitUntil(() => told.dryRun.length)
     const { dueAt } = await shop.find(second)
     assert.deepEqual(
-      told.rehearsed.map(({ kind, via, orders }) => [kind, via, orders.map(({ id, deadline }) => [id, deadline])]),
+      told.dryRun.map(({ kind, via, orders }) => [kind, via, orders.map(({ id, deadline }) => [id, deadline])]),
       [['order_confirm', 'sweep', [[String(second), dueAt?.getTime()]]]],
     )
     assert.deepEqual([told.settled, told.reminded, told.fault, called], [[], [], [], []])

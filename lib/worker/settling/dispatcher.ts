@@ -15,7 +15,7 @@ import type { Faults } from '../faults.js'
 import { LockWaits, retryDelayMs } from './backoff.js'
 import type { Work } from './claims.js'
 import { Deliveries } from './deliveries.js'
-import { Rehearsals } from './dry-run.js'
+import { DryRun } from './dry-run.js'
 import { Failures } from './failures.js'
 import { Lane } from './lane.js'
 import type { LockedRows } from './locked-rows.js'
@@ -73,7 +73,7 @@ export class Dispatcher {
   private givenUp = false
   private readonly failures: Failures
   private readonly deliveries: Deliveries
-  private readonly rehearsals: Rehearsals
+  private readonly dryRun: DryRun
   /** What comes of failures that are not the rules'. */
   readonly troubles: Troubles
   private readonly undatedKeys: UndatedKeys
@@ -89,7 +89,7 @@ export class Dispatcher {
     this.events = events
     this.log = log
     this.failures = new Failures(this.counters, events, log)
-    this.rehearsals = new Rehearsals(events, log)
+    this.dryRun = new DryRun(events, log)
     setMaxListeners(0, this.leaving.signal) // each batch that was claimed ahead may wait by it
     this.troubles = new Troubles(faults, (kind) => this.lane(kind))
     this.deliveries = new Deliveries(this.failures, log, this.troubles, (rule, work) => this.limited(rule, work))
@@ -280,7 +280,7 @@ export class Dispatcher {
       if (order.latenessMs === null && order.deadline !== null) order.latenessMs = this.parts.lateness(rule, order.deadline)
     if (settlement.settled.length > 0 && !rule.reminder) this.tell(rule, work, settlement.settled)
     for (const { kind, id, deadlineMs } of settlement.startedTimers ?? []) this.parts.arm(kind, id, deadlineMs)
-    if (settlement.rehearsed) this.rehearsals.tell(work, settlement.rehearsed)
+    if (settlement.dryRun) this.dryRun.tell(work, settlement.dryRun)
     if (settlement.braked !== undefined) this.noteBrake(rule, settlement.braked)
   }
 

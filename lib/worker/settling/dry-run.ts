@@ -8,7 +8,7 @@ import type { Work } from './claims.js'
 /** How many orders are remembered as told. */
 const MOST_REMEMBERED = 100_000
 
-export class Rehearsals {
+export class DryRun {
   private readonly told = new Map<string, number | null>()
 
   constructor(
@@ -22,6 +22,6 @@ export class Rehearsals {
     if (this.told.size > MOST_REMEMBERED) this.told.clear()
     for (const { id, deadline } of fresh) this.told.set(`${kind}:${id}`, deadline)
     this.log('info', `${kind}: ${fresh.length} would be settled (dryRun)`, { kind, via, count: fresh.length })
-    this.events.tell('rehearsed', { kind, via, orders: fresh })
+    this.events.tell('dryRun', { kind, via, orders: fresh })
   }
 }

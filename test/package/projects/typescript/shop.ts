@@ -185,7 +185,7 @@ worker.on('settled', ({ kind, via, orders }) =>
   console.log(kind, via satisfies 'alarm' | 'event' | 'sweep', orders[0]?.latenessMs?.toFixed(1)),
 )
 worker.on('reminded', ({ kind, before, orders }) => console.log(kind, before, orders.length))
-worker.on('rehearsed', ({ kind, orders }) => console.log(kind, orders[0]?.deadline?.toFixed()))
+worker.on('dryRun', ({ kind, orders }) => console.log(kind, orders[0]?.deadline?.toFixed()))
 worker.on('failed', ({ retryInMs }) => console.log(retryInMs === null ? 'once' : retryInMs.toFixed()))
 worker.on('dead', (letter: WorkerEvents['dead'][0]) => console.error(letter.kind, letter.id, letter.attempts))
 const { status, kinds }: Health = worker.health()
