@@ -37,9 +37,9 @@ export class Keys {
     return `${this.prefix}${kind}:`
   }
 
-  /** A worker's canary: the short key whose expiry event must come back. */
-  canary(workerId: string): string {
-    return `${this.prefix}${RESERVED_KIND}:canary:${workerId}`
+  /** The key of a worker's expiry probe. */
+  expiryProbe(workerId: string): string {
+    return `${this.prefix}${RESERVED_KIND}:expiry-probe:${workerId}`
   }
 
   /** Keys to try with whether Redis writes, one of each type; `none` never exists. */

@@ -132,8 +132,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/worker/intake/intake.ts',
-        find: 'this.wake()\n    this.parts.catchUp()\n    void this.canary.fly()',
-        replace: 'void this.canary.fly()',
+        find: 'this.wake()\n    this.parts.catchUp()\n    void this.expiryProbe.send()',
+        replace: 'void this.expiryProbe.send()',
       },
       {
         file: 'lib/worker/intake/intake.ts',
@@ -172,8 +172,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
       {
         file: 'lib/worker/intake/intake.ts',
-        find: 'this.canary.takes(key) || this.listener.take(key)',
-        replace: 'this.canary.takes(key) || (this.wake(), this.listener.take(key))',
+        find: 'this.expiryProbe.takes(key) || this.listener.take(key)',
+        replace: 'this.expiryProbe.takes(key) || (this.wake(), this.listener.take(key))',
       },
     ],
     test: {

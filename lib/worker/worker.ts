@@ -179,7 +179,7 @@ export class ExpiryWorker extends WorkerEmitter {
 
   /** Waits a little for the first proof that events arrive. */
   private async tellStart(): Promise<void> {
-    await within(PROOF_MS, Promise.resolve(this.redisSide?.canary.fly()))
+    await within(PROOF_MS, Promise.resolve(this.redisSide?.expiryProbe.send()))
     if (this.stopping) return
     const { redis } = this.health()
     const { kinds, log } = this.runtime

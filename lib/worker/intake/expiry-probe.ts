@@ -1,5 +1,5 @@
-// The proof that expiry events arrive: a short key of our own whose event must come back. It needs no CONFIG right, and it sees what no
-// error tells: notifications switched off while running, a subscription lost.
+// Proves that expiry events arrive: sets a key with a short TTL and waits for its event. It needs no CONFIG right, and it notices what causes
+// no error: notifications switched off at run time, a lost subscription.
 
 import type { RedisConnection } from '../../redis/connection.js'
 import type { Operation } from '../../redis/refusals.js'
@@ -7,90 +7,95 @@ import { afterRunning } from '../../wait.js'
 
 const EVERY_MS = 1_500
 const TTL_MS = 20
-const PATIENCE_MS = 700
+const WAIT_MS = 700
 
-/** A key beside the canary that outlives it. */
-const WITNESS_MS = 1_000
+/** How long the control key lives: longer than the probe waits. */
+const CONTROL_TTL_MS = 1_000
 
-const WRITE: Operation = { what: 'canary', proves: () => 'memory' }
+const WRITE: Operation = { what: 'expiry probe', proves: () => 'memory' }
 
-export class Canary {
-  /** Whether the last canary came back; undefined before the first. */
+export class ExpiryProbe {
+  /** Whether the last probe's event arrived; undefined before the first result. */
   proved: boolean | undefined
   private timer: NodeJS.Timeout | undefined
-  private sung: (() => void) | undefined
-  private flying: Promise<void> | undefined
+  private arrived: (() => void) | undefined
+  private sending: Promise<void> | undefined
   private missed = 0
-  private readonly witness: string
+  private readonly controlKey: string
 
+  /**
+   * @param key the probe's key, of this worker alone
+   * @param listening whether expiry events are subscribed to, on a server that can serve
+   * @param onResult called with each result that proves something
+   */
   constructor(
     private readonly key: string,
     private readonly connection: RedisConnection,
     private readonly listening: () => boolean,
-    private readonly onJudged: (proved: boolean) => void,
+    private readonly onResult: (proved: boolean) => void,
   ) {
-    this.witness = `${key}:witness`
+    this.controlKey = `${key}:control`
   }
 
   start(): void {
-    this.timer = setInterval(() => void this.fly(), EVERY_MS)
+    this.timer = setInterval(() => void this.send(), EVERY_MS)
   }
 
   async stop(): Promise<void> {
     clearInterval(this.timer)
-    this.sung?.()
-    await this.flying
+    this.arrived?.()
+    await this.sending
   }
 
-  /** What was proved is not known any more: another connection, or another server. */
+  /** Discards the result: it was about another connection or another server. */
   forget(): void {
     this.proved = undefined
     this.missed = 0
   }
 
-  /** Whether this expired key is the canary, or its witness. */
+  /** Takes an expired key's name. @returns whether it is one of the probe's own keys */
   takes(name: string): boolean {
-    if (name === this.witness) return true
+    if (name === this.controlKey) return true
     if (name !== this.key) return false
-    this.sung?.()
+    this.arrived?.()
     return true
   }
 
-  /** One proof. Never rejects. */
-  fly(): Promise<void> {
-    this.flying ??= this.prove().finally(() => {
-      this.flying = undefined
+  /** Sends one probe, or waits for the one that is under way. Never rejects. */
+  send(): Promise<void> {
+    this.sending ??= this.probe().finally(() => {
+      this.sending = undefined
     })
-    return this.flying
+    return this.sending
   }
 
-  private async prove(): Promise<void> {
+  private async probe(): Promise<void> {
     if (!this.listening()) return
     let endLimit = () => {}
-    const heard = new Promise<boolean>((resolve) => {
-      this.sung = () => resolve(true)
-      endLimit = afterRunning(PATIENCE_MS, () => resolve(false))
+    const arrival = new Promise<boolean>((resolve) => {
+      this.arrived = () => resolve(true)
+      endLimit = afterRunning(WAIT_MS, () => resolve(false))
     })
     try {
-      await this.connection.ask((client) => client.set(this.witness, '1', 'PX', WITNESS_MS), WRITE)
+      await this.connection.ask((client) => client.set(this.controlKey, '1', 'PX', CONTROL_TTL_MS), WRITE)
       await this.connection.ask((client) => client.set(this.key, '1', 'PX', TTL_MS), WRITE)
       await new Promise((resolve) => setTimeout(resolve, TTL_MS + 2))
-      // Touched after its time, Redis publishes it at once. Where the witness is gone as well, somebody has flushed both: no proof of anything.
-      const left = await this.connection.ask((client) => client.exists(this.key, this.witness))
-      if ((await heard) || left > 0) this.judge(await heard)
+      // Touching an expired key makes Redis publish its event at once. If the control key is missing too, both were flushed: no proof of anything.
+      const left = await this.connection.ask((client) => client.exists(this.key, this.controlKey))
+      if ((await arrival) || left > 0) this.judge(await arrival)
     } catch {
-      // Redis does not answer, or refuses the write, which its connection notes: no word about events
+      // Redis does not answer, or refuses the write. Its connection reports that; nothing is known about events.
     } finally {
       endLimit()
-      this.sung = undefined
+      this.arrived = undefined
     }
   }
 
-  /** One that did not come back may have been lost with a connection; two have not. */
-  private judge(heard: boolean): void {
-    this.missed = heard ? 0 : this.missed + 1
-    if (!this.listening() || (!heard && this.missed < 2)) return
-    this.proved = heard
-    this.onJudged(heard)
+  /** One missing event may have been lost with a connection, so only the second in a row counts. */
+  private judge(hasArrived: boolean): void {
+    this.missed = hasArrived ? 0 : this.missed + 1
+    if (!this.listening() || (!hasArrived && this.missed < 2)) return
+    this.proved = hasArrived
+    this.onResult(hasArrived)
   }
 }

@@ -1,4 +1,4 @@
-// The worker's Redis side put together: the alarms, the subscription and its listener, the canary, the scan for keys set by others, and
+// The worker's Redis side put together: the alarms, the subscription and its listener, the expiry probe, the scan for keys set by others, and
 // the watch over the server. Without it (`redis: false`) the worker is its sweep alone.
 
 import { randomUUID } from 'node:crypto'
@@ -12,7 +12,7 @@ import type { Faults } from '../faults.js'
 import type { IndexClaims } from '../settling/claims.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
 import { Alarm } from './alarm.js'
-import { Canary } from './expiry-probe.js'
+import { ExpiryProbe } from './expiry-probe.js'
 import { ExternalKeys } from './external-keys.js'
 import { Listener } from './listener.js'
 import { tellRefusedWrites } from './refused-writes.js'
@@ -43,7 +43,7 @@ export interface RedisSideParts {
 export class RedisSide {
   readonly listener: Listener
   readonly subscriber: Subscriber
-  readonly canary: Canary
+  readonly expiryProbe: ExpiryProbe
   readonly externalKeys: ExternalKeys
   private readonly watch: ServerWatch
   private readonly alarms: Alarm[]
@@ -61,12 +61,12 @@ export class RedisSide {
       source: redis.source,
       wakeChannel: keys.wakeChannel,
       onWake: (message) => (message === SWEEP_REQUEST ? parts.catchUp() : this.wake()),
-      onExpired: (key) => this.canary.takes(key) || this.listener.take(key),
+      onExpired: (key) => this.expiryProbe.takes(key) || this.listener.take(key),
       onSubscribed: () => this.subscribedAgain(),
       faults,
     })
-    this.canary = new Canary(
-      keys.canary(workerId),
+    this.expiryProbe = new ExpiryProbe(
+      keys.expiryProbe(workerId),
       redis.connection,
       () => this.subscriber.subscribed && this.watch.usable,
       (proved) => this.judge(proved),
@@ -74,7 +74,7 @@ export class RedisSide {
     this.watch = new ServerWatch({
       ...{ connection: redis.connection, faults, configureRedis: parts.configureRedis },
       onUsable: () => this.usableAgain(),
-      onConfigured: () => void this.canary.fly(),
+      onConfigured: () => void this.expiryProbe.send(),
     })
     this.externalKeys = new ExternalKeys(keys, [...rules.keys()], redis.connection, workerId, () => this.answering())
   }
@@ -90,7 +90,7 @@ export class RedisSide {
     if (connection.ready) this.connectedAgain()
     this.heartbeat = setInterval(() => void this.beat(), HEARTBEAT_MS)
     this.subscriber.start()
-    this.canary.start()
+    this.expiryProbe.start()
     this.externalKeys.start()
     for (const alarm of this.alarms) alarm.start()
   }
@@ -100,7 +100,7 @@ export class RedisSide {
     clearInterval(this.heartbeat)
     for (const unlisten of this.unlisten) unlisten()
     await this.listener.stop()
-    await Promise.all([...this.alarms.map((alarm) => alarm.stop()), this.externalKeys.stop(), this.canary.stop(), this.watch.stop()])
+    await Promise.all([...this.alarms.map((alarm) => alarm.stop()), this.externalKeys.stop(), this.expiryProbe.stop(), this.watch.stop()])
     this.subscriber.stop()
   }
 
@@ -116,7 +116,7 @@ export class RedisSide {
   /** Whether expiry events arrive; undefined where there is no proof of either as things are now. */
   get events(): boolean | undefined {
     const { refusals } = this.parts.redis.connection
-    return this.connected && this.subscriber.subscribed && !refusals.present ? this.canary.proved : undefined
+    return this.connected && this.subscriber.subscribed && !refusals.present ? this.expiryProbe.proved : undefined
   }
 
   wake(): void {
@@ -133,13 +133,13 @@ export class RedisSide {
   private subscribedAgain(): void {
     this.wake()
     this.parts.catchUp()
-    void this.canary.fly()
+    void this.expiryProbe.send()
   }
 
   private connectedAgain(): void {
     this.parts.faults.clear('REDIS_UNAVAILABLE')
     if (!this.parts.redis.connection.refusals.present) this.parts.faults.clear('REDIS_REFUSES')
-    this.canary.forget()
+    this.expiryProbe.forget()
     if (this.watch.usable) this.resume()
     void this.watch.look()
   }
@@ -147,7 +147,7 @@ export class RedisSide {
   /** The subscription may be on the server that could not serve. */
   private usableAgain(): void {
     this.subscriber.renew()
-    this.canary.forget()
+    this.expiryProbe.forget()
     this.resume()
   }
 
@@ -158,7 +158,7 @@ export class RedisSide {
   }
 
   private lost(error: unknown): void {
-    this.canary.forget()
+    this.expiryProbe.forget()
     const { faults, redis } = this.parts
     const { where, leaving, refusals } = redis.connection
     if (leaving) return

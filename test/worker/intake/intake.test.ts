@@ -13,7 +13,7 @@ type TestShop = Shop<OneOfEach>
 const REDIS_CONF = 'notify-keyspace-events Ex'
 
 const notifications = async (client: Redis) => ((await client.config('GET', 'notify-keyspace-events')) as string[])[1]
-const events = (worker: TestWorker) => waitUntil(() => worker.health().redis?.events, { what: 'the canary to come back' })
+const events = (worker: TestWorker) => waitUntil(() => worker.health().redis?.events, { what: 'a proof that events arrive' })
 
 /** Orders of each path to be settled: one armed, one by a key that somebody sets. */
 async function settlesBoth(shop: TestShop, worker: TestWorker): Promise<void> {
@@ -123,7 +123,7 @@ describe("Redis's settings", () => {
     await waitForEvent<WorkerEvents['recovered']>(worker, 'recovered', { where: ({ code }) => code === 'EVICTION' })
   })
 
-  it('switched off while it runs: noticed by the canary, and over when they are back', async () => {
+  it('switched off while it runs: noticed by the expiry probe, and over when they are back', async () => {
     await open()
     const worker = await shop.worker({ fallback: false })
     await events(worker)
@@ -171,7 +171,7 @@ describe('a Redis user', () => {
     console.warn = warn
   })
 
-  it('with least privilege, without CONFIG and INFO, will do: the canary proves the events', async () => {
+  it('with least privilege, without CONFIG and INFO, will do: the expiry probe proves the events', async () => {
     await openAs((prefix) => [`~${prefix}*`, '&__keyevent@0__:expired', `&${prefix}*`, ...BASE])
     const worker = await shop.worker({ fallback: false })
     await events(worker)
