@@ -10,12 +10,12 @@ import { type App, mountedTimers } from '../timers/mount.js'
 import { RUNTIME, type Runtime } from '../timers/runtime.js'
 import { within } from '../wait.js'
 import { Clocks } from './clocks.js'
+import { ConnectionWarmer } from './connection-warmer.js'
 import { WorkerEmitter } from './events.js'
 import { type Fault, Faults } from './faults.js'
-import { RedisSide } from './intake/intake.js'
+import { Intake } from './intake/intake.js'
 import { LostData } from './intake/lost-data.js'
 import { type ParsedWorkerOptions, parseWorkerOptions, type WorkerOptions } from './options.js'
-import { ReadyConnections } from './ready-connections.js'
 import { IndexClaims, MemoryClaims } from './settling/claims.js'
 import { Dispatcher, type KindCounters } from './settling/dispatcher.js'
 import { leaseMsOf } from './settling/lease.js'
@@ -62,10 +62,10 @@ export class ExpiryWorker extends WorkerEmitter {
   private readonly lockedRows: LockedRows
   private readonly faults: Faults
   private readonly clocks: Clocks
-  private readonly connections: ReadyConnections
+  private readonly warmer: ConnectionWarmer
   private readonly sweep: Sweep
   private readonly schedule: SweepSchedule
-  private readonly redisSide: RedisSide | undefined
+  private readonly intake: Intake | undefined
   private readonly standstill = new Standstill()
   private readonly lostData: LostData | undefined
   private stopping: Promise<void> | undefined
@@ -82,7 +82,7 @@ export class ExpiryWorker extends WorkerEmitter {
     this.faults = new Faults(this, log)
     this.faults.justWoke = () => this.standstill.justWoke
     this.clocks = new Clocks(rules, redis?.clock)
-    this.connections = new ReadyConnections(rules.values(), this.clocks, (rule) => this.concurrency(rule))
+    this.warmer = new ConnectionWarmer(rules.values(), this.clocks, (rule) => this.concurrency(rule))
     this.lockedRows = new LockedRows(rules, this.faults)
     this.dispatcher = new Dispatcher({
       ...{ lockedRows: this.lockedRows, rules, worker: `${hostname()}:${process.pid}`, events: this, faults: this.faults, log },
@@ -106,9 +106,9 @@ export class ExpiryWorker extends WorkerEmitter {
         (kind) => this.clocks.skewMs(kind),
         (kind) => this.lostData?.found(kind),
       )
-    this.redisSide =
+    this.intake =
       redis && claims
-        ? new RedisSide({
+        ? new Intake({
             ...{ runtime, redis, rules, claims, dispatcher: this.dispatcher, faults: this.faults },
             configureRedis: options.configureRedis,
             catchUp,
@@ -117,7 +117,7 @@ export class ExpiryWorker extends WorkerEmitter {
     this.schedule = new SweepSchedule(options.fallback, () => this.sweep, this.faults)
     this.sweep = new Sweep({
       ...{ rules, dispatcher: this.dispatcher, memory: new MemoryClaims(), events: this, faults: this.faults, log },
-      redis: redis && claims && { index: redis.index, claims, answering: () => this.redisSide?.answering() ?? false },
+      redis: redis && claims && { index: redis.index, claims, answering: () => this.intake?.answering() ?? false },
       reads: new SweepReads(redis && new SweepMarks(redis.connection, keys, redis.clock), this.faults, () =>
         this.schedule.threeIntervalsMs(),
       ),
@@ -131,21 +131,21 @@ export class ExpiryWorker extends WorkerEmitter {
   /** What the worker is at. Asks nobody, so it may be called as often as a health check likes. */
   health(): Health {
     const faults = this.faults.list()
-    const side = this.redisSide
+    const intake = this.intake
     const { lastRead } = this.sweep
     return {
       status: this.stopping || !this.runtime.enabled ? 'stopped' : faults.length > 0 ? 'degraded' : 'ok',
       faults,
-      redis: side && {
-        connected: side.connected,
-        subscribed: side.subscriber.subscribed,
-        events: side.events,
-        externalScans: side.externalKeys.passes,
+      redis: intake && {
+        connected: intake.connected,
+        subscribed: intake.subscriber.subscribed,
+        events: intake.events,
+        externalScans: intake.externalKeys.passes,
       },
       sweep: { lastEndedAt: this.sweep.lastEndedAt, lastReadAt: lastRead?.at, lastReadBy: lastRead?.by, next: this.schedule.next },
       busy: this.dispatcher.busy,
       kinds: Object.fromEntries(this.dispatcher.counters),
-      events: side ? { ...side.listener.counters } : { external: 0, malformed: 0, dropped: 0 },
+      events: intake ? { ...intake.listener.counters } : { external: 0, malformed: 0, dropped: 0 },
     }
   }
 
@@ -167,19 +167,19 @@ export class ExpiryWorker extends WorkerEmitter {
 
   private async start(): Promise<void> {
     this.standstill.start()
-    await within(READY_MS, this.connections.start())
+    await within(READY_MS, this.warmer.start())
     if (this.stopping) return
-    this.redisSide?.start()
+    this.intake?.start()
     this.schedule.start()
     this.lockedRows.start()
-    await this.redisSide?.subscriber.attempted
+    await this.intake?.subscriber.attempted
     void this.tellStart()
     await this.sweep.run()
   }
 
   /** Waits a little for the first proof that events arrive. */
   private async tellStart(): Promise<void> {
-    await within(PROOF_MS, Promise.resolve(this.redisSide?.expiryProbe.send()))
+    await within(PROOF_MS, Promise.resolve(this.intake?.expiryProbe.send()))
     if (this.stopping) return
     const { redis } = this.health()
     const { kinds, log } = this.runtime
@@ -190,9 +190,9 @@ export class ExpiryWorker extends WorkerEmitter {
 
   private async shutDown(): Promise<void> {
     await this.schedule.stop()
-    const intake = Promise.all([this.redisSide?.stop(), this.lostData?.stop(), this.sweep.stop()])
-    await this.dispatcher.drain(intake, DRAIN_MS)
-    this.connections.stop()
+    const incoming = Promise.all([this.intake?.stop(), this.lostData?.stop(), this.sweep.stop()])
+    await this.dispatcher.drain(incoming, DRAIN_MS)
+    this.warmer.stop()
     await this.lockedRows.stop()
     this.standstill.stop()
     this.faults.stop()

@@ -28,7 +28,7 @@ const RENEW_SELDOM_MS = 60_000
 /** Why there may be no connection: nobody answers, or nobody is let in. */
 const UNCONNECTED = ['REDIS_UNAVAILABLE', 'REDIS_REFUSES'] as const
 
-export interface RedisSideParts {
+export interface IntakeDependencies {
   runtime: Runtime
   redis: RedisParts
   rules: ReadonlyMap<string, BoundRule>
@@ -40,7 +40,7 @@ export interface RedisSideParts {
   catchUp(): void
 }
 
-export class RedisSide {
+export class Intake {
   readonly listener: Listener
   readonly subscriber: Subscriber
   readonly expiryProbe: ExpiryProbe
@@ -51,8 +51,8 @@ export class RedisSide {
   private heartbeat: NodeJS.Timeout | undefined
   private renewedAt = Number.NEGATIVE_INFINITY
 
-  constructor(private readonly parts: RedisSideParts) {
-    const { runtime, redis, rules, claims, dispatcher, faults } = parts
+  constructor(private readonly dependencies: IntakeDependencies) {
+    const { runtime, redis, rules, claims, dispatcher, faults } = dependencies
     const { keys, log } = runtime
     const workerId = randomUUID()
     this.alarms = [...rules.values()].map((rule) => new Alarm(rule, claims, dispatcher, () => this.answering()))
@@ -60,7 +60,7 @@ export class RedisSide {
     this.subscriber = new Subscriber({
       source: redis.source,
       wakeChannel: keys.wakeChannel,
-      onWake: (message) => (message === SWEEP_REQUEST ? parts.catchUp() : this.wake()),
+      onWake: (message) => (message === SWEEP_REQUEST ? dependencies.catchUp() : this.wake()),
       onExpired: (key) => this.expiryProbe.takes(key) || this.listener.take(key),
       onSubscribed: () => this.subscribedAgain(),
       faults,
@@ -72,7 +72,7 @@ export class RedisSide {
       (proved) => this.judge(proved),
     )
     this.watch = new ServerWatch({
-      ...{ connection: redis.connection, faults, configureRedis: parts.configureRedis },
+      ...{ connection: redis.connection, faults, configureRedis: dependencies.configureRedis },
       onUsable: () => this.usableAgain(),
       onConfigured: () => void this.expiryProbe.send(),
     })
@@ -80,10 +80,10 @@ export class RedisSide {
   }
 
   start(): void {
-    const { connection } = this.parts.redis
+    const { connection } = this.dependencies.redis
     this.unlisten.push(connection.onUp(() => this.connectedAgain()))
     this.unlisten.push(connection.onDown((error) => this.lost(error)))
-    this.unlisten.push(tellRefusedWrites(connection, this.parts.faults))
+    this.unlisten.push(tellRefusedWrites(connection, this.dependencies.faults))
     this.unlisten.push(connection.refusals.onAccepted(() => this.missed()))
     this.watch.start()
     connection.open()
@@ -105,17 +105,17 @@ export class RedisSide {
   }
 
   answering(): boolean {
-    return this.watch.usable && this.parts.redis.connection.ready
+    return this.watch.usable && this.dependencies.redis.connection.ready
   }
 
   /** Whether Redis answers now, and can serve. */
   get connected(): boolean {
-    return this.answering() && this.parts.redis.connection.answering
+    return this.answering() && this.dependencies.redis.connection.answering
   }
 
   /** Whether expiry events arrive; undefined where there is no proof of either as things are now. */
   get events(): boolean | undefined {
-    const { refusals } = this.parts.redis.connection
+    const { refusals } = this.dependencies.redis.connection
     return this.connected && this.subscriber.subscribed && !refusals.present ? this.expiryProbe.proved : undefined
   }
 
@@ -125,20 +125,20 @@ export class RedisSide {
 
   /** Where nothing else was asked, so that silence is noticed. */
   private async beat(): Promise<void> {
-    const { connection } = this.parts.redis
+    const { connection } = this.dependencies.redis
     if (performance.now() - connection.answeredAt < HEARTBEAT_MS / 2) return
     await connection.ask((client) => client.ping()).catch(() => {})
   }
 
   private subscribedAgain(): void {
     this.wake()
-    this.parts.catchUp()
+    this.dependencies.catchUp()
     void this.expiryProbe.send()
   }
 
   private connectedAgain(): void {
-    this.parts.faults.clear('REDIS_UNAVAILABLE')
-    if (!this.parts.redis.connection.refusals.present) this.parts.faults.clear('REDIS_REFUSES')
+    this.dependencies.faults.clear('REDIS_UNAVAILABLE')
+    if (!this.dependencies.redis.connection.refusals.present) this.dependencies.faults.clear('REDIS_REFUSES')
     this.expiryProbe.forget()
     if (this.watch.usable) this.resume()
     void this.watch.look()
@@ -152,14 +152,14 @@ export class RedisSide {
   }
 
   private resume(): void {
-    void this.parts.redis.index.load()
+    void this.dependencies.redis.index.load()
     this.wake()
-    this.parts.catchUp()
+    this.dependencies.catchUp()
   }
 
   private lost(error: unknown): void {
     this.expiryProbe.forget()
-    const { faults, redis } = this.parts
+    const { faults, redis } = this.dependencies
     const { where, leaving, refusals } = redis.connection
     if (leaving) return
     const { code, remedy } = explain(error, where)
@@ -171,16 +171,16 @@ export class RedisSide {
   /** What Redis did not take meanwhile is on the rows. */
   private missed(): void {
     this.wake()
-    this.parts.catchUp()
+    this.dependencies.catchUp()
   }
 
   private judge(proved: boolean): void {
-    const { faults } = this.parts
+    const { faults } = this.dependencies
     if (proved) {
       faults.clear('EVENTS_OFF')
       return
     }
-    const message = `a key of our own expired in Redis at ${this.parts.redis.connection.where} and its event did not come`
+    const message = `a key of our own expired in Redis at ${this.dependencies.redis.connection.where} and its event did not come`
     if (!faults.has('EVENTS_OFF')) faults.raise('EVENTS_OFF', { message, remedy: `is this in redis.conf? ${REDIS_CONF}` })
     void this.watch.look()
     const now = performance.now()

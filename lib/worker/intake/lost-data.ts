@@ -8,7 +8,7 @@ import type { BoundRule } from '../../rules/rule.js'
 import type { WorkerEmitter } from '../events.js'
 import type { Faults } from '../faults.js'
 
-export interface LostDataParts {
+export interface LostDataDependencies {
   connection: RedisConnection
   index: DueIndex
   rules: ReadonlyMap<string, BoundRule>
@@ -25,11 +25,11 @@ export class LostData {
   private readonly lost = new Set<string>()
   private restoring: Promise<void> | undefined
 
-  constructor(private readonly parts: LostDataParts) {}
+  constructor(private readonly dependencies: LostDataDependencies) {}
 
   /** The index of a kind has lost data. */
   found(kind: string): void {
-    const { connection, faults } = this.parts
+    const { connection, faults } = this.dependencies
     this.lost.add(kind)
     const message = `Redis at ${connection.where} lost its data (${[...this.lost].join(', ')}), which is armed again from Postgres`
     const remedy = 'was it emptied, or restarted or failed over without its data?'
@@ -45,7 +45,7 @@ export class LostData {
 
   /** Where Redis or Postgres does not answer, the next claim finds the loss again. */
   private async restore(): Promise<void> {
-    const { armAgain, catchUp, events, faults, index, log } = this.parts
+    const { armAgain, catchUp, events, faults, index, log } = this.dependencies
     const restored: string[] = []
     let armed = 0
     try {
@@ -69,7 +69,7 @@ export class LostData {
   }
 
   private notRestored(kinds: readonly string[]): string {
-    const alone = kinds.filter((kind) => !this.parts.rules.get(kind)?.row?.pending)
+    const alone = kinds.filter((kind) => !this.dependencies.rules.get(kind)?.row?.pending)
     return alone.length > 0 ? `; timers that Redis alone had cannot be armed again (${alone.join(', ')})` : ''
   }
 }

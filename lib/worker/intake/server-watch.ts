@@ -12,7 +12,7 @@ const RIGHT_EVERY_MS = 10_000
 /** The line for redis.conf. */
 export const REDIS_CONF = 'notify-keyspace-events Ex'
 
-export interface ServerWatchParts {
+export interface ServerWatchDependencies {
   connection: RedisConnection
   faults: Faults
   configureRedis: boolean
@@ -34,10 +34,10 @@ export class ServerWatch {
   private stopped = false
   private unlisten: () => void = () => {}
 
-  constructor(private readonly parts: ServerWatchParts) {}
+  constructor(private readonly dependencies: ServerWatchDependencies) {}
 
   start(): void {
-    this.unlisten = this.parts.connection.onDoubt((error) => this.doubt(error))
+    this.unlisten = this.dependencies.connection.onDoubt((error) => this.doubt(error))
     this.lookLater()
   }
 
@@ -62,12 +62,12 @@ export class ServerWatch {
   private lookLater(): void {
     clearTimeout(this.timer)
     if (this.stopped) return
-    const isWrong = !this.usable || this.publishes === false || this.parts.faults.has('EVICTION')
+    const isWrong = !this.usable || this.publishes === false || this.dependencies.faults.has('EVICTION')
     this.timer = setTimeout(() => this.lookAgain(), isWrong ? WRONG_EVERY_MS : RIGHT_EVERY_MS)
   }
 
   private lookAgain(): void {
-    const { connection } = this.parts
+    const { connection } = this.dependencies
     if (this.usable && connection.ready) return void this.look()
     // The address may lead to another server by now, and only a new connection goes there. That is looked at when it is made.
     connection.reconnect(this.suspected?.error)
@@ -83,12 +83,12 @@ export class ServerWatch {
 
   private refuse({ what, remedy }: Unfitness, error?: Error): void {
     this.usable = false
-    const message = `Redis at ${this.parts.connection.where} cannot serve: ${what}`
-    this.parts.faults.raise('REDIS_UNUSABLE', { message, remedy, ...(error && { error }) })
+    const message = `Redis at ${this.dependencies.connection.where} cannot serve: ${what}`
+    this.dependencies.faults.raise('REDIS_UNUSABLE', { message, remedy, ...(error && { error }) })
   }
 
   private async judge(): Promise<void> {
-    const { connection, faults, onUsable } = this.parts
+    const { connection, faults, onUsable } = this.dependencies
     const unfitness = await readUnfitness(connection)
     if (unfitness) return this.refuse(unfitness)
     if (unfitness === undefined && this.suspected && !(await this.isOver(this.suspected))) return
@@ -104,7 +104,7 @@ export class ServerWatch {
   private async isOver({ error, at }: { error: Error; at: number }): Promise<boolean> {
     if (!isReplica(error)) return performance.now() - at > RIGHT_EVERY_MS
     try {
-      await this.parts.connection.refusals.probe?.()
+      await this.dependencies.connection.refusals.probe?.()
       return true
     } catch (refused) {
       return isReply(refused) && replyFault(refused) === 'REDIS_REFUSES' // for another reason, which is told
@@ -112,7 +112,7 @@ export class ServerWatch {
   }
 
   private async judgeSettings(): Promise<void> {
-    const { connection, faults } = this.parts
+    const { connection, faults } = this.dependencies
     const { notifications, eviction } = await readSettings(connection)
     if (eviction !== undefined && eviction !== 'noeviction') {
       const message = `Redis at ${connection.where} may evict timers (maxmemory-policy ${eviction})`
@@ -125,7 +125,7 @@ export class ServerWatch {
   }
 
   private async eventsOff(flags: string): Promise<void> {
-    const { configureRedis, connection, faults, onConfigured } = this.parts
+    const { configureRedis, connection, faults, onConfigured } = this.dependencies
     const off = `Redis at ${connection.where} publishes no expiry events (notify-keyspace-events is "${flags}")`
     if (!configureRedis) return faults.raise('EVENTS_OFF', { message: off, remedy: `add to redis.conf: ${REDIS_CONF}` })
     try {

@@ -10,7 +10,7 @@ import type { Faults } from '../faults.js'
 const RETRY_MS = 500
 const HEARTBEAT_MS = 1_000
 
-export interface SubscriberParts {
+export interface SubscriberDependencies {
   source: RedisSource
   wakeChannel: string
   onWake(message: string): void
@@ -38,18 +38,18 @@ export class Subscriber {
   private stopped = false
   private endAttempt: () => void = () => {}
 
-  constructor(private readonly parts: SubscriberParts) {
+  constructor(private readonly dependencies: SubscriberDependencies) {
     this.attempted = new Promise((resolve) => {
       this.endAttempt = resolve
     })
-    this.connection = new RedisConnection(parts.source, 'express-order-timers:events')
+    this.connection = new RedisConnection(dependencies.source, 'express-order-timers:events')
     this.expired = {
-      name: `__keyevent@${parts.source.db}__:expired`,
+      name: `__keyevent@${dependencies.source.db}__:expired`,
       without: 'keys that others set are not served, and timers and the sweep go on',
       subscribed: false,
     }
     this.wake = {
-      name: parts.wakeChannel,
+      name: dependencies.wakeChannel,
       without: 'a timer that is armed to be due before all others may be a second late, and events and the sweep go on',
       subscribed: false,
     }
@@ -68,8 +68,8 @@ export class Subscriber {
       this.endAttempt()
     })
     client.on('message', (channel: string, message: string) => {
-      if (channel === this.expired.name) this.parts.onExpired(message)
-      else this.parts.onWake(message)
+      if (channel === this.expired.name) this.dependencies.onExpired(message)
+      else this.dependencies.onWake(message)
     })
     this.connection.open()
     this.heartbeat = setInterval(() => void this.beat(), HEARTBEAT_MS)
@@ -99,13 +99,13 @@ export class Subscriber {
     const subscribed = await Promise.all(missing.map((channel) => this.subscribeTo(channel)))
     this.endAttempt()
     if (this.stopped) return
-    if (subscribed.includes(true)) this.parts.onSubscribed()
+    if (subscribed.includes(true)) this.dependencies.onSubscribed()
     clearTimeout(this.retry)
     if (subscribed.includes(false)) this.retry = setTimeout(() => void this.subscribe(), RETRY_MS)
   }
 
   private async subscribeTo(channel: Channel): Promise<boolean> {
-    const { faults, source } = this.parts
+    const { faults, source } = this.dependencies
     const { name, without } = channel
     try {
       await this.connection.ask((client) => client.subscribe(name))

@@ -6,7 +6,7 @@ import { Brake } from '../../lib/rows/brake.js'
 import { History } from '../../lib/rows/history.js'
 import { inTransaction } from '../../lib/sequelize/database.js'
 import { Clocks } from '../../lib/worker/clocks.js'
-import { ReadyConnections } from '../../lib/worker/ready-connections.js'
+import { ConnectionWarmer } from '../../lib/worker/connection-warmer.js'
 import type { Database } from '../support/database.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop, type Shop } from '../support/shop.js'
@@ -29,13 +29,13 @@ describe('connections kept ready', () => {
   }
   const workerRules = () => runtimeOf(shop.timers).workerRules()
   const plans = () => asked.filter((sql) => sql.includes(': EXPLAIN ')).length
-  const round = async (ready: ReadyConnections) => {
+  const round = async (ready: ConnectionWarmer) => {
     await ready.start()
     ready.stop()
   }
   const connections = () => {
     const clocks = new Clocks(new Map(workerRules().map((rule) => [rule.kind, rule])), undefined)
-    return new ReadyConnections(workerRules(), clocks, () => WIDTH)
+    return new ConnectionWarmer(workerRules(), clocks, () => WIDTH)
   }
 
   afterEach(() => shop.close())

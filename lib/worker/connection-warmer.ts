@@ -22,7 +22,7 @@ interface Use {
   width: number
 }
 
-export class ReadyConnections {
+export class ConnectionWarmer {
   private readonly uses = new Map<Sequelize, Use>()
   private readonly planned = new WeakSet<object>()
   private timer: NodeJS.Timeout | undefined
