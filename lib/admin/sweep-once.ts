@@ -150,7 +150,7 @@ function rulesOf(runtime: Runtime, { stale = false, kind }: SweepOptions): { rul
       return []
     }
   })
-  const all = stale ? found.map(withoutUpkeep) : found.flatMap((rule) => [rule, ...(rule.row?.reminders ?? [])])
+  const all = stale ? found.map(withoutMaintenance) : found.flatMap((rule) => [rule, ...(rule.row?.reminders ?? [])])
   return { rules: new Map(all.filter((rule) => rule.row?.pending).map((rule) => [rule.kind, rule])), wrong }
 }
 
@@ -163,8 +163,8 @@ function withoutFailures(log: Log): Log {
 }
 
 /** A pass over what is stale settles what `plan` showed as stale, and gives no order a deadline that would be settled unseen. */
-function withoutUpkeep(rule: BoundRule): BoundRule {
-  return rule.row ? { ...rule, row: { ...rule.row, upkeep: undefined } } : rule
+function withoutMaintenance(rule: BoundRule): BoundRule {
+  return rule.row ? { ...rule, row: { ...rule.row, maintenance: undefined } } : rule
 }
 
 interface Pass {

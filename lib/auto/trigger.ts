@@ -92,7 +92,7 @@ function ruleBody({ guard, options }: RowRule): string {
   ])
 }
 
-/** What the sweep would write too (upkeep.ts), at once. */
+/** What the sweep would write too (maintenance.ts), at once. */
 function pausing(guard: RowGuard, deadline: string, keep: string, none: string): string[] {
   const left = `greatest(0, ceil(extract(epoch from NEW.${deadline} - statement_timestamp()) * 1000))::bigint`
   return [

@@ -8,20 +8,20 @@ import { milliseconds, NO_TIMER_AT, type RowGuard } from './guard.js'
 import { instantSql } from './instants.js'
 
 /** What one portion wrote. */
-export interface UpkeepCounts {
+export interface MaintenanceCounts {
   backfilled: number
   paused: number
   resumed: number
 }
 
 /** An order whose deadline could not be reckoned, since the rule's `after` failed on it. */
-export interface UpkeepFailure {
+export interface MaintenanceFailure {
   id: string
   error: unknown
 }
 
-export class Upkeep {
-  private failure: UpkeepFailure | undefined
+export class Maintenance {
+  private failure: MaintenanceFailure | undefined
   /** The last order that was asked for its deadline, where more are to be asked: those that `after` fails on do not come first again. */
   private reckoned: unknown
 
@@ -32,19 +32,19 @@ export class Upkeep {
   ) {}
 
   /** Whether there are orders that were not asked for yet, though of the last portion fewer were written. */
-  get goesOn(): boolean {
+  get hasMore(): boolean {
     return this.reckoned !== undefined
   }
 
   /** The first failure since this was asked last. */
-  takeFailure(): UpkeepFailure | undefined {
+  takeFailure(): MaintenanceFailure | undefined {
     const { failure } = this
     this.failure = undefined
     return failure
   }
 
   /** One portion of at most `limit` rows of each sort. Rows that somebody has locked are left to the next sweep. */
-  async carryOut(transaction: Transaction, limit: number): Promise<UpkeepCounts> {
+  async runBatch(transaction: Transaction, limit: number): Promise<MaintenanceCounts> {
     const { backfill, pause } = this.options
     return {
       paused: pause?.while ? await this.update(this.pausing(pause.keep), transaction, limit) : 0,
@@ -53,13 +53,13 @@ export class Upkeep {
     }
   }
 
-  /** Has Postgres plan what `carryOut` may write, on an explaining transaction. */
+  /** Has Postgres plan what `runBatch` may write, on an explaining transaction. */
   async explain(transaction: Transaction, id: string): Promise<void> {
     const { backfill } = this.options
-    const other = new Upkeep(this.guard, this.options, this.afterOf) // the sweep's own goes on where it is
-    await other.carryOut(transaction, 1)
+    const other = new Maintenance(this.guard, this.options, this.afterOf) // the sweep's own goes on where it is
+    await other.runBatch(transaction, 1)
     other.reckoned = id
-    await other.carryOut(transaction, 1)
+    await other.runBatch(transaction, 1)
     if (backfill) for (const deadline of [other.deadlineAfter(backfill.since, 1), NO_TIMER_AT]) await other.give(deadline, id, transaction)
   }
 

@@ -46,7 +46,7 @@ const SOME_DEADLINE = '2000-01-01 00:00:00+00'
 
 /** Whole statements, as they run. */
 export function ruleStatements(row: RowRule): Statement[] {
-  const { guard, writes, pending, upkeep, left, history, brake, deadlineAttribute } = row
+  const { guard, writes, pending, maintenance, left, history, brake, deadlineAttribute } = row
   const id = guard.table.someId
   const after = { id, deadline: SOME_DEADLINE }
   const hasOwnDeadline = deadlineAttribute !== undefined || row.since !== undefined // a reminder has its rule's
@@ -77,7 +77,7 @@ export function ruleStatements(row: RowRule): Statement[] {
     left && { name: 'taking deadlines off that were left', run: (transaction) => left.takeOffPortion(transaction, 1) },
     left && { name: 'taking pauses off that were left', run: (transaction) => left.takeOffPauses(transaction, 1) },
     left && { name: 'counting deadlines that were left', run: (transaction) => left.count(transaction) },
-    upkeep && { name: 'backfilling and pausing', run: (transaction) => upkeep.explain(transaction, id) },
+    maintenance && { name: 'backfilling and pausing', run: (transaction) => maintenance.explain(transaction, id) },
     history && { name: 'taking what is to be told', run: (transaction) => history.takeUntold(transaction) },
     history && { name: 'noting what was told', run: (transaction) => history.told(['1'], transaction) },
     history && { name: 'noting what could not be told', run: (transaction) => history.failed(['1'], '', 1, transaction) },

@@ -41,7 +41,7 @@ export function reminderRule(
     since: undefined,
     deadlineAttribute: undefined,
     move: undefined,
-    upkeep: undefined,
+    maintenance: undefined,
     left: undefined,
     brake: undefined,
     history: undefined,

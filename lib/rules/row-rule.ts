@@ -11,7 +11,7 @@ import { History } from '../rows/history.js'
 import { InstantsKnown } from '../rows/instants-known.js'
 import { LeftDeadlines } from '../rows/left-deadlines.js'
 import { check, RuleLook } from '../rows/look.js'
-import { Upkeep } from '../rows/maintenance.js'
+import { Maintenance } from '../rows/maintenance.js'
 import { type ModelSource, OrderTable } from '../rows/order-table.js'
 import { PendingRows } from '../rows/pending-rows.js'
 import { SettlementStatement } from '../rows/settlement.js'
@@ -70,7 +70,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
   const afterMs = typeof options.after === 'number' ? options.after : undefined
   const ownCheck = () => check(look)
   const ofRule = { options, table, guard: guardOptions, history: history as History }
-  const keepsUp = options.backfill !== undefined || options.pause?.while !== undefined
+  const isMaintained = options.backfill !== undefined || options.pause?.while !== undefined
   const { dryRun } = options // then nothing is written, and nothing else is reported
   const left = dryRun ? undefined : leftDeadlines(guard, options, move)
   const row: RowRule = {
@@ -81,7 +81,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
     since: options.since === undefined ? undefined : { attribute: options.since, afterMs: afterMs as number },
     deadlineAttribute: options.deadline,
     move,
-    upkeep: keepsUp && !dryRun ? new Upkeep(guard, options, (order) => afterOf(options, order)) : undefined,
+    maintenance: isMaintained && !dryRun ? new Maintenance(guard, options, (order) => afterOf(options, order)) : undefined,
     left,
     brake: options.brake && !dryRun ? new Brake(kind, table, options.brake) : undefined,
     history,

@@ -8,7 +8,7 @@ import type { RowGuard, Status } from '../rows/guard.js'
 import type { History } from '../rows/history.js'
 import type { LeftDeadlines } from '../rows/left-deadlines.js'
 import type { Look } from '../rows/look.js'
-import type { Upkeep } from '../rows/maintenance.js'
+import type { Maintenance } from '../rows/maintenance.js'
 import type { PendingRows } from '../rows/pending-rows.js'
 import type { Settlement, SettleWork } from '../rows/settlement.js'
 import type { AfterCommit, RowOptions } from './row-options.js'
@@ -94,7 +94,7 @@ export interface RowRule {
   /** What settling writes beside the status, by attribute. */
   readonly set: Record<string, unknown>
   /** What the sweep writes before it settles: `backfill`, and pauses by declaration. */
-  readonly upkeep: Upkeep | undefined
+  readonly maintenance: Maintenance | undefined
   /** Under `deadline`, where the rule writes: what orders take along when they leave. */
   readonly left: LeftDeadlines | undefined
   readonly brake: Brake | undefined

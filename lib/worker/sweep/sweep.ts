@@ -6,7 +6,7 @@ import { OrderTimersError } from '../../errors.js'
 import type { Log } from '../../logger.js'
 import type { DueIndex } from '../../redis/due-index.js'
 import { isRedisTrouble } from '../../redis/trouble.js'
-import type { Upkeep, UpkeepCounts } from '../../rows/maintenance.js'
+import type { Maintenance, MaintenanceCounts } from '../../rows/maintenance.js'
 import { type Keyset, MOST_COUNTED, type PendingRows, type OverduePage as ReadPage, type Stale } from '../../rows/pending-rows.js'
 import type { BoundRule, RowRule } from '../../rules/rule.js'
 import { inTransaction } from '../../sequelize/database.js'
@@ -138,7 +138,7 @@ export class Sweep {
 
   private async sweepRule(rule: BoundRule, row: RowRule, pending: PendingRows, totals: Totals): Promise<void> {
     if (!(await this.looksRight(rule, row))) return
-    const trouble = row.upkeep && (await this.keepUp(rule.kind, row, row.upkeep))
+    const trouble = row.maintenance && (await this.maintain(rule.kind, row, row.maintenance))
     const braked = await this.isBraked(rule, row)
     if (braked) void this.parts.reads.read(rule.kind)
     const stale = braked
@@ -176,19 +176,19 @@ export class Sweep {
   }
 
   /** Deadlines and pauses that nobody wrote; portion by portion, so that no transaction is long. @returns what went wrong: it holds up nothing else */
-  private async keepUp(kind: string, row: RowRule, upkeep: Upkeep): Promise<unknown> {
-    let counts: UpkeepCounts
+  private async maintain(kind: string, row: RowRule, maintenance: Maintenance): Promise<unknown> {
+    let counts: MaintenanceCounts
     try {
       do {
-        counts = await this.transact(row, (transaction) => upkeep.carryOut(transaction, BATCH))
+        counts = await this.transact(row, (transaction) => maintenance.runBatch(transaction, BATCH))
         const { backfilled, paused, resumed } = counts
         if (backfilled + paused + resumed > 0)
           this.parts.log('info', `${kind}: ${backfilled} backfilled, ${paused} paused, ${resumed} resumed`, { kind, ...counts })
-      } while ((upkeep.goesOn || Math.max(...Object.values(counts)) >= BATCH) && !this.stopping.signal.aborted)
+      } while ((maintenance.hasMore || Math.max(...Object.values(counts)) >= BATCH) && !this.stopping.signal.aborted)
     } catch (error) {
       return error
     }
-    const failure = upkeep.takeFailure()
+    const failure = maintenance.takeFailure()
     return failure && new NoDeadline(`${row.guard.table.model.name} ${failure.id} gets no deadline: ${errorText(failure.error)}`)
   }
 
