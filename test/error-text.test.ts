@@ -7,7 +7,7 @@ import { errorText } from '../lib/error-text.js'
 import { OrderTimersError } from '../lib/errors.js'
 import { isReply } from '../lib/redis/replies.js'
 import { redisError } from '../lib/redis/trouble.js'
-import { sqlStateOf, whoseFault } from '../lib/sequelize/whose-fault.js'
+import { faultOwnerOf, sqlStateOf } from '../lib/sequelize/fault-owner.js'
 import { type Database, openDatabase } from './support/database.js'
 import { openRedis } from './support/redis.js'
 
@@ -142,7 +142,7 @@ INSERT INTO people (email, age) VALUES ('${QUOTED}', 7)`)
   })
 })
 
-describe('Whose fault an error is', () => {
+describe('The owner of a fault', () => {
   const ofStatement = (code: string, more: object = {}) =>
     Object.assign(new Error('message'), { name: 'SequelizeDatabaseError', parent: { code, ...more } })
   const network = (code: string) => Object.assign(new Error(`connect ${code}`), { code })
@@ -181,8 +181,8 @@ describe('Whose fault an error is', () => {
   ]
   for (const [what, error, ours, shops] of cases) {
     it(`${what}: outside the shop's own code ${ours}, inside it ${shops}`, () => {
-      assert.equal(whoseFault(error), ours)
-      assert.equal(whoseFault(error, true), shops)
+      assert.equal(faultOwnerOf(error), ours)
+      assert.equal(faultOwnerOf(error, true), shops)
     })
   }
 })

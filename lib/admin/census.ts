@@ -5,7 +5,7 @@ import type { Failure } from '../redis/due-index.js'
 import { CANNOT_SEE_LOCKS, censusSql, type State } from '../rows/census-sql.js'
 import type { RowRule } from '../rules/rule.js'
 import { inTransaction, rows } from '../sequelize/database.js'
-import { sqlStateOf } from '../sequelize/whose-fault.js'
+import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { countDead } from './kept-failures.js'
 
 export interface Sample {

@@ -3,7 +3,7 @@
 import { errorText } from '../error-text.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
 import { rows } from '../sequelize/database.js'
-import { whoseFault } from '../sequelize/whose-fault.js'
+import { faultOwnerOf } from '../sequelize/fault-owner.js'
 import type { Runtime } from '../timers/runtime.js'
 import { within } from '../wait.js'
 
@@ -26,7 +26,7 @@ export function boundRule(runtime: Runtime, kind: string): { rule: BoundRule; pr
 
 export async function problemOf({ row }: Pick<BoundRule, 'row'>, error: unknown): Promise<Problem> {
   const told = (cause: unknown): Problem => {
-    const unreachable = whoseFault(cause) === 'database'
+    const unreachable = faultOwnerOf(cause) === 'database'
     const message = errorText(cause)
     return {
       message: unreachable ? `Postgres does not answer (${message}); look whether it runs and may be reached` : message,

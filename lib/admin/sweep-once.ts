@@ -8,8 +8,8 @@ import type { Log } from '../logger.js'
 import type { Failure } from '../redis/due-index.js'
 import { SweepMarks } from '../redis/sweep-marks.js'
 import type { BoundRule, RowRule } from '../rules/rule.js'
+import { faultOwnerOf } from '../sequelize/fault-owner.js'
 import { poolSize } from '../sequelize/sql.js'
-import { whoseFault } from '../sequelize/whose-fault.js'
 import type { Runtime } from '../timers/runtime.js'
 import { Clocks } from '../worker/clocks.js'
 import { type FaultCode, WorkerEmitter } from '../worker/events.js'
@@ -132,7 +132,7 @@ async function afterwards(
     const standing: Standing = { left: overdue, retrying, locked, dead, stale, held, paused, undated, toCome: upcoming + later }
     return { ...standing, brakedSince: (await row.brake?.brakedAt()) ?? null, unreachable: false }
   } catch (error) {
-    return { brakedSince: null, unreachable: whoseFault(error) === 'database' }
+    return { brakedSince: null, unreachable: faultOwnerOf(error) === 'database' }
   }
 }
 

@@ -3,7 +3,7 @@
 
 import { parseArgs } from 'node:util'
 import { errorText } from '../error-text.js'
-import { isDatabaseTrouble, whoseFault } from '../sequelize/whose-fault.js'
+import { faultOwnerOf, isDatabaseTrouble } from '../sequelize/fault-owner.js'
 import type { Runtime } from '../timers/runtime.js'
 import { RUNTIME } from '../timers/runtime.js'
 import { within } from '../wait.js'
@@ -129,7 +129,7 @@ function explain(error: unknown): string {
   const message = errorText(error)
   if (code === 'ERR_ORDER_TIMERS_TIMERS_NOT_FOUND' && cause instanceof Error) return `${message}\n${stackOf(cause)}`
   const known = typeof code === 'string' && code.startsWith('ERR_ORDER_TIMERS_')
-  if (!known && !(error instanceof UsageError) && whoseFault(error) === 'internal') {
+  if (!known && !(error instanceof UsageError) && faultOwnerOf(error) === 'internal') {
     const remedy = 'report it with the versions of this package, Sequelize and Node'
     return `order-timers: a fault of express-order-timers itself (${message}); ${remedy}${error instanceof Error ? `\n${stackOf(error)}` : ''}`
   }

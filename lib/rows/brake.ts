@@ -4,7 +4,7 @@
 import type { Transaction } from 'sequelize'
 import { callConnectionOf, REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
 import { rows, statement } from '../sequelize/database.js'
-import { sqlStateOf } from '../sequelize/whose-fault.js'
+import { sqlStateOf } from '../sequelize/fault-owner.js'
 import type { OrderTable } from './order-table.js'
 
 export const BRAKE_TABLE = 'order_timers_brakes'

@@ -7,8 +7,8 @@ import { OrderTimersError, show } from '../errors.js'
 import type { RowOptions } from '../rules/row-options.js'
 import { type CallConnection, callConnectionOf, LOCK_WAIT_MS } from '../sequelize/call-connection.js'
 import { rows } from '../sequelize/database.js'
+import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { storedValue } from '../sequelize/values.js'
-import { sqlStateOf } from '../sequelize/whose-fault.js'
 import { RowGuard } from './guard.js'
 
 // SQLSTATEs, https://www.postgresql.org/docs/current/errcodes-appendix.html

@@ -6,7 +6,7 @@ import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
 import type { RowRule } from '../rules/rule.js'
 import { inTransaction } from '../sequelize/database.js'
-import { isDoubtful, sqlStateOf, whoseFault } from '../sequelize/whose-fault.js'
+import { faultOwnerOf, isDoubtful, sqlStateOf } from '../sequelize/fault-owner.js'
 import { remedyOf } from '../sequelize/wrong-statement.js'
 import { lookAtReferences } from './references.js'
 import { optionStatements, ruleStatements, type Statement } from './statements.js'
@@ -73,8 +73,8 @@ export class RuleLook {
           next += 1
           continue
         }
-        const whose = whoseFault(error)
-        if (whose !== 'configuration' && !(whose === 'rule' && isDoubtful(error))) throw error
+        const owner = faultOwnerOf(error)
+        if (owner !== 'configuration' && !(owner === 'rule' && isDoubtful(error))) throw error
         const { name } = statements[next] as Statement
         problems.add(`${inWords(name)} cannot run: ${errorText(error)}; ${remedyOf(error, table.tableText)}`)
         next += 1

@@ -6,8 +6,8 @@ import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
 import type { RowRule } from '../rules/rule.js'
 import { rows } from '../sequelize/database.js'
+import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { isExpression, referenceOf, valueSql } from '../sequelize/sql.js'
-import { sqlStateOf } from '../sequelize/whose-fault.js'
 import { columnsOf } from './columns.js'
 
 /** A value that the rule looks for or writes, by its option. */

@@ -7,8 +7,8 @@ import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
 import { afterRunning } from '../wait.js'
 import { type PgSession, requestCancel } from './cancel-request.js'
+import { faultOwnerOf, sqlStateOf } from './fault-owner.js'
 import { ownOptions, ownSearchPath, searchPathIsSet } from './query-options.js'
-import { sqlStateOf, whoseFault } from './whose-fault.js'
 
 /** How long a call waits for a connection, or for a lock. */
 export const LOCK_WAIT_MS = 2_000
@@ -154,7 +154,7 @@ export class CallConnection {
     if (error instanceof OrderTimersError) return false
     const state = sqlStateOf(error)
     const isAnswered = state !== undefined && /^[0-9A-Z]{5}$/.test(state) && state !== 'EPIPE'
-    return !isAnswered && whoseFault(error) === 'database'
+    return !isAnswered && faultOwnerOf(error) === 'database'
   }
 }
 

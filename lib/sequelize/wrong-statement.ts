@@ -1,6 +1,6 @@
 // What to do about a statement that Postgres cannot run, by what it says.
 
-import { sqlStateOf } from './whose-fault.js'
+import { sqlStateOf } from './fault-owner.js'
 
 /** @param table the orders' table as SQL, for the rights that it needs */
 export function remedyOf(error: unknown, table = 'the table'): string {

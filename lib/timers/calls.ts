@@ -4,7 +4,7 @@ import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
 import { isReply } from '../redis/replies.js'
 import { redisError } from '../redis/trouble.js'
-import { whoseFault } from '../sequelize/whose-fault.js'
+import { faultOwnerOf } from '../sequelize/fault-owner.js'
 import { remedyOf } from '../sequelize/wrong-statement.js'
 import type { ListedTimer, OrderOrId, TimerCalls } from '../types.js'
 import { Call } from './call.js'
@@ -47,7 +47,7 @@ async function codedErrors<T>(where: string, call: () => Promise<T>): Promise<T>
     return await call()
   } catch (cause) {
     if (isReply(cause)) throw redisError(cause, where)
-    const whose = cause instanceof OrderTimersError ? undefined : whoseFault(cause)
+    const whose = cause instanceof OrderTimersError ? undefined : faultOwnerOf(cause)
     const what = `orderTimers: Postgres did not carry out the statement (${errorText(cause)})`
     if (whose === 'database') throw new OrderTimersError('POSTGRES_UNAVAILABLE', `${what}; it is safe to try again`, { cause })
     if (whose === 'configuration')

@@ -5,7 +5,7 @@ import { errorText } from '../error-text.js'
 import { errorName, OrderTimersError, type Problem } from '../errors.js'
 import { assertUsable } from '../redis/server.js'
 import { redisError } from '../redis/trouble.js'
-import { isLocked, whoseFault } from '../sequelize/whose-fault.js'
+import { faultOwnerOf, isLocked } from '../sequelize/fault-owner.js'
 import type { Runtime } from './runtime.js'
 
 const PATIENCE_MS = 5_000
@@ -61,7 +61,7 @@ async function checkRule(runtime: Runtime, kind: string, note: Note): Promise<vo
 }
 
 function notLookedAt(kind: string, table: string, cause: unknown): OrderTimersError {
-  if (whoseFault(cause) === 'internal') return unforeseen(kind, cause)
+  if (faultOwnerOf(cause) === 'internal') return unforeseen(kind, cause)
   const message = isLocked(cause)
     ? `orderTimers: rule "${kind}": ${table} was not looked at, since somebody holds a lock on it (${errorText(cause)}); check again`
     : `orderTimers: Postgres did not describe ${table} (${errorText(cause)})`

@@ -8,7 +8,7 @@ import type { Log } from '../../logger.js'
 import type { Failure, Return } from '../../redis/due-index.js'
 import type { SettledOrder, Settlement } from '../../rows/settlement.js'
 import type { BoundRule } from '../../rules/rule.js'
-import { isDoubtful, sqlStateOf, type Whose, whoseFault } from '../../sequelize/whose-fault.js'
+import { type FaultOwner, faultOwnerOf, isDoubtful, sqlStateOf } from '../../sequelize/fault-owner.js'
 import { afterRunning, within } from '../../wait.js'
 import { errorText, type WorkerEmitter } from '../events.js'
 import type { Faults } from '../faults.js'
@@ -236,12 +236,12 @@ export class Dispatcher {
   }
 
   /** Where only a look can tell a statement that cannot run from a row that it fails on, Postgres is asked. */
-  private async whose({ row }: BoundRule, error: unknown, inRule: boolean): Promise<Whose> {
-    const whose = whoseFault(error, inRule)
+  private async whose({ row }: BoundRule, error: unknown, inRule: boolean): Promise<FaultOwner> {
+    const whose = faultOwnerOf(error, inRule)
     if (whose !== 'rule' || inRule || !row || !isDoubtful(error)) return whose
     return row.check().then(
       () => 'rule',
-      (wrong: unknown) => (whoseFault(wrong) === 'configuration' ? 'configuration' : 'rule'),
+      (wrong: unknown) => (faultOwnerOf(wrong) === 'configuration' ? 'configuration' : 'rule'),
     )
   }
 
@@ -320,7 +320,7 @@ export class Dispatcher {
   }
 
   /** Trouble that is not the rule's: no attempt is counted, the kind rests, and the orders come back. */
-  private async putBack(rule: BoundRule, ids: string[], error: unknown, returns: Return[], whose: Whose = 'database'): Promise<void> {
+  private async putBack(rule: BoundRule, ids: string[], error: unknown, returns: Return[], whose: FaultOwner = 'database'): Promise<void> {
     const delayMs = this.givenUp ? 0 : whose === 'rule' ? this.lane(rule.kind).rest() : await this.troubles.note(rule, whose, error)
     for (const id of ids) returns.push({ id, delayMs })
   }

@@ -4,7 +4,7 @@
 import { errorText } from '../../error-text.js'
 import { OrderTimersError } from '../../errors.js'
 import type { BoundRule } from '../../rules/rule.js'
-import { type Whose, whoseFault } from '../../sequelize/whose-fault.js'
+import { type FaultOwner, faultOwnerOf } from '../../sequelize/fault-owner.js'
 import { remedyOf } from '../../sequelize/wrong-statement.js'
 import type { Faults } from '../faults.js'
 import type { Lane } from './lane.js'
@@ -25,7 +25,7 @@ export class Troubles {
   ) {}
 
   /** @returns milliseconds until the orders come back */
-  async note(rule: BoundRule, whose: Exclude<Whose, 'rule'>, error: unknown): Promise<number> {
+  async note(rule: BoundRule, whose: Exclude<FaultOwner, 'rule'>, error: unknown): Promise<number> {
     const { kind } = rule
     const lane = this.lane(kind)
     if (whose === 'configuration') {
@@ -51,7 +51,7 @@ export class Troubles {
    * @returns whether it was told
    */
   async noteOf(part: Part, rule: BoundRule, error: unknown): Promise<boolean> {
-    const whose = whoseFault(error)
+    const whose = faultOwnerOf(error)
     if (whose === 'database' || whose === 'rule') return false
     if (whose === 'internal') this.failing.set(rule.kind, (this.failing.get(rule.kind) ?? new Set()).add(part))
     await this.note(rule, whose, error)

@@ -6,7 +6,7 @@ import type { Log } from '../../logger.js'
 import type { LeftDeadlines } from '../../rows/left-deadlines.js'
 import { MOST_COUNTED } from '../../rows/pending-rows.js'
 import type { RowRule } from '../../rules/rule.js'
-import { isDatabaseTrouble } from '../../sequelize/whose-fault.js'
+import { isDatabaseTrouble } from '../../sequelize/fault-owner.js'
 import { errorText, type WorkerEmitter } from '../events.js'
 import type { KindCounters } from '../settling/dispatcher.js'
 

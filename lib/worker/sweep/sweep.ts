@@ -10,7 +10,7 @@ import type { Maintenance, MaintenanceCounts } from '../../rows/maintenance.js'
 import { type Keyset, MOST_COUNTED, type PendingRows, type OverduePage as ReadPage, type Stale } from '../../rows/pending-rows.js'
 import type { BoundRule, RowRule } from '../../rules/rule.js'
 import { inTransaction } from '../../sequelize/database.js'
-import { isLocked, whoseFault } from '../../sequelize/whose-fault.js'
+import { faultOwnerOf, isLocked } from '../../sequelize/fault-owner.js'
 import { errorText, type WorkerEmitter } from '../events.js'
 import type { Faults } from '../faults.js'
 import type { IndexClaims, MemoryClaims, Work } from '../settling/claims.js'
@@ -342,7 +342,7 @@ export class Sweep {
     const { faults, dispatcher } = this.parts
     const { kind } = rule
     if (error instanceof OrderTimersError && error.code === 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE') return
-    const whose = error instanceof NoDeadline ? 'rule' : whoseFault(error)
+    const whose = error instanceof NoDeadline ? 'rule' : faultOwnerOf(error)
     if (whose === 'configuration' || whose === 'internal') {
       await dispatcher.troubles.note(rule, whose, error)
       return

@@ -1,4 +1,4 @@
-// Whose a failure is: what the dispatcher, the sweep, the deliveries, the timers' calls and the command do about it follows from this answer alone.
+// Who owns a failure. The dispatcher, the sweep, the deliveries, the timers' calls and the command line decide by this answer alone what to do about it.
 // Known by SQLSTATE and by what Sequelize and pg name their errors, never by their class: the shop may have another copy of both.
 
 import { OrderTimersError } from '../errors.js'
@@ -7,10 +7,10 @@ import { OrderTimersError } from '../errors.js'
  * `rule`: the shop's own code, its triggers and constraints; counted as an attempt. `database`: Postgres or the network, retried for ever.
  * `configuration`: a statement of ours that cannot run on these tables; the rule rests until it can. `internal`: ours; told, never counted.
  */
-export type Whose = 'rule' | 'database' | 'configuration' | 'internal'
+export type FaultOwner = 'rule' | 'database' | 'configuration' | 'internal'
 
 /** @param inShopsCode whether the shop's own code was running: its wrong SQL, its missing tables and its TypeErrors are its own */
-export function whoseFault(error: unknown, inShopsCode = false): Whose {
+export function faultOwnerOf(error: unknown, inShopsCode = false): FaultOwner {
   if (error instanceof OrderTimersError) return ofOwn(error, inShopsCode)
   const name = textOf(error, 'name')
   if (/^Sequelize(?:Connection|HostNot|AccessDenied)/.test(name)) return 'database'
@@ -26,7 +26,7 @@ export function whoseFault(error: unknown, inShopsCode = false): Whose {
 
 /** Whether a failure is the database's or the network's, and so is retried for ever and never counted as an attempt. */
 export function isDatabaseTrouble(error: unknown, inShopsCode = false): boolean {
-  return whoseFault(error, inShopsCode) === 'database'
+  return faultOwnerOf(error, inShopsCode) === 'database'
 }
 
 /** Whether only planning the statement again can tell a wrong statement from a row that it fails on. */
@@ -59,13 +59,13 @@ function failedStatement(error: unknown): FailedStatement | undefined {
   return failed?.parent ?? failed?.original ?? failed ?? undefined
 }
 
-function ofOwn({ code }: OrderTimersError, inShopsCode: boolean): Whose {
+function ofOwn({ code }: OrderTimersError, inShopsCode: boolean): FaultOwner {
   if (/_(?:POSTGRES_UNAVAILABLE|ROW_LOCKED|REDIS_UNAVAILABLE|REDIS_UNUSABLE)$/.test(code)) return 'database'
   if (!inShopsCode && /_(?:INVALID_MODEL|INVALID_STATUS|SHARED_DEADLINE|INVALID_OPTION)$/.test(code)) return 'configuration'
   return code.endsWith('_INTERNAL') ? 'internal' : 'rule'
 }
 
-function ofStatement(error: unknown, state: string, inShopsCode: boolean): Whose {
+function ofStatement(error: unknown, state: string, inShopsCode: boolean): FaultOwner {
   if (TROUBLE.test(state)) return 'database'
   if (inShopsCode) return 'rule'
   if (TROUBLE_OUTSIDE_RULES.test(state)) return 'database'
