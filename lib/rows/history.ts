@@ -12,7 +12,7 @@ export const HISTORY_TABLE = 'order_timers_history'
 const MARGIN_MS = 5_000
 
 /** What is still to be told of a settlement. */
-export interface Untold {
+export interface RecordedDelivery {
   /** The history row's id. */
   entry: string
   id: string
@@ -20,7 +20,7 @@ export interface Untold {
   attempts: number
 }
 
-interface UntoldRow {
+interface DeliveryRow {
   entry: string
   order_id: string
   attempts: number
@@ -101,23 +101,23 @@ FROM ${source} ON CONFLICT (kind, order_id, deadline, reminder) WHERE reminder <
   }
 
   /** Takes one that should have been told by now, for one attempt, so that two workers do not tell of the same at once. */
-  async takeUntold(transaction: Transaction): Promise<Untold | undefined> {
+  async takePendingDelivery(transaction: Transaction): Promise<RecordedDelivery | undefined> {
     const patience = milliseconds(this.timeoutMs + MARGIN_MS)
     const sql = `UPDATE ${this.table} AS h SET attempts = h.attempts + 1, next_try = clock_timestamp() + ${patience}
 WHERE h.id = (SELECT id FROM ${this.table} WHERE kind = $1 AND next_try <= clock_timestamp() ORDER BY next_try LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING h.id::text AS entry, h.order_id, h.attempts, ${RowGuard.epochMs('h.deadline')} AS deadline_ms`
-    const [found] = await rows<UntoldRow>(this.orders.sequelize, sql, [this.kind], transaction)
+    const [found] = await rows<DeliveryRow>(this.orders.sequelize, sql, [this.kind], transaction)
     if (!found) return undefined
     const { entry, order_id, attempts, deadline_ms } = found
     return { entry, id: order_id, attempts, idempotencyKey: idempotencyKey(this.kind, order_id, deadline_ms ?? entry) }
   }
 
-  async told(entries: readonly string[], transaction?: Transaction): Promise<void> {
+  async markDelivered(entries: readonly string[], transaction?: Transaction): Promise<void> {
     await this.write(`UPDATE ${this.table} SET next_try = NULL, error = NULL WHERE id = ANY($1)`, [entries], transaction)
   }
 
   /** An attempt to tell of these failed: another one after so many milliseconds, or none. */
-  async failed(entries: readonly string[], error: string, retryMs: number | undefined, transaction?: Transaction): Promise<void> {
+  async markFailed(entries: readonly string[], error: string, retryMs: number | undefined, transaction?: Transaction): Promise<void> {
     const next = retryMs === undefined ? 'NULL' : `clock_timestamp() + ${milliseconds(retryMs)}`
     await this.write(`UPDATE ${this.table} SET error = $2, next_try = ${next} WHERE id = ANY($1)`, [entries, error], transaction)
   }

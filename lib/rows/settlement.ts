@@ -43,13 +43,13 @@ export interface Settlement {
   /** Timers of other rules that this started; to be armed. */
   startedTimers?: { kind: string; id: string; deadlineMs: number }[]
   /** What is to be told after the commit. */
-  untold?: Told[]
+  pendingDeliveries?: PendingDelivery[]
   /** The brake has stopped the rule. */
   braked?: boolean
 }
 
 /** One order for `afterCommit`. */
-export interface Told {
+export interface PendingDelivery {
   id: string
   order: Model
   idempotencyKey: string
@@ -157,7 +157,7 @@ FROM ${from} WHERE ${id} = ANY($1)`
       }
       if (!allowance) await this.refuseVetoed(answer.locked, work, transaction)
       if (row.left && answer.gone.length > 0) overdueElsewhere.push(...unsettled.filter(isOverdueElsewhere).map(({ id }) => String(id)))
-      if (row.afterCommit) answer.untold = taken.map((settled, i) => this.untold(settled, instances[i] as Model, work))
+      if (row.afterCommit) answer.pendingDeliveries = taken.map((settled, i) => this.pendingDelivery(settled, instances[i] as Model, work))
       return allowance ? this.brake(answer, allowance, transaction) : answer
     })
     if (overdueElsewhere.length > 0) settlement.cleared = await this.takeOff(overdueElsewhere)
@@ -365,7 +365,7 @@ WHERE ${table.id} = ANY($1) AND ${deadlineColumn} IS NULL AND ${applies}${parano
     )
   }
 
-  private untold(settled: SettledRow, order: Model, { deadlineOf }: SettleWork): Told {
+  private pendingDelivery(settled: SettledRow, order: Model, { deadlineOf }: SettleWork): PendingDelivery {
     const id = String(settled[ID])
     const entry = (settled.order_timers_entry as string | undefined) ?? ''
     const deadline = settled[DEADLINE] ?? (entry || (deadlineOf(id) ?? Date.now()))

@@ -16,7 +16,7 @@ const rules = ({ Order }: Pick<Database, 'Order'>) => ({
 /** A fault of ours cannot be had from outside, so one is planted: each method throws a TypeError until it is put back. */
 const PLANTED = {
   'the alarm': { of: DueIndex.prototype as object, method: 'claim' },
-  'telling again': { of: History.prototype as object, method: 'takeUntold' },
+  'telling again': { of: History.prototype as object, method: 'takePendingDelivery' },
 }
 
 describe('A TypeError of ours', () => {

@@ -4,8 +4,8 @@
 import type { Model } from 'sequelize'
 import { Moment } from '../../elapsed.js'
 import type { Log } from '../../logger.js'
-import type { History, Untold } from '../../rows/history.js'
-import type { Told } from '../../rows/settlement.js'
+import type { History, RecordedDelivery } from '../../rows/history.js'
+import type { PendingDelivery } from '../../rows/settlement.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { inTransaction } from '../../sequelize/database.js'
 import { errorText } from '../events.js'
@@ -32,7 +32,7 @@ export class Deliveries {
    * @param settledSince a moment before the history noted that another worker may redeliver
    * @returns whether the shop's own work succeeded
    */
-  async tell(rule: BoundRule, told: readonly Told[], settledSince: Moment): Promise<boolean> {
+  async tell(rule: BoundRule, told: readonly PendingDelivery[], settledSince: Moment): Promise<boolean> {
     const { afterCommit, history } = rule.row ?? {}
     if (!afterCommit || told.length === 0) return true
     if (history && settledSince.passedMs() > history.firstWithinMs) return this.leave(rule, told.length)
@@ -45,20 +45,20 @@ export class Deliveries {
       else for (const { id } of told) this.failures.tell(rule, id, error, 1, 'once', rule.reminder ? '' : WORK)
       return false
     }
-    if (history) await this.note(rule, () => history.told(told.map(({ entry }) => entry)))
+    if (history) await this.note(rule, () => history.markDelivered(told.map(({ entry }) => entry)))
     return true
   }
 
   /** Tells, one by one, what should have been told by now: a worker died, or "afterCommit" failed. Never rejects. */
-  async tellAgain(rule: BoundRule): Promise<void> {
+  async redeliver(rule: BoundRule): Promise<void> {
     const { kind, row } = rule
     const { history } = row ?? {}
     if (!row?.afterCommit || !history || this.telling.has(kind)) return
     // The order is read where the history was written, in the same transaction: no replica that lags can say that its row is gone.
     const take = () =>
       inTransaction(row.guard.table.sequelize, LIMITS, async (transaction) => {
-        const untold = await history.takeUntold(transaction)
-        return untold && { untold, order: await row.find(untold.id, transaction) }
+        const pending = await history.takePendingDelivery(transaction)
+        return pending && { pending, order: await row.find(pending.id, transaction) }
       })
     this.telling.add(kind)
     try {
@@ -68,7 +68,7 @@ export class Deliveries {
         this.troubles.works('deliveries', kind)
         if (!taken) break
         if (takenSince.passedMs() > history.againWithinMs) this.leave(rule, 1)
-        else await this.tellOne(rule, history, taken.untold, taken.order)
+        else await this.tellOne(rule, history, taken.pending, taken.order)
       }
     } catch (error) {
       if (await this.troubles.noteOf('deliveries', rule, error)) return
@@ -83,19 +83,19 @@ export class Deliveries {
     this.stopped = true
   }
 
-  private async tellOne(rule: BoundRule, history: History, untold: Untold, order: Model | null): Promise<void> {
-    const { id, idempotencyKey, attempts, entry } = untold
+  private async tellOne(rule: BoundRule, history: History, pending: RecordedDelivery, order: Model | null): Promise<void> {
+    const { id, idempotencyKey, attempts, entry } = pending
     if (!order) {
       const gone = `its row is gone, so ${WORK} cannot be told of it`
       this.log('warn', `${rule.kind} ${id}: ${gone}`, { code: 'ORDER_GONE', kind: rule.kind, id })
-      return this.note(rule, () => history.failed([entry], gone, undefined))
+      return this.note(rule, () => history.markFailed([entry], gone, undefined))
     }
     try {
       await this.limited(rule, async (signal) => rule.row?.afterCommit?.([order], { idempotencyKeys: [idempotencyKey], signal }))
     } catch (error) {
-      return this.putOff(rule, history, [untold], attempts, error)
+      return this.putOff(rule, history, [pending], attempts, error)
     }
-    await this.note(rule, () => history.told([entry]))
+    await this.note(rule, () => history.markDelivered([entry]))
   }
 
   /** This process stood still for so long that another worker may be telling of it: nothing is begun, and a sweep tells of it. */
@@ -108,15 +108,15 @@ export class Deliveries {
   private async putOff(
     rule: BoundRule,
     history: History,
-    untold: readonly { id: string; entry: string }[],
+    pending: readonly { id: string; entry: string }[],
     attempts: number,
     error: unknown,
   ): Promise<void> {
     const retryInMs = retryDelayMs(attempts)
     const dead = attempts >= rule.attempts
-    const entries = untold.map(({ entry }) => entry)
-    await this.note(rule, () => history.failed(entries, errorText(error), dead ? undefined : retryInMs))
-    for (const { id } of untold) this.failures.tell(rule, id, error, attempts, dead ? 'dead' : { retryInMs }, WORK)
+    const entries = pending.map(({ entry }) => entry)
+    await this.note(rule, () => history.markFailed(entries, errorText(error), dead ? undefined : retryInMs))
+    for (const { id } of pending) this.failures.tell(rule, id, error, attempts, dead ? 'dead' : { retryInMs }, WORK)
   }
 
   /** What could not be written is told once more, under the same key. */

@@ -129,8 +129,8 @@ export class Dispatcher {
   }
 
   /** Tells what should have been told by now; the sweep need not wait for somebody's mail. */
-  tellAgain(rule: BoundRule): void {
-    void this.keep(this.deliveries.tellAgain(rule))
+  redeliver(rule: BoundRule): void {
+    void this.keep(this.deliveries.redeliver(rule))
   }
 
   /**
@@ -217,7 +217,7 @@ export class Dispatcher {
     this.lane(rule.kind).recovered(ids.length)
     this.troubles.settled(rule)
     this.account(rule, work, settlement, returns)
-    const told = await this.deliveries.tell(rule, settlement.untold ?? [], begunAt)
+    const told = await this.deliveries.tell(rule, settlement.pendingDeliveries ?? [], begunAt)
     if (told && rule.reminder && settlement.settled.length > 0) this.tellReminded(rule.reminder, work, settlement.settled)
   }
 

@@ -144,7 +144,7 @@ export class Sweep {
     const stale = braked
       ? await this.transact(row, (transaction) => pending.stale(transaction))
       : await this.settleOverdue(rule, row, pending, totals)
-    this.parts.dispatcher.tellAgain(rule)
+    this.parts.dispatcher.redeliver(rule)
     const armingAt = performance.now()
     totals.armed += await this.armUpcoming(rule.kind, row, pending)
     totals.horizonMs += performance.now() - armingAt
