@@ -68,6 +68,7 @@ export class OrderTimersError extends Error {
   /** Of `timers.check()`: everything that it found, this included. */
   declare readonly problems?: readonly Problem[]
 
+  /** @internal thrown by this package alone */
   constructor(name: ErrorName, message: string, { problems, ...options }: { cause?: unknown; problems?: readonly Problem[] } = {}) {
     super(message, 'cause' in options ? { cause: shownCause(options.cause) } : {})
     if (problems) this.problems = problems

@@ -60,12 +60,13 @@ export interface WorkerEvents {
 export class WorkerEmitter extends EventEmitter<WorkerEvents> {
   private log: Log = toLog(false)
 
+  /** @internal */
   logTo(log: Log): this {
     this.log = log
     return this
   }
 
-  /** Emits, whatever the listeners do. */
+  /** @internal Emits, whatever the listeners do. */
   tell<E extends keyof WorkerEvents>(event: E, ...args: WorkerEvents[E]): void {
     try {
       // biome-ignore lint/suspicious/noExplicitAny: EventEmitter's own signature cannot follow a generic event
