@@ -74,15 +74,18 @@ export type NewDeadline = { afterMs: number } | { atMs: number } | { byMs: numbe
 
 type Extensions = NonNullable<RowOptions['extensions']>
 
-/** What one write sets, on what condition (beginning with AND), and what it binds from $2 on. */
+/** What one write sets, and on what condition (beginning with AND). What it binds from $2 on is `bound`. */
 interface Change {
   set: string[]
   condition: string
-  bind: unknown[]
 }
+
+type Statement = (lock: string) => string
 
 export class DeadlineWrites {
   private readonly state: string
+  /** Each kind of write is put into words once. */
+  private readonly statements = new Map<string, Statement>()
 
   constructor(
     private readonly kind: string,
@@ -95,7 +98,7 @@ export class DeadlineWrites {
     this.state = `SELECT ${table.id}::text AS id, ${guard.statusAttribute ? table.column(guard.statusAttribute) : 'NULL'} AS status,
   (${guard.applies}${guard.where}${guard.paranoid}) IS TRUE AS in_from, ${paused} AS paused, ${extensions ? this.extended : '0'} AS extended,
   CASE WHEN NOT ${paused} THEN ${RowGuard.epochMs(guard.deadline)} END AS deadline,
-  greatest(0, ceil(extract(epoch from ${guard.deadline} - clock_timestamp()) * 1000))::float8 AS remaining_ms
+  greatest(0, ceil(extract(epoch from ${guard.knownDeadline} - clock_timestamp()) * 1000))::float8 AS remaining_ms
 FROM ${table.aliased} WHERE ${table.id} =`
   }
 
@@ -105,22 +108,36 @@ FROM ${table.aliased} WHERE ${table.id} =`
    */
   async write(id: string, value: NewDeadline, transaction: Transaction): Promise<Written> {
     const { table } = this.guard
-    const { set, condition, bind } = this.change(value)
-    const { pause, extensions } = this.options
-    const kept = pause ? `, ${table.column(pause.keep)} AS kept` : ''
-    const extended = extensions ? `, ${table.column(extensions.attribute)} AS extended` : ''
-    const sql = (lock: string) => `WITH order_timers_old AS (
-  SELECT ${table.id} AS order_timers_id, ${this.guard.deadline} AS order_timers_deadline FROM ${table.aliased}
-  WHERE ${table.id} = $1 AND ${this.guard.applies}${this.guard.where}${this.guard.paranoid}${condition}
-  ${lock}
-)
-UPDATE ${table.aliased} SET ${set.join(', ')} FROM order_timers_old WHERE ${table.id} = order_timers_id
-RETURNING ${RowGuard.epochMs('order_timers_deadline')} AS before, ${RowGuard.epochMs(this.guard.deadline)} AS deadline${kept}${extended}`
+    const statement = this.statement(value)
+    const bind = [id, ...this.bound(value)]
     const write = (lock: string) =>
-      rows<WrittenRow>(table.sequelize, sql(lock), [id, ...bind], transaction).catch((error) => this.tooLarge(id, value, error))
+      rows<WrittenRow>(table.sequelize, statement(lock), bind, transaction).catch((error) => this.tooLarge(id, value, error))
     const own = callConnectionOf(transaction)
     const [written] = own ? await this.alone(id, own, write) : await write('FOR NO KEY UPDATE')
     return written ? this.written(written) : this.refuse(id, value, transaction)
+  }
+
+  private statement(value: NewDeadline): Statement {
+    const shape = shapeOf(value)
+    const known = this.statements.get(shape)
+    if (known) return known
+    const { guard } = this
+    const { table } = guard
+    const { set, condition } = this.change(value)
+    const { pause, extensions } = this.options
+    const kept = pause ? `, ${table.column(pause.keep)} AS kept` : ''
+    const extended = extensions ? `, ${table.column(extensions.attribute)} AS extended` : ''
+    const before = `WITH order_timers_old AS (
+  SELECT ${table.id} AS order_timers_id, ${guard.deadline} AS order_timers_deadline FROM ${table.aliased}
+  WHERE ${table.id} = $1 AND ${guard.applies}${guard.where}${guard.paranoid}${condition}
+  `
+    const after = `
+)
+UPDATE ${table.aliased} SET ${set.join(', ')} FROM order_timers_old WHERE ${table.id} = order_timers_id
+RETURNING ${RowGuard.epochMs('order_timers_deadline')} AS before, ${RowGuard.epochMs(guard.knownDeadline)} AS deadline${kept}${extended}`
+    const statement = (lock: string) => `${before}${lock}${after}`
+    this.statements.set(shape, statement)
+    return statement
   }
 
   private written({ before, deadline, kept, extended }: WrittenRow): Written {
@@ -176,29 +193,36 @@ RETURNING ${RowGuard.epochMs('order_timers_deadline')} AS before, ${RowGuard.epo
     const keep = pause && this.column(pause.keep)
     const unpaused = keep ? [`${keep} = NULL`] : []
     const anew = [...unpaused, ...(extensions ? [`${this.column(extensions.attribute)} = NULL`] : [])]
-    if (value === null) return { set: [`${deadline} = ${guard.noTimer}`, ...unpaused], condition: '', bind: [] }
+    if (value === null) return { set: [`${deadline} = ${guard.noTimer}`, ...unpaused], condition: '' }
     if (value === 'pause') {
       const left = `greatest(0, ceil(extract(epoch from ${guard.deadline} - clock_timestamp()) * 1000))::bigint`
-      return { set: [`${keep} = ${left}`, `${deadline} = ${guard.noTimer}`], condition: ` AND ${guard.deadline} IS NOT NULL`, bind: [] }
+      return { set: [`${keep} = ${left}`, `${deadline} = ${guard.noTimer}`], condition: ` AND ${guard.deadline} IS NOT NULL` }
     }
     if (value === 'resume') {
       const target = `date_trunc('milliseconds', clock_timestamp()) + ${guard.table.alias}.${keep} * interval '1 millisecond'`
-      return { set: [`${deadline} = ${target}`, ...unpaused], condition: ` AND ${guard.table.alias}.${keep} IS NOT NULL`, bind: [] }
+      return { set: [`${deadline} = ${target}`, ...unpaused], condition: ` AND ${guard.table.alias}.${keep} IS NOT NULL` }
     }
-    if ('atMs' in value) return { set: [`${deadline} = to_timestamp($2::float8 / 1000)`, ...anew], condition: '', bind: [value.atMs] }
+    if ('atMs' in value) return { set: [`${deadline} = to_timestamp($2::float8 / 1000)`, ...anew], condition: '' }
     const by = "$2::float8 * interval '1 millisecond'"
     if ('afterMs' in value) {
-      return { set: [`${deadline} = date_trunc('milliseconds', clock_timestamp()) + ${by}`, ...anew], condition: '', bind: [value.afterMs] }
+      return { set: [`${deadline} = date_trunc('milliseconds', clock_timestamp()) + ${by}`, ...anew], condition: '' }
     }
     const set = [`${deadline} = ${guard.table.alias}.${deadline} + ${by}`]
     const condition = ` AND ${guard.deadline} IS NOT NULL`
-    if (!extensions) return { set, condition, bind: [value.byMs] }
+    if (!extensions) return { set, condition }
     const more = extensions.unit === 'times' ? '1' : `$2::float8`
     return {
       set: [...set, `${this.column(extensions.attribute)} = ${this.extended} + ${more}`],
       condition: `${condition} AND ${this.extended} + ${more} <= $3::float8`,
-      bind: [value.byMs, extensions.most],
     }
+  }
+
+  private bound(value: NewDeadline): unknown[] {
+    if (value === null || typeof value === 'string') return []
+    if ('atMs' in value) return [value.atMs]
+    if ('afterMs' in value) return [value.afterMs]
+    const { extensions } = this.options
+    return extensions ? [value.byMs, extensions.most] : [value.byMs]
   }
 
   /** @throws OrderTimersError INVALID_MODEL where an INTEGER had to hold more than it can; else the error as it was */
@@ -271,4 +295,9 @@ RETURNING ${RowGuard.epochMs('order_timers_deadline')} AS before, ${RowGuard.epo
   private order(id: string): string {
     return `${this.guard.table.model.name} ${show(id)}`
   }
+}
+
+function shapeOf(value: NewDeadline): string {
+  if (value === null) return 'none'
+  return typeof value === 'string' ? value : (Object.keys(value)[0] as string)
 }

@@ -15,13 +15,23 @@ export class InstantsKnown {
 
   constructor(private readonly row: RowRule) {}
 
-  /** @throws OrderTimersError INVALID_MODEL where the column that `since` names has no time zone. Nothing where Postgres does not answer. */
-  async require(): Promise<void> {
-    const known = this.rightAt !== undefined
-    if (known && performance.now() - (this.rightAt as number) < LOOK_EVERY_MS) return
-    const look = this.look()
-    if (known) return
-    const wrong = await look
+  /** The table has just been looked at, and its instants are right. */
+  noteRight(): void {
+    this.rightAt = performance.now()
+  }
+
+  /**
+   * @returns undefined where they are known, so that a call need not wait for a promise; else it resolves once they are, or Postgres does not answer
+   * @throws OrderTimersError INVALID_MODEL (as a rejection) where the column that `since` names has no time zone
+   */
+  require(): Promise<void> | undefined {
+    if (this.rightAt === undefined) return this.lookFirst()
+    if (performance.now() - this.rightAt >= LOOK_EVERY_MS) void this.look()
+    return undefined
+  }
+
+  private async lookFirst(): Promise<void> {
+    const wrong = await this.look()
     if (wrong !== undefined) throw this.row.guard.table.invalid(wrong)
   }
 

@@ -50,7 +50,7 @@ export function reminderRule(
     set: {},
     look: (briefly) => look.look(briefly),
     check: () => check(look),
-    requireInstants: async () => {},
+    requireInstants: () => undefined,
     plan: (transaction) => statement.plan(transaction),
     explain: (transaction) => statement.planAll(transaction),
     find: async () => null,

@@ -68,7 +68,10 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
   const history = options.history ? new History(kind, table, options.timeoutMs) : undefined
   const takesInstances = options.run !== undefined || options.afterCommit !== undefined || action.individualHooks === true
   const afterMs = typeof options.after === 'number' ? options.after : undefined
-  const ownCheck = () => check(look)
+  const ownCheck = async () => {
+    await check(look)
+    instants.noteRight()
+  }
   const ofRule = { options, table, guard: guardOptions, history: history as History }
   const isMaintained = options.backfill !== undefined || options.pause?.while !== undefined
   const { dryRun } = options // then nothing is written, and nothing else is reported

@@ -106,8 +106,11 @@ export interface RowRule {
   check(): Promise<void>
   /** A look at the tables and the statements; briefly, where they were found right a short while ago. */
   look(briefly?: boolean): Promise<Look>
-  /** For what reads an instant from an instance. @throws OrderTimersError INVALID_MODEL where the column of `since` has no time zone */
-  requireInstants(): Promise<void>
+  /**
+   * For what reads an instant from an instance. @returns undefined where nothing is to be waited for
+   * @throws OrderTimersError INVALID_MODEL (as a rejection) where the column of `since` has no time zone
+   */
+  requireInstants(): Promise<void> | undefined
   /** Has Postgres plan, on this transaction's connection, the statement that settles; carries out nothing. */
   plan(transaction: Transaction): Promise<void>
   /** Has Postgres plan all statements of settling, on an explaining transaction. */

@@ -75,16 +75,19 @@ export class CallConnection {
 
   async run<T>(work: (within: Transaction) => Promise<T>): Promise<T> {
     const spentMs = performance.now() - this.startedAt
-    const limits = [afterRunning(Math.max(1, CANCEL_MS - spentMs), () => this.cancel())]
+    let stop = (): void => {}
     const late = new Promise<never>((_, reject) => {
-      limits.push(afterRunning(Math.max(1, CUT_MS - spentMs), () => reject(this.cut())))
+      stop = afterRunning(Math.max(1, CANCEL_MS - spentMs), () => {
+        this.cancel()
+        stop = afterRunning(CUT_MS - CANCEL_MS, () => reject(this.cut()))
+      })
     })
     try {
       return await Promise.race([this.prepared(work), late])
     } catch (error) {
       throw this.isUnanswered(error) ? unknown(error) : error
     } finally {
-      for (const stop of limits) stop()
+      stop()
     }
   }
 

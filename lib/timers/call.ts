@@ -13,7 +13,7 @@ import { callTransaction } from '../sequelize/call-transaction.js'
 import { isWhole, storedValue } from '../sequelize/values.js'
 import type { OrderOrId, ScheduleOptions, Timer } from '../types.js'
 import { within } from '../wait.js'
-import { idOf, isInstance } from './order-id.js'
+import { orderOf } from './order-id.js'
 import type { RedisParts, Runtime } from './runtime.js'
 
 type Tx = Transaction | undefined
@@ -37,8 +37,9 @@ export class Call {
   ) {
     this.rule = runtime.rule(kind)
     refuseUnknownOptions(`orderTimers: ${kind}`, options, known)
-    this.id = idOf(this.rule, order)
-    this.instance = isInstance(order) ? order : undefined
+    const about = orderOf(this.rule, order)
+    this.id = about.id
+    this.instance = about.instance
     const { sequelize } = this.rule.row?.guard.table ?? {}
     this.transaction = callTransaction(`orderTimers: ${kind}`, options.transaction, sequelize)
   }
@@ -173,7 +174,8 @@ export class Call {
     }
     const since = this.instance && storedValue(this.instance, attribute)
     if (since instanceof Date && row.writes.saysInFrom(this.instance as Model)) {
-      await within(LOCK_WAIT_MS, row.requireInstants())
+      const instants = row.requireInstants()
+      if (instants) await within(LOCK_WAIT_MS, instants)
       return since.getTime() + afterMs
     }
     const state = await this.read(row)

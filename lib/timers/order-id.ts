@@ -15,9 +15,17 @@ import type { OrderOrId } from '../types.js'
  * @throws OrderTimersError INVALID_ID for what is no id of the model's type, and for an instance of another model
  */
 export function idOf(rule: BoundRule, order: OrderOrId, where = rule.kind): string {
-  const id = isAbout(rule, order) ? rule.parseId(plainId(order)) : null
-  if (id !== null) return id
-  throw invalidId(where, order, rule)
+  return orderOf(rule, order, where).id
+}
+
+/** The same, with the instance where one was given. */
+export function orderOf(rule: BoundRule, order: OrderOrId, where = rule.kind): { id: string; instance: Model | undefined } {
+  const { model } = rule.row?.guard.table ?? {}
+  const instance = isInstance(order, model) ? order : undefined
+  const isOther = instance !== undefined && model !== undefined && !isSameModel(model, modelOf(instance))
+  const id = isOther ? null : rule.parseId(instance ? storedValue(instance, modelOf(instance).primaryKeyAttribute) : order)
+  if (id === null) throw invalidId(where, order, rule)
+  return { id, instance }
 }
 
 /** Whether an instance is of the rule's model. Plain ids, and rules without a model, take anything. */
@@ -36,10 +44,14 @@ export function invalidId(where: string, order: OrderOrId, rule?: BoundRule): Or
   return new OrderTimersError('INVALID_ID', `orderTimers: ${where}: the order must be ${expected}, got ${shown(order, rule)}${remedy}`)
 }
 
-/** Whether this is an instance of a Sequelize model, by any copy of Sequelize. Runs no code of a stranger's: a proxy is none. */
-export function isInstance(order: unknown): order is Model {
+/**
+ * Whether this is an instance of a Sequelize model, by any copy of Sequelize. Runs no code of a stranger's: a proxy is none.
+ * @param expected a model whose instances are known without looking further
+ */
+export function isInstance(order: unknown, expected?: AnyModel): order is Model {
   if (order === null || typeof order !== 'object' || types.isProxy(order)) return false
   const prototype: unknown = Object.getPrototypeOf(order)
+  if (expected !== undefined && prototype === expected.prototype) return true
   if (prototype === null || types.isProxy(prototype)) return false
   const model: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
   return !types.isProxy(model) && isModel(model) && typeof model.primaryKeyAttribute === 'string'
@@ -58,5 +70,6 @@ function modelOf(order: Model): ModelStatic<Model> {
 
 /** Sequelize makes a class of its own for each scope of a model. */
 function isSameModel(a: AnyModel, b: AnyModel): boolean {
+  if (a === b) return true
   return a.name === b.name && String(a.getTableName()) === String(b.getTableName())
 }
