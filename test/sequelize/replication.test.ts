@@ -67,7 +67,7 @@ describe('a shop with a replica', () => {
     await waitUntil(async () => (await untold()) === 0)
   })
 
-  it('says of an order whose row is gone that nobody was told', async () => {
+  it('notes that an order whose row is gone is not delivered', async () => {
     const id = await shop.order({ status: 4, confirmDueAt: new Date(Date.now() - 1000) })
     await shop.worker(EVERY_SECOND)
     await waitUntil(() => failures === 0)

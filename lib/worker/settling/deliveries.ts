@@ -1,5 +1,5 @@
-// `afterCommit`, and what reminders tell: the shop's own work on orders once they are settled for good. Without history it is done once, as
-// well as may be; with it until it has succeeded, also by another worker, under the same idempotency key.
+// `afterCommit` and reminders: the shop's own work on orders whose settlement has committed. Without a history each order is delivered at
+// most once. With one it is delivered until that succeeds, also by another worker, each time under the same idempotency key.
 
 import type { Model } from 'sequelize'
 import { Moment } from '../../elapsed.js'
@@ -17,7 +17,7 @@ const LIMITS = { lockMs: 300, statementMs: 5_000, idleMs: 10_000 }
 const WORK = '"afterCommit"'
 
 export class Deliveries {
-  private readonly telling = new Set<string>()
+  private readonly redelivering = new Set<string>()
   private stopped = false
 
   constructor(
@@ -28,39 +28,39 @@ export class Deliveries {
   ) {}
 
   /**
-   * Tells of what was settled just now. Never rejects.
-   * @param settledSince a moment before the history noted that another worker may redeliver
+   * The first delivery of orders that were settled just now. Never rejects.
+   * @param settledSince a moment before the history noted from when another worker may redeliver
    * @returns whether the shop's own work succeeded
    */
-  async tell(rule: BoundRule, told: readonly PendingDelivery[], settledSince: Moment): Promise<boolean> {
+  async deliver(rule: BoundRule, pending: readonly PendingDelivery[], settledSince: Moment): Promise<boolean> {
     const { afterCommit, history } = rule.row ?? {}
-    if (!afterCommit || told.length === 0) return true
-    if (history && settledSince.passedMs() > history.firstWithinMs) return this.leave(rule, told.length)
-    const orders = told.map(({ order }) => order)
-    const idempotencyKeys = told.map(({ idempotencyKey }) => idempotencyKey)
+    if (!afterCommit || pending.length === 0) return true
+    if (history && settledSince.passedMs() > history.firstWithinMs) return this.leave(rule, pending.length)
+    const orders = pending.map(({ order }) => order)
+    const idempotencyKeys = pending.map(({ idempotencyKey }) => idempotencyKey)
     try {
       await this.limited(rule, async (signal) => afterCommit(orders, { idempotencyKeys, signal }))
     } catch (error) {
-      if (history) await this.putOff(rule, history, told, 1, error)
-      else for (const { id } of told) this.failures.tell(rule, id, error, 1, 'once', rule.reminder ? '' : WORK)
+      if (history) await this.fail(rule, history, pending, 1, error)
+      else for (const { id } of pending) this.failures.tell(rule, id, error, 1, 'once', rule.reminder ? '' : WORK)
       return false
     }
-    if (history) await this.note(rule, () => history.markDelivered(told.map(({ entry }) => entry)))
+    if (history) await this.note(rule, () => history.markDelivered(pending.map(({ entry }) => entry)))
     return true
   }
 
-  /** Tells, one by one, what should have been told by now: a worker died, or "afterCommit" failed. Never rejects. */
+  /** Delivers, one by one, what is overdue: its worker died, or its `afterCommit` failed. One run for each rule at a time. Never rejects. */
   async redeliver(rule: BoundRule): Promise<void> {
     const { kind, row } = rule
     const { history } = row ?? {}
-    if (!row?.afterCommit || !history || this.telling.has(kind)) return
-    // The order is read where the history was written, in the same transaction: no replica that lags can say that its row is gone.
+    if (!row?.afterCommit || !history || this.redelivering.has(kind)) return
+    // The order is read in the transaction that reads the history, so on the primary: a replica that lags would say that its row is gone.
     const take = () =>
       inTransaction(row.guard.table.sequelize, LIMITS, async (transaction) => {
-        const pending = await history.takePendingDelivery(transaction)
-        return pending && { pending, order: await row.find(pending.id, transaction) }
+        const delivery = await history.takePendingDelivery(transaction)
+        return delivery && { delivery, order: await row.find(delivery.id, transaction) }
       })
-    this.telling.add(kind)
+    this.redelivering.add(kind)
     try {
       while (!this.stopped) {
         const takenSince = new Moment()
@@ -68,65 +68,65 @@ export class Deliveries {
         this.troubles.works('deliveries', kind)
         if (!taken) break
         if (takenSince.passedMs() > history.againWithinMs) this.leave(rule, 1)
-        else await this.tellOne(rule, history, taken.pending, taken.order)
+        else await this.redeliverOne(rule, history, taken.delivery, taken.order)
       }
     } catch (error) {
       if (await this.troubles.noteOf('deliveries', rule, error)) return
-      this.log('debug', `${kind}: what is to be told could not be read; the next sweep tries again`, { kind, error: errorText(error) })
+      this.log('debug', `${kind}: overdue deliveries could not be read; the next sweep tries again`, { kind, error: errorText(error) })
     } finally {
-      this.telling.delete(kind)
+      this.redelivering.delete(kind)
     }
   }
 
-  /** Takes nothing new in hand. */
+  /** Begins no further redelivery. */
   stop(): void {
     this.stopped = true
   }
 
-  private async tellOne(rule: BoundRule, history: History, pending: RecordedDelivery, order: Model | null): Promise<void> {
-    const { id, idempotencyKey, attempts, entry } = pending
+  private async redeliverOne(rule: BoundRule, history: History, delivery: RecordedDelivery, order: Model | null): Promise<void> {
+    const { id, idempotencyKey, attempts, entry } = delivery
     if (!order) {
-      const gone = `its row is gone, so ${WORK} cannot be told of it`
+      const gone = `its row is gone, so ${WORK} does not get it`
       this.log('warn', `${rule.kind} ${id}: ${gone}`, { code: 'ORDER_GONE', kind: rule.kind, id })
       return this.note(rule, () => history.markFailed([entry], gone, undefined))
     }
     try {
       await this.limited(rule, async (signal) => rule.row?.afterCommit?.([order], { idempotencyKeys: [idempotencyKey], signal }))
     } catch (error) {
-      return this.putOff(rule, history, [pending], attempts, error)
+      return this.fail(rule, history, [delivery], attempts, error)
     }
     await this.note(rule, () => history.markDelivered([entry]))
   }
 
-  /** This process stood still for so long that another worker may be telling of it: nothing is begun, and a sweep tells of it. */
+  /** The process did not run for so long that another worker may have begun to redeliver: a sweep delivers. */
   private leave({ kind }: BoundRule, count: number): false {
-    const message = `${kind}: ${WORK} of ${count} orders is left to a sweep, since this process stood still`
+    const message = `${kind}: ${WORK} of ${count} orders is left to a sweep, because this process stood still`
     this.log('warn', message, { code: 'LEASE_LAPSED', kind, count })
     return false
   }
 
-  private async putOff(
+  private async fail(
     rule: BoundRule,
     history: History,
-    pending: readonly { id: string; entry: string }[],
+    deliveries: readonly { id: string; entry: string }[],
     attempts: number,
     error: unknown,
   ): Promise<void> {
     const retryInMs = retryDelayMs(attempts)
     const dead = attempts >= rule.attempts
-    const entries = pending.map(({ entry }) => entry)
+    const entries = deliveries.map(({ entry }) => entry)
     await this.note(rule, () => history.markFailed(entries, errorText(error), dead ? undefined : retryInMs))
-    for (const { id } of pending) this.failures.tell(rule, id, error, attempts, dead ? 'dead' : { retryInMs }, WORK)
+    for (const { id } of deliveries) this.failures.tell(rule, id, error, attempts, dead ? 'dead' : { retryInMs }, WORK)
   }
 
-  /** What could not be written is told once more, under the same key. */
+  /** If the result cannot be written, the orders are delivered again later, under the same key. */
   private async note(rule: BoundRule, write: () => Promise<void>): Promise<void> {
     const { kind } = rule
-    // Once more on another connection: Postgres ends a transaction whose process stands still. To write it twice harms nothing.
+    // A second try, on another connection: Postgres ends the transaction of a process that stands still. Writing twice is harmless.
     await write()
       .catch(write)
       .catch(async (error) => {
-        this.log('warn', `${kind}: what was told could not be noted (${errorText(error)})`, { code: 'NOT_NOTED', kind })
+        this.log('warn', `${kind}: the result of ${WORK} could not be noted (${errorText(error)})`, { code: 'NOT_NOTED', kind })
         await this.troubles.noteOf('deliveries', rule, error)
       })
   }

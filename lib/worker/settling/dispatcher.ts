@@ -128,7 +128,7 @@ export class Dispatcher {
     return this.keep(this.carryOut(work))
   }
 
-  /** Tells what should have been told by now; the sweep need not wait for somebody's mail. */
+  /** Delivers what is overdue. The sweep does not wait for it: the shop may be sending mail. */
   redeliver(rule: BoundRule): void {
     void this.keep(this.deliveries.redeliver(rule))
   }
@@ -217,8 +217,8 @@ export class Dispatcher {
     this.lane(rule.kind).recovered(ids.length)
     this.troubles.settled(rule)
     this.account(rule, work, settlement, returns)
-    const told = await this.deliveries.tell(rule, settlement.pendingDeliveries ?? [], begunAt)
-    if (told && rule.reminder && settlement.settled.length > 0) this.tellReminded(rule.reminder, work, settlement.settled)
+    const delivered = await this.deliveries.deliver(rule, settlement.pendingDeliveries ?? [], begunAt)
+    if (delivered && rule.reminder && settlement.settled.length > 0) this.tellReminded(rule.reminder, work, settlement.settled)
   }
 
   /**
