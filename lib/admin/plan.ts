@@ -3,17 +3,18 @@
 
 import type { BoundRule, RuleForm } from '../rules/rule.js'
 import type { Runtime } from '../timers/runtime.js'
-import { type Census, type CensusOptions, takeCensus } from './census.js'
 import { countDead, keptFailures } from './kept-failures.js'
+import { type CountOptions, countOrders, type OrderCounts } from './order-counts.js'
 import { boundRule, lookInWords, type Problem, problemOf } from './problem.js'
 
 export interface RulePlan {
   kind: string
   form: RuleForm | undefined
   /**
-   * None where the deadlines are in Redis alone, or the row could not be read (see `problem`). `overdue` is what the first sweep would settle.
+   * How many orders are in which state; `overdue` is what the first sweep would settle. Undefined where the deadlines are in Redis alone, or the
+   * rows could not be read (see `problem`).
    */
-  census: Census | undefined
+  census: OrderCounts | undefined
   /** Dead letters; none where Redis does not answer or is not used. */
   dead: number | undefined
   /** What is to be known beside the figures. */
@@ -40,7 +41,7 @@ export async function plan(runtime: Runtime, { days = 3 }: PlanOptions = {}): Pr
 }
 
 /** The same for one rule. */
-export async function planRule(runtime: Runtime, kind: string, options: Pick<CensusOptions, 'days' | 'asBackfilled'>): Promise<RulePlan> {
+export async function planRule(runtime: Runtime, kind: string, options: Pick<CountOptions, 'days' | 'asBackfilled'>): Promise<RulePlan> {
   const nothing = { kind, form: runtime.form(kind), census: undefined, dead: undefined, notes: [] }
   const withProblem = ({ message, unreachable }: Problem): RulePlan => ({ ...nothing, problem: message, unreachable })
   const { rule, problem: unbound } = boundRule(runtime, kind)
@@ -52,16 +53,16 @@ export async function planRule(runtime: Runtime, kind: string, options: Pick<Cen
   const inRedisAlone = ['its deadlines are in Redis alone, so no row says what is due', ...unknown]
   if (!row) return { ...fine, notes: inRedisAlone }
   try {
-    const census = row.pending && (await takeCensus(row, { ...options, failures }))
+    const counts = row.pending && (await countOrders(row, { ...options, failures }))
     const { problem, notLookedAt } = await lookInWords(row)
-    const notes = [...(census ? [...notesOn(rule, census), ...unknown] : inRedisAlone), ...(notLookedAt === undefined ? [] : [notLookedAt])]
-    return { ...fine, census, problem, notes }
+    const notes = [...(counts ? [...notesOn(rule, counts), ...unknown] : inRedisAlone), ...(notLookedAt === undefined ? [] : [notLookedAt])]
+    return { ...fine, census: counts, problem, notes }
   } catch (error) {
     return withProblem(await problemOf(rule, error))
   }
 }
 
-function notesOn({ row }: BoundRule, { overdue, undated }: Census): string[] {
+function notesOn({ row }: BoundRule, { overdue, undated }: OrderCounts): string[] {
   const { dryRun, brake, backfill, after } = row?.options ?? {}
   const notes: string[] = []
   if (dryRun) notes.push('dryRun: it settles nothing as yet')

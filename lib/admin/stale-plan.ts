@@ -2,7 +2,7 @@
 
 import { OrderTimersError } from '../errors.js'
 import type { Runtime } from '../timers/runtime.js'
-import type { Sample } from './census.js'
+import type { Sample } from './order-counts.js'
 import { planRule } from './plan.js'
 
 export interface StalePlan {

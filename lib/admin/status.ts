@@ -6,8 +6,8 @@ import type { Failure } from '../redis/due-index.js'
 import { publishesExpiry, readSettings } from '../redis/server.js'
 import type { BoundRule, RowRule, RuleForm } from '../rules/rule.js'
 import type { RedisParts, Runtime } from '../timers/runtime.js'
-import { takeCensus } from './census.js'
 import { countDead, keptFailures } from './kept-failures.js'
+import { countOrders } from './order-counts.js'
 import { boundRule, lookInWords, postgresTrouble, problemOf } from './problem.js'
 
 const PATIENCE_MS = 5_000
@@ -103,8 +103,8 @@ async function ruleStatus(rule: BoundRule, postgresAnswers: boolean, redis: Redi
 }
 
 async function rowFigures(row: RowRule, failures: ReadonlyMap<string, Failure> | undefined): Promise<RowFigures> {
-  const { total, dead = 0, withinHour, upcoming, later, ...census } = await takeCensus(row, { days: 1, failures })
-  const { overdue, retrying, locked, stale, held, undated, paused } = census
+  const { total, dead = 0, withinHour, upcoming, later, ...counts } = await countOrders(row, { days: 1, failures })
+  const { overdue, retrying, locked, stale, held, undated, paused } = counts
   const pending = total - dead - undated - paused
   return { pending, withinHour, overdue, retrying, locked, stale, held, undated, paused, toCome: upcoming + later }
 }

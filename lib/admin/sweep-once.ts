@@ -20,8 +20,8 @@ import { Dispatcher, type KindCounters } from '../worker/settling/dispatcher.js'
 import { ROW_LEASE_MS } from '../worker/settling/lease.js'
 import { SweepReads } from '../worker/sweep/reads.js'
 import { Sweep } from '../worker/sweep/sweep.js'
-import { type Census, takeCensus } from './census.js'
 import { keptFailures } from './kept-failures.js'
+import { countOrders, type OrderCounts } from './order-counts.js'
 
 type Rules = ReadonlyMap<string, BoundRule>
 
@@ -46,7 +46,7 @@ export interface FailedOrder {
 }
 
 /** What became of a rule's orders. Each is counted once: as settled, or under what it was when the pass had ended. */
-export interface KindSwept extends Partial<Standing> {
+export interface KindSwept extends Partial<CountsAfterwards> {
   settled: number
   /** With the option `dryRun`: how many would have been settled. They still count as `left`. */
   dryRun: number
@@ -57,7 +57,7 @@ export interface KindSwept extends Partial<Standing> {
 }
 
 /** As `plan` and `status` count; nothing of it where it could not be counted. In a pass over what is stale nothing counts as `stale`. */
-interface Standing extends Pick<Census, 'retrying' | 'locked' | 'dead' | 'stale' | 'held' | 'paused' | 'undated'> {
+interface CountsAfterwards extends Pick<OrderCounts, 'retrying' | 'locked' | 'dead' | 'stale' | 'held' | 'paused' | 'undated'> {
   /** Overdue, and nothing in the way: braked, or in the hands of another worker. */
   left: number
   toCome: number
@@ -112,9 +112,9 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
   for (const [kind, { settled, failed }] of counters) {
     const row = rules.get(kind)?.row as RowRule
     const without = result.claimed ? undefined : failedHere.get(kind)
-    const { unreachable, ...standing } = await afterwards(runtime, kind, row, without)
+    const { unreachable, ...counts } = await afterwards(runtime, kind, row, without)
     result.unreachable ||= unreachable
-    result.kinds[kind] = { settled, failed, dryRun: dryRun.get(kind) ?? 0, ...standing }
+    result.kinds[kind] = { settled, failed, dryRun: dryRun.get(kind) ?? 0, ...counts }
   }
   return result
 }
@@ -125,12 +125,12 @@ async function afterwards(
   kind: string,
   row: RowRule,
   failedHere: ReadonlyMap<string, Failure> | undefined,
-): Promise<Partial<Standing> & Pick<KindSwept, 'brakedSince'> & { unreachable: boolean }> {
+): Promise<Partial<CountsAfterwards> & Pick<KindSwept, 'brakedSince'> & { unreachable: boolean }> {
   try {
     const failures = (await keptFailures(runtime, kind)).failures ?? failedHere
-    const { overdue, retrying, locked, dead, stale, held, paused, undated, upcoming, later } = await takeCensus(row, { days: 1, failures })
-    const standing: Standing = { left: overdue, retrying, locked, dead, stale, held, paused, undated, toCome: upcoming + later }
-    return { ...standing, brakedSince: (await row.brake?.brakedAt()) ?? null, unreachable: false }
+    const { overdue, retrying, locked, dead, stale, held, paused, undated, upcoming, later } = await countOrders(row, { days: 1, failures })
+    const counts: CountsAfterwards = { left: overdue, retrying, locked, dead, stale, held, paused, undated, toCome: upcoming + later }
+    return { ...counts, brakedSince: (await row.brake?.brakedAt()) ?? null, unreachable: false }
   } catch (error) {
     return { brakedSince: null, unreachable: faultOwnerOf(error) === 'database' }
   }

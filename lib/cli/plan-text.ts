@@ -1,6 +1,6 @@
 // `order-timers plan` as a person reads it.
 
-import type { Sample } from '../admin/census.js'
+import type { Sample } from '../admin/order-counts.js'
 import type { RulePlan } from '../admin/plan.js'
 import { grouped, table } from './table.js'
 
@@ -8,34 +8,34 @@ export function planText(plans: readonly RulePlan[], days: number): string {
   return plans.map((one) => ruleText(one, days).join('\n')).join('\n\n')
 }
 
-function ruleText({ kind, census, dead, notes, problem }: RulePlan, days: number): string[] {
+function ruleText({ kind, census: counts, dead, notes, problem }: RulePlan, days: number): string[] {
   const remarks = notes.map((note) => `  ${note}`)
-  if (problem !== undefined && !census) return [kind, `  could not be looked at: ${problem}`]
+  if (problem !== undefined && !counts) return [kind, `  could not be looked at: ${problem}`]
   const deadLetters: Figure = ['dead letters', dead, 'failed for the last time: `order-timers dead` lists them']
-  if (!census) return [kind, ...(dead ? indented(table(['', 'orders', ''], [deadLetters]).slice(1)) : []), ...remarks]
+  if (!counts) return [kind, ...(dead ? indented(table(['', 'orders', ''], [deadLetters]).slice(1)) : []), ...remarks]
   const figures: Figure[] = [
-    ['settled at once', census.overdue, 'overdue: the first sweep settles them'],
-    ['tried again', census.retrying, 'overdue, and failed: they wait for another attempt'],
-    ['locked', census.locked, "overdue, and in somebody's transaction: settled once that has ended"],
+    ['settled at once', counts.overdue, 'overdue: the first sweep settles them'],
+    ['tried again', counts.retrying, 'overdue, and failed: they wait for another attempt'],
+    ['locked', counts.locked, "overdue, and in somebody's transaction: settled once that has ended"],
     deadLetters,
-    ['held as stale', census.stale, 'overdue by more than "staleAfter": until `order-timers sweep --stale --yes`'],
-    ['undated', census.undated, 'where the rule applies, without a deadline'],
-    ['paused', census.paused, ''],
-    ['held back', census.held, 'by "where" or a pause'],
-    [`due in ${days} ${days === 1 ? 'day' : 'days'}`, census.upcoming, 'by the hour below'],
-    ['due later', census.later, ''],
-    ['in all', census.total, ''],
+    ['held as stale', counts.stale, 'overdue by more than "staleAfter": until `order-timers sweep --stale --yes`'],
+    ['undated', counts.undated, 'where the rule applies, without a deadline'],
+    ['paused', counts.paused, ''],
+    ['held back', counts.held, 'by "where" or a pause'],
+    [`due in ${days} ${days === 1 ? 'day' : 'days'}`, counts.upcoming, 'by the hour below'],
+    ['due later', counts.later, ''],
+    ['in all', counts.total, ''],
   ]
   return [
     kind,
     ...(problem === undefined ? [] : problem.split('\n').map((line) => `  ${line}`)),
     ...indented(table(['', 'orders', ''], figures).slice(1)),
     ...remarks,
-    ...sampleText('settled at once', census.samples.overdue),
-    ...sampleText('held as stale', census.samples.stale),
-    ...sampleText('due next', census.samples.upcoming),
-    ...hoursText(census.hours),
-    `  (Postgres took ${grouped(Math.round(census.queryMs))} ms; nothing was changed)`,
+    ...sampleText('settled at once', counts.samples.overdue),
+    ...sampleText('held as stale', counts.samples.stale),
+    ...sampleText('due next', counts.samples.upcoming),
+    ...hoursText(counts.hours),
+    `  (Postgres took ${grouped(Math.round(counts.queryMs))} ms; nothing was changed)`,
   ]
 }
 

@@ -7,9 +7,9 @@ import { OrderTimersError } from '../errors.js'
 import type { RowRule } from '../rules/rule.js'
 import { rows } from '../sequelize/database.js'
 import { bringForward } from './bring-forward.js'
-import { CANNOT_SEE_LOCKS, type CensusQuery, censusSql } from './census-sql.js'
 import type { NewDeadline } from './deadline-writes.js'
 import { cannotLock, readMarks } from './lock-holders.js'
+import { CANNOT_SEE_LOCKS, type OrderCountsQuery, orderCountsSql } from './order-counts-sql.js'
 import type { OrderTable } from './order-table.js'
 
 export interface Statement {
@@ -91,17 +91,17 @@ export function ruleStatements(row: RowRule): Statement[] {
     hasOwnDeadline
       ? { name: 'bringing a timer forward', run: (transaction) => bringForward(row, id, 0, transaction), mayFail: NOT_WRITABLE }
       : undefined,
-    ...(pending ? censuses(row) : []),
+    ...(pending ? orderCounts(row) : []),
   ]
   return list.filter((one) => one !== undefined)
 }
 
 /** Without a look at locks where that cannot be had. */
-function censuses(row: RowRule): Statement[] {
+function orderCounts(row: RowRule): Statement[] {
   const { table } = row.guard
-  const count = (query: CensusQuery, seesLocks: boolean): Statement => ({
+  const count = (query: OrderCountsQuery, seesLocks: boolean): Statement => ({
     name: 'counting its orders',
-    run: (transaction) => rows(table.sequelize, censusSql(row, query, seesLocks), query.knowsFailures ? [[], []] : [], transaction),
+    run: (transaction) => rows(table.sequelize, orderCountsSql(row, query, seesLocks), query.knowsFailures ? [[], []] : [], transaction),
     ...(seesLocks && { mayFail: CANNOT_SEE_LOCKS }),
   })
   return [false, true].flatMap((asBackfilled) =>

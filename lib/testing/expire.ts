@@ -14,7 +14,7 @@ import { RUNTIME, type Runtime } from '../timers/runtime.js'
 import type { OrderOrId, RegisteredKind } from '../types.js'
 import { within } from '../wait.js'
 import type { ExpiryWorker } from '../worker/worker.js'
-import { named, whyNoTimer, whyNotSettled } from './standing.js'
+import { named, whyNoTimer, whyNotSettled } from './diagnosis.js'
 import { Watch } from './watch.js'
 
 export interface ExpireOptions {

@@ -8,7 +8,7 @@ import { pendingTimer } from '../timers/lists.js'
 import { idOf } from '../timers/order-id.js'
 import { RUNTIME, type Runtime } from '../timers/runtime.js'
 import type { Kind, ListedTimer, OrderOrId, OrderTimers, Rules, WriteOptions } from '../types.js'
-import { named, whyNoTimer } from './standing.js'
+import { named, whyNoTimer } from './diagnosis.js'
 
 export interface ScheduledOptions extends WriteOptions {
   /** The least time that must be left. */

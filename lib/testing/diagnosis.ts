@@ -22,11 +22,11 @@ export async function whyNoTimer(caller: string, runtime: Runtime, rule: BoundRu
   if (row && state && !state.inFrom) return row.writes.notInFrom(id, state)
   if (!row?.pending && !runtime.redis)
     return new OrderTimersError('REDIS_UNAVAILABLE', `${caller}: ${rule.kind}: its timers are in Redis alone, and there is none`)
-  return new OrderTimersError('NO_TIMER', `${caller}: ${named(rule, id)} ${standing(rule, state)}`)
+  return new OrderTimersError('NO_TIMER', `${caller}: ${named(rule, id)} ${diagnosis(rule, state)}`)
 }
 
 /** Of an order that is where the rule applies. */
-function standing({ kind, row }: BoundRule, state: RowState | undefined): string {
+function diagnosis({ kind, row }: BoundRule, state: RowState | undefined): string {
   if (state?.paused && !row?.options.pause?.while) return `is paused; call resume('${kind}', …) first`
   if (state?.paused || (state && state.deadline !== null)) return 'is paused by what its row says'
   return `has no timer; call schedule('${kind}', …) first`

@@ -1,8 +1,8 @@
 // How a rule's orders stand, counted in one statement and one read-only transaction: each order once, under the first state that it is in
-// (rows/census-sql.ts). `plan`, `sweep` and `status` all count by this. Nothing is written, locked or armed.
+// (rows/order-counts-sql.ts). `plan`, `sweep` and `status` all count by this. Nothing is written, locked or armed.
 
 import type { Failure } from '../redis/due-index.js'
-import { CANNOT_SEE_LOCKS, censusSql, type State } from '../rows/census-sql.js'
+import { CANNOT_SEE_LOCKS, orderCountsSql, type State } from '../rows/order-counts-sql.js'
 import type { RowRule } from '../rules/rule.js'
 import { inTransaction, rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
@@ -13,7 +13,7 @@ export interface Sample {
   deadline: Date
 }
 
-export interface Census {
+export interface OrderCounts {
   /** Due by now, and nothing in the way: the next sweep settles them. */
   overdue: number
   /** Due by now, failed, and waiting for another attempt. None where the failures are not known; they are counted as overdue then. */
@@ -44,7 +44,7 @@ export interface Census {
   queryMs: number
 }
 
-export interface CensusOptions {
+export interface CountOptions {
   days: number
   /** Counts orders without a deadline under the one that `backfill` will give them, where that is not for a function to say. */
   asBackfilled?: boolean
@@ -68,8 +68,8 @@ const LIMITS = { lockMs: 2_000, statementMs: 120_000, idleMs: 10_000 }
  * @param row a rule over rows that has its deadlines there (`row.pending`)
  * @throws what Postgres or Sequelize throws
  */
-export async function takeCensus(row: RowRule, options: CensusOptions): Promise<Census> {
-  const { found, queryMs } = await readCensus(row, options)
+export async function countOrders(row: RowRule, options: CountOptions): Promise<OrderCounts> {
+  const { found, queryMs } = await readCounts(row, options)
   const counted = found.filter((one) => one.count !== null)
   const sum = (state: State, column: 'count' | 'soon' = 'count') =>
     counted.reduce((total, one) => total + (one.state === state ? (one[column] ?? 0) : 0), 0)
@@ -97,7 +97,7 @@ export async function takeCensus(row: RowRule, options: CensusOptions): Promise<
   }
 }
 
-async function readCensus(row: RowRule, options: CensusOptions): Promise<{ found: Row[]; queryMs: number }> {
+async function readCounts(row: RowRule, options: CountOptions): Promise<{ found: Row[]; queryMs: number }> {
   const { sequelize } = row.guard.table
   const failures = [...(options.failures ?? [])]
   const bind = failures.length === 0 ? [] : [failures.map(([id]) => id), failures.map(([, { dead }]) => (dead ? 'dead' : 'retrying'))]
@@ -111,9 +111,9 @@ async function readCensus(row: RowRule, options: CensusOptions): Promise<{ found
       return { found: await rows<Row>(sequelize, sql, bind, transaction), queryMs: performance.now() - startedAt }
     })
   try {
-    return await read(censusSql(row, wanted, true))
+    return await read(orderCountsSql(row, wanted, true))
   } catch (error) {
     if (!CANNOT_SEE_LOCKS.includes(sqlStateOf(error) ?? '')) throw error
-    return await read(censusSql(row, wanted, false))
+    return await read(orderCountsSql(row, wanted, false))
   }
 }

@@ -14,7 +14,7 @@ const STATES = ['dead', 'paused', 'undated', 'none', 'held', 'stale', 'retrying'
 
 export type State = (typeof STATES)[number]
 
-export interface CensusQuery {
+export interface OrderCountsQuery {
   days: number
   /** Counts orders without a deadline under the one that `backfill` will give them, where that is not for a function to say. */
   asBackfilled?: boolean | undefined
@@ -29,9 +29,9 @@ const HOUR_MS = 3_600_000
 export const CANNOT_SEE_LOCKS = ['42703', '42501']
 
 /** Counts by state and hour, and the first of each state that has deadlines. */
-export function censusSql(
+export function orderCountsSql(
   { guard, options }: RowRule,
-  { days, asBackfilled = false, knowsFailures }: CensusQuery,
+  { days, asBackfilled = false, knowsFailures }: OrderCountsQuery,
   seesLocks: boolean,
 ): string {
   const { table, deadlineColumn } = guard

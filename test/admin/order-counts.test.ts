@@ -28,7 +28,7 @@ const DUE = -HOUR_MS
 const STALE = -8 * DAY_MS
 const UPDATE = ['FOR UPDATE']
 
-/** One order of each standing, and of each pair that meets. */
+/** One order in each state, and in each pair of states that meets. */
 const CASES: Case[] = [
   { what: 'overdue', counts: 'overdue', swept: 'settled', dueInMs: DUE },
   {
@@ -138,9 +138,9 @@ describe("how a rule's orders stand", () => {
     for (const stale of [false, true]) {
       const expectedThen = expected(({ counts, swept = counts, sweptStale = swept }) => (stale ? sweptStale : swept))
       const result = (await sweepOnce(runtime, { stale })).kinds.order_confirm
-      const { settled, failed, dryRun, brakedSince, left, toCome, ...standing } = result as NonNullable<typeof result>
+      const { settled, failed, dryRun, brakedSince, left, toCome, ...others } = result as NonNullable<typeof result>
       assert.deepEqual({ settled, failed, dryRun, brakedSince }, { settled: stale ? 1 : 2, failed: 0, dryRun: 0, brakedSince: null })
-      for (const [name, count] of Object.entries(standing)) assert.equal(count, expectedThen(name), `${name}, ${stale}`)
+      for (const [name, count] of Object.entries(others)) assert.equal(count, expectedThen(name), `${name}, ${stale}`)
       assert.deepEqual([left, toCome], [expectedThen('overdue'), expectedNow('upcoming') + expectedNow('later')])
       const { counts, total } = await planned()
       assert.equal(counts.overdue, 0)
