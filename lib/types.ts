@@ -7,8 +7,9 @@ import type { Duration } from './duration.js'
 import type { FaultOf } from './faults.js'
 import type { LoggerLike } from './logger.js'
 import type { TimersFaultCode } from './redis/outage.js'
+import type { RuleForm } from './rules/form.js'
 import type { Handler } from './rules/handler.js'
-import type { Rule, RuleForm } from './rules/rule.js'
+import type { Rule } from './rules/rule.js'
 
 /** An id as a shop has it. 34, 34n and '34' are the same order. */
 export type OrderId = number | bigint | string

@@ -62,7 +62,7 @@ function whatItIs(attempts: number | undefined): string {
 
 /** Rules, and the reminders of those that can be bound. */
 function allKinds(runtime: Runtime): string[] {
-  return runtime.kinds.flatMap((kind) => [kind, ...(boundRule(runtime, kind).rule?.row?.reminders ?? []).map((one) => one.kind)])
+  return runtime.kinds.flatMap((kind) => [kind, ...(boundRule(runtime, kind).rule?.reminders ?? []).map((one) => one.kind)])
 }
 
 function known(runtime: Runtime, kind: string): string {
@@ -73,7 +73,7 @@ function known(runtime: Runtime, kind: string): string {
 function canonical(runtime: Runtime, kind: string, id: string): string {
   const rules = runtime.kinds.flatMap((one) => {
     const { rule } = boundRule(runtime, one)
-    return rule ? [rule, ...(rule.row?.reminders ?? [])] : []
+    return rule ? [rule, ...rule.reminders] : []
   })
   const parsed = (rules.find((rule) => rule.kind === kind) ?? runtime.rule(kind)).parseId(id)
   if (parsed !== null) return parsed

@@ -2,7 +2,7 @@
 // models say is needed. As comments, since only a person knows what else such a row should have.
 
 import { referencedRows, valueProblems } from '../rows/references.js'
-import type { RowRule } from '../rules/rule.js'
+import type { RowRule } from '../rows/row-rule.js'
 import { inTransaction } from '../sequelize/database.js'
 import type { Runtime } from '../timers/runtime.js'
 

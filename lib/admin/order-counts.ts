@@ -3,7 +3,7 @@
 
 import type { Failure } from '../redis/due-index.js'
 import { CANNOT_SEE_LOCKS, orderCountsSql, type State } from '../rows/order-counts-sql.js'
-import type { RowRule } from '../rules/rule.js'
+import type { RowRule } from '../rows/row-rule.js'
 import { inTransaction, rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { countDead } from './kept-failures.js'

@@ -1,7 +1,8 @@
 // What switching a rule on would mean, before it is switched on: how many orders would be settled at once, how many are held back, and how
 // many come due in each hour of the next days. Looks only.
 
-import type { BoundRule, RuleForm } from '../rules/rule.js'
+import type { RuleForm } from '../rules/form.js'
+import type { BoundRule } from '../rules/rule.js'
 import type { Runtime } from '../timers/runtime.js'
 import { countDead, keptFailures } from './kept-failures.js'
 import { type CountOptions, countOrders, type OrderCounts } from './order-counts.js'

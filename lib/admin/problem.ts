@@ -1,7 +1,8 @@
 // Why a rule could not be looked at, for a person: what its table lacks, if that is it, with the remedy.
 
 import { errorText } from '../error-text.js'
-import type { BoundRule, RowRule } from '../rules/rule.js'
+import type { RowRule } from '../rows/row-rule.js'
+import type { BoundRule } from '../rules/rule.js'
 import { rows } from '../sequelize/database.js'
 import { faultOwnerOf } from '../sequelize/fault-owner.js'
 import type { Runtime } from '../timers/runtime.js'

@@ -7,7 +7,8 @@ import { type ErrorName, errorName, OrderTimersError } from '../errors.js'
 import type { Log } from '../logger.js'
 import type { Failure } from '../redis/due-index.js'
 import { SweepMarks } from '../redis/sweep-marks.js'
-import type { BoundRule, RowRule } from '../rules/rule.js'
+import type { RowRule } from '../rows/row-rule.js'
+import type { BoundRule } from '../rules/rule.js'
 import { faultOwnerOf } from '../sequelize/fault-owner.js'
 import { poolSize } from '../sequelize/sql.js'
 import type { Runtime } from '../timers/runtime.js'
@@ -150,7 +151,7 @@ function rulesOf(runtime: Runtime, { stale = false, kind }: SweepOptions): { rul
       return []
     }
   })
-  const all = stale ? found.map(withoutMaintenance) : found.flatMap((rule) => [rule, ...(rule.row?.reminders ?? [])])
+  const all = stale ? found.map(withoutMaintenance) : found.flatMap((rule) => [rule, ...rule.reminders])
   return { rules: new Map(all.filter((rule) => rule.row?.pending).map((rule) => [rule.kind, rule])), wrong }
 }
 

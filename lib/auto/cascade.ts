@@ -1,17 +1,12 @@
 // What settling one rule means for rules that hook the same model (`auto`): moved into their `from`, their timers start with the same
 // UPDATE; moved out of it, they end.
 
+import type { Move, RowRule } from '../rows/row-rule.js'
+import type { Cascade } from '../rows/writes.js'
 import { invalidRule } from '../rules/row-options.js'
-import type { BoundRule, Move, RowRule } from '../rules/rule.js'
+import type { BoundRule } from '../rules/rule.js'
 import { quoteColumn, textSql } from '../sequelize/sql.js'
 import { AutoRule } from './rule.js'
-
-export interface Cascade {
-  /** More to write in the settling UPDATE. */
-  assignments: string[]
-  /** Deadlines of the timers that it starts, as expressions over the updated row; null where it starts none. */
-  startedTimers: { kind: string; deadline: string }[]
-}
 
 /** The settled order's status as it was, as text; see settlement.ts. */
 const WAS = 'order_timers_due.order_timers_from'

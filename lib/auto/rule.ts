@@ -3,7 +3,8 @@
 
 import { OrderTimersError, show } from '../errors.js'
 import { milliseconds, NO_TIMER_AT, NOT_IN_FROM, RowGuard } from '../rows/guard.js'
-import type { BoundRule, Move, RowRule } from '../rules/rule.js'
+import type { Move, RowRule } from '../rows/row-rule.js'
+import type { BoundRule } from '../rules/rule.js'
 import { type AttributeInfo, isExpression, quoteColumn, valueSql } from '../sequelize/sql.js'
 
 /** Where timers are armed and disarmed; none where nothing is armed. Never rejects. */

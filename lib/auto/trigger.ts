@@ -3,8 +3,9 @@
 
 import { milliseconds, NOT_IN_FROM, type RowGuard } from '../rows/guard.js'
 import type { OrderTable } from '../rows/order-table.js'
+import type { RowRule } from '../rows/row-rule.js'
 import { invalidRule } from '../rules/row-options.js'
-import type { BoundRule, RowRule } from '../rules/rule.js'
+import type { BoundRule } from '../rules/rule.js'
 import { withoutBinding } from '../sequelize/sql.js'
 
 const NOW = "date_trunc('milliseconds', statement_timestamp())"

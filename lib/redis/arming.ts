@@ -2,7 +2,6 @@
 // and armed as soon as Redis answers again, or writes again; whatever is lost beyond that, the sweep finds on the rows.
 
 import type { Log } from '../logger.js'
-import type { BoundRule } from '../rules/rule.js'
 import { within } from '../wait.js'
 import { ArmBatches } from './arm-batches.js'
 import type { RedisConnection } from './connection.js'
@@ -21,6 +20,12 @@ const MOST_KEPT = 5_000
 
 /** How many of them are armed at once. */
 const PORTION = 500
+
+/** A rule as it is armed: its reminders are due so long before its deadline. */
+export interface ArmedRule {
+  kind: string
+  reminders: readonly { kind: string; beforeMs: number }[]
+}
 
 interface Kept {
   kind: string
@@ -53,10 +58,10 @@ export class Arming {
   }
 
   /** A timer and its reminders. @returns whether Redis has it now; what it did not take in time is kept for its return */
-  async arm({ kind, row }: BoundRule, id: string, deadlineMs: number, patienceMs = REQUEST_PATIENCE_MS): Promise<boolean> {
+  async arm({ kind, reminders }: ArmedRule, id: string, deadlineMs: number, patienceMs = REQUEST_PATIENCE_MS): Promise<boolean> {
     const armed = this.armOne(kind, id, deadlineMs, patienceMs)
-    if (!row?.reminders.length) return armed
-    await Promise.all(row.reminders.map((reminder) => this.armOne(reminder.kind, id, deadlineMs - reminder.beforeMs, patienceMs)))
+    if (reminders.length === 0) return armed
+    await Promise.all(reminders.map((reminder) => this.armOne(reminder.kind, id, deadlineMs - reminder.beforeMs, patienceMs)))
     return armed
   }
 
@@ -83,8 +88,7 @@ export class Arming {
   }
 
   /** Takes a timer out, unless it was armed anew for another deadline meanwhile. What stays behind is harmless: its row has no deadline. */
-  async disarm({ kind, row }: BoundRule, id: string, deadlineMs: number | undefined): Promise<void> {
-    const reminders = row?.reminders ?? []
+  async disarm({ kind, reminders }: ArmedRule, id: string, deadlineMs: number | undefined): Promise<void> {
     const ends = reminders.map(({ kind, beforeMs }) =>
       this.disarmOne(kind, id, deadlineMs === undefined ? undefined : deadlineMs - beforeMs),
     )

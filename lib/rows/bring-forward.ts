@@ -1,9 +1,9 @@
 // Makes an order's timer due at once, by its row: for tests, which need not wait then.
 
 import type { Transaction } from 'sequelize'
-import type { RowRule } from '../rules/rule.js'
 import { rows } from '../sequelize/database.js'
 import { RowGuard } from './guard.js'
+import type { RowRule } from './row-rule.js'
 
 /**
  * Writes the attribute that the deadline is read from, while the rule applies to the order.

@@ -4,12 +4,12 @@
 import type { Model, Transaction } from 'sequelize'
 import { inUnits } from '../duration.js'
 import { OrderTimersError, show } from '../errors.js'
-import type { RowOptions } from '../rules/row-options.js'
 import { type CallConnection, callConnectionOf, LOCK_WAIT_MS } from '../sequelize/call-connection.js'
 import { rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { storedValue } from '../sequelize/values.js'
 import { RowGuard } from './guard.js'
+import type { RowOptions } from './row-options.js'
 
 // SQLSTATEs, https://www.postgresql.org/docs/current/errcodes-appendix.html
 

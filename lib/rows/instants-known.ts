@@ -1,10 +1,10 @@
 // Whether a rule's instants are known to have a time zone, for calls that read one from an instance and ask Postgres nothing. The table is looked at
 // once before the first of them, and behind later ones about once a minute.
 
-import type { RowRule } from '../rules/rule.js'
 import { inTransaction } from '../sequelize/database.js'
 import { columnsOf } from './columns.js'
 import { isInstant, notAnInstant } from './instants.js'
+import type { RowRule } from './row-rule.js'
 
 const LOOK_EVERY_MS = 60_000
 const LIMITS = { lockMs: 300, statementMs: 1_000, idleMs: 2_000 }

@@ -4,20 +4,13 @@
 import type { Transaction } from 'sequelize'
 import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
-import type { RowRule } from '../rules/rule.js'
 import { inTransaction } from '../sequelize/database.js'
 import { faultOwnerOf, isDoubtful, sqlStateOf } from '../sequelize/fault-owner.js'
 import { remedyOf } from '../sequelize/wrong-statement.js'
 import { lookAtReferences } from './references.js'
+import type { Look, RowRule } from './row-rule.js'
 import { optionStatements, ruleStatements, type Statement } from './statements.js'
 import { lookAtTables } from './table-look.js'
-
-export interface Look {
-  /** What is wrong, each with its remedy. */
-  wrong: OrderTimersError[]
-  /** Why something could not be looked at. */
-  unseen: unknown
-}
 
 const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 5_000 }
 

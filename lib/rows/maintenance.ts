@@ -2,10 +2,10 @@
 // declaration (`pause.while`): the time that is left is put by when the condition begins to hold, and runs again when it holds no longer.
 
 import type { Model, Transaction } from 'sequelize'
-import type { RowOptions } from '../rules/row-options.js'
 import { orderRows, rows } from '../sequelize/database.js'
 import { milliseconds, NO_TIMER_AT, type RowGuard } from './guard.js'
 import { instantSql } from './instants.js'
+import type { RowOptions } from './row-options.js'
 
 /** What one portion wrote. */
 export interface MaintenanceCounts {

@@ -1,9 +1,9 @@
 // The statement that counts how a rule's orders stand: each order once, under the first state of STATES that it is in.
 
-import type { RowRule } from '../rules/rule.js'
 import { milliseconds, RowGuard } from './guard.js'
 import { instantSql } from './instants.js'
 import { isLockedSql } from './row-is-locked.js'
+import type { RowRule } from './row-rule.js'
 
 /**
  * How an order stands under a rule; the first that holds. `dead`: a dead letter, whatever its row says. `none`: without a deadline,

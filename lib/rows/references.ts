@@ -4,11 +4,11 @@
 import type { Transaction } from 'sequelize'
 import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
-import type { RowRule } from '../rules/rule.js'
 import { rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { isExpression, referenceOf, valueSql } from '../sequelize/sql.js'
 import { columnsOf } from './columns.js'
+import type { RowRule } from './row-rule.js'
 
 /** A value that the rule looks for or writes, by its option. */
 interface Value {

@@ -2,15 +2,14 @@
 // The guard is in the statement itself, so anybody may try any order at any time: never early, and once.
 
 import type { Model, Transaction } from 'sequelize'
-import type { Cascade } from '../auto/cascade.js'
 import { OrderTimersError, show } from '../errors.js'
-import type { Writes } from '../rules/row-rule.js'
-import type { RowRule } from '../rules/rule.js'
 import { inTransaction, orderRows, rows, type StatementLimits } from '../sequelize/database.js'
 import type { Allowance } from './brake.js'
 import { NOT_IN_FROM, RowGuard } from './guard.js'
 import { idempotencyKey } from './history.js'
+import type { RowRule } from './row-rule.js'
 import { VetoProbe } from './veto-probe.js'
+import type { Cascade, Writes } from './writes.js'
 
 export interface SettleWork {
   signal: AbortSignal

@@ -4,13 +4,13 @@
 
 import type { Transaction } from 'sequelize'
 import { OrderTimersError } from '../errors.js'
-import type { RowRule } from '../rules/rule.js'
 import { rows } from '../sequelize/database.js'
 import { bringForward } from './bring-forward.js'
 import type { NewDeadline } from './deadline-writes.js'
 import { cannotLock, readMarks } from './lock-holders.js'
 import { CANNOT_SEE_LOCKS, type OrderCountsQuery, orderCountsSql } from './order-counts-sql.js'
 import type { OrderTable } from './order-table.js'
+import type { RowRule } from './row-rule.js'
 
 export interface Statement {
   /** The option that alone decides whether it can run, quoted; or what the statement is for. */

@@ -1,12 +1,12 @@
 // A look at what a rule's tables are: whether the columns and the rule's own tables are there, and whether its instants have a time zone.
 
 import type { Transaction } from 'sequelize'
-import type { RowRule } from '../rules/rule.js'
 import { rows } from '../sequelize/database.js'
 import { type Column, columnsOf } from './columns.js'
 import { HISTORY_TABLE } from './history.js'
 import { isInstant, notAnInstant } from './instants.js'
 import type { OrderTable } from './order-table.js'
+import type { RowRule } from './row-rule.js'
 
 /** A column that a rule needs, by the option that names it. */
 interface Need {

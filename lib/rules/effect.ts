@@ -3,6 +3,8 @@
 
 import type { Model, WhereOptions } from 'sequelize'
 import type { ModelSource } from '../rows/order-table.js'
+import type { Run } from '../rows/row-options.js'
+import type { RowForm } from './form.js'
 import {
   COMMON,
   type CommonOptions,
@@ -11,8 +13,6 @@ import {
   invalidRule,
   parseRowOptions,
   type RedisForm,
-  type RowForm,
-  type Run,
   type SinceForm,
 } from './row-options.js'
 import { declareRowRule } from './row-rule.js'

@@ -40,6 +40,7 @@ export function declareHandler(kind: string, handler: unknown): DeclaredRule {
       afterMs: undefined,
       attempts: ATTEMPTS,
       row: undefined,
+      reminders: [],
       settle: async (ids, work) => {
         const { signal, deadlineOf } = work
         work.inRule = true

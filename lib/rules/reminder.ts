@@ -7,9 +7,10 @@ import type { History } from '../rows/history.js'
 import { check, RuleLook } from '../rows/look.js'
 import type { OrderTable } from '../rows/order-table.js'
 import { PendingRows } from '../rows/pending-rows.js'
+import type { RowOptions } from '../rows/row-options.js'
+import type { RowRule } from '../rows/row-rule.js'
 import { SettlementStatement } from '../rows/settlement.js'
-import type { RowOptions } from './row-options.js'
-import type { ReminderRule, RowRule } from './rule.js'
+import type { ReminderRule } from './rule.js'
 
 const BATCH = 100
 
@@ -46,7 +47,6 @@ export function reminderRule(
     brake: undefined,
     history: undefined,
     afterCommit: run,
-    reminders: [],
     set: {},
     look: (briefly) => look.look(briefly),
     check: () => check(look),
@@ -78,6 +78,7 @@ export function reminderRule(
     afterMs: undefined,
     attempts: options.attempts,
     row,
+    reminders: [],
     settle: (ids, work) => statement.settle(ids, work),
   }
 }

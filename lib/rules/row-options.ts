@@ -1,20 +1,12 @@
 // The options that `transition` and `effect` share: what a shop may write, and what it is once it has been looked at. The model is not touched.
 
-import type { Model, Transaction, WhereOptions } from 'sequelize'
+import type { Model, WhereOptions } from 'sequelize'
 import { A_SECOND_AT_LEAST, type Duration, type DurationBounds, parseDuration, WAITING_BOUNDS } from '../duration.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
-import type { Description, RuleForm } from './rule.js'
+import type { AfterCommit, Description, RowOptions, Run } from '../rows/row-options.js'
+import type { RowForm } from './form.js'
 
 export type Attribute<M extends Model> = keyof M['_attributes'] & string
-
-/** The shop's own work on locked instances, in the settling transaction. */
-export type Run<M extends Model> = (orders: M[], context: { transaction: Transaction; signal: AbortSignal }) => unknown
-
-/**
- * The shop's own work after the settling transaction has committed. `idempotencyKeys[i]` belongs to `orders[i]` and is the same whenever
- * that settlement is told again.
- */
-export type AfterCommit<M extends Model> = (orders: M[], context: { idempotencyKeys: string[]; signal: AbortSignal }) => unknown
 
 /** How long from now to the deadline; a function of the order may also say null: this order never times out. */
 export type After<M extends Model> = Duration | ((order: M) => Duration | null)
@@ -90,8 +82,6 @@ export interface RedisForm {
   since?: never
 }
 
-export type RowForm = Exclude<RuleForm, 'handler'>
-
 export const COMMON = [
   ...['where', 'run', 'afterCommit', 'history', 'description', 'attempts', 'timeout', 'staleAfter', 'reminders', 'dryRun', 'brake'],
   ...['deadline', 'since', 'after', 'pause', 'maxExtensions', 'maxTotal', 'extended', 'backfill'],
@@ -99,29 +89,6 @@ export const COMMON = [
 
 /** What has to do with an order's deadline being its own, and so with no other form. */
 const OF_DEADLINE = ['pause', 'maxExtensions', 'maxTotal', 'extended', 'backfill'] as const
-
-/** The options of a row rule, looked at. Durations are milliseconds. */
-export interface RowOptions {
-  kind: string
-  form: RowForm
-  deadline: string | undefined
-  since: string | undefined
-  after: number | ((order: Model) => Duration | null) | undefined
-  where: WhereOptions | undefined
-  run: Run<Model> | undefined
-  afterCommit: AfterCommit<Model> | undefined
-  history: boolean
-  description: Description | undefined
-  attempts: number
-  timeoutMs: number
-  staleAfterMs: number
-  pause: { keep: string; while: WhereOptions | undefined } | undefined
-  extensions: { attribute: string; most: number; unit: 'times' | 'ms' } | undefined
-  backfill: { since: string | undefined } | undefined
-  reminders: readonly { beforeMs: number; label: string; run: AfterCommit<Model>; staleAfterMs: number }[]
-  dryRun: boolean
-  brake: { max: number; perMs: number } | undefined
-}
 
 const DEFAULT = { attempts: 25, timeout: '30s', staleAfter: '7d' } as const
 

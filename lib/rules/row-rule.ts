@@ -6,7 +6,7 @@ import { cascadeOf } from '../auto/cascade.js'
 import { parseDuration } from '../duration.js'
 import { Brake } from '../rows/brake.js'
 import { DeadlineWrites } from '../rows/deadline-writes.js'
-import { type Applies, type GuardOptions, RowGuard, type Status } from '../rows/guard.js'
+import { type GuardOptions, RowGuard, type Status } from '../rows/guard.js'
 import { History } from '../rows/history.js'
 import { InstantsKnown } from '../rows/instants-known.js'
 import { LeftDeadlines } from '../rows/left-deadlines.js'
@@ -14,11 +14,13 @@ import { check, RuleLook } from '../rows/look.js'
 import { Maintenance } from '../rows/maintenance.js'
 import { type ModelSource, OrderTable } from '../rows/order-table.js'
 import { PendingRows } from '../rows/pending-rows.js'
+import type { RowOptions } from '../rows/row-options.js'
+import type { Move, RowRule } from '../rows/row-rule.js'
 import { SettlementStatement } from '../rows/settlement.js'
+import type { RuleAction } from '../rows/writes.js'
 import { orderRows } from '../sequelize/database.js'
 import { reminderRule } from './reminder.js'
-import type { RowOptions } from './row-options.js'
-import type { BoundRule, DeclaredRule, Move, RowRule, RuleContext } from './rule.js'
+import type { BoundRule, DeclaredRule, RuleContext } from './rule.js'
 
 const BATCH = 1_000
 /** Instances cost far more than rows, and the shop's own work is done for each. */
@@ -26,19 +28,6 @@ const BATCH_OF_INSTANCES = 100
 
 /** Longer than any order has been overdue: a thousand years, and still an instant that Postgres knows. */
 const NEVER_STALE_MS = 365_000 * 86_400_000
-
-/** What is a transition's, or an effect's, own. */
-export interface RuleAction extends Writes {
-  applies: Applies
-}
-
-/** What a settlement writes. */
-export interface Writes {
-  to?: Status
-  set?: Record<string, unknown>
-  individualHooks?: boolean
-  auto?: boolean
-}
 
 export function declareRowRule(options: RowOptions, source: unknown, action: RuleAction): DeclaredRule {
   const { kind, form, deadline } = options
@@ -89,7 +78,6 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
     brake: options.brake && !dryRun ? new Brake(kind, table, options.brake) : undefined,
     history,
     afterCommit: options.afterCommit,
-    reminders: dryRun ? [] : options.reminders.map((reminder) => reminderRule(ofRule, reminder)),
     set: action.set ?? {},
     look: (briefly) => look.look(briefly),
     check: ownCheck,
@@ -120,6 +108,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
     afterMs,
     attempts: options.attempts,
     row,
+    reminders: dryRun ? [] : options.reminders.map((reminder) => reminderRule(ofRule, reminder)),
     settle: (ids, work) => statement.settle(ids, work),
   }
 }

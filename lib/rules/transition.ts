@@ -5,6 +5,7 @@ import type { Model } from 'sequelize'
 import { show } from '../errors.js'
 import type { Status } from '../rows/guard.js'
 import type { ModelSource } from '../rows/order-table.js'
+import type { RowForm } from './form.js'
 import {
   type Attribute,
   COMMON,
@@ -14,7 +15,6 @@ import {
   invalidRule,
   parseRowOptions,
   type RedisForm,
-  type RowForm,
   type SinceForm,
 } from './row-options.js'
 import { declareRowRule } from './row-rule.js'

@@ -5,8 +5,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Duration, parseDuration, WAITING_BOUNDS } from '../duration.js'
 import { OrderTimersError, refuseUnknownOptions } from '../errors.js'
 import { bringForward } from '../rows/bring-forward.js'
+import type { RowRule } from '../rows/row-rule.js'
 import type { SettledOrder } from '../rows/settlement.js'
-import type { BoundRule, ReminderRule, RowRule } from '../rules/rule.js'
+import type { BoundRule, ReminderRule } from '../rules/rule.js'
 import { inTransaction } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { idOf } from '../timers/order-id.js'
@@ -105,11 +106,11 @@ function runtimeOf(worker: ExpiryWorker): Runtime {
   throw new OrderTimersError('NOT_SETTLED', `expire: ${why}, and settles nothing`)
 }
 
-function reminderOf({ kind, row }: BoundRule, before: Duration): ReminderRule {
+function reminderOf({ kind, reminders }: BoundRule, before: Duration): ReminderRule {
   const beforeMs = parseDuration('expire: "reminder"', before)
-  const found = row?.reminders.find((reminder) => reminder.beforeMs === beforeMs)
+  const found = reminders.find((reminder) => reminder.beforeMs === beforeMs)
   if (found) return found
-  const known = row?.reminders.map(({ reminder }) => reminder?.label).join(', ') || 'none'
+  const known = reminders.map(({ reminder }) => reminder?.label).join(', ') || 'none'
   throw new OrderTimersError('INVALID_OPTION', `expire: ${kind} has no reminder ${before} before its deadline; there are: ${known}`)
 }
 

@@ -50,7 +50,7 @@ async function checkRule(runtime: Runtime, kind: string, note: Note): Promise<vo
     () => runtime.rule(kind),
     (_, error) => note(kind, error),
   )
-  for (const one of rule ? [rule, ...(rule.row?.reminders ?? [])] : []) {
+  for (const one of rule ? [rule, ...rule.reminders] : []) {
     if (!one.row) continue
     const { wrong, unseen } = await one.row.look()
     for (const error of wrong) note(one.kind, error)

@@ -3,7 +3,8 @@
 
 import { OrderTimersError, refuseUnknownOptions } from '../errors.js'
 import { REQUEST_PATIENCE_MS } from '../redis/arming.js'
-import type { BoundRule, RowRule } from '../rules/rule.js'
+import type { RowRule } from '../rows/row-rule.js'
+import type { BoundRule } from '../rules/rule.js'
 import { REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
 import { callTransaction } from '../sequelize/call-transaction.js'
 import type { ListedTimer, OrderOrId, WriteOptions } from '../types.js'

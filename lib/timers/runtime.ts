@@ -11,7 +11,8 @@ import { RedisConnection } from '../redis/connection.js'
 import { DueIndex } from '../redis/due-index.js'
 import type { RedisSource } from '../redis/source.js'
 import { isModel } from '../rows/order-table.js'
-import type { BoundRule, DeclaredRule, RuleContext, RuleForm } from '../rules/rule.js'
+import type { RuleForm } from '../rules/form.js'
+import type { BoundRule, DeclaredRule, RuleContext } from '../rules/rule.js'
 import type { TimersHealth } from '../types.js'
 import { type ParsedOptions, refuseSharedDeadlines } from './options.js'
 
@@ -140,7 +141,7 @@ export class Runtime {
 
   /** All that a worker settles: the rules, and their reminders. */
   workerRules(): BoundRule[] {
-    return this.rules().flatMap((rule) => [rule, ...(rule.row?.reminders ?? [])])
+    return this.rules().flatMap((rule) => [rule, ...rule.reminders])
   }
 
   /** What is wrong at present with the timers of this process. Asks nobody. */

@@ -2,7 +2,8 @@
 // Without that the first orders that come due after a start are ten to thirty milliseconds late.
 
 import type { Sequelize, Transaction } from 'sequelize'
-import type { BoundRule, RowRule } from '../rules/rule.js'
+import type { RowRule } from '../rows/row-rule.js'
+import type { BoundRule } from '../rules/rule.js'
 import { connectionOf, inTransaction } from '../sequelize/database.js'
 import { within } from '../wait.js'
 import type { Clocks } from './clocks.js'

@@ -1,0 +1,39 @@
+// What a rule over rows was declared with, once its options have been parsed: durations are milliseconds, absent options are undefined.
+
+import type { Model, Transaction, WhereOptions } from 'sequelize'
+import type { Duration } from '../duration.js'
+
+/** The shop's own work on locked instances, in the settling transaction. */
+export type Run<M extends Model> = (orders: M[], context: { transaction: Transaction; signal: AbortSignal }) => unknown
+
+/**
+ * The shop's own work after the settling transaction has committed. `idempotencyKeys[i]` belongs to `orders[i]` and is the same whenever
+ * that settlement is told again.
+ */
+export type AfterCommit<M extends Model> = (orders: M[], context: { idempotencyKeys: string[]; signal: AbortSignal }) => unknown
+
+/** How a rule speaks of itself in logs: a text, or a function of the order's id. */
+export type Description = string | ((id: string) => string)
+
+/** The options of `transition` and `effect` that both have, parsed. */
+export interface RowOptions {
+  kind: string
+  form: 'deadline' | 'since' | 'redis'
+  deadline: string | undefined
+  since: string | undefined
+  after: number | ((order: Model) => Duration | null) | undefined
+  where: WhereOptions | undefined
+  run: Run<Model> | undefined
+  afterCommit: AfterCommit<Model> | undefined
+  history: boolean
+  description: Description | undefined
+  attempts: number
+  timeoutMs: number
+  staleAfterMs: number
+  pause: { keep: string; while: WhereOptions | undefined } | undefined
+  extensions: { attribute: string; most: number; unit: 'times' | 'ms' } | undefined
+  backfill: { since: string | undefined } | undefined
+  reminders: readonly { beforeMs: number; label: string; run: AfterCommit<Model>; staleAfterMs: number }[]
+  dryRun: boolean
+  brake: { max: number; perMs: number } | undefined
+}
