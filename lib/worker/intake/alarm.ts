@@ -54,12 +54,12 @@ export class Alarm {
     if (!this.usable()) return TROUBLE_SLEEP_MS
     try {
       const { work, untilNextMs } = await this.claims.due(this.rule.kind, this.dispatcher.batchSize(this.rule.kind))
-      this.dispatcher.troubles.works('alarm', this.rule.kind)
+      this.dispatcher.ruleHealth.taskSucceeded('alarm', this.rule.kind)
       void this.dispatcher.dispatch(work)
       return Math.min(untilNextMs, LONGEST_SLEEP_MS)
     } catch (error) {
       // Where Redis does not answer the worker says so, once; the sweep carries on meanwhile.
-      if (!isRedisTrouble(error)) await this.dispatcher.troubles.noteOf('alarm', this.rule, error)
+      if (!isRedisTrouble(error)) await this.dispatcher.ruleHealth.taskFailed('alarm', this.rule, error)
       return TROUBLE_SLEEP_MS
     }
   }

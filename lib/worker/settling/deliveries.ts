@@ -11,7 +11,7 @@ import { inTransaction } from '../../sequelize/database.js'
 import { errorText } from '../events.js'
 import { retryDelayMs } from './backoff.js'
 import type { Failures } from './failures.js'
-import type { Troubles } from './troubles.js'
+import type { RuleHealth } from './rule-health.js'
 
 const LIMITS = { lockMs: 300, statementMs: 5_000, idleMs: 10_000 }
 const WORK = '"afterCommit"'
@@ -23,7 +23,7 @@ export class Deliveries {
   constructor(
     private readonly failures: Failures,
     private readonly log: Log,
-    private readonly troubles: Troubles,
+    private readonly ruleHealth: RuleHealth,
     private readonly limited: <T>(rule: BoundRule, work: (signal: AbortSignal) => Promise<T>) => Promise<T>,
   ) {}
 
@@ -65,13 +65,13 @@ export class Deliveries {
       while (!this.stopped) {
         const takenSince = new Moment()
         const taken = await take()
-        this.troubles.works('deliveries', kind)
+        this.ruleHealth.taskSucceeded('deliveries', kind)
         if (!taken) break
         if (takenSince.passedMs() > history.againWithinMs) this.leave(rule, 1)
         else await this.redeliverOne(rule, history, taken.delivery, taken.order)
       }
     } catch (error) {
-      if (await this.troubles.noteOf('deliveries', rule, error)) return
+      if (await this.ruleHealth.taskFailed('deliveries', rule, error)) return
       this.log('debug', `${kind}: overdue deliveries could not be read; the next sweep tries again`, { kind, error: errorText(error) })
     } finally {
       this.redelivering.delete(kind)
@@ -127,7 +127,7 @@ export class Deliveries {
       .catch(write)
       .catch(async (error) => {
         this.log('warn', `${kind}: the result of ${WORK} could not be noted (${errorText(error)})`, { code: 'NOT_NOTED', kind })
-        await this.troubles.noteOf('deliveries', rule, error)
+        await this.ruleHealth.taskFailed('deliveries', rule, error)
       })
   }
 }

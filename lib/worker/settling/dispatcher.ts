@@ -14,6 +14,7 @@ import { errorText, type WorkerEmitter } from '../events.js'
 import type { Faults } from '../faults.js'
 import { LockWaits, retryDelayMs } from './backoff.js'
 import type { Work } from './claims.js'
+import { type KindCounters, newCounters } from './counters.js'
 import { Deliveries } from './deliveries.js'
 import { DryRun } from './dry-run.js'
 import { Failures } from './failures.js'
@@ -21,7 +22,7 @@ import { Lane } from './lane.js'
 import type { LockedRows } from './locked-rows.js'
 import { describe, summary } from './log-lines.js'
 import { RecentClaims } from './recent-claims.js'
-import { Troubles } from './troubles.js'
+import { RuleHealth } from './rule-health.js'
 import { UndatedKeys } from './undated-keys.js'
 
 /** query_canceled, which is also how statement_timeout shows; https://www.postgresql.org/docs/current/errcodes-appendix.html */
@@ -32,20 +33,6 @@ const QUERY_CANCELED = '57014'
  * settled in a second, and not how soon the first is.
  */
 const SWEPT_TOGETHER = 2
-
-export interface KindCounters {
-  settled: number
-  failed: number
-  dead: number
-  early: number
-  locked: number
-  held: number
-  gone: number
-  /** Keys that somebody else set and that expired, of orders whose rows have no deadline: nothing settles those. */
-  undated: number
-  /** Deadlines of an earlier stay in `from`, taken off orders that are no longer there. */
-  cleared: number
-}
 
 export interface DispatcherParts {
   rules: ReadonlyMap<string, BoundRule>
@@ -74,8 +61,8 @@ export class Dispatcher {
   private readonly failures: Failures
   private readonly deliveries: Deliveries
   private readonly dryRun: DryRun
-  /** What comes of failures that are not the rules'. */
-  readonly troubles: Troubles
+  /** Faults that are not the rules' own. */
+  readonly ruleHealth: RuleHealth
   private readonly undatedKeys: UndatedKeys
   private readonly rules: ReadonlyMap<string, BoundRule>
   private readonly faults: Faults
@@ -91,12 +78,12 @@ export class Dispatcher {
     this.failures = new Failures(this.counters, events, log)
     this.dryRun = new DryRun(events, log)
     setMaxListeners(0, this.leaving.signal) // each batch that was claimed ahead may wait by it
-    this.troubles = new Troubles(faults, (kind) => this.lane(kind))
-    this.deliveries = new Deliveries(this.failures, log, this.troubles, (rule, work) => this.limited(rule, work))
+    this.ruleHealth = new RuleHealth(faults, (kind) => this.lane(kind))
+    this.deliveries = new Deliveries(this.failures, log, this.ruleHealth, (rule, work) => this.limited(rule, work))
     this.undatedKeys = new UndatedKeys(this.counters, log)
     for (const [kind, rule] of rules) {
       this.lanes.set(kind, new Lane(concurrency(rule), rule.runsOwnCode ? 0 : 1))
-      this.counters.set(kind, { settled: 0, failed: 0, dead: 0, early: 0, locked: 0, held: 0, gone: 0, undated: 0, cleared: 0 })
+      this.counters.set(kind, newCounters())
     }
   }
 
@@ -176,7 +163,7 @@ export class Dispatcher {
       if (begun) await this.settle(rule, work, work.ids, returns)
       else for (const id of work.ids) returns.push({ id, delayMs: 0 })
     } catch (error) {
-      await this.troubles.note(rule, 'internal', error) // nothing else is thrown here; what was settled stays settled
+      await this.ruleHealth.failed(rule, 'internal', error) // nothing else is thrown here; what was settled stays settled
     } finally {
       if (begun) lane.leave() // the database is free for the next batch while this one's claim is ended
       endRenewal()
@@ -215,7 +202,7 @@ export class Dispatcher {
       return
     }
     this.lane(rule.kind).recovered(ids.length)
-    this.troubles.settled(rule)
+    this.ruleHealth.settled(rule)
     this.account(rule, work, settlement, returns)
     const delivered = await this.deliveries.deliver(rule, settlement.pendingDeliveries ?? [], begunAt)
     if (delivered && rule.reminder && settlement.settled.length > 0) this.tellReminded(rule.reminder, work, settlement.settled)
@@ -321,7 +308,7 @@ export class Dispatcher {
 
   /** Trouble that is not the rule's: no attempt is counted, the kind rests, and the orders come back. */
   private async putBack(rule: BoundRule, ids: string[], error: unknown, returns: Return[], whose: FaultOwner = 'database'): Promise<void> {
-    const delayMs = this.givenUp ? 0 : whose === 'rule' ? this.lane(rule.kind).rest() : await this.troubles.note(rule, whose, error)
+    const delayMs = this.givenUp ? 0 : whose === 'rule' ? this.lane(rule.kind).rest() : await this.ruleHealth.failed(rule, whose, error)
     for (const id of ids) returns.push({ id, delayMs })
   }
 

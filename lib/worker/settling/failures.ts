@@ -3,7 +3,7 @@
 import type { Log } from '../../logger.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { errorText, type WorkerEmitter } from '../events.js'
-import type { KindCounters } from './dispatcher.js'
+import type { KindCounters } from './counters.js'
 
 /** What comes of it: another attempt after so many milliseconds, none since it comes once at most, or none any more. */
 export type Next = { retryInMs: number } | 'once' | 'dead'

@@ -4,7 +4,7 @@
 import { show } from '../../errors.js'
 import type { Log } from '../../logger.js'
 import type { BoundRule } from '../../rules/rule.js'
-import type { KindCounters } from './dispatcher.js'
+import type { KindCounters } from './counters.js'
 
 const EVERY_MS = 60_000
 

@@ -16,7 +16,7 @@ import { errorText, type WorkerEmitter } from '../events.js'
 import type { Faults } from '../faults.js'
 import type { IndexClaims, MemoryClaims, Work } from '../settling/claims.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
-import { Leavings, type Transact } from './leavings.js'
+import { LeftOrders, type Transact } from './left-orders.js'
 import type { Locked, SweepReads } from './reads.js'
 
 /** How many batches' rows are read at once: where many are due at one instant, each reading sorts all of them. */
@@ -63,12 +63,12 @@ export class Sweep {
   private readonly told = new Map<string, number>()
   private readonly undatedAgainAt = new Map<string, number>()
 
-  private readonly leavings: Leavings
+  private readonly leftOrders: LeftOrders
 
   constructor(private readonly parts: SweepParts) {
     const { dispatcher, events, log } = parts
     const transact: Transact = (row, work) => this.transact(row, work)
-    this.leavings = new Leavings({ counters: dispatcher.counters, events, log, transact, stopping: this.stopping.signal })
+    this.leftOrders = new LeftOrders({ counters: dispatcher.counters, events, log, transact, stopping: this.stopping.signal })
   }
 
   /** Runs a sweep; where one is running, another one after it. Never rejects. */
@@ -128,7 +128,7 @@ export class Sweep {
       if (!row?.pending || this.stopping.signal.aborted) continue
       try {
         await this.sweepRule(rule, row, row.pending, totals)
-        this.parts.dispatcher.troubles.swept(rule.kind)
+        this.parts.dispatcher.ruleHealth.swept(rule.kind)
       } catch (error) {
         if (!this.stopping.signal.aborted) await this.report(rule, error)
       }
@@ -149,7 +149,7 @@ export class Sweep {
     const armingAt = performance.now()
     totals.armed += await this.armUpcoming(rule.kind, row, pending)
     totals.horizonMs += performance.now() - armingAt
-    await this.leavings.takeOff(rule.kind, row) // late by no order's clock, so that it keeps none waiting
+    await this.leftOrders.takeOff(rule.kind, row) // late by no order's clock, so that it keeps none waiting
     if (!rule.reminder) {
       if (stale) this.tellStale(rule.kind, stale)
       await this.tellUndated(rule.kind, row, pending)
@@ -160,20 +160,20 @@ export class Sweep {
   /** A rule whose table, or whose statements, are wrong settles nothing and arms nothing until a later look finds them right. */
   private async looksRight({ kind }: BoundRule, row: RowRule): Promise<boolean> {
     const { dispatcher, faults } = this.parts
-    const { wrong, unseen } = await row.look(!dispatcher.troubles.rests(kind))
+    const { wrong, unseen } = await row.look(!dispatcher.ruleHealth.isBroken(kind))
     if (wrong.length > 0) {
-      dispatcher.troubles.lookedWrong(kind, wrong)
+      dispatcher.ruleHealth.checkFailed(kind, wrong)
       return false
     }
     if (unseen === undefined) {
-      dispatcher.troubles.lookedRight(kind)
+      dispatcher.ruleHealth.checkPassed(kind)
       faults.clear('NOT_LOOKED_AT', kind)
       return true
     }
     if (!isLocked(unseen)) throw unseen
     const message = `${kind}: its statements could not be looked at (${errorText(unseen)}); the next sweep looks again`
     faults.raise('NOT_LOOKED_AT', { kind, message, error: unseen })
-    return !dispatcher.troubles.rests(kind)
+    return !dispatcher.ruleHealth.isBroken(kind)
   }
 
   /** Deadlines and pauses that nobody wrote; portion by portion, so that no transaction is long. @returns what went wrong: it holds up nothing else */
@@ -302,7 +302,7 @@ export class Sweep {
 
   /** What the sweep leaves, and a person should look at. */
   private tellStale(kind: string, { count, oldest }: Stale): void {
-    if (!this.isNews(`${kind} stale`, count) || oldest === null) return
+    if (!this.hasChanged(`${kind} stale`, count) || oldest === null) return
     this.parts.log('warn', `${kind}: ${many(count)} orders are overdue by more than "staleAfter" and are not settled`, {
       ...{ code: 'STALE', kind, count },
     })
@@ -313,11 +313,11 @@ export class Sweep {
     const startedAt = performance.now()
     if (startedAt < (this.undatedAgainAt.get(kind) ?? 0)) return
     const count = await this.transact(row, (transaction) => pending.undated(transaction))
-    await this.leavings.takeOffPauses(kind, row)
-    await this.leavings.count(kind, row)
+    await this.leftOrders.takeOffPauses(kind, row)
+    await this.leftOrders.count(kind, row)
     const endedAt = performance.now()
     this.undatedAgainAt.set(kind, endedAt + Math.max(UNDATED_EVERY_MS, REST_FACTOR * (endedAt - startedAt)))
-    if (!this.isNews(`${kind} undated`, count)) return
+    if (!this.hasChanged(`${kind} undated`, count)) return
     this.parts.log('info', `${kind}: ${many(count)} orders are where the rule applies and have no deadline`, {
       code: 'UNDATED',
       kind,
@@ -327,7 +327,7 @@ export class Sweep {
   }
 
   /** Whether a count is another one than was told before, and not 0. */
-  private isNews(what: string, count: number): boolean {
+  private hasChanged(what: string, count: number): boolean {
     const known = this.told.get(what) ?? 0
     this.told.set(what, count)
     return count !== 0 && count !== known
@@ -345,7 +345,7 @@ export class Sweep {
     if (error instanceof OrderTimersError && error.code === 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE') return
     const whose = error instanceof NoDeadline ? 'rule' : faultOwnerOf(error)
     if (whose === 'configuration' || whose === 'internal') {
-      await dispatcher.troubles.note(rule, whose, error)
+      await dispatcher.ruleHealth.failed(rule, whose, error)
       return
     }
     if (faults.justWoke()) this.again = true // it failed for that, most likely

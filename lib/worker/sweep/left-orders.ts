@@ -8,13 +8,13 @@ import { MOST_COUNTED } from '../../rows/pending-rows.js'
 import type { RowRule } from '../../rows/row-rule.js'
 import { isDatabaseTrouble } from '../../sequelize/fault-owner.js'
 import { errorText, type WorkerEmitter } from '../events.js'
-import type { KindCounters } from '../settling/dispatcher.js'
+import type { KindCounters } from '../settling/counters.js'
 
 const PORTION = 1_000
 
 export type Transact = <T>(row: RowRule, work: (transaction: Transaction) => Promise<T>) => Promise<T>
 
-export interface LeavingsParts {
+export interface LeftOrdersParts {
   counters: ReadonlyMap<string, KindCounters>
   events: WorkerEmitter
   log: Log
@@ -22,11 +22,11 @@ export interface LeavingsParts {
   stopping: AbortSignal
 }
 
-export class Leavings {
+export class LeftOrders {
   private readonly counted = new Map<string, number>()
   private readonly refused = new Set<string>()
 
-  constructor(private readonly parts: LeavingsParts) {}
+  constructor(private readonly parts: LeftOrdersParts) {}
 
   /** Never rejects. */
   takeOff(kind: string, row: RowRule): Promise<void> {

@@ -1,0 +1,111 @@
+// What keeps a rule from being settled although its own code did not fail: the database, a statement that cannot run, a bug of ours. Each is
+// reported as a fault, no attempt is counted, and the orders come back. A rule whose statements cannot run is suspended until a sweep's check
+// passes, or for a minute where no sweep runs.
+
+import { errorText } from '../../error-text.js'
+import { OrderTimersError } from '../../errors.js'
+import type { BoundRule } from '../../rules/rule.js'
+import { type FaultOwner, faultOwnerOf } from '../../sequelize/fault-owner.js'
+import { remedyOf } from '../../sequelize/wrong-statement.js'
+import type { Faults } from '../faults.js'
+import type { Lane } from './lane.js'
+
+/** What works on a rule besides settling. */
+type Task = 'alarm' | 'deliveries'
+
+export class RuleHealth {
+  /** Rules with a failed statement in which the check finds nothing wrong. Only a settled batch shows that this is over. */
+  private readonly unexplained = new Set<string>()
+
+  /** By kind: tasks that fail on a bug of ours. A settled batch does not show that this is over. */
+  private readonly failingTasks = new Map<string, Set<Task>>()
+
+  constructor(
+    private readonly faults: Faults,
+    private readonly lane: (kind: string) => Lane,
+  ) {}
+
+  /** A batch failed. @returns milliseconds until its orders come back */
+  async failed(rule: BoundRule, owner: Exclude<FaultOwner, 'rule'>, error: unknown): Promise<number> {
+    const { kind } = rule
+    const lane = this.lane(kind)
+    if (owner === 'configuration') {
+      lane.suspend()
+      await this.explain(rule, error)
+    } else if (owner === 'internal') {
+      const message = `${kind}: a fault of express-order-timers itself; orders are kept and tried again, and no attempt is counted`
+      const remedy = 'look at the cause, and report it with the versions of this package, Sequelize and Node'
+      this.faults.raise('INTERNAL', { kind, message, remedy, error })
+    } else {
+      const message = `${kind}: the database is in trouble, orders are kept and tried again`
+      this.faults.raise('POSTGRES_UNAVAILABLE', { kind, message, error })
+    }
+    return lane.rest()
+  }
+
+  /**
+   * A task failed. Trouble of the database is left to the settling, which has the same.
+   * @returns whether it was reported
+   */
+  async taskFailed(task: Task, rule: BoundRule, error: unknown): Promise<boolean> {
+    const owner = faultOwnerOf(error)
+    if (owner === 'database' || owner === 'rule') return false
+    if (owner === 'internal') this.failingTasks.set(rule.kind, (this.failingTasks.get(rule.kind) ?? new Set()).add(task))
+    await this.failed(rule, owner, error)
+    return true
+  }
+
+  taskSucceeded(task: Task, kind: string): void {
+    const failing = this.failingTasks.get(kind)
+    if (!failing?.delete(task) || failing.size > 0) return
+    this.failingTasks.delete(kind)
+    this.faults.clear('INTERNAL', kind)
+  }
+
+  /** A sweep of the rule ended without an error. */
+  swept(kind: string): void {
+    for (const code of ['SWEEP_FAILED', 'POSTGRES_UNAVAILABLE'] as const) this.faults.clear(code, kind)
+    this.clearInternal(kind)
+  }
+
+  /** A batch was settled. */
+  settled({ kind, row }: BoundRule): void {
+    if (row) this.faults.clear('POSTGRES_UNAVAILABLE', kind)
+    this.clearInternal(kind)
+    if (this.unexplained.delete(kind)) this.faults.clear('INVALID_MODEL', kind)
+  }
+
+  /** The check of the rule's tables and statements found nothing wrong: the rule is no longer suspended. */
+  checkPassed(kind: string): void {
+    this.lane(kind).resume()
+    if (!this.unexplained.has(kind)) this.faults.clear('INVALID_MODEL', kind)
+  }
+
+  checkFailed(kind: string, problems: readonly OrderTimersError[]): void {
+    this.unexplained.delete(kind)
+    this.lane(kind).suspend()
+    this.faults.raise('INVALID_MODEL', { kind, message: problems.map(({ message }) => message).join('\n') })
+  }
+
+  /** Whether a statement or a check of the rule failed, and no later check has passed. */
+  isBroken(kind: string): boolean {
+    return this.lane(kind).suspended || this.faults.has('INVALID_MODEL', kind)
+  }
+
+  private clearInternal(kind: string): void {
+    if (!this.failingTasks.has(kind)) this.faults.clear('INTERNAL', kind)
+  }
+
+  /** Reports what the check of the table finds wrong; if it finds nothing, what Postgres says. */
+  private async explain({ kind, row }: BoundRule, error: unknown): Promise<void> {
+    const problems = error instanceof OrderTimersError ? [error] : ((await row?.look())?.wrong ?? [])
+    if (problems.length > 0) return this.checkFailed(kind, problems)
+    this.unexplained.add(kind)
+    this.faults.raise('INVALID_MODEL', {
+      kind,
+      message: `${kind}: its statement cannot run (${errorText(error)}), so nothing of it is settled; orders are kept`,
+      remedy: remedyOf(error, row?.guard.table.table),
+      error,
+    })
+  }
+}
