@@ -9,12 +9,12 @@ import type { ShopLog } from './timers.js'
 
 const publicFolder = fileURLToPath(new URL('public', import.meta.url))
 
-export interface AppParts extends Database {
+export interface AppDependencies extends Database {
   timers: RequestHandler
   log: ShopLog
 }
 
-export function createApp({ sequelize, Order, timers, log }: AppParts): Express {
+export function createApp({ sequelize, Order, timers, log }: AppDependencies): Express {
   const app = express()
   app.disable('x-powered-by')
   app.use((_req, res, next) => {

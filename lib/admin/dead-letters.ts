@@ -1,7 +1,7 @@
 // Dead letters by hand: which there are, and putting them back. They are kept in Redis, so both need it.
 
 import { OrderTimersError, show } from '../errors.js'
-import type { RedisParts, Runtime } from '../timers/runtime.js'
+import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
 import type { DeadLetter } from '../types.js'
 import { boundRule } from './problem.js'
 
@@ -80,7 +80,7 @@ function canonical(runtime: Runtime, kind: string, id: string): string {
   throw new OrderTimersError('INVALID_ID', `orderTimers: ${kind}: ${show(id)} is no id of its orders`)
 }
 
-async function connected(runtime: Runtime): Promise<RedisParts> {
+async function connected(runtime: Runtime): Promise<RuntimeRedis> {
   const { redis } = runtime
   if (!redis) {
     const why = runtime.enabled ? '"redis" is false' : 'the timers are switched off (ORDER_TIMERS=off or enabled: false)'

@@ -7,7 +7,7 @@ import { publishesExpiry, readSettings } from '../redis/server.js'
 import type { RowRule } from '../rows/row-rule.js'
 import type { RuleForm } from '../rules/form.js'
 import type { BoundRule } from '../rules/rule.js'
-import type { RedisParts, Runtime } from '../timers/runtime.js'
+import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
 import { countDead, keptFailures } from './kept-failures.js'
 import { countOrders } from './order-counts.js'
 import { boundRule, lookInWords, postgresTrouble, problemOf } from './problem.js'
@@ -86,7 +86,12 @@ export async function status(runtime: Runtime): Promise<Status> {
   }
 }
 
-async function ruleStatus(rule: BoundRule, postgresAnswers: boolean, redis: RedisParts | undefined, runtime: Runtime): Promise<RuleStatus> {
+async function ruleStatus(
+  rule: BoundRule,
+  postgresAnswers: boolean,
+  redis: RuntimeRedis | undefined,
+  runtime: Runtime,
+): Promise<RuleStatus> {
   const { kind, form, row } = rule
   const found: RuleStatus = { kind, form, rows: undefined, armed: undefined, dead: undefined, brakedSince: null, problem: undefined }
   try {

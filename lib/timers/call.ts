@@ -15,7 +15,7 @@ import { isWhole, storedValue } from '../sequelize/values.js'
 import type { OrderOrId, ScheduleOptions, Timer } from '../types.js'
 import { within } from '../wait.js'
 import { orderOf } from './order-id.js'
-import type { RedisParts, Runtime } from './runtime.js'
+import type { Runtime, RuntimeRedis } from './runtime.js'
 
 type Tx = Transaction | undefined
 
@@ -140,12 +140,12 @@ export class Call {
   }
 
   private async arm(deadlineMs: number): Promise<Timer> {
-    const arm = (redis: RedisParts) => redis.arming.arm(this.rule, this.id, deadlineMs, this.patienceLeft())
+    const arm = (redis: RuntimeRedis) => redis.arming.arm(this.rule, this.id, deadlineMs, this.patienceLeft())
     return this.timer(deadlineMs, await this.afterwards(arm))
   }
 
   /** For rules without a deadline on the row: what Redis did not take is lost, so it is said. */
-  private async armInRedisAlone(redis: RedisParts, deadlineMs: number): Promise<Timer> {
+  private async armInRedisAlone(redis: RuntimeRedis, deadlineMs: number): Promise<Timer> {
     if (this.transaction) return this.arm(deadlineMs)
     await redis.arming.armOrThrow(this.rule.kind, this.id, deadlineMs)
     return this.timer(deadlineMs, true)
@@ -158,7 +158,7 @@ export class Call {
   }
 
   /** Redis's part: now, or once the transaction has committed. */
-  private async afterwards(work: (redis: RedisParts) => Promise<boolean>): Promise<boolean | 'on commit'> {
+  private async afterwards(work: (redis: RuntimeRedis) => Promise<boolean>): Promise<boolean | 'on commit'> {
     const { redis } = this.runtime
     if (!redis) return false
     if (!this.transaction) return work(redis)
@@ -207,13 +207,13 @@ export class Call {
   }
 
   /** In Redis alone. @throws OrderTimersError NO_TIMER */
-  private async knownDeadline(redis: RedisParts, call: string): Promise<number> {
+  private async knownDeadline(redis: RuntimeRedis, call: string): Promise<number> {
     const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_PATIENCE_MS)
     if (deadline === undefined) throw this.noTimer(call)
     return deadline
   }
 
-  private requireRedis(remedy?: string): RedisParts {
+  private requireRedis(remedy?: string): RuntimeRedis {
     return this.runtime.requireRedis(this.kind, remedy)
   }
 

@@ -9,7 +9,7 @@ import { REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
 import { callTransaction } from '../sequelize/call-transaction.js'
 import type { ListedTimer, OrderOrId, WriteOptions } from '../types.js'
 import { idOf, invalidId, isAbout, plainId } from './order-id.js'
-import type { RedisParts, Runtime } from './runtime.js'
+import type { Runtime, RuntimeRedis } from './runtime.js'
 
 /** How many orders one call takes. */
 const MOST_ORDERS = 1_000
@@ -74,7 +74,7 @@ async function pendingOnRows(rule: BoundRule, ids: readonly string[], options: W
 }
 
 /** By id, under one rule. @param redis for rules whose deadlines Redis alone has; without it those have no timers */
-async function allPending({ kind }: BoundRule, { pending, inRedis }: Found, redis: RedisParts | undefined): Promise<Pending> {
+async function allPending({ kind }: BoundRule, { pending, inRedis }: Found, redis: RuntimeRedis | undefined): Promise<Pending> {
   if (!redis || inRedis.length === 0) return pending
   const deadlines = await redis.index.deadlines(kind, inRedis, REQUEST_PATIENCE_MS)
   const now = await redis.clock.now()

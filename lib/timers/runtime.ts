@@ -19,7 +19,7 @@ import { type ParsedOptions, refuseSharedDeadlines } from './options.js'
 /** Where the timers keep their runtime. The same symbol in every copy of this package, CommonJS and ESM. */
 export const RUNTIME: unique symbol = Symbol.for('express-order-timers.runtime') as never
 
-export interface RedisParts {
+export interface RuntimeRedis {
   source: RedisSource
   connection: RedisConnection
   clock: RedisClock
@@ -33,7 +33,7 @@ export class Runtime {
   readonly enabled: boolean
   readonly kinds: readonly string[]
   /** None where the shop said `redis: false`, or where the timers are switched off. */
-  readonly redis: RedisParts | undefined
+  readonly redis: RuntimeRedis | undefined
   /** How many workers run on these timers in this process. */
   workers = 0
   private readonly bound = new Map<string, BoundRule>()
@@ -133,7 +133,10 @@ export class Runtime {
   }
 
   /** @throws OrderTimersError REDIS_UNAVAILABLE where these timers have no Redis */
-  requireRedis(kind: string, remedy = 'its deadlines are in Redis alone; declare it with "deadline" to have them on the row'): RedisParts {
+  requireRedis(
+    kind: string,
+    remedy = 'its deadlines are in Redis alone; declare it with "deadline" to have them on the row',
+  ): RuntimeRedis {
     if (this.redis) return this.redis
     const why = this.enabled ? '"redis" is false' : 'the timers are switched off (ORDER_TIMERS=off or enabled: false)'
     throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: ${kind}: ${why}, and ${remedy}`)
@@ -169,7 +172,7 @@ export class Runtime {
     return this.closing
   }
 
-  private connect(source: RedisSource): RedisParts {
+  private connect(source: RedisSource): RuntimeRedis {
     const connection = new RedisConnection(source, 'express-order-timers')
     const clock = new RedisClock(connection)
     const index = new DueIndex(connection, this.keys, clock)

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { OrderTimersError, transition } from '../../lib/index.js'
-import type { RedisParts } from '../../lib/timers/runtime.js'
+import type { RuntimeRedis } from '../../lib/timers/runtime.js'
 import type { Database } from '../support/database.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop } from '../support/shop.js'
@@ -77,7 +77,7 @@ describe('At the very instant of the deadline', () => {
 
   it('calls that reach Redis in another order than Postgres cost their orders no more than a sweep', async () => {
     const shop = await open()
-    const { index } = runtimeOf(shop.timers).redis as RedisParts
+    const { index } = runtimeOf(shop.timers).redis as RuntimeRedis
     const ids = await ship(shop, 20, 300)
     await Promise.all(ids.map((id) => index.disarm('order_confirm', String(id), undefined, 1000)))
     await confirmed(shop, 20, 3000)

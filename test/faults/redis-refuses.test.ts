@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
-import type { RedisParts } from '../../lib/timers/runtime.js'
+import type { RuntimeRedis } from '../../lib/timers/runtime.js'
 import { armed } from '../support/armed.js'
 import { RedisServer } from '../support/redis-server.js'
 import { runtimeOf } from '../support/runtime.js'
@@ -65,7 +65,7 @@ describe('When Redis refuses to write, since', () => {
     const call: Call = (command, ...args) => shop.redis.client.call(command, ...args)
     return { shop, call }
   }
-  const refusedNow = (shop: { timers: object }) => (runtimeOf(shop.timers).redis as RedisParts).connection.refusals.present
+  const refusedNow = (shop: { timers: object }) => (runtimeOf(shop.timers).redis as RuntimeRedis).connection.refusals.present
 
   for (const { title, word, refuse, allow } of REASONS) {
     it(`${title}, an idle worker says so once, and once that it is over`, async () => {

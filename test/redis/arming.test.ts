@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { RedisParts } from '../../lib/timers/runtime.js'
+import type { RuntimeRedis } from '../../lib/timers/runtime.js'
 import { portOf, withPort } from '../faults/own-worker.js'
 import { scriptRequest } from '../faults/script-request.js'
 import { armed } from '../support/armed.js'
@@ -32,7 +32,7 @@ describe('arming', () => {
     const proxy = await TcpProxy.start(portOf(url))
     const shop = await openShop(oneOfEach, { redisUrl: withPort(url, proxy.port) })
     const runtime = runtimeOf(shop.timers)
-    const { arming, connection, index } = runtime.redis as RedisParts
+    const { arming, connection, index } = runtime.redis as RuntimeRedis
     await shop.timers.check()
     const [first, second] = [Date.now() + 3_600_000, Date.now() + 7_200_000]
     const request = proxy.hold(scriptRequest('orderTimersArm'))

@@ -7,7 +7,7 @@ import { SWEEP_REQUEST } from '../../keys.js'
 import { isReply } from '../../redis/replies.js'
 import { explain } from '../../redis/trouble.js'
 import type { BoundRule } from '../../rules/rule.js'
-import type { RedisParts, Runtime } from '../../timers/runtime.js'
+import type { Runtime, RuntimeRedis } from '../../timers/runtime.js'
 import type { Faults } from '../faults.js'
 import type { IndexClaims } from '../settling/claims.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
@@ -30,7 +30,7 @@ const UNCONNECTED = ['REDIS_UNAVAILABLE', 'REDIS_REFUSES'] as const
 
 export interface IntakeDependencies {
   runtime: Runtime
-  redis: RedisParts
+  redis: RuntimeRedis
   rules: ReadonlyMap<string, BoundRule>
   claims: IndexClaims
   dispatcher: Dispatcher

@@ -34,7 +34,7 @@ const QUERY_CANCELED = '57014'
  */
 const SWEPT_TOGETHER = 2
 
-export interface DispatcherParts {
+export interface DispatcherDependencies {
   rules: ReadonlyMap<string, BoundRule>
   concurrency: (rule: BoundRule) => number
   /** This worker's name, for the history. */
@@ -69,8 +69,8 @@ export class Dispatcher {
   private readonly events: WorkerEmitter
   private readonly log: Log
 
-  constructor(private readonly parts: DispatcherParts) {
-    const { rules, concurrency, faults, events, log } = parts
+  constructor(private readonly dependencies: DispatcherDependencies) {
+    const { rules, concurrency, faults, events, log } = dependencies
     this.rules = rules
     this.faults = faults
     this.events = events
@@ -185,7 +185,7 @@ export class Dispatcher {
     if (await this.hasLapsed(work, ids)) return
     const begunAt = new Moment()
     let settlement: Settlement
-    const attempt = { deadlineOf: work.deadlineOf, via: work.via, worker: this.parts.worker, inRule: false }
+    const attempt = { deadlineOf: work.deadlineOf, via: work.via, worker: this.dependencies.worker, inRule: false }
     try {
       settlement = await this.limited(rule, (signal) => rule.settle(ids, Object.assign(attempt, { signal })))
     } catch (error) {
@@ -264,15 +264,15 @@ export class Dispatcher {
     this.lockWaits.forget(kind, settlement.settled)
     this.noteLocks(kind, settlement)
     for (const order of settlement.settled)
-      if (order.latenessMs === null && order.deadline !== null) order.latenessMs = this.parts.lateness(rule, order.deadline)
+      if (order.latenessMs === null && order.deadline !== null) order.latenessMs = this.dependencies.lateness(rule, order.deadline)
     if (settlement.settled.length > 0 && !rule.reminder) this.tell(rule, work, settlement.settled)
-    for (const { kind, id, deadlineMs } of settlement.startedTimers ?? []) this.parts.arm(kind, id, deadlineMs)
+    for (const { kind, id, deadlineMs } of settlement.startedTimers ?? []) this.dependencies.arm(kind, id, deadlineMs)
     if (settlement.dryRun) this.dryRun.tell(work, settlement.dryRun)
     if (settlement.braked !== undefined) this.noteBrake(rule, settlement.braked)
   }
 
   private noteLocks(kind: string, { settled, locked, gone, early, held }: Settlement): void {
-    const { lockedRows } = this.parts
+    const { lockedRows } = this.dependencies
     if (!lockedRows) return
     lockedRows.note(kind, locked)
     if (!lockedRows.knows(kind)) return

@@ -14,7 +14,7 @@ const PORTION = 1_000
 
 export type Transact = <T>(row: RowRule, work: (transaction: Transaction) => Promise<T>) => Promise<T>
 
-export interface LeftOrdersParts {
+export interface LeftOrdersDependencies {
   counters: ReadonlyMap<string, KindCounters>
   events: WorkerEmitter
   log: Log
@@ -26,7 +26,7 @@ export class LeftOrders {
   private readonly counted = new Map<string, number>()
   private readonly refused = new Set<string>()
 
-  constructor(private readonly parts: LeftOrdersParts) {}
+  constructor(private readonly dependencies: LeftOrdersDependencies) {}
 
   /** Never rejects. */
   takeOff(kind: string, row: RowRule): Promise<void> {
@@ -46,7 +46,7 @@ export class LeftOrders {
   ): Promise<void> {
     const { left } = row
     if (!left) return
-    const { counters, log, transact, stopping } = this.parts
+    const { counters, log, transact, stopping } = this.dependencies
     let cleared = 0
     try {
       for (let portion = PORTION; portion >= PORTION && !stopping.aborted; ) {
@@ -66,7 +66,7 @@ export class LeftOrders {
   async count(kind: string, row: RowRule): Promise<void> {
     const { left } = row
     if (!left) return
-    const { events, log, transact } = this.parts
+    const { events, log, transact } = this.dependencies
     const count = await transact(row, (transaction) => left.count(transaction))
     const known = this.counted.get(kind) ?? 0
     this.counted.set(kind, count)
@@ -87,6 +87,6 @@ export class LeftOrders {
     const refused = `the ${what} of orders that are no longer there could not be taken off (${errorText(error)})`
     const remedy =
       'an order that comes back after its deadline is settled at once; let the table take the UPDATE, or write NULL there yourselves'
-    this.parts.log('warn', `${kind}: ${refused}; ${remedy}`, { code: 'NOT_CLEARED', kind })
+    this.dependencies.log('warn', `${kind}: ${refused}; ${remedy}`, { code: 'NOT_CLEARED', kind })
   }
 }

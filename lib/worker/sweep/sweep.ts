@@ -29,7 +29,7 @@ const REST_FACTOR = 200
 
 const LIMITS = { lockMs: 300, statementMs: 60_000, idleMs: 10_000 }
 
-export interface SweepParts {
+export interface SweepDependencies {
   rules: ReadonlyMap<string, BoundRule>
   dispatcher: Dispatcher
   memory: MemoryClaims
@@ -65,8 +65,8 @@ export class Sweep {
 
   private readonly leftOrders: LeftOrders
 
-  constructor(private readonly parts: SweepParts) {
-    const { dispatcher, events, log } = parts
+  constructor(private readonly dependencies: SweepDependencies) {
+    const { dispatcher, events, log } = dependencies
     const transact: Transact = (row, work) => this.transact(row, work)
     this.leftOrders = new LeftOrders({ counters: dispatcher.counters, events, log, transact, stopping: this.stopping.signal })
   }
@@ -89,20 +89,20 @@ export class Sweep {
 
   /** Whether rules could not be read since somebody else holds their lock, who is no worker. */
   get blocked(): boolean {
-    return this.parts.reads.blocked
+    return this.dependencies.reads.blocked
   }
 
   /** When the rule was read that has not been read for the longest, and by whom. */
   get lastRead(): ReturnType<SweepReads['last']> {
-    const swept = [...this.parts.rules.values()].filter(({ row }) => row?.pending)
-    return this.parts.reads.last(swept.map(({ kind }) => kind))
+    const swept = [...this.dependencies.rules.values()].filter(({ row }) => row?.pending)
+    return this.dependencies.reads.last(swept.map(({ kind }) => kind))
   }
 
   /** Arms what comes due before the sweep after next, of these kinds alone, beside any sweep that runs. @returns how many were missing */
   async armAgain(kinds: readonly string[]): Promise<number> {
     let armed = 0
     for (const kind of kinds) {
-      const { row } = this.parts.rules.get(kind) ?? {}
+      const { row } = this.dependencies.rules.get(kind) ?? {}
       if (row?.pending) armed += await this.armUpcoming(kind, row, row.pending)
     }
     return armed
@@ -123,29 +123,29 @@ export class Sweep {
   private async once(): Promise<void> {
     const startedAt = performance.now()
     const totals: Totals = { overdue: 0, armed: 0, horizonMs: 0 }
-    for (const rule of this.parts.rules.values()) {
+    for (const rule of this.dependencies.rules.values()) {
       const { row } = rule
       if (!row?.pending || this.stopping.signal.aborted) continue
       try {
         await this.sweepRule(rule, row, row.pending, totals)
-        this.parts.dispatcher.ruleHealth.swept(rule.kind)
+        this.dependencies.dispatcher.ruleHealth.swept(rule.kind)
       } catch (error) {
         if (!this.stopping.signal.aborted) await this.report(rule, error)
       }
     }
     this.lastEndedAt = new Date()
-    this.parts.events.tell('swept', { ...totals, durationMs: performance.now() - startedAt })
+    this.dependencies.events.tell('swept', { ...totals, durationMs: performance.now() - startedAt })
   }
 
   private async sweepRule(rule: BoundRule, row: RowRule, pending: PendingRows, totals: Totals): Promise<void> {
     if (!(await this.looksRight(rule, row))) return
     const trouble = row.maintenance && (await this.maintain(rule.kind, row, row.maintenance))
     const braked = await this.isBraked(rule, row)
-    if (braked) void this.parts.reads.read(rule.kind)
+    if (braked) void this.dependencies.reads.read(rule.kind)
     const stale = braked
       ? await this.transact(row, (transaction) => pending.stale(transaction))
       : await this.settleOverdue(rule, row, pending, totals)
-    this.parts.dispatcher.redeliver(rule)
+    this.dependencies.dispatcher.redeliver(rule)
     const armingAt = performance.now()
     totals.armed += await this.armUpcoming(rule.kind, row, pending)
     totals.horizonMs += performance.now() - armingAt
@@ -159,7 +159,7 @@ export class Sweep {
 
   /** A rule whose table, or whose statements, are wrong settles nothing and arms nothing until a later look finds them right. */
   private async looksRight({ kind }: BoundRule, row: RowRule): Promise<boolean> {
-    const { dispatcher, faults } = this.parts
+    const { dispatcher, faults } = this.dependencies
     const { wrong, unseen } = await row.look(!dispatcher.ruleHealth.isBroken(kind))
     if (wrong.length > 0) {
       dispatcher.ruleHealth.checkFailed(kind, wrong)
@@ -184,7 +184,7 @@ export class Sweep {
         counts = await this.transact(row, (transaction) => maintenance.runBatch(transaction, BATCH))
         const { backfilled, paused, resumed } = counts
         if (backfilled + paused + resumed > 0)
-          this.parts.log('info', `${kind}: ${backfilled} backfilled, ${paused} paused, ${resumed} resumed`, { kind, ...counts })
+          this.dependencies.log('info', `${kind}: ${backfilled} backfilled, ${paused} paused, ${resumed} resumed`, { kind, ...counts })
       } while ((maintenance.hasMore || Math.max(...Object.values(counts)) >= BATCH) && !this.stopping.signal.aborted)
     } catch (error) {
       return error
@@ -196,14 +196,14 @@ export class Sweep {
   private async isBraked(rule: BoundRule, { brake }: RowRule): Promise<boolean> {
     if (!brake) return false
     const braked = (await brake.brakedAt()) !== null
-    this.parts.dispatcher.noteBrake(rule, braked)
+    this.dependencies.dispatcher.noteBrake(rule, braked)
     return braked
   }
 
   /** @returns what is overdue for so long that it is left to a person; nothing where the sweep was stopped before it was read */
   private async settleOverdue(rule: BoundRule, row: RowRule, pending: PendingRows, totals: Totals): Promise<Stale | undefined> {
     const { kind } = rule
-    const { dispatcher } = this.parts
+    const { dispatcher } = this.dependencies
     const { signal } = this.stopping
     const inHand: Promise<void>[] = []
     let stale: Stale | undefined
@@ -226,11 +226,11 @@ export class Sweep {
   /** The next page is read while one is worked at; the first ones are small, so that work begins soon and does not stand still. */
   private async *overduePages(kind: string, row: RowRule, pending: PendingRows): AsyncGenerator<OverduePage> {
     const startedAt = performance.now()
-    const { reads } = this.parts
+    const { reads } = this.dependencies
     const locked = this.locked(kind, row)
     const { lock } = locked
     const read = (batches: number, after?: Keyset) => {
-      const limit = batches * this.parts.dispatcher.batchSize(kind, 'sweep')
+      const limit = batches * this.dependencies.dispatcher.batchSize(kind, 'sweep')
       const query = { elapsedMs: performance.now() - startedAt, after, limit, lock }
       return this.transact(row, async (transaction) => {
         const page = await pending.overdue(transaction, query)
@@ -259,13 +259,13 @@ export class Sweep {
 
   private locked(kind: string, row: RowRule): Locked {
     const { table } = row.guard
-    const lock = `express-order-timers:sweep:${this.parts.prefix}${kind}:${table.table}`
+    const lock = `express-order-timers:sweep:${this.dependencies.prefix}${kind}:${table.table}`
     return { kind, lock, sequelize: table.sequelize, transact: (work) => this.transact(row, work) }
   }
 
   /** Claims in the index where Redis answers, else in memory: then only the guard keeps two workers apart, and it suffices. */
   private async take(kind: string, ids: string[]): Promise<Work> {
-    const { redis, memory } = this.parts
+    const { redis, memory } = this.dependencies
     if (redis?.answering()) {
       try {
         return await redis.claims.overdue(kind, ids)
@@ -277,9 +277,9 @@ export class Sweep {
   }
 
   private async armUpcoming(kind: string, row: RowRule, pending: PendingRows): Promise<number> {
-    const { redis } = this.parts
+    const { redis } = this.dependencies
     if (!redis?.answering()) return 0
-    const horizonMs = this.parts.horizonMs()
+    const horizonMs = this.dependencies.horizonMs()
     let after: Keyset | undefined
     let armed = 0
     do {
@@ -303,10 +303,10 @@ export class Sweep {
   /** What the sweep leaves, and a person should look at. */
   private tellStale(kind: string, { count, oldest }: Stale): void {
     if (!this.hasChanged(`${kind} stale`, count) || oldest === null) return
-    this.parts.log('warn', `${kind}: ${many(count)} orders are overdue by more than "staleAfter" and are not settled`, {
+    this.dependencies.log('warn', `${kind}: ${many(count)} orders are overdue by more than "staleAfter" and are not settled`, {
       ...{ code: 'STALE', kind, count },
     })
-    this.parts.events.tell('stale', { kind, count, oldest: new Date(oldest) })
+    this.dependencies.events.tell('stale', { kind, count, oldest: new Date(oldest) })
   }
 
   private async tellUndated(kind: string, row: RowRule, pending: PendingRows): Promise<void> {
@@ -318,12 +318,12 @@ export class Sweep {
     const endedAt = performance.now()
     this.undatedAgainAt.set(kind, endedAt + Math.max(UNDATED_EVERY_MS, REST_FACTOR * (endedAt - startedAt)))
     if (!this.hasChanged(`${kind} undated`, count)) return
-    this.parts.log('info', `${kind}: ${many(count)} orders are where the rule applies and have no deadline`, {
+    this.dependencies.log('info', `${kind}: ${many(count)} orders are where the rule applies and have no deadline`, {
       code: 'UNDATED',
       kind,
       count,
     })
-    this.parts.events.tell('undated', { kind, count })
+    this.dependencies.events.tell('undated', { kind, count })
   }
 
   /** Whether a count is another one than was told before, and not 0. */
@@ -340,7 +340,7 @@ export class Sweep {
 
   /** What went wrong, by whose fault it is. */
   private async report(rule: BoundRule, error: unknown): Promise<void> {
-    const { faults, dispatcher } = this.parts
+    const { faults, dispatcher } = this.dependencies
     const { kind } = rule
     if (error instanceof OrderTimersError && error.code === 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE') return
     const whose = error instanceof NoDeadline ? 'rule' : faultOwnerOf(error)
