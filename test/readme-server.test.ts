@@ -16,7 +16,9 @@ import { openRedis, type TestRedis } from './support/redis.js'
 import { inTime } from './support/waiting.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const readme = readFileSync(join(root, 'README.md'), 'utf8')
+const readme = ['docs/getting-started.md', 'docs/lifecycle.md', 'docs/worker.md']
+  .map((page) => readFileSync(join(root, page), 'utf8'))
+  .join('\n')
 const blocks = [...readme.matchAll(/^```[jt]s\n([\s\S]*?)^```$/gm)].map(([, text]) => text as string)
 const block = (file: string) => blocks.find((text) => text.startsWith(`// ${file}\n`)) ?? assert.fail(`the README has no ${file}`)
 

@@ -16,7 +16,19 @@ import { RedisServer } from './support/redis-server.js'
 import { inTime, waitUntil } from './support/waiting.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const readme = readFileSync(join(root, 'README.md'), 'utf8')
+const readme = [
+  'README.md',
+  'docs/getting-started.md',
+  'docs/rules.md',
+  'docs/lifecycle.md',
+  'docs/testing.md',
+  'docs/worker.md',
+  'docs/redis.md',
+  'docs/cli.md',
+  'docs/promises.md',
+]
+  .map((page) => readFileSync(join(root, page), 'utf8'))
+  .join('\n')
 const run = promisify(execFile)
 
 /** What stands between fences of this language, in order. */
@@ -29,6 +41,7 @@ const RUN_BY: Record<string, string> = {
   'npm run demo -- --once': 'test/example.test.ts',
   'npm run demo': 'test/example-page.test.ts, which opens the same shop',
   'npm test': '.ci/run',
+  'npm run check': '.ci/run',
   'npm install express-order-timers ioredis': 'test/package, from the packed tarball, in a shop that has the rest',
   'npm install express sequelize pg': 'test/package, in a new shop',
   'npm run bench': 'by hand; its figures are in docs/benchmarks.md',
@@ -73,7 +86,7 @@ export const putBack = async (..._goods: unknown[]) => {}`,
           include: ['*.ts'],
         }),
       }
-      const [timers, app, ...further] = blocks('ts')
+      const [, timers, app, ...further] = blocks('ts')
       const isCaught = (text: string) => text.startsWith('// caught.ts\n')
       const more = further.filter((text) => !isCaught(text)).join('\n')
       const texts = { ...sources, 'timers.ts': timers, 'caught.ts': further.find(isCaught), 'app.ts': `${app}\n${more}` }

@@ -32,7 +32,7 @@ const REMEDIES: Record<string, string> = {
   MISCONF: "Redis cannot save its data; look at its disk and at Redis's log",
   NOREPLICAS: '"min-replicas-to-write" wants more replicas than follow',
   MAXCLIENTS: 'raise "maxclients", or look who holds so many connections',
-  NOPERM: 'give this user the rights that the README lists',
+  NOPERM: 'give this user the rights that docs/redis.md lists',
   NOAUTH: 'give the user and the password in "redis"',
   WRONGPASS: 'give the right user and password in "redis"',
 }

@@ -41,13 +41,13 @@ const REASONS: Reason[] = [
     title: 'its rights narrowed to reading',
     begin: (acl) => acl('-@write', '-@scripting'),
     end: (acl) => acl('+@all'),
-    says: /NOPERM.*; give this user the rights that the README lists/,
+    says: /NOPERM.*; give this user the rights that docs\/redis\.md lists/,
   },
   {
     title: 'no rights on its keys',
     begin: (acl) => acl('resetkeys', '~other:*'),
     end: (acl) => acl('~*'),
-    says: /(NOPERM|no permissions|ACL failure).*; give this user the rights that the README lists/,
+    says: /(NOPERM|no permissions|ACL failure).*; give this user the rights that docs\/redis\.md lists/,
   },
 ]
 

@@ -10,6 +10,7 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { flush } from '../support/armed.js'
+import { block } from '../support/book.js'
 import { connectByHand } from '../support/database.js'
 import { openRedis } from '../support/redis.js'
 
@@ -50,7 +51,7 @@ describe('the package', function () {
     }
     const others = files.filter(
       (path) =>
-        !/^(dist\/(esm|cjs)\/.+\.(c?js|d\.c?ts)|dist\/(esm|cjs)\/package\.json|docs\/[\w-]+\.(md|svg)|(package|README|CHANGELOG|LICENSE)(\.\w+)?)$/.test(
+        !/^(dist\/(esm|cjs)\/.+\.(c?js|d\.c?ts)|dist\/(esm|cjs)\/package\.json|docs\/([\w-]+\/)?[\w-]+\.(md|png|svg)|(package|README(\.zh-TW)?|CHANGELOG|CONTRIBUTING|LICENSE|SECURITY)(\.\w+)?)$/.test(
           path,
         ),
     )
@@ -150,8 +151,8 @@ describe('the package', function () {
     await doesItsJob(older, 'esm.mjs')
   })
 
-  it("does its job in a minified bundle that is an ES module, under the README's banner", async () => {
-    const [, banner = ''] = /^```js\n(\/\/ banner\.js\n[\s\S]*?)^```$/m.exec(await readFile(join(root, 'README.md'), 'utf8')) ?? []
+  it('does its job in a minified bundle that is an ES module, under the banner of docs/worker.md', async () => {
+    const banner = block('docs/worker.md', 'banner.js')
     const folder = join(directory, 'bundled-esm')
     await installInto(folder, tarball)
     await cp(fileURLToPath(new URL('projects/javascript', import.meta.url)), join(folder, 'javascript'), { recursive: true })

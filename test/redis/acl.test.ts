@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { blocksOf } from '../support/book.js'
 import { RedisServer } from '../support/redis-server.js'
 import { openShop, type TestWorker } from '../support/shop.js'
 import { oneOfEach } from '../support/shop-rules.js'
 import { waitUntil } from '../support/waiting.js'
 
-const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
-const [block = ''] = [...readme.matchAll(/^```acl\n([\s\S]*?)^```$/gm)].map(([, text]) => text as string)
-const lines = block.split('\n').filter((line) => line.startsWith('ACL'))
+const lines = blocksOf('docs/redis.md')
+  .filter(({ language }) => language === 'acl')
+  .flatMap(({ text }) => text.split('\n'))
+  .filter((line) => line.startsWith('ACL'))
 
-describe("a Redis user with exactly the README's rights", () => {
+describe('a Redis user with exactly the rights in docs/redis.md', () => {
   const forms: [title: string, line: number, db: number, prefix: string, keyPrefix?: string][] = [
     ['no prefix, db 0', 0, 0, ''],
     ['a prefix, db 1', 1, 1, 'shop:'],
