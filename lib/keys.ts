@@ -37,13 +37,13 @@ export class Keys {
     return `${this.prefix}${kind}:`
   }
 
-  /** The key of a worker's expiry probe. */
+  /** A worker's expiry probe: a short-lived key whose expiry event must come back. */
   expiryProbe(workerId: string): string {
-    return `${this.prefix}${RESERVED_KIND}:expiry-probe:${workerId}`
+    return `${this.prefix}${RESERVED_KIND}:canary:${workerId}`
   }
 
-  /** Keys to try with whether Redis writes, one of each type; `none` never exists. */
-  get probe(): Record<'string' | 'set' | 'zset' | 'hash' | 'none', string> {
+  /** Keys to test with whether Redis accepts writes, one of each type; `none` never exists. */
+  get writeProbe(): Record<'string' | 'set' | 'zset' | 'hash' | 'none', string> {
     const base = `${this.prefix}${RESERVED_KIND}:{probe}:`
     return { string: `${base}string`, set: `${base}set`, zset: `${base}zset`, hash: `${base}hash`, none: `${base}none` }
   }
@@ -55,8 +55,8 @@ export class Keys {
       due: `${base}due`,
       leases: `${base}leases`,
       lease: `${base}lease:`,
-      forgotten: `${base}forgotten`,
-      keyless: `${base}keyless`,
+      tombstones: `${base}forgotten`,
+      keysRemoved: `${base}keyless`,
       failures: `${base}failures`,
       read: `${base}read`,
     }
@@ -78,10 +78,10 @@ export interface KindSets {
   leases: string
   /** The beginning of the name of a claim's own set of ids; the token follows, and then `:deadlines` for a string with their deadlines. */
   lease: string
-  /** The beginning of the names of the sets of ids that were taken out a moment ago: an event still on its way is known to be ours by them. */
-  forgotten: string
-  /** How many of the latest that are due, and not claimed, have no key any more; it lapses after a second. */
-  keyless: string
+  /** The beginning of the names of the tombstones: sets of ids that were removed a moment ago, by which a late expiry event is known to be ours. */
+  tombstones: string
+  /** How many of the latest timers that are due and not claimed have had their keys removed; expires after a second. */
+  keysRemoved: string
   /** Hash, id to JSON: attempts that failed, and dead letters. */
   failures: string
   /** When a worker last read what is overdue, by Redis's clock. */

@@ -32,9 +32,9 @@ describe("a timer's key", () => {
   })
 
   it('has its sets in one slot of a cluster, under a word that no kind may be', () => {
-    const { due, leases, lease, forgotten, failures } = new Keys('shop:').sets('order_confirm')
-    for (const name of [due, leases, lease, forgotten, failures]) assert.match(name, /^shop:order-timers:\{order_confirm\}:/)
-    assert.equal(new Set([due, leases, lease, forgotten, failures]).size, 5)
+    const { due, leases, lease, tombstones, failures } = new Keys('shop:').sets('order_confirm')
+    for (const name of [due, leases, lease, tombstones, failures]) assert.match(name, /^shop:order-timers:\{order_confirm\}:/)
+    assert.equal(new Set([due, leases, lease, tombstones, failures]).size, 5)
   })
 
   it('begins with a kind without a colon', () => {

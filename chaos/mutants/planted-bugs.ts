@@ -58,8 +58,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/worker/settling/dispatcher.ts',
-        find: 'await this.settle(rule, work, work.ids, returns)',
-        replace: 'await this.finish(work, [])\n      await this.settle(rule, work, work.ids, returns)',
+        find: 'await this.settle(rule, work, work.ids, dispositions)',
+        replace: 'await this.finish(work, [])\n      await this.settle(rule, work, work.ids, dispositions)',
       },
     ],
     test: {
@@ -73,8 +73,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/redis/scripts.ts',
-        find: "each('SADD', (marks(KEYS[4], whose)), ids)",
-        replace: "each('SADD', (marks(KEYS[4], whose)), ids)\n  each('ZREM', KEYS[1], ids)",
+        find: "each('SADD', (tombstones(KEYS[4], sort)), ids)",
+        replace: "each('SADD', (tombstones(KEYS[4], sort)), ids)\n  each('ZREM', KEYS[1], ids)",
       },
     ],
     test: {
@@ -202,7 +202,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/worker/settling/dispatcher.ts',
-        find: 'else await this.fail(rule, work, ids[0] as string, error, returns)',
+        find: 'else await this.fail(rule, work, ids[0] as string, error, dispositions)',
         replace: '',
       },
     ],

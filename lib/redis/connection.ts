@@ -4,7 +4,7 @@
 import type { Redis } from 'ioredis'
 import type { OrderTimersError } from '../errors.js'
 import { within } from '../wait.js'
-import { Hindrances } from './hindrances.js'
+import { Obstacles } from './obstacles.js'
 import { OURS } from './own-options.js'
 import { Pace } from './pace.js'
 import { type Operation, Refusals } from './refusals.js'
@@ -40,7 +40,7 @@ export class RedisConnection {
   leaving = false
   /** A replica is left for whoever the address leads to now. */
   private readonly departures = new Pace()
-  private readonly hindrances: Hindrances
+  private readonly obstacles: Obstacles
   private reopening: NodeJS.Timeout | undefined
   private closed = false
   private readonly upListeners = new Set<() => void>()
@@ -50,15 +50,15 @@ export class RedisConnection {
   constructor(source: RedisSource, name: string) {
     this.client = source.create(name)
     this.where = source.describe()
-    this.hindrances = new Hindrances(this.client, () => this.up())
+    this.obstacles = new Obstacles(this.client, () => this.up())
     this.client.on('error', (error) => {
       this.trouble = error
-      if ((error as { command?: { name?: string } }).command?.name === 'select') this.hindrances.untilSelected(source.db)
+      if ((error as { command?: { name?: string } }).command?.name === 'select') this.obstacles.untilSelected(source.db)
     })
-    this.client.on('connect', () => this.hindrances.whileNotReady((error) => this.down(error)))
+    this.client.on('connect', () => this.obstacles.whileNotReady((error) => this.down(error)))
     this.client.on('ready', () => this.up())
     this.client.on('close', () => {
-      this.hindrances.end()
+      this.obstacles.end()
       this.down(this.trouble)
       if (this.leaving) this.reported = undefined // to be told if no connection follows
       this.leaving = false
@@ -67,7 +67,7 @@ export class RedisConnection {
   }
 
   get ready(): boolean {
-    return this.client.status === 'ready' && !this.hindrances.isInWrongDb
+    return this.client.status === 'ready' && !this.obstacles.isInWrongDb
   }
 
   /** Opens the connection, once. Never rejects: trouble shows in `run` and through `onDown`. */
@@ -175,7 +175,7 @@ export class RedisConnection {
   close(): void {
     this.closed = true
     clearTimeout(this.reopening)
-    this.hindrances.end()
+    this.obstacles.end()
     this.upListeners.clear()
     this.downListeners.clear()
     this.doubtListeners.clear()
@@ -190,7 +190,7 @@ export class RedisConnection {
     if (fault === 'REDIS_UNAVAILABLE') {
       if (this.ready) {
         this.down(error)
-        this.hindrances.whileBusy()
+        this.obstacles.whileBusy()
       }
       return this.unavailable(error)
     }
@@ -225,7 +225,7 @@ export class RedisConnection {
   }
 
   private up(): void {
-    if (this.answering || !this.ready || this.hindrances.isBusy) return
+    if (this.answering || !this.ready || this.obstacles.isBusy) return
     this.answering = true
     this.reported = undefined
     this.trouble = undefined

@@ -18,10 +18,10 @@ import { SCRIPTS } from './scripts.js'
 const VALID_MS = 1_000
 
 /**
- * A crowd is more timers than one claim takes, due within so many milliseconds. Redis does nothing else while their keys are removed, and
- * by itself it comes across a key whose time has passed within seconds.
+ * A burst is more timers than one claim takes, due within `withinMs`. A claim removes at most `keysRemoved` of their keys, since Redis does
+ * nothing else meanwhile. Timers due for longer than `dueForMs` are left out: Redis itself has expired their keys by then.
  */
-export const CROWD = { withinMs: 500, dueForMs: 5_000, keysRemoved: 5_000 }
+export const BURST = { withinMs: 500, dueForMs: 5_000, keysRemoved: 5_000 }
 
 type Call = (...values: (string | number)[]) => Promise<unknown>
 type Scripted = Record<keyof typeof SCRIPTS, Call>
@@ -39,8 +39,8 @@ export interface ClaimAnswer extends Claim {
   now: number
   /** The next deadline that the index holds, milliseconds; none where it is empty. */
   next: number | undefined
-  /** Whether keys of a crowd that is due, or nearly, are left for the next claim to remove. */
-  crowded: boolean
+  /** Whether keys of a burst are left for the next claim to remove. */
+  burstLeft: boolean
   /** When the first lease of an earlier claim ends, milliseconds of Redis's clock; none where nothing else is claimed. */
   leaseEnds: number | undefined
   /** The index has lost data, and this worker is to restore it. */
@@ -48,7 +48,7 @@ export interface ClaimAnswer extends Claim {
 }
 
 /** What is to come back to the index, to be let go, or is gone, when a claim ends; whatever else was claimed is settled, and forgotten. */
-export interface Return {
+export interface Disposition {
   id: string
   gone?: true
   /** From now to when it is to be looked at again; none for a dead letter, for what is let go and is the next sweep's, and what is gone. */
@@ -106,11 +106,11 @@ export class DueIndex {
 
   /** Takes a timer out, unless it has another deadline than the one given by now. @returns whether there was one */
   async disarm(kind: string, id: string, deadlineMs: number | undefined, patienceMs: number): Promise<boolean> {
-    const { due, failures, forgotten } = this.keys.sets(kind)
+    const { due, failures, tombstones } = this.keys.sets(kind)
     const key = this.keys.timer(kind, id)
     const removed = await this.connection.run(
       patienceMs,
-      (client) => scripts(client).orderTimersDisarm(due, failures, forgotten, key, id, deadlineMs ?? ''),
+      (client) => scripts(client).orderTimersDisarm(due, failures, tombstones, key, id, deadlineMs ?? ''),
       operation('disarm', kind, maybe),
     )
     return removed === 1
@@ -158,17 +158,17 @@ export class DueIndex {
     { limit, leaseMs, skewMs }: { limit: number; leaseMs: number; skewMs: number },
   ): Promise<ClaimAnswer> {
     const known = this.epochs.get(kind) ?? 0
-    const { due, leases, lease, forgotten, keyless } = this.keys.sets(kind)
+    const { due, leases, lease, tombstones, keysRemoved } = this.keys.sets(kind)
     const validUntil = (await this.clock.now()) + VALID_MS
     const askedAt = performance.now()
     const answer = (await this.call(
       (client) =>
         client.orderTimersClaim(
-          ...[due, leases, lease + token, forgotten, keyless, lease, token, leaseMs, limit, skewMs],
-          ...[this.keys.timersOf(kind), validUntil, CROWD.withinMs, CROWD.dueForMs, CROWD.keysRemoved, known, RESTORING_MS],
+          ...[due, leases, lease + token, tombstones, keysRemoved, lease, token, leaseMs, limit, skewMs],
+          ...[this.keys.timersOf(kind), validUntil, BURST.withinMs, BURST.dueForMs, BURST.keysRemoved, known, RESTORING_MS],
         ),
       operation('claim', kind, (answer) => ((answer as string[])[3] === '[]' ? undefined : 'write')),
-    )) as [now: string, next: string, crowded: number, claimed: string, leaseEnds: string, epoch: string, lost: number]
+    )) as [now: string, next: string, burstLeft: number, claimed: string, leaseEnds: string, epoch: string, lost: number]
     if (answer[5] !== '') this.epochs.set(kind, Number(answer[5]))
     this.clock.note(Number(answer[0]), askedAt)
     const claimed: string[] = JSON.parse(answer[3])
@@ -180,7 +180,7 @@ export class DueIndex {
     }
     const next = answer[1] === '' ? undefined : Number(answer[1])
     const leaseEnds = answer[4] === '' ? undefined : Number(answer[4])
-    return { token, ids, deadlines, now: Number(answer[0]), next, crowded: answer[2] === 1, leaseEnds, lost: answer[6] === 1 }
+    return { token, ids, deadlines, now: Number(answer[0]), next, burstLeft: answer[2] === 1, leaseEnds, lost: answer[6] === 1 }
   }
 
   /** What the index had lost is armed again. */
@@ -203,7 +203,7 @@ export class DueIndex {
   }
 
   /**
-   * Ends a claim: `returns` come back or are let go, the rest is forgotten. Said `again`, it does nothing where it was carried out before.
+   * Ends a claim: `dispositions` come back or are let go, the rest is forgotten. Said `again`, it does nothing where it was carried out before.
    * @returns whether the claim was still ours
    * @throws OrderTimersError REDIS_UNAVAILABLE, also where Redis got it too late to carry it out
    */
@@ -211,14 +211,16 @@ export class DueIndex {
     kind: string,
     token: string,
     skewMs: number,
-    returns: readonly Return[],
-    { whose = 'ours', again = false }: { whose?: 'ours' | 'theirs'; again?: boolean } = {},
+    dispositions: readonly Disposition[],
+    { tombstone = 'settled', again = false }: { tombstone?: 'settled' | 'external'; again?: boolean } = {},
   ): Promise<boolean> {
-    const gone = returns.filter((one) => one.gone).map(({ id }) => id)
-    const values = returns.flatMap((one) => (one.gone ? [] : [one.id, one.delayMs ?? '', one.failure ? JSON.stringify(one.failure) : '']))
+    const gone = dispositions.filter((one) => one.gone).map(({ id }) => id)
+    const values = dispositions.flatMap((one) =>
+      one.gone ? [] : [one.id, one.delayMs ?? '', one.failure ? JSON.stringify(one.failure) : ''],
+    )
     const validUntil = (await this.clock.now()) + VALID_MS
     const askedAt = performance.now()
-    const how = [token, whose, skewMs, validUntil, again ? 'again' : '', gone.length > 0 ? JSON.stringify(gone) : '']
+    const how = [token, tombstone, skewMs, validUntil, again ? 'again' : '', gone.length > 0 ? JSON.stringify(gone) : '']
     const ours = await this.call(
       (client) => client.orderTimersFinish(...this.claimKeys(kind, token), ...how, ...values),
       operation('finish', kind, (ours) => (ours === 1 ? 'write' : undefined)),
@@ -291,13 +293,13 @@ export class DueIndex {
   }
 
   private claimKeys(kind: string, token: string): [string, string, string, string, string] {
-    const { due, leases, lease, forgotten, failures } = this.keys.sets(kind)
-    return [due, leases, lease + token, forgotten, failures]
+    const { due, leases, lease, tombstones, failures } = this.keys.sets(kind)
+    return [due, leases, lease + token, tombstones, failures]
   }
 
   /** Writes as all scripts together do, and leaves nothing behind. */
   private async probe(): Promise<void> {
-    const { string, set, zset, hash, none } = this.keys.probe
+    const { string, set, zset, hash, none } = this.keys.writeProbe
     await this.call((client) => client.orderTimersProbe(string, set, zset, hash, none), operation('probe', '', always))
   }
 

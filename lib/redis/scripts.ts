@@ -7,17 +7,18 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000`
 
 /**
- * Marks of timers that were taken out a moment ago. Two sets take turns, so that old marks go all at once and without a look at each: one
- * lives for one turn at least and for two at most. `ours`, settled: so long an event may still be on its way, and is not to be taken for
- * somebody else's key, and a sweep may have read the row before. `gone`, cancelled or found to be gone: for events alone, since calls about
- * one order may reach Redis in another order than Postgres, and then only the sweep knows that it is due again. `theirs`, whatever became of
- * keys that were somebody else's: less than the shortest SETEX, since they may be set anew at once. A clock that was set back ends all marks.
+ * Tombstones of timers that were removed a moment ago. Two sets alternate, so that old tombstones are dropped as a whole: each lives for one
+ * to two turns. `settled`: an expiry event may still be on its way and must not be taken for an external key, and a sweep may have read the
+ * row before. `cancelled`, or no longer in `from`: for events alone, since calls about one order may reach Redis in another order than
+ * Postgres, and then only the sweep knows that it is due again. `external`, whatever became of external keys: shorter than the shortest
+ * SETEX, since the key may be set again at once. A clock that was set back ends all tombstones.
  */
-const MARKS = `
-local turnMs = { ours = 5000, gone = 5000, theirs = 450 }
-local function marks(forgotten, whose)
-  local name = forgotten .. ':' .. whose
-  local turn = math.floor(now / turnMs[whose])
+const TOMBSTONES = `
+local turnMs = { settled = 5000, cancelled = 5000, external = 450 }
+local stored = { settled = ':ours', cancelled = ':gone', external = ':theirs' }
+local function tombstones(prefix, sort)
+  local name = prefix .. stored[sort]
+  local turn = math.floor(now / turnMs[sort])
   local last = tonumber(redis.call('GET', name) or 0)
   local new, old = name .. ':' .. turn % 2, name .. ':' .. (turn + 1) % 2
   if turn ~= last then
@@ -172,18 +173,18 @@ return armed`,
 
   /**
    * Takes a timer out, unless it was armed anew for another deadline meanwhile.
-   * KEYS: due, failures, forgotten, the timer's key. ARGV: id, the deadline it must have (or '').
+   * KEYS: due, failures, tombstones, the timer's key. ARGV: id, the deadline it must have (or '').
    * Returns 1 where there was one.
    */
   orderTimersDisarm: {
     numberOfKeys: 4,
     lua: `
 ${NOW}
-${MARKS}
+${TOMBSTONES}
 ${STATE}
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if score and ARGV[2] ~= '' and tonumber(score) ~= tonumber(ARGV[2]) then return 0 end
-redis.call('SADD', (marks(KEYS[3], 'gone')), ARGV[1])
+redis.call('SADD', (tombstones(KEYS[3], 'cancelled')), ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
 local removed = redis.call('ZREM', KEYS[1], ARGV[1])
 if removed == 1 then shrinks() end
@@ -216,15 +217,15 @@ return deadline`,
 
   /**
    * Takes the oldest timers that are due under a lease of the claim's own, and removes their keys. Lapsed leases go back first.
-   * Where a crowd is due or will be in a moment, more than another claim could take, their keys are removed as well, before Redis comes
+   * Where a burst is due or will be in a moment, more than another claim could take, their keys are removed as well, before Redis comes
    * across them and publishes the expiry of each to every worker, who know it by the index: from the latest on, while claims take the
    * oldest, so that what is done already is known by its number alone. Where that is wrong some keys expire with an event, which says
    * nothing new.
-   * KEYS: due, leases, the claim's lease, forgotten, keyless. ARGV: the beginning of the leases' names, token, lease ms, limit, what to
-   * add to Redis's clock, the beginning of the timers' keys, until when the claim is valid (Redis's clock); of the crowd: within how many
+   * KEYS: due, leases, the claim's lease, tombstones, keysRemoved. ARGV: the beginning of the leases' names, token, lease ms, limit, what to
+   * add to Redis's clock, the beginning of the timers' keys, until when the claim is valid (Redis's clock); of the burst: within how many
    * milliseconds it is due, for how many it has been due at most (the keys of others have expired), and how many keys are removed at most; the
    * newest epoch that the worker knows, and for how many milliseconds one worker alone is told that data is lost.
-   * Returns now (Redis's clock), the next deadline in the index (or ''), whether keys of a crowd are left (1 or 0), what was claimed as
+   * Returns now (Redis's clock), the next deadline in the index (or ''), whether keys of a burst are left (1 or 0), what was claimed as
    * JSON: id, deadline, id, deadline, … (one long answer is read in a fraction of the time of thousands of short ones), and when the first
    * lease of an earlier claim ends (Redis's clock; or ''); the epoch ('' where data is lost, see STATE), and whether this worker is to restore it.
    */
@@ -232,7 +233,7 @@ return deadline`,
     numberOfKeys: 5,
     lua: `
 ${NOW}
-${MARKS}
+${TOMBSTONES}
 ${EACH}
 ${DROP}
 ${STATE}
@@ -250,14 +251,14 @@ else
   end
   answer[6] = string.format('%.0f', epoch)
 end
-for whose in pairs(turnMs) do marks(KEYS[4], whose) end -- old marks go, also where nothing is claimed any more
+for sort in pairs(turnMs) do tombstones(KEYS[4], sort) end -- old tombstones are dropped, also where nothing is claimed any more
 local till = now + ARGV[5]
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 16)) do release(token, ARGV[1] .. token, till) end
 answer[5] = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2] or ''
 local nothing = KEYS[2] .. ':none'
 local limit = tonumber(ARGV[4])
-local crowd = redis.call('ZCOUNT', KEYS[1], '-inf', till + ARGV[8])
-local keyless = tonumber(redis.call('GET', KEYS[5]) or 0)
+local burst = redis.call('ZCOUNT', KEYS[1], '-inf', till + ARGV[8])
+local keysRemoved = tonumber(redis.call('GET', KEYS[5]) or 0)
 local count = math.min(limit, redis.call('ZCOUNT', KEYS[1], '-inf', till))
 if count > 0 then
   local popped = redis.call('ZPOPMIN', KEYS[1], count)
@@ -268,16 +269,16 @@ if count > 0 then
   each('SADD', KEYS[3], ids)
   redis.call('SET', KEYS[3] .. ':deadlines', answer[4])
   redis.call('ZADD', KEYS[2], now + ARGV[3], ARGV[2])
-  if keyless < crowd then
+  if keysRemoved < burst then
     local keys = {}
     for i, id in ipairs(ids) do keys[i] = ARGV[6] .. id end
     drop(keys, popped[2], nothing)
   end
-  crowd = crowd - count
+  burst = burst - count
 end
-if crowd > limit then
+if burst > limit then
   local expired = redis.call('ZCOUNT', KEYS[1], '-inf', till - ARGV[9])
-  local last = crowd - math.min(crowd, keyless) - 1
+  local last = burst - math.min(burst, keysRemoved) - 1
   local first = math.max(expired, last + 1 - ARGV[10])
   if first <= last then
     local entries = redis.call('ZRANGE', KEYS[1], first, last, 'WITHSCORES')
@@ -285,7 +286,7 @@ if crowd > limit then
     for i = 1, #entries, 2 do keys[#keys + 1] = ARGV[6] .. entries[i] end
     drop(keys, entries[2], nothing)
   end
-  redis.call('SET', KEYS[5], crowd - math.min(first, last + 1), 'PX', 1000)
+  redis.call('SET', KEYS[5], burst - math.min(first, last + 1), 'PX', 1000)
   if first > expired then answer[3] = 1 end
 end
 answer[2] = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2] or ''
@@ -294,9 +295,9 @@ return answer`,
 
   /**
    * Takes the given ids under a lease: those that the sweep found overdue, or whose key somebody else had set and that expired.
-   * Left out: what a live claim holds, what was forgotten a moment ago (see MARKS), and what waits for another attempt or is a dead letter; for an event also what the index has (its alarm is coming), and a
+   * Left out: what a live claim holds, what was forgotten a moment ago (see TOMBSTONES), and what waits for another attempt or is a dead letter; for an event also what the index has (its alarm is coming), and a
    * key that is alive again.
-   * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: the beginning of the leases' names, token, lease ms, 'sweep' or
+   * KEYS: due, leases, the claim's lease, tombstones, failures. ARGV: the beginning of the leases' names, token, lease ms, 'sweep' or
    * 'event', the beginning of the timers' keys, and the ids as JSON.
    * Returns the ids taken, as JSON.
    */
@@ -304,7 +305,7 @@ return answer`,
     numberOfKeys: 5,
     lua: `
 ${NOW}
-${MARKS}
+${TOMBSTONES}
 ${EACH}
 ${WITHOUT}
 ${HELD_BY_FAILURE}
@@ -314,8 +315,8 @@ redis.call('UNLINK', KEYS[3]) -- a Redis whose memory is full lets a script writ
 local event = ARGV[4] == 'event'
 local ids = cjson.decode(ARGV[6])
 if event then ids = without('ZMSCORE', KEYS[1], ids) end
-for _, whose in ipairs(event and { 'ours', 'gone', 'theirs' } or { 'ours', 'theirs' }) do
-  for _, set in ipairs({ marks(KEYS[4], whose) }) do ids = without('SMISMEMBER', set, ids) end
+for _, sort in ipairs(event and { 'settled', 'cancelled', 'external' } or { 'settled', 'external' }) do
+  for _, set in ipairs({ tombstones(KEYS[4], sort) }) do ids = without('SMISMEMBER', set, ids) end
 end
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], now, '+inf')) do ids = without('SMISMEMBER', ARGV[1] .. token, ids) end
 local taken = ids
@@ -341,9 +342,9 @@ return #taken > 0 and cjson.encode(taken) or '[]'`,
 
   /**
    * Ends a claim: what is to come back goes to the index, what is let go leaves no trace, so that the next sweep may look at it, and the
-   * rest of the lease is forgotten and leaves a mark (see MARKS). Where the lease had lapsed and was taken by another claim, only what is to
+   * rest of the lease is forgotten and leaves a mark (see TOMBSTONES). Where the lease had lapsed and was taken by another claim, only what is to
    * come back is written; nothing at all where this is said again, since it may have been carried out before.
-   * KEYS: due, leases, the claim's lease, forgotten, failures. ARGV: token, whose the keys were ('ours' or 'theirs'), what to add to
+   * KEYS: due, leases, the claim's lease, tombstones, failures. ARGV: token, the tombstones to leave ('settled' or 'external'), what to add to
    * Redis's clock, until when this is valid (Redis's clock), 'again' where it was said before (or ''), what is gone as JSON (or ''), then in
    * threes: id, milliseconds from now ('' for a dead letter and for what is let go), and the failure to keep as JSON (or '').
    * Returns 1 where the lease was still ours, 0 where it was not; Redis's clock as text where this came too late.
@@ -352,7 +353,7 @@ return #taken > 0 and cjson.encode(taken) or '[]'`,
     numberOfKeys: 5,
     lua: `
 ${NOW}
-${MARKS}
+${TOMBSTONES}
 ${EACH}
 ${STATE}
 if now > tonumber(ARGV[4]) then return string.format('%.3f', now) end
@@ -368,14 +369,14 @@ for i = 7, #ARGV, 3 do
   end
   if failure ~= '' then redis.call('HSET', KEYS[5], id, failure) elseif delay == '' and ours == 1 then redis.call('HDEL', KEYS[5], id) end
 end
-local function forget(ids, whose)
-  each('SADD', (marks(KEYS[4], whose)), ids)
+local function forget(ids, sort)
+  each('SADD', (tombstones(KEYS[4], sort)), ids)
   if #ids > 0 and redis.call('HLEN', KEYS[5]) > 0 then each('HDEL', KEYS[5], ids) end
 end
 if ours == 1 and ARGV[6] ~= '' then
   local gone = cjson.decode(ARGV[6])
   each('SREM', KEYS[3], gone)
-  forget(gone, ARGV[2] == 'ours' and 'gone' or ARGV[2])
+  forget(gone, ARGV[2] == 'settled' and 'cancelled' or ARGV[2])
 end
 forget(redis.call('SMEMBERS', KEYS[3]), ARGV[2])
 redis.call('UNLINK', KEYS[3], KEYS[3] .. ':deadlines')

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { Keys } from '../../lib/keys.js'
 import { RedisClock } from '../../lib/redis/clock.js'
 import { RedisConnection } from '../../lib/redis/connection.js'
-import { CROWD, DueIndex, type Failure } from '../../lib/redis/due-index.js'
+import { BURST, DueIndex, type Failure } from '../../lib/redis/due-index.js'
 import { parseRedisSource, type RedisSource } from '../../lib/redis/source.js'
 import { enter } from '../support/opened.js'
 import { openRedis, type TestRedis } from '../support/redis.js'
@@ -52,9 +52,9 @@ describe('the due index', () => {
     )
   const scoreOf = (id: string) => redis.client.zscore(keys.sets(KIND).due, id)
   const everythingButMarks = async () => {
-    const { due, forgotten } = keys.sets(KIND)
+    const { due, tombstones } = keys.sets(KIND)
     const names = await redis.client.keys(`${redis.prefix}*`)
-    return names.filter((name) => !name.startsWith(`${forgotten}:`) && name !== `${due}:state`)
+    return names.filter((name) => !name.startsWith(`${tombstones}:`) && name !== `${due}:state`)
   }
 
   describe('where more are due within a moment than a claim takes', () => {
@@ -66,27 +66,27 @@ describe('the due index', () => {
     const count = () => redis.client.zcard(keys.sets(KIND).due)
 
     it('removes their keys early, so that Redis does not tell every worker of each; they stay in the index', async () => {
-      const names = await armMany(30, (await clock.now()) + CROWD.withinMs - 50)
-      const { ids, crowded } = await claim('a', { limit: 10 })
-      assert.deepEqual([ids, crowded, await redis.client.exists(...names), await count()], [[], false, 0, 30])
+      const names = await armMany(30, (await clock.now()) + BURST.withinMs - 50)
+      const { ids, burstLeft } = await claim('a', { limit: 10 })
+      assert.deepEqual([ids, burstLeft, await redis.client.exists(...names), await count()], [[], false, 0, 30])
     })
 
     it('leaves the keys of as many as a claim takes, and of those that are due later', async () => {
-      const few = await armMany(10, (await clock.now()) + CROWD.withinMs - 50)
+      const few = await armMany(10, (await clock.now()) + BURST.withinMs - 50)
       await claim('a', { limit: 10 })
       assert.equal(await redis.client.exists(...few), 10)
-      const later = await armMany(30, (await clock.now()) + CROWD.withinMs + 5_000)
+      const later = await armMany(30, (await clock.now()) + BURST.withinMs + 5_000)
       await claim('b', { limit: 10 })
       assert.equal(await redis.client.exists(...later), 30)
     })
 
     it('removes some thousands at a time, and says whether keys are left', async () => {
-      const most = CROWD.keysRemoved
+      const most = BURST.keysRemoved
       const names = await armMany(most + 500, (await clock.now()) + 60_000)
-      const look = () => claim('a', { limit: 10, skewMs: 60_000 - CROWD.withinMs }) // the crowd is due in a moment by this clock
-      assert.equal((await look()).crowded, true)
+      const look = () => claim('a', { limit: 10, skewMs: 60_000 - BURST.withinMs }) // the burst is due in a moment by this clock
+      assert.equal((await look()).burstLeft, true)
       assert.equal(await redis.client.exists(...names), 500)
-      assert.equal((await look()).crowded, false)
+      assert.equal((await look()).burstLeft, false)
       assert.equal(await redis.client.exists(...names), 0)
       assert.equal(await count(), most + 500)
     })
@@ -319,12 +319,12 @@ describe('the due index', () => {
   })
 
   it('remembers what was taken out for some seconds, and keys of others for less than the shortest SETEX', async () => {
-    const finish = (token: string, whose: 'ours' | 'theirs') => index.finish(KIND, token, 0, [], { whose })
+    const finish = (token: string, tombstone: 'settled' | 'external') => index.finish(KIND, token, 0, [], { tombstone })
     await arm('ours', (await clock.now()) - PAST_MS)
     await claim('a')
     await index.takeExpired(KIND, 'b', 10_000, ['theirs'])
-    await finish('a', 'ours')
-    await finish('b', 'theirs')
+    await finish('a', 'settled')
+    await finish('b', 'external')
     const markedAt = await clock.now()
     assert.deepEqual((await index.takeExpired(KIND, 'c', 10_000, ['ours', 'theirs'])).ids, [])
     const taken = await waitUntil(async () => {
@@ -355,7 +355,7 @@ describe('the due index', () => {
     await arm('1', (await clock.now()) - PAST_MS)
     await claim('a')
     await index.finish(KIND, 'a', 0, [])
-    const turn = `${keys.sets(KIND).forgotten}:ours`
+    const turn = `${keys.sets(KIND).tombstones}:ours`
     await redis.client.incrby(turn, 1_000) // as if the mark had been made by a clock that was ahead
     assert.deepEqual((await index.takeExpired(KIND, 'b', 10_000, ['1'])).ids, ['1'])
   })

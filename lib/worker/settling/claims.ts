@@ -3,7 +3,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { Moment } from '../../elapsed.js'
-import { type Claim, CROWD, type DueIndex, type Failure, type Return } from '../../redis/due-index.js'
+import { BURST, type Claim, type Disposition, type DueIndex, type Failure } from '../../redis/due-index.js'
 import type { Path } from '../events.js'
 import { type Held, Lease, NEVER_LAPSES } from './lease.js'
 
@@ -20,7 +20,7 @@ export interface Work {
   /** Earlier failures of these orders. */
   failures(ids: readonly string[]): Promise<Map<string, Failure>>
   /** Ends the claim. */
-  finish(returns: readonly Return[]): Promise<unknown>
+  finish(dispositions: readonly Disposition[]): Promise<unknown>
 }
 
 /** How long before its deadline a timer is claimed, so that it is in hand when it is due. */
@@ -28,9 +28,9 @@ const AHEAD_MS = 3
 
 /** Claims in the due index. */
 export class IndexClaims {
-  /** Of claims that Redis did not answer about, or refused to: what is to be said before another claim is made. Each is safe to repeat. */
-  private readonly unanswered = new Map<string, { sayAgain(): Promise<unknown>; at: Moment; leaseMs: number }>()
-  private saying: Promise<unknown> | undefined
+  /** Acknowledgements that Redis did not answer or refused, by token: they are retried before another claim is made. Each is safe to repeat. */
+  private readonly unacknowledged = new Map<string, { retry(): Promise<unknown>; at: Moment; leaseMs: number }>()
+  private retrying: Promise<unknown> | undefined
 
   constructor(
     private readonly index: DueIndex,
@@ -47,7 +47,7 @@ export class IndexClaims {
   async due(kind: string, limit: number): Promise<{ work: Work; untilNextMs: number }> {
     const skewMs = this.skewMs(kind)
     const sent = new Moment()
-    const { token, ids, deadlines, now, next, crowded, leaseEnds, lost } = await this.known(kind, (token) =>
+    const { token, ids, deadlines, now, next, burstLeft, leaseEnds, lost } = await this.known(kind, (token) =>
       this.index.claim(kind, token, { limit, leaseMs: this.leaseMs(kind), skewMs: skewMs + AHEAD_MS }),
     )
     if (lost) this.onLost(kind)
@@ -55,12 +55,12 @@ export class IndexClaims {
     const last = deadlines.at(-1)
     const dueAt = performance.now() + (last === undefined ? 0 : untilDueMs(last))
     const work = { ...this.work(kind, 'alarm', { token, ids }, sent, deadlines), dueAt }
-    if (crowded) return { work, untilNextMs: 0 }
+    if (burstLeft) return { work, untilNextMs: 0 }
     // What a dead worker had claimed is claimed as soon as its lease has lapsed.
     const untilLapseMs = leaseEnds === undefined ? Number.POSITIVE_INFINITY : Math.max(0, leaseEnds - now)
     if (next === undefined) return { work, untilNextMs: untilLapseMs }
     const leftMs = untilDueMs(next)
-    return { work, untilNextMs: Math.min(untilLapseMs, Math.max(0, leftMs - (leftMs > CROWD.withinMs ? CROWD.withinMs : AHEAD_MS))) }
+    return { work, untilNextMs: Math.min(untilLapseMs, Math.max(0, leftMs - (leftMs > BURST.withinMs ? BURST.withinMs : AHEAD_MS))) }
   }
 
   /** What the sweep found overdue; what its deadline was, the row itself tells. */
@@ -80,30 +80,30 @@ export class IndexClaims {
     const token = randomUUID()
     // Whether a claim without an answer was carried out is not known, so it is given back.
     const giveBack = () => this.index.release(kind, token, this.skewMs(kind))
-    await this.sayAgain()
+    await this.retryUnacknowledged()
     return this.answered(kind, token, giveBack, () => claim(token))
   }
 
-  /** Acknowledgements older than the lease are dropped: the lease has lapsed. */
-  private sayAgain(): Promise<unknown> {
-    if (this.unanswered.size === 0) return Promise.resolve()
-    this.saying ??= Promise.all(
-      [...this.unanswered].map(async ([token, { sayAgain, at, leaseMs }]) => {
-        if (at.passedMs() < leaseMs) await sayAgain()
-        this.unanswered.delete(token)
+  /** Acknowledgements older than the lease are dropped: the lease has expired. */
+  private retryUnacknowledged(): Promise<unknown> {
+    if (this.unacknowledged.size === 0) return Promise.resolve()
+    this.retrying ??= Promise.all(
+      [...this.unacknowledged].map(async ([token, { retry, at, leaseMs }]) => {
+        if (at.passedMs() < leaseMs) await retry()
+        this.unacknowledged.delete(token)
       }),
     ).finally(() => {
-      this.saying = undefined
+      this.retrying = undefined
     })
-    return this.saying
+    return this.retrying
   }
 
-  private async answered<T>(kind: string, token: string, sayAgain: () => Promise<unknown>, say: () => Promise<T>): Promise<T> {
+  private async answered<T>(kind: string, token: string, retry: () => Promise<unknown>, send: () => Promise<T>): Promise<T> {
     const at = new Moment()
     try {
-      return await say()
+      return await send()
     } catch (error) {
-      this.unanswered.set(token, { sayAgain, at, leaseMs: this.leaseMs(kind) })
+      this.unacknowledged.set(token, { retry, at, leaseMs: this.leaseMs(kind) })
       throw error
     }
   }
@@ -119,18 +119,19 @@ export class IndexClaims {
       deadlineOf: lookUp(ids, deadlines),
       lease: new Lease(leaseMs, sent, () => index.keep(kind, token, leaseMs)),
       failures: (failed) => index.failures(kind, failed),
-      finish: (returns) => this.finish(kind, token, returns, via === 'event' ? 'theirs' : 'ours'),
+      finish: (dispositions) => this.finish(kind, token, dispositions, via === 'event' ? 'external' : 'settled'),
     }
   }
 
-  private finish(kind: string, token: string, returns: readonly Return[], whose: 'ours' | 'theirs'): Promise<unknown> {
+  private finish(kind: string, token: string, dispositions: readonly Disposition[], tombstone: 'settled' | 'external'): Promise<unknown> {
     const at = performance.now()
-    const say = (returns: readonly Return[], again: boolean) => this.index.finish(kind, token, this.skewMs(kind), returns, { whose, again })
+    const send = (dispositions: readonly Disposition[], again: boolean) =>
+      this.index.finish(kind, token, this.skewMs(kind), dispositions, { tombstone, again })
     return this.answered(
       kind,
       token,
-      () => say(later(returns, performance.now() - at), true),
-      () => say(returns, false),
+      () => send(later(dispositions, performance.now() - at), true),
+      () => send(dispositions, false),
     )
   }
 }
@@ -153,12 +154,12 @@ export class MemoryClaims {
       failures: async (ids) => {
         return new Map(ids.flatMap((id) => Object.entries({ [id]: this.failed.get(`${kind}:${id}`)?.failure }).filter(isKnown)))
       },
-      finish: async (returns) => {
+      finish: async (dispositions) => {
         for (const name of names) {
           this.inHand.delete(name)
           this.failed.delete(name)
         }
-        for (const { id, delayMs, failure } of returns) {
+        for (const { id, delayMs, failure } of dispositions) {
           if (failure) this.failed.set(`${kind}:${id}`, { failure, dueAt: performance.now() + (delayMs ?? Number.POSITIVE_INFINITY) })
         }
       },
@@ -174,8 +175,8 @@ export class MemoryClaims {
  * The same, as it is said so many milliseconds later. Meanwhile a sweep may have settled without Redis what is a dead letter here, and nobody
  * looks at a dead letter any more: so it gets one more attempt.
  */
-function later(returns: readonly Return[], passedMs: number): Return[] {
-  return returns.map((one) => {
+function later(dispositions: readonly Disposition[], passedMs: number): Disposition[] {
+  return dispositions.map((one) => {
     if (one.failure?.dead) return { id: one.id, delayMs: 0 }
     return one.delayMs === undefined ? one : { ...one, delayMs: Math.max(0, one.delayMs - passedMs) }
   })

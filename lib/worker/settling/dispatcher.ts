@@ -5,7 +5,7 @@ import { setMaxListeners } from 'node:events'
 import { setImmediate as nextTurn, setTimeout as setTimer } from 'node:timers/promises'
 import { Moment } from '../../elapsed.js'
 import type { Log } from '../../logger.js'
-import type { Failure, Return } from '../../redis/due-index.js'
+import type { Disposition, Failure } from '../../redis/due-index.js'
 import type { SettledOrder, Settlement } from '../../rows/settlement.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { type FaultOwner, faultOwnerOf, isDoubtful, sqlStateOf } from '../../sequelize/fault-owner.js'
@@ -155,33 +155,33 @@ export class Dispatcher {
     const turn = lane.enter(this.leaving.signal)
     if (work.via !== 'event') this.recent.add(work)
     const endRenewal = work.lease.renewed()
-    const returns: Return[] = []
+    const dispositions: Disposition[] = []
     let begun = false
     try {
       begun = await turn
       if (begun && work.dueAt !== undefined) await until(work.dueAt)
-      if (begun) await this.settle(rule, work, work.ids, returns)
-      else for (const id of work.ids) returns.push({ id, delayMs: 0 })
+      if (begun) await this.settle(rule, work, work.ids, dispositions)
+      else for (const id of work.ids) dispositions.push({ id, delayMs: 0 })
     } catch (error) {
       await this.ruleHealth.failed(rule, 'internal', error) // nothing else is thrown here; what was settled stays settled
     } finally {
       if (begun) lane.leave() // the database is free for the next batch while this one's claim is ended
       endRenewal()
-      await this.finish(work, returns)
+      await this.finish(work, dispositions)
     }
   }
 
   /** What Redis did not answer to is said again before the next claim; at the latest the lease ends by itself. */
-  private async finish(work: Work, returns: Return[]): Promise<void> {
+  private async finish(work: Work, dispositions: Disposition[]): Promise<void> {
     try {
-      await work.finish(returns)
+      await work.finish(dispositions)
     } catch (error) {
       this.log('debug', `${work.kind}: a claim was not ended as yet`, { kind: work.kind, error: errorText(error) })
     }
   }
 
-  private async settle(rule: BoundRule, work: Work, ids: string[], returns: Return[]): Promise<void> {
-    if (this.givenUp) return this.putBack(rule, ids, undefined, returns)
+  private async settle(rule: BoundRule, work: Work, ids: string[], dispositions: Disposition[]): Promise<void> {
+    if (this.givenUp) return this.putBack(rule, ids, undefined, dispositions)
     if (await this.hasLapsed(work, ids)) return
     const begunAt = new Moment()
     let settlement: Settlement
@@ -192,18 +192,18 @@ export class Dispatcher {
       const slow = (error instanceof TookTooLong && !attempt.inRule) || sqlStateOf(error) === QUERY_CANCELED
       if (slow) this.lane(rule.kind).halve(ids.length)
       const whose = slow ? 'database' : await this.whose(rule, error, attempt.inRule)
-      if (whose !== 'rule' || this.givenUp) await this.putBack(rule, ids, error, returns, whose)
+      if (whose !== 'rule' || this.givenUp) await this.putBack(rule, ids, error, dispositions, whose)
       else if (ids.length > 1) {
         const middle = Math.ceil(ids.length / 2)
-        await this.settle(rule, work, ids.slice(0, middle), returns)
-        await this.settle(rule, work, ids.slice(middle), returns)
+        await this.settle(rule, work, ids.slice(0, middle), dispositions)
+        await this.settle(rule, work, ids.slice(middle), dispositions)
       } else if (await this.hasLapsed(work, ids)) return
-      else await this.fail(rule, work, ids[0] as string, error, returns)
+      else await this.fail(rule, work, ids[0] as string, error, dispositions)
       return
     }
     this.lane(rule.kind).recovered(ids.length)
     this.ruleHealth.settled(rule)
-    this.account(rule, work, settlement, returns)
+    this.account(rule, work, settlement, dispositions)
     const delivered = await this.deliveries.deliver(rule, settlement.pendingDeliveries ?? [], begunAt)
     if (delivered && rule.reminder && settlement.settled.length > 0) this.tellReminded(rule.reminder, work, settlement.settled)
   }
@@ -250,17 +250,17 @@ export class Dispatcher {
     }
   }
 
-  private account(rule: BoundRule, work: Work, settlement: Settlement, returns: Return[]): void {
+  private account(rule: BoundRule, work: Work, settlement: Settlement, dispositions: Disposition[]): void {
     const { kind } = rule
     const counters = this.counters.get(kind) as KindCounters
     for (const name of ['settled', 'early', 'locked', 'held', 'gone'] as const) counters[name] += settlement[name].length
     counters.cleared += settlement.cleared ?? 0
     if (work.via === 'event') this.undatedKeys.tell(rule, settlement.undated ?? [])
-    for (const id of settlement.gone) returns.push({ id, gone: true })
-    for (const { id, remainingMs } of settlement.early) returns.push({ id, delayMs: Math.max(1, remainingMs) })
-    for (const id of settlement.locked) returns.push({ id, delayMs: this.lockWaits.next(kind, id) })
+    for (const id of settlement.gone) dispositions.push({ id, gone: true })
+    for (const { id, remainingMs } of settlement.early) dispositions.push({ id, delayMs: Math.max(1, remainingMs) })
+    for (const id of settlement.locked) dispositions.push({ id, delayMs: this.lockWaits.next(kind, id) })
     // No sweep would find again what is in Redis alone.
-    for (const id of settlement.held) returns.push({ id, delayMs: rule.row?.pending ? undefined : this.lockWaits.next(kind, id) })
+    for (const id of settlement.held) dispositions.push({ id, delayMs: rule.row?.pending ? undefined : this.lockWaits.next(kind, id) })
     this.lockWaits.forget(kind, settlement.settled)
     this.noteLocks(kind, settlement)
     for (const order of settlement.settled)
@@ -307,18 +307,24 @@ export class Dispatcher {
   }
 
   /** Trouble that is not the rule's: no attempt is counted, the kind rests, and the orders come back. */
-  private async putBack(rule: BoundRule, ids: string[], error: unknown, returns: Return[], whose: FaultOwner = 'database'): Promise<void> {
+  private async putBack(
+    rule: BoundRule,
+    ids: string[],
+    error: unknown,
+    dispositions: Disposition[],
+    whose: FaultOwner = 'database',
+  ): Promise<void> {
     const delayMs = this.givenUp ? 0 : whose === 'rule' ? this.lane(rule.kind).rest() : await this.ruleHealth.failed(rule, whose, error)
-    for (const id of ids) returns.push({ id, delayMs })
+    for (const id of ids) dispositions.push({ id, delayMs })
   }
 
-  private async fail(rule: BoundRule, work: Work, id: string, error: unknown, returns: Return[]): Promise<void> {
+  private async fail(rule: BoundRule, work: Work, id: string, error: unknown, dispositions: Disposition[]): Promise<void> {
     const earlier = await work.failures([id]).catch(() => new Map<string, Failure>())
     const attempts = (earlier.get(id)?.attempts ?? 0) + 1
     const dead = attempts >= rule.attempts
     const failure: Failure = { attempts, error: errorText(error), at: new Date().toISOString(), dead }
     const retryInMs = retryDelayMs(attempts)
-    returns.push({ id, delayMs: dead ? undefined : retryInMs, failure })
+    dispositions.push({ id, delayMs: dead ? undefined : retryInMs, failure })
     this.failures.tell(rule, id, error, attempts, dead ? 'dead' : { retryInMs })
   }
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { orderTimers } from '../../../lib/index.js'
-import type { Return } from '../../../lib/redis/due-index.js'
+import type { Disposition } from '../../../lib/redis/due-index.js'
 import { WorkerEmitter } from '../../../lib/worker/events.js'
 import { Faults } from '../../../lib/worker/faults.js'
 import type { Work } from '../../../lib/worker/settling/claims.js'
@@ -29,7 +29,7 @@ function openDispatcher(handler: Handler) {
     lateness: () => null,
     arm: () => {},
   })
-  const putBack: Return[] = []
+  const putBack: Disposition[] = []
   const claimed = (ids: string[], lease: Held = NEVER_LAPSES): Work => ({
     kind: 'order_other',
     via: 'alarm',
@@ -37,7 +37,7 @@ function openDispatcher(handler: Handler) {
     deadlineOf: () => undefined,
     lease,
     failures: async () => new Map(),
-    finish: async (returns) => void putBack.push(...returns),
+    finish: async (dispositions) => void putBack.push(...dispositions),
   })
   return { dispatcher, claimed, putBack, failed, close: () => timers.close() }
 }

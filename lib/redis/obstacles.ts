@@ -11,13 +11,13 @@ const BUSY_EVERY_MS = 250
 /** How often a db that could not be selected is tried, and a Redis that is not ready is asked why. */
 const ASK_EVERY_MS = 500
 
-export class Hindrances {
+export class Obstacles {
   private readonly busy = new Attempts(BUSY_EVERY_MS)
   private readonly loading = new Attempts(ASK_EVERY_MS)
   /** Running while Redis refuses the db: ioredis would carry on in db 0. */
   private readonly wrongDb = new Attempts(ASK_EVERY_MS)
 
-  /** @param onOver called when a hindrance is over */
+  /** @param onOver called when an obstacle is over */
   constructor(
     private readonly client: Redis,
     private readonly onOver: () => void,
