@@ -29,6 +29,8 @@ export class RedisConnection {
   readonly refusals = new Refusals()
   /** False from the first unanswered command or lost connection until Redis answers again. */
   answering = false
+  /** False from the moment that the server turned out to be unable to serve timers (a replica, a cluster node). The worker's server watch sets it. */
+  fit = true
   /** Of `performance.now()`: when Redis last answered to `ask`. */
   answeredAt = 0
   private firstAttempt: Promise<void> | undefined
@@ -68,6 +70,16 @@ export class RedisConnection {
 
   get ready(): boolean {
     return this.client.status === 'ready' && !this.obstacles.isInWrongDb
+  }
+
+  /** Whether it is connected to a server that can serve timers. A command may go unanswered all the same: see `serving`. */
+  get usable(): boolean {
+    return this.ready && this.fit
+  }
+
+  /** Whether it is connected to a server that can serve timers, and the last command was answered. */
+  get serving(): boolean {
+    return this.usable && this.answering
   }
 
   /** Opens the connection, once. Never rejects: trouble shows in `run` and through `onDown`. */

@@ -105,12 +105,12 @@ export class Intake {
   }
 
   answering(): boolean {
-    return this.watch.usable && this.dependencies.redis.connection.ready
+    return this.dependencies.redis.connection.usable
   }
 
   /** Whether Redis answers now, and can serve. */
   get connected(): boolean {
-    return this.answering() && this.dependencies.redis.connection.answering
+    return this.dependencies.redis.connection.serving
   }
 
   /** Whether expiry events arrive; undefined where there is no proof of either as things are now. */

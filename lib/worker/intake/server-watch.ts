@@ -46,6 +46,7 @@ export class ServerWatch {
     clearTimeout(this.timer)
     this.unlisten()
     await this.looking
+    this.dependencies.connection.fit = true // nobody is left who would ask again
   }
 
   /** Asks now. Never rejects. */
@@ -83,6 +84,7 @@ export class ServerWatch {
 
   private refuse({ what, remedy }: Unfitness, error?: Error): void {
     this.usable = false
+    this.dependencies.connection.fit = false
     const message = `Redis at ${this.dependencies.connection.where} cannot serve: ${what}`
     this.dependencies.faults.raise('REDIS_UNUSABLE', { message, remedy, ...(error && { error }) })
   }
@@ -95,6 +97,7 @@ export class ServerWatch {
     this.suspected = undefined
     const wasUsable = this.usable
     this.usable = true
+    connection.fit = true
     faults.clear('REDIS_UNUSABLE')
     await this.judgeSettings()
     if (!wasUsable) onUsable()
