@@ -16,6 +16,7 @@ import { type Fault, Faults } from './faults.js'
 import { Intake } from './intake/intake.js'
 import { LostData } from './intake/lost-data.js'
 import { type ParsedWorkerOptions, parseWorkerOptions, type WorkerOptions } from './options.js'
+import { Reporter } from './reporter.js'
 import { IndexClaims, MemoryClaims } from './settling/claims.js'
 import type { KindCounters } from './settling/counters.js'
 import { Dispatcher } from './settling/dispatcher.js'
@@ -82,6 +83,7 @@ export class ExpiryWorker extends WorkerEmitter {
     const rules = new Map(runtime.workerRules().map((rule) => [rule.kind, rule]))
     this.faults = new Faults(this, log)
     this.faults.justWoke = () => this.standstill.justWoke
+    const reporter = new Reporter(rules.keys(), this, this.faults, log)
     this.clocks = new Clocks(rules, redis?.clock)
     this.warmer = new ConnectionWarmer(rules.values(), this.clocks, (rule) => this.concurrency(rule))
     this.lockedRows = new LockedRows(rules, this.faults)
@@ -96,7 +98,7 @@ export class ExpiryWorker extends WorkerEmitter {
     this.lostData =
       redis &&
       new LostData({
-        ...{ connection: redis.connection, index: redis.index, rules, catchUp, events: this, faults: this.faults, log },
+        ...{ connection: redis.connection, index: redis.index, rules, catchUp, reporter },
         armAgain: (kinds) => this.sweep.armAgain(kinds),
       })
     const claims =

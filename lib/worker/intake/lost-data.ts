@@ -1,12 +1,10 @@
 // Data that Redis lost (FLUSHALL, an index that was deleted, a restart or a failover without it): told, armed again from Postgres at once, and
 // told how much that was. One worker does it for all; another does where that one died.
 
-import type { Log } from '../../logger.js'
 import type { RedisConnection } from '../../redis/connection.js'
 import type { DueIndex } from '../../redis/due-index.js'
 import type { BoundRule } from '../../rules/rule.js'
-import type { WorkerEmitter } from '../events.js'
-import type { Faults } from '../faults.js'
+import type { Reporter } from '../reporter.js'
 
 export interface LostDataDependencies {
   connection: RedisConnection
@@ -16,9 +14,7 @@ export interface LostDataDependencies {
   armAgain(kinds: readonly string[]): Promise<number>
   /** What came due meanwhile is the sweep's. */
   catchUp(): void
-  events: WorkerEmitter
-  faults: Faults
-  log: Log
+  reporter: Reporter
 }
 
 export class LostData {
@@ -29,11 +25,11 @@ export class LostData {
 
   /** The index of a kind has lost data. */
   found(kind: string): void {
-    const { connection, faults } = this.dependencies
+    const { connection, reporter } = this.dependencies
     this.lost.add(kind)
     const message = `Redis at ${connection.where} lost its data (${[...this.lost].join(', ')}), which is armed again from Postgres`
     const remedy = 'was it emptied, or restarted or failed over without its data?'
-    faults.raise('REDIS_LOST_DATA', { message, remedy })
+    reporter.faults.raise('REDIS_LOST_DATA', { message, remedy })
     this.restoring ??= this.restore().finally(() => {
       this.restoring = undefined
     })
@@ -45,7 +41,7 @@ export class LostData {
 
   /** Where Redis or Postgres does not answer, the next claim finds the loss again. */
   private async restore(): Promise<void> {
-    const { armAgain, catchUp, events, faults, index, log } = this.dependencies
+    const { armAgain, catchUp, index, reporter } = this.dependencies
     const restored: string[] = []
     let armed = 0
     try {
@@ -59,17 +55,10 @@ export class LostData {
       return
     }
     this.lost.clear()
-    log('warn', `Redis lost its data, re-armed ${armed} (${restored.join(', ')})${this.notRestored(restored)}`, {
-      code: 'REDIS_LOST_DATA',
-      kinds: restored,
+    reporter.restored(
+      restored,
       armed,
-    })
-    faults.clear('REDIS_LOST_DATA')
-    events.tell('restored', { kinds: restored, armed })
-  }
-
-  private notRestored(kinds: readonly string[]): string {
-    const alone = kinds.filter((kind) => !this.dependencies.rules.get(kind)?.row?.pending)
-    return alone.length > 0 ? `; timers that Redis alone had cannot be armed again (${alone.join(', ')})` : ''
+      restored.filter((kind) => !this.dependencies.rules.get(kind)?.row?.pending),
+    )
   }
 }

@@ -1,16 +1,23 @@
-// What became of one rule's orders since the worker started, as `health()` shows it.
+// How often each outcome has occurred under each rule since the worker started; `health()` shows it.
 
 export interface KindCounters {
+  /** Orders settled. */
   settled: number
+  /** Attempts that failed. */
   failed: number
+  /** Orders that became dead letters. */
   dead: number
+  /** Orders that were not due yet when they were looked at. */
   early: number
+  /** Orders whose row another transaction had locked. */
   locked: number
+  /** Orders held by `where`, a pause, `staleAfter`, `dryRun` or the brake. */
   held: number
+  /** Orders that no longer exist, to which the rule no longer applies, or that have no deadline. */
   gone: number
-  /** Keys that another service set and that expired, of orders whose rows have no deadline: nothing settles those. */
+  /** Expired keys that another service set, of orders whose rows have no deadline: nothing settles those. */
   undated: number
-  /** Deadlines of an earlier stay where the rule applies, cleared on orders that have left. */
+  /** Deadlines cleared on orders to which the rule no longer applies. */
   cleared: number
 }
 

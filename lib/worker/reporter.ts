@@ -1,0 +1,184 @@
+// Reports what happens to orders. Each verb counts, logs and emits its event, or raises its fault, so that a caller cannot forget one of
+// them. It also decides whether something is worth reporting again. What is wrong with a server is reported through `faults` alone.
+
+import { errorText } from '../error-text.js'
+import { show } from '../errors.js'
+import type { Log } from '../logger.js'
+import { MOST_COUNTED } from '../rows/pending-rows.js'
+import type { SettledOrder, Settlement } from '../rows/settlement.js'
+import type { BoundRule } from '../rules/rule.js'
+import type { Path, WorkerEmitter, WorkerEvents } from './events.js'
+import type { Faults } from './faults.js'
+import { ReportMemory } from './report-memory.js'
+import { type KindCounters, newCounters } from './settling/counters.js'
+import { describe, summary } from './settling/log-lines.js'
+
+/** One failed attempt. */
+export interface FailedAttempt {
+  id: string
+  error: unknown
+  attempts: number
+  /** What failed, where it was not the settling itself: `"afterCommit"`. */
+  work?: string
+  /** Another attempt after so many milliseconds; `never`: this work is tried once only; `dead`: this was the last attempt. */
+  next: { retryInMs: number } | 'never' | 'dead'
+}
+
+export class Reporter {
+  /** By kind, of every rule and reminder. */
+  readonly counters: ReadonlyMap<string, KindCounters>
+  private readonly memory = new ReportMemory()
+
+  constructor(
+    kinds: Iterable<string>,
+    private readonly events: WorkerEmitter,
+    readonly faults: Faults,
+    readonly log: Log,
+  ) {
+    this.counters = new Map([...kinds].map((kind) => [kind, newCounters()]))
+  }
+
+  /** A batch was looked at, and its transaction has committed. Reminders are reported by `reminded`, once they were told. */
+  settled(rule: BoundRule, via: Path, settlement: Settlement): void {
+    const { kind } = rule
+    const { settled: orders, dryRun, braked, cleared = 0 } = settlement
+    const counters = this.of(kind)
+    for (const outcome of ['settled', 'early', 'locked', 'held', 'gone'] as const) counters[outcome] += settlement[outcome].length
+    counters.cleared += cleared
+    if (orders.length > 0 && !rule.reminder) {
+      this.log('info', () => summary(rule, orders), { kind, via, count: orders.length })
+      if (this.log.debugs)
+        for (const { id, latenessMs } of orders) this.log('debug', () => describe(rule, id), { kind, id, via, latenessMs })
+      this.events.tell('settled', { kind, via, orders })
+    }
+    if (dryRun) this.wouldSettle(kind, via, dryRun)
+    if (braked !== undefined) this.braked(rule, braked)
+  }
+
+  /** Reminders of these orders were told. */
+  reminded({ of: kind, label }: NonNullable<BoundRule['reminder']>, via: Path, orders: SettledOrder[]): void {
+    this.log('info', `${kind}: ${orders.length} reminded, ${label} before`, { kind, via, count: orders.length })
+    this.events.tell('reminded', { kind, before: label, via, orders })
+  }
+
+  /** An attempt failed for a reason that is the rule's own. */
+  failed({ kind, attempts: most }: BoundRule, { id, error, attempts, next, work }: FailedAttempt): void {
+    const counters = this.of(kind)
+    const order = `${kind} ${id}${work ? `: ${work}` : ''}`
+    counters.failed += 1
+    if (next === 'dead') {
+      counters.dead += 1
+      const message = `${order}: dead letter after ${attempts} attempts: ${errorText(error)}`
+      this.log('error', message, { code: 'DEAD_LETTER', kind, id, attempts })
+      this.events.tell('dead', { kind, id, error, attempts })
+      return
+    }
+    const retryInMs = next === 'never' ? null : next.retryInMs
+    const text = retryInMs === null ? 'failed, and is not tried again' : `attempt ${attempts} of ${most} failed`
+    const fields = { code: 'RULE_FAILED', kind, id, attempts, retryInMs }
+    this.log(retryInMs === null ? 'error' : 'warn', `${order}: ${text}: ${errorText(error)}`, fields)
+    this.events.tell('failed', { kind, id, error, attempts, retryInMs })
+  }
+
+  /** Whether the rule's brake stops it, as has just been read. */
+  braked({ kind, row }: BoundRule, isBraked: boolean): void {
+    if (!isBraked) {
+      this.faults.clear('BRAKED', kind)
+      return
+    }
+    const message = `${kind}: stopped, since it would settle ${row?.brake?.inWords}`
+    const remedy = `look at what it settles, then release it (order-timers release ${kind})`
+    this.faults.raise('BRAKED', { kind, message, remedy })
+  }
+
+  /** Orders are overdue by more than `staleAfter`. */
+  stale(kind: string, count: number, oldest: Date): void {
+    if (!this.memory.hasChanged(`${kind} stale`, count)) return
+    const message = `${kind}: ${many(count)} orders are overdue by more than "staleAfter" and are not settled`
+    this.log('warn', message, { code: 'STALE', kind, count })
+    this.events.tell('stale', { kind, count, oldest })
+  }
+
+  /** Orders are where the rule applies and have no deadline. */
+  undated(kind: string, count: number): void {
+    if (!this.memory.hasChanged(`${kind} undated`, count)) return
+    const message = `${kind}: ${many(count)} orders are where the rule applies and have no deadline`
+    this.log('info', message, { code: 'UNDATED', kind, count })
+    this.events.tell('undated', { kind, count })
+  }
+
+  /** Orders have a deadline and are not where the rule applies: they left, or are still to come. */
+  left(kind: string, count: number): void {
+    if (!this.memory.hasChanged(`${kind} left`, count)) return
+    const what = `${many(count)} orders have a deadline and are not where the rule applies; one that comes there before its deadline is settled by it`
+    const remedy = 'write NULL there when an order leaves, or let "auto" or the trigger do that'
+    this.log('info', `${kind}: ${what}; ${remedy}`, { code: 'LEFT', kind, count })
+    this.events.tell('left', { kind, count })
+  }
+
+  /** Deadlines, or what pauses have kept, were cleared on so many orders to which the rule no longer applies; 0: there was nothing to clear. */
+  cleared(kind: string, what: 'deadlines' | 'pauses', count: number): void {
+    this.memory.forget(`${kind} ${what}`)
+    this.of(kind).cleared += count
+    if (count > 0) this.log('info', `${kind}: cleared the ${what} of ${count} orders that are no longer there`, { kind, cleared: count })
+  }
+
+  /** The table refuses to have them cleared. Reported once, until they were cleared. */
+  notCleared(kind: string, what: 'deadlines' | 'pauses', error: unknown): void {
+    if (!this.memory.isFirst(`${kind} ${what}`)) return
+    const refused = `the ${what} of orders that are no longer there could not be cleared (${errorText(error)})`
+    const effect = 'an order that comes back after its deadline is settled at once'
+    const message = `${kind}: ${refused}; ${effect}; let the table accept the UPDATE, or write NULL there yourself`
+    this.log('warn', message, { code: 'NOT_CLEARED', kind })
+  }
+
+  /** Keys that another service set have expired; their orders are where the rule applies and have no deadline. Nobody else would notice that. */
+  keysWithoutDeadline({ kind, row }: BoundRule, ids: readonly string[]): void {
+    if (!row?.deadlineAttribute || ids.length === 0) return
+    const counters = this.of(kind)
+    counters.undated += ids.length
+    if (!this.memory.isFirstInMinute(`${kind} keys`)) return
+    const attribute = show(row.deadlineAttribute)
+    const what = `the key of ${row.guard.table.model.name} ${show(ids[0])} expired, but its row has no deadline (${attribute}), so it is not settled`
+    const remedy = `write ${attribute} where the key is set, give the rule "backfill", or declare it with "since" or "deadline: false"`
+    const count = counters.undated
+    const message = `${kind}: ${what}; ${count} such keys since the worker started; ${remedy}`
+    this.log('warn', message, { code: 'KEY_WITHOUT_DEADLINE', kind, id: ids[0], count })
+  }
+
+  /** The lease on a claim has expired before its orders were settled. */
+  leaseExpired(kind: string, count: number): void {
+    const message = `${kind}: the claim of ${count} orders expired before they were settled; they are claimed again`
+    this.log('warn', message, { code: 'LEASE_LAPSED', kind, count })
+  }
+
+  /** Redis had lost these rules' timers, and as many as come due soon were armed again; those of `lost` are in Redis alone. */
+  restored(kinds: string[], armed: number, lost: readonly string[]): void {
+    const rest = lost.length > 0 ? `; timers that Redis alone had cannot be armed again (${lost.join(', ')})` : ''
+    const message = `Redis lost its data, re-armed ${armed} (${kinds.join(', ')})${rest}`
+    this.log('warn', message, { code: 'REDIS_LOST_DATA', kinds, armed })
+    this.faults.clear('REDIS_LOST_DATA')
+    this.events.tell('restored', { kinds, armed })
+  }
+
+  /** A sweep has ended. */
+  swept(sweep: WorkerEvents['swept'][0]): void {
+    this.events.tell('swept', sweep)
+  }
+
+  /** With `dryRun`: each deadline is reported once, although every sweep finds it again. */
+  private wouldSettle(kind: string, via: Path, orders: SettledOrder[]): void {
+    const fresh = this.memory.newDeadlines(kind, orders)
+    if (fresh.length === 0) return
+    this.log('info', `${kind}: ${fresh.length} would be settled (dryRun)`, { kind, via, count: fresh.length })
+    this.events.tell('dryRun', { kind, via, orders: fresh })
+  }
+
+  private of(kind: string): KindCounters {
+    return this.counters.get(kind) as KindCounters
+  }
+}
+
+function many(count: number): string {
+  return count >= MOST_COUNTED ? `${MOST_COUNTED} or more` : String(count)
+}
