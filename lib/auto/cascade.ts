@@ -11,10 +11,15 @@ import { AutoRule } from './rule.js'
 /** The settled order's status as it was, as text; see settlement.ts. */
 const WAS = 'order_timers_due.order_timers_from'
 
-/** @param set the attributes that the settled rule writes by its own option `set`, which stand */
-export function cascadeOf(settled: RowRule, autoRules: readonly BoundRule[], set: readonly string[] = []): Cascade | undefined {
+/** @param autoRules the rules with `auto` that are bound; to be linked again when there are more */
+export function linkCascade({ row }: BoundRule, autoRules: readonly BoundRule[]): void {
+  row?.link(cascadeOf(row, autoRules))
+}
+
+function cascadeOf(settled: RowRule, autoRules: readonly BoundRule[]): Cascade | undefined {
   const cascade: Cascade = { assignments: [], startedTimers: [] }
-  const taken = new Set(set.map((name) => settled.guard.table.attribute('"set"', name).field))
+  // What the rule's own `set` writes stands.
+  const taken = new Set(Object.keys(settled.set).map((name) => settled.guard.table.attribute('"set"', name).field))
   for (const { rule, starts, ends } of followers(settled, autoRules)) {
     if (!starts && !ends) continue
     const { model } = settled.guard.table
@@ -38,7 +43,7 @@ export function cascadeOf(settled: RowRule, autoRules: readonly BoundRule[], set
 
 /** @throws OrderTimersError INVALID_OPTION where settling this rule would start a timer whose `after` it cannot know */
 export function refuseUnknownAfter({ row }: BoundRule, rules: readonly BoundRule[]): void {
-  if (!row?.move || row.move.individualHooks) return
+  if (!row) return
   const unknown = followers(row, rules).find(({ rule, starts }) => starts && rule.row.afterOf)
   if (!unknown) return
   const { kind } = row.options
@@ -46,10 +51,10 @@ export function refuseUnknownAfter({ row }: BoundRule, rules: readonly BoundRule
   throw invalidRule(kind, `it ${why}; give it individualHooks: true, so that each order is there to be asked`)
 }
 
-/** The hooking rules on the same table, and what the move means to them. */
+/** The hooking rules on the same table, and what the move means to them. Instances that are saved go through their hooks, and need no cascade. */
 function followers(settled: RowRule, rules: readonly BoundRule[]): { rule: AutoRule; starts: boolean; ends: boolean }[] {
   const { move, guard, options } = settled
-  if (!move) return []
+  if (!move || move.individualHooks) return []
   return rules.flatMap((bound) => {
     const { row, kind } = bound
     if (!row?.move?.auto || kind === options.kind) return []

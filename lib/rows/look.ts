@@ -61,11 +61,6 @@ export class RuleLook {
           next += 1
           continue
         }
-        // A cascade binds the other rules, and what is wrong with one of those is said of that one.
-        if (error instanceof OrderTimersError) {
-          next += 1
-          continue
-        }
         const owner = faultOwnerOf(error)
         if (owner !== 'configuration' && !(owner === 'rule' && isDoubtful(error))) throw error
         const { name } = statements[next] as Statement

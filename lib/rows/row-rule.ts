@@ -10,6 +10,7 @@ import type { LeftDeadlines } from './left-deadlines.js'
 import type { Maintenance } from './maintenance.js'
 import type { PendingRows } from './pending-rows.js'
 import type { AfterCommit, RowOptions } from './row-options.js'
+import type { Cascade } from './writes.js'
 
 /** A rule over rows: what the timers' calls and the sweep need of it. */
 export interface RowRule {
@@ -33,6 +34,8 @@ export interface RowRule {
   readonly brake: Brake | undefined
   readonly history: History | undefined
   readonly afterCommit: AfterCommit<Model> | undefined
+  /** Has the settling statement start and end timers of other rules too. To be called again when more of those are bound. */
+  link(cascade: Cascade | undefined): void
   /** @throws OrderTimersError INVALID_MODEL where the database lacks a column or a table of the rule's */
   check(): Promise<void>
   /** A look at the tables and the statements; briefly, where they were found right a short while ago. */

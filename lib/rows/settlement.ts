@@ -73,8 +73,6 @@ export interface SettlementOptions {
   takesInstances: boolean
   /** For the history: the INSERT of a row for each order of `source`, if there is one. */
   record: ((source: string) => string) | undefined
-  /** Not to be called before all rules are bound. */
-  cascade(): Cascade | undefined
 }
 
 interface SettledRow {
@@ -125,6 +123,12 @@ export class SettlementStatement {
 FROM ${from} WHERE ${id} = ANY($1)`
     this.dryRunSql = `SELECT ${id}::text AS ${ID}, ${RowGuard.epochMs(guard.deadline)} AS ${DEADLINE} FROM ${from} WHERE ${id} = ANY($1) AND ${guard.settles}`
     this.stillDue = `${this.marking()}SELECT ${id}::text AS id FROM ${from} WHERE ${id} = ANY($1) AND ${guard.settles} LIMIT 1`
+  }
+
+  /** What the UPDATE writes for other rules on the same table, as far as those are bound. */
+  link(cascade: Cascade | undefined): void {
+    this.cascade = cascade
+    this.text = undefined
   }
 
   /**
@@ -197,7 +201,6 @@ FROM ${from} WHERE ${id} = ANY($1)`
     return this.options.record ? [ids, via, worker] : [ids]
   }
 
-  /** Not before all rules are bound. */
   private taking(): string {
     this.text ??= this.statement()
     return this.text
@@ -207,7 +210,6 @@ FROM ${from} WHERE ${id} = ANY($1)`
     const { row, takesInstances, record } = this.options
     const { guard, move } = row
     const { table } = guard
-    this.cascade = this.options.cascade()
     const status = move ? `${table.column(move.status)}::text` : 'NULL::text'
     const assignments = this.assignments()
     const updates = assignments.length > 0

@@ -48,6 +48,7 @@ export function reminderRule(
     history: undefined,
     afterCommit: run,
     set: {},
+    link: () => {},
     look: (briefly) => look.look(briefly),
     check: () => check(look),
     requireInstants: () => undefined,
@@ -63,7 +64,6 @@ export function reminderRule(
     limits: { lockMs: 300, statementMs: options.timeoutMs, idleMs: options.timeoutMs + 5_000 },
     takesInstances: true,
     record: (source) => history.insertReminded(source, label, beforeMs),
-    cascade: () => undefined,
   })
   return {
     kind,

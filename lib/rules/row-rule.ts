@@ -2,7 +2,6 @@
 // use. Nothing is decided here that is not said in row-options.ts, transition.ts or effect.ts.
 
 import type { Model, Transaction } from 'sequelize'
-import { cascadeOf } from '../auto/cascade.js'
 import { parseDuration } from '../duration.js'
 import { Brake } from '../rows/brake.js'
 import { DeadlineWrites } from '../rows/deadline-writes.js'
@@ -20,7 +19,7 @@ import { SettlementStatement } from '../rows/settlement.js'
 import type { RuleAction } from '../rows/writes.js'
 import { orderRows } from '../sequelize/database.js'
 import { reminderRule } from './reminder.js'
-import type { BoundRule, DeclaredRule, RuleContext } from './rule.js'
+import type { BindOptions, BoundRule, DeclaredRule } from './rule.js'
 
 const BATCH = 1_000
 /** Instances cost far more than rows, and the shop's own work is done for each. */
@@ -36,11 +35,11 @@ export function declareRowRule(options: RowOptions, source: unknown, action: Rul
     form,
     deadline: deadline === undefined ? undefined : { source, attribute: deadline },
     auto: action.auto ? { source } : undefined,
-    bind: (context) => bind(options, source as ModelSource<Model>, action, context),
+    bind: (bindOptions) => bind(options, source as ModelSource<Model>, action, bindOptions),
   }
 }
 
-function bind(options: RowOptions, source: ModelSource<Model>, action: RuleAction, context: RuleContext): BoundRule {
+function bind(options: RowOptions, source: ModelSource<Model>, action: RuleAction, { settlesStale = false }: BindOptions = {}): BoundRule {
   const { kind, form } = options
   const table = OrderTable.of(kind, source)
   const guardOptions: GuardOptions = {
@@ -49,7 +48,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
     pausedWhile: options.pause?.while,
     deadline: deadlineSource(options),
     backfilled: options.backfill !== undefined,
-    staleAfterMs: context.settlesStale ? NEVER_STALE_MS : options.staleAfterMs,
+    staleAfterMs: settlesStale ? NEVER_STALE_MS : options.staleAfterMs,
   }
   const guard = new RowGuard(table, guardOptions)
   checkAttributes(table, options)
@@ -79,6 +78,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
     history,
     afterCommit: options.afterCommit,
     set: action.set ?? {},
+    link: (cascade) => statement.link(cascade),
     look: (briefly) => look.look(briefly),
     check: ownCheck,
     requireInstants: () => instants.require(),
@@ -95,7 +95,6 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
     limits: { lockMs: 300, statementMs: options.timeoutMs, idleMs: options.timeoutMs + 5_000 },
     takesInstances,
     record: history && ((source) => history.insertSettled(source, move?.to, options.afterCommit !== undefined)),
-    cascade: () => (move && !action.individualHooks ? cascadeOf(row, context.autoRules(), Object.keys(action.set ?? {})) : undefined),
   })
   return {
     kind,

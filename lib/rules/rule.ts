@@ -25,16 +25,13 @@ export interface DeclaredRule {
   /** Whether it hooks its model, which the shop gave as this. */
   readonly auto: { source: unknown } | undefined
   /**
-   * @param context the other rules that the settling of this one touches
+   * Binds the rule to its model, by itself. What settling it means for other rules is linked afterwards (auto/cascade.ts).
    * @throws OrderTimersError INVALID_MODEL, INVALID_STATUS
    */
-  bind(context: RuleContext): BoundRule
+  bind(options?: BindOptions): BoundRule
 }
 
-/** What a rule is bound with. */
-export interface RuleContext {
-  /** The rules that hook a model (`auto`), bound. Not to be called before all is bound. */
-  autoRules(): readonly BoundRule[]
+export interface BindOptions {
   /** Settles also what is overdue by more than `staleAfter`. */
   settlesStale?: boolean
 }

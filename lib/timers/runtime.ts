@@ -1,6 +1,6 @@
 // What the timers' calls and the worker share: the rules, bound at first use; the one connection for commands; the due index.
 
-import { refuseUnknownAfter } from '../auto/cascade.js'
+import { linkCascade, refuseUnknownAfter } from '../auto/cascade.js'
 import { AutoHooks } from '../auto/hooks.js'
 import { errorName, OrderTimersError, show } from '../errors.js'
 import type { Keys } from '../keys.js'
@@ -12,7 +12,7 @@ import { DueIndex } from '../redis/due-index.js'
 import type { RedisSource } from '../redis/source.js'
 import { isModel } from '../rows/order-table.js'
 import type { RuleForm } from '../rules/form.js'
-import type { BoundRule, DeclaredRule, RuleContext } from '../rules/rule.js'
+import type { BoundRule, DeclaredRule } from '../rules/rule.js'
 import type { TimersHealth } from '../types.js'
 import { type ParsedOptions, refuseSharedDeadlines } from './options.js'
 
@@ -44,7 +44,6 @@ export class Runtime {
   private readonly saidUnhooked = new Set<string>()
   /** Whether all rules have been bound, and held against each other. */
   private complete = false
-  private readonly context: RuleContext = { autoRules: () => this.autoRules() }
 
   constructor(private readonly options: ParsedOptions) {
     this.keys = options.keys
@@ -99,10 +98,11 @@ export class Runtime {
       const known = this.kinds.map((name) => `"${name}"`).join(', ')
       throw new OrderTimersError('UNKNOWN_KIND', `orderTimers: there is no rule ${show(kind)}; the rules are ${known}`)
     }
-    const rule = declared.bind(this.context)
+    const rule = declared.bind()
     this.refuseSharedDeadlines(rule)
     this.bound.set(kind, rule)
     if (declared.auto) this.auto.hook(rule)
+    this.link(rule)
     this.unhooked.delete(kind)
     this.hookModels()
     return rule
@@ -128,8 +128,12 @@ export class Runtime {
    */
   ruleByItself(kind: string, { settlesStale = false } = {}): BoundRule {
     const rule = this.rule(kind)
-    if (rule.row?.move) refuseUnknownAfter(rule, this.autoRulesBeside(kind))
-    return settlesStale ? (this.options.rules.get(kind) as DeclaredRule).bind({ ...this.context, settlesStale }) : rule
+    const autoRules = rule.row?.move ? this.autoRulesBeside(kind) : []
+    refuseUnknownAfter(rule, autoRules)
+    if (!settlesStale) return rule
+    const settling = (this.options.rules.get(kind) as DeclaredRule).bind({ settlesStale })
+    linkCascade(settling, autoRules)
+    return settling
   }
 
   /** @throws OrderTimersError REDIS_UNAVAILABLE where these timers have no Redis */
@@ -179,7 +183,14 @@ export class Runtime {
     return { source, connection, clock, index, arming: new Arming(index, connection, this.log, () => this.workers) }
   }
 
-  /** Those that hook a model. Settling a rule may start or end their timers, so that none of them may be missing. */
+  /** Settling a rule may start or end timers of those with `auto`: it is linked to them, and with `auto` itself the others are linked to it. */
+  private link(added: BoundRule): void {
+    const bound = [...this.bound.values()]
+    const autoRules = bound.filter(({ row }) => row?.move?.auto)
+    for (const rule of added.row?.move?.auto ? bound : [added]) linkCascade(rule, autoRules)
+  }
+
+  /** Those that hook a model. Before anything is settled all of them must be bound, and so linked to. */
   private autoRules(): BoundRule[] {
     return this.kinds.filter((kind) => this.options.rules.get(kind)?.auto).map((kind) => this.rule(kind))
   }
