@@ -49,6 +49,8 @@ const RUN_BY: Record<string, string> = {
   'npm run chaos -- --seconds 45 --workers 3 --json': 'test/faults, for some seconds',
   'npm run mutants': 'by hand',
   'npx order-timers migration': 'test/cli',
+  'npx order-timers migration --sql': 'test/cli',
+  'npx order-timers migration --trigger --kind order_confirm': 'test/cli',
   'npx order-timers plan': 'test/cli',
   'npx order-timers status': 'test/cli',
   'npx order-timers sweep --stale': 'test/cli',
