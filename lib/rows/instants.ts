@@ -7,10 +7,11 @@ import type { OrderTable } from './order-table.js'
 
 /**
  * The column's value, in a statement that Postgres refuses to run (undefined_function) unless the column is a timestamptz or a domain over one.
- * The comparison is never evaluated and costs nothing while the statement runs; of `column + interval` only a timestamptz is again a timestamptz.
+ * The comparison is never evaluated; of `column + interval` only a timestamptz is again a timestamptz. By the function behind `@>`, since Postgres
+ * takes a tenth of the statement's time to choose among the operators of that name.
  */
 export function instantSql(column: string): string {
-  return `CASE WHEN FALSE AND 'empty'::tstzrange @> (${column} + interval '0') THEN NULL ELSE ${column} END`
+  return `CASE WHEN FALSE AND range_contains_elem('empty'::tstzrange, ${column} + interval '0') THEN NULL ELSE ${column} END`
 }
 
 export function isInstant({ baseType }: Column): boolean {
