@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { chmod, copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { embedLua } from './embed-lua.mjs'
 import { ensurePackages } from './packages.mjs'
 import { cache, project } from './paths.mjs'
 import { exitWith, once, run, say } from './processes.mjs'
@@ -80,5 +81,5 @@ function hashSources() {
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  ensurePackages().then(ensureBuild).catch(exitWith)
+  ensurePackages().then(embedLua).then(ensureBuild).catch(exitWith)
 }

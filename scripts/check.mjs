@@ -1,4 +1,4 @@
-// All that is checked without running anything: types, lint, format, import cycles, and the package as it would be published.
+// All that is checked without running anything: types, lint, format, import cycles, Lua, and the package as it would be published.
 // Every check is made, and those that failed are shown at the end.
 
 import { readdirSync } from 'node:fs'
@@ -8,12 +8,14 @@ import { ensureBuild } from './build.mjs'
 import { ensurePackages, npm } from './packages.mjs'
 import { makeTemporaryDirectory, project } from './paths.mjs'
 import { attempt, exitWith, run } from './processes.mjs'
+import { ensureLuacheck } from './system.mjs'
 
 main().catch(exitWith)
 
 async function main() {
   await ensurePackages()
   await ensurePackages('bench')
+  const luacheck = await ensureLuacheck()
   await ensureBuild()
   const directory = makeTemporaryDirectory()
   try {
@@ -23,6 +25,8 @@ async function main() {
       'types (tsc)': node('typescript/bin/tsc', '--noEmit'),
       'types of the example, as a user has them (tsc)': node('typescript/bin/tsc', '--noEmit', '-p', 'example'),
       'lint, format, import cycles (biome)': node('@biomejs/biome/bin/biome', 'ci', '--colors=off', '.'),
+      'Lua as it is embedded': [process.execPath, 'scripts/embed-lua.mjs', '--check'],
+      'lint of Lua (luacheck)': [process.execPath, 'scripts/lint-lua.mjs', luacheck],
       'package (publint)': node('publint/src/cli.js', tarball, '--strict'),
       'package types (attw)': node('@arethetypeswrong/cli/dist/index.js', tarball, '--no-definitely-typed'),
     }

@@ -2,6 +2,7 @@
 // On a fresh clone it makes them, and otherwise only looks.
 
 import { ensureBuild } from './build.mjs'
+import { embedLua } from './embed-lua.mjs'
 import { ensurePackages } from './packages.mjs'
 import { ensureTemplate, findPostgres } from './postgres.mjs'
 import { SetupError } from './processes.mjs'
@@ -17,6 +18,7 @@ export async function setUp({ forTests }) {
   const font = browser !== undefined && (await ensureChineseFont())
   const bin = DATABASE_URL && !forTests ? undefined : findPostgres()
   const template = DATABASE_URL ? undefined : await ensureTemplate(bin)
+  embedLua()
   await ensureBuild()
   return { redis, browser, font, postgres: { bin, template } }
 }

@@ -1,4 +1,5 @@
-// Finds the programs of the system that set-up needs, Redis and for the pages' tests a browser, and installs what is missing where it may.
+// Finds the programs of the system that set-up needs, Redis, for the pages' tests a browser and for the checks a linter of Lua, and installs
+// what is missing where it may.
 // It never starts, stops or changes a service: of Debian's Redis it installs redis-tools, which holds the server's binary and no service.
 
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
@@ -6,13 +7,15 @@ import { join } from 'node:path'
 import { cache, findOnPath } from './paths.mjs'
 import { attempt, once, SetupError, say } from './processes.mjs'
 
+const LUAROCKS = 'luarocks install luacheck'
+
 const installLines = {
-  'apt-get': { redis: 'apt-get install redis-server', browser: 'apt-get install chromium' },
-  brew: { redis: 'brew install redis', browser: 'brew install --cask chromium' },
-  dnf: { redis: 'dnf install redis', browser: 'dnf install chromium' },
-  apk: { redis: 'apk add redis', browser: 'apk add chromium' },
-  pacman: { redis: 'pacman -S valkey', browser: 'pacman -S chromium' },
-  zypper: { redis: 'zypper install redis', browser: 'zypper install chromium' },
+  'apt-get': { redis: 'apt-get install redis-server', browser: 'apt-get install chromium', luacheck: 'apt-get install lua-check' },
+  brew: { redis: 'brew install redis', browser: 'brew install --cask chromium', luacheck: 'brew install luacheck' },
+  dnf: { redis: 'dnf install redis', browser: 'dnf install chromium', luacheck: LUAROCKS },
+  apk: { redis: 'apk add redis', browser: 'apk add chromium', luacheck: LUAROCKS },
+  pacman: { redis: 'pacman -S valkey', browser: 'pacman -S chromium', luacheck: 'pacman -S luacheck' },
+  zypper: { redis: 'zypper install redis', browser: 'zypper install chromium', luacheck: LUAROCKS },
 }
 
 /** The path of a redis-server or valkey-server; undefined where there is none, none may be installed, and it is optional. */
@@ -58,6 +61,22 @@ async function linkToServer(checker) {
   }
   const { status, output } = await attempt(link, ['--version'])
   return status === 0 && /server v=/.test(output) ? link : undefined
+}
+
+/** The path of luacheck, the linter of Lua. npm has no linter of Lua that is maintained and finds unknown globals. */
+export async function ensureLuacheck() {
+  if (process.env.LUACHECK) return process.env.LUACHECK
+  await once(
+    async () => findOnPath('luacheck') !== undefined,
+    () => install({ name: 'luacheck', apt: 'lua-check', brew: 'luacheck' }),
+  )
+  const path = findOnPath('luacheck')
+  if (path !== undefined) return path
+  throw new SetupError(`luacheck is needed and could not be installed. Install it with
+
+    ${installLine('luacheck')}
+
+or set LUACHECK to its path, and run the same command again.`)
 }
 
 /** The path of a Chromium or Chrome, or undefined. */

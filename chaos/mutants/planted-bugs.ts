@@ -72,9 +72,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: 'acknowledged by id without its token',
     edits: [
       {
-        file: 'lib/redis/scripts.ts',
-        find: "each('SADD', (tombstones(KEYS[4], sort)), ids)",
-        replace: "each('SADD', (tombstones(KEYS[4], sort)), ids)\n  each('ZREM', KEYS[1], ids)",
+        file: 'lib/redis/lua/finish.lua',
+        find: "callInPortions('SADD', (tombstoneSets(tombstones, sort)), ids)",
+        replace: "callInPortions('SADD', (tombstoneSets(tombstones, sort)), ids)\n  callInPortions('ZREM', due, ids)",
       },
     ],
     test: {
@@ -107,18 +107,18 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         replace: 'for (const { id, deadlineMs } of timers) values.push(deadlineMs, id)\n    values.push(await this.clock.now())',
       },
       {
-        file: 'lib/redis/scripts.ts',
-        find: "redis.call('ZADD', KEYS[1], unpack(ARGV, 3))",
-        replace: "redis.call('ZADD', KEYS[1], unpack(ARGV, 3, #ARGV - 1))",
+        file: 'lib/redis/lua/arm.lua',
+        find: "redis.call('ZADD', due, unpack(ARGV, 3))",
+        replace: "redis.call('ZADD', due, unpack(ARGV, 3, #ARGV - 1))",
       },
       {
-        file: 'lib/redis/scripts.ts',
+        file: 'lib/redis/lua/arm.lua',
         find: `for i = 3, #ARGV, 2 do
   local deadline, id = ARGV[i], ARGV[i + 1]
-  redis.call('SET', ARGV[2] .. id, '1', 'PXAT', deadline)`,
+  redis.call('SET', keyPrefix .. id, '1', 'PXAT', deadline)`,
         replace: `for i = 3, #ARGV - 1, 2 do
   local deadline, id = ARGV[i], ARGV[i + 1]
-  redis.call('SET', ARGV[2] .. id, '1', 'PX', math.max(1, deadline - ARGV[#ARGV]))`,
+  redis.call('SET', keyPrefix .. id, '1', 'PX', math.max(1, deadline - ARGV[#ARGV]))`,
       },
     ],
     test: {
@@ -216,10 +216,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: 'newest-first batches',
     edits: [
       {
-        file: 'lib/redis/scripts.ts',
-        find: "local popped = redis.call('ZPOPMIN', KEYS[1], count)",
-        replace: `local popped = redis.call('ZREVRANGEBYSCORE', KEYS[1], now + ARGV[5], '-inf', 'WITHSCORES', 'LIMIT', 0, count)
-  for i = 1, #popped, 2 do redis.call('ZREM', KEYS[1], popped[i]) end`,
+        file: 'lib/redis/lua/claim.lua',
+        find: "local popped = redis.call('ZPOPMIN', due, count)",
+        replace: `local popped = redis.call('ZREVRANGEBYSCORE', due, dueUntil, '-inf', 'WITHSCORES', 'LIMIT', 0, count)
+  for i = 1, #popped, 2 do redis.call('ZREM', due, popped[i]) end`,
       },
     ],
     test: {

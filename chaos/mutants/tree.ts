@@ -1,14 +1,17 @@
-// A copy of the library and its tests, in which one planted bug at a time stands, so that the working tree is never touched.
+// A copy of the library and its tests, in which one planted bug at a time stands, so that the working tree is never touched. Lua that is edited
+// is embedded again, since tests run the embedded text.
 // An edit whose text is not found exactly once is an error: the source has changed, and the planted bug must be looked at anew.
 
+import { execFile } from 'node:child_process'
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import type { Edit } from './planted-bugs.js'
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
-const COPIED = ['lib', 'test', 'package.json', 'tsconfig.json']
+const COPIED = ['lib', 'test', 'scripts', 'package.json', 'tsconfig.json']
 
 export class Tree {
   private constructor(readonly directory: string) {}
@@ -30,10 +33,16 @@ export class Tree {
         if (!originals.has(path)) originals.set(path, text)
         await writeFile(path, apply(edit, text))
       }
+      await this.embedLua()
       return await act()
     } finally {
       for (const [path, text] of originals) await writeFile(path, text)
+      await this.embedLua()
     }
+  }
+
+  private async embedLua(): Promise<void> {
+    await promisify(execFile)(process.execPath, [join(this.directory, 'scripts', 'embed-lua.mjs')])
   }
 
   async remove(): Promise<void> {

@@ -8,7 +8,7 @@ import type { ArmedTimer } from './arm-batches.js'
 import type { RedisClock } from './clock.js'
 import type { RedisConnection } from './connection.js'
 import type { Operation, Proof } from './refusals.js'
-import { SCRIPTS } from './scripts.js'
+import { SCRIPTS } from './scripts.generated.js'
 
 /**
  * A claim, or the end of one, that Redis gets later than this does nothing: nobody waits for its answer any more (a frozen Redis carries out
@@ -220,7 +220,7 @@ export class DueIndex {
     )
     const validUntil = (await this.clock.now()) + VALID_MS
     const askedAt = performance.now()
-    const how = [token, tombstone, skewMs, validUntil, again ? 'again' : '', gone.length > 0 ? JSON.stringify(gone) : '']
+    const how = [token, tombstone, skewMs, validUntil, again ? 'retry' : '', gone.length > 0 ? JSON.stringify(gone) : '']
     const ours = await this.call(
       (client) => client.orderTimersFinish(...this.claimKeys(kind, token), ...how, ...values),
       operation('finish', kind, (ours) => (ours === 1 ? 'write' : undefined)),

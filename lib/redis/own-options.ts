@@ -1,7 +1,7 @@
 // The options of ioredis that our promises rest on, whatever the shop's say. Null where ioredis is to have none: it would replace undefined
 // by a default, which a shop may have changed.
 
-import { SCRIPTS } from './scripts.js'
+import { SCRIPTS } from './scripts.generated.js'
 
 const RETRY = { firstMs: 20, mostMs: 500, mostDoublings: 5 }
 

@@ -2,7 +2,7 @@
 // text's digest.
 
 import { createHash } from 'node:crypto'
-import { SCRIPTS } from '../../lib/redis/scripts.js'
+import { SCRIPTS } from '../../lib/redis/scripts.generated.js'
 
 export function scriptRequest(name: keyof typeof SCRIPTS): string[] {
   const { lua } = SCRIPTS[name]

@@ -1,0 +1,32 @@
+-- Puts timers that the sweep found into the index: only those that are missing there or have a later deadline there, and that neither wait
+-- for another attempt nor are dead letters.
+--
+-- KEYS    due, failures
+-- ARGV    wakeChannel
+--         keyPrefix    the beginning of the timers' keys
+--         ids          as JSON
+--         deadlines    as JSON, each at its id's place
+-- Output  how many were armed
+local due, failures = KEYS[1], KEYS[2]
+local wakeChannel, keyPrefix, ids, deadlines = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
+--- include shared/wake.lua
+--- include shared/held-by-failure.lua
+--- include shared/before-adding.lua
+
+local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
+local anyFailed = redis.call('HLEN', failures) > 0
+local armed, earliest = 0, nil
+for i, id in ipairs(ids) do
+  local deadline = deadlines[i]
+  local score = redis.call('ZSCORE', due, id)
+  local isMissing = not score or tonumber(score) > deadline
+  if isMissing and not (anyFailed and isHeldByFailure(id)) then
+    if armed == 0 and not head[2] then beforeAdding() end
+    redis.call('ZADD', due, deadline, id)
+    redis.call('SET', keyPrefix .. id, '1', 'PXAT', deadline)
+    armed = armed + 1
+    if not earliest or deadline < earliest then earliest = deadline end
+  end
+end
+if earliest then wakeIfEarlier(head, earliest) end
+return armed

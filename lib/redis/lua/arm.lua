@@ -1,0 +1,24 @@
+-- Puts timers into the index, then sets their keys. An explicit arming forgets earlier failures.
+--
+-- KEYS    due, failures
+-- ARGV    wakeChannel
+--         keyPrefix    the beginning of the timers' keys
+--         then deadline, id, deadline, id, …
+-- Output  none
+local due, failures = KEYS[1], KEYS[2]
+local wakeChannel, keyPrefix = ARGV[1], ARGV[2]
+--- include shared/wake.lua
+--- include shared/before-adding.lua
+
+local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
+if not head[2] then beforeAdding() end
+local earliest = ARGV[3]
+redis.call('ZADD', due, unpack(ARGV, 3))
+local anyFailed = redis.call('EXISTS', failures) == 1
+for i = 3, #ARGV, 2 do
+  local deadline, id = ARGV[i], ARGV[i + 1]
+  redis.call('SET', keyPrefix .. id, '1', 'PXAT', deadline)
+  if anyFailed then redis.call('HDEL', failures, id) end
+  if tonumber(deadline) < tonumber(earliest) then earliest = deadline end
+end
+wakeIfEarlier(head, earliest)

@@ -1,0 +1,22 @@
+-- Removes a timer, unless it has been armed for another deadline meanwhile.
+--
+-- KEYS    due, failures
+--         tombstones   the beginning of the tombstones' names
+--         key          the timer's key
+-- ARGV    id
+--         expected     the deadline it must have; '' for any
+-- Output  1 where there was one, else 0
+local due, failures, tombstones, key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local id, expected = ARGV[1], ARGV[2]
+--- include shared/now.lua
+--- include shared/tombstones.lua
+--- include shared/after-removing.lua
+
+local score = redis.call('ZSCORE', due, id)
+if score and expected ~= '' and tonumber(score) ~= tonumber(expected) then return 0 end
+redis.call('SADD', (tombstoneSets(tombstones, 'cancelled')), id)
+redis.call('HDEL', failures, id)
+local removed = redis.call('ZREM', due, id)
+if removed == 1 then afterRemoving() end
+local unlinked = redis.call('UNLINK', key)
+return math.max(removed, unlinked)

@@ -1,0 +1,55 @@
+-- Ends a claim. What comes back goes into the index; what is let go leaves no trace, so that the next sweep may look at it; the rest of the
+-- lease is forgotten and leaves tombstones. Where the lease had expired and another claim took it, only what comes back is written; on a
+-- retry not even that, since the first attempt may have been carried out.
+--
+-- KEYS    due, leases
+--         lease        the set that holds this claim's ids
+--         tombstones   the beginning of the tombstones' names
+--         failures
+-- ARGV    token
+--         sortOfRest   which tombstones the rest of the lease leaves, 'settled' or 'external'
+--         skewMs       what to add to Redis's clock
+--         validUntil   by Redis's clock
+--         isRetry      'retry', or ''
+--         gone         ids as JSON that the rule no longer applies to; '' for none
+--         then id, delayMs, failure, id, delayMs, failure, …: milliseconds from now ('' for a dead letter and for what is let go), and
+--         the failure to keep as JSON ('' for none)
+-- Output  1 where the lease was still held, 0 where it was not; Redis's clock as text where this came too late
+local due, leases, lease, tombstones, failures = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local token, sortOfRest, skewMs, validUntil, isRetry, gone = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5] == 'retry', ARGV[6]
+--- include shared/now.lua
+--- include shared/tombstones.lua
+--- include shared/in-portions.lua
+--- include shared/before-adding.lua
+
+if now > validUntil then return string.format('%.3f', now) end
+local wasHeld = redis.call('ZREM', leases, token) -- first, since it needs no memory: see take.lua
+if wasHeld == 0 and isRetry then return 0 end
+
+for i = 7, #ARGV, 3 do
+  local id, delayMs, failure = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  redis.call('SREM', lease, id)
+  if delayMs ~= '' then
+    local dueAt = string.format('%.0f', math.ceil(now + skewMs + delayMs))
+    beforeAdding()
+    if failure ~= '' then redis.call('ZADD', due, dueAt, id) else redis.call('ZADD', due, 'LT', dueAt, id) end
+  end
+  if failure ~= '' then
+    redis.call('HSET', failures, id, failure)
+  elseif delayMs == '' and wasHeld == 1 then
+    redis.call('HDEL', failures, id)
+  end
+end
+
+local function forget(ids, sort)
+  callInPortions('SADD', (tombstoneSets(tombstones, sort)), ids)
+  if #ids > 0 and redis.call('HLEN', failures) > 0 then callInPortions('HDEL', failures, ids) end
+end
+if wasHeld == 1 and gone ~= '' then
+  local ids = cjson.decode(gone)
+  callInPortions('SREM', lease, ids)
+  forget(ids, sortOfRest == 'settled' and 'cancelled' or sortOfRest)
+end
+forget(redis.call('SMEMBERS', lease), sortOfRest)
+redis.call('UNLINK', lease, lease .. ':deadlines')
+return wasHeld

@@ -1,0 +1,26 @@
+-- Tombstones of timers that were removed a moment ago, by sort:
+--   settled    an expiry event may still be on its way and must not be taken for an external key's; a sweep may have read the row before
+--   cancelled  also of orders that left `from`; for events alone: calls about one order may reach Redis in another order than Postgres, and
+--              then only the sweep knows that it is due again
+--   external   whatever became of an external key; shorter than the shortest SETEX, since the key may be set again at once
+-- Two sets alternate, so that old tombstones are dropped as a whole: each lives for one to two turns. A clock that was set back ends all.
+--
+-- Needs now. Defines tombstoneSorts, tombstoneSets(prefix, sort): the set of this turn, to write to, and that of the last turn.
+--- include shared/now.lua
+local tombstoneSorts = {
+  settled = { suffix = ':ours', turnMs = 5000 },
+  cancelled = { suffix = ':gone', turnMs = 5000 },
+  external = { suffix = ':theirs', turnMs = 450 },
+}
+local function tombstoneSets(prefix, sort)
+  local name = prefix .. tombstoneSorts[sort].suffix
+  local turn = math.floor(now / tombstoneSorts[sort].turnMs)
+  local last = tonumber(redis.call('GET', name) or 0)
+  local new, old = name .. ':' .. turn % 2, name .. ':' .. (turn + 1) % 2
+  if turn ~= last then
+    redis.call('UNLINK', new)
+    if turn ~= last + 1 then redis.call('UNLINK', old) end
+    redis.call('SET', name, string.format('%.0f', turn))
+  end
+  return new, old
+end

@@ -1,0 +1,50 @@
+-- Takes the given ids under a lease: those that the sweep found overdue, or those whose external key expired. Left out is what a live claim
+-- holds, what has a tombstone, what waits for another attempt, and dead letters; for an event also what the index has (its alarm will
+-- come) and what has a living key.
+--
+-- KEYS    due, leases
+--         lease        the set that will hold this claim's ids
+--         tombstones   the beginning of the tombstones' names
+--         failures
+-- ARGV    leasePrefix  the beginning of the leases' names
+--         token, leaseMs
+--         via          'sweep' or 'event'
+--         keyPrefix    the beginning of the timers' keys
+--         ids          as JSON
+-- Output  the ids that were taken, as JSON
+local due, leases, lease, tombstones, failures = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local leasePrefix, token, leaseMs, isEvent, keyPrefix, ids = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == 'event', ARGV[5], cjson.decode(ARGV[6])
+--- include shared/now.lua
+--- include shared/tombstones.lua
+--- include shared/in-portions.lua
+--- include shared/partition.lua
+--- include shared/held-by-failure.lua
+--- include shared/remove-keys.lua
+--- include shared/after-removing.lua
+
+redis.call('UNLINK', lease) -- first: a Redis whose memory is full lets a script write once it has written what needs no memory
+if isEvent then ids = partition('ZMSCORE', due, ids) end
+for _, sort in ipairs(isEvent and { 'settled', 'cancelled', 'external' } or { 'settled', 'external' }) do
+  for _, set in ipairs({ tombstoneSets(tombstones, sort) }) do ids = partition('SMISMEMBER', set, ids) end
+end
+for _, live in ipairs(redis.call('ZRANGEBYSCORE', leases, now, '+inf')) do ids = partition('SMISMEMBER', leasePrefix .. live, ids) end
+
+local taken = ids
+local anyFailed = redis.call('HLEN', failures) > 0
+if isEvent or anyFailed then
+  taken = {}
+  for _, id in ipairs(ids) do
+    local isFree = not isEvent or redis.call('EXISTS', keyPrefix .. id) == 0
+    if isFree and not (anyFailed and isHeldByFailure(id)) then taken[#taken + 1] = id end
+  end
+end
+if #taken == 0 then return '[]' end
+
+callInPortions('SADD', lease, taken)
+redis.call('ZADD', leases, now + leaseMs, token)
+local _, armed = partition('ZMSCORE', due, taken)
+callInPortions('ZREM', due, armed)
+if #armed > 0 then afterRemoving() end
+for i, id in ipairs(armed) do armed[i] = keyPrefix .. id end
+removeKeys(armed, 0)
+return cjson.encode(taken)
