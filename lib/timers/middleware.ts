@@ -1,4 +1,5 @@
-// `orderTimers(options)`: the Express middleware that is the timers. Everything is prepared when it is made; a request costs one assignment.
+// `orderTimers(options)`: the Express middleware that is the timers. Everything is prepared when they are made, so a request costs one
+// assignment.
 
 import type { NextFunction, Request, Response } from 'express'
 import { OrderTimersError } from '../errors.js'
@@ -22,13 +23,11 @@ export function orderTimers<const R extends Rules>(options: OrderTimersOptions<R
     )
   }
   const runtime = new Runtime(parseOptions(options))
-  const calls = timerCalls(runtime)
   function orderTimersMiddleware(req: Request, _res: Response, next: NextFunction): void {
     req.orderTimers = timers
-    runtime.hookModelsOrSay()
     next()
   }
-  const timers = Object.assign(orderTimersMiddleware, calls, {
+  const timers = Object.assign(runtime.unhooked.before(orderTimersMiddleware), timerCalls(runtime), {
     [RUNTIME]: runtime,
     check: () => checkRuntime(runtime),
     health: () => runtime.health(),
