@@ -31,8 +31,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/rows/guard.ts',
-        find: '${this.applies}${this.due}${this.eligible}${this.paranoid}',
-        replace: '${this.applies}${this.eligible}${this.paranoid}',
+        find: 'this.appliesSql, this.dueSql, this.eligibleSql, this.notDeletedSql',
+        replace: 'this.appliesSql, this.eligibleSql, this.notDeletedSql',
       },
     ],
     test: {
@@ -46,8 +46,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/rows/guard.ts',
-        find: '${this.applies}${this.due}${this.eligible}${this.paranoid}',
-        replace: 'TRUE${this.due}${this.eligible}${this.paranoid}',
+        find: 'this.appliesSql, this.dueSql, this.eligibleSql, this.notDeletedSql',
+        replace: 'this.dueSql, this.eligibleSql, this.notDeletedSql',
       },
     ],
     test: { file: 'test/worker/worker.test.ts', title: 'the worker does nothing about an order that was confirmed by hand' },
@@ -87,7 +87,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: 'no row updated taken for done when it was not due',
     edits: [
       {
-        file: 'lib/rows/settlement.ts',
+        file: 'lib/rows/settlement-outcome.ts',
         find: 'answer.early.push({ id, remainingMs: row.remaining_ms })',
         replace: 'answer.gone.push(id)',
       },
@@ -151,9 +151,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: 'the sweep without SKIP LOCKED',
     edits: [
       {
-        file: 'lib/rows/settlement.ts',
-        find: 'FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED',
-        replace: 'FOR NO KEY UPDATE OF ${table.alias}',
+        file: 'lib/rows/settlement-sql.ts',
+        find: '${limit} FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED',
+        replace: '${limit} FOR NO KEY UPDATE OF ${table.alias}',
       },
     ],
     test: {
@@ -252,9 +252,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         replace: 'return Date.now() - redisNow - ',
       },
       {
-        file: 'lib/rows/settlement.ts',
-        find: "this.taking().replace('/* limit */', limit)",
-        replace: "this.taking().replace('now()', `to_timestamp(${Date.now()} / 1000.0)`).replace('/* limit */', limit)",
+        file: 'lib/rows/settlement-transaction.ts',
+        find: 'sequelize, this.sql.take, this.sql.bindTake(ids, by, limit)',
+        replace: "sequelize, this.sql.take.replace('now()', `to_timestamp(${Date.now()} / 1000.0)`), this.sql.bindTake(ids, by, limit)",
       },
     ],
     test: {

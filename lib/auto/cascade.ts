@@ -31,7 +31,7 @@ function cascadeOf(settled: RowRule, autoRules: readonly BoundRule[]): Cascade |
       cascade.assignments.push(`${quoteColumn(model, field)} = ${sql}`)
     }
     if (!starts) continue
-    const { deadline } = rule.row.guard
+    const { deadlineSql: deadline } = rule.row.guard
     const was = rule.row.guard.from.map((status) => textSql(model, String(status))).join(', ')
     cascade.startedTimers.push({
       kind: rule.rule.kind,

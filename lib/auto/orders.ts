@@ -1,7 +1,7 @@
 // Where `after` is a function of the order: the orders that a bulk statement is about to move are read and locked, and each, as it will be, is asked for its own.
 
 import type { Model, Transaction } from 'sequelize'
-import { milliseconds } from '../rows/guard.js'
+import { intervalSql } from '../rows/instant-sql.js'
 import { orderRows } from '../sequelize/database.js'
 import { isExpression, whereClause, withoutBinding } from '../sequelize/sql.js'
 import { storedValue } from '../sequelize/values.js'
@@ -36,7 +36,7 @@ function intervalByOrder(rule: AutoRule, orders: { before: Model; after: Model }
   }
   const cases = [...ids].map(([afterMs, some]) => {
     const list = table.literal(`{${some.map((id) => `"${id}"`).join(',')}}`)
-    return `WHEN ${table.bareColumn(table.idAttribute)} = ANY (${list}) THEN ${milliseconds(afterMs)}`
+    return `WHEN ${table.bareColumn(table.idAttribute)} = ANY (${list}) THEN ${intervalSql(afterMs)}`
   })
   return cases.length === 0 ? null : `CASE ${cases.join(' ')} END`
 }

@@ -2,7 +2,8 @@
 // in the shop's own statement, and an order that is in `from` already keeps its deadline, whatever a stale instance thinks.
 
 import { OrderTimersError, show } from '../errors.js'
-import { milliseconds, NO_TIMER_AT, NOT_IN_FROM, RowGuard } from '../rows/guard.js'
+import { NO_TIMER_AT, NOT_IN_FROM } from '../rows/guard.js'
+import { epochMsSql, intervalSql, wholeMsSql } from '../rows/instant-sql.js'
 import type { Move, RowRule } from '../rows/row-rule.js'
 import type { BoundRule } from '../rules/rule.js'
 import { type AttributeInfo, isExpression, quoteColumn, valueSql } from '../sequelize/sql.js'
@@ -68,7 +69,7 @@ export class AutoRule {
 
   /** `after` where it is the same for all orders; none of a function is known without its order. */
   get after(): AfterSql {
-    return this.rule.afterMs === undefined ? null : milliseconds(this.rule.afterMs)
+    return this.rule.afterMs === undefined ? null : intervalSql(this.rule.afterMs)
   }
 
   /** Whether a status is one that the rule applies to; false for an expression, whose value nobody knows yet. */
@@ -129,7 +130,7 @@ export class AutoRule {
     const column = ({ field }: AttributeInfo) => `${of}${this.column(field)}`
     const { table } = this.row.guard
     const start = column(this.start)
-    const deadline = RowGuard.epochMs(this.row.since ? `${start} + ${milliseconds(this.row.since.afterMs)}` : start)
+    const deadline = epochMsSql(this.row.since ? `${start} + ${intervalSql(this.row.since.afterMs)}` : start)
     const has = `${table.isAmong(column(this.status), this.status.name, [...this.from])} AND ${start} < ${NO_TIMER_AT}`
     return `CASE WHEN ${has} THEN ${column(this.id)}::text || ' ' || (${deadline})::text END`
   }
@@ -178,9 +179,9 @@ export class AutoRule {
   }
 
   private fresh(after: AfterSql): string {
-    const { noTimer } = this.row.guard
-    if (after === null) return noTimer
-    return `coalesce(date_trunc('milliseconds', statement_timestamp()) + ${after}, ${noTimer})`
+    const { noTimerSql } = this.row.guard
+    if (after === null) return noTimerSql
+    return `coalesce(${wholeMsSql('statement_timestamp()')} + ${after}, ${noTimerSql})`
   }
 
   private isIn(status: unknown): string {

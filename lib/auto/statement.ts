@@ -2,7 +2,7 @@
 // what they have started, after the commit.
 
 import type { Model, Transaction } from 'sequelize'
-import { milliseconds } from '../rows/guard.js'
+import { intervalSql } from '../rows/instant-sql.js'
 import { afterCommit, transactionOf } from '../sequelize/after-commit.js'
 import { RECORD, RETURNED, type Returned } from '../sequelize/returning.js'
 import { type AnyModel, isTableOf, sequelizeOf, withoutBinding } from '../sequelize/sql.js'
@@ -51,7 +51,7 @@ export class AutoStatement {
     const value = values[status.field]
     if (!rule.isFrom(value) && !rule.isExpression(value)) return null
     const afterMs = row.afterOf(order as Model)
-    return afterMs === null ? null : milliseconds(afterMs)
+    return afterMs === null ? null : intervalSql(afterMs)
   }
 
   protected needsTransaction(rules: readonly AutoRule[], options: StatementOptions): boolean {

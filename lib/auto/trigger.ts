@@ -1,14 +1,15 @@
 // The Postgres trigger that does what `auto` does, for every writer: raw SQL, another service, a person at psql. It starts a timer where an order
 // comes into `from`, ends it where it leaves, and pauses by declaration (`pause.while`). Printed for a migration, never run by ourselves.
 
-import { milliseconds, NOT_IN_FROM, type RowGuard } from '../rows/guard.js'
+import { NOT_IN_FROM, type RowGuard } from '../rows/guard.js'
+import { intervalSql, timeLeftMsSql, wholeMsSql } from '../rows/instant-sql.js'
 import type { OrderTable } from '../rows/order-table.js'
 import type { RowRule } from '../rows/row-rule.js'
 import { invalidRule } from '../rules/row-options.js'
 import type { BoundRule } from '../rules/rule.js'
 import { withoutBinding } from '../sequelize/sql.js'
 
-const NOW = "date_trunc('milliseconds', statement_timestamp())"
+const NOW = wholeMsSql('statement_timestamp()')
 
 /** What makes the trigger of one table; safe to run again. */
 export interface TableTrigger {
@@ -72,12 +73,13 @@ function ruleBody({ guard, options }: RowRule): string {
     )
   const column = (attribute: string) => guard.table.bareColumn(attribute)
   const deadline = column(options.deadline as string)
-  const none = (record: string) => `${record}.${deadline} IS NULL${options.backfill ? ` OR ${record}.${deadline} = ${guard.noTimer}` : ''}`
+  const none = (record: string) =>
+    `${record}.${deadline} IS NULL${options.backfill ? ` OR ${record}.${deadline} = ${guard.noTimerSql}` : ''}`
   // In an INSERT all of OLD is NULL.
   const given = `NEW.${deadline} IS DISTINCT FROM OLD.${deadline} AND NOT (${none('NEW')})`
   const kept = pause ? [`NEW.${column(pause.keep)} := NULL;`] : []
   const counted = extensions ? [`NEW.${column(extensions.attribute)} := NULL;`] : []
-  const starts = after === undefined ? `NEW.${deadline} := ${guard.noTimer};` : `NEW.${deadline} := ${NOW} + ${milliseconds(after)};`
+  const starts = after === undefined ? `NEW.${deadline} := ${guard.noTimerSql};` : `NEW.${deadline} := ${NOW} + ${intervalSql(after)};`
   return lines(2, [
     `-- ${kind}`,
     `order_timers_is := coalesce(${applies('NEW', guard)}, FALSE);`,
@@ -95,16 +97,16 @@ function ruleBody({ guard, options }: RowRule): string {
 
 /** What the sweep would write too (maintenance.ts), at once. */
 function pausing(guard: RowGuard, deadline: string, keep: string, none: string): string[] {
-  const left = `greatest(0, ceil(extract(epoch from NEW.${deadline} - statement_timestamp()) * 1000))::bigint`
+  const left = `${timeLeftMsSql(`NEW.${deadline}`, 'statement_timestamp()')}::bigint`
   return [
     'IF order_timers_is THEN',
-    `  IF EXISTS (SELECT FROM (SELECT NEW.*) AS ${guard.table.alias} WHERE NOT (TRUE${guard.notPaused})) THEN`,
-    `    IF NOT (${none}) AND NEW.${deadline} > ${guard.staleLine} THEN`,
+    `  IF EXISTS (SELECT FROM (SELECT NEW.*) AS ${guard.table.alias} WHERE ${guard.pausedSql}) THEN`,
+    `    IF NOT (${none}) AND NEW.${deadline} > ${guard.staleLineSql} THEN`,
     `      NEW.${keep} := ${left};`,
-    `      NEW.${deadline} := ${guard.noTimer};`,
+    `      NEW.${deadline} := ${guard.noTimerSql};`,
     '    END IF;',
     `  ELSIF NEW.${keep} IS NOT NULL AND (${none}) THEN`,
-    `    NEW.${deadline} := ${NOW} + NEW.${keep} * interval '1 millisecond';`,
+    `    NEW.${deadline} := ${NOW} + ${intervalSql(`NEW.${keep}`)};`,
     `    NEW.${keep} := NULL;`,
     '  END IF;',
     'END IF;',
@@ -112,8 +114,8 @@ function pausing(guard: RowGuard, deadline: string, keep: string, none: string):
 }
 
 /** Where the rule applies to the row: as a table of one row, so that the guard's own SQL serves. */
-function applies(record: 'NEW' | 'OLD', { table, applies }: RowGuard): string {
-  return `(SELECT ${applies} FROM (SELECT ${record}.*) AS ${table.alias})`
+function applies(record: 'NEW' | 'OLD', { table, appliesSql }: RowGuard): string {
+  return `(SELECT ${appliesSql} FROM (SELECT ${record}.*) AS ${table.alias})`
 }
 
 function lines(indent: number, all: string[]): string {

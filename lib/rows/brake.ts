@@ -5,6 +5,7 @@ import type { Transaction } from 'sequelize'
 import { callConnectionOf, REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
 import { rows, statement } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
+import { boundIntervalSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
 
 export const BRAKE_TABLE = 'order_timers_brakes'
@@ -51,7 +52,7 @@ export class Brake {
    * @returns 'locked' where another batch has it and takes longer than the transaction waits for locks
    */
   async allowance(transaction: Transaction): Promise<Allowance | 'locked'> {
-    const over = `b.since <= now() - $2::float8 * interval '1 millisecond'`
+    const over = `b.since <= now() - ${boundIntervalSql('$2')}`
     const sql = `INSERT INTO ${this.table} AS b (kind) VALUES ($1) ON CONFLICT (kind) DO UPDATE
 SET since = CASE WHEN ${over} THEN now() ELSE b.since END, settled = CASE WHEN ${over} THEN 0 ELSE b.settled END
 RETURNING settled, braked_at IS NOT NULL AS braked`

@@ -2,7 +2,8 @@
 
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
-import { RowGuard } from './guard.js'
+import { allOf } from './conditions.js'
+import { boundIntervalSql, CLOCK, epochMsSql } from './instant-sql.js'
 import type { RowRule } from './row-rule.js'
 
 /**
@@ -18,9 +19,10 @@ export async function bringForward(
 ): Promise<number | undefined> {
   const { table } = guard
   const column = table.bareColumn(since?.attribute ?? (deadlineAttribute as string))
-  const sql = `UPDATE ${table.aliased} SET ${column} = date_trunc('milliseconds', clock_timestamp()) + $2::float8 * interval '1 millisecond'
-WHERE ${table.id} = $1 AND ${guard.applies}${guard.eligible}${guard.paranoid} AND ${guard.deadline} IS NOT NULL
-RETURNING ${RowGuard.epochMs(guard.deadline)} AS deadline`
+  const isPending = [guard.appliesSql, guard.eligibleSql, guard.notDeletedSql, `${guard.deadlineSql} IS NOT NULL`]
+  const sql = `UPDATE ${table.aliased} SET ${column} = ${CLOCK} + ${boundIntervalSql('$2')}
+WHERE ${allOf([`${table.id} = $1`, ...isPending])}
+RETURNING ${epochMsSql(guard.deadlineSql)} AS deadline`
   const [written] = await rows<{ deadline: number }>(table.sequelize, sql, [id, beforeMs - (since?.afterMs ?? 0)], transaction)
   return written?.deadline
 }

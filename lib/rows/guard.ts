@@ -1,12 +1,12 @@
-// What must hold on an order's row for a rule to apply, as SQL fragments: still where the rule applies, `where`, not paused, not deleted, and
-// the deadline passed by Postgres's clock. Every statement of a row rule is put together from these, so that none can have a guard of
-// its own.
+// What must hold on an order's row for a rule to apply, as SQL conditions: still where the rule applies, `where`, not paused, not deleted, and
+// the deadline passed by Postgres's clock. Every statement over a rule's rows is built from these, so that none has a guard of its own.
 
 import type { WhereOptions } from 'sequelize'
 import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
 import { joinedColumn } from '../sequelize/sql.js'
-import { instantSql } from './instants.js'
+import { allOf, type Condition } from './conditions.js'
+import { instantSql, intervalSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
 
 export type Status = number | string
@@ -32,113 +32,96 @@ export interface GuardOptions {
 /** What stands in the deadline's column for "no timer" where NULL would be filled by `backfill`. */
 export const NO_TIMER_AT = "'9999-12-31 00:00:00+00'::timestamptz"
 
-/** What stands there once an order has left `from`, also under `backfill`: should it come back, it is filled again. */
+/** What stands there once an order has left `from`, also under `backfill`: if the order comes back, the deadline is filled again. */
 export const NOT_IN_FROM = 'NULL'
 
 export class RowGuard {
-  /** Where the rule applies, over the columns of `ALIAS`. */
-  readonly applies: string
-  /** The rest of the conditions, each beginning with AND, or nothing. */
-  readonly where: string
-  readonly notPaused: string
-  readonly paranoid: string
+  /** Where the rule applies: in `from` (or where an effect's condition holds), and in the scope that the shop has chosen. */
+  readonly appliesSql: string
+  /** The rule's own `where`. */
+  readonly whereSql: Condition
+  /** `pause.while` holds. */
+  readonly pausedSql: Condition
+  readonly notPausedSql: Condition
+  /** Under `paranoid`. */
+  readonly notDeletedSql: Condition
+  /** Due by Postgres's clock, and not stale. */
+  readonly dueSql: Condition
+  /** Nothing holds back an order that is due: neither `where` nor a pause. */
+  readonly eligibleSql: string
   /** The column with the deadline, or with what it is counted from. */
   readonly deadlineColumn: string | undefined
+  /** The deadline as an expression; NULL where the row has none. No statement with it runs over a column without time zone. */
+  readonly deadlineSql: string
+  /** The same, for a statement that has `deadlineSql` elsewhere and so is known to read an instant. Postgres has less to parse. */
+  readonly knownDeadlineSql: string
+  /** What to write for "no timer". */
+  readonly noTimerSql: string
+  /** What is due before this instant is stale: overdue for so long that a person should look first. */
+  readonly staleLineSql: string
   /** `from`, cast as the attribute's type has it; empty for a condition. */
   readonly from: readonly Status[]
   readonly statusAttribute: string | undefined
-  private readonly inScope: boolean
-  private readonly plus: string
+  private readonly isScoped: boolean
 
   constructor(
     readonly table: OrderTable,
     private readonly options: GuardOptions,
   ) {
-    const { applies, deadline, pausedWhile } = options
+    const { applies, where, deadline, pausedWhile, unless, backfilled = false, staleAfterMs } = options
     this.statusAttribute = 'status' in applies ? applies.status : undefined
     this.from = 'status' in applies ? applies.from.map((value) => table.status('"from"', applies.status, value)) : []
     if (deadline) this.deadlineColumn = table.column(table.instant(deadline.option, deadline.attribute).name)
-    this.plus = deadline?.plusMs ? ` + ${milliseconds(deadline.plusMs)}` : ''
-    const own = 'status' in applies ? table.isOneOf(applies.status, this.from) : this.condition('"where"', applies.where)
-    const scope = table.inScope()
-    this.inScope = scope !== ''
-    const applying = scope === '' ? own : `${scope} AND ${own}`
-    this.applies = options.unless === undefined ? applying : `${applying} AND NOT ${options.unless}`
-    this.where = and(this.rendered('"where"', options.where))
-    this.notPaused = pausedWhile ? ` AND ${this.condition('"pause.while"', pausedWhile)} IS NOT TRUE` : ''
-    this.paranoid = and(table.notDeleted())
-  }
+    this.noTimerSql = backfilled ? NO_TIMER_AT : 'NULL'
+    this.deadlineSql = this.deadlineOver(this.deadlineColumn && instantSql(this.deadlineColumn))
+    this.knownDeadlineSql = this.deadlineOver(this.deadlineColumn)
+    this.staleLineSql = `now() - ${intervalSql(staleAfterMs)}`
 
-  /** The deadline as an expression; NULL where the row has none. No statement with it runs over a column without time zone. */
-  get deadline(): string {
-    return this.deadlineOver(instantSql)
-  }
-
-  /** The same, for a statement that has `deadline` elsewhere and so is known to read an instant. Postgres has less to parse. */
-  get knownDeadline(): string {
-    return this.deadlineOver((column) => column)
-  }
-
-  private deadlineOver(read: (column: string) => string): string {
-    if (this.deadlineColumn === undefined) return 'NULL::timestamptz'
-    const instant = read(this.deadlineColumn)
-    const column = this.options.backfilled ? `NULLIF(${instant}, ${NO_TIMER_AT})` : instant
-    return `(${column}${this.plus})`
-  }
-
-  /** What to write for "no timer". */
-  get noTimer(): string {
-    return this.options.backfilled ? NO_TIMER_AT : 'NULL'
+    const own = 'status' in applies ? table.isOneOf(applies.status, this.from) : this.required('"where"', applies.where)
+    const inScope = table.inScope()
+    this.isScoped = inScope !== undefined
+    this.appliesSql = allOf([inScope, own, unless && `NOT ${unless}`])
+    this.whereSql = this.rendered('"where"', where)
+    const paused = pausedWhile && this.required('"pause.while"', pausedWhile)
+    this.pausedSql = paused && `${paused} IS TRUE`
+    this.notPausedSql = paused && `${paused} IS NOT TRUE`
+    this.notDeletedSql = table.notDeleted()
+    this.eligibleSql = allOf([this.whereSql, this.notPausedSql])
+    if (deadline) this.dueSql = allOf([this.deadlineIs('<=', 'now()'), this.deadlineIs('>', this.staleLineSql)])
   }
 
   /** `deadline <operator> instant`, with the column alone on the left, so that an index on it serves. */
   deadlineIs(operator: '<=' | '>' | '<' | '>=', instant: string): string {
-    return `${this.deadlineColumn} ${operator} ${instant}${this.plus.replace(' + ', ' - ')}`
-  }
-
-  /** Due by Postgres's clock, and not overdue for so long that a person should look first. Begins with AND. */
-  get due(): string {
-    if (this.deadlineColumn === undefined) return ''
-    return ` AND ${this.deadlineIs('<=', 'now()')} AND ${this.deadlineIs('>', this.staleLine)}`
-  }
-
-  /** What holds an order back that is due: its `where`, a pause. Each begins with AND. */
-  get eligible(): string {
-    return this.where + this.notPaused
+    const plusMs = this.options.deadline?.plusMs
+    return `${this.deadlineColumn} ${operator} ${instant}${plusMs ? ` - ${intervalSql(plusMs)}` : ''}`
   }
 
   /**
    * To be settled now; for rows that are found by their ids. The CASE keeps Postgres from finding them by an index on the deadline or the
    * status, and from taking them for few, where its statistics are older than what came due.
    */
-  get settles(): string {
-    return `CASE WHEN ${this.applies}${this.due}${this.eligible}${this.paranoid} THEN TRUE ELSE FALSE END`
+  get settlesSql(): string {
+    const conditions = allOf([this.appliesSql, this.dueSql, this.eligibleSql, this.notDeletedSql])
+    return `CASE WHEN ${conditions} THEN TRUE ELSE FALSE END`
   }
 
   /** In words, for an error: what the rule applies to. */
   get inWords(): string {
     const conditions = this.statusAttribute ? [this.from.map(show).join(' or ')] : ['orders for which its "where" holds']
     if (this.statusAttribute && this.options.where !== undefined) conditions.push('its "where" must hold')
-    if (this.inScope) conditions.push('the scope of its model must hold')
+    if (this.isScoped) conditions.push('the scope of its model must hold')
     return conditions.join(', and ')
   }
 
-  /** What is due before this instant is stale. */
-  get staleLine(): string {
-    return `now() - ${milliseconds(this.options.staleAfterMs)}`
-  }
-
-  /**
-   * Whole milliseconds of an instant, rounded up: never before it. By way of whole microseconds, Postgres's own unit, since seconds with a
-   * fraction are not exact; and by `date_part`, since `extract` computes in numeric, which takes three times as long
-   * (https://www.postgresql.org/docs/current/functions-datetime.html#FUNCTIONS-DATETIME-EXTRACT).
-   */
-  static epochMs(instant: string): string {
-    return `ceil(round(date_part('epoch', ${instant}) * 1000000) / 1000)`
+  private deadlineOver(instant: string | undefined): string {
+    if (instant === undefined) return 'NULL::timestamptz'
+    const { deadline, backfilled } = this.options
+    const start = backfilled ? `NULLIF(${instant}, ${NO_TIMER_AT})` : instant
+    return deadline?.plusMs ? `(${start} + ${intervalSql(deadline.plusMs)})` : `(${start})`
   }
 
   /** @throws OrderTimersError INVALID_MODEL where it is no `where` of Sequelize's, or needs a table that is not joined */
-  private rendered(option: string, where: WhereOptions | undefined): string {
+  private rendered(option: string, where: WhereOptions | undefined): Condition {
     const { table } = this
     const joined = joinedColumn(table.model, where)
     if (joined !== undefined) {
@@ -153,17 +136,9 @@ export class RowGuard {
   }
 
   /** @throws OrderTimersError INVALID_MODEL where it says nothing, and so would hold for every row */
-  private condition(option: string, where: WhereOptions): string {
+  private required(option: string, where: WhereOptions): string {
     const condition = this.rendered(option, where)
-    if (condition !== '') return condition
+    if (condition !== undefined) return condition
     throw this.table.invalid(`${option} must say something of a row, such as { isPaid: false }, got ${show(where)}`)
   }
-}
-
-export function milliseconds(count: number): string {
-  return `${count} * interval '1 millisecond'`
-}
-
-function and(condition: string): string {
-  return condition === '' ? '' : ` AND ${condition}`
 }

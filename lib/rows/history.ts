@@ -3,7 +3,7 @@
 
 import type { Transaction } from 'sequelize'
 import { rows, statement } from '../sequelize/database.js'
-import { milliseconds, RowGuard } from './guard.js'
+import { boundIntervalSql, epochMsSql, intervalSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
 
 export const HISTORY_TABLE = 'order_timers_history'
@@ -69,7 +69,7 @@ export class History {
   insertSettled(source: string, to: number | string | undefined, afterCommit: boolean): string {
     const { literal } = this.orders
     // The worker that settles has time to commit and to tell of it, before another one tells.
-    const tries = afterCommit ? `1, clock_timestamp() + ${milliseconds(2 * this.timeoutMs + MARGIN_MS)}` : '0, NULL'
+    const tries = afterCommit ? `1, clock_timestamp() + ${intervalSql(2 * this.timeoutMs + MARGIN_MS)}` : '0, NULL'
     return `INSERT INTO ${this.table} (kind, order_id, from_status, to_status, deadline, lateness_ms, via, worker, attempts, next_try)
 SELECT ${literal(this.kind)}, order_timers_id::text, order_timers_from, ${to === undefined ? 'NULL' : literal(String(to))}, order_timers_deadline,
   ${LATENESS}, $2, $3, ${tries} FROM ${source} RETURNING ${RECORDED}`
@@ -79,7 +79,7 @@ SELECT ${literal(this.kind)}, order_timers_id::text, order_timers_from, ${to ===
   insertReminded(source: string, label: string, beforeMs: number): string {
     const { literal } = this.orders
     return `INSERT INTO ${this.table} (kind, order_id, reminder, deadline, lateness_ms, via, worker)
-SELECT ${literal(this.kind)}, order_timers_id::text, ${literal(label)}, order_timers_deadline + ${milliseconds(beforeMs)}, ${LATENESS}, $2, $3
+SELECT ${literal(this.kind)}, order_timers_id::text, ${literal(label)}, order_timers_deadline + ${intervalSql(beforeMs)}, ${LATENESS}, $2, $3
 FROM ${source} ON CONFLICT (kind, order_id, deadline, reminder) WHERE reminder <> '' DO NOTHING RETURNING ${RECORDED}`
   }
 
@@ -102,10 +102,10 @@ FROM ${source} ON CONFLICT (kind, order_id, deadline, reminder) WHERE reminder <
 
   /** Takes one that should have been told by now, for one attempt, so that two workers do not tell of the same at once. */
   async takePendingDelivery(transaction: Transaction): Promise<RecordedDelivery | undefined> {
-    const patience = milliseconds(this.timeoutMs + MARGIN_MS)
+    const patience = intervalSql(this.timeoutMs + MARGIN_MS)
     const sql = `UPDATE ${this.table} AS h SET attempts = h.attempts + 1, next_try = clock_timestamp() + ${patience}
 WHERE h.id = (SELECT id FROM ${this.table} WHERE kind = $1 AND next_try <= clock_timestamp() ORDER BY next_try LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING h.id::text AS entry, h.order_id, h.attempts, ${RowGuard.epochMs('h.deadline')} AS deadline_ms`
+RETURNING h.id::text AS entry, h.order_id, h.attempts, ${epochMsSql('h.deadline')} AS deadline_ms`
     const [found] = await rows<DeliveryRow>(this.orders.sequelize, sql, [this.kind], transaction)
     if (!found) return undefined
     const { entry, order_id, attempts, deadline_ms } = found
@@ -118,8 +118,8 @@ RETURNING h.id::text AS entry, h.order_id, h.attempts, ${RowGuard.epochMs('h.dea
 
   /** An attempt to tell of these failed: another one after so many milliseconds, or none. */
   async markFailed(entries: readonly string[], error: string, retryMs: number | undefined, transaction?: Transaction): Promise<void> {
-    const next = retryMs === undefined ? 'NULL' : `clock_timestamp() + ${milliseconds(retryMs)}`
-    await this.write(`UPDATE ${this.table} SET error = $2, next_try = ${next} WHERE id = ANY($1)`, [entries, error], transaction)
+    const sql = `UPDATE ${this.table} SET error = $2, next_try = clock_timestamp() + ${boundIntervalSql('$3')} WHERE id = ANY($1)`
+    await this.write(sql, [entries, error, retryMs ?? null], transaction)
   }
 
   private async write(sql: string, bind: readonly unknown[], transaction: Transaction | undefined): Promise<void> {

@@ -2,12 +2,12 @@
 // once before the first of them, and behind later ones about once a minute.
 
 import { inTransaction } from '../sequelize/database.js'
+import { QUICK_QUESTION } from '../sequelize/statement-limits.js'
 import { columnsOf } from './columns.js'
 import { isInstant, notAnInstant } from './instants.js'
 import type { RowRule } from './row-rule.js'
 
 const LOOK_EVERY_MS = 60_000
-const LIMITS = { lockMs: 300, statementMs: 1_000, idleMs: 2_000 }
 
 export class InstantsKnown {
   private rightAt: number | undefined
@@ -52,7 +52,7 @@ export class InstantsKnown {
   private async problem(): Promise<string | undefined> {
     const { guard, since } = this.row
     if (!since) return undefined
-    const columns = await inTransaction(guard.table.sequelize, LIMITS, (transaction) => columnsOf(guard.table, transaction))
+    const columns = await inTransaction(guard.table.sequelize, QUICK_QUESTION, (transaction) => columnsOf(guard.table, transaction))
     const column = columns.get(since.attribute)
     return column && !isInstant(column) ? notAnInstant(guard.table, '"since"', column) : undefined
   }

@@ -2,17 +2,9 @@
 // reads it, and an order would be settled hours too early. Every statement holds the type, and a look at the table says what to do about it.
 
 import { inTransaction, rows } from '../sequelize/database.js'
+import { QUICK_QUESTION } from '../sequelize/statement-limits.js'
 import type { Column } from './columns.js'
 import type { OrderTable } from './order-table.js'
-
-/**
- * The column's value, in a statement that Postgres refuses to run (undefined_function) unless the column is a timestamptz or a domain over one.
- * The comparison is never evaluated; of `column + interval` only a timestamptz is again a timestamptz. By the function behind `@>`, since Postgres
- * takes a tenth of the statement's time to choose among the operators of that name.
- */
-export function instantSql(column: string): string {
-  return `CASE WHEN FALSE AND range_contains_elem('empty'::tstzrange, ${column} + interval '0') THEN NULL ELSE ${column} END`
-}
 
 export function isInstant({ baseType }: Column): boolean {
   return baseType === 'timestamp with time zone'
@@ -71,8 +63,6 @@ interface Clock {
   now: string
 }
 
-const LIMITS = { lockMs: 300, statementMs: 1_000, idleMs: 2_000 }
-
 /** UTC, the server's own zone and that of these connections, as far as they differ. */
 const CLOCKS = `SELECT DISTINCT ON (now) zone, now FROM (
   SELECT rank, zone, to_char(clock_timestamp() AT TIME ZONE zone, 'YYYY-MM-DD HH24:MI:SS') AS now
@@ -82,7 +72,7 @@ const CLOCKS = `SELECT DISTINCT ON (now) zone, now FROM (
 /** The newest value is that of the last row where ids are numbers, and else the greatest, if it is found within a second. */
 async function newestBesideNow(table: OrderTable, column: string): Promise<{ newest: string | null; clocks: Clock[] }> {
   const ask = <Row>(sql: string) =>
-    inTransaction(table.sequelize, LIMITS, (transaction) => rows<Row>(table.sequelize, sql, [], transaction))
+    inTransaction(table.sequelize, QUICK_QUESTION, (transaction) => rows<Row>(table.sequelize, sql, [], transaction))
   const clocks = await ask<Clock>(CLOCKS)
   const last = table.hasNumericIds ? `${table.bareColumn(table.idAttribute)} DESC` : `${column} DESC NULLS LAST`
   const [row] = await ask<{ newest: string | null }>(`SELECT ${column}::text AS newest FROM ${table.table} ORDER BY ${last} LIMIT 1`).catch(

@@ -3,6 +3,7 @@
 
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
+import { allOf, type Condition } from './conditions.js'
 import { NO_TIMER_AT, NOT_IN_FROM, type RowGuard } from './guard.js'
 import { MOST_COUNTED } from './pending-rows.js'
 
@@ -19,13 +20,14 @@ export interface LeftDeadlinesOptions {
 }
 
 export class LeftDeadlines {
-  private readonly left: string
+  /** The order is not where the rule applies. */
+  private readonly away: string
   private readonly passed: string
 
   constructor(private readonly options: LeftDeadlinesOptions) {
     const { guard } = options
-    this.left = `(${guard.applies}${guard.paranoid}) IS NOT TRUE`
-    this.passed = `${this.left} AND ${guard.deadlineIs('<=', 'now()')}`
+    this.away = `(${allOf([guard.appliesSql, guard.notDeletedSql])}) IS NOT TRUE`
+    this.passed = guard.deadlineIs('<=', 'now()')
   }
 
   /**
@@ -36,7 +38,7 @@ export class LeftDeadlines {
   async takeOff(ids: readonly string[], transaction: Transaction): Promise<number> {
     if (!this.options.moves) return 0
     const { id } = this.options.guard.table
-    return this.clear(`${id} = ANY($1) AND ${this.passed}`, ids, transaction)
+    return this.clear([`${id} = ANY($1)`, this.passed], '', ids, transaction)
   }
 
   /**
@@ -47,8 +49,8 @@ export class LeftDeadlines {
   async takeOffPortion(transaction: Transaction, limit: number): Promise<number> {
     const { guard, moves, backfilled } = this.options
     let cleared = 0
-    if (moves) cleared += await this.clear(`${this.passed} AND ${guard.deadlineIs('>', guard.staleLine)} LIMIT $1`, limit, transaction)
-    if (backfilled) cleared += await this.clear(`${this.left} AND ${guard.deadlineColumn} = ${NO_TIMER_AT} LIMIT $1`, limit, transaction)
+    if (moves) cleared += await this.clearBatch([this.passed, guard.deadlineIs('>', guard.staleLineSql)], limit, transaction)
+    if (backfilled) cleared += await this.clearBatch([`${guard.deadlineColumn} = ${NO_TIMER_AT}`], limit, transaction)
     return cleared
   }
 
@@ -59,25 +61,30 @@ export class LeftDeadlines {
   async takeOffPauses(transaction: Transaction, limit: number): Promise<number> {
     const { guard, moves, keep } = this.options
     if (!moves || keep === undefined) return 0
-    return this.clear(`${this.left} AND ${guard.table.column(keep)} IS NOT NULL AND ${guard.deadline} IS NULL LIMIT $1`, limit, transaction)
+    return this.clearBatch([`${guard.table.column(keep)} IS NOT NULL`, `${guard.deadlineSql} IS NULL`], limit, transaction)
   }
 
   /** How many orders have a deadline and are not where the rule applies. */
   async count(transaction: Transaction): Promise<number> {
     const { table, deadlineColumn } = this.options.guard
-    const inner = `SELECT 1 FROM ${table.aliased} WHERE ${deadlineColumn} IS NOT NULL AND ${this.left} LIMIT $1`
+    const inner = `SELECT 1 FROM ${table.aliased} WHERE ${allOf([`${deadlineColumn} IS NOT NULL`, this.away])} LIMIT $1`
     const sql = `SELECT count(*)::int AS count FROM (${inner}) AS away`
     const [row] = await rows<{ count: number }>(table.sequelize, sql, [MOST_COUNTED], transaction)
     return row?.count ?? 0
   }
 
+  private clearBatch(conditions: Condition[], limit: number, transaction: Transaction): Promise<number> {
+    return this.clear(conditions, 'LIMIT $1', limit, transaction)
+  }
+
   /** Looks once more under the lock, so that an order that comes back in another transaction keeps what that writes. */
-  private async clear(where: string, bound: unknown, transaction: Transaction): Promise<number> {
+  private async clear(conditions: Condition[], limit: string, bound: unknown, transaction: Transaction): Promise<number> {
     const { guard, deadline, keep } = this.options
     const { table } = guard
-    const away = `SELECT ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${where} FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
-    const kept = keep === undefined ? '' : `, ${table.bareColumn(keep)} = NULL`
-    const sql = `WITH order_timers_away AS (${away}) UPDATE ${table.aliased} SET ${table.bareColumn(deadline)} = ${NOT_IN_FROM}${kept}
+    const away = `SELECT ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${allOf([this.away, ...conditions])} ${limit}
+FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
+    const cleared = [`${table.bareColumn(deadline)} = ${NOT_IN_FROM}`, ...(keep ? [`${table.bareColumn(keep)} = NULL`] : [])]
+    const sql = `WITH order_timers_away AS (${away}) UPDATE ${table.aliased} SET ${cleared.join(', ')}
 FROM order_timers_away WHERE ${table.id} = order_timers_id RETURNING order_timers_id`
     return (await rows(table.sequelize, sql, [bound], transaction)).length
   }

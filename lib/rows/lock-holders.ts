@@ -3,6 +3,7 @@
 
 import type { Transaction } from 'sequelize'
 import { inTransaction, rows } from '../sequelize/database.js'
+import { QUESTION } from '../sequelize/statement-limits.js'
 import type { RowGuard } from './guard.js'
 import type { OrderTable } from './order-table.js'
 
@@ -31,8 +32,6 @@ interface FoundRow {
   role: string
 }
 
-const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 2_000 }
-
 /** How many rows are looked at at once. */
 const MOST_ROWS = 100
 
@@ -43,8 +42,8 @@ const INSUFFICIENT = '<insufficient privilege>'
 export async function lockHolders({ table }: RowGuard, ids: readonly string[]): Promise<LockHolder[]> {
   const { sequelize } = table
   const ask = <Row>(sql: string, bind: unknown[]) =>
-    inTransaction(sequelize, LIMITS, (transaction: Transaction) => rows<Row>(sequelize, sql, bind, transaction))
-  const marked = await inTransaction(sequelize, LIMITS, (transaction) => readMarks(table, ids, transaction))
+    inTransaction(sequelize, QUESTION, (transaction: Transaction) => rows<Row>(sequelize, sql, bind, transaction))
+  const marked = await inTransaction(sequelize, QUESTION, (transaction) => readMarks(table, ids, transaction))
   const members = new Map<string, string[]>()
   const running = new Map((await ask<FoundRow>(RUNNING, [marked.map(({ xmax }) => xmax)])).map((one) => [one.xid, one]))
   for (const { xmax } of marked) {

@@ -6,13 +6,12 @@ import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
 import { inTransaction } from '../sequelize/database.js'
 import { faultOwnerOf, isDoubtful, sqlStateOf } from '../sequelize/fault-owner.js'
+import { LOOK } from '../sequelize/statement-limits.js'
 import { remedyOf } from '../sequelize/wrong-statement.js'
 import { lookAtReferences } from './references.js'
 import type { Look, RowRule } from './row-rule.js'
 import { optionStatements, ruleStatements, type Statement } from './statements.js'
 import { lookAtTables } from './table-look.js'
-
-const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 5_000 }
 
 /** How long a look at all statements serves, while the columns stay as they were. */
 const FULL_EVERY_MS = 10 * 60_000
@@ -29,13 +28,13 @@ export class RuleLook {
     const { table } = row.guard
     const wrong: string[] = []
     try {
-      const tables = await inTransaction(table.sequelize, LIMITS, (transaction) => lookAtTables(row, transaction))
+      const tables = await inTransaction(table.sequelize, LOOK, (transaction) => lookAtTables(row, transaction))
       wrong.push(...tables.problems)
       const known = this.right !== undefined && this.right.columns === tables.columns && performance.now() - this.right.at < FULL_EVERY_MS
       if (wrong.length === 0 && !(briefly && known)) {
         wrong.push(...(await this.statements(optionStatements(row), (name) => name)))
         if (wrong.length === 0) {
-          wrong.push(...(await inTransaction(table.sequelize, LIMITS, (transaction) => lookAtReferences(row, transaction))))
+          wrong.push(...(await inTransaction(table.sequelize, LOOK, (transaction) => lookAtReferences(row, transaction))))
           wrong.push(...(await this.statements(ruleStatements(row), (name) => `its statement for ${name}`)))
         }
         this.right = wrong.length === 0 ? { columns: tables.columns, at: performance.now() } : undefined
@@ -53,7 +52,7 @@ export class RuleLook {
     const problems = new Set<string>()
     for (let next = 0; next < statements.length; ) {
       try {
-        await inTransaction(table.sequelize, { ...LIMITS, explains: true }, async (transaction: Transaction) => {
+        await inTransaction(table.sequelize, { ...LOOK, explains: true }, async (transaction: Transaction) => {
           for (; next < statements.length; next += 1) await (statements[next] as Statement).run(transaction)
         })
       } catch (error) {

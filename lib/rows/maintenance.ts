@@ -1,29 +1,36 @@
-// What the sweep writes before it settles, for rows that nobody told us of: deadlines for orders that have none (`backfill`), and pauses by
-// declaration (`pause.while`): the time that is left is put by when the condition begins to hold, and runs again when it holds no longer.
+// Row maintenance: what the sweep writes before it settles. Orders without a deadline get one (`backfill`). Under `pause.while` a timer is paused
+// when the condition begins to hold, and resumed with the time that was left when it no longer holds. Works in batches; locked rows are skipped.
 
 import type { Model, Transaction } from 'sequelize'
 import { orderRows, rows } from '../sequelize/database.js'
-import { milliseconds, NO_TIMER_AT, type RowGuard } from './guard.js'
-import { instantSql } from './instants.js'
+import { allOf, type Condition } from './conditions.js'
+import { NO_TIMER_AT, type RowGuard } from './guard.js'
+import { CLOCK_AT_BEGIN, instantSql, intervalSql, timeLeftMsSql, wholeMsSql } from './instant-sql.js'
 import type { RowOptions } from './row-options.js'
 
-/** What one portion wrote. */
+/** How many rows one batch wrote. */
 export interface MaintenanceCounts {
   backfilled: number
   paused: number
   resumed: number
 }
 
-/** An order whose deadline could not be reckoned, since the rule's `after` failed on it. */
+/** An order that gets no deadline, because the rule's `after` threw for it. */
 export interface MaintenanceFailure {
   id: string
   error: unknown
 }
 
+/** One UPDATE: which rows, and what it sets. */
+interface Update {
+  conditions: Condition[]
+  assignments: string[]
+}
+
 export class Maintenance {
   private failure: MaintenanceFailure | undefined
-  /** The last order that was asked for its deadline, where more are to be asked: those that `after` fails on do not come first again. */
-  private reckoned: unknown
+  /** The last order that `after` was called for, while there are more: orders for which it throws must not be read again first. */
+  private lastAsked: unknown
 
   constructor(
     private readonly guard: RowGuard,
@@ -31,74 +38,78 @@ export class Maintenance {
     private readonly afterOf: (order: Model) => number | null,
   ) {}
 
-  /** Whether there are orders that were not asked for yet, though of the last portion fewer were written. */
+  /** Whether `after` has not been called for all orders yet, although the last batch wrote fewer rows than its limit. */
   get hasMore(): boolean {
-    return this.reckoned !== undefined
+    return this.lastAsked !== undefined
   }
 
-  /** The first failure since this was asked last. */
+  /** The first failure since the last call of this. */
   takeFailure(): MaintenanceFailure | undefined {
     const { failure } = this
     this.failure = undefined
     return failure
   }
 
-  /** One portion of at most `limit` rows of each sort. Rows that somebody has locked are left to the next sweep. */
+  /** Pauses, resumes and backfills at most `limit` rows each. Rows that are locked are left to the next sweep. */
   async runBatch(transaction: Transaction, limit: number): Promise<MaintenanceCounts> {
     const { backfill, pause } = this.options
     return {
       paused: pause?.while ? await this.update(this.pausing(pause.keep), transaction, limit) : 0,
       resumed: pause?.while ? await this.update(this.resuming(pause.keep), transaction, limit) : 0,
-      backfilled: backfill ? await this.backfill(backfill, transaction, limit) : 0,
+      backfilled: backfill ? await this.backfill(backfill.since, transaction, limit) : 0,
     }
   }
 
   /** Has Postgres plan what `runBatch` may write, on an explaining transaction. */
   async explain(transaction: Transaction, id: string): Promise<void> {
     const { backfill } = this.options
-    const other = new Maintenance(this.guard, this.options, this.afterOf) // the sweep's own goes on where it is
+    const other = new Maintenance(this.guard, this.options, this.afterOf) // the sweep's own keeps its place
     await other.runBatch(transaction, 1)
-    other.reckoned = id
+    other.lastAsked = id
     await other.runBatch(transaction, 1)
-    if (backfill) for (const deadline of [other.deadlineAfter(backfill.since, 1), NO_TIMER_AT]) await other.give(deadline, id, transaction)
+    if (!backfill) return
+    for (const deadline of [other.deadlineAfter(backfill.since, 1), NO_TIMER_AT]) await other.setDeadline(deadline, id, transaction)
   }
 
-  /** The deadline of an order that has none: reckoned from `backfill.since` or now. */
-  private async backfill({ since }: { since: string | undefined }, transaction: Transaction, limit: number): Promise<number> {
+  /** Deadlines for orders that have none, counted from `since` or from now. */
+  private backfill(since: string | undefined, transaction: Transaction, limit: number): Promise<number> {
+    const { after } = this.options
+    if (typeof after !== 'number') return this.backfillOneByOne(since, transaction, limit)
+    const assignments = [`${this.deadline} = ${this.deadlineAfter(since, after)}`]
+    return this.update({ conditions: this.withoutDeadline(), assignments }, transaction, limit)
+  }
+
+  /** Where `after` is a function of the order. */
+  private async backfillOneByOne(since: string | undefined, transaction: Transaction, limit: number): Promise<number> {
     const { table } = this.guard
-    const none = this.missing()
-    if (typeof this.options.after === 'number') {
-      const set = `${this.deadline} = ${this.deadlineAfter(since, this.options.after)}`
-      return this.update({ where: none, set }, transaction, limit)
-    }
-    const from = this.reckoned === undefined ? '' : ` AND ${table.id} > $2`
-    const sql = `SELECT ${table.alias}.*, ${table.id}::text AS order_timers_id FROM ${table.aliased} WHERE ${none}${from}
+    const next = this.lastAsked === undefined ? undefined : `${table.id} > $2`
+    const sql = `SELECT ${table.alias}.*, ${table.id}::text AS order_timers_id FROM ${table.aliased} WHERE ${allOf([...this.withoutDeadline(), next])}
 ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
-    const bind = this.reckoned === undefined ? [limit] : [limit, this.reckoned]
+    const bind = this.lastAsked === undefined ? [limit] : [limit, this.lastAsked]
     const found = await orderRows<Record<string, unknown>>(table.sequelize, sql, bind, transaction)
-    this.reckoned = found.length < limit ? undefined : found.at(-1)?.order_timers_id
+    this.lastAsked = found.length < limit ? undefined : found.at(-1)?.order_timers_id
     let written = 0
     for (const row of found) {
-      const afterMs = this.reckon(table.instance(row), String(row.order_timers_id))
+      const afterMs = this.askAfter(table.instance(row), String(row.order_timers_id))
       if (afterMs === undefined) continue
-      await this.give(afterMs === null ? NO_TIMER_AT : this.deadlineAfter(since, afterMs), row.order_timers_id, transaction)
+      const deadline = afterMs === null ? NO_TIMER_AT : this.deadlineAfter(since, afterMs)
+      await this.setDeadline(deadline, row.order_timers_id, transaction)
       written += 1
     }
     return written
   }
 
-  private async give(deadline: string, id: unknown, transaction: Transaction): Promise<void> {
+  private async setDeadline(deadline: string, id: unknown, transaction: Transaction): Promise<void> {
     const { table } = this.guard
     await rows(table.sequelize, `UPDATE ${table.aliased} SET ${this.deadline} = ${deadline} WHERE ${table.id} = $1`, [id], transaction)
   }
 
   private deadlineAfter(since: string | undefined, afterMs: number): string {
-    const start = since === undefined ? 'now()' : `coalesce(${instantSql(this.guard.table.column(since))}, now())`
-    return `date_trunc('milliseconds', ${start} + ${milliseconds(afterMs)})`
+    return wholeMsSql(`${backfillStartSql(this.guard, since)} + ${intervalSql(afterMs)}`)
   }
 
-  /** An order that the shop's own function fails on is left without a deadline, and holds up no other. */
-  private reckon(order: Model, id: string): number | null | undefined {
+  /** @returns undefined where `after` throws; that order is left without a deadline, and the others get theirs */
+  private askAfter(order: Model, id: string): number | null | undefined {
     try {
       return this.afterOf(order)
     } catch (error) {
@@ -107,38 +118,41 @@ ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     }
   }
 
-  private pausing(keep: string): { where: string; set: string } {
+  private pausing(keep: string): Update {
     const { guard } = this
-    const left = `greatest(0, ceil(extract(epoch from ${guard.deadline} - now()) * 1000))::bigint`
-    const where = `${this.applying} AND ${guard.deadline} IS NOT NULL AND ${guard.deadlineIs('>', guard.staleLine)} AND NOT (TRUE${guard.notPaused})`
-    return { where, set: `${this.column(keep)} = ${left}, ${this.deadline} = ${guard.noTimer}` }
-  }
-
-  private resuming(keep: string): { where: string; set: string } {
-    const { guard } = this
-    const left = guard.table.column(keep)
-    const where = `${this.applying} AND ${left} IS NOT NULL AND ${guard.deadline} IS NULL${guard.notPaused}`
+    const left = timeLeftMsSql(guard.deadlineSql, 'now()')
     return {
-      where,
-      set: `${this.deadline} = date_trunc('milliseconds', now()) + ${left} * interval '1 millisecond', ${this.column(keep)} = NULL`,
+      conditions: [...this.applying, `${guard.deadlineSql} IS NOT NULL`, guard.deadlineIs('>', guard.staleLineSql), guard.pausedSql],
+      assignments: [`${this.column(keep)} = ${left}::bigint`, `${this.deadline} = ${guard.noTimerSql}`],
     }
   }
 
-  private missing(): string {
-    const kept = this.options.pause ? ` AND ${this.guard.table.column(this.options.pause.keep)} IS NULL` : ''
-    return `${this.applying}${this.guard.eligible} AND ${this.guard.deadlineColumn} IS NULL${kept}`
+  private resuming(keep: string): Update {
+    const { guard } = this
+    const left = guard.table.column(keep)
+    return {
+      conditions: [...this.applying, `${left} IS NOT NULL`, `${guard.deadlineSql} IS NULL`, guard.notPausedSql],
+      assignments: [`${this.deadline} = ${CLOCK_AT_BEGIN} + ${intervalSql(left)}`, `${this.column(keep)} = NULL`],
+    }
   }
 
-  private async update({ where, set }: { where: string; set: string }, transaction: Transaction, limit: number): Promise<number> {
+  private withoutDeadline(): Condition[] {
+    const { guard, options } = this
+    const notKept = options.pause && `${guard.table.column(options.pause.keep)} IS NULL`
+    return [...this.applying, guard.eligibleSql, `${guard.deadlineColumn} IS NULL`, notKept]
+  }
+
+  private async update({ conditions, assignments }: Update, transaction: Transaction, limit: number): Promise<number> {
     const { table } = this.guard
-    const due = `SELECT ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${where} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
-    const sql = `WITH order_timers_due AS (${due}) UPDATE ${table.aliased} SET ${set}
+    const found = `SELECT ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${allOf(conditions)}
+LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
+    const sql = `WITH order_timers_due AS (${found}) UPDATE ${table.aliased} SET ${assignments.join(', ')}
 FROM order_timers_due WHERE ${table.id} = order_timers_id RETURNING order_timers_id`
     return (await rows(table.sequelize, sql, [limit], transaction)).length
   }
 
-  private get applying(): string {
-    return `${this.guard.applies}${this.guard.paranoid}`
+  private get applying(): Condition[] {
+    return [this.guard.appliesSql, this.guard.notDeletedSql]
   }
 
   private get deadline(): string {
@@ -148,4 +162,9 @@ FROM order_timers_due WHERE ${table.id} = order_timers_id RETURNING order_timers
   private column(attribute: string): string {
     return this.guard.table.bareColumn(attribute)
   }
+}
+
+/** What a backfilled deadline is counted from: the attribute that `backfill.since` names, or now. */
+export function backfillStartSql({ table }: RowGuard, since: string | undefined): string {
+  return since === undefined ? 'now()' : `coalesce(${instantSql(table.column(since))}, now())`
 }

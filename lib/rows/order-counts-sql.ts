@@ -1,7 +1,8 @@
 // The statement that counts how a rule's orders stand: each order once, under the first state of STATES that it is in.
 
-import { milliseconds, RowGuard } from './guard.js'
-import { instantSql } from './instants.js'
+import { allOf } from './conditions.js'
+import { epochMsSql, intervalSql } from './instant-sql.js'
+import { backfillStartSql } from './maintenance.js'
 import { isLockedSql } from './row-is-locked.js'
 import type { RowRule } from './row-rule.js'
 
@@ -40,31 +41,27 @@ export function orderCountsSql(
     ? ` LEFT JOIN unnest($1::text[], $2::text[]) AS order_timers_failed (order_timers_failed_id, order_timers_failure)
   ON order_timers_failed_id = ${table.id}::text`
     : ''
-  const source = `FROM ${table.aliased}${failed} WHERE ${guard.applies}${guard.paranoid}`
+  const source = `FROM ${table.aliased}${failed} WHERE ${allOf([guard.appliesSql, guard.notDeletedSql])}`
   const backfilled = asBackfilled ? backfilledDeadline({ guard, options }) : undefined
   const deadline = backfilled
-    ? `CASE WHEN ${deadlineColumn} IS NULL AND NOT ${kept} THEN ${backfilled} ELSE ${guard.deadline} END`
-    : guard.deadline
+    ? `CASE WHEN ${deadlineColumn} IS NULL AND NOT ${kept} THEN ${backfilled} ELSE ${guard.deadlineSql} END`
+    : guard.deadlineSql
   const state = `CASE ${knowsFailures ? "WHEN order_timers_failure = 'dead' THEN 'dead'" : ''}
     WHEN ${deadline} IS NULL AND ${kept} THEN 'paused'
-    WHEN ${deadline} IS NULL${guard.eligible} THEN 'undated'
+    WHEN ${allOf([`${deadline} IS NULL`, guard.eligibleSql])} THEN 'undated'
     WHEN ${deadline} IS NULL THEN 'none'
-    WHEN (TRUE${guard.eligible}) IS NOT TRUE THEN 'held'
-    WHEN ${deadline} <= ${guard.staleLine} THEN 'stale'
+    WHEN (${guard.eligibleSql}) IS NOT TRUE THEN 'held'
+    WHEN ${deadline} <= ${guard.staleLineSql} THEN 'stale'
     ${knowsFailures ? `WHEN ${deadline} <= now() AND order_timers_failure = 'retrying' THEN 'retrying'` : ''}
     ${seesLocks ? `WHEN ${deadline} <= now() AND ${isLockedSql(table.alias)} THEN 'locked'` : ''}
     WHEN ${deadline} <= now() THEN 'overdue'
-    WHEN ${deadline} < now() + ${milliseconds(days * 24 * HOUR_MS)} THEN 'upcoming'
+    WHEN ${deadline} < now() + ${intervalSql(days * 24 * HOUR_MS)} THEN 'upcoming'
     ELSE 'later' END`
   // With the column alone on the left, so that an index on it serves.
   const is = (operator: '<=' | '>', instant: string) =>
     backfilled ? `${deadline} ${operator} ${instant}` : guard.deadlineIs(operator, instant)
   // Milliseconds are reckoned for those that are shown alone.
-  const sample = (
-    of: State,
-    states: State[],
-    ...range: string[]
-  ) => `SELECT '${of}', NULL, NULL, NULL, id::text, ${RowGuard.epochMs('deadline')}
+  const sample = (of: State, states: State[], ...range: string[]) => `SELECT '${of}', NULL, NULL, NULL, id::text, ${epochMsSql('deadline')}
 FROM (SELECT ${table.id} AS id, ${deadline} AS deadline ${source} AND ${range.join(' AND ')} AND ${deadline} IS NOT NULL
   AND ${state} IN (${states.map((one) => `'${one}'`).join(', ')})
   ORDER BY ${backfilled ? deadline : deadlineColumn}, ${table.id} LIMIT ${SAMPLES}) AS first`
@@ -72,8 +69,8 @@ FROM (SELECT ${table.id} AS id, ${deadline} AS deadline ${source} AND ${range.jo
   (count(*) FILTER (WHERE state IN ('upcoming', 'later') AND deadline <= now() + interval '1 hour'))::int AS soon,
   NULL::text AS id, NULL::float8 AS deadline_ms
 FROM (SELECT ${deadline} AS deadline, ${state} AS state ${source}) AS orders GROUP BY 1, 2
-UNION ALL ${sample('overdue', ['overdue'], is('<=', 'now()'), is('>', guard.staleLine))}
-UNION ALL ${sample('stale', ['stale'], is('<=', guard.staleLine))}
+UNION ALL ${sample('overdue', ['overdue'], is('<=', 'now()'), is('>', guard.staleLineSql))}
+UNION ALL ${sample('stale', ['stale'], is('<=', guard.staleLineSql))}
 UNION ALL ${sample('upcoming', ['upcoming', 'later'], is('>', 'now()'))}`
 }
 
@@ -81,6 +78,5 @@ UNION ALL ${sample('upcoming', ['upcoming', 'later'], is('>', 'now()'))}`
 function backfilledDeadline({ guard, options }: Pick<RowRule, 'guard' | 'options'>): string | undefined {
   const { backfill, after } = options
   if (!backfill || typeof after !== 'number') return undefined
-  const since = backfill.since === undefined ? 'now()' : `coalesce(${instantSql(guard.table.column(backfill.since))}, now())`
-  return `(${since} + ${milliseconds(after)})`
+  return `(${backfillStartSql(guard, backfill.since)} + ${intervalSql(after)})`
 }

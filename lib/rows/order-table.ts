@@ -22,6 +22,7 @@ import {
   whereSql,
   withoutBinding,
 } from '../sequelize/sql.js'
+import type { Condition } from './conditions.js'
 
 /** A model class, or a function that returns it where models are initialised later. */
 export type ModelSource<M extends Model> = ModelStatic<M> | (() => ModelStatic<M>)
@@ -142,20 +143,20 @@ export class OrderTable {
     return `${expression} IN (${values.map((value) => valueSql(this.model, attribute, value)).join(', ')})`
   }
 
-  /** A rule's `where` as one condition in brackets, over the columns of `alias`; an empty text where it says nothing. */
-  where(where: WhereOptions | undefined, alias = this.model.name): string {
+  /** A rule's `where` as one condition in brackets, over the columns of `alias`. */
+  where(where: WhereOptions | undefined, alias = this.model.name): Condition {
     const rendered = whereSql(this.model, where, alias)
-    return rendered === '' ? '' : `(${rendered})`
+    return rendered === '' ? undefined : `(${rendered})`
   }
 
-  /** Under `paranoid`: the row is not deleted, as Sequelize itself asks it. Else an empty text. */
-  notDeleted(): string {
+  /** Under `paranoid`: the row is not deleted, as Sequelize itself asks it. */
+  notDeleted(): Condition {
     const where = notDeletedWhere(this.model)
-    return where === undefined ? '' : `(${columnsWhereSql(this.model, where, this.model.name)})`
+    return where && `(${columnsWhereSql(this.model, where, this.model.name)})`
   }
 
-  /** The condition of the scope that the shop has given the rule, in brackets; an empty text where it has given none. */
-  inScope(): string {
+  /** The condition of the scope that the shop has given the rule, in brackets. */
+  inScope(): Condition {
     return this.where(chosenWhere(this.model))
   }
 

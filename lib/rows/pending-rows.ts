@@ -3,7 +3,9 @@
 
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
-import { RowGuard } from './guard.js'
+import { allOf, type Condition } from './conditions.js'
+import type { RowGuard } from './guard.js'
+import { boundIntervalSql, epochMsSql } from './instant-sql.js'
 import { tryLock } from './sweep-lock.js'
 
 export interface OverdueQuery {
@@ -64,51 +66,54 @@ interface FoundPage {
 interface PageQuery {
   /** More than the ids: each begins with a comma. */
   columns?: string
-  /** The bound name of the lock without which nothing is read. */
+  /** The parameter with the name of the lock without which nothing is read. */
   lock?: string
-  conditions: string[]
+  conditions: Condition[]
   bind: unknown[]
   after: Keyset | undefined
 }
 
 export class PendingRows {
-  private readonly applies: string
+  /** Where the rule applies to an order, and nothing but its deadline holds it back. */
+  private readonly waiting: readonly Condition[]
 
   constructor(
     private readonly guard: RowGuard,
     /** The attribute in which a paused timer keeps its time. */
     private readonly keep?: string,
   ) {
-    this.applies = `${guard.applies}${guard.eligible}${guard.paranoid}`
+    this.waiting = [guard.appliesSql, guard.eligibleSql, guard.notDeletedSql]
   }
 
   /** Nothing while somebody else reads under the lock, which ends with the transaction. */
   async overdue(transaction: Transaction, { elapsedMs, after, limit, lock }: OverdueQuery): Promise<OverduePage> {
-    const conditions = [this.guard.deadlineIs('<=', fromNow('$1')), this.guard.deadlineIs('>', this.guard.staleLine)]
+    const conditions = [this.guard.deadlineIs('<=', fromNow('$1')), this.guard.deadlineIs('>', this.guard.staleLineSql)]
     const page = await this.read(transaction, { lock: '$3', conditions, bind: [-elapsedMs, limit, lock], after })
     return { ids: page.ids, next: page.next, wasRead: page.ours === true }
   }
 
   async upcoming(transaction: Transaction, { horizonMs, after, limit }: UpcomingQuery): Promise<UpcomingPage> {
-    const columns = `, json_agg(${RowGuard.epochMs('page.deadline')})::text AS deadlines`
+    const columns = `, json_agg(${epochMsSql('page.deadline')})::text AS deadlines`
     const conditions = [this.guard.deadlineIs('>', 'now()'), this.guard.deadlineIs('<=', fromNow('$1'))]
     const page = await this.read(transaction, { columns, conditions, bind: [horizonMs, limit], after })
     return { ...page, deadlines: JSON.parse(page.deadlines ?? '[]') } // bounded on both sides, so that none is infinite
   }
 
   async stale(transaction: Transaction): Promise<Stale> {
-    const { table, deadline, staleLine } = this.guard
-    const inner = `SELECT ${deadline} AS deadline FROM ${table.aliased} WHERE ${this.applies} AND ${this.guard.deadlineIs('<=', staleLine)} LIMIT $1`
-    const sql = `SELECT count(*)::int AS count, ${RowGuard.epochMs('min(deadline)')} AS oldest FROM (${inner}) AS stale`
+    const { table, deadlineSql, staleLineSql } = this.guard
+    const where = allOf([...this.waiting, this.guard.deadlineIs('<=', staleLineSql)])
+    const inner = `SELECT ${deadlineSql} AS deadline FROM ${table.aliased} WHERE ${where} LIMIT $1`
+    const sql = `SELECT count(*)::int AS count, ${epochMsSql('min(deadline)')} AS oldest FROM (${inner}) AS stale`
     const [row] = await rows<Stale>(table.sequelize, sql, [MOST_COUNTED], transaction)
     return row ?? { count: 0, oldest: null }
   }
 
   /** How many orders are where the rule applies, are not paused, and have no deadline, or `backfill`'s mark for none. */
   async undated(transaction: Transaction): Promise<number> {
-    const { table, deadline } = this.guard
-    const notKept = this.keep === undefined ? '' : ` AND ${table.column(this.keep)} IS NULL`
-    const inner = `SELECT 1 FROM ${table.aliased} WHERE ${this.applies} AND ${deadline} IS NULL${notKept} LIMIT $1`
+    const { table, deadlineSql } = this.guard
+    const notPaused = this.keep && `${table.column(this.keep)} IS NULL`
+    const where = allOf([...this.waiting, `${deadlineSql} IS NULL`, notPaused])
+    const inner = `SELECT 1 FROM ${table.aliased} WHERE ${where} LIMIT $1`
     const [row] = await rows<{ count: number }>(
       table.sequelize,
       `SELECT count(*)::int AS count FROM (${inner}) AS undated`,
@@ -127,14 +132,15 @@ export class PendingRows {
     transaction: Transaction,
     { columns = '', lock, conditions, bind, after }: PageQuery,
   ): Promise<Page & Pick<FoundPage, 'deadlines' | 'ours'>> {
-    const { table, deadline, deadlineColumn } = this.guard
+    const { table, deadlineSql, deadlineColumn } = this.guard
     const keyset = `${deadlineColumn}, ${table.id}`
-    const behind = after ? [`(${keyset}) > ($${bind.push(after.deadline)}, $${bind.push(after.id)})`] : []
-    const where = [...conditions, ...(lock === undefined ? [] : ['(SELECT ours FROM order_timers_lock)']), ...behind].join(' AND ')
+    const behind = after && `(${keyset}) > ($${bind.push(after.deadline)}, $${bind.push(after.id)})`
+    const locked = lock && '(SELECT ours FROM order_timers_lock)'
+    const where = allOf([...this.waiting, ...conditions, locked, behind])
     const locking = lock === undefined ? '' : `WITH order_timers_lock AS MATERIALIZED (${tryLock(lock)})\n`
     const ours = lock === undefined ? '' : ', (SELECT ours FROM order_timers_lock) AS ours'
-    const page = `SELECT ${table.id} AS id, ${deadline} AS deadline, ${deadlineColumn} AS keyset
-FROM ${table.aliased} WHERE ${this.applies} AND ${where} ORDER BY ${keyset} LIMIT $2`
+    const page = `SELECT ${table.id} AS id, ${deadlineSql} AS deadline, ${deadlineColumn} AS keyset
+FROM ${table.aliased} WHERE ${where} ORDER BY ${keyset} LIMIT $2`
     const sql = `${locking}SELECT json_agg(page.id::text)::text AS ids${columns},
   CASE count(*) WHEN $2 THEN max(page.keyset)::text END AS last${ours}
 FROM (${page}) AS page`
@@ -150,6 +156,6 @@ FROM (${page}) AS page`
   }
 }
 
-function fromNow(milliseconds: string): string {
-  return `now() + ${milliseconds}::float8 * interval '1 millisecond'`
+function fromNow(parameter: string): string {
+  return `now() + ${boundIntervalSql(parameter)}`
 }

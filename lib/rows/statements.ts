@@ -6,7 +6,7 @@ import type { Transaction } from 'sequelize'
 import { OrderTimersError } from '../errors.js'
 import { rows } from '../sequelize/database.js'
 import { bringForward } from './bring-forward.js'
-import type { NewDeadline } from './deadline-writes.js'
+import type { NewDeadline } from './deadline-sql.js'
 import { cannotLock, readMarks } from './lock-holders.js'
 import { CANNOT_SEE_LOCKS, type OrderCountsQuery, orderCountsSql } from './order-counts-sql.js'
 import type { OrderTable } from './order-table.js'
@@ -21,16 +21,15 @@ export interface Statement {
 }
 
 /** What single options say, so that what cannot run is put down to one of them. */
-export function optionStatements({ guard, options, move, set }: RowRule): Statement[] {
+export function optionStatements({ guard, move, set }: RowRule): Statement[] {
   const { table } = guard
-  const from = (name: string, condition: string) =>
-    statement(table, name, `SELECT 1 FROM ${table.aliased} WHERE TRUE${condition === '' ? '' : ` AND (TRUE${condition})`}`)
+  const from = (name: string, condition: string) => statement(table, name, `SELECT 1 FROM ${table.aliased} WHERE ${condition}`)
   const assign = (name: string, values: Record<string, unknown>) =>
     statement(table, name, `UPDATE ${table.aliased} SET ${table.assignments(values).join(', ')} WHERE FALSE`)
   return [
-    from(guard.statusAttribute === undefined ? '"where"' : '"from"', ` AND ${guard.applies}`),
-    ...(options.where === undefined ? [] : [from('"where"', guard.where)]),
-    ...(guard.notPaused === '' ? [] : [from('"pause.while"', guard.notPaused)]),
+    from(guard.statusAttribute === undefined ? '"where"' : '"from"', guard.appliesSql),
+    ...(guard.whereSql === undefined ? [] : [from('"where"', guard.whereSql)]),
+    ...(guard.pausedSql === undefined ? [] : [from('"pause.while"', guard.pausedSql)]),
     ...(move ? [assign('"to"', { [move.status]: move.to })] : []),
     ...Object.entries(set).map(([name, value]) => assign(`"set.${name}"`, { [name]: value })),
   ]

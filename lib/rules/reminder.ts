@@ -9,7 +9,7 @@ import type { OrderTable } from '../rows/order-table.js'
 import { PendingRows } from '../rows/pending-rows.js'
 import type { RowOptions } from '../rows/row-options.js'
 import type { RowRule } from '../rows/row-rule.js'
-import { SettlementStatement } from '../rows/settlement.js'
+import { SettlementTransaction } from '../rows/settlement-transaction.js'
 import type { ReminderRule } from './rule.js'
 
 const BATCH = 100
@@ -27,7 +27,7 @@ export function reminderRule(
   const kind = reminderKind(ofRule.options.kind, label)
   const options: RowOptions = { ...ofRule.options, kind, run: undefined, afterCommit: run, reminders: [], backfill: undefined }
   const deadline = ofRule.guard.deadline as NonNullable<GuardOptions['deadline']>
-  const ownDeadline = new RowGuard(table, ofRule.guard).deadline
+  const ownDeadline = new RowGuard(table, ofRule.guard).deadlineSql
   const guard = new RowGuard(table, {
     ...ofRule.guard,
     deadline: { ...deadline, plusMs: deadline.plusMs - beforeMs },
@@ -58,10 +58,9 @@ export function reminderRule(
     afterOf: undefined,
   }
   const look = new RuleLook(row)
-  const statement = new SettlementStatement({
+  const statement = new SettlementTransaction({
     row,
     action: {},
-    limits: { lockMs: 300, statementMs: options.timeoutMs, idleMs: options.timeoutMs + 5_000 },
     takesInstances: true,
     record: (source) => history.insertReminded(source, label, beforeMs),
   })

@@ -15,7 +15,7 @@ import { type ModelSource, OrderTable } from '../rows/order-table.js'
 import { PendingRows } from '../rows/pending-rows.js'
 import type { RowOptions } from '../rows/row-options.js'
 import type { Move, RowRule } from '../rows/row-rule.js'
-import { SettlementStatement } from '../rows/settlement.js'
+import { SettlementTransaction } from '../rows/settlement-transaction.js'
 import type { RuleAction } from '../rows/writes.js'
 import { orderRows } from '../sequelize/database.js'
 import { reminderRule } from './reminder.js'
@@ -89,10 +89,9 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
   }
   const instants = new InstantsKnown(row)
   const look = new RuleLook(row)
-  const statement = new SettlementStatement({
+  const statement = new SettlementTransaction({
     row,
     action,
-    limits: { lockMs: 300, statementMs: options.timeoutMs, idleMs: options.timeoutMs + 5_000 },
     takesInstances,
     record: history && ((source) => history.insertSettled(source, move?.to, options.afterCommit !== undefined)),
   })

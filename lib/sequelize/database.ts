@@ -6,17 +6,7 @@ import type { BindOrReplacements, Sequelize, Transaction } from 'sequelize'
 import { afterRunning } from '../wait.js'
 import { readOwnTypes } from './parsers.js'
 import { hasSearchPath, OWN_OPTIONS, ownOptions, ownSearchPath } from './query-options.js'
-
-export interface StatementLimits {
-  /** How long to wait for a row's or table's lock. */
-  lockMs: number
-  /** How long one statement may take. */
-  statementMs: number
-  /** How long the transaction may sit idle, so that a worker host that vanished does not keep its locks until TCP notices. */
-  idleMs: number
-  /** Has Postgres plan the statements and carry out none of them; each answers with no rows. */
-  explains?: boolean
-}
+import { ONE_STATEMENT, type StatementLimits } from './statement-limits.js'
 
 /**
  * Runs `work` in one READ COMMITTED transaction of our own. No step of it waits for ever: a connection that stays silent for longer than a
@@ -86,7 +76,7 @@ async function query<Row>(
   const isSet = own !== undefined || (transaction && hasSearchPath(transaction))
   const searchPath = isSet ? undefined : ownSearchPath(sequelize)
   if (searchPath && !transaction)
-    return inTransaction(sequelize, STATEMENT_LIMITS, (opened) => query<Row>(sequelize, sql, bind, opened, areOrders))
+    return inTransaction(sequelize, ONE_STATEMENT, (opened) => query<Row>(sequelize, sql, bind, opened, areOrders))
   if (searchPath) await sequelize.query(searchPath, ownOptions(transaction as Transaction))
   const options = ownOptions(transaction ?? null, bind && { bind: bind as BindOrReplacements })
   const [found, result] = await answered(transaction, sequelize.query(own?.explains ? `EXPLAIN ${sql}` : sql, options))
@@ -97,10 +87,8 @@ async function query<Row>(
 
 /** One bound statement in a transaction of its own: so it waits for no lock and no silent connection for long. Its rows. */
 export function statement<Row>(sequelize: Sequelize, sql: string, bind: readonly unknown[] | undefined): Promise<Row[]> {
-  return inTransaction(sequelize, STATEMENT_LIMITS, (transaction) => rows<Row>(sequelize, sql, bind, transaction))
+  return inTransaction(sequelize, ONE_STATEMENT, (transaction) => rows<Row>(sequelize, sql, bind, transaction))
 }
-
-const STATEMENT_LIMITS = { lockMs: 2_000, statementMs: 2_000, idleMs: 2_000 }
 
 /** How long the first steps may stay without an answer: they wait for nobody, so that a dead connection of the pool shows early. */
 const BEGIN_MS = 4_000

@@ -1,9 +1,9 @@
 // Why an order has no timer, and why one that is due is not settled: in words, for a test that fails.
 
 import { OrderTimersError, show } from '../errors.js'
-import type { RowState } from '../rows/deadline-writes.js'
 import { cannotLock } from '../rows/lock-holders.js'
 import type { RowRule } from '../rows/row-rule.js'
+import type { RowState } from '../rows/timer-state.js'
 import type { BoundRule } from '../rules/rule.js'
 import { inTransaction } from '../sequelize/database.js'
 import type { Runtime } from '../timers/runtime.js'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { RowGuard } from '../../lib/rows/guard.js'
+import { epochMsSql } from '../../lib/rows/instant-sql.js'
 import { type Database, openDatabase } from '../support/database.js'
 
 describe('an instant in whole milliseconds', () => {
@@ -12,7 +12,7 @@ describe('an instant in whole milliseconds', () => {
   afterEach(() => database.close())
 
   const wrong = async (instants: string, milliseconds: string) => {
-    const sql = `SELECT at::text, ${RowGuard.epochMs('at')} AS got FROM (${instants}) AS sample (at) WHERE ${RowGuard.epochMs('at')} IS DISTINCT FROM ${milliseconds} LIMIT 3`
+    const sql = `SELECT at::text, ${epochMsSql('at')} AS got FROM (${instants}) AS sample (at) WHERE ${epochMsSql('at')} IS DISTINCT FROM ${milliseconds} LIMIT 3`
     return (await database.client.query(sql)).rows
   }
 

@@ -1,0 +1,12 @@
+// Conditions of SQL: each is kept by itself, and a statement joins those that it needs once.
+
+/** A condition on a row; undefined where there is nothing to ask. */
+export type Condition = string | undefined
+
+const ALWAYS = 'TRUE'
+
+/** All of these, joined by AND. A condition that contains OR must stand in brackets. */
+export function allOf(conditions: readonly Condition[]): string {
+  const asked = conditions.filter((condition) => condition !== undefined && condition !== ALWAYS)
+  return asked.length === 0 ? ALWAYS : asked.join(' AND ')
+}

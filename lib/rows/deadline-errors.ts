@@ -1,0 +1,63 @@
+// The errors of calls on an order's deadline: what was refused, why, and what to do instead.
+
+import { inUnits } from '../duration.js'
+import { OrderTimersError, show } from '../errors.js'
+import { LOCK_WAIT_MS } from '../sequelize/call-connection.js'
+import type { RowGuard } from './guard.js'
+import type { RowOptions } from './row-options.js'
+import type { RowState } from './timer-state.js'
+
+type Extensions = NonNullable<RowOptions['extensions']>
+
+export class DeadlineErrors {
+  constructor(
+    private readonly kind: string,
+    private readonly guard: RowGuard,
+    private readonly options: RowOptions,
+  ) {}
+
+  notFound(id: string): OrderTimersError {
+    return new OrderTimersError('ORDER_NOT_FOUND', `orderTimers: ${this.kind}: there is no ${this.order(id)}`)
+  }
+
+  notInFrom(id: string, state: Pick<RowState, 'status'>): OrderTimersError {
+    const { statusAttribute, inWords } = this.guard
+    const now = statusAttribute ? ` has ${statusAttribute} ${show(state.status)}` : ' is none of those'
+    const message = `orderTimers: ${this.kind}: ${this.order(id)}${now}; the rule applies to ${inWords}`
+    return new OrderTimersError('ORDER_NOT_IN_FROM', message)
+  }
+
+  noTimer(id: string, { paused }: RowState, call: string): OrderTimersError {
+    const why = paused ? 'is paused, and has no deadline' : 'has no deadline'
+    const resume = this.options.pause?.while ? 'it runs again when "pause.while" holds no longer' : `call resume('${this.kind}', …) first`
+    const remedy = paused ? resume : `call schedule('${this.kind}', …) first`
+    return new OrderTimersError('NO_TIMER', `orderTimers: ${this.kind}: ${this.order(id)} ${why} to ${call}; ${remedy}`)
+  }
+
+  extensionLimit(id: string, { extended }: RowState, { most, unit }: Extensions, byMs: number): OrderTimersError {
+    const already = extended === 0 ? '' : `was extended by ${inUnits(extended)} already, `
+    const limit =
+      unit === 'times'
+        ? `was extended ${extended === 1 ? 'once' : `${extended} times`}, which is the most`
+        : `may be extended by ${inUnits(most)} in all, ${already}and ${inUnits(byMs)} more is too much`
+    return new OrderTimersError('EXTENSION_LIMIT', `orderTimers: ${this.kind}: ${this.order(id)} ${limit}`)
+  }
+
+  rowLocked(id: string, cause: unknown): OrderTimersError {
+    const remedy = 'if that is a transaction of this very request, pass { transaction }'
+    const message = `orderTimers: ${this.kind}: ${this.order(id)} is locked by another transaction, waited ${LOCK_WAIT_MS} ms; ${remedy}`
+    return new OrderTimersError('ROW_LOCKED', message, { cause })
+  }
+
+  /** An INTEGER had to hold more than it can. */
+  tooLarge(id: string, attribute: string, cause: unknown): OrderTimersError {
+    const { table } = this.guard
+    const remedy = `ALTER TABLE ${table.table} ALTER COLUMN ${table.bareColumn(attribute)} TYPE bigint`
+    const message = `orderTimers: ${this.kind}: ${show(attribute)} of ${this.order(id)} cannot hold so many milliseconds; ${remedy}`
+    return new OrderTimersError('INVALID_MODEL', message, { cause })
+  }
+
+  private order(id: string): string {
+    return `${this.guard.table.model.name} ${show(id)}`
+  }
+}

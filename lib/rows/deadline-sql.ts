@@ -1,0 +1,126 @@
+// The guarded UPDATEs behind schedule, extend, cancel, pause and resume, as SQL. Each writes the deadline and what is kept with it, and only
+// while the rule applies to the order. $1 is the order's id.
+
+import { allOf, type Condition } from './conditions.js'
+import type { RowGuard } from './guard.js'
+import { boundIntervalSql, CLOCK, epochMsSql, intervalSql, timeLeftMsSql } from './instant-sql.js'
+import type { RowOptions } from './row-options.js'
+import { extendedSql } from './timer-state.js'
+
+/** From now by Postgres's clock; an instant; so much later than it is; null: none; or pause it, or resume it. */
+export type NewDeadline = { afterMs: number } | { atMs: number } | { byMs: number } | null | 'pause' | 'resume'
+
+/** What the UPDATE returns. Deadlines are milliseconds since 1970. */
+export interface WrittenRow {
+  before: number | null
+  deadline: number | null
+  kept: unknown
+  extended: unknown
+}
+
+/** How the order's row is locked: at once or not at all, or after a wait. */
+export type RowLock = 'FOR NO KEY UPDATE' | 'FOR NO KEY UPDATE SKIP LOCKED'
+
+/** What one write sets, and what must hold besides the guard. */
+interface Change {
+  assignments: string[]
+  condition?: Condition
+}
+
+export class DeadlineSql {
+  /** Each kind of change is built once. */
+  private readonly texts = new Map<string, (lock: RowLock) => string>()
+
+  constructor(
+    private readonly guard: RowGuard,
+    private readonly options: RowOptions,
+  ) {}
+
+  /** @returns the statement; it changes no row where the guard or the change's own condition does not hold */
+  of(value: NewDeadline, lock: RowLock): string {
+    const change = nameOf(value)
+    const known = this.texts.get(change)
+    if (known) return known(lock)
+    const text = this.build(this.changeOf(value))
+    this.texts.set(change, text)
+    return text(lock)
+  }
+
+  /** What the statement binds after the id. */
+  bind(value: NewDeadline): unknown[] {
+    if (value === null || typeof value === 'string') return []
+    if ('atMs' in value) return [value.atMs]
+    if ('afterMs' in value) return [value.afterMs]
+    const { extensions } = this.options
+    return extensions ? [value.byMs, extensions.most] : [value.byMs]
+  }
+
+  private build({ assignments, condition }: Change): (lock: RowLock) => string {
+    const { guard } = this
+    const { table } = guard
+    const { pause, extensions } = this.options
+    const conditions = [`${table.id} = $1`, guard.appliesSql, guard.whereSql, guard.notDeletedSql, condition]
+    const returned = [
+      `${epochMsSql('order_timers_deadline')} AS before`,
+      `${epochMsSql(guard.knownDeadlineSql)} AS deadline`,
+      ...(pause ? [`${table.column(pause.keep)} AS kept`] : []),
+      ...(extensions ? [`${table.column(extensions.attribute)} AS extended`] : []),
+    ]
+    const find = `WITH order_timers_old AS (
+  SELECT ${table.id} AS order_timers_id, ${guard.deadlineSql} AS order_timers_deadline FROM ${table.aliased}
+  WHERE ${allOf(conditions)}
+  `
+    const update = `
+)
+UPDATE ${table.aliased} SET ${assignments.join(', ')} FROM order_timers_old WHERE ${table.id} = order_timers_id
+RETURNING ${returned.join(', ')}`
+    return (lock) => `${find}${lock}${update}`
+  }
+
+  private changeOf(value: NewDeadline): Change {
+    const { guard } = this
+    const { table } = guard
+    const { pause } = this.options
+    const attribute = this.options.deadline as string
+    const deadline = table.bareColumn(attribute)
+    const unpaused = pause ? [`${table.bareColumn(pause.keep)} = NULL`] : []
+    if (value === null) return { assignments: [`${deadline} = ${guard.noTimerSql}`, ...unpaused] }
+    if (value === 'pause') {
+      const keep = table.bareColumn(pause?.keep as string)
+      const left = `${timeLeftMsSql(guard.deadlineSql, 'clock_timestamp()')}::bigint`
+      return { assignments: [`${keep} = ${left}`, `${deadline} = ${guard.noTimerSql}`], condition: `${guard.deadlineSql} IS NOT NULL` }
+    }
+    if (value === 'resume') {
+      const kept = table.column(pause?.keep as string)
+      return { assignments: [`${deadline} = ${CLOCK} + ${intervalSql(kept)}`, ...unpaused], condition: `${kept} IS NOT NULL` }
+    }
+    if ('byMs' in value) return this.extension(deadline, table.column(attribute))
+    const start = 'atMs' in value ? 'to_timestamp($2::float8 / 1000)' : `${CLOCK} + ${boundIntervalSql('$2')}`
+    return { assignments: [`${deadline} = ${start}`, ...unpaused, ...this.notExtended()] }
+  }
+
+  /** The deadline moves by $2; it is counted, and refused beyond $3, where the rule has a limit. */
+  private extension(deadline: string, now: string): Change {
+    const { guard } = this
+    const { extensions } = this.options
+    const moved = `${deadline} = ${now} + ${boundIntervalSql('$2')}`
+    const hasTimer = `${guard.deadlineSql} IS NOT NULL`
+    if (!extensions) return { assignments: [moved], condition: hasTimer }
+    const extended = `${extendedSql(guard, extensions.attribute)} + ${extensions.unit === 'times' ? '1' : '$2::float8'}`
+    return {
+      assignments: [moved, `${guard.table.bareColumn(extensions.attribute)} = ${extended}`],
+      condition: allOf([hasTimer, `${extended} <= $3::float8`]),
+    }
+  }
+
+  /** A new deadline is counted as extended by nothing. */
+  private notExtended(): string[] {
+    const { extensions } = this.options
+    return extensions ? [`${this.guard.table.bareColumn(extensions.attribute)} = NULL`] : []
+  }
+}
+
+function nameOf(value: NewDeadline): string {
+  if (value === null) return 'none'
+  return typeof value === 'string' ? value : (Object.keys(value)[0] as string)
+}

@@ -1,0 +1,56 @@
+// The shop's own work within a settling transaction: its hooks, one instance after the other (`individualHooks`), and its `run`.
+
+import type { Model, Transaction } from 'sequelize'
+import type { RowRule } from './row-rule.js'
+import type { SettleWork } from './settlement.js'
+import type { Writes } from './writes.js'
+
+export class OwnWork {
+  constructor(
+    private readonly row: RowRule,
+    private readonly action: Writes,
+  ) {}
+
+  get exists(): boolean {
+    return this.action.individualHooks === true || this.row.options.run !== undefined
+  }
+
+  /**
+   * Whether the orders must be looked at afterwards: after an UPDATE of ours they are certainly settled, after the shop's own work only
+   * their rows can tell.
+   */
+  get mustBeChecked(): boolean {
+    return this.action.individualHooks === true || (!this.row.move && this.row.guard.deadlineColumn !== undefined)
+  }
+
+  /**
+   * Ends when `work.signal` is aborted, so that the transaction rolls back at once and frees its locks and its connection, even if the shop's
+   * promise never settles.
+   */
+  async run(instances: Model[], work: SettleWork, transaction: Transaction): Promise<void> {
+    await Promise.race([this.carryOut(instances, work.signal, transaction), aborted(work.signal)])
+  }
+
+  private async carryOut(instances: Model[], signal: AbortSignal, transaction: Transaction): Promise<void> {
+    if (this.action.individualHooks) for (const instance of instances) await this.save(instance, transaction)
+    await this.row.options.run?.(instances, { transaction, signal })
+  }
+
+  /** Sets stored values: a setter of the model would take those that the rule names for presented ones. */
+  private save(instance: Model, transaction: Transaction): Promise<unknown> {
+    const { move, deadlineAttribute } = this.row
+    const values = {
+      ...this.action.set,
+      ...(move ? { [move.status]: move.to } : {}),
+      ...(deadlineAttribute ? { [deadlineAttribute]: null } : {}),
+    }
+    for (const [name, value] of Object.entries(values)) instance.setDataValue(name as never, value as never)
+    return instance.save({ transaction })
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason))
+  })
+}

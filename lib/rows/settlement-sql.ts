@@ -1,0 +1,183 @@
+// The SQL of settling a rule's orders. The guard is in the settling UPDATE itself, so anybody may try any order at any time: it is settled
+// once, and never early. $1 is always the orders' ids.
+
+import { allOf } from './conditions.js'
+import { NOT_IN_FROM } from './guard.js'
+import { epochMsSql, remainingMsSql } from './instant-sql.js'
+import type { RowRule } from './row-rule.js'
+import type { Cascade, Writes } from './writes.js'
+
+export interface SettlementOptions {
+  row: RowRule
+  action: Writes
+  /** Whether the shop's own code gets the orders as instances. */
+  takesInstances: boolean
+  /** For the history: the INSERT of a row for each order of `source`. $2 is the path that brought the orders, $3 the worker. */
+  record: ((source: string) => string) | undefined
+}
+
+/** One order that the settling statement has taken. */
+export interface SettledRow {
+  order_timers_id: string | number
+  order_timers_deadline_ms: number | null
+  /** Whether the rule applies to the row after the UPDATE too, which only a trigger can bring about. */
+  order_timers_still?: boolean | null
+  order_timers_entry?: string
+  [column: string]: unknown
+}
+
+/** Why an order was not settled. */
+export interface UnsettledRow {
+  id: string | number
+  applies: boolean | null
+  paused: boolean
+  eligible: boolean | null
+  stale: boolean | null
+  remaining_ms: number | null
+}
+
+// Names of ours within a statement begin with order_timers_, since the shop's models and tables may be called anything.
+const ID = 'order_timers_id'
+const DEADLINE = 'order_timers_deadline'
+const DEADLINE_MS = 'order_timers_deadline_ms'
+const FROM = 'order_timers_from'
+const STILL = 'order_timers_still'
+const DUE = 'order_timers_due'
+const MOVED = 'order_timers_moved'
+const HISTORY_ROWS = 'order_timers_history_rows'
+
+/** The column with the deadline of the timer that the settling UPDATE starts under another rule. */
+export function startedColumn(index: number): string {
+  return `order_timers_started_${index}`
+}
+
+export class SettlementSql {
+  /** Of orders that were not settled, why. */
+  readonly classify: string
+  /** What `take` would take, without a lock and without a write. */
+  readonly dryRun: string
+  /** One of the orders that is still due. */
+  readonly stillDue: string
+  /** Those of the orders that are due and that nobody has locked. */
+  readonly lockable: string
+  /** The rule's `set`. */
+  private readonly set: string[]
+  private linked: Cascade | undefined
+  private text: string | undefined
+
+  constructor(private readonly options: SettlementOptions) {
+    const { guard, options: rule } = options.row
+    const { table } = guard
+    const someDue = `${table.id} = ANY($1) AND ${guard.settlesSql}`
+    this.set = table.assignments(options.action.set ?? {})
+    this.classify = `SELECT ${table.id}::text AS id, ${allOf([guard.appliesSql, guard.notDeletedSql])} AS applies, ${guard.eligibleSql} AS eligible,
+  ${rule.pause ? `${table.column(rule.pause.keep)} IS NOT NULL` : 'FALSE'} AS paused,
+  ${guard.deadlineColumn ? guard.deadlineIs('<=', guard.staleLineSql) : 'FALSE'} AS stale,
+  ${remainingMsSql(guard.deadlineSql, 'now()')}::float8 AS remaining_ms
+FROM ${table.aliased} WHERE ${table.id} = ANY($1)`
+    this.dryRun = `SELECT ${table.id}::text AS ${ID}, ${epochMsSql(guard.deadlineSql)} AS ${DEADLINE_MS} FROM ${table.aliased} WHERE ${someDue}`
+    this.stillDue = `${this.marking()}SELECT ${table.id}::text AS id FROM ${table.aliased} WHERE ${someDue} LIMIT 1`
+    this.lockable = `SELECT ${table.id}::text AS id FROM ${table.aliased} WHERE ${someDue}
+FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
+  }
+
+  /** What `take` writes for other rules on the same table, as far as those are bound. */
+  link(cascade: Cascade | undefined): void {
+    this.linked = cascade
+    this.text = undefined
+  }
+
+  get cascade(): Cascade | undefined {
+    return this.linked
+  }
+
+  /** Locks what is due, writes what is written without instances, and returns the orders. */
+  get take(): string {
+    this.text ??= this.taking()
+    return this.text
+  }
+
+  /** Whether `take` writes to the orders at all. */
+  get writes(): boolean {
+    return this.assignments().length > 0
+  }
+
+  /** What `take` binds. @param limit how many orders the brake lets pass, if the rule has a brake */
+  bindTake(ids: readonly string[], { via, worker }: { via: string; worker: string }, limit: number | undefined): unknown[] {
+    const { row, record } = this.options
+    return [ids, ...(record ? [via, worker] : []), ...(row.brake ? [limit] : [])]
+  }
+
+  private taking(): string {
+    const { record } = this.options
+    const updates = this.writes
+    const due = `${DUE} AS (${this.due(updates)})`
+    if (!record) return updates ? `WITH ${due}\n${this.update()}` : `WITH ${due}\nSELECT * FROM ${DUE}`
+    const source = updates ? MOVED : DUE
+    const parts = [due, ...(updates ? [`${MOVED} AS (${this.update()})`] : []), `${HISTORY_ROWS} AS (${record(source)})`]
+    return `WITH ${parts.join(',\n')}\nSELECT * FROM ${source} JOIN ${HISTORY_ROWS} ON order_timers_recorded = ${source}.${ID}::text`
+  }
+
+  /** The orders that are due, locked. @param updates whether an UPDATE follows, which then returns the rows */
+  private due(updates: boolean): string {
+    const { row, takesInstances, record } = this.options
+    const { guard, move, brake } = row
+    const { table } = guard
+    const selected = [
+      ...(takesInstances && !updates ? [`${table.alias}.*`] : []),
+      `${table.id}${updates ? '' : '::text'} AS ${ID}`,
+      `${guard.deadlineSql} AS ${DEADLINE}`,
+      `${move ? `${table.column(move.status)}::text` : 'NULL::text'} AS ${FROM}`,
+      `${epochMsSql(guard.deadlineSql)} AS ${DEADLINE_MS}`,
+    ]
+    const limit = brake ? ` LIMIT ${record ? '$4' : '$2'}` : ''
+    return `
+  SELECT ${selected.join(', ')} FROM ${table.aliased}
+  WHERE ${table.id} = ANY($1) AND ${guard.settlesSql}
+  ORDER BY ${table.id}${limit} FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED
+`
+  }
+
+  private update(): string {
+    const { row, takesInstances, record } = this.options
+    const { guard, move } = row
+    const { table } = guard
+    const startedTimers = this.linked?.startedTimers ?? []
+    const returned = [
+      ...(takesInstances ? [`${table.alias}.*`] : []),
+      `${DUE}.${ID}::text AS ${ID}`,
+      `${DUE}.${DEADLINE_MS}`,
+      ...(move ? [`(${guard.appliesSql}) AS ${STILL}`] : []),
+      ...(record ? [`${DUE}.${FROM}`, `${DUE}.${DEADLINE}`] : []),
+      ...startedTimers.map(({ deadline }, i) => `${epochMsSql(deadline)} AS ${startedColumn(i)}`),
+    ]
+    // The ids are compared once more so that Postgres finds the rows by their key; else it would read the whole table.
+    return `UPDATE ${table.aliased} SET ${this.assignments().join(', ')}
+FROM ${DUE} WHERE ${table.id} = ${DUE}.${ID} AND ${table.id} = ANY($1)
+RETURNING ${returned.join(', ')}`
+  }
+
+  /** What the settling UPDATE writes; nothing where instances are saved one by one, or where the effect is all the shop's. */
+  private assignments(): string[] {
+    const { row, action } = this.options
+    const { table } = row.guard
+    const cleared = row.deadlineAttribute ? [`${table.bareColumn(row.deadlineAttribute)} = ${NOT_IN_FROM}`] : []
+    if (action.individualHooks) return []
+    if (!row.move) return cleared
+    const moved = table.assignments({ [row.move.status]: row.move.to })
+    return [...moved, ...cleared, ...table.bookkeeping(), ...this.set, ...(this.linked?.assignments ?? [])]
+  }
+
+  /**
+   * Of an effect under `backfill`: an order for which `where` still holds is to have no timer, and NULL would be filled. One for which it
+   * no longer holds keeps NULL, and gets a deadline if it comes back.
+   */
+  private marking(): string {
+    const { guard, deadlineAttribute, move } = this.options.row
+    if (move || deadlineAttribute === undefined || guard.noTimerSql === NOT_IN_FROM) return ''
+    const { table, appliesSql, notDeletedSql, noTimerSql, deadlineColumn } = guard
+    return `WITH order_timers_marked AS (UPDATE ${table.aliased} SET ${table.bareColumn(deadlineAttribute)} = ${noTimerSql}
+WHERE ${allOf([`${table.id} = ANY($1)`, `${deadlineColumn} IS NULL`, appliesSql, notDeletedSql])})
+`
+  }
+}

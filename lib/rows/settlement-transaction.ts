@@ -1,0 +1,171 @@
+// Settles a rule's orders in one transaction: locks and updates what is due, runs the shop's own work on it, and says of each other order why
+// it was not settled. All of it is rolled back where anything fails.
+
+import type { Model, Transaction } from 'sequelize'
+import { inTransaction, orderRows, rows } from '../sequelize/database.js'
+import { settlingLimits } from '../sequelize/statement-limits.js'
+import type { Allowance } from './brake.js'
+import { OwnWork } from './own-work.js'
+import type { RowRule } from './row-rule.js'
+import type { Settlement, SettleWork } from './settlement.js'
+import {
+  classify,
+  overdueElsewhere,
+  pendingDelivery,
+  settledOrder,
+  startedTimersOf,
+  type Unsettled,
+  without,
+} from './settlement-outcome.js'
+import { type SettledRow, type SettlementOptions, SettlementSql, type UnsettledRow } from './settlement-sql.js'
+import { Vetoes } from './vetoes.js'
+import type { Cascade } from './writes.js'
+
+const NOBODY = { via: '', worker: '' }
+
+export class SettlementTransaction {
+  private readonly row: RowRule
+  private readonly sql: SettlementSql
+  private readonly ownWork: OwnWork
+  private readonly vetoes: Vetoes
+
+  constructor(private readonly options: SettlementOptions) {
+    this.row = options.row
+    this.sql = new SettlementSql(options)
+    this.ownWork = new OwnWork(options.row, options.action)
+    this.vetoes = new Vetoes(options.row, this.sql)
+  }
+
+  /** What the settling UPDATE writes for other rules on the same table, as far as those are bound. */
+  link(cascade: Cascade | undefined): void {
+    this.sql.link(cascade)
+  }
+
+  /**
+   * Settles those of `ids` that are due, together with the shop's own work.
+   * @throws what that work or the database throws; nothing is settled then
+   */
+  async settle(ids: string[], work: SettleWork): Promise<Settlement> {
+    if (this.row.options.dryRun) return this.dryRun(ids)
+    let leftBehind: string[] = []
+    const settlement = await this.transact(async (transaction) => {
+      const allowance = await this.row.brake?.allowance(transaction)
+      if (allowance === 'locked') return { settled: [], early: [], locked: ids, gone: [], held: [] }
+      const taken = allowance?.orders === 0 ? [] : await this.take(ids, work, allowance?.orders, transaction)
+      throwInRule(this.vetoes.reverted(taken), work)
+      const instances = this.options.takesInstances ? taken.map((row) => this.row.guard.table.instance(row)) : []
+      if (instances.length > 0 && this.ownWork.exists) {
+        work.inRule = true
+        await this.ownWork.run(instances, work, transaction)
+        if (this.ownWork.mustBeChecked) await this.vetoes.refuseStillDue(taken, transaction)
+      }
+      work.signal.throwIfAborted()
+
+      const missing = taken.length === ids.length ? [] : without(ids, taken)
+      const unsettled = await this.unsettled(missing, work.inRule, transaction)
+      work.inRule = false
+      const answer: Settlement = {
+        settled: taken.map(settledOrder),
+        ...this.reasons(missing, unsettled),
+        startedTimers: startedTimersOf(taken, this.sql.cascade),
+      }
+      if (this.row.left && answer.gone.length > 0) leftBehind = overdueElsewhere(unsettled)
+      if (this.row.afterCommit) {
+        const { kind } = this.row.options
+        answer.pendingDeliveries = taken.map((row, i) => pendingDelivery(kind, row, instances[i] as Model, work))
+      }
+      if (allowance) return this.brake(answer, allowance, transaction)
+      const takeAgain = (free: string[]) => this.take(free, work, undefined, transaction)
+      throwInRule(await this.vetoes.refused(answer.locked, takeAgain, transaction), work)
+      return answer
+    })
+    if (leftBehind.length > 0) settlement.cleared = await this.clear(leftBehind)
+    return this.withClaimedDeadlines(settlement, work)
+  }
+
+  /**
+   * Has Postgres plan on this connection what settling asks, and carries out nothing: Postgres reads what it must know of the tables once
+   * for each connection, and the first order that comes due should not wait for that.
+   */
+  async plan(transaction: Transaction): Promise<void> {
+    const { sequelize } = this.row.guard.table
+    if (this.row.options.dryRun) await rows(sequelize, `EXPLAIN ${this.sql.dryRun}`, [[]], transaction)
+    else await rows(sequelize, `EXPLAIN ${this.sql.take}`, this.sql.bindTake([], NOBODY, 1), transaction)
+  }
+
+  /** Has Postgres plan everything that settling may ask, on an explaining transaction. */
+  async planAll(transaction: Transaction): Promise<void> {
+    const { sequelize, someId } = this.row.guard.table
+    const { dryRun } = this.row.options
+    const ids = [[someId]]
+    if (dryRun) await rows(sequelize, this.sql.dryRun, ids, transaction)
+    else await this.take([someId], NOBODY, 1, transaction)
+    await rows(sequelize, this.sql.classify, ids, transaction)
+    if (dryRun) return
+    await rows(sequelize, this.sql.stillDue, ids, transaction)
+    await rows(sequelize, this.sql.lockable, ids, transaction)
+  }
+
+  private take(
+    ids: string[],
+    by: Pick<SettleWork, 'via' | 'worker'>,
+    limit: number | undefined,
+    transaction: Transaction,
+  ): Promise<SettledRow[]> {
+    return orderRows<SettledRow>(this.row.guard.table.sequelize, this.sql.take, this.sql.bindTake(ids, by, limit), transaction)
+  }
+
+  /**
+   * Also asked about no order at all, after the shop's own work: if that swallowed an SQL error the transaction is already aborted, and
+   * COMMIT would silently roll back. This statement then fails.
+   */
+  private async unsettled(ids: string[], afterOwnWork: boolean, transaction: Transaction): Promise<UnsettledRow[]> {
+    if (ids.length === 0 && !afterOwnWork) return []
+    return rows<UnsettledRow>(this.row.guard.table.sequelize, this.sql.classify, [ids], transaction)
+  }
+
+  private reasons(ids: string[], found: UnsettledRow[]): Unsettled {
+    return classify(ids, found, this.row.guard.deadlineColumn === undefined)
+  }
+
+  private async brake(answer: Settlement, allowance: Allowance, transaction: Transaction): Promise<Settlement> {
+    const isOver = answer.settled.length >= allowance.orders && answer.locked.length > 0
+    await this.row.brake?.count(answer.settled.length, isOver, transaction)
+    if (!isOver) return { ...answer, braked: allowance.braked }
+    return { ...answer, locked: [], held: [...answer.held, ...answer.locked], braked: true }
+  }
+
+  private dryRun(ids: string[]): Promise<Settlement> {
+    const { sequelize } = this.row.guard.table
+    return this.transact(async (transaction) => {
+      const found = await rows<SettledRow>(sequelize, this.sql.dryRun, [ids], transaction)
+      const missing = without(ids, found)
+      const reasons = this.reasons(missing, await this.unsettled(missing, false, transaction))
+      const dryRun = found.map(settledOrder)
+      return { ...reasons, settled: [], dryRun, held: [...reasons.held, ...dryRun.map(({ id }) => id)] }
+    })
+  }
+
+  /** In a transaction of its own: a trigger that refuses it must not keep the batch from being settled. The sweep tries again, and reports. */
+  private async clear(ids: string[]): Promise<number> {
+    return this.transact(async (transaction) => (await this.row.left?.takeOff(ids, transaction)) ?? 0).catch(() => 0)
+  }
+
+  /** Where only Redis knew the deadline, it is that of the claim. */
+  private withClaimedDeadlines(settlement: Settlement, { deadlineOf }: SettleWork): Settlement {
+    if (this.row.guard.deadlineColumn !== undefined) return settlement
+    for (const order of settlement.settled) order.deadline = deadlineOf(order.id) ?? null
+    return settlement
+  }
+
+  private transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return inTransaction(this.row.guard.table.sequelize, settlingLimits(this.row.options.timeoutMs), work)
+  }
+}
+
+/** A veto is the rule's own fault. */
+function throwInRule(veto: Error | undefined, work: SettleWork): void {
+  if (veto === undefined) return
+  work.inRule = true
+  throw veto
+}

@@ -1,0 +1,78 @@
+// An order's timer as its row has it: the reads behind `remaining` and `list`, and behind the reasons for a refused write.
+
+import type { Transaction } from 'sequelize'
+import { rows } from '../sequelize/database.js'
+import { allOf } from './conditions.js'
+import type { RowGuard } from './guard.js'
+import { epochMsSql, timeLeftMsSql } from './instant-sql.js'
+import type { RowOptions } from './row-options.js'
+
+/** An order's row as a rule sees it. */
+export interface RowState {
+  inFrom: boolean
+  status: unknown
+  /** Milliseconds since 1970; null where there is none, or the timer is paused. */
+  deadline: number | null
+  remainingMs: number | null
+  paused: boolean
+  /** How often, or by how many milliseconds, it was extended. */
+  extended: number
+}
+
+interface StateRow {
+  id: unknown
+  status: unknown
+  in_from: boolean
+  deadline: number | null
+  remaining_ms: number | null
+  paused: boolean
+  extended: number
+}
+
+/** Reads the states of a rule's orders; whether Redis has their timers too is not asked. */
+export class TimerStates {
+  /** Up to what the id is compared with. */
+  private readonly select: string
+
+  constructor(
+    private readonly guard: RowGuard,
+    { pause, extensions }: RowOptions,
+  ) {
+    const { table, statusAttribute } = guard
+    const paused = pause ? `(${table.column(pause.keep)} IS NOT NULL OR ${guard.pausedSql ?? 'FALSE'})` : 'FALSE'
+    this.select = `SELECT ${table.id}::text AS id, ${statusAttribute ? table.column(statusAttribute) : 'NULL'} AS status,
+  (${allOf([guard.appliesSql, guard.whereSql, guard.notDeletedSql])}) IS TRUE AS in_from, ${paused} AS paused,
+  ${extensions ? extendedSql(guard, extensions.attribute) : '0'} AS extended,
+  CASE WHEN NOT ${paused} THEN ${epochMsSql(guard.deadlineSql)} END AS deadline,
+  ${timeLeftMsSql(guard.knownDeadlineSql, 'clock_timestamp()')}::float8 AS remaining_ms
+FROM ${table.aliased} WHERE ${table.id} =`
+  }
+
+  async find(id: string, transaction: Transaction | null | undefined): Promise<RowState | undefined> {
+    const [row] = await rows<StateRow>(this.guard.table.sequelize, `${this.select} $1`, [id], transaction ?? null)
+    return row && stateOf(row)
+  }
+
+  /** By id; an order that does not exist is left out. */
+  async findAll(ids: readonly string[], transaction: Transaction | null | undefined): Promise<Map<string, RowState>> {
+    const { table } = this.guard
+    const found = await rows<StateRow>(table.sequelize, `${this.select} ANY($1)`, [ids], transaction ?? null)
+    return new Map(found.map((row) => [table.parseId(row.id) as string, stateOf(row)]))
+  }
+}
+
+/** How often, or by how many milliseconds, an order was extended; 0 where its column is NULL. */
+export function extendedSql({ table }: RowGuard, attribute: string): string {
+  return `coalesce(${table.column(attribute)}, 0)`
+}
+
+function stateOf(row: StateRow): RowState {
+  return {
+    inFrom: row.in_from,
+    status: row.status,
+    deadline: row.deadline,
+    remainingMs: row.deadline === null ? null : row.remaining_ms,
+    paused: row.paused,
+    extended: Number(row.extended),
+  }
+}

@@ -1,0 +1,29 @@
+// The SQLSTATEs that decide what we do, each by the name that Postgres gives it.
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+
+export const STRING_DATA_RIGHT_TRUNCATION = '22001'
+export const NUMERIC_VALUE_OUT_OF_RANGE = '22003'
+export const CHECK_VIOLATION = '23514'
+/** Under an isolation stricter than READ COMMITTED. */
+export const SERIALIZATION_FAILURE = '40001'
+export const DEADLOCK_DETECTED = '40P01'
+export const INSUFFICIENT_PRIVILEGE = '42501'
+export const UNDEFINED_TABLE = '42P01'
+export const UNDEFINED_COLUMN = '42703'
+/** Also an operator that does not exist for the types that it is given. */
+export const UNDEFINED_FUNCTION = '42883'
+export const DATATYPE_MISMATCH = '42804'
+export const GENERATED_ALWAYS = '428C9'
+export const FEATURE_NOT_SUPPORTED = '0A000'
+export const INVALID_SCHEMA_NAME = '3F000'
+export const OBJECT_NOT_IN_PREREQUISITE_STATE = '55000'
+/** `lock_timeout` has passed, or NOWAIT. */
+export const LOCK_NOT_AVAILABLE = '55P03'
+/** `statement_timeout` has passed, or somebody cancelled the statement. */
+export const QUERY_CANCELED = '57014'
+
+/** A lock was not to be had in time: by `lock_timeout`, or by `statement_timeout` where several wait in line for it. */
+export const LOCK_WAIT_ENDED: ReadonlySet<unknown> = new Set([LOCK_NOT_AVAILABLE, QUERY_CANCELED])
+
+/** The transaction was rolled back through no fault of its own, and may be repeated. */
+export const ROLLED_BACK: ReadonlySet<unknown> = new Set([SERIALIZATION_FAILURE, DEADLOCK_DETECTED])
