@@ -132,12 +132,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/worker/intake/intake.ts',
-        find: 'this.wake()\n    this.dependencies.catchUp()\n    void this.expiryProbe.send()',
+        find: 'this.wake()\n    void this.dependencies.sweep.run()\n    void this.expiryProbe.send()',
         replace: 'void this.expiryProbe.send()',
       },
       {
         file: 'lib/worker/intake/intake.ts',
-        find: 'index.load()\n    this.wake()\n    this.dependencies.catchUp()',
+        find: 'index.load()\n    this.wake()\n    void this.dependencies.sweep.run()',
         replace: 'index.load()',
       },
     ],

@@ -1,35 +1,25 @@
 // One pass of the sweep, by hand: an ordinary one, or one that settles also what `staleAfter` holds back. It goes through the workers' own door, with
 // their claims and guards, so that it may run beside them.
 
-import { hostname } from 'node:os'
 import { errorText } from '../error-text.js'
 import { type ErrorName, errorName, OrderTimersError } from '../errors.js'
 import type { Log } from '../logger.js'
 import type { Failure } from '../redis/due-index.js'
-import { SweepMarks } from '../redis/sweep-marks.js'
 import type { RowRule } from '../rows/row-rule.js'
 import type { BoundRule } from '../rules/rule.js'
 import { faultOwnerOf } from '../sequelize/fault-owner.js'
-import { poolSize } from '../sequelize/sql.js'
 import type { Runtime } from '../timers/runtime.js'
-import { Clocks } from '../worker/clocks.js'
+import { assemble, type Rules } from '../worker/assembly.js'
 import { type FaultCode, WorkerEmitter } from '../worker/events.js'
-import { Faults } from '../worker/faults.js'
-import { tellRefusedWrites } from '../worker/intake/refused-writes.js'
-import { IndexClaims, MemoryClaims } from '../worker/settling/claims.js'
+import { reportRefusedWrites } from '../worker/intake/refused-writes.js'
+import { DEFAULT_CONCURRENCY } from '../worker/options.js'
 import type { KindCounters } from '../worker/settling/counters.js'
-import { Dispatcher } from '../worker/settling/dispatcher.js'
 import { ROW_LEASE_MS } from '../worker/settling/lease.js'
-import { SweepReads } from '../worker/sweep/reads.js'
-import { Sweep } from '../worker/sweep/sweep.js'
 import { keptFailures } from './kept-failures.js'
 import { countOrders, type OrderCounts } from './order-counts.js'
 
-type Rules = ReadonlyMap<string, BoundRule>
-
-const CONCURRENCY = 2
-const PATIENCE_MS = 2_000
-const HORIZON_MS = 3_600_000
+/** How long the pass waits for a connection to Redis. */
+const CONNECT_MS = 2_000
 
 export interface SweepOptions {
   /** Settles also what is overdue by more than `staleAfter`. */
@@ -108,9 +98,9 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
     result.durationMs = durationMs
   })
   const { redis } = runtime
-  await redis?.connection.connected(PATIENCE_MS).catch(() => {})
+  await redis?.connection.connected(CONNECT_MS).catch(() => {})
   result.claimed = redis?.connection.ready ?? false
-  const counters = await pass(runtime, { rules, events, log, horizonMs: options.stale ? 0 : HORIZON_MS })
+  const counters = await pass(runtime, { rules, events, log, stale: options.stale ?? false })
   for (const [kind, { settled, failed }] of counters) {
     const row = rules.get(kind)?.row as RowRule
     const without = result.claimed ? undefined : failedHere.get(kind)
@@ -173,39 +163,21 @@ interface Pass {
   rules: Rules
   events: WorkerEmitter
   log: Log
-  horizonMs: number
+  stale: boolean
 }
 
-async function pass(runtime: Runtime, { rules, events, log, horizonMs }: Pass): Promise<ReadonlyMap<string, KindCounters>> {
-  const { redis, keys } = runtime
-  const faults = new Faults(events, log)
-  const clocks = new Clocks(rules, redis?.clock)
-  const arming: Promise<unknown>[] = []
-  const dispatcher = new Dispatcher({
-    ...{ rules, worker: `${hostname()}:${process.pid}`, events, faults, log },
-    concurrency: ({ row }) => Math.max(1, Math.min(CONCURRENCY, row ? poolSize(row.guard.table.model) - 1 : CONCURRENCY)),
-    lateness: (rule, deadlineMs) => clocks.lateness(rule.kind, deadlineMs),
-    arm: (kind, id, deadlineMs) => {
-      if (redis) arming.push(redis.arming.arm(runtime.rule(kind), id, deadlineMs))
-    },
+async function pass(runtime: Runtime, { rules, events, log, stale }: Pass): Promise<ReadonlyMap<string, KindCounters>> {
+  const { redis } = runtime
+  const startedTimers: Promise<unknown>[] = []
+  const { clocks, dispatcher, faults, sweep } = assemble(runtime, rules, {
+    ...{ events, log, concurrency: DEFAULT_CONCURRENCY, leaseMs: ROW_LEASE_MS, fallback: false },
+    ...(stale && { horizonMs: 0 }),
+    onArming: (arming) => startedTimers.push(arming),
   })
-  const claims =
-    redis &&
-    new IndexClaims(
-      redis.index,
-      () => ROW_LEASE_MS,
-      (kind) => clocks.skewMs(kind),
-    )
-  const reads = new SweepReads(redis && new SweepMarks(redis.connection, keys, redis.clock), faults, () => undefined)
-  const sweep = new Sweep({
-    ...{ rules, dispatcher, memory: new MemoryClaims(), events, faults, log, prefix: keys.prefix, reads },
-    redis: redis && claims && { index: redis.index, claims, answering: () => redis.connection.answering },
-    horizonMs: () => horizonMs,
-  })
-  const endTelling = redis && tellRefusedWrites(redis.connection, faults)
+  const endReports = redis && reportRefusedWrites(redis.connection, faults)
   await clocks.read()
   await sweep.run()
-  await Promise.all(arming)
-  endTelling?.()
+  await Promise.all(startedTimers)
+  endReports?.()
   return dispatcher.counters
 }

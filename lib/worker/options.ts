@@ -28,6 +28,9 @@ export interface ParsedWorkerOptions {
   leaseMs: number
 }
 
+/** How many batches of each rule are settled at once. */
+export const DEFAULT_CONCURRENCY = 2
+
 const OPTIONS = ['fallback', 'concurrency', 'configureRedis', 'lease']
 const SHORTEST_LEASE_MS = 1_000
 const LONGEST_LEASE_MS = 3_600_000
@@ -37,7 +40,7 @@ export function parseWorkerOptions(options: WorkerOptions): ParsedWorkerOptions 
   if (options === null || typeof options !== 'object')
     throw invalid(`startExpiryWorker: the options must be an object, got ${show(options)}`)
   refuseUnknownOptions('startExpiryWorker', options, OPTIONS)
-  const { concurrency = 2, configureRedis = false, lease = '30s' } = options
+  const { concurrency = DEFAULT_CONCURRENCY, configureRedis = false, lease = '30s' } = options
   if (!Number.isSafeInteger(concurrency) || concurrency < 1 || concurrency > 100) {
     throw invalid(`startExpiryWorker: "concurrency" must be a whole number from 1 to 100, got ${show(concurrency)}`)
   }

@@ -24,8 +24,8 @@ describe('faults of a process that stood still', () => {
     faults = new Faults(
       events,
       Object.assign(() => {}, { debugs: false, flush() {} }),
+      standstill,
     )
-    faults.justWoke = () => standstill.justWoke
   })
 
   afterEach(() => {

@@ -11,11 +11,12 @@ import type { Runtime, RuntimeRedis } from '../../timers/runtime.js'
 import type { Faults } from '../faults.js'
 import type { IndexClaims } from '../settling/claims.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
+import type { Sweep } from '../sweep/sweep.js'
 import { Alarm } from './alarm.js'
 import { ExpiryProbe } from './expiry-probe.js'
 import { ExternalKeys } from './external-keys.js'
 import { Listener } from './listener.js'
-import { tellRefusedWrites } from './refused-writes.js'
+import { reportRefusedWrites } from './refused-writes.js'
 import { REDIS_CONF, ServerWatch } from './server-watch.js'
 import { Subscriber } from './subscriber.js'
 
@@ -36,8 +37,8 @@ export interface IntakeDependencies {
   dispatcher: Dispatcher
   faults: Faults
   configureRedis: boolean
-  /** Something may have been missed. */
-  catchUp(): void
+  /** Run whenever something may have been missed. */
+  sweep: Sweep
 }
 
 export class Intake {
@@ -60,7 +61,7 @@ export class Intake {
     this.subscriber = new Subscriber({
       source: redis.source,
       wakeChannel: keys.wakeChannel,
-      onWake: (message) => (message === SWEEP_REQUEST ? dependencies.catchUp() : this.wake()),
+      onWake: (message) => (message === SWEEP_REQUEST ? void dependencies.sweep.run() : this.wake()),
       onExpired: (key) => this.expiryProbe.takes(key) || this.listener.take(key),
       onSubscribed: () => this.subscribedAgain(),
       faults,
@@ -83,7 +84,7 @@ export class Intake {
     const { connection } = this.dependencies.redis
     this.unlisten.push(connection.onUp(() => this.connectedAgain()))
     this.unlisten.push(connection.onDown((error) => this.lost(error)))
-    this.unlisten.push(tellRefusedWrites(connection, this.dependencies.faults))
+    this.unlisten.push(reportRefusedWrites(connection, this.dependencies.faults))
     this.unlisten.push(connection.refusals.onAccepted(() => this.missed()))
     this.watch.start()
     connection.open()
@@ -132,7 +133,7 @@ export class Intake {
 
   private subscribedAgain(): void {
     this.wake()
-    this.dependencies.catchUp()
+    void this.dependencies.sweep.run()
     void this.expiryProbe.send()
   }
 
@@ -154,7 +155,7 @@ export class Intake {
   private resume(): void {
     void this.dependencies.redis.index.load()
     this.wake()
-    this.dependencies.catchUp()
+    void this.dependencies.sweep.run()
   }
 
   private lost(error: unknown): void {
@@ -171,7 +172,7 @@ export class Intake {
   /** What Redis did not take meanwhile is on the rows. */
   private missed(): void {
     this.wake()
-    this.dependencies.catchUp()
+    void this.dependencies.sweep.run()
   }
 
   private judge(proved: boolean): void {

@@ -1,19 +1,17 @@
-// Data that Redis lost (FLUSHALL, an index that was deleted, a restart or a failover without it): told, armed again from Postgres at once, and
-// told how much that was. One worker does it for all; another does where that one died.
+// Data that Redis lost: FLUSHALL, a deleted index, a restart or a failover without the data. It is reported, what comes due soon is armed again
+// from Postgres at once, and the number of timers armed is reported. One worker does it for all; if it dies, another does.
 
-import type { RedisConnection } from '../../redis/connection.js'
-import type { DueIndex } from '../../redis/due-index.js'
 import type { BoundRule } from '../../rules/rule.js'
+import type { RuntimeRedis } from '../../timers/runtime.js'
 import type { Reporter } from '../reporter.js'
+import type { IndexClaims } from '../settling/claims.js'
+import type { Sweep } from '../sweep/sweep.js'
 
 export interface LostDataDependencies {
-  connection: RedisConnection
-  index: DueIndex
+  redis: Pick<RuntimeRedis, 'connection' | 'index'>
   rules: ReadonlyMap<string, BoundRule>
-  /** Arms what comes due soon. @returns how many were missing */
-  armAgain(kinds: readonly string[]): Promise<number>
-  /** What came due meanwhile is the sweep's. */
-  catchUp(): void
+  claims: IndexClaims
+  sweep: Sweep
   reporter: Reporter
 }
 
@@ -21,13 +19,18 @@ export class LostData {
   private readonly lost = new Set<string>()
   private restoring: Promise<void> | undefined
 
-  constructor(private readonly dependencies: LostDataDependencies) {}
+  constructor(private readonly dependencies: LostDataDependencies) {
+    dependencies.claims.onLost((kind) => this.found(kind))
+  }
 
-  /** The index of a kind has lost data. */
-  found(kind: string): void {
-    const { connection, reporter } = this.dependencies
+  async stop(): Promise<void> {
+    await this.restoring
+  }
+
+  private found(kind: string): void {
+    const { redis, reporter } = this.dependencies
     this.lost.add(kind)
-    const message = `Redis at ${connection.where} lost its data (${[...this.lost].join(', ')}), which is armed again from Postgres`
+    const message = `Redis at ${redis.connection.where} lost its data (${[...this.lost].join(', ')}), which is armed again from Postgres`
     const remedy = 'was it emptied, or restarted or failed over without its data?'
     reporter.faults.raise('REDIS_LOST_DATA', { message, remedy })
     this.restoring ??= this.restore().finally(() => {
@@ -35,20 +38,16 @@ export class LostData {
     })
   }
 
-  async stop(): Promise<void> {
-    await this.restoring
-  }
-
-  /** Where Redis or Postgres does not answer, the next claim finds the loss again. */
+  /** If Redis or Postgres does not answer, the next claim finds the loss again. */
   private async restore(): Promise<void> {
-    const { armAgain, catchUp, index, reporter } = this.dependencies
+    const { redis, reporter, rules, sweep } = this.dependencies
     const restored: string[] = []
     let armed = 0
     try {
       for (let kinds = [...this.lost]; kinds.length > 0; kinds = [...this.lost].filter((kind) => !restored.includes(kind))) {
-        catchUp()
-        armed += await armAgain(kinds)
-        for (const kind of kinds) await index.restored(kind)
+        void sweep.run() // settles what came due meanwhile
+        armed += await sweep.armAgain(kinds)
+        for (const kind of kinds) await redis.index.restored(kind)
         restored.push(...kinds)
       }
     } catch {
@@ -58,7 +57,7 @@ export class LostData {
     reporter.restored(
       restored,
       armed,
-      restored.filter((kind) => !this.dependencies.rules.get(kind)?.row?.pending),
+      restored.filter((kind) => !rules.get(kind)?.row?.pending),
     )
   }
 }

@@ -5,7 +5,7 @@ import type { RedisConnection } from '../../redis/connection.js'
 import type { Faults } from '../faults.js'
 
 /** @returns ends it */
-export function tellRefusedWrites({ refusals, where }: RedisConnection, faults: Faults): () => void {
+export function reportRefusedWrites({ refusals, where }: RedisConnection, faults: Faults): () => void {
   const unlisten = [
     refusals.onRefused(({ what, error, remedy }) => {
       const message = `Redis at ${where} refuses writes (${what}: ${errorText(error)}); the sweep over Postgres carries on`

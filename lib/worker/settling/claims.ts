@@ -31,14 +31,18 @@ export class IndexClaims {
   /** Acknowledgements that Redis did not answer or refused, by token: they are retried before another claim is made. Each is safe to repeat. */
   private readonly unacknowledged = new Map<string, { retry(): Promise<unknown>; at: Moment; leaseMs: number }>()
   private retrying: Promise<unknown> | undefined
+  private reportLost: (kind: string) => void = () => {}
 
   constructor(
     private readonly index: DueIndex,
     private readonly leaseMs: (kind: string) => number,
     private readonly skewMs: (kind: string) => number,
-    /** The index of a kind has lost data. */
-    private readonly onLost: (kind: string) => void = () => {},
   ) {}
+
+  /** Calls the listener whenever a claim shows that the index of a kind has lost data. */
+  onLost(listener: (kind: string) => void): void {
+    this.reportLost = listener
+  }
 
   /**
    * The oldest that are due, or will be in a moment, so that Redis's answer is there when they are; and how long until the next should be
@@ -50,7 +54,7 @@ export class IndexClaims {
     const { token, ids, deadlines, now, next, burstLeft, leaseEnds, lost } = await this.known(kind, (token) =>
       this.index.claim(kind, token, { limit, leaseMs: this.leaseMs(kind), skewMs: skewMs + AHEAD_MS }),
     )
-    if (lost) this.onLost(kind)
+    if (lost) this.reportLost(kind)
     const untilDueMs = (deadline: number) => Math.max(0, deadline - (now + skewMs))
     const last = deadlines.at(-1)
     const dueAt = performance.now() + (last === undefined ? 0 : untilDueMs(last))

@@ -16,6 +16,9 @@ export interface Fallback {
   timezone?: string
 }
 
+/** What the schedule asks of the sweep that it runs. */
+export type ScheduledSweep = Pick<Sweep, 'run' | 'running' | 'blocked'>
+
 const EVERY_MINUTE: Required<Fallback> = { cron: '* * * * *', timezone: 'UTC' }
 
 /** How far ahead rows are armed where no sweep is scheduled: those found at the start and after each reconnection are all there is. */
@@ -89,18 +92,17 @@ export class SweepSchedule {
 
   constructor(
     private readonly fallback: Required<Fallback> | false,
-    private readonly sweep: () => Pick<Sweep, 'run' | 'running' | 'blocked'>,
     private readonly faults: Faults,
   ) {
     if (fallback) this.times = new CronTimes(fallback.cron, fallback.timezone)
   }
 
-  start(): void {
+  start(sweep: ScheduledSweep): void {
     if (!this.fallback) return
-    this.schedule(this.fallback)
+    this.schedule(this.fallback, sweep)
     this.expectNext()
     this.watchedAt = performance.now()
-    this.watchdog = setInterval(() => this.watch(), WATCH_EVERY_MS)
+    this.watchdog = setInterval(() => this.watch(sweep), WATCH_EVERY_MS)
   }
 
   async stop(): Promise<void> {
@@ -127,43 +129,43 @@ export class SweepSchedule {
     return this.begun.length > INTERVALS ? this.begun[0]?.passedMs() : undefined
   }
 
-  private schedule({ cron, timezone }: Required<Fallback>): void {
+  private schedule({ cron, timezone }: Required<Fallback>, sweep: ScheduledSweep): void {
     const byCron = () => {
       this.faults.clear('SWEEP_STALLED')
-      return this.run()
+      return this.run(sweep)
     }
     this.task = cronModule.nodeCron().schedule(cron, byCron, { timezone, noOverlap: true, suppressMissedWarning: true, logger: SILENT })
-    this.task.on('execution:missed', () => void this.run())
+    this.task.on('execution:missed', () => void this.run(sweep))
   }
 
-  private async run(): Promise<void> {
+  private async run(sweep: ScheduledSweep): Promise<void> {
     this.begun.push(new Moment())
     if (this.begun.length > INTERVALS + 1) this.begun.shift()
     this.expectNext()
-    await this.sweep().run()
+    await sweep.run()
     this.expectNext() // a sweep that takes long is no pause
   }
 
-  private watch(): void {
+  private watch(sweep: ScheduledSweep): void {
     const now = performance.now()
     const lateMs = now - this.watchedAt - WATCH_EVERY_MS
     this.watchedAt = now
     if (lateMs > STOPPED_MS) this.stoodStillMs += lateMs
-    if (this.sweep().running) return
+    if (sweep.running) return
     const overdueMs = now - this.lastAt - this.stoodStillMs - this.nextMs
-    if (overdueMs >= TOLERANCE_MS) this.stalled(overdueMs)
-    else if (this.sweep().blocked)
-      void this.sweep().run() // orders are late already, so the lock's end is not waited for by the minute
-    else if (this.last.passedMs() >= Math.min(this.nextMs, this.pauseMs) + TOLERANCE_MS) void this.run()
+    if (overdueMs >= TOLERANCE_MS) this.stalled(overdueMs, sweep)
+    else if (sweep.blocked)
+      void sweep.run() // orders are late already, so the lock's end is not waited for by the minute
+    else if (this.last.passedMs() >= Math.min(this.nextMs, this.pauseMs) + TOLERANCE_MS) void this.run(sweep)
   }
 
   /** node-cron may wait for a time that the clock has been set away from, so it is asked to begin again. */
-  private stalled(overdueMs: number): void {
+  private stalled(overdueMs: number, sweep: ScheduledSweep): void {
     const message = `the schedule began no sweep, ${Math.round(overdueMs / 1_000)} s after its time; sweeping now`
     this.faults.raise('SWEEP_STALLED', { message })
     void this.task?.destroy()
-    this.schedule(this.fallback as Required<Fallback>)
-    void this.run()
+    this.schedule(this.fallback as Required<Fallback>, sweep)
+    void this.run(sweep)
   }
 
   /** By the wall clock as it is now: what node-cron has stored may be from before the clock was set. */

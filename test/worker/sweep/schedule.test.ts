@@ -99,8 +99,8 @@ describe('the sweep’s schedule', () => {
       Object.assign(() => {}, { debugs: false, flush() {} }),
     )
     const sweep = { running: false, run: async () => void runs.push(performance.now()) }
-    schedule = new SweepSchedule(parseFallback({ cron, timezone }), () => sweep as never, faults)
-    schedule.start()
+    schedule = new SweepSchedule(parseFallback({ cron, timezone }), faults)
+    schedule.start(sweep as never)
     return { runs, faults, time, schedule }
   }
 

@@ -1,0 +1,104 @@
+// Builds everything that settles orders, for a worker and for a single pass of the sweep alike, so that both have the same clocks, claims,
+// limits and rules of conduct. Each part is made after the parts that it needs. Nothing is started here.
+
+import { hostname } from 'node:os'
+import type { Log } from '../logger.js'
+import { SweepMarks } from '../redis/sweep-marks.js'
+import type { BoundRule } from '../rules/rule.js'
+import { poolSize } from '../sequelize/sql.js'
+import type { Runtime } from '../timers/runtime.js'
+import { Clocks } from './clocks.js'
+import { ConnectionWarmer } from './connection-warmer.js'
+import type { WorkerEmitter } from './events.js'
+import { Faults } from './faults.js'
+import { Intake } from './intake/intake.js'
+import { LostData } from './intake/lost-data.js'
+import { Reporter } from './reporter.js'
+import { IndexClaims, MemoryClaims } from './settling/claims.js'
+import { Dispatcher } from './settling/dispatcher.js'
+import { leaseMsOf } from './settling/lease.js'
+import { LockedRows } from './settling/locked-rows.js'
+import { Standstill } from './standstill.js'
+import { SweepReads } from './sweep/reads.js'
+import { type Fallback, SweepSchedule } from './sweep/schedule.js'
+import { Sweep } from './sweep/sweep.js'
+
+export type Rules = ReadonlyMap<string, BoundRule>
+
+export interface AssemblyOptions {
+  events: WorkerEmitter
+  log: Log
+  /** How many batches of each rule are settled at once, at most. */
+  concurrency: number
+  /** How long the claim of a plain handler holds without a sign of life of its worker. */
+  leaseMs: number
+  /** When the sweep runs by schedule; false: only when `run` is called. */
+  fallback: Required<Fallback> | false
+  /** How far ahead the sweep arms rows. Default: to the sweep after next. */
+  horizonMs?: number
+  /** Called with the arming of each timer that a settlement starts. */
+  onArming?(arming: Promise<unknown>): void
+  /** What brings work from Redis. Left out: the sweep alone settles. */
+  intake?: { configureRedis: boolean }
+}
+
+export interface Assembly {
+  standstill: Standstill
+  faults: Faults
+  clocks: Clocks
+  warmer: ConnectionWarmer
+  lockedRows: LockedRows
+  dispatcher: Dispatcher
+  schedule: SweepSchedule
+  sweep: Sweep
+  lostData: LostData | undefined
+  intake: Intake | undefined
+}
+
+/** @param rules what is settled, by kind: rules and reminders */
+export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOptions): Assembly {
+  const { keys, redis } = runtime
+  const { events, log } = options
+  const concurrency = (rule: BoundRule) => concurrencyOf(rule, options.concurrency)
+  const standstill = new Standstill()
+  const faults = new Faults(events, log, standstill)
+  const reporter = new Reporter(rules.keys(), events, faults, log)
+  const clocks = new Clocks(rules, redis?.clock)
+  const warmer = new ConnectionWarmer(rules.values(), clocks, concurrency)
+  const lockedRows = new LockedRows(rules, faults)
+  const dispatcher = new Dispatcher({
+    ...{ rules, concurrency, lockedRows, worker: `${hostname()}:${process.pid}`, events, faults, log },
+    lateness: (rule, deadlineMs) => clocks.lateness(rule.kind, deadlineMs),
+    arm: (kind, id, deadlineMs) => {
+      const arming = redis?.arming.arm(rules.get(kind) ?? runtime.rule(kind), id, deadlineMs)
+      if (arming) options.onArming?.(arming)
+    },
+  })
+  const claims =
+    redis &&
+    new IndexClaims(
+      redis.index,
+      (kind) => leaseMsOf(rules.get(kind) as BoundRule, options.leaseMs),
+      (kind) => clocks.skewMs(kind),
+    )
+  const schedule = new SweepSchedule(options.fallback, faults)
+  const marks = redis && new SweepMarks(redis.connection, keys, redis.clock)
+  const sweep = new Sweep({
+    ...{ rules, dispatcher, memory: new MemoryClaims(), events, faults, log, prefix: keys.prefix },
+    reads: new SweepReads(marks, faults, () => schedule.threeIntervalsMs()),
+    redis: redis && claims && { index: redis.index, claims, answering: () => redis.connection.usable },
+    horizonMs: () => options.horizonMs ?? schedule.horizonMs(),
+  })
+  const common = { standstill, faults, clocks, warmer, lockedRows, dispatcher, schedule, sweep }
+  if (!redis || !claims || !options.intake) return { ...common, lostData: undefined, intake: undefined }
+  const lostData = new LostData({ redis, rules, claims, sweep, reporter })
+  const intake = new Intake({ runtime, redis, rules, claims, dispatcher, faults, sweep, ...options.intake })
+  return { ...common, lostData, intake }
+}
+
+/** How many batches of a rule are settled at once. A settling transaction needs a connection of the pool, and so do the shop's requests. */
+export function concurrencyOf({ row }: BoundRule, most: number): number {
+  if (!row) return most
+  if (row.brake) return 1 // a batch locks the brake's count, so a second one would only wait for it
+  return Math.max(1, Math.min(most, poolSize(row.guard.table.model) - 1))
+}
