@@ -104,7 +104,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       {
         file: 'lib/redis/due-index.ts',
         find: 'for (const { id, deadlineMs } of timers) values.push(deadlineMs, id)',
-        replace: 'for (const { id, deadlineMs } of timers) values.push(deadlineMs, id)\n    values.push(await this.clock.now())',
+        replace: 'for (const { id, deadlineMs } of timers) values.push(deadlineMs, id)\n    values.push(Date.now())',
       },
       {
         file: 'lib/redis/lua/arm.lua',

@@ -27,7 +27,7 @@ export async function listDead(runtime: Runtime, kind?: string): Promise<DeadLet
   const redis = await connected(runtime)
   const letters: DeadLetter[] = []
   for (const one of kinds)
-    for (const [id, { attempts, error, at }] of await redis.index.dead(one, PATIENCE_MS))
+    for (const [id, { attempts, error, at }] of await redis.failures.dead(one, PATIENCE_MS))
       letters.push({ kind: one, id, attempts, error, at: new Date(at) })
   return letters.sort((a, b) => a.at.getTime() - b.at.getTime())
 }
@@ -40,13 +40,13 @@ export async function retryDead(runtime: Runtime, kind: string, ids?: readonly s
   known(runtime, kind)
   const wanted = ids?.map((id) => canonical(runtime, kind, id))
   const redis = await connected(runtime)
-  const failures = await redis.index.allFailures(kind, PATIENCE_MS)
+  const failures = await redis.failures.all(kind, PATIENCE_MS)
   const dead = [...failures].flatMap(([id, failure]) => (failure.dead ? [id] : []))
   const result: Retried = { kind, retried: [], notDead: [] }
   const given = [...new Set(wanted ?? dead)]
   for (let first = 0; first < given.length; first += PORTION) {
     const portion = given.slice(first, first + PORTION)
-    const revived = await Promise.all(portion.map((id) => redis.index.revive(kind, id, PATIENCE_MS)))
+    const revived = await Promise.all(portion.map((id) => redis.failures.revive(kind, id, PATIENCE_MS)))
     for (const [i, id] of portion.entries()) {
       if (revived[i]) result.retried.push(id)
       else if (wanted) result.notDead.push({ id, why: whatItIs(failures.get(id)?.attempts) })

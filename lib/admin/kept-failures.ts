@@ -2,7 +2,7 @@
 
 import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
-import type { Failure } from '../redis/due-index.js'
+import type { Failure } from '../redis/failed-timers.js'
 import type { Runtime } from '../timers/runtime.js'
 
 const PATIENCE_MS = 5_000
@@ -17,7 +17,7 @@ export async function keptFailures({ redis }: Runtime, kind: string): Promise<Ke
   if (!redis) return { failures: undefined, problem: undefined }
   try {
     await redis.connection.connected(PATIENCE_MS)
-    return { failures: await redis.index.allFailures(kind, PATIENCE_MS), problem: undefined }
+    return { failures: await redis.failures.all(kind, PATIENCE_MS), problem: undefined }
   } catch (error) {
     const message = errorText(error)
     return { failures: undefined, problem: error instanceof OrderTimersError ? message : `Redis refused the command (${message})` }

@@ -1,7 +1,7 @@
 // How a rule's orders stand, counted in one statement and one read-only transaction: each order once, under the first state that it is in
 // (rows/order-counts-sql.ts). `plan`, `sweep` and `status` all count by this. Nothing is written, locked or armed.
 
-import type { Failure } from '../redis/due-index.js'
+import type { Failure } from '../redis/failed-timers.js'
 import { CANNOT_SEE_LOCKS, orderCountsSql, type State } from '../rows/order-counts-sql.js'
 import type { RowRule } from '../rows/row-rule.js'
 import { inTransaction, rows } from '../sequelize/database.js'

@@ -2,7 +2,7 @@
 // and says what does not answer instead of failing.
 
 import { errorText } from '../error-text.js'
-import type { Failure } from '../redis/due-index.js'
+import type { Failure } from '../redis/failed-timers.js'
 import { publishesExpiry, readSettings } from '../redis/server.js'
 import type { RowRule } from '../rows/row-rule.js'
 import type { RuleForm } from '../rules/form.js'

@@ -4,7 +4,7 @@
 import { errorText } from '../error-text.js'
 import { type ErrorName, errorName, OrderTimersError } from '../errors.js'
 import type { Log } from '../logger.js'
-import type { Failure } from '../redis/due-index.js'
+import type { Failure } from '../redis/failed-timers.js'
 import type { RowRule } from '../rows/row-rule.js'
 import type { BoundRule } from '../rules/rule.js'
 import { faultOwnerOf } from '../sequelize/fault-owner.js'

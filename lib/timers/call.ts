@@ -105,7 +105,7 @@ export class Call {
   }
 
   async retry(): Promise<void> {
-    const revived = await this.requireRedis('dead letters are kept in Redis; give "redis" to have them').index.revive(
+    const revived = await this.requireRedis('dead letters are kept in Redis; give "redis" to have them').failures.revive(
       this.kind,
       this.id,
       REQUEST_PATIENCE_MS,

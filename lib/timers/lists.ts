@@ -67,7 +67,7 @@ export async function deadLetters(runtime: Runtime, kind: string | undefined): P
   if (!redis) return []
   const letters = await Promise.all(
     rules.map(async ({ kind }) => {
-      const failures = await redis.index.dead(kind, REQUEST_PATIENCE_MS)
+      const failures = await redis.failures.dead(kind, REQUEST_PATIENCE_MS)
       return [...failures].map(([id, { error, attempts, at }]) => ({ kind, id, error, attempts, at: new Date(at) }))
     }),
   )

@@ -7,6 +7,8 @@ import { Arming } from '../redis/arming.js'
 import { RedisClock } from '../redis/clock.js'
 import { RedisConnection } from '../redis/connection.js'
 import { DueIndex } from '../redis/due-index.js'
+import { FailedTimers } from '../redis/failed-timers.js'
+import { Leases } from '../redis/leases.js'
 import type { RedisSource } from '../redis/source.js'
 import type { RuleForm } from '../rules/form.js'
 import type { BoundRule } from '../rules/rule.js'
@@ -23,6 +25,8 @@ export interface RuntimeRedis {
   connection: RedisConnection
   clock: RedisClock
   index: DueIndex
+  leases: Leases
+  failures: FailedTimers
   arming: Arming
 }
 
@@ -118,7 +122,12 @@ export class Runtime {
   private connect(source: RedisSource): RuntimeRedis {
     const connection = new RedisConnection(source, 'express-order-timers')
     const clock = new RedisClock(connection)
-    const index = new DueIndex(connection, this.keys, clock)
-    return { source, connection, clock, index, arming: new Arming(index, connection, this.log, () => this.workers) }
+    const index = new DueIndex(connection, this.keys)
+    return {
+      ...{ source, connection, clock, index },
+      leases: new Leases(connection, this.keys, clock),
+      failures: new FailedTimers(connection, this.keys),
+      arming: new Arming(index, connection, this.log, () => this.workers),
+    }
   }
 }

@@ -77,7 +77,7 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
   const claims =
     redis &&
     new IndexClaims(
-      redis.index,
+      redis,
       (kind) => leaseMsOf(rules.get(kind) as BoundRule, options.leaseMs),
       (kind) => clocks.skewMs(kind),
     )

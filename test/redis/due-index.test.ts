@@ -3,7 +3,9 @@ import fc from 'fast-check'
 import { Keys } from '../../lib/keys.js'
 import { RedisClock } from '../../lib/redis/clock.js'
 import { RedisConnection } from '../../lib/redis/connection.js'
-import { BURST, DueIndex, type Failure } from '../../lib/redis/due-index.js'
+import { DueIndex } from '../../lib/redis/due-index.js'
+import { FailedTimers, type Failure } from '../../lib/redis/failed-timers.js'
+import { BURST, Leases } from '../../lib/redis/leases.js'
 import { parseRedisSource, type RedisSource } from '../../lib/redis/source.js'
 import { enter } from '../support/opened.js'
 import { openRedis, type TestRedis } from '../support/redis.js'
@@ -19,6 +21,8 @@ const HOUR_MS = 3_600_000
 describe('the due index', () => {
   let redis: TestRedis
   let index: DueIndex
+  let leases: Leases
+  let failures: FailedTimers
   let clock: RedisClock
   let keys: Keys
   let close: () => void
@@ -33,7 +37,9 @@ describe('the due index', () => {
       strikeOut()
     }
     clock = new RedisClock(connection)
-    index = new DueIndex(connection, keys, clock)
+    index = new DueIndex(connection, keys)
+    leases = new Leases(connection, keys, clock)
+    failures = new FailedTimers(connection, keys)
     await connection.connected(PATIENCE_MS)
   })
 
@@ -43,7 +49,8 @@ describe('the due index', () => {
   })
 
   const arm = (id: string, deadlineMs: number) => index.arm(KIND, [{ id, deadlineMs }], PATIENCE_MS)
-  const claim = (token: string, { limit = 1000, leaseMs = 10_000, skewMs = 0 } = {}) => index.claim(KIND, token, { limit, leaseMs, skewMs })
+  const claim = (token: string, { limit = 1000, leaseMs = 10_000, skewMs = 0 } = {}) =>
+    leases.claim(KIND, token, { limit, leaseMs, skewMs })
   const armMissing = (ids: string[], deadlineMs: number) =>
     index.armMissing(
       KIND,
@@ -165,9 +172,9 @@ describe('the due index', () => {
   it('has nothing left when a claim is ended, but a mark that it has just been ours', async () => {
     await arm('1', (await clock.now()) - PAST_MS)
     const { token } = await claim('a')
-    assert.equal(await index.finish(KIND, token, 0, []), true)
+    assert.equal(await leases.finish(KIND, token, 0, []), true)
     assert.deepEqual(await everythingButMarks(), [])
-    assert.equal(await index.finish(KIND, token, 0, []), false)
+    assert.equal(await leases.finish(KIND, token, 0, []), false)
   })
 
   it('keeps a timer that was armed anew while its claim was worked on', async () => {
@@ -175,7 +182,7 @@ describe('the due index', () => {
     await arm('1', now - PAST_MS)
     const { token } = await claim('a')
     await arm('1', now + HOUR_MS)
-    await index.finish(KIND, token, 0, [])
+    await leases.finish(KIND, token, 0, [])
     assert.equal(await scoreOf('1'), String(now + HOUR_MS))
   })
 
@@ -184,7 +191,7 @@ describe('the due index', () => {
     for (const id of ['1', '2', '3']) await arm(id, now - PAST_MS)
     const { token } = await claim('a')
     await arm('2', now + HOUR_MS)
-    await index.finish(
+    await leases.finish(
       KIND,
       token,
       0,
@@ -198,9 +205,9 @@ describe('the due index', () => {
     await arm('1', (await clock.now()) - PAST_MS)
     await claim('a')
     const back = [{ id: '1', delayMs: 0 }]
-    assert.equal(await index.finish(KIND, 'a', 0, back, { again: true }), true)
+    assert.equal(await leases.finish(KIND, 'a', 0, back, { again: true }), true)
     assert.deepEqual((await claim('b', { skewMs: 1_000 })).ids, ['1'])
-    assert.equal(await index.finish(KIND, 'a', 0, back, { again: true }), false)
+    assert.equal(await leases.finish(KIND, 'a', 0, back, { again: true }), false)
     assert.equal(await scoreOf('1'), null)
   })
 
@@ -208,8 +215,8 @@ describe('the due index', () => {
     await arm('1', (await clock.now()) - PAST_MS)
     await claim('a')
     clock.note((await clock.now()) - HOUR_MS, performance.now())
-    await assert.rejects(index.finish(KIND, 'a', 0, []), { code: 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE' })
-    assert.equal(await index.finish(KIND, 'a', 0, []), true)
+    await assert.rejects(leases.finish(KIND, 'a', 0, []), { code: 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE' })
+    assert.equal(await leases.finish(KIND, 'a', 0, []), true)
   })
 
   it('gives a lapsed claim to the next one, and lets the first end nothing of it', async () => {
@@ -220,17 +227,17 @@ describe('the due index', () => {
       return second.ids.length > 0 ? second : undefined
     })
     assert.deepEqual(taken.ids, ['1'])
-    assert.equal(await index.keep(KIND, 'a', 10_000), false)
-    assert.equal(await index.finish(KIND, 'a', 0, []), false)
+    assert.equal(await leases.keep(KIND, 'a', 10_000), false)
+    assert.equal(await leases.finish(KIND, 'a', 0, []), false)
     assert.deepEqual(await redis.client.smembers(`${keys.sets(KIND).lease}b`), ['1'])
-    await index.release(KIND, 'b', 0)
+    await leases.release(KIND, 'b', 0)
     assert.equal(await scoreOf('1'), String(taken.deadlines[0]))
   })
 
   it('keeps a claim that is kept', async () => {
     await arm('1', (await clock.now()) - PAST_MS)
     await claim('a', { leaseMs: 5_000 })
-    assert.equal(await index.keep(KIND, 'a', 10_000), true)
+    assert.equal(await leases.keep(KIND, 'a', 10_000), true)
     const lapsed = Number(await redis.client.zscore(keys.sets(KIND).leases, 'a'))
     assert.ok(lapsed > (await clock.now()) + 9_000)
   })
@@ -239,9 +246,9 @@ describe('the due index', () => {
     const now = await clock.now()
     await arm('1', now - PAST_MS)
     await claim('a')
-    await index.release(KIND, 'a', 0)
-    await index.release(KIND, 'a', 0)
-    await index.release(KIND, 'never', 0)
+    await leases.release(KIND, 'a', 0)
+    await leases.release(KIND, 'a', 0)
+    await leases.release(KIND, 'never', 0)
     assert.equal(await scoreOf('1'), String(now - PAST_MS))
   })
 
@@ -249,7 +256,7 @@ describe('the due index', () => {
     await arm('1', (await clock.now()) - PAST_MS)
     const late = new RedisClock({ onDown() {} } as never)
     late.note((await clock.now()) - 2_000, performance.now())
-    const stale = new DueIndex((index as unknown as { connection: RedisConnection }).connection, keys, late)
+    const stale = new Leases((leases as unknown as { connection: RedisConnection }).connection, keys, late)
     assert.deepEqual((await stale.claim(KIND, 'a', { limit: 10, leaseMs: 10_000, skewMs: 0 })).ids, [])
     assert.notEqual(await scoreOf('1'), null)
   })
@@ -259,14 +266,14 @@ describe('the due index', () => {
     for (const id of ['1', '2', '3']) await arm(id, now - 5)
     await claim('a', { limit: 1 })
     const overdue = ['1', '2', '3', '4']
-    const taken = await index.takeOverdue(KIND, 'b', 10_000, overdue)
+    const taken = await leases.takeOverdue(KIND, 'b', 10_000, overdue)
     assert.deepEqual(taken.ids, ['2', '3', '4'])
     assert.equal(await redis.client.zcard(keys.sets(KIND).due), 0)
-    assert.deepEqual((await index.takeOverdue(KIND, 'c', 10_000, overdue)).ids, [])
+    assert.deepEqual((await leases.takeOverdue(KIND, 'c', 10_000, overdue)).ids, [])
   })
 
   it("has what a sweep took, and did not end, due at once when its lease lapses, also where Redis's clock is ahead", async () => {
-    await index.takeOverdue(KIND, 'a', 1, ['1', '2'])
+    await leases.takeOverdue(KIND, 'a', 1, ['1', '2'])
     const { ids } = await waitUntil(async () => {
       const taken = await claim('b', { skewMs: -60_000 })
       return taken.ids.length > 0 ? taken : undefined
@@ -278,12 +285,12 @@ describe('the due index', () => {
     await arm('1', (await clock.now()) - PAST_MS)
     await redis.client.config('SET', 'maxmemory', '1')
     try {
-      assert.deepEqual((await index.takeOverdue(KIND, 'a', 10_000, ['2', '3'])).ids, ['2', '3'])
-      assert.deepEqual((await index.takeExpired(KIND, 'b', 10_000, ['4'])).ids, ['4'])
+      assert.deepEqual((await leases.takeOverdue(KIND, 'a', 10_000, ['2', '3'])).ids, ['2', '3'])
+      assert.deepEqual((await leases.takeExpired(KIND, 'b', 10_000, ['4'])).ids, ['4'])
       assert.deepEqual((await claim('c')).ids, ['1'])
-      assert.equal(await index.finish(KIND, 'a', 0, [{ id: '2', delayMs: HOUR_MS, failure: FAILURE }]), true)
-      assert.equal(await index.finish(KIND, 'b', 0, []), true)
-      assert.equal(await index.finish(KIND, 'c', 0, []), true)
+      assert.equal(await leases.finish(KIND, 'a', 0, [{ id: '2', delayMs: HOUR_MS, failure: FAILURE }]), true)
+      assert.equal(await leases.finish(KIND, 'b', 0, []), true)
+      assert.equal(await leases.finish(KIND, 'c', 0, []), true)
     } finally {
       await redis.client.config('SET', 'maxmemory', '0')
     }
@@ -294,47 +301,47 @@ describe('the due index', () => {
     const now = await clock.now()
     await arm('due', now - PAST_MS)
     const { token } = await claim('a')
-    await index.finish(KIND, token, 0, [])
+    await leases.finish(KIND, token, 0, [])
     await arm('leased', now - PAST_MS)
     await claim('b')
     await arm('indexed', now + HOUR_MS)
     await redis.client.setex(keys.timer(KIND, 'alive'), 100, 1)
-    const taken = await index.takeExpired(KIND, 'c', 10_000, ['due', 'leased', 'indexed', 'alive', 'theirs'])
+    const taken = await leases.takeExpired(KIND, 'c', 10_000, ['due', 'leased', 'indexed', 'alive', 'theirs'])
     assert.deepEqual(taken.ids, ['theirs'])
-    assert.deepEqual((await index.takeExpired(KIND, 'd', 10_000, ['theirs'])).ids, [])
+    assert.deepEqual((await leases.takeExpired(KIND, 'd', 10_000, ['theirs'])).ids, [])
   })
 
   it('lets go what was not settled, without a mark and with its failures forgotten, for the next sweep', async () => {
     for (const id of ['held', 'settled']) await arm(id, (await clock.now()) - PAST_MS)
     await redis.client.hset(keys.sets(KIND).failures, 'held', JSON.stringify(FAILURE))
     await claim('a')
-    await index.finish(KIND, 'a', 0, [{ id: 'held', delayMs: undefined }])
+    await leases.finish(KIND, 'a', 0, [{ id: 'held', delayMs: undefined }])
     assert.equal(await scoreOf('held'), null)
     assert.equal(await redis.client.hlen(keys.sets(KIND).failures), 0)
     await redis.client.hset(keys.sets(KIND).failures, 'held', JSON.stringify(FAILURE))
-    assert.equal(await index.finish(KIND, 'a', 0, [{ id: 'held', delayMs: undefined }]), false)
+    assert.equal(await leases.finish(KIND, 'a', 0, [{ id: 'held', delayMs: undefined }]), false)
     assert.equal(await redis.client.hlen(keys.sets(KIND).failures), 1, 'a claim that lapsed forgets nothing')
     await redis.client.del(keys.sets(KIND).failures)
-    assert.deepEqual((await index.takeOverdue(KIND, 'b', 10_000, ['held', 'settled'])).ids, ['held'])
+    assert.deepEqual((await leases.takeOverdue(KIND, 'b', 10_000, ['held', 'settled'])).ids, ['held'])
   })
 
   it('remembers what was taken out for some seconds, and keys of others for less than the shortest SETEX', async () => {
-    const finish = (token: string, tombstone: 'settled' | 'external') => index.finish(KIND, token, 0, [], { tombstone })
+    const finish = (token: string, tombstone: 'settled' | 'external') => leases.finish(KIND, token, 0, [], { tombstone })
     await arm('ours', (await clock.now()) - PAST_MS)
     await claim('a')
-    await index.takeExpired(KIND, 'b', 10_000, ['theirs'])
+    await leases.takeExpired(KIND, 'b', 10_000, ['theirs'])
     await finish('a', 'settled')
     await finish('b', 'external')
     const markedAt = await clock.now()
-    assert.deepEqual((await index.takeExpired(KIND, 'c', 10_000, ['ours', 'theirs'])).ids, [])
+    assert.deepEqual((await leases.takeExpired(KIND, 'c', 10_000, ['ours', 'theirs'])).ids, [])
     const taken = await waitUntil(async () => {
-      const { ids } = await index.takeExpired(KIND, 'd', 10_000, ['ours', 'theirs'])
+      const { ids } = await leases.takeExpired(KIND, 'd', 10_000, ['ours', 'theirs'])
       return ids.length > 0 ? { ids, at: await clock.now() } : undefined
     })
     assert.deepEqual(taken.ids, ['theirs'])
     assert.ok(taken.at - markedAt < 1_000, `after ${taken.at - markedAt} ms`)
     const takeOurs = async () => {
-      const { ids } = await index.takeExpired(KIND, 'e', 10_000, ['ours'])
+      const { ids } = await leases.takeExpired(KIND, 'e', 10_000, ['ours'])
       return ids.length > 0 ? await clock.now() : undefined
     }
     const alone = await waitUntil(takeOurs, { within: 12_000 })
@@ -345,44 +352,44 @@ describe('the due index', () => {
     for (const id of ['gone', 'cancelled', 'settled']) await arm(id, (await clock.now()) - PAST_MS)
     await index.disarm(KIND, 'cancelled', undefined, 1_000)
     await claim('a')
-    await index.finish(KIND, 'a', 0, [{ id: 'gone', gone: true }])
+    await leases.finish(KIND, 'a', 0, [{ id: 'gone', gone: true }])
     const all = ['gone', 'cancelled', 'settled']
-    assert.deepEqual((await index.takeExpired(KIND, 'b', 10_000, all)).ids, [])
-    assert.deepEqual((await index.takeOverdue(KIND, 'c', 10_000, all)).ids, ['gone', 'cancelled'])
+    assert.deepEqual((await leases.takeExpired(KIND, 'b', 10_000, all)).ids, [])
+    assert.deepEqual((await leases.takeOverdue(KIND, 'c', 10_000, all)).ids, ['gone', 'cancelled'])
   })
 
   it("does not hold a mark against a timer when Redis's clock was set back", async () => {
     await arm('1', (await clock.now()) - PAST_MS)
     await claim('a')
-    await index.finish(KIND, 'a', 0, [])
+    await leases.finish(KIND, 'a', 0, [])
     const turn = `${keys.sets(KIND).tombstones}:ours`
     await redis.client.incrby(turn, 1_000) // as if the mark had been made by a clock that was ahead
-    assert.deepEqual((await index.takeExpired(KIND, 'b', 10_000, ['1'])).ids, ['1'])
+    assert.deepEqual((await leases.takeExpired(KIND, 'b', 10_000, ['1'])).ids, ['1'])
   })
 
   it('leaves what failed to its time, and a dead letter alone, until it is armed again', async () => {
     const now = await clock.now()
     for (const id of ['1', '2']) await arm(id, now - PAST_MS)
     const { token } = await claim('a')
-    await index.finish(KIND, token, 0, [
+    await leases.finish(KIND, token, 0, [
       { id: '1', delayMs: HOUR_MS, failure: FAILURE },
       { id: '2', delayMs: undefined, failure: { ...FAILURE, dead: true } },
     ])
     const overdue = ['1', '2']
-    assert.deepEqual((await index.takeOverdue(KIND, 'b', 10_000, overdue)).ids, [])
-    assert.deepEqual((await index.takeExpired(KIND, 'c', 10_000, ['1', '2'])).ids, [])
+    assert.deepEqual((await leases.takeOverdue(KIND, 'b', 10_000, overdue)).ids, [])
+    assert.deepEqual((await leases.takeExpired(KIND, 'c', 10_000, ['1', '2'])).ids, [])
     assert.equal(await armMissing(overdue, now - PAST_MS), 0)
     assert.deepEqual(
-      await index.failures(KIND, ['1', '2', '3']),
+      await failures.of(KIND, ['1', '2', '3']),
       new Map([
         ['1', FAILURE],
         ['2', { ...FAILURE, dead: true }],
       ]),
     )
-    assert.deepEqual([...(await index.dead(KIND, PATIENCE_MS)).keys()], ['2'])
+    assert.deepEqual([...(await failures.dead(KIND, PATIENCE_MS)).keys()], ['2'])
     await arm('2', now - PAST_MS)
     assert.deepEqual((await claim('d')).ids, ['2'])
-    assert.deepEqual([...(await index.failures(KIND, ['2'])).keys()], [])
+    assert.deepEqual([...(await failures.of(KIND, ['2'])).keys()], [])
   })
 
   it('arms for the sweep what is missing or stands too late, and leaves the rest', async () => {
@@ -446,7 +453,7 @@ describe('the due index', () => {
       )
     const { ids, token } = await claim('a', { limit: 10_000 })
     assert.equal(ids.length, 10_000)
-    await index.finish(
+    await leases.finish(
       KIND,
       token,
       0,
@@ -478,16 +485,16 @@ describe('the due index', () => {
             await index.arm(kind, [{ id: String(one.id), deadlineMs: now + one.inMs }], PATIENCE_MS)
             pending.add(String(one.id))
           } else if (one.do === 'claim') {
-            claims.set(token, (await index.claim(kind, token, { limit: one.limit, leaseMs: 60_000, skewMs: 0 })).ids)
+            claims.set(token, (await leases.claim(kind, token, { limit: one.limit, leaseMs: 60_000, skewMs: 0 })).ids)
           } else if (one.do === 'sweep') {
-            const { ids } = await index.takeOverdue(kind, token, 60_000, [...pending])
+            const { ids } = await leases.takeOverdue(kind, token, 60_000, [...pending])
             for (const id of ids) assert.ok(!held.has(id), `${id} was in hand`)
             claims.set(token, ids)
           } else if (oldest && one.do === 'release') {
-            await index.release(kind, oldest[0], 0)
+            await leases.release(kind, oldest[0], 0)
             claims.delete(oldest[0])
           } else if (oldest && one.do === 'finish') {
-            await index.finish(kind, oldest[0], 0, one.back ? oldest[1].map((id) => ({ id, delayMs: 1 })) : [])
+            await leases.finish(kind, oldest[0], 0, one.back ? oldest[1].map((id) => ({ id, delayMs: 1 })) : [])
             claims.delete(oldest[0])
             const { due } = keys.sets(kind)
             for (const id of oldest[1]) {

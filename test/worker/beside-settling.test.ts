@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import type { Transaction } from 'sequelize'
 import { transition } from '../../lib/index.js'
-import { DueIndex } from '../../lib/redis/due-index.js'
+import { Leases } from '../../lib/redis/leases.js'
 import { History } from '../../lib/rows/history.js'
 import type { Database } from '../support/database.js'
 import { openShop } from '../support/shop.js'
@@ -15,7 +15,7 @@ const rules = ({ Order }: Pick<Database, 'Order'>) => ({
 
 /** A fault of ours cannot be had from outside, so one is planted: each method throws a TypeError until it is put back. */
 const PLANTED = {
-  'the alarm': { of: DueIndex.prototype as object, method: 'claim' },
+  'the alarm': { of: Leases.prototype as object, method: 'claim' },
   'telling again': { of: History.prototype as object, method: 'takePendingDelivery' },
 }
 

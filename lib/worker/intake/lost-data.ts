@@ -8,7 +8,7 @@ import type { IndexClaims } from '../settling/claims.js'
 import type { Sweep } from '../sweep/sweep.js'
 
 export interface LostDataDependencies {
-  redis: Pick<RuntimeRedis, 'connection' | 'index'>
+  redis: Pick<RuntimeRedis, 'connection' | 'leases'>
   rules: ReadonlyMap<string, BoundRule>
   claims: IndexClaims
   sweep: Sweep
@@ -47,7 +47,7 @@ export class LostData {
       for (let kinds = [...this.lost]; kinds.length > 0; kinds = [...this.lost].filter((kind) => !restored.includes(kind))) {
         void sweep.run() // settles what came due meanwhile
         armed += await sweep.armAgain(kinds)
-        for (const kind of kinds) await redis.index.restored(kind)
+        for (const kind of kinds) await redis.leases.restored(kind)
         restored.push(...kinds)
       }
     } catch {

@@ -3,7 +3,8 @@
 
 import { randomUUID } from 'node:crypto'
 import { Moment } from '../../elapsed.js'
-import { BURST, type Claim, type Disposition, type DueIndex, type Failure } from '../../redis/due-index.js'
+import type { FailedTimers, Failure } from '../../redis/failed-timers.js'
+import { BURST, type Claim, type Disposition, type Leases } from '../../redis/leases.js'
 import type { Path } from '../events.js'
 import { type Held, Lease, NEVER_LAPSES } from './lease.js'
 
@@ -34,7 +35,7 @@ export class IndexClaims {
   private reportLost: (kind: string) => void = () => {}
 
   constructor(
-    private readonly index: DueIndex,
+    private readonly redis: { leases: Leases; failures: FailedTimers },
     private readonly leaseMs: (kind: string) => number,
     private readonly skewMs: (kind: string) => number,
   ) {}
@@ -52,7 +53,7 @@ export class IndexClaims {
     const skewMs = this.skewMs(kind)
     const sent = new Moment()
     const { token, ids, deadlines, now, next, burstLeft, leaseEnds, lost } = await this.known(kind, (token) =>
-      this.index.claim(kind, token, { limit, leaseMs: this.leaseMs(kind), skewMs: skewMs + AHEAD_MS }),
+      this.redis.leases.claim(kind, token, { limit, leaseMs: this.leaseMs(kind), skewMs: skewMs + AHEAD_MS }),
     )
     if (lost) this.reportLost(kind)
     const untilDueMs = (deadline: number) => Math.max(0, deadline - (now + skewMs))
@@ -70,20 +71,20 @@ export class IndexClaims {
   /** What the sweep found overdue; what its deadline was, the row itself tells. */
   async overdue(kind: string, overdue: readonly string[]): Promise<Work> {
     const sent = new Moment()
-    const claim = await this.known(kind, (token) => this.index.takeOverdue(kind, token, this.leaseMs(kind), overdue))
+    const claim = await this.known(kind, (token) => this.redis.leases.takeOverdue(kind, token, this.leaseMs(kind), overdue))
     return this.work(kind, 'sweep', claim, sent)
   }
 
   async expired(kind: string, expired: readonly string[]): Promise<Work> {
     const sent = new Moment()
-    const claim = await this.known(kind, (token) => this.index.takeExpired(kind, token, this.leaseMs(kind), expired))
+    const claim = await this.known(kind, (token) => this.redis.leases.takeExpired(kind, token, this.leaseMs(kind), expired))
     return this.work(kind, 'event', claim, sent)
   }
 
   private async known<T>(kind: string, claim: (token: string) => Promise<T>): Promise<T> {
     const token = randomUUID()
     // Whether a claim without an answer was carried out is not known, so it is given back.
-    const giveBack = () => this.index.release(kind, token, this.skewMs(kind))
+    const giveBack = () => this.redis.leases.release(kind, token, this.skewMs(kind))
     await this.retryUnacknowledged()
     return this.answered(kind, token, giveBack, () => claim(token))
   }
@@ -114,15 +115,15 @@ export class IndexClaims {
 
   /** @param sent when the claim was sent */
   private work(kind: string, via: Path, { token, ids }: Claim, sent: Moment, deadlines: readonly number[] = []): Work {
-    const { index } = this
+    const { leases, failures } = this.redis
     const leaseMs = this.leaseMs(kind)
     return {
       kind,
       via,
       ids,
       deadlineOf: lookUp(ids, deadlines),
-      lease: new Lease(leaseMs, sent, () => index.keep(kind, token, leaseMs)),
-      failures: (failed) => index.failures(kind, failed),
+      lease: new Lease(leaseMs, sent, () => leases.keep(kind, token, leaseMs)),
+      failures: (failed) => failures.of(kind, failed),
       finish: (dispositions) => this.finish(kind, token, dispositions, via === 'event' ? 'external' : 'settled'),
     }
   }
@@ -130,7 +131,7 @@ export class IndexClaims {
   private finish(kind: string, token: string, dispositions: readonly Disposition[], tombstone: 'settled' | 'external'): Promise<unknown> {
     const at = performance.now()
     const send = (dispositions: readonly Disposition[], again: boolean) =>
-      this.index.finish(kind, token, this.skewMs(kind), dispositions, { tombstone, again })
+      this.redis.leases.finish(kind, token, this.skewMs(kind), dispositions, { tombstone, again })
     return this.answered(
       kind,
       token,

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { orderTimers } from '../../../lib/index.js'
-import type { Disposition } from '../../../lib/redis/due-index.js'
+import type { Disposition } from '../../../lib/redis/leases.js'
 import { WorkerEmitter } from '../../../lib/worker/events.js'
 import { Faults } from '../../../lib/worker/faults.js'
 import type { Work } from '../../../lib/worker/settling/claims.js'

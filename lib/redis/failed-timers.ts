@@ -1,0 +1,54 @@
+// Timers whose rule failed, one hash for each kind: orders that wait for another attempt, and dead letters. Failures are written when a claim
+// ends (leases.ts).
+
+import type { Keys } from '../keys.js'
+import type { RedisConnection } from './connection.js'
+import { mayHaveWritten, operation, scripts } from './script-calls.js'
+
+/** Failed attempts of one order. */
+export interface Failure {
+  attempts: number
+  error: string
+  /** When the last attempt failed, ISO 8601. */
+  at: string
+  dead: boolean
+}
+
+export class FailedTimers {
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly keys: Keys,
+  ) {}
+
+  /** The failures of these ids. Ids without one are left out. */
+  async of(kind: string, ids: readonly string[]): Promise<Map<string, Failure>> {
+    const values = await this.connection.ask((client) => client.hmget(this.keys.sets(kind).failures, ...ids))
+    return new Map(ids.flatMap((id, i) => (values[i] ? [[id, JSON.parse(values[i]) as Failure] as const] : [])))
+  }
+
+  /** All failures of a kind: of orders that wait for another attempt, and of dead letters. */
+  async all(kind: string, patienceMs: number): Promise<Map<string, Failure>> {
+    // As HGETALL in capitals: a shop may have set a reply transformer for `hgetall`, which all clients of ioredis in a process share.
+    const { failures } = this.keys.sets(kind)
+    const values = (await this.connection.run(patienceMs, (client) => client.call('HGETALL', failures))) as string[]
+    const all = new Map<string, Failure>()
+    for (let i = 0; i < values.length; i += 2) all.set(values[i] as string, JSON.parse(values[i + 1] as string))
+    return all
+  }
+
+  /** The dead letters of a kind. */
+  async dead(kind: string, patienceMs: number): Promise<Map<string, Failure>> {
+    return new Map([...(await this.all(kind, patienceMs))].filter(([, { dead }]) => dead))
+  }
+
+  /** Puts a dead letter back, due now, with its attempts forgotten. @returns whether there was one */
+  async revive(kind: string, id: string, patienceMs: number): Promise<boolean> {
+    const { due, failures } = this.keys.sets(kind)
+    const revived = await this.connection.run(
+      patienceMs,
+      (client) => scripts(client).orderTimersRevive(due, failures, id, this.keys.wakeChannel),
+      operation('revive', kind, mayHaveWritten),
+    )
+    return revived === 1
+  }
+}

@@ -1,0 +1,203 @@
+// Claims: timers that a worker has taken out of the due index, each claim a set of its own under a token, until it ends or its lease expires.
+// Who claims, when, and what becomes of the timers is the worker's to decide.
+
+import { OrderTimersError } from '../errors.js'
+import type { Keys } from '../keys.js'
+import type { RedisClock } from './clock.js'
+import type { RedisConnection } from './connection.js'
+import type { Failure } from './failed-timers.js'
+import { mayHaveWritten, operation, scripts } from './script-calls.js'
+
+/**
+ * A claim, or the end of one, that reaches Redis later than this does nothing: nobody waits for its answer any more (a frozen Redis executes
+ * on waking what was sent to it, and a network delivers after a partition), and it may have been retried. Less than the silence after which a
+ * connection is given up.
+ */
+const VALID_MS = 1_000
+
+/**
+ * A burst is more timers than one claim takes, due within `withinMs`. A claim removes at most `keysRemoved` of their keys, since Redis does
+ * nothing else meanwhile. Timers due for longer than `dueForMs` are left out: Redis itself has expired their keys by then.
+ */
+export const BURST = { withinMs: 500, dueForMs: 5_000, keysRemoved: 5_000 }
+
+/** For how long one worker alone is told that data is lost. Then another is told, since the first may have died. */
+const RESTORING_MS = 5_000
+
+/** What a claim took. */
+export interface Claim {
+  token: string
+  ids: string[]
+}
+
+export interface ClaimOptions {
+  /** How many timers at most. */
+  limit: number
+  leaseMs: number
+  /** What to add to Redis's clock, milliseconds. */
+  skewMs: number
+}
+
+export interface ClaimAnswer extends Claim {
+  /** In milliseconds, of the id at the same place; ascending. */
+  deadlines: number[]
+  /** Redis's clock, milliseconds. */
+  now: number
+  /** The next deadline in the index, milliseconds; undefined where it is empty. */
+  next: number | undefined
+  /** Whether keys of a burst are left for the next claim to remove. */
+  burstLeft: boolean
+  /** When the first lease of another claim ends, milliseconds of Redis's clock; undefined where there is none. */
+  leaseEnds: number | undefined
+  /** The index has lost data, and this worker is to restore it. */
+  lost: boolean
+}
+
+/** What becomes of a timer when its claim ends, unless it was settled: it comes back, it is let go, or it is gone. */
+export interface Disposition {
+  id: string
+  /** The rule no longer applies to the order. */
+  gone?: true
+  /** From now until it is due again; undefined for a dead letter, for what is left to the next sweep, and for what is gone. */
+  delayMs?: number | undefined
+  failure?: Failure | undefined
+}
+
+export interface FinishOptions {
+  /** Which tombstones settled timers leave: those of external keys expire sooner. */
+  tombstone?: 'settled' | 'external'
+  /** The first attempt was not answered: nothing is done where it was carried out. */
+  again?: boolean
+}
+
+type ClaimReply = [now: string, next: string, burstLeft: number, claimed: string, leaseEnds: string, epoch: string, lost: number]
+
+export class Leases {
+  /** The newest epoch seen, by kind: an index with an older one has lost data. */
+  private readonly epochs = new Map<string, number>()
+
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly keys: Keys,
+    private readonly clock: RedisClock,
+  ) {}
+
+  /** Takes the oldest timers that are due. @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error */
+  async claim(kind: string, token: string, { limit, leaseMs, skewMs }: ClaimOptions): Promise<ClaimAnswer> {
+    const known = this.epochs.get(kind) ?? 0
+    const { due, leases, lease, tombstones, keysRemoved } = this.keys.sets(kind)
+    const validUntil = (await this.clock.now()) + VALID_MS
+    const askedAt = performance.now()
+    const reply = (await this.connection.ask(
+      (client) =>
+        scripts(client).orderTimersClaim(
+          ...[due, leases, lease + token, tombstones, keysRemoved, lease, token, leaseMs, limit, skewMs],
+          ...[this.keys.timersOf(kind), validUntil, BURST.withinMs, BURST.dueForMs, BURST.keysRemoved, known, RESTORING_MS],
+        ),
+      operation('claim', kind, (reply) => ((reply as ClaimReply)[3] === '[]' ? undefined : 'write')),
+    )) as ClaimReply
+    const [now, next, burstLeft, claimed, leaseEnds, epoch, lost] = reply
+    if (epoch !== '') this.epochs.set(kind, Number(epoch))
+    this.clock.note(Number(now), askedAt)
+    return {
+      ...{ token, ...parsePairs(claimed), now: Number(now), next: optional(next), leaseEnds: optional(leaseEnds) },
+      ...{ burstLeft: burstLeft === 1, lost: lost === 1 },
+    }
+  }
+
+  /** Takes overdue rows that the sweep found, unless they are claimed. */
+  takeOverdue(kind: string, token: string, leaseMs: number, ids: readonly string[]): Promise<Claim> {
+    return this.take(kind, token, leaseMs, 'sweep', ids)
+  }
+
+  /** Takes orders whose external keys expired. */
+  takeExpired(kind: string, token: string, leaseMs: number, ids: readonly string[]): Promise<Claim> {
+    return this.take(kind, token, leaseMs, 'event', ids)
+  }
+
+  /** Extends a lease while its work goes on. @returns whether it was still held, and had not expired */
+  async keep(kind: string, token: string, leaseMs: number): Promise<boolean> {
+    const kept = await this.connection.ask(
+      (client) => scripts(client).orderTimersKeep(this.keys.sets(kind).leases, token, leaseMs),
+      operation('keep', kind, (kept) => (kept === 1 ? 'memory' : undefined)),
+    )
+    return kept === 1
+  }
+
+  /**
+   * Ends a claim. What has no disposition is settled: it is forgotten.
+   * @param skewMs what to add to Redis's clock
+   * @returns whether the lease was still held
+   * @throws OrderTimersError REDIS_UNAVAILABLE, also where this reached Redis too late to be carried out
+   */
+  async finish(
+    kind: string,
+    token: string,
+    skewMs: number,
+    dispositions: readonly Disposition[],
+    { tombstone = 'settled', again = false }: FinishOptions = {},
+  ): Promise<boolean> {
+    const gone = dispositions.filter((one) => one.gone).map(({ id }) => id)
+    const values = dispositions.flatMap((one) =>
+      one.gone ? [] : [one.id, one.delayMs ?? '', one.failure ? JSON.stringify(one.failure) : ''],
+    )
+    const validUntil = (await this.clock.now()) + VALID_MS
+    const askedAt = performance.now()
+    const how = [token, tombstone, skewMs, validUntil, again ? 'retry' : '', gone.length > 0 ? JSON.stringify(gone) : '']
+    const wasHeld = await this.connection.ask(
+      (client) => scripts(client).orderTimersFinish(...this.claimKeys(kind, token), ...how, ...values),
+      operation('finish', kind, (wasHeld) => (wasHeld === 1 ? 'write' : undefined)),
+    )
+    if (typeof wasHeld === 'number') return wasHeld === 1
+    this.clock.note(Number(wasHeld), askedAt) // it came too late: perhaps Redis's clock was set
+    throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: ${kind}: the end of a claim reached Redis too late`)
+  }
+
+  /** Gives a claim back as a whole. Safe to repeat, and for a claim that never arrived. @param skewMs what to add to Redis's clock */
+  async release(kind: string, token: string, skewMs: number): Promise<void> {
+    const { due, leases, lease } = this.keys.sets(kind)
+    await this.connection.ask(
+      (client) => scripts(client).orderTimersRelease(due, leases, lease + token, token, skewMs),
+      operation('release', kind, mayHaveWritten),
+    )
+  }
+
+  /** Notes that the data that an index had lost is armed again. */
+  async restored(kind: string): Promise<void> {
+    const epoch = await this.connection.ask(
+      (client) => scripts(client).orderTimersRestored(this.keys.sets(kind).due, this.epochs.get(kind) ?? 0),
+      operation('restore', kind),
+    )
+    this.epochs.set(kind, Number(epoch))
+  }
+
+  private async take(kind: string, token: string, leaseMs: number, via: 'sweep' | 'event', ids: readonly string[]): Promise<Claim> {
+    const values = [this.keys.sets(kind).lease, token, leaseMs, via, this.keys.timersOf(kind), JSON.stringify(ids)]
+    const taken = (await this.connection.ask(
+      (client) => scripts(client).orderTimersTake(...this.claimKeys(kind, token), ...values),
+      operation('claim', kind, (taken) => (taken === '[]' ? undefined : 'write')),
+    )) as string
+    return { token, ids: JSON.parse(taken) }
+  }
+
+  private claimKeys(kind: string, token: string): [string, string, string, string, string] {
+    const { due, leases, lease, tombstones, failures } = this.keys.sets(kind)
+    return [due, leases, lease + token, tombstones, failures]
+  }
+}
+
+/** Ids and deadlines of JSON: id, deadline, id, deadline, … */
+function parsePairs(json: string): Pick<ClaimAnswer, 'ids' | 'deadlines'> {
+  const pairs: string[] = JSON.parse(json)
+  const ids: string[] = []
+  const deadlines: number[] = []
+  for (let i = 0; i < pairs.length; i += 2) {
+    ids.push(pairs[i] as string)
+    deadlines.push(Number(pairs[i + 1]))
+  }
+  return { ids, deadlines }
+}
+
+function optional(value: string): number | undefined {
+  return value === '' ? undefined : Number(value)
+}

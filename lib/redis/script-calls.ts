@@ -1,0 +1,45 @@
+// How the Lua scripts are called: ioredis defines each as a method of the client (see own-options.ts), and each call says what its success
+// proves about a Redis that refuses writes (see refusals.ts).
+
+import type { Redis } from 'ioredis'
+import type { Keys } from '../keys.js'
+import type { RedisConnection } from './connection.js'
+import type { Operation, Proof } from './refusals.js'
+import { SCRIPTS } from './scripts.generated.js'
+
+type Call = (...values: (string | number)[]) => Promise<unknown>
+type Scripted = Record<keyof typeof SCRIPTS, Call>
+
+/** The client with the scripts as methods, which ioredis's types cannot know. */
+export function scripts(client: Redis): Scripted {
+  return client as unknown as Scripted
+}
+
+/** Loads the scripts into Redis before they are needed, which spares the first claims a round trip. Where Redis refuses, the first calls send them. */
+export async function loadScripts(connection: RedisConnection): Promise<void> {
+  const texts = Object.values(SCRIPTS).map(({ lua }) => lua)
+  await connection.ask((client) => Promise.all(texts.map((lua) => client.script('LOAD', lua)))).catch(() => {})
+}
+
+/** Writes as all scripts together do, and leaves nothing behind. @throws what Redis answers where it refuses a write */
+export async function probeWrites(connection: RedisConnection, keys: Keys): Promise<void> {
+  const { string, set, zset, hash, none } = keys.writeProbe
+  await connection.ask((client) => scripts(client).orderTimersProbe(string, set, zset, hash, none), {
+    what: 'probe',
+    proves: wroteWithMemory,
+  })
+}
+
+/** @param proves what an answer proves; by default that it wrote what needs memory */
+export function operation(what: string, kind: string, proves: (answer: unknown) => Proof = wroteWithMemory): Operation {
+  return { what: `${what} ${kind}`, proves }
+}
+
+/** Of a script that may have had nothing to write. */
+export function mayHaveWritten(): Proof {
+  return undefined
+}
+
+function wroteWithMemory(): Proof {
+  return 'memory'
+}
