@@ -1,5 +1,5 @@
-// One call about one order: schedule, extend, cancel, pause, resume, remaining or retry. The row is written first, in the shop's transaction; Redis gets
-// it after the commit, and no call on a rule with a deadline on the row fails for Redis's sake.
+// One call about one order: schedule, extend, cancel, pause, resume, remaining or retry. The row is written first, in the shop's transaction, and
+// Redis gets the timer after the commit. Where the row has the deadline, a call succeeds although Redis does not answer.
 
 import type { Model, Transaction } from 'sequelize'
 import { parseDuration, parseInstant } from '../duration.js'
@@ -15,19 +15,18 @@ import { callTransaction } from '../sequelize/call-transaction.js'
 import { isWhole, storedValue } from '../sequelize/values.js'
 import type { OrderOrId, ScheduleOptions, Timer } from '../types.js'
 import { within } from '../wait.js'
+import { noTimer, refuseGivenDeadline, refuseSince, requirePausable } from './allowed-calls.js'
 import { orderOf } from './order-id.js'
 import type { Runtime, RuntimeRedis } from './runtime.js'
 
-type Tx = Transaction | undefined
-
-/** However long Postgres took, Redis gets this much. */
-const SHORTEST_PATIENCE_MS = 20
+/** Redis gets this much, however long Postgres took. */
+const LEAST_REDIS_WAIT_MS = 20
 
 export class Call {
   private readonly rule: BoundRule
   private readonly id: string
   private readonly instance: Model | undefined
-  private readonly transaction: Tx
+  private readonly transaction: Transaction | undefined
   private readonly startedAt = performance.now()
 
   constructor(
@@ -61,17 +60,17 @@ export class Call {
 
   async extend(by: unknown): Promise<Timer> {
     const byMs = parseDuration(`orderTimers: ${this.kind}: "by"`, by)
-    const row = this.refuseSince('extend')
+    const row = refuseSince(this.rule, 'extend')
     if (row?.deadlineAttribute) return this.write(row, { byMs })
     const redis = this.requireRedis()
     if (this.transaction) return this.arm((await this.knownDeadline(redis, 'extend')) + byMs)
     const deadline = await redis.index.postpone(this.kind, this.id, byMs, REQUEST_PATIENCE_MS)
-    if (deadline === undefined) throw this.noTimer('extend')
+    if (deadline === undefined) throw noTimer(this.kind, this.id, 'extend')
     return this.timer(deadline, true)
   }
 
   async cancel(): Promise<Timer> {
-    const row = this.refuseSince('cancel')
+    const row = refuseSince(this.rule, 'cancel')
     if (row?.deadlineAttribute) return this.write(row, null)
     const redis = this.requireRedis()
     if (this.transaction) {
@@ -80,16 +79,16 @@ export class Call {
       return this.timer(null, 'on commit')
     }
     const removed = await redis.index.disarm(this.kind, this.id, undefined, REQUEST_PATIENCE_MS)
-    if (!removed) throw this.noTimer('cancel')
+    if (!removed) throw noTimer(this.kind, this.id, 'cancel')
     return this.timer(null, false)
   }
 
   async pause(): Promise<Timer> {
-    return this.write(this.requirePausable('pause'), 'pause')
+    return this.write(requirePausable(this.rule, 'pause'), 'pause')
   }
 
   async resume(): Promise<Timer> {
-    return this.write(this.requirePausable('resume'), 'resume')
+    return this.write(requirePausable(this.rule, 'resume'), 'resume')
   }
 
   async remaining(): Promise<number | null> {
@@ -115,51 +114,51 @@ export class Call {
   }
 
   private read(row: RowRule): Promise<RowState> {
-    return this.within(row, (within) => row.writes.read(this.id, within))
+    return this.query(row, (transaction) => row.writes.read(this.id, transaction))
   }
 
-  /** Leaves Redis enough of the call's time. */
+  /** Keeps back a part of the call's time for Redis. */
   private readBeforeRedis(row: RowRule): Promise<RowState> {
-    return this.within(row, (within) => row.writes.read(this.id, within), REDIS_SHARE_MS)
+    return this.query(row, (transaction) => row.writes.read(this.id, transaction), REDIS_SHARE_MS)
   }
 
-  /** In the shop's transaction, else on a connection of the call's own, whose time is bounded. */
-  private within<T>({ guard }: RowRule, work: (within: Transaction) => Promise<T>, keptMs = 0): Promise<T> {
+  /** In the shop's transaction, or on a connection of the call's own with a time limit. */
+  private query<T>({ guard }: RowRule, work: (transaction: Transaction) => Promise<T>, keptMs = 0): Promise<T> {
     return withinCall(guard.table.sequelize, this.transaction, this.startedAt - keptMs, work)
   }
 
   /** Writes the row's deadline, refreshes the instance, and arms or disarms after the commit. */
   private async write(row: RowRule, value: NewDeadline): Promise<Timer> {
-    const { before, deadline, attributes } = await this.within(row, (within) => row.writes.write(this.id, value, within))
+    const { before, deadline, attributes } = await this.query(row, (transaction) => row.writes.write(this.id, value, transaction))
     this.instance?.set(attributes, { raw: true })
     if (deadline !== null) return this.arm(deadline)
-    await this.afterwards(async (redis) => {
-      if (before !== null) await within(this.patienceLeft(), redis.arming.disarm(this.rule, this.id, before))
+    await this.onceCommitted(async (redis) => {
+      if (before !== null) await within(this.redisWaitMs(), redis.arming.disarm(this.rule, this.id, before))
       return false
     })
     return this.timer(null, false)
   }
 
   private async arm(deadlineMs: number): Promise<Timer> {
-    const arm = (redis: RuntimeRedis) => redis.arming.arm(this.rule, this.id, deadlineMs, this.patienceLeft())
-    return this.timer(deadlineMs, await this.afterwards(arm))
+    const arm = (redis: RuntimeRedis) => redis.arming.arm(this.rule, this.id, deadlineMs, this.redisWaitMs())
+    return this.timer(deadlineMs, await this.onceCommitted(arm))
   }
 
-  /** For rules without a deadline on the row: what Redis did not take is lost, so it is said. */
+  /** Throws where Redis does not take the timer, since nothing else has it. */
   private async armInRedisAlone(redis: RuntimeRedis, deadlineMs: number): Promise<Timer> {
     if (this.transaction) return this.arm(deadlineMs)
     await redis.arming.armOrThrow(this.rule.kind, this.id, deadlineMs)
     return this.timer(deadlineMs, true)
   }
 
-  /** What is left of the call's time when its row has been written; a commit has its own. */
-  private patienceLeft(): number {
+  /** How long the call may still wait for Redis once its row is written. After a commit the whole time counts again. */
+  private redisWaitMs(): number {
     const spentMs = this.transaction ? 0 : performance.now() - this.startedAt
-    return Math.max(SHORTEST_PATIENCE_MS, REQUEST_PATIENCE_MS - spentMs)
+    return Math.max(LEAST_REDIS_WAIT_MS, REQUEST_PATIENCE_MS - spentMs)
   }
 
-  /** Redis's part: now, or once the transaction has committed. */
-  private async afterwards(work: (redis: RuntimeRedis) => Promise<boolean>): Promise<boolean | 'on commit'> {
+  /** Now, or once the shop's transaction has committed. */
+  private async onceCommitted(work: (redis: RuntimeRedis) => Promise<boolean>): Promise<boolean | 'on commit'> {
     const { redis } = this.runtime
     if (!redis) return false
     if (!this.transaction) return work(redis)
@@ -168,28 +167,25 @@ export class Call {
   }
 
   private async sinceDeadline(row: RowRule): Promise<number> {
-    const { attribute, afterMs } = row.since as { attribute: string; afterMs: number }
-    if (this.options.after !== undefined || this.options.at !== undefined) {
-      const given = this.options.after === undefined ? 'at' : 'after'
-      const remedy = `its deadline is "${attribute}" and ${afterMs} ms; declare the rule with "deadline" for orders with a deadline of their own`
-      throw new OrderTimersError('NOT_ON_SINCE', `orderTimers: ${this.kind}: "${given}" cannot be given to a rule with "since"; ${remedy}`)
-    }
-    const since = this.instance && storedValue(this.instance, attribute)
+    const declared = row.since as { attribute: string; afterMs: number }
+    refuseGivenDeadline(this.kind, declared, this.options)
+    const since = this.instance && storedValue(this.instance, declared.attribute)
     if (since instanceof Date && row.writes.saysInFrom(this.instance as Model)) {
       const instants = row.requireInstants()
       if (instants) await within(LOCK_WAIT_MS, instants)
-      return since.getTime() + afterMs
+      return since.getTime() + declared.afterMs
     }
     const state = await this.read(row)
     if (!state.inFrom || state.deadline === null) throw row.writes.notInFrom(this.id, state)
     return state.deadline
   }
 
-  /** Where `after` is a function, the order is asked; null: it never times out. */
+  /** Where `after` is a function, it is called with the order. Null: the order has no deadline. */
   private async newDeadline(row: RowRule): Promise<NewDeadline> {
     const { after, at } = this.options
     if (!row.afterOf || after !== undefined || at !== undefined) return this.givenDeadline()
-    const order = this.instance && isWhole(this.instance) ? this.instance : await this.within(row, (within) => row.find(this.id, within))
+    const order =
+      this.instance && isWhole(this.instance) ? this.instance : await this.query(row, (transaction) => row.find(this.id, transaction))
     if (!order) throw row.writes.notFound(this.id)
     const afterMs = row.afterOf(order)
     return afterMs === null ? null : { afterMs }
@@ -207,41 +203,15 @@ export class Call {
     if (!state.inFrom) throw row.writes.notInFrom(this.id, state)
   }
 
-  /** In Redis alone. @throws OrderTimersError NO_TIMER */
+  /** The deadline that Redis alone has. @throws OrderTimersError NO_TIMER */
   private async knownDeadline(redis: RuntimeRedis, call: string): Promise<number> {
     const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_PATIENCE_MS)
-    if (deadline === undefined) throw this.noTimer(call)
+    if (deadline === undefined) throw noTimer(this.kind, this.id, call)
     return deadline
   }
 
   private requireRedis(remedy?: string): RuntimeRedis {
     return this.runtime.requireRedis(this.kind, remedy)
-  }
-
-  private refuseSince(call: string): RowRule | undefined {
-    const { row } = this.rule
-    if (!row?.since) return row
-    const remedy = 'its deadline follows from the row; declare it with "deadline" for orders with a deadline of their own'
-    throw new OrderTimersError(
-      'NOT_ON_SINCE',
-      `orderTimers: ${this.kind}: ${call}() is not for a rule with "since" (${show(row.since.attribute)}); ${remedy}`,
-    )
-  }
-
-  private requirePausable(call: 'pause' | 'resume'): RowRule {
-    const row = this.refuseSince(call)
-    const pause = row?.options.pause
-    if (row && pause && !pause.while) return row
-    const why = pause ? 'its "pause.while" says by itself when it is paused; change what the row says' : 'it has no "pause"'
-    const remedy = pause ? '' : `; declare the rule with "deadline" and pause: { keep: 'attribute' }`
-    throw new OrderTimersError('NOT_PAUSABLE', `orderTimers: ${this.kind}: ${call}() is not for this rule, since ${why}${remedy}`)
-  }
-
-  private noTimer(call: string): OrderTimersError {
-    return new OrderTimersError(
-      'NO_TIMER',
-      `orderTimers: ${this.kind}: ${show(this.id)} has no timer to ${call}; it was settled already, or never scheduled`,
-    )
   }
 
   private timer(deadlineMs: number | null, armed: boolean | 'on commit'): Timer {
