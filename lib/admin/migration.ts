@@ -8,7 +8,7 @@ import { Brake } from '../rows/brake.js'
 import { History } from '../rows/history.js'
 import type { OrderTable } from '../rows/order-table.js'
 import type { RowRule } from '../rows/row-rule.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { ShopRule } from '../rules/rule.js'
 import { withoutBinding } from '../sequelize/sql.js'
 import type { Runtime } from '../timers/runtime.js'
 import { type Addition, addSql, columnAddition, dropSql, indexAddition, tableAddition } from './added.js'
@@ -119,7 +119,7 @@ function uniqueAdditions(additions: readonly Addition[]): Addition[] {
   return [...new Map(additions.map((one) => [one.create.join(';'), one])).values()]
 }
 
-function refuseSeveralDatabases(rules: readonly BoundRule[]): void {
+function refuseSeveralDatabases(rules: readonly ShopRule[]): void {
   const databases = new Set(rules.flatMap(({ row }) => (row ? [row.guard.table.sequelize] : [])))
   if (databases.size <= 1) return
   const remedy = 'make one for the rules of each, naming them (--kind, once for each)'

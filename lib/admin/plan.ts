@@ -2,7 +2,7 @@
 // many come due in each hour of the next days. Looks only.
 
 import type { RuleForm } from '../rules/form.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { ShopRule } from '../rules/rule.js'
 import type { Runtime } from '../timers/runtime.js'
 import { countDead, keptFailures } from './kept-failures.js'
 import { type CountOptions, countOrders, type OrderCounts } from './order-counts.js'
@@ -54,7 +54,7 @@ export async function planRule(runtime: Runtime, kind: string, options: Pick<Cou
   const inRedisAlone = ['its deadlines are in Redis alone, so no row says what is due', ...unknown]
   if (!row) return { ...fine, notes: inRedisAlone }
   try {
-    const counts = row.pending && (await countOrders(row, { ...options, failures }))
+    const counts = row.deadline.in === 'redis' ? undefined : await countOrders(row, { ...options, failures })
     const { problem, notLookedAt } = await lookInWords(row)
     const notes = [...(counts ? [...notesOn(rule, counts), ...unknown] : inRedisAlone), ...(notLookedAt === undefined ? [] : [notLookedAt])]
     return { ...fine, census: counts, problem, notes }
@@ -63,7 +63,7 @@ export async function planRule(runtime: Runtime, kind: string, options: Pick<Cou
   }
 }
 
-function notesOn({ row }: BoundRule, { overdue, undated }: OrderCounts): string[] {
+function notesOn({ row }: ShopRule, { overdue, undated }: OrderCounts): string[] {
   const { dryRun, brake, backfill, after } = row?.options ?? {}
   const notes: string[] = []
   if (dryRun) notes.push('dryRun: it settles nothing as yet')

@@ -2,7 +2,7 @@
 
 import { errorText } from '../error-text.js'
 import type { RowRule } from '../rows/row-rule.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { ShopRule } from '../rules/rule.js'
 import { rows } from '../sequelize/database.js'
 import { faultOwnerOf } from '../sequelize/fault-owner.js'
 import type { Runtime } from '../timers/runtime.js'
@@ -17,7 +17,7 @@ export interface Problem {
 }
 
 /** The rule, bound to its model; or what is wrong with it. */
-export function boundRule(runtime: Runtime, kind: string): { rule: BoundRule; problem?: never } | { rule?: never; problem: Problem } {
+export function boundRule(runtime: Runtime, kind: string): { rule: ShopRule; problem?: never } | { rule?: never; problem: Problem } {
   try {
     return { rule: runtime.rule(kind) }
   } catch (error) {
@@ -25,7 +25,7 @@ export function boundRule(runtime: Runtime, kind: string): { rule: BoundRule; pr
   }
 }
 
-export async function problemOf({ row }: Pick<BoundRule, 'row'>, error: unknown): Promise<Problem> {
+export async function problemOf({ row }: Pick<ShopRule, 'row'>, error: unknown): Promise<Problem> {
   const told = (cause: unknown): Problem => {
     const unreachable = faultOwnerOf(cause) === 'database'
     const message = errorText(cause)
@@ -52,7 +52,7 @@ export async function lookInWords({ look }: RowRule): Promise<{ problem: string 
 }
 
 /** Asked of each database once; one that is silent counts as one that does not answer. */
-export async function postgresTrouble(rules: readonly Pick<BoundRule, 'row'>[]): Promise<string | undefined> {
+export async function postgresTrouble(rules: readonly Pick<ShopRule, 'row'>[]): Promise<string | undefined> {
   const databases = new Set(rules.flatMap(({ row }) => (row ? [row.guard.table.sequelize] : [])))
   const answers = [...databases].map((sequelize) =>
     within(

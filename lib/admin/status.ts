@@ -6,7 +6,7 @@ import type { Failure } from '../redis/failed-timers.js'
 import { publishesExpiry, readSettings } from '../redis/server.js'
 import type { RowRule } from '../rows/row-rule.js'
 import type { RuleForm } from '../rules/form.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { ShopRule } from '../rules/rule.js'
 import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
 import { countDead, keptFailures } from './kept-failures.js'
 import { countOrders } from './order-counts.js'
@@ -87,19 +87,27 @@ export async function status(runtime: Runtime): Promise<Status> {
 }
 
 async function ruleStatus(
-  rule: BoundRule,
+  rule: ShopRule,
   postgresAnswers: boolean,
   redis: RuntimeRedis | undefined,
   runtime: Runtime,
 ): Promise<RuleStatus> {
-  const { kind, form, row } = rule
-  const found: RuleStatus = { kind, form, rows: undefined, armed: undefined, dead: undefined, brakedSince: null, problem: undefined }
+  const { kind, row } = rule
+  const found: RuleStatus = {
+    kind,
+    form: runtime.form(kind),
+    rows: undefined,
+    armed: undefined,
+    dead: undefined,
+    brakedSince: null,
+    problem: undefined,
+  }
   try {
     const { failures } = redis ? await keptFailures(runtime, kind) : { failures: undefined }
     found.dead = countDead(failures)
     found.armed = await redis?.connection.run(PATIENCE_MS, (client) => client.zcard(runtime.keys.sets(kind).due))
     if (!row || !postgresAnswers) return found
-    if (row.pending) found.rows = await rowFigures(row, failures)
+    if (row.deadline.in !== 'redis') found.rows = await rowFigures(row, failures)
     if (row.brake) found.brakedSince = await row.brake.brakedAt()
     const { problem, notLookedAt } = await lookInWords(row)
     found.problem = problem ?? notLookedAt

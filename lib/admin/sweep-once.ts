@@ -6,7 +6,7 @@ import { type ErrorName, errorName, OrderTimersError } from '../errors.js'
 import type { Log } from '../logger.js'
 import type { Failure } from '../redis/failed-timers.js'
 import type { RowRule } from '../rows/row-rule.js'
-import type { BoundRule } from '../rules/rule.js'
+import { type BoundRule, isSwept } from '../rules/rule.js'
 import { faultOwnerOf } from '../sequelize/fault-owner.js'
 import type { Runtime } from '../timers/runtime.js'
 import { assemble, type Rules } from '../worker/assembly.js'
@@ -142,8 +142,8 @@ function rulesOf(runtime: Runtime, { stale = false, kind }: SweepOptions): { rul
       return []
     }
   })
-  const all = stale ? found.map(withoutMaintenance) : found.flatMap((rule) => [rule, ...rule.reminders])
-  return { rules: new Map(all.filter((rule) => rule.row?.pending).map((rule) => [rule.kind, rule])), wrong }
+  const all: BoundRule[] = stale ? found : found.flatMap((rule) => [rule, ...rule.reminders])
+  return { rules: new Map(all.filter(isSwept).map((rule) => [rule.kind, rule])), wrong }
 }
 
 /** Failures are told by `onFailed`, and not a second time by the log, which often goes to the same terminal. */
@@ -152,11 +152,6 @@ function withoutFailures(log: Log): Log {
     if (fields?.code !== 'RULE_FAILED' && fields?.code !== 'DEAD_LETTER') log(level, message, fields)
   }
   return Object.assign(others, { debugs: log.debugs, flush: () => log.flush() }) as Log
-}
-
-/** A pass over what is stale settles what `plan` showed as stale, and gives no order a deadline that would be settled unseen. */
-function withoutMaintenance(rule: BoundRule): BoundRule {
-  return rule.row ? { ...rule, row: { ...rule.row, maintenance: undefined } } : rule
 }
 
 interface Pass {

@@ -2,12 +2,12 @@
 // comes back with `down`: the comment on its function keeps what it was.
 
 import { type TableTrigger, TRIGGER, triggerFunction, triggersOf } from '../auto/trigger.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { ShopRule } from '../rules/rule.js'
 import { withoutBinding } from '../sequelize/sql.js'
 import { literal } from './added.js'
 
 /** @throws OrderTimersError INVALID_OPTION where `after` is a function */
-export function triggerMigration(rules: readonly BoundRule[], mark: string): { up: string[]; down: string[] } {
+export function triggerMigration(rules: readonly ShopRule[], mark: string): { up: string[]; down: string[] } {
   const all = triggersOf(rules).map((trigger) => ({
     ...trigger,
     name: withoutBinding(trigger.table.table),
@@ -21,18 +21,19 @@ export function triggerMigration(rules: readonly BoundRule[], mark: string): { u
 }
 
 /** Why a rule has no trigger, a line for each. */
-export function triggerNotes(rules: readonly BoundRule[]): string[] {
+export function triggerNotes(rules: readonly ShopRule[]): string[] {
   return rules.flatMap((rule) => {
     const why = whyNone(rule)
     return why === undefined ? [] : [`${rule.kind}: --trigger prints nothing for it, since ${why}`]
   })
 }
 
-function whyNone({ form, row }: BoundRule): string | undefined {
-  if (form === 'handler') return 'it is a plain function and has no rows; call schedule() where its work becomes due'
-  if (form === 'redis') return 'it has "deadline: false", so there is no column to write; call schedule() in each route'
-  if (form === 'since') return 'its deadline follows from the row ("since"), so nothing has to be written, whoever writes the row'
-  if (row?.move) return undefined
+function whyNone({ row }: ShopRule): string | undefined {
+  if (!row) return 'it is a plain function and has no rows; call schedule() where its work becomes due'
+  if (row.deadline.in === 'redis') return 'it has "deadline: false", so there is no column to write; call schedule() in each route'
+  if (row.deadline.in === 'since')
+    return 'its deadline follows from the row ("since"), so nothing has to be written, whoever writes the row'
+  if (row.move) return undefined
   return 'it is an effect, whose "where" may look at more than the row itself; call schedule(), or give it "backfill" and the sweep writes the deadline'
 }
 

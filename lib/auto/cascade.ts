@@ -4,7 +4,7 @@
 import type { Move, RowRule } from '../rows/row-rule.js'
 import type { Cascade } from '../rows/writes.js'
 import { invalidRule } from '../rules/row-options.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { HookingRule, ShopRule } from '../rules/rule.js'
 import { quoteColumn, textSql } from '../sequelize/sql.js'
 import { AutoRule } from './rule.js'
 
@@ -12,11 +12,11 @@ import { AutoRule } from './rule.js'
 const WAS = 'order_timers_due.order_timers_from'
 
 /** @param autoRules the rules with `auto` that are bound; to be linked again when there are more */
-export function linkCascade({ row }: BoundRule, autoRules: readonly BoundRule[]): void {
+export function linkCascade({ row }: ShopRule, autoRules: readonly HookingRule[]): void {
   row?.link(cascadeOf(row, autoRules))
 }
 
-function cascadeOf(settled: RowRule, autoRules: readonly BoundRule[]): Cascade | undefined {
+function cascadeOf(settled: RowRule, autoRules: readonly HookingRule[]): Cascade | undefined {
   const cascade: Cascade = { assignments: [], startedTimers: [] }
   // What the rule's own `set` writes stands.
   const taken = new Set(Object.keys(settled.set).map((name) => settled.guard.table.attribute('"set"', name).field))
@@ -42,9 +42,9 @@ function cascadeOf(settled: RowRule, autoRules: readonly BoundRule[]): Cascade |
 }
 
 /** @throws OrderTimersError INVALID_OPTION where settling this rule would start a timer whose `after` it cannot know */
-export function refuseUnknownAfter({ row }: BoundRule, rules: readonly BoundRule[]): void {
+export function refuseUnknownAfter({ row }: ShopRule, autoRules: readonly HookingRule[]): void {
   if (!row) return
-  const unknown = followers(row, rules).find(({ rule, starts }) => starts && rule.row.afterOf)
+  const unknown = followers(row, autoRules).find(({ rule, starts }) => starts && rule.afterOf)
   if (!unknown) return
   const { kind } = row.options
   const why = `moves orders into "from" of the rule "${unknown.rule.rule.kind}", whose "after" is a function of the order`
@@ -52,12 +52,12 @@ export function refuseUnknownAfter({ row }: BoundRule, rules: readonly BoundRule
 }
 
 /** The hooking rules on the same table, and what the move means to them. Instances that are saved go through their hooks, and need no cascade. */
-function followers(settled: RowRule, rules: readonly BoundRule[]): { rule: AutoRule; starts: boolean; ends: boolean }[] {
+function followers(settled: RowRule, autoRules: readonly HookingRule[]): { rule: AutoRule; starts: boolean; ends: boolean }[] {
   const { move, guard, options } = settled
   if (!move || move.individualHooks) return []
-  return rules.flatMap((bound) => {
+  return autoRules.flatMap((bound) => {
     const { row, kind } = bound
-    if (!row?.move?.auto || kind === options.kind) return []
+    if (kind === options.kind) return []
     if (row.guard.table.table !== guard.table.table || row.guard.table.sequelize !== guard.table.sequelize) return []
     if (row.move.status !== move.status) return []
     const rule = new AutoRule(bound, undefined)

@@ -1,7 +1,7 @@
 // `auto: true`: hooks models, so that no route need call `schedule`. A hooked model has a `queryInterface` of its own (auto-queries.ts), which the
 // classes that Sequelize makes of it for its scopes inherit; the shop's hooks stay as they are, and see none of ours.
 
-import type { BoundRule } from '../rules/rule.js'
+import type { HookingRule } from '../rules/rule.js'
 import { type AnyModel, sequelizeOf } from '../sequelize/sql.js'
 import { AutoQueries, type Queries } from './queries.js'
 import { type AutoArming, AutoRule } from './rule.js'
@@ -18,7 +18,7 @@ export class AutoHooks {
 
   constructor(private readonly arming: AutoArming | undefined) {}
 
-  hook(bound: BoundRule): void {
+  hook(bound: HookingRule): void {
     const rule = new AutoRule(bound, this.arming)
     const model = withoutScope(rule.row.guard.table.model)
     const rules = Object.hasOwn(model, HOOKED) ? (model[HOOKED] as Set<AutoRule>) : install(model)

@@ -31,7 +31,7 @@ function intervalByOrder(rule: AutoRule, orders: { before: Model; after: Model }
   const ids = new Map<number, string[]>()
   for (const { before, after } of orders) {
     const id = rule.rule.parseId(storedValue(before, table.idAttribute))
-    const afterMs = id === null || rule.isFrom(storedValue(before, rule.status.name)) ? null : (rule.row.afterOf?.(after) ?? null)
+    const afterMs = id === null || rule.isFrom(storedValue(before, rule.status.name)) ? null : (rule.afterOf?.(after) ?? null)
     if (afterMs !== null) ids.set(afterMs, [...(ids.get(afterMs) ?? []), id as string])
   }
   const cases = [...ids].map(([afterMs, some]) => {

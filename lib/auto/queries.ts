@@ -100,7 +100,7 @@ export class AutoQueries extends AutoStatement implements Queries {
     const overwrites = rules.filter(({ status }) => options.updateOnDuplicate?.includes(status.field))
     const extra = records.map((values) => {
       for (const rule of overwrites) refuseUpsert(rule, 'bulkCreate with updateOnDuplicate', values, options.updateOnDuplicate)
-      const order = rules.some(({ row }) => row.afterOf) ? this.order(values) : undefined
+      const order = rules.some(({ afterOf }) => afterOf) ? this.order(values) : undefined
       const leaving = overwrites.filter((rule) => !rule.isFrom(values[rule.status.field]))
       return merge([
         ...rules.map((rule) => (rule.status.field in values ? rule.inserting(values, this.afterOf(rule, order, values)) : {})),

@@ -4,14 +4,14 @@
 import { OrderTimersError, show } from '../errors.js'
 import { NO_TIMER_AT, NOT_IN_FROM } from '../rows/guard.js'
 import { epochMsSql, intervalSql, wholeMsSql } from '../rows/instant-sql.js'
-import type { Move, RowRule } from '../rows/row-rule.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { ColumnDeadline } from '../rows/row-rule.js'
+import type { HookingRule } from '../rules/rule.js'
 import { type AttributeInfo, isExpression, quoteColumn, valueSql } from '../sequelize/sql.js'
 
 /** Where timers are armed and disarmed; none where nothing is armed. Never rejects. */
 export interface AutoArming {
-  arm(rule: BoundRule, id: string, deadlineMs: number): Promise<boolean>
-  disarm(rule: BoundRule, id: string, deadlineMs: number): Promise<void>
+  arm(rule: HookingRule, id: string, deadlineMs: number): Promise<boolean>
+  disarm(rule: HookingRule, id: string, deadlineMs: number): Promise<void>
 }
 
 /** Columns by name, with what to write into them as SQL that a binder will look at. */
@@ -29,10 +29,14 @@ export type AfterSql = string | null
 const WHOLE = new Set(['INTEGER', 'SMALLINT', 'BIGINT', 'TINYINT', 'MEDIUMINT'])
 
 export class AutoRule {
-  readonly row: RowRule
+  readonly row: HookingRule['row']
   readonly status: AttributeInfo
   /** The deadline, or what it is counted from. */
   readonly start: AttributeInfo
+  /** Where `after` is a function of the order. */
+  readonly afterOf: ColumnDeadline['afterOf']
+  /** Milliseconds from `start` to the deadline. */
+  private readonly sinceMs: number
   private readonly id: AttributeInfo
   private readonly keep: AttributeInfo | undefined
   private readonly extended: AttributeInfo | undefined
@@ -41,17 +45,20 @@ export class AutoRule {
   private readonly was: string
 
   constructor(
-    readonly rule: BoundRule,
+    readonly rule: HookingRule,
     readonly arming: AutoArming | undefined,
   ) {
-    this.row = rule.row as RowRule
+    this.row = rule.row
     const { table } = this.row.guard
     const { pause, extensions } = this.row.options
-    const { status, from } = this.row.move as Move
+    const { status, from } = this.row.move
     const attribute = (name: string) => table.attribute('attribute', name)
     this.id = attribute(table.idAttribute)
     this.status = attribute(status)
-    this.start = attribute(this.row.deadlineAttribute ?? (this.row.since?.attribute as string))
+    const { deadline } = this.row
+    this.start = attribute(deadline.attribute)
+    this.afterOf = deadline.in === 'column' ? deadline.afterOf : undefined
+    this.sinceMs = deadline.in === 'since' ? deadline.afterMs : 0
     this.keep = pause && attribute(pause.keep)
     this.extended = extensions && attribute(extensions.attribute)
     this.from = new Set(from.map(String))
@@ -64,12 +71,13 @@ export class AutoRule {
   }
 
   get writesDeadline(): boolean {
-    return this.row.deadlineAttribute !== undefined
+    return this.row.deadline.in === 'column'
   }
 
   /** `after` where it is the same for all orders; none of a function is known without its order. */
   get after(): AfterSql {
-    return this.rule.afterMs === undefined ? null : intervalSql(this.rule.afterMs)
+    const { afterMs } = this.row.deadline
+    return afterMs === undefined ? null : intervalSql(afterMs)
   }
 
   /** Whether a status is one that the rule applies to; false for an expression, whose value nobody knows yet. */
@@ -130,7 +138,7 @@ export class AutoRule {
     const column = ({ field }: AttributeInfo) => `${of}${this.column(field)}`
     const { table } = this.row.guard
     const start = column(this.start)
-    const deadline = epochMsSql(this.row.since ? `${start} + ${intervalSql(this.row.since.afterMs)}` : start)
+    const deadline = epochMsSql(this.sinceMs === 0 ? start : `${start} + ${intervalSql(this.sinceMs)}`)
     const has = `${table.isAmong(column(this.status), this.status.name, [...this.from])} AND ${start} < ${NO_TIMER_AT}`
     return `CASE WHEN ${has} THEN ${column(this.id)}::text || ' ' || (${deadline})::text END`
   }
@@ -148,7 +156,7 @@ export class AutoRule {
     const id = this.rule.parseId(read(this.id))
     const start = read(this.start)
     if (id === null || !(start instanceof Date) || !this.isFrom(read(this.status)) || start.getTime() >= NO_TIMER_MS) return undefined
-    return { id, deadlineMs: start.getTime() + (this.row.since?.afterMs ?? 0) }
+    return { id, deadlineMs: start.getTime() + this.sinceMs }
   }
 
   /** @returns the refusal of a statement that would restart timers, or not start them */

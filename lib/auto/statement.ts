@@ -46,16 +46,16 @@ export class AutoStatement {
 
   /** A function is asked about orders only that come into `from`, or may. */
   protected afterOf(rule: AutoRule, order: Model | undefined, values: Values): AfterSql {
-    const { row, after, status } = rule
-    if (!row.afterOf) return after
+    const { afterOf, after, status } = rule
+    if (!afterOf) return after
     const value = values[status.field]
     if (!rule.isFrom(value) && !rule.isExpression(value)) return null
-    const afterMs = row.afterOf(order as Model)
+    const afterMs = afterOf(order as Model)
     return afterMs === null ? null : intervalSql(afterMs)
   }
 
   protected needsTransaction(rules: readonly AutoRule[], options: StatementOptions): boolean {
-    return rules.some(({ row }) => row.afterOf) && this.transaction(options) === undefined
+    return rules.some(({ afterOf }) => afterOf) && this.transaction(options) === undefined
   }
 
   /** Where `after` is a function, the orders are read and locked first. */
@@ -65,7 +65,7 @@ export class AutoStatement {
     values: Values,
     options: StatementOptions,
   ): Promise<Map<AutoRule, AfterSql>> {
-    const asking = rules.filter(({ row }) => row.afterOf)
+    const asking = rules.filter(({ afterOf }) => afterOf)
     const transaction = this.transaction(options)
     return asking.length === 0 || !transaction ? new Map() : afterByOrder(asking, where, values, transaction)
   }

@@ -6,7 +6,7 @@ import { intervalSql, timeLeftMsSql, wholeMsSql } from '../rows/instant-sql.js'
 import type { OrderTable } from '../rows/order-table.js'
 import type { RowRule } from '../rows/row-rule.js'
 import { invalidRule } from '../rules/row-options.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { ShopRule } from '../rules/rule.js'
 import { withoutBinding } from '../sequelize/sql.js'
 
 const NOW = wholeMsSql('statement_timestamp()')
@@ -22,10 +22,10 @@ export interface TableTrigger {
  * @returns for each table on which transitions have their deadlines
  * @throws OrderTimersError INVALID_OPTION where `after` is a function, which Postgres cannot call
  */
-export function triggersOf(rules: readonly BoundRule[]): TableTrigger[] {
+export function triggersOf(rules: readonly ShopRule[]): TableTrigger[] {
   const byTable = new Map<string, RowRule[]>()
   for (const { row } of rules) {
-    if (!row?.move || row.deadlineAttribute === undefined) continue
+    if (!row?.move || row.deadline.in !== 'column') continue
     const { table } = row.guard.table
     byTable.set(table, [...(byTable.get(table) ?? []), row])
   }
@@ -33,7 +33,7 @@ export function triggersOf(rules: readonly BoundRule[]): TableTrigger[] {
 }
 
 /** The statements of all of them. */
-export function triggerSql(rules: readonly BoundRule[]): string[] {
+export function triggerSql(rules: readonly ShopRule[]): string[] {
   return triggersOf(rules).flatMap(({ createFunction, createTrigger }) => [createFunction, ...createTrigger])
 }
 

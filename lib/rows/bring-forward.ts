@@ -3,8 +3,9 @@
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
 import { allOf } from './conditions.js'
+import type { RowGuard } from './guard.js'
 import { boundIntervalSql, CLOCK, epochMsSql } from './instant-sql.js'
-import type { RowRule } from './row-rule.js'
+import type { ColumnDeadline, SinceDeadline } from './row-rule.js'
 
 /**
  * Writes the attribute that the deadline is read from, while the rule applies to the order.
@@ -12,17 +13,19 @@ import type { RowRule } from './row-rule.js'
  * @returns the deadline, in milliseconds since 1970; undefined where the order has no timer
  */
 export async function bringForward(
-  { guard, since, deadlineAttribute }: RowRule,
+  guard: RowGuard,
+  deadline: ColumnDeadline | SinceDeadline,
   id: string,
   beforeMs: number,
   transaction: Transaction,
 ): Promise<number | undefined> {
   const { table } = guard
-  const column = table.bareColumn(since?.attribute ?? (deadlineAttribute as string))
+  const column = table.bareColumn(deadline.attribute)
   const isPending = [guard.appliesSql, guard.eligibleSql, guard.notDeletedSql, `${guard.deadlineSql} IS NOT NULL`]
   const sql = `UPDATE ${table.aliased} SET ${column} = ${CLOCK} + ${boundIntervalSql('$2')}
 WHERE ${allOf([`${table.id} = $1`, ...isPending])}
 RETURNING ${epochMsSql(guard.deadlineSql)} AS deadline`
-  const [written] = await rows<{ deadline: number }>(table.sequelize, sql, [id, beforeMs - (since?.afterMs ?? 0)], transaction)
+  const afterMs = deadline.in === 'since' ? deadline.afterMs : 0
+  const [written] = await rows<{ deadline: number }>(table.sequelize, sql, [id, beforeMs - afterMs], transaction)
   return written?.deadline
 }

@@ -4,8 +4,8 @@
 import { inTransaction } from '../sequelize/database.js'
 import { QUICK_QUESTION } from '../sequelize/statement-limits.js'
 import { columnsOf } from './columns.js'
+import type { RowGuard } from './guard.js'
 import { isInstant, notAnInstant } from './instants.js'
-import type { RowRule } from './row-rule.js'
 
 const LOOK_EVERY_MS = 60_000
 
@@ -13,7 +13,11 @@ export class InstantsKnown {
   private rightAt: number | undefined
   private looking: Promise<string | undefined> | undefined
 
-  constructor(private readonly row: RowRule) {}
+  constructor(
+    private readonly guard: RowGuard,
+    /** What `since` names. */
+    private readonly attribute: string,
+  ) {}
 
   /** The table has just been looked at, and its instants are right. */
   noteRight(): void {
@@ -32,7 +36,7 @@ export class InstantsKnown {
 
   private async lookFirst(): Promise<void> {
     const wrong = await this.look()
-    if (wrong !== undefined) throw this.row.guard.table.invalid(wrong)
+    if (wrong !== undefined) throw this.guard.table.invalid(wrong)
   }
 
   /** Never rejects. */
@@ -50,10 +54,9 @@ export class InstantsKnown {
   }
 
   private async problem(): Promise<string | undefined> {
-    const { guard, since } = this.row
-    if (!since) return undefined
-    const columns = await inTransaction(guard.table.sequelize, QUICK_QUESTION, (transaction) => columnsOf(guard.table, transaction))
-    const column = columns.get(since.attribute)
-    return column && !isInstant(column) ? notAnInstant(guard.table, '"since"', column) : undefined
+    const { table } = this.guard
+    const columns = await inTransaction(table.sequelize, QUICK_QUESTION, (transaction) => columnsOf(table, transaction))
+    const column = columns.get(this.attribute)
+    return column && !isInstant(column) ? notAnInstant(table, '"since"', column) : undefined
   }
 }

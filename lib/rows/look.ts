@@ -9,7 +9,7 @@ import { faultOwnerOf, isDoubtful, sqlStateOf } from '../sequelize/fault-owner.j
 import { LOOK } from '../sequelize/statement-limits.js'
 import { remedyOf } from '../sequelize/wrong-statement.js'
 import { lookAtReferences } from './references.js'
-import type { Look, RowRule } from './row-rule.js'
+import type { Look, SettledRows } from './row-rule.js'
 import { optionStatements, ruleStatements, type Statement } from './statements.js'
 import { lookAtTables } from './table-look.js'
 
@@ -20,7 +20,11 @@ export class RuleLook {
   /** The columns when all statements were last found right, and when that was. */
   private right: { columns: string; at: number } | undefined
 
-  constructor(private readonly row: RowRule) {}
+  constructor(
+    private readonly row: SettledRows,
+    /** Has Postgres plan all statements of settling, on an explaining transaction. */
+    private readonly explain: (transaction: Transaction) => Promise<void>,
+  ) {}
 
   /** @param briefly looks at the tables alone where the statements were found right on the same columns a short while ago */
   async look(briefly = false): Promise<Look> {
@@ -35,7 +39,7 @@ export class RuleLook {
         wrong.push(...(await this.statements(optionStatements(row), (name) => name)))
         if (wrong.length === 0) {
           wrong.push(...(await inTransaction(table.sequelize, LOOK, (transaction) => lookAtReferences(row, transaction))))
-          wrong.push(...(await this.statements(ruleStatements(row), (name) => `its statement for ${name}`)))
+          wrong.push(...(await this.statements(ruleStatements(row, this.explain), (name) => `its statement for ${name}`)))
         }
         this.right = wrong.length === 0 ? { columns: tables.columns, at: performance.now() } : undefined
       }

@@ -4,7 +4,7 @@ import { allOf } from './conditions.js'
 import { epochMsSql, intervalSql } from './instant-sql.js'
 import { backfillStartSql } from './maintenance.js'
 import { isLockedSql } from './row-is-locked.js'
-import type { RowRule } from './row-rule.js'
+import type { SettledRows } from './row-rule.js'
 
 /**
  * How an order stands under a rule; the first that holds. `dead`: a dead letter, whatever its row says. `none`: without a deadline,
@@ -31,7 +31,7 @@ export const CANNOT_SEE_LOCKS = ['42703', '42501']
 
 /** Counts by state and hour, and the first of each state that has deadlines. */
 export function orderCountsSql(
-  { guard, options }: RowRule,
+  { guard, options }: SettledRows,
   { days, asBackfilled = false, knowsFailures }: OrderCountsQuery,
   seesLocks: boolean,
 ): string {
@@ -75,7 +75,7 @@ UNION ALL ${sample('upcoming', ['upcoming', 'later'], is('>', 'now()'))}`
 }
 
 /** What the sweep will write where there is no deadline; none where it writes nothing, or a function of the shop's says what. */
-function backfilledDeadline({ guard, options }: Pick<RowRule, 'guard' | 'options'>): string | undefined {
+function backfilledDeadline({ guard, options }: Pick<SettledRows, 'guard' | 'options'>): string | undefined {
   const { backfill, after } = options
   if (!backfill || typeof after !== 'number') return undefined
   return `(${backfillStartSql(guard, backfill.since)} + ${intervalSql(after)})`

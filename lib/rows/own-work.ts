@@ -1,13 +1,13 @@
 // The shop's own work within a settling transaction: its hooks, one instance after the other (`individualHooks`), and its `run`.
 
 import type { Model, Transaction } from 'sequelize'
-import type { RowRule } from './row-rule.js'
+import type { SettledRows } from './row-rule.js'
 import type { SettleWork } from './settlement.js'
 import type { Writes } from './writes.js'
 
 export class OwnWork {
   constructor(
-    private readonly row: RowRule,
+    private readonly row: SettledRows,
     private readonly action: Writes,
   ) {}
 
@@ -38,11 +38,11 @@ export class OwnWork {
 
   /** Sets stored values: a setter of the model would take those that the rule names for presented ones. */
   private save(instance: Model, transaction: Transaction): Promise<unknown> {
-    const { move, deadlineAttribute } = this.row
+    const { move, deadline } = this.row
     const values = {
       ...this.action.set,
       ...(move ? { [move.status]: move.to } : {}),
-      ...(deadlineAttribute ? { [deadlineAttribute]: null } : {}),
+      ...(deadline.in === 'column' ? { [deadline.attribute]: null } : {}),
     }
     for (const [name, value] of Object.entries(values)) instance.setDataValue(name as never, value as never)
     return instance.save({ transaction })

@@ -8,7 +8,7 @@ import { rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { isExpression, referenceOf, valueSql } from '../sequelize/sql.js'
 import { columnsOf } from './columns.js'
-import type { RowRule } from './row-rule.js'
+import type { SettledRows } from './row-rule.js'
 
 /** A value that the rule looks for or writes, by its option. */
 interface Value {
@@ -39,13 +39,13 @@ export interface ValueProblem {
 }
 
 /** @returns what is wrong, in words; a row that is missing with its INSERT as a comment */
-export async function lookAtReferences(row: RowRule, transaction: Transaction): Promise<string[]> {
+export async function lookAtReferences(row: SettledRows, transaction: Transaction): Promise<string[]> {
   const problems = await valueProblems(row, transaction)
   return problems.map(({ message, insert }) => (insert === undefined ? message : `${message}; insert it:\n-- ${insert}`))
 }
 
 /** The INSERT of each row that the model itself says the rule's values refer to, whether it is there or not. */
-export function referencedRows(row: RowRule): string[] {
+export function referencedRows(row: SettledRows): string[] {
   const { model } = row.guard.table
   return valuesOf(row).flatMap(({ attribute, value }) => {
     const reference = referenceOf(model, attribute)
@@ -53,7 +53,7 @@ export function referencedRows(row: RowRule): string[] {
   })
 }
 
-export async function valueProblems(row: RowRule, transaction: Transaction): Promise<ValueProblem[]> {
+export async function valueProblems(row: SettledRows, transaction: Transaction): Promise<ValueProblem[]> {
   const { table } = row.guard
   const values = valuesOf(row)
   if (values.length === 0) return []
@@ -75,7 +75,7 @@ export async function valueProblems(row: RowRule, transaction: Transaction): Pro
   return problems
 }
 
-function valuesOf({ guard, move, set }: RowRule): Value[] {
+function valuesOf({ guard, move, set = {} }: SettledRows): Value[] {
   const { model } = guard.table
   const statuses = move
     ? [
@@ -89,7 +89,7 @@ function valuesOf({ guard, move, set }: RowRule): Value[] {
 
 /** What a domain says of a value, whose conditions Postgres looks at when a row is written and not before. */
 async function refusal(
-  { guard }: RowRule,
+  { guard }: SettledRows,
   { attribute, value }: Value,
   type: string,
   transaction: Transaction,
@@ -107,7 +107,12 @@ async function refusal(
 }
 
 /** True also where this user may not look. */
-async function holds({ guard }: RowRule, { attribute, value }: Value, constraint: Constraint, transaction: Transaction): Promise<boolean> {
+async function holds(
+  { guard }: SettledRows,
+  { attribute, value }: Value,
+  constraint: Constraint,
+  transaction: Transaction,
+): Promise<boolean> {
   const { table } = guard
   const literal = valueSql(table.model, attribute, value)
   const { condition, key } = constraint
@@ -127,7 +132,7 @@ async function holds({ guard }: RowRule, { attribute, value }: Value, constraint
 }
 
 function problem(
-  { guard }: RowRule,
+  { guard }: SettledRows,
   { option, value, written }: Value,
   { name, table, key, required, condition }: Constraint,
 ): ValueProblem {

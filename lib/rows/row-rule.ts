@@ -1,4 +1,4 @@
-// A rule as its rows see it: the statements over one orders table, put together from one guard, for the timers' calls and the sweep to use.
+// A rule as its rows see it: where its deadlines live, and the statements over one orders table, put together from one guard.
 
 import type { Model, Transaction } from 'sequelize'
 import type { OrderTimersError } from '../errors.js'
@@ -12,47 +12,95 @@ import type { PendingRows } from './pending-rows.js'
 import type { AfterCommit, RowOptions } from './row-options.js'
 import type { Cascade } from './writes.js'
 
-/** A rule over rows: what the timers' calls and the sweep need of it. */
-export interface RowRule {
+/** Each order has a deadline of its own, in a column that this rule alone writes. */
+export interface ColumnDeadline {
+  readonly in: 'column'
+  readonly attribute: string
+  /** Milliseconds from now to the deadline where `schedule` is given none; undefined where it must be given, or where `afterOf` says it. */
+  readonly afterMs: number | undefined
+  /** Where `after` is a function: milliseconds to the deadline of this order, null for none. @throws OrderTimersError INVALID_DURATION */
+  readonly afterOf: ((order: Model) => number | null) | undefined
+  readonly pending: PendingRows
+}
+
+/** The deadline is counted from a column that the table has already. */
+export interface SinceDeadline {
+  readonly in: 'since'
+  readonly attribute: string
+  readonly afterMs: number
+  readonly pending: PendingRows
+  /**
+   * For what reads the instant from an instance. @returns undefined where nothing is to be waited for
+   * @throws OrderTimersError INVALID_MODEL (as a rejection) where the column has no time zone
+   */
+  requireInstants(): Promise<void> | undefined
+}
+
+/** The deadline is in Redis alone; the row says only whether the rule applies. */
+export interface RedisDeadline {
+  readonly in: 'redis'
+  readonly afterMs: number | undefined
+}
+
+/** A reminder is due so long before the deadline of its rule, and has no deadline of its own to write. */
+export interface ReminderDeadline {
+  readonly in: 'reminder'
+  readonly pending: PendingRows
+}
+
+/** A deadline that the row knows, so that the sweep finds it. */
+export type RowDeadline = ColumnDeadline | SinceDeadline | ReminderDeadline
+
+/** What is settled under one guard: the rows of a rule, or of a reminder, which has no more than what is not optional. */
+export interface SettledRows {
   readonly options: RowOptions
   readonly guard: RowGuard
-  readonly writes: DeadlineWrites
-  /** What the sweep reads; none where the deadline is in Redis alone. */
-  readonly pending: PendingRows | undefined
-  /** The attribute that the deadline is counted from, under `since`. */
-  readonly since: { attribute: string; afterMs: number } | undefined
-  /** The deadline's own attribute, under `deadline`. */
-  readonly deadlineAttribute: string | undefined
-  /** Of a transition: where it moves orders, and whether it hooks its model. */
-  readonly move: Move | undefined
-  /** What settling writes beside the status, by attribute. */
-  readonly set: Record<string, unknown>
-  /** What the sweep writes before it settles: `backfill`, and pauses by declaration. */
-  readonly maintenance: Maintenance | undefined
-  /** Under `deadline`, where the rule writes: what orders take along when they leave. */
-  readonly left: LeftDeadlines | undefined
-  readonly brake: Brake | undefined
-  readonly history: History | undefined
+  readonly deadline: RowDeadline | RedisDeadline
   readonly afterCommit: AfterCommit<Model> | undefined
-  /** Has the settling statement start and end timers of other rules too. To be called again when more of those are bound. */
-  link(cascade: Cascade | undefined): void
+  /** Of a transition: where it moves orders, and whether it hooks its model. */
+  readonly move?: Move | undefined
+  /** What settling writes besides the status, by attribute. */
+  readonly set?: Record<string, unknown>
+  readonly writes?: DeadlineWrites
+  /** What the sweep writes before it settles: `backfill`, and pauses by declaration. */
+  readonly maintenance?: Maintenance | undefined
+  /** Deadlines that orders keep when they leave the rule. */
+  readonly left?: LeftDeadlines | undefined
+  readonly brake?: Brake | undefined
+  readonly history?: History | undefined
+  /** The order as its row on the primary has it, as an instance, whatever scopes its model has; null where there is no such row. */
+  find?(id: string, transaction: Transaction | undefined): Promise<Model | null>
+}
+
+/** What can be asked about the statements of a rule, or of a reminder. */
+export interface RowChecks {
   /** @throws OrderTimersError INVALID_MODEL where the database lacks a column or a table of the rule's */
   check(): Promise<void>
   /** A look at the tables and the statements; briefly, where they were found right a short while ago. */
   look(briefly?: boolean): Promise<Look>
-  /**
-   * For what reads an instant from an instance. @returns undefined where nothing is to be waited for
-   * @throws OrderTimersError INVALID_MODEL (as a rejection) where the column of `since` has no time zone
-   */
-  requireInstants(): Promise<void> | undefined
   /** Has Postgres plan, on this transaction's connection, the statement that settles; carries out nothing. */
   plan(transaction: Transaction): Promise<void>
-  /** Has Postgres plan all statements of settling, on an explaining transaction. */
-  explain(transaction: Transaction): Promise<void>
-  /** The order as its row on the primary has it, as an instance, whatever scopes its model has; null where there is no such row. */
+}
+
+/** Rows that the sweep reads. */
+export interface SweptRows extends SettledRows, RowChecks {
+  readonly deadline: RowDeadline
+}
+
+/** The rows of a rule that a shop has declared. */
+export interface RowRule extends SettledRows, RowChecks {
+  readonly deadline: ColumnDeadline | SinceDeadline | RedisDeadline
+  readonly move: Move | undefined
+  readonly set: Record<string, unknown>
+  readonly writes: DeadlineWrites
   find(id: string, transaction: Transaction | undefined): Promise<Model | null>
-  /** Where `after` is a function: milliseconds to the deadline of this order, null for none. @throws OrderTimersError INVALID_DURATION */
-  afterOf: ((order: Model) => number | null) | undefined
+  /** Has the settling statement start and end timers of other rules too. To be called again when more of those are bound. */
+  link(cascade: Cascade | undefined): void
+}
+
+/** The rows of a reminder. */
+export interface ReminderRows extends SweptRows {
+  readonly deadline: ReminderDeadline
 }
 
 export interface Move {

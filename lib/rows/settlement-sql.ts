@@ -4,11 +4,11 @@
 import { allOf } from './conditions.js'
 import { NOT_IN_FROM } from './guard.js'
 import { epochMsSql, remainingMsSql } from './instant-sql.js'
-import type { RowRule } from './row-rule.js'
+import type { SettledRows } from './row-rule.js'
 import type { Cascade, Writes } from './writes.js'
 
 export interface SettlementOptions {
-  row: RowRule
+  row: SettledRows
   action: Writes
   /** Whether the shop's own code gets the orders as instances. */
   takesInstances: boolean
@@ -161,7 +161,7 @@ RETURNING ${returned.join(', ')}`
   private assignments(): string[] {
     const { row, action } = this.options
     const { table } = row.guard
-    const cleared = row.deadlineAttribute ? [`${table.bareColumn(row.deadlineAttribute)} = ${NOT_IN_FROM}`] : []
+    const cleared = row.deadline.in === 'column' ? [`${table.bareColumn(row.deadline.attribute)} = ${NOT_IN_FROM}`] : []
     if (action.individualHooks) return []
     if (!row.move) return cleared
     const moved = table.assignments({ [row.move.status]: row.move.to })
@@ -173,10 +173,10 @@ RETURNING ${returned.join(', ')}`
    * no longer holds keeps NULL, and gets a deadline if it comes back.
    */
   private marking(): string {
-    const { guard, deadlineAttribute, move } = this.options.row
-    if (move || deadlineAttribute === undefined || guard.noTimerSql === NOT_IN_FROM) return ''
+    const { guard, deadline, move } = this.options.row
+    if (move || deadline.in !== 'column' || guard.noTimerSql === NOT_IN_FROM) return ''
     const { table, appliesSql, notDeletedSql, noTimerSql, deadlineColumn } = guard
-    return `WITH order_timers_marked AS (UPDATE ${table.aliased} SET ${table.bareColumn(deadlineAttribute)} = ${noTimerSql}
+    return `WITH order_timers_marked AS (UPDATE ${table.aliased} SET ${table.bareColumn(deadline.attribute)} = ${noTimerSql}
 WHERE ${allOf([`${table.id} = ANY($1)`, `${deadlineColumn} IS NULL`, appliesSql, notDeletedSql])})
 `
   }

@@ -6,7 +6,7 @@ import { inTransaction, orderRows, rows } from '../sequelize/database.js'
 import { settlingLimits } from '../sequelize/statement-limits.js'
 import type { Allowance } from './brake.js'
 import { OwnWork } from './own-work.js'
-import type { RowRule } from './row-rule.js'
+import type { SettledRows } from './row-rule.js'
 import type { Settlement, SettleWork } from './settlement.js'
 import {
   classify,
@@ -24,7 +24,7 @@ import type { Cascade } from './writes.js'
 const NOBODY = { via: '', worker: '' }
 
 export class SettlementTransaction {
-  private readonly row: RowRule
+  private readonly row: SettledRows
   private readonly sql: SettlementSql
   private readonly ownWork: OwnWork
   private readonly vetoes: Vetoes

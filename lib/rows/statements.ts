@@ -10,7 +10,7 @@ import type { NewDeadline } from './deadline-sql.js'
 import { cannotLock, readMarks } from './lock-holders.js'
 import { CANNOT_SEE_LOCKS, type OrderCountsQuery, orderCountsSql } from './order-counts-sql.js'
 import type { OrderTable } from './order-table.js'
-import type { RowRule } from './row-rule.js'
+import type { SettledRows } from './row-rule.js'
 
 export interface Statement {
   /** The option that alone decides whether it can run, quoted; or what the statement is for. */
@@ -21,7 +21,7 @@ export interface Statement {
 }
 
 /** What single options say, so that what cannot run is put down to one of them. */
-export function optionStatements({ guard, move, set }: RowRule): Statement[] {
+export function optionStatements({ guard, move, set = {} }: SettledRows): Statement[] {
   const { table } = guard
   const from = (name: string, condition: string) => statement(table, name, `SELECT 1 FROM ${table.aliased} WHERE ${condition}`)
   const assign = (name: string, values: Record<string, unknown>) =>
@@ -44,19 +44,19 @@ const NOT_WRITABLE = ['42501', '428C9', '0A000', '55000']
 const SOME_DEADLINE = '2000-01-01 00:00:00+00'
 
 /** Whole statements, as they run. */
-export function ruleStatements(row: RowRule): Statement[] {
-  const { guard, writes, pending, maintenance, left, history, brake, deadlineAttribute } = row
+export function ruleStatements(row: SettledRows, explain: (transaction: Transaction) => Promise<void>): Statement[] {
+  const { guard, deadline, writes, maintenance, left, history, brake } = row
+  const pending = deadline.in === 'redis' ? undefined : deadline.pending
   const id = guard.table.someId
   const after = { id, deadline: SOME_DEADLINE }
-  const hasOwnDeadline = deadlineAttribute !== undefined || row.since !== undefined // a reminder has its rule's
   const list: (Statement | undefined)[] = [
-    { name: 'settling', run: (transaction) => row.explain(transaction) },
-    { name: 'reading one order', run: (transaction) => row.find(id, transaction) },
-    { name: "reading an order's timer", run: (transaction) => writes.find(id, transaction) },
-    { name: "reading many orders' timers", run: (transaction) => writes.findAll([id], transaction) },
-    ...(deadlineAttribute === undefined ? [] : deadlines(row)).map(([name, value]) => ({
+    { name: 'settling', run: explain },
+    { name: 'reading one order', run: async (transaction) => row.find?.(id, transaction) },
+    writes && { name: "reading an order's timer", run: (transaction) => writes.find(id, transaction) },
+    writes && { name: "reading many orders' timers", run: (transaction) => writes.findAll([id], transaction) },
+    ...(deadline.in === 'column' ? deadlines(row) : []).map(([name, value]) => ({
       name,
-      run: (transaction: Transaction) => writes.write(id, value, transaction).catch(unlessNothingFound),
+      run: async (transaction: Transaction) => writes?.write(id, value, transaction).catch(unlessNothingFound),
     })),
     ...(pending
       ? [undefined, after].flatMap((after) => [
@@ -87,8 +87,8 @@ export function ruleStatements(row: RowRule): Statement[] {
     brake && { name: 'releasing the brake', run: (transaction) => brake.release(transaction) },
     { name: 'looking who holds a row', run: (transaction) => readMarks(guard.table, [id], transaction), mayFail: CANNOT_SEE_LOCKS },
     { name: 'looking whether a row is locked', run: (transaction) => cannotLock(guard.table, id, transaction) },
-    hasOwnDeadline
-      ? { name: 'bringing a timer forward', run: (transaction) => bringForward(row, id, 0, transaction), mayFail: NOT_WRITABLE }
+    deadline.in === 'column' || deadline.in === 'since'
+      ? { name: 'bringing a timer forward', run: (transaction) => bringForward(guard, deadline, id, 0, transaction), mayFail: NOT_WRITABLE }
       : undefined,
     ...(pending ? orderCounts(row) : []),
   ]
@@ -96,7 +96,7 @@ export function ruleStatements(row: RowRule): Statement[] {
 }
 
 /** Without a look at locks where that cannot be had. */
-function orderCounts(row: RowRule): Statement[] {
+function orderCounts(row: SettledRows): Statement[] {
   const { table } = row.guard
   const count = (query: OrderCountsQuery, seesLocks: boolean): Statement => ({
     name: 'counting its orders',
@@ -111,7 +111,7 @@ function orderCounts(row: RowRule): Statement[] {
   )
 }
 
-function deadlines({ options }: RowRule): [string, NewDeadline][] {
+function deadlines({ options }: SettledRows): [string, NewDeadline][] {
   return [
     ['schedule', { afterMs: 1 }],
     ['schedule', { atMs: 0 }],

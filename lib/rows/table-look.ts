@@ -6,7 +6,7 @@ import { type Column, columnsOf } from './columns.js'
 import { HISTORY_TABLE } from './history.js'
 import { isInstant, notAnInstant } from './instants.js'
 import type { OrderTable } from './order-table.js'
-import type { RowRule } from './row-rule.js'
+import type { SettledRows } from './row-rule.js'
 
 /** A column that a rule needs, by the option that names it. */
 interface Need {
@@ -26,7 +26,7 @@ export interface TableLook {
   columns: string
 }
 
-export async function lookAtTables(row: RowRule, transaction: Transaction): Promise<TableLook> {
+export async function lookAtTables(row: SettledRows, transaction: Transaction): Promise<TableLook> {
   const { table } = row.guard
   const columns = await columnsOf(table, transaction)
   const shape = [...columns.values()].map(({ name, type, baseType }) => `${name} ${type} ${baseType}`).join(', ')
@@ -40,7 +40,7 @@ export async function lookAtTables(row: RowRule, transaction: Transaction): Prom
   return { columns: shape, problems: [...problems, ...(await missingTables(row, transaction))] }
 }
 
-function needsOf({ guard, options, set }: RowRule): Need[] {
+function needsOf({ guard, options, set = {} }: SettledRows): Need[] {
   const { deadline, since, pause, extensions, backfill } = options
   const emptied = Object.entries(set).filter(([, value]) => value === null)
   const needs: (Need | undefined)[] = [
@@ -79,7 +79,7 @@ async function lookAtColumn(
 }
 
 /** Tables of our own that are missing. */
-async function missingTables({ guard, options, brake }: RowRule, transaction: Transaction): Promise<string[]> {
+async function missingTables({ guard, options, brake }: SettledRows, transaction: Transaction): Promise<string[]> {
   const names = [options.history ? guard.table.beside(HISTORY_TABLE) : undefined, brake?.table].filter((name) => name !== undefined)
   if (names.length === 0) return []
   const sql = 'SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL'

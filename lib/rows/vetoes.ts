@@ -4,13 +4,13 @@
 import type { Transaction } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
 import { rows } from '../sequelize/database.js'
-import type { RowRule } from './row-rule.js'
+import type { SettledRows } from './row-rule.js'
 import { idOf } from './settlement-outcome.js'
 import type { SettledRow, SettlementSql } from './settlement-sql.js'
 
 export class Vetoes {
   constructor(
-    private readonly row: RowRule,
+    private readonly row: SettledRows,
     private readonly sql: SettlementSql,
   ) {}
 

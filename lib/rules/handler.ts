@@ -31,15 +31,14 @@ export function declareHandler(kind: string, handler: unknown): DeclaredRule {
     auto: undefined,
     bind: () => ({
       kind,
-      form: 'handler',
       description: undefined,
       parseId: nameId,
       runsOwnCode: true,
       batchSize: BATCH,
       timeoutMs: TIMEOUT_MS,
-      afterMs: undefined,
       attempts: ATTEMPTS,
       row: undefined,
+      reminder: undefined,
       reminders: [],
       settle: async (ids, work) => {
         const { signal, deadlineOf } = work

@@ -1,15 +1,14 @@
 // A reminder: a rule of its own that is due so long before its rule, moves nothing, and tells after the commit. Its history row is written
 // in that commit, once for each deadline, so that it comes once at most; one that is late by more than `staleAfter` is dropped.
 
-import { DeadlineWrites } from '../rows/deadline-writes.js'
 import { type GuardOptions, RowGuard } from '../rows/guard.js'
 import type { History } from '../rows/history.js'
-import { check, RuleLook } from '../rows/look.js'
 import type { OrderTable } from '../rows/order-table.js'
 import { PendingRows } from '../rows/pending-rows.js'
 import type { RowOptions } from '../rows/row-options.js'
-import type { RowRule } from '../rows/row-rule.js'
+import type { ReminderRows, SettledRows } from '../rows/row-rule.js'
 import { SettlementTransaction } from '../rows/settlement-transaction.js'
+import { rowChecks } from './row-checks.js'
 import type { ReminderRule } from './rule.js'
 
 const BATCH = 100
@@ -34,32 +33,14 @@ export function reminderRule(
     staleAfterMs,
     unless: history.reminded(label, ownDeadline),
   })
-  const row: RowRule = {
+  const rows: SettledRows & Pick<ReminderRows, 'deadline'> = {
     options,
     guard,
-    writes: new DeadlineWrites(kind, guard, options),
-    pending: new PendingRows(guard),
-    since: undefined,
-    deadlineAttribute: undefined,
-    move: undefined,
-    maintenance: undefined,
-    left: undefined,
-    brake: undefined,
-    history: undefined,
+    deadline: { in: 'reminder', pending: new PendingRows(guard) },
     afterCommit: run,
-    set: {},
-    link: () => {},
-    look: (briefly) => look.look(briefly),
-    check: () => check(look),
-    requireInstants: () => undefined,
-    plan: (transaction) => statement.plan(transaction),
-    explain: (transaction) => statement.planAll(transaction),
-    find: async () => null,
-    afterOf: undefined,
   }
-  const look = new RuleLook(row)
-  const statement = new SettlementTransaction({
-    row,
+  const settlement = new SettlementTransaction({
+    row: rows,
     action: {},
     takesInstances: true,
     record: (source) => history.insertReminded(source, label, beforeMs),
@@ -68,16 +49,14 @@ export function reminderRule(
     kind,
     beforeMs,
     reminder: { of: ofRule.options.kind, label },
-    form: options.form,
     description: undefined,
     parseId: table.parseId,
     runsOwnCode: true,
     batchSize: BATCH,
     timeoutMs: options.timeoutMs,
-    afterMs: undefined,
     attempts: options.attempts,
-    row,
+    row: { ...rows, ...rowChecks(rows, settlement) },
     reminders: [],
-    settle: (ids, work) => statement.settle(ids, work),
+    settle: (ids, work) => settlement.settle(ids, work),
   }
 }

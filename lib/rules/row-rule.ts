@@ -9,17 +9,17 @@ import { type GuardOptions, RowGuard, type Status } from '../rows/guard.js'
 import { History } from '../rows/history.js'
 import { InstantsKnown } from '../rows/instants-known.js'
 import { LeftDeadlines } from '../rows/left-deadlines.js'
-import { check, RuleLook } from '../rows/look.js'
 import { Maintenance } from '../rows/maintenance.js'
 import { type ModelSource, OrderTable } from '../rows/order-table.js'
 import { PendingRows } from '../rows/pending-rows.js'
 import type { RowOptions } from '../rows/row-options.js'
-import type { Move, RowRule } from '../rows/row-rule.js'
+import type { Move, RowRule, SettledRows } from '../rows/row-rule.js'
 import { SettlementTransaction } from '../rows/settlement-transaction.js'
 import type { RuleAction } from '../rows/writes.js'
 import { orderRows } from '../sequelize/database.js'
 import { reminderRule } from './reminder.js'
-import type { BindOptions, BoundRule, DeclaredRule } from './rule.js'
+import { rowChecks } from './row-checks.js'
+import type { BindOptions, DeclaredRule, OrderRule } from './rule.js'
 
 const BATCH = 1_000
 /** Instances cost far more than rows, and the shop's own work is done for each. */
@@ -35,12 +35,12 @@ export function declareRowRule(options: RowOptions, source: unknown, action: Rul
     form,
     deadline: deadline === undefined ? undefined : { source, attribute: deadline },
     auto: action.auto ? { source } : undefined,
-    bind: (bindOptions) => bind(options, source as ModelSource<Model>, action, bindOptions),
+    bind: (how) => bind(options, source as ModelSource<Model>, action, how),
   }
 }
 
-function bind(options: RowOptions, source: ModelSource<Model>, action: RuleAction, { settlesStale = false }: BindOptions = {}): BoundRule {
-  const { kind, form } = options
+function bind(options: RowOptions, source: ModelSource<Model>, action: RuleAction, { settlesStale = false }: BindOptions = {}): OrderRule {
+  const { kind, dryRun, timeoutMs } = options
   const table = OrderTable.of(kind, source)
   const guardOptions: GuardOptions = {
     applies: action.applies,
@@ -53,62 +53,65 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
   const guard = new RowGuard(table, guardOptions)
   checkAttributes(table, options)
   const move = moveOf(table, action)
-  const history = options.history ? new History(kind, table, options.timeoutMs) : undefined
-  const takesInstances = options.run !== undefined || options.afterCommit !== undefined || action.individualHooks === true
-  const afterMs = typeof options.after === 'number' ? options.after : undefined
-  const ownCheck = async () => {
-    await check(look)
-    instants.noteRight()
-  }
-  const ofRule = { options, table, guard: guardOptions, history: history as History }
+  const history = options.history ? new History(kind, table, timeoutMs) : undefined
+  const instants = options.since === undefined ? undefined : new InstantsKnown(guard, options.since)
   const isMaintained = options.backfill !== undefined || options.pause?.while !== undefined
-  const { dryRun } = options // then nothing is written, and nothing else is reported
-  const left = dryRun ? undefined : leftDeadlines(guard, options, move)
-  const row: RowRule = {
+  const rows = {
     options,
     guard,
-    writes: new DeadlineWrites(kind, guard, options),
-    pending: form === 'redis' ? undefined : new PendingRows(guard, options.pause?.keep),
-    since: options.since === undefined ? undefined : { attribute: options.since, afterMs: afterMs as number },
-    deadlineAttribute: options.deadline,
+    deadline: deadlineOf(options, guard, instants),
+    afterCommit: options.afterCommit,
     move,
-    maintenance: isMaintained && !dryRun ? new Maintenance(guard, options, (order) => afterOf(options, order)) : undefined,
-    left,
+    set: action.set ?? {},
+    writes: new DeadlineWrites(kind, guard, options),
+    // A dry run writes nothing, and reports nothing else.
+    maintenance: isMaintained && !dryRun && !settlesStale ? new Maintenance(guard, options, (order) => afterOf(options, order)) : undefined,
+    left: dryRun ? undefined : leftDeadlines(guard, options, move),
     brake: options.brake && !dryRun ? new Brake(kind, table, options.brake) : undefined,
     history,
-    afterCommit: options.afterCommit,
-    set: action.set ?? {},
-    link: (cascade) => statement.link(cascade),
-    look: (briefly) => look.look(briefly),
-    check: ownCheck,
-    requireInstants: () => instants.require(),
-    plan: (transaction) => statement.plan(transaction),
-    explain: (transaction) => statement.planAll(transaction),
     find: (id, transaction) => findOrder(table, id, transaction),
-    afterOf: typeof options.after === 'function' ? (order) => afterOf(options, order) : undefined,
-  }
-  const instants = new InstantsKnown(row)
-  const look = new RuleLook(row)
-  const statement = new SettlementTransaction({
-    row,
+  } satisfies SettledRows
+  const takesInstances = options.run !== undefined || options.afterCommit !== undefined || action.individualHooks === true
+  const settlement = new SettlementTransaction({
+    row: rows,
     action,
     takesInstances,
     record: history && ((source) => history.insertSettled(source, move?.to, options.afterCommit !== undefined)),
   })
+  const checks = rowChecks(rows, settlement)
+  const check = async () => {
+    await checks.check()
+    instants?.noteRight()
+  }
+  const reminds = history !== undefined && !dryRun
   return {
     kind,
-    form,
     description: options.description,
     parseId: table.parseId,
     runsOwnCode: takesInstances,
     batchSize: takesInstances ? BATCH_OF_INSTANCES : BATCH,
-    timeoutMs: options.timeoutMs,
-    afterMs,
+    timeoutMs,
     attempts: options.attempts,
-    row,
-    reminders: dryRun ? [] : options.reminders.map((reminder) => reminderRule(ofRule, reminder)),
-    settle: (ids, work) => statement.settle(ids, work),
+    row: { ...rows, ...checks, check, link: (cascade) => settlement.link(cascade) },
+    reminder: undefined,
+    reminders: reminds ? options.reminders.map((reminder) => reminderRule({ options, table, guard: guardOptions, history }, reminder)) : [],
+    settle: (ids, work) => settlement.settle(ids, work),
   }
+}
+
+function deadlineOf(options: RowOptions, guard: RowGuard, instants: InstantsKnown | undefined): RowRule['deadline'] {
+  const { deadline, since, after, pause } = options
+  const afterMs = typeof after === 'number' ? after : undefined
+  if (deadline !== undefined) {
+    const pending = new PendingRows(guard, pause?.keep)
+    const ofOrder = typeof after === 'function' ? (order: Model) => afterOf(options, order) : undefined
+    return { in: 'column', attribute: deadline, afterMs, afterOf: ofOrder, pending }
+  }
+  if (since !== undefined && instants) {
+    const pending = new PendingRows(guard)
+    return { in: 'since', attribute: since, afterMs: afterMs as number, pending, requireInstants: () => instants.require() }
+  }
+  return { in: 'redis', afterMs }
 }
 
 function moveOf(table: OrderTable, { applies, to, auto = false, individualHooks = false }: RuleAction): Move | undefined {

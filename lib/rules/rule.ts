@@ -1,9 +1,9 @@
-// What a rule is: as declared (looked at as options only), and as bound to its model for the timers and the dispatcher to use.
+// What a rule is: as declared (its options parsed, its model not touched), and as bound to its model for the timers and the worker to use.
 
 import type { Model } from 'sequelize'
 import type { IdParser } from '../ids.js'
 import type { Description } from '../rows/row-options.js'
-import type { RowRule } from '../rows/row-rule.js'
+import type { ColumnDeadline, Move, ReminderRows, RowRule, SinceDeadline, SweptRows } from '../rows/row-rule.js'
 import type { Settlement, SettleWork } from '../rows/settlement.js'
 import type { RuleForm } from './form.js'
 
@@ -28,40 +28,68 @@ export interface DeclaredRule {
    * Binds the rule to its model, by itself. What settling it means for other rules is linked afterwards (auto/cascade.ts).
    * @throws OrderTimersError INVALID_MODEL, INVALID_STATUS
    */
-  bind(options?: BindOptions): BoundRule
+  bind(options?: BindOptions): ShopRule
 }
 
 export interface BindOptions {
-  /** Settles also what is overdue by more than `staleAfter`. */
+  /** Settles also what is overdue by more than `staleAfter`; no order gets a deadline meanwhile, that would be settled unseen. */
   settlesStale?: boolean
 }
 
-/** A rule that the dispatcher can settle. */
-export interface BoundRule {
+/** What is the same of everything that can be settled. */
+interface Settleable {
   readonly kind: string
-  readonly form: RuleForm
   readonly description: Description | undefined
   readonly parseId: IdParser
   /** Whether code of the shop's own runs while it is settled. */
   readonly runsOwnCode: boolean
   /** How many ids one claim takes at most. */
   readonly batchSize: number
-  /** Milliseconds until work in hand is given up. */
+  /** Milliseconds until a running batch is aborted. */
   readonly timeoutMs: number
-  /** Milliseconds from now to the deadline where `schedule` is given none; none, or a function of the order, where this is undefined. */
-  readonly afterMs: number | undefined
   /** Attempts until a timer is a dead letter. */
   readonly attempts: number
-  /** Of a reminder: the rule it belongs to, and how long before its deadline, as declared. */
-  readonly reminder?: { of: string; label: string }
-  /** Row rules: the model's row of the order. */
-  readonly row: RowRule | undefined
-  /** Rules of their own, due so long before this one. */
+  /** Rules of their own, due so long before this one; a reminder has none. */
   readonly reminders: readonly ReminderRule[]
   /** Looks at what is due and does what its row says. Ids are canonical. Throws what the rule or the database throws. */
   settle(ids: string[], work: SettleWork): Promise<Settlement>
 }
 
-export interface ReminderRule extends BoundRule {
+/** A plain function: nothing on a row guards it. */
+export interface HandlerRule extends Settleable {
+  readonly row: undefined
+  readonly reminder: undefined
+}
+
+/** A transition or an effect. */
+export interface OrderRule extends Settleable {
+  readonly row: RowRule
+  readonly reminder: undefined
+}
+
+export interface ReminderRule extends Settleable {
+  readonly row: ReminderRows
+  /** The rule that it belongs to, and how long before its deadline, as declared. */
+  readonly reminder: { of: string; label: string }
   readonly beforeMs: number
+}
+
+/** A rule that the shop has declared, bound. */
+export type ShopRule = HandlerRule | OrderRule
+
+/** Everything that a worker settles: rules, and their reminders. */
+export type BoundRule = ShopRule | ReminderRule
+
+/** A rule, or a reminder, whose deadlines the rows know, so that the sweep finds what Redis lost. */
+export type SweptRule = (OrderRule | ReminderRule) & { readonly row: SweptRows }
+
+export function isSwept(rule: BoundRule | undefined): rule is SweptRule {
+  return rule?.row !== undefined && rule.row.deadline.in !== 'redis'
+}
+
+/** A transition with `auto`: its timers start and end with the statements that move its orders. */
+export type HookingRule = OrderRule & { readonly row: { readonly move: Move; readonly deadline: ColumnDeadline | SinceDeadline } }
+
+export function isHooking(rule: BoundRule): rule is HookingRule {
+  return rule.row?.move?.auto === true
 }

@@ -5,9 +5,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Duration, parseDuration, WAITING_BOUNDS } from '../duration.js'
 import { OrderTimersError, refuseUnknownOptions } from '../errors.js'
 import { bringForward } from '../rows/bring-forward.js'
-import type { RowRule } from '../rows/row-rule.js'
+import type { ColumnDeadline, RowRule, SinceDeadline } from '../rows/row-rule.js'
 import type { SettledOrder } from '../rows/settlement.js'
-import type { BoundRule, ReminderRule } from '../rules/rule.js'
+import type { ReminderRule, ShopRule } from '../rules/rule.js'
 import { inTransaction } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { idOf } from '../timers/order-id.js'
@@ -56,9 +56,10 @@ export async function expire(
   const endsAt = performance.now() + limitMs
   const watch = new Watch(worker, rule, reminder, id)
   try {
-    const armed = rule.row?.pending
-      ? await bringRowForward(runtime, rule, rule.row, id, reminder?.beforeMs ?? 0)
-      : await bringRedisForward(runtime, rule, id)
+    const armed =
+      !rule.row || rule.row.deadline.in === 'redis'
+        ? await bringRedisForward(runtime, rule, id)
+        : await bringRowForward(runtime, rule, rule.row, rule.row.deadline, id, reminder?.beforeMs ?? 0)
     if (!armed) void worker.sweepNow()
     await within(limitMs, watch.ended)
     // What follows the commit belongs to the batch in hand.
@@ -71,22 +72,29 @@ export async function expire(
   }
 }
 
-async function bringRowForward(runtime: Runtime, rule: BoundRule, row: RowRule, id: string, beforeMs: number): Promise<boolean> {
+async function bringRowForward(
+  runtime: Runtime,
+  rule: ShopRule,
+  row: RowRule,
+  at: ColumnDeadline | SinceDeadline,
+  id: string,
+  beforeMs: number,
+): Promise<boolean> {
   const { table } = row.guard
   const braked = await row.brake?.brakedAt()
   if (braked) throw notSettled(rule, id, 'the brake has stopped the rule')
-  const deadline = await inTransaction(table.sequelize, LIMITS, (transaction) => bringForward(row, id, beforeMs, transaction)).catch(
-    (cause) => {
-      if (!WAITED_IN_VAIN.has(sqlStateOf(cause) ?? '')) throw cause
-      const message = `expire: ${named(rule, id)} is locked by another transaction; end that first`
-      throw new OrderTimersError('ROW_LOCKED', message, { cause })
-    },
-  )
+  const deadline = await inTransaction(table.sequelize, LIMITS, (transaction) =>
+    bringForward(row.guard, at, id, beforeMs, transaction),
+  ).catch((cause) => {
+    if (!WAITED_IN_VAIN.has(sqlStateOf(cause) ?? '')) throw cause
+    const message = `expire: ${named(rule, id)} is locked by another transaction; end that first`
+    throw new OrderTimersError('ROW_LOCKED', message, { cause })
+  })
   if (deadline === undefined) throw await whyNoTimer('expire', runtime, rule, id)
   return (await runtime.redis?.arming.arm(rule, id, deadline, REDIS_PATIENCE_MS)) ?? false
 }
 
-async function bringRedisForward(runtime: Runtime, rule: BoundRule, id: string): Promise<boolean> {
+async function bringRedisForward(runtime: Runtime, rule: ShopRule, id: string): Promise<boolean> {
   const { redis } = runtime
   const known = await redis?.index.deadline(rule.kind, id, REDIS_PATIENCE_MS)
   const state = await rule.row?.writes.read(id, null)
@@ -106,15 +114,15 @@ function runtimeOf(worker: ExpiryWorker): Runtime {
   throw new OrderTimersError('NOT_SETTLED', `expire: ${why}, and settles nothing`)
 }
 
-function reminderOf({ kind, reminders }: BoundRule, before: Duration): ReminderRule {
+function reminderOf({ kind, reminders }: ShopRule, before: Duration): ReminderRule {
   const beforeMs = parseDuration('expire: "reminder"', before)
   const found = reminders.find((reminder) => reminder.beforeMs === beforeMs)
   if (found) return found
-  const known = reminders.map(({ reminder }) => reminder?.label).join(', ') || 'none'
+  const known = reminders.map(({ reminder }) => reminder.label).join(', ') || 'none'
   throw new OrderTimersError('INVALID_OPTION', `expire: ${kind} has no reminder ${before} before its deadline; there are: ${known}`)
 }
 
-function notSettled(rule: BoundRule, id: string, why: string, cause?: unknown): OrderTimersError {
+function notSettled(rule: ShopRule, id: string, why: string, cause?: unknown): OrderTimersError {
   const options = cause === undefined ? {} : { cause }
   return new OrderTimersError('NOT_SETTLED', `expire: ${named(rule, id)} was not settled: ${why}`, options)
 }

@@ -3,7 +3,7 @@
 import { AssertionError } from 'node:assert'
 import { type Duration, parseDuration } from '../duration.js'
 import { OrderTimersError, refuseUnknownOptions } from '../errors.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { ShopRule } from '../rules/rule.js'
 import { pendingTimer } from '../timers/lists.js'
 import { idOf } from '../timers/order-id.js'
 import { RUNTIME, type Runtime } from '../timers/runtime.js'
@@ -61,7 +61,7 @@ export async function assertNotScheduled<R extends Rules>(
 
 interface Look {
   runtime: Runtime
-  rule: BoundRule
+  rule: ShopRule
   id: string
   timer: ListedTimer | undefined
 }

@@ -1,7 +1,7 @@
 // What a worker tells of one order: that it was settled, or why it will not be.
 
 import type { SettledOrder } from '../rows/settlement.js'
-import type { BoundRule, ReminderRule } from '../rules/rule.js'
+import type { ReminderRule, ShopRule } from '../rules/rule.js'
 import { errorText, type WorkerEvents } from '../worker/events.js'
 import type { ExpiryWorker } from '../worker/worker.js'
 
@@ -17,7 +17,7 @@ export class Watch {
 
   constructor(
     private readonly worker: ExpiryWorker,
-    { kind }: BoundRule,
+    { kind }: ShopRule,
     reminder: ReminderRule | undefined,
     private readonly id: string,
   ) {
@@ -27,7 +27,7 @@ export class Watch {
     const watched = reminder?.kind ?? kind
     this.listeners = {
       settled: (told) => told.kind === watched && this.note(told.orders),
-      reminded: (told) => told.kind === kind && told.before === reminder?.reminder?.label && this.note(told.orders),
+      reminded: (told) => told.kind === kind && told.before === reminder?.reminder.label && this.note(told.orders),
       dryRun: (told) => told.kind === watched && this.includes(told.orders) && this.fail('"dryRun" is on, and it would have been'),
       failed: (told) => {
         if (told.kind !== watched || told.id !== id) return

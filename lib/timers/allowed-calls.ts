@@ -1,20 +1,20 @@
 // Which calls go with which rule, and the errors of those that do not.
 
 import { OrderTimersError, show } from '../errors.js'
-import type { RowRule } from '../rows/row-rule.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { RowRule, SinceDeadline } from '../rows/row-rule.js'
+import type { ShopRule } from '../rules/rule.js'
 import type { ScheduleOptions } from '../types.js'
 
 /** @throws OrderTimersError NOT_ON_SINCE where the rule computes its deadlines, so that a call cannot change one */
-export function refuseSince({ kind, row }: BoundRule, call: string): RowRule | undefined {
-  if (!row?.since) return row
+export function refuseSince({ kind, row }: ShopRule, call: string): RowRule | undefined {
+  if (row?.deadline.in !== 'since') return row
   const remedy = 'its deadline follows from the row; declare it with "deadline" for orders with a deadline of their own'
-  const message = `orderTimers: ${kind}: ${call}() is not for a rule with "since" (${show(row.since.attribute)}); ${remedy}`
+  const message = `orderTimers: ${kind}: ${call}() is not for a rule with "since" (${show(row.deadline.attribute)}); ${remedy}`
   throw new OrderTimersError('NOT_ON_SINCE', message)
 }
 
 /** @throws OrderTimersError NOT_ON_SINCE where `schedule` is given a deadline that the rule computes */
-export function refuseGivenDeadline(kind: string, since: { attribute: string; afterMs: number }, { after, at }: ScheduleOptions): void {
+export function refuseGivenDeadline(kind: string, since: SinceDeadline, { after, at }: ScheduleOptions): void {
   if (after === undefined && at === undefined) return
   const given = after === undefined ? 'at' : 'after'
   const { attribute, afterMs } = since
@@ -23,7 +23,7 @@ export function refuseGivenDeadline(kind: string, since: { attribute: string; af
 }
 
 /** @throws OrderTimersError NOT_ON_SINCE, and NOT_PAUSABLE where the rule has no `pause`, or one that the row decides */
-export function requirePausable(rule: BoundRule, call: 'pause' | 'resume'): RowRule {
+export function requirePausable(rule: ShopRule, call: 'pause' | 'resume'): RowRule {
   const row = refuseSince(rule, call)
   const pause = row?.options.pause
   if (row && pause && !pause.while) return row

@@ -6,13 +6,13 @@ import { AutoHooks } from '../auto/hooks.js'
 import type { AutoArming } from '../auto/rule.js'
 import { errorName, OrderTimersError, show } from '../errors.js'
 import type { Log } from '../logger.js'
-import type { BoundRule, DeclaredRule } from '../rules/rule.js'
+import { type DeclaredRule, type HookingRule, isHooking, type ShopRule } from '../rules/rule.js'
 import { refuseSharedDeadlines } from './options.js'
 import { UnhookedModels } from './unhooked-models.js'
 
 export class BoundRules {
   readonly unhooked: UnhookedModels
-  private readonly bound = new Map<string, BoundRule>()
+  private readonly bound = new Map<string, ShopRule>()
   private readonly hooks: AutoHooks
   private closed = false
   /** Whether all rules are bound and fit together. */
@@ -29,15 +29,17 @@ export class BoundRules {
   }
 
   /** @throws OrderTimersError UNKNOWN_KIND, CLOSED, and INVALID_MODEL, INVALID_STATUS or SHARED_DEADLINE when first used */
-  get(kind: string): BoundRule {
+  get(kind: string): ShopRule {
     if (this.closed) throw new OrderTimersError('CLOSED', 'orderTimers: these timers are closed; make new ones with orderTimers({ … })')
     return this.bound.get(kind) ?? this.bind(this.declaration(kind))
   }
 
   /** @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, INVALID_OPTION */
-  all(): BoundRule[] {
+  all(): ShopRule[] {
     const rules = [...this.declared.keys()].map((kind) => this.get(kind))
-    if (!this.complete) for (const rule of rules) refuseUnknownAfter(rule, rules)
+    if (this.complete) return rules
+    const autoRules = rules.filter(isHooking)
+    for (const rule of rules) refuseUnknownAfter(rule, autoRules)
     this.complete = true
     return rules
   }
@@ -47,7 +49,7 @@ export class BoundRules {
    * @param settlesStale for a pass that settles also what is overdue by more than `staleAfter`
    * @throws OrderTimersError UNKNOWN_KIND, INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, and INVALID_OPTION where it does not go with a rule with `auto`
    */
-  alone(kind: string, settlesStale: boolean): BoundRule {
+  alone(kind: string, settlesStale: boolean): ShopRule {
     const rule = this.get(kind)
     const autoRules = rule.row?.move ? this.autoRulesBeside(kind) : []
     refuseUnknownAfter(rule, autoRules)
@@ -70,11 +72,11 @@ export class BoundRules {
     throw new OrderTimersError('UNKNOWN_KIND', `orderTimers: there is no rule ${show(kind)}; the rules are ${known}`)
   }
 
-  private bind(declared: DeclaredRule): BoundRule {
+  private bind(declared: DeclaredRule): ShopRule {
     const rule = declared.bind()
     this.refuseSharedDeadlines(rule)
     this.bound.set(rule.kind, rule)
-    if (declared.auto) this.hooks.hook(rule)
+    if (isHooking(rule)) this.hooks.hook(rule)
     this.link(rule)
     this.unhooked.remove(rule.kind)
     this.unhooked.hook() // their modules are likely to be loaded by now
@@ -82,16 +84,19 @@ export class BoundRules {
   }
 
   /** A rule with `auto` may start or end its timers when another rule settles, so the rules bound before it are linked to it. */
-  private link(added: BoundRule): void {
+  private link(added: ShopRule): void {
     const bound = [...this.bound.values()]
-    const autoRules = bound.filter(({ row }) => row?.move?.auto)
-    for (const rule of added.row?.move?.auto ? bound : [added]) linkCascade(rule, autoRules)
+    const autoRules = bound.filter(isHooking)
+    for (const rule of isHooking(added) ? bound : [added]) linkCascade(rule, autoRules)
   }
 
   /** All of them must be bound, and so linked to, before anything is settled. */
-  private autoRulesBeside(kind: string): BoundRule[] {
+  private autoRulesBeside(kind: string): HookingRule[] {
     try {
-      return [...this.declared.values()].filter(({ auto }) => auto).map((declared) => this.get(declared.kind))
+      return [...this.declared.values()]
+        .filter(({ auto }) => auto)
+        .map((declared) => this.get(declared.kind))
+        .filter(isHooking)
     } catch (error) {
       if (!(error instanceof OrderTimersError)) throw error
       const why = 'is not settled, since that may start or end timers of a rule with "auto" that is wrong'
@@ -100,11 +105,11 @@ export class BoundRules {
   }
 
   /** Two models may turn out to have one table. */
-  private refuseSharedDeadlines(added: BoundRule): void {
+  private refuseSharedDeadlines(added: ShopRule): void {
     const deadlines = [...this.bound.values(), added].flatMap(({ kind, row }) => {
-      if (!row?.deadlineAttribute) return []
+      if (row?.deadline.in !== 'column') return []
       const { table } = row.guard
-      const attribute = row.deadlineAttribute
+      const { attribute } = row.deadline
       return [{ kind, of: table.sequelize, column: `${table.table}.${table.bareColumn(attribute)}`, attribute }]
     })
     refuseSharedDeadlines(deadlines)

@@ -6,9 +6,9 @@ import { parseDuration, parseInstant } from '../duration.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 import { REQUEST_PATIENCE_MS } from '../redis/arming.js'
 import type { NewDeadline } from '../rows/deadline-sql.js'
-import type { RowRule } from '../rows/row-rule.js'
+import type { ColumnDeadline, RowRule, SinceDeadline } from '../rows/row-rule.js'
 import type { RowState } from '../rows/timer-state.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { ShopRule } from '../rules/rule.js'
 import { afterCommit } from '../sequelize/after-commit.js'
 import { LOCK_WAIT_MS, REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
 import { callTransaction } from '../sequelize/call-transaction.js'
@@ -23,7 +23,7 @@ import type { Runtime, RuntimeRedis } from './runtime.js'
 const LEAST_REDIS_WAIT_MS = 20
 
 export class Call {
-  private readonly rule: BoundRule
+  private readonly rule: ShopRule
   private readonly id: string
   private readonly instance: Model | undefined
   private readonly transaction: Transaction | undefined
@@ -50,8 +50,8 @@ export class Call {
     if (this.options.after !== undefined && this.options.at !== undefined) {
       throw new OrderTimersError('INVALID_DEADLINE', `orderTimers: ${this.kind}: give "after" or "at", not both`)
     }
-    if (row?.since) return this.arm(await this.sinceDeadline(row))
-    if (row?.deadlineAttribute) return this.write(row, await this.newDeadline(row))
+    if (row?.deadline.in === 'since') return this.arm(await this.sinceDeadline(row, row.deadline))
+    if (row?.deadline.in === 'column') return this.write(row, await this.newDeadline(row, row.deadline))
     const value = this.givenDeadline()
     if (row) await this.requireInFrom(row)
     const redis = this.requireRedis()
@@ -61,7 +61,7 @@ export class Call {
   async extend(by: unknown): Promise<Timer> {
     const byMs = parseDuration(`orderTimers: ${this.kind}: "by"`, by)
     const row = refuseSince(this.rule, 'extend')
-    if (row?.deadlineAttribute) return this.write(row, { byMs })
+    if (row?.deadline.in === 'column') return this.write(row, { byMs })
     const redis = this.requireRedis()
     if (this.transaction) return this.arm((await this.knownDeadline(redis, 'extend')) + byMs)
     const deadline = await redis.index.postpone(this.kind, this.id, byMs, REQUEST_PATIENCE_MS)
@@ -71,7 +71,7 @@ export class Call {
 
   async cancel(): Promise<Timer> {
     const row = refuseSince(this.rule, 'cancel')
-    if (row?.deadlineAttribute) return this.write(row, null)
+    if (row?.deadline.in === 'column') return this.write(row, null)
     const redis = this.requireRedis()
     if (this.transaction) {
       await this.knownDeadline(redis, 'cancel')
@@ -93,7 +93,7 @@ export class Call {
 
   async remaining(): Promise<number | null> {
     const { row } = this.rule
-    if (row?.pending) {
+    if (row && row.deadline.in !== 'redis') {
       const state = await this.read(row)
       return state.inFrom ? state.remainingMs : null
     }
@@ -166,14 +166,13 @@ export class Call {
     return 'on commit'
   }
 
-  private async sinceDeadline(row: RowRule): Promise<number> {
-    const declared = row.since as { attribute: string; afterMs: number }
-    refuseGivenDeadline(this.kind, declared, this.options)
-    const since = this.instance && storedValue(this.instance, declared.attribute)
+  private async sinceDeadline(row: RowRule, deadline: SinceDeadline): Promise<number> {
+    refuseGivenDeadline(this.kind, deadline, this.options)
+    const since = this.instance && storedValue(this.instance, deadline.attribute)
     if (since instanceof Date && row.writes.saysInFrom(this.instance as Model)) {
-      const instants = row.requireInstants()
+      const instants = deadline.requireInstants()
       if (instants) await within(LOCK_WAIT_MS, instants)
-      return since.getTime() + declared.afterMs
+      return since.getTime() + deadline.afterMs
     }
     const state = await this.read(row)
     if (!state.inFrom || state.deadline === null) throw row.writes.notInFrom(this.id, state)
@@ -181,20 +180,21 @@ export class Call {
   }
 
   /** Where `after` is a function, it is called with the order. Null: the order has no deadline. */
-  private async newDeadline(row: RowRule): Promise<NewDeadline> {
+  private async newDeadline(row: RowRule, { afterOf }: ColumnDeadline): Promise<NewDeadline> {
     const { after, at } = this.options
-    if (!row.afterOf || after !== undefined || at !== undefined) return this.givenDeadline()
+    if (!afterOf || after !== undefined || at !== undefined) return this.givenDeadline()
     const order =
       this.instance && isWhole(this.instance) ? this.instance : await this.query(row, (transaction) => row.find(this.id, transaction))
     if (!order) throw row.writes.notFound(this.id)
-    const afterMs = row.afterOf(order)
+    const afterMs = afterOf(order)
     return afterMs === null ? null : { afterMs }
   }
 
   private givenDeadline(): { afterMs: number } | { atMs: number } {
     const { after, at } = this.options
     if (at !== undefined) return { atMs: parseInstant(`orderTimers: ${this.kind}: "at"`, at) }
-    if (after === undefined && this.rule.afterMs !== undefined) return { afterMs: this.rule.afterMs }
+    const afterMs = this.rule.row?.deadline.afterMs
+    if (after === undefined && afterMs !== undefined) return { afterMs }
     return { afterMs: parseDuration(`orderTimers: ${this.kind}: "after"`, after) }
   }
 

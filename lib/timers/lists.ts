@@ -2,7 +2,7 @@
 
 import { refuseUnknownOptions } from '../errors.js'
 import { REQUEST_PATIENCE_MS } from '../redis/arming.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { ShopRule } from '../rules/rule.js'
 import { REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
 import { callTransaction } from '../sequelize/call-transaction.js'
 import type { DeadLetter, ListedTimer, OrderOrId, WriteOptions } from '../types.js'
@@ -17,7 +17,7 @@ export async function listTimers(runtime: Runtime, order: OrderOrId, options: Wr
   })
   if (fitting.length === 0) throw invalidId('list', order)
   const timers: ListedTimer[] = []
-  const inRedis: BoundRule[] = []
+  const inRedis: ShopRule[] = []
   const startedAt = performance.now()
   for (const { rule, id } of fitting) {
     const found = await pendingOnRow(rule, id, options, startedAt) // one by one, as a transaction's connection takes them
@@ -30,14 +30,14 @@ export async function listTimers(runtime: Runtime, order: OrderOrId, options: Wr
 }
 
 /** The order's timer under one rule. @throws OrderTimersError REDIS_UNAVAILABLE where Redis alone has it */
-export async function pendingTimer(runtime: Runtime, rule: BoundRule, id: string, options: WriteOptions): Promise<ListedTimer | undefined> {
+export async function pendingTimer(runtime: Runtime, rule: ShopRule, id: string, options: WriteOptions): Promise<ListedTimer | undefined> {
   const found = await pendingOnRow(rule, id, options, performance.now())
   return found === 'in Redis' ? pendingInRedis(runtime, rule, id) : found
 }
 
 /** What the row says, where the rule has one. */
 async function pendingOnRow(
-  { kind, row }: BoundRule,
+  { kind, row }: ShopRule,
   id: string,
   options: WriteOptions,
   startedAt: number,
@@ -47,11 +47,11 @@ async function pendingOnRow(
   const transaction = callTransaction(`orderTimers: ${kind}`, options.transaction, sequelize)
   const state = await withinCall(sequelize, transaction, startedAt - REDIS_SHARE_MS, (within) => row.writes.find(id, within))
   if (!state?.inFrom) return undefined
-  if (!row.pending) return 'in Redis'
+  if (row.deadline.in === 'redis') return 'in Redis'
   return state.deadline === null ? undefined : listed(kind, id, state.deadline, state.remainingMs as number)
 }
 
-async function pendingInRedis({ redis }: Runtime, { kind }: BoundRule, id: string): Promise<ListedTimer | undefined> {
+async function pendingInRedis({ redis }: Runtime, { kind }: ShopRule, id: string): Promise<ListedTimer | undefined> {
   if (!redis) return undefined
   const deadline = await redis.index.deadline(kind, id, REQUEST_PATIENCE_MS)
   return deadline === undefined ? undefined : listed(kind, id, deadline, Math.max(0, deadline - (await redis.clock.now())))

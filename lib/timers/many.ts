@@ -4,7 +4,7 @@
 import { OrderTimersError, refuseUnknownOptions } from '../errors.js'
 import { REQUEST_PATIENCE_MS } from '../redis/arming.js'
 import type { RowRule } from '../rows/row-rule.js'
-import type { BoundRule } from '../rules/rule.js'
+import { isSwept, type ShopRule } from '../rules/rule.js'
 import { REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
 import { callTransaction } from '../sequelize/call-transaction.js'
 import type { ListedTimer, OrderOrId, WriteOptions } from '../types.js'
@@ -27,7 +27,7 @@ export async function remainingOf(
   refuseUnknownOptions(`orderTimers: ${kind}`, options, ['transaction'])
   refuseTooMany(kind, orders)
   const ids = Array.from(orders, (order, index) => idOf(rule, order, `${kind}: orders[${index}]`))
-  const redis = rule.row?.pending ? undefined : runtime.requireRedis(kind)
+  const redis = isSwept(rule) ? undefined : runtime.requireRedis(kind)
   const pending = await allPending(rule, await pendingOnRows(rule, ids, options, performance.now()), redis)
   return ids.map((id) => pending.get(id)?.remaining ?? null)
 }
@@ -65,16 +65,16 @@ interface Found {
   inRedis: readonly string[]
 }
 
-async function pendingOnRows(rule: BoundRule, ids: readonly string[], options: WriteOptions, startedAt: number): Promise<Found> {
+async function pendingOnRows(rule: ShopRule, ids: readonly string[], options: WriteOptions, startedAt: number): Promise<Found> {
   const distinct = [...new Set(ids)]
   const { kind, row } = rule
   if (!row || distinct.length === 0) return { pending: new Map(), inRedis: distinct }
   const pending = await pendingRows(row, kind, distinct, options, startedAt)
-  return row.pending ? { pending, inRedis: [] } : { pending: new Map(), inRedis: distinct.filter((id) => pending.has(id)) }
+  return row.deadline.in !== 'redis' ? { pending, inRedis: [] } : { pending: new Map(), inRedis: distinct.filter((id) => pending.has(id)) }
 }
 
 /** By id, under one rule. @param redis for rules whose deadlines Redis alone has; without it those have no timers */
-async function allPending({ kind }: BoundRule, { pending, inRedis }: Found, redis: RuntimeRedis | undefined): Promise<Pending> {
+async function allPending({ kind }: ShopRule, { pending, inRedis }: Found, redis: RuntimeRedis | undefined): Promise<Pending> {
   if (!redis || inRedis.length === 0) return pending
   const deadlines = await redis.index.deadlines(kind, inRedis, REQUEST_PATIENCE_MS)
   const now = await redis.clock.now()
@@ -88,7 +88,7 @@ async function pendingRows(row: RowRule, kind: string, ids: readonly string[], o
   const states = await withinCall(sequelize, transaction, startedAt - REDIS_SHARE_MS, (within) => row.writes.findAll(ids, within))
   const timers = new Map<string, ListedTimer>()
   for (const [id, { inFrom, deadline, remainingMs }] of states) {
-    if (inFrom && (deadline !== null || !row.pending)) timers.set(id, listed(kind, id, deadline ?? 0, remainingMs ?? 0))
+    if (inFrom && (deadline !== null || row.deadline.in === 'redis')) timers.set(id, listed(kind, id, deadline ?? 0, remainingMs ?? 0))
   }
   return timers
 }

@@ -5,7 +5,7 @@ import type { Model, ModelStatic } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
 import { NAMES } from '../ids.js'
 import { isModel } from '../rows/order-table.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { ShopRule } from '../rules/rule.js'
 import type { AnyModel } from '../sequelize/sql.js'
 import { storedValue } from '../sequelize/values.js'
 import type { OrderOrId } from '../types.js'
@@ -14,12 +14,12 @@ import type { OrderOrId } from '../types.js'
  * @param where what the error begins with
  * @throws OrderTimersError INVALID_ID for what is no id of the model's type, and for an instance of another model
  */
-export function idOf(rule: BoundRule, order: OrderOrId, where = rule.kind): string {
+export function idOf(rule: ShopRule, order: OrderOrId, where = rule.kind): string {
   return orderOf(rule, order, where).id
 }
 
 /** The same, with the instance where one was given. */
-export function orderOf(rule: BoundRule, order: OrderOrId, where = rule.kind): { id: string; instance: Model | undefined } {
+export function orderOf(rule: ShopRule, order: OrderOrId, where = rule.kind): { id: string; instance: Model | undefined } {
   const { model } = rule.row?.guard.table ?? {}
   const instance = isInstance(order, model) ? order : undefined
   const isOther = instance !== undefined && model !== undefined && !isSameModel(model, modelOf(instance))
@@ -29,7 +29,7 @@ export function orderOf(rule: BoundRule, order: OrderOrId, where = rule.kind): {
 }
 
 /** Whether an instance is of the rule's model. Plain ids, and rules without a model, take anything. */
-export function isAbout(rule: BoundRule, order: OrderOrId): boolean {
+export function isAbout(rule: ShopRule, order: OrderOrId): boolean {
   return !isInstance(order) || !rule.row || isSameModel(rule.row.guard.table.model, modelOf(order))
 }
 
@@ -37,7 +37,7 @@ export function plainId(order: OrderOrId): unknown {
   return isInstance(order) ? storedValue(order, modelOf(order).primaryKeyAttribute) : order
 }
 
-export function invalidId(where: string, order: OrderOrId, rule?: BoundRule): OrderTimersError {
+export function invalidId(where: string, order: OrderOrId, rule?: ShopRule): OrderTimersError {
   const { table } = rule?.row?.guard ?? {}
   const expected = table ? `an id of ${table.model.name}.${table.idAttribute}'s type, or an instance of ${table.model.name}` : 'an id'
   const remedy = table?.hasTextIds ? `; ids that are text must be ${NAMES}` : ''
@@ -58,7 +58,7 @@ export function isInstance(order: unknown, expected?: AnyModel): order is Model 
 }
 
 /** An instance by its model, and by its id where it is of the rule's own: another model's key may be an address. */
-function shown(order: OrderOrId, rule: BoundRule | undefined): string {
+function shown(order: OrderOrId, rule: ShopRule | undefined): string {
   if (!isInstance(order)) return show(order)
   const id = rule !== undefined && isAbout(rule, order) ? ` with the id ${show(plainId(order))}` : ''
   return `an instance of ${modelOf(order).name}${id}`

@@ -11,7 +11,7 @@ import { FailedTimers } from '../redis/failed-timers.js'
 import { Leases } from '../redis/leases.js'
 import type { RedisSource } from '../redis/source.js'
 import type { RuleForm } from '../rules/form.js'
-import type { BoundRule } from '../rules/rule.js'
+import type { BoundRule, ShopRule } from '../rules/rule.js'
 import type { TimersHealth } from '../types.js'
 import { BoundRules } from './bound-rules.js'
 import type { ParsedOptions } from './options.js'
@@ -56,7 +56,7 @@ export class Runtime {
   }
 
   /** @throws OrderTimersError UNKNOWN_KIND, CLOSED, and INVALID_MODEL, INVALID_STATUS or SHARED_DEADLINE when first used */
-  rule(kind: string): BoundRule {
+  rule(kind: string): ShopRule {
     return this.bound.get(kind)
   }
 
@@ -66,7 +66,7 @@ export class Runtime {
   }
 
   /** All rules, bound. @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, INVALID_OPTION */
-  rules(): BoundRule[] {
+  rules(): ShopRule[] {
     return this.bound.all()
   }
 
@@ -75,7 +75,7 @@ export class Runtime {
    * @param settlesStale for a pass that settles also what is overdue by more than `staleAfter`
    * @throws OrderTimersError as `rule`, and INVALID_OPTION where it does not go with a rule with `auto`
    */
-  ruleByItself(kind: string, { settlesStale = false } = {}): BoundRule {
+  ruleByItself(kind: string, { settlesStale = false } = {}): ShopRule {
     return this.bound.alone(kind, settlesStale)
   }
 

@@ -3,7 +3,7 @@
 import type { Sequelize, Transaction } from 'sequelize'
 import { ClockEstimate } from '../clock-estimate.js'
 import type { RedisClock } from '../redis/clock.js'
-import type { BoundRule } from '../rules/rule.js'
+import { type BoundRule, isSwept } from '../rules/rule.js'
 import { inTransaction, rows } from '../sequelize/database.js'
 
 /** A reading is as good as its round trip is short, and the first on a connection is slow. */
@@ -23,7 +23,7 @@ export class Clocks {
     private readonly rules: ReadonlyMap<string, BoundRule>,
     private readonly redis: RedisClock | undefined,
   ) {
-    for (const { row } of rules.values()) if (row?.pending) this.estimates.set(row.guard.table.sequelize, new ClockEstimate())
+    for (const rule of rules.values()) if (isSwept(rule)) this.estimates.set(rule.row.guard.table.sequelize, new ClockEstimate())
   }
 
   /**
@@ -39,7 +39,7 @@ export class Clocks {
 
   /** How late something is that was due at this instant of the rule's own clock. */
   lateness(kind: string, deadlineMs: number): number | null {
-    const now = this.rules.get(kind)?.row?.pending ? this.postgresNow(kind) : this.redis?.known()
+    const now = isSwept(this.rules.get(kind)) ? this.postgresNow(kind) : this.redis?.known()
     return now === undefined ? null : now - deadlineMs
   }
 
@@ -49,8 +49,8 @@ export class Clocks {
   }
 
   private estimate(kind: string): ClockEstimate | undefined {
-    const { row } = this.rules.get(kind) ?? {}
-    return row?.pending && this.estimates.get(row.guard.table.sequelize)
+    const rule = this.rules.get(kind)
+    return isSwept(rule) ? this.estimates.get(rule.row.guard.table.sequelize) : undefined
   }
 
   /** Reads every clock. Never rejects: where a server does not answer, the last reading stands. */

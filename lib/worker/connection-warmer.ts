@@ -2,7 +2,7 @@
 // Without that the first orders that come due after a start are ten to thirty milliseconds late.
 
 import type { Sequelize, Transaction } from 'sequelize'
-import type { RowRule } from '../rows/row-rule.js'
+import type { RowChecks } from '../rows/row-rule.js'
 import type { BoundRule } from '../rules/rule.js'
 import { connectionOf, inTransaction } from '../sequelize/database.js'
 import { within } from '../wait.js'
@@ -18,7 +18,7 @@ const OPENING_MS = 100
 const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 2_000 }
 
 interface Use {
-  rows: RowRule[]
+  rows: RowChecks[]
   /** How many batches are settled at once. */
   width: number
 }
@@ -80,7 +80,7 @@ export class ConnectionWarmer {
   }
 
   /** Tried once for each connection: what cannot be planned, such as a table that is missing, is said by the sweep. @returns whether it is new */
-  private async plan(rows: RowRule[], transaction: Transaction): Promise<boolean> {
+  private async plan(rows: RowChecks[], transaction: Transaction): Promise<boolean> {
     const connection = connectionOf(transaction)
     if (connection === undefined || this.planned.has(connection)) return false
     this.planned.add(connection)

@@ -134,11 +134,11 @@ export class Reporter {
 
   /** Keys that another service set have expired; their orders are where the rule applies and have no deadline. Nobody else would notice that. */
   keysWithoutDeadline({ kind, row }: BoundRule, ids: readonly string[]): void {
-    if (!row?.deadlineAttribute || ids.length === 0) return
+    if (row?.deadline.in !== 'column' || ids.length === 0) return
     const counters = this.of(kind)
     counters.undated += ids.length
     if (!this.memory.isFirstInMinute(`${kind} keys`)) return
-    const attribute = show(row.deadlineAttribute)
+    const attribute = show(row.deadline.attribute)
     const what = `the key of ${row.guard.table.model.name} ${show(ids[0])} expired, but its row has no deadline (${attribute}), so it is not settled`
     const remedy = `write ${attribute} where the key is set, give the rule "backfill", or declare it with "since" or "deadline: false"`
     const count = counters.undated

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { orderTimers, startExpiryWorker, transition } from '../../lib/index.js'
+import { isSwept } from '../../lib/rules/rule.js'
 import type { Database } from '../support/database.js'
 import { runtimeOf } from '../support/runtime.js'
 import { makeTimers, openShop, watched } from '../support/shop.js'
@@ -114,7 +115,8 @@ describe('Beside other services', () => {
     const found = async ({ database, timers }: (typeof shops)[number], meanwhile: () => Promise<unknown> = async () => {}) =>
       database.sequelize.transaction(async (transaction) => {
         const query = { elapsedMs: 0, after: undefined, limit: 10, lock: 'sweep' }
-        const page = await runtimeOf(timers).rule('order_confirm').row?.pending?.overdue(transaction, query)
+        const rule = runtimeOf(timers).rule('order_confirm')
+        const page = isSwept(rule) ? await rule.row.deadline.pending.overdue(transaction, query) : undefined
         await meanwhile()
         return page?.ids.length
       })

@@ -1,7 +1,7 @@
 // Data that Redis lost: FLUSHALL, a deleted index, a restart or a failover without the data. It is reported, what comes due soon is armed again
 // from Postgres at once, and the number of timers armed is reported. One worker does it for all; if it dies, another does.
 
-import type { BoundRule } from '../../rules/rule.js'
+import { type BoundRule, isSwept } from '../../rules/rule.js'
 import type { RuntimeRedis } from '../../timers/runtime.js'
 import type { Reporter } from '../reporter.js'
 import type { IndexClaims } from '../settling/claims.js'
@@ -57,7 +57,7 @@ export class LostData {
     reporter.restored(
       restored,
       armed,
-      restored.filter((kind) => !rules.get(kind)?.row?.pending),
+      restored.filter((kind) => !isSwept(rules.get(kind))),
     )
   }
 }

@@ -58,7 +58,7 @@ export class Deliveries {
     const take = () =>
       inTransaction(row.guard.table.sequelize, LIMITS, async (transaction) => {
         const delivery = await history.takePendingDelivery(transaction)
-        return delivery && { delivery, order: await row.find(delivery.id, transaction) }
+        return delivery && { delivery, order: (await row.find?.(delivery.id, transaction)) ?? null }
       })
     this.redelivering.add(kind)
     try {

@@ -8,7 +8,7 @@ import type { Log } from '../../logger.js'
 import type { Failure } from '../../redis/failed-timers.js'
 import type { Disposition } from '../../redis/leases.js'
 import type { SettledOrder, Settlement } from '../../rows/settlement.js'
-import type { BoundRule } from '../../rules/rule.js'
+import { type BoundRule, isSwept } from '../../rules/rule.js'
 import { type FaultOwner, faultOwnerOf, isDoubtful, sqlStateOf } from '../../sequelize/fault-owner.js'
 import { afterRunning, within } from '../../wait.js'
 import { errorText, type WorkerEmitter } from '../events.js'
@@ -261,7 +261,7 @@ export class Dispatcher {
     for (const { id, remainingMs } of settlement.early) dispositions.push({ id, delayMs: Math.max(1, remainingMs) })
     for (const id of settlement.locked) dispositions.push({ id, delayMs: this.lockWaits.next(kind, id) })
     // No sweep would find again what is in Redis alone.
-    for (const id of settlement.held) dispositions.push({ id, delayMs: rule.row?.pending ? undefined : this.lockWaits.next(kind, id) })
+    for (const id of settlement.held) dispositions.push({ id, delayMs: isSwept(rule) ? undefined : this.lockWaits.next(kind, id) })
     this.lockWaits.forget(kind, settlement.settled)
     this.noteLocks(kind, settlement)
     for (const order of settlement.settled)

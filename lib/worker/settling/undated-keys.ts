@@ -19,12 +19,12 @@ export class UndatedKeys {
   /** @param ids orders whose keys have expired, that are where the rule applies, and have no deadline */
   tell({ kind, row }: BoundRule, ids: readonly string[]): void {
     const counters = this.counters.get(kind)
-    if (!counters || !row?.deadlineAttribute || ids.length === 0) return
+    if (!counters || row?.deadline.in !== 'column' || ids.length === 0) return
     counters.undated += ids.length
     const now = performance.now()
     if (now < (this.toldAt.get(kind) ?? Number.NEGATIVE_INFINITY) + EVERY_MS) return
     this.toldAt.set(kind, now)
-    const attribute = show(row.deadlineAttribute)
+    const attribute = show(row.deadline.attribute)
     const what = `the key of ${row.guard.table.model.name} ${show(ids[0])} expired, but its row has no deadline (${attribute}), so it is not settled`
     const remedy = `write ${attribute} where the key is set, give the rule "backfill", or declare it with "since" or "deadline: false"`
     const count = counters.undated

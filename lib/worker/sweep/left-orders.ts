@@ -5,14 +5,14 @@ import type { Transaction } from 'sequelize'
 import type { Log } from '../../logger.js'
 import type { LeftDeadlines } from '../../rows/left-deadlines.js'
 import { MOST_COUNTED } from '../../rows/pending-rows.js'
-import type { RowRule } from '../../rows/row-rule.js'
+import type { SettledRows } from '../../rows/row-rule.js'
 import { isDatabaseTrouble } from '../../sequelize/fault-owner.js'
 import { errorText, type WorkerEmitter } from '../events.js'
 import type { KindCounters } from '../settling/counters.js'
 
 const PORTION = 1_000
 
-export type Transact = <T>(row: RowRule, work: (transaction: Transaction) => Promise<T>) => Promise<T>
+export type Transact = <T>(row: SettledRows, work: (transaction: Transaction) => Promise<T>) => Promise<T>
 
 export interface LeftOrdersDependencies {
   counters: ReadonlyMap<string, KindCounters>
@@ -29,18 +29,18 @@ export class LeftOrders {
   constructor(private readonly dependencies: LeftOrdersDependencies) {}
 
   /** Never rejects. */
-  takeOff(kind: string, row: RowRule): Promise<void> {
+  takeOff(kind: string, row: SettledRows): Promise<void> {
     return this.portions(kind, row, 'deadlines', (left, transaction) => left.takeOffPortion(transaction, PORTION))
   }
 
   /** As `takeOff`, of what pauses have kept; asked seldom. */
-  takeOffPauses(kind: string, row: RowRule): Promise<void> {
+  takeOffPauses(kind: string, row: SettledRows): Promise<void> {
     return this.portions(kind, row, 'pauses', (left, transaction) => left.takeOffPauses(transaction, PORTION))
   }
 
   private async portions(
     kind: string,
-    row: RowRule,
+    row: SettledRows,
     what: 'deadlines' | 'pauses',
     take: (left: LeftDeadlines, transaction: Transaction) => Promise<number>,
   ): Promise<void> {
@@ -63,7 +63,7 @@ export class LeftOrders {
   }
 
   /** Deadlines that stand on rows where the rule does not apply: of orders that left, or that are still to come. */
-  async count(kind: string, row: RowRule): Promise<void> {
+  async count(kind: string, row: SettledRows): Promise<void> {
     const { left } = row
     if (!left) return
     const { events, log, transact } = this.dependencies

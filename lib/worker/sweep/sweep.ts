@@ -8,8 +8,8 @@ import type { DueIndex } from '../../redis/due-index.js'
 import { isRedisTrouble } from '../../redis/trouble.js'
 import type { Maintenance, MaintenanceCounts } from '../../rows/maintenance.js'
 import { type Keyset, MOST_COUNTED, type PendingRows, type OverduePage as ReadPage, type Stale } from '../../rows/pending-rows.js'
-import type { RowRule } from '../../rows/row-rule.js'
-import type { BoundRule } from '../../rules/rule.js'
+import type { SettledRows, SweptRows } from '../../rows/row-rule.js'
+import { type BoundRule, isSwept, type SweptRule } from '../../rules/rule.js'
 import { inTransaction } from '../../sequelize/database.js'
 import { faultOwnerOf, isLocked } from '../../sequelize/fault-owner.js'
 import { errorText, type WorkerEmitter } from '../events.js'
@@ -94,7 +94,7 @@ export class Sweep {
 
   /** When the rule was read that has not been read for the longest, and by whom. */
   get lastRead(): ReturnType<SweepReads['last']> {
-    const swept = [...this.dependencies.rules.values()].filter(({ row }) => row?.pending)
+    const swept = [...this.dependencies.rules.values()].filter(isSwept)
     return this.dependencies.reads.last(swept.map(({ kind }) => kind))
   }
 
@@ -102,8 +102,8 @@ export class Sweep {
   async armAgain(kinds: readonly string[]): Promise<number> {
     let armed = 0
     for (const kind of kinds) {
-      const { row } = this.dependencies.rules.get(kind) ?? {}
-      if (row?.pending) armed += await this.armUpcoming(kind, row, row.pending)
+      const rule = this.dependencies.rules.get(kind)
+      if (isSwept(rule)) armed += await this.armUpcoming(kind, rule.row, rule.row.deadline.pending)
     }
     return armed
   }
@@ -124,10 +124,9 @@ export class Sweep {
     const startedAt = performance.now()
     const totals: Totals = { overdue: 0, armed: 0, horizonMs: 0 }
     for (const rule of this.dependencies.rules.values()) {
-      const { row } = rule
-      if (!row?.pending || this.stopping.signal.aborted) continue
+      if (!isSwept(rule) || this.stopping.signal.aborted) continue
       try {
-        await this.sweepRule(rule, row, row.pending, totals)
+        await this.sweepRule(rule, totals)
         this.dependencies.dispatcher.ruleHealth.swept(rule.kind)
       } catch (error) {
         if (!this.stopping.signal.aborted) await this.report(rule, error)
@@ -137,7 +136,9 @@ export class Sweep {
     this.dependencies.events.tell('swept', { ...totals, durationMs: performance.now() - startedAt })
   }
 
-  private async sweepRule(rule: BoundRule, row: RowRule, pending: PendingRows, totals: Totals): Promise<void> {
+  private async sweepRule(rule: SweptRule, totals: Totals): Promise<void> {
+    const { row } = rule
+    const { pending } = row.deadline
     if (!(await this.looksRight(rule, row))) return
     const trouble = row.maintenance && (await this.maintain(rule.kind, row, row.maintenance))
     const braked = await this.isBraked(rule, row)
@@ -158,7 +159,7 @@ export class Sweep {
   }
 
   /** A rule whose table, or whose statements, are wrong settles nothing and arms nothing until a later look finds them right. */
-  private async looksRight({ kind }: BoundRule, row: RowRule): Promise<boolean> {
+  private async looksRight({ kind }: BoundRule, row: SweptRows): Promise<boolean> {
     const { dispatcher, faults } = this.dependencies
     const { wrong, unseen } = await row.look(!dispatcher.ruleHealth.isBroken(kind))
     if (wrong.length > 0) {
@@ -177,7 +178,7 @@ export class Sweep {
   }
 
   /** Deadlines and pauses that nobody wrote; portion by portion, so that no transaction is long. @returns what went wrong: it holds up nothing else */
-  private async maintain(kind: string, row: RowRule, maintenance: Maintenance): Promise<unknown> {
+  private async maintain(kind: string, row: SweptRows, maintenance: Maintenance): Promise<unknown> {
     let counts: MaintenanceCounts
     try {
       do {
@@ -193,7 +194,7 @@ export class Sweep {
     return failure && new NoDeadline(`${row.guard.table.model.name} ${failure.id} gets no deadline: ${errorText(failure.error)}`)
   }
 
-  private async isBraked(rule: BoundRule, { brake }: RowRule): Promise<boolean> {
+  private async isBraked(rule: BoundRule, { brake }: SweptRows): Promise<boolean> {
     if (!brake) return false
     const braked = (await brake.brakedAt()) !== null
     this.dependencies.dispatcher.noteBrake(rule, braked)
@@ -201,7 +202,7 @@ export class Sweep {
   }
 
   /** @returns what is overdue for so long that it is left to a person; nothing where the sweep was stopped before it was read */
-  private async settleOverdue(rule: BoundRule, row: RowRule, pending: PendingRows, totals: Totals): Promise<Stale | undefined> {
+  private async settleOverdue(rule: BoundRule, row: SweptRows, pending: PendingRows, totals: Totals): Promise<Stale | undefined> {
     const { kind } = rule
     const { dispatcher } = this.dependencies
     const { signal } = this.stopping
@@ -224,7 +225,7 @@ export class Sweep {
   }
 
   /** The next page is read while one is worked at; the first ones are small, so that work begins soon and does not stand still. */
-  private async *overduePages(kind: string, row: RowRule, pending: PendingRows): AsyncGenerator<OverduePage> {
+  private async *overduePages(kind: string, row: SweptRows, pending: PendingRows): AsyncGenerator<OverduePage> {
     const startedAt = performance.now()
     const { reads } = this.dependencies
     const locked = this.locked(kind, row)
@@ -257,7 +258,7 @@ export class Sweep {
     }
   }
 
-  private locked(kind: string, row: RowRule): Locked {
+  private locked(kind: string, row: SweptRows): Locked {
     const { table } = row.guard
     const lock = `express-order-timers:sweep:${this.dependencies.prefix}${kind}:${table.table}`
     return { kind, lock, sequelize: table.sequelize, transact: (work) => this.transact(row, work) }
@@ -276,7 +277,7 @@ export class Sweep {
     return memory.overdue(kind, ids)
   }
 
-  private async armUpcoming(kind: string, row: RowRule, pending: PendingRows): Promise<number> {
+  private async armUpcoming(kind: string, row: SweptRows, pending: PendingRows): Promise<number> {
     const { redis } = this.dependencies
     if (!redis?.answering()) return 0
     const horizonMs = this.dependencies.horizonMs()
@@ -309,7 +310,7 @@ export class Sweep {
     this.dependencies.events.tell('stale', { kind, count, oldest: new Date(oldest) })
   }
 
-  private async tellUndated(kind: string, row: RowRule, pending: PendingRows): Promise<void> {
+  private async tellUndated(kind: string, row: SweptRows, pending: PendingRows): Promise<void> {
     const startedAt = performance.now()
     if (startedAt < (this.undatedAgainAt.get(kind) ?? 0)) return
     const count = await this.transact(row, (transaction) => pending.undated(transaction))
@@ -334,7 +335,7 @@ export class Sweep {
   }
 
   /** A sweep that is stopped waits for no silent connection. */
-  private transact<T>({ guard }: RowRule, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  private transact<T>({ guard }: SettledRows, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     return inTransaction(guard.table.sequelize, LIMITS, work, this.stopping.signal)
   }
 
