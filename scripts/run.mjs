@@ -18,7 +18,7 @@ const [job, ...args] = process.argv.slice(2)
 
 /** Files of tests that run beside all the others, each group in a process of its own. Each takes about as long, nearly all of it waiting. */
 const BESIDE = [
-  'test/faults/redis-*.test.ts',
+  'test/{book/*,faults/redis-*}.test.ts',
   'test/faults/!(redis-*).test.ts',
   'test/{cli,worker}/**/*.test.ts',
   'test/{auto,life,redis,rows,rules,sequelize}/**/*.test.ts',

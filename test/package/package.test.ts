@@ -10,7 +10,7 @@ import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { flush } from '../support/armed.js'
-import { block } from '../support/book.js'
+import { blockOf } from '../support/book.js'
 import { connectByHand } from '../support/database.js'
 import { openRedis } from '../support/redis.js'
 
@@ -152,7 +152,7 @@ describe('the package', function () {
   })
 
   it('does its job in a minified bundle that is an ES module, under the banner of docs/worker.md', async () => {
-    const banner = block('docs/worker.md', 'banner.js')
+    const banner = blockOf('docs/worker.md', 'banner.js')
     const folder = join(directory, 'bundled-esm')
     await installInto(folder, tarball)
     await cp(fileURLToPath(new URL('projects/javascript', import.meta.url)), join(folder, 'javascript'), { recursive: true })

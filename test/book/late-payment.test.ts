@@ -1,50 +1,22 @@
-// docs/late-payment.md, run: its blocks are the modules of a shop, beside models of the test's own.
+// docs/late-payment.md, run: its files are the modules of a shop.
 
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import type { Express } from 'express'
 import { Pool } from 'pg'
 import type { Sequelize } from 'sequelize'
 import request from 'supertest'
-import { type ExpiryWorker, type OrderTimers, startExpiryWorker } from '../lib/index.js'
-import { HISTORY_TABLE, History } from '../lib/rows/history.js'
-import { enter } from './support/opened.js'
-import { RedisServer } from './support/redis-server.js'
-import { type TestWorker, watched } from './support/shop.js'
-import { waitUntil } from './support/waiting.js'
+import { type ExpiryWorker, type OrderTimers, startExpiryWorker } from '../../lib/index.js'
+import { HISTORY_TABLE, History } from '../../lib/rows/history.js'
+import { filesOf, openProjectOf } from '../support/book-project.js'
+import { enter } from '../support/opened.js'
+import { RedisServer } from '../support/redis-server.js'
+import { type TestWorker, watched } from '../support/shop.js'
+import { waitUntil } from '../support/waiting.js'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-const MODELS = `
-import { type CreationOptional, DataTypes, type InferAttributes, type InferCreationAttributes, Model, Sequelize } from 'sequelize'
-export const sequelize = new Sequelize(process.env.DATABASE_URL as string, {
-  logging: false, pool: { max: 20 }, dialectOptions: { options: '-c search_path=' + process.env.LATE_SCHEMA },
-})
-export class Order extends Model<InferAttributes<Order>, InferCreationAttributes<Order>> {
-  declare id: CreationOptional<number>
-  declare status: CreationOptional<string>
-  declare createdAt: CreationOptional<Date>
-}
-Order.init({ id: { type: DataTypes.INTEGER, primaryKey: true, autoIncrement: true }, createdAt: DataTypes.DATE,
-  status: { type: DataTypes.STRING, allowNull: false, defaultValue: 'placed' } }, { sequelize, tableName: 'orders' })
-export class Payment extends Model<InferAttributes<Payment>, InferCreationAttributes<Payment>> {
-  declare id: string
-  declare orderId: number
-  declare outcome: string
-  declare createdAt: CreationOptional<Date>
-}
-Payment.init({ id: { type: DataTypes.STRING, primaryKey: true }, orderId: DataTypes.INTEGER, outcome: DataTypes.STRING,
-  createdAt: DataTypes.DATE }, { sequelize, tableName: 'payments' })
-`
-const SERVICE = `
-export const refunds: { id: string; key: string | undefined }[] = []
-export const refund = async (id: string, key: string | undefined) => void refunds.push({ id, key })
-`
+const PAGE = 'docs/late-payment.md'
 
 interface Shop {
   app: Express
@@ -54,9 +26,9 @@ interface Shop {
   refunds: { id: string; key: string }[]
 }
 
-describe('docs/late-payment.md', () => {
+describe(PAGE, () => {
   const PAY_MS = 900_000
-  let directory: string
+  let project: Awaited<ReturnType<typeof openProjectOf>>
   let redis: RedisServer
   let client: Pool
   let shop: Shop
@@ -66,12 +38,12 @@ describe('docs/late-payment.md', () => {
   before(async () => {
     redis = await RedisServer.start()
     const schema = `t_${randomBytes(6).toString('hex')}`
-    process.env.LATE_SCHEMA = schema
+    process.env.SCHEMA = schema
     client = new Pool({ connectionString: process.env.DATABASE_URL as string, options: `-c search_path=${schema}`, max: 4 })
     strikeOut = enter('a schema for late payments', () => client.end())
     await client.query(`CREATE SCHEMA ${schema}`)
-    directory = await mkdtemp(join(root, 'node_modules', '.late-payment-'))
-    shop = await loadShop(directory, redis.url)
+    project = await openProjectOf(filesOf(PAGE))
+    shop = await loadShop(project.directory, redis.url)
     await shop.sequelize.sync()
     for (const sql of History.createSql(HISTORY_TABLE)) await client.query(sql)
     await client.query(SLOW_CANCEL)
@@ -83,12 +55,12 @@ describe('docs/late-payment.md', () => {
     await worker.stop()
     await shop.timers.close()
     await shop.sequelize.close()
-    await client.query(`DROP SCHEMA ${process.env.LATE_SCHEMA} CASCADE`)
+    await client.query(`DROP SCHEMA ${process.env.SCHEMA} CASCADE`)
     await client.end()
     strikeOut()
-    delete process.env.LATE_SCHEMA
+    delete process.env.SCHEMA
     await redis.stop()
-    await rm(directory, { recursive: true, force: true })
+    await project.close()
   })
 
   /** An order whose time to pay ends in so many milliseconds. */
@@ -122,13 +94,6 @@ describe('docs/late-payment.md', () => {
       },
     }
   }
-
-  it('has TypeScript that compiles', async () => {
-    const compilerOptions = { module: 'nodenext', target: 'es2022', strict: true, noEmit: true, skipLibCheck: true, types: ['node'] }
-    await writeFile(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }))
-    const tsc = join(root, 'node_modules/typescript/bin/tsc')
-    await promisify(execFile)(process.execPath, [tsc, '-p', directory]).catch((error) => assert.fail(error.stdout))
-  })
 
   it('takes an order in time, and the timer leaves it alone', async () => {
     const id = await placed(400)
@@ -234,16 +199,8 @@ const SLOW_CANCEL = `
 CREATE FUNCTION wait_for_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(5034); RETURN NEW; END $$;
 CREATE TRIGGER wait_for_gate AFTER UPDATE ON orders FOR EACH ROW WHEN (NEW.status = 'cancelled') EXECUTE FUNCTION wait_for_gate()`
 
-/** The document's blocks as modules, named as their first lines say. */
+/** The page's files as modules. */
 async function loadShop(directory: string, redisUrl: string): Promise<Shop> {
-  const document = await readFile(join(root, 'docs', 'late-payment.md'), 'utf8')
-  const blocks = [...document.matchAll(/^```ts\n\/\/ (\S+)\n([\s\S]*?)^```$/gm)]
-  const files = Object.fromEntries(blocks.map(([, name, text]) => [name as string, text as string]))
-  assert.deepEqual(Object.keys(files), ['payments.ts', 'timers.ts', 'app.ts'])
-  const texts = { ...files, 'models.ts': MODELS, 'payment-service.ts': SERVICE, 'package.json': '{ "type": "module" }' }
-  await mkdir(join(directory, 'node_modules'))
-  await symlink(root, join(directory, 'node_modules/express-order-timers'))
-  for (const [name, text] of Object.entries(texts)) await writeFile(join(directory, name), text)
   const load = (name: string) => import(join(directory, name))
   const { REDIS_URL } = process.env
   process.env.REDIS_URL = redisUrl
