@@ -1,12 +1,10 @@
-// A server's clock as seen from here: readings with their round trip, and the process's monotonic clock in between. The process's wall
-// clock, which may be hours off and may jump, decides nothing.
+// An estimate of a server's clock from readings with their round trip, carried forward by the process's monotonic clock. The process's wall
+// clock, which may be hours off and may jump, is not used.
 
-/**
- * How far two clocks are taken to drift apart, as a share of the time passed; RFC 5905 reckons with 15 millionths for one clock that NTP keeps.
- */
+/** Assumed drift between two clocks, as a share of the time passed. RFC 5905 assumes 15 millionths for one clock under NTP. */
 const DRIFT = 0.000_05
 
-/** Differences beyond the uncertainty by more than this mean that the server's clock was set. */
+/** A difference that exceeds the uncertainty by more than this means that the server's clock was set. */
 const STEP_MS = 5
 
 export class ClockEstimate {
@@ -15,7 +13,7 @@ export class ClockEstimate {
   private uncertainty = Number.POSITIVE_INFINITY
   private notedAt = 0
 
-  /** A reading that was asked for and answered at these points of `performance.now()`. A worse one than what is known is left. */
+  /** Takes a reading, asked for and answered at these values of `performance.now()`, unless the present one is more exact. */
   note(serverMs: number, askedAt: number, answeredAt: number): void {
     const offset = serverMs - (askedAt + answeredAt) / 2
     const uncertainty = (answeredAt - askedAt) / 2
@@ -37,7 +35,7 @@ export class ClockEstimate {
     return performance.now() - this.notedAt
   }
 
-  /** By how many milliseconds the reading in use may have been wrong: half its round trip; infinite before the first reading. */
+  /** By how many milliseconds the reading in use may have been wrong when it was taken: half its round trip; infinite before the first reading. */
   get readingError(): number {
     return this.uncertainty
   }

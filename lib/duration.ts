@@ -7,24 +7,24 @@ import { OrderTimersError, show } from './errors.js'
 /** A span of time: whole milliseconds as a number, or a number with a unit: ms, s, m, h, d or w (`'15m'`, `'1.5h'`, `'24h'`). */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd' | 'w'}`
 
-/** The longest duration accepted, in milliseconds: ten years. Longer ones are taken for a slip of units. */
+/** The longest duration that is accepted: ten years. A longer one is likely to be in the wrong unit. */
 export const MAX_DURATION_MS = 3_650 * 86_400_000
 
 const SHAPE = /^\d+(?:\.\d+)?(?:ms|s|m|h|d|w)$/
 
-/** What a duration must lie between, in milliseconds, both included. */
+/** The least and the most that a duration may be, in milliseconds. */
 export interface DurationBounds {
   leastMs?: number
   mostMs?: number
 }
 
 /**
- * Of what a timer of Node or a timeout of Postgres waits for. Both overflow at 2^31 milliseconds, about 24.8 days: Node's then fires at once,
- * and Postgres refuses the statement. A day leaves room for margins and multiples.
+ * For durations that become a timer of Node or a timeout of Postgres. Both overflow at 2^31 milliseconds, about 24.8 days: Node's timer then
+ * fires at once, and Postgres refuses the statement. A day leaves room for margins and multiples.
  */
 export const WAITING_BOUNDS: DurationBounds = { mostMs: 86_400_000 }
 
-/** Of spans so short that nothing would be settled in them. */
+/** For durations within which something has to be settled. */
 export const A_SECOND_AT_LEAST: DurationBounds = { leastMs: 1_000 }
 
 /**
@@ -55,7 +55,7 @@ export function duration(text: string): Duration {
   return text as Duration
 }
 
-/** Milliseconds as a person reads them, exactly: in the largest unit that they are a whole number of. */
+/** Milliseconds in the largest unit that they are a whole number of, such as `2h`. */
 export function inUnits(milliseconds: number): string {
   const [size, unit] = UNITS.find(([size]) => milliseconds % size === 0) as [number, string]
   return `${milliseconds / size}${unit}`
@@ -70,7 +70,7 @@ const UNITS: [number, string][] = [
 ]
 
 /**
- * @returns the instant in whole milliseconds since 1970; never 0, which is what a date that is missing becomes and no expiry that Redis takes
+ * @returns the instant in whole milliseconds since 1970; never 0, which a missing date becomes and which Redis does not take as an expiry
  * @throws OrderTimersError ERR_ORDER_TIMERS_INVALID_DEADLINE unless it is a Date (or milliseconds) between 1970 and the year 9999
  */
 export function parseInstant(where: string, value: unknown): number {

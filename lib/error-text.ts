@@ -1,19 +1,19 @@
-// What may be shown of an error in a message, a log, a health answer or the dead letters: its text, without a row's values, a statement's
-// parameters or a password. Postgres's `detail`, Sequelize's items and ioredis's arguments are never read here.
+// The text of an error for messages, logs, health answers and dead letters, without values of rows, parameters of statements or passwords.
+// Postgres's `detail`, Sequelize's items and ioredis's arguments are not read.
 
 const LONGEST = 500
 
-/** Words that stand before a name that Postgres quotes; what it quotes elsewhere in these messages is a value. */
+/** Postgres puts one of these words before a name that it quotes. What it quotes otherwise is a value. */
 const NAMED =
   '(?:column|relation|table|view|index|schema|type|domain|enum|constraint|function|operator|encoding|sequence|role|parameter|trigger|array)'
 
-/** From the first quoted value to the last quote: a value may have quotes and line breaks of its own. */
+/** From the first quoted value to the last quote, since a value may itself have quotes and line breaks. */
 const QUOTED_VALUE = new RegExp(`(?<!\\b${NAMED} )"[\\s\\S]*"`, 'i')
 
-/** Errors of these classes say which value could not be taken: data exception, and what a cast refuses while a statement is prepared. */
+/** SQLSTATE classes whose messages show a value: data exception, and feature not supported (a cast that is refused while a statement is prepared). */
 const SHOWS_VALUES = /^(?:22|0A)/
 
-/** @returns the message on its own, cut to 500 characters; this package's own errors are whole, since they end with the remedy */
+/** @returns the message without values, cut to 500 characters. This package's own messages are not cut, since they end with the remedy. */
 export function errorText(error: unknown): string {
   const text = withoutValues(error, messageOf(error))
   if (isOwn(error)) return text

@@ -1,39 +1,70 @@
-// Every error this package throws: one class, one code each, a message that names the thing, shows the value and says the remedy.
-// docs/errors.md has a heading for each code, and a test holds the two against each other.
+// Every error that this package throws: one class, one code each, and a message that names the thing, shows the value and says what to do.
+// docs/errors.md has a section for each code; a test compares the two.
 
-import { inspect, types } from 'node:util'
-import { shownCause } from './shown-cause.js'
+import { redactedCause } from './redacted-cause.js'
+import { show } from './show.js'
 
-/** Each code with the HTTP status that an Express error handler should answer with. */
+export { show } from './show.js'
+
+/** When each code is thrown, and the HTTP status that an Express error handler should answer with. */
 const STATUS = {
+  /** When the timers, a rule or the worker are made with a wrong option, and by a call with an option that it does not have. */
   INVALID_OPTION: 500,
+  /** When a rule is made, and by `schedule`, `extend` and `duration`, with something that is no duration or is out of bounds. */
   INVALID_DURATION: 400,
+  /** By `schedule` with an `at` that is no instant, or with both `after` and `at`. */
   INVALID_DEADLINE: 400,
+  /** At the first use of a rule whose model or table cannot be used, by `startExpiryWorker` and by `check`. */
   INVALID_MODEL: 500,
+  /** At the first use of a rule whose `from` or `to` is no value of the status attribute, by `startExpiryWorker` and by `check`. */
   INVALID_STATUS: 500,
+  /** When the timers are made, or at first use, with two rules that have one deadline attribute. */
   SHARED_DEADLINE: 500,
+  /** By the first request, where the shop mounted `orderTimers` itself instead of what it returns. */
   NOT_CALLED: 500,
+  /** By `startExpiryWorker` with something that is neither timers nor an app on which exactly one is mounted. */
   NOT_MOUNTED: 500,
+  /** By the command `order-timers` where it finds no timers to load. */
   TIMERS_NOT_FOUND: 500,
+  /** By every call that takes a kind, with a name that is no rule. */
   UNKNOWN_KIND: 400,
+  /** By every call that takes an order, with something that is neither an id of its type nor an instance of its model. */
   INVALID_ID: 400,
+  /** By `extend` and `cancel`, and by `schedule` with `after` or `at`, on a rule with `since`. */
   NOT_ON_SINCE: 400,
+  /** By every call that takes an order, where the table has no such row. */
   ORDER_NOT_FOUND: 404,
+  /** By `schedule`, `extend` and `cancel`, where the order is not (or no longer) where the rule applies. */
   ORDER_NOT_IN_FROM: 409,
+  /** By `extend`, `pause` and `resume` without a timer, by `cancel` where Redis alone has timers, and by `retry` without a dead letter. */
   NO_TIMER: 409,
+  /** By `extend` beyond `maxExtensions` or `maxTotal`. */
   EXTENSION_LIMIT: 409,
+  /** By `pause` and `resume` on a rule without `pause`, or with `pause.while`. */
   NOT_PAUSABLE: 400,
+  /** In the worker: `run` of an `effect` left the order where it is still due. */
   STILL_DUE: 500,
+  /** In the worker: a trigger or a hook of the shop kept a settlement from being written. */
   VETOED: 500,
+  /** By `upsert`, and by `bulkCreate` with `updateOnDuplicate`, on a model that a rule with `auto` hooks. */
   AUTO_UPSERT: 500,
+  /** By calls without a transaction, where another transaction has held the lock on the row for too long. */
   ROW_LOCKED: 503,
+  /** By `check`, `retry` and calls on rules whose deadlines Redis alone has, where Redis does not answer or is not used. */
   REDIS_UNAVAILABLE: 503,
+  /** Like REDIS_UNAVAILABLE, where Redis answers and cannot serve timers (a cluster, a replica, an old version). */
   REDIS_UNUSABLE: 503,
+  /** Like REDIS_UNAVAILABLE, where Redis answers and refuses the command (its rights, its memory). */
   REDIS_REFUSES: 503,
+  /** By every call that reads or writes a row, where Postgres does not answer. */
   POSTGRES_UNAVAILABLE: 503,
+  /** By every call that takes `{ transaction }`, with one that has been committed or rolled back. */
   TRANSACTION_FINISHED: 500,
+  /** By calls that write, where the connection broke or stayed silent after the statement was sent. It may have been carried out. */
   OUTCOME_UNKNOWN: 503,
+  /** By every call after `timers.close()`. */
   CLOSED: 503,
+  /** By `expire` of `express-order-timers/testing`, where the order was not settled. */
   NOT_SETTLED: 500,
 } as const
 
@@ -44,12 +75,12 @@ export function errorName(code: ErrorCode): ErrorName {
   return code.replace('ERR_ORDER_TIMERS_', '') as ErrorName
 }
 
-/** All codes, for the test that holds the documentation against them. */
+/** All codes, for the test that compares the documentation with them. */
 export const ERROR_CODES = Object.keys(STATUS).map((name) => `ERR_ORDER_TIMERS_${name}`) as ErrorCode[]
 
 /** One of the things that `timers.check()` found wrong. */
 export interface Problem {
-  /** The rule that it is about; left out where it is about Redis, or about rules together. */
+  /** The rule that it is about. Undefined where it is about Redis or about several rules. */
   kind?: string
   code: ErrorCode
   /** What is wrong, and what to do about it. */
@@ -70,7 +101,7 @@ export class OrderTimersError extends Error {
 
   /** @internal thrown by this package alone */
   constructor(name: ErrorName, message: string, { problems, ...options }: { cause?: unknown; problems?: readonly Problem[] } = {}) {
-    super(message, 'cause' in options ? { cause: shownCause(options.cause) } : {})
+    super(message, 'cause' in options ? { cause: redactedCause(options.cause) } : {})
     if (problems) this.problems = problems
     this.code = `ERR_ORDER_TIMERS_${name}`
     this.status = STATUS[name]
@@ -78,67 +109,18 @@ export class OrderTimersError extends Error {
   }
 }
 
-/** What the errors of every copy of this package carry. */
+/** Marks the errors of every copy of this package. */
 const MARK = Symbol.for('express-order-timers.error')
 Object.defineProperty(OrderTimersError.prototype, MARK, { value: true })
 Object.defineProperty(OrderTimersError, Symbol.hasInstance, { value: isInstance })
 
-/** An error of another copy of this package is one too: CommonJS and ESM in one process, or two installed versions. */
+/** A process may have several copies of this package: CommonJS and ESM, or two versions. Their errors are instances too. */
 function isInstance(this: unknown, value: unknown): boolean {
   const isOurs = value !== null && typeof value === 'object' && Reflect.get(value, MARK) === true
   return isOurs && (this === OrderTimersError || Function.prototype[Symbol.hasInstance].call(this, value))
 }
 
-/**
- * A value as an error message or a log shows it, on one line and cut to 128 characters: text JSON-escaped, numbers and dates as they are.
- * Of an object only its type and the names of its keys are shown, since it may be an order's row. Never throws and calls no code of the
- * value's own, so that a proxy or a getter cannot put its text into a message.
- */
-export function show(value: unknown): string {
-  const text = typeof value === 'string' ? JSON.stringify(value.slice(0, 129)) : shown(value)
-  return text.length > 128 ? `${text.slice(0, 127)}…` : text
-}
-
-function shown(value: unknown): string {
-  if (typeof value === 'function') return types.isProxy(value) ? 'a Proxy' : functionName(value)
-  if (value === null || typeof value !== 'object') return inspect(value)
-  if (types.isProxy(value)) return 'a Proxy'
-  if (types.isDate(value)) return dateText(value)
-  if (Array.isArray(value)) return value.length === 0 ? '[]' : `an array of ${value.length}`
-  const type = typeName(value)
-  if (type !== 'Object') return `${/^[AEIOU]/.test(type) ? 'an' : 'a'} ${type}`
-  const keys = Object.keys(value)
-  if (keys.length === 0) return '{}'
-  const named = keys.slice(0, MOST_KEYS).map((key) => (NAME.test(key) ? key : '…'))
-  return `an object with the keys ${named.join(', ')}${keys.length > MOST_KEYS ? ', …' : ''}`
-}
-
-/** Keys that are no names may be data: an address, a line of text. */
-const NAME = /^[A-Za-z_$][\w$]{0,63}$/
-
-const MOST_KEYS = 8
-
-/** The class of an object, without a look at anything that may be a getter. */
-function typeName(object: object): string {
-  const prototype: unknown = Object.getPrototypeOf(object)
-  if (prototype === null) return 'Object'
-  if (types.isProxy(prototype)) return 'Proxy'
-  const made: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value
-  const name: unknown = typeof made === 'function' && Object.getOwnPropertyDescriptor(made, 'name')?.value
-  return typeof name === 'string' && NAME.test(name) ? name : 'Object'
-}
-
-function functionName(value: object): string {
-  const name: unknown = Object.getOwnPropertyDescriptor(value, 'name')?.value
-  return `[Function: ${typeof name === 'string' && NAME.test(name) ? name : '(anonymous)'}]`
-}
-
-function dateText(value: Date): string {
-  const time = Date.prototype.getTime.call(value)
-  return Number.isNaN(time) ? 'Invalid Date' : new Date(time).toISOString()
-}
-
-/** Refuses option names that are not known, so that a misspelt option never passes silently. */
+/** Refuses unknown option names, so that a misspelt option is noticed. @throws OrderTimersError INVALID_OPTION */
 export function refuseUnknownOptions(where: string, options: object, known: readonly string[]): void {
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue

@@ -1,5 +1,5 @@
-// What is wrong at present, by code and by what it is about: a rule, a channel, or the process. Each fault is told when it begins and when
-// it ends, however often it shows. A worker has its faults, and so have the timers of a process without one.
+// Faults: what is wrong at present, by code and by what it is about (a rule, a channel, or the process). Each fault is logged and reported once
+// when it begins and once when it ends, however often it is raised. A worker has its faults, and so have the timers of a process without one.
 
 import { errorText } from './error-text.js'
 import type { Log } from './logger.js'
@@ -7,7 +7,7 @@ import type { Log } from './logger.js'
 /** Something that is wrong at present. */
 export interface FaultOf<Code extends string> {
   code: Code
-  /** The rule that it is about; left out where it is about the process or a server. */
+  /** The rule that it is about. Undefined where it is about the process or a server. */
   kind?: string
   /** The channel of Redis that it is about. */
   channel?: string
@@ -21,19 +21,19 @@ export interface FaultOf<Code extends string> {
   since: Date
 }
 
-/** What is known of a fault when it shows. */
+/** What is known of a fault when it is raised. */
 export interface FaultReport {
   /** The rule that it is about, where it is about one. */
   kind?: string
   /** The channel of Redis that it is about, where it is about one. */
   channel?: string
   message: string
-  /** Added to the message, after a semicolon. */
+  /** What to do about it. Appended to the message after a semicolon. */
   remedy?: string
   error?: unknown
 }
 
-/** Where faults are told beside the log. */
+/** Receives faults in addition to the log. */
 export interface FaultListener<Code extends string> {
   tell(event: 'fault', fault: Omit<FaultOf<Code>, 'since'> & { error?: unknown }): void
   tell(event: 'recovered', over: Pick<FaultOf<Code>, 'code' | 'kind' | 'channel' | 'since'>): void
@@ -47,7 +47,7 @@ export class FaultsOf<Code extends string> {
     private readonly log: Log,
   ) {}
 
-  /** Tells a fault that is new. Of one that is known the latest message and cause are kept. */
+  /** Reports a new fault. Of a fault that is present already, the latest message and cause are kept. */
   raise(code: Code, { kind, channel, message: what, remedy, error }: FaultReport): void {
     const key = keyOf(code, kind ?? channel)
     const known = this.present.get(key)

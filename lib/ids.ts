@@ -1,7 +1,7 @@
-// Order ids as text, checked by the model's type before they come near SQL or Redis. JavaScript's Number and Lua's tonumber never
-// see a BIGINT. (Postgres itself would read ' 2 ' as the integer 2.)
+// Order ids as text, checked by the type of the model's primary key before they are used in SQL or Redis. A BIGINT is never converted to a
+// number of JavaScript or Lua, which would lose digits. (Postgres itself would read ' 2 ' as the integer 2.)
 
-/** Turns an id as it came (a key's text, a number, a bigint) into its one canonical text, or null if it is not an id of that type. */
+/** Turns an id (a key's text, a number, a bigint) into its canonical text, or null if it is no id of that type. */
 export type IdParser = (value: unknown) => string | null
 
 const WHOLE = /^[1-9][0-9]{0,18}$/
@@ -22,7 +22,7 @@ export function wholeNumberId(type: keyof typeof LARGEST): IdParser {
 /** UUIDs in any letter case; canonical is lower case, as Postgres prints them. */
 export const uuidId: IdParser = (value) => (typeof value === 'string' && UUID.test(value) ? value.toLowerCase() : null)
 
-/** What `nameId` takes, in words. */
+/** What `nameId` takes, for error messages. */
 export const NAMES = 'letters, digits and _ . ~ - (128 at most, the first no . or ~)'
 
 /** Ids that are text, such as nanoid's, and the ids of plain handlers. */

@@ -1,7 +1,7 @@
-// The shop's logger behind one shape. pino takes (fields, message); console, winston and most others take (message, fields). Without a
-// logger, what a person has to know goes to stderr, at most one line for each code and minute.
+// One interface over the shop's logger. pino takes (fields, message); console, winston and most others take (message, fields). Without a
+// logger, lines that need a person's attention go to stderr, at most one for each code and minute.
 
-import { MinuteLines } from './minute-lines.js'
+import { RateLimitedLines } from './rate-limited-lines.js'
 import { stderrWriter } from './stderr.js'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -9,26 +9,26 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 /** A logger of pino's shape or of console's. */
 export type LoggerLike = Record<LogLevel, (...args: never[]) => unknown>
 
-/** A message that costs something to make is given as a function, and made only where somebody reads it. */
+/** A message that is expensive to build is given as a function, which is called only where the line is written. */
 type Message = string | (() => string)
 
 type Fields = Record<string, unknown>
 
-/** Fields of a line that a person has to know. The code names what happened, in capitals; `kind` names the rule. */
+/** Fields of a line that needs a person's attention. The code names what happened, in capitals; `kind` names the rule. */
 type CodedFields = Fields & { code: string; kind?: string }
 
-/** What the package itself calls. Never throws, whatever the shop's logger does. Each warning and each error has a code. */
+/** The package's own logger. Never throws, whatever the shop's logger does. Each warning and each error has a code. */
 export interface Log {
-  /** A line with a code is also shown where the shop gave no logger, unless its level is debug. */
+  /** A line with a code is written to stderr where the shop gave no logger, unless its level is debug. */
   (level: LogLevel, message: Message, fields: CodedFields): void
   (level: 'debug' | 'info', message: Message, fields?: Fields): void
-  /** False where a debug line would go nowhere, so that none is built for each order. */
+  /** False where debug lines are discarded, so that callers need not build one for each order. */
   readonly debugs: boolean
-  /** Writes what is held back to be counted. Called when the timers are closed. */
+  /** Writes the lines that the rate limit held back. Called when the timers are closed. */
   flush(): void
 }
 
-/** @param logger undefined: what has a code goes to stderr; false: nothing is logged */
+/** @param logger undefined: lines with a code go to stderr; false: nothing is logged */
 export function toLog(logger: LoggerLike | false | undefined): Log {
   if (logger === undefined) return stderrLog()
   if (logger === false) return Object.assign(() => {}, { debugs: false, flush() {} })
@@ -45,10 +45,10 @@ function shopLog(logger: LoggerLike): Log {
       if (fieldsFirst) write.call(logger, fields, text)
       else write.call(logger, text, fields)
     } catch {
-      // A logger that throws must not stop an order from being settled; there is nowhere left to say so.
+      // A logger that throws must not keep an order from being settled, and there is nowhere else to report it.
     }
   }
-  // Asked each time: the level of most loggers can be changed while the process runs.
+  // Evaluated at each use, since the level of most loggers can be changed while the process runs.
   const debugs = (): boolean => {
     const { isLevelEnabled } = logger as { isLevelEnabled?: (level: string) => boolean }
     return typeof isLevelEnabled === 'function' ? isLevelEnabled.call(logger, 'debug') : true
@@ -57,11 +57,11 @@ function shopLog(logger: LoggerLike): Log {
 }
 
 /**
- * @param write takes a line
- * @param windowMs for how long lines of one code are counted together
+ * @param write writes one line
+ * @param windowMs the window of the rate limit
  */
 export function stderrLog(write = stderrWriter(), windowMs = 60_000): Log {
-  const lines = new MinuteLines(write, windowMs)
+  const lines = new RateLimitedLines(write, windowMs)
   const log = (level: LogLevel, message: Message, { code, kind, error }: Fields = {}): void => {
     if (level === 'debug' || typeof code !== 'string') return
     const text = textOf(message)

@@ -1,11 +1,11 @@
-// Writes lines to stderr. Nobody may be reading there any more: process.stderr then emits an error, which would end the process if nobody
-// listened for it. console.error does not prevent that on Node 20.
+// Writes lines to stderr. Where its reader has closed the pipe, process.stderr emits an error, which ends the process unless there is a
+// listener. console.error does not prevent that on Node 20.
 
 /** @returns a function that writes one line and never throws */
 export function stderrWriter(): (line: string) => void {
   const ignore = (): void => {}
   let pending = 0
-  // The error follows the callback by a tick, so the listener goes a turn later.
+  // The error is emitted a tick after the callback, so the listener is removed one turn later.
   const written = (): void => {
     setImmediate(() => {
       pending -= 1

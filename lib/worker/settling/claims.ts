@@ -2,7 +2,7 @@
 // Either way nobody else's claim can be ended by it, and what it says is to come back comes back.
 
 import { randomUUID } from 'node:crypto'
-import { Moment } from '../../elapsed.js'
+import { Moment } from '../../moment.js'
 import type { FailedTimers, Failure } from '../../redis/failed-timers.js'
 import { BURST, type Claim, type Disposition, type Leases } from '../../redis/leases.js'
 import type { Path } from '../events.js'

@@ -2,8 +2,8 @@
 // most once. With one it is delivered until that succeeds, also by another worker, each time under the same idempotency key.
 
 import type { Model } from 'sequelize'
-import { Moment } from '../../elapsed.js'
 import type { Log } from '../../logger.js'
+import { Moment } from '../../moment.js'
 import type { History, RecordedDelivery } from '../../rows/history.js'
 import type { PendingDelivery } from '../../rows/settlement.js'
 import type { BoundRule } from '../../rules/rule.js'

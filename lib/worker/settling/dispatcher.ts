@@ -3,8 +3,8 @@
 
 import { setMaxListeners } from 'node:events'
 import { setImmediate as nextTurn, setTimeout as setTimer } from 'node:timers/promises'
-import { Moment } from '../../elapsed.js'
 import type { Log } from '../../logger.js'
+import { Moment } from '../../moment.js'
 import type { Failure } from '../../redis/failed-timers.js'
 import type { Disposition } from '../../redis/leases.js'
 import type { SettledOrder, Settlement } from '../../rows/settlement.js'

@@ -1,7 +1,7 @@
 // The lease of one claim, as this process knows it: held until so long after the last answer of Redis that said so. Work under it begins
 // only while it is held, because the orders of a lapsed lease belong to whoever claims them next.
 
-import { Moment } from '../../elapsed.js'
+import { Moment } from '../../moment.js'
 import type { BoundRule } from '../../rules/rule.js'
 
 /** The longest lease of a rule over rows: the row guards what a lapsed lease leaves behind, so that another worker may take over soon. */

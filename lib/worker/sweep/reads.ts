@@ -3,7 +3,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Sequelize, Transaction } from 'sequelize'
-import { Moment } from '../../elapsed.js'
+import { Moment } from '../../moment.js'
 import type { SweepMarks } from '../../redis/sweep-marks.js'
 import { describeHolder, holdersOf, type LockHolder } from '../../rows/sweep-lock.js'
 import type { Faults } from '../faults.js'

@@ -2,8 +2,8 @@
 // later than its tolerance, a clock that is set can keep it waiting, and where daylight saving begins a slot may not exist at all.
 
 import type { ScheduledTask } from 'node-cron'
-import { Moment } from '../../elapsed.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../../errors.js'
+import { Moment } from '../../moment.js'
 import type { Faults } from '../faults.js'
 import { CronTimes } from './cron-times.js'
 import cronModule from './node-cron.cjs'

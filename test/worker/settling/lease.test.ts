@@ -1,7 +1,7 @@
 // A claim's lease as its process knows it: held until so long after Redis last said so, whatever the process's clocks do meanwhile.
 
 import assert from 'node:assert/strict'
-import { Moment } from '../../../lib/elapsed.js'
+import { Moment } from '../../../lib/moment.js'
 import { Lease } from '../../../lib/worker/settling/lease.js'
 import { shiftClock } from '../../support/shifted-clock.js'
 import { blockEventLoop } from '../../support/standing-still.js'

@@ -1,13 +1,14 @@
-// Lines for people, without floods: of each subject and level one line a minute is written, the rest is counted and told at the minute's end.
+// Log lines with a rate limit: of each subject and level one line is written in a window of time. The others are counted, and the last of them
+// is written at the end of the window with their number.
 
 interface Window {
-  /** By level: how often it came again, and what it said last. */
+  /** By level: how many lines were held back, and the last of them. */
   repeats: Map<string, { count: number; at: Date; text: string }>
   levels: Set<string>
   timer: NodeJS.Timeout
 }
 
-export class MinuteLines {
+export class RateLimitedLines {
   private readonly windows = new Map<string, Window>()
 
   constructor(
@@ -24,7 +25,7 @@ export class MinuteLines {
       return
     }
     const count = (repeats.get(level)?.count ?? 0) + 1
-    repeats.delete(level) // so that the map's order is that of the last occurrences
+    repeats.delete(level) // keeps the map in the order of the last lines
     repeats.set(level, { count, at, text: oneLine(text) })
   }
 
@@ -40,7 +41,7 @@ export class MinuteLines {
     return window
   }
 
-  /** What came again is told in the order in which it was said last, so that the last line is how things stand. */
+  /** Lines that were held back are written in the order in which they came last, so that the last one shows the present state. */
   private end(subject: string): void {
     const { repeats, timer } = this.windows.get(subject) as Window
     clearTimeout(timer)
@@ -57,14 +58,14 @@ export class MinuteLines {
     try {
       this.write(`${at.toISOString()} ${level} ${text}`)
     } catch {
-      // A console that throws must not stop an order from being settled; there is nowhere left to say so.
+      // A stream that throws must not keep an order from being settled, and there is nowhere else to report it.
     }
   }
 }
 
 const LONGEST = 4_000
 
-/** A line stays one line, whatever a key or a database put into it. */
+/** Keys and messages of databases may have line breaks. */
 function oneLine(text: string): string {
   const cut = text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text
   return cut.replace(/[\p{Cc}\u2028\u2029]/gu, (character) => {

@@ -1,21 +1,21 @@
-// The error behind one of ours, as it may be printed whole: loggers and error handlers print a `cause` with all that it has, and the errors of
-// Sequelize, pg and ioredis have the statement, its parameters, values of rows and the arguments of commands.
+// The `cause` of an error without data of the shop. Loggers and error handlers print a cause with all its properties, and the errors of
+// Sequelize, pg and ioredis carry the statement, its parameters, values of rows and the arguments of commands.
 
 import { errorText } from './error-text.js'
 
-/** What errors of Sequelize, pg and ioredis have. */
+/** Properties by which errors of Sequelize, pg and ioredis are told from others. */
 interface DatabaseError extends Error {
   code?: unknown
   parent?: { code?: unknown }
   original?: { code?: unknown }
-  /** Of Postgres's own. */
+  /** Of Postgres. */
   severity?: unknown
-  /** Of ioredis: the command that was refused. */
+  /** Of ioredis: the command that Redis refused. */
   command?: { name?: unknown }
 }
 
-/** @returns a database's error by its class, name, text, code and stack alone; any other as it is */
-export function shownCause(cause: unknown): unknown {
+/** @returns of a database's error a copy with its class, name, text, code and stack alone; any other error itself */
+export function redactedCause(cause: unknown): unknown {
   if (!(cause instanceof Error) || !isOfDatabase(cause)) return cause
   const { name, stack, code: own, parent, original, command }: DatabaseError = cause
   const text = errorText(cause)
@@ -32,7 +32,7 @@ function isOfDatabase(error: DatabaseError): boolean {
   return /^(?:Sequelize|AggregateError$)/.test(error.name) || 'severity' in error || 'command' in error
 }
 
-/** Without the text above them, which is the message and may have values of its own. */
+/** The stack's frames without the message above them, which may have values. */
 function framesOf(stack: string | undefined): string[] {
   return (stack ?? '').split('\n').filter((line) => /^\s+at .*(?::\d+:\d+\)?|<anonymous>\)?)$/.test(line))
 }
