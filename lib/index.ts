@@ -3,7 +3,7 @@
 export { type Duration, duration } from './duration.js'
 export { type ErrorCode, OrderTimersError, type Problem } from './errors.js'
 export type { LoggerLike } from './logger.js'
-export type { ModelSource } from './rows/order-table.js'
+export type { ModelSource } from './rows/model-source.js'
 export type { AfterCommit, Description, Run } from './rows/row-options.js'
 export type { SettledOrder } from './rows/settlement.js'
 export { type EffectOptions, effect } from './rules/effect.js'

@@ -42,7 +42,7 @@ export const TRIGGER = 'order_timers'
 
 /** The name of the trigger's function, quoted. */
 export function triggerFunction(table: OrderTable): string {
-  return table.beside(`${TRIGGER}_${table.model.tableName}`.slice(0, 63))
+  return table.inSameSchema(`${TRIGGER}_${table.model.tableName}`.slice(0, 63))
 }
 
 function triggerOf(rows: RowRule[]): TableTrigger {

@@ -27,7 +27,7 @@ export class Brake {
     private readonly orders: OrderTable,
     private readonly limit: { max: number; perMs: number },
   ) {
-    this.table = orders.beside(BRAKE_TABLE)
+    this.table = orders.inSameSchema(BRAKE_TABLE)
   }
 
   /** The SQL of the table's creation, for a migration: safe to repeat. */

@@ -36,7 +36,7 @@ export class History {
     /** How long the rule's work may take. */
     private readonly timeoutMs: number,
   ) {
-    this.table = orders.beside(HISTORY_TABLE)
+    this.table = orders.inSameSchema(HISTORY_TABLE)
   }
 
   /** The SQL of a table's creation, for a migration: safe to repeat. */

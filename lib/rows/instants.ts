@@ -74,7 +74,7 @@ async function newestBesideNow(table: OrderTable, column: string): Promise<{ new
   const ask = <Row>(sql: string) =>
     inTransaction(table.sequelize, QUICK_QUESTION, (transaction) => rows<Row>(table.sequelize, sql, [], transaction))
   const clocks = await ask<Clock>(CLOCKS)
-  const last = table.hasNumericIds ? `${table.bareColumn(table.idAttribute)} DESC` : `${column} DESC NULLS LAST`
+  const last = table.idType.sort === 'number' ? `${table.bareColumn(table.idAttribute)} DESC` : `${column} DESC NULLS LAST`
   const [row] = await ask<{ newest: string | null }>(`SELECT ${column}::text AS newest FROM ${table.table} ORDER BY ${last} LIMIT 1`).catch(
     () => [{ newest: 'not found within a second' }],
   )

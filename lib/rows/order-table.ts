@@ -1,12 +1,10 @@
 // A rule's model as SQL: the table, the columns that the rule names, the ids and the statuses, all checked when the rule is bound.
 // Attribute names may differ from column names; a scope that the shop has chosen and `paranoid` apply, a default scope does not.
 
-import type { Model, ModelStatic, WhereOptions } from 'sequelize'
-import { errorText } from '../error-text.js'
+import type { Model, WhereOptions } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
-import { type IdParser, nameId, uuidId, wholeNumberId } from '../ids.js'
+import type { IdParser } from '../ids.js'
 import { surviveLostConnections } from '../sequelize/database.js'
-import { unfitSequelize } from '../sequelize/probe.js'
 import { chosenWhere, classOfInstances, notDeletedWhere, unfitScope } from '../sequelize/scope.js'
 import {
   type AnyModel,
@@ -23,14 +21,13 @@ import {
   withoutBinding,
 } from '../sequelize/sql.js'
 import type { Condition } from './conditions.js'
-
-/** A model class, or a function that returns it where models are initialised later. */
-export type ModelSource<M extends Model> = ModelStatic<M> | (() => ModelStatic<M>)
+import { type IdType, idTypeOf } from './id-type.js'
+import { initialisedModel, type ModelSource } from './model-source.js'
 
 export class OrderTable {
   readonly table: string
   readonly idAttribute: string
-  readonly parseId: IdParser
+  readonly idType: IdType
   private readonly instances: AnyModel
   /** Each attribute with its column, as Postgres names it. */
   readonly columnNames: readonly (readonly [string, string])[]
@@ -41,7 +38,7 @@ export class OrderTable {
   ) {
     const id = this.attribute('primary key', this.primaryKey())
     this.idAttribute = id.name
-    this.parseId = this.idParser(id)
+    this.idType = this.idTypeOf(id)
     this.table = quoteTable(model)
     const attributes = Object.entries(model.getAttributes())
     this.columnNames = attributes.map(([name, { field = name }]) => [name, storedName(model, field)])
@@ -78,6 +75,11 @@ export class OrderTable {
   /** The id's column with the alias. */
   get id(): string {
     return this.column(this.idAttribute)
+  }
+
+  /** Turns an id as it came into its canonical text. */
+  get parseId(): IdParser {
+    return this.idType.parse
   }
 
   get sequelize() {
@@ -163,8 +165,8 @@ export class OrderTable {
   /** A text as a literal of SQL. */
   readonly literal = (text: string): string => textSql(this.model, text)
 
-  /** A table of our own that lies in the same schema. */
-  beside(name: string): string {
+  /** A table of ours, in the schema of the orders' table. */
+  inSameSchema(name: string): string {
     return quoteTable(this.model, name)
   }
 
@@ -217,54 +219,9 @@ export class OrderTable {
     )
   }
 
-  /** An id such as the model has, of no order in particular. */
-  get someId(): string {
-    if (this.hasNumericIds) return '1'
-    return this.parseId === uuidId ? '00000000-0000-4000-8000-000000000000' : 'a'
-  }
-
-  get hasNumericIds(): boolean {
-    return this.parseId !== nameId && this.parseId !== uuidId
-  }
-
-  get hasTextIds(): boolean {
-    return this.parseId === nameId
-  }
-
-  private idParser({ type, name }: AttributeInfo): IdParser {
-    if (type.key === 'INTEGER' || type.key === 'BIGINT' || type.key === 'SMALLINT') return wholeNumberId(type.key)
-    if (type.key === 'UUID' || type.key === 'UUIDV4') return uuidId
-    if (type.key === 'STRING' || type.key === 'TEXT' || type.key === 'CHAR') return nameId
+  private idTypeOf({ type, name }: AttributeInfo): IdType {
+    const found = idTypeOf(type.key)
+    if (found) return found
     throw this.invalid(`the primary key ${this.model.name}.${name} must be an integer, BIGINT, UUID or STRING, it is ${type.key}`)
   }
-}
-
-function initialisedModel(rule: string, source: ModelSource<Model>): AnyModel {
-  const model = modelOf(rule, source)
-  if (isModel(model) && model.sequelize !== undefined) {
-    const unfit = unfitSequelize(model)
-    if (unfit === undefined) return model
-    throw new OrderTimersError('INVALID_MODEL', `orderTimers: ${rule}: ${unfit}`)
-  }
-  const remedy = 'call Order.init(…) before the timers are first used, or pass a function that returns the model'
-  throw new OrderTimersError(
-    'INVALID_MODEL',
-    `orderTimers: ${rule}: the model must be an initialised Sequelize model, got ${show(model)}; ${remedy}`,
-  )
-}
-
-/** @throws OrderTimersError INVALID_MODEL where the shop's function throws */
-function modelOf(rule: string, source: ModelSource<Model>): AnyModel | undefined {
-  if (isModel(source)) return source
-  try {
-    return (source as () => unknown)() as AnyModel | undefined
-  } catch (cause) {
-    const message = `orderTimers: ${rule}: the function that returns the model threw (${errorText(cause)}); let it return an initialised model`
-    throw new OrderTimersError('INVALID_MODEL', message, { cause })
-  }
-}
-
-/** Sequelize's own marks, since the shop may have another copy of Sequelize than anybody's `instanceof` would know. */
-export function isModel(value: unknown): value is AnyModel {
-  return typeof value === 'function' && typeof (value as Partial<AnyModel>).findAll === 'function'
 }

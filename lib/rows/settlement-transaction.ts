@@ -95,11 +95,11 @@ export class SettlementTransaction {
 
   /** Has Postgres plan everything that settling may ask, on an explaining transaction. */
   async planAll(transaction: Transaction): Promise<void> {
-    const { sequelize, someId } = this.row.guard.table
+    const { sequelize, idType } = this.row.guard.table
     const { dryRun } = this.row.options
-    const ids = [[someId]]
+    const ids = [[idType.example]]
     if (dryRun) await rows(sequelize, this.sql.dryRun, ids, transaction)
-    else await this.take([someId], NOBODY, 1, transaction)
+    else await this.take([idType.example], NOBODY, 1, transaction)
     await rows(sequelize, this.sql.classify, ids, transaction)
     if (dryRun) return
     await rows(sequelize, this.sql.stillDue, ids, transaction)

@@ -47,7 +47,7 @@ const SOME_DEADLINE = '2000-01-01 00:00:00+00'
 export function ruleStatements(row: SettledRows, explain: (transaction: Transaction) => Promise<void>): Statement[] {
   const { guard, deadline, writes, maintenance, left, history, brake } = row
   const pending = deadline.in === 'redis' ? undefined : deadline.pending
-  const id = guard.table.someId
+  const id = guard.table.idType.example
   const after = { id, deadline: SOME_DEADLINE }
   const list: (Statement | undefined)[] = [
     { name: 'settling', run: explain },

@@ -80,7 +80,7 @@ async function lookAtColumn(
 
 /** Tables of our own that are missing. */
 async function missingTables({ guard, options, brake }: SettledRows, transaction: Transaction): Promise<string[]> {
-  const names = [options.history ? guard.table.beside(HISTORY_TABLE) : undefined, brake?.table].filter((name) => name !== undefined)
+  const names = [options.history ? guard.table.inSameSchema(HISTORY_TABLE) : undefined, brake?.table].filter((name) => name !== undefined)
   if (names.length === 0) return []
   const sql = 'SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL'
   const missing = await rows<{ name: string }>(

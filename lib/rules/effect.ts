@@ -2,7 +2,7 @@
 // soft delete and stock put back. Same guard, leases, batches, sweep and reminders as a transition.
 
 import type { Model, WhereOptions } from 'sequelize'
-import type { ModelSource } from '../rows/order-table.js'
+import type { ModelSource } from '../rows/model-source.js'
 import type { Run } from '../rows/row-options.js'
 import type { RowForm } from './form.js'
 import {

@@ -4,7 +4,7 @@
 import type { Model } from 'sequelize'
 import { show } from '../errors.js'
 import type { Status } from '../rows/guard.js'
-import type { ModelSource } from '../rows/order-table.js'
+import type { ModelSource } from '../rows/model-source.js'
 import type { RowForm } from './form.js'
 import {
   type Attribute,

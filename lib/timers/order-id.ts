@@ -4,7 +4,7 @@ import { types } from 'node:util'
 import type { Model, ModelStatic } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
 import { NAMES } from '../ids.js'
-import { isModel } from '../rows/order-table.js'
+import { isModel } from '../rows/model-source.js'
 import type { ShopRule } from '../rules/rule.js'
 import type { AnyModel } from '../sequelize/sql.js'
 import { storedValue } from '../sequelize/values.js'
@@ -40,7 +40,7 @@ export function plainId(order: OrderOrId): unknown {
 export function invalidId(where: string, order: OrderOrId, rule?: ShopRule): OrderTimersError {
   const { table } = rule?.row?.guard ?? {}
   const expected = table ? `an id of ${table.model.name}.${table.idAttribute}'s type, or an instance of ${table.model.name}` : 'an id'
-  const remedy = table?.hasTextIds ? `; ids that are text must be ${NAMES}` : ''
+  const remedy = table?.idType.sort === 'text' ? `; ids that are text must be ${NAMES}` : ''
   return new OrderTimersError('INVALID_ID', `orderTimers: ${where}: the order must be ${expected}, got ${shown(order, rule)}${remedy}`)
 }
 

@@ -4,7 +4,7 @@
 
 import type { RequestHandler } from 'express'
 import type { Log } from '../logger.js'
-import { isModel } from '../rows/order-table.js'
+import { isModel } from '../rows/model-source.js'
 import type { DeclaredRule } from '../rules/rule.js'
 
 export class UnhookedModels {
