@@ -4,6 +4,7 @@
 import type { Model, Transaction } from 'sequelize'
 import { intervalSql } from '../rows/instant-sql.js'
 import { afterCommit, transactionOf } from '../sequelize/after-commit.js'
+import { ownSearchPath } from '../sequelize/query-options.js'
 import { RECORD, RETURNED, type Returned } from '../sequelize/returning.js'
 import { type AnyModel, isTableOf, sequelizeOf, withoutBinding } from '../sequelize/sql.js'
 import { armAll, type StartedTimer } from './arming.js'
@@ -105,9 +106,7 @@ export class AutoStatement {
 
   /** As Sequelize's generator decides it, a statement binds or does not. */
   private binds({ bindParam, searchPath, exception }: StatementOptions): boolean {
-    const { dialectOptions } = (sequelizeOf(this.model) as unknown as { options: { dialectOptions?: { prependSearchPath?: boolean } } })
-      .options
-    return bindParam !== false && !searchPath && !exception && !dialectOptions?.prependSearchPath
+    return bindParam !== false && !searchPath && !exception && ownSearchPath(sequelizeOf(this.model)) === undefined
   }
 
   protected order(values: Values): Model {

@@ -2,14 +2,12 @@
 // afterCommit hooks run although COMMIT failed, and those of a nested transaction run before the outer commit.
 
 import type { Transaction } from 'sequelize'
+import { classOf, type InternalTransaction } from './internals.js'
 
 interface Pending {
   transaction: Transaction
   work: () => Promise<void>
 }
-
-/** Sequelize 6's own fields of a transaction that its types leave out. */
-type Nested = Transaction & { parent?: Nested | null; finished?: 'commit' | 'rollback'; forceCleanup?: () => Promise<void> }
 
 const pending = new WeakMap<Transaction, Pending[]>()
 
@@ -33,11 +31,11 @@ export function afterCommit(transaction: Transaction, work: () => Promise<void>)
   const { commit, forceCleanup } = root
   let failed = false
   // Called by Sequelize where COMMIT itself has failed; a throwing hook of the caller's rejects a commit that has succeeded.
-  root.forceCleanup = function (this: Nested) {
+  root.forceCleanup = function (this: InternalTransaction) {
     failed = true
     return forceCleanup?.call(this) ?? Promise.resolve()
   }
-  root.commit = async function (this: Nested) {
+  root.commit = async function (this: InternalTransaction) {
     try {
       await commit.call(this)
     } finally {
@@ -51,17 +49,17 @@ export function afterCommit(transaction: Transaction, work: () => Promise<void>)
 /** The transaction to write in: the caller's, or that of Sequelize's CLS namespace if there is one; `null` asks for none. */
 export function transactionOf(given: Transaction | null | undefined, sequelize: object): Transaction | undefined {
   if (given !== undefined) return given ?? undefined
-  const { _cls: namespace } = sequelize.constructor as { _cls?: { get(name: 'transaction'): Transaction | null | undefined } }
-  return namespace?.get('transaction') ?? undefined
+  return classOf(sequelize)._cls?.get('transaction') ?? undefined
 }
 
-function rootOf(transaction: Nested): Nested {
+function rootOf(transaction: InternalTransaction): InternalTransaction {
   let root = transaction
   while (root.parent) root = root.parent
   return root
 }
 
-function wasRolledBack(transaction: Nested): boolean {
-  for (let level: Nested | null | undefined = transaction; level; level = level.parent) if (level.finished === 'rollback') return true
+function wasRolledBack(transaction: InternalTransaction): boolean {
+  for (let level: InternalTransaction | null | undefined = transaction; level; level = level.parent)
+    if (level.finished === 'rollback') return true
   return false
 }

@@ -6,8 +6,9 @@ import type { Sequelize, Transaction } from 'sequelize'
 import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
 import { afterRunning } from '../wait.js'
-import { type PgSession, requestCancel } from './cancel-request.js'
+import { requestCancel } from './cancel-request.js'
 import { faultOwnerOf, sqlStateOf } from './fault-owner.js'
+import { type ConnectionManager, connectionManagerOf, type PoolConnection } from './internals.js'
 import { ownOptions, ownSearchPath, searchPathIsSet } from './query-options.js'
 
 /** How long a call waits for a connection, or for a lock. */
@@ -20,14 +21,6 @@ const CUT_MS = 2_300
 
 /** What the call's connection is at. `begun`: in a transaction whose COMMIT has not been sent. */
 type Phase = 'reading' | 'writing' | 'begun' | 'committing'
-
-type Connection = PgSession & { connection?: { stream?: { destroy(): void } } }
-
-interface ConnectionManager {
-  getConnection(options: object): Promise<Connection>
-  releaseConnection(connection: Connection): unknown
-  destroyConnection?(connection: Connection): Promise<unknown>
-}
 
 const held = new WeakMap<object, CallConnection>()
 
@@ -48,7 +41,7 @@ export async function withinCall<T>(
   work: (within: Transaction) => Promise<T>,
 ): Promise<T> {
   if (transaction) return work(transaction)
-  const manager = (sequelize as unknown as { connectionManager: ConnectionManager }).connectionManager
+  const manager = connectionManagerOf(sequelize)
   const connection = await acquire(manager, startedAt)
   const own = new CallConnection(sequelize, connection, startedAt)
   try {
@@ -66,7 +59,7 @@ export class CallConnection {
 
   constructor(
     private readonly sequelize: Sequelize,
-    private readonly connection: Connection,
+    private readonly connection: PoolConnection,
     private readonly startedAt: number,
   ) {
     this.within = { connection } as unknown as Transaction
@@ -123,7 +116,7 @@ export class CallConnection {
 
   release(manager: ConnectionManager): void {
     held.delete(this.within)
-    if (!this.spoiled || !manager.destroyConnection) return void manager.releaseConnection(this.connection)
+    if (!this.spoiled) return void manager.releaseConnection(this.connection)
     void manager.destroyConnection(this.connection).catch(() => {})
   }
 
@@ -162,7 +155,7 @@ export class CallConnection {
 }
 
 /** @throws OrderTimersError POSTGRES_UNAVAILABLE where the pool has none in time; a connection that comes later goes back to it */
-async function acquire(manager: ConnectionManager, startedAt: number): Promise<Connection> {
+async function acquire(manager: ConnectionManager, startedAt: number): Promise<PoolConnection> {
   const leftMs = Math.max(1, LOCK_WAIT_MS - (performance.now() - startedAt))
   const acquiring = manager.getConnection({ type: 'RAW', useMaster: true })
   let stop = (): void => {}

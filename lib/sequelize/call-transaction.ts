@@ -5,9 +5,7 @@ import { types } from 'node:util'
 import type { Transaction } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
 import { transactionOf } from './after-commit.js'
-
-/** Sequelize 6's own fields of a transaction that its types leave out. */
-type Level = Transaction & { parent?: Level | null; finished?: 'commit' | 'rollback'; sequelize?: object }
+import type { InternalTransaction } from './internals.js'
 
 /**
  * @param where what the message begins with
@@ -30,8 +28,8 @@ export function callTransaction(where: string, given: unknown, sequelize: object
   return found
 }
 
-function refuseFinished(where: string, transaction: Level, passed: boolean): void {
-  for (let level: Level | null | undefined = transaction; level; level = level.parent) {
+function refuseFinished(where: string, transaction: InternalTransaction, passed: boolean): void {
+  for (let level: InternalTransaction | null | undefined = transaction; level; level = level.parent) {
     if (level.finished === undefined) continue
     const which = passed ? '"transaction" was' : 'the transaction of the CLS namespace was'
     const what = level.finished === 'commit' ? 'committed' : 'rolled back'
@@ -41,7 +39,7 @@ function refuseFinished(where: string, transaction: Level, passed: boolean): voi
 }
 
 /** By its methods, since the shop may have another copy of Sequelize than anybody's `instanceof` would know. */
-function isTransaction(value: unknown): value is Level {
+function isTransaction(value: unknown): value is InternalTransaction {
   if (value === null || typeof value !== 'object' || types.isProxy(value)) return false
   try {
     const { commit, rollback } = value as { commit?: unknown; rollback?: unknown }

@@ -2,19 +2,12 @@
 // late (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS).
 
 import { connect } from 'node:net'
-
-/** What pg's Client knows of its session. The native client tells none of it. */
-export interface PgSession {
-  processID?: number | null
-  secretKey?: number | Buffer | null
-  host?: string
-  port?: number
-}
+import type { PoolConnection } from './internals.js'
 
 const CANCEL_REQUEST = 80_877_102
 
-/** @returns whether a request could be sent; never throws */
-export function requestCancel({ processID, secretKey, host, port }: PgSession, limitMs: number): boolean {
+/** @returns whether a request could be sent: pg's native client does not know its session's key. Never throws. */
+export function requestCancel({ processID, secretKey, host, port }: PoolConnection, limitMs: number): boolean {
   if (typeof processID !== 'number' || host === undefined || port === undefined) return false
   const key = typeof secretKey === 'number' ? int32(secretKey) : secretKey
   if (!Buffer.isBuffer(key)) return false

@@ -1,9 +1,9 @@
 // Statements of our own on the shop's database: short READ COMMITTED transactions with timeouts by SET LOCAL (safe behind
 // PgBouncer), and binding only.
 
-import type { EventEmitter } from 'node:events'
 import type { BindOrReplacements, Sequelize, Transaction } from 'sequelize'
 import { afterRunning } from '../wait.js'
+import { classOf, connectionManagerOf, type InternalTransaction, type PgClient } from './internals.js'
 import { readOwnTypes } from './parsers.js'
 import { hasSearchPath, OWN_OPTIONS, ownOptions, ownSearchPath } from './query-options.js'
 import { ONE_STATEMENT, type StatementLimits } from './statement-limits.js'
@@ -27,9 +27,10 @@ export function inTransaction<T>(
     `SET LOCAL idle_in_transaction_session_timeout = ${limits.idleMs}`,
     ...(searchPath ? [searchPath] : []),
   ].join('; ')
-  const { Transaction: Tx } = sequelize.constructor as unknown as SequelizeClass
+  // By hand what `sequelize.transaction(work)` does, because the connection must be in reach while BEGIN is under way.
+  const { Transaction: OwnTransaction } = classOf(sequelize)
   const transact = async (): Promise<T> => {
-    const transaction = new Tx(sequelize, { ...OWN_OPTIONS, isolationLevel: null })
+    const transaction = new OwnTransaction(sequelize, { ...OWN_OPTIONS, isolationLevel: null })
     transaction.begin = () => sequelize.query(begin, ownOptions(transaction, { logging: false })) // all of it in one round trip
     patience.set(transaction, { limitMs: limits.statementMs + GRACE_MS, stopping, explains: limits.explains === true })
     await answered(transaction, transaction.prepareEnvironment(), BEGIN_MS)
@@ -42,7 +43,7 @@ export function inTransaction<T>(
       throw error
     }
   }
-  return (sequelize.constructor as unknown as SequelizeClass)._clsRun(transact)
+  return classOf(sequelize)._clsRun(transact)
 }
 
 /** One bound statement, on the primary; its rows. */
@@ -99,30 +100,17 @@ const GRACE_MS = 1_000
 /** Of our own transactions: how long each step may stay without an answer. */
 const patience = new WeakMap<Transaction, { limitMs: number; stopping: AbortSignal | undefined; explains: boolean }>()
 
-/** What `sequelize.transaction(work)` itself uses; by hand, because the connection must be in reach while BEGIN is under way. */
-interface SequelizeClass {
-  Transaction: new (sequelize: Sequelize, options: object) => OwnTransaction
-  _clsRun<T>(work: () => T): T
-}
-
-type OwnTransaction = Transaction & {
-  begin(): Promise<unknown>
-  prepareEnvironment(): Promise<unknown>
-  finished?: string
-  connection?: { connection?: { stream?: { destroy(): void } } }
-}
-
 /** The connection that a transaction of our own is on, to tell it from others by. */
 export function connectionOf(transaction: Transaction): object | undefined {
-  return (transaction as OwnTransaction).connection
+  return (transaction as InternalTransaction).connection
 }
 
 /** Cuts the connection of a transaction of our own that does not answer; the pending statement is rejected by that. */
-async function answered<T>(transaction: OwnTransaction | Transaction | null | undefined, step: Promise<T>, limitMs?: number): Promise<T> {
+async function answered<T>(transaction: Transaction | null | undefined, step: Promise<T>, limitMs?: number): Promise<T> {
   const own = transaction ? patience.get(transaction) : undefined
   if (own === undefined) return step
   const cutIn = (milliseconds: number) =>
-    afterRunning(milliseconds, () => (transaction as OwnTransaction).connection?.connection?.stream?.destroy())
+    afterRunning(milliseconds, () => (transaction as InternalTransaction).connection?.connection?.stream?.destroy())
   const limits = [cutIn(limitMs ?? own.limitMs)]
   const hurry = () => void limits.push(cutIn(GRACE_MS))
   if (own.stopping?.aborted) hurry()
@@ -141,7 +129,7 @@ async function answered<T>(transaction: OwnTransaction | Transaction | null | un
  * process. So each connection of this instance has a listener from its beginning; what it says shows in the statement that then fails.
  */
 export function surviveLostConnections(sequelize: Sequelize): void {
-  const { connectionManager } = sequelize as unknown as { connectionManager: { lib?: { Client?: PgClient } } }
+  const connectionManager = connectionManagerOf(sequelize)
   const { lib } = connectionManager
   if (typeof lib?.Client !== 'function' || listening.has(lib)) return
   class ListeningClient extends lib.Client {
@@ -153,8 +141,6 @@ export function surviveLostConnections(sequelize: Sequelize): void {
   connectionManager.lib = Object.create(lib, { Client: { value: ListeningClient } }) as { Client: PgClient }
   listening.add(connectionManager.lib)
 }
-
-type PgClient = new (...options: unknown[]) => EventEmitter
 
 /** The pg, or native pg, of each Sequelize whose connections have a listener. */
 const listening = new WeakSet<object>()

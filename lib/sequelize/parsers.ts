@@ -2,6 +2,7 @@
 // are asked of Postgres as numbers and texts. What becomes an order's instance is left as the shop's own queries would have it.
 
 import type { Sequelize } from 'sequelize'
+import { connectionManagerOf } from './internals.js'
 import { booleanOf, numberOf } from './values.js'
 
 interface OwnType {
@@ -24,10 +25,6 @@ interface Field {
   dataTypeID: number
 }
 
-interface ParsingManager {
-  getTypeParser?(oid: number, format: 'text'): (text: string) => unknown
-}
-
 /** Makes the values in `rows` what their types are, in place; only in columns of ours where the rows are orders. */
 export function readOwnTypes(sequelize: Sequelize, rows: readonly unknown[], result: unknown, areOrders: boolean): void {
   if (rows.length === 0) return
@@ -43,9 +40,8 @@ export function readOwnTypes(sequelize: Sequelize, rows: readonly unknown[], res
 
 /** Asked each time: a shop may set its parsers at any time. */
 function isParsedOtherwise(sequelize: Sequelize, oid: number, { sample, value }: OwnType): boolean {
-  const { connectionManager } = sequelize as unknown as { connectionManager: ParsingManager }
   try {
-    return connectionManager.getTypeParser?.(oid, 'text')(sample) !== value
+    return connectionManagerOf(sequelize).getTypeParser?.(oid, 'text')(sample) !== value
   } catch {
     return true
   }

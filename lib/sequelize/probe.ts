@@ -1,9 +1,9 @@
-// Whether a Sequelize is one that rules over rows can work with: its dialect, its version, and each of its internals that is used beyond the
-// public API. Asked when a rule is bound, so that what is missing is said in words and is no TypeError of a settlement.
+// Whether rules over rows can work with a Sequelize: its dialect, its version, and each of its internals that is used beyond the public API.
+// Asked when a rule is bound, so that what is missing is reported in words and is not a TypeError of a settlement.
 
 import type { Sequelize } from 'sequelize'
 
-/** Any model of the shop's, as far as it is looked at here. */
+/** Any model of the shop's. */
 interface ProbedModel {
   name: string
   sequelize?: Sequelize
@@ -12,7 +12,7 @@ interface ProbedModel {
 interface Internal {
   /** As it is called in Sequelize's source. */
   name: string
-  /** What it is used for, where the public API does not serve. */
+  /** What it is used for; no public API serves that. */
   why: string
   in: (sequelize: Internals, model: Record<string, unknown>) => unknown
 }
@@ -30,40 +30,54 @@ const inGenerator =
   (name: string): Internal['in'] =>
   (sequelize) =>
     member(sequelize.getQueryInterface?.().queryGenerator, name)
+const inManager =
+  (name: string): Internal['in'] =>
+  ({ connectionManager }) =>
+    member(connectionManager, name)
 const inTransaction =
   (name: string): Internal['in'] =>
   (sequelize) =>
     member(sequelize.constructor.Transaction?.prototype, name)
 
-/** All functions of Sequelize 6 that are not part of its documented API, or are documented for other uses. */
+/** All functions of Sequelize 6 that are used and are no part of its documented API. internals.ts has their types. */
 export const INTERNALS: readonly Internal[] = [
-  { name: 'queryGenerator.quoteIdentifier', why: 'names in SQL', in: inGenerator('quoteIdentifier') },
+  { name: 'queryGenerator.quoteIdentifier', why: 'names in SQL, quoted as the shop has them', in: inGenerator('quoteIdentifier') },
   { name: 'queryGenerator.quoteTable', why: 'tables with their schemas', in: inGenerator('quoteTable') },
-  { name: 'queryGenerator.getWhereConditions', why: 'a rule\'s "where"', in: inGenerator('getWhereConditions') },
+  { name: 'queryGenerator.getWhereConditions', why: 'a rule\'s "where" as SQL', in: inGenerator('getWhereConditions') },
   { name: 'queryGenerator.whereQuery', why: 'the "where" of a bulk statement, under "auto"', in: inGenerator('whereQuery') },
-  { name: 'queryGenerator.escape', why: 'values by their type', in: inGenerator('escape') },
+  { name: 'queryGenerator.escape', why: 'values by the type of their attribute', in: inGenerator('escape') },
   { name: 'queryGenerator.generateReturnValues', why: 'deadlines as written, under "auto"', in: inGenerator('generateReturnValues') },
-  { name: 'Sequelize.Transaction', why: 'a transaction whose first step can be cut', in: (sequelize) => sequelize.constructor.Transaction },
+  {
+    name: 'Sequelize.Transaction',
+    why: 'a transaction whose connection is in reach before BEGIN is answered',
+    in: (sequelize) => sequelize.constructor.Transaction,
+  },
   { name: 'Transaction#prepareEnvironment', why: 'the same', in: inTransaction('prepareEnvironment') },
   { name: 'Transaction#begin', why: 'BEGIN and its limits in one round trip', in: inTransaction('begin') },
-  { name: 'Transaction#commit', why: 'its end', in: inTransaction('commit') },
-  { name: 'Transaction#rollback', why: 'its end', in: inTransaction('rollback') },
+  {
+    name: 'Transaction#commit',
+    why: 'arming after the commit, without the hooks that run although it failed',
+    in: inTransaction('commit'),
+  },
+  { name: 'Transaction#rollback', why: 'the end of a transaction that failed', in: inTransaction('rollback') },
   { name: 'Transaction#forceCleanup', why: 'whether COMMIT has failed', in: inTransaction('forceCleanup') },
-  { name: 'Sequelize._clsRun', why: "our transactions apart from the shop's", in: (sequelize) => sequelize.constructor._clsRun },
+  {
+    name: 'Sequelize._clsRun',
+    why: "our transactions apart from those of the shop's CLS namespace",
+    in: (sequelize) => sequelize.constructor._clsRun,
+  },
   {
     name: 'Sequelize.Utils.SequelizeMethod',
     why: 'whether a value is an expression',
     in: (sequelize) => member(sequelize.constructor.Utils, 'SequelizeMethod'),
   },
-  { name: 'sequelize.query', why: 'every statement', in: ({ query }) => query },
+  { name: 'connectionManager.getConnection', why: "a connection for one call, within the call's time", in: inManager('getConnection') },
+  { name: 'connectionManager.releaseConnection', why: 'the same', in: inManager('releaseConnection') },
   {
-    name: 'connectionManager.getConnection',
-    why: 'which server a statement goes to',
-    in: ({ connectionManager }) => member(connectionManager, 'getConnection'),
+    name: 'connectionManager.destroyConnection',
+    why: 'a connection on which a statement was cancelled',
+    in: inManager('destroyConnection'),
   },
-  { name: 'Model.getAttributes', why: 'columns and types', in: (_, model) => model.getAttributes },
-  { name: 'Model.getTableName', why: 'the table', in: (_, model) => model.getTableName },
-  { name: 'Model.build', why: 'instances of rows that a statement of ours has locked', in: (_, model) => model.build },
   { name: 'Model._paranoidClause', why: 'what "not deleted" means', in: (_, model) => model._paranoidClause },
 ]
 

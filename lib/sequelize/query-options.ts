@@ -2,6 +2,7 @@
 // a statement runs, how often, or what it returns is set here. `logging`, `benchmark` and `logQueryParameters` stay the shop's.
 
 import type { QueryOptions, QueryOptionsWithType, QueryTypes, Sequelize, Transaction } from 'sequelize'
+import { optionsOf } from './internals.js'
 
 /** For `sequelize.query`, and for a transaction's own BEGIN, COMMIT and ROLLBACK. */
 export const OWN_OPTIONS = {
@@ -35,13 +36,8 @@ export function ownOptions(transaction: Transaction | null, more: QueryOptions =
 
 /** What `dialectOptions.prependSearchPath` would put before each statement; undefined where the shop does not use it. */
 export function ownSearchPath(sequelize: Sequelize): string | undefined {
-  const { dialectOptions, searchPath } = (sequelize as unknown as { options: SearchPathOptions }).options
+  const { dialectOptions, searchPath } = optionsOf(sequelize)
   return dialectOptions?.prependSearchPath ? `SET LOCAL search_path TO ${searchPath || 'DEFAULT'}` : undefined
-}
-
-interface SearchPathOptions {
-  dialectOptions?: { prependSearchPath?: boolean }
-  searchPath?: string
 }
 
 const withSearchPath = new WeakSet<object>()

@@ -2,14 +2,7 @@
 // the rule; the default scope, which every query of the shop's has unasked, is none.
 
 import type { Model, ModelStatic, WhereOptions } from 'sequelize'
-
-/** Sequelize 6's own fields of a model. */
-type ScopedModel = ModelStatic<Model> & {
-  /** True of the class that `scope(…)` or `unscoped()` made. */
-  scoped?: boolean
-  _scope?: Record<string, unknown>
-  _paranoidClause(model: unknown, options: { paranoid?: boolean }): { where?: WhereOptions }
-}
+import type { ScopedModel } from './internals.js'
 
 /** What a scope may say here. */
 const CONDITIONS = ['where', 'paranoid']

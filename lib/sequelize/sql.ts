@@ -1,16 +1,8 @@
-// What we need of Sequelize beyond its everyday calls, in one place: a model's table and columns as quoted SQL, and a `where` or a
-// value rendered once by Sequelize's own query generator. Everything that varies at run time is bound, never rendered.
+// A model as SQL: its table and columns, quoted, and a `where` or a value, rendered once by Sequelize's own query generator. Everything that
+// varies at run time is bound, never rendered.
 
 import type { Model, ModelStatic, Sequelize, WhereOptions } from 'sequelize'
-
-/** The part of Sequelize 6's query generator that is used here; its type declarations leave it `unknown`. */
-interface QueryGenerator {
-  quoteIdentifier(name: string): string
-  quoteTable(table: unknown): string
-  getWhereConditions(where: unknown, alias: string, model: unknown): string
-  whereQuery(where: unknown, options: { model: unknown }): string
-  escape(value: unknown, attribute: unknown, options: { context: 'UPDATE' }): string
-}
+import { classOf, generatorOf as generatorOfSequelize, type QueryGenerator } from './internals.js'
 
 /** An attribute as Sequelize keeps it after `init`. */
 export interface AttributeInfo {
@@ -31,8 +23,7 @@ export function valueSql(model: AnyModel, attribute: string, value: unknown): st
 
 /** Whether a value is an expression, such as `literal(…)` or `fn(…)`, by the shop's own copy of Sequelize. */
 export function isExpression(model: AnyModel, value: unknown): boolean {
-  const { Utils } = sequelizeOf(model).constructor as unknown as { Utils: { SequelizeMethod: new () => object } }
-  return value instanceof Utils.SequelizeMethod
+  return value instanceof classOf(sequelizeOf(model)).Utils.SequelizeMethod
 }
 
 /** A `where` over columns as a WHERE clause, for a statement that binds nothing. */
@@ -104,7 +95,7 @@ export function sequelizeOf(model: AnyModel): Sequelize {
 
 /** How many connections the model's pool may have; 5 is Sequelize's default. */
 export function poolSize(model: AnyModel): number {
-  return (sequelizeOf(model) as unknown as { options: { pool?: { max?: number } } }).options.pool?.max ?? 5
+  return sequelizeOf(model).config.pool?.max ?? 5
 }
 
 /** SQL of ours for a statement that binds nothing, where Sequelize's binder does not look at it. */
@@ -113,7 +104,7 @@ export function withoutBinding(sql: string): string {
 }
 
 function generatorOf(model: AnyModel): QueryGenerator {
-  return sequelizeOf(model).getQueryInterface().queryGenerator as QueryGenerator
+  return generatorOfSequelize(sequelizeOf(model))
 }
 
 /** Attribute names become column names, at every depth of and/or/not. Operators are symbols and stay. */

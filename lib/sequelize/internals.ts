@@ -1,0 +1,90 @@
+// What is used of Sequelize 6 beyond its public API, typed in one place. probe.ts lists each function with the reason, and refuses a Sequelize that
+// lacks one. Fields that may be absent are optional here, and what reads them does without.
+
+import type { EventEmitter } from 'node:events'
+import type { Model, ModelStatic, Sequelize, Transaction, WhereOptions } from 'sequelize'
+
+/** Renders names, conditions and values; Sequelize's type declarations leave it `unknown`. */
+export interface QueryGenerator {
+  quoteIdentifier(name: string): string
+  quoteTable(table: unknown): string
+  getWhereConditions(where: unknown, alias: string, model: unknown): string | undefined
+  whereQuery(where: unknown, options: { model: unknown }): string
+  escape(value: unknown, attribute: unknown, options: { context: 'UPDATE' }): string
+}
+
+export function generatorOf(sequelize: Sequelize): QueryGenerator {
+  return sequelize.getQueryInterface().queryGenerator as QueryGenerator
+}
+
+/** A connection of the pool: pg's Client. Its socket is cut where Postgres does not answer. */
+export interface PoolConnection {
+  connection?: { stream?: { destroy(): void } }
+  processID?: number | null
+  secretKey?: number | Buffer | null
+  host?: string
+  port?: number
+}
+
+export interface ConnectionManager {
+  getConnection(options: { type: 'RAW'; useMaster: true }): Promise<PoolConnection>
+  releaseConnection(connection: PoolConnection): unknown
+  destroyConnection(connection: PoolConnection): Promise<unknown>
+  getTypeParser?(oid: number, format: 'text'): (text: string) => unknown
+  /** The driver. */
+  lib?: { Client?: PgClient }
+}
+
+export type PgClient = new (...options: unknown[]) => EventEmitter
+
+export function connectionManagerOf(sequelize: Sequelize): ConnectionManager {
+  return (sequelize as unknown as { connectionManager: ConnectionManager }).connectionManager
+}
+
+/** A transaction with the fields that its public type leaves out. */
+export type InternalTransaction = Transaction & {
+  /** Of a nested one. */
+  parent?: InternalTransaction | null
+  finished?: 'commit' | 'rollback'
+  sequelize?: object
+  connection?: PoolConnection
+  /** Called by Sequelize where COMMIT itself has failed. */
+  forceCleanup?(): Promise<void>
+}
+
+interface SequelizeClass {
+  Transaction: new (
+    sequelize: Sequelize,
+    options: object,
+  ) => InternalTransaction & {
+    begin(): Promise<unknown>
+    /** Takes a connection, and begins on it. */
+    prepareEnvironment(): Promise<unknown>
+  }
+  Utils: { SequelizeMethod: new () => object }
+  _clsRun<T>(work: () => T): T
+  /** The shop's CLS namespace, if it uses one. */
+  _cls?: { get(name: 'transaction'): Transaction | null | undefined }
+}
+
+/** The class of the shop's own copy of Sequelize, which may be another than ours. */
+export function classOf(sequelize: object): SequelizeClass {
+  return sequelize.constructor as unknown as SequelizeClass
+}
+
+interface InternalOptions {
+  dialectOptions?: { prependSearchPath?: boolean }
+  searchPath?: string
+}
+
+export function optionsOf(sequelize: Sequelize): InternalOptions {
+  return (sequelize as unknown as { options: InternalOptions }).options
+}
+
+/** A model with the fields of its scopes. */
+export type ScopedModel = ModelStatic<Model> & {
+  /** True of the class that `scope(…)` or `unscoped()` made. */
+  scoped?: boolean
+  _scope?: Record<string, unknown>
+  _paranoidClause(model: unknown, options: { paranoid?: boolean }): { where?: WhereOptions }
+}
