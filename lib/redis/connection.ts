@@ -1,25 +1,21 @@
-// One connection of our own to Redis. It never gives up reconnecting, never queues, never rejects unhandled, and never lets anybody
-// wait for longer than they said; a command that timed out may still be carried out, so every command must be safe to repeat.
+// One connection of our own to Redis. It never gives up reconnecting, never queues, never rejects unhandled, and never lets a caller wait for
+// longer than the caller said. A command that timed out may still be carried out, so every command must be safe to repeat.
 
 import type { Redis } from 'ioredis'
 import type { OrderTimersError } from '../errors.js'
 import { within } from '../wait.js'
+import { Availability } from './availability.js'
+import { Listeners } from './listeners.js'
 import { Obstacles } from './obstacles.js'
 import { OURS } from './own-options.js'
 import { Pace } from './pace.js'
 import { type Operation, Refusals } from './refusals.js'
-import { isReplica, isReply, replyFault, replyWord } from './replies.js'
+import { isReplica, isReply, replyFault } from './replies.js'
 import type { RedisSource } from './source.js'
-import { explain, redisError } from './trouble.js'
+import { redisError } from './trouble.js'
 
 /** How long until a client that ended by itself is opened again. */
 const REOPEN_EVERY_MS = 500
-
-/** How much longer than it may a wait takes where this process stood still meanwhile (SIGSTOP, a blocked event loop). */
-const STOOD_STILL_MS = 750
-
-/** For how long after that silence proves nothing. */
-const DOUBT_MS = 1_000
 
 export class RedisConnection {
   readonly client: Redis
@@ -27,44 +23,33 @@ export class RedisConnection {
   readonly where: string
   /** Writes that Redis refuses. */
   readonly refusals = new Refusals()
-  /** False from the first unanswered command or lost connection until Redis answers again. */
-  answering = false
   /** False from the moment that the server turned out to be unable to serve timers (a replica, a cluster node). The worker's server watch sets it. */
   fit = true
   /** Of `performance.now()`: when Redis last answered to `ask`. */
   answeredAt = 0
-  private firstAttempt: Promise<void> | undefined
-  private trouble: unknown
-  /** What was told of it when it stopped answering: a fault's code, and the word of Redis's answer where there is one. */
-  private reported: string | undefined
-  private stoodStillAt = Number.NEGATIVE_INFINITY
-  /** Being closed to be made anew; the client itself says `ready` until its socket has closed. */
+  /** Being closed to be opened again; the client itself says `ready` until its socket has closed. */
   leaving = false
-  /** A replica is left for whoever the address leads to now. */
-  private readonly departures = new Pace()
+  private readonly availability: Availability
   private readonly obstacles: Obstacles
+  private readonly doubtListeners = new Listeners<[error: Error]>()
+  /** How often a replica may be left for whatever server the address leads to now. */
+  private readonly departures = new Pace()
+  private firstAttempt: Promise<void> | undefined
   private reopening: NodeJS.Timeout | undefined
   private closed = false
-  private readonly upListeners = new Set<() => void>()
-  private readonly downListeners = new Set<(error: unknown) => void>()
-  private readonly doubtListeners = new Set<(error: Error) => void>()
 
   constructor(source: RedisSource, name: string) {
     this.client = source.create(name)
     this.where = source.describe()
+    this.availability = new Availability(this.where)
     this.obstacles = new Obstacles(this.client, () => this.up())
     this.client.on('error', (error) => {
-      this.trouble = error
+      this.availability.trouble = error
       if ((error as { command?: { name?: string } }).command?.name === 'select') this.obstacles.untilSelected(source.db)
     })
-    this.client.on('connect', () => this.obstacles.whileNotReady((error) => this.down(error)))
+    this.client.on('connect', () => this.obstacles.whileNotReady((error) => this.availability.down(error)))
     this.client.on('ready', () => this.up())
-    this.client.on('close', () => {
-      this.obstacles.end()
-      this.down(this.trouble)
-      if (this.leaving) this.reported = undefined // to be told if no connection follows
-      this.leaving = false
-    })
+    this.client.on('close', () => this.lost())
     this.client.on('end', () => this.reopen())
   }
 
@@ -82,6 +67,31 @@ export class RedisConnection {
     return this.usable && this.answering
   }
 
+  /** False from the first unanswered command or lost connection until Redis answers again. */
+  get answering(): boolean {
+    return this.availability.answering
+  }
+
+  /** Whether this process stood still until a moment ago, and may have been what was silent. */
+  get justWoke(): boolean {
+    return this.availability.justWoke
+  }
+
+  /** Called after each (re)connection. @returns ends it */
+  onUp(listener: () => void): () => void {
+    return this.availability.onUp(listener)
+  }
+
+  /** Called when Redis stops answering, and when the reason changes; at once where Redis does not answer already. @returns ends it */
+  onDown(listener: (error: unknown) => void): () => void {
+    return this.availability.onDown(listener)
+  }
+
+  /** Called when a reply says that this server cannot serve (READONLY, MOVED …). @returns ends it */
+  onDoubt(listener: (error: Error) => void): () => void {
+    return this.doubtListeners.add(listener)
+  }
+
   /** Opens the connection, once. Never rejects: trouble shows in `run` and through `onDown`. */
   open(): void {
     if (this.firstAttempt) return
@@ -89,33 +99,7 @@ export class RedisConnection {
       this.client.once('ready', () => resolve())
       this.client.once('close', () => resolve())
     })
-    this.client.connect().catch((error) => {
-      this.trouble ??= error // what the `error` event said is the reason, this only that there is no connection
-    })
-  }
-
-  /** Called after each (re)connection. */
-  onUp(listener: () => void): () => void {
-    this.upListeners.add(listener)
-    return () => this.upListeners.delete(listener)
-  }
-
-  /** Whether this process stood still until a moment ago, and may have been what was silent. */
-  get justWoke(): boolean {
-    return performance.now() - this.stoodStillAt < DOUBT_MS
-  }
-
-  /** Called when Redis stops answering, and when it is for another reason; at once, where it does not answer already. */
-  onDown(listener: (error: unknown) => void): () => void {
-    this.downListeners.add(listener)
-    if (this.reported) listener(this.trouble)
-    return () => this.downListeners.delete(listener)
-  }
-
-  /** Called when an answer says that this is not a server that can serve (READONLY, MOVED …). */
-  onDoubt(listener: (error: Error) => void): () => void {
-    this.doubtListeners.add(listener)
-    return () => this.doubtListeners.delete(listener)
+    this.connect()
   }
 
   /**
@@ -134,8 +118,8 @@ export class RedisConnection {
     const wait = this.answering ? patienceMs - (performance.now() - startedAt) : 0
     const result = await within(Math.max(0, wait), answer)
     if (result === undefined) {
-      this.down(new Error(`no answer in ${patienceMs} ms`))
-      throw this.unavailable(this.trouble)
+      this.availability.down(new Error(`no answer in ${patienceMs} ms`))
+      throw this.unavailable()
     }
     if ('value' in result) return result.value
     throw result.error
@@ -147,7 +131,7 @@ export class RedisConnection {
    * @throws OrderTimersError REDIS_UNAVAILABLE; what Redis itself answers as an error passes through, unless it is that it is busy or loads
    */
   async ask<T>(command: (client: Redis) => Promise<T>, operation?: Operation<T>): Promise<T> {
-    if (!this.ready) throw this.unavailable(this.trouble)
+    if (!this.ready) throw this.unavailable()
     const sentAt = performance.now()
     try {
       const value = await command(this.client)
@@ -157,29 +141,29 @@ export class RedisConnection {
       return value
     } catch (error) {
       if (!isReply(error)) {
-        this.noteStandstill(sentAt, OURS.socketTimeout)
-        throw this.unavailable(this.leaving ? this.trouble : error)
+        this.availability.noteWait(sentAt, OURS.socketTimeout)
+        throw this.leaving ? this.unavailable() : this.unavailable(error)
       }
       this.answeredAt = performance.now()
       throw this.judge(error, operation?.what)
     }
   }
 
-  /** @throws OrderTimersError REDIS_UNAVAILABLE where there is no connection, and none comes at the first attempt within the time */
+  /** @throws OrderTimersError REDIS_UNAVAILABLE where there is no connection, and the first attempt at one does not succeed in time */
   async connected(patienceMs: number): Promise<void> {
     if (this.ready) return
     this.open()
     const startedAt = performance.now()
     await within(patienceMs, this.firstAttempt as Promise<void>)
-    this.noteStandstill(startedAt, patienceMs)
-    if (!this.ready) throw this.unavailable(this.trouble)
+    this.availability.noteWait(startedAt, patienceMs)
+    if (!this.ready) throw this.unavailable()
   }
 
-  /** Makes the connection anew: the address or the Sentinels may lead to another server by now. Once for each time, however many ask for it. */
+  /** Closes the connection and opens another: the address or the Sentinels may lead to another server by now. Once at a time, however many ask for it. */
   reconnect(reason: unknown): void {
     if (!this.ready || this.leaving) return
     this.leaving = true
-    this.trouble = reason
+    this.availability.trouble = reason
     this.client.disconnect(true)
   }
 
@@ -188,8 +172,7 @@ export class RedisConnection {
     this.closed = true
     clearTimeout(this.reopening)
     this.obstacles.end()
-    this.upListeners.clear()
-    this.downListeners.clear()
+    this.availability.clearListeners()
     this.doubtListeners.clear()
     this.refusals.stop()
     this.departures.stop()
@@ -201,7 +184,7 @@ export class RedisConnection {
     const fault = replyFault(error)
     if (fault === 'REDIS_UNAVAILABLE') {
       if (this.ready) {
-        this.down(error)
+        this.availability.down(error)
         this.obstacles.whileBusy()
       }
       return this.unavailable(error)
@@ -211,45 +194,37 @@ export class RedisConnection {
       if (what !== undefined) this.refusals.note(what, error)
       return error
     }
-    for (const listener of this.doubtListeners) listener(error)
+    this.doubtListeners.call(error)
     if (isReplica(error)) this.departures.ask(() => this.reconnect(error))
     return error
   }
 
-  private unavailable(cause: unknown): OrderTimersError {
+  private unavailable(cause: unknown = this.availability.trouble): OrderTimersError {
     return redisError(cause, this.where)
-  }
-
-  /** A wait that took far longer than it may says that this process did not run meanwhile. */
-  private noteStandstill(startedAt: number, mostMs: number): void {
-    if (performance.now() - startedAt > mostMs + STOOD_STILL_MS) this.stoodStillAt = performance.now()
-  }
-
-  /** A connector of the shop's may give up, and then ioredis does. */
-  private reopen(): void {
-    if (this.closed) return
-    this.down(this.trouble)
-    this.reopening = setTimeout(() => {
-      this.client.connect().catch((error) => {
-        this.trouble ??= error
-      })
-    }, REOPEN_EVERY_MS).unref()
   }
 
   private up(): void {
     if (this.answering || !this.ready || this.obstacles.isBusy) return
-    this.answering = true
-    this.reported = undefined
-    this.trouble = undefined
-    for (const listener of this.upListeners) listener()
+    this.availability.up()
   }
 
-  private down(error: unknown): void {
-    this.trouble = error
-    const reason = `${explain(error, this.where).code} ${isReply(error) ? replyWord(error) : ''}`
-    if (this.reported === reason) return
-    this.answering = false
-    this.reported = reason
-    for (const listener of this.downListeners) listener(error)
+  private connect(): void {
+    this.client.connect().catch((error) => {
+      this.availability.trouble ??= error // the `error` event gave the reason; this says only that there is no connection
+    })
+  }
+
+  private lost(): void {
+    this.obstacles.end()
+    this.availability.down(this.availability.trouble)
+    if (this.leaving) this.availability.reportAgain() // if no connection follows
+    this.leaving = false
+  }
+
+  /** ioredis gives up where a connector of the shop's own does. */
+  private reopen(): void {
+    if (this.closed) return
+    this.availability.down(this.availability.trouble)
+    this.reopening = setTimeout(() => this.connect(), REOPEN_EVERY_MS).unref()
   }
 }

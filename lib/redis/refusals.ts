@@ -1,9 +1,10 @@
-// Writes that Redis refuses (its memory is full, it cannot save, this user may not): noticed where answers come in, and over only when a
-// write succeeds that needs what was refused. While something is refused a write that leaves nothing behind is tried each second.
+// Writes that Redis refuses (its memory is full, it cannot save, this user lacks the right). A refusal is noticed in the replies, and it is over
+// when a write succeeds that needs what was refused. Meanwhile a write that leaves nothing behind is tried each second.
 
+import { Listeners } from './listeners.js'
 import { isServerWide, replyRemedy, replyWord } from './replies.js'
 
-/** What a command's success proves: that Redis writes, also where that takes memory; nothing, since it may not have written. */
+/** What a command's success proves: that Redis accepts writes that need memory, or other writes; or nothing, since it may not have written. */
 export type Proof = 'memory' | 'write' | undefined
 
 /** A command whose refusal is noted. */
@@ -24,40 +25,39 @@ export interface Refusal {
 
 const PROBE_EVERY_MS = 1_000
 
-/** It is not over while refusals still come in, as where memory is full at times. */
+/** For how long nothing may have been refused before a refusal is over: memory may be full only at times. */
 const QUIET_MS = 900
 
-/** What concerns some writes alone (a right, a key's type) is over when the probe succeeds and none was refused for so long. */
+/** The same for what concerns only some writes (a right, a key's type), which the probe's success does not prove. */
 const LONG_QUIET_MS = 5_000
 
 export class Refusals {
-  /** Tries a write; set by the due index. */
+  /** Writes as a test. The due index sets it. */
   probe: (() => Promise<unknown>) | undefined
   private readonly refused = new Map<string, Refusal & { at: number }>()
-  private readonly refusedListeners = new Set<(refusal: Refusal) => void>()
-  private readonly acceptedListeners = new Set<() => void>()
+  private readonly refusedListeners = new Listeners<[refusal: Refusal]>()
+  private readonly acceptedListeners = new Listeners()
   private timer: NodeJS.Timeout | undefined
 
-  /** What is refused at present, the first of it. */
+  /** The first of what is refused at present. */
   get present(): Refusal | undefined {
     const [first] = this.refused.values()
     return first
   }
 
-  /** Called when a write is refused after none was; at once, where one is refused already. */
+  /** Called when a write is refused after none was; at once where one is refused already. @returns ends it */
   onRefused(listener: (refusal: Refusal) => void): () => void {
-    this.refusedListeners.add(listener)
+    const remove = this.refusedListeners.add(listener)
     if (this.present) listener(this.present)
-    return () => this.refusedListeners.delete(listener)
+    return remove
   }
 
-  /** Called when writes succeed again. */
+  /** Called when writes succeed again. @returns ends it */
   onAccepted(listener: () => void): () => void {
-    this.acceptedListeners.add(listener)
-    return () => this.acceptedListeners.delete(listener)
+    return this.acceptedListeners.add(listener)
   }
 
-  /** Redis refused this. */
+  /** Redis refused what an operation does. */
   note(what: string, error: Error): void {
     const isNew = this.refused.size === 0
     const refusal = { word: replyWord(error), what, error, remedy: replyRemedy(error) }
@@ -65,16 +65,16 @@ export class Refusals {
     if (!isNew) return
     this.timer = setInterval(() => void this.tryAgain(), PROBE_EVERY_MS)
     this.timer.unref()
-    for (const listener of this.refusedListeners) listener(refusal)
+    this.refusedListeners.call(refusal)
   }
 
-  /** Redis did this. */
+  /** Redis did what an operation does. */
   accept(what: string, proof: Proof): void {
     if (this.refused.size === 0 || proof === undefined) return
     this.forget(QUIET_MS, (one) => (one.what === what || isServerWide(one.word)) && (one.word !== 'OOM' || proof === 'memory'))
   }
 
-  /** Forgets what was refused: there is no connection any more to ask. */
+  /** Ends the probing and forgets what was refused. */
   stop(): void {
     clearInterval(this.timer)
     this.refused.clear()
@@ -97,6 +97,6 @@ export class Refusals {
     if (this.refused.size > 0 || !this.timer) return
     clearInterval(this.timer)
     this.timer = undefined
-    for (const listener of this.acceptedListeners) listener()
+    this.acceptedListeners.call()
   }
 }

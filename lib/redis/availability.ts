@@ -1,0 +1,76 @@
+// Whether Redis answers on a connection, and if not, why. Each change is reported once, however many commands fail of it.
+
+import { Listeners } from './listeners.js'
+import { isReply, replyWord } from './replies.js'
+import { explain } from './trouble.js'
+
+/** How much longer than its limit a wait takes where this process did not run meanwhile (SIGSTOP, a blocked event loop). */
+const STOOD_STILL_MS = 750
+
+/** For how long after that a missing answer proves nothing about Redis. */
+const DOUBT_MS = 1_000
+
+export class Availability {
+  /** False from the first unanswered command or lost connection until Redis answers again. */
+  answering = false
+  /** Why Redis does not answer, as far as is known. */
+  trouble: unknown
+  /** What was reported when Redis stopped answering: a fault's code, and the word of Redis's reply where there is one. */
+  private reported: string | undefined
+  private stoodStillAt = Number.NEGATIVE_INFINITY
+  private readonly upListeners = new Listeners()
+  private readonly downListeners = new Listeners<[error: unknown]>()
+
+  constructor(private readonly where: string) {}
+
+  /** Whether this process stood still until a moment ago, and may have been what was silent. */
+  get justWoke(): boolean {
+    return performance.now() - this.stoodStillAt < DOUBT_MS
+  }
+
+  /** Called when Redis answers after it did not. */
+  onUp(listener: () => void): () => void {
+    return this.upListeners.add(listener)
+  }
+
+  /** Called when Redis stops answering, and when the reason changes; at once where Redis does not answer already. */
+  onDown(listener: (error: unknown) => void): () => void {
+    const remove = this.downListeners.add(listener)
+    if (this.reported) listener(this.trouble)
+    return remove
+  }
+
+  /** Redis answers. */
+  up(): void {
+    if (this.answering) return
+    this.answering = true
+    this.reported = undefined
+    this.trouble = undefined
+    this.upListeners.call()
+  }
+
+  /** Redis does not answer. */
+  down(error: unknown): void {
+    this.trouble = error
+    const reason = `${explain(error, this.where).code} ${isReply(error) ? replyWord(error) : ''}`
+    if (this.reported === reason) return
+    this.answering = false
+    this.reported = reason
+    this.downListeners.call(error)
+  }
+
+  /** Has the same reason reported once more if it persists. */
+  reportAgain(): void {
+    this.reported = undefined
+  }
+
+  /** A wait has ended. One that took far longer than its limit shows that this process did not run meanwhile. */
+  noteWait(startedAt: number, limitMs: number): void {
+    if (performance.now() - startedAt > limitMs + STOOD_STILL_MS) this.stoodStillAt = performance.now()
+  }
+
+  clearListeners(): void {
+    this.upListeners.clear()
+    this.downListeners.clear()
+  }
+}
