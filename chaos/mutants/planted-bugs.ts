@@ -58,8 +58,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/worker/settling/dispatcher.ts',
-        find: 'await this.settle(rule, work, work.ids, dispositions)',
-        replace: 'await this.finish(work, [])\n      await this.settle(rule, work, work.ids, dispositions)',
+        find: 'await this.settler.settle(work, work.ids, dispositions)',
+        replace: 'await this.finish(work, [])\n      await this.settler.settle(work, work.ids, dispositions)',
       },
     ],
     test: {
@@ -201,8 +201,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     what: "a handler's error swallowed and the timer dropped",
     edits: [
       {
-        file: 'lib/worker/settling/dispatcher.ts',
-        find: 'else await this.fail(rule, work, ids[0] as string, error, dispositions)',
+        file: 'lib/worker/settling/settler.ts',
+        find: 'await this.countAttempt(work, ids[0] as string, error, dispositions)',
         replace: '',
       },
     ],

@@ -164,7 +164,7 @@ interface Pass {
 async function pass(runtime: Runtime, { rules, events, log, stale }: Pass): Promise<ReadonlyMap<string, KindCounters>> {
   const { redis } = runtime
   const startedTimers: Promise<unknown>[] = []
-  const { clocks, dispatcher, faults, sweep } = assemble(runtime, rules, {
+  const { clocks, faults, reporter, sweep } = assemble(runtime, rules, {
     ...{ events, log, concurrency: DEFAULT_CONCURRENCY, leaseMs: ROW_LEASE_MS, fallback: false },
     ...(stale && { horizonMs: 0 }),
     onArming: (arming) => startedTimers.push(arming),
@@ -174,5 +174,5 @@ async function pass(runtime: Runtime, { rules, events, log, stale }: Pass): Prom
   await sweep.run()
   await Promise.all(startedTimers)
   endReports?.()
-  return dispatcher.counters
+  return reporter.counters
 }

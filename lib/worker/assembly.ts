@@ -14,10 +14,11 @@ import { Faults } from './faults.js'
 import { Intake } from './intake/intake.js'
 import { LostData } from './intake/lost-data.js'
 import { Reporter } from './reporter.js'
-import { IndexClaims, MemoryClaims } from './settling/claims.js'
 import { Dispatcher } from './settling/dispatcher.js'
+import { IndexClaims } from './settling/index-claims.js'
 import { leaseMsOf } from './settling/lease.js'
 import { LockedRows } from './settling/locked-rows.js'
+import { MemoryClaims } from './settling/memory-claims.js'
 import { Standstill } from './standstill.js'
 import { SweepReads } from './sweep/reads.js'
 import { type Fallback, SweepSchedule } from './sweep/schedule.js'
@@ -45,6 +46,7 @@ export interface AssemblyOptions {
 export interface Assembly {
   standstill: Standstill
   faults: Faults
+  reporter: Reporter
   clocks: Clocks
   warmer: ConnectionWarmer
   lockedRows: LockedRows
@@ -67,7 +69,7 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
   const warmer = new ConnectionWarmer(rules.values(), clocks, concurrency)
   const lockedRows = new LockedRows(rules, faults)
   const dispatcher = new Dispatcher({
-    ...{ rules, concurrency, lockedRows, worker: `${hostname()}:${process.pid}`, events, faults, log },
+    ...{ rules, concurrency, lockedRows, worker: `${hostname()}:${process.pid}`, reporter },
     lateness: (rule, deadlineMs) => clocks.lateness(rule.kind, deadlineMs),
     arm: (kind, id, deadlineMs) => {
       const arming = redis?.arming.arm(rules.get(kind) ?? runtime.rule(kind), id, deadlineMs)
@@ -76,20 +78,19 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
   })
   const claims =
     redis &&
-    new IndexClaims(
-      redis,
-      (kind) => leaseMsOf(rules.get(kind) as BoundRule, options.leaseMs),
-      (kind) => clocks.skewMs(kind),
-    )
+    new IndexClaims({
+      ...{ leases: redis.leases, failures: redis.failures },
+      leaseMs: (rule) => leaseMsOf(rule, options.leaseMs),
+      skewMs: (kind) => clocks.skewMs(kind),
+    })
   const schedule = new SweepSchedule(options.fallback, faults)
   const marks = redis && new SweepMarks(redis.connection, keys, redis.clock)
   const sweep = new Sweep({
-    ...{ rules, dispatcher, memory: new MemoryClaims(), events, faults, log, prefix: keys.prefix },
+    ...{ rules, dispatcher, memory: new MemoryClaims(), redis, claims, reporter, prefix: keys.prefix },
     reads: new SweepReads(marks, faults, () => schedule.threeIntervalsMs()),
-    redis: redis && claims && { index: redis.index, claims, answering: () => redis.connection.usable },
     horizonMs: () => options.horizonMs ?? schedule.horizonMs(),
   })
-  const common = { standstill, faults, clocks, warmer, lockedRows, dispatcher, schedule, sweep }
+  const common = { standstill, faults, reporter, clocks, warmer, lockedRows, dispatcher, schedule, sweep }
   if (!redis || !claims || !options.intake) return { ...common, lostData: undefined, intake: undefined }
   const lostData = new LostData({ redis, rules, claims, sweep, reporter })
   const intake = new Intake({ runtime, redis, rules, claims, dispatcher, faults, sweep, ...options.intake })

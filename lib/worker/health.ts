@@ -34,7 +34,7 @@ export interface Health {
   events: { external: number; malformed: number; dropped: number }
 }
 
-export function healthOf({ dispatcher, faults, intake, schedule, sweep }: Assembly, isStopped: boolean): Health {
+export function healthOf({ dispatcher, faults, intake, reporter, schedule, sweep }: Assembly, isStopped: boolean): Health {
   const present = faults.list()
   const { lastEndedAt, lastRead } = sweep
   return {
@@ -48,7 +48,7 @@ export function healthOf({ dispatcher, faults, intake, schedule, sweep }: Assemb
     },
     sweep: { lastEndedAt, lastReadAt: lastRead?.at, lastReadBy: lastRead?.by, next: schedule.next },
     busy: dispatcher.busy,
-    kinds: Object.fromEntries(dispatcher.counters),
+    kinds: Object.fromEntries(reporter.counters),
     events: intake ? { ...intake.listener.counters } : { external: 0, malformed: 0, dropped: 0 },
   }
 }

@@ -4,7 +4,7 @@
 import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
 import type { Log } from '../logger.js'
-import { MOST_COUNTED } from '../rows/pending-rows.js'
+import { MOST_COUNTED, type Stale } from '../rows/pending-rows.js'
 import type { SettledOrder, Settlement } from '../rows/settlement.js'
 import type { BoundRule } from '../rules/rule.js'
 import type { Path, WorkerEmitter, WorkerEvents } from './events.js'
@@ -92,11 +92,11 @@ export class Reporter {
   }
 
   /** Orders are overdue by more than `staleAfter`. */
-  stale(kind: string, count: number, oldest: Date): void {
-    if (!this.memory.hasChanged(`${kind} stale`, count)) return
+  stale(kind: string, { count, oldest }: Stale): void {
+    if (!this.memory.hasChanged(`${kind} stale`, count) || oldest === null) return
     const message = `${kind}: ${many(count)} orders are overdue by more than "staleAfter" and are not settled`
     this.log('warn', message, { code: 'STALE', kind, count })
-    this.events.tell('stale', { kind, count, oldest })
+    this.events.tell('stale', { kind, count, oldest: new Date(oldest) })
   }
 
   /** Orders are where the rule applies and have no deadline. */

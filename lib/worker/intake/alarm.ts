@@ -3,8 +3,8 @@
 
 import { isRedisTrouble } from '../../redis/trouble.js'
 import type { BoundRule } from '../../rules/rule.js'
-import type { IndexClaims } from '../settling/claims.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
+import type { IndexClaims } from '../settling/index-claims.js'
 
 const LONGEST_SLEEP_MS = 800
 const TROUBLE_SLEEP_MS = 250
@@ -42,7 +42,7 @@ export class Alarm {
   private async run(): Promise<void> {
     const { signal } = this.stopping
     while (!signal.aborted) {
-      await this.dispatcher.free(this.rule.kind, signal)
+      await this.dispatcher.free(this.rule, signal)
       if (signal.aborted) return
       this.roused = false
       await this.sleep(await this.claim())
@@ -53,7 +53,7 @@ export class Alarm {
   private async claim(): Promise<number> {
     if (!this.usable()) return TROUBLE_SLEEP_MS
     try {
-      const { work, untilNextMs } = await this.claims.due(this.rule.kind, this.dispatcher.batchSize(this.rule.kind))
+      const { work, untilNextMs } = await this.claims.due(this.rule, this.dispatcher.batchSize(this.rule))
       this.dispatcher.ruleHealth.taskSucceeded('alarm', this.rule.kind)
       void this.dispatcher.dispatch(work)
       return Math.min(untilNextMs, LONGEST_SLEEP_MS)

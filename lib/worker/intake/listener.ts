@@ -7,8 +7,8 @@ import type { Keys } from '../../keys.js'
 import type { Log } from '../../logger.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { errorText } from '../events.js'
-import type { IndexClaims } from '../settling/claims.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
+import type { IndexClaims } from '../settling/index-claims.js'
 
 /** Events are gathered for this long, so that a burst costs a few calls. */
 const GATHER_MS = 2
@@ -70,25 +70,25 @@ export class Listener {
       const ids = this.waiting.get(kind)
       if (!ids || ids.size === 0 || this.stopping.signal.aborted) break
       const unknown: string[] = []
-      const most = this.dispatcher.batchSize(kind)
+      const most = this.dispatcher.batchSize(rule)
       for (const id of ids) {
         ids.delete(id)
         if (!this.dispatcher.claimedJustNow(kind, id) && unknown.push(id) === most) break
       }
-      if (unknown.length > 0) await this.claim(kind, unknown)
+      if (unknown.length > 0) await this.claim(rule, unknown)
     }
     this.flushing.delete(kind)
   }
 
-  private async claim(kind: string, ids: string[]): Promise<void> {
+  private async claim(rule: BoundRule, ids: string[]): Promise<void> {
     try {
-      await this.dispatcher.free(kind, this.stopping.signal)
+      await this.dispatcher.free(rule, this.stopping.signal)
       if (this.stopping.signal.aborted) return
-      const work = await this.claims.expired(kind, ids)
+      const work = await this.claims.expired(rule, ids)
       void this.dispatcher.dispatch(work)
     } catch (error) {
       // Redis went away with the events; what they were about is found by the alarm and the sweep.
-      this.log('debug', `${kind}: ${ids.length} events were not followed`, { kind, error: errorText(error) })
+      this.log('debug', `${rule.kind}: ${ids.length} events were not followed`, { kind: rule.kind, error: errorText(error) })
     }
   }
 }

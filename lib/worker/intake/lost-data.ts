@@ -4,7 +4,7 @@
 import { type BoundRule, isSwept } from '../../rules/rule.js'
 import type { RuntimeRedis } from '../../timers/runtime.js'
 import type { Reporter } from '../reporter.js'
-import type { IndexClaims } from '../settling/claims.js'
+import type { IndexClaims } from '../settling/index-claims.js'
 import type { Sweep } from '../sweep/sweep.js'
 
 export interface LostDataDependencies {

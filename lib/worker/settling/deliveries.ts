@@ -2,30 +2,31 @@
 // most once. With one it is delivered until that succeeds, also by another worker, each time under the same idempotency key.
 
 import type { Model } from 'sequelize'
-import type { Log } from '../../logger.js'
+import { errorText } from '../../error-text.js'
 import { Moment } from '../../moment.js'
 import type { History, RecordedDelivery } from '../../rows/history.js'
 import type { PendingDelivery } from '../../rows/settlement.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { inTransaction } from '../../sequelize/database.js'
-import { errorText } from '../events.js'
+import type { Reporter } from '../reporter.js'
 import { retryDelayMs } from './backoff.js'
-import type { Failures } from './failures.js'
 import type { RuleHealth } from './rule-health.js'
+import type { TimeLimits } from './time-limits.js'
 
 const LIMITS = { lockMs: 300, statementMs: 5_000, idleMs: 10_000 }
 const WORK = '"afterCommit"'
+
+export interface DeliveriesDependencies {
+  reporter: Reporter
+  ruleHealth: RuleHealth
+  timeLimits: TimeLimits
+}
 
 export class Deliveries {
   private readonly redelivering = new Set<string>()
   private stopped = false
 
-  constructor(
-    private readonly failures: Failures,
-    private readonly log: Log,
-    private readonly ruleHealth: RuleHealth,
-    private readonly limited: <T>(rule: BoundRule, work: (signal: AbortSignal) => Promise<T>) => Promise<T>,
-  ) {}
+  constructor(private readonly dependencies: DeliveriesDependencies) {}
 
   /**
    * The first delivery of orders that were settled just now. Never rejects.
@@ -34,15 +35,16 @@ export class Deliveries {
    */
   async deliver(rule: BoundRule, pending: readonly PendingDelivery[], settledSince: Moment): Promise<boolean> {
     const { afterCommit, history } = rule.row ?? {}
+    const { reporter, timeLimits } = this.dependencies
     if (!afterCommit || pending.length === 0) return true
     if (history && settledSince.passedMs() > history.firstWithinMs) return this.leave(rule, pending.length)
     const orders = pending.map(({ order }) => order)
     const idempotencyKeys = pending.map(({ idempotencyKey }) => idempotencyKey)
     try {
-      await this.limited(rule, async (signal) => afterCommit(orders, { idempotencyKeys, signal }))
+      await timeLimits.run(rule, async (signal) => afterCommit(orders, { idempotencyKeys, signal }))
     } catch (error) {
       if (history) await this.fail(rule, history, pending, 1, error)
-      else for (const { id } of pending) this.failures.tell(rule, id, error, 1, 'once', rule.reminder ? '' : WORK)
+      else for (const { id } of pending) reporter.failed(rule, { id, error, attempts: 1, next: 'never', work: rule.reminder ? '' : WORK })
       return false
     }
     if (history) await this.note(rule, () => history.markDelivered(pending.map(({ entry }) => entry)))
@@ -65,14 +67,17 @@ export class Deliveries {
       while (!this.stopped) {
         const takenSince = new Moment()
         const taken = await take()
-        this.ruleHealth.taskSucceeded('deliveries', kind)
+        this.dependencies.ruleHealth.taskSucceeded('deliveries', kind)
         if (!taken) break
         if (takenSince.passedMs() > history.againWithinMs) this.leave(rule, 1)
         else await this.redeliverOne(rule, history, taken.delivery, taken.order)
       }
     } catch (error) {
-      if (await this.ruleHealth.taskFailed('deliveries', rule, error)) return
-      this.log('debug', `${kind}: overdue deliveries could not be read; the next sweep tries again`, { kind, error: errorText(error) })
+      if (await this.dependencies.ruleHealth.taskFailed('deliveries', rule, error)) return
+      this.dependencies.reporter.log('debug', `${kind}: overdue deliveries could not be read; the next sweep tries again`, {
+        kind,
+        error: errorText(error),
+      })
     } finally {
       this.redelivering.delete(kind)
     }
@@ -87,11 +92,13 @@ export class Deliveries {
     const { id, idempotencyKey, attempts, entry } = delivery
     if (!order) {
       const gone = `its row is gone, so ${WORK} does not get it`
-      this.log('warn', `${rule.kind} ${id}: ${gone}`, { code: 'ORDER_GONE', kind: rule.kind, id })
+      this.dependencies.reporter.log('warn', `${rule.kind} ${id}: ${gone}`, { code: 'ORDER_GONE', kind: rule.kind, id })
       return this.note(rule, () => history.markFailed([entry], gone, undefined))
     }
     try {
-      await this.limited(rule, async (signal) => rule.row?.afterCommit?.([order], { idempotencyKeys: [idempotencyKey], signal }))
+      await this.dependencies.timeLimits.run(rule, async (signal) =>
+        rule.row?.afterCommit?.([order], { idempotencyKeys: [idempotencyKey], signal }),
+      )
     } catch (error) {
       return this.fail(rule, history, [delivery], attempts, error)
     }
@@ -101,7 +108,7 @@ export class Deliveries {
   /** The process did not run for so long that another worker may have begun to redeliver: a sweep delivers. */
   private leave({ kind }: BoundRule, count: number): false {
     const message = `${kind}: ${WORK} of ${count} orders is left to a sweep, because this process stood still`
-    this.log('warn', message, { code: 'LEASE_LAPSED', kind, count })
+    this.dependencies.reporter.log('warn', message, { code: 'LEASE_LAPSED', kind, count })
     return false
   }
 
@@ -116,7 +123,8 @@ export class Deliveries {
     const dead = attempts >= rule.attempts
     const entries = deliveries.map(({ entry }) => entry)
     await this.note(rule, () => history.markFailed(entries, errorText(error), dead ? undefined : retryInMs))
-    for (const { id } of deliveries) this.failures.tell(rule, id, error, attempts, dead ? 'dead' : { retryInMs }, WORK)
+    const next = dead ? 'dead' : { retryInMs }
+    for (const { id } of deliveries) this.dependencies.reporter.failed(rule, { id, error, attempts, next, work: WORK })
   }
 
   /** If the result cannot be written, the orders are delivered again later, under the same key. */
@@ -126,8 +134,11 @@ export class Deliveries {
     await write()
       .catch(write)
       .catch(async (error) => {
-        this.log('warn', `${kind}: the result of ${WORK} could not be noted (${errorText(error)})`, { code: 'NOT_NOTED', kind })
-        await this.ruleHealth.taskFailed('deliveries', rule, error)
+        this.dependencies.reporter.log('warn', `${kind}: the result of ${WORK} could not be noted (${errorText(error)})`, {
+          code: 'NOT_NOTED',
+          kind,
+        })
+        await this.dependencies.ruleHealth.taskFailed('deliveries', rule, error)
       })
   }
 }

@@ -1,38 +1,47 @@
-// One kind's share of the worker: how many batches are settled at once, how many may be claimed ahead so that the database never waits
-// for Redis, and whether the kind rests: because the database is in trouble, or because its statements cannot run.
+// The lane of one rule: how many batches are settled at once, how many may be claimed ahead so that the database never waits for Redis, how
+// large a batch may be, and whether the rule pauses: after trouble of the database, or because its statements cannot run.
 
-/** How long a kind rests that nobody lets go on: where no sweep runs, its next batch is the look. */
+/** How long a rule is suspended if no check resumes it. Where no sweep runs, the next batch then shows whether it can run again. */
 const SUSPENDED_MS = 60_000
+
+const PAUSE = { firstMs: 100, longestMs: 2_000 }
 
 export class Lane {
   private claimed = 0
   private settling = 0
-  private restUntil = 0
-  private troubles = 0
+  private pausedUntil = 0
+  private consecutiveFailures = 0
   private suspendedUntil = 0
-  private largest = Number.POSITIVE_INFINITY
+  private largestBatch = Number.POSITIVE_INFINITY
   private readonly waiting = new Set<() => void>()
   private readonly suspensions = new Set<() => void>()
 
+  /**
+   * @param width how many batches are settled at once
+   * @param ahead how many more may be claimed
+   */
   constructor(
     private readonly width: number,
     private readonly ahead: number,
   ) {}
 
-  /** Resolves when another batch may be claimed, or when it no longer matters. */
+  /** Resolves when another batch may be claimed, or when `signal` is aborted. */
   async free(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const rest = Math.max(this.restUntil, this.suspendedUntil) - performance.now()
-      if (rest > 0) await this.pause(rest, signal)
-      else if (this.claimed >= this.width + this.ahead) await this.pause(undefined, signal)
+      const pauseMs = Math.max(this.pausedUntil, this.suspendedUntil) - performance.now()
+      if (pauseMs > 0) await this.wait(pauseMs, signal)
+      else if (this.claimed >= this.width + this.ahead) await this.wait(undefined, signal)
       else return
     }
   }
 
-  /** A batch was claimed. @returns true once it may be settled; false when the worker leaves before that, and then it is claimed no more */
+  /**
+   * A batch was claimed.
+   * @returns true once it may be settled; false if the worker leaves before that: then the batch no longer counts as claimed
+   */
   async enter(leaving: AbortSignal): Promise<boolean> {
     this.claimed += 1
-    while (this.settling >= this.width && !leaving.aborted) await this.pause(undefined, leaving)
+    while (this.settling >= this.width && !leaving.aborted) await this.wait(undefined, leaving)
     if (leaving.aborted) {
       this.claimed -= 1
       return false
@@ -41,22 +50,22 @@ export class Lane {
     return true
   }
 
-  /** A batch is settled. */
+  /** A batch has been settled, or has failed. */
   leave(): void {
     this.claimed -= 1
     this.settling -= 1
     this.wake()
   }
 
-  /** The database is in trouble: rest before the next batch, longer each time. @returns milliseconds */
-  rest(): number {
-    const restMs = Math.min(2_000, 100 * 2 ** this.troubles) * (0.75 + Math.random() / 4)
-    this.troubles = Math.min(this.troubles + 1, 10)
-    this.restUntil = performance.now() + restMs
-    return restMs
+  /** Pauses before the next batch, longer after each failure in a row. @returns milliseconds */
+  pause(): number {
+    const pauseMs = Math.min(PAUSE.longestMs, PAUSE.firstMs * 2 ** this.consecutiveFailures) * (0.75 + Math.random() / 4)
+    this.consecutiveFailures = Math.min(this.consecutiveFailures + 1, 10)
+    this.pausedUntil = performance.now() + pauseMs
+    return pauseMs
   }
 
-  /** Whether the kind's statements cannot run: nothing of it is settled until `resume`, or for a minute. */
+  /** Whether the rule's statements cannot run: nothing of it is settled until `resume`, or for a minute. */
   get suspended(): boolean {
     return performance.now() < this.suspendedUntil
   }
@@ -72,7 +81,7 @@ export class Lane {
     this.wake()
   }
 
-  /** Resolves as `free`, and also when the kind is suspended. */
+  /** As `free`; resolves also when the rule is suspended. */
   async freeOrSuspended(signal: AbortSignal): Promise<void> {
     const either = new AbortController()
     const stop = () => either.abort()
@@ -86,27 +95,27 @@ export class Lane {
     }
   }
 
-  /** The database answered for a batch of so many orders. One as large as may be lets the next be a little larger. */
+  /** The database settled a batch of this size. If it was as large as allowed, the next may be a little larger. */
   recovered(size: number): void {
-    this.troubles = 0
-    if (size >= this.largest) this.largest = Math.ceil(this.largest * 1.1)
+    this.consecutiveFailures = 0
+    if (size >= this.largestBatch) this.largestBatch = Math.ceil(this.largestBatch * 1.1)
   }
 
-  /** A batch of so many orders took the database too long: half as many next time. */
+  /** The database took too long for a batch of this size: the next is at most half as large. */
   halve(size: number): void {
-    this.largest = Math.min(this.largest, Math.max(1, Math.floor(size / 2)))
+    this.largestBatch = Math.min(this.largestBatch, Math.max(1, Math.floor(size / 2)))
   }
 
-  /** How many orders a batch may have now. */
+  /** How many orders the next batch may have, of `size` wanted. */
   batch(size: number): number {
-    return Math.min(size, this.largest)
+    return Math.min(size, this.largestBatch)
   }
 
   private wake(): void {
     for (const resume of [...this.waiting]) resume()
   }
 
-  private pause(milliseconds?: number, signal?: AbortSignal): Promise<void> {
+  private wait(milliseconds?: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const resume = () => {
         clearTimeout(timer)

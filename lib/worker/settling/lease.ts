@@ -1,34 +1,33 @@
-// The lease of one claim, as this process knows it: held until so long after the last answer of Redis that said so. Work under it begins
-// only while it is held, because the orders of a lapsed lease belong to whoever claims them next.
+// The lease of one claim, as this process knows it: held for its length after the sending of the last message that Redis confirmed. No work
+// begins unless it is held, because the orders of an expired lease belong to whoever claims them next.
 
 import { Moment } from '../../moment.js'
 import type { BoundRule } from '../../rules/rule.js'
 
-/** The longest lease of a rule over rows: the row guards what a lapsed lease leaves behind, so that another worker may take over soon. */
+/** The longest lease of a rule over rows. It is short because the rows' guard protects what an expired lease leaves behind. */
 export const ROW_LEASE_MS = 3_000
 
-/** How often a lease is renewed while it lasts. */
+/** How often a lease is renewed in its time. */
 const RENEWALS = 3
 
-/** How long claims of a rule hold without a sign of life, milliseconds. `optionMs` is the worker's option `lease`. */
+/** How long claims of a rule hold without renewal, milliseconds. `optionMs` is the worker's option `lease`. */
 export function leaseMsOf(rule: BoundRule, optionMs: number): number {
   return rule.row ? Math.min(ROW_LEASE_MS, optionMs) : optionMs
 }
 
-/** What the dispatcher asks of a lease. */
-export interface Held {
+export interface HeldLease {
   /** Whether it is known to be ours now. Asks nobody. */
   readonly held: boolean
-  /** Asks Redis. @returns whether it is ours; false too where Redis does not answer. Never rejects. */
+  /** Asks Redis. @returns whether it is ours; false too if Redis does not answer. Never rejects. */
   renew(): Promise<boolean>
-  /** Renews it until the returned function is called. */
+  /** Renews it regularly until the returned function is called. */
   renewed(): () => void
 }
 
-/** Of a claim in this process's memory, which nobody else can take. */
-export const NEVER_LAPSES: Held = { held: true, renew: async () => true, renewed: () => () => {} }
+/** The lease of a claim in this process's memory, which nobody else can take. */
+export const NEVER_LAPSES: HeldLease = { held: true, renew: async () => true, renewed: () => () => {} }
 
-export class Lease implements Held {
+export class Lease implements HeldLease {
   private lost = false
   private renewing: Promise<boolean> | undefined
 
@@ -57,12 +56,12 @@ export class Lease implements Held {
 
   private async ask(): Promise<boolean> {
     if (this.lost) return false
-    const sent = new Moment()
+    const sentAt = new Moment()
     try {
-      if (await this.keep()) this.since = sent
+      if (await this.keep()) this.since = sentAt
       else this.lost = true
     } catch {
-      // Redis does not answer: how long the lease holds is known all the same
+      // Without an answer the lease holds for as long as it did before.
     }
     return this.held
   }

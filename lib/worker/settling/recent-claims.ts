@@ -1,28 +1,31 @@
-// What this worker has claimed a moment ago, to know the events of its own keys by without asking Redis. Keys that were somebody else's
-// are not remembered: they may be set anew at once.
+// What this worker has claimed in the last half second, so that it knows the expiry events of its own keys without asking Redis. Keys that
+// other services set are not remembered: they may be set again at once.
 
-interface Claimed {
-  kind: string
-  ids: readonly string[]
+import type { Work } from './work.js'
+
+const MOST_REMEMBERED = 16
+const RECENT_MS = 500
+
+interface RecentClaim {
+  work: Work
+  at: number
+  ids?: ReadonlySet<string>
 }
 
-const MOST = 16
-const JUST_NOW_MS = 500
-
 export class RecentClaims {
-  private readonly claims: { claimed: Claimed; at: number; set?: ReadonlySet<string> }[] = []
+  private readonly claims: RecentClaim[] = []
 
-  add(claimed: Claimed): void {
-    this.claims.push({ claimed, at: performance.now() })
-    if (this.claims.length > MOST) this.claims.shift()
+  add(work: Work): void {
+    this.claims.push({ work, at: performance.now() })
+    if (this.claims.length > MOST_REMEMBERED) this.claims.shift()
   }
 
-  have(kind: string, id: string): boolean {
-    const since = performance.now() - JUST_NOW_MS
+  has(kind: string, id: string): boolean {
+    const since = performance.now() - RECENT_MS
     return this.claims.some((claim) => {
-      if (claim.at <= since || claim.claimed.kind !== kind) return false
-      claim.set ??= new Set(claim.claimed.ids) // made when an event comes: mostly none does
-      return claim.set.has(id)
+      if (claim.at <= since || claim.work.rule.kind !== kind) return false
+      claim.ids ??= new Set(claim.work.ids) // made for the first event only: most claims get none
+      return claim.ids.has(id)
     })
   }
 }

@@ -40,7 +40,7 @@ export class RuleHealth {
       const message = `${kind}: the database is in trouble, orders are kept and tried again`
       this.faults.raise('POSTGRES_UNAVAILABLE', { kind, message, error })
     }
-    return lane.rest()
+    return lane.pause()
   }
 
   /**

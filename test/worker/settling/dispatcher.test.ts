@@ -5,9 +5,10 @@ import { orderTimers } from '../../../lib/index.js'
 import type { Disposition } from '../../../lib/redis/leases.js'
 import { WorkerEmitter } from '../../../lib/worker/events.js'
 import { Faults } from '../../../lib/worker/faults.js'
-import type { Work } from '../../../lib/worker/settling/claims.js'
+import { Reporter } from '../../../lib/worker/reporter.js'
 import { Dispatcher } from '../../../lib/worker/settling/dispatcher.js'
-import { type Held, NEVER_LAPSES } from '../../../lib/worker/settling/lease.js'
+import { type HeldLease, NEVER_LAPSES } from '../../../lib/worker/settling/lease.js'
+import type { Work } from '../../../lib/worker/settling/work.js'
 import { runtimeOf } from '../../support/runtime.js'
 
 type Handler = (work: { ids: readonly string[] }) => unknown
@@ -19,19 +20,18 @@ function openDispatcher(handler: Handler) {
   const events = new WorkerEmitter()
   const failed: string[] = []
   events.on('failed', ({ id }) => failed.push(id))
+  const rule = runtime.rule('order_other')
   const dispatcher = new Dispatcher({
-    rules: new Map([['order_other', runtime.rule('order_other')]]),
+    rules: new Map([[rule.kind, rule]]),
     concurrency: () => 1,
     worker: 'worker 1',
-    events,
-    faults: new Faults(events, runtime.log),
-    log: runtime.log,
+    reporter: new Reporter([rule.kind], events, new Faults(events, runtime.log), runtime.log),
     lateness: () => null,
     arm: () => {},
   })
   const putBack: Disposition[] = []
-  const claimed = (ids: string[], lease: Held = NEVER_LAPSES): Work => ({
-    kind: 'order_other',
+  const claimed = (ids: string[], lease: HeldLease = NEVER_LAPSES): Work => ({
+    rule,
     via: 'alarm',
     ids,
     deadlineOf: () => undefined,

@@ -1,0 +1,127 @@
+// Settles one claim by its rule. A batch on which the rule fails is halved until the failing order stands alone; only then an attempt counts.
+// Trouble that is not the rule's counts no attempt. It never drops an order: whatever is not settled gets a disposition, or stays claimed
+// until the lease ends.
+
+import { errorText } from '../../error-text.js'
+import { Moment } from '../../moment.js'
+import type { Failure } from '../../redis/failed-timers.js'
+import type { Disposition } from '../../redis/leases.js'
+import type { Settlement } from '../../rows/settlement.js'
+import type { BoundRule } from '../../rules/rule.js'
+import { type FaultOwner, faultOwnerOf, isDoubtful, sqlStateOf } from '../../sequelize/fault-owner.js'
+import type { Reporter } from '../reporter.js'
+import { retryDelayMs } from './backoff.js'
+import type { Deliveries } from './deliveries.js'
+import type { Lane } from './lane.js'
+import type { Outcomes } from './outcomes.js'
+import type { RuleHealth } from './rule-health.js'
+import { type TimeLimits, TookTooLong } from './time-limits.js'
+import type { Work } from './work.js'
+
+/** query_canceled, which is also how statement_timeout shows; https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const QUERY_CANCELED = '57014'
+
+export interface SettlerDependencies {
+  /** This worker's name, for the history. */
+  worker: string
+  lane: (kind: string) => Lane
+  timeLimits: TimeLimits
+  outcomes: Outcomes
+  deliveries: Deliveries
+  ruleHealth: RuleHealth
+  reporter: Reporter
+}
+
+export class Settler {
+  private givenUp = false
+
+  constructor(private readonly dependencies: SettlerDependencies) {}
+
+  /**
+   * Never rejects but for a bug of ours; what it settled before that stays settled.
+   * @param dispositions gets what is to become of the orders that are not settled
+   */
+  async settle(work: Work, ids: string[], dispositions: Disposition[]): Promise<void> {
+    const { rule } = work
+    if (this.givenUp) return putBack(ids, 0, dispositions)
+    if (await this.leaseExpired(work, ids)) return
+    const { worker, lane, timeLimits, ruleHealth, outcomes, deliveries, reporter } = this.dependencies
+    const begunAt = new Moment()
+    const attempt = { deadlineOf: work.deadlineOf, via: work.via, worker, inRule: false }
+    let settlement: Settlement
+    try {
+      settlement = await timeLimits.run(rule, (signal) => rule.settle(ids, Object.assign(attempt, { signal })))
+    } catch (error) {
+      return this.settleAfterError(work, ids, { error, inRule: attempt.inRule }, dispositions)
+    }
+    lane(rule.kind).recovered(ids.length)
+    ruleHealth.settled(rule)
+    outcomes.take(work, settlement, dispositions)
+    const delivered = await deliveries.deliver(rule, settlement.pendingDeliveries ?? [], begunAt)
+    if (delivered && rule.reminder && settlement.settled.length > 0) reporter.reminded(rule.reminder, work.via, settlement.settled)
+  }
+
+  /** Puts back what is settled from now on, without settling it. */
+  giveUp(): void {
+    this.givenUp = true
+  }
+
+  /** @param inRule whether the shop's own code was running */
+  private async settleAfterError(
+    work: Work,
+    ids: string[],
+    { error, inRule }: { error: unknown; inRule: boolean },
+    dispositions: Disposition[],
+  ): Promise<void> {
+    const { rule } = work
+    const { lane, ruleHealth } = this.dependencies
+    const isSlow = (error instanceof TookTooLong && !inRule) || sqlStateOf(error) === QUERY_CANCELED
+    if (isSlow) lane(rule.kind).halve(ids.length)
+    const owner = isSlow ? 'database' : await ownerOf(rule, error, inRule)
+    if (this.givenUp) return putBack(ids, 0, dispositions)
+    if (owner !== 'rule') return putBack(ids, await ruleHealth.failed(rule, owner, error), dispositions)
+    if (ids.length > 1) return this.settleHalves(work, ids, dispositions)
+    if (await this.leaseExpired(work, ids)) return
+    await this.countAttempt(work, ids[0] as string, error, dispositions)
+  }
+
+  private async settleHalves(work: Work, ids: string[], dispositions: Disposition[]): Promise<void> {
+    const middle = Math.ceil(ids.length / 2)
+    await this.settle(work, ids.slice(0, middle), dispositions)
+    await this.settle(work, ids.slice(middle), dispositions)
+  }
+
+  /**
+   * Whether these orders are no longer known to be ours, because the process stood still or Redis did not answer. Then nothing is begun for
+   * them and no attempt is counted: another claim, or a sweep, has them or will have them.
+   */
+  private async leaseExpired({ rule: { kind }, lease }: Work, ids: readonly string[]): Promise<boolean> {
+    if (lease.held || (await lease.renew())) return false
+    this.dependencies.reporter.leaseExpired(kind, ids.length)
+    return true
+  }
+
+  private async countAttempt({ rule, failures }: Work, id: string, error: unknown, dispositions: Disposition[]): Promise<void> {
+    const earlier = await failures([id]).catch(() => new Map<string, Failure>())
+    const attempts = (earlier.get(id)?.attempts ?? 0) + 1
+    const dead = attempts >= rule.attempts
+    const retryInMs = retryDelayMs(attempts)
+    const failure: Failure = { attempts, error: errorText(error), at: new Date().toISOString(), dead }
+    dispositions.push({ id, delayMs: dead ? undefined : retryInMs, failure })
+    this.dependencies.reporter.failed(rule, { id, error, attempts, next: dead ? 'dead' : { retryInMs } })
+  }
+}
+
+/** Some errors do not say whether the statement is wrong or one row fails on it. Then Postgres is asked to check the statement. */
+async function ownerOf({ row }: BoundRule, error: unknown, inRule: boolean): Promise<FaultOwner> {
+  const owner = faultOwnerOf(error, inRule)
+  if (owner !== 'rule' || inRule || !row || !isDoubtful(error)) return owner
+  return row.check().then(
+    () => 'rule',
+    (wrong: unknown) => (faultOwnerOf(wrong) === 'configuration' ? 'configuration' : 'rule'),
+  )
+}
+
+function putBack(ids: readonly string[], delayMs: number, dispositions: Disposition[]): void {
+  for (const id of ids) dispositions.push({ id, delayMs })
+}

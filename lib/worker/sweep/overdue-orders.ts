@@ -1,0 +1,67 @@
+// Claims what is overdue and has it settled, batch by batch.
+
+import type { RedisConnection } from '../../redis/connection.js'
+import type { Stale } from '../../rows/pending-rows.js'
+import type { SweptRule } from '../../rules/rule.js'
+import type { Dispatcher } from '../settling/dispatcher.js'
+import type { IndexClaims } from '../settling/index-claims.js'
+import type { MemoryClaims } from '../settling/memory-claims.js'
+import type { Work } from '../settling/work.js'
+import type { OverduePages } from './overdue-pages.js'
+
+export interface OverdueOrdersDependencies {
+  pages: OverduePages
+  dispatcher: Dispatcher
+  memory: MemoryClaims
+  /** Neither with `redis: false`. */
+  connection: RedisConnection | undefined
+  claims: IndexClaims | undefined
+  stopping: AbortSignal
+}
+
+export interface SettledOverdue {
+  /** How many were claimed. */
+  overdue: number
+  /** What is overdue by more than `staleAfter`, and left to a person; undefined if the sweep ended before that was read. */
+  stale: Stale | undefined
+}
+
+export class OverdueOrders {
+  constructor(private readonly dependencies: OverdueOrdersDependencies) {}
+
+  /** @returns once everything that it claimed has been settled or put back */
+  async settle(rule: SweptRule): Promise<SettledOverdue> {
+    const { pages, dispatcher, stopping } = this.dependencies
+    const batchSize = () => dispatcher.batchSize(rule, 'sweep')
+    const running: Promise<void>[] = []
+    let overdue = 0
+    let stale: Stale | undefined
+    if (!(await dispatcher.admits(rule, stopping))) return { overdue, stale }
+    reading: for await (const page of pages.read(rule, batchSize)) {
+      for (let first = 0; first < page.ids.length; ) {
+        if (!(await dispatcher.admits(rule, stopping))) break reading
+        const ids = page.ids.slice(first, first + batchSize())
+        const work = await this.claim(rule, ids)
+        overdue += work.ids.length
+        running.push(dispatcher.dispatch(work))
+        first += ids.length
+      }
+      stale = page.stale
+    }
+    await Promise.all(running)
+    return { overdue, stale }
+  }
+
+  /** In the due index if Redis answers, else in memory. There only the guard in the UPDATE keeps two workers apart, which suffices. */
+  private async claim(rule: SweptRule, ids: string[]): Promise<Work> {
+    const { connection, claims, memory } = this.dependencies
+    if (claims && connection?.usable) {
+      try {
+        return await claims.overdue(rule, ids)
+      } catch {
+        // Redis went away or refuses the claim. Its connection reports that; the rows are settled all the same.
+      }
+    }
+    return memory.overdue(rule, ids)
+  }
+}

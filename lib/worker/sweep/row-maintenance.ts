@@ -1,0 +1,37 @@
+// Writes deadlines and pauses that nobody else wrote (`backfill`, `pause.while`), batch by batch, so that no transaction is long.
+
+import { errorText } from '../../error-text.js'
+import type { Log } from '../../logger.js'
+import type { MaintenanceCounts } from '../../rows/maintenance.js'
+import type { SweptRule } from '../../rules/rule.js'
+import type { Transact } from './transact.js'
+
+const BATCH = 1_000
+
+/** The shop's own `after` failed on an order. */
+export class NoDeadline extends Error {}
+
+export interface RowMaintenanceDependencies {
+  transact: Transact
+  log: Log
+  stopping: AbortSignal
+}
+
+/** Never rejects. @returns what went wrong, so that the rest of the sweep goes on */
+export async function maintainRows({ kind, row }: SweptRule, { transact, log, stopping }: RowMaintenanceDependencies): Promise<unknown> {
+  const { maintenance } = row
+  if (!maintenance) return undefined
+  let counts: MaintenanceCounts
+  try {
+    do {
+      counts = await transact(row, (transaction) => maintenance.runBatch(transaction, BATCH))
+      const { backfilled, paused, resumed } = counts
+      if (backfilled + paused + resumed > 0)
+        log('info', `${kind}: ${backfilled} backfilled, ${paused} paused, ${resumed} resumed`, { kind, ...counts })
+    } while ((maintenance.hasMore || Math.max(...Object.values(counts)) >= BATCH) && !stopping.aborted)
+  } catch (error) {
+    return error
+  }
+  const failure = maintenance.takeFailure()
+  return failure && new NoDeadline(`${row.guard.table.model.name} ${failure.id} gets no deadline: ${errorText(failure.error)}`)
+}

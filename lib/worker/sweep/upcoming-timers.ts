@@ -1,0 +1,48 @@
+// Arms every order that comes due before the sweep after next, whoever wrote its row. What is armed already is left as it is.
+
+import type { RedisConnection } from '../../redis/connection.js'
+import type { DueIndex } from '../../redis/due-index.js'
+import { isRedisTrouble } from '../../redis/trouble.js'
+import type { Keyset } from '../../rows/pending-rows.js'
+import type { SweptRule } from '../../rules/rule.js'
+import type { Transact } from './transact.js'
+
+/** How many orders are armed in one call of Redis, and how many rows are read at once. */
+const BATCH = 1_000
+const PAGE = 50 * BATCH
+
+export interface UpcomingTimersDependencies {
+  redis: { connection: RedisConnection; index: DueIndex } | undefined
+  transact: Transact
+  stopping: AbortSignal
+  /** From now to the sweep after next, milliseconds. */
+  horizonMs: () => number
+}
+
+export class UpcomingTimers {
+  constructor(private readonly dependencies: UpcomingTimersDependencies) {}
+
+  /** @returns how many were missing in the due index */
+  async arm({ kind, row }: SweptRule): Promise<number> {
+    const { redis, transact, stopping } = this.dependencies
+    if (!redis?.connection.usable) return 0
+    const horizonMs = this.dependencies.horizonMs()
+    let after: Keyset | undefined
+    let armed = 0
+    do {
+      const page = await transact(row, (transaction) => row.deadline.pending.upcoming(transaction, { horizonMs, after, limit: PAGE }))
+      for (let first = 0; first < page.ids.length; first += BATCH) {
+        if (stopping.aborted) return armed
+        const last = first + BATCH
+        try {
+          armed += await redis.index.armMissing(kind, page.ids.slice(first, last), page.deadlines.slice(first, last))
+        } catch (error) {
+          if (!isRedisTrouble(error)) throw error
+          return armed // the connection reports it, and the rows have the deadlines
+        }
+      }
+      after = page.next
+    } while (after)
+    return armed
+  }
+}
