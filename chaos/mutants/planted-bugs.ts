@@ -132,12 +132,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/worker/intake/intake.ts',
-        find: 'this.wake()\n    void this.dependencies.sweep.run()\n    void this.expiryProbe.send()',
+        find: 'this.catchUp()\n    void this.expiryProbe.send()',
         replace: 'void this.expiryProbe.send()',
       },
       {
         file: 'lib/worker/intake/intake.ts',
-        find: 'index.load()\n    this.wake()\n    void this.dependencies.sweep.run()',
+        find: 'index.load()\n    this.catchUp()',
         replace: 'index.load()',
       },
     ],

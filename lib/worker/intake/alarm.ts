@@ -1,6 +1,7 @@
 // The alarm of one kind: sleeps until the head of the due index is due, claims what is due, and hands it to the dispatcher. It waits
 // for no event. It never sleeps for as long as a second, so no timeout overflows, and a lost wake, or lost data, is noticed within one.
 
+import type { RedisConnection } from '../../redis/connection.js'
 import { isRedisTrouble } from '../../redis/trouble.js'
 import type { BoundRule } from '../../rules/rule.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
@@ -19,7 +20,7 @@ export class Alarm {
     private readonly rule: BoundRule,
     private readonly claims: IndexClaims,
     private readonly dispatcher: Dispatcher,
-    private readonly usable: () => boolean,
+    private readonly connection: RedisConnection,
   ) {}
 
   start(): void {
@@ -51,7 +52,7 @@ export class Alarm {
 
   /** @returns how long there is nothing to do */
   private async claim(): Promise<number> {
-    if (!this.usable()) return TROUBLE_SLEEP_MS
+    if (!this.connection.usable) return TROUBLE_SLEEP_MS
     try {
       const { work, untilNextMs } = await this.claims.due(this.rule, this.dispatcher.batchSize(this.rule))
       this.dispatcher.ruleHealth.taskSucceeded('alarm', this.rule.kind)

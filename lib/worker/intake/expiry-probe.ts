@@ -25,13 +25,12 @@ export class ExpiryProbe {
 
   /**
    * @param key the probe's key, of this worker alone
-   * @param listening whether expiry events are subscribed to, on a server that can serve
    * @param onResult called with each result that proves something
    */
   constructor(
     private readonly key: string,
     private readonly connection: RedisConnection,
-    private readonly listening: () => boolean,
+    private readonly subscriber: { readonly subscribed: boolean },
     private readonly onResult: (proved: boolean) => void,
   ) {
     this.controlKey = `${key}:control`
@@ -69,8 +68,12 @@ export class ExpiryProbe {
     return this.sending
   }
 
+  private get isListening(): boolean {
+    return this.subscriber.subscribed && this.connection.fit
+  }
+
   private async probe(): Promise<void> {
-    if (!this.listening()) return
+    if (!this.isListening) return
     let endLimit = () => {}
     const arrival = new Promise<boolean>((resolve) => {
       this.arrived = () => resolve(true)
@@ -94,7 +97,7 @@ export class ExpiryProbe {
   /** One missing event may have been lost with a connection, so only the second in a row counts. */
   private judge(hasArrived: boolean): void {
     this.missed = hasArrived ? 0 : this.missed + 1
-    if (!this.listening() || (!hasArrived && this.missed < 2)) return
+    if (!this.isListening || (!hasArrived && this.missed < 2)) return
     this.proved = hasArrived
     this.onResult(hasArrived)
   }

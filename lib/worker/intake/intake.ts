@@ -1,11 +1,9 @@
-// The worker's Redis side put together: the alarms, the subscription and its listener, the expiry probe, the scan for keys set by others, and
-// the watch over the server. Without it (`redis: false`) the worker is its sweep alone.
+// Everything that brings work from Redis to the dispatcher: the alarms on the due index, and the subscription with its listener, the expiry probe,
+// the scan for external keys and the server watch. Whenever something may have been missed it wakes the alarms and runs a sweep. With
+// `redis: false` a worker has no intake, and its sweep alone settles.
 
 import { randomUUID } from 'node:crypto'
-import { errorText } from '../../error-text.js'
 import { SWEEP_REQUEST } from '../../keys.js'
-import { isReply } from '../../redis/replies.js'
-import { explain } from '../../redis/trouble.js'
 import type { BoundRule } from '../../rules/rule.js'
 import type { Runtime, RuntimeRedis } from '../../timers/runtime.js'
 import type { Faults } from '../faults.js'
@@ -13,21 +11,18 @@ import type { Dispatcher } from '../settling/dispatcher.js'
 import type { IndexClaims } from '../settling/index-claims.js'
 import type { Sweep } from '../sweep/sweep.js'
 import { Alarm } from './alarm.js'
+import { reportConnection } from './connection-faults.js'
 import { ExpiryProbe } from './expiry-probe.js'
 import { ExternalKeys } from './external-keys.js'
 import { Listener } from './listener.js'
-import { reportRefusedWrites } from './refused-writes.js'
 import { REDIS_CONF, ServerWatch } from './server-watch.js'
 import { Subscriber } from './subscriber.js'
 
 const HEARTBEAT_MS = 1_000
 
-/** How often a subscription that hears nothing is made anew, since it may be on another server: where this one is set to publish, and where that is not known. */
+/** How often a subscription that gets no events is renewed, since it may be on another server: where the server is known to publish, and elsewhere. */
 const RENEW_EVERY_MS = 10_000
 const RENEW_SELDOM_MS = 60_000
-
-/** Why there may be no connection: nobody answers, or nobody is let in. */
-const UNCONNECTED = ['REDIS_UNAVAILABLE', 'REDIS_REFUSES'] as const
 
 export interface IntakeDependencies {
   runtime: Runtime
@@ -36,9 +31,9 @@ export interface IntakeDependencies {
   claims: IndexClaims
   dispatcher: Dispatcher
   faults: Faults
-  configureRedis: boolean
-  /** Run whenever something may have been missed. */
   sweep: Sweep
+  /** Whether `notify-keyspace-events` may be changed. */
+  configureRedis: boolean
 }
 
 export class Intake {
@@ -53,50 +48,40 @@ export class Intake {
   private renewedAt = Number.NEGATIVE_INFINITY
 
   constructor(private readonly dependencies: IntakeDependencies) {
-    const { runtime, redis, rules, claims, dispatcher, faults } = dependencies
+    const { runtime, redis, rules, claims, dispatcher, faults, configureRedis } = dependencies
     const { keys, log } = runtime
+    const { connection, source } = redis
     const workerId = randomUUID()
-    this.alarms = [...rules.values()].map((rule) => new Alarm(rule, claims, dispatcher, () => this.answering()))
+    this.alarms = [...rules.values()].map((rule) => new Alarm(rule, claims, dispatcher, connection))
     this.listener = new Listener(keys, rules, claims, dispatcher, log)
-    this.subscriber = new Subscriber({
-      source: redis.source,
-      wakeChannel: keys.wakeChannel,
-      onWake: (message) => (message === SWEEP_REQUEST ? void dependencies.sweep.run() : this.wake()),
-      onExpired: (key) => this.expiryProbe.takes(key) || this.listener.take(key),
-      onSubscribed: () => this.subscribedAgain(),
-      faults,
-    })
-    this.expiryProbe = new ExpiryProbe(
-      keys.expiryProbe(workerId),
-      redis.connection,
-      () => this.subscriber.subscribed && this.watch.usable,
-      (proved) => this.judge(proved),
-    )
-    this.watch = new ServerWatch({
-      ...{ connection: redis.connection, faults, configureRedis: dependencies.configureRedis },
-      onUsable: () => this.usableAgain(),
-      onConfigured: () => void this.expiryProbe.send(),
-    })
-    this.externalKeys = new ExternalKeys(keys, [...rules.keys()], redis.connection, workerId, () => this.answering())
+    this.subscriber = new Subscriber(source, keys.wakeChannel, faults)
+    this.watch = new ServerWatch({ connection, faults, configureRedis })
+    this.expiryProbe = new ExpiryProbe(keys.expiryProbe(workerId), connection, this.subscriber, (proved) => this.judgeEvents(proved))
+    this.externalKeys = new ExternalKeys(keys, [...rules.keys()], connection, workerId)
   }
 
   start(): void {
-    const { connection } = this.dependencies.redis
-    this.unlisten.push(connection.onUp(() => this.connectedAgain()))
-    this.unlisten.push(connection.onDown((error) => this.lost(error)))
-    this.unlisten.push(reportRefusedWrites(connection, this.dependencies.faults))
-    this.unlisten.push(connection.refusals.onAccepted(() => this.missed()))
-    this.watch.start()
+    const { faults, redis, sweep } = this.dependencies
+    const { connection } = redis
+    this.unlisten.push(reportConnection(connection, faults))
+    this.unlisten.push(connection.onUp(() => this.handleConnected()))
+    this.unlisten.push(connection.onDown(() => this.expiryProbe.forget()))
+    this.unlisten.push(connection.refusals.onAccepted(() => this.catchUp()))
+    this.watch.start({ onUsable: () => this.handleUsable(), onConfigured: () => void this.expiryProbe.send() })
     connection.open()
-    if (connection.ready) this.connectedAgain()
+    if (connection.ready) this.handleConnected()
     this.heartbeat = setInterval(() => void this.beat(), HEARTBEAT_MS)
-    this.subscriber.start()
+    this.subscriber.start({
+      onWake: (message) => (message === SWEEP_REQUEST ? void sweep.run() : this.wake()),
+      onExpired: (key) => this.expiryProbe.takes(key) || this.listener.take(key),
+      onSubscribed: () => this.handleSubscribed(),
+    })
     this.expiryProbe.start()
     this.externalKeys.start()
     for (const alarm of this.alarms) alarm.start()
   }
 
-  /** Takes nothing in hand any more. */
+  /** Brings no more work. */
   async stop(): Promise<void> {
     clearInterval(this.heartbeat)
     for (const unlisten of this.unlisten) unlisten()
@@ -105,48 +90,47 @@ export class Intake {
     this.subscriber.stop()
   }
 
-  answering(): boolean {
-    return this.dependencies.redis.connection.usable
-  }
-
-  /** Whether Redis answers now, and can serve. */
+  /** Whether Redis answers now and can serve timers. */
   get connected(): boolean {
     return this.dependencies.redis.connection.serving
   }
 
-  /** Whether expiry events arrive; undefined where there is no proof of either as things are now. */
+  /** Whether expiry events arrive; undefined where neither is proved as things are now. */
   get events(): boolean | undefined {
-    const { refusals } = this.dependencies.redis.connection
-    return this.connected && this.subscriber.subscribed && !refusals.present ? this.expiryProbe.proved : undefined
+    const { refusals, serving } = this.dependencies.redis.connection
+    return serving && this.subscriber.subscribed && !refusals.present ? this.expiryProbe.proved : undefined
   }
 
-  wake(): void {
+  private wake(): void {
     for (const alarm of this.alarms) alarm.wake()
   }
 
-  /** Where nothing else was asked, so that silence is noticed. */
+  /** Something may have been missed. What Redis does not know is on the rows. */
+  private catchUp(): void {
+    this.wake()
+    void this.dependencies.sweep.run()
+  }
+
+  /** Shows a silent connection, where no other command would. */
   private async beat(): Promise<void> {
     const { connection } = this.dependencies.redis
     if (performance.now() - connection.answeredAt < HEARTBEAT_MS / 2) return
     await connection.ask((client) => client.ping()).catch(() => {})
   }
 
-  private subscribedAgain(): void {
-    this.wake()
-    void this.dependencies.sweep.run()
+  private handleSubscribed(): void {
+    this.catchUp()
     void this.expiryProbe.send()
   }
 
-  private connectedAgain(): void {
-    this.dependencies.faults.clear('REDIS_UNAVAILABLE')
-    if (!this.dependencies.redis.connection.refusals.present) this.dependencies.faults.clear('REDIS_REFUSES')
+  private handleConnected(): void {
     this.expiryProbe.forget()
-    if (this.watch.usable) this.resume()
+    if (this.dependencies.redis.connection.fit) this.resume()
     void this.watch.look()
   }
 
-  /** The subscription may be on the server that could not serve. */
-  private usableAgain(): void {
+  /** The subscription may still be on the server that could not serve. */
+  private handleUsable(): void {
     this.subscriber.renew()
     this.expiryProbe.forget()
     this.resume()
@@ -154,38 +138,24 @@ export class Intake {
 
   private resume(): void {
     void this.dependencies.redis.index.load()
-    this.wake()
-    void this.dependencies.sweep.run()
+    this.catchUp()
   }
 
-  private lost(error: unknown): void {
-    this.expiryProbe.forget()
+  private judgeEvents(proved: boolean): void {
     const { faults, redis } = this.dependencies
-    const { where, leaving, refusals } = redis.connection
-    if (leaving) return
-    const { code, remedy } = explain(error, where)
-    const message = `Redis at ${where} ${isReply(error) ? `serves nothing (${errorText(error)})` : 'does not answer'}`
-    for (const other of UNCONNECTED) if (other !== code && !(other === 'REDIS_REFUSES' && refusals.present)) faults.clear(other)
-    faults.raise(code, { message: `${message}; the sweep over Postgres carries on`, error, remedy })
-  }
-
-  /** What Redis did not take meanwhile is on the rows. */
-  private missed(): void {
-    this.wake()
-    void this.dependencies.sweep.run()
-  }
-
-  private judge(proved: boolean): void {
-    const { faults } = this.dependencies
     if (proved) {
       faults.clear('EVENTS_OFF')
       return
     }
-    const message = `a key of our own expired in Redis at ${this.dependencies.redis.connection.where} and its event did not come`
+    const message = `a test key expired in Redis at ${redis.connection.where} and its event did not arrive`
     if (!faults.has('EVENTS_OFF')) faults.raise('EVENTS_OFF', { message, remedy: `is this in redis.conf? ${REDIS_CONF}` })
     void this.watch.look()
+    if (this.watch.publishes !== false) this.renewSubscription()
+  }
+
+  /** The events may be published by another server than the one that is subscribed to. */
+  private renewSubscription(): void {
     const now = performance.now()
-    if (this.watch.publishes === false) return
     if (now - this.renewedAt < (this.watch.publishes ? RENEW_EVERY_MS : RENEW_SELDOM_MS)) return
     this.renewedAt = now
     this.subscriber.renew()

@@ -1,5 +1,5 @@
-// What kind of Redis this is and how it is set, asked again and again: about each second while something is wrong, every ten seconds else,
-// and at once when an answer hints at it. No verdict outlives what it was about.
+// Watches what kind of server Redis is and how it is configured: about every second while something is wrong, otherwise every ten seconds, and at
+// once when an answer raises a doubt. No verdict is kept for a server that may have changed.
 
 import type { RedisConnection } from '../../redis/connection.js'
 import { isReplica, isReply, replyFault } from '../../redis/replies.js'
@@ -15,19 +15,24 @@ export const REDIS_CONF = 'notify-keyspace-events Ex'
 export interface ServerWatchDependencies {
   connection: RedisConnection
   faults: Faults
+  /** Whether `notify-keyspace-events` may be changed. */
   configureRedis: boolean
-  /** It can serve after it could not. */
+}
+
+export interface ServerWatchListeners {
+  /** The server can serve timers after it could not. */
   onUsable(): void
-  /** Expiry events were switched on here. */
+  /** Expiry events were switched on by this worker. */
   onConfigured(): void
 }
 
 export class ServerWatch {
-  /** False from the moment that this turned out to be a Redis that cannot serve. */
-  usable = true
-  /** Whether it is set to publish expiry; undefined where CONFIG is refused. */
+  /** Whether Redis is configured to publish expiry events; undefined where CONFIG is refused. */
   publishes: boolean | undefined
-  /** An answer that only a Redis gives that cannot serve, and when it came. */
+  /** This watch's own verdict; `connection.fit` is what all workers on the connection know. */
+  private usable = true
+  private listeners: ServerWatchListeners = { onUsable() {}, onConfigured() {} }
+  /** An answer that shows that the server cannot serve timers, and when it came. */
   private suspected: { error: Error; at: number } | undefined
   private timer: NodeJS.Timeout | undefined
   private looking: Promise<void> | undefined
@@ -36,7 +41,8 @@ export class ServerWatch {
 
   constructor(private readonly dependencies: ServerWatchDependencies) {}
 
-  start(): void {
+  start(listeners: ServerWatchListeners): void {
+    this.listeners = listeners
     this.unlisten = this.dependencies.connection.onDoubt((error) => this.doubt(error))
     this.lookLater()
   }
@@ -46,13 +52,13 @@ export class ServerWatch {
     clearTimeout(this.timer)
     this.unlisten()
     await this.looking
-    this.dependencies.connection.fit = true // nobody is left who would ask again
+    this.dependencies.connection.fit = true // no watch is left to correct the verdict
   }
 
   /** Asks now. Never rejects. */
   look(): Promise<void> {
     this.looking ??= this.judge()
-      .catch(() => {}) // Redis went away, which its connection tells; it is asked again when it is there
+      .catch(() => {}) // Redis does not answer; its connection reports that, and asks for another look when it does
       .finally(() => {
         this.looking = undefined
         this.lookLater()
@@ -70,12 +76,12 @@ export class ServerWatch {
   private lookAgain(): void {
     const { connection } = this.dependencies
     if (this.usable && connection.ready) return void this.look()
-    // The address may lead to another server by now, and only a new connection goes there. That is looked at when it is made.
+    // The address may lead to another server by now, which only a new connection reaches. That server is looked at once connected.
     connection.reconnect(this.suspected?.error)
     this.lookLater()
   }
 
-  /** One answer is proof enough: whoever serves takes writes, and has all the keys. */
+  /** One such answer is proof: a server that can serve accepts writes and has all the keys. */
   private doubt(error: Error): void {
     this.suspected = { error, at: performance.now() }
     this.refuse(unfitnessBy(error), error)
@@ -90,7 +96,7 @@ export class ServerWatch {
   }
 
   private async judge(): Promise<void> {
-    const { connection, faults, onUsable } = this.dependencies
+    const { connection, faults } = this.dependencies
     const unfitness = await readUnfitness(connection)
     if (unfitness) return this.refuse(unfitness)
     if (unfitness === undefined && this.suspected && !(await this.isOver(this.suspected))) return
@@ -100,17 +106,17 @@ export class ServerWatch {
     connection.fit = true
     faults.clear('REDIS_UNUSABLE')
     await this.judgeSettings()
-    if (!wasUsable) onUsable()
+    if (!wasUsable) this.listeners.onUsable()
   }
 
-  /** Where INFO is refused: a replica is none any more when it writes; whether a cluster's node is one nobody says, so it is tried after a while. */
+  /** Whether a suspicion no longer holds, where INFO is refused. A server that writes is no replica; a cluster node cannot be told, so it is retried after a while. */
   private async isOver({ error, at }: { error: Error; at: number }): Promise<boolean> {
     if (!isReplica(error)) return performance.now() - at > RIGHT_EVERY_MS
     try {
       await this.dependencies.connection.refusals.probe?.()
       return true
     } catch (refused) {
-      return isReply(refused) && replyFault(refused) === 'REDIS_REFUSES' // for another reason, which is told
+      return isReply(refused) && replyFault(refused) === 'REDIS_REFUSES' // refused for another reason, which is reported
     }
   }
 
@@ -128,14 +134,14 @@ export class ServerWatch {
   }
 
   private async eventsOff(flags: string): Promise<void> {
-    const { configureRedis, connection, faults, onConfigured } = this.dependencies
+    const { configureRedis, connection, faults } = this.dependencies
     const off = `Redis at ${connection.where} publishes no expiry events (notify-keyspace-events is "${flags}")`
     if (!configureRedis) return faults.raise('EVENTS_OFF', { message: off, remedy: `add to redis.conf: ${REDIS_CONF}` })
     try {
       await enableExpiryEvents(connection, flags)
       this.publishes = true
       faults.clear('EVENTS_OFF')
-      onConfigured()
+      this.listeners.onConfigured()
     } catch (error) {
       faults.raise('EVENTS_OFF', { message: `${off}, and refused to be configured`, remedy: `add to redis.conf: ${REDIS_CONF}`, error })
     }

@@ -1,6 +1,6 @@
-// The subscription: one connection of the worker's own, on the literal channels (a least-privilege user may be refused the pattern), each
-// channel by itself, so that one that is refused costs not the other. It subscribes after each connection, with a catch and a retry, and says
-// each time that something may have been missed.
+// The subscription to expiry events and wakes, on a connection of its own. It uses the literal channels, because a least-privilege user may be
+// refused the pattern, and subscribes to each by itself, so that one that is refused does not cost the other. It subscribes after every connection,
+// retries, and calls `onSubscribed` each time, because something may have been missed.
 
 import { OrderTimersError } from '../../errors.js'
 import { RedisConnection } from '../../redis/connection.js'
@@ -10,25 +10,22 @@ import type { Faults } from '../faults.js'
 const RETRY_MS = 500
 const HEARTBEAT_MS = 1_000
 
-export interface SubscriberDependencies {
-  source: RedisSource
-  wakeChannel: string
+export interface SubscriberListeners {
   onWake(message: string): void
   onExpired(key: string): void
-  /** After every acknowledged subscription. */
+  /** After every acknowledged subscription: messages before it may have been missed. */
   onSubscribed(): void
-  faults: Faults
 }
 
 interface Channel {
   readonly name: string
-  /** What does not work without it, and what does. */
+  /** What does not work without it, and what still does. */
   readonly without: string
   subscribed: boolean
 }
 
 export class Subscriber {
-  /** When the first attempt to subscribe has ended, one way or the other. */
+  /** Resolves when the first attempt to subscribe has ended, whether it succeeded or not. */
   readonly attempted: Promise<void>
   private readonly connection: RedisConnection
   private readonly expired: Channel
@@ -38,19 +35,23 @@ export class Subscriber {
   private stopped = false
   private endAttempt: () => void = () => {}
 
-  constructor(private readonly dependencies: SubscriberDependencies) {
+  constructor(
+    private readonly source: RedisSource,
+    wakeChannel: string,
+    private readonly faults: Faults,
+  ) {
     this.attempted = new Promise((resolve) => {
       this.endAttempt = resolve
     })
-    this.connection = new RedisConnection(dependencies.source, 'express-order-timers:events')
+    this.connection = new RedisConnection(source, 'express-order-timers:events')
     this.expired = {
-      name: `__keyevent@${dependencies.source.db}__:expired`,
-      without: 'keys that others set are not served, and timers and the sweep go on',
+      name: `__keyevent@${source.db}__:expired`,
+      without: 'keys that other services set are not served; timers and the sweep still work',
       subscribed: false,
     }
     this.wake = {
-      name: dependencies.wakeChannel,
-      without: 'a timer that is armed to be due before all others may be a second late, and events and the sweep go on',
+      name: wakeChannel,
+      without: 'a timer that becomes the first to be due may be a second late; events and the sweep still work',
       subscribed: false,
     }
   }
@@ -60,24 +61,24 @@ export class Subscriber {
     return this.expired.subscribed
   }
 
-  start(): void {
+  start(listeners: SubscriberListeners): void {
     const { client } = this.connection
-    this.connection.onUp(() => void this.subscribe())
+    this.connection.onUp(() => void this.subscribe(listeners))
     this.connection.onDown(() => {
       for (const channel of this.channels) channel.subscribed = false
       this.endAttempt()
     })
     client.on('message', (channel: string, message: string) => {
-      if (channel === this.expired.name) this.dependencies.onExpired(message)
-      else this.dependencies.onWake(message)
+      if (channel === this.expired.name) listeners.onExpired(message)
+      else listeners.onWake(message)
     })
     this.connection.open()
     this.heartbeat = setInterval(() => void this.beat(), HEARTBEAT_MS)
   }
 
-  /** Subscribes on a new connection: the address may lead to another server than it did. */
+  /** Subscribes on a new connection, because the address may lead to another server by now. */
   renew(): void {
-    this.connection.reconnect(new Error('to subscribe where the timers are'))
+    this.connection.reconnect(new Error('the subscription is renewed'))
   }
 
   stop(): void {
@@ -92,20 +93,20 @@ export class Subscriber {
     return [this.expired, this.wake]
   }
 
-  private async subscribe(): Promise<void> {
+  private async subscribe(listeners: SubscriberListeners): Promise<void> {
     clearTimeout(this.retry)
     if (this.stopped) return
     const missing = this.channels.filter(({ subscribed }) => !subscribed)
     const subscribed = await Promise.all(missing.map((channel) => this.subscribeTo(channel)))
     this.endAttempt()
     if (this.stopped) return
-    if (subscribed.includes(true)) this.dependencies.onSubscribed()
+    if (subscribed.includes(true)) listeners.onSubscribed()
     clearTimeout(this.retry)
-    if (subscribed.includes(false)) this.retry = setTimeout(() => void this.subscribe(), RETRY_MS)
+    if (subscribed.includes(false)) this.retry = setTimeout(() => void this.subscribe(listeners), RETRY_MS)
   }
 
   private async subscribeTo(channel: Channel): Promise<boolean> {
-    const { faults, source } = this.dependencies
+    const { faults, source } = this
     const { name, without } = channel
     try {
       await this.connection.ask((client) => client.subscribe(name))
@@ -120,7 +121,7 @@ export class Subscriber {
     }
   }
 
-  /** Keeps a command pending at all times, so that silence is noticed: an idle subscriber alone never would. */
+  /** A command that goes unanswered shows a silent connection; an idle subscriber alone would never notice one. */
   private async beat(): Promise<void> {
     await this.connection.ask((client) => client.ping()).catch(() => {})
   }

@@ -135,7 +135,7 @@ describe("Redis's settings", () => {
     )
     assert.match(
       worker.faultsTold[0]?.message as string,
-      /^a key of our own expired in Redis at 127\.0\.0\.1:\d+ db 0 and its event did not come; .+ notify-keyspace-events Ex$/,
+      /^a test key expired in Redis at 127\.0\.0\.1:\d+ db 0 and its event did not arrive; .+ notify-keyspace-events Ex$/,
     )
     await shop.redis.client.config('SET', 'notify-keyspace-events', 'Ex')
     await waitForEvent<WorkerEvents['recovered']>(worker, 'recovered', { within: 5000, where: ({ code }) => code === 'EVENTS_OFF' })
@@ -206,7 +206,7 @@ describe('a Redis user', () => {
     const worker = await shop.worker({ fallback: false })
     await waitUntil(() => worker.faultsTold.length)
     const { port } = new URL(process.env.REDIS_URL as string)
-    const message = `Redis at 127.0.0.1:${port} db 0 refuses to subscribe to __keyevent@0__:expired; keys that others set are not served, and timers and the sweep go on; allow this user the channel (ACL SETUSER … &__keyevent@0__:expired)`
+    const message = `Redis at 127.0.0.1:${port} db 0 refuses to subscribe to __keyevent@0__:expired; keys that other services set are not served; timers and the sweep still work; allow this user the channel (ACL SETUSER … &__keyevent@0__:expired)`
     assert.deepEqual(
       worker.faultsTold.map(({ code, message }) => [code, message]),
       [['SUBSCRIBE_REFUSED', message]],
