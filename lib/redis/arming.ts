@@ -10,7 +10,7 @@ import { Outage } from './outage.js'
 import { reasonOf } from './trouble.js'
 
 /** How long a call waits in all where Redis does not answer: less than 250 ms, since the process has other work too. */
-export const REQUEST_PATIENCE_MS = 200
+export const REQUEST_WAIT_MS = 200
 
 /** A batch waits for no longer than a request may; a call that has spent less than this of its time waits for the batch alone. */
 const HARDLY_SPENT_MS = 10
@@ -46,7 +46,7 @@ export class Arming {
     private readonly log: Log,
     workers: () => number,
   ) {
-    this.batches = new ArmBatches((kind, timers) => index.arm(kind, timers, REQUEST_PATIENCE_MS))
+    this.batches = new ArmBatches((kind, timers) => index.arm(kind, timers, REQUEST_WAIT_MS))
     this.outage = new Outage(connection, log, () => void this.armKept(), workers)
     connection.onUp(() => void this.armKept())
     connection.refusals.onAccepted(() => void this.armKept())
@@ -58,7 +58,7 @@ export class Arming {
   }
 
   /** A timer and its reminders. @returns whether Redis has it now; what it did not take in time is kept for its return */
-  async arm({ kind, reminders }: ArmedRule, id: string, deadlineMs: number, patienceMs = REQUEST_PATIENCE_MS): Promise<boolean> {
+  async arm({ kind, reminders }: ArmedRule, id: string, deadlineMs: number, patienceMs = REQUEST_WAIT_MS): Promise<boolean> {
     const armed = this.armOne(kind, id, deadlineMs, patienceMs)
     if (reminders.length === 0) return armed
     await Promise.all(reminders.map((reminder) => this.armOne(reminder.kind, id, deadlineMs - reminder.beforeMs, patienceMs)))
@@ -69,7 +69,7 @@ export class Arming {
     const name = `${kind}:${id}`
     if (this.kept.size > 0) this.kept.delete(name)
     const batch = this.armOrThrow(kind, id, deadlineMs).then(isArmed, (error) => this.report(kind, error))
-    const armed = patienceMs > REQUEST_PATIENCE_MS - HARDLY_SPENT_MS ? await batch : await within(patienceMs, batch)
+    const armed = patienceMs > REQUEST_WAIT_MS - HARDLY_SPENT_MS ? await batch : await within(patienceMs, batch)
     if (armed) return true
     if (this.kept.size >= MOST_KEPT) {
       this.outage.drop(MOST_KEPT)
@@ -98,7 +98,7 @@ export class Arming {
   private async disarmOne(kind: string, id: string, deadlineMs: number | undefined): Promise<void> {
     this.kept.delete(`${kind}:${id}`)
     try {
-      await this.index.disarm(kind, id, deadlineMs, REQUEST_PATIENCE_MS)
+      await this.index.disarm(kind, id, deadlineMs, REQUEST_WAIT_MS)
     } catch (error) {
       this.report(kind, error)
     }
@@ -109,7 +109,7 @@ export class Arming {
     this.rearming = true
     while (this.kept.size > 0) {
       const portion = [...this.kept.values()].slice(0, PORTION)
-      const armed = await Promise.all(portion.map(({ kind, id, deadlineMs }) => this.armOne(kind, id, deadlineMs, REQUEST_PATIENCE_MS)))
+      const armed = await Promise.all(portion.map(({ kind, id, deadlineMs }) => this.armOne(kind, id, deadlineMs, REQUEST_WAIT_MS)))
       if (armed.includes(false)) break
     }
     this.rearming = false

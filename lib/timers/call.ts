@@ -4,7 +4,7 @@
 import type { Model, Transaction } from 'sequelize'
 import { parseDuration, parseInstant } from '../duration.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
-import { REQUEST_PATIENCE_MS } from '../redis/arming.js'
+import { REQUEST_WAIT_MS } from '../redis/arming.js'
 import type { NewDeadline } from '../rows/deadline-sql.js'
 import type { ColumnDeadline, RowRule, SinceDeadline } from '../rows/row-rule.js'
 import type { RowState } from '../rows/timer-state.js'
@@ -64,7 +64,7 @@ export class Call {
     if (row?.deadline.in === 'column') return this.write(row, { byMs })
     const redis = this.requireRedis()
     if (this.transaction) return this.arm((await this.knownDeadline(redis, 'extend')) + byMs)
-    const deadline = await redis.index.postpone(this.kind, this.id, byMs, REQUEST_PATIENCE_MS)
+    const deadline = await redis.index.postpone(this.kind, this.id, byMs, REQUEST_WAIT_MS)
     if (deadline === undefined) throw noTimer(this.kind, this.id, 'extend')
     return this.timer(deadline, true)
   }
@@ -78,7 +78,7 @@ export class Call {
       afterCommit(this.transaction, () => redis.arming.disarm(this.rule, this.id, undefined))
       return this.timer(null, 'on commit')
     }
-    const removed = await redis.index.disarm(this.kind, this.id, undefined, REQUEST_PATIENCE_MS)
+    const removed = await redis.index.disarm(this.kind, this.id, undefined, REQUEST_WAIT_MS)
     if (!removed) throw noTimer(this.kind, this.id, 'cancel')
     return this.timer(null, false)
   }
@@ -99,7 +99,7 @@ export class Call {
     }
     if (row && !(await this.readBeforeRedis(row)).inFrom) return null
     const redis = this.requireRedis()
-    const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_PATIENCE_MS)
+    const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_WAIT_MS)
     return deadline === undefined ? null : Math.max(0, deadline - (await redis.clock.now()))
   }
 
@@ -107,7 +107,7 @@ export class Call {
     const revived = await this.requireRedis('dead letters are kept in Redis; give "redis" to have them').failures.revive(
       this.kind,
       this.id,
-      REQUEST_PATIENCE_MS,
+      REQUEST_WAIT_MS,
     )
     if (revived) return
     throw new OrderTimersError('NO_TIMER', `orderTimers: ${this.kind}: ${show(this.id)} is no dead letter; dead() lists those that are`)
@@ -154,7 +154,7 @@ export class Call {
   /** How long the call may still wait for Redis once its row is written. After a commit the whole time counts again. */
   private redisWaitMs(): number {
     const spentMs = this.transaction ? 0 : performance.now() - this.startedAt
-    return Math.max(LEAST_REDIS_WAIT_MS, REQUEST_PATIENCE_MS - spentMs)
+    return Math.max(LEAST_REDIS_WAIT_MS, REQUEST_WAIT_MS - spentMs)
   }
 
   /** Now, or once the shop's transaction has committed. */
@@ -205,7 +205,7 @@ export class Call {
 
   /** The deadline that Redis alone has. @throws OrderTimersError NO_TIMER */
   private async knownDeadline(redis: RuntimeRedis, call: string): Promise<number> {
-    const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_PATIENCE_MS)
+    const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_WAIT_MS)
     if (deadline === undefined) throw noTimer(this.kind, this.id, call)
     return deadline
   }

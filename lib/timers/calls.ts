@@ -1,4 +1,4 @@
-// The timers' calls as they are offered, on `req.orderTimers` and on the middleware itself. Each is one Call, or one list.
+// The calls on `req.orderTimers` and on the middleware itself. Errors of Redis and Postgres leave them as coded errors.
 
 import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
@@ -8,8 +8,9 @@ import { faultOwnerOf } from '../sequelize/fault-owner.js'
 import { remedyOf } from '../sequelize/wrong-statement.js'
 import type { ListedTimer, OrderOrId, TimerCalls } from '../types.js'
 import { Call } from './call.js'
-import { deadLetters, listTimers } from './lists.js'
-import { listOf, remainingOf } from './many.js'
+import { deadLetters } from './dead-letters.js'
+import { listTimers } from './pending.js'
+import { listOf, remainingOf } from './pending-of-many.js'
 import { release } from './release.js'
 import type { Runtime } from './runtime.js'
 
@@ -41,7 +42,7 @@ function isMany(order: OrderOrId | readonly OrderOrId[]): order is readonly Orde
   return Array.isArray(order)
 }
 
-/** The servers' trouble as coded errors for `next(err)`; what the shop's own database refuses for other reasons passes through. */
+/** Turns errors of the servers into coded errors for `next(err)`. An error that the shop's own code or data caused is thrown as it is. */
 async function codedErrors<T>(where: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call()

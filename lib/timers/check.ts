@@ -1,5 +1,5 @@
-// `timers.check()`: everything that otherwise shows at first use, now, and all of it in one error. For a start-up script, or a health check before
-// traffic.
+// `timers.check()`: finds what would otherwise fail at first use, and throws all of it in one error. For a start-up script, or a health check
+// before traffic.
 
 import { errorText } from '../error-text.js'
 import { errorName, OrderTimersError, type Problem } from '../errors.js'
@@ -8,7 +8,7 @@ import { redisError } from '../redis/trouble.js'
 import { faultOwnerOf, isLocked } from '../sequelize/fault-owner.js'
 import type { Runtime } from './runtime.js'
 
-const PATIENCE_MS = 5_000
+const CONNECT_MS = 5_000
 
 interface Found extends Problem {
   error: OrderTimersError
@@ -22,7 +22,7 @@ export async function checkRuntime(runtime: Runtime): Promise<void> {
   const found: Found[] = []
   const note = (kind: string | undefined, error: unknown): void => {
     const one = asFound(kind, error)
-    if (!found.some(({ message }) => message === one.message)) found.push(one) // a rule and its reminders have one table
+    if (!found.some(({ message }) => message === one.message)) found.push(one) // a rule and its reminders share a table
   }
   for (const kind of runtime.kinds) await checkRule(runtime, kind, note)
   if (found.length === 0) attempt(() => runtime.rules(), note)
@@ -38,7 +38,7 @@ export async function checkRuntime(runtime: Runtime): Promise<void> {
   throw new OrderTimersError(name, message, { problems, ...(cause !== undefined && { cause }) })
 }
 
-/** What a person has to mend comes before a server that does not answer at the moment. */
+/** What a person has to repair. It is listed before a server that does not answer at the moment. */
 function isWrong({ error }: Found): boolean {
   return error.status === 500
 }
@@ -72,7 +72,7 @@ async function checkRedis(runtime: Runtime, note: Note): Promise<void> {
   if (!runtime.redis) return
   const { connection } = runtime.redis
   try {
-    await connection.connected(PATIENCE_MS)
+    await connection.connected(CONNECT_MS)
     await assertUsable(connection)
     await connection.refusals.probe?.()
   } catch (error) {
@@ -96,7 +96,7 @@ function asFound(kind: string | undefined, cause: unknown): Found {
   return { ...(kind !== undefined && { kind }), code, message, error }
 }
 
-/** What its model, or a fault of ours, threw: it must not hide what else is wrong. */
+/** An error that is not coded, of a model or of this package. It must not hide what else is wrong. */
 function unforeseen(kind: string, cause: unknown): OrderTimersError {
   const remedy = 'look at the cause; where it is none of yours, report it with the versions of this package, Sequelize and Node'
   return new OrderTimersError('INVALID_MODEL', `orderTimers: rule "${kind}": it could not be read (${errorText(cause)}); ${remedy}`, {

@@ -1,6 +1,6 @@
-// How the worker finds the timers on an app before any request came. Express tells a mounted app of its mounting by the event `mount`
-// (https://expressjs.com/en/api.html#app.onmount), in versions 4 and 5, and what has `handle` and `set` counts as an app. So the
-// middleware answers to these while it is mounted, and notes itself in the app's settings, which apps mounted below inherit.
+// How the worker finds the timers on an app before the first request. Express 4 and 5 emit the event `mount` on an app that is mounted
+// (https://expressjs.com/en/api.html#app.onmount), and treat everything that has `handle` and `set` as an app. So the middleware has these
+// properties, and when it is mounted it records itself in the app's settings, which apps mounted below inherit.
 
 import type { OrderTimers } from '../types.js'
 
@@ -25,7 +25,7 @@ interface Router {
 
 type Middleware = (req: unknown, res: unknown, next: unknown) => void
 
-/** Makes the middleware note itself in each app that it is mounted on, and in the apps above. */
+/** Makes the middleware record itself in each app that it is mounted on, and in the apps above. */
 export function announceMount(timers: OrderTimers): void {
   const call = timers as unknown as Middleware
   const plain: Middleware = (req, res, next) => call(req, res, next)
@@ -43,7 +43,7 @@ export function announceMount(timers: OrderTimers): void {
     emit: {
       value: (event: string, parent: App) => {
         endMounting()
-        if (event === 'mount') noteOn(parent, timers)
+        if (event === 'mount') recordOn(parent, timers)
         return true
       },
     },
@@ -58,10 +58,10 @@ export function mountedTimers(app: App): OrderTimers[] {
 }
 
 /**
- * Express wraps a mounted app so that `req` and `res` get the prototypes of `req.app` back behind it. That is not for a middleware: it takes
- * prototypes away that the shop has set, and fails every request whose `req.app` is the shop's own value. So the handler that Express is about
- * to put on the app's router, between the settings of `parent` and the event `mount`, is replaced by the middleware itself.
- * @returns what ends this
+ * Express wraps a mounted app, to restore the prototypes of `req` and `res` from `req.app` behind it. A middleware must not do that: it would
+ * remove prototypes that the shop has set, and fail each request whose `req.app` is the shop's own value. So the handler that Express adds to
+ * the app's router, after it sets `parent` and before it emits `mount`, is replaced by the middleware itself.
+ * @returns a function that ends the replacing
  */
 function mountPlainly(app: App, plain: Middleware): () => void {
   const router = app._router ?? app.router
@@ -82,9 +82,9 @@ function mountPlainly(app: App, plain: Middleware): () => void {
   }
 }
 
-function noteOn(app: App, timers: OrderTimers): void {
-  const noted = new Set(mountedTimers(app))
-  app.set(SETTING, noted.add(timers))
-  if (app.parent) noteOn(app.parent, timers)
-  app.on('mount', (parent) => noteOn(parent, timers))
+function recordOn(app: App, timers: OrderTimers): void {
+  const recorded = new Set(mountedTimers(app))
+  app.set(SETTING, recorded.add(timers))
+  if (app.parent) recordOn(app.parent, timers)
+  app.on('mount', (parent) => recordOn(parent, timers))
 }

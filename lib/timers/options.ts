@@ -1,4 +1,4 @@
-// The options of `orderTimers(…)`, looked at once, when the timers are made. Models and Redis are not touched here.
+// The options of `orderTimers(…)`, validated once, when the timers are made. Neither models nor Redis are used here.
 
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 import { Keys, KIND_SHAPE, RESERVED_KIND } from '../keys.js'
@@ -78,9 +78,8 @@ function declareRules(rules: unknown): Map<string, DeclaredRule> {
 }
 
 /**
- * Two rules on one attribute would clear and settle each other's deadlines, also where each has a scope of its own: that no order is in both
- * is nothing that could be known.
- * @param deadlines `of` and `column` are what makes two of them the same
+ * Two rules on one attribute would clear and settle each other's deadlines. Scopes do not help: whether an order is in both cannot be known.
+ * @param deadlines two with the same `of` and `column` are the same
  * @throws OrderTimersError SHARED_DEADLINE
  */
 export function refuseSharedDeadlines(deadlines: readonly { kind: string; of: unknown; column: string; attribute: string }[]): void {

@@ -1,4 +1,4 @@
-// The order that a call is about, given as an instance or as an id, turned into its id's canonical text.
+// The order that a call is about, given as an instance or as an id: its id as canonical text.
 
 import { types } from 'node:util'
 import type { Model, ModelStatic } from 'sequelize'
@@ -12,7 +12,7 @@ import type { OrderOrId } from '../types.js'
 
 /**
  * @param where what the error begins with
- * @throws OrderTimersError INVALID_ID for what is no id of the model's type, and for an instance of another model
+ * @throws OrderTimersError INVALID_ID where it is no id of the model's type, and where it is an instance of another model
  */
 export function idOf(rule: ShopRule, order: OrderOrId, where = rule.kind): string {
   return orderOf(rule, order, where).id
@@ -45,7 +45,7 @@ export function invalidId(where: string, order: OrderOrId, rule?: ShopRule): Ord
 }
 
 /**
- * Whether this is an instance of a Sequelize model, by any copy of Sequelize. Runs no code of a stranger's: a proxy is none.
+ * Whether this is an instance of a Sequelize model, of any copy of Sequelize. Runs no code of the value: a proxy is not accepted.
  * @param expected a model whose instances are known without looking further
  */
 export function isInstance(order: unknown, expected?: AnyModel): order is Model {
@@ -57,7 +57,7 @@ export function isInstance(order: unknown, expected?: AnyModel): order is Model 
   return !types.isProxy(model) && isModel(model) && typeof model.primaryKeyAttribute === 'string'
 }
 
-/** An instance by its model, and by its id where it is of the rule's own: another model's key may be an address. */
+/** An instance by its model, and by its id only where it is of the rule's model: another model's key may be an address. */
 function shown(order: OrderOrId, rule: ShopRule | undefined): string {
   if (!isInstance(order)) return show(order)
   const id = rule !== undefined && isAbout(rule, order) ? ` with the id ${show(plainId(order))}` : ''
@@ -68,7 +68,7 @@ function modelOf(order: Model): ModelStatic<Model> {
   return order.constructor as ModelStatic<Model>
 }
 
-/** Sequelize makes a class of its own for each scope of a model. */
+/** Sequelize makes a class for each scope of a model. */
 function isSameModel(a: AnyModel, b: AnyModel): boolean {
   if (a === b) return true
   return a.name === b.name && String(a.getTableName()) === String(b.getTableName())

@@ -1,32 +1,32 @@
-// Lets a rule that its brake has stopped go on, and asks the workers that run to sweep at once.
+// Releases a rule that its brake has stopped, and asks the running workers to sweep at once.
 
 import { errorText } from '../error-text.js'
 import type { Runtime } from './runtime.js'
 
-/** How long a request waits for Redis to pass the request on. */
-const PATIENCE_MS = 200
+/** How long a request waits for Redis to publish. */
+const PUBLISH_MS = 200
 
 export interface Released {
   /** Whether the rule was stopped. */
   wasStopped: boolean
-  /** How many workers were asked to sweep at once; none where Redis did not pass it on. */
+  /** How many workers were asked to sweep at once; 0 where Redis did not publish the request. */
   workersAsked: number
-  /** Who settles what was held, in words. */
+  /** Who settles the orders that were held, as text. */
   next: string
 }
 
 /**
  * A rule without a brake was not stopped.
- * @param patienceMs how long to wait for Redis
+ * @param timeoutMs how long to wait for Redis
  * @throws OrderTimersError UNKNOWN_KIND; what Postgres throws
  */
-export async function releaseRule(runtime: Runtime, kind: string, patienceMs = PATIENCE_MS): Promise<Released> {
+export async function releaseRule(runtime: Runtime, kind: string, timeoutMs = PUBLISH_MS): Promise<Released> {
   const wasStopped = (await runtime.rule(kind).row?.brake?.release()) ?? false
   if (!wasStopped) return { wasStopped, workersAsked: 0, next: 'nothing was held' }
   const { redis } = runtime
   if (!redis) return { wasStopped, workersAsked: 0, next: 'the next sweep of a worker settles what was held, since Redis is not used' }
   try {
-    const workersAsked = await redis.index.requestSweep(patienceMs)
+    const workersAsked = await redis.index.requestSweep(timeoutMs)
     const none = 'no worker heard of it; the next sweep of one settles what was held'
     return { wasStopped, workersAsked, next: workersAsked > 0 ? 'the workers settle now what was held' : none }
   } catch (error) {
@@ -36,7 +36,8 @@ export async function releaseRule(runtime: Runtime, kind: string, patienceMs = P
 }
 
 /**
- * The same for a process of the shop's, which logs who settles what was held. It is shown without a logger where no worker could be asked.
+ * The same for `timers.release`: it logs who settles the orders that were held. The line has a code, and so is shown without a logger, where no
+ * worker could be asked.
  * @returns whether the rule was stopped
  */
 export async function release(runtime: Runtime, kind: string): Promise<boolean> {

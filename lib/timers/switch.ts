@@ -1,4 +1,4 @@
-// The environment variable ORDER_TIMERS, which switches the timers off in a process.
+// The environment variable ORDER_TIMERS, which switches the timers of a process on or off.
 
 import { OrderTimersError, show } from '../errors.js'
 
@@ -6,7 +6,7 @@ const ON = ['', 'on', 'true', '1', 'yes']
 const OFF = ['off', 'false', '0', 'no']
 
 /**
- * @param value what ORDER_TIMERS has; case and blanks do not matter
+ * @param value of ORDER_TIMERS; case and blanks do not matter
  * @throws OrderTimersError INVALID_OPTION where it is neither on nor off
  */
 export function switchedOn(value: string | undefined): boolean {

@@ -1,14 +1,15 @@
-// What is pending for many orders at once, for pages that list them: one statement for each rule, or one pipeline where Redis alone has the
-// deadlines. What has no timer has no entry, also where there is no such order.
+// The pending timers of many orders at once, for pages that list orders: one statement for each rule, or one pipeline where Redis alone has the
+// deadlines. An order without a timer has no entry, and neither has an id without an order.
 
 import { OrderTimersError, refuseUnknownOptions } from '../errors.js'
-import { REQUEST_PATIENCE_MS } from '../redis/arming.js'
+import { REQUEST_WAIT_MS } from '../redis/arming.js'
 import type { RowRule } from '../rows/row-rule.js'
 import { isSwept, type ShopRule } from '../rules/rule.js'
 import { REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
 import { callTransaction } from '../sequelize/call-transaction.js'
 import type { ListedTimer, OrderOrId, WriteOptions } from '../types.js'
 import { idOf, invalidId, isAbout, plainId } from './order-id.js'
+import { listedTimer } from './pending.js'
 import type { Runtime, RuntimeRedis } from './runtime.js'
 
 /** How many orders one call takes. */
@@ -46,7 +47,7 @@ export async function listOf(runtime: Runtime, orders: readonly OrderOrId[], opt
   const found: Found[] = []
   for (const [number, rule] of rules.entries()) {
     const ids = (fitting[number] as (string | null)[]).filter((id) => id !== null)
-    found.push(await pendingOnRows(rule, ids, options, startedAt)) // one by one, as a transaction's connection takes them
+    found.push(await pendingOnRows(rule, ids, options, startedAt)) // one after the other, since a transaction has one connection
   }
   const pending = await Promise.all(rules.map((rule, number) => allPending(rule, found[number] as Found, runtime.redis)))
   for (const [number, ids] of fitting.entries()) {
@@ -59,7 +60,7 @@ export async function listOf(runtime: Runtime, orders: readonly OrderOrId[], opt
   return listed
 }
 
-/** What the rows say of one rule, and which orders Redis is to be asked about. */
+/** What the rows say of one rule, and the ids whose deadlines Redis has. */
 interface Found {
   pending: Pending
   inRedis: readonly string[]
@@ -73,12 +74,12 @@ async function pendingOnRows(rule: ShopRule, ids: readonly string[], options: Wr
   return row.deadline.in !== 'redis' ? { pending, inRedis: [] } : { pending: new Map(), inRedis: distinct.filter((id) => pending.has(id)) }
 }
 
-/** By id, under one rule. @param redis for rules whose deadlines Redis alone has; without it those have no timers */
+/** By id, under one rule. @param redis without it, rules whose deadlines Redis alone has have no timers */
 async function allPending({ kind }: ShopRule, { pending, inRedis }: Found, redis: RuntimeRedis | undefined): Promise<Pending> {
   if (!redis || inRedis.length === 0) return pending
-  const deadlines = await redis.index.deadlines(kind, inRedis, REQUEST_PATIENCE_MS)
+  const deadlines = await redis.index.deadlines(kind, inRedis, REQUEST_WAIT_MS)
   const now = await redis.clock.now()
-  return new Map([...deadlines].map(([id, deadline]) => [id, listed(kind, id, deadline, Math.max(0, deadline - now))]))
+  return new Map([...deadlines].map(([id, deadline]) => [id, listedTimer(kind, id, deadline, Math.max(0, deadline - now))]))
 }
 
 /** The orders that the rule applies to. Of a rule with deadlines on the row only those that have one. */
@@ -88,13 +89,9 @@ async function pendingRows(row: RowRule, kind: string, ids: readonly string[], o
   const states = await withinCall(sequelize, transaction, startedAt - REDIS_SHARE_MS, (within) => row.writes.findAll(ids, within))
   const timers = new Map<string, ListedTimer>()
   for (const [id, { inFrom, deadline, remainingMs }] of states) {
-    if (inFrom && (deadline !== null || row.deadline.in === 'redis')) timers.set(id, listed(kind, id, deadline ?? 0, remainingMs ?? 0))
+    if (inFrom && (deadline !== null || row.deadline.in === 'redis')) timers.set(id, listedTimer(kind, id, deadline ?? 0, remainingMs ?? 0))
   }
   return timers
-}
-
-function listed(kind: string, id: string, deadlineMs: number, remaining: number): ListedTimer {
-  return { kind, id, deadline: new Date(deadlineMs), remaining }
 }
 
 function refuseTooMany(where: string, orders: readonly OrderOrId[]): void {

@@ -1,11 +1,11 @@
-// What is pending for one order under all rules, and what was given up.
+// The pending timers of one order, under one rule or under all.
 
 import { refuseUnknownOptions } from '../errors.js'
-import { REQUEST_PATIENCE_MS } from '../redis/arming.js'
+import { REQUEST_WAIT_MS } from '../redis/arming.js'
 import type { ShopRule } from '../rules/rule.js'
 import { REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
 import { callTransaction } from '../sequelize/call-transaction.js'
-import type { DeadLetter, ListedTimer, OrderOrId, WriteOptions } from '../types.js'
+import type { ListedTimer, OrderOrId, WriteOptions } from '../types.js'
 import { invalidId, isAbout, plainId } from './order-id.js'
 import type { Runtime } from './runtime.js'
 
@@ -20,7 +20,7 @@ export async function listTimers(runtime: Runtime, order: OrderOrId, options: Wr
   const inRedis: ShopRule[] = []
   const startedAt = performance.now()
   for (const { rule, id } of fitting) {
-    const found = await pendingOnRow(rule, id, options, startedAt) // one by one, as a transaction's connection takes them
+    const found = await pendingOnRow(rule, id, options, startedAt) // one after the other, since a transaction has one connection
     if (found === 'in Redis') inRedis.push(rule)
     else if (found) timers.push(found)
   }
@@ -29,13 +29,13 @@ export async function listTimers(runtime: Runtime, order: OrderOrId, options: Wr
   return [...timers, ...others.filter((timer) => timer !== undefined)].sort((a, b) => a.deadline.getTime() - b.deadline.getTime())
 }
 
-/** The order's timer under one rule. @throws OrderTimersError REDIS_UNAVAILABLE where Redis alone has it */
+/** The order's timer under one rule. @throws OrderTimersError REDIS_UNAVAILABLE where Redis alone has its deadline and does not answer */
 export async function pendingTimer(runtime: Runtime, rule: ShopRule, id: string, options: WriteOptions): Promise<ListedTimer | undefined> {
   const found = await pendingOnRow(rule, id, options, performance.now())
   return found === 'in Redis' ? pendingInRedis(runtime, rule, id) : found
 }
 
-/** What the row says, where the rule has one. */
+/** What the row says, where it has the deadline. */
 async function pendingOnRow(
   { kind, row }: ShopRule,
   id: string,
@@ -48,28 +48,15 @@ async function pendingOnRow(
   const state = await withinCall(sequelize, transaction, startedAt - REDIS_SHARE_MS, (within) => row.writes.find(id, within))
   if (!state?.inFrom) return undefined
   if (row.deadline.in === 'redis') return 'in Redis'
-  return state.deadline === null ? undefined : listed(kind, id, state.deadline, state.remainingMs as number)
+  return state.deadline === null ? undefined : listedTimer(kind, id, state.deadline, state.remainingMs as number)
 }
 
 async function pendingInRedis({ redis }: Runtime, { kind }: ShopRule, id: string): Promise<ListedTimer | undefined> {
   if (!redis) return undefined
-  const deadline = await redis.index.deadline(kind, id, REQUEST_PATIENCE_MS)
-  return deadline === undefined ? undefined : listed(kind, id, deadline, Math.max(0, deadline - (await redis.clock.now())))
+  const deadline = await redis.index.deadline(kind, id, REQUEST_WAIT_MS)
+  return deadline === undefined ? undefined : listedTimer(kind, id, deadline, Math.max(0, deadline - (await redis.clock.now())))
 }
 
-function listed(kind: string, id: string, deadlineMs: number, remaining: number): ListedTimer {
+export function listedTimer(kind: string, id: string, deadlineMs: number, remaining: number): ListedTimer {
   return { kind, id, deadline: new Date(deadlineMs), remaining }
-}
-
-export async function deadLetters(runtime: Runtime, kind: string | undefined): Promise<DeadLetter[]> {
-  const rules = kind === undefined ? runtime.rules() : [runtime.rule(kind)]
-  const { redis } = runtime
-  if (!redis) return []
-  const letters = await Promise.all(
-    rules.map(async ({ kind }) => {
-      const failures = await redis.failures.dead(kind, REQUEST_PATIENCE_MS)
-      return [...failures].map(([id, { error, attempts, at }]) => ({ kind, id, error, attempts, at: new Date(at) }))
-    }),
-  )
-  return letters.flat().sort((a, b) => a.at.getTime() - b.at.getTime())
 }

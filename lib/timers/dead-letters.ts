@@ -1,0 +1,18 @@
+// The timers whose rules failed for the last time. Redis keeps them.
+
+import { REQUEST_WAIT_MS } from '../redis/arming.js'
+import type { DeadLetter } from '../types.js'
+import type { Runtime } from './runtime.js'
+
+export async function deadLetters(runtime: Runtime, kind: string | undefined): Promise<DeadLetter[]> {
+  const rules = kind === undefined ? runtime.rules() : [runtime.rule(kind)]
+  const { redis } = runtime
+  if (!redis) return []
+  const letters = await Promise.all(
+    rules.map(async ({ kind }) => {
+      const failures = await redis.failures.dead(kind, REQUEST_WAIT_MS)
+      return [...failures].map(([id, { error, attempts, at }]) => ({ kind, id, error, attempts, at: new Date(at) }))
+    }),
+  )
+  return letters.flat().sort((a, b) => a.at.getTime() - b.at.getTime())
+}
