@@ -10,6 +10,7 @@ const types = read('test/public-face/types-of-main.txt')
 const events = read('docs/events.md')
 const worker = read('docs/worker.md')
 const cli = read('docs/cli.md')
+const rules = read('docs/rules.md')
 
 /** The lines between the head of a declaration and the line that ends it. */
 function declared(head: string, end: string): string {
@@ -39,6 +40,26 @@ describe('docs/events.md', () => {
     const codes = [...declared('export type FaultCode =', '\n\n').matchAll(/'(\w+)'/g)].map(([, code]) => code as string)
     assert.ok(codes.length > 10)
     for (const code of codes) row(events, code)
+  })
+})
+
+describe('docs/rules.md', () => {
+  const heads = ['DeadlineOptions', 'SinceOptions', 'RedisOnlyOptions', 'EffectOptions'].map(
+    (name) => `export type ${name}<M extends Model> =`,
+  )
+  const declarations = [...heads, 'export interface OrderTimersOptions<R extends Rules = Rules> {']
+  const options = declarations.flatMap((head) => {
+    const [, rest = ''] = types.split(`\n${head}`)
+    const [declaration = ''] = rest.split('\nexport ')
+    return [...declaration.matchAll(/(?:^ +|[{;] )(\w+)\??: /gm)].map(([, option]) => option as string)
+  })
+
+  it('has each option of rules and of orderTimers, once', () => {
+    const within = ['keep', 'while', 'max', 'per'] // of `pause` and `brake`
+    const wanted = new Set(options.filter((option) => !within.includes(option)))
+    assert.ok(wanted.size > 25)
+    const listed = [...rules.matchAll(/^\| `(\w+)` \|/gm)].map(([, option]) => option as string)
+    assert.deepEqual(listed.sort(), [...wanted].sort())
   })
 })
 
