@@ -61,20 +61,19 @@ function markOf(kinds: readonly string[], additions: readonly Addition[]): strin
 }
 
 function additionsOf(row: RowRule): Addition[] {
-  const { guard, options, history, brake } = row
+  const { guard, deadline, history, brake } = row
   const { table } = guard
   const needs: Addition[] = []
-  if (options.deadline !== undefined) needs.push(column(table, options.deadline, 'timestamptz'))
-  if (options.pause) needs.push(column(table, options.pause.keep, 'bigint'))
-  if (options.extensions) needs.push(column(table, options.extensions.attribute, options.extensions.unit === 'ms' ? 'bigint' : 'integer'))
-  if (options.deadline !== undefined) {
-    const field = withoutBinding(table.bareColumn(options.deadline))
-    needs.push(
-      index(table, [fieldOf(table, options.deadline), 'due'], [options.deadline, table.idAttribute], ` WHERE ${field} IS NOT NULL`),
-    )
+  if (deadline.in === 'column') {
+    const { attribute, pause, extensions } = deadline
+    needs.push(column(table, attribute, 'timestamptz'))
+    if (pause) needs.push(column(table, pause.keep, 'bigint'))
+    if (extensions) needs.push(column(table, extensions.attribute, extensions.unit === 'ms' ? 'bigint' : 'integer'))
+    const field = withoutBinding(table.bareColumn(attribute))
+    needs.push(index(table, [fieldOf(table, attribute), 'due'], [attribute, table.idAttribute], ` WHERE ${field} IS NOT NULL`))
   }
-  if (options.since !== undefined) {
-    const columns = [...(guard.statusAttribute ? [guard.statusAttribute] : []), options.since]
+  if (deadline.in === 'since') {
+    const columns = [...(guard.statusAttribute ? [guard.statusAttribute] : []), deadline.attribute]
     needs.push(
       index(
         table,

@@ -1,6 +1,7 @@
 // What switching a rule on would mean, before it is switched on: how many orders would be settled at once, how many are held back, and how
 // many come due in each hour of the next days. Looks only.
 
+import { columnOf } from '../rows/row-options.js'
 import type { RuleForm } from '../rules/form.js'
 import type { ShopRule } from '../rules/rule.js'
 import type { Runtime } from '../timers/runtime.js'
@@ -64,7 +65,9 @@ export async function planRule(runtime: Runtime, kind: string, options: Pick<Cou
 }
 
 function notesOn({ row }: ShopRule, { overdue, undated }: OrderCounts): string[] {
-  const { dryRun, brake, backfill, after } = row?.options ?? {}
+  if (!row) return []
+  const { dryRun, brake } = row.options
+  const { backfill, after } = columnOf(row.options) ?? {}
   const notes: string[] = []
   if (dryRun) notes.push('dryRun: it settles nothing as yet')
   if (brake && overdue > brake.max) notes.push(`brake: it stops after ${brake.max} orders, until it is released`)

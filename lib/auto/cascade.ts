@@ -3,7 +3,7 @@
 
 import type { Move, RowRule } from '../rows/row-rule.js'
 import type { Cascade } from '../rows/writes.js'
-import { invalidRule } from '../rules/row-options.js'
+import { invalidRule } from '../rules/option-checks.js'
 import type { HookingRule, ShopRule } from '../rules/rule.js'
 import { quoteColumn, textSql } from '../sequelize/sql.js'
 import { AutoRule } from './rule.js'

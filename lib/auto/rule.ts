@@ -4,6 +4,7 @@
 import { OrderTimersError, show } from '../errors.js'
 import { NO_TIMER_AT, NOT_IN_FROM } from '../rows/guard.js'
 import { epochMsSql, intervalSql, wholeMsSql } from '../rows/instant-sql.js'
+import { columnOf } from '../rows/row-options.js'
 import type { ColumnDeadline } from '../rows/row-rule.js'
 import type { HookingRule } from '../rules/rule.js'
 import { type AttributeInfo, isExpression, quoteColumn, valueSql } from '../sequelize/sql.js'
@@ -50,12 +51,12 @@ export class AutoRule {
   ) {
     this.row = rule.row
     const { table } = this.row.guard
-    const { pause, extensions } = this.row.options
     const { status, from } = this.row.move
     const attribute = (name: string) => table.attribute('attribute', name)
     this.id = attribute(table.idAttribute)
     this.status = attribute(status)
     const { deadline } = this.row
+    const { pause, extensions } = columnOf(this.row.options) ?? {}
     this.start = attribute(deadline.attribute)
     this.afterOf = deadline.in === 'column' ? deadline.afterOf : undefined
     this.sinceMs = deadline.in === 'since' ? deadline.afterMs : 0

@@ -4,8 +4,8 @@
 import { NOT_IN_FROM, type RowGuard } from '../rows/guard.js'
 import { intervalSql, timeLeftMsSql, wholeMsSql } from '../rows/instant-sql.js'
 import type { OrderTable } from '../rows/order-table.js'
-import type { RowRule } from '../rows/row-rule.js'
-import { invalidRule } from '../rules/row-options.js'
+import type { DeclaredColumn } from '../rows/row-options.js'
+import { invalidRule } from '../rules/option-checks.js'
 import type { ShopRule } from '../rules/rule.js'
 import { withoutBinding } from '../sequelize/sql.js'
 
@@ -18,18 +18,26 @@ export interface TableTrigger {
   createTrigger: string[]
 }
 
+/** A transition whose deadline the trigger writes. */
+interface Triggered {
+  kind: string
+  guard: RowGuard
+  column: DeclaredColumn
+}
+
 /**
  * @returns for each table on which transitions have their deadlines
  * @throws OrderTimersError INVALID_OPTION where `after` is a function, which Postgres cannot call
  */
 export function triggersOf(rules: readonly ShopRule[]): TableTrigger[] {
-  const byTable = new Map<string, RowRule[]>()
-  for (const { row } of rules) {
+  const byTable = new Map<string, Triggered[]>()
+  for (const { kind, row } of rules) {
     if (!row?.move || row.deadline.in !== 'column') continue
-    const { table } = row.guard.table
-    byTable.set(table, [...(byTable.get(table) ?? []), row])
+    const { guard, deadline } = row
+    const { table } = guard.table
+    byTable.set(table, [...(byTable.get(table) ?? []), { kind, guard, column: deadline }])
   }
-  return [...byTable.values()].map((rows) => triggerOf(rows))
+  return [...byTable.values()].map((triggered) => triggerOf(triggered))
 }
 
 /** The statements of all of them. */
@@ -45,15 +53,15 @@ export function triggerFunction(table: OrderTable): string {
   return table.inSameSchema(`${TRIGGER}_${table.model.tableName}`.slice(0, 63))
 }
 
-function triggerOf(rows: RowRule[]): TableTrigger {
-  const { table } = (rows[0] as RowRule).guard
+function triggerOf(triggered: Triggered[]): TableTrigger {
+  const { table } = (triggered[0] as Triggered).guard
   const name = triggerFunction(table)
   const createFunction = `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql AS $order_timers$
 DECLARE
   order_timers_was boolean;
   order_timers_is boolean;
 BEGIN
-${rows.map(ruleBody).join('\n')}
+${triggered.map(ruleBody).join('\n')}
   RETURN NEW;
 END
 $order_timers$`
@@ -64,17 +72,16 @@ $order_timers$`
   return { table, createFunction: withoutBinding(createFunction), createTrigger: createTrigger.map(withoutBinding) }
 }
 
-function ruleBody({ guard, options }: RowRule): string {
-  const { kind, after, pause, extensions } = options
+function ruleBody({ kind, guard, column: declared }: Triggered): string {
+  const { after, pause, extensions, backfill } = declared
   if (typeof after === 'function')
     throw invalidRule(
       kind,
       '"after" is a function, which a trigger in Postgres cannot call; give "after" as a duration, or use "auto" in place of the trigger',
     )
   const column = (attribute: string) => guard.table.bareColumn(attribute)
-  const deadline = column(options.deadline as string)
-  const none = (record: string) =>
-    `${record}.${deadline} IS NULL${options.backfill ? ` OR ${record}.${deadline} = ${guard.noTimerSql}` : ''}`
+  const deadline = column(declared.attribute)
+  const none = (record: string) => `${record}.${deadline} IS NULL${backfill ? ` OR ${record}.${deadline} = ${guard.noTimerSql}` : ''}`
   // In an INSERT all of OLD is NULL.
   const given = `NEW.${deadline} IS DISTINCT FROM OLD.${deadline} AND NOT (${none('NEW')})`
   const kept = pause ? [`NEW.${column(pause.keep)} := NULL;`] : []

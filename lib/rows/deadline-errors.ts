@@ -4,32 +4,21 @@ import { inUnits } from '../duration.js'
 import { OrderTimersError, show } from '../errors.js'
 import { LOCK_WAIT_MS } from '../sequelize/call-connection.js'
 import type { RowGuard } from './guard.js'
-import type { RowOptions } from './row-options.js'
+import type { DeclaredColumn } from './row-options.js'
 import type { RowState } from './timer-state.js'
 
-type Extensions = NonNullable<RowOptions['extensions']>
+type Extensions = NonNullable<DeclaredColumn['extensions']>
 
 export class DeadlineErrors {
   constructor(
     private readonly kind: string,
     private readonly guard: RowGuard,
-    private readonly options: RowOptions,
+    private readonly column: DeclaredColumn,
   ) {}
-
-  notFound(id: string): OrderTimersError {
-    return new OrderTimersError('ORDER_NOT_FOUND', `orderTimers: ${this.kind}: there is no ${this.order(id)}`)
-  }
-
-  notInFrom(id: string, state: Pick<RowState, 'status'>): OrderTimersError {
-    const { statusAttribute, inWords } = this.guard
-    const now = statusAttribute ? ` has ${statusAttribute} ${show(state.status)}` : ' is none of those'
-    const message = `orderTimers: ${this.kind}: ${this.order(id)}${now}; the rule applies to ${inWords}`
-    return new OrderTimersError('ORDER_NOT_IN_FROM', message)
-  }
 
   noTimer(id: string, { paused }: RowState, call: string): OrderTimersError {
     const why = paused ? 'is paused, and has no deadline' : 'has no deadline'
-    const resume = this.options.pause?.while ? 'it runs again when "pause.while" holds no longer' : `call resume('${this.kind}', …) first`
+    const resume = this.column.pause?.while ? 'it runs again when "pause.while" holds no longer' : `call resume('${this.kind}', …) first`
     const remedy = paused ? resume : `call schedule('${this.kind}', …) first`
     return new OrderTimersError('NO_TIMER', `orderTimers: ${this.kind}: ${this.order(id)} ${why} to ${call}; ${remedy}`)
   }

@@ -4,7 +4,7 @@
 import { allOf, type Condition } from './conditions.js'
 import type { RowGuard } from './guard.js'
 import { boundIntervalSql, CLOCK, epochMsSql, intervalSql, timeLeftMsSql } from './instant-sql.js'
-import type { RowOptions } from './row-options.js'
+import type { DeclaredColumn } from './row-options.js'
 import { extendedSql } from './timer-state.js'
 
 /** From now by Postgres's clock; an instant; so much later than it is; null: none; or pause it, or resume it. */
@@ -33,7 +33,7 @@ export class DeadlineSql {
 
   constructor(
     private readonly guard: RowGuard,
-    private readonly options: RowOptions,
+    private readonly column: DeclaredColumn,
   ) {}
 
   /** @returns the statement; it changes no row where the guard or the change's own condition does not hold */
@@ -51,14 +51,14 @@ export class DeadlineSql {
     if (value === null || typeof value === 'string') return []
     if ('atMs' in value) return [value.atMs]
     if ('afterMs' in value) return [value.afterMs]
-    const { extensions } = this.options
+    const { extensions } = this.column
     return extensions ? [value.byMs, extensions.most] : [value.byMs]
   }
 
   private build({ assignments, condition }: Change): (lock: RowLock) => string {
     const { guard } = this
     const { table } = guard
-    const { pause, extensions } = this.options
+    const { pause, extensions } = this.column
     const conditions = [`${table.id} = $1`, guard.appliesSql, guard.whereSql, guard.notDeletedSql, condition]
     const returned = [
       `${epochMsSql('order_timers_deadline')} AS before`,
@@ -80,8 +80,8 @@ RETURNING ${returned.join(', ')}`
   private changeOf(value: NewDeadline): Change {
     const { guard } = this
     const { table } = guard
-    const { pause } = this.options
-    const attribute = this.options.deadline as string
+    const { pause } = this.column
+    const { attribute } = this.column
     const deadline = table.bareColumn(attribute)
     const unpaused = pause ? [`${table.bareColumn(pause.keep)} = NULL`] : []
     if (value === null) return { assignments: [`${deadline} = ${guard.noTimerSql}`, ...unpaused] }
@@ -102,7 +102,7 @@ RETURNING ${returned.join(', ')}`
   /** The deadline moves by $2; it is counted, and refused beyond $3, where the rule has a limit. */
   private extension(deadline: string, now: string): Change {
     const { guard } = this
-    const { extensions } = this.options
+    const { extensions } = this.column
     const moved = `${deadline} = ${now} + ${boundIntervalSql('$2')}`
     const hasTimer = `${guard.deadlineSql} IS NOT NULL`
     if (!extensions) return { assignments: [moved], condition: hasTimer }
@@ -115,7 +115,7 @@ RETURNING ${returned.join(', ')}`
 
   /** A new deadline is counted as extended by nothing. */
   private notExtended(): string[] {
-    const { extensions } = this.options
+    const { extensions } = this.column
     return extensions ? [`${this.guard.table.bareColumn(extensions.attribute)} = NULL`] : []
   }
 }

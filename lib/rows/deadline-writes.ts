@@ -1,18 +1,16 @@
 // Writes an order's deadline for schedule, extend, cancel, pause and resume, and says why where it cannot. Writes the deadline alone, without
 // the shop's hooks, validators, `updatedAt` or version, and only while the order is still in `from`.
 
-import type { Model, Transaction } from 'sequelize'
-import type { OrderTimersError } from '../errors.js'
+import type { Transaction } from 'sequelize'
 import { type CallConnection, callConnectionOf } from '../sequelize/call-connection.js'
 import { rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { LOCK_WAIT_ENDED, NUMERIC_VALUE_OUT_OF_RANGE, ROLLED_BACK } from '../sequelize/sqlstates.js'
-import { storedValue } from '../sequelize/values.js'
 import { DeadlineErrors } from './deadline-errors.js'
 import { DeadlineSql, type NewDeadline, type RowLock, type WrittenRow } from './deadline-sql.js'
 import type { RowGuard } from './guard.js'
-import type { RowOptions } from './row-options.js'
-import { type RowState, TimerStates } from './timer-state.js'
+import type { DeclaredColumn } from './row-options.js'
+import type { TimerStates } from './timer-state.js'
 
 /** The deadlines before and after a write, milliseconds since 1970, and the attributes that it wrote, to refresh an instance by. */
 export interface Written {
@@ -22,18 +20,17 @@ export interface Written {
 }
 
 export class DeadlineWrites {
-  private readonly states: TimerStates
   private readonly sql: DeadlineSql
   private readonly errors: DeadlineErrors
 
   constructor(
     kind: string,
     private readonly guard: RowGuard,
-    private readonly options: RowOptions,
+    private readonly column: DeclaredColumn,
+    private readonly states: TimerStates,
   ) {
-    this.states = new TimerStates(guard, options)
-    this.sql = new DeadlineSql(guard, options)
-    this.errors = new DeadlineErrors(kind, guard, options)
+    this.sql = new DeadlineSql(guard, column)
+    this.errors = new DeadlineErrors(kind, guard, column)
   }
 
   /**
@@ -50,41 +47,9 @@ export class DeadlineWrites {
     return written ? this.written(written) : this.refuse(id, value, transaction)
   }
 
-  /** @throws OrderTimersError ORDER_NOT_FOUND */
-  async read(id: string, transaction: Transaction | null | undefined): Promise<RowState> {
-    const state = await this.find(id, transaction)
-    if (state) return state
-    throw this.notFound(id)
-  }
-
-  find(id: string, transaction: Transaction | null | undefined): Promise<RowState | undefined> {
-    return this.states.find(id, transaction)
-  }
-
-  /** By id; an order that does not exist is left out. */
-  findAll(ids: readonly string[], transaction: Transaction | null | undefined): Promise<Map<string, RowState>> {
-    return this.states.findAll(ids, transaction)
-  }
-
-  notFound(id: string): OrderTimersError {
-    return this.errors.notFound(id)
-  }
-
-  notInFrom(id: string, state: Pick<RowState, 'status'>): OrderTimersError {
-    return this.errors.notInFrom(id, state)
-  }
-
-  /** Whether an instance has a status that the rule applies to. Where it says no, the row must be read: the instance may be older. */
-  saysInFrom(instance: Model): boolean {
-    const { statusAttribute, from } = this.guard
-    if (statusAttribute === undefined) return true
-    const status = storedValue(instance, statusAttribute)
-    return status === undefined || from.some((value) => String(value) === String(status))
-  }
-
   private written({ before, deadline, kept, extended }: WrittenRow): Written {
-    const { deadline: attribute, pause, extensions } = this.options
-    const attributes: Record<string, unknown> = { [attribute as string]: deadline === null ? null : new Date(deadline) }
+    const { attribute, pause, extensions } = this.column
+    const attributes: Record<string, unknown> = { [attribute]: deadline === null ? null : new Date(deadline) }
     if (pause) attributes[pause.keep] = kept
     if (extensions) attributes[extensions.attribute] = extended
     return { before, deadline, attributes }
@@ -111,7 +76,7 @@ export class DeadlineWrites {
 
   /** @throws OrderTimersError INVALID_MODEL where an INTEGER had to hold more than it can; else the error as it was */
   private refuseTooLarge(id: string, value: NewDeadline, cause: unknown): never {
-    const { pause, extensions } = this.options
+    const { pause, extensions } = this.column
     const attribute = value === 'pause' ? pause?.keep : extensions?.attribute
     if (sqlStateOf(cause) !== NUMERIC_VALUE_OUT_OF_RANGE || attribute === undefined) throw cause
     throw this.errors.tooLarge(id, attribute, cause)
@@ -123,13 +88,13 @@ export class DeadlineWrites {
    * @throws OrderTimersError that says why it was refused
    */
   private async refuse(id: string, value: NewDeadline, transaction: Transaction | null | undefined): Promise<Written> {
-    const state = await this.read(id, transaction)
-    if (!state.inFrom) throw this.notInFrom(id, state)
+    const state = await this.states.read(id, transaction)
+    if (!state.inFrom) throw this.states.notInFrom(id, state)
     const { deadline } = state
     if (value === 'pause' && state.paused) return { before: null, deadline: null, attributes: {} }
     if (value === 'resume' && deadline !== null) return { before: deadline, deadline, attributes: {} }
     const by = value !== null && typeof value === 'object' && 'byMs' in value ? value.byMs : undefined
-    const { extensions } = this.options
+    const { extensions } = this.column
     if (extensions && by !== undefined && deadline !== null) throw this.errors.extensionLimit(id, state, extensions, by)
     throw this.errors.noTimer(id, state, typeof value === 'string' ? value : 'extend')
   }

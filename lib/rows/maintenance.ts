@@ -6,7 +6,7 @@ import { orderRows, rows } from '../sequelize/database.js'
 import { allOf, type Condition } from './conditions.js'
 import { NO_TIMER_AT, type RowGuard } from './guard.js'
 import { CLOCK_AT_BEGIN, instantSql, intervalSql, timeLeftMsSql, wholeMsSql } from './instant-sql.js'
-import type { RowOptions } from './row-options.js'
+import type { DeclaredColumn } from './row-options.js'
 
 /** How many rows one batch wrote. */
 export interface MaintenanceCounts {
@@ -34,7 +34,7 @@ export class Maintenance {
 
   constructor(
     private readonly guard: RowGuard,
-    private readonly options: RowOptions,
+    private readonly declared: DeclaredColumn,
     private readonly afterOf: (order: Model) => number | null,
   ) {}
 
@@ -52,7 +52,7 @@ export class Maintenance {
 
   /** Pauses, resumes and backfills at most `limit` rows each. Rows that are locked are left to the next sweep. */
   async runBatch(transaction: Transaction, limit: number): Promise<MaintenanceCounts> {
-    const { backfill, pause } = this.options
+    const { backfill, pause } = this.declared
     return {
       paused: pause?.while ? await this.update(this.pausing(pause.keep), transaction, limit) : 0,
       resumed: pause?.while ? await this.update(this.resuming(pause.keep), transaction, limit) : 0,
@@ -62,8 +62,8 @@ export class Maintenance {
 
   /** Has Postgres plan what `runBatch` may write, on an explaining transaction. */
   async explain(transaction: Transaction, id: string): Promise<void> {
-    const { backfill } = this.options
-    const other = new Maintenance(this.guard, this.options, this.afterOf) // the sweep's own keeps its place
+    const { backfill } = this.declared
+    const other = new Maintenance(this.guard, this.declared, this.afterOf) // the sweep's own keeps its place
     await other.runBatch(transaction, 1)
     other.lastAsked = id
     await other.runBatch(transaction, 1)
@@ -73,7 +73,7 @@ export class Maintenance {
 
   /** Deadlines for orders that have none, counted from `since` or from now. */
   private backfill(since: string | undefined, transaction: Transaction, limit: number): Promise<number> {
-    const { after } = this.options
+    const { after } = this.declared
     if (typeof after !== 'number') return this.backfillOneByOne(since, transaction, limit)
     const assignments = [`${this.deadline} = ${this.deadlineAfter(since, after)}`]
     return this.update({ conditions: this.withoutDeadline(), assignments }, transaction, limit)
@@ -137,8 +137,9 @@ ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
   }
 
   private withoutDeadline(): Condition[] {
-    const { guard, options } = this
-    const notKept = options.pause && `${guard.table.column(options.pause.keep)} IS NULL`
+    const { guard } = this
+    const { pause } = this.declared
+    const notKept = pause && `${guard.table.column(pause.keep)} IS NULL`
     return [...this.applying, guard.eligibleSql, `${guard.deadlineColumn} IS NULL`, notKept]
   }
 
@@ -156,7 +157,7 @@ FROM order_timers_due WHERE ${table.id} = order_timers_id RETURNING order_timers
   }
 
   private get deadline(): string {
-    return this.column(this.options.deadline as string)
+    return this.column(this.declared.attribute)
   }
 
   private column(attribute: string): string {

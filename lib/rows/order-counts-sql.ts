@@ -4,6 +4,7 @@ import { allOf } from './conditions.js'
 import { epochMsSql, intervalSql } from './instant-sql.js'
 import { backfillStartSql } from './maintenance.js'
 import { isLockedSql } from './row-is-locked.js'
+import { columnOf } from './row-options.js'
 import type { SettledRows } from './row-rule.js'
 
 /**
@@ -36,7 +37,8 @@ export function orderCountsSql(
   seesLocks: boolean,
 ): string {
   const { table, deadlineColumn } = guard
-  const kept = options.pause ? `${table.column(options.pause.keep)} IS NOT NULL` : 'FALSE'
+  const { pause } = columnOf(options) ?? {}
+  const kept = pause ? `${table.column(pause.keep)} IS NOT NULL` : 'FALSE'
   const failed = knowsFailures
     ? ` LEFT JOIN unnest($1::text[], $2::text[]) AS order_timers_failed (order_timers_failed_id, order_timers_failure)
   ON order_timers_failed_id = ${table.id}::text`
@@ -76,7 +78,7 @@ UNION ALL ${sample('upcoming', ['upcoming', 'later'], is('>', 'now()'))}`
 
 /** What the sweep will write where there is no deadline; none where it writes nothing, or a function of the shop's says what. */
 function backfilledDeadline({ guard, options }: Pick<SettledRows, 'guard' | 'options'>): string | undefined {
-  const { backfill, after } = options
+  const { backfill, after } = columnOf(options) ?? {}
   if (!backfill || typeof after !== 'number') return undefined
   return `(${backfillStartSql(guard, backfill.since)} + ${intervalSql(after)})`
 }

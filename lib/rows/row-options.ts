@@ -15,13 +15,37 @@ export type AfterCommit<M extends Model> = (orders: M[], context: { idempotencyK
 /** How a rule speaks of itself in logs: a text, or a function of the order's id. */
 export type Description = string | ((id: string) => string)
 
+/** Each order has a deadline of its own, in a column that this rule alone writes. */
+export interface DeclaredColumn {
+  in: 'column'
+  attribute: string
+  /** From now to the deadline; undefined where each call says it. */
+  after: number | ((order: Model) => Duration | null) | undefined
+  pause: { keep: string; while: WhereOptions | undefined } | undefined
+  extensions: { attribute: string; most: number; unit: 'times' | 'ms' } | undefined
+  backfill: { since: string | undefined } | undefined
+}
+
+/** The deadline is counted from a column that the table has already. */
+export interface DeclaredSince {
+  in: 'since'
+  attribute: string
+  afterMs: number
+}
+
+/** The deadline is in Redis alone; the row says only whether the rule applies. */
+export interface DeclaredRedis {
+  in: 'redis'
+  /** From now to the deadline; undefined where each call says it. */
+  afterMs: number | undefined
+}
+
+export type DeclaredDeadline = DeclaredColumn | DeclaredSince | DeclaredRedis
+
 /** The options of `transition` and `effect` that both have, parsed. */
 export interface RowOptions {
   kind: string
-  form: 'deadline' | 'since' | 'redis'
-  deadline: string | undefined
-  since: string | undefined
-  after: number | ((order: Model) => Duration | null) | undefined
+  deadline: DeclaredDeadline
   where: WhereOptions | undefined
   run: Run<Model> | undefined
   afterCommit: AfterCommit<Model> | undefined
@@ -30,10 +54,12 @@ export interface RowOptions {
   attempts: number
   timeoutMs: number
   staleAfterMs: number
-  pause: { keep: string; while: WhereOptions | undefined } | undefined
-  extensions: { attribute: string; most: number; unit: 'times' | 'ms' } | undefined
-  backfill: { since: string | undefined } | undefined
   reminders: readonly { beforeMs: number; label: string; run: AfterCommit<Model>; staleAfterMs: number }[]
   dryRun: boolean
   brake: { max: number; perMs: number } | undefined
+}
+
+/** What only a deadline in a column has; undefined of any other rule. */
+export function columnOf({ deadline }: RowOptions): DeclaredColumn | undefined {
+  return deadline.in === 'column' ? deadline : undefined
 }

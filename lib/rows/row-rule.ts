@@ -9,37 +9,28 @@ import type { History } from './history.js'
 import type { LeftDeadlines } from './left-deadlines.js'
 import type { Maintenance } from './maintenance.js'
 import type { PendingRows } from './pending-rows.js'
-import type { AfterCommit, RowOptions } from './row-options.js'
+import type { AfterCommit, DeclaredColumn, DeclaredRedis, DeclaredSince, RowOptions } from './row-options.js'
+import type { TimerStates } from './timer-state.js'
 import type { Cascade } from './writes.js'
 
-/** Each order has a deadline of its own, in a column that this rule alone writes. */
-export interface ColumnDeadline {
-  readonly in: 'column'
-  readonly attribute: string
+/** A deadline in a column of its own, and what can be done with it. */
+export interface ColumnDeadline extends DeclaredColumn {
   /** Milliseconds from now to the deadline where `schedule` is given none; undefined where it must be given, or where `afterOf` says it. */
   readonly afterMs: number | undefined
   /** Where `after` is a function: milliseconds to the deadline of this order, null for none. @throws OrderTimersError INVALID_DURATION */
   readonly afterOf: ((order: Model) => number | null) | undefined
   readonly pending: PendingRows
+  readonly writes: DeadlineWrites
 }
 
-/** The deadline is counted from a column that the table has already. */
-export interface SinceDeadline {
-  readonly in: 'since'
-  readonly attribute: string
-  readonly afterMs: number
+/** A deadline that is counted from a column. */
+export interface SinceDeadline extends DeclaredSince {
   readonly pending: PendingRows
   /**
    * For what reads the instant from an instance. @returns undefined where nothing is to be waited for
    * @throws OrderTimersError INVALID_MODEL (as a rejection) where the column has no time zone
    */
   requireInstants(): Promise<void> | undefined
-}
-
-/** The deadline is in Redis alone; the row says only whether the rule applies. */
-export interface RedisDeadline {
-  readonly in: 'redis'
-  readonly afterMs: number | undefined
 }
 
 /** A reminder is due so long before the deadline of its rule, and has no deadline of its own to write. */
@@ -55,13 +46,13 @@ export type RowDeadline = ColumnDeadline | SinceDeadline | ReminderDeadline
 export interface SettledRows {
   readonly options: RowOptions
   readonly guard: RowGuard
-  readonly deadline: RowDeadline | RedisDeadline
+  readonly deadline: RowDeadline | DeclaredRedis
   readonly afterCommit: AfterCommit<Model> | undefined
   /** Of a transition: where it moves orders, and whether it hooks its model. */
   readonly move?: Move | undefined
   /** What settling writes besides the status, by attribute. */
   readonly set?: Record<string, unknown>
-  readonly writes?: DeadlineWrites
+  readonly states?: TimerStates
   /** What the sweep writes before it settles: `backfill`, and pauses by declaration. */
   readonly maintenance?: Maintenance | undefined
   /** Deadlines that orders keep when they leave the rule. */
@@ -89,10 +80,10 @@ export interface SweptRows extends SettledRows, RowChecks {
 
 /** The rows of a rule that a shop has declared. */
 export interface RowRule extends SettledRows, RowChecks {
-  readonly deadline: ColumnDeadline | SinceDeadline | RedisDeadline
+  readonly deadline: ColumnDeadline | SinceDeadline | DeclaredRedis
   readonly move: Move | undefined
   readonly set: Record<string, unknown>
-  readonly writes: DeadlineWrites
+  readonly states: TimerStates
   find(id: string, transaction: Transaction | undefined): Promise<Model | null>
   /** Has the settling statement start and end timers of other rules too. To be called again when more of those are bound. */
   link(cascade: Cascade | undefined): void

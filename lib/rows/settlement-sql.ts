@@ -4,6 +4,7 @@
 import { allOf } from './conditions.js'
 import { NOT_IN_FROM } from './guard.js'
 import { epochMsSql, remainingMsSql } from './instant-sql.js'
+import { columnOf } from './row-options.js'
 import type { SettledRows } from './row-rule.js'
 import type { Cascade, Writes } from './writes.js'
 
@@ -66,12 +67,13 @@ export class SettlementSql {
   private text: string | undefined
 
   constructor(private readonly options: SettlementOptions) {
-    const { guard, options: rule } = options.row
+    const { guard } = options.row
+    const { pause } = columnOf(options.row.options) ?? {}
     const { table } = guard
     const someDue = `${table.id} = ANY($1) AND ${guard.settlesSql}`
     this.set = table.assignments(options.action.set ?? {})
     this.classify = `SELECT ${table.id}::text AS id, ${allOf([guard.appliesSql, guard.notDeletedSql])} AS applies, ${guard.eligibleSql} AS eligible,
-  ${rule.pause ? `${table.column(rule.pause.keep)} IS NOT NULL` : 'FALSE'} AS paused,
+  ${pause ? `${table.column(pause.keep)} IS NOT NULL` : 'FALSE'} AS paused,
   ${guard.deadlineColumn ? guard.deadlineIs('<=', guard.staleLineSql) : 'FALSE'} AS stale,
   ${remainingMsSql(guard.deadlineSql, 'now()')}::float8 AS remaining_ms
 FROM ${table.aliased} WHERE ${table.id} = ANY($1)`

@@ -10,7 +10,7 @@ import type { NewDeadline } from './deadline-sql.js'
 import { cannotLock, readMarks } from './lock-holders.js'
 import { CANNOT_SEE_LOCKS, type OrderCountsQuery, orderCountsSql } from './order-counts-sql.js'
 import type { OrderTable } from './order-table.js'
-import type { SettledRows } from './row-rule.js'
+import type { ColumnDeadline, SettledRows } from './row-rule.js'
 
 export interface Statement {
   /** The option that alone decides whether it can run, quoted; or what the statement is for. */
@@ -45,19 +45,16 @@ const SOME_DEADLINE = '2000-01-01 00:00:00+00'
 
 /** Whole statements, as they run. */
 export function ruleStatements(row: SettledRows, explain: (transaction: Transaction) => Promise<void>): Statement[] {
-  const { guard, deadline, writes, maintenance, left, history, brake } = row
+  const { guard, deadline, states, maintenance, left, history, brake } = row
   const pending = deadline.in === 'redis' ? undefined : deadline.pending
   const id = guard.table.idType.example
   const after = { id, deadline: SOME_DEADLINE }
   const list: (Statement | undefined)[] = [
     { name: 'settling', run: explain },
     { name: 'reading one order', run: async (transaction) => row.find?.(id, transaction) },
-    writes && { name: "reading an order's timer", run: (transaction) => writes.find(id, transaction) },
-    writes && { name: "reading many orders' timers", run: (transaction) => writes.findAll([id], transaction) },
-    ...(deadline.in === 'column' ? deadlines(row) : []).map(([name, value]) => ({
-      name,
-      run: async (transaction: Transaction) => writes?.write(id, value, transaction).catch(unlessNothingFound),
-    })),
+    states && { name: "reading an order's timer", run: (transaction) => states.find(id, transaction) },
+    states && { name: "reading many orders' timers", run: (transaction) => states.findAll([id], transaction) },
+    ...(deadline.in === 'column' ? deadlineWrites(deadline, id) : []),
     ...(pending
       ? [undefined, after].flatMap((after) => [
           {
@@ -111,19 +108,20 @@ function orderCounts(row: SettledRows): Statement[] {
   )
 }
 
-function deadlines({ options }: SettledRows): [string, NewDeadline][] {
-  return [
+function deadlineWrites({ pause, writes }: ColumnDeadline, id: string): Statement[] {
+  const values: [string, NewDeadline][] = [
     ['schedule', { afterMs: 1 }],
     ['schedule', { atMs: 0 }],
     ['extend', { byMs: 1 }],
     ['cancel', null],
-    ...(options.pause
+    ...(pause
       ? ([
           ['pause', 'pause'],
           ['resume', 'resume'],
         ] as [string, NewDeadline][])
       : []),
   ]
+  return values.map(([name, value]) => ({ name, run: (transaction) => writes.write(id, value, transaction).catch(unlessNothingFound) }))
 }
 
 function statement(table: OrderTable, name: string, sql: string): Statement {

@@ -6,6 +6,7 @@ import { type Column, columnsOf } from './columns.js'
 import { HISTORY_TABLE } from './history.js'
 import { isInstant, notAnInstant } from './instants.js'
 import type { OrderTable } from './order-table.js'
+import { columnOf } from './row-options.js'
 import type { SettledRows } from './row-rule.js'
 
 /** A column that a rule needs, by the option that names it. */
@@ -41,15 +42,16 @@ export async function lookAtTables(row: SettledRows, transaction: Transaction): 
 }
 
 function needsOf({ guard, options, set = {} }: SettledRows): Need[] {
-  const { deadline, since, pause, extensions, backfill } = options
+  const { deadline } = options
+  const { pause, extensions, backfill } = columnOf(options) ?? {}
   const emptied = Object.entries(set).filter(([, value]) => value === null)
   const needs: (Need | undefined)[] = [
     ...emptied.map(([attribute]) => ({ option: `"set.${attribute}"`, attribute, type: 'text', emptiedFor: 'what "set" says' })),
     guard.statusAttribute === undefined ? undefined : { option: '"status"', attribute: guard.statusAttribute, type: 'integer' },
-    deadline === undefined
-      ? undefined
-      : { option: '"deadline"', attribute: deadline, type: 'timestamptz', instant: true, emptiedFor: '"no timer"' },
-    since === undefined ? undefined : { option: '"since"', attribute: since, type: 'timestamptz', instant: true },
+    deadline.in === 'column'
+      ? { option: '"deadline"', attribute: deadline.attribute, type: 'timestamptz', instant: true, emptiedFor: '"no timer"' }
+      : undefined,
+    deadline.in === 'since' ? { option: '"since"', attribute: deadline.attribute, type: 'timestamptz', instant: true } : undefined,
     pause && { option: '"pause.keep"', attribute: pause.keep, type: 'bigint', emptiedFor: '"not paused"' },
     extensions && {
       option: '"extended"',

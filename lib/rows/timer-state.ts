@@ -1,11 +1,13 @@
 // An order's timer as its row has it: the reads behind `remaining` and `list`, and behind the reasons for a refused write.
 
-import type { Transaction } from 'sequelize'
+import type { Model, Transaction } from 'sequelize'
+import { OrderTimersError, show } from '../errors.js'
 import { rows } from '../sequelize/database.js'
+import { storedValue } from '../sequelize/values.js'
 import { allOf } from './conditions.js'
 import type { RowGuard } from './guard.js'
 import { epochMsSql, timeLeftMsSql } from './instant-sql.js'
-import type { RowOptions } from './row-options.js'
+import type { DeclaredColumn } from './row-options.js'
 
 /** An order's row as a rule sees it. */
 export interface RowState {
@@ -35,8 +37,9 @@ export class TimerStates {
   private readonly select: string
 
   constructor(
+    private readonly kind: string,
     private readonly guard: RowGuard,
-    { pause, extensions }: RowOptions,
+    { pause, extensions }: Partial<DeclaredColumn> = {},
   ) {
     const { table, statusAttribute } = guard
     const paused = pause ? `(${table.column(pause.keep)} IS NOT NULL OR ${guard.pausedSql ?? 'FALSE'})` : 'FALSE'
@@ -46,6 +49,13 @@ export class TimerStates {
   CASE WHEN NOT ${paused} THEN ${epochMsSql(guard.deadlineSql)} END AS deadline,
   ${timeLeftMsSql(guard.knownDeadlineSql, 'clock_timestamp()')}::float8 AS remaining_ms
 FROM ${table.aliased} WHERE ${table.id} =`
+  }
+
+  /** @throws OrderTimersError ORDER_NOT_FOUND */
+  async read(id: string, transaction: Transaction | null | undefined): Promise<RowState> {
+    const state = await this.find(id, transaction)
+    if (state) return state
+    throw this.notFound(id)
   }
 
   async find(id: string, transaction: Transaction | null | undefined): Promise<RowState | undefined> {
@@ -58,6 +68,29 @@ FROM ${table.aliased} WHERE ${table.id} =`
     const { table } = this.guard
     const found = await rows<StateRow>(table.sequelize, `${this.select} ANY($1)`, [ids], transaction ?? null)
     return new Map(found.map((row) => [table.parseId(row.id) as string, stateOf(row)]))
+  }
+
+  /** Whether an instance has a status that the rule applies to. Where it says no, the row must be read: the instance may be older. */
+  saysInFrom(instance: Model): boolean {
+    const { statusAttribute, from } = this.guard
+    if (statusAttribute === undefined) return true
+    const status = storedValue(instance, statusAttribute)
+    return status === undefined || from.some((value) => String(value) === String(status))
+  }
+
+  notFound(id: string): OrderTimersError {
+    return new OrderTimersError('ORDER_NOT_FOUND', `orderTimers: ${this.kind}: there is no ${this.order(id)}`)
+  }
+
+  notInFrom(id: string, { status }: Pick<RowState, 'status'>): OrderTimersError {
+    const { statusAttribute, inWords } = this.guard
+    const now = statusAttribute ? ` has ${statusAttribute} ${show(status)}` : ' is none of those'
+    const message = `orderTimers: ${this.kind}: ${this.order(id)}${now}; the rule applies to ${inWords}`
+    return new OrderTimersError('ORDER_NOT_IN_FROM', message)
+  }
+
+  private order(id: string): string {
+    return `${this.guard.table.model.name} ${show(id)}`
   }
 }
 

@@ -5,16 +5,9 @@ import type { Model, WhereOptions } from 'sequelize'
 import type { ModelSource } from '../rows/model-source.js'
 import type { Run } from '../rows/row-options.js'
 import type { RowForm } from './form.js'
-import {
-  COMMON,
-  type CommonOptions,
-  type DeadlineForm,
-  formOf,
-  invalidRule,
-  parseRowOptions,
-  type RedisForm,
-  type SinceForm,
-} from './row-options.js'
+import { invalidRule } from './option-checks.js'
+import { formOf, parseRowOptions } from './parse-row-options.js'
+import { COMMON, type CommonOptions, type DeadlineForm, type RedisForm, type SinceForm } from './row-options.js'
 import { declareRowRule } from './row-rule.js'
 import type { Rule } from './rule.js'
 

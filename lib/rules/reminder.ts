@@ -24,7 +24,7 @@ export function reminderRule(
 ): ReminderRule {
   const { table, history } = ofRule
   const kind = reminderKind(ofRule.options.kind, label)
-  const options: RowOptions = { ...ofRule.options, kind, run: undefined, afterCommit: run, reminders: [], backfill: undefined }
+  const options: RowOptions = { ...ofRule.options, kind, run: undefined, afterCommit: run, reminders: [] }
   const deadline = ofRule.guard.deadline as NonNullable<GuardOptions['deadline']>
   const ownDeadline = new RowGuard(table, ofRule.guard).deadlineSql
   const guard = new RowGuard(table, {

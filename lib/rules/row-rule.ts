@@ -2,7 +2,7 @@
 // use. Nothing is decided here that is not said in row-options.ts, transition.ts or effect.ts.
 
 import type { Model, Transaction } from 'sequelize'
-import { parseDuration } from '../duration.js'
+import { type Duration, parseDuration } from '../duration.js'
 import { Brake } from '../rows/brake.js'
 import { DeadlineWrites } from '../rows/deadline-writes.js'
 import { type GuardOptions, RowGuard, type Status } from '../rows/guard.js'
@@ -13,9 +13,10 @@ import { Maintenance } from '../rows/maintenance.js'
 import type { ModelSource } from '../rows/model-source.js'
 import { OrderTable } from '../rows/order-table.js'
 import { PendingRows } from '../rows/pending-rows.js'
-import type { RowOptions } from '../rows/row-options.js'
+import { columnOf, type DeclaredColumn, type DeclaredDeadline, type RowOptions } from '../rows/row-options.js'
 import type { Move, RowRule, SettledRows } from '../rows/row-rule.js'
 import { SettlementTransaction } from '../rows/settlement-transaction.js'
+import { TimerStates } from '../rows/timer-state.js'
 import type { RuleAction } from '../rows/writes.js'
 import { orderRows } from '../sequelize/database.js'
 import { reminderRule } from './reminder.js'
@@ -29,12 +30,15 @@ const BATCH_OF_INSTANCES = 100
 /** Longer than any order has been overdue: a thousand years, and still an instant that Postgres knows. */
 const NEVER_STALE_MS = 365_000 * 86_400_000
 
+/** What a shop calls where the deadline lives. */
+const FORMS = { column: 'deadline', since: 'since', redis: 'redis' } as const
+
 export function declareRowRule(options: RowOptions, source: unknown, action: RuleAction): DeclaredRule {
-  const { kind, form, deadline } = options
+  const { kind, deadline } = options
   return {
     kind,
-    form,
-    deadline: deadline === undefined ? undefined : { source, attribute: deadline },
+    form: FORMS[deadline.in],
+    deadline: deadline.in === 'column' ? { source, attribute: deadline.attribute } : undefined,
     auto: action.auto ? { source } : undefined,
     bind: (how) => bind(options, source as ModelSource<Model>, action, how),
   }
@@ -43,31 +47,32 @@ export function declareRowRule(options: RowOptions, source: unknown, action: Rul
 function bind(options: RowOptions, source: ModelSource<Model>, action: RuleAction, { settlesStale = false }: BindOptions = {}): OrderRule {
   const { kind, dryRun, timeoutMs } = options
   const table = OrderTable.of(kind, source)
+  const column = columnOf(options)
   const guardOptions: GuardOptions = {
     applies: action.applies,
     where: options.where,
-    pausedWhile: options.pause?.while,
-    deadline: deadlineSource(options),
-    backfilled: options.backfill !== undefined,
+    pausedWhile: column?.pause?.while,
+    deadline: deadlineSource(options.deadline),
+    backfilled: column?.backfill !== undefined,
     staleAfterMs: settlesStale ? NEVER_STALE_MS : options.staleAfterMs,
   }
   const guard = new RowGuard(table, guardOptions)
-  checkAttributes(table, options)
+  if (column) checkAttributes(table, column)
   const move = moveOf(table, action)
   const history = options.history ? new History(kind, table, timeoutMs) : undefined
-  const instants = options.since === undefined ? undefined : new InstantsKnown(guard, options.since)
-  const isMaintained = options.backfill !== undefined || options.pause?.while !== undefined
+  const instants = options.deadline.in === 'since' ? new InstantsKnown(guard, options.deadline.attribute) : undefined
+  const states = new TimerStates(kind, guard, column)
   const rows = {
     options,
     guard,
-    deadline: deadlineOf(options, guard, instants),
+    deadline: deadlineOf(options, { guard, states, instants }),
     afterCommit: options.afterCommit,
     move,
     set: action.set ?? {},
-    writes: new DeadlineWrites(kind, guard, options),
+    states,
     // A dry run writes nothing, and reports nothing else.
-    maintenance: isMaintained && !dryRun && !settlesStale ? new Maintenance(guard, options, (order) => afterOf(options, order)) : undefined,
-    left: dryRun ? undefined : leftDeadlines(guard, options, move),
+    maintenance: column && !dryRun && !settlesStale ? maintenanceOf(kind, guard, column) : undefined,
+    left: column && !dryRun ? leftDeadlines(guard, column, move) : undefined,
     brake: options.brake && !dryRun ? new Brake(kind, table, options.brake) : undefined,
     history,
     find: (id, transaction) => findOrder(table, id, transaction),
@@ -100,19 +105,31 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
   }
 }
 
-function deadlineOf(options: RowOptions, guard: RowGuard, instants: InstantsKnown | undefined): RowRule['deadline'] {
-  const { deadline, since, after, pause } = options
-  const afterMs = typeof after === 'number' ? after : undefined
-  if (deadline !== undefined) {
-    const pending = new PendingRows(guard, pause?.keep)
-    const ofOrder = typeof after === 'function' ? (order: Model) => afterOf(options, order) : undefined
-    return { in: 'column', attribute: deadline, afterMs, afterOf: ofOrder, pending }
+interface DeadlineParts {
+  guard: RowGuard
+  states: TimerStates
+  instants: InstantsKnown | undefined
+}
+
+function deadlineOf({ kind, deadline }: RowOptions, { guard, states, instants }: DeadlineParts): RowRule['deadline'] {
+  if (deadline.in === 'column') {
+    const { after, pause } = deadline
+    return {
+      ...deadline,
+      afterMs: typeof after === 'number' ? after : undefined,
+      afterOf: typeof after === 'function' ? (order) => afterOf(kind, after, order) : undefined,
+      pending: new PendingRows(guard, pause?.keep),
+      writes: new DeadlineWrites(kind, guard, deadline, states),
+    }
   }
-  if (since !== undefined && instants) {
-    const pending = new PendingRows(guard)
-    return { in: 'since', attribute: since, afterMs: afterMs as number, pending, requireInstants: () => instants.require() }
-  }
-  return { in: 'redis', afterMs }
+  if (deadline.in === 'since') return { ...deadline, pending: new PendingRows(guard), requireInstants: () => instants?.require() }
+  return deadline
+}
+
+function maintenanceOf(kind: string, guard: RowGuard, column: DeclaredColumn): Maintenance | undefined {
+  const { after, backfill, pause } = column
+  if (!backfill && !pause?.while) return undefined
+  return new Maintenance(guard, column, (order) => (typeof after === 'function' ? afterOf(kind, after, order) : null))
 }
 
 function moveOf(table: OrderTable, { applies, to, auto = false, individualHooks = false }: RuleAction): Move | undefined {
@@ -121,21 +138,20 @@ function moveOf(table: OrderTable, { applies, to, auto = false, individualHooks 
   return { status: applies.status, from: applies.from.map((value) => cast('"from"', value)), to: cast('"to"', to), auto, individualHooks }
 }
 
-function leftDeadlines(guard: RowGuard, { deadline, pause, backfill }: RowOptions, move: Move | undefined): LeftDeadlines | undefined {
-  if (deadline === undefined) return undefined
-  return new LeftDeadlines({ guard, deadline, keep: pause?.keep, moves: move !== undefined, backfilled: backfill !== undefined })
+function leftDeadlines(guard: RowGuard, { attribute, pause, backfill }: DeclaredColumn, move: Move | undefined): LeftDeadlines {
+  return new LeftDeadlines({ guard, deadline: attribute, keep: pause?.keep, moves: move !== undefined, backfilled: backfill !== undefined })
 }
 
 /** @throws OrderTimersError INVALID_MODEL */
-function checkAttributes(table: OrderTable, { pause, extensions, backfill }: RowOptions): void {
+function checkAttributes(table: OrderTable, { pause, extensions, backfill }: DeclaredColumn): void {
   if (pause) table.wholeNumber('"pause.keep"', pause.keep)
   if (extensions) table.wholeNumber('"extended"', extensions.attribute)
   if (backfill?.since !== undefined) table.instant('"backfill.since"', backfill.since)
 }
 
-function deadlineSource({ deadline, since, after }: RowOptions): GuardOptions['deadline'] {
-  if (deadline !== undefined) return { option: '"deadline"', attribute: deadline, plusMs: 0 }
-  if (since !== undefined) return { option: '"since"', attribute: since, plusMs: after as number }
+function deadlineSource(deadline: DeclaredDeadline): GuardOptions['deadline'] {
+  if (deadline.in === 'column') return { option: '"deadline"', attribute: deadline.attribute, plusMs: 0 }
+  if (deadline.in === 'since') return { option: '"since"', attribute: deadline.attribute, plusMs: deadline.afterMs }
   return undefined
 }
 
@@ -146,7 +162,7 @@ async function findOrder(table: OrderTable, id: string, transaction: Transaction
   return row ? table.instance(row) : null
 }
 
-function afterOf({ kind, after }: RowOptions, order: Model): number | null {
-  const given = typeof after === 'function' ? after(order) : after
+function afterOf(kind: string, after: (order: Model) => Duration | null, order: Model): number | null {
+  const given = after(order)
   return given === null ? null : parseDuration(`orderTimers: rule "${kind}": what "after" returned`, given)
 }

@@ -5,18 +5,11 @@ import type { Model } from 'sequelize'
 import { show } from '../errors.js'
 import type { Status } from '../rows/guard.js'
 import type { ModelSource } from '../rows/model-source.js'
+import { columnOf } from '../rows/row-options.js'
 import type { RowForm } from './form.js'
-import {
-  type Attribute,
-  COMMON,
-  type CommonOptions,
-  type DeadlineForm,
-  formOf,
-  invalidRule,
-  parseRowOptions,
-  type RedisForm,
-  type SinceForm,
-} from './row-options.js'
+import { invalidRule } from './option-checks.js'
+import { formOf, parseRowOptions } from './parse-row-options.js'
+import { type Attribute, COMMON, type CommonOptions, type DeadlineForm, type RedisForm, type SinceForm } from './row-options.js'
 import { declareRowRule } from './row-rule.js'
 import type { DeclaredRule, Rule } from './rule.js'
 
@@ -79,15 +72,16 @@ function declare(kind: string, source: unknown, options: TransitionOptions<Model
   const { auto = false } = options as Auto
   if (typeof status !== 'string' || status === '') throw invalid(`"status" must be the name of an attribute, got ${show(status)}`)
   if (set === null || typeof set !== 'object') throw invalid(`"set" must be an object of attributes, got ${show(set)}`)
+  const column = columnOf(parsed)
+  const own = [status, column?.attribute, column?.pause?.keep, column?.extensions?.attribute]
   for (const name of Object.keys(set)) {
-    const own = [status, parsed.deadline, parsed.pause?.keep, parsed.extensions?.attribute]
     if (own.includes(name)) throw invalid(`"set" must not write ${show(name)}, which the rule writes itself`)
   }
   for (const [name, value] of Object.entries({ individualHooks, auto })) {
     if (typeof value !== 'boolean') throw invalid(`"${name}" must be true or false, got ${show(value)}`)
   }
-  if (auto && parsed.form === 'redis') throw invalid('"auto" needs a deadline that the row has, by "deadline" or "since"')
-  if (auto && parsed.form === 'deadline' && parsed.after === undefined) throw invalid('"auto" needs "after", from which it reckons')
+  if (auto && parsed.deadline.in === 'redis') throw invalid('"auto" needs a deadline that the row has, by "deadline" or "since"')
+  if (auto && column && column.after === undefined) throw invalid('"auto" needs "after", from which it reckons')
   return declareRowRule(parsed, source, { applies: { status, from }, to: options.to, set, individualHooks, auto })
 }
 

@@ -2,6 +2,7 @@
 
 import { OrderTimersError, show } from '../errors.js'
 import { cannotLock } from '../rows/lock-holders.js'
+import { columnOf } from '../rows/row-options.js'
 import type { RowRule } from '../rows/row-rule.js'
 import type { RowState } from '../rows/timer-state.js'
 import { isSwept, type ShopRule } from '../rules/rule.js'
@@ -18,9 +19,9 @@ export function named({ kind, row }: ShopRule, id: string): string {
 /** @param caller what the message begins with */
 export async function whyNoTimer(caller: string, runtime: Runtime, rule: ShopRule, id: string): Promise<OrderTimersError> {
   const { row } = rule
-  const state = await row?.writes.find(id, null)
-  if (row && !state) return row.writes.notFound(id)
-  if (row && state && !state.inFrom) return row.writes.notInFrom(id, state)
+  const state = await row?.states.find(id, null)
+  if (row && !state) return row.states.notFound(id)
+  if (row && state && !state.inFrom) return row.states.notInFrom(id, state)
   if (!isSwept(rule) && !runtime.redis)
     return new OrderTimersError('REDIS_UNAVAILABLE', `${caller}: ${rule.kind}: its timers are in Redis alone, and there is none`)
   return new OrderTimersError('NO_TIMER', `${caller}: ${named(rule, id)} ${diagnosis(rule, state)}`)
@@ -28,7 +29,7 @@ export async function whyNoTimer(caller: string, runtime: Runtime, rule: ShopRul
 
 /** Of an order that is where the rule applies. */
 function diagnosis({ kind, row }: ShopRule, state: RowState | undefined): string {
-  if (state?.paused && !row?.options.pause?.while) return `is paused; call resume('${kind}', …) first`
+  if (state?.paused && !(row && columnOf(row.options)?.pause?.while)) return `is paused; call resume('${kind}', …) first`
   if (state?.paused || (state && state.deadline !== null)) return 'is paused by what its row says'
   return `has no timer; call schedule('${kind}', …) first`
 }
@@ -36,10 +37,10 @@ function diagnosis({ kind, row }: ShopRule, state: RowState | undefined): string
 /** Of an order that is due. */
 export async function whyNotSettled(worker: ExpiryWorker, rule: ShopRule, id: string): Promise<string> {
   const { row } = rule
-  const state = await row?.writes.find(id, null)
+  const state = await row?.states.find(id, null)
   const faults = worker.health().faults.map(({ code, message }) => `${code}: ${message}`)
   if (row && !state) return 'the order is gone'
-  if (row && state && !state.inFrom) return `it has been moved, perhaps by another worker: ${row.writes.notInFrom(id, state).message}`
+  if (row && state && !state.inFrom) return `it has been moved, perhaps by another worker: ${row.states.notInFrom(id, state).message}`
   if (row?.deadline.in === 'column' && state?.deadline === null) return 'its deadline was cleared meanwhile'
   if (await row?.brake?.brakedAt()) return 'the brake has stopped the rule'
   if (row && (await isLocked(row, id))) return 'its row is locked by another transaction'

@@ -97,7 +97,7 @@ async function bringRowForward(
 async function bringRedisForward(runtime: Runtime, rule: ShopRule, id: string): Promise<boolean> {
   const { redis } = runtime
   const known = await redis?.index.deadline(rule.kind, id, REDIS_PATIENCE_MS)
-  const state = await rule.row?.writes.read(id, null)
+  const state = await rule.row?.states.read(id, null)
   if (!redis || known === undefined || state?.inFrom === false) throw await whyNoTimer('expire', runtime, rule, id)
   await redis.arming.armOrThrow(rule.kind, id, await redis.clock.now())
   return true

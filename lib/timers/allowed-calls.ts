@@ -1,7 +1,7 @@
 // Which calls go with which rule, and the errors of those that do not.
 
 import { OrderTimersError, show } from '../errors.js'
-import type { RowRule, SinceDeadline } from '../rows/row-rule.js'
+import type { ColumnDeadline, RowRule, SinceDeadline } from '../rows/row-rule.js'
 import type { ShopRule } from '../rules/rule.js'
 import type { ScheduleOptions } from '../types.js'
 
@@ -23,10 +23,11 @@ export function refuseGivenDeadline(kind: string, since: SinceDeadline, { after,
 }
 
 /** @throws OrderTimersError NOT_ON_SINCE, and NOT_PAUSABLE where the rule has no `pause`, or one that the row decides */
-export function requirePausable(rule: ShopRule, call: 'pause' | 'resume'): RowRule {
+export function requirePausable(rule: ShopRule, call: 'pause' | 'resume'): { row: RowRule; deadline: ColumnDeadline } {
   const row = refuseSince(rule, call)
-  const pause = row?.options.pause
-  if (row && pause && !pause.while) return row
+  const deadline = row?.deadline
+  const pause = deadline?.in === 'column' ? deadline.pause : undefined
+  if (row && deadline?.in === 'column' && pause && !pause.while) return { row, deadline }
   const why = pause ? 'its "pause.while" says by itself when it is paused; change what the row says' : 'it has no "pause"'
   const remedy = pause ? '' : `; declare the rule with "deadline" and pause: { keep: 'attribute' }`
   throw new OrderTimersError('NOT_PAUSABLE', `orderTimers: ${rule.kind}: ${call}() is not for this rule, since ${why}${remedy}`)

@@ -51,7 +51,7 @@ export class Call {
       throw new OrderTimersError('INVALID_DEADLINE', `orderTimers: ${this.kind}: give "after" or "at", not both`)
     }
     if (row?.deadline.in === 'since') return this.arm(await this.sinceDeadline(row, row.deadline))
-    if (row?.deadline.in === 'column') return this.write(row, await this.newDeadline(row, row.deadline))
+    if (row?.deadline.in === 'column') return this.write(row, row.deadline, await this.newDeadline(row, row.deadline))
     const value = this.givenDeadline()
     if (row) await this.requireInFrom(row)
     const redis = this.requireRedis()
@@ -61,7 +61,7 @@ export class Call {
   async extend(by: unknown): Promise<Timer> {
     const byMs = parseDuration(`orderTimers: ${this.kind}: "by"`, by)
     const row = refuseSince(this.rule, 'extend')
-    if (row?.deadline.in === 'column') return this.write(row, { byMs })
+    if (row?.deadline.in === 'column') return this.write(row, row.deadline, { byMs })
     const redis = this.requireRedis()
     if (this.transaction) return this.arm((await this.knownDeadline(redis, 'extend')) + byMs)
     const deadline = await redis.index.postpone(this.kind, this.id, byMs, REQUEST_WAIT_MS)
@@ -71,7 +71,7 @@ export class Call {
 
   async cancel(): Promise<Timer> {
     const row = refuseSince(this.rule, 'cancel')
-    if (row?.deadline.in === 'column') return this.write(row, null)
+    if (row?.deadline.in === 'column') return this.write(row, row.deadline, null)
     const redis = this.requireRedis()
     if (this.transaction) {
       await this.knownDeadline(redis, 'cancel')
@@ -84,11 +84,13 @@ export class Call {
   }
 
   async pause(): Promise<Timer> {
-    return this.write(requirePausable(this.rule, 'pause'), 'pause')
+    const { row, deadline } = requirePausable(this.rule, 'pause')
+    return this.write(row, deadline, 'pause')
   }
 
   async resume(): Promise<Timer> {
-    return this.write(requirePausable(this.rule, 'resume'), 'resume')
+    const { row, deadline } = requirePausable(this.rule, 'resume')
+    return this.write(row, deadline, 'resume')
   }
 
   async remaining(): Promise<number | null> {
@@ -114,12 +116,12 @@ export class Call {
   }
 
   private read(row: RowRule): Promise<RowState> {
-    return this.query(row, (transaction) => row.writes.read(this.id, transaction))
+    return this.query(row, (transaction) => row.states.read(this.id, transaction))
   }
 
   /** Keeps back a part of the call's time for Redis. */
   private readBeforeRedis(row: RowRule): Promise<RowState> {
-    return this.query(row, (transaction) => row.writes.read(this.id, transaction), REDIS_SHARE_MS)
+    return this.query(row, (transaction) => row.states.read(this.id, transaction), REDIS_SHARE_MS)
   }
 
   /** In the shop's transaction, or on a connection of the call's own with a time limit. */
@@ -128,8 +130,8 @@ export class Call {
   }
 
   /** Writes the row's deadline, refreshes the instance, and arms or disarms after the commit. */
-  private async write(row: RowRule, value: NewDeadline): Promise<Timer> {
-    const { before, deadline, attributes } = await this.query(row, (transaction) => row.writes.write(this.id, value, transaction))
+  private async write(row: RowRule, { writes }: ColumnDeadline, value: NewDeadline): Promise<Timer> {
+    const { before, deadline, attributes } = await this.query(row, (transaction) => writes.write(this.id, value, transaction))
     this.instance?.set(attributes, { raw: true })
     if (deadline !== null) return this.arm(deadline)
     await this.onceCommitted(async (redis) => {
@@ -169,13 +171,13 @@ export class Call {
   private async sinceDeadline(row: RowRule, deadline: SinceDeadline): Promise<number> {
     refuseGivenDeadline(this.kind, deadline, this.options)
     const since = this.instance && storedValue(this.instance, deadline.attribute)
-    if (since instanceof Date && row.writes.saysInFrom(this.instance as Model)) {
+    if (since instanceof Date && row.states.saysInFrom(this.instance as Model)) {
       const instants = deadline.requireInstants()
       if (instants) await within(LOCK_WAIT_MS, instants)
       return since.getTime() + deadline.afterMs
     }
     const state = await this.read(row)
-    if (!state.inFrom || state.deadline === null) throw row.writes.notInFrom(this.id, state)
+    if (!state.inFrom || state.deadline === null) throw row.states.notInFrom(this.id, state)
     return state.deadline
   }
 
@@ -185,7 +187,7 @@ export class Call {
     if (!afterOf || after !== undefined || at !== undefined) return this.givenDeadline()
     const order =
       this.instance && isWhole(this.instance) ? this.instance : await this.query(row, (transaction) => row.find(this.id, transaction))
-    if (!order) throw row.writes.notFound(this.id)
+    if (!order) throw row.states.notFound(this.id)
     const afterMs = afterOf(order)
     return afterMs === null ? null : { afterMs }
   }
@@ -200,7 +202,7 @@ export class Call {
 
   private async requireInFrom(row: RowRule): Promise<void> {
     const state = await this.readBeforeRedis(row)
-    if (!state.inFrom) throw row.writes.notInFrom(this.id, state)
+    if (!state.inFrom) throw row.states.notInFrom(this.id, state)
   }
 
   /** The deadline that Redis alone has. @throws OrderTimersError NO_TIMER */

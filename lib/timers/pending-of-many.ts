@@ -86,7 +86,7 @@ async function allPending({ kind }: ShopRule, { pending, inRedis }: Found, redis
 async function pendingRows(row: RowRule, kind: string, ids: readonly string[], options: WriteOptions, startedAt: number): Promise<Pending> {
   const { sequelize } = row.guard.table
   const transaction = callTransaction(`orderTimers: ${kind}`, options.transaction, sequelize)
-  const states = await withinCall(sequelize, transaction, startedAt - REDIS_SHARE_MS, (within) => row.writes.findAll(ids, within))
+  const states = await withinCall(sequelize, transaction, startedAt - REDIS_SHARE_MS, (within) => row.states.findAll(ids, within))
   const timers = new Map<string, ListedTimer>()
   for (const [id, { inFrom, deadline, remainingMs }] of states) {
     if (inFrom && (deadline !== null || row.deadline.in === 'redis')) timers.set(id, listedTimer(kind, id, deadline ?? 0, remainingMs ?? 0))
