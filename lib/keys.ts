@@ -1,18 +1,18 @@
-// All key text, built and parsed here alone: the timers' own keys `kind:id`, and the names of the sets that the due index keeps.
+// All key names are built and parsed here: the timers' own keys `kind:id`, and those of the due index.
 
-/** What an expired key's name turned out to be. */
+/** An expired key's name, parsed. */
 export type ParsedKey = { kind: string; id: string } | 'external'
 
 /** Kinds are words without a colon, since the first colon of a key ends the kind. */
 export const KIND_SHAPE = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/
 
-/** The word under which everything but the timers' own keys is kept; no kind may be called so. */
+/** Everything but the timers' own keys is kept under this word, so no kind may have this name. */
 export const RESERVED_KIND = 'order-timers'
 
-/** On the wake channel: every worker is to sweep at once. Anything else says that the alarms are to look at the due index. */
+/** A message on the wake channel that asks every worker to sweep at once. Any other message wakes the alarms. */
 export const SWEEP_REQUEST = 'sweep'
 
-/** The longest key that can be one of ours: longer names are not even looked at (a key name may be up to 512 MB long). */
+/** The longest key that can be one of ours. Longer names are not parsed (a key name may be up to 512 MB long). */
 const MAX_KEY_LENGTH = 512
 
 export class Keys {
@@ -20,7 +20,7 @@ export class Keys {
   readonly scannerLock: string
 
   constructor(
-    /** Goes before every name: ioredis's `keyPrefix`, if the shop's client has one, and then the option `prefix`. */
+    /** The prefix of every name: ioredis's `keyPrefix`, if the shop's client has one, and then the option `prefix`. */
     readonly prefix: string,
   ) {
     this.wakeChannel = `${prefix}${RESERVED_KIND}:wake`
@@ -32,7 +32,7 @@ export class Keys {
     return `${this.timersOf(kind)}${id}`
   }
 
-  /** What all keys of a kind begin with, such as `order_confirm:`. */
+  /** The prefix of all keys of a kind, such as `order_confirm:`. */
   timersOf(kind: string): string {
     return `${this.prefix}${kind}:`
   }
@@ -62,7 +62,7 @@ export class Keys {
     }
   }
 
-  /** Splits a key's name at the first colon behind the prefix. The id is text as it came: whether it is an id at all, its rule says. */
+  /** Splits a key's name at the first colon after the prefix. The id is not checked: only the rule knows what an id is. */
   parse(name: string): ParsedKey {
     if (name.length > MAX_KEY_LENGTH + this.prefix.length || !name.startsWith(this.prefix)) return 'external'
     const colon = name.indexOf(':', this.prefix.length)
@@ -78,7 +78,10 @@ export interface KindSets {
   leases: string
   /** The beginning of the name of a claim's own set of ids; the token follows, and then `:deadlines` for a string with their deadlines. */
   lease: string
-  /** The beginning of the names of the tombstones: sets of ids that were removed a moment ago, by which a late expiry event is known to be ours. */
+  /**
+   * The beginning of the names of the tombstones: sets of ids that were removed a moment ago, by which a late expiry event is known to be
+   * ours.
+   */
   tombstones: string
   /** How many of the latest timers that are due and not claimed have had their keys removed; expires after a second. */
   keysRemoved: string

@@ -30,7 +30,7 @@ export async function problemOf({ row }: Pick<ShopRule, 'row'>, error: unknown):
     const unreachable = faultOwnerOf(cause) === 'database'
     const message = errorText(cause)
     return {
-      message: unreachable ? `Postgres does not answer (${message}); look whether it runs and may be reached` : message,
+      message: unreachable ? `Postgres does not answer (${message}); check that it runs and can be reached` : message,
       unreachable,
     }
   }
@@ -62,7 +62,7 @@ export async function postgresTrouble(rules: readonly Pick<ShopRule, 'row'>[]): 
   )
   for (const answer of await Promise.all(answers)) {
     if (answer === null) continue
-    return `Postgres does not answer (${answer ?? `nothing in ${PATIENCE_MS} ms`}); look whether it runs and may be reached`
+    return `Postgres does not answer (${answer ?? `nothing in ${PATIENCE_MS} ms`}); check that it runs and can be reached`
   }
   return undefined
 }

@@ -1,10 +1,10 @@
-// Redis's address as text, in the forms that ioredis takes: a URL, a socket's path, host and port. Versions of ioredis read them
-// differently, so they are read here, and ioredis gets options. What could lead to another server than was meant is refused.
+// Redis's address as text, in the forms that ioredis takes: a URL, a socket's path, host and port. Versions of ioredis parse them
+// differently, so they are parsed here, and ioredis gets options. What could lead to another server than was meant is refused.
 
 import type { RedisOptions } from 'ioredis'
 import { OrderTimersError, show } from '../errors.js'
 
-/** What a URL's query may say. Everything else that ioredis would read there is ours to decide, or nothing that it knows. */
+/** What a URL's query may set. Other options that ioredis reads there are overridden or unknown. */
 type Query = Partial<
   Record<'db' | 'family' | 'host' | 'keyPrefix' | 'password' | 'path' | 'port' | 'protocol' | 'tls' | 'username', string>
 >
@@ -20,7 +20,7 @@ const NO_HOST = new Set(['undefined', 'null', 'false', 'true', 'NaN', '[object O
 export function parseAddress(text: string): RedisOptions {
   const address = text.trim()
   if (address === '' || NO_HOST.has(address)) throw invalid(text, `${EXPECTED} or false`)
-  if (/\s/.test(address)) throw invalid(text, 'must have no blanks')
+  if (/\s/.test(address)) throw invalid(text, 'must not contain spaces')
   if (/^\d+$/.test(address)) return checked({ port: Number(address) }, text)
   const scheme = SCHEME.exec(address)?.[1]?.toLowerCase()
   if (address.startsWith('/') && !address.startsWith('//')) return socket(address, text)
@@ -31,7 +31,7 @@ export function parseAddress(text: string): RedisOptions {
   const bare = scheme === undefined && !address.startsWith('//')
   const url = urlOf(scheme ? address : bare ? `redis://${address}` : `redis:${address}`, text)
   const rest = decodeURIComponent(url.pathname + url.search)
-  if (rest.includes('@')) throw invalid(text, `has an "@" behind its first "/" or "?"; ${ENCODE}`)
+  if (rest.includes('@')) throw invalid(text, `has an "@" after its first "/" or "?"; ${ENCODE}`)
   if (bare && url.pathname.length > 1) throw invalid(text, 'has a "/" and no scheme; write redis://host:port/db')
   const query = queryOf(url.searchParams)
   if (url.hostname === '' && url.pathname.length < 2 && query.host === undefined)
@@ -50,7 +50,7 @@ export function parseAddress(text: string): RedisOptions {
   )
 }
 
-/** Options as ioredis takes them, held against what it would otherwise pass over. @throws OrderTimersError INVALID_OPTION */
+/** Checks options that ioredis would silently misread. @throws OrderTimersError INVALID_OPTION */
 export function checked(options: RedisOptions, given: unknown = options): RedisOptions {
   const { db, port, keyPrefix } = options as Record<string, unknown>
   const result = { ...options }
@@ -76,7 +76,7 @@ export function describeAddress({ host, port, path, db, sentinels, name }: Redis
   return `${host?.includes(':') ? `[${host}]` : (host ?? 'localhost')}:${port ?? 6379}${of}`
 }
 
-/** Text as an error may show it. Where it is not clear what of it is a password, only its scheme. */
+/** The address as an error may show it: only its scheme where a part may be a password. */
 export function shownAddress(text: string): string {
   const [scheme = ''] = SCHEME.exec(text) ?? []
   const rest = text.slice(scheme.length)
@@ -88,7 +88,7 @@ export function shownAddress(text: string): string {
 
 function socket(address: string, given: string): RedisOptions {
   const [path = '', search = ''] = address.split(/\?(.*)/s)
-  if (!path.startsWith('/')) throw invalid(given, 'must have the whole path of the socket, such as unix:///run/redis.sock')
+  if (!path.startsWith('/')) throw invalid(given, 'must have the absolute path of the socket, such as unix:///run/redis.sock')
   const { db, username, password, keyPrefix } = queryOf(new URLSearchParams(search))
   return checked({ ...fromQuery({ db, username, password, keyPrefix } as Query, given), path: path as never }, given)
 }
@@ -99,7 +99,7 @@ function urlOf(address: string, given: string): URL {
     for (const part of [url.username, url.password, url.hostname, url.pathname + url.search]) decodeURIComponent(part)
     return url
   } catch {
-    throw invalid(given, `is no address that can be read; ${ENCODE}, and put an IPv6 address in brackets`)
+    throw invalid(given, `cannot be parsed as an address; ${ENCODE}, and put an IPv6 address in brackets`)
   }
 }
 

@@ -1,4 +1,4 @@
-// Arming from many requests at once: what is asked for within one turn of the event loop goes to Redis in one call for each kind.
+// Timers that are armed within one turn of the event loop, by many requests, go to Redis in one call for each kind.
 
 export interface ArmedTimer {
   id: string
@@ -8,8 +8,8 @@ export interface ArmedTimer {
 type Send = (kind: string, timers: readonly ArmedTimer[]) => Promise<void>
 
 /**
- * A batch is bounded, so that the process and Redis work at the same time: with one batch of all that wait, each would rest while the
- * other works (100 calls in flight: batches of 50 went in a third faster than one of 100).
+ * The largest batch. With one batch of everything, the process and Redis would take turns instead of working at the same time (with 100
+ * calls in flight, batches of 50 were a third faster than one of 100).
  */
 const MOST = 50
 
@@ -24,7 +24,7 @@ export class ArmBatches {
 
   constructor(private readonly send: Send) {}
 
-  /** Resolves or rejects with the batch that the timer went in. */
+  /** Resolves or rejects with the timer's batch. */
   add(kind: string, timer: ArmedTimer): Promise<void> {
     const batch = this.open.get(kind) ?? this.begin(kind)
     batch.timers.push(timer)
@@ -44,7 +44,7 @@ export class ArmBatches {
     })
     const batch = { timers, sent, send }
     this.open.set(kind, batch)
-    process.nextTick(send) // behind all that the turn still has to do
+    process.nextTick(send) // after everything else in this turn
     return batch
   }
 }

@@ -1,5 +1,5 @@
-// Arming for requests: they wait a little and never fail for Redis's sake. What Redis did not take is kept, some thousands at most,
-// and armed as soon as Redis answers again, or writes again; whatever is lost beyond that, the sweep finds on the rows.
+// Arming for requests, which wait briefly and never fail because of Redis. Timers that Redis did not take are kept, up to a limit, and
+// armed as soon as Redis answers or accepts writes again. The rest is left to the sweep, which finds their deadlines on the rows.
 
 import type { Log } from '../logger.js'
 import { within } from '../wait.js'
@@ -9,19 +9,22 @@ import type { DueIndex } from './due-index.js'
 import { Outage } from './outage.js'
 import { reasonOf } from './trouble.js'
 
-/** How long a call waits in all where Redis does not answer: less than 250 ms, since the process has other work too. */
+/** How long a call waits in all for Redis: well below the promised 250 ms, since the process has other work too. */
 export const REQUEST_WAIT_MS = 200
 
-/** A batch waits for no longer than a request may; a call that has spent less than this of its time waits for the batch alone. */
+/**
+ * A call that has spent less than this of its time awaits its batch without a timer of its own: the batch waits no longer than the call
+ * may.
+ */
 const HARDLY_SPENT_MS = 10
 
-/** How many timers are kept for Redis's return. */
+/** How many timers are kept until Redis returns. */
 const MOST_KEPT = 5_000
 
 /** How many of them are armed at once. */
 const PORTION = 500
 
-/** A rule as it is armed: its reminders are due so long before its deadline. */
+/** What arming needs of a rule. Its reminders are due `beforeMs` before its deadline. */
 export interface ArmedRule {
   kind: string
   reminders: readonly { kind: string; beforeMs: number }[]
@@ -37,7 +40,7 @@ export class Arming {
   private readonly kept = new Map<string, Kept>()
   private readonly batches: ArmBatches
   private rearming = false
-  /** What is wrong at present with arming. */
+  /** The present faults of arming. */
   readonly outage: Outage
 
   constructor(
@@ -52,12 +55,12 @@ export class Arming {
     connection.refusals.onAccepted(() => void this.armKept())
   }
 
-  /** How many timers are kept for Redis's return. */
+  /** How many timers are kept until Redis returns. */
   get waiting(): number {
     return this.kept.size
   }
 
-  /** A timer and its reminders. @returns whether Redis has it now; what it did not take in time is kept for its return */
+  /** A timer and its reminders. @returns whether Redis has it now; what it did not take in time is kept */
   async arm({ kind, reminders }: ArmedRule, id: string, deadlineMs: number, patienceMs = REQUEST_WAIT_MS): Promise<boolean> {
     const armed = this.armOne(kind, id, deadlineMs, patienceMs)
     if (reminders.length === 0) return armed
@@ -77,7 +80,7 @@ export class Arming {
     }
     const kept = { kind, id, deadlineMs }
     this.kept.set(name, kept)
-    // Redis may take it after all, and it is not to be armed anew when somebody else has armed it for another deadline meanwhile.
+    // If Redis took it late, it must not be armed again: it may have been armed for another deadline since.
     void batch.then((late) => late && this.kept.get(name) === kept && this.kept.delete(name))
     return false
   }
@@ -87,7 +90,9 @@ export class Arming {
     return this.batches.add(kind, { id, deadlineMs })
   }
 
-  /** Takes a timer out, unless it was armed anew for another deadline meanwhile. What stays behind is harmless: its row has no deadline. */
+  /**
+   * Removes a timer and its reminders, unless it has been armed for another deadline. One that stays is harmless: its row has no deadline.
+   */
   async disarm({ kind, reminders }: ArmedRule, id: string, deadlineMs: number | undefined): Promise<void> {
     const ends = reminders.map(({ kind, beforeMs }) =>
       this.disarmOne(kind, id, deadlineMs === undefined ? undefined : deadlineMs - beforeMs),

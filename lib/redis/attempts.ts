@@ -1,4 +1,4 @@
-// Something that is tried every so often until it succeeds, or until nobody needs it any more.
+// Repeats an attempt at an interval until it succeeds or is ended.
 
 export class Attempts {
   private timer: NodeJS.Timeout | undefined
@@ -10,8 +10,8 @@ export class Attempts {
   }
 
   /**
-   * Does nothing where attempts are running already.
-   * @param attempt answers whether it succeeded
+   * Does nothing if attempts are running already.
+   * @param attempt resolves to whether it succeeded
    * @param onSuccess called once
    */
   start(attempt: () => Promise<boolean>, onSuccess: () => void): void {

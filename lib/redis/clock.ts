@@ -1,5 +1,5 @@
-// Redis's clock: asked once in a while, noted from each claim's answer, and estimated in between. So an absolute deadline can be had
-// without asking each time.
+// Redis's clock, as this process estimates it: read from each claim's reply and otherwise once a minute, so that an absolute deadline needs
+// no round trip.
 
 import { ClockEstimate } from '../clock-estimate.js'
 import type { RedisConnection } from './connection.js'
@@ -20,17 +20,17 @@ export class RedisClock {
     return Math.round(this.estimate.now() as number)
   }
 
-  /** The time without asking, with fractions; undefined where it is not known. */
+  /** The estimate, with fractions; undefined where there is none. Asks nobody. */
   known(): number | undefined {
     return this.estimate.now()
   }
 
-  /** By how many milliseconds the reading in use may have been wrong. */
+  /** The error bound of the reading in use, milliseconds. */
   get readingError(): number {
     return this.estimate.readingError
   }
 
-  /** Takes over Redis's time, in milliseconds, that came with another answer. */
+  /** Notes Redis's time, in milliseconds, from the reply to a command. @param askedAt when it was sent, by `performance.now()` */
   note(redisMs: number, askedAt: number): void {
     this.estimate.note(redisMs, askedAt, performance.now())
   }

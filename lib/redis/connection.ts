@@ -1,5 +1,5 @@
-// One connection of our own to Redis. It never gives up reconnecting, never queues, never rejects unhandled, and never lets a caller wait for
-// longer than the caller said. A command that timed out may still be carried out, so every command must be safe to repeat.
+// One connection of our own to Redis. It never gives up reconnecting, never queues, never rejects unhandled, and never lets a caller wait
+// for longer than the caller said. A command that timed out may still be carried out, so every command must be safe to repeat.
 
 import type { Redis } from 'ioredis'
 import type { OrderTimersError } from '../errors.js'
@@ -23,7 +23,10 @@ export class RedisConnection {
   readonly where: string
   /** Writes that Redis refuses. */
   readonly refusals = new Refusals()
-  /** False from the moment that the server turned out to be unable to serve timers (a replica, a cluster node). The worker's server watch sets it. */
+  /**
+   * False from the moment that the server turned out to be unable to serve timers (a replica, a cluster node). The worker's server watch
+   * sets it.
+   */
   fit = true
   /** Of `performance.now()`: when Redis last answered to `ask`. */
   answeredAt = 0
@@ -159,7 +162,10 @@ export class RedisConnection {
     if (!this.ready) throw this.unavailable()
   }
 
-  /** Closes the connection and opens another: the address or the Sentinels may lead to another server by now. Once at a time, however many ask for it. */
+  /**
+   * Closes the connection and opens another: the address or the Sentinels may lead to another server by now. Once at a time, however many
+   * ask for it.
+   */
   reconnect(reason: unknown): void {
     if (!this.ready || this.leaving) return
     this.leaving = true

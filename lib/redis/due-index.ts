@@ -1,5 +1,5 @@
-// The due index: what is armed, by deadline, one sorted set for each kind, and a key for each timer. It only reads and writes: claims are in
-// leases.ts, failed attempts in failed-timers.ts, and what to do when Redis does not answer is the caller's to decide.
+// The due index: what is armed, by deadline, one sorted set for each kind, and a key for each timer. It only reads and writes: claims are
+// in leases.ts, failed attempts in failed-timers.ts, and what to do when Redis does not answer is the caller's to decide.
 
 import { type Keys, SWEEP_REQUEST } from '../keys.js'
 import type { ArmedTimer } from './arm-batches.js'

@@ -1,5 +1,5 @@
-// Timers whose rule failed, one hash for each kind: orders that wait for another attempt, and dead letters. Failures are written when a claim
-// ends (leases.ts).
+// Timers whose rule failed, one hash for each kind: orders that wait for another attempt, and dead letters. Failures are written when a
+// claim ends (leases.ts).
 
 import type { Keys } from '../keys.js'
 import type { RedisConnection } from './connection.js'

@@ -1,5 +1,5 @@
-// Claims: timers that a worker has taken out of the due index, each claim a set of its own under a token, until it ends or its lease expires.
-// Who claims, when, and what becomes of the timers is the worker's to decide.
+// Claims: timers that a worker has taken out of the due index, each claim a set of its own under a token, until it ends or its lease
+// expires. Who claims, when, and what becomes of the timers is the worker's to decide.
 
 import { OrderTimersError } from '../errors.js'
 import type { Keys } from '../keys.js'
@@ -9,9 +9,9 @@ import type { Failure } from './failed-timers.js'
 import { mayHaveWritten, operation, scripts } from './script-calls.js'
 
 /**
- * A claim, or the end of one, that reaches Redis later than this does nothing: nobody waits for its answer any more (a frozen Redis executes
- * on waking what was sent to it, and a network delivers after a partition), and it may have been retried. Less than the silence after which a
- * connection is given up.
+ * A claim, or the end of one, that reaches Redis later than this does nothing: nobody waits for its answer any more (a frozen Redis
+ * executes on waking what was sent to it, and a network delivers after a partition), and it may have been retried. Less than the silence
+ * after which a connection is given up.
  */
 const VALID_MS = 1_000
 

@@ -1,20 +1,20 @@
-// A server that is connected and does not serve yet, or not now: it loads its data, a script occupies it, or it refuses the db. It is asked
-// again until it serves.
+// What keeps a connected server from serving commands: it loads its data, a script blocks it, or it refuses the db. Each is checked again
+// until it is over.
 
 import { type Redis, ReplyError } from 'ioredis'
 import { Attempts } from './attempts.js'
 import { isReply, replyFault } from './replies.js'
 
-/** How often a Redis that is busy is asked whether it still is. */
+/** How often a busy Redis is asked whether it still is. */
 const BUSY_EVERY_MS = 250
 
-/** How often a db that could not be selected is tried, and a Redis that is not ready is asked why. */
+/** How often a db that could not be selected is tried again, and a Redis that is not ready is asked why. */
 const ASK_EVERY_MS = 500
 
 export class Obstacles {
   private readonly busy = new Attempts(BUSY_EVERY_MS)
   private readonly loading = new Attempts(ASK_EVERY_MS)
-  /** Running while Redis refuses the db: ioredis would carry on in db 0. */
+  /** Runs while Redis refuses the db, since ioredis would go on in db 0. */
   private readonly wrongDb = new Attempts(ASK_EVERY_MS)
 
   /** @param onOver called when an obstacle is over */
@@ -31,7 +31,7 @@ export class Obstacles {
     return this.wrongDb.running
   }
 
-  /** It answers only that it is busy, or loads. Some commands are answered meanwhile and prove nothing; a PING is not. */
+  /** Redis answers only that it is busy or loading. It still serves some commands, which prove nothing; PING is not one of them. */
   whileBusy(): void {
     const answers = () =>
       this.client.ping().then(
@@ -41,7 +41,9 @@ export class Obstacles {
     this.busy.start(answers, this.onOver)
   }
 
-  /** From a connection's beginning until it is ready: ioredis waits in silence for a Redis that loads its data, and INFO is answered meanwhile. */
+  /**
+   * From the connection's start until it is ready. ioredis waits silently for a Redis that loads its data; Redis answers INFO in that time.
+   */
   whileNotReady(onLoading: (error: Error) => void): void {
     const isReady = async () => {
       if (this.client.status !== 'connect') return true
@@ -53,7 +55,7 @@ export class Obstacles {
     this.loading.start(isReady, () => {})
   }
 
-  /** Redis refused the db. */
+  /** Redis refused to select the db. */
   untilSelected(db: number): void {
     const select = () =>
       this.client.select(db).then(

@@ -1,5 +1,5 @@
-// What is wrong at present with timers that this process hands to Redis: told when the first is not taken and when it is over, however many
-// there are, and asked again each second in between. A worker on the same timers has these faults too, and then it is the one that logs them.
+// The faults of a process that arms timers: each is reported when Redis first does not take a timer and when that is over, and in between
+// it is checked each second. A worker on the same timers has these faults too, and then only the worker logs them at their level.
 
 import { type FaultReport, FaultsOf } from '../faults.js'
 import type { Log, LogLevel } from '../logger.js'
@@ -10,96 +10,99 @@ import { explain, reasonOf, redisError } from './trouble.js'
 
 export type TimersFaultCode = ReplyFault | 'TIMERS_DROPPED'
 
-const LOOK_EVERY_MS = 1_000
+const CHECK_EVERY_MS = 1_000
 const ANSWER_MS = 1_000
-const MEANWHILE = 'timers are kept for its return, and the sweep settles what comes due'
+const CONSEQUENCE = 'timers are kept until it returns, and the sweep settles what comes due'
 
 export class Outage {
   readonly faults: FaultsOf<TimersFaultCode>
-  /** How many timers Redis did not get, and the sweep has instead, since so many were kept already. */
+  /** How many timers were left to the sweep because the limit of kept ones was reached. */
   dropped = 0
-  private timer: NodeJS.Timeout | undefined
-  private later: NodeJS.Timeout | undefined
+  private checks: NodeJS.Timeout | undefined
+  private ping: NodeJS.Timeout | undefined
 
   /**
-   * @param again arms what was kept
+   * @param armKept arms the timers that were kept
    * @param workers how many workers run on these timers
    */
   constructor(
     private readonly connection: RedisConnection,
     log: Log,
-    private readonly again: () => void,
+    private readonly armKept: () => void,
     workers: () => number,
   ) {
-    const tell = log as (level: LogLevel, ...more: unknown[]) => void
-    const quieter = (level: LogLevel, ...more: unknown[]) => tell(workers() > 0 ? 'debug' : level, ...more)
+    const write = log as (level: LogLevel, ...more: unknown[]) => void
+    const quieter = (level: LogLevel, ...more: unknown[]) => write(workers() > 0 ? 'debug' : level, ...more)
     this.faults = new FaultsOf<TimersFaultCode>({ tell: () => {} }, Object.assign(quieter, { debugs: log.debugs, flush() {} }) as Log)
-    connection.onUp(() => void this.look())
+    connection.onUp(() => void this.check())
     connection.onDown((error) => {
-      if (this.faults.list().length > 0 && !connection.leaving) this.tell(error) // for another reason than before
+      if (this.faults.list().length > 0 && !connection.leaving) this.report(error) // the reason has changed
     })
     connection.refusals.onAccepted(() => this.end('REDIS_REFUSES'))
   }
 
   /** Redis did not take a timer. */
   notTaken(error: unknown): void {
-    if (!this.faults.has(explain(error, this.connection.where).code)) this.tell(error)
+    if (!this.faults.has(explain(error, this.connection.where).code)) this.report(error)
   }
 
-  private tell(error: unknown): void {
+  private report(error: unknown): void {
     const { connection } = this
     const { code, what, why, remedy } = explain(error, connection.where)
     if (code === 'REDIS_UNAVAILABLE' && connection.justWoke) {
-      this.askLater()
+      this.pingLater()
       return
     }
-    // Whoever answers is there, and whoever does not refuses nothing.
+    // A Redis that answers is not unavailable, and one that does not answer refuses nothing.
     if (code !== 'REDIS_UNAVAILABLE') this.end('REDIS_UNAVAILABLE')
     else if (!connection.refusals.present) this.end('REDIS_REFUSES')
-    this.begin(code, { message: `${what} (${why}); ${MEANWHILE}`, remedy, error: reasonOf(error) })
-    if (code === 'REDIS_REFUSES') void this.look()
+    this.begin(code, { message: `${what} (${why}); ${CONSEQUENCE}`, remedy, error: reasonOf(error) })
+    if (code === 'REDIS_REFUSES') void this.check()
   }
 
-  /** A timer was not even kept for Redis's return. */
+  /** A timer was not kept either. @param kept how many are */
   drop(kept: number): void {
     this.dropped += 1
     if (this.faults.has('TIMERS_DROPPED')) return
-    const message = `${kept} timers are kept for the return of Redis at ${this.connection.where}, and no more; the sweep settles those beyond`
+    const message = `${kept} timers are kept until Redis at ${this.connection.where} returns, and no more; the sweep settles the rest`
     this.begin('TIMERS_DROPPED', { message })
   }
 
-  /** Redis took timers. */
+  /** Redis took timers. @param kept how many are still kept */
   taken(kept: number): void {
     if (kept === 0) this.end('TIMERS_DROPPED')
   }
 
   stop(): void {
-    clearInterval(this.timer)
-    clearTimeout(this.later)
+    clearInterval(this.checks)
+    clearTimeout(this.ping)
   }
 
-  /** This process stood still, and it may have been that which did not answer. */
-  private askLater(): void {
-    this.later ??= setTimeout(async () => {
-      this.later = undefined
+  /** This process stood still, which may be why there was no answer. */
+  private pingLater(): void {
+    this.ping ??= setTimeout(async () => {
+      this.ping = undefined
       await this.connection.run(ANSWER_MS, (client) => client.ping()).catch((error) => this.notTaken(error))
-    }, LOOK_EVERY_MS).unref()
+    }, CHECK_EVERY_MS).unref()
   }
 
   private begin(code: TimersFaultCode, report: FaultReport): void {
-    this.timer ??= setInterval(() => void this.look(), LOOK_EVERY_MS).unref()
+    this.checks ??= setInterval(() => void this.check(), CHECK_EVERY_MS).unref()
     this.faults.raise(code, report)
   }
 
   private end(code: TimersFaultCode): void {
     this.faults.clear(code)
     if (this.faults.list().length > 0) return
-    clearInterval(this.timer)
-    this.timer = undefined
+    clearInterval(this.checks)
+    this.checks = undefined
   }
 
-  /** After each connection, and each second while something is wrong: whatever was concluded is asked again. A command that is refused for what the server is may only say that it is refused. */
-  private async look(): Promise<void> {
+  /**
+   * After each connection, and each second during a fault. It also asks what kind of server this is, since some refuse a command without
+   * saying that they cannot serve at all.
+   */
+  private async check(): Promise<void> {
     const { connection, faults } = this
     if (!connection.ready || !connection.answering) return
     this.end('REDIS_UNAVAILABLE')
@@ -113,6 +116,6 @@ export class Outage {
       return
     }
     if (!connection.refusals.present) this.end('REDIS_REFUSES')
-    this.again()
+    this.armKept()
   }
 }

@@ -1,45 +1,45 @@
-// The options of ioredis that our promises rest on, whatever the shop's say. Null where ioredis is to have none: it would replace undefined
-// by a default, which a shop may have changed.
+// The options of ioredis that our promises depend on. They override the shop's. Null means none: ioredis would replace undefined by a
+// default, which a shop may have changed.
 
 import { SCRIPTS } from './scripts.generated.js'
 
 const RETRY = { firstMs: 20, mostMs: 500, mostDoublings: 5 }
 
-/** With jitter, so that many processes do not come back at one moment. Never gives up. */
+/** Milliseconds until the next attempt, with jitter, so that many processes do not reconnect at one moment. Never gives up. */
 function retryAfterMs(times: number): number {
   return Math.min(RETRY.mostMs, RETRY.firstMs * 2 ** Math.min(times, RETRY.mostDoublings)) * (0.75 + Math.random() / 4)
 }
 
 export const OURS = {
   lazyConnect: true,
-  // The prefix is put on by us, on what goes to Redis and on what an event carries alike.
+  // We add the prefix ourselves, since ioredis adds it to keys but not to what an event carries.
   keyPrefix: '',
   scripts: { ...SCRIPTS },
-  // Subscribing again is the subscriber's, with a catch: a refused re-subscription of ioredis's own ends the process.
+  // The subscriber subscribes again itself, with a catch: where Redis refuses ioredis's own re-subscription, the process ends.
   autoResubscribe: false,
-  // A command fails at once where there is no connection; what must not be forgotten is kept by us, bounded.
+  // A command fails at once where there is no connection. What must not be lost we keep ourselves, up to a limit.
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
-  // Neither a server nor the Sentinels are given up.
+  // Never give up, neither a server nor the Sentinels.
   retryStrategy: retryAfterMs,
   sentinelRetryStrategy: retryAfterMs,
   connectTimeout: 2_000,
   sentinelCommandTimeout: 2_000,
   disconnectTimeout: 2_000,
-  // A server that is silent on a pending command is taken for dead, and the connection made anew. A single command has no time of its own:
-  // its answer may still come, and would be counted as a failure.
+  // A server that does not answer a pending command counts as dead, and the connection is replaced. Single commands have no timeout: a late
+  // reply would count as a failure.
   socketTimeout: 1_500,
   commandTimeout: null,
   blockingTimeout: null,
   reconnectOnError: null,
-  // A server that loads its data is asked again soon.
+  // Ask a server that loads its data again soon.
   enableReadyCheck: true,
   maxLoadingRetryTime: 500,
-  // Timers are written, so the primary is meant.
+  // Timers are written, so it must be the primary.
   readOnly: false,
   role: 'master',
-  // Replies in one form, each command by itself and at once.
+  // Replies in one form; each command is sent by itself and at once.
   enableAutoPipelining: false,
   stringNumbers: false,
   replyMapping: 'legacy',

@@ -1,15 +1,16 @@
-// How often something is done that many may ask for: at once at first, and then no more often than its cause may change.
+// Limits how often something is done that many may ask for: the first times at once, then at an interval.
 
+/** How many times in a row are done at once. */
 const AT_ONCE = 2
 const EVERY_MS = 1_000
 
 export class Pace {
-  /** How often it was done in a row, and when it was done last. */
+  /** How many times in a row it was done. */
   private times = 0
   private lastAt = Number.NEGATIVE_INFINITY
   private later: NodeJS.Timeout | undefined
 
-  /** Does it now, or in a moment; once, however many ask in between. */
+  /** Does it now or after a delay; one delayed call serves all who ask in between. */
   ask(act: () => void): void {
     const now = performance.now()
     if (now - this.lastAt > EVERY_MS) this.times = 0

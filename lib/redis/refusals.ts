@@ -1,10 +1,12 @@
-// Writes that Redis refuses (its memory is full, it cannot save, this user lacks the right). A refusal is noticed in the replies, and it is over
-// when a write succeeds that needs what was refused. Meanwhile a write that leaves nothing behind is tried each second.
+// Writes that Redis refuses (its memory is full, it cannot save, this user lacks the right). A refusal is noticed in the replies, and it is
+// over when a write succeeds that needs what was refused. Meanwhile a write that leaves nothing behind is tried each second.
 
 import { Listeners } from './listeners.js'
 import { isServerWide, replyRemedy, replyWord } from './replies.js'
 
-/** What a command's success proves: that Redis accepts writes that need memory, or other writes; or nothing, since it may not have written. */
+/**
+ * What a command's success proves: that Redis accepts writes that need memory, or other writes; or nothing, since it may not have written.
+ */
 export type Proof = 'memory' | 'write' | undefined
 
 /** A command whose refusal is noted. */

@@ -1,11 +1,14 @@
-// What Redis answers as an error: whether an error is such an answer at all, which word it begins with, and which fault it means.
+// Error replies of Redis: whether an error is one, its error code (the first word), the fault it means, and what to do about it.
 
 import { ReplyError } from 'ioredis'
 
-/** The fault or error that an answer of Redis's means. */
+/** The fault that an error reply means. */
 export type ReplyFault = 'REDIS_UNAVAILABLE' | 'REDIS_UNUSABLE' | 'REDIS_REFUSES'
 
-/** Words of answers that do not mean that a command is refused (https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors). */
+/**
+ * Error codes that mean something else than that the command is refused
+ * (https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors).
+ */
 const OTHER_FAULTS: Record<string, ReplyFault> = {
   LOADING: 'REDIS_UNAVAILABLE',
   BUSY: 'REDIS_UNAVAILABLE',
@@ -18,10 +21,10 @@ const OTHER_FAULTS: Record<string, ReplyFault> = {
   CROSSSLOT: 'REDIS_UNUSABLE',
 }
 
-/** What to do about an answer, by its word. */
+/** What to do about an error reply, by its code. */
 const REMEDIES: Record<string, string> = {
-  LOADING: 'Redis loads its data and answers when it has',
-  BUSY: "somebody's script occupies Redis; end it by SCRIPT KILL",
+  LOADING: 'Redis answers once it has loaded its data',
+  BUSY: 'a script blocks Redis; end it with SCRIPT KILL',
   READONLY: 'give the primary, or Sentinels',
   MASTERDOWN: 'give the primary, or Sentinels',
   MOVED: 'this is a cluster node; give a standalone Redis',
@@ -31,13 +34,13 @@ const REMEDIES: Record<string, string> = {
   OOM: 'raise "maxmemory", or remove what fills it',
   MISCONF: "Redis cannot save its data; look at its disk and at Redis's log",
   NOREPLICAS: '"min-replicas-to-write" wants more replicas than follow',
-  MAXCLIENTS: 'raise "maxclients", or look who holds so many connections',
+  MAXCLIENTS: 'raise "maxclients", or find out who holds so many connections',
   NOPERM: 'give this user the rights that docs/redis.md lists',
   NOAUTH: 'give the user and the password in "redis"',
   WRONGPASS: 'give the right user and password in "redis"',
 }
 
-/** Answers that concern every write on the server, whoever sends it. */
+/** Error codes that concern every write on the server. */
 const SERVER_WIDE = ['OOM', 'MISCONF', 'NOREPLICAS']
 
 const TOO_MANY_CLIENTS = /max number of clients/i
@@ -45,8 +48,9 @@ const NEEDS_MEMORY = /maxmemory|out of memory/i
 const NEEDS_RIGHTS = /\bACL failure|no permissions to|user executing the script can't/i
 
 /**
- * Whether Redis answered this. The class of ioredis's own copy tells it; another copy (the shop's client is duplicated) tells by its name,
- * and in a minified bundle, where names are lost, by what ioredis adds and how the protocol writes errors: a word in capitals first.
+ * Whether this is an error reply of Redis. It is recognised by the class of our copy of ioredis; for another copy (the shop's client is
+ * duplicated) by its name; and in a minified bundle, where names are lost, by what ioredis adds and the protocol's form: a word in capitals
+ * first.
  */
 export function isReply(error: unknown): error is Error {
   if (error instanceof ReplyError) return true
@@ -54,7 +58,7 @@ export function isReply(error: unknown): error is Error {
   return error.name === 'ReplyError' || ('command' in error && /^-?[A-Z][A-Z0-9_]+ /.test(error.message))
 }
 
-/** The word that says what is the matter; of an error within a script, that of the command that failed there. */
+/** The error code; of an error within a script, that of the command that failed there. */
 export function replyWord({ message }: Error): string {
   const [, first = 'ERR'] = /^-?([A-Z][A-Z0-9_]+)\b/.exec(message) ?? []
   if (first !== 'ERR') return first
@@ -72,12 +76,12 @@ export function replyRemedy(error: Error): string | undefined {
   return REMEDIES[replyWord(error)]
 }
 
-/** Whether a replica answered so, which takes no writes. */
+/** Whether the reply came from a replica, which takes no writes. */
 export function isReplica(error: Error): boolean {
   return ['READONLY', 'MASTERDOWN'].includes(replyWord(error))
 }
 
-/** Whether every write is refused alike, so that one that succeeds proves that all do. */
+/** Whether every write is refused for this, so that one that succeeds proves that all would. */
 export function isServerWide(word: string): boolean {
   return SERVER_WIDE.includes(word)
 }

@@ -15,7 +15,10 @@ export function scripts(client: Redis): Scripted {
   return client as unknown as Scripted
 }
 
-/** Loads the scripts into Redis before they are needed, which spares the first claims a round trip. Where Redis refuses, the first calls send them. */
+/**
+ * Loads the scripts into Redis before they are needed, which spares the first claims a round trip. Where Redis refuses, the first calls
+ * send them.
+ */
 export async function loadScripts(connection: RedisConnection): Promise<void> {
   const texts = Object.values(SCRIPTS).map(({ lua }) => lua)
   await connection.ask((client) => Promise.all(texts.map((lua) => client.script('LOAD', lua)))).catch(() => {})

@@ -1,4 +1,4 @@
-// What kind of Redis this is, and how it is set: read where it may be read, never changed here.
+// What kind of server this is, and its settings as far as this user may read them.
 
 import { OrderTimersError } from '../errors.js'
 import type { RedisConnection } from './connection.js'
@@ -14,19 +14,19 @@ export interface ServerSettings {
   eviction: string | undefined
 }
 
-/** Why a Redis cannot serve, and what to do about it. */
+/** Why a server cannot serve timers, and what to do about it. */
 export interface Unfitness {
   what: string
   remedy: string
 }
 
 const REPLICA: Unfitness = {
-  what: 'this Redis is a replica, which hears no expiry and takes no writes',
+  what: 'this Redis is a replica, which publishes no expiry events and takes no writes',
   remedy: 'give the primary, or Sentinels',
 }
 
 const CLUSTER_NODE: Unfitness = {
-  what: 'this Redis is a cluster node, whose expiry events one subscriber cannot hear all of',
+  what: 'this Redis is a cluster node, and one subscriber does not get the expiry events of all nodes',
   remedy: 'give a standalone Redis',
 }
 
@@ -38,7 +38,7 @@ export async function assertUsable(connection: RedisConnection): Promise<void> {
   throw new OrderTimersError('REDIS_UNUSABLE', message)
 }
 
-/** @returns null where nothing speaks against this Redis, undefined where it may not be asked */
+/** @returns null where the server can serve timers, undefined where this user may not ask */
 export async function readUnfitness(connection: RedisConnection): Promise<Unfitness | null | undefined> {
   const info = await readInfo(connection)
   if (info === undefined) return undefined
@@ -52,12 +52,12 @@ export async function readUnfitness(connection: RedisConnection): Promise<Unfitn
   return null
 }
 
-/** What an answer says that only a Redis gives that cannot serve: a replica's, or a cluster node's. */
+/** Why the server cannot serve timers, from an error reply that only a replica or a cluster node gives. */
 export function unfitnessBy(error: Error): Unfitness {
   return isReplica(error) ? REPLICA : CLUSTER_NODE
 }
 
-/** The settings that matter here, where CONFIG is allowed (managed servers often refuse it, and rightly). */
+/** The settings that concern timers, where CONFIG is allowed (managed servers often refuse it). */
 export async function readSettings(connection: RedisConnection): Promise<ServerSettings> {
   const [notifications, eviction] = await Promise.all([
     readSetting(connection, 'notify-keyspace-events'),
@@ -71,7 +71,7 @@ export function publishesExpiry(flags: string): boolean {
   return flags.includes('E') && /[xA]/.test(flags)
 }
 
-/** Adds what is missing to `notify-keyspace-events`, and leaves what is there. @throws what Redis answers where CONFIG is refused */
+/** Adds the missing flags to `notify-keyspace-events`. @throws what Redis answers where CONFIG is refused */
 export async function enableExpiryEvents(connection: RedisConnection, present: string): Promise<void> {
   const flags = [...new Set(`${present}Ex`)].join('')
   await connection.ask((client) => client.config('SET', 'notify-keyspace-events', flags))
@@ -82,7 +82,7 @@ async function readInfo(connection: RedisConnection): Promise<string | undefined
     return await connection.ask((client) => client.info())
   } catch (error) {
     if (error instanceof OrderTimersError) throw error
-    return undefined // INFO is refused to this user
+    return undefined // this user may not call INFO
   }
 }
 

@@ -1,5 +1,5 @@
 // The option `redis` in its forms, and the connections made from it. The shop's own client is duplicated, never used: its subscriptions,
-// timeouts and queues stay its own. What our promises rest on is ours, whatever the URL, the options or the client say.
+// timeouts and queues stay its own. The options that our promises depend on override those of the URL, the options or the client.
 
 import { Redis, type RedisOptions } from 'ioredis'
 import { OrderTimersError, show } from '../errors.js'
@@ -7,7 +7,7 @@ import { checked, describeAddress, parseAddress } from './address.js'
 import { OURS } from './own-options.js'
 
 export interface RedisSource {
-  /** The shop's own `keyPrefix`. It is put on keys but not on what an event carries, so we put it on ourselves. */
+  /** The shop's own `keyPrefix`. ioredis adds it to keys but not to what an event carries, so we add it ourselves. */
   keyPrefix: string
   /** The number of the database. */
   db: number
@@ -20,14 +20,14 @@ export interface RedisSource {
 /** Where Redis is unless the shop says otherwise. */
 const DEFAULT: RedisOptions = { host: '127.0.0.1', port: 6379 }
 
-/** Options of other clients of Redis, which ioredis passes over: it would connect to its default. */
+/** Options of other Redis clients. ioredis ignores them and would connect to its default. */
 const NOT_OF_IOREDIS: Record<string, string> = {
   url: 'give the URL itself: redis: "redis://…"',
   uri: 'give the URL itself: redis: "redis://…"',
   connectionString: 'give the URL itself: redis: "redis://…"',
   hostname: 'ioredis calls it "host"',
   database: 'ioredis calls it "db"',
-  socket: 'ioredis takes "host", "port", "path" and "tls" beside each other',
+  socket: 'ioredis takes "host", "port", "path" and "tls" themselves',
   redisOptions: 'give the options themselves',
 }
 
@@ -41,7 +41,7 @@ export function parseRedisSource(redis: unknown): RedisSource | false {
     const remedy = 'give the timers a standalone Redis, or a client that knows it by Sentinel'
     throw new OrderTimersError(
       'REDIS_UNUSABLE',
-      `orderTimers: "redis" is a cluster, whose expiry events one subscriber cannot hear; ${remedy}`,
+      `orderTimers: "redis" is a cluster, and one subscriber does not get the expiry events of all its nodes; ${remedy}`,
     )
   }
   if (isClient(redis)) return fromClient(redis)
@@ -59,7 +59,7 @@ function fromOptions(options: RedisOptions): RedisSource {
   return { ...about(options), create: (name) => new Redis(withOurs(options, name)) }
 }
 
-/** A class of the shop's may make its duplicates with options of its own; then the connection is made from its options. */
+/** A class of the shop's own may give its duplicates other options; then the connection is made from the client's options. */
 function fromClient(client: Client): RedisSource {
   const create = (name: string): Redis => {
     const made = client.duplicate(withOurs({}, name))
@@ -110,7 +110,7 @@ function isPlain(value: unknown): value is RedisOptions {
 function refuseOthers(options: object): void {
   for (const [name, remedy] of Object.entries(NOT_OF_IOREDIS)) {
     if (!(name in options)) continue
-    throw new OrderTimersError('INVALID_OPTION', `orderTimers: "redis" has the option ${show(name)}, which ioredis passes over; ${remedy}`)
+    throw new OrderTimersError('INVALID_OPTION', `orderTimers: "redis" has the option ${show(name)}, which ioredis ignores; ${remedy}`)
   }
 }
 

@@ -1,11 +1,10 @@
-// When a worker of this prefix last read what is overdue under a rule, for all workers to know. By Redis's clock, so that no process's own
-// clock matters.
+// When any worker of this prefix last read a rule's overdue rows. By Redis's clock, so that no process's own clock matters.
 
 import type { Keys } from '../keys.js'
 import type { RedisClock } from './clock.js'
 import type { RedisConnection } from './connection.js'
 
-/** Longer than three intervals of any schedule that comes once a month. */
+/** Longer than three intervals of a monthly schedule. */
 const KEPT_MS = 120 * 86_400_000
 
 export class SweepMarks {
@@ -15,13 +14,13 @@ export class SweepMarks {
     private readonly clock: RedisClock,
   ) {}
 
-  /** Notes that this rule was read now. Never rejects: where Redis takes no write, other workers ask Postgres. */
+  /** Notes that this rule was read now. Never rejects: without a note the other workers read from Postgres. */
   async note(kind: string): Promise<void> {
     try {
       const now = await this.clock.now()
       await this.connection.ask((client) => client.set(this.keys.sets(kind).read, now, 'PX', KEPT_MS))
     } catch {
-      // said by whatever else is written
+      // reported by the commands that matter
     }
   }
 

@@ -1,4 +1,4 @@
-// What is thrown where Redis did not do what was asked: the code that says whose fault it is, which Redis it is, and what to do about it.
+// Errors about Redis: the code that says whose fault it is, which server it is, why, and what to do about it.
 
 import { errorText } from '../error-text.js'
 import { type ErrorName, OrderTimersError } from '../errors.js'
@@ -12,30 +12,29 @@ const WHAT: Record<ReplyFault, string> = {
 
 const CODES: ErrorName[] = ['REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'REDIS_REFUSES']
 
-/** The code, and the texts, that an error of Redis's, or of its connection, stands for. */
+/** The code and the texts for an error of Redis or of the connection to it. */
 export function explain(error: unknown, where: string): { code: ReplyFault; what: string; why: string; remedy: string } {
   const cause = reasonOf(error)
   const code = isReply(cause) ? replyFault(cause) : 'REDIS_UNAVAILABLE'
   const { code: errno, message } = (cause ?? {}) as { code?: string; message?: string }
   const why = (isReply(cause) ? errorText(cause) : (errno ?? message)) ?? 'not connected'
-  const remedy =
-    (isReply(cause) && replyRemedy(cause)) || (code === 'REDIS_REFUSES' ? undefined : 'look whether it runs and may be reached')
-  return { code, what: `Redis at ${where} ${WHAT[code]}`, why, remedy: remedy ?? 'look at what Redis says' }
+  const remedy = (isReply(cause) && replyRemedy(cause)) || (code === 'REDIS_REFUSES' ? undefined : 'check that it runs and can be reached')
+  return { code, what: `Redis at ${where} ${WHAT[code]}`, why, remedy: remedy ?? 'see what Redis answered' }
 }
 
-/** What lies beneath an error of ours that says only that Redis does not answer. */
+/** The cause of an error of ours that says only that Redis failed; any other error itself. */
 export function reasonOf(error: unknown): unknown {
   return error instanceof OrderTimersError && isRedisTrouble(error) ? error.cause : error
 }
 
-/** The coded error for it; one that has a code stays as it is. */
+/** The coded error; an error that has a code is returned as it is. */
 export function redisError(cause: unknown, where: string): OrderTimersError {
   if (cause instanceof OrderTimersError) return cause
   const { code, what, why, remedy } = explain(cause, where)
   return new OrderTimersError(code, `orderTimers: ${what} (${why}); ${remedy}`, { cause })
 }
 
-/** Whether this is Redis's doing: it did not answer, or answered with an error. */
+/** Whether Redis is the cause: it did not answer, or answered with an error. */
 export function isRedisTrouble(error: unknown): boolean {
   return isReply(error) || (error instanceof OrderTimersError && CODES.some((name) => error.code === `ERR_ORDER_TIMERS_${name}`))
 }

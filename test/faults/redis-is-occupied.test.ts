@@ -34,7 +34,7 @@ describe('While Redis', () => {
     const ended = other.eval('while true do end', 0).catch(() => {})
     await waitUntil(() => told.includes('fault REDIS_UNAVAILABLE'), { within: 3000 })
     await waitUntil(async () => !(await schedule()))
-    await waitUntil(() => messages().every((message) => /BUSY.*; somebody's script occupies Redis; end it by SCRIPT KILL/.test(message)))
+    await waitUntil(() => messages().every((message) => /BUSY.*; a script blocks Redis; end it with SCRIPT KILL/.test(message)))
     assert.equal(worker.health().redis?.connected, false)
     await shop.redis.client.script('KILL')
     await ended

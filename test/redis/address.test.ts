@@ -71,7 +71,7 @@ describe("Redis's address", () => {
     ['redis://u:ge@heim@cache:x', ENCODE],
     ['redis://:geheim', ENCODE],
     ['redis://:geheim@cache:99999999', ENCODE],
-    ['redis://u:ge heim@cache:6379', /must have no blanks/],
+    ['redis://u:ge heim@cache:6379', /must not contain spaces/],
     // no address
     ['', /such as redis:\/\/127\.0\.0\.1:6379\/0/],
     ['undefined', /or false, got "undefined"/],
@@ -79,7 +79,7 @@ describe("Redis's address", () => {
     ['redis://:geheim@', /encode/],
     ['http://u:geheim@cache:6379', /its scheme is redis, rediss \(TLS\) or unix/],
     ['tcp://cache:6379', /its scheme is redis, rediss \(TLS\) or unix/],
-    ['unix://redis.sock', /the whole path of the socket/],
+    ['unix://redis.sock', /the absolute path of the socket/],
     ['cache:6379/1', /write redis:\/\/host:port\/db/],
     ['::1', /put an IPv6 address in brackets/],
     // what ioredis would take for db 0, or for its own default
@@ -96,8 +96,8 @@ describe("Redis's address", () => {
     [{ host: 'cache', port: 'x' }, /a port from 1 to 65535, not "x"/],
     ['redis://cache?family=x', /a number as "family"/],
     ['redis://cache?tls=no', /tls=true or tls=false/],
-    [{ url: 'redis://:geheim@cache' }, /"url", which ioredis passes over; give the URL itself/],
-    [{ socket: { host: 'cache' }, password: 'geheim' }, /"socket", which ioredis passes over/],
+    [{ url: 'redis://:geheim@cache' }, /"url", which ioredis ignores; give the URL itself/],
+    [{ socket: { host: 'cache' }, password: 'geheim' }, /"socket", which ioredis ignores/],
     [{ hostname: 'cache' }, /ioredis calls it "host"/],
     [{ database: 1 }, /ioredis calls it "db"/],
     [{ keyPrefix: Buffer.from('shop:') }, /text as "keyPrefix"/],

@@ -59,7 +59,7 @@ describe('a web process whose timers Redis does not take', () => {
     assert.deepEqual([status, redis], ['degraded', { where: where(), connected: false, kept: 30, dropped: 0 }])
     assert.deepEqual(
       faults.map(({ code, cause, remedy, since }) => [code, typeof cause, remedy, since instanceof Date]),
-      [['REDIS_UNAVAILABLE', 'string', 'look whether it runs and may be reached', true]],
+      [['REDIS_UNAVAILABLE', 'string', 'check that it runs and can be reached', true]],
     )
     await server.restart()
     await waitUntil(() => shop.timers.health().status === 'ok')
@@ -69,7 +69,7 @@ describe('a web process whose timers Redis does not take', () => {
     assert.match(
       String(told()[0]),
       new RegExp(
-        `^warn,REDIS_UNAVAILABLE: Redis at ${where()} does not answer \\(.+\\); timers are kept for its return, and the sweep settles what comes due; look whether`,
+        `^warn,REDIS_UNAVAILABLE: Redis at ${where()} does not answer \\(.+\\); timers are kept until it returns, and the sweep settles what comes due; check that`,
       ),
     )
     assert.deepEqual(told()[1], ['info', 'REDIS_UNAVAILABLE: over'])

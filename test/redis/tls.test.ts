@@ -51,7 +51,7 @@ describe('Redis over TLS', () => {
       assert.equal(refusedWith, 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE')
       assert.equal(
         message,
-        `orderTimers: Redis at redis.test:${server.port} db 0 does not answer (${code}); look whether it runs and may be reached`,
+        `orderTimers: Redis at redis.test:${server.port} db 0 does not answer (${code}); check that it runs and can be reached`,
       )
       const worker = await shop.worker({ fallback: EVERY_SECOND })
       await ship(shop, 5, 100)
@@ -82,7 +82,7 @@ describe('Redis over TLS', () => {
     resolver.knows = false
     const shop = await open(server.port, VALID, resolver)
     const { message } = await refused(() => shop.timers.check())
-    assert.match(message, /^orderTimers: Redis at .+:\d+ db 0 does not answer \(ENOTFOUND\); look whether it runs and may be reached$/)
+    assert.match(message, /^orderTimers: Redis at .+:\d+ db 0 does not answer \(ENOTFOUND\); check that it runs and can be reached$/)
     const worker = await shop.worker({ fallback: EVERY_SECOND })
     resolver.knows = true
     await waitUntil(() => worker.health().status === 'ok' && worker.health().redis?.subscribed)

@@ -82,7 +82,7 @@ describe('timers.check()', () => {
   it('says that Redis does not answer', async () => {
     const port = await freePort()
     const timers = makeTimers(oneOfEach(database), { redis: `redis://:geheim@127.0.0.1:${port}` })
-    const message = `orderTimers: Redis at 127.0.0.1:${port} db 0 does not answer (ECONNREFUSED); look whether it runs and may be reached`
+    const message = `orderTimers: Redis at 127.0.0.1:${port} db 0 does not answer (ECONNREFUSED); check that it runs and can be reached`
     assert.deepEqual(await refused(() => timers.check()), refusal('REDIS_UNAVAILABLE', 503, message))
     await timers.close()
   })
@@ -92,8 +92,8 @@ describe('timers.check()', () => {
     const replica = await RedisServer.start(['--replicaof', '127.0.0.1', String(primary.port)])
     const node = await RedisServer.start(['--cluster-enabled', 'yes'])
     const servers: [RedisServer, string][] = [
-      [node, 'this Redis is a cluster node, whose expiry events one subscriber cannot hear all of; give a standalone Redis'],
-      [replica, 'this Redis is a replica, which hears no expiry and takes no writes; give the primary, or Sentinels'],
+      [node, 'this Redis is a cluster node, and one subscriber does not get the expiry events of all nodes; give a standalone Redis'],
+      [replica, 'this Redis is a replica, which publishes no expiry events and takes no writes; give the primary, or Sentinels'],
     ]
     for (const [server, message] of servers) {
       const timers = makeTimers(oneOfEach(database), { redis: server.url })

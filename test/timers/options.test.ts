@@ -82,7 +82,7 @@ describe('orderTimers(options)', () => {
   it('refuses a cluster', async () => {
     const cluster = { isCluster: true, options: {}, duplicate() {} }
     const message =
-      'orderTimers: "redis" is a cluster, whose expiry events one subscriber cannot hear; give the timers a standalone Redis, or a client that knows it by Sentinel'
+      'orderTimers: "redis" is a cluster, and one subscriber does not get the expiry events of all its nodes; give the timers a standalone Redis, or a client that knows it by Sentinel'
     assert.deepEqual(await withOption({ redis: cluster }), refusal('REDIS_UNUSABLE', 503, message))
   })
 

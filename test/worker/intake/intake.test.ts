@@ -272,7 +272,7 @@ describe("the subscriber's connection", () => {
       [
         [
           'warn',
-          `REDIS_UNAVAILABLE: Redis at 127.0.0.1:${server.port} db 0 does not answer; the sweep over Postgres carries on; look whether it runs and may be reached`,
+          `REDIS_UNAVAILABLE: Redis at 127.0.0.1:${server.port} db 0 does not answer; the sweep over Postgres carries on; check that it runs and can be reached`,
         ],
         ['info', 'REDIS_UNAVAILABLE: over'],
       ],
@@ -287,13 +287,13 @@ describe('a Redis that cannot serve', () => {
     [
       "a cluster's node",
       () => ['--cluster-enabled', 'yes'],
-      'is a cluster node, whose expiry events one subscriber cannot hear all of',
+      'is a cluster node, and one subscriber does not get the expiry events of all nodes',
       'give a standalone Redis',
     ],
     [
       'a replica',
       (primary) => ['--replicaof', '127.0.0.1', String(primary.port)],
-      'is a replica, which hears no expiry and takes no writes',
+      'is a replica, which publishes no expiry events and takes no writes',
       'give the primary, or Sentinels',
     ],
   ]
