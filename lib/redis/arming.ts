@@ -61,18 +61,18 @@ export class Arming {
   }
 
   /** A timer and its reminders. @returns whether Redis has it now; what it did not take in time is kept */
-  async arm({ kind, reminders }: ArmedRule, id: string, deadlineMs: number, patienceMs = REQUEST_WAIT_MS): Promise<boolean> {
-    const armed = this.armOne(kind, id, deadlineMs, patienceMs)
+  async arm({ kind, reminders }: ArmedRule, id: string, deadlineMs: number, waitMs = REQUEST_WAIT_MS): Promise<boolean> {
+    const armed = this.armOne(kind, id, deadlineMs, waitMs)
     if (reminders.length === 0) return armed
-    await Promise.all(reminders.map((reminder) => this.armOne(reminder.kind, id, deadlineMs - reminder.beforeMs, patienceMs)))
+    await Promise.all(reminders.map((reminder) => this.armOne(reminder.kind, id, deadlineMs - reminder.beforeMs, waitMs)))
     return armed
   }
 
-  private async armOne(kind: string, id: string, deadlineMs: number, patienceMs: number): Promise<boolean> {
+  private async armOne(kind: string, id: string, deadlineMs: number, waitMs: number): Promise<boolean> {
     const name = `${kind}:${id}`
     if (this.kept.size > 0) this.kept.delete(name)
     const batch = this.armOrThrow(kind, id, deadlineMs).then(isArmed, (error) => this.report(kind, error))
-    const armed = patienceMs > REQUEST_WAIT_MS - HARDLY_SPENT_MS ? await batch : await within(patienceMs, batch)
+    const armed = waitMs > REQUEST_WAIT_MS - HARDLY_SPENT_MS ? await batch : await within(waitMs, batch)
     if (armed) return true
     if (this.kept.size >= MOST_KEPT) {
       this.outage.drop(MOST_KEPT)

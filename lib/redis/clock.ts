@@ -5,7 +5,7 @@ import { ClockEstimate } from '../clock-estimate.js'
 import type { RedisConnection } from './connection.js'
 
 const FRESH_MS = 60_000
-const PATIENCE_MS = 200
+const WAIT_MS = 200
 
 export class RedisClock {
   private readonly estimate = new ClockEstimate()
@@ -37,7 +37,7 @@ export class RedisClock {
 
   private async ask(): Promise<void> {
     const askedAt = performance.now()
-    const [seconds, microseconds] = await this.connection.run(PATIENCE_MS, (client) => client.time())
+    const [seconds, microseconds] = await this.connection.run(WAIT_MS, (client) => client.time())
     this.estimate.note(Number(seconds) * 1_000 + Number(microseconds) / 1_000, askedAt, performance.now())
   }
 }

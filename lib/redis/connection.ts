@@ -107,21 +107,21 @@ export class RedisConnection {
 
   /**
    * For requests.
-   * @param patienceMs how long to wait for the answer; not at all where Redis is known not to answer
+   * @param waitMs how long to wait for the answer; not at all where Redis is known not to answer
    * @param operation what the command does, where its refusal is to be noted
    * @throws OrderTimersError REDIS_UNAVAILABLE without an answer in time; what Redis itself answers as an error passes through
    */
-  async run<T>(patienceMs: number, command: (client: Redis) => Promise<T>, operation?: Operation<T>): Promise<T> {
+  async run<T>(waitMs: number, command: (client: Redis) => Promise<T>, operation?: Operation<T>): Promise<T> {
     const startedAt = performance.now()
-    await this.connected(patienceMs)
+    await this.connected(waitMs)
     const answer = this.ask(command, operation).then(
       (value) => ({ value }),
       (error) => ({ error }),
     )
-    const wait = this.answering ? patienceMs - (performance.now() - startedAt) : 0
+    const wait = this.answering ? waitMs - (performance.now() - startedAt) : 0
     const result = await within(Math.max(0, wait), answer)
     if (result === undefined) {
-      this.availability.down(new Error(`no answer in ${patienceMs} ms`))
+      this.availability.down(new Error(`no answer in ${waitMs} ms`))
       throw this.unavailable()
     }
     if ('value' in result) return result.value
@@ -153,12 +153,12 @@ export class RedisConnection {
   }
 
   /** @throws OrderTimersError REDIS_UNAVAILABLE where there is no connection, and the first attempt at one does not succeed in time */
-  async connected(patienceMs: number): Promise<void> {
+  async connected(waitMs: number): Promise<void> {
     if (this.ready) return
     this.open()
     const startedAt = performance.now()
-    await within(patienceMs, this.firstAttempt as Promise<void>)
-    this.availability.noteWait(startedAt, patienceMs)
+    await within(waitMs, this.firstAttempt as Promise<void>)
+    this.availability.noteWait(startedAt, waitMs)
     if (!this.ready) throw this.unavailable()
   }
 

@@ -20,11 +20,11 @@ export class DueIndex {
   }
 
   /** Adds timers, or moves them. Safe to repeat. @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error */
-  async arm(kind: string, timers: readonly ArmedTimer[], patienceMs: number): Promise<void> {
+  async arm(kind: string, timers: readonly ArmedTimer[], waitMs: number): Promise<void> {
     const { due, failures } = this.keys.sets(kind)
     const values: (string | number)[] = [due, failures, this.keys.wakeChannel, this.keys.timersOf(kind)]
     for (const { id, deadlineMs } of timers) values.push(deadlineMs, id)
-    await this.connection.run(patienceMs, (client) => scripts(client).orderTimersArm(...values), operation('arm', kind))
+    await this.connection.run(waitMs, (client) => scripts(client).orderTimersArm(...values), operation('arm', kind))
   }
 
   /** Adds timers that are missing or have a later deadline; each id has the deadline at the same place. @returns how many */
@@ -39,11 +39,11 @@ export class DueIndex {
   }
 
   /** Removes a timer, unless its deadline is not the given one. @returns whether there was one */
-  async disarm(kind: string, id: string, deadlineMs: number | undefined, patienceMs: number): Promise<boolean> {
+  async disarm(kind: string, id: string, deadlineMs: number | undefined, waitMs: number): Promise<boolean> {
     const { due, failures, tombstones } = this.keys.sets(kind)
     const key = this.keys.timer(kind, id)
     const removed = await this.connection.run(
-      patienceMs,
+      waitMs,
       (client) => scripts(client).orderTimersDisarm(due, failures, tombstones, key, id, deadlineMs ?? ''),
       operation('disarm', kind, mayHaveWritten),
     )
@@ -51,10 +51,10 @@ export class DueIndex {
   }
 
   /** Moves a deadline that only Redis knows. @returns the new one; undefined where there is no timer */
-  async postpone(kind: string, id: string, byMs: number, patienceMs: number): Promise<number | undefined> {
+  async postpone(kind: string, id: string, byMs: number, waitMs: number): Promise<number | undefined> {
     const key = this.keys.timer(kind, id)
     const deadline = await this.connection.run(
-      patienceMs,
+      waitMs,
       (client) => scripts(client).orderTimersPostpone(this.keys.sets(kind).due, key, id, byMs),
       operation('postpone', kind, (deadline) => (deadline === null ? undefined : 'memory')),
     )
@@ -62,22 +62,20 @@ export class DueIndex {
   }
 
   /** A deadline that only Redis knows, in milliseconds of its clock; that of an external key, too. */
-  async deadline(kind: string, id: string, patienceMs: number): Promise<number | undefined> {
-    const score = await this.connection.run(patienceMs, (client) => client.zscore(this.keys.sets(kind).due, id))
+  async deadline(kind: string, id: string, waitMs: number): Promise<number | undefined> {
+    const score = await this.connection.run(waitMs, (client) => client.zscore(this.keys.sets(kind).due, id))
     if (score !== null) return Number(score)
-    const [left, time] = await this.connection.run(patienceMs, (client) =>
-      Promise.all([client.pttl(this.keys.timer(kind, id)), client.time()]),
-    )
+    const [left, time] = await this.connection.run(waitMs, (client) => Promise.all([client.pttl(this.keys.timer(kind, id)), client.time()]))
     return left < 0 ? undefined : milliseconds(time) + left
   }
 
   /** The same for many ids, in two round trips at most. Ids without a timer are left out. */
-  async deadlines(kind: string, ids: readonly string[], patienceMs: number): Promise<Map<string, number>> {
-    const scores = await this.connection.run(patienceMs, (client) => client.zmscore(this.keys.sets(kind).due, ...ids))
+  async deadlines(kind: string, ids: readonly string[], waitMs: number): Promise<Map<string, number>> {
+    const scores = await this.connection.run(waitMs, (client) => client.zmscore(this.keys.sets(kind).due, ...ids))
     const deadlines = new Map(ids.flatMap((id, i) => (scores[i] == null ? [] : [[id, Number(scores[i])] as const])))
     const others = ids.filter((id) => !deadlines.has(id))
     if (others.length === 0) return deadlines
-    const [time, ...left] = await this.connection.run(patienceMs, (client) =>
+    const [time, ...left] = await this.connection.run(waitMs, (client) =>
       Promise.all([client.time(), ...others.map((id) => client.pttl(this.keys.timer(kind, id)))]),
     )
     const now = milliseconds(time)
@@ -86,8 +84,8 @@ export class DueIndex {
   }
 
   /** Asks all workers to sweep at once. @returns how many received it */
-  requestSweep(patienceMs: number): Promise<number> {
-    return this.connection.run(patienceMs, (client) => client.publish(this.keys.wakeChannel, SWEEP_REQUEST))
+  requestSweep(waitMs: number): Promise<number> {
+    return this.connection.run(waitMs, (client) => client.publish(this.keys.wakeChannel, SWEEP_REQUEST))
   }
 }
 

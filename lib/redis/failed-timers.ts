@@ -27,25 +27,25 @@ export class FailedTimers {
   }
 
   /** All failures of a kind: of orders that wait for another attempt, and of dead letters. */
-  async all(kind: string, patienceMs: number): Promise<Map<string, Failure>> {
+  async all(kind: string, waitMs: number): Promise<Map<string, Failure>> {
     // As HGETALL in capitals: a shop may have set a reply transformer for `hgetall`, which all clients of ioredis in a process share.
     const { failures } = this.keys.sets(kind)
-    const values = (await this.connection.run(patienceMs, (client) => client.call('HGETALL', failures))) as string[]
+    const values = (await this.connection.run(waitMs, (client) => client.call('HGETALL', failures))) as string[]
     const all = new Map<string, Failure>()
     for (let i = 0; i < values.length; i += 2) all.set(values[i] as string, JSON.parse(values[i + 1] as string))
     return all
   }
 
   /** The dead letters of a kind. */
-  async dead(kind: string, patienceMs: number): Promise<Map<string, Failure>> {
-    return new Map([...(await this.all(kind, patienceMs))].filter(([, { dead }]) => dead))
+  async dead(kind: string, waitMs: number): Promise<Map<string, Failure>> {
+    return new Map([...(await this.all(kind, waitMs))].filter(([, { dead }]) => dead))
   }
 
   /** Puts a dead letter back, due now, with its attempts forgotten. @returns whether there was one */
-  async revive(kind: string, id: string, patienceMs: number): Promise<boolean> {
+  async revive(kind: string, id: string, waitMs: number): Promise<boolean> {
     const { due, failures } = this.keys.sets(kind)
     const revived = await this.connection.run(
-      patienceMs,
+      waitMs,
       (client) => scripts(client).orderTimersRevive(due, failures, id, this.keys.wakeChannel),
       operation('revive', kind, mayHaveWritten),
     )
