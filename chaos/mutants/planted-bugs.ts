@@ -157,7 +157,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
     ],
     test: {
-      file: 'test/rows/settlement.test.ts',
+      file: 'test/rows/settlement-transaction.test.ts',
       title: 'a settlement puts off an order whose row is locked, and settles it when it is free',
     },
   },

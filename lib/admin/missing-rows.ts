@@ -4,9 +4,8 @@
 import { referencedRows, valueProblems } from '../rows/references.js'
 import type { RowRule } from '../rows/row-rule.js'
 import { inTransaction } from '../sequelize/database.js'
+import { LOOK } from '../sequelize/statement-limits.js'
 import type { Runtime } from '../timers/runtime.js'
-
-const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 5_000 }
 
 /**
  * Never rejects because of Postgres.
@@ -33,7 +32,7 @@ export async function missingRows(runtime: Runtime, kinds: readonly string[]): P
 /** Undefined where Postgres did not answer, or could not say. */
 async function missingFor(row: RowRule): Promise<string[] | undefined> {
   try {
-    const problems = await inTransaction(row.guard.table.sequelize, LIMITS, (transaction) => valueProblems(row, transaction))
+    const problems = await inTransaction(row.guard.table.sequelize, LOOK, (transaction) => valueProblems(row, transaction))
     return problems.flatMap(({ insert }) => (insert === undefined ? [] : [insert]))
   } catch {
     return undefined

@@ -1,10 +1,11 @@
-// The brake: stops a rule that settles more orders than it ever should, until a person releases it. Counted in Postgres, in the settling
-// transactions themselves, so that it holds for all workers together and survives them.
+// The brake: stops a rule that settles more orders than it ever should, until a person releases it. Orders are counted in Postgres, in the settling
+// transactions, so that the limit holds for all workers together and survives restarts.
 
 import type { Transaction } from 'sequelize'
 import { callConnectionOf, REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
 import { rows, statement } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
+import { LOCK_NOT_AVAILABLE } from '../sequelize/sqlstates.js'
 import { boundIntervalSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
 
@@ -15,9 +16,6 @@ export interface Allowance {
   orders: number
   braked: boolean
 }
-
-/** lock_not_available; https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const LOCK_NOT_AVAILABLE = '55P03'
 
 export class Brake {
   readonly table: string
@@ -49,7 +47,7 @@ export class Brake {
 
   /**
    * Locks the kind's count until the transaction ends, so that no two workers use the same allowance.
-   * @returns 'locked' where another batch has it and takes longer than the transaction waits for locks
+   * @returns 'locked' where another batch holds the lock for longer than the transaction waits
    */
   async allowance(transaction: Transaction): Promise<Allowance | 'locked'> {
     const over = `b.since <= now() - ${boundIntervalSql('$2')}`
@@ -81,7 +79,7 @@ RETURNING settled, braked_at IS NOT NULL AS braked`
     return typeof row?.braked_ms === 'number' ? new Date(row.braked_ms) : null
   }
 
-  /** Lets the rule go on, with a count of its own from now. @returns whether it was stopped */
+  /** Lets the rule continue, counting from 0. @returns whether it was stopped */
   async release(transaction?: Transaction): Promise<boolean> {
     const sql = `WITH old AS (SELECT braked_at FROM ${this.table} WHERE kind = $1 FOR UPDATE)
 UPDATE ${this.table} SET braked_at = NULL, settled = 0, since = now() FROM old WHERE kind = $1 RETURNING old.braked_at IS NOT NULL AS braked`

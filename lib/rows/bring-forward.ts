@@ -1,4 +1,4 @@
-// Makes an order's timer due at once, by its row: for tests, which need not wait then.
+// Makes an order's timer due at once, by writing its row, so that tests need not wait.
 
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'

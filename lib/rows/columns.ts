@@ -8,14 +8,14 @@ import type { OrderTable } from './order-table.js'
 export interface Column {
   name: string
   type: string
-  /** The type beneath all domains. */
+  /** The type that the domain, if it is one, is based on. */
   baseType: string
   isView: boolean
   /** Whether it refuses NULL. */
   isRequired: boolean
 }
 
-/** By the names of their attributes; empty where there is no such table. Takes no lock on the table. */
+/** By attribute name; empty where the table does not exist. Takes no lock on the table. */
 export async function columnsOf(table: OrderTable, transaction: Transaction): Promise<Map<string, Column>> {
   const found = await rows<Column>(table.sequelize, SQL, [table.tableText], transaction)
   const columns = new Map(

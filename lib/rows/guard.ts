@@ -16,7 +16,7 @@ export type Applies = { status: string; from: readonly Status[] } | { where: Whe
 
 export interface GuardOptions {
   applies: Applies
-  /** More that must hold; an order that it holds back stays until it holds no longer. */
+  /** More that must hold; where it does not, the order waits until it does. */
   where?: WhereOptions | undefined
   /** While this holds the timer is paused. */
   pausedWhile?: WhereOptions | undefined

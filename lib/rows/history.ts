@@ -1,5 +1,5 @@
-// The optional table of what happened: one row for each settlement and each reminder, written in the transaction that it is about. The
-// same rows make `afterCommit` at least once (until `next_try` is cleared) and reminders at most once (their unique index).
+// The optional history: one row for each settlement and each reminder, written in the same transaction. The rows make `afterCommit` run at
+// least once (until `next_try` is cleared) and reminders at most once (by their unique index).
 
 import type { Transaction } from 'sequelize'
 import { rows, statement } from '../sequelize/database.js'
@@ -11,7 +11,7 @@ export const HISTORY_TABLE = 'order_timers_history'
 /** Beyond the rule's timeouts: the grace period before another worker may redeliver. */
 const MARGIN_MS = 5_000
 
-/** What is still to be told of a settlement. */
+/** A delivery that the history records as pending: `afterCommit` has not yet succeeded for this settlement. */
 export interface RecordedDelivery {
   /** The history row's id. */
   entry: string
@@ -68,14 +68,14 @@ export class History {
   /** For the settling statement: a row for each of `source`. `$2` is the path, `$3` the worker. Returns what is `RECORDED`. */
   insertSettled(source: string, to: number | string | undefined, afterCommit: boolean): string {
     const { literal } = this.orders
-    // The worker that settles has time to commit and to tell of it, before another one tells.
+    // The worker that settles has time to commit and to deliver before another worker may redeliver.
     const tries = afterCommit ? `1, clock_timestamp() + ${intervalSql(2 * this.timeoutMs + MARGIN_MS)}` : '0, NULL'
     return `INSERT INTO ${this.table} (kind, order_id, from_status, to_status, deadline, lateness_ms, via, worker, attempts, next_try)
 SELECT ${literal(this.kind)}, order_timers_id::text, order_timers_from, ${to === undefined ? 'NULL' : literal(String(to))}, order_timers_deadline,
   ${LATENESS}, $2, $3, ${tries} FROM ${source} RETURNING ${RECORDED}`
   }
 
-  /** The same for a reminder, due so long before the deadline: a row for each that has none for this deadline. */
+  /** The same for a reminder, due `beforeMs` before the deadline: a row for each order that was not reminded of this deadline yet. */
   insertReminded(source: string, label: string, beforeMs: number): string {
     const { literal } = this.orders
     return `INSERT INTO ${this.table} (kind, order_id, reminder, deadline, lateness_ms, via, worker)
@@ -83,11 +83,11 @@ SELECT ${literal(this.kind)}, order_timers_id::text, ${literal(label)}, order_ti
 FROM ${source} ON CONFLICT (kind, order_id, deadline, reminder) WHERE reminder <> '' DO NOTHING RETURNING ${RECORDED}`
   }
 
-  /** A condition: the order has been reminded for this deadline. */
+  /** A condition: the order was reminded of this deadline. */
   reminded(label: string, deadline: string): string {
     const { literal, id } = this.orders
-    return `EXISTS (SELECT 1 FROM ${this.table} AS order_timers_told WHERE order_timers_told.kind = ${literal(this.kind)} AND order_timers_told.order_id = ${id}::text
-  AND order_timers_told.reminder = ${literal(label)} AND order_timers_told.reminder <> '' AND order_timers_told.deadline = ${deadline})`
+    return `EXISTS (SELECT 1 FROM ${this.table} AS order_timers_reminded WHERE order_timers_reminded.kind = ${literal(this.kind)} AND order_timers_reminded.order_id = ${id}::text
+  AND order_timers_reminded.reminder = ${literal(label)} AND order_timers_reminded.reminder <> '' AND order_timers_reminded.deadline = ${deadline})`
   }
 
   /** How long after a settlement began its first delivery may begin: it ends before another worker may redeliver. */
@@ -100,10 +100,9 @@ FROM ${source} ON CONFLICT (kind, order_id, deadline, reminder) WHERE reminder <
     return MARGIN_MS
   }
 
-  /** Takes one that should have been told by now, for one attempt, so that two workers do not tell of the same at once. */
+  /** Takes one delivery that is overdue, for one attempt: until `next_try` no other worker takes it. */
   async takePendingDelivery(transaction: Transaction): Promise<RecordedDelivery | undefined> {
-    const patience = intervalSql(this.timeoutMs + MARGIN_MS)
-    const sql = `UPDATE ${this.table} AS h SET attempts = h.attempts + 1, next_try = clock_timestamp() + ${patience}
+    const sql = `UPDATE ${this.table} AS h SET attempts = h.attempts + 1, next_try = clock_timestamp() + ${intervalSql(this.timeoutMs + MARGIN_MS)}
 WHERE h.id = (SELECT id FROM ${this.table} WHERE kind = $1 AND next_try <= clock_timestamp() ORDER BY next_try LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING h.id::text AS entry, h.order_id, h.attempts, ${epochMsSql('h.deadline')} AS deadline_ms`
     const [found] = await rows<DeliveryRow>(this.orders.sequelize, sql, [this.kind], transaction)
@@ -116,7 +115,7 @@ RETURNING h.id::text AS entry, h.order_id, h.attempts, ${epochMsSql('h.deadline'
     await this.write(`UPDATE ${this.table} SET next_try = NULL, error = NULL WHERE id = ANY($1)`, [entries], transaction)
   }
 
-  /** An attempt to tell of these failed: another one after so many milliseconds, or none. */
+  /** @param retryMs when the next attempt is due, in milliseconds from now; undefined for none */
   async markFailed(entries: readonly string[], error: string, retryMs: number | undefined, transaction?: Transaction): Promise<void> {
     const sql = `UPDATE ${this.table} SET error = $2, next_try = clock_timestamp() + ${boundIntervalSql('$3')} WHERE id = ANY($1)`
     await this.write(sql, [entries, error, retryMs ?? null], transaction)
@@ -128,12 +127,12 @@ RETURNING h.id::text AS entry, h.order_id, h.attempts, ${epochMsSql('h.deadline'
   }
 }
 
-/** The same whenever that settlement, or that reminder, is told again. */
+/** The same for every delivery of that settlement or reminder. */
 export function idempotencyKey(kind: string, orderId: string, deadline: number | string): string {
   return `${kind}:${orderId}:${deadline}`
 }
 
-/** The row's id, and the order's. */
+/** The history row's id, and the order's. */
 const RECORDED = 'id::text AS order_timers_entry, order_id AS order_timers_recorded'
 
 const LATENESS = 'extract(epoch from clock_timestamp() - order_timers_deadline) * 1000'

@@ -1,5 +1,5 @@
-// Whether a rule's instants are known to have a time zone, for calls that read one from an instance and ask Postgres nothing. The table is looked at
-// once before the first of them, and behind later ones about once a minute.
+// Whether a rule's instants are known to have a time zone, for calls that read an instant from an instance and send no statement. The first such
+// call waits for a look at the table; later ones trigger another look about once a minute, and do not wait for it.
 
 import { inTransaction } from '../sequelize/database.js'
 import { QUICK_QUESTION } from '../sequelize/statement-limits.js'

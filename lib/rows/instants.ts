@@ -1,5 +1,5 @@
-// Columns that hold instants: each must be `timestamp with time zone`. Postgres reads a value without one in the zone of whichever connection
-// reads it, and an order would be settled hours too early. Every statement holds the type, and a look at the table says what to do about it.
+// Columns that hold instants must be `timestamp with time zone`. Postgres reads a value without a zone in the zone of each connection, so an order
+// would be settled hours too early. Statements refuse other types (instant-sql.ts); this file explains the problem and its remedies.
 
 import { inTransaction, rows } from '../sequelize/database.js'
 import { QUICK_QUESTION } from '../sequelize/statement-limits.js'

@@ -1,5 +1,5 @@
-// Deadlines that orders took along when they left. A stay where the rule applies has one deadline; should the order come back, what is left of an
-// earlier stay must not settle it. Takes off what can be taken off without a doubt, and counts the rest. Rows that somebody has locked are left.
+// Deadlines that remain on orders to which the rule no longer applies. If such an order comes back, its old deadline must not settle it. Clears
+// those that are certainly obsolete, and counts the others. Locked rows are skipped.
 
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
@@ -31,37 +31,36 @@ export class LeftDeadlines {
   }
 
   /**
-   * Of these orders, which were looked at since their deadlines have passed: takes off the deadline of those that are no longer where the rule
-   * applies.
+   * Clears the deadlines of those of these orders to which the rule no longer applies and whose deadline has passed.
    * @returns how many
    */
-  async takeOff(ids: readonly string[], transaction: Transaction): Promise<number> {
+  async clear(ids: readonly string[], transaction: Transaction): Promise<number> {
     if (!this.options.moves) return 0
     const { id } = this.options.guard.table
-    return this.clear([`${id} = ANY($1)`, this.passed], '', ids, transaction)
+    return this.update([`${id} = ANY($1)`, this.passed], '', ids, transaction)
   }
 
   /**
-   * One portion of at most `limit` rows: deadlines that passed while their orders were away, and `backfill`'s mark for "no timer" on orders that it
-   * does not concern any more. What is older than `staleAfter` would not be settled anyway, and an old shop may have millions of those.
+   * Clears one batch of at most `limit` rows: deadlines that passed after their orders had left, and `backfill`'s mark for "no timer" on orders
+   * that it no longer concerns. Deadlines older than `staleAfter` are never settled, and an old shop may have millions of them: they stay.
    * @returns how many
    */
-  async takeOffPortion(transaction: Transaction, limit: number): Promise<number> {
+  async clearBatch(transaction: Transaction, limit: number): Promise<number> {
     const { guard, moves, backfilled } = this.options
     let cleared = 0
-    if (moves) cleared += await this.clearBatch([this.passed, guard.deadlineIs('>', guard.staleLineSql)], limit, transaction)
-    if (backfilled) cleared += await this.clearBatch([`${guard.deadlineColumn} = ${NO_TIMER_AT}`], limit, transaction)
+    if (moves) cleared += await this.updateBatch([this.passed, guard.deadlineIs('>', guard.staleLineSql)], limit, transaction)
+    if (backfilled) cleared += await this.updateBatch([`${guard.deadlineColumn} = ${NO_TIMER_AT}`], limit, transaction)
     return cleared
   }
 
   /**
-   * One portion of at most `limit` rows: the time that a pause has kept, on orders that are away. No index need serve this.
+   * Clears one batch of at most `limit` rows: the time that a pause kept on orders that have left. Works without an index.
    * @returns how many
    */
-  async takeOffPauses(transaction: Transaction, limit: number): Promise<number> {
+  async clearPauses(transaction: Transaction, limit: number): Promise<number> {
     const { guard, moves, keep } = this.options
     if (!moves || keep === undefined) return 0
-    return this.clearBatch([`${guard.table.column(keep)} IS NOT NULL`, `${guard.deadlineSql} IS NULL`], limit, transaction)
+    return this.updateBatch([`${guard.table.column(keep)} IS NOT NULL`, `${guard.deadlineSql} IS NULL`], limit, transaction)
   }
 
   /** How many orders have a deadline and are not where the rule applies. */
@@ -73,12 +72,12 @@ export class LeftDeadlines {
     return row?.count ?? 0
   }
 
-  private clearBatch(conditions: Condition[], limit: number, transaction: Transaction): Promise<number> {
-    return this.clear(conditions, 'LIMIT $1', limit, transaction)
+  private updateBatch(conditions: Condition[], limit: number, transaction: Transaction): Promise<number> {
+    return this.update(conditions, 'LIMIT $1', limit, transaction)
   }
 
-  /** Looks once more under the lock, so that an order that comes back in another transaction keeps what that writes. */
-  private async clear(conditions: Condition[], limit: string, bound: unknown, transaction: Transaction): Promise<number> {
+  /** The conditions are checked under the row's lock: an order that comes back in another transaction keeps what that one writes. */
+  private async update(conditions: Condition[], limit: string, bound: unknown, transaction: Transaction): Promise<number> {
     const { guard, deadline, keep } = this.options
     const { table } = guard
     const away = `SELECT ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${allOf([this.away, ...conditions])} ${limit}

@@ -1,5 +1,5 @@
-// Who has a row locked. The lock of a row is in the row itself: its xmax is the transaction that has it, or a multixact of several, and each
-// running transaction has an entry in pg_locks that any role may read. Blocks nobody and waits for nobody.
+// Who has locked a row. A row's lock is in the row itself: its xmax is the transaction that holds it, or a multixact of several, and each running
+// transaction has an entry in pg_locks that any role may read. Takes no locks and waits for none.
 
 import type { Transaction } from 'sequelize'
 import { inTransaction, rows } from '../sequelize/database.js'
@@ -32,10 +32,10 @@ interface FoundRow {
   role: string
 }
 
-/** How many rows are looked at at once. */
+/** How many rows one look covers at most. */
 const MOST_ROWS = 100
 
-/** What pg_stat_activity says to a role that may not see a session. */
+/** What pg_stat_activity shows to a role that may not see a session. */
 const INSUFFICIENT = '<insufficient privilege>'
 
 /** @returns the holder of each of these rows that is locked now; the rest is free, or held for no longer than this look took */
@@ -48,7 +48,7 @@ export async function lockHolders({ table }: RowGuard, ids: readonly string[]): 
   const running = new Map((await ask<FoundRow>(RUNNING, [marked.map(({ xmax }) => xmax)])).map((one) => [one.xid, one]))
   for (const { xmax } of marked) {
     if (xmax === '0' || running.has(xmax) || members.has(xmax)) continue
-    // An error where it is no multixact, and of one that is gone: then nobody has the row.
+    // Fails where xmax is no multixact, or one that no longer exists: then the row is not locked.
     const found = await ask<{ xid: string }>('SELECT xid::text FROM pg_get_multixact_members($1::text::xid)', [xmax]).catch(() => [])
     members.set(
       xmax,
@@ -69,7 +69,7 @@ export function readMarks(table: OrderTable, ids: readonly string[], transaction
   return rows(table.sequelize, sql, [ids], transaction)
 }
 
-/** Whether a row cannot be locked now: somebody has it, or it is gone. */
+/** Whether a row cannot be locked now: another transaction has locked it, or it does not exist. */
 export async function cannotLock(table: OrderTable, id: string, transaction: Transaction): Promise<boolean> {
   const sql = `SELECT 1 FROM ${table.aliased} WHERE ${table.id} = $1 FOR NO KEY UPDATE SKIP LOCKED`
   return (await rows(table.sequelize, sql, [id], transaction)).length === 0
@@ -95,7 +95,7 @@ const WRITES = new RegExp(
 )
 const READS = new RegExp(String.raw`\bFROM\s+(?:ONLY\s+)?${NAME}`, 'i')
 
-/** The verb and the table alone: what else a statement says may be somebody's address. */
+/** The verb and the table alone: the rest of a statement may contain personal data. */
 export function statementOf(query: string): string {
   const text = query.replace(/^(?:\s+|--[^\n]*\n|\/\*[\s\S]*?\*\/)+/, '').replace(/\s+/g, ' ')
   const written = WRITES.exec(text)

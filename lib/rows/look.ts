@@ -1,5 +1,5 @@
-// A look at a rule before it matters: its tables, what they refer to, and every statement, planned by Postgres and not carried out. What is
-// wrong is said by rule and option; what could not be looked at (a lock, a connection, a timeout) is no verdict, and is looked at again.
+// Checks a rule before it matters: its tables, what they refer to, and every statement, planned by Postgres and not run. Problems are reported by
+// rule and option. What could not be checked (a lock, a connection, a timeout) counts neither as right nor as wrong, and is checked again.
 
 import type { Transaction } from 'sequelize'
 import { errorText } from '../error-text.js'
@@ -13,7 +13,7 @@ import type { Look, SettledRows } from './row-rule.js'
 import { optionStatements, ruleStatements, type Statement } from './statements.js'
 import { lookAtTables } from './table-look.js'
 
-/** How long a look at all statements serves, while the columns stay as they were. */
+/** How long a look at all statements is good for, as long as the columns do not change. */
 const FULL_EVERY_MS = 10 * 60_000
 
 export class RuleLook {
@@ -50,7 +50,7 @@ export class RuleLook {
     return { wrong: wrong.map((problem) => table.invalid(problem)), unseen: undefined }
   }
 
-  /** A statement that fails ends the transaction, and the next one begins another. @throws what is the database's or ours */
+  /** A statement that fails aborts the transaction; the next one begins another. @throws errors that are the database's or ours */
   private async statements(statements: Statement[], inWords: (name: string) => string): Promise<string[]> {
     const { table } = this.row.guard
     const problems = new Set<string>()

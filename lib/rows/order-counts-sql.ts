@@ -1,5 +1,6 @@
-// The statement that counts how a rule's orders stand: each order once, under the first state of STATES that it is in.
+// The statement that counts a rule's orders by state: each order once, under the first of STATES that it is in.
 
+import { INSUFFICIENT_PRIVILEGE, UNDEFINED_COLUMN } from '../sequelize/sqlstates.js'
 import { allOf } from './conditions.js'
 import { epochMsSql, intervalSql } from './instant-sql.js'
 import { backfillStartSql } from './maintenance.js'
@@ -18,7 +19,7 @@ export type State = (typeof STATES)[number]
 
 export interface OrderCountsQuery {
   days: number
-  /** Counts orders without a deadline under the one that `backfill` will give them, where that is not for a function to say. */
+  /** Counts orders without a deadline by the one that `backfill` will give them, unless a function of the shop's decides it. */
   asBackfilled?: boolean | undefined
   /** Binds two arrays: the ids of orders on which the rule failed, and `dead` or `retrying` of each. */
   knowsFailures: boolean
@@ -27,8 +28,8 @@ export interface OrderCountsQuery {
 const SAMPLES = 5
 const HOUR_MS = 3_600_000
 
-/** A view has no xmax (undefined_column), and a role may be refused pg_locks (insufficient_privilege). */
-export const CANNOT_SEE_LOCKS = ['42703', '42501']
+/** A view has no xmax, and a role may be refused pg_locks. */
+export const CANNOT_SEE_LOCKS = [UNDEFINED_COLUMN, INSUFFICIENT_PRIVILEGE]
 
 /** Counts by state and hour, and the first of each state that has deadlines. */
 export function orderCountsSql(
@@ -62,7 +63,7 @@ export function orderCountsSql(
   // With the column alone on the left, so that an index on it serves.
   const is = (operator: '<=' | '>', instant: string) =>
     backfilled ? `${deadline} ${operator} ${instant}` : guard.deadlineIs(operator, instant)
-  // Milliseconds are reckoned for those that are shown alone.
+  // Milliseconds are computed only for the orders that are shown.
   const sample = (of: State, states: State[], ...range: string[]) => `SELECT '${of}', NULL, NULL, NULL, id::text, ${epochMsSql('deadline')}
 FROM (SELECT ${table.id} AS id, ${deadline} AS deadline ${source} AND ${range.join(' AND ')} AND ${deadline} IS NOT NULL
   AND ${state} IN (${states.map((one) => `'${one}'`).join(', ')})
@@ -76,7 +77,7 @@ UNION ALL ${sample('stale', ['stale'], is('<=', guard.staleLineSql))}
 UNION ALL ${sample('upcoming', ['upcoming', 'later'], is('>', 'now()'))}`
 }
 
-/** What the sweep will write where there is no deadline; none where it writes nothing, or a function of the shop's says what. */
+/** The deadline that the sweep will write where there is none; undefined where it writes none, or a function of the shop's decides it. */
 function backfilledDeadline({ guard, options }: Pick<SettledRows, 'guard' | 'options'>): string | undefined {
   const { backfill, after } = columnOf(options) ?? {}
   if (!backfill || typeof after !== 'number') return undefined

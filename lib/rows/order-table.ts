@@ -65,8 +65,8 @@ export class OrderTable {
   }
 
   /**
-   * The name under which the order's table stands in every statement, quoted: the model's, as in Sequelize's own queries, so that a literal in a
-   * rule's `where` may name it.
+   * The table's alias in every statement, quoted: the model's name, as in Sequelize's own queries, so that a literal in a rule's `where` may use
+   * it.
    */
   get alias(): string {
     return quoteColumn(this.model, this.model.name)
@@ -118,7 +118,7 @@ export class OrderTable {
     throw this.invalid(`${option} must name an attribute of type BIGINT (or INTEGER), but ${show(name)} is ${info.type.key}`)
   }
 
-  /** A status as Postgres is to get it. @throws OrderTimersError INVALID_STATUS where the attribute's type cannot hold it */
+  /** A status cast to what the attribute's type holds. @throws OrderTimersError INVALID_STATUS where the attribute's type cannot hold it */
   status(option: string, attribute: string, value: unknown): number | string {
     const { type, name } = this.attribute('"status"', attribute)
     const model = this.model.name
@@ -170,7 +170,7 @@ export class OrderTable {
     return quoteTable(this.model, name)
   }
 
-  /** Assignments that every write of the shop's own would make too: `updatedAt`, the version of optimistic locking. */
+  /** Assignments that Sequelize makes in every write of the shop's: `updatedAt`, and the version for optimistic locking. */
   bookkeeping(): string[] {
     const assignments: string[] = []
     const updatedAt = this.updatedAt()

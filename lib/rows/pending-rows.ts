@@ -1,5 +1,5 @@
-// What the sweep reads: overdue rows, rows that come due soon, and rows that are overdue for so long that a person should look.
-// All by keyset (deadline, id), so that a row that cannot be settled never starves those behind it.
+// What the sweep reads: rows that are overdue, that come due soon, or that have been overdue for so long that a person should look at them.
+// Pages go by keyset (deadline, id), so that a row that cannot be settled does not starve those after it.
 
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
@@ -32,7 +32,7 @@ export interface Page {
 
 /** What is overdue, as far as it could be read. */
 export interface OverduePage extends Page {
-  /** False where somebody else held the lock, so that nothing was read. */
+  /** False where another transaction held the lock, so that nothing was read. */
   wasRead: boolean
 }
 
@@ -53,7 +53,7 @@ export interface Stale {
   oldest: number | null
 }
 
-/** How far orders are counted that a person should look at. */
+/** Where the count of orders that a person should look at ends. */
 export const MOST_COUNTED = 1_000
 
 interface FoundPage {
@@ -85,7 +85,7 @@ export class PendingRows {
     this.waiting = [guard.appliesSql, guard.eligibleSql, guard.notDeletedSql]
   }
 
-  /** Nothing while somebody else reads under the lock, which ends with the transaction. */
+  /** Reads nothing while another transaction holds the lock; the lock ends with the transaction. */
   async overdue(transaction: Transaction, { elapsedMs, after, limit, lock }: OverdueQuery): Promise<OverduePage> {
     const conditions = [this.guard.deadlineIs('<=', fromNow('$1')), this.guard.deadlineIs('>', this.guard.staleLineSql)]
     const page = await this.read(transaction, { lock: '$3', conditions, bind: [-elapsedMs, limit, lock], after })
@@ -134,9 +134,9 @@ export class PendingRows {
   ): Promise<Page & Pick<FoundPage, 'deadlines' | 'ours'>> {
     const { table, deadlineSql, deadlineColumn } = this.guard
     const keyset = `${deadlineColumn}, ${table.id}`
-    const behind = after && `(${keyset}) > ($${bind.push(after.deadline)}, $${bind.push(after.id)})`
+    const afterLast = after && `(${keyset}) > ($${bind.push(after.deadline)}, $${bind.push(after.id)})`
     const locked = lock && '(SELECT ours FROM order_timers_lock)'
-    const where = allOf([...this.waiting, ...conditions, locked, behind])
+    const where = allOf([...this.waiting, ...conditions, locked, afterLast])
     const locking = lock === undefined ? '' : `WITH order_timers_lock AS MATERIALIZED (${tryLock(lock)})\n`
     const ours = lock === undefined ? '' : ', (SELECT ours FROM order_timers_lock) AS ours'
     const page = `SELECT ${table.id} AS id, ${deadlineSql} AS deadline, ${deadlineColumn} AS keyset

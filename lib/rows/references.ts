@@ -1,5 +1,5 @@
-// What a rule's values refer to: the row of a status table that `to` needs by a foreign key, and the values that a CHECK allows. Without it every
-// settlement would fail.
+// Whether the table accepts a rule's values: the rows that a foreign key of the status needs, and the values that a CHECK or a domain allows.
+// If it does not, every settlement would fail.
 
 import type { Transaction } from 'sequelize'
 import { errorText } from '../error-text.js'
@@ -7,6 +7,7 @@ import { show } from '../errors.js'
 import { rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { isExpression, referenceOf, valueSql } from '../sequelize/sql.js'
+import { CHECK_VIOLATION, INSUFFICIENT_PRIVILEGE } from '../sequelize/sqlstates.js'
 import { columnsOf } from './columns.js'
 import type { SettledRows } from './row-rule.js'
 
@@ -31,7 +32,7 @@ interface Constraint {
   condition: string | null
 }
 
-/** What keeps a value from being written, in words. */
+/** Why a value cannot be written, in words. */
 export interface ValueProblem {
   message: string
   /** The INSERT of the row that is missing; other columns that must have a value stand in it as `…`. */
@@ -44,7 +45,7 @@ export async function lookAtReferences(row: SettledRows, transaction: Transactio
   return problems.map(({ message, insert }) => (insert === undefined ? message : `${message}; insert it:\n-- ${insert}`))
 }
 
-/** The INSERT of each row that the model itself says the rule's values refer to, whether it is there or not. */
+/** The INSERT of each row that the rule's values refer to according to the model, whether the row exists or not. */
 export function referencedRows(row: SettledRows): string[] {
   const { model } = row.guard.table
   return valuesOf(row).flatMap(({ attribute, value }) => {
@@ -87,7 +88,7 @@ function valuesOf({ guard, move, set = {} }: SettledRows): Value[] {
   return [...statuses, ...written].filter(({ value }) => value !== null && value !== undefined && !isExpression(model, value))
 }
 
-/** What a domain says of a value, whose conditions Postgres looks at when a row is written and not before. */
+/** How a domain refuses a value. Postgres checks its conditions only when a row is written, so no plan shows it. */
 async function refusal(
   { guard }: SettledRows,
   { attribute, value }: Value,
@@ -106,7 +107,7 @@ async function refusal(
   }
 }
 
-/** True also where this user may not look. */
+/** True also where this user may not read the other table. */
 async function holds(
   { guard }: SettledRows,
   { attribute, value }: Value,
@@ -149,13 +150,13 @@ function problem(
   }
 }
 
-/** @param columns the first gets the value, and what the others get only a person can say */
+/** @param columns the first gets the value; a person must fill in the others */
 function insertSql(table: string, columns: string[], value: unknown): string {
   const [, ...others] = columns
   return `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${[literalOf(value), ...others.map(() => '…')].join(', ')})`
 }
 
-/** On one line, whatever is in it, since it stands in a comment. */
+/** On one line, even if it has line breaks, because it is printed within a comment. */
 function literalOf(value: unknown): string {
   const text = String(value)
   if (typeof value === 'number' || /^-?\d+$/.test(text)) return text
@@ -163,10 +164,6 @@ function literalOf(value: unknown): string {
   if (!/[\r\n]/.test(text)) return `'${quoted}'`
   return `E'${quoted.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r')}'`
 }
-
-// https://www.postgresql.org/docs/current/errcodes-appendix.html
-const CHECK_VIOLATION = '23514'
-const INSUFFICIENT_PRIVILEGE = '42501'
 
 const CONSTRAINTS = `SELECT c.conname AS name, a.attname AS column, format_type(a.atttypid, a.atttypmod) AS type,
   CASE c.contype WHEN 'f' THEN c.confrelid::regclass::text END AS table,

@@ -7,8 +7,8 @@ import type { Duration } from '../duration.js'
 export type Run<M extends Model> = (orders: M[], context: { transaction: Transaction; signal: AbortSignal }) => unknown
 
 /**
- * The shop's own work after the settling transaction has committed. `idempotencyKeys[i]` belongs to `orders[i]` and is the same whenever
- * that settlement is told again.
+ * The shop's own work after the settling transaction has committed. `idempotencyKeys[i]` belongs to `orders[i]` and is the same for
+ * every delivery of that settlement.
  */
 export type AfterCommit<M extends Model> = (orders: M[], context: { idempotencyKeys: string[]; signal: AbortSignal }) => unknown
 

@@ -148,7 +148,7 @@ export class SettlementTransaction {
 
   /** In a transaction of its own: a trigger that refuses it must not keep the batch from being settled. The sweep tries again, and reports. */
   private async clear(ids: string[]): Promise<number> {
-    return this.transact(async (transaction) => (await this.row.left?.takeOff(ids, transaction)) ?? 0).catch(() => 0)
+    return this.transact(async (transaction) => (await this.row.left?.clear(ids, transaction)) ?? 0).catch(() => 0)
   }
 
   /** Where only Redis knew the deadline, it is that of the claim. */

@@ -1,10 +1,16 @@
-// Every statement that a rule runs on its tables, each as the call that runs it: on an explaining transaction these calls have Postgres plan their
-// statements and carry out nothing, so that what is looked at is what will run. A statement that is added belongs here; test/rows/statements.test.ts
-// compares this list with what the shops of the tests send to Postgres.
+// Every statement that a rule runs on its tables, each as the call that runs it. On an explaining transaction these calls have Postgres plan their
+// statements without running them, so a look at a rule checks exactly what will run. Each new statement must be added here:
+// test/rows/statements.test.ts compares this list with what the shops of the tests send to Postgres.
 
 import type { Transaction } from 'sequelize'
 import { OrderTimersError } from '../errors.js'
 import { rows } from '../sequelize/database.js'
+import {
+  FEATURE_NOT_SUPPORTED,
+  GENERATED_ALWAYS,
+  INSUFFICIENT_PRIVILEGE,
+  OBJECT_NOT_IN_PREREQUISITE_STATE,
+} from '../sequelize/sqlstates.js'
 import { bringForward } from './bring-forward.js'
 import type { NewDeadline } from './deadline-sql.js'
 import { cannotLock, readMarks } from './lock-holders.js'
@@ -16,11 +22,11 @@ export interface Statement {
   /** The option that alone decides whether it can run, quoted; or what the statement is for. */
   name: string
   run(transaction: Transaction): Promise<unknown>
-  /** SQLSTATEs with which it may fail: what runs it can do without. */
+  /** SQLSTATEs that are no fault: the caller can do without the statement. */
   mayFail?: readonly string[]
 }
 
-/** What single options say, so that what cannot run is put down to one of them. */
+/** One statement for each option that ends up in SQL, so that an error can be put down to that option. */
 export function optionStatements({ guard, move, set = {} }: SettledRows): Statement[] {
   const { table } = guard
   const from = (name: string, condition: string) => statement(table, name, `SELECT 1 FROM ${table.aliased} WHERE ${condition}`)
@@ -35,11 +41,8 @@ export function optionStatements({ guard, move, set = {} }: SettledRows): Statem
   ]
 }
 
-/**
- * Of a column that only tests write: this user may not (insufficient_privilege), it is generated (generated_always, 0A000 of a view's
- * expression), or the view takes no UPDATE. https://www.postgresql.org/docs/current/errcodes-appendix.html
- */
-const NOT_WRITABLE = ['42501', '428C9', '0A000', '55000']
+/** A column that only tests write: this user may not, it is generated (in a table or by a view's expression), or the view takes no UPDATE. */
+const NOT_WRITABLE = [INSUFFICIENT_PRIVILEGE, GENERATED_ALWAYS, FEATURE_NOT_SUPPORTED, OBJECT_NOT_IN_PREREQUISITE_STATE]
 
 const SOME_DEADLINE = '2000-01-01 00:00:00+00'
 
@@ -69,21 +72,21 @@ export function ruleStatements(row: SettledRows, explain: (transaction: Transact
       : []),
     pending && { name: 'counting what is stale', run: (transaction) => pending.stale(transaction) },
     pending && { name: 'counting what has no deadline', run: (transaction) => pending.undated(transaction) },
-    left && { name: 'taking deadlines off that were left', run: (transaction) => left.takeOff([id], transaction) },
-    left && { name: 'taking deadlines off that were left', run: (transaction) => left.takeOffPortion(transaction, 1) },
-    left && { name: 'taking pauses off that were left', run: (transaction) => left.takeOffPauses(transaction, 1) },
-    left && { name: 'counting deadlines that were left', run: (transaction) => left.count(transaction) },
+    left && { name: 'clearing deadlines of orders that have left', run: (transaction) => left.clear([id], transaction) },
+    left && { name: 'clearing deadlines of orders that have left', run: (transaction) => left.clearBatch(transaction, 1) },
+    left && { name: 'clearing pauses of orders that have left', run: (transaction) => left.clearPauses(transaction, 1) },
+    left && { name: 'counting deadlines of orders that have left', run: (transaction) => left.count(transaction) },
     maintenance && { name: 'backfilling and pausing', run: (transaction) => maintenance.explain(transaction, id) },
-    history && { name: 'taking what is to be told', run: (transaction) => history.takePendingDelivery(transaction) },
-    history && { name: 'noting what was told', run: (transaction) => history.markDelivered(['1'], transaction) },
-    history && { name: 'noting what could not be told', run: (transaction) => history.markFailed(['1'], '', 1, transaction) },
+    history && { name: 'taking a pending delivery', run: (transaction) => history.takePendingDelivery(transaction) },
+    history && { name: 'recording a delivery', run: (transaction) => history.markDelivered(['1'], transaction) },
+    history && { name: 'recording a failed delivery', run: (transaction) => history.markFailed(['1'], '', 1, transaction) },
     brake && { name: 'counting for the brake', run: (transaction) => brake.allowance(transaction) },
     brake && { name: 'counting for the brake', run: (transaction) => brake.count(1, false, transaction) },
     brake && { name: 'counting for the brake', run: (transaction) => brake.count(1, true, transaction) },
     brake && { name: 'reading the brake', run: (transaction) => brake.brakedAt(transaction) },
     brake && { name: 'releasing the brake', run: (transaction) => brake.release(transaction) },
-    { name: 'looking who holds a row', run: (transaction) => readMarks(guard.table, [id], transaction), mayFail: CANNOT_SEE_LOCKS },
-    { name: 'looking whether a row is locked', run: (transaction) => cannotLock(guard.table, id, transaction) },
+    { name: 'finding who has locked a row', run: (transaction) => readMarks(guard.table, [id], transaction), mayFail: CANNOT_SEE_LOCKS },
+    { name: 'finding whether a row is locked', run: (transaction) => cannotLock(guard.table, id, transaction) },
     deadline.in === 'column' || deadline.in === 'since'
       ? { name: 'bringing a timer forward', run: (transaction) => bringForward(guard, deadline, id, 0, transaction), mayFail: NOT_WRITABLE }
       : undefined,
@@ -92,7 +95,7 @@ export function ruleStatements(row: SettledRows, explain: (transaction: Transact
   return list.filter((one) => one !== undefined)
 }
 
-/** Without a look at locks where that cannot be had. */
+/** Each also without a look at locks, which a role may be refused. */
 function orderCounts(row: SettledRows): Statement[] {
   const { table } = row.guard
   const count = (query: OrderCountsQuery, seesLocks: boolean): Statement => ({
@@ -128,7 +131,7 @@ function statement(table: OrderTable, name: string, sql: string): Statement {
   return { name, run: (transaction) => rows(table.sequelize, sql, [], transaction) }
 }
 
-/** Explaining finds no row, of which the calls say that there is no such order. */
+/** An explained statement returns no row, and the calls then report that there is no such order. */
 function unlessNothingFound(error: unknown): void {
   if (error instanceof OrderTimersError && error.code === 'ERR_ORDER_TIMERS_ORDER_NOT_FOUND') return
   throw error

@@ -1,5 +1,5 @@
-// The advisory lock under which one worker at a time reads what is overdue under a rule. It ends with the transaction that reads. Whoever else
-// holds it keeps every worker from reading, so the holder can be looked up.
+// The advisory lock under which one worker at a time reads a rule's overdue orders. It ends with the reading transaction. A session that keeps
+// it stops every worker from reading, so the holder can be looked up.
 
 import type { Sequelize, Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
@@ -11,7 +11,7 @@ export interface LockHolder {
   user: string | null
   /** How long its transaction has been open, milliseconds. */
   openMs: number | null
-  /** Who asks. */
+  /** The role that asks. */
   asker: string
 }
 

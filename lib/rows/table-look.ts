@@ -1,4 +1,4 @@
-// A look at what a rule's tables are: whether the columns and the rule's own tables are there, and whether its instants have a time zone.
+// Checks a rule's tables: whether the columns and our own tables exist, and whether the instants have a time zone.
 
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
@@ -16,14 +16,14 @@ interface Need {
   /** For an ALTER TABLE … ADD COLUMN. */
   type: string
   instant?: boolean
-  /** What the rule writes NULL for. */
+  /** The meaning of the NULL that the rule writes there. */
   emptiedFor?: string
 }
 
 export interface TableLook {
   /** What is wrong, in words, each with its remedy. */
   problems: string[]
-  /** All columns with their types, to see later whether they are still the same. */
+  /** All columns with their types, to find out later whether they have changed. */
   columns: string
 }
 
@@ -80,7 +80,7 @@ async function lookAtColumn(
   return instant && !isInstant(column) ? notAnInstant(table, option, column) : undefined
 }
 
-/** Tables of our own that are missing. */
+/** Our own tables that do not exist. */
 async function missingTables({ guard, options, brake }: SettledRows, transaction: Transaction): Promise<string[]> {
   const names = [options.history ? guard.table.inSameSchema(HISTORY_TABLE) : undefined, brake?.table].filter((name) => name !== undefined)
   if (names.length === 0) return []

@@ -1,5 +1,5 @@
-// Work that is to happen once a caller's transaction has committed for good: when the root's COMMIT has fulfilled. Sequelize's own
-// afterCommit hooks run although COMMIT failed, and those of a nested transaction run before the outer commit.
+// Runs work once a caller's transaction has committed for good: once the COMMIT of its root has succeeded. Sequelize's own afterCommit hooks
+// also run after a failed COMMIT, and those of a nested transaction run before the outer commit.
 
 import type { Transaction } from 'sequelize'
 import { classOf, type InternalTransaction } from './internals.js'
@@ -12,8 +12,8 @@ interface Pending {
 const pending = new WeakMap<Transaction, Pending[]>()
 
 /**
- * Runs `work` after the root's commit, and never after a rollback. `work` must not reject. The commit waits for it. Where the root's COMMIT
- * was sent before this was called, nobody would wait any more: `work` runs at once.
+ * Runs `work` after the root's commit, and never after a rollback. `work` must not reject. The commit waits for it, unless the root's COMMIT was
+ * already sent: then `work` runs at once.
  */
 export function afterCommit(transaction: Transaction, work: () => Promise<void>): void {
   const root = rootOf(transaction)

@@ -1,6 +1,6 @@
-// A connection of the pool for one call of a request, bounded in time: the pool's queue, a silent server and every lock included. What was not sent
-// in time is not sent. What was sent and is not answered is cancelled; where not even that is answered, the connection is cut, and a write's
-// outcome is unknown: the server may carry it out later.
+// A pooled connection for one call of a request, bounded in time: the wait for the pool, a silent server and every lock included. A statement
+// that could not be sent in time is not sent. One that is not answered in time is cancelled. If the server does not answer that either, the
+// connection is closed, and the outcome of a write is unknown: the server may still carry it out.
 
 import type { Sequelize, Transaction } from 'sequelize'
 import { errorText } from '../error-text.js'
@@ -19,7 +19,7 @@ export const REDIS_SHARE_MS = 400
 const CANCEL_MS = 2_100
 const CUT_MS = 2_300
 
-/** What the call's connection is at. `begun`: in a transaction whose COMMIT has not been sent. */
+/** What the call's connection is doing. `begun`: in a transaction whose COMMIT has not been sent. */
 type Phase = 'reading' | 'writing' | 'begun' | 'committing'
 
 const held = new WeakMap<object, CallConnection>()
@@ -131,7 +131,7 @@ export class CallConnection {
     return this.sequelize.query(sql, ownOptions(this.within, { logging: false }))
   }
 
-  /** A cancel that comes too late must not meet somebody else's statement, so the connection goes no further. */
+  /** A late cancel must not hit the statement of another user of the pool, so the connection is not used again. */
   private cancel(): void {
     this.spoiled = true
     requestCancel(this.connection, CUT_MS)

@@ -1,5 +1,5 @@
-// The transaction that a call writes in, looked at before anything is sent: it must be a Sequelize transaction, of the rule's own Sequelize,
-// and not finished. A finished one would run the write outside of any transaction, and its commit, which arms the timer, would never come.
+// Checks the transaction that a call is to write in, before anything is sent: it must be a Sequelize transaction, of the rule's own Sequelize, and
+// not finished. With a finished one the write would run outside of any transaction, and the commit that arms the timer would never come.
 
 import { types } from 'node:util'
 import type { Transaction } from 'sequelize'

@@ -1,5 +1,5 @@
-// Postgres's CancelRequest: asks the server, over a connection of its own, to end what a connection is at. It takes no answer, and may come too
-// late (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS).
+// Postgres's CancelRequest: asks the server, over a separate connection, to cancel the statement of a connection. There is no answer, and the
+// request may come too late (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS).
 
 import { connect } from 'node:net'
 import type { PoolConnection } from './internals.js'

@@ -1,5 +1,5 @@
-// Statements of our own on the shop's database: short READ COMMITTED transactions with timeouts by SET LOCAL (safe behind
-// PgBouncer), and binding only.
+// Runs our own statements on the shop's database: with bound parameters, in short READ COMMITTED transactions whose timeouts are set by SET LOCAL
+// (which is safe behind PgBouncer).
 
 import type { BindOrReplacements, Sequelize, Transaction } from 'sequelize'
 import { afterRunning } from '../wait.js'
@@ -9,9 +9,9 @@ import { hasSearchPath, OWN_OPTIONS, ownOptions, ownSearchPath } from './query-o
 import { ONE_STATEMENT, type StatementLimits } from './statement-limits.js'
 
 /**
- * Runs `work` in one READ COMMITTED transaction of our own. No step of it waits for ever: a connection that stays silent for longer than a
- * statement may take is cut, so that the pool drops it (a cable pulled, a host gone: TCP would notice in minutes, or never). Once `stopping`
- * is aborted it has a second left.
+ * Runs `work` in one READ COMMITTED transaction of our own. No step waits for ever: a connection that does not answer for longer than a
+ * statement may take is closed, and the pool drops it. (After a pulled cable TCP notices in minutes, or never.)
+ * @param stopping once aborted, each step has one second left
  */
 export function inTransaction<T>(
   sequelize: Sequelize,
@@ -32,7 +32,7 @@ export function inTransaction<T>(
   const transact = async (): Promise<T> => {
     const transaction = new OwnTransaction(sequelize, { ...OWN_OPTIONS, isolationLevel: null })
     transaction.begin = () => sequelize.query(begin, ownOptions(transaction, { logging: false })) // all of it in one round trip
-    patience.set(transaction, { limitMs: limits.statementMs + GRACE_MS, stopping, explains: limits.explains === true })
+    ownTransactions.set(transaction, { limitMs: limits.statementMs + GRACE_MS, stopping, explains: limits.explains === true })
     await answered(transaction, transaction.prepareEnvironment(), BEGIN_MS)
     try {
       const result = await work(transaction)
@@ -56,7 +56,7 @@ export function rows<Row>(
   return query<Row>(sequelize, sql, bind, transaction, false)
 }
 
-/** The same of rows that become instances: their columns are as the shop's own parsers read them, those of ours begin with `order_timers_`. */
+/** The same for rows that become instances: their columns are as the shop's own parsers read them; ours begin with `order_timers_`. */
 export function orderRows<Row>(
   sequelize: Sequelize,
   sql: string,
@@ -73,7 +73,7 @@ async function query<Row>(
   transaction: Transaction | null | undefined,
   areOrders: boolean,
 ): Promise<Row[]> {
-  const own = transaction ? patience.get(transaction) : undefined
+  const own = transaction ? ownTransactions.get(transaction) : undefined
   const isSet = own !== undefined || (transaction && hasSearchPath(transaction))
   const searchPath = isSet ? undefined : ownSearchPath(sequelize)
   if (searchPath && !transaction)
@@ -86,28 +86,28 @@ async function query<Row>(
   return found as Row[]
 }
 
-/** One bound statement in a transaction of its own: so it waits for no lock and no silent connection for long. Its rows. */
+/** One bound statement in a transaction of its own, so that the wait for locks and for a silent connection is bounded; its rows. */
 export function statement<Row>(sequelize: Sequelize, sql: string, bind: readonly unknown[] | undefined): Promise<Row[]> {
   return inTransaction(sequelize, ONE_STATEMENT, (transaction) => rows<Row>(sequelize, sql, bind, transaction))
 }
 
-/** How long the first steps may stay without an answer: they wait for nobody, so that a dead connection of the pool shows early. */
+/** How long BEGIN may stay unanswered: it waits for no lock, so a dead connection of the pool shows early. */
 const BEGIN_MS = 4_000
 
-/** How much longer than the server's own limit we wait for its answer. */
+/** How much longer than the server's own limit to wait for its answer. */
 const GRACE_MS = 1_000
 
-/** Of our own transactions: how long each step may stay without an answer. */
-const patience = new WeakMap<Transaction, { limitMs: number; stopping: AbortSignal | undefined; explains: boolean }>()
+/** Our own transactions, and how long each step of them may stay unanswered. */
+const ownTransactions = new WeakMap<Transaction, { limitMs: number; stopping: AbortSignal | undefined; explains: boolean }>()
 
-/** The connection that a transaction of our own is on, to tell it from others by. */
+/** The connection of one of our own transactions, to tell connections apart. */
 export function connectionOf(transaction: Transaction): object | undefined {
   return (transaction as InternalTransaction).connection
 }
 
-/** Cuts the connection of a transaction of our own that does not answer; the pending statement is rejected by that. */
+/** Closes the connection of one of our own transactions that does not answer; that rejects the pending statement. */
 async function answered<T>(transaction: Transaction | null | undefined, step: Promise<T>, limitMs?: number): Promise<T> {
-  const own = transaction ? patience.get(transaction) : undefined
+  const own = transaction ? ownTransactions.get(transaction) : undefined
   if (own === undefined) return step
   const cutIn = (milliseconds: number) =>
     afterRunning(milliseconds, () => (transaction as InternalTransaction).connection?.connection?.stream?.destroy())
@@ -124,9 +124,9 @@ async function answered<T>(transaction: Transaction | null | undefined, step: Pr
 }
 
 /**
- * Sequelize 6 listens for a new connection's errors only after the connection is ready, one turn of the event loop too late: an end that
- * comes with the server's first words (a restart, a process that was frozen) would be an `error` event without a listener, and end the
- * process. So each connection of this instance has a listener from its beginning; what it says shows in the statement that then fails.
+ * Sequelize 6 listens for a new connection's errors one turn of the event loop too late: a connection that breaks during the handshake (the
+ * server restarts) would emit `error` without a listener, and end the process. So each connection of this instance gets a listener when it is
+ * created. The error itself is reported by the statement that then fails.
  */
 export function surviveLostConnections(sequelize: Sequelize): void {
   const connectionManager = connectionManagerOf(sequelize)

@@ -1,11 +1,12 @@
-// Who owns a failure. The dispatcher, the sweep, the deliveries, the timers' calls and the command line decide by this answer alone what to do about it.
-// Known by SQLSTATE and by what Sequelize and pg name their errors, never by their class: the shop may have another copy of both.
+// Whose fault an error is. The dispatcher, the sweep, the deliveries, the timers' calls and the command line decide by this answer alone what to
+// do. It is derived from SQLSTATEs and from the names that Sequelize and pg give their errors, never from classes: the shop may have other copies.
 
 import { OrderTimersError } from '../errors.js'
+import { INFRASTRUCTURE, LOCK_WAIT_ENDED, SQLSTATE, WRONG_SERVER, WRONG_STATEMENT, WRONG_STATEMENT_OR_ROW } from './sqlstates.js'
 
 /**
- * `rule`: the shop's own code, its triggers and constraints; counted as an attempt. `database`: Postgres or the network, retried for ever.
- * `configuration`: a statement of ours that cannot run on these tables; the rule rests until it can. `internal`: ours; told, never counted.
+ * `rule`: the shop's own code, its triggers and constraints; counted as an attempt. `database`: Postgres or the network; retried for ever.
+ * `configuration`: a statement of ours that cannot run on these tables; the rule rests until it can. `internal`: ours; reported, never counted.
  */
 export type FaultOwner = 'rule' | 'database' | 'configuration' | 'internal'
 
@@ -29,14 +30,14 @@ export function isDatabaseTrouble(error: unknown, inShopsCode = false): boolean 
   return faultOwnerOf(error, inShopsCode) === 'database'
 }
 
-/** Whether only planning the statement again can tell a wrong statement from a row that it fails on. */
+/** Whether the fault is the statement's or a single row's; only planning the statement again can tell. */
 export function isDoubtful(error: unknown): boolean {
-  return /^(?:22|0A)/.test(sqlStateOf(error) ?? '')
+  return WRONG_STATEMENT_OR_ROW.test(sqlStateOf(error) ?? '')
 }
 
-/** lock_not_available, query_canceled: a look found a table locked, or took too long, and the rule itself may be right. */
+/** Whether a look at a rule waited for a lock, or took too long: the rule itself may be right. */
 export function isLocked(error: unknown): boolean {
-  return ['55P03', '57014'].includes(sqlStateOf(error) ?? '')
+  return LOCK_WAIT_ENDED.has(sqlStateOf(error))
 }
 
 /** The SQLSTATE (or the system's error code) of a failed statement. */
@@ -45,10 +46,10 @@ export function sqlStateOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined
 }
 
-/** What pg says of a failed statement, beneath what Sequelize makes of it. */
+/** pg's own error, which Sequelize wraps. */
 interface FailedStatement {
   code?: unknown
-  /** Where in the statement's text it is wrong; only of what is found while the statement is read, before any row is. */
+  /** Where the statement's text is wrong; only of errors found while the statement is parsed, before any row is read. */
   position?: unknown
   /** The calls within Postgres that led there, such as a trigger's. */
   where?: unknown
@@ -66,27 +67,27 @@ function ofOwn({ code }: OrderTimersError, inShopsCode: boolean): FaultOwner {
 }
 
 function ofStatement(error: unknown, state: string, inShopsCode: boolean): FaultOwner {
-  if (TROUBLE.test(state)) return 'database'
+  if (INFRASTRUCTURE.test(state)) return 'database'
   if (inShopsCode) return 'rule'
-  if (TROUBLE_OUTSIDE_RULES.test(state)) return 'database'
+  if (WRONG_SERVER.test(state)) return 'database'
   const { position, where } = failedStatement(error) ?? {}
   const context = typeof where === 'string' ? where : ''
   if (WRONG_STATEMENT.test(state)) return IN_FUNCTION.test(context) || isRowSecurity(error) ? 'rule' : 'configuration'
   const isWrong = position !== undefined || PARAMETER.test(context)
-  return MAYBE_WRONG_STATEMENT.test(state) && isWrong && !IN_FUNCTION.test(context) ? 'configuration' : 'rule'
+  return WRONG_STATEMENT_OR_ROW.test(state) && isWrong && !IN_FUNCTION.test(context) ? 'configuration' : 'rule'
 }
 
-/** A policy refuses single rows; that it is in force is not wrong by itself. */
+/** A row-level security policy refuses single rows, although its SQLSTATE says that a right is missing. */
 function isRowSecurity(error: unknown): boolean {
   return /row-level security/.test(textOf(error, 'message'))
 }
 
-/** pg's own errors: Sequelize hands on as they are those of its first statements on a new connection. */
+/** pg's own errors, which Sequelize does not wrap for its first statements on a new connection. */
 function isOfConnecting(error: unknown, name: string, state: string | undefined): boolean {
   return (name === 'error' && state !== undefined) || LOST_CLIENT.test(textOf(error, 'message'))
 }
 
-/** The system's and ioredis's own errors, which are nobody's fault here. */
+/** Errors of the operating system and of ioredis. */
 function isOfNetwork(error: unknown, name: string, state: string | undefined): boolean {
   if (/^(?:ReplyError|MaxRetriesPerRequestError)$/.test(name)) return true
   return /^(?:E[A-Z]{3,}|E[A-Z]+_[A-Z]+)$/.test(state ?? '') || LOST_REDIS.test(textOf(error, 'message'))
@@ -97,31 +98,15 @@ function textOf(error: unknown, property: 'name' | 'message'): string {
   return typeof value === 'string' ? value : ''
 }
 
-// SQLSTATE classes, https://www.postgresql.org/docs/current/errcodes-appendix.html
-
-const SQLSTATE = /^[0-9A-Z]{5}$/
-
-/** Connection, rollback (deadlock, serialization), resources, operator, system, internal; a lock that was not to be had. */
-const TROUBLE = /^(?:08|40|53|57|58|XX|55P03)/
-
-/** Wrong transaction state (read only); the database itself is not there. */
-const TROUBLE_OUTSIDE_RULES = /^(?:25|3D)/
-
-/** Syntax error or access rule violation: a table, a column, a type or a right that is not there; a schema that is not. */
-const WRONG_STATEMENT = /^(?:42|3F)/
-
-/** Data exception, feature not supported: of a statement where Postgres says the place in its text, else of a row. */
-const MAYBE_WRONG_STATEMENT = /^(?:22|0A)/
-
 const IN_FUNCTION = /\bfunction\b|^SQL statement|\nSQL statement/
 
-/** A parameter of another type than the model says that the column has. */
+/** The column has another type than the model says. */
 const PARAMETER = /\b(?:portal )?parameter \$\d/
 
-/** How pg refuses statements on a connection that is lost. */
+/** pg's messages for a statement on a lost connection. */
 const LOST_CLIENT = /^(?:Client has encountered a connection error|Connection terminated)/
 
-/** How ioredis says that it has no connection. */
+/** ioredis's messages for a missing connection. */
 const LOST_REDIS = /^(?:Connection is closed|Command timed out|Socket timeout|Stream isn't writeable)/
 
 const BROKEN_CONNECTION = /connection|ECONN|EPIPE|ETIMEDOUT|timeout|socket/i

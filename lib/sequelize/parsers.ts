@@ -1,5 +1,5 @@
-// Columns of our own as numbers and booleans, whatever parsers the shop has given the driver (`pg.types.setTypeParser(701, …)`). Instants and ids
-// are asked of Postgres as numbers and texts. What becomes an order's instance is left as the shop's own queries would have it.
+// Reads our own columns as numbers and booleans although the shop may have set other parsers (`pg.types.setTypeParser(701, …)`). Instants and ids
+// are selected as numbers and text. Columns that become an order's instance are left as the shop's own queries would return them.
 
 import type { Sequelize } from 'sequelize'
 import { connectionManagerOf } from './internals.js'

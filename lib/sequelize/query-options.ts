@@ -25,7 +25,7 @@ export const OWN_OPTIONS = {
   // "SET search_path" before a statement with parameters is a syntax error; see `ownSearchPath`.
   searchPath: undefined,
   supportsSearchPath: false,
-  // Whether a statement may be repeated is ours to say: an extension carried out twice is twice as long.
+  // No automatic retry: a repeated `extend` would extend twice.
   retry: { max: 1, timeout: undefined, match: undefined, report: undefined },
 } as const
 

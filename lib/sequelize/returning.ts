@@ -1,7 +1,7 @@
-// What a statement of the shop's returns beside the columns that it asks for. Sequelize's `returning` takes names of columns alone, and what those
-// give depends on the driver's type parsers; here a statement returns expressions too, as text.
+// Has a statement of the shop's return expressions too, as text. Sequelize's `returning` takes column names only, and their values depend on the
+// driver's type parsers.
 
-/** An expression to return: over the row's own columns, and over the row that Sequelize's `exception` option hands on as a record. */
+/** An expression to return: over the row's own columns, and over the record that a statement with Sequelize's `exception` option returns. */
 export interface Returned {
   name: string
   sql: string

@@ -1,5 +1,5 @@
 // A model's scopes and its "not deleted", as Sequelize reads them. A scope that the shop has chosen (`Order.scope('online')`) is a condition of
-// the rule; the default scope, which every query of the shop's has unasked, is none.
+// the rule; the default scope is not.
 
 import type { Model, ModelStatic, WhereOptions } from 'sequelize'
 import type { ScopedModel } from './internals.js'
@@ -12,7 +12,7 @@ export function chosenWhere(model: ModelStatic<Model>): WhereOptions | undefined
   return chosenScope(model).where as WhereOptions | undefined
 }
 
-/** @returns what a chosen scope says beside its condition, in words; undefined where it is a condition alone */
+/** @returns in words, what a chosen scope has besides a condition; undefined where it has nothing else */
 export function unfitScope(model: ModelStatic<Model>): string | undefined {
   const others = Object.entries(chosenScope(model)).filter(([name, value]) => !CONDITIONS.includes(name) && !isNothing(value))
   if (others.length === 0) return undefined

@@ -22,6 +22,22 @@ export const LOCK_NOT_AVAILABLE = '55P03'
 /** `statement_timeout` has passed, or somebody cancelled the statement. */
 export const QUERY_CANCELED = '57014'
 
+export const SQLSTATE = /^[0-9A-Z]{5}$/
+
+// Classes, by the first two characters.
+
+/** Connection, rollback (deadlock, serialization), resources, operator, system, internal; and a lock that was not to be had. */
+export const INFRASTRUCTURE = /^(?:08|40|53|57|58|XX|55P03)/
+
+/** Wrong transaction state (read only); the database itself does not exist. */
+export const WRONG_SERVER = /^(?:25|3D)/
+
+/** Syntax error or access rule violation (a table, a column, a type or a right is missing); a schema is missing. */
+export const WRONG_STATEMENT = /^(?:42|3F)/
+
+/** Data exception, feature not supported: the statement's fault where Postgres names the place in its text, else a row's. */
+export const WRONG_STATEMENT_OR_ROW = /^(?:22|0A)/
+
 /** A lock was not to be had in time: by `lock_timeout`, or by `statement_timeout` where several wait in line for it. */
 export const LOCK_WAIT_ENDED: ReadonlySet<unknown> = new Set([LOCK_NOT_AVAILABLE, QUERY_CANCELED])
 

@@ -1,5 +1,5 @@
-// What a row's values are, whoever presents them otherwise: an instance's stored values without the model's getters, and a column's value
-// whatever parser the shop has given the driver (`pg.types.setTypeParser`, `DataTypes.postgres.BIGINT.parse`).
+// A row's values as they are stored: those of an instance without the model's getters, and those of a column although the shop may have set other
+// parsers (`pg.types.setTypeParser`, `DataTypes.postgres.BIGINT.parse`).
 
 import type { Model, ModelStatic } from 'sequelize'
 
@@ -18,7 +18,7 @@ function isVirtual(type: unknown): boolean {
   return (type as { key?: string }).key === 'VIRTUAL'
 }
 
-/** A number that Postgres returned, of whatever type; null for NULL. */
+/** A number that Postgres returned, as a number or as text; null for NULL. */
 export function numberOf(value: unknown): number | null {
   return value === null || value === undefined ? null : Number(value)
 }

@@ -1,26 +1,36 @@
-// What to do about a statement that Postgres cannot run, by what it says.
+// What to do about a statement that Postgres cannot run, by its error.
 
 import { sqlStateOf } from './fault-owner.js'
+import {
+  DATATYPE_MISMATCH,
+  INSUFFICIENT_PRIVILEGE,
+  INVALID_SCHEMA_NAME,
+  NUMERIC_VALUE_OUT_OF_RANGE,
+  STRING_DATA_RIGHT_TRUNCATION,
+  UNDEFINED_COLUMN,
+  UNDEFINED_FUNCTION,
+  UNDEFINED_TABLE,
+} from './sqlstates.js'
 
 /** @param table the orders' table as SQL, for the rights that it needs */
 export function remedyOf(error: unknown, table = 'the table'): string {
   const state = sqlStateOf(error) ?? ''
   const message = (error as Partial<Error> | undefined)?.message ?? ''
-  if (state === '42501') return grantFor(message, table)
+  if (state === INSUFFICIENT_PRIVILEGE) return grantFor(message, table)
   const missing = /invalid input value for enum (\S+): "([\s\S]*)"/.exec(message)
   if (missing) return `ALTER TYPE ${missing[1]} ADD VALUE '${(missing[2] as string).replaceAll("'", "''")}'`
   return REMEDIES[state] ?? 'change the option, or the table, so that they fit'
 }
 
-/** By SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/** By SQLSTATE. */
 const REMEDIES: Readonly<Record<string, string>> = {
-  '42P01': 'create what is missing (`order-timers migration` prints what the rules need), or name the right table',
-  '42703': 'name a column that is there, or add it (`order-timers migration` prints what the rules need)',
-  '42883': 'compare and call what fits the types of the columns, or cast it',
-  '42804': 'write a value of the type of the column, or cast it',
-  '3F000': 'create the schema, or name the right one',
-  '22001': 'write a value that is as short as the column allows, or widen the column',
-  '22003': 'write a value that the type of the column can hold, or widen the column',
+  [UNDEFINED_TABLE]: 'create what is missing (`order-timers migration` prints what the rules need), or name the right table',
+  [UNDEFINED_COLUMN]: 'name a column that is there, or add it (`order-timers migration` prints what the rules need)',
+  [UNDEFINED_FUNCTION]: 'compare and call what fits the types of the columns, or cast it',
+  [DATATYPE_MISMATCH]: 'write a value of the type of the column, or cast it',
+  [INVALID_SCHEMA_NAME]: 'create the schema, or name the right one',
+  [STRING_DATA_RIGHT_TRUNCATION]: 'write a value that is as short as the column allows, or widen the column',
+  [NUMERIC_VALUE_OUT_OF_RANGE]: 'write a value that the type of the column can hold, or widen the column',
 }
 
 /** Who may not do what, and the line that lets them. */

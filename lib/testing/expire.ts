@@ -10,6 +10,7 @@ import type { SettledOrder } from '../rows/settlement.js'
 import type { ReminderRule, ShopRule } from '../rules/rule.js'
 import { inTransaction } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
+import { LOCK_WAIT_ENDED } from '../sequelize/sqlstates.js'
 import { idOf } from '../timers/order-id.js'
 import { RUNTIME, type Runtime } from '../timers/runtime.js'
 import type { OrderOrId, RegisteredKind } from '../types.js'
@@ -28,9 +29,6 @@ export interface ExpireOptions {
 const PATIENCE_MS = 5_000
 const REDIS_PATIENCE_MS = 2_000
 const LIMITS = { lockMs: 2_000, statementMs: 2_000, idleMs: 5_000 }
-
-/** lock_not_available; query_canceled. https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const WAITED_IN_VAIN = new Set(['55P03', '57014'])
 
 /**
  * Makes an order's timer due now, and waits until the worker has settled it, `run`, `afterCommit` and the commit included. A rule with
@@ -86,7 +84,7 @@ async function bringRowForward(
   const deadline = await inTransaction(table.sequelize, LIMITS, (transaction) =>
     bringForward(row.guard, at, id, beforeMs, transaction),
   ).catch((cause) => {
-    if (!WAITED_IN_VAIN.has(sqlStateOf(cause) ?? '')) throw cause
+    if (!LOCK_WAIT_ENDED.has(sqlStateOf(cause))) throw cause
     const message = `expire: ${named(rule, id)} is locked by another transaction; end that first`
     throw new OrderTimersError('ROW_LOCKED', message, { cause })
   })

@@ -5,6 +5,7 @@ import { ClockEstimate } from '../clock-estimate.js'
 import type { RedisClock } from '../redis/clock.js'
 import { type BoundRule, isSwept } from '../rules/rule.js'
 import { inTransaction, rows } from '../sequelize/database.js'
+import { QUESTION } from '../sequelize/statement-limits.js'
 
 /** A reading is as good as its round trip is short, and the first on a connection is slow. */
 const CLOSE_ENOUGH_MS = 0.6
@@ -13,7 +14,6 @@ const MOST_READINGS = 5
 /** About how long a transaction's first words are on their way to Postgres. */
 const WAY_MS = 0.3
 
-const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 2_000 }
 const NOW = 'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS now'
 
 export class Clocks {
@@ -56,7 +56,7 @@ export class Clocks {
   /** Reads every clock. Never rejects: where a server does not answer, the last reading stands. */
   async read(): Promise<void> {
     const postgres = [...this.estimates.keys()].map((sequelize) =>
-      inTransaction(sequelize, LIMITS, (transaction) => this.readPostgres(sequelize, transaction)).catch(() => {}),
+      inTransaction(sequelize, QUESTION, (transaction) => this.readPostgres(sequelize, transaction)).catch(() => {}),
     )
     await Promise.all([this.readRedis(), ...postgres])
   }

@@ -5,6 +5,7 @@ import type { Sequelize, Transaction } from 'sequelize'
 import type { RowChecks } from '../rows/row-rule.js'
 import type { BoundRule } from '../rules/rule.js'
 import { connectionOf, inTransaction } from '../sequelize/database.js'
+import { QUESTION } from '../sequelize/statement-limits.js'
 import { within } from '../wait.js'
 import type { Clocks } from './clocks.js'
 
@@ -14,8 +15,6 @@ const KEEP_EVERY_MS = 5_000
 /** How long connections are held for each other, where the shop has the others in use; longer while new ones are being opened. */
 const TOGETHER_MS = 20
 const OPENING_MS = 100
-
-const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 2_000 }
 
 interface Use {
   rows: RowChecks[]
@@ -69,7 +68,7 @@ export class ConnectionWarmer {
     const begins: (() => void)[] = []
     const begun = Promise.all(Array.from({ length: width }, () => new Promise<void>((resolve) => begins.push(resolve))))
     const each = begins.map((begin) =>
-      inTransaction(sequelize, LIMITS, async (transaction) => {
+      inTransaction(sequelize, QUESTION, async (transaction) => {
         begin()
         await this.clocks.readPostgres(sequelize, transaction)
         const isNew = await this.plan(rows, transaction)

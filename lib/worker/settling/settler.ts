@@ -9,6 +9,7 @@ import type { Disposition } from '../../redis/leases.js'
 import type { Settlement } from '../../rows/settlement.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { type FaultOwner, faultOwnerOf, isDoubtful, sqlStateOf } from '../../sequelize/fault-owner.js'
+import { QUERY_CANCELED } from '../../sequelize/sqlstates.js'
 import type { Reporter } from '../reporter.js'
 import { retryDelayMs } from './backoff.js'
 import type { Deliveries } from './deliveries.js'
@@ -17,9 +18,6 @@ import type { Outcomes } from './outcomes.js'
 import type { RuleHealth } from './rule-health.js'
 import { type TimeLimits, TookTooLong } from './time-limits.js'
 import type { Work } from './work.js'
-
-/** query_canceled, which is also how statement_timeout shows; https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const QUERY_CANCELED = '57014'
 
 export interface SettlerDependencies {
   /** This worker's name, for the history. */

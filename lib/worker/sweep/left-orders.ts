@@ -21,12 +21,12 @@ export class LeftOrders {
 
   /** Never rejects. */
   clearDeadlines(rule: SweptRule): Promise<void> {
-    return this.clear(rule, 'deadlines', (left, transaction) => left.takeOffPortion(transaction, BATCH))
+    return this.clear(rule, 'deadlines', (left, transaction) => left.clearBatch(transaction, BATCH))
   }
 
   /** Clears what pauses have kept. Never rejects. */
   clearPauses(rule: SweptRule): Promise<void> {
-    return this.clear(rule, 'pauses', (left, transaction) => left.takeOffPauses(transaction, BATCH))
+    return this.clear(rule, 'pauses', (left, transaction) => left.clearPauses(transaction, BATCH))
   }
 
   /** Counts deadlines on rows where the rule does not apply: of orders that left, or that are still to come. */
