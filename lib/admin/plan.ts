@@ -69,7 +69,7 @@ function notesOn({ row }: ShopRule, { overdue, undated }: OrderCounts): string[]
   const { dryRun, brake } = row.options
   const { backfill, after } = columnOf(row.options) ?? {}
   const notes: string[] = []
-  if (dryRun) notes.push('dryRun: it settles nothing as yet')
+  if (dryRun) notes.push('dryRun: it settles nothing')
   if (brake && overdue > brake.max) notes.push(`brake: it stops after ${brake.max} orders, until it is released`)
   if (backfill && typeof after === 'function')
     notes.push('backfill: orders without a deadline get what "after" says of each, which is not reckoned here')

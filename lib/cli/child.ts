@@ -1,21 +1,21 @@
-// The command itself, in the process that loads the shop's modules.
+// The process that loads the shop's modules and runs the command. Its parent is main.ts.
 
 import { writeSync } from 'node:fs'
-import { COULD_NOT_LOOK } from './command.js'
+import { UNAVAILABLE } from './command.js'
 import { run } from './run.js'
 
-/** What the shop's own module keeps open (a Redis client, a timer) must not keep this program from ending. */
-const PATIENCE_MS = 1_000
+/** A client or a timer that the shop's module keeps open must not keep this program from ending. */
+const EXIT_MS = 1_000
 
-/** @param answersFd where the answer goes */
-export async function carryOut(args: readonly string[], answersFd: number): Promise<void> {
+/** @param answersFd the descriptor that the answer is written to */
+export async function runCommand(args: readonly string[], answersFd: number): Promise<void> {
   let ended = false
   process.on('exit', (status) => {
     if (ended) return
     process.stderr.write(
       `order-timers: your module ended the process (status ${status}) before the timers were there; name one that only makes them: --module FILE\n`,
     )
-    process.exitCode = COULD_NOT_LOOK
+    process.exitCode = UNAVAILABLE
   })
   const status = await run(args, {
     directory: process.cwd(),
@@ -24,7 +24,7 @@ export async function carryOut(args: readonly string[], answersFd: number): Prom
   })
   ended = true
   process.exitCode = status
-  setTimeout(() => process.exit(), PATIENCE_MS).unref()
+  setTimeout(() => process.exit(), EXIT_MS).unref()
 }
 
 function writeAll(fd: number, text: string): void {
@@ -34,8 +34,8 @@ function writeAll(fd: number, text: string): void {
       rest = rest.subarray(writeSync(fd, rest))
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
-      if (code === 'EPIPE') return // whoever read it has read enough
-      if (code !== 'EAGAIN') throw error // a pipe that is full, and does not block
+      if (code === 'EPIPE') return // the reader has closed the pipe
+      if (code !== 'EAGAIN') throw error // EAGAIN: the pipe is full
     }
   }
 }

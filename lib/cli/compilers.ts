@@ -1,5 +1,5 @@
-// What compiles the shop's modules: what Node was started with, else what the shop has in its node_modules (tsx or ts-node for TypeScript, Babel's
-// require hook for the rest), else Node itself.
+// Finds a compiler for the shop's modules: the one that Node was started with, else one in the shop's node_modules (tsx or ts-node for TypeScript,
+// Babel's require hook for the rest), else Node itself.
 
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
@@ -8,7 +8,7 @@ export function isTypeScript(file: string): boolean {
   return /\.[cm]?tsx?$/.test(file)
 }
 
-/** Whether Node was started with something that loads or hooks modules. What it is, is the shop's. */
+/** Whether Node was started with a loader or a require hook. */
 export function hasLoader(): boolean {
   const options = `${process.execArgv.join(' ')} ${process.env.NODE_OPTIONS ?? ''}`
   return /(?:^|\s)(?:-r|--require|--import|--loader|--experimental-loader)\b/.test(options)
@@ -30,7 +30,7 @@ export async function registerLoader(file: string): Promise<boolean> {
   return Boolean((process.features as { typescript?: unknown }).typescript)
 }
 
-/** For modules that Node alone cannot load. */
+/** For a module that Node alone cannot load. */
 export function registerBabel(file: string): void {
   const require = createRequire(file)
   const babel = resolved(require, '@babel/register')

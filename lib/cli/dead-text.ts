@@ -1,4 +1,4 @@
-// Dead letters as a person reads them.
+// The output of `order-timers dead` and `order-timers retry` for people.
 
 import type { Retried } from '../admin/dead-letters.js'
 import type { DeadLetter } from '../types.js'
@@ -18,7 +18,7 @@ export function retryText({ kind, retried, notDead }: Retried): string {
   ].join('\n')
 }
 
-/** Text that others wrote: it may hold line ends, and codes that a terminal obeys. */
+/** Ids and errors may have line breaks and control codes of terminals. */
 function oneLine(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
   return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')

@@ -1,5 +1,5 @@
-// Loads a module of the shop's as the shop itself would: ES modules, CommonJS, what a require hook compiles (Babel, ts-node), and TypeScript by
-// the loader that the shop has.
+// Loads a module as the shop does: ES modules, CommonJS, modules that a require hook compiles (Babel, ts-node), and TypeScript by the shop's
+// loader.
 
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
@@ -8,12 +8,12 @@ import { show } from '../errors.js'
 import { within } from '../wait.js'
 import { hasLoader, isTypeScript, registerBabel, registerLoader } from './compilers.js'
 
-/** What a module exports, CommonJS under `default`. */
+/** A module's exports; those of CommonJS are under `default`. */
 export type Exports = Record<string, unknown>
 
 /**
  * @param limitMs how long its top level may take
- * @throws Error with what went wrong as `cause`, and a message that says the remedy
+ * @throws Error with the error as `cause`, and a message that says what to do
  */
 export async function loadModule(file: string, limitMs: number): Promise<Exports> {
   if (isTypeScript(file) && !hasLoader() && !(await registerLoader(file))) {
@@ -26,7 +26,7 @@ export async function loadModule(file: string, limitMs: number): Promise<Exports
   throw new Error(`was not loaded after ${limitMs / 1_000} s; ${remedy}`)
 }
 
-/** A require hook sees what is required alone. */
+/** A require hook compiles only modules that are loaded by `require`. */
 async function importOrRequire(file: string): Promise<Exports> {
   try {
     return await import(pathToFileURL(file).href)
@@ -41,12 +41,12 @@ async function importOrRequire(file: string): Promise<Exports> {
   }
 }
 
-/** Of finding, reading or linking, before anything of the module has run; it can then be tried in another way without running twice. */
+/** Whether it was thrown by finding, reading or linking the module. Nothing of it has run then, so loading it in another way does not run it twice. */
 function isOfLoading(error: unknown): boolean {
   const { code = '', message = '', stack = '' } = (error ?? {}) as NodeJS.ErrnoException
   if (LOADING.has(code)) return true
   if (error instanceof ReferenceError) return /^(?:require|module|exports|__dirname|__filename) is not defined/.test(message)
-  return error instanceof SyntaxError && !stack.startsWith('SyntaxError') // one of JSON.parse begins so; Node puts the place in front
+  return error instanceof SyntaxError && !stack.startsWith('SyntaxError') // Node begins the stack of a module's syntax error with its place; one of JSON.parse begins with the name
 }
 
 const LOADING = new Set([

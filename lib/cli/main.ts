@@ -1,21 +1,21 @@
 #!/usr/bin/env node
-// The program `order-timers`. Answers alone go to stdout, since they are piped into files and programs, whatever the shop's modules print by
-// whatever means: so the command runs in a child process whose stdout is our stderr, and its answer goes to our stdout by another descriptor.
+// The program `order-timers`. Only answers go to stdout, since they are piped into files and programs, but the shop's modules may print there too.
+// So the command runs in a child process whose stdout is this process's stderr, and which writes its answer to another descriptor.
 
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
 
-/** Names the descriptor that the child writes its answer to. */
+/** The environment variable with the descriptor that the child writes its answer to. */
 const ANSWERS = 'ORDER_TIMERS_CLI_ANSWERS'
 const ANSWERS_FD = 3
 
 const answersFd = process.env[ANSWERS]
-delete process.env[ANSWERS] // programs that the shop's modules start are not concerned
+delete process.env[ANSWERS] // not for programs that the shop's modules start
 if (answersFd === undefined) startChild()
-else void import('./child.js').then(({ carryOut }) => carryOut(process.argv.slice(2), Number(answersFd)))
+else void import('./child.js').then(({ runCommand }) => runCommand(process.argv.slice(2), Number(answersFd)))
 
 function startChild(): void {
-  const nodeOptions = process.execArgv.filter((option) => !option.startsWith('--inspect')) // one process alone can have the port
+  const nodeOptions = process.execArgv.filter((option) => !option.startsWith('--inspect')) // only one process can have the port
   const child = spawn(process.execPath, [...nodeOptions, ...process.argv.slice(1)], {
     stdio: [0, 2, 2, 1],
     env: { ...process.env, [ANSWERS]: String(ANSWERS_FD) },

@@ -8,7 +8,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return near.sort((a, b) => a.edits - b.edits)[0]?.each
 }
 
-/** Levenshtein's: letters to add, to leave out and to change. */
+/** The Levenshtein distance. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i)
   for (let i = 1; i <= a.length; i++) {

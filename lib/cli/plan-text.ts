@@ -1,4 +1,4 @@
-// `order-timers plan` as a person reads it.
+// The output of `order-timers plan` for people.
 
 import type { Sample } from '../admin/order-counts.js'
 import type { RulePlan } from '../admin/plan.js'

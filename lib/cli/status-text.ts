@@ -1,4 +1,4 @@
-// `order-timers status` as a person reads it.
+// The output of `order-timers status` for people.
 
 import type { RedisStatus, Status } from '../admin/status.js'
 import { table } from './table.js'

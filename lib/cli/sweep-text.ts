@@ -1,4 +1,4 @@
-// What `order-timers sweep` did, as a person reads it.
+// The output of `order-timers sweep` for people.
 
 import type { StalePlan } from '../admin/stale-plan.js'
 import type { KindSwept, SweepResult } from '../admin/sweep-once.js'
@@ -22,12 +22,12 @@ export function sweepText({ kinds, faults, claimed, durationMs }: SweepResult): 
   ].join('\n')
 }
 
-/** What is to be done about what this pass did not settle. */
+/** What to do about the orders that this pass did not settle. */
 function remarks(kind: string, { dryRun, failed, left = 0, retrying, locked = 0, dead, stale = 0, brakedSince }: KindSwept): string[] {
   const all: [number | undefined, string][] = [
     [brakedSince ? 1 : 0, `stopped by its brake since ${brakedSince?.toISOString()}; order-timers release ${kind} lets it go on`],
-    [dryRun, 'dryRun: it settles nothing as yet'],
-    [brakedSince || dryRun > 0 ? 0 : left, `${grouped(left)} are left, since another worker has them in hand`],
+    [dryRun, 'dryRun: it settles nothing'],
+    [brakedSince || dryRun > 0 ? 0 : left, `${grouped(left)} are left, since another worker is settling them`],
     [failed, `attempts that failed in this pass: ${grouped(failed)}`],
     [retrying, `${grouped(retrying ?? 0)} failed and wait for another attempt, which comes by itself`],
     [locked, `${grouped(locked)} are locked by somebody's transaction; the sweep after its end settles them`],

@@ -1,8 +1,8 @@
-// Rows of text as columns: numbers to the right, the rest to the left.
+// A table as lines of text: numbers are aligned to the right, text to the left.
 
 export type Cell = string | number | undefined
 
-/** @returns lines; what is undefined is shown as a dash, numbers with their thousands apart */
+/** Undefined is shown as a dash. */
 export function table(header: readonly string[], rows: readonly (readonly Cell[])[]): string[] {
   const texts = [header, ...rows.map((row) => row.map(text))]
   const widths = header.map((_, column) => Math.max(...texts.map((row) => row[column]?.length ?? 0)))
@@ -17,7 +17,7 @@ export function table(header: readonly string[], rows: readonly (readonly Cell[]
   )
 }
 
-/** A whole number with its thousands apart. */
+/** A whole number with thousands separators. */
 export function grouped(count: number): string {
   return count.toLocaleString('en-US')
 }

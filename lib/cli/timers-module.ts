@@ -1,5 +1,5 @@
-// Finds the shop's timers: the module that makes them, and in it the export that is timers. Timers know each other by a symbol that all copies
-// of this package share, so that the shop may be CommonJS and this program is not.
+// Finds the shop's timers: the module that makes them, and its export that is timers. They are recognised by a symbol that all copies of this
+// package share, so the shop may load the CommonJS copy and this program the ES module.
 
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -16,7 +16,7 @@ const FILES = ['timers.js', 'timers.mjs', 'timers.cjs', 'timers.ts', 'timers.mts
 const LOAD_MS = 20_000
 
 /**
- * @param given what `--module` says; without it package.json's `"order-timers": { "module": … }`, and then the usual names are tried
+ * @param given the value of `--module`; without it package.json's `"order-timers": { "module": … }` is used, and then the usual names are tried
  * @throws OrderTimersError TIMERS_NOT_FOUND
  */
 export async function loadTimers(
@@ -29,11 +29,11 @@ export async function loadTimers(
     throw notFound(`there is no file ${show(file)}; name the one that exports your timers: --module ./path/to/timers.js`)
   if (!statSync(file).isFile()) throw notFound(`${show(file)} is a folder; name the file in it that exports your timers`)
   const timers = choose(file, await load(file, limitMs))
-  remarkOnStarted(file, timers[RUNTIME], remark)
+  warnOfStarted(file, timers[RUNTIME], remark)
   return timers
 }
 
-/** The nearest package.json's, where it can be read. */
+/** The package.json of the folder; empty where it cannot be read. */
 export function readPackage(directory: string): { type?: unknown; 'order-timers'?: { module?: unknown } } {
   try {
     return JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'))
@@ -65,8 +65,8 @@ async function load(file: string, limitMs: number): Promise<Exports> {
   }
 }
 
-/** What must not run beside a command, where the module has started it. */
-function remarkOnStarted(file: string, runtime: Runtime, remark: (text: string) => void): void {
+/** Warns where the module has started a server or a worker. */
+function warnOfStarted(file: string, runtime: Runtime, remark: (text: string) => void): void {
   const servers = process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length
   const started = [...(servers > 0 ? ['a server'] : []), ...(runtime.workers > 0 ? ['a worker, which settles orders meanwhile'] : [])]
   if (started.length === 0) return
@@ -74,8 +74,8 @@ function remarkOnStarted(file: string, runtime: Runtime, remark: (text: string) 
 }
 
 /**
- * `timers`, the default export, or the only one that is timers. Of a CommonJS module the default export is `module.exports`, and that has a
- * `default` of its own where it was compiled from an ES module.
+ * The export `timers`, the default export, or the only export that is timers. The default export of a CommonJS module is `module.exports`,
+ * which itself has a `default` where it was compiled from an ES module.
  */
 function choose(file: string, module: Exports): Timers {
   const levels = [module, module.default, inside(module.default).default].map(inside)

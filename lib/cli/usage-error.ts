@@ -1,2 +1,2 @@
-/** What was typed is no command of ours: exit status 2. */
+/** What was typed is wrong: exit status 2. */
 export class UsageError extends Error {}

@@ -177,7 +177,7 @@ describe('the plan', () => {
     const [braked] = await planned({ order_confirm: transition(database.Order, { ...common, brake }) })
     assert.deepEqual(braked?.notes, ['brake: it stops after 1 orders, until it is released'])
     const [dryRun] = await planned({ order_confirm: transition(database.Order, { ...common, dryRun: true }) })
-    assert.deepEqual(dryRun?.notes, ['dryRun: it settles nothing as yet'])
+    assert.deepEqual(dryRun?.notes, ['dryRun: it settles nothing'])
   })
 
   it('answers within 2 s for 200,000 stale and 50,000 coming orders, and changes nothing', async function () {

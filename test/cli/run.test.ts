@@ -94,7 +94,7 @@ describe('the command line', () => {
     assert.deepEqual(one, {
       status: 0,
       stdout:
-        'order-timers release KIND [--json] [--module FILE]\n\nlets a rule go on that its brake has stopped; workers that run settle at once what was held\n\nExample: order-timers release order_confirm',
+        'order-timers release KIND [--json] [--module FILE]\n\nreleases a rule that its brake has stopped; running workers settle at once what was held\n\nExample: order-timers release order_confirm',
       stderr: '',
     })
   })

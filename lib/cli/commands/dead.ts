@@ -2,20 +2,20 @@
 
 import { listDead, retryDead } from '../../admin/dead-letters.js'
 import type { DeadLetter } from '../../types.js'
-import { type Command, FINE, JSON_TOO, json, MODULE, WRONG } from '../command.js'
+import { type Command, FAILED, JSON_OPTION, json, MODULE_OPTION, OK } from '../command.js'
 import { deadText, retryText } from '../dead-text.js'
 
 export const deadCommand: Command = {
   usage: 'dead [KIND] [--json]',
   help: 'lists dead letters, the orders on which a rule failed for the last time: rule, order, attempts, when, and the error',
   example: 'order-timers dead order_confirm',
-  options: { ...MODULE, ...JSON_TOO },
+  options: { ...MODULE_OPTION, ...JSON_OPTION },
   positionals: [],
   optional: 1,
   async run({ runtime, positionals, values, print }) {
     const letters = await listDead(runtime, positionals[0])
     print(values.json ? json({ dead: letters }) : deadText(letters))
-    return FINE
+    return OK
   },
 }
 
@@ -23,7 +23,7 @@ export const retryCommand: Command = {
   usage: 'retry KIND [ID…] [--yes] [--json]',
   help: 'puts dead letters back, due now and with all their attempts; without ids it says how many there are, and puts all back with --yes (exit status 1 where one is no dead letter, or --yes is missing)',
   example: 'order-timers retry order_confirm 34 35',
-  options: { ...MODULE, ...JSON_TOO, yes: { type: 'boolean' } },
+  options: { ...MODULE_OPTION, ...JSON_OPTION, yes: { type: 'boolean' } },
   positionals: ['KIND'],
   optional: Number.POSITIVE_INFINITY,
   async run({ runtime, positionals, values, print, remark }) {
@@ -31,13 +31,13 @@ export const retryCommand: Command = {
     if (ids.length === 0 && !values.yes) {
       const letters = await listDead(runtime, kind)
       print(values.json ? json({ kind, retried: [], notDead: [], wouldRetry: letters.map(({ id }) => id) }) : wouldRetry(kind, letters))
-      if (letters.length === 0) return FINE
+      if (letters.length === 0) return OK
       remark(`nothing was put back; add --yes to put all ${letters.length} back, or name the orders: order-timers retry ${kind} ID…`)
-      return WRONG
+      return FAILED
     }
     const result = await retryDead(runtime, kind, ids.length === 0 ? undefined : ids)
     print(values.json ? json(result) : retryText(result))
-    return result.notDead.length > 0 ? WRONG : FINE
+    return result.notDead.length > 0 ? FAILED : OK
   },
 }
 

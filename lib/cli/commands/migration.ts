@@ -3,14 +3,14 @@
 import { migration } from '../../admin/migration.js'
 import { migrationAsModule, migrationAsSql } from '../../admin/migration-text.js'
 import { missingRows } from '../../admin/missing-rows.js'
-import { type Command, FINE, MODULE } from '../command.js'
+import { type Command, MODULE_OPTION, OK } from '../command.js'
 import { readPackage } from '../timers-module.js'
 
 export const migrationCommand: Command = {
   usage: 'migration [--sql] [--trigger] [--kind KIND]…',
   help: 'prints what the rules need of the database, as a module for umzug and sequelize-cli or as SQL; runs nothing',
   example: 'order-timers migration --trigger > migrations/20270101000000-order-timers.js',
-  options: { ...MODULE, sql: { type: 'boolean' }, trigger: { type: 'boolean' }, kind: { type: 'string', multiple: true } },
+  options: { ...MODULE_OPTION, sql: { type: 'boolean' }, trigger: { type: 'boolean' }, kind: { type: 'string', multiple: true } },
   positionals: [],
   async run({ runtime, directory, values, print, remark }) {
     const made = migration(runtime, { kinds: values.kind as string[] | undefined, trigger: values.trigger === true })
@@ -18,6 +18,6 @@ export const migrationCommand: Command = {
     for (const note of made.notes) remark(note)
     const format = readPackage(directory).type === 'module' ? 'esm' : 'commonjs'
     print((values.sql ? migrationAsSql(made) : migrationAsModule(made, format)).trimEnd())
-    return FINE
+    return OK
   },
 }
