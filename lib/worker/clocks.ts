@@ -1,4 +1,4 @@
-// How far Postgres's clock is from Redis's: deadlines are Postgres's time, claims go by Redis's `TIME` plus this difference.
+// The difference between Postgres's clock and Redis's. Deadlines are in Postgres's time; timers are claimed by Redis's `TIME` plus this difference.
 
 import type { Sequelize, Transaction } from 'sequelize'
 import { ClockEstimate } from '../clock-estimate.js'
@@ -7,12 +7,12 @@ import { type BoundRule, isSwept } from '../rules/rule.js'
 import { inTransaction, rows } from '../sequelize/database.js'
 import { QUESTION } from '../sequelize/statement-limits.js'
 
-/** A reading is as good as its round trip is short, and the first on a connection is slow. */
+/** A clock is read again until a round trip was this short: a reading's error is at most its round trip, and the first on a connection is slow. */
 const CLOSE_ENOUGH_MS = 0.6
 const MOST_READINGS = 5
 
-/** About how long a transaction's first words are on their way to Postgres. */
-const WAY_MS = 0.3
+/** About how long a transaction's first statement takes to reach Postgres. */
+const TRANSIT_MS = 0.3
 
 const NOW = 'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS now'
 
@@ -27,25 +27,20 @@ export class Clocks {
   }
 
   /**
-   * Postgres's time minus Redis's, milliseconds; 0 for rules whose deadlines Redis alone knows, and while it is not known. Where readings
-   * were slow it is the least that they allow, so that nothing is tried before it is due; less the time that a try needs to get there.
+   * Postgres's time minus Redis's, in milliseconds; 0 for rules whose deadlines are in Redis alone, and while it is unknown. It is the smallest
+   * difference that the readings allow, so that nothing is claimed early, plus the time that a settlement needs to reach Postgres.
    */
   skewMs(kind: string): number {
     const postgres = this.estimate(kind)
     const [postgresNow, redisNow] = [postgres?.now(), this.redis?.known()]
     if (!this.redis || !postgres || postgresNow === undefined || redisNow === undefined) return 0
-    return postgresNow - redisNow - Math.max(0, postgres.readingError + this.redis.readingError - WAY_MS)
+    return postgresNow - redisNow - Math.max(0, postgres.readingError + this.redis.readingError - TRANSIT_MS)
   }
 
-  /** How late something is that was due at this instant of the rule's own clock. */
+  /** Milliseconds since a deadline, by the clock that the rule's deadlines are in; null while that clock is unknown. */
   lateness(kind: string, deadlineMs: number): number | null {
-    const now = isSwept(this.rules.get(kind)) ? this.postgresNow(kind) : this.redis?.known()
+    const now = isSwept(this.rules.get(kind)) ? this.estimate(kind)?.now() : this.redis?.known()
     return now === undefined ? null : now - deadlineMs
-  }
-
-  /** Postgres's time without asking. */
-  private postgresNow(kind: string): number | undefined {
-    return this.estimate(kind)?.now()
   }
 
   private estimate(kind: string): ClockEstimate | undefined {
@@ -53,7 +48,7 @@ export class Clocks {
     return isSwept(rule) ? this.estimates.get(rule.row.guard.table.sequelize) : undefined
   }
 
-  /** Reads every clock. Never rejects: where a server does not answer, the last reading stands. */
+  /** Reads every clock. Never rejects: if a server does not answer, its last reading is kept. */
   async read(): Promise<void> {
     const postgres = [...this.estimates.keys()].map((sequelize) =>
       inTransaction(sequelize, QUESTION, (transaction) => this.readPostgres(sequelize, transaction)).catch(() => {}),
@@ -66,7 +61,7 @@ export class Clocks {
     await this.redis?.now().catch(() => {})
   }
 
-  /** Reads Postgres's clock in a transaction that is open, where a rule needs it. */
+  /** Reads Postgres's clock in an open transaction, if a rule needs it. */
   async readPostgres(sequelize: Sequelize, transaction: Transaction): Promise<void> {
     const estimate = this.estimates.get(sequelize)
     for (let readings = 0; estimate && readings < MOST_READINGS; readings += 1) {

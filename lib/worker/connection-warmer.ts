@@ -1,5 +1,5 @@
-// Connections to Postgres kept ready: as many as settle at once are open, known to live, and have planned the statements that settle.
-// Without that the first orders that come due after a start are ten to thirty milliseconds late.
+// Keeps connections to Postgres warm: as many as settle at once are open, were used a moment ago, and have planned the statements that settle.
+// Otherwise the first orders that come due after a start or a quiet time would be 10 to 30 ms late.
 
 import type { Sequelize, Transaction } from 'sequelize'
 import type { RowChecks } from '../rows/row-rule.js'
@@ -9,10 +9,10 @@ import { QUESTION } from '../sequelize/statement-limits.js'
 import { within } from '../wait.js'
 import type { Clocks } from './clocks.js'
 
-/** More often than Sequelize's pool gives up what nobody uses, which is after ten seconds unless the shop says otherwise. */
-const KEEP_EVERY_MS = 5_000
+/** More often than Sequelize's pool closes idle connections: after ten seconds, unless the shop configures it otherwise. */
+const WARM_EVERY_MS = 5_000
 
-/** How long connections are held for each other, where the shop has the others in use; longer while new ones are being opened. */
+/** How long a transaction waits for the others to begin: the shop may be using those connections, or new ones are being opened. */
 const TOGETHER_MS = 20
 const OPENING_MS = 100
 
@@ -26,7 +26,7 @@ export class ConnectionWarmer {
   private readonly uses = new Map<Sequelize, Use>()
   private readonly planned = new WeakSet<object>()
   private timer: NodeJS.Timeout | undefined
-  private keeping: Promise<void> | undefined
+  private warming: Promise<void> | undefined
 
   constructor(
     rules: Iterable<BoundRule>,
@@ -43,28 +43,28 @@ export class ConnectionWarmer {
 
   /** @returns when the first round has ended */
   start(): Promise<void> {
-    this.timer = setInterval(() => void this.keep(), KEEP_EVERY_MS)
-    return this.keep()
+    this.timer = setInterval(() => void this.warm(), WARM_EVERY_MS)
+    return this.warm()
   }
 
   stop(): void {
     clearInterval(this.timer)
   }
 
-  /** Reads the clocks on the way. Never rejects. */
-  private keep(): Promise<void> {
-    this.keeping ??= this.prepareAll().finally(() => {
-      this.keeping = undefined
+  /** One round, which also reads the clocks. Never rejects. */
+  private warm(): Promise<void> {
+    this.warming ??= this.warmAll().finally(() => {
+      this.warming = undefined
     })
-    return this.keeping
+    return this.warming
   }
 
-  private async prepareAll(): Promise<void> {
-    await Promise.all([this.clocks.readRedis(), ...[...this.uses].map(([sequelize, use]) => this.prepare(sequelize, use))])
+  private async warmAll(): Promise<void> {
+    await Promise.all([this.clocks.readRedis(), ...[...this.uses].map(([sequelize, use]) => this.warmOne(sequelize, use))])
   }
 
-  /** One transaction for each batch, and none ends before all have begun, so that each has another connection. */
-  private async prepare(sequelize: Sequelize, { rows, width }: Use): Promise<void> {
+  /** Runs one transaction for each batch. None ends before all have begun, so that each uses a connection of its own. */
+  private async warmOne(sequelize: Sequelize, { rows, width }: Use): Promise<void> {
     const begins: (() => void)[] = []
     const begun = Promise.all(Array.from({ length: width }, () => new Promise<void>((resolve) => begins.push(resolve))))
     const each = begins.map((begin) =>
@@ -75,10 +75,10 @@ export class ConnectionWarmer {
         await within(isNew ? OPENING_MS : TOGETHER_MS, begun)
       }).finally(begin),
     )
-    await Promise.allSettled(each) // what went wrong is said by the sweep and the dispatcher
+    await Promise.allSettled(each) // the sweep and the dispatcher report what is wrong
   }
 
-  /** Tried once for each connection: what cannot be planned, such as a table that is missing, is said by the sweep. @returns whether it is new */
+  /** Tries once for each connection; the sweep reports what cannot be planned, such as a missing table. @returns whether the connection is new */
   private async plan(rows: RowChecks[], transaction: Transaction): Promise<boolean> {
     const connection = connectionOf(transaction)
     if (connection === undefined || this.planned.has(connection)) return false

@@ -1,5 +1,4 @@
-// What the worker says of itself: typed events, none of them called `error`, so that nobody must listen. A listener that throws is
-// logged and harms nothing.
+// The worker's typed events. None is called `error`, so nobody has to listen. A listener that throws is logged and harms nothing.
 
 import { EventEmitter } from 'node:events'
 import { errorText } from '../error-text.js'
@@ -30,30 +29,31 @@ export type FaultCode =
   | 'ROW_LOCKED'
 
 export interface WorkerEvents {
-  /** Orders were carried out, and their transaction has committed. */
+  /** Orders were settled, and their transaction has committed. */
   settled: [{ kind: string; via: Path; orders: SettledOrder[] }]
-  /** A reminder was told; `before` is how it was declared. */
+  /** A reminder's `run` succeeded; `before` is as it was declared, such as `'2h'`. */
   reminded: [{ kind: string; before: string; via: Path; orders: SettledOrder[] }]
-  /** With `dryRun`: orders that would have been settled. */
+  /** With `dryRun`: orders that would have been settled, once for each deadline. */
   dryRun: [{ kind: string; via: Path; orders: SettledOrder[] }]
   /** Orders are where the rule applies and have no deadline, so nothing will settle them. `count` is exact up to 1,000. */
   undated: [{ kind: string; count: number }]
-  /** Orders are not where the rule applies and have a deadline, by which they are settled should they come back before it. `count` is exact up to 1,000. */
+  /** Orders have a deadline and are not where the rule applies. One that comes back before its deadline is settled by it. `count` is exact up to 1,000. */
   left: [{ kind: string; count: number }]
-  /** A rule, or its `afterCommit`, failed on an order; it is tried again in `retryInMs`. Null: a reminder, or `afterCommit` without history, is not. */
+  /** A rule, a reminder or `afterCommit` failed on an order. It is retried in `retryInMs`; null: never (a reminder, or `afterCommit` without history). */
   failed: [{ kind: string; id: string; error: unknown; attempts: number; retryInMs: number | null }]
-  /** A rule failed on an order for the last time: it is a dead letter. Or its `afterCommit` did: the order is settled, and the history has the error. */
+  /** The last attempt failed. Of a rule: the order is a dead letter until `retry`. Of `afterCommit`: the order is settled, and the history has the error. */
   dead: [{ kind: string; id: string; error: unknown; attempts: number }]
   /** Orders are overdue by more than `staleAfter` and are not settled. `count` is exact up to 1,000. */
   stale: [{ kind: string; count: number; oldest: Date }]
-  /** Something is wrong that the worker goes on in spite of; said once, until `recovered`. */
+  /** Something is wrong, and the worker goes on in spite of it. Emitted once, until `recovered`. */
   fault: [{ code: FaultCode; kind?: string; channel?: string; message: string; cause?: string; remedy?: string; error?: unknown }]
   /** A fault is over; `since` is when it began. */
   recovered: [{ code: FaultCode; kind?: string; channel?: string; since: Date }]
-  /** A sweep has ended. `horizonMs` is the part of its time that went into arming what comes due soon. */
+  /** A sweep has ended. `overdue`: orders that it found overdue. `armed`: timers that it armed. `horizonMs`: how much of `durationMs` went into arming. */
   swept: [{ overdue: number; armed: number; durationMs: number; horizonMs: number }]
-  /** Redis had lost these rules' timers, and as many as come due soon were armed again from Postgres. */
+  /** Redis had lost these rules' timers, and those that come due soon were armed again from Postgres; `armed`: how many. */
   restored: [{ kinds: string[]; armed: number }]
+  /** The worker has stopped. */
   stopped: []
 }
 

@@ -1,11 +1,11 @@
-// Whether this process stood still a moment ago (SIGSTOP, a blocked event loop). What was silent meanwhile was silent because nobody read it.
+// Notices that this process did not run for a while (SIGSTOP, a blocked event loop). Answers seemed missing in that time because nobody read them.
 
 const LOOK_EVERY_MS = 250
 
-/** How late a look may be before the process counts as having stood still. */
+/** How late a look may be; beyond that the process counts as having stood still. */
 const STOPPED_MS = 750
 
-/** For how long after that verdicts by silence are doubtful. */
+/** For how long afterwards silence proves nothing. */
 const DOUBT_MS = 2_000
 
 export class Standstill {

@@ -1,10 +1,10 @@
-// The one line that a worker logs when it has started: what it settles, when it sweeps next, which Redis it uses, and whether events arrive.
+// The line that a worker logs once when it has started: its rules, the next sweep, its Redis, and whether expiry events arrive.
 
 export interface Started {
   kinds: readonly string[]
   /** Null where no sweep is scheduled. */
   nextSweep: Date | null
-  /** None with `redis: false`. `events`: whether expiry events were proved to arrive, undefined where that is not known yet. */
+  /** Undefined with `redis: false`. `events`: whether expiry events were proved to arrive, undefined while that is unknown. */
   redis: { where: string; connected: boolean; subscribed: boolean; events: boolean | undefined } | undefined
 }
 
