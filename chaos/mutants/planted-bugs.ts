@@ -78,8 +78,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
     ],
     test: {
-      file: 'test/redis/due-index.test.ts',
-      title: 'the due index keeps a timer that was armed anew while its claim was worked on',
+      file: 'test/redis/leases.test.ts',
+      title: 'a claim keeps a timer that was armed again while the claim was worked on',
     },
   },
   {
@@ -223,8 +223,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
     ],
     test: {
-      file: 'test/redis/due-index.test.ts',
-      title: 'the due index gives what is due to one claim, oldest first, with its deadline, and says when the next is',
+      file: 'test/redis/leases.test.ts',
+      title: 'a claim takes what is due, oldest first, with its deadline, and says when the next is due',
     },
   },
   {

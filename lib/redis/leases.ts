@@ -67,7 +67,7 @@ export interface FinishOptions {
   /** Which tombstones settled timers leave: those of external keys expire sooner. */
   tombstone?: 'settled' | 'external'
   /** The first attempt was not answered: nothing is done where it was carried out. */
-  again?: boolean
+  isRetry?: boolean
 }
 
 type ClaimReply = [now: string, next: string, burstLeft: number, claimed: string, leaseEnds: string, epoch: string, lost: number]
@@ -135,7 +135,7 @@ export class Leases {
     token: string,
     skewMs: number,
     dispositions: readonly Disposition[],
-    { tombstone = 'settled', again = false }: FinishOptions = {},
+    { tombstone = 'settled', isRetry = false }: FinishOptions = {},
   ): Promise<boolean> {
     const gone = dispositions.filter((one) => one.gone).map(({ id }) => id)
     const values = dispositions.flatMap((one) =>
@@ -143,7 +143,7 @@ export class Leases {
     )
     const validUntil = (await this.clock.now()) + VALID_MS
     const askedAt = performance.now()
-    const how = [token, tombstone, skewMs, validUntil, again ? 'retry' : '', gone.length > 0 ? JSON.stringify(gone) : '']
+    const how = [token, tombstone, skewMs, validUntil, isRetry ? 'retry' : '', gone.length > 0 ? JSON.stringify(gone) : '']
     const wasHeld = await this.connection.ask(
       (client) => scripts(client).orderTimersFinish(...this.claimKeys(kind, token), ...how, ...values),
       operation('finish', kind, (wasHeld) => (wasHeld === 1 ? 'write' : undefined)),

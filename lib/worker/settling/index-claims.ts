@@ -103,8 +103,8 @@ export class IndexClaims {
     const { kind } = rule
     const { leases, leaseMs } = this.dependencies
     const at = performance.now()
-    const send = (dispositions: readonly Disposition[], again: boolean) =>
-      leases.finish(kind, token, this.dependencies.skewMs(kind), dispositions, { tombstone, again })
+    const send = (dispositions: readonly Disposition[], isRetry: boolean) =>
+      leases.finish(kind, token, this.dependencies.skewMs(kind), dispositions, { tombstone, isRetry })
     return this.acknowledgements.send(
       token,
       leaseMs(rule),
