@@ -20,8 +20,9 @@ import { leaseMsOf } from './settling/lease.js'
 import { LockedRows } from './settling/locked-rows.js'
 import { MemoryClaims } from './settling/memory-claims.js'
 import { Standstill } from './standstill.js'
+import type { Fallback } from './sweep/fallback.js'
 import { SweepReads } from './sweep/reads.js'
-import { type Fallback, SweepSchedule } from './sweep/schedule.js'
+import { SweepSchedule } from './sweep/schedule.js'
 import { Sweep } from './sweep/sweep.js'
 
 export type Rules = ReadonlyMap<string, BoundRule>

@@ -2,7 +2,7 @@
 
 import { type Duration, parseDuration } from '../duration.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
-import { type Fallback, parseFallback } from './sweep/schedule.js'
+import { type Fallback, parseFallback } from './sweep/fallback.js'
 
 export interface WorkerOptions {
   /**

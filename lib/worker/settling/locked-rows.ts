@@ -1,5 +1,5 @@
-// Orders that are due and stay locked by somebody. A row that is locked for longer than half a minute is told as a fault, with who holds it; it is
-// over when the order is settled, or its row is free. Asked rarely, and apart from the settling.
+// Orders that are due and whose rows stay locked. A row that is locked for longer than half a minute is reported as a fault, with the session that
+// holds it. The fault is over when the order is settled or its row is free. Postgres is asked every five seconds, apart from the settling.
 
 import { errorText } from '../../error-text.js'
 import { show } from '../../errors.js'
@@ -7,7 +7,7 @@ import { type LockHolder, lockHolders } from '../../rows/lock-holders.js'
 import type { BoundRule } from '../../rules/rule.js'
 import type { Faults } from '../faults.js'
 
-/** How long a row may be locked before that is told. */
+/** How long a row may be locked before that is a fault. */
 const LONG_MS = 30_000
 const LOOK_EVERY_MS = 5_000
 
@@ -15,7 +15,7 @@ const LOOK_EVERY_MS = 5_000
 const MOST_REMEMBERED = 10_000
 
 export class LockedRows {
-  /** By kind and id: since when. */
+  /** By kind and id: since when the row is known to be locked, of `performance.now()`. */
   private readonly since = new Map<string, Map<string, number>>()
   private timer: NodeJS.Timeout | undefined
   private looking: Promise<void> | undefined
@@ -49,7 +49,7 @@ export class LockedRows {
     return (this.since.get(kind)?.size ?? 0) > 0
   }
 
-  /** These were looked at, and are not locked. */
+  /** These were found not to be locked. */
   forget(kind: string, ids: Iterable<string>): void {
     const known = this.since.get(kind)
     if (!known || known.size === 0) return
@@ -57,7 +57,7 @@ export class LockedRows {
     if (known.size === 0) this.faults.clear('ROW_LOCKED', kind)
   }
 
-  /** Looks who holds what has been locked for long. Never rejects; one look at a time. */
+  /** Looks up who holds rows that have been locked for long. Never rejects; one look at a time. */
   look(): Promise<void> {
     this.looking ??= this.lookAtAll().finally(() => {
       this.looking = undefined
@@ -82,7 +82,7 @@ export class LockedRows {
     try {
       holders = await lockHolders(row.guard, looked)
     } catch (error) {
-      return this.tell(kind, known, looked, undefined, `who holds it could not be read (${errorText(error)})`)
+      return this.report(kind, known, looked, undefined, `who holds it could not be read (${errorText(error)})`)
     }
     const held = new Set(holders.map(({ id }) => id))
     this.forget(
@@ -90,21 +90,21 @@ export class LockedRows {
       looked.filter((id) => !held.has(id)),
     )
     const holder = holders[0]
-    if (holder) this.tell(kind, known, [...looked.filter((id) => held.has(id)), ...ids.slice(100)], holder, inWords(holder))
+    if (holder) this.report(kind, known, [...looked.filter((id) => held.has(id)), ...ids.slice(100)], holder, describeHolder(holder))
   }
 
-  /** The oldest by name, and how many there are. */
-  private tell(kind: string, known: Map<string, number>, ids: string[], holder: LockHolder | undefined, who: string): void {
+  /** Names the order that has been locked for the longest, and how many there are. */
+  private report(kind: string, known: Map<string, number>, ids: string[], holder: LockHolder | undefined, who: string): void {
     const [id] = holder ? [holder.id] : ids
     const name = this.rules.get(kind)?.row?.guard.table.model.name ?? ''
     const seconds = Math.round((performance.now() - (known.get(id as string) ?? 0)) / 1000)
-    const all = ids.length === 1 ? '' : `, and ${ids.length} orders of this rule are locked so long in all`
+    const all = ids.length === 1 ? '' : ` (${ids.length} orders of this rule have been locked that long)`
     const message = `${kind}: ${name} ${show(id)} is due, and its row has been locked for ${seconds} s${all}; ${who}`
     this.faults.raise('ROW_LOCKED', { kind, message, remedy: remedyOf(holder) })
   }
 }
 
-function inWords({ pid, application, user, openForS, statement, blindRole }: LockHolder): string {
+function describeHolder({ pid, application, user, openForS, statement, blindRole }: LockHolder): string {
   if (pid === null) return 'a prepared transaction holds it (pg_prepared_xacts)'
   const who = `process ${pid} of Postgres holds it (application ${show(application ?? '')}, user ${show(user ?? '')})`
   if (blindRole !== null) return `${who}; what it is at the role ${show(blindRole)} may not see: GRANT pg_read_all_stats TO "${blindRole}"`

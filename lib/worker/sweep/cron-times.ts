@@ -1,5 +1,5 @@
-// When a cron expression's runs would be if its zone's clocks were never changed. A change of the clocks can swallow a run, or an hour of them:
-// from this it is known how long the pause between two runs may be at most.
+// When a cron expression's runs would be if the clocks of its time zone were never changed. A change of the clocks can skip a run, or an hour of
+// runs. This says how long the pause between two runs may be at most.
 
 import type { ScheduledTask } from 'node-cron'
 import cron from './node-cron.cjs'
@@ -7,7 +7,7 @@ import cron from './node-cron.cjs'
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
 
-/** 29 February that is a given weekday comes every 28 years; across 2100, after 40. */
+/** A 29 February on a given weekday comes every 28 years; across the year 2100, after 40. */
 const MOST_DAYS = 41 * 366
 
 export class CronTimes {
@@ -27,7 +27,7 @@ export class CronTimes {
     this.format = new Intl.DateTimeFormat('en-US', { timeZone: timezone, hourCycle: 'h23', ...PARTS })
   }
 
-  /** Milliseconds from a moment to the next run, by clocks that are not changed in between; infinite where there is none. */
+  /** Milliseconds from `moment` to the next run, if the clocks are not changed in between; infinite if there is none. */
   pauseAfter(moment: Date): number {
     const wall = this.wallTime(moment)
     const today = Math.floor(wall / DAY_MS) * DAY_MS
@@ -61,7 +61,7 @@ export class CronTimes {
     return undefined
   }
 
-  /** What the zone's clocks show, as if it were UTC. */
+  /** What the clocks of the zone show, as if it were UTC. */
   private wallTime(moment: Date): number {
     const parts: Record<string, number> = {}
     for (const { type, value } of this.format.formatToParts(moment)) parts[type] = Number(value)

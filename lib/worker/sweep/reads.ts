@@ -1,5 +1,5 @@
-// Whether what is overdue is read at all, by any worker of this prefix. "Somebody else holds the lock" is not "nothing is overdue": that
-// another worker reads is work, and that nobody could for three intervals is a fault, told with the session that holds the lock.
+// Whether overdue orders are read at all, by any worker of this prefix. Another worker's lock means that it is reading. A lock of any other
+// session, held for three intervals, is a fault, reported with that session.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Sequelize, Transaction } from 'sequelize'
@@ -11,7 +11,7 @@ import type { Faults } from '../faults.js'
 /** Who read last: this worker, or another one of the same prefix. */
 export type Reader = 'this worker' | 'another worker'
 
-/** How often the lock is looked at to see whether it moves: Redis may not tell who has read. */
+/** How often the lock is looked at to see whether it changes hands, if Redis does not know who has read. */
 const LOOKS = 6
 const LOOK_EVERY_MS = 250
 
@@ -21,7 +21,7 @@ interface Read {
   moment: Moment
 }
 
-/** What is swept: a rule, and how its lock is looked up. */
+/** A rule's lock, and a way to look at it. */
 export interface Locked {
   kind: string
   lock: string
@@ -35,9 +35,10 @@ export class SweepReads {
   private readonly blockedKinds = new Set<string>()
 
   constructor(
+    /** Where workers note in Redis that they have read; none with `redis: false`. */
     private readonly marks: SweepMarks | undefined,
     private readonly faults: Faults,
-    /** How long ago the run began that was three intervals before the latest; undefined where there were not so many. */
+    /** How long ago the run began that was three intervals before the latest; undefined if there were not so many. */
     private readonly threeIntervalsMs: () => number | undefined,
   ) {}
 
@@ -63,7 +64,7 @@ export class SweepReads {
     await this.marks?.note(kind)
   }
 
-  /** Somebody else held the lock. */
+  /** Another session held the lock, so nothing was read. */
   async heldUp(locked: Locked): Promise<void> {
     const { kind } = locked
     const ageMs = await this.marks?.age(kind)
@@ -71,7 +72,7 @@ export class SweepReads {
     const unreadMs = (this.reads.get(kind)?.moment ?? this.started).passedMs()
     const longestMs = this.threeIntervalsMs()
     if (longestMs === undefined || unreadMs <= longestMs) return
-    if (await this.lockMoves(locked)) this.noteOther(kind, 0)
+    if (await this.changesHands(locked)) this.noteOther(kind, 0)
     else this.raise(kind, unreadMs, await this.holders(locked))
   }
 
@@ -101,8 +102,8 @@ export class SweepReads {
     this.faults.clear('SWEEP_BLOCKED', kind)
   }
 
-  /** Another worker holds the lock while it reads, and lets it go; whoever blocks the sweep has it whenever one looks. */
-  private async lockMoves(locked: Locked): Promise<boolean> {
+  /** A worker holds the lock only while it reads a page. A session that blocks the sweep has it at every look. */
+  private async changesHands(locked: Locked): Promise<boolean> {
     const first = await this.holders(locked)
     for (let looks = 1; looks < LOOKS; looks += 1) {
       const pids = (await this.holders(locked)).map(({ pid }) => pid)
