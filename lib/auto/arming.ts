@@ -1,9 +1,9 @@
-// Arms what one statement of the shop's has started. The shop waits for the first of them only, and never long; of a great many the rest is armed
-// behind its back, and what Redis does not take is left to the sweep.
+// Arms the timers that one statement of the shop's has started. The shop waits for the first thousand only, and for a limited time; the rest is
+// armed in the background. What Redis does not take is left to the sweep.
 
 import type { AutoRule } from './rule.js'
 
-/** How many at once. */
+/** How many timers are armed at once. */
 const PORTION = 1_000
 
 export interface StartedTimer {

@@ -1,5 +1,5 @@
-// What settling one rule means for rules that hook the same model (`auto`): moved into their `from`, their timers start with the same
-// UPDATE; moved out of it, they end.
+// What settling one rule means for the rules with `auto` on the same table. Where the order comes into their `from`, the settling UPDATE also starts
+// their timers; where it leaves, the UPDATE ends them. The runtime links each rule when it is bound.
 
 import type { Move, RowRule } from '../rows/row-rule.js'
 import type { Cascade } from '../rows/writes.js'
@@ -8,17 +8,17 @@ import type { HookingRule, ShopRule } from '../rules/rule.js'
 import { quoteColumn, textSql } from '../sequelize/sql.js'
 import { AutoRule } from './rule.js'
 
-/** The settled order's status as it was, as text; see settlement.ts. */
+/** The order's status before it was settled, as text; see settlement-sql.ts. */
 const WAS = 'order_timers_due.order_timers_from'
 
-/** @param autoRules the rules with `auto` that are bound; to be linked again when there are more */
+/** @param autoRules the rules with `auto` that are bound so far; call again when there are more */
 export function linkCascade({ row }: ShopRule, autoRules: readonly HookingRule[]): void {
   row?.link(cascadeOf(row, autoRules))
 }
 
 function cascadeOf(settled: RowRule, autoRules: readonly HookingRule[]): Cascade | undefined {
   const cascade: Cascade = { assignments: [], startedTimers: [] }
-  // What the rule's own `set` writes stands.
+  // What the settled rule's own `set` writes is not overwritten.
   const taken = new Set(Object.keys(settled.set).map((name) => settled.guard.table.attribute('"set"', name).field))
   for (const { rule, starts, ends } of followers(settled, autoRules)) {
     if (!starts && !ends) continue
@@ -41,7 +41,7 @@ function cascadeOf(settled: RowRule, autoRules: readonly HookingRule[]): Cascade
   return cascade.assignments.length + cascade.startedTimers.length > 0 ? cascade : undefined
 }
 
-/** @throws OrderTimersError INVALID_OPTION where settling this rule would start a timer whose `after` it cannot know */
+/** @throws OrderTimersError INVALID_OPTION where settling this rule would start a timer whose `after` is a function: there is no instance to call it with */
 export function refuseUnknownAfter({ row }: ShopRule, autoRules: readonly HookingRule[]): void {
   if (!row) return
   const unknown = followers(row, autoRules).find(({ rule, starts }) => starts && rule.afterOf)
@@ -51,7 +51,7 @@ export function refuseUnknownAfter({ row }: ShopRule, autoRules: readonly Hookin
   throw invalidRule(kind, `it ${why}; give it individualHooks: true, so that each order is there to be asked`)
 }
 
-/** The hooking rules on the same table, and what the move means to them. Instances that are saved go through their hooks, and need no cascade. */
+/** The other rules with `auto` on the same table, and what the move does to them. With `individualHooks` the instances' own hooks do it. */
 function followers(settled: RowRule, autoRules: readonly HookingRule[]): { rule: AutoRule; starts: boolean; ends: boolean }[] {
   const { move, guard, options } = settled
   if (!move || move.individualHooks) return []

@@ -1,12 +1,12 @@
-// `auto: true`: hooks models, so that no route need call `schedule`. A hooked model has a `queryInterface` of its own (auto-queries.ts), which the
-// classes that Sequelize makes of it for its scopes inherit; the shop's hooks stay as they are, and see none of ours.
+// `auto: true`: hooks models, so that no route needs to call `schedule`. A hooked model gets a `queryInterface` of its own (queries.ts), which the
+// classes that Sequelize makes for its scopes inherit. The shop's own hooks are left as they are.
 
 import type { HookingRule } from '../rules/rule.js'
 import { type AnyModel, sequelizeOf } from '../sequelize/sql.js'
 import { AutoQueries, type Queries } from './queries.js'
 import { type AutoArming, AutoRule } from './rule.js'
 
-/** What a hooked model carries. The same symbol in every copy of this package: two timers may hook one model. */
+/** Where a hooked model keeps its rules. The same symbol in every copy of this package: two timers may hook one model. */
 const HOOKED: unique symbol = Symbol.for('express-order-timers.auto') as never
 
 type Hookable = AnyModel & { [HOOKED]?: Set<AutoRule> }
@@ -26,7 +26,7 @@ export class AutoHooks {
     this.hooked.push({ model, rule })
   }
 
-  /** Takes the hooks off; those of other timers stay. */
+  /** Removes the hooks of these timers; those of others stay. */
   unhook(): void {
     for (const { model, rule } of this.hooked.splice(0)) {
       const rules = model[HOOKED]
@@ -52,7 +52,7 @@ function uninstall(model: Hookable): void {
   delete (model as { queryInterface?: unknown }).queryInterface
 }
 
-/** Sequelize makes a class for each scope of a model; the shop's other classes are not below that. */
+/** Sequelize makes a subclass for each scope of a model, and `queryInterface` must be set on the model itself. */
 function withoutScope(model: AnyModel): Hookable {
   const registered = sequelizeOf(model).models[model.name] as AnyModel | undefined
   return registered && Object.prototype.isPrototypeOf.call(registered, model) ? registered : model

@@ -1,4 +1,5 @@
-// Where `after` is a function of the order: the orders that a bulk statement is about to move are read and locked, and each, as it will be, is asked for its own.
+// Where `after` is a function: the orders that a bulk statement is about to move are read and locked, and the function is called for each of them,
+// with the values that the statement will write.
 
 import type { Model, Transaction } from 'sequelize'
 import { intervalSql } from '../rows/instant-sql.js'
@@ -8,8 +9,8 @@ import { storedValue } from '../sequelize/values.js'
 import type { AfterSql, AutoRule, Values } from './rule.js'
 
 /**
- * @param where the statement's own, over columns
- * @param values what it writes, by column: each order is asked for as it will be, as an instance that is saved is
+ * @param where that of the statement, by column
+ * @param values what the statement writes, by column; `after` is called with the order as it will be
  */
 export async function afterByOrder(
   rules: readonly AutoRule[],
@@ -25,7 +26,7 @@ export async function afterByOrder(
   return new Map(rules.map((rule) => [rule, intervalByOrder(rule, orders)]))
 }
 
-/** The interval by id; NULL for orders that never time out, and for those in `from` already, which are not asked. */
+/** The interval by id; NULL for orders without a deadline, and for those in `from` already, which keep theirs. */
 function intervalByOrder(rule: AutoRule, orders: { before: Model; after: Model }[]): AfterSql {
   const { table } = rule.row.guard
   const ids = new Map<number, string[]>()

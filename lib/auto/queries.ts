@@ -1,5 +1,5 @@
-// The statements of one hooked model. Every write of a model, whichever call made it and whatever hooks the shop has, goes through the model's
-// `queryInterface` with the columns that it is about to write; here the deadlines are written with them, and armed after the commit.
+// The statements of one hooked model. Each write of a model passes through its `queryInterface`, with the columns that it is about to write,
+// whichever call of Sequelize made it. Here the deadlines are added to the statement, and armed after the commit.
 
 import type { Model } from 'sequelize'
 import { returningMore } from '../sequelize/returning.js'
@@ -48,7 +48,7 @@ export class AutoQueries extends AutoStatement implements Queries {
   }
 
   async update(instance: Model, table: unknown, values: Values, where: unknown, options: StatementOptions): Promise<unknown[]> {
-    // So Sequelize saves by itself, one by one, where the hooks of a bulk update with `individualHooks` have run already.
+    // A bulk update with `individualHooks` saves its instances with `hooks: false`, since the hooks have run. That is not the shop's `hooks: false`.
     const ofBulk = options.type === 'BULKUPDATE'
     const rules = this.rules(table, values, ofBulk ? { ...options, hooks: true } : options)
     if (rules.length === 0) return this.real.update(instance, table, values, where, options)
@@ -185,14 +185,14 @@ export class AutoQueries extends AutoStatement implements Queries {
   }
 }
 
-/** The columns that any of the records has. */
+/** The columns of all records together. */
 function allOf(records: readonly Values[]): Values {
   const all: Values = {}
   for (const record of records) Object.assign(all, record)
   return all
 }
 
-/** The instance as it was before the shop changed it. */
+/** Reads the values that the instance had before the shop changed it. */
 const before =
   (instance: Model): ReadRow =>
   ({ name }) =>

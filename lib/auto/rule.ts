@@ -1,5 +1,5 @@
-// What a write of the status does to one rule's deadline: the columns to write with it, as expressions over the row as it was. So it all happens
-// in the shop's own statement, and an order that is in `from` already keeps its deadline, whatever a stale instance thinks.
+// What a write of the status does to the deadline of one rule: the columns to write with it, as expressions over the row before the statement. So
+// everything happens in the shop's own statement, and an order that is in `from` already keeps its deadline, even if the instance is stale.
 
 import { OrderTimersError, show } from '../errors.js'
 import { NO_TIMER_AT, NOT_IN_FROM } from '../rows/guard.js'
@@ -9,32 +9,33 @@ import type { ColumnDeadline } from '../rows/row-rule.js'
 import type { HookingRule } from '../rules/rule.js'
 import { type AttributeInfo, isExpression, quoteColumn, valueSql } from '../sequelize/sql.js'
 
-/** Where timers are armed and disarmed; none where nothing is armed. Never rejects. */
+/** Arms and disarms timers in Redis. Never rejects. */
 export interface AutoArming {
   arm(rule: HookingRule, id: string, deadlineMs: number): Promise<boolean>
   disarm(rule: HookingRule, id: string, deadlineMs: number): Promise<void>
 }
 
-/** Columns by name, with what to write into them as SQL that a binder will look at. */
+/** What to write, as SQL by column. `$` is escaped, since Sequelize looks for bind parameters in it. */
 export type Assignments = Record<string, string>
 
-/** Values by column, as Sequelize is about to write them. */
+/** Values by column, as Sequelize hands them over. */
 export type Values = Record<string, unknown>
 
-/** A row that was read or written, by attribute. */
+/** Reads an attribute of a row or an instance. */
 export type ReadRow = (attribute: AttributeInfo) => unknown
 
-/** From now to the deadline, as SQL; null: these orders never time out. */
+/** From now to the deadline, as SQL; null: no deadline. */
 export type AfterSql = string | null
 
-const WHOLE = new Set(['INTEGER', 'SMALLINT', 'BIGINT', 'TINYINT', 'MEDIUMINT'])
+/** The types for which '4' and 4 are the same status. */
+const WHOLE_NUMBERS = new Set(['INTEGER', 'SMALLINT', 'BIGINT', 'TINYINT', 'MEDIUMINT'])
 
 export class AutoRule {
   readonly row: HookingRule['row']
   readonly status: AttributeInfo
   /** The deadline, or what it is counted from. */
   readonly start: AttributeInfo
-  /** Where `after` is a function of the order. */
+  /** Where `after` is a function. */
   readonly afterOf: ColumnDeadline['afterOf']
   /** Milliseconds from `start` to the deadline. */
   private readonly sinceMs: number
@@ -42,7 +43,7 @@ export class AutoRule {
   private readonly keep: AttributeInfo | undefined
   private readonly extended: AttributeInfo | undefined
   private readonly from: ReadonlySet<string>
-  /** `status IN (…)` over the row as it was. */
+  /** `status IN (…)` over the row before the statement. */
   private readonly was: string
 
   constructor(
@@ -66,7 +67,7 @@ export class AutoRule {
     this.was = table.isOneOf(status, from, '')
   }
 
-  /** What is to be read of a row to know its timer. */
+  /** The attributes that tell a row's timer. */
   get reads(): AttributeInfo[] {
     return [this.id, this.status, this.start]
   }
@@ -75,23 +76,23 @@ export class AutoRule {
     return this.row.deadline.in === 'column'
   }
 
-  /** `after` where it is the same for all orders; none of a function is known without its order. */
+  /** `after` where it is the same for all orders; null where it is a function, which needs the order. */
   get after(): AfterSql {
     const { afterMs } = this.row.deadline
     return afterMs === undefined ? null : intervalSql(afterMs)
   }
 
-  /** Whether a status is one that the rule applies to; false for an expression, whose value nobody knows yet. */
+  /** Whether the rule applies to a status; false for an expression, whose value is not known yet. */
   isFrom(status: unknown): boolean {
-    return this.from.has(WHOLE.has(this.status.type.key) && typeof status === 'string' ? String(Number(status)) : String(status))
+    return this.from.has(WHOLE_NUMBERS.has(this.status.type.key) && typeof status === 'string' ? String(Number(status)) : String(status))
   }
 
-  /** Whether the shop itself says when these orders are due. */
+  /** Whether the statement itself writes a deadline. */
   isGiven(values: Values): boolean {
     return values[this.start.field] !== undefined && values[this.start.field] !== null
   }
 
-  /** What an INSERT writes too. */
+  /** What an INSERT must write in addition. */
   inserting(values: Values, after: AfterSql): Assignments {
     const status = values[this.status.field]
     if (!this.writesDeadline || this.isGiven(values)) return {}
@@ -100,7 +101,7 @@ export class AutoRule {
     return this.isExpression(status) ? { [field]: `CASE WHEN ${this.isIn(status)} THEN ${this.fresh(after)} END` } : {}
   }
 
-  /** What an UPDATE that writes the status writes too. */
+  /** What an UPDATE of the status must write in addition. */
   updating(values: Values, after: AfterSql): Assignments {
     if (!this.writesDeadline) return {}
     const status = values[this.status.field]
@@ -108,7 +109,7 @@ export class AutoRule {
     return this.isFrom(status) ? this.entering(values, after) : this.leaving()
   }
 
-  /** As `updating`, where the new status is an expression: `is` says whether it is in `from`. */
+  /** The same where the new status is an expression. @param is whether it is in `from`, as SQL */
   updatingTo(is: string, values: Values, after: AfterSql): Assignments {
     const leaving = this.leaving()
     const assignments = Object.entries(this.entering(values, after)).map(([field, entered]) => {
@@ -118,12 +119,12 @@ export class AutoRule {
     return Object.fromEntries(assignments)
   }
 
-  /** Whether an expression's value is one that the rule applies to, as SQL. */
+  /** Whether the rule applies to the value of an expression, as SQL. */
   isInSql(expression: string): string {
     return this.row.guard.table.isAmong(`(${expression})`, this.status.name, [...this.from])
   }
 
-  /** What takes the timer away. */
+  /** What ends a timer. */
   leaving(): Assignments {
     if (!this.writesDeadline) return {}
     const kept = this.keep ? { [this.keep.field]: 'NULL' } : {}
@@ -131,9 +132,9 @@ export class AutoRule {
   }
 
   /**
-   * The timer that a row has, as SQL: its id and its deadline in whole milliseconds, as one text, so that no parser of the shop's reads them.
+   * The timer of a row, as SQL: its id and its deadline in whole milliseconds, as one text, so that the shop's own type parsers do not touch them.
    * NULL where it has none.
-   * @param of what stands before a column
+   * @param of the prefix of each column, with the dot
    */
   timerSql(of = ''): string {
     const column = ({ field }: AttributeInfo) => `${of}${this.column(field)}`
@@ -152,7 +153,7 @@ export class AutoRule {
     return id === null || !Number.isFinite(deadlineMs) ? undefined : { id, deadlineMs }
   }
 
-  /** The timer that an instance had when it was read; where a parser of the shop's gives no dates, nobody knows, and its claim finds out. */
+  /** The timer that an instance had when it was read. Unknown where the shop's type parsers return no dates; then a claim finds out later. */
   timerOf(read: ReadRow): { id: string; deadlineMs: number } | undefined {
     const id = this.rule.parseId(read(this.id))
     const start = read(this.start)
@@ -160,13 +161,13 @@ export class AutoRule {
     return { id, deadlineMs: start.getTime() + this.sinceMs }
   }
 
-  /** @returns the refusal of a statement that would restart timers, or not start them */
+  /** @returns the error for an upsert, which would either restart the timers of existing orders or not start those of new ones */
   cannotUpsert(call: string, status: unknown): OrderTimersError {
     const { name } = this.row.guard.table.model
     const remedy = 'use findOrCreate and then update, or the trigger that `order-timers migration --trigger` prints in place of "auto"'
     return new OrderTimersError(
       'AUTO_UPSERT',
-      `orderTimers: rule "${this.rule.kind}": ${name}.${call} writes ${this.status.name} ${show(status)}, and cannot start the timer of a new order without starting again that of an order that is there; ${remedy}`,
+      `orderTimers: rule "${this.rule.kind}": ${name}.${call} writes ${this.status.name} ${show(status)}, and cannot start the timer of a new order without restarting that of an existing one; ${remedy}`,
     )
   }
 
@@ -179,14 +180,15 @@ export class AutoRule {
     const given = values[field]
     const sql = given === undefined ? this.column(field) : valueSql(this.row.guard.table.model, name, given)
     const fresh = this.isGiven(values) ? `coalesce(${sql}, ${this.fresh(after)})` : this.fresh(after)
-    const anew = [this.keep, this.extended].flatMap((attribute) =>
+    const reset = [this.keep, this.extended].flatMap((attribute) =>
       attribute && !(attribute.field in values)
         ? [[attribute.field, `CASE WHEN ${this.was} THEN ${this.column(attribute.field)} ELSE NULL END`]]
         : [],
     )
-    return { [field]: `CASE WHEN ${this.was} THEN ${sql} ELSE ${fresh} END`, ...Object.fromEntries(anew) }
+    return { [field]: `CASE WHEN ${this.was} THEN ${sql} ELSE ${fresh} END`, ...Object.fromEntries(reset) }
   }
 
+  /** A deadline counted from now. */
   private fresh(after: AfterSql): string {
     const { noTimerSql } = this.row.guard
     if (after === null) return noTimerSql
@@ -202,5 +204,5 @@ export class AutoRule {
   }
 }
 
-/** What stands for "no timer" under `backfill`, see NO_TIMER_AT. */
+/** The mark for "no timer" under `backfill`; see NO_TIMER_AT. */
 const NO_TIMER_MS = Date.UTC(9999, 11, 31)

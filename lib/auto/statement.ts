@@ -1,5 +1,5 @@
-// What all statements of a hooked model have in common: the rules that they concern, what they write too, what they return, and the arming of
-// what they have started, after the commit.
+// What the statements of a hooked model have in common: which rules they concern, what they must return, and the arming of the timers that they
+// have started, after the commit.
 
 import type { Model, Transaction } from 'sequelize'
 import { intervalSql } from '../rows/instant-sql.js'
@@ -11,7 +11,7 @@ import { armAll, type StartedTimer } from './arming.js'
 import { afterByOrder } from './orders.js'
 import type { AfterSql, Assignments, AutoRule, Values } from './rule.js'
 
-/** What Sequelize's calls hand to the statement that they become, as far as it is looked at here. */
+/** The options that Sequelize passes to its query interface, as far as they are used here. */
 export interface StatementOptions {
   transaction?: Transaction | null
   returning?: boolean | string[] | undefined
@@ -25,7 +25,7 @@ export interface StatementOptions {
   [option: string]: unknown
 }
 
-/** What the columns with timers are called in what a statement returns. */
+/** The prefix of the returned columns with timers. */
 const TIMER = 'order_timers_timer_'
 
 export class AutoStatement {
@@ -34,7 +34,7 @@ export class AutoStatement {
     private readonly hooked: ReadonlySet<AutoRule>,
   ) {}
 
-  /** The rules that a statement concerns. `hooks: false` is the shop's word that it wants none. */
+  /** The rules that a statement concerns; none with the shop's `hooks: false`. */
   protected rules(table: unknown, values: Values, { hooks }: StatementOptions): AutoRule[] {
     if (hooks === false) return []
     const rules = [...this.hooked].filter(({ status }) => status.field in values)
@@ -45,7 +45,7 @@ export class AutoStatement {
     return rules.flatMap((rule) => rule.reads.map(({ field }) => field))
   }
 
-  /** A function is asked about orders only that come into `from`, or may. */
+  /** Where `after` is a function it is called only for orders that come into `from`, or may do so. */
   protected afterOf(rule: AutoRule, order: Model | undefined, values: Values): AfterSql {
     const { afterOf, after, status } = rule
     if (!afterOf) return after
@@ -59,7 +59,7 @@ export class AutoStatement {
     return rules.some(({ afterOf }) => afterOf) && this.transaction(options) === undefined
   }
 
-  /** Where `after` is a function, the orders are read and locked first. */
+  /** Where `after` is a function: its intervals, for which the orders are read and locked. */
   protected async afters(
     rules: readonly AutoRule[],
     where: unknown,
@@ -81,7 +81,7 @@ export class AutoStatement {
     return Object.fromEntries(Object.entries(written).map(([field, sql]) => [field, sequelize.literal(text(sql))]))
   }
 
-  /** The option by which a statement also returns the timers that its rows have under these rules. */
+  /** The options with which a statement also returns the timers of its rows under these rules. */
   protected returningTimers(rules: readonly AutoRule[], options: StatementOptions): StatementOptions {
     const text = this.binds(options) ? (sql: string) => sql : withoutBinding
     const returned: Returned[] = rules.map((rule, i) => ({
@@ -92,7 +92,7 @@ export class AutoStatement {
     return { [RETURNED]: returned, plain: false }
   }
 
-  /** Takes the timers of `returningTimers` out of what the statement returned: rows, or the values of instances. */
+  /** Removes the columns of `returningTimers` from what was returned: rows, or the values of instances. @returns the timers */
   protected takeTimers(rules: readonly AutoRule[], found: readonly object[]): StartedTimer[] {
     return found.flatMap((row) => {
       const values = (row as { dataValues?: Values }).dataValues ?? (row as Values)
@@ -104,7 +104,7 @@ export class AutoStatement {
     })
   }
 
-  /** As Sequelize's generator decides it, a statement binds or does not. */
+  /** Whether the statement has bind parameters: the conditions are those of Sequelize's query generator. */
   private binds({ bindParam, searchPath, exception }: StatementOptions): boolean {
     return bindParam !== false && !searchPath && !exception && ownSearchPath(sequelizeOf(this.model)) === undefined
   }
@@ -113,14 +113,14 @@ export class AutoStatement {
     return ([...this.hooked][0] as AutoRule).row.guard.table.instance(values)
   }
 
-  /** What the instance now has is what the row has: no change of the shop's. */
+  /** The instance now has what the row has, so these attributes do not count as changed. */
   protected note(instance: Model, written: Assignments): void {
     const { dataValues, _previousDataValues: previous } = instance as unknown as { dataValues: Values; _previousDataValues: Values }
     for (const [name, { field = name }] of Object.entries(this.model.getAttributes()))
       if (field in written) previous[name] = dataValues[name]
   }
 
-  /** Takes out again what the shop has not asked to be returned. */
+  /** Removes the attributes that the shop did not ask for. */
   protected strip(found: object[], asked: boolean | string[] | undefined, by: 'name' | 'field'): void {
     if (asked === true) return
     const keep = new Set(asked || [])
@@ -131,7 +131,7 @@ export class AutoStatement {
     }
   }
 
-  /** After the commit: at once where there is no transaction. */
+  /** After the commit, or at once where there is no transaction. @param left timers that have ended */
   protected async arm(arms: readonly StartedTimer[], options: StatementOptions, left: readonly StartedTimer[] = []): Promise<void> {
     if (arms.length + left.length === 0) return
     const work = async () => {
@@ -144,7 +144,7 @@ export class AutoStatement {
   }
 }
 
-/** Where two timers are over one model, both say the same. */
+/** Two timers on one model write the same. */
 export function merge(all: Assignments[]): Assignments {
   return Object.assign({}, ...all)
 }

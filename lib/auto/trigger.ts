@@ -1,5 +1,5 @@
-// The Postgres trigger that does what `auto` does, for every writer: raw SQL, another service, a person at psql. It starts a timer where an order
-// comes into `from`, ends it where it leaves, and pauses by declaration (`pause.while`). Printed for a migration, never run by ourselves.
+// The Postgres trigger that does what `auto` does, but for every writer: raw SQL, another service, a person at psql. It starts a timer where an
+// order comes into `from`, ends it where it leaves, and applies `pause.while`. It is printed for a migration, and never created by the timers.
 
 import { NOT_IN_FROM, type RowGuard } from '../rows/guard.js'
 import { intervalSql, timeLeftMsSql, wholeMsSql } from '../rows/instant-sql.js'
@@ -11,7 +11,7 @@ import { withoutBinding } from '../sequelize/sql.js'
 
 const NOW = wholeMsSql('statement_timestamp()')
 
-/** What makes the trigger of one table; safe to run again. */
+/** The statements that create the trigger of one table. They may be run again. */
 export interface TableTrigger {
   table: OrderTable
   createFunction: string
@@ -26,7 +26,7 @@ interface Triggered {
 }
 
 /**
- * @returns for each table on which transitions have their deadlines
+ * @returns one for each table on which transitions keep their deadlines
  * @throws OrderTimersError INVALID_OPTION where `after` is a function, which Postgres cannot call
  */
 export function triggersOf(rules: readonly ShopRule[]): TableTrigger[] {
@@ -40,7 +40,7 @@ export function triggersOf(rules: readonly ShopRule[]): TableTrigger[] {
   return [...byTable.values()].map((triggered) => triggerOf(triggered))
 }
 
-/** The statements of all of them. */
+/** All these statements. */
 export function triggerSql(rules: readonly ShopRule[]): string[] {
   return triggersOf(rules).flatMap(({ createFunction, createTrigger }) => [createFunction, ...createTrigger])
 }
@@ -82,7 +82,7 @@ function ruleBody({ kind, guard, column: declared }: Triggered): string {
   const column = (attribute: string) => guard.table.bareColumn(attribute)
   const deadline = column(declared.attribute)
   const none = (record: string) => `${record}.${deadline} IS NULL${backfill ? ` OR ${record}.${deadline} = ${guard.noTimerSql}` : ''}`
-  // In an INSERT all of OLD is NULL.
+  // In an INSERT every column of OLD is NULL.
   const given = `NEW.${deadline} IS DISTINCT FROM OLD.${deadline} AND NOT (${none('NEW')})`
   const kept = pause ? [`NEW.${column(pause.keep)} := NULL;`] : []
   const counted = extensions ? [`NEW.${column(extensions.attribute)} := NULL;`] : []
@@ -102,7 +102,7 @@ function ruleBody({ kind, guard, column: declared }: Triggered): string {
   ])
 }
 
-/** What the sweep would write too (maintenance.ts), at once. */
+/** Writes at once what the sweep would write later (maintenance.ts). */
 function pausing(guard: RowGuard, deadline: string, keep: string, none: string): string[] {
   const left = `${timeLeftMsSql(`NEW.${deadline}`, 'statement_timestamp()')}::bigint`
   return [
@@ -120,7 +120,7 @@ function pausing(guard: RowGuard, deadline: string, keep: string, none: string):
   ]
 }
 
-/** Where the rule applies to the row: as a table of one row, so that the guard's own SQL serves. */
+/** Whether the rule applies to the record, which is read as a table of one row so that the guard's own SQL can be used. */
 function applies(record: 'NEW' | 'OLD', { table, appliesSql }: RowGuard): string {
   return `(SELECT ${appliesSql} FROM (SELECT ${record}.*) AS ${table.alias})`
 }

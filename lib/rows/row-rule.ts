@@ -59,7 +59,7 @@ export interface SettledRows {
   readonly left?: LeftDeadlines | undefined
   readonly brake?: Brake | undefined
   readonly history?: History | undefined
-  /** The order as its row on the primary has it, as an instance, whatever scopes its model has; null where there is no such row. */
+  /** The order's row on the primary as an instance, without the model's scopes; null where there is no such row. */
   find?(id: string, transaction: Transaction | undefined): Promise<Model | null>
 }
 

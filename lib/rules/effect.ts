@@ -1,29 +1,29 @@
-// `effect(Model, …)`: a guard and an effect of the shop's own, for models where no status moves: unpaid is `isPaid: false`, cancelling is a
-// soft delete and stock put back. Same guard, leases, batches, sweep and reminders as a transition.
+// `effect(Model, …)`: the shop's own condition and effect, for models without a status: unpaid is `isPaid: false`, and cancelling is a soft delete
+// and a return of the stock. Guard, leases, batches, sweep and reminders are those of a transition.
 
 import type { Model, WhereOptions } from 'sequelize'
 import type { ModelSource } from '../rows/model-source.js'
 import type { Run } from '../rows/row-options.js'
+import { declareRowRule } from './bind-row-rule.js'
 import type { RowForm } from './form.js'
 import { invalidRule } from './option-checks.js'
 import { formOf, parseRowOptions } from './parse-row-options.js'
 import { COMMON, type CommonOptions, type DeadlineForm, type RedisForm, type SinceForm } from './row-options.js'
-import { declareRowRule } from './row-rule.js'
 import type { Rule } from './rule.js'
 
 interface EffectCommon<M extends Model> extends CommonOptions<M> {
-  /** Where the rule applies, as a Sequelize `where`. An order for which it holds no longer is left as it is. */
+  /** Where the rule applies, as a Sequelize `where`. An order for which it no longer holds is left as it is. */
   where: WhereOptions<M['_attributes']>
   /**
-   * The effect, in the settling transaction, with the locked instances. Under `since` it must end what `where` says, or it is rolled back
-   * with STILL_DUE, since the order would be settled again and again.
+   * The effect, in the settling transaction, with the locked instances. Under `since` the order must no longer match `where` afterwards. If it does,
+   * the transaction is rolled back with STILL_DUE, since the order would be settled again and again.
    */
   run: Run<M>
 }
 
 export type EffectOptions<M extends Model> = EffectCommon<M> & (DeadlineForm<M> | SinceForm<M> | RedisForm)
 
-/** A rule of the shop's own: what `where` says is due at the deadline is handed to `run`, locked, in one transaction. */
+/** A rule: orders that match `where` when their deadline passes are locked and handed to `run`, in one transaction. */
 export function effect<M extends Model>(model: ModelSource<M>, options: EffectCommon<M> & DeadlineForm<M>): Rule<'deadline', M>
 export function effect<M extends Model>(model: ModelSource<M>, options: EffectCommon<M> & SinceForm<M>): Rule<'since', M>
 export function effect<M extends Model>(model: ModelSource<M>, options: EffectCommon<M> & RedisForm): Rule<'redis', M>

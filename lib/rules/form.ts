@@ -1,4 +1,4 @@
-// The forms of a rule, by where its deadlines live.
+// The forms of a rule, which say where its deadlines live.
 
 /**
  * Where a rule's deadline lives: on the order's row (`deadline`), computed from a column of the row (`since`), or in Redis alone

@@ -1,17 +1,17 @@
-// A plain function as a rule: any work of the shop's own. Nothing on a row guards it, so it is as durable as Redis is, and at least once.
+// A plain function as a rule. No row guards it, so it is as durable as Redis is, and runs at least once for each timer.
 
 import { OrderTimersError, show } from '../errors.js'
 import { nameId } from '../ids.js'
 import type { DeclaredRule } from './rule.js'
 
-/** A plain function as a rule: any work of the shop's own. At least once, and as durable as Redis is. */
+/** A plain function as a rule. It runs at least once for each timer, and its timers are as durable as Redis is. */
 export type Handler = (work: HandlerWork) => unknown
 
 export interface HandlerWork {
   kind: string
   /** The ids that are due, as text; up to the worker's batch size. */
   ids: string[]
-  /** Aborted when the worker gives the batch up: after the rule's timeout, or when `stop()` has waited long enough. */
+  /** Aborted when the batch has timed out (30 s), and when `stop()` does not wait any longer. */
   signal: AbortSignal
 }
 

@@ -1,17 +1,17 @@
-// What the options of one rule may be: each check throws by the rule's and the option's name, with the value and what to write instead.
+// Checks of single options. Each error names the rule and the option, shows the value, and says what to write instead.
 
 import type { WhereOptions } from 'sequelize'
 import { type DurationBounds, parseDuration } from '../duration.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 
-/** Options as a shop gave them, of which nothing is known. */
+/** Options as a shop gave them, not checked yet. */
 export type Given = { [name: string]: unknown }
 
 export function invalidRule(kind: string, message: string): OrderTimersError {
   return new OrderTimersError('INVALID_OPTION', `orderTimers: rule "${kind}": ${message}`)
 }
 
-/** @throws OrderTimersError INVALID_OPTION; INVALID_DURATION from `duration` */
+/** @throws OrderTimersError INVALID_OPTION from each check; INVALID_DURATION from `duration` */
 export class OptionChecks {
   constructor(private readonly kind: string) {}
 

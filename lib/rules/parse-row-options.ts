@@ -1,4 +1,4 @@
-// Parses the options that `transition` and `effect` share: everything that can be known without the model.
+// Parses the options that `transition` and `effect` share, as far as that is possible without the model.
 
 import type { Model } from 'sequelize'
 import { A_SECOND_AT_LEAST, type Duration, WAITING_BOUNDS } from '../duration.js'
@@ -85,7 +85,7 @@ class Parser {
     if (after === undefined) throw this.check.invalid(`"after" must say how long after "${since}" the deadline is, such as '15m'`)
     if (typeof after !== 'function') return this.check.duration('"after"', after)
     if (this.form === 'deadline') return after as (order: Model) => Duration | null
-    throw this.check.invalid(`"after" may be a function of the order only with "deadline: 'attribute'", which keeps what it said`)
+    throw this.check.invalid(`"after" may be a function of the order only with "deadline: 'attribute'", which stores the result`)
   }
 
   private deadline(after: DeclaredColumn['after']): DeclaredDeadline {
@@ -131,7 +131,7 @@ class Parser {
     if (backfill === undefined || backfill === false) return undefined
     const shape = "true or { since: 'createdAt' }"
     const { since } = (backfill === true ? undefined : this.check.object('"backfill"', backfill, shape, ['since'])) ?? {}
-    if (after === undefined) throw this.check.invalid('"backfill" needs "after", from which it reckons')
+    if (after === undefined) throw this.check.invalid('"backfill" needs "after", to compute the deadlines from')
     return { since: since === undefined ? undefined : this.check.attribute('backfill.since', since) }
   }
 
@@ -141,11 +141,11 @@ class Parser {
     if (reminders === undefined) return []
     if (!Array.isArray(reminders)) throw check.invalid(`"reminders" must be a list such as [{ before: '2h', run }], got ${show(reminders)}`)
     if (reminders.length > 0 && history !== true)
-      throw check.invalid('"reminders" need "history: true", whose row is what makes each come once at most')
-    if (this.form === 'redis') throw check.invalid('"reminders" need a deadline that the row has, by "deadline" or "since"')
+      throw check.invalid('"reminders" need "history: true", since its rows make sure that no reminder is sent twice')
+    if (this.form === 'redis') throw check.invalid('"reminders" need a deadline on the row; give "deadline" or "since"')
     const parsed = reminders.map((reminder: unknown, index) => this.reminder(`reminders[${index}]`, reminder))
     const twice = parsed.find(({ beforeMs }, index) => parsed.findIndex((other) => other.beforeMs === beforeMs) !== index)
-    if (twice) throw check.invalid(`"reminders" must each be for another time, got "before" ${show(twice.label)} twice`)
+    if (twice) throw check.invalid(`"reminders" must have different values of "before", got ${show(twice.label)} twice`)
     return parsed
   }
 

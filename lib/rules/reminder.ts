@@ -1,5 +1,6 @@
-// A reminder: a rule of its own that is due so long before its rule, moves nothing, and tells after the commit. Its history row is written
-// in that commit, once for each deadline, so that it comes once at most; one that is late by more than `staleAfter` is dropped.
+// A reminder: a rule of its own that is due some time before its rule, changes no order, and calls its function after the commit. The same
+// transaction inserts its history row, which is unique for each deadline, so the function is called at most once. A reminder that is late by more
+// than `staleAfter` is dropped.
 
 import { type GuardOptions, RowGuard } from '../rows/guard.js'
 import type { History } from '../rows/history.js'
@@ -13,7 +14,7 @@ import type { ReminderRule } from './rule.js'
 
 const BATCH = 100
 
-/** What a reminder's keys are called, beside its rule's. */
+/** The kind of a reminder, and so the prefix of its keys. */
 export function reminderKind(kind: string, label: string): string {
   return `${kind}.reminder-${label}`
 }

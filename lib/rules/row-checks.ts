@@ -1,4 +1,4 @@
-// What can be asked about the statements of a rule or of a reminder, before they settle anything.
+// The checks of a rule's or a reminder's statements, which are made before anything is settled.
 
 import { check, RuleLook } from '../rows/look.js'
 import type { RowChecks, SettledRows } from '../rows/row-rule.js'

@@ -1,4 +1,5 @@
-// What a rule is: as declared (its options parsed, its model not touched), and as bound to its model for the timers and the worker to use.
+// The stages of a rule: as a shop writes it, as declared (its options are parsed, its model is not touched), and as bound to its model, which is
+// what the timers and the worker use. What settling one rule means for others is linked after that, in lib/auto/cascade.ts.
 
 import type { Model } from 'sequelize'
 import type { IdParser } from '../ids.js'
@@ -10,38 +11,38 @@ import type { RuleForm } from './form.js'
 /** A rule as a shop writes it: what `transition(…)` and `effect(…)` return. */
 export interface Rule<Form extends RuleForm = RuleForm, M extends Model = Model> {
   readonly form: Form
-  /** @internal looks at the options, under the rule's name */
+  /** @internal parses the options, under the rule's name */
   declare(kind: string): DeclaredRule
   /** @internal for inference alone */
   readonly _model?: M
 }
 
-/** A rule whose options have been looked at. Its model has not. */
+/** A rule whose options are parsed. Its model is not touched yet. */
 export interface DeclaredRule {
   readonly kind: string
   readonly form: RuleForm
-  /** The model it is about, as the shop gave it, and the attribute that this rule alone may write its deadlines to. */
+  /** The model as the shop gave it, and the attribute in which the rule keeps its deadlines: no other rule may write it. */
   readonly deadline: { source: unknown; attribute: string } | undefined
-  /** Whether it hooks its model, which the shop gave as this. */
+  /** The model as the shop gave it, where the rule hooks it (`auto`). */
   readonly auto: { source: unknown } | undefined
   /**
-   * Binds the rule to its model, by itself. What settling it means for other rules is linked afterwards (auto/cascade.ts).
+   * Binds the rule to its model, without regard to other rules.
    * @throws OrderTimersError INVALID_MODEL, INVALID_STATUS
    */
   bind(options?: BindOptions): ShopRule
 }
 
 export interface BindOptions {
-  /** Settles also what is overdue by more than `staleAfter`; no order gets a deadline meanwhile, that would be settled unseen. */
+  /** Settles also what is overdue by more than `staleAfter`. Nothing is backfilled meanwhile: nobody has seen those deadlines. */
   settlesStale?: boolean
 }
 
-/** What is the same of everything that can be settled. */
+/** What the dispatcher needs of everything that it settles. */
 interface Settleable {
   readonly kind: string
   readonly description: Description | undefined
   readonly parseId: IdParser
-  /** Whether code of the shop's own runs while it is settled. */
+  /** Whether the shop's own code runs in the settlement. */
   readonly runsOwnCode: boolean
   /** How many ids one claim takes at most. */
   readonly batchSize: number
@@ -49,13 +50,17 @@ interface Settleable {
   readonly timeoutMs: number
   /** Attempts until a timer is a dead letter. */
   readonly attempts: number
-  /** Rules of their own, due so long before this one; a reminder has none. */
+  /** Reminders are settled like rules. A handler and a reminder have none. */
   readonly reminders: readonly ReminderRule[]
-  /** Looks at what is due and does what its row says. Ids are canonical. Throws what the rule or the database throws. */
+  /**
+   * Settles those of the orders whose rows say that they are due.
+   * @param ids as `parseId` returns them
+   * @throws what the rule or the database throws
+   */
   settle(ids: string[], work: SettleWork): Promise<Settlement>
 }
 
-/** A plain function: nothing on a row guards it. */
+/** A plain function. It has no row that could guard it. */
 export interface HandlerRule extends Settleable {
   readonly row: undefined
   readonly reminder: undefined
@@ -67,9 +72,10 @@ export interface OrderRule extends Settleable {
   readonly reminder: undefined
 }
 
+/** A reminder. It changes no order. */
 export interface ReminderRule extends Settleable {
   readonly row: ReminderRows
-  /** The rule that it belongs to, and how long before its deadline, as declared. */
+  /** The kind of its rule, and `before` as it was declared. */
   readonly reminder: { of: string; label: string }
   readonly beforeMs: number
 }
@@ -80,14 +86,14 @@ export type ShopRule = HandlerRule | OrderRule
 /** Everything that a worker settles: rules, and their reminders. */
 export type BoundRule = ShopRule | ReminderRule
 
-/** A rule, or a reminder, whose deadlines the rows know, so that the sweep finds what Redis lost. */
+/** A rule or a reminder whose deadlines are on the rows, so that the sweep finds what Redis lost. */
 export type SweptRule = (OrderRule | ReminderRule) & { readonly row: SweptRows }
 
 export function isSwept(rule: BoundRule | undefined): rule is SweptRule {
   return rule?.row !== undefined && rule.row.deadline.in !== 'redis'
 }
 
-/** A transition with `auto`: its timers start and end with the statements that move its orders. */
+/** A transition with `auto`: the statements that move its orders start and end their timers. */
 export type HookingRule = OrderRule & { readonly row: { readonly move: Move; readonly deadline: ColumnDeadline | SinceDeadline } }
 
 export function isHooking(rule: BoundRule): rule is HookingRule {

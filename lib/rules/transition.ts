@@ -1,16 +1,16 @@
-// `transition(Model, …)`: orders in `from` move to `to` by their deadline. This file owns the options that are its own; those it shares
-// with `effect` are in row-options.ts, and what they become in row-rule.ts.
+// `transition(Model, …)`: orders in `from` move to `to` when their deadline passes. Here are its own options. Those that it shares with `effect`
+// are in row-options.ts, and the rule is bound in bind-row-rule.ts.
 
 import type { Model } from 'sequelize'
 import { show } from '../errors.js'
 import type { Status } from '../rows/guard.js'
 import type { ModelSource } from '../rows/model-source.js'
 import { columnOf } from '../rows/row-options.js'
+import { declareRowRule } from './bind-row-rule.js'
 import type { RowForm } from './form.js'
 import { invalidRule } from './option-checks.js'
 import { formOf, parseRowOptions } from './parse-row-options.js'
 import { type Attribute, COMMON, type CommonOptions, type DeadlineForm, type RedisForm, type SinceForm } from './row-options.js'
-import { declareRowRule } from './row-rule.js'
 import type { DeclaredRule, Rule } from './rule.js'
 
 interface MoveOptions<M extends Model> extends CommonOptions<M> {
@@ -20,17 +20,18 @@ interface MoveOptions<M extends Model> extends CommonOptions<M> {
   to: Status
   /** The attribute with the status. Default: `status`. */
   status?: Attribute<M>
-  /** More to write, such as `{ confirmedBy: 'timer' }`; expressions such as `fn('now')` too. */
+  /** Further attributes to write, such as `{ confirmedBy: 'timer' }`; expressions such as `fn('now')` are possible. */
   set?: Partial<Record<Attribute<M>, unknown>>
-  /** Updates each order as an instance, so that the shop's own hooks and validators see it. Slower. */
+  /** Saves each order as an instance, so that the model's own hooks and validators run. Slower. */
   individualHooks?: boolean
 }
 
 interface Auto {
   /**
-   * Hooks the model, so that no route need call `schedule`: whatever Sequelize call brings an order into `from` writes its deadline in the same
-   * statement and arms it after the commit, and whatever takes it out ends its timer. What is in `from` already keeps its deadline, and a
-   * deadline that the shop gives itself stands. Statements with `hooks: false`, raw SQL and other services are not seen. Default: false.
+   * Hooks the model, so that no route needs to call `schedule`. Each Sequelize call that brings an order into `from` also writes its deadline, in
+   * the same statement, and arms it after the commit; each call that takes an order out of `from` ends its timer. An order that is in `from`
+   * already keeps its deadline, and a deadline that the call itself writes is kept. Statements with `hooks: false`, raw SQL and other services
+   * are not seen. Default: false.
    * @throws OrderTimersError AUTO_UPSERT from the model's own `upsert` (and `bulkCreate` with `updateOnDuplicate`) of a status in `from`
    */
   auto?: boolean
@@ -46,7 +47,7 @@ const OPTIONS = ['from', 'to', 'status', 'set', 'individualHooks', 'auto', ...CO
 
 /**
  * A rule: orders whose status is (among) `from` get the status `to` when their deadline has passed.
- * Looks at nothing yet; wrong options throw when the rule is handed to `orderTimers`, the model is looked at when first used.
+ * Nothing is checked yet: wrong options throw when the rule is passed to `orderTimers`, a wrong model when it is first used.
  */
 export function transition<M extends Model>(model: ModelSource<M>, options: DeadlineOptions<M>): Rule<'deadline', M>
 export function transition<M extends Model>(model: ModelSource<M>, options: SinceOptions<M>): Rule<'since', M>
@@ -80,8 +81,8 @@ function declare(kind: string, source: unknown, options: TransitionOptions<Model
   for (const [name, value] of Object.entries({ individualHooks, auto })) {
     if (typeof value !== 'boolean') throw invalid(`"${name}" must be true or false, got ${show(value)}`)
   }
-  if (auto && parsed.deadline.in === 'redis') throw invalid('"auto" needs a deadline that the row has, by "deadline" or "since"')
-  if (auto && column && column.after === undefined) throw invalid('"auto" needs "after", from which it reckons')
+  if (auto && parsed.deadline.in === 'redis') throw invalid('"auto" needs a deadline on the row; give "deadline" or "since"')
+  if (auto && column && column.after === undefined) throw invalid('"auto" needs "after", to compute the deadlines from')
   return declareRowRule(parsed, source, { applies: { status, from }, to: options.to, set, individualHooks, auto })
 }
 

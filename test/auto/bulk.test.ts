@@ -254,7 +254,7 @@ describe('auto, for statements over many', () => {
   })
 
   const REFUSED = (call: string, state: number) =>
-    `orderTimers: rule "confirm": Hooked.${call} writes state ${state}, and cannot start the timer of a new order without starting again that of an order that is there; use findOrCreate and then update, or the trigger that \`order-timers migration --trigger\` prints in place of "auto"`
+    `orderTimers: rule "confirm": Hooked.${call} writes state ${state}, and cannot start the timer of a new order without restarting that of an existing one; use findOrCreate and then update, or the trigger that \`order-timers migration --trigger\` prints in place of "auto"`
 
   describe('upsert', () => {
     it('is refused where it writes a status in "from"', async () => {

@@ -42,7 +42,7 @@ describe("a rule's options", () => {
         assert.deepEqual(await declared({ ...form, [name]: value }), invalid(message))
     }
     for (const form of [{ ...SINCE, deadline: undefined }, { deadline: false }]) {
-      const message = `"after" may be a function of the order only with "deadline: 'attribute'", which keeps what it said`
+      const message = `"after" may be a function of the order only with "deadline: 'attribute'", which stores the result`
       assert.deepEqual(await declared({ ...form, after: () => 1 }), invalid(message))
     }
   })
@@ -107,7 +107,10 @@ describe("a rule's options", () => {
       await declared({ backfill: 'createdAt' }),
       invalid(`"backfill" must be true or { since: 'createdAt' }, got "createdAt"`),
     )
-    assert.deepEqual(await declared({ backfill: true, after: undefined }), invalid('"backfill" needs "after", from which it reckons'))
+    assert.deepEqual(
+      await declared({ backfill: true, after: undefined }),
+      invalid('"backfill" needs "after", to compute the deadlines from'),
+    )
     assert.deepEqual(await declared({ backfill: { since: 7 } }), invalid('"backfill.since" must be the name of an attribute, got 7'))
     const unknown = 'orderTimers: rule "order_confirm": "backfill": unknown option "from"; the options are since'
     assert.deepEqual(await declared({ backfill: { from: 'createdAt' } }), refusal('INVALID_OPTION', 500, unknown))
@@ -128,12 +131,12 @@ describe("a rule's options", () => {
     assert.deepEqual(await of({ before: '2h', run: 'mail' }), invalid('"reminders[0].run" must be a function, got "mail"'))
     const unknown = 'orderTimers: rule "order_confirm": "reminders[0]": unknown option "after"; the options are before, run, staleAfter'
     assert.deepEqual(await of({ before: '2h', run, after: 1 }), refusal('INVALID_OPTION', 500, unknown))
-    const twice = '"reminders" must each be for another time, got "before" "2h" twice'
+    const twice = '"reminders" must have different values of "before", got "2h" twice'
     assert.deepEqual(await of({ before: '120m', run }, { before: '2h', run }), invalid(twice))
     const reminders = [{ before: '2h', run }]
-    const history = '"reminders" need "history: true", whose row is what makes each come once at most'
+    const history = '"reminders" need "history: true", since its rows make sure that no reminder is sent twice'
     assert.deepEqual(await declared({ reminders }), invalid(history))
-    const form = '"reminders" need a deadline that the row has, by "deadline" or "since"'
+    const form = '"reminders" need a deadline on the row; give "deadline" or "since"'
     assert.deepEqual(await declared({ deadline: false, history: true, reminders }), invalid(form))
   })
 

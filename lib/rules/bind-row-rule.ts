@@ -1,5 +1,5 @@
-// A row rule put together: from its options, once they have been looked at, and its model, to what the timers, the dispatcher and the sweep
-// use. Nothing is decided here that is not said in row-options.ts, transition.ts or effect.ts.
+// Binds a transition or an effect to its model: checks the attributes that its options name, and builds the statements that the timers, the
+// dispatcher and the sweep use. It knows no other rule.
 
 import type { Model, Transaction } from 'sequelize'
 import { type Duration, parseDuration } from '../duration.js'
@@ -24,13 +24,13 @@ import { rowChecks } from './row-checks.js'
 import type { BindOptions, DeclaredRule, OrderRule } from './rule.js'
 
 const BATCH = 1_000
-/** Instances cost far more than rows, and the shop's own work is done for each. */
+/** Instances cost far more than rows, and the shop's own code runs for each. */
 const BATCH_OF_INSTANCES = 100
 
-/** Longer than any order has been overdue: a thousand years, and still an instant that Postgres knows. */
+/** A thousand years: longer than any order is overdue, and within what Postgres can subtract from now. */
 const NEVER_STALE_MS = 365_000 * 86_400_000
 
-/** What a shop calls where the deadline lives. */
+/** The public names of the places where deadlines live. */
 const FORMS = { column: 'deadline', since: 'since', redis: 'redis' } as const
 
 export function declareRowRule(options: RowOptions, source: unknown, action: RuleAction): DeclaredRule {
@@ -70,7 +70,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
     move,
     set: action.set ?? {},
     states,
-    // A dry run writes nothing, and reports nothing else.
+    // A dry run writes nothing.
     maintenance: column && !dryRun && !settlesStale ? maintenanceOf(kind, guard, column) : undefined,
     left: column && !dryRun ? leftDeadlines(guard, column, move) : undefined,
     brake: options.brake && !dryRun ? new Brake(kind, table, options.brake) : undefined,
@@ -155,7 +155,7 @@ function deadlineSource(deadline: DeclaredDeadline): GuardOptions['deadline'] {
   return undefined
 }
 
-/** By a statement of our own: on the primary, whatever is presented by scopes, hooks and `paranoid`. */
+/** Reads the row from the primary. Scopes, hooks and `paranoid` of the model do not apply. */
 async function findOrder(table: OrderTable, id: string, transaction: Transaction | undefined): Promise<Model | null> {
   const sql = `SELECT ${table.alias}.* FROM ${table.aliased} WHERE ${table.id} = $1`
   const [row] = await orderRows<Record<string, unknown>>(table.sequelize, sql, [id], transaction)
