@@ -11,10 +11,10 @@ import type { RuleForm } from './rules/form.js'
 import type { Handler } from './rules/handler.js'
 import type { Rule } from './rules/rule.js'
 
-/** An id as a shop has it. 34, 34n and '34' are the same order. */
+/** An order's id. 34, 34n and '34' are the same order. */
 export type OrderId = number | bigint | string
 
-/** An order, or its id. An instance that is passed is refreshed with the deadline that was written. */
+/** An order, or its id. An instance is refreshed with the deadline that was written. */
 export type OrderOrId = OrderId | Model
 
 // biome-ignore lint/suspicious/noExplicitAny: a rule over any model of the shop's
@@ -32,19 +32,19 @@ export type Kind<R, Form extends RuleForm = RuleForm> = string extends keyof R
 export interface OrderTimersOptions<R extends Rules = Rules> {
   /**
    * Where Redis is: a URL, `host:port`, a port, the path of a socket, ioredis options, or the shop's own ioredis client, which is duplicated
-   * and never used, changed or closed itself. A `keyPrefix` counts in each of them; time limits, retries and queues are the timers' own.
-   * `false`: Postgres and the sweep alone. Default: 127.0.0.1:6379.
+   * and otherwise left alone. A `keyPrefix` is respected; timeouts, retries and queues are the timers' own. `false`: only Postgres and the
+   * sweep are used. Default: 127.0.0.1:6379.
    */
   redis?: string | number | RedisOptions | Redis | Cluster | false | undefined
-  /** What happens to orders by a deadline, by kind. The kind is also the prefix of its keys: `order_confirm:34`. */
+  /** What happens to orders at a deadline, by kind. The kind is also the prefix of its keys in Redis: `order_confirm:34`. */
   rules: R
-  /** Off: rows are written, nothing is armed or settled. Default: on, unless the environment variable ORDER_TIMERS is off, false, 0 or no. */
+  /** False: rows are written, and nothing is armed or settled. Default: true, unless the environment variable ORDER_TIMERS is off, false, 0 or no. */
   enabled?: boolean | undefined
-  /** Goes before every key; two shops on one Redis need two. Default: none. */
+  /** The prefix of every key. Two shops on one Redis need different ones. Default: none. */
   prefix?: string | undefined
   /**
-   * pino's or console's shape; `false`: nothing is logged. Default: stderr gets what a person has to know (warnings, errors, the worker's
-   * start, the end of a fault), at most one line for each code and minute.
+   * A logger with the interface of pino or console; `false`: nothing is logged. Default: warnings, errors, the worker's start and the end of a
+   * fault go to stderr, at most one line for each code and minute.
    */
   logger?: LoggerLike | false | undefined
 }
@@ -57,7 +57,7 @@ export interface WriteOptions {
 export interface ScheduleOptions extends WriteOptions {
   /** From now (by Postgres's clock) to the deadline. Default: the rule's `after`. */
   after?: Duration | undefined
-  /** The deadline itself, as a Date or in milliseconds since 1970. One in the past is settled at once. */
+  /** The deadline itself, as a Date or in milliseconds since 1970. An order whose deadline is in the past is settled at once. */
   at?: Date | number | undefined
 }
 
@@ -66,13 +66,13 @@ export interface Timer {
   kind: string
   /** The order's id as text, whatever its type. */
   id: string
-  /** When it is due; null where there is no timer any more. */
+  /** When it is due; null where there is no timer now. */
   deadline: Date | null
-  /** Whether Redis has it: true; false where Redis did not answer (the sweep will settle it); 'on commit' within a transaction. */
+  /** Whether Redis has it: true; false where Redis did not answer (the sweep settles the order); 'on commit' within a transaction. */
   armed: boolean | 'on commit'
 }
 
-/** A pending timer and the time that is left. */
+/** A pending timer and the time that remains. */
 export interface ListedTimer {
   kind: string
   id: string
@@ -81,7 +81,7 @@ export interface ListedTimer {
   remaining: number
 }
 
-/** A timer whose rule has failed for the last time. It stays until `retry`, or until the order is scheduled anew. */
+/** A timer whose rule has failed for the last time. It stays until `retry`, or until the order is scheduled again. */
 export interface DeadLetter {
   kind: string
   id: string
@@ -92,31 +92,31 @@ export interface DeadLetter {
   at: Date
 }
 
-/** The timers' calls, on `req.orderTimers` and on the middleware itself. */
+/** The calls on `req.orderTimers` and on the middleware itself. */
 export interface TimerCalls<R extends Rules = Rules> {
   /**
-   * Gives an order a deadline, and arms it after the commit.
+   * Gives an order a deadline, and hands the timer to Redis after the commit.
    * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID, INVALID_DURATION, INVALID_DEADLINE (400), ORDER_NOT_FOUND (404),
    * ORDER_NOT_IN_FROM (409), ROW_LOCKED, POSTGRES_UNAVAILABLE (503), and REDIS_UNAVAILABLE (503) for rules without a deadline on the row
    */
   schedule(kind: Kind<R>, order: OrderOrId, options?: ScheduleOptions): Promise<Timer>
   /**
-   * Moves the deadline by so much, from where it is now.
+   * Moves the deadline by a duration, counted from the present deadline.
    * @throws OrderTimersError as `schedule`, NO_TIMER (409) where there is no deadline, EXTENSION_LIMIT (409), NOT_ON_SINCE (400)
    */
   extend(kind: Kind<R, 'deadline' | 'redis' | 'handler'>, order: OrderOrId, by: Duration, options?: WriteOptions): Promise<Timer>
   /**
-   * Takes the timer away: once it returned, the order stays as it is.
+   * Removes the timer. Once this has returned, the rule does not settle the order.
    * @throws OrderTimersError as `schedule`; ORDER_NOT_IN_FROM or NO_TIMER (409) where it came too late; NOT_ON_SINCE (400)
    */
   cancel(kind: Kind<R, 'deadline' | 'redis' | 'handler'>, order: OrderOrId, options?: WriteOptions): Promise<Timer>
   /**
-   * Puts the time that is left by, in the attribute that the rule's `pause.keep` names, until `resume`. Twice is harmless.
+   * Stops the timer until `resume`, and keeps the time that remains in the attribute that the rule's `pause.keep` names. Repeating it is harmless.
    * @throws OrderTimersError as `cancel`; NOT_PAUSABLE (400) where the rule has no `pause`, or one by `while`
    */
   pause(kind: Kind<R, 'deadline'>, order: OrderOrId, options?: WriteOptions): Promise<Timer>
   /**
-   * Lets a paused timer run again, for as long as was left. Twice is harmless.
+   * Restarts a paused timer with the time that remained. Repeating it is harmless.
    * @throws OrderTimersError as `pause`
    */
   resume(kind: Kind<R, 'deadline'>, order: OrderOrId, options?: WriteOptions): Promise<Timer>
@@ -143,18 +143,18 @@ export interface TimerCalls<R extends Rules = Rules> {
    */
   list(orders: readonly OrderOrId[], options?: WriteOptions): Promise<ListedTimer[][]>
   /**
-   * Timers that were given up after their rule's `attempts`, of one kind or all, oldest first. They are kept in Redis; where Redis loses
-   * them, the sweep tries the orders anew.
+   * Timers whose rule has used up its `attempts`, of one kind or of all, oldest first. They are kept in Redis. Where Redis loses them, the
+   * sweep tries the orders again.
    * @throws OrderTimersError UNKNOWN_KIND (400), REDIS_UNAVAILABLE (503)
    */
   dead(kind?: Kind<R>): Promise<DeadLetter[]>
   /**
-   * Puts a dead letter back: due now, with all its attempts.
+   * Makes a dead letter a timer again, due now, with all its attempts.
    * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID (400), NO_TIMER (409) where there is no dead letter, REDIS_UNAVAILABLE (503)
    */
   retry(kind: Kind<R>, order: OrderOrId): Promise<void>
   /**
-   * Lets a rule go on that its `brake` has stopped, with a count of its own from now; the next sweep settles what was held.
+   * Releases a rule that its `brake` has stopped. The brake counts from zero, and the next sweep settles the orders that were held.
    * @returns whether it was stopped
    * @throws OrderTimersError UNKNOWN_KIND (400), POSTGRES_UNAVAILABLE (503)
    */
@@ -164,22 +164,22 @@ export interface TimerCalls<R extends Rules = Rules> {
 /** Something that is wrong at present with the timers of a process. */
 export type TimersFault = FaultOf<TimersFaultCode>
 
-/** What the timers of a process are at, for a health check. A worker has a health of its own. */
+/** The state of the timers of a process, for a health check. A worker has a health of its own. */
 export interface TimersHealth {
-  /** `ok`; `degraded`: something of `faults` is wrong, and orders are still settled, at the latest by the sweep; `off`: switched off, or closed. */
+  /** `ok`; `degraded`: there are `faults`, and orders are still settled, at the latest by the sweep; `off`: switched off, or closed. */
   status: 'ok' | 'degraded' | 'off'
-  /** Told in the log too, once each when it begins and when it is over. */
+  /** Each is also logged when it begins and when it ends. */
   faults: TimersFault[]
-  /** None with `redis: false`, or switched off. */
+  /** Undefined with `redis: false`, and where the timers are switched off. */
   redis:
     | {
         /** Host, port and db, the path of a socket, or the Sentinels' name for it. */
         where: string
         /** False before the first use, and while Redis does not answer. */
         connected: boolean
-        /** How many timers Redis did not take, that will be armed when it does. */
+        /** How many timers are waiting for Redis, which did not take them. */
         kept: number
-        /** How many were not even kept, since the process began: the sweep has them. */
+        /** How many timers were dropped since the process began, because too many were waiting. The sweep settles their orders. */
         dropped: number
       }
     | undefined
@@ -188,11 +188,11 @@ export interface TimersHealth {
 /** The timers: Express middleware that attaches itself to each request as `req.orderTimers`. */
 export interface OrderTimers<R extends Rules = Rules> extends RequestHandler, TimerCalls<R> {
   /**
-   * Looks at the models, their tables and Redis now instead of at first use.
+   * Checks the models, their tables and Redis now instead of at first use.
    * @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE, REDIS_UNUSABLE
    */
   check(): Promise<void>
-  /** What is wrong at present with the timers of this process. Asks nobody, so it may be called as often as a health check likes. */
+  /** What is wrong at present with the timers of this process. Sends no query, so it may be called often. */
   health(): TimersHealth
   /** Closes the connections that the timers opened. A second call returns the same promise. */
   close(): Promise<void>

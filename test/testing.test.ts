@@ -263,7 +263,7 @@ describe('expire(worker, kind, order)', () => {
     const id = await shop.order({ status: 4 })
     await shop.timers.schedule('order_confirm', id)
     const { message } = await refused(() => expire(worker, 'order_confirm', id, { within: 300 }))
-    assert.match(message, /was not settled: waited 300 ms in vain, since its row is locked by another transaction$/)
+    assert.match(message, /was not settled: waited 300 ms, but its row is locked by another transaction$/)
     const settled = waitForEvent(worker, 'settled')
     goOn()
     await settled

@@ -1,4 +1,4 @@
-// Why an order has no timer, and why one that is due is not settled: in words, for a test that fails.
+// Why an order has no timer, and why an order that is due is not settled, as text for a failed test.
 
 import { OrderTimersError, show } from '../errors.js'
 import { cannotLock } from '../rows/lock-holders.js'
@@ -44,7 +44,9 @@ export async function whyNotSettled(worker: ExpiryWorker, rule: ShopRule, id: st
   if (row?.deadline.in === 'column' && state?.deadline === null) return 'its deadline was cleared meanwhile'
   if (await row?.brake?.brakedAt()) return 'the brake has stopped the rule'
   if (row && (await isLocked(row, id))) return 'its row is locked by another transaction'
-  return faults.length > 0 ? `the worker is in trouble (${faults.join('; ')})` : 'no worker took it; is a batch of its rule still in hand?'
+  return faults.length > 0
+    ? `the worker is in trouble (${faults.join('; ')})`
+    : 'no worker took it; is it still settling a batch of this rule?'
 }
 
 function isLocked({ guard: { table } }: RowRule, id: string): Promise<boolean> {

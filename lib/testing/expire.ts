@@ -1,5 +1,5 @@
-// Brings a timer's deadline forward to now, and awaits what its worker makes of it: the whole way over the due index, the alarm and the guard,
-// without the wait. Only the attribute that the deadline is read from is written, while the rule applies to the order.
+// Makes a timer due now and waits for the worker to settle the order, by the same path as in production: due index, alarm, guard. Writes only
+// the attribute that the deadline is read from, and only while the rule applies to the order.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Duration, parseDuration, WAITING_BOUNDS } from '../duration.js'
@@ -26,8 +26,8 @@ export interface ExpireOptions {
   within?: Duration
 }
 
-const PATIENCE_MS = 5_000
-const REDIS_PATIENCE_MS = 2_000
+const SETTLE_MS = 5_000
+const REDIS_WAIT_MS = 2_000
 const LIMITS = { lockMs: 2_000, statementMs: 2_000, idleMs: 5_000 }
 
 /**
@@ -46,7 +46,7 @@ export async function expire(
   options: ExpireOptions = {},
 ): Promise<SettledOrder> {
   refuseUnknownOptions('expire', options, ['reminder', 'within'])
-  const limitMs = parseDuration('expire: "within"', options.within ?? PATIENCE_MS, WAITING_BOUNDS)
+  const limitMs = parseDuration('expire: "within"', options.within ?? SETTLE_MS, WAITING_BOUNDS)
   const runtime = runtimeOf(worker)
   const rule = runtime.rule(kind)
   const id = idOf(rule, order)
@@ -60,11 +60,11 @@ export async function expire(
         : await bringRowForward(runtime, rule, rule.row, rule.row.deadline, id, reminder?.beforeMs ?? 0)
     if (!armed) void worker.sweepNow()
     await within(limitMs, watch.ended)
-    // What follows the commit belongs to the batch in hand.
+    // afterCommit still runs after the event `settled`.
     while (watch.settled && !watch.failure && worker.health().busy > 0 && performance.now() < endsAt) await delay(1)
     if (watch.failure) throw notSettled(rule, id, watch.failure.why, watch.failure.error)
     if (watch.settled) return watch.settled
-    throw notSettled(rule, id, `waited ${limitMs} ms in vain, since ${await whyNotSettled(worker, rule, id)}`)
+    throw notSettled(rule, id, `waited ${limitMs} ms, but ${await whyNotSettled(worker, rule, id)}`)
   } finally {
     watch.end()
   }
@@ -89,12 +89,12 @@ async function bringRowForward(
     throw new OrderTimersError('ROW_LOCKED', message, { cause })
   })
   if (deadline === undefined) throw await whyNoTimer('expire', runtime, rule, id)
-  return (await runtime.redis?.arming.arm(rule, id, deadline, REDIS_PATIENCE_MS)) ?? false
+  return (await runtime.redis?.arming.arm(rule, id, deadline, REDIS_WAIT_MS)) ?? false
 }
 
 async function bringRedisForward(runtime: Runtime, rule: ShopRule, id: string): Promise<boolean> {
   const { redis } = runtime
-  const known = await redis?.index.deadline(rule.kind, id, REDIS_PATIENCE_MS)
+  const known = await redis?.index.deadline(rule.kind, id, REDIS_WAIT_MS)
   const state = await rule.row?.states.read(id, null)
   if (!redis || known === undefined || state?.inFrom === false) throw await whyNoTimer('expire', runtime, rule, id)
   await redis.arming.armOrThrow(rule.kind, id, await redis.clock.now())

@@ -1,4 +1,4 @@
-// What an order's timers are, asserted. They fail as `node:assert` does, so that every test runner shows a failed test.
+// Assertions about an order's timers. They throw the AssertionError of `node:assert`, which every test runner shows as a failure.
 
 import { AssertionError } from 'node:assert'
 import { type Duration, parseDuration } from '../duration.js'
