@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { Keys, KIND_SHAPE } from '../lib/keys.js'
 
 describe("a timer's key", () => {
-  it('is the kind and the id with a colon between them, behind the prefix', () => {
+  it('is the kind and the id with a colon between them, after the prefix', () => {
     assert.equal(new Keys('').timer('order_confirm', '34'), 'order_confirm:34')
     assert.equal(new Keys('shop:a:').timer('order_confirm', '34'), 'shop:a:order_confirm:34')
   })
 
-  it('is read back as it was built, whatever the id', () => {
+  it('is parsed as it was built, for any id', () => {
     for (const prefix of ['', 'shop:', 'shop:a']) {
       const keys = new Keys(prefix)
       for (const id of ['34', '', '1:2', '1; drop table orders', '\u{fffd}\0', 'x'.repeat(400)]) {
@@ -16,7 +16,7 @@ describe("a timer's key", () => {
     }
   })
 
-  it('is not one that another prefix, no colon or a monstrous length makes', () => {
+  it('is external with another prefix, without a colon, or where it is too long', () => {
     const keys = new Keys('shop:')
     for (const name of [
       '',
@@ -31,7 +31,7 @@ describe("a timer's key", () => {
     }
   })
 
-  it('has its sets in one slot of a cluster, under a word that no kind may be', () => {
+  it('has its sets in one slot of a cluster, under a word that no kind may have', () => {
     const { due, leases, lease, tombstones, failures } = new Keys('shop:').sets('order_confirm')
     for (const name of [due, leases, lease, tombstones, failures]) assert.match(name, /^shop:order-timers:\{order_confirm\}:/)
     assert.equal(new Set([due, leases, lease, tombstones, failures]).size, 5)

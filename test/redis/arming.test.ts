@@ -27,7 +27,7 @@ describe('arming', () => {
     await proxy.stop()
   })
 
-  it('that Redis took after the request’s time is not done again when Redis comes back', async () => {
+  it('that Redis carried out after the request gave up is not repeated when Redis comes back', async () => {
     const url = process.env.REDIS_URL as string
     const proxy = await TcpProxy.start(portOf(url))
     const shop = await openShop(oneOfEach, { redisUrl: withPort(url, proxy.port) })
@@ -43,7 +43,7 @@ describe('arming', () => {
     const isUp = new Promise<void>((resolve) => connection.onUp(resolve))
     proxy.reset()
     await isUp
-    await connection.ask((client) => client.ping()) // behind what is armed anew
+    await connection.ask((client) => client.ping()) // after whatever is armed again
     assert.equal((await armed(shop.redis, 'order_confirm', 34)).due, second)
     await shop.close()
     await proxy.stop()

@@ -5,7 +5,7 @@ import { RedisServer } from '../support/redis-server.js'
 import { waitForEvent, waitUntil } from '../support/waiting.js'
 
 describe('a connection to Redis', () => {
-  it('that answers READONLY is made anew, once for however many commands fail, since the name may lead to the primary', async () => {
+  it('that answers READONLY is replaced once, however many commands fail, since the name may lead to the primary', async () => {
     const server = await RedisServer.start(['--replicaof', '127.0.0.1 1'])
     const connection = new RedisConnection(parseRedisSource(server.url) as RedisSource, 'test')
     await connection.connected(5000)

@@ -223,7 +223,7 @@ describe('a web process whose timers Redis does not take', () => {
     assert.deepEqual([await armed(), shop.timers.health().redis?.dropped], [5_000, 10])
   })
 
-  it('beside a worker leaves the log to it', async () => {
+  it('with a worker on the same timers leaves the log to it', async () => {
     await open()
     const worker = await shop.worker({ fallback: false })
     await schedule()
@@ -236,7 +236,7 @@ describe('a web process whose timers Redis does not take', () => {
     await waitUntil(() => shop.timers.health().status === 'ok')
   })
 
-  it('switched off, without Redis, or closed, is off or has none', async () => {
+  it('is off where it is switched off or closed, and names no Redis where it has none', async () => {
     await open()
     const off = await openShop(oneOfEach, { enabled: false })
     assert.deepEqual(off.timers.health(), { status: 'off', faults: [], redis: undefined })

@@ -44,7 +44,7 @@ describe("Redis's answer", () => {
 
   const CLIENTS = { 'ioredis 6': Redis6, 'ioredis 5': Redis5, 'ioredis 5.4.1': Redis54 } as unknown as Record<string, typeof Redis6>
   for (const [name, Client] of Object.entries(CLIENTS)) {
-    it(`is known from what ${name} itself says, also where a bundle has shortened the names of classes`, async () => {
+    it(`is recognised as ${name} makes it, also where a bundle has shortened the names of classes`, async () => {
       const client = new Client(process.env.REDIS_URL as string, { enableOfflineQueue: false, lazyConnect: true, maxRetriesPerRequest: 0 })
       client.on('error', () => {})
       await client.connect()

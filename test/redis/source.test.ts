@@ -88,7 +88,7 @@ describe('the option "redis"', () => {
   })
 
   for (const [title, make, { keyPrefix = '', db = 0 } = {}] of FORMS) {
-    it(`may be ${title}: timers of our own and keys of others are settled`, async () => {
+    it(`may be ${title}: own timers and external keys are settled`, async () => {
       const redis = make()
       const shop = await openShop(oneOfEach, { redis })
       const worker = await shop.worker({ fallback: false })
@@ -154,7 +154,7 @@ describe('the option "redis"', () => {
     await waitUntil(async () => (await connections()) === before)
   })
 
-  it('refuses a client of another package, without a word of what is in it', async () => {
+  it('refuses a client of another package, without showing what is in it', async () => {
     class RedisClient {
       options = { password: 'geheim', url: 'redis://:geheim@cache' }
       isOpen = true
@@ -168,7 +168,7 @@ describe('the option "redis"', () => {
   })
 })
 
-describe('what our promises rest on', () => {
+describe('the options that our promises depend on', () => {
   /** Another value of each option than ours. */
   const HOSTILE: Record<keyof typeof OURS, unknown> = {
     lazyConnect: false,
@@ -223,12 +223,12 @@ describe('what our promises rest on', () => {
     ],
   ]
 
-  it('has another value in this test for each option', () => {
+  it('all have another value in this test', () => {
     assert.deepEqual(Object.keys(HOSTILE), Object.keys(OURS))
   })
 
   for (const [title, make] of forms) {
-    it(`is ours whatever the option "redis" says, given as ${title}`, () => {
+    it(`override those of the option "redis", given as ${title}`, () => {
       for (const [option, value] of Object.entries(HOSTILE)) {
         const source = parseRedisSource(make(option, value)) as RedisSource
         const client = source.create('test')

@@ -29,7 +29,7 @@ describe('Redis over TLS', () => {
   const open = (port: number, ca: Identity, { lookup } = new Resolver()) =>
     openShop(confirming(), { redis: { host: 'redis.test', port, tls: { ca: ca.cert, servername: 'redis.test', lookup } } })
 
-  it('serves as any other', async () => {
+  it('works', async () => {
     const server = await TlsServer.start(VALID, redisPort())
     const shop = await open(server.port, VALID)
     const worker = await shop.worker({ fallback: false })
@@ -44,7 +44,7 @@ describe('Redis over TLS', () => {
     ['has expired', EXPIRED, EXPIRED, 'CERT_HAS_EXPIRED'],
     ['is of an unknown authority', VALID, EXPIRED, 'DEPTH_ZERO_SELF_SIGNED_CERT'],
   ] as const) {
-    it(`whose certificate ${what} is not spoken to: the error says why, and the sweep carries on`, async () => {
+    it(`whose certificate ${what} is not connected to: the error says why, and the sweep carries on`, async () => {
       const server = await TlsServer.start(identity, redisPort())
       const shop = await open(server.port, ca)
       const { code: refusedWith, message } = await refused(() => shop.timers.check())
@@ -65,7 +65,7 @@ describe('Redis over TLS', () => {
     })
   }
 
-  it('on a port without TLS is refused, and never spoken to in the clear', async () => {
+  it('on a port without TLS is refused, and nothing is sent in the clear', async () => {
     const shop = await open(redisPort(), VALID)
     const worker = await shop.worker({ fallback: EVERY_SECOND })
     const [id] = await ship(shop, 1, 100)
@@ -76,7 +76,7 @@ describe('Redis over TLS', () => {
     await shop.close()
   })
 
-  it('by a name that is not found is found later, and looked up anew for each connection', async () => {
+  it('under a name that does not resolve works once it does, since it is resolved for each connection', async () => {
     const server = await TlsServer.start(VALID, redisPort())
     const resolver = new Resolver()
     resolver.knows = false
