@@ -1,7 +1,7 @@
 // The statement that counts a rule's orders by state: each order once, under the first of STATES that it is in.
 
 import { INSUFFICIENT_PRIVILEGE, UNDEFINED_COLUMN } from '../sequelize/sqlstates.js'
-import { allOf } from './conditions.js'
+import { allOf, type Condition } from './conditions.js'
 import { epochMsSql, intervalSql } from './instant-sql.js'
 import { backfillStartSql } from './maintenance.js'
 import { isLockedSql } from './row-is-locked.js'
@@ -44,34 +44,42 @@ export function orderCountsSql(
     ? ` LEFT JOIN unnest($1::text[], $2::text[]) AS order_timers_failed (order_timers_failed_id, order_timers_failure)
   ON order_timers_failed_id = ${table.id}::text`
     : ''
-  const source = `FROM ${table.aliased}${failed} WHERE ${allOf([guard.appliesSql, guard.notDeletedSql])}`
+  const source = `${table.aliased}${failed}`
+  const applies = [guard.appliesSql, guard.notDeletedSql]
   const backfilled = asBackfilled ? backfilledDeadline({ guard, options }) : undefined
   const deadline = backfilled
     ? `CASE WHEN ${deadlineColumn} IS NULL AND NOT ${kept} THEN ${backfilled} ELSE ${guard.deadlineSql} END`
     : guard.deadlineSql
-  const state = `CASE ${knowsFailures ? "WHEN order_timers_failure = 'dead' THEN 'dead'" : ''}
-    WHEN ${deadline} IS NULL AND ${kept} THEN 'paused'
-    WHEN ${allOf([`${deadline} IS NULL`, guard.eligibleSql])} THEN 'undated'
-    WHEN ${deadline} IS NULL THEN 'none'
-    WHEN (${guard.eligibleSql}) IS NOT TRUE THEN 'held'
-    WHEN ${deadline} <= ${guard.staleLineSql} THEN 'stale'
-    ${knowsFailures ? `WHEN ${deadline} <= now() AND order_timers_failure = 'retrying' THEN 'retrying'` : ''}
-    ${seesLocks ? `WHEN ${deadline} <= now() AND ${isLockedSql(table.alias)} THEN 'locked'` : ''}
-    WHEN ${deadline} <= now() THEN 'overdue'
-    WHEN ${deadline} < now() + ${intervalSql(days * 24 * HOUR_MS)} THEN 'upcoming'
-    ELSE 'later' END`
+  const isDue = `${deadline} <= now()`
+  const cases: [Condition, State][] = [
+    [knowsFailures ? "order_timers_failure = 'dead'" : undefined, 'dead'],
+    [`${deadline} IS NULL AND ${kept}`, 'paused'],
+    [allOf([`${deadline} IS NULL`, guard.eligibleSql]), 'undated'],
+    [`${deadline} IS NULL`, 'none'],
+    [`(${guard.eligibleSql}) IS NOT TRUE`, 'held'],
+    [`${deadline} <= ${guard.staleLineSql}`, 'stale'],
+    [knowsFailures ? `${isDue} AND order_timers_failure = 'retrying'` : undefined, 'retrying'],
+    [seesLocks ? `${isDue} AND ${isLockedSql(table.alias)}` : undefined, 'locked'],
+    [isDue, 'overdue'],
+    [`${deadline} < now() + ${intervalSql(days * 24 * HOUR_MS)}`, 'upcoming'],
+  ]
+  const whens = cases.flatMap(([condition, then]) => (condition === undefined ? [] : [`WHEN ${condition} THEN '${then}'`]))
+  const state = `CASE ${whens.join('\n    ')}\n    ELSE 'later' END`
   // With the column alone on the left, so that an index on it serves.
   const is = (operator: '<=' | '>', instant: string) =>
     backfilled ? `${deadline} ${operator} ${instant}` : guard.deadlineIs(operator, instant)
   // Milliseconds are computed only for the orders that are shown.
-  const sample = (of: State, states: State[], ...range: string[]) => `SELECT '${of}', NULL, NULL, NULL, id::text, ${epochMsSql('deadline')}
-FROM (SELECT ${table.id} AS id, ${deadline} AS deadline ${source} AND ${range.join(' AND ')} AND ${deadline} IS NOT NULL
-  AND ${state} IN (${states.map((one) => `'${one}'`).join(', ')})
+  const sample = (of: State, states: State[], ...range: string[]) => {
+    const isOneOf = `${state} IN (${states.map((one) => `'${one}'`).join(', ')})`
+    return `SELECT '${of}', NULL, NULL, NULL, id::text, ${epochMsSql('deadline')}
+FROM (SELECT ${table.id} AS id, ${deadline} AS deadline FROM ${source}
+  WHERE ${allOf([...applies, ...range, `${deadline} IS NOT NULL`, isOneOf])}
   ORDER BY ${backfilled ? deadline : deadlineColumn}, ${table.id} LIMIT ${SAMPLES}) AS first`
+  }
   return `SELECT state, CASE WHEN state = 'upcoming' THEN floor(date_part('epoch', deadline) / 3600)::int END AS hour, count(*)::int AS count,
   (count(*) FILTER (WHERE state IN ('upcoming', 'later') AND deadline <= now() + interval '1 hour'))::int AS soon,
   NULL::text AS id, NULL::float8 AS deadline_ms
-FROM (SELECT ${deadline} AS deadline, ${state} AS state ${source}) AS orders GROUP BY 1, 2
+FROM (SELECT ${deadline} AS deadline, ${state} AS state FROM ${source} WHERE ${allOf(applies)}) AS orders GROUP BY 1, 2
 UNION ALL ${sample('overdue', ['overdue'], is('<=', 'now()'), is('>', guard.staleLineSql))}
 UNION ALL ${sample('stale', ['stale'], is('<=', guard.staleLineSql))}
 UNION ALL ${sample('upcoming', ['upcoming', 'later'], is('>', 'now()'))}`

@@ -64,12 +64,11 @@ interface FoundPage {
 }
 
 interface PageQuery {
-  /** More than the ids: each begins with a comma. */
-  columns?: string
-  /** The parameter with the name of the lock without which nothing is read. */
-  lock?: string
+  /** More than the ids. */
+  columns?: string[]
   conditions: Condition[]
-  bind: unknown[]
+  /** The milliseconds that the conditions name as $1, the limit, and the name of the lock, if one must be held. */
+  bind: [milliseconds: number, limit: number, lock?: string]
   after: Keyset | undefined
 }
 
@@ -88,12 +87,12 @@ export class PendingRows {
   /** Reads nothing while another transaction holds the lock; the lock ends with the transaction. */
   async overdue(transaction: Transaction, { elapsedMs, after, limit, lock }: OverdueQuery): Promise<OverduePage> {
     const conditions = [this.guard.deadlineIs('<=', fromNow('$1')), this.guard.deadlineIs('>', this.guard.staleLineSql)]
-    const page = await this.read(transaction, { lock: '$3', conditions, bind: [-elapsedMs, limit, lock], after })
+    const page = await this.read(transaction, { conditions, bind: [-elapsedMs, limit, lock], after })
     return { ids: page.ids, next: page.next, wasRead: page.ours === true }
   }
 
   async upcoming(transaction: Transaction, { horizonMs, after, limit }: UpcomingQuery): Promise<UpcomingPage> {
-    const columns = `, json_agg(${epochMsSql('page.deadline')})::text AS deadlines`
+    const columns = [`json_agg(${epochMsSql('page.deadline')})::text AS deadlines`]
     const conditions = [this.guard.deadlineIs('>', 'now()'), this.guard.deadlineIs('<=', fromNow('$1'))]
     const page = await this.read(transaction, { columns, conditions, bind: [horizonMs, limit], after })
     return { ...page, deadlines: JSON.parse(page.deadlines ?? '[]') } // bounded on both sides, so that none is infinite
@@ -124,26 +123,29 @@ export class PendingRows {
   }
 
   /**
-   * `bind` begins with the milliseconds that the conditions name, and the limit. Each column comes as one JSON text, which takes a fraction
-   * of the time of thousands of rows to read. They are in the order of the inner query: nothing stands between it and the aggregates
-   * (https://www.postgresql.org/docs/current/functions-aggregate.html).
+   * Each column comes as one JSON text, which takes a fraction of the time of thousands of rows to read. Its values are in the order of the
+   * inner query: nothing stands between it and the aggregates (https://www.postgresql.org/docs/current/functions-aggregate.html).
    */
   private async read(
     transaction: Transaction,
-    { columns = '', lock, conditions, bind, after }: PageQuery,
+    { columns = [], conditions, bind: [milliseconds, limit, lock], after }: PageQuery,
   ): Promise<Page & Pick<FoundPage, 'deadlines' | 'ours'>> {
     const { table, deadlineSql, deadlineColumn } = this.guard
+    const bind: unknown[] = [milliseconds, limit]
+    const parameter = (value: unknown) => `$${bind.push(value)}`
+    const locking = lock === undefined ? '' : `WITH order_timers_lock AS MATERIALIZED (${tryLock(parameter(lock))})\n`
+    const isOurs = lock === undefined ? undefined : '(SELECT ours FROM order_timers_lock)'
     const keyset = `${deadlineColumn}, ${table.id}`
-    const afterLast = after && `(${keyset}) > ($${bind.push(after.deadline)}, $${bind.push(after.id)})`
-    const locked = lock && '(SELECT ours FROM order_timers_lock)'
-    const where = allOf([...this.waiting, ...conditions, locked, afterLast])
-    const locking = lock === undefined ? '' : `WITH order_timers_lock AS MATERIALIZED (${tryLock(lock)})\n`
-    const ours = lock === undefined ? '' : ', (SELECT ours FROM order_timers_lock) AS ours'
+    const isAfter = after && `(${keyset}) > (${parameter(after.deadline)}, ${parameter(after.id)})`
     const page = `SELECT ${table.id} AS id, ${deadlineSql} AS deadline, ${deadlineColumn} AS keyset
-FROM ${table.aliased} WHERE ${where} ORDER BY ${keyset} LIMIT $2`
-    const sql = `${locking}SELECT json_agg(page.id::text)::text AS ids${columns},
-  CASE count(*) WHEN $2 THEN max(page.keyset)::text END AS last${ours}
-FROM (${page}) AS page`
+FROM ${table.aliased} WHERE ${allOf([...this.waiting, ...conditions, isOurs, isAfter])} ORDER BY ${keyset} LIMIT $2`
+    const selected = [
+      'json_agg(page.id::text)::text AS ids',
+      ...columns,
+      'CASE count(*) WHEN $2 THEN max(page.keyset)::text END AS last',
+      ...(isOurs ? [`${isOurs} AS ours`] : []),
+    ]
+    const sql = `${locking}SELECT ${selected.join(', ')}\nFROM (${page}) AS page`
     const [found] = await rows<FoundPage>(table.sequelize, sql, bind, transaction)
     const ids: string[] = JSON.parse(found?.ids ?? '[]')
     const last = found?.last ?? undefined

@@ -53,12 +53,7 @@ export class SettlementTransaction {
       if (allowance === 'locked') return { settled: [], early: [], locked: ids, gone: [], held: [] }
       const taken = allowance?.orders === 0 ? [] : await this.take(ids, work, allowance?.orders, transaction)
       throwInRule(this.vetoes.reverted(taken), work)
-      const instances = this.options.takesInstances ? taken.map((row) => this.row.guard.table.instance(row)) : []
-      if (instances.length > 0 && this.ownWork.exists) {
-        work.inRule = true
-        await this.ownWork.run(instances, work, transaction)
-        if (this.ownWork.mustBeChecked) await this.vetoes.refuseStillDue(taken, transaction)
-      }
+      const instances = await this.withOwnWork(taken, work, transaction)
       work.signal.throwIfAborted()
 
       const missing = taken.length === ids.length ? [] : without(ids, taken)
@@ -113,6 +108,17 @@ export class SettlementTransaction {
     transaction: Transaction,
   ): Promise<SettledRow[]> {
     return orderRows<SettledRow>(this.row.guard.table.sequelize, this.sql.take, this.sql.bindTake(ids, by, limit), transaction)
+  }
+
+  /** Runs the shop's own work on the orders that were taken. @returns them as instances, where the shop's code gets any */
+  private async withOwnWork(taken: SettledRow[], work: SettleWork, transaction: Transaction): Promise<Model[]> {
+    if (!this.options.takesInstances) return []
+    const instances = taken.map((row) => this.row.guard.table.instance(row))
+    if (instances.length === 0 || !this.ownWork.exists) return instances
+    work.inRule = true
+    await this.ownWork.run(instances, work, transaction)
+    if (this.ownWork.mustBeChecked) await this.vetoes.refuseStillDue(taken, transaction)
+    return instances
   }
 
   /**
