@@ -39,7 +39,7 @@ describe('A rule that fails', () => {
     await shop.close()
   })
 
-  it('becomes a dead letter after its attempts, which the sweep leaves alone, and settles when it is put back', async () => {
+  it('becomes a dead letter after its attempts, which the sweep leaves alone, and settles after a retry', async () => {
     let broken = true
     const run = () => {
       if (broken) throw new Error('the till is jammed')
@@ -70,7 +70,7 @@ describe('A rule that fails', () => {
     await shop.close()
   })
 
-  it('loses its slot after its timeout, the signal first, and is counted', async () => {
+  it('is aborted by its signal after its timeout, and that counts as an attempt', async () => {
     let signal: AbortSignal | undefined
     let abortedAtFirst: boolean | undefined
     const run = (_orders: unknown, work: { signal: AbortSignal }): Promise<void> => {
@@ -113,7 +113,7 @@ describe('A rule that fails', () => {
     })
   }
 
-  it('is never taken for done when it swallowed an error of SQL, which makes Postgres roll back without a word', async () => {
+  it('is not taken for settled when it swallowed an SQL error, after which Postgres silently rolls back', async () => {
     let broken = true
     const shop = await openShop((database) =>
       confirming({

@@ -60,7 +60,7 @@ describe('At the very instant of the deadline', () => {
     await shop.close()
   })
 
-  it('cancel, extend and confirm on the same orders in any order leave each in one state that was acknowledged', async () => {
+  it('cancel, extend and schedule on the same orders leave no timer pending, and settle none early or twice', async () => {
     const shop = await open()
     const ids = await ship(shop, ORDERS, 1000)
     const calls = [
@@ -75,7 +75,7 @@ describe('At the very instant of the deadline', () => {
     await shop.close()
   })
 
-  it('calls that reach Redis in another order than Postgres cost their orders no more than a sweep', async () => {
+  it('orders whose timers Redis has lost to a late call are settled by the next sweeps', async () => {
     const shop = await open()
     const { index } = runtimeOf(shop.timers).redis as RuntimeRedis
     const ids = await ship(shop, 20, 300)
@@ -134,7 +134,7 @@ describe('At the very instant of the deadline', () => {
     await shop.close()
   })
 
-  it('a key that somebody sets over one that is just expiring is followed as well', async () => {
+  it('a key that somebody sets again just as it expires has its order settled once', async () => {
     const shop = await openShop(({ Order }) => ({ order_confirm: transition(Order, { from: 4, to: 5, deadline: false }) }))
     await shop.worker()
     const ids = await Promise.all(Array.from({ length: 50 }, () => shop.order({ status: 4 })))

@@ -84,7 +84,7 @@ describe('When Redis', () => {
     await shop.close()
   })
 
-  it('is emptied by FLUSHALL while running, the next sweep settles', async () => {
+  it('is emptied by FLUSHALL while running, every order is settled all the same', async () => {
     const shop = await open()
     await shop.worker({ fallback: EVERY_SECOND })
     await ship(shop, 50, 700)
@@ -93,7 +93,7 @@ describe('When Redis', () => {
     await shop.close()
   })
 
-  it("evicts the timers' keys, they are on time by the index; evicts the index, that is told", async () => {
+  it("loses the timers' keys, orders are on time by the index; loses the index too, that is reported", async () => {
     const shop = await open()
     const worker = await shop.worker({ fallback: EVERY_SECOND })
     const first = await ship(shop, 20, 500)
@@ -157,7 +157,7 @@ describe('When Redis', () => {
     await proxy.stop()
   })
 
-  it('has connections that flap for seconds, no timer is late for long and no listener leaks', async () => {
+  it('has connections that flap for seconds, every order is settled and no listener leaks', async () => {
     const proxy = await TcpProxy.start(redis.port)
     const shop = await open(`redis://127.0.0.1:${proxy.port}`)
     const worker = await shop.worker({ fallback: EVERY_SECOND })
@@ -186,7 +186,7 @@ describe('When Redis', () => {
     })
   }
 
-  describe('does not say that a claim has ended, since', () => {
+  describe('does not acknowledge that a claim has ended, since', () => {
     /** Fails the first time that it runs. */
     const failing = (attempts?: number) => {
       const runs = { count: 0 }
@@ -198,10 +198,10 @@ describe('When Redis', () => {
     }
 
     for (const { since, lose } of [
-      { since: 'it never got that', lose: (proxy: TcpProxy, end: string[]) => void proxy.hold(end).seen.then(() => proxy.reset()) },
+      { since: 'it never received that', lose: (proxy: TcpProxy, end: string[]) => void proxy.hold(end).seen.then(() => proxy.reset()) },
       { since: 'its answer was lost', lose: (proxy: TcpProxy, end: string[]) => proxy.dropReply(end) },
     ]) {
-      it(`${since}, what is to be tried again does not wait for the lease`, async () => {
+      it(`${since}, a failed order is retried without waiting for the lease`, async () => {
         const proxy = await TcpProxy.start(redis.port)
         const { rules, runs } = failing()
         const shop = await openShop(rules, { redisUrl: `redis://127.0.0.1:${proxy.port}` })
@@ -215,7 +215,7 @@ describe('When Redis', () => {
       })
     }
 
-    it('it never got that, what was to be a dead letter has one attempt more', async () => {
+    it('it never received that, a dead letter has one attempt more', async () => {
       const proxy = await TcpProxy.start(redis.port)
       const { rules } = failing(1)
       const shop = await openShop(rules, { redisUrl: `redis://127.0.0.1:${proxy.port}` })
@@ -231,7 +231,7 @@ describe('When Redis', () => {
       await proxy.stop()
     })
 
-    it('the network was parted, what it delivers when that was said again changes nothing', async () => {
+    it('the network was split, the message that arrives after its retry changes nothing', async () => {
       const proxy = await TcpProxy.start(redis.port)
       const { rules, runs } = failing()
       const shop = await openShop(rules, { redisUrl: `redis://127.0.0.1:${proxy.port}` })
@@ -252,7 +252,7 @@ describe('When Redis', () => {
       await proxy.stop()
     })
 
-    it('it refuses to write, the worker says so', async () => {
+    it('it refuses to write, the worker reports it', async () => {
       const shop = await openShop(confirming({ run: () => setMinimumOfReplicas(1) }), { redisUrl: redis.url })
       const setMinimumOfReplicas = async (count: number) => void (await shop.redis.client.config('SET', 'min-replicas-to-write', count))
       const worker = await shop.worker({ fallback: false })
@@ -310,7 +310,7 @@ describe('When Redis', () => {
     await shop.close()
   })
 
-  it("kills the subscribers' connections again and again, keys set by others are followed all the same", async () => {
+  it("kills the subscribers' connections again and again, timers are settled and the subscription comes back", async () => {
     const shop = await open()
     const worker = await shop.worker({ fallback: EVERY_SECOND })
     for (let time = 0; time < 20; time += 1) {

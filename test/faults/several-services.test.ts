@@ -77,7 +77,7 @@ describe('Beside other services', () => {
     await shop.close()
   })
 
-  it('every worker hears every event and one of them wins', async () => {
+  it('of three workers that listen to the same keys, one settles each order', async () => {
     const shop = await openShop(({ Order }) => ({ order_confirm: transition(Order, { from: 4, to: 5, deadline: false }) }))
     const workers = [await shop.worker(), await shop.worker(), await shop.worker()]
     const ids = await Promise.all(Array.from({ length: 50 }, () => shop.order({ status: 4 })))

@@ -50,7 +50,7 @@ describe('Told to stop', () => {
     await redis.stop()
   }).timeout(30_000)
 
-  it('with Postgres silent and a batch in hand, stop() returns within its time', async () => {
+  it('with Postgres silent and a batch running, stop() returns within twelve seconds', async () => {
     const proxy = await TcpProxy.start(portOf(process.env.DATABASE_URL as string))
     const silenced = { url: withPort(process.env.DATABASE_URL as string, proxy.port) }
     let entered = false
@@ -115,7 +115,7 @@ describe('Told to stop', () => {
     await shop.close()
   })
 
-  it('while timers come due all the time, no order is claimed by nobody', async () => {
+  it('while timers come due all the time, no order stays in the claim of a stopped worker', async () => {
     const shop = await openShop(confirming(), { database: { pool: { max: 8 } } })
     const ids = await ship(shop, 300, 800)
     for (let round = 0; round < 5; round += 1) {

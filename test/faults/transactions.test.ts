@@ -102,7 +102,7 @@ describe('In a transaction of the shop’s', () => {
     await shop.close()
   })
 
-  it('a transaction of its own hand, begun and committed without a callback, is followed too', async () => {
+  it('a transaction that is begun and committed without a callback is followed too', async () => {
     const shop = await open()
     const [kept, dropped] = [await shop.order({ status: 4 }), await shop.order({ status: 4 })]
     const one = await shop.database.sequelize.transaction()

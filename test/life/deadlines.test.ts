@@ -90,7 +90,7 @@ describe("a deadline of each order's own", () => {
       assert.equal((await timers.schedule('order_confirm', cancelled)).armed, true)
     })
 
-    it('may reckon from another column, and where that is empty from now', async () => {
+    it('may count from another column, and where that is empty from now', async () => {
       shop = await openParcels((Parcels) => ({
         order_confirm: transition(Parcels, { ...CONFIRM, after: '24h', backfill: { since: 'placedAt' } }),
       }))
@@ -200,7 +200,7 @@ describe("a deadline of each order's own", () => {
     const tooMuch = (id: number, message: string) =>
       refusal('EXTENSION_LIMIT', 409, `orderTimers: order_confirm: Parcel "${id}" ${message}`)
 
-    it('is done so often at most, counted on the row; schedule begins anew', async () => {
+    it('is limited in number, counted on the row; schedule starts the count again', async () => {
       await open({ maxExtensions: 2 })
       const { timers } = shop
       const parcel = await shop.find(await shop.parcel())
@@ -217,7 +217,7 @@ describe("a deadline of each order's own", () => {
       await timers.extend('order_confirm', parcel, '1h')
     })
 
-    it('adds so much in all at most', async () => {
+    it('is limited in total', async () => {
       await open({ maxTotal: '2h' })
       const { timers } = shop
       const id = await shop.parcel()
@@ -243,7 +243,7 @@ describe("a deadline of each order's own", () => {
       assert.deepEqual([row.extended, row.dueAt?.getTime()], [3, (deadline as Date).getTime() + 3 * HOUR_MS])
     })
 
-    it('without a limit is done as often as anybody likes', async () => {
+    it('without a limit may be repeated', async () => {
       shop = await openParcels((Parcels) => ({
         order_confirm: effect(Parcels, { where: { isPaid: false }, run: () => {}, deadline: 'dueAt', after: '24h' }) as Rule<
           'deadline',

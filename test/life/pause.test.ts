@@ -23,7 +23,7 @@ describe('pause and resume', () => {
 
   afterEach(() => shop.close())
 
-  it('put by what is left and let it run again from there; each twice is harmless', async () => {
+  it('keep the time that remains and continue with it; each twice is harmless', async () => {
     const { timers } = shop
     const parcel = await shop.find(await shop.parcel())
     const { deadline } = await timers.schedule('order_confirm', parcel, { after: '2h' })

@@ -31,7 +31,7 @@ describe('the worker', () => {
     waitUntil(async () => (await shop.statusOf(id)) === status, { what: `order ${id} to have status ${status}` })
   const changesOf = async (id: number) => (await shop.database.ledger.changes(id)).map(({ from, to }) => [from, to])
 
-  it('settles by the alarm, within milliseconds of the deadline and never before it', async () => {
+  it('settles by the alarm, never before the deadline and in the median within 100 ms of it', async () => {
     const worker = await shop.worker({ fallback: false })
     const ids = await Promise.all(Array.from({ length: 50 }, (_, i) => shipped(50 + 10 * i)))
     await waitUntil(() => worker.settled.length === ids.length)
@@ -57,7 +57,7 @@ describe('the worker', () => {
     })
   })
 
-  it('settles on time what is due far sooner than what it waits for', async () => {
+  it('settles on time what is due far sooner than the timer that it waits for', async () => {
     const worker = await shop.worker({ fallback: false })
     await shipped(3_600_000)
     const id = await shipped(900)
@@ -82,7 +82,7 @@ describe('the worker', () => {
     assert.deepEqual([await shop.statusOf(placed.id), await shop.statusOf(paid)], [0, 0])
   })
 
-  it('does not settle early what a key of somebody says is due, but at the deadline on the row', async () => {
+  it('does not settle early when a key that somebody set expires, but at the deadline on the row', async () => {
     const worker = await shop.worker({ fallback: false })
     const id = await shop.order({ status: 4, confirmDueAt: new Date(Date.now() + 700) })
     await shop.redis.client.set(shop.key(`order_confirm:${id}`), '1', 'PX', 20)
@@ -94,7 +94,7 @@ describe('the worker', () => {
     assert.equal(worker.settled[0]?.via, 'alarm')
   })
 
-  it('settles once what is told a hundred times', async () => {
+  it('settles once what a hundred events announce', async () => {
     const worker = await shop.worker({ fallback: false })
     const id = await shop.order({ status: 2 })
     const key = shop.key(`order_ship:${id}`)
@@ -218,7 +218,7 @@ describe('the worker', () => {
     assert.equal(worker.health().status, 'stopped')
   })
 
-  it('waits for the work in hand when it is stopped', async () => {
+  it('waits for running work when it is stopped', async () => {
     let release = () => {}
     const working = new Promise<void>((resolve) => {
       release = resolve
@@ -241,7 +241,7 @@ describe('the worker', () => {
     await timers.close()
   })
 
-  it('says how it is', async () => {
+  it('reports its health', async () => {
     const worker = await shop.worker({ fallback: '0 4 * * *' })
     await waitUntil(() => worker.health().redis?.events)
     const { status, faults, redis, sweep, busy, kinds, events } = worker.health()

@@ -223,7 +223,7 @@ describe('a Redis user', () => {
 })
 
 describe("the subscriber's connection", () => {
-  it('that is killed subscribes anew and catches up with what expired meanwhile', async () => {
+  it('that is killed subscribes again and catches up with what came due meanwhile', async () => {
     const server = await RedisServer.start()
     const shop = await openShop(oneOfEach, { redisUrl: server.url })
     const worker = await shop.worker({ fallback: false })
