@@ -1,30 +1,31 @@
-// What Redis keeps of orders on which a rule failed: those that are tried again, and dead letters.
+// What Redis keeps about orders on which a rule failed: those that wait for their next attempt, and dead letters.
 
 import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
 import type { Failure } from '../redis/failed-timers.js'
 import type { Runtime } from '../timers/runtime.js'
 
-const PATIENCE_MS = 5_000
+const WAIT_MS = 5_000
 
-/** Of one rule, by the order's id; `problem` where Redis did not say. Both are undefined where Redis is not used. */
+/** One rule's failures, by the order's id, or why Redis did not say. Both are undefined if Redis is not used. */
 export interface KeptFailures {
   failures: ReadonlyMap<string, Failure> | undefined
   problem: string | undefined
 }
 
+/** Never rejects. */
 export async function keptFailures({ redis }: Runtime, kind: string): Promise<KeptFailures> {
   if (!redis) return { failures: undefined, problem: undefined }
   try {
-    await redis.connection.connected(PATIENCE_MS)
-    return { failures: await redis.failures.all(kind, PATIENCE_MS), problem: undefined }
+    await redis.connection.connected(WAIT_MS)
+    return { failures: await redis.failures.all(kind, WAIT_MS), problem: undefined }
   } catch (error) {
     const message = errorText(error)
     return { failures: undefined, problem: error instanceof OrderTimersError ? message : `Redis refused the command (${message})` }
   }
 }
 
-/** How many of them are dead letters; undefined where that is not known. */
+/** How many of them are dead letters; undefined if the failures are not known. */
 export function countDead(failures: ReadonlyMap<string, Failure> | undefined): number | undefined {
   return failures && [...failures.values()].filter(({ dead }) => dead).length
 }

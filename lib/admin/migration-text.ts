@@ -1,5 +1,5 @@
-// A migration as a file: plain SQL, or a JavaScript module for umzug and sequelize-cli. Either is one transaction, which gives up instead of
-// holding up the shop when it can't have its locks.
+// A migration as a file: plain SQL, or a JavaScript module for umzug and sequelize-cli. Both are one transaction. It waits at most 5 s for a lock,
+// so that it does not hold up the shop.
 
 import type { Migration } from './migration.js'
 

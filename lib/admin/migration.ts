@@ -1,6 +1,6 @@
-// What the declared rules need of the database and an old shop does not have: columns, indexes, and the tables of history and brakes. Only
-// put together here, from the rules alone; nothing is asked of Postgres, and nothing is run. `up` finds out itself what is missing, and marks
-// what it adds, so that `down` drops that and nothing else.
+// `order-timers migration`: statements that add what the declared rules need of the database: columns, indexes, and the tables of history and
+// brakes. They are built from the rules alone; Postgres is not asked, and nothing is run. `up` itself finds out what is missing and marks what it
+// adds, so that `down` drops that and nothing else.
 
 import { createHash } from 'node:crypto'
 import { OrderTimersError } from '../errors.js'
@@ -11,7 +11,7 @@ import type { RowRule } from '../rows/row-rule.js'
 import type { ShopRule } from '../rules/rule.js'
 import { withoutBinding } from '../sequelize/sql.js'
 import type { Runtime } from '../timers/runtime.js'
-import { type Addition, addSql, columnAddition, dropSql, indexAddition, tableAddition } from './added.js'
+import { type Addition, addSql, columnAddition, dropSql, indexAddition, tableAddition } from './additions.js'
 import { triggerMigration, triggerNotes } from './trigger-migration.js'
 
 /** Statements, each harmless to repeat, without semicolons at their ends. */
@@ -19,7 +19,7 @@ export interface Migration {
   /** The rules that it is for. */
   kinds: string[]
   up: string[]
-  /** Drops what this `up` added, and what was written there with it. What was there before it stays. */
+  /** Drops what this `up` added, with all data in it. What was there before stays. */
   down: string[]
   /** What it does not do, and why. */
   notes: string[]
@@ -54,7 +54,7 @@ export function migration(runtime: Runtime, { kinds = runtime.kinds, trigger = f
   }
 }
 
-/** The comment on what a migration adds. Another migration, which finds it there, leaves it and its mark alone, and `down` of that one too. */
+/** The comment on what a migration adds. Another migration that finds it there leaves it and its mark alone, in `up` and in `down`. */
 function markOf(kinds: readonly string[], additions: readonly Addition[]): string {
   const needs = JSON.stringify([kinds, additions.map(({ create }) => create)])
   return `added by order-timers, migration ${createHash('sha256').update(needs).digest('hex').slice(0, 8)}`

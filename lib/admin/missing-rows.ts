@@ -1,5 +1,5 @@
-// Rows of status tables that the rules' values refer to, for a migration: what Postgres says is missing, or, where it does not answer, what the
-// models say is needed. As comments, since only a person knows what else such a row should have.
+// Rows that the rules' values refer to by a foreign key, such as rows of a status table, as comments in a migration. Postgres says which are
+// missing; if it does not answer, the models say which are needed. Only a person knows what else such a row should have, so they are comments.
 
 import { referencedRows, valueProblems } from '../rows/references.js'
 import type { RowRule } from '../rows/row-rule.js'
@@ -8,8 +8,8 @@ import { LOOK } from '../sequelize/statement-limits.js'
 import type { Runtime } from '../timers/runtime.js'
 
 /**
- * Never rejects because of Postgres.
- * @returns lines for a comment; none where nothing is missing
+ * Trouble of Postgres does not make it reject.
+ * @returns lines for a comment; empty if nothing is missing
  * @throws OrderTimersError UNKNOWN_KIND, INVALID_MODEL, INVALID_STATUS
  */
 export async function missingRows(runtime: Runtime, kinds: readonly string[]): Promise<string[]> {
@@ -29,7 +29,7 @@ export async function missingRows(runtime: Runtime, kinds: readonly string[]): P
   ]
 }
 
-/** Undefined where Postgres did not answer, or could not say. */
+/** Undefined if Postgres did not answer. */
 async function missingFor(row: RowRule): Promise<string[] | undefined> {
   try {
     const problems = await inTransaction(row.guard.table.sequelize, LOOK, (transaction) => valueProblems(row, transaction))

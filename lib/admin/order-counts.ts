@@ -1,5 +1,5 @@
-// How a rule's orders stand, counted in one statement and one read-only transaction: each order once, under the first state that it is in
-// (rows/order-counts-sql.ts). `plan`, `sweep` and `status` all count by this. Nothing is written, locked or armed.
+// Counts a rule's orders by state, in one statement and one read-only transaction: each order once, under the first state that applies to it
+// (rows/order-counts-sql.ts). `plan`, `sweep` and `status` all count this way. Nothing is written, locked or armed.
 
 import type { Failure } from '../redis/failed-timers.js'
 import { CANNOT_SEE_LOCKS, orderCountsSql, type State } from '../rows/order-counts-sql.js'
@@ -14,20 +14,20 @@ export interface Sample {
 }
 
 export interface OrderCounts {
-  /** Due by now, and nothing in the way: the next sweep settles them. */
+  /** Due, and nothing holds them up: the next sweep settles them. */
   overdue: number
-  /** Due by now, failed, and waiting for another attempt. None where the failures are not known; they are counted as overdue then. */
+  /** Due, failed, and waiting for the next attempt. Undefined if the failures are not known: then they count as overdue. */
   retrying: number | undefined
-  /** Due by now, and somebody's transaction has the row: settled once that has ended. */
+  /** Due, and another transaction has locked the row: settled once that has ended. */
   locked: number
-  /** Dead letters: nothing settles them until `retry`. None where the failures are not known. */
+  /** Dead letters: nothing settles them until `retry`. Undefined if the failures are not known. */
   dead: number | undefined
   /** Overdue by more than `staleAfter`: reported, and not settled. */
   stale: number
-  /** Where the rule applies and its `where` holds, and without a deadline, also where `backfill` gives them none (`cancel`). */
+  /** The rule applies to them, its `where` holds, and they have no deadline; also those to which `backfill` gives none (`cancel`). */
   undated: number
   paused: number
-  /** Dated, and held back by `where` or `pause.while`, due or not. */
+  /** They have a deadline, due or not, and `where` or `pause.while` holds them back. */
   held: number
   /** Due within the days asked for, and after them. */
   upcoming: number
@@ -36,9 +36,9 @@ export interface OrderCounts {
   total: number
   /** Due within an hour from now; part of `upcoming` and `later`. */
   withinHour: number
-  /** What is due within those days by the hour; hours in which nothing is due are left out. `from` is the hour's beginning. */
+  /** How many are due in each hour of those days, from its beginning `from`. Hours in which nothing is due are left out. */
   hours: { from: Date; count: number }[]
-  /** The first of each, by their deadlines. */
+  /** The first orders of each state by deadline. */
   samples: Record<'overdue' | 'stale' | 'upcoming', Sample[]>
   /** How long Postgres took, in milliseconds. */
   queryMs: number
@@ -46,9 +46,9 @@ export interface OrderCounts {
 
 export interface CountOptions {
   days: number
-  /** Counts orders without a deadline under the one that `backfill` will give them, where that is not for a function to say. */
+  /** Counts orders without a deadline under the one that `backfill` will give them, unless a function `after` says it. */
   asBackfilled?: boolean
-  /** What Redis keeps of orders on which the rule failed; none where it is not known. */
+  /** What Redis keeps about orders on which the rule failed; undefined if that is not known. */
   failures?: ReadonlyMap<string, Failure> | undefined
 }
 

@@ -1,5 +1,5 @@
-// What switching a rule on would mean, before it is switched on: how many orders would be settled at once, how many are held back, and how
-// many come due in each hour of the next days. Looks only.
+// `order-timers plan`: what would happen if a rule were switched on. How many orders would be settled at once, how many would be held back, and how
+// many come due in each hour of the next days. Reads only.
 
 import { columnOf } from '../rows/row-options.js'
 import type { RuleForm } from '../rules/form.js'
@@ -17,13 +17,13 @@ export interface RulePlan {
    * rows could not be read (see `problem`).
    */
   census: OrderCounts | undefined
-  /** Dead letters; none where Redis does not answer or is not used. */
+  /** Dead letters; undefined if Redis does not answer or is not used. */
   dead: number | undefined
-  /** What is to be known beside the figures. */
+  /** What a reader of the figures must know. */
   notes: string[]
-  /** What is wrong with it, or why it could not be looked at, with the remedy. */
+  /** What is wrong with the rule, or why it could not be read, with the remedy. */
   problem: string | undefined
-  /** Whether that is because Postgres does not answer. */
+  /** Whether the problem is that Postgres does not answer. */
   unreachable: boolean
 }
 
@@ -33,8 +33,8 @@ export interface PlanOptions {
 }
 
 /**
- * What each rule would do, by what its orders' rows say now, each rule by itself. Orders that `backfill` will give a deadline are counted
- * under it. Never rejects: what could not be read stands in `problem`.
+ * What each rule would do, by what its orders' rows say now. Each rule is read by itself. Orders that `backfill` will give a deadline count
+ * under that deadline. Never rejects: what could not be read is a `problem` in the answer.
  */
 export async function plan(runtime: Runtime, { days = 3 }: PlanOptions = {}): Promise<RulePlan[]> {
   const plans: RulePlan[] = []
@@ -42,7 +42,7 @@ export async function plan(runtime: Runtime, { days = 3 }: PlanOptions = {}): Pr
   return plans
 }
 
-/** The same for one rule. */
+/** The same for one rule. Never rejects. */
 export async function planRule(runtime: Runtime, kind: string, options: Pick<CountOptions, 'days' | 'asBackfilled'>): Promise<RulePlan> {
   const nothing = { kind, form: runtime.form(kind), census: undefined, dead: undefined, notes: [] }
   const withProblem = ({ message, unreachable }: Problem): RulePlan => ({ ...nothing, problem: message, unreachable })
@@ -50,7 +50,7 @@ export async function planRule(runtime: Runtime, kind: string, options: Pick<Cou
   if (!rule) return withProblem(unbound)
   const { failures, problem: silence } = await keptFailures(runtime, kind)
   const fine = { ...nothing, dead: countDead(failures), problem: undefined, unreachable: false }
-  const unknown = silence === undefined ? [] : [`${silence}; what failed is counted as overdue, and dead letters are not known`]
+  const unknown = silence === undefined ? [] : [`${silence}; orders that failed are counted as overdue, and dead letters are not known`]
   const { row } = rule
   const inRedisAlone = ['its deadlines are in Redis alone, so no row says what is due', ...unknown]
   if (!row) return { ...fine, notes: inRedisAlone }
@@ -72,8 +72,8 @@ function notesOn({ row }: ShopRule, { overdue, undated }: OrderCounts): string[]
   if (dryRun) notes.push('dryRun: it settles nothing')
   if (brake && overdue > brake.max) notes.push(`brake: it stops after ${brake.max} orders, until it is released`)
   if (backfill && typeof after === 'function')
-    notes.push('backfill: orders without a deadline get what "after" says of each, which is not reckoned here')
-  else if (backfill) notes.push('backfill: orders without a deadline are counted under the one that they will get')
+    notes.push('backfill: orders without a deadline get what "after" says of each, which is not computed here')
+  else if (backfill) notes.push('backfill: orders without a deadline are counted under the deadline that they will get')
   else if (undated > 0) notes.push('orders without a deadline are never settled; "backfill" would give them one')
   return notes
 }

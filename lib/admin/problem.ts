@@ -1,4 +1,4 @@
-// Why a rule could not be looked at, for a person: what its table lacks, if that is it, with the remedy.
+// Says to a person why a rule could not be read: what its table lacks, with the remedy, or that Postgres does not answer.
 
 import { errorText } from '../error-text.js'
 import type { RowRule } from '../rows/row-rule.js'
@@ -8,15 +8,15 @@ import { faultOwnerOf } from '../sequelize/fault-owner.js'
 import type { Runtime } from '../timers/runtime.js'
 import { within } from '../wait.js'
 
-const PATIENCE_MS = 5_000
+const WAIT_MS = 5_000
 
 export interface Problem {
   message: string
-  /** Whether Postgres did not answer, so that nothing is known; else something is wrong with the rule or its tables. */
+  /** True: Postgres did not answer, so nothing is known. False: something is wrong with the rule or its tables. */
   unreachable: boolean
 }
 
-/** The rule, bound to its model; or what is wrong with it. */
+/** The rule, bound to its model, or why it cannot be bound. */
 export function boundRule(runtime: Runtime, kind: string): { rule: ShopRule; problem?: never } | { rule?: never; problem: Problem } {
   try {
     return { rule: runtime.rule(kind) }
@@ -25,8 +25,9 @@ export function boundRule(runtime: Runtime, kind: string): { rule: ShopRule; pro
   }
 }
 
+/** @param error what reading the rule's rows threw. If the check of its tables finds what is wrong, that is the problem. */
 export async function problemOf({ row }: Pick<ShopRule, 'row'>, error: unknown): Promise<Problem> {
-  const told = (cause: unknown): Problem => {
+  const toProblem = (cause: unknown): Problem => {
     const unreachable = faultOwnerOf(cause) === 'database'
     const message = errorText(cause)
     return {
@@ -36,13 +37,13 @@ export async function problemOf({ row }: Pick<ShopRule, 'row'>, error: unknown):
   }
   try {
     await row?.check()
-    return told(error)
+    return toProblem(error)
   } catch (wrong) {
-    return told(wrong)
+    return toProblem(wrong)
   }
 }
 
-/** What a look at a rule's tables and statements finds wrong; and why it could not be looked at, which is no verdict. */
+/** What the check of a rule's tables and statements finds wrong, and why it could not be made. The latter does not mean that something is wrong. */
 export async function lookInWords({ look }: RowRule): Promise<{ problem: string | undefined; notLookedAt: string | undefined }> {
   const { wrong, unseen } = await look()
   return {
@@ -51,18 +52,21 @@ export async function lookInWords({ look }: RowRule): Promise<{ problem: string 
   }
 }
 
-/** Asked of each database once; one that is silent counts as one that does not answer. */
+/**
+ * Asks each database of these rules once.
+ * @returns why one of them cannot be used; undefined if all of them answer
+ */
 export async function postgresTrouble(rules: readonly Pick<ShopRule, 'row'>[]): Promise<string | undefined> {
   const databases = new Set(rules.flatMap(({ row }) => (row ? [row.guard.table.sequelize] : [])))
   const answers = [...databases].map((sequelize) =>
     within(
-      PATIENCE_MS,
+      WAIT_MS,
       rows(sequelize, 'SELECT 1', [], null).then(() => null, errorText),
     ),
   )
   for (const answer of await Promise.all(answers)) {
     if (answer === null) continue
-    return `Postgres does not answer (${answer ?? `nothing in ${PATIENCE_MS} ms`}); check that it runs and can be reached`
+    return `Postgres does not answer (${answer ?? `nothing in ${WAIT_MS} ms`}); check that it runs and can be reached`
   }
   return undefined
 }

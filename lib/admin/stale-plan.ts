@@ -1,4 +1,4 @@
-// What a sweep with `--stale` would settle, shown before it is asked for: by rule, with the oldest and some samples. Looks only.
+// `order-timers sweep --stale` without `--yes`: shows what it would settle, by rule, with the oldest orders. Reads only.
 
 import { OrderTimersError } from '../errors.js'
 import type { Runtime } from '../timers/runtime.js'
@@ -7,13 +7,13 @@ import { planRule } from './plan.js'
 
 export interface StalePlan {
   kind: string
-  /** Overdue by more than `staleAfter`; undefined where it could not be counted. */
+  /** Overdue by more than `staleAfter`; undefined if that could not be counted. */
   stale: number | undefined
-  /** Overdue, and settled by the same sweep. */
+  /** Overdue by less; the same sweep settles them too. */
   overdue: number | undefined
-  /** The deadline of the oldest that is stale. */
+  /** The deadline of the oldest stale order. */
   oldest: Date | null
-  /** The oldest of them. */
+  /** The oldest stale orders. */
   samples: Sample[]
   notes: string[]
   problem: string | undefined
@@ -32,7 +32,7 @@ export async function stalePlan(runtime: Runtime, kind: string | undefined): Pro
   if (kind !== undefined && !runtime.kinds.includes(kind)) runtime.rule(kind)
   const plans: StalePlan[] = []
   for (const each of kind === undefined ? runtime.kinds : [kind]) {
-    // A sweep over what is stale fills no deadline, so nothing is counted as `backfill` would have it.
+    // This sweep does not backfill, so orders without a deadline are not counted under the one that `backfill` would give them.
     const { census, notes, problem, unreachable } = await planRule(runtime, each, { days: 1, asBackfilled: false })
     const samples = census?.samples.stale ?? []
     const about = { kind: each, notes, problem, unreachable, samples, oldest: samples[0]?.deadline ?? null }

@@ -1,5 +1,5 @@
-// How the timers stand now: for each rule what Postgres and Redis hold, and of Redis itself whether it answers and publishes expiry. Looks only,
-// and says what does not answer instead of failing.
+// `order-timers status`: for each rule what Postgres and Redis hold now, and whether Redis answers and publishes expiry events. Reads only, and
+// reports what does not answer instead of failing.
 
 import { errorText } from '../error-text.js'
 import type { Failure } from '../redis/failed-timers.js'
@@ -12,32 +12,32 @@ import { countDead, keptFailures } from './kept-failures.js'
 import { countOrders } from './order-counts.js'
 import { boundRule, lookInWords, postgresTrouble, problemOf } from './problem.js'
 
-const PATIENCE_MS = 5_000
+const WAIT_MS = 5_000
 
 export interface RuleStatus {
   kind: string
   form: RuleForm | undefined
-  /** What its orders' rows say; none where the deadlines are in Redis alone, or the row could not be read (see `problem`). */
+  /** What its orders' rows say; undefined if the deadlines are in Redis alone, or the rows could not be read (see `problem`). */
   rows: RowFigures | undefined
-  /** Timers in the due index, and dead letters; none where Redis does not answer or is not used. */
+  /** Timers in the due index, and dead letters; undefined if Redis does not answer or is not used. */
   armed: number | undefined
   dead: number | undefined
-  /** Since when its brake has stopped it; null where it has not, or has none. */
+  /** Since when its brake has stopped it; null if it has no brake or is not stopped. */
   brakedSince: Date | null
   /** What is wrong with the rule or its tables, or why something could not be read. */
   problem: string | undefined
 }
 
-/** Each order once, except that `pending` and `withinHour` repeat some. */
+/** Each order is counted once, except that `pending` and `withinHour` count some again. */
 export interface RowFigures {
-  /** All that have a deadline and are no dead letters: overdue, retrying, locked, stale, held or still to come. */
+  /** All that have a deadline and are neither paused nor dead letters: overdue, retrying, locked, stale, held or still to come. */
   pending: number
   withinHour: number
-  /** Due, and nothing in the way: the next sweep settles them. */
+  /** Due, and nothing holds them up: the next sweep settles them. */
   overdue: number
-  /** Due and failed, waiting for another attempt; undefined where Redis does not say, and they are counted as overdue. */
+  /** Due and failed, waiting for the next attempt; undefined if Redis does not say: then they count as overdue. */
   retrying: number | undefined
-  /** Due, and somebody's transaction has the row. */
+  /** Due, and another transaction has locked the row. */
   locked: number
   stale: number
   held: number
@@ -50,15 +50,15 @@ export interface RowFigures {
 export interface RedisStatus {
   used: boolean
   answering: boolean
-  /** The flags of `notify-keyspace-events`; undefined where this user may not read them. */
+  /** The flags of `notify-keyspace-events`; undefined if this user may not read them. */
   notifications: string | undefined
-  /** Whether they make Redis publish expiry; undefined where they could not be read. */
+  /** Whether they make Redis publish expiry events; undefined if they could not be read. */
   publishesExpiry: boolean | undefined
   problem: string | undefined
 }
 
 export interface Status {
-  /** Whether everything that is used answers, and could be read. */
+  /** Whether everything that is used answers and could be read, and no rule has a problem. */
   ok: boolean
   enabled: boolean
   postgres: { answering: boolean; problem: string | undefined }
@@ -66,7 +66,7 @@ export interface Status {
   rules: RuleStatus[]
 }
 
-/** Each rule by itself. Never rejects: what does not answer, or could not be read, stands in the `problem`s. */
+/** Each rule is read by itself. Never rejects: what does not answer, or could not be read, is a `problem` in the answer. */
 export async function status(runtime: Runtime): Promise<Status> {
   const found = runtime.kinds.map((kind) => ({ kind, ...boundRule(runtime, kind) }))
   const redis = await redisStatus(runtime)
@@ -105,7 +105,7 @@ async function ruleStatus(
   try {
     const { failures } = redis ? await keptFailures(runtime, kind) : { failures: undefined }
     found.dead = countDead(failures)
-    found.armed = await redis?.connection.run(PATIENCE_MS, (client) => client.zcard(runtime.keys.sets(kind).due))
+    found.armed = await redis?.connection.run(WAIT_MS, (client) => client.zcard(runtime.keys.sets(kind).due))
     if (!row || !postgresAnswers) return found
     if (row.deadline.in !== 'redis') found.rows = await rowFigures(row, failures)
     if (row.brake) found.brakedSince = await row.brake.brakedAt()
@@ -129,8 +129,8 @@ async function redisStatus(runtime: Runtime): Promise<RedisStatus> {
   const nothing = { notifications: undefined, publishesExpiry: undefined, problem: undefined }
   if (!redis) return { used: false, answering: false, ...nothing }
   try {
-    await redis.connection.connected(PATIENCE_MS)
-    await redis.connection.run(PATIENCE_MS, (client) => client.ping())
+    await redis.connection.connected(WAIT_MS)
+    await redis.connection.run(WAIT_MS, (client) => client.ping())
     const { notifications } = await readSettings(redis.connection)
     const publishes = notifications === undefined ? undefined : publishesExpiry(notifications)
     return { used: true, answering: true, notifications, publishesExpiry: publishes, problem: undefined }

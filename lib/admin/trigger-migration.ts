@@ -1,10 +1,10 @@
-// The trigger as part of a migration: made by rules/trigger.ts, and taken back by `down`. A trigger that an earlier migration made is replaced, and
-// comes back with `down`: the comment on its function keeps what it was.
+// The trigger (auto/trigger.ts) as part of a migration. `up` replaces a trigger that an earlier migration made, and `down` restores it: the comment
+// on its function keeps the former definition.
 
 import { type TableTrigger, TRIGGER, triggerFunction, triggersOf } from '../auto/trigger.js'
 import type { ShopRule } from '../rules/rule.js'
 import { withoutBinding } from '../sequelize/sql.js'
-import { literal } from './added.js'
+import { literal } from './additions.js'
 
 /** @throws OrderTimersError INVALID_OPTION where `after` is a function */
 export function triggerMigration(rules: readonly ShopRule[], mark: string): { up: string[]; down: string[] } {
@@ -20,7 +20,7 @@ export function triggerMigration(rules: readonly ShopRule[], mark: string): { up
   }
 }
 
-/** Why a rule has no trigger, a line for each. */
+/** One line for each rule that gets no trigger, with the reason. */
 export function triggerNotes(rules: readonly ShopRule[]): string[] {
   return rules.flatMap((rule) => {
     const why = whyNone(rule)
@@ -45,7 +45,7 @@ interface Named extends TableTrigger {
   mark: string
 }
 
-/** Makes the function and marks it; the mark keeps the one that it replaces. */
+/** Creates the function and marks it. The mark keeps the function that it replaces. */
 function functionSql({ name, call, mark, createFunction }: Named): string {
   return `DO $order_timers_up$ DECLARE
   old oid := to_regprocedure(${literal(call)});

@@ -159,7 +159,7 @@ describe("how a rule's orders stand", () => {
     assert.deepEqual([only?.census?.overdue, only?.census?.retrying, only?.census?.dead, only?.dead], [1, undefined, undefined, undefined])
     assert.match(
       only?.notes[0] as string,
-      /^Redis refused the command \(WRONGTYPE .*\); what failed is counted as overdue, and dead letters are not known$/,
+      /^Redis refused the command \(WRONGTYPE .*\); orders that failed are counted as overdue, and dead letters are not known$/,
     )
     await shop.close()
   })

@@ -127,7 +127,7 @@ describe('the plan', () => {
     const { overdue, stale, upcoming, undated, samples } = only?.census ?? {}
     assert.deepEqual({ overdue, stale, upcoming, undated }, { overdue: 1, stale: 1, upcoming: 1, undated: 1 })
     assert.deepEqual([samples?.overdue[0]?.id, samples?.stale[0]?.id, samples?.upcoming.map(({ id }) => id)], ['1', '2', ['3']])
-    assert.deepEqual(only?.notes, ['backfill: orders without a deadline are counted under the one that they will get'])
+    assert.deepEqual(only?.notes, ['backfill: orders without a deadline are counted under the deadline that they will get'])
   })
 
   it('says of a rule whose column is missing what is missing, shows the others, and ends with 1', async () => {

@@ -1,5 +1,5 @@
-// Statements that mark what they add, and statements that drop only what bears that mark, so that `down` leaves alone what was there before.
-// The mark is the comment on the column, the index or the table.
+// Statements that mark what they add, and statements that drop only what has that mark, so that `down` leaves alone what was there before. The
+// mark is the comment on the column, the index or the table.
 
 /** What `up` may add: how to find it, to make it, to mark it and to drop it. Names are SQL, quoted. */
 export interface Addition {
@@ -12,7 +12,7 @@ export interface Addition {
   drop: string
 }
 
-/** One statement that makes what is missing, and marks it. What is there already is left as it is, and stays unmarked. */
+/** One statement that adds what is missing, and marks it. What exists already stays as it is, without the mark. */
 export function addSql({ find, create, comment }: Addition, mark: string): string {
   return `DO $order_timers$ DECLARE
   it record;
@@ -26,7 +26,7 @@ ${create.map((sql) => `  ${sql};`).join('\n')}
 END $order_timers$`
 }
 
-/** One statement that drops it where it bears the mark. */
+/** One statement that drops it if it has the mark. */
 export function dropSql({ find, drop }: Addition, mark: string): string {
   return `DO $order_timers$ DECLARE
   it record;
@@ -49,7 +49,7 @@ export function columnAddition(table: string, { name, quoted, type }: { name: st
   }
 }
 
-/** An index lies in the schema of its table, where its bare name may lead to something else. */
+/** It is found by its table's schema, because its bare name may mean an index in another schema. */
 export function indexAddition(table: string, { name, definition }: { name: string; definition: string }): Addition {
   return {
     find: `SELECT oid, 0 AS part FROM pg_class WHERE relkind IN ('i', 'I') AND relname = ${literal(name)}
