@@ -3,7 +3,7 @@
 
 import type { Failure } from '../redis/failed-timers.js'
 import { CANNOT_SEE_LOCKS, orderCountsSql, type State } from '../rows/order-counts-sql.js'
-import type { RowRule } from '../rows/row-rule.js'
+import type { SettledRows } from '../rows/row-rule.js'
 import { inTransaction, rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { countDead } from './kept-failures.js'
@@ -68,7 +68,7 @@ const LIMITS = { lockMs: 2_000, statementMs: 120_000, idleMs: 10_000 }
  * @param row a rule over rows that has its deadlines there (`row.pending`)
  * @throws what Postgres or Sequelize throws
  */
-export async function countOrders(row: RowRule, options: CountOptions): Promise<OrderCounts> {
+export async function countOrders(row: SettledRows, options: CountOptions): Promise<OrderCounts> {
   const { found, queryMs } = await readCounts(row, options)
   const counted = found.filter((one) => one.count !== null)
   const sum = (state: State, column: 'count' | 'soon' = 'count') =>
@@ -97,7 +97,7 @@ export async function countOrders(row: RowRule, options: CountOptions): Promise<
   }
 }
 
-async function readCounts(row: RowRule, options: CountOptions): Promise<{ found: Row[]; queryMs: number }> {
+async function readCounts(row: SettledRows, options: CountOptions): Promise<{ found: Row[]; queryMs: number }> {
   const { sequelize } = row.guard.table
   const failures = [...(options.failures ?? [])]
   const bind = failures.length === 0 ? [] : [failures.map(([id]) => id), failures.map(([, { dead }]) => (dead ? 'dead' : 'retrying'))]

@@ -5,7 +5,7 @@ import { errorText } from '../error-text.js'
 import { type ErrorName, errorName, OrderTimersError } from '../errors.js'
 import type { Log } from '../logger.js'
 import type { Failure } from '../redis/failed-timers.js'
-import type { RowRule } from '../rows/row-rule.js'
+import type { SettledRows } from '../rows/row-rule.js'
 import { type BoundRule, isSwept } from '../rules/rule.js'
 import { faultOwnerOf } from '../sequelize/fault-owner.js'
 import type { Runtime } from '../timers/runtime.js'
@@ -102,7 +102,8 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
   result.claimed = redis?.connection.ready ?? false
   const counters = await pass(runtime, { rules, events, log, stale: options.stale ?? false })
   for (const [kind, { settled, failed }] of counters) {
-    const row = rules.get(kind)?.row as RowRule
+    const row = rules.get(kind)?.row
+    if (!row) continue
     const without = result.claimed ? undefined : failedHere.get(kind)
     const { unreachable, ...counts } = await afterwards(runtime, kind, row, without)
     result.unreachable ||= unreachable
@@ -115,7 +116,7 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
 async function afterwards(
   runtime: Runtime,
   kind: string,
-  row: RowRule,
+  row: SettledRows,
   failedHere: ReadonlyMap<string, Failure> | undefined,
 ): Promise<Partial<CountsAfterwards> & Pick<KindSwept, 'brakedSince'> & { unreachable: boolean }> {
   try {

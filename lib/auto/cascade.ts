@@ -1,8 +1,7 @@
 // What settling one rule means for the rules with `auto` on the same table. Where the order comes into their `from`, the settling UPDATE also starts
 // their timers; where it leaves, the UPDATE ends them. The runtime links each rule when it is bound.
 
-import type { Move, RowRule } from '../rows/row-rule.js'
-import type { Cascade } from '../rows/writes.js'
+import type { Cascade, Move, RowRule } from '../rows/row-rule.js'
 import { invalidRule } from '../rules/option-checks.js'
 import type { HookingRule, ShopRule } from '../rules/rule.js'
 import { quoteColumn, textSql } from '../sequelize/sql.js'

@@ -12,7 +12,12 @@ import type { OrderTable } from './order-table.js'
 export type Status = number | string
 
 /** Where a rule applies: to statuses (`transition`), or where a condition holds (`effect`). */
-export type Applies = { status: string; from: readonly Status[] } | { where: WhereOptions }
+export type Applies = StatusApplies | { where: WhereOptions }
+
+export interface StatusApplies {
+  status: string
+  from: readonly Status[]
+}
 
 export interface GuardOptions {
   applies: Applies

@@ -3,16 +3,16 @@
 import type { Model, Transaction } from 'sequelize'
 import type { SettledRows } from './row-rule.js'
 import type { SettleWork } from './settlement.js'
-import type { Writes } from './writes.js'
 
 export class OwnWork {
-  constructor(
-    private readonly row: SettledRows,
-    private readonly action: Writes,
-  ) {}
+  constructor(private readonly row: SettledRows) {}
+
+  private get savesInstances(): boolean {
+    return this.row.move?.individualHooks === true
+  }
 
   get exists(): boolean {
-    return this.action.individualHooks === true || this.row.options.run !== undefined
+    return this.savesInstances || this.row.options.run !== undefined
   }
 
   /**
@@ -20,7 +20,7 @@ export class OwnWork {
    * their rows can tell.
    */
   get mustBeChecked(): boolean {
-    return this.action.individualHooks === true || (!this.row.move && this.row.guard.deadlineColumn !== undefined)
+    return this.savesInstances || (!this.row.move && this.row.guard.deadlineColumn !== undefined)
   }
 
   /**
@@ -32,7 +32,7 @@ export class OwnWork {
   }
 
   private async carryOut(instances: Model[], signal: AbortSignal, transaction: Transaction): Promise<void> {
-    if (this.action.individualHooks) for (const instance of instances) await this.save(instance, transaction)
+    if (this.savesInstances) for (const instance of instances) await this.save(instance, transaction)
     await this.row.options.run?.(instances, { transaction, signal })
   }
 
@@ -40,7 +40,7 @@ export class OwnWork {
   private save(instance: Model, transaction: Transaction): Promise<unknown> {
     const { move, deadline } = this.row
     const values = {
-      ...this.action.set,
+      ...this.row.set,
       ...(move ? { [move.status]: move.to } : {}),
       ...(deadline.in === 'column' ? { [deadline.attribute]: null } : {}),
     }

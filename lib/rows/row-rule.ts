@@ -11,7 +11,6 @@ import type { Maintenance } from './maintenance.js'
 import type { PendingRows } from './pending-rows.js'
 import type { AfterCommit, DeclaredColumn, DeclaredRedis, DeclaredSince, RowOptions } from './row-options.js'
 import type { TimerStates } from './timer-state.js'
-import type { Cascade } from './writes.js'
 
 /** A deadline in a column of its own, and what can be done with it. */
 export interface ColumnDeadline extends DeclaredColumn {
@@ -101,6 +100,14 @@ export interface Move {
   auto: boolean
   /** Whether settling saves instances, one by one, so that all that hooks the model sees them. */
   individualHooks: boolean
+}
+
+/** What settling one rule means for rules that hook the same model (`auto`), in the settling UPDATE. */
+export interface Cascade {
+  /** More assignments of the UPDATE. */
+  assignments: string[]
+  /** Deadlines of the timers that it starts, as expressions over the updated row; null where it starts none. */
+  startedTimers: { kind: string; deadline: string }[]
 }
 
 /** What a look at a rule found. */

@@ -2,9 +2,9 @@
 
 import type { Model } from 'sequelize'
 import { idempotencyKey } from './history.js'
+import type { Cascade } from './row-rule.js'
 import type { PendingDelivery, SettledOrder, Settlement, SettleWork, StartedTimer } from './settlement.js'
 import { type SettledRow, startedColumn, type UnsettledRow } from './settlement-sql.js'
-import type { Cascade } from './writes.js'
 
 export type Unsettled = Pick<Settlement, 'early' | 'locked' | 'gone' | 'held'> & { undated: string[] }
 

@@ -5,12 +5,10 @@ import { allOf } from './conditions.js'
 import { NOT_IN_FROM } from './guard.js'
 import { epochMsSql, remainingMsSql } from './instant-sql.js'
 import { columnOf } from './row-options.js'
-import type { SettledRows } from './row-rule.js'
-import type { Cascade, Writes } from './writes.js'
+import type { Cascade, SettledRows } from './row-rule.js'
 
 export interface SettlementOptions {
   row: SettledRows
-  action: Writes
   /** Whether the shop's own code gets the orders as instances. */
   takesInstances: boolean
   /** For the history: the INSERT of a row for each order of `source`. $2 is the path that brought the orders, $3 the worker. */
@@ -71,7 +69,7 @@ export class SettlementSql {
     const { pause } = columnOf(options.row.options) ?? {}
     const { table } = guard
     const someDue = `${table.id} = ANY($1) AND ${guard.settlesSql}`
-    this.set = table.assignments(options.action.set ?? {})
+    this.set = table.assignments(options.row.set ?? {})
     this.classify = `SELECT ${table.id}::text AS id, ${allOf([guard.appliesSql, guard.notDeletedSql])} AS applies, ${guard.eligibleSql} AS eligible,
   ${pause ? `${table.column(pause.keep)} IS NOT NULL` : 'FALSE'} AS paused,
   ${guard.deadlineColumn ? guard.deadlineIs('<=', guard.staleLineSql) : 'FALSE'} AS stale,
@@ -161,10 +159,10 @@ RETURNING ${returned.join(', ')}`
 
   /** What the settling UPDATE writes; nothing where instances are saved one by one, or where the effect is all the shop's. */
   private assignments(): string[] {
-    const { row, action } = this.options
+    const { row } = this.options
     const { table } = row.guard
     const cleared = row.deadline.in === 'column' ? [`${table.bareColumn(row.deadline.attribute)} = ${NOT_IN_FROM}`] : []
-    if (action.individualHooks) return []
+    if (row.move?.individualHooks) return []
     if (!row.move) return cleared
     const moved = table.assignments({ [row.move.status]: row.move.to })
     return [...moved, ...cleared, ...table.bookkeeping(), ...this.set, ...(this.linked?.assignments ?? [])]

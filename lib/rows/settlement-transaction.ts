@@ -6,7 +6,7 @@ import { inTransaction, orderRows, rows } from '../sequelize/database.js'
 import { settlingLimits } from '../sequelize/statement-limits.js'
 import type { Allowance } from './brake.js'
 import { OwnWork } from './own-work.js'
-import type { SettledRows } from './row-rule.js'
+import type { Cascade, SettledRows } from './row-rule.js'
 import type { Settlement, SettleWork } from './settlement.js'
 import {
   classify,
@@ -19,7 +19,6 @@ import {
 } from './settlement-outcome.js'
 import { type SettledRow, type SettlementOptions, SettlementSql, type UnsettledRow } from './settlement-sql.js'
 import { Vetoes } from './vetoes.js'
-import type { Cascade } from './writes.js'
 
 const NOBODY = { via: '', worker: '' }
 
@@ -32,7 +31,7 @@ export class SettlementTransaction {
   constructor(private readonly options: SettlementOptions) {
     this.row = options.row
     this.sql = new SettlementSql(options)
-    this.ownWork = new OwnWork(options.row, options.action)
+    this.ownWork = new OwnWork(options.row)
     this.vetoes = new Vetoes(options.row, this.sql)
   }
 

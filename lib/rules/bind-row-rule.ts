@@ -1,11 +1,11 @@
 // Binds a transition or an effect to its model: checks the attributes that its options name, and builds the statements that the timers, the
 // dispatcher and the sweep use. It knows no other rule.
 
-import type { Model, Transaction } from 'sequelize'
+import type { Model, Transaction, WhereOptions } from 'sequelize'
 import { type Duration, parseDuration } from '../duration.js'
 import { Brake } from '../rows/brake.js'
 import { DeadlineWrites } from '../rows/deadline-writes.js'
-import { type GuardOptions, RowGuard, type Status } from '../rows/guard.js'
+import { type GuardOptions, RowGuard, type Status, type StatusApplies } from '../rows/guard.js'
 import { History } from '../rows/history.js'
 import { InstantsKnown } from '../rows/instants-known.js'
 import { LeftDeadlines } from '../rows/left-deadlines.js'
@@ -17,7 +17,6 @@ import { columnOf, type DeclaredColumn, type DeclaredDeadline, type RowOptions }
 import type { Move, RowRule, SettledRows } from '../rows/row-rule.js'
 import { SettlementTransaction } from '../rows/settlement-transaction.js'
 import { TimerStates } from '../rows/timer-state.js'
-import type { RuleAction } from '../rows/writes.js'
 import { orderRows } from '../sequelize/database.js'
 import { reminderRule } from './reminder.js'
 import { rowChecks } from './row-checks.js'
@@ -30,6 +29,11 @@ const BATCH_OF_INSTANCES = 100
 /** A thousand years: longer than any order is overdue, and within what Postgres can subtract from now. */
 const NEVER_STALE_MS = 365_000 * 86_400_000
 
+/** What a transition writes, or where an effect applies. */
+export type RuleAction =
+  | { applies: StatusApplies; to: Status; set: Record<string, unknown>; individualHooks: boolean; auto: boolean }
+  | { applies: { where: WhereOptions } }
+
 /** The public names of the places where deadlines live. */
 const FORMS = { column: 'deadline', since: 'since', redis: 'redis' } as const
 
@@ -39,7 +43,7 @@ export function declareRowRule(options: RowOptions, source: unknown, action: Rul
     kind,
     form: FORMS[deadline.in],
     deadline: deadline.in === 'column' ? { source, attribute: deadline.attribute } : undefined,
-    auto: action.auto ? { source } : undefined,
+    auto: 'to' in action && action.auto ? { source } : undefined,
     bind: (how) => bind(options, source as ModelSource<Model>, action, how),
   }
 }
@@ -68,7 +72,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
     deadline: deadlineOf(options, { guard, states, instants }),
     afterCommit: options.afterCommit,
     move,
-    set: action.set ?? {},
+    set: 'to' in action ? action.set : {},
     states,
     // A dry run writes nothing.
     maintenance: column && !dryRun && !settlesStale ? maintenanceOf(kind, guard, column) : undefined,
@@ -77,10 +81,9 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
     history,
     find: (id, transaction) => findOrder(table, id, transaction),
   } satisfies SettledRows
-  const takesInstances = options.run !== undefined || options.afterCommit !== undefined || action.individualHooks === true
+  const takesInstances = options.run !== undefined || options.afterCommit !== undefined || move?.individualHooks === true
   const settlement = new SettlementTransaction({
     row: rows,
-    action,
     takesInstances,
     record: history && ((source) => history.insertSettled(source, move?.to, options.afterCommit !== undefined)),
   })
@@ -132,8 +135,9 @@ function maintenanceOf(kind: string, guard: RowGuard, column: DeclaredColumn): M
   return new Maintenance(guard, column, (order) => (typeof after === 'function' ? afterOf(kind, after, order) : null))
 }
 
-function moveOf(table: OrderTable, { applies, to, auto = false, individualHooks = false }: RuleAction): Move | undefined {
-  if (!('status' in applies) || to === undefined) return undefined
+function moveOf(table: OrderTable, action: RuleAction): Move | undefined {
+  if (!('to' in action)) return undefined
+  const { applies, to, auto, individualHooks } = action
   const cast = (option: string, value: Status) => table.status(option, applies.status, value)
   return { status: applies.status, from: applies.from.map((value) => cast('"from"', value)), to: cast('"to"', to), auto, individualHooks }
 }

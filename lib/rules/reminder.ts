@@ -42,7 +42,6 @@ export function reminderRule(
   }
   const settlement = new SettlementTransaction({
     row: rows,
-    action: {},
     takesInstances: true,
     record: (source) => history.insertReminded(source, label, beforeMs),
   })
