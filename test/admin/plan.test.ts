@@ -77,7 +77,7 @@ describe('the plan', () => {
     assert.deepEqual([days[0]?.census?.upcoming, days[0]?.census?.later], [1, 0])
   })
 
-  it('reckons deadlines that follow from another column, and says where no row has any', async () => {
+  it('computes deadlines that follow from another column, and says where no row has any', async () => {
     await database.Order.bulkCreate([{ createdAt: new Date(Date.now() - HOUR_MS) }, { createdAt: new Date() }, { status: 2 }])
     const { order_pay, order_ship, order_other } = oneOfEach(database)
     const [pay, ship, other] = await planned({ order_pay, order_ship, order_other })

@@ -126,7 +126,7 @@ describe('settling one rule into the "from" of another that hooks the model', ()
     assert.deepEqual([(await quick.reload()).state, await shop.timerOf(quick.id)], [4, { row: null, armed: null }])
   })
 
-  it('is refused where the other reckons by a function, which has no order to ask', async () => {
+  it('is refused where the "after" of the other is a function, which has no order to be called with', async () => {
     shop = await openHooked({ confirm: { after: () => '1h' }, rules: ship })
     assert.deepEqual(
       await refused(() => shop.timers.check()),

@@ -156,7 +156,7 @@ describe('auto, for instances', () => {
     assert.deepEqual(await shop.timerOf(order.id), DAY)
   })
 
-  it('clears what a pause and extensions have left when the order comes in anew', async () => {
+  it('clears what a pause and extensions have left when the order comes in again', async () => {
     const counted = { pause: { keep: 'keptMs' }, maxExtensions: 1, extended: 'extended' }
     shop = await openHooked({ confirm: counted })
     const order = await build({ state: 4 })

@@ -50,7 +50,7 @@ describe('pause and resume', () => {
     assert.equal((await armed(shop.redis, 'order_confirm', parcel.id)).due, resumed.deadline?.getTime())
   })
 
-  it('survive a worker that is started anew and a Redis that lost everything', async () => {
+  it('survive the restart of a worker and the loss of all data in Redis', async () => {
     const id = await shop.parcel()
     const first = await shop.worker(EVERY_SECOND)
     await shop.timers.schedule('order_confirm', id, { after: 1_000 })
@@ -69,7 +69,7 @@ describe('pause and resume', () => {
     assert.deepEqual(first.settled, [])
   })
 
-  it('leave nothing kept by cancel and schedule, which take a paused timer away or begin anew', async () => {
+  it('leave nothing kept by cancel and schedule, which remove a paused timer or start it again', async () => {
     const { timers } = shop
     const [cancelled, scheduled] = [await shop.parcel(HOUR_MS), await shop.parcel(HOUR_MS)]
     for (const id of [cancelled, scheduled]) await timers.pause('order_confirm', id)
@@ -186,7 +186,7 @@ describe('a pause by declaration', () => {
 
   afterEach(() => shop.close())
 
-  it('counts from the moment that raw SQL opens a dispute, although the order is due; the sweep puts by what is left, and lets it run again', async () => {
+  it('counts from the moment that raw SQL opens a dispute, although the order is due; the sweep stores the time that remains, and restarts the timer afterwards', async () => {
     const [id, other] = [await shop.parcel(), await shop.parcel()]
     for (const one of [id, other]) await shop.timers.schedule('order_confirm', one, { after: 300 })
     await shop.sql('UPDATE parcels SET dispute_open = true WHERE id = $1', [id])
@@ -241,7 +241,7 @@ describe('a pause by declaration', () => {
     assert.deepEqual(await shop.timers.list(id), [])
   })
 
-  it('puts nothing by of what is stale: it is held, and told when it is free, as any other', async () => {
+  it('stores no time of what is stale: it is held, and reported when it is free, as any other', async () => {
     const [plain, disputed] = [await shop.parcel(-30 * 24 * HOUR_MS), await shop.parcel(-30 * 24 * HOUR_MS, { disputeOpen: true })]
     const worker = await shop.worker(EVERY_SECOND)
     await shop.sql('UPDATE parcels SET dispute_open = false')

@@ -30,7 +30,7 @@ describe('a reminder', () => {
   }
   const keyOf = async (id: number) => `${REMINDER}:${id}:${((await shop.find(id)).dueAt as Date).getTime() - 2 * HOUR_MS}`
 
-  it('is armed with its timer, moved by extend and schedule, put by with a pause, and taken away with it', async () => {
+  it('is armed with its timer, moved by extend and schedule, stopped by a pause, and removed with it', async () => {
     await open({}, { pause: { keep: 'leftMs' } })
     const { timers, redis } = shop
     const id = await shop.parcel()

@@ -22,7 +22,7 @@ describe('a plain function as a rule', () => {
     await shop.close()
   })
 
-  it('is called in batches of a hundred', async () => {
+  it('is called in batches of a hundred at most', async () => {
     const sizes: number[] = []
     const shop = await openShop(() => ({ order_other: ({ ids }: HandlerWork) => void sizes.push(ids.length) }))
     const ids = Array.from({ length: 250 }, (_, i) => i + 1)

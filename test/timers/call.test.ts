@@ -107,7 +107,7 @@ describe('req.orderTimers', () => {
       assert.deepEqual((await orderOf(id)).get(), row)
     })
 
-    it('anew moves the timer: one order has one timer under a rule', async () => {
+    it('again moves the timer: one order has one timer under a rule', async () => {
       const id = await shop.order({ status: 4 })
       await timers.schedule('order_confirm', id)
       const { deadline } = await timers.schedule('order_confirm', id, { after: '48h' })
@@ -127,7 +127,7 @@ describe('req.orderTimers', () => {
       assert.equal((await refused(() => timers.schedule('__proto__' as never, id))).code, 'ERR_ORDER_TIMERS_UNKNOWN_KIND')
     })
 
-    it('refuses an order that there is not', async () => {
+    it('refuses an order that does not exist', async () => {
       for (const kind of ['order_confirm', 'order_pay', 'order_ship'] as const) {
         const expected = refusal('ORDER_NOT_FOUND', 404, `orderTimers: ${kind}: there is no Order "2147483647"`)
         assert.deepEqual(await refused(() => timers.schedule(kind, 2147483647)), expected)
@@ -173,7 +173,7 @@ describe('req.orderTimers', () => {
       await big.close()
     })
 
-    it('refuses a duration or a deadline that is none, before it looks at anything', async () => {
+    it('refuses an invalid duration or deadline before it looks for the order', async () => {
       const duration = (option: string, shown: string) =>
         refusal(
           'INVALID_DURATION',
@@ -282,7 +282,7 @@ describe('req.orderTimers', () => {
       assert.deepEqual(await armed(shop.redis, 'order_confirm', id), NOT_ARMED)
     })
 
-    it('twice is as once', async () => {
+    it('twice has the effect of once', async () => {
       const id = await shop.order({ status: 4 })
       await timers.schedule('order_confirm', id)
       await timers.cancel('order_confirm', id)

@@ -74,7 +74,7 @@ for (const [version, framework] of VERSIONS) {
       assert.equal((await shop.database.Order.findByPk(id))?.confirmDueAt?.toISOString(), body.deadline)
     })
 
-    it('calls next once, and changes nothing else of the request', async () => {
+    it('calls next once, and leaves url, baseUrl and app of the request as they were', async () => {
       const app = framework()
       let calls = 0
       app.use('/shop', shop.timers)
@@ -136,7 +136,7 @@ for (const [version, framework] of VERSIONS) {
       await findBy(app)
     })
 
-    it('leaves alone what the shop has made of the request and the response before', async () => {
+    it('leaves alone what the shop has changed of the request and the response before', async () => {
       const replace = (value: unknown): RequestHandler => {
         return (req, _res, next) => {
           Object.assign(req, { app: value })
@@ -229,7 +229,7 @@ for (const [version, framework] of VERSIONS) {
       assert.deepEqual(await refused(() => startExpiryWorker(app)), refusal('NOT_MOUNTED', 500, message))
     })
 
-    it('hands what went wrong to the error handler, with status, code and a text that may be shown', async () => {
+    it('hands errors to the error handler, with status, code and a text that may be shown', async () => {
       const app = framework()
       app.use(shop.timers)
       const call = (handle: (req: Request) => Promise<unknown>) => route(async (req, res) => void res.json(await handle(req)))

@@ -48,7 +48,7 @@ describe('list', () => {
     assert.ok((timer?.remaining as number) > 98_000 && (timer?.remaining as number) <= 100_001)
   })
 
-  it('is empty for an order that was settled or cancelled, and for one that there is not', async () => {
+  it('is empty for an order that was settled or cancelled, and for one that does not exist', async () => {
     const id = await shop.order({ status: 4 })
     await shop.timers.schedule('order_confirm', id)
     await shop.database.Order.update({ status: 5 }, { where: { id } })

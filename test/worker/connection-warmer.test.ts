@@ -40,7 +40,7 @@ describe('connections kept ready', () => {
 
   afterEach(() => shop.close())
 
-  it('are as many as settle at once, plan once each, and anew where they were lost', async () => {
+  it('are as many as settle at once, plan once each, and again where they were lost', async () => {
     await open(({ Order }) => ({ order_confirm: transition(Order, CONFIRM) }))
     const ready = connections()
     await round(ready)

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { transition } from '../../lib/index.js'
-import { openProject, type Project, timersModule } from '../support/command-line.js'
-import { freePort } from '../support/free-port.js'
-import { runtimeOf } from '../support/runtime.js'
-import { openShop, type Shop } from '../support/shop.js'
-import { waitForEvent, waitUntil } from '../support/waiting.js'
+import { transition } from '../../../lib/index.js'
+import { openProject, type Project, timersModule } from '../../support/command-line.js'
+import { freePort } from '../../support/free-port.js'
+import { runtimeOf } from '../../support/runtime.js'
+import { openShop, type Shop } from '../../support/shop.js'
+import { waitForEvent, waitUntil } from '../../support/waiting.js'
 
 const DAY_MS = 86_400_000
 
