@@ -49,8 +49,8 @@ const COMMANDS: Record<string, string> = {
   'npx order-timers plan': 'test/cli/main.test.ts',
   'npx order-timers status': 'test/cli/main.test.ts',
   'npx order-timers sweep --stale': 'test/cli/main.test.ts',
-  'npx order-timers dead': 'test/cli/dead.test.ts',
-  'npx order-timers retry order_confirm 34': 'test/cli/dead.test.ts',
+  'npx order-timers dead': 'test/cli/commands/dead.test.ts',
+  'npx order-timers retry order_confirm 34': 'test/cli/commands/dead.test.ts',
   'npx order-timers release order_confirm': 'test/cli/main.test.ts',
 }
 
