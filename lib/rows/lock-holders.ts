@@ -38,29 +38,43 @@ const MOST_ROWS = 100
 /** What pg_stat_activity shows to a role that may not see a session. */
 const INSUFFICIENT = '<insufficient privilege>'
 
-/** @returns the holder of each of these rows that is locked now; the rest is free, or held for no longer than this look took */
+/** @returns the holder of each of these rows that is locked now; the others are free, or were locked for a moment only */
 export async function lockHolders({ table }: RowGuard, ids: readonly string[]): Promise<LockHolder[]> {
-  const { sequelize } = table
-  const ask = <Row>(sql: string, bind: unknown[]) =>
-    inTransaction(sequelize, QUESTION, (transaction: Transaction) => rows<Row>(sequelize, sql, bind, transaction))
-  const marked = await inTransaction(sequelize, QUESTION, (transaction) => readMarks(table, ids, transaction))
-  const members = new Map<string, string[]>()
-  const running = new Map((await ask<FoundRow>(RUNNING, [marked.map(({ xmax }) => xmax)])).map((one) => [one.xid, one]))
-  for (const { xmax } of marked) {
-    if (xmax === '0' || running.has(xmax) || members.has(xmax)) continue
-    // Fails where xmax is no multixact, or one that no longer exists: then the row is not locked.
-    const found = await ask<{ xid: string }>('SELECT xid::text FROM pg_get_multixact_members($1::text::xid)', [xmax]).catch(() => [])
-    members.set(
-      xmax,
-      found.map(({ xid }) => xid),
-    )
-  }
+  const ask: Ask = (sql, bind) => inTransaction(table.sequelize, QUESTION, (transaction) => rows(table.sequelize, sql, bind, transaction))
+  const marked = await inTransaction(table.sequelize, QUESTION, (transaction) => readMarks(table, ids, transaction))
+  const running = await runningAmong(
+    marked.map(({ xmax }) => xmax),
+    ask,
+  )
+  const unknown = new Set(marked.map(({ xmax }) => xmax).filter((xmax) => xmax !== '0' && !running.has(xmax)))
+  const members = await membersOf(unknown, ask)
   const several = [...members.values()].flat()
-  if (several.length > 0) for (const one of await ask<FoundRow>(RUNNING, [several])) running.set(one.xid, one)
+  if (several.length > 0) for (const [xid, row] of await runningAmong(several, ask)) running.set(xid, row)
   return marked.flatMap(({ id, xmax }) => {
     const holder = [xmax, ...(members.get(xmax) ?? [])].map((xid) => running.get(xid)).find((one) => one !== undefined)
     return holder ? [holderOf(id, holder)] : []
   })
+}
+
+type Ask = <Row>(sql: string, bind: unknown[]) => Promise<Row[]>
+
+/** Those of these transactions that run, by their ids. */
+async function runningAmong(xids: string[], ask: Ask): Promise<Map<string, FoundRow>> {
+  return new Map((await ask<FoundRow>(RUNNING, [xids])).map((row) => [row.xid, row]))
+}
+
+/** The transactions of each of these multixacts. */
+async function membersOf(multixacts: ReadonlySet<string>, ask: Ask): Promise<Map<string, string[]>> {
+  const members = new Map<string, string[]>()
+  for (const multixact of multixacts) {
+    // Fails where it is no multixact, or one that no longer exists: then the row is not locked.
+    const found = await ask<{ xid: string }>('SELECT xid::text FROM pg_get_multixact_members($1::text::xid)', [multixact]).catch(() => [])
+    members.set(
+      multixact,
+      found.map(({ xid }) => xid),
+    )
+  }
+  return members
 }
 
 /** The transaction, or multixact, that each of these rows was last locked by. A view has none (undefined_column). */

@@ -28,26 +28,34 @@ export class RuleLook {
 
   /** @param briefly looks at the tables alone where the statements were found right on the same columns a short while ago */
   async look(briefly = false): Promise<Look> {
-    const { row } = this
-    const { table } = row.guard
-    const wrong: string[] = []
+    const { table } = this.row.guard
     try {
-      const tables = await inTransaction(table.sequelize, LOOK, (transaction) => lookAtTables(row, transaction))
-      wrong.push(...tables.problems)
-      const known = this.right !== undefined && this.right.columns === tables.columns && performance.now() - this.right.at < FULL_EVERY_MS
-      if (wrong.length === 0 && !(briefly && known)) {
-        wrong.push(...(await this.statements(optionStatements(row), (name) => name)))
-        if (wrong.length === 0) {
-          wrong.push(...(await inTransaction(table.sequelize, LOOK, (transaction) => lookAtReferences(row, transaction))))
-          wrong.push(...(await this.statements(ruleStatements(row, this.explain), (name) => `its statement for ${name}`)))
-        }
-        this.right = wrong.length === 0 ? { columns: tables.columns, at: performance.now() } : undefined
-      }
+      const problems = await this.problems(briefly)
+      return { wrong: problems.map((problem) => table.invalid(problem)), unseen: undefined }
     } catch (error) {
       this.right = undefined
-      return { wrong: wrong.map((problem) => table.invalid(problem)), unseen: error }
+      return { wrong: [], unseen: error }
     }
-    return { wrong: wrong.map((problem) => table.invalid(problem)), unseen: undefined }
+  }
+
+  /** From the tables up: what depends on something wrong is not looked at. */
+  private async problems(briefly: boolean): Promise<string[]> {
+    const { row } = this
+    const { sequelize } = row.guard.table
+    const tables = await inTransaction(sequelize, LOOK, (transaction) => lookAtTables(row, transaction))
+    if (tables.problems.length > 0 || (briefly && this.isKnownRight(tables.columns))) return tables.problems
+    this.right = undefined
+    const ofOptions = await this.statements(optionStatements(row), (name) => name)
+    if (ofOptions.length > 0) return ofOptions
+    const ofValues = await inTransaction(sequelize, LOOK, (transaction) => lookAtReferences(row, transaction))
+    const ofRule = await this.statements(ruleStatements(row, this.explain), (name) => `its statement for ${name}`)
+    if (ofValues.length + ofRule.length > 0) return [...ofValues, ...ofRule]
+    this.right = { columns: tables.columns, at: performance.now() }
+    return []
+  }
+
+  private isKnownRight(columns: string): boolean {
+    return this.right !== undefined && this.right.columns === columns && performance.now() - this.right.at < FULL_EVERY_MS
   }
 
   /** A statement that fails aborts the transaction; the next one begins another. @throws errors that are the database's or ours */
@@ -60,15 +68,13 @@ export class RuleLook {
           for (; next < statements.length; next += 1) await (statements[next] as Statement).run(transaction)
         })
       } catch (error) {
-        if (statements[next]?.mayFail?.includes(sqlStateOf(error) ?? '')) {
-          next += 1
-          continue
-        }
-        const owner = faultOwnerOf(error)
-        if (owner !== 'configuration' && !(owner === 'rule' && isDoubtful(error))) throw error
-        const { name } = statements[next] as Statement
-        problems.add(`${inWords(name)} cannot run: ${errorText(error)}; ${remedyOf(error, table.tableText)}`)
+        const failed = statements[next] // none where COMMIT failed
         next += 1
+        if (failed?.mayFail?.includes(sqlStateOf(error) ?? '')) continue
+        const owner = faultOwnerOf(error)
+        const isWrong = owner === 'configuration' || (owner === 'rule' && isDoubtful(error))
+        if (!failed || !isWrong) throw error
+        problems.add(`${inWords(failed.name)} cannot run: ${errorText(error)}; ${remedyOf(error, table.tableText)}`)
       }
     }
     return [...problems]
