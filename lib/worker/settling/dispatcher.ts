@@ -7,9 +7,8 @@ import { errorText } from '../../error-text.js'
 import type { Disposition } from '../../redis/leases.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { within } from '../../wait.js'
-import type { Reporter } from '../reporter.js'
 import { Deliveries } from './deliveries.js'
-import { Lane } from './lane.js'
+import { Lanes } from './lanes.js'
 import { Outcomes, type OutcomesDependencies } from './outcomes.js'
 import { RecentClaims } from './recent-claims.js'
 import { RuleHealth } from './rule-health.js'
@@ -28,12 +27,11 @@ export interface DispatcherDependencies extends OutcomesDependencies {
   concurrency: (rule: BoundRule) => number
   /** This worker's name, for the history. */
   worker: string
-  reporter: Reporter
 }
 
 export class Dispatcher {
   readonly ruleHealth: RuleHealth
-  private readonly lanes = new Map<string, Lane>()
+  private readonly lanes: Lanes
   private readonly running = new Set<Promise<void>>()
   private readonly recentClaims = new RecentClaims()
   private readonly leaving = new AbortController()
@@ -42,15 +40,15 @@ export class Dispatcher {
   private readonly settler: Settler
 
   constructor(private readonly dependencies: DispatcherDependencies) {
-    const { rules, reporter, worker } = dependencies
+    const { rules, concurrency, reporter, worker } = dependencies
     const { timeLimits } = this
-    const lane = (kind: string) => this.laneOf(kind)
-    for (const rule of rules.values()) this.lanes.set(rule.kind, new Lane(dependencies.concurrency(rule), rule.runsOwnCode ? 0 : 1))
+    const lanes = new Lanes(rules.values(), concurrency)
     setMaxListeners(0, this.leaving.signal) // each batch that was claimed ahead may wait by it
-    const ruleHealth = new RuleHealth(reporter.faults, lane)
+    const ruleHealth = new RuleHealth(reporter.faults, lanes)
     const deliveries = new Deliveries({ reporter, ruleHealth, timeLimits })
     const outcomes = new Outcomes(dependencies)
-    this.settler = new Settler({ worker, lane, timeLimits, outcomes, deliveries, ruleHealth, reporter })
+    this.settler = new Settler({ worker, lanes, timeLimits, outcomes, deliveries, ruleHealth, reporter })
+    this.lanes = lanes
     this.ruleHealth = ruleHealth
     this.deliveries = deliveries
   }
@@ -61,20 +59,21 @@ export class Dispatcher {
   }
 
   /** Resolves when another batch of this rule may be claimed, or when `signal` is aborted. */
-  free({ kind }: BoundRule, signal: AbortSignal): Promise<void> {
-    return this.laneOf(kind).free(signal)
+  free(rule: BoundRule, signal: AbortSignal): Promise<void> {
+    return this.lanes.of(rule).free(signal)
   }
 
   /** As `free`, for the sweep: resolves also when the rule is suspended. @returns whether a batch may be claimed */
-  async admits({ kind }: BoundRule, signal: AbortSignal): Promise<boolean> {
-    const lane = this.laneOf(kind)
+  async admits(rule: BoundRule, signal: AbortSignal): Promise<boolean> {
+    const lane = this.lanes.of(rule)
     await lane.freeOrSuspended(signal)
     return !signal.aborted && !lane.suspended
   }
 
   /** How many orders of this rule a claim may take now. */
-  batchSize({ kind, batchSize, runsOwnCode }: BoundRule, via?: 'sweep'): number {
-    return this.laneOf(kind).batch(via === 'sweep' && !runsOwnCode ? SWEEP_FACTOR * batchSize : batchSize)
+  batchSize(rule: BoundRule, via?: 'sweep'): number {
+    const { batchSize, runsOwnCode } = rule
+    return this.lanes.of(rule).batch(via === 'sweep' && !runsOwnCode ? SWEEP_FACTOR * batchSize : batchSize)
   }
 
   /** Whether this worker claimed the order a moment ago: then the expiry event of its key needs no claim. */
@@ -116,7 +115,7 @@ export class Dispatcher {
   }
 
   private async process(work: Work): Promise<void> {
-    const lane = this.laneOf(work.rule.kind)
+    const lane = this.lanes.of(work.rule)
     const turn = lane.enter(this.leaving.signal)
     if (work.via !== 'event') this.recentClaims.add(work)
     const endRenewal = work.lease.renewed()
@@ -144,12 +143,6 @@ export class Dispatcher {
     } catch (error) {
       this.dependencies.reporter.log('debug', `${kind}: Redis did not confirm the end of a claim`, { kind, error: errorText(error) })
     }
-  }
-
-  private laneOf(kind: string): Lane {
-    const lane = this.lanes.get(kind)
-    if (!lane) throw new TypeError(`no rule "${kind}" is dispatched here`)
-    return lane
   }
 }
 

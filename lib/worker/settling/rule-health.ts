@@ -8,7 +8,7 @@ import type { BoundRule } from '../../rules/rule.js'
 import { type FaultOwner, faultOwnerOf } from '../../sequelize/fault-owner.js'
 import { remedyOf } from '../../sequelize/wrong-statement.js'
 import type { Faults } from '../faults.js'
-import type { Lane } from './lane.js'
+import type { Lanes } from './lanes.js'
 
 /** What works on a rule besides settling. */
 type Task = 'alarm' | 'deliveries'
@@ -22,13 +22,13 @@ export class RuleHealth {
 
   constructor(
     private readonly faults: Faults,
-    private readonly lane: (kind: string) => Lane,
+    private readonly lanes: Lanes,
   ) {}
 
   /** A batch failed. @returns milliseconds until its orders come back */
   async failed(rule: BoundRule, owner: Exclude<FaultOwner, 'rule'>, error: unknown): Promise<number> {
     const { kind } = rule
-    const lane = this.lane(kind)
+    const lane = this.lanes.ofKind(kind)
     if (owner === 'configuration') {
       lane.suspend()
       await this.explain(rule, error)
@@ -77,19 +77,19 @@ export class RuleHealth {
 
   /** The check of the rule's tables and statements found nothing wrong: the rule is no longer suspended. */
   checkPassed(kind: string): void {
-    this.lane(kind).resume()
+    this.lanes.ofKind(kind).resume()
     if (!this.unexplained.has(kind)) this.faults.clear('INVALID_MODEL', kind)
   }
 
   checkFailed(kind: string, problems: readonly OrderTimersError[]): void {
     this.unexplained.delete(kind)
-    this.lane(kind).suspend()
+    this.lanes.ofKind(kind).suspend()
     this.faults.raise('INVALID_MODEL', { kind, message: problems.map(({ message }) => message).join('\n') })
   }
 
   /** Whether a statement or a check of the rule failed, and no later check has passed. */
   isBroken(kind: string): boolean {
-    return this.lane(kind).suspended || this.faults.has('INVALID_MODEL', kind)
+    return this.lanes.ofKind(kind).suspended || this.faults.has('INVALID_MODEL', kind)
   }
 
   private clearInternal(kind: string): void {

@@ -13,7 +13,7 @@ import { QUERY_CANCELED } from '../../sequelize/sqlstates.js'
 import type { Reporter } from '../reporter.js'
 import { retryDelayMs } from './backoff.js'
 import type { Deliveries } from './deliveries.js'
-import type { Lane } from './lane.js'
+import type { Lanes } from './lanes.js'
 import type { Outcomes } from './outcomes.js'
 import type { RuleHealth } from './rule-health.js'
 import { type TimeLimits, TookTooLong } from './time-limits.js'
@@ -22,7 +22,7 @@ import type { Work } from './work.js'
 export interface SettlerDependencies {
   /** This worker's name, for the history. */
   worker: string
-  lane: (kind: string) => Lane
+  lanes: Lanes
   timeLimits: TimeLimits
   outcomes: Outcomes
   deliveries: Deliveries
@@ -43,7 +43,7 @@ export class Settler {
     const { rule } = work
     if (this.givenUp) return putBack(ids, 0, dispositions)
     if (await this.leaseExpired(work, ids)) return
-    const { worker, lane, timeLimits, ruleHealth, outcomes, deliveries, reporter } = this.dependencies
+    const { worker, lanes, timeLimits, ruleHealth, outcomes, deliveries, reporter } = this.dependencies
     const begunAt = new Moment()
     const attempt = { deadlineOf: work.deadlineOf, via: work.via, worker, inRule: false }
     let settlement: Settlement
@@ -52,7 +52,7 @@ export class Settler {
     } catch (error) {
       return this.settleAfterError(work, ids, { error, inRule: attempt.inRule }, dispositions)
     }
-    lane(rule.kind).recovered(ids.length)
+    lanes.of(rule).recovered(ids.length)
     ruleHealth.settled(rule)
     outcomes.take(work, settlement, dispositions)
     const delivered = await deliveries.deliver(rule, settlement.pendingDeliveries ?? [], begunAt)
@@ -72,9 +72,9 @@ export class Settler {
     dispositions: Disposition[],
   ): Promise<void> {
     const { rule } = work
-    const { lane, ruleHealth } = this.dependencies
+    const { lanes, ruleHealth } = this.dependencies
     const isSlow = (error instanceof TookTooLong && !inRule) || sqlStateOf(error) === QUERY_CANCELED
-    if (isSlow) lane(rule.kind).halve(ids.length)
+    if (isSlow) lanes.of(rule).halve(ids.length)
     const owner = isSlow ? 'database' : await ownerOf(rule, error, inRule)
     if (this.givenUp) return putBack(ids, 0, dispositions)
     if (owner !== 'rule') return putBack(ids, await ruleHealth.failed(rule, owner, error), dispositions)
