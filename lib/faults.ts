@@ -35,8 +35,8 @@ export interface FaultReport {
 
 /** Receives faults in addition to the log. */
 export interface FaultListener<Code extends string> {
-  tell(event: 'fault', fault: Omit<FaultOf<Code>, 'since'> & { error?: unknown }): void
-  tell(event: 'recovered', over: Pick<FaultOf<Code>, 'code' | 'kind' | 'channel' | 'since'>): void
+  emitSafely(event: 'fault', fault: Omit<FaultOf<Code>, 'since'> & { error?: unknown }): void
+  emitSafely(event: 'recovered', over: Pick<FaultOf<Code>, 'code' | 'kind' | 'channel' | 'since'>): void
 }
 
 export class FaultsOf<Code extends string> {
@@ -64,7 +64,7 @@ export class FaultsOf<Code extends string> {
     if (known) return
     const { message: _, cause, remedy: __, ...fields } = about
     this.log('warn', `${code}: ${message}`, { ...fields, ...(cause !== undefined && { error: cause }) })
-    this.listener.tell('fault', { ...about, ...(error !== undefined && { error }) })
+    this.listener.emitSafely('fault', { ...about, ...(error !== undefined && { error }) })
   }
 
   /** @param about the rule or the channel that the fault is about; without one, the fault that is about none */
@@ -75,7 +75,7 @@ export class FaultsOf<Code extends string> {
     const { kind, channel, since } = known
     const fields = { code, ...(kind !== undefined && { kind }), ...(channel !== undefined && { channel }) }
     this.log('info', `${code}: over${about === undefined ? '' : ` (${about})`}`, fields)
-    this.listener.tell('recovered', { ...fields, since })
+    this.listener.emitSafely('recovered', { ...fields, since })
   }
 
   /** @param about the rule or the channel that the fault is about */

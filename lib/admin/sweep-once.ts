@@ -1,5 +1,5 @@
-// One pass of the sweep, by hand: an ordinary one, or one that settles also what `staleAfter` holds back. It goes through the workers' own door, with
-// their claims and guards, so that it may run beside them.
+// One pass of the sweep, by hand: an ordinary one, or one that also settles what `staleAfter` holds back. It uses what workers use (worker/assembly.ts),
+// with the same claims and guards, so it may run at the same time as they do.
 
 import { errorText } from '../error-text.js'
 import { type ErrorName, errorName, OrderTimersError } from '../errors.js'
@@ -22,11 +22,11 @@ import { countOrders, type OrderCounts } from './order-counts.js'
 const CONNECT_MS = 2_000
 
 export interface SweepOptions {
-  /** Settles also what is overdue by more than `staleAfter`. */
+  /** Also settles orders that are overdue by more than `staleAfter`. */
   stale?: boolean
-  /** Of this rule alone. */
+  /** Sweeps this rule alone. */
   kind?: string | undefined
-  /** Told of each order on which a rule failed, as it happens. */
+  /** Called with each order on which a rule failed, as it happens. */
   onFailed?: (failure: FailedOrder) => void
 }
 
@@ -37,20 +37,20 @@ export interface FailedOrder {
   attempts: number
 }
 
-/** What became of a rule's orders. Each is counted once: as settled, or under what it was when the pass had ended. */
+/** What became of a rule's orders. Each is counted once: as settled, or by its state when the pass had ended. */
 export interface KindSwept extends Partial<CountsAfterwards> {
   settled: number
   /** With the option `dryRun`: how many would have been settled. They still count as `left`. */
   dryRun: number
   /** Attempts that failed in this pass; the orders are counted under `retrying` or `dead`. */
   failed: number
-  /** Since when its brake has stopped the rule. */
+  /** Since when the brake has stopped the rule; null where it has not. */
   brakedSince: Date | null
 }
 
-/** As `plan` and `status` count; nothing of it where it could not be counted. In a pass over what is stale nothing counts as `stale`. */
+/** Counted as `plan` and `status` do; left out if they could not be counted. In a pass with `stale` no order counts as `stale`. */
 interface CountsAfterwards extends Pick<OrderCounts, 'retrying' | 'locked' | 'dead' | 'stale' | 'held' | 'paused' | 'undated'> {
-  /** Overdue, and nothing in the way: braked, or in the hands of another worker. */
+  /** Overdue, and none of the other states: braked, or claimed by another worker. */
   left: number
   toCome: number
 }
@@ -58,7 +58,7 @@ interface CountsAfterwards extends Pick<OrderCounts, 'retrying' | 'locked' | 'de
 export interface SweepResult {
   /** What became of the orders of each rule. */
   kinds: Record<string, KindSwept>
-  /** What went wrong beside single orders, and the rules that are wrong; what was not settled therefore is kept, and another pass tries it again. */
+  /** What went wrong, apart from single orders, and rules that are wrong. Orders that were not settled for that reason are kept for another pass. */
   faults: { code: FaultCode | ErrorName; kind?: string; message: string }[]
   /** Whether Redis answered, so that orders were claimed there. */
   claimed: boolean
@@ -68,7 +68,7 @@ export interface SweepResult {
 }
 
 /**
- * Each rule by itself. What is wrong or fails is told and the rest goes on; a row that somebody has locked is counted and left.
+ * Sweeps each rule by itself. Faults and failures are recorded, and the rest goes on; a locked row is counted and left.
  * @throws OrderTimersError UNKNOWN_KIND, INVALID_OPTION where the timers are switched off, SHARED_DEADLINE
  */
 export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): Promise<SweepResult> {
@@ -80,52 +80,71 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
   const { rules, wrong } = rulesOf(runtime, options)
   const log = options.onFailed ? withoutFailures(runtime.log) : runtime.log
   const events = new WorkerEmitter().logTo(log)
-  const result: SweepResult = { kinds: {}, faults: wrong, claimed: false, unreachable: false, durationMs: 0 }
-  const dryRun = new Map<string, number>()
-  events.on('fault', ({ code, kind, message }) => result.faults.push({ code, ...(kind !== undefined && { kind }), message }))
-  const failedHere = new Map<string, Map<string, Failure>>()
-  const noteFailure = (failed: FailedOrder) => {
-    const { kind, id, attempts } = failed
-    // Without Redis nobody remembers a failure when this process has ended, so that the next pass tries again.
-    const failure = { attempts, error: '', at: '', dead: false }
-    failedHere.set(kind, (failedHere.get(kind) ?? new Map<string, Failure>()).set(id, failure))
-    options.onFailed?.(failed)
-  }
-  events.on('failed', noteFailure)
-  events.on('dead', noteFailure)
-  events.on('dryRun', ({ kind, orders }) => dryRun.set(kind, (dryRun.get(kind) ?? 0) + orders.length))
-  events.on('swept', ({ durationMs }) => {
-    result.durationMs = durationMs
-  })
-  const { redis } = runtime
-  await redis?.connection.connected(CONNECT_MS).catch(() => {})
-  result.claimed = redis?.connection.ready ?? false
+  const record = recordOf(events, options.onFailed)
+  const connection = runtime.redis?.connection
+  await connection?.connected(CONNECT_MS).catch(() => {})
+  const claimed = connection?.ready ?? false
   const counters = await pass(runtime, { rules, events, log, stale: options.stale ?? false })
+  const kinds: Record<string, KindSwept> = {}
+  let unreachable = false
   for (const [kind, { settled, failed }] of counters) {
     const row = rules.get(kind)?.row
     if (!row) continue
-    const without = result.claimed ? undefined : failedHere.get(kind)
-    const { unreachable, ...counts } = await afterwards(runtime, kind, row, without)
-    result.unreachable ||= unreachable
-    result.kinds[kind] = { settled, failed, dryRun: dryRun.get(kind) ?? 0, ...counts }
+    const after = await afterwards(runtime, kind, row, claimed ? undefined : record.failures.get(kind))
+    unreachable ||= after.unreachable
+    kinds[kind] = { settled, failed, dryRun: record.dryRun.get(kind) ?? 0, ...after.counts }
   }
-  return result
+  return { kinds, faults: [...wrong, ...record.faults], claimed, unreachable, durationMs: record.durationMs }
 }
 
-/** Where Postgres does not answer, or lacks something, the pass has said so. */
+interface PassRecord {
+  faults: SweepResult['faults']
+  dryRun: Map<string, number>
+  /** By kind and id. Without Redis nobody remembers a failure once this process has ended, so the next pass tries again. */
+  failures: Map<string, Map<string, Failure>>
+  durationMs: number
+}
+
+/** What the pass emits, as it happens. */
+function recordOf(events: WorkerEmitter, onFailed: SweepOptions['onFailed']): PassRecord {
+  const record: PassRecord = { faults: [], dryRun: new Map(), failures: new Map(), durationMs: 0 }
+  const { dryRun, failures, faults } = record
+  const addFailure = (failed: FailedOrder) => {
+    const { kind, id, attempts } = failed
+    const failure = { attempts, error: '', at: '', dead: false }
+    failures.set(kind, (failures.get(kind) ?? new Map<string, Failure>()).set(id, failure))
+    onFailed?.(failed)
+  }
+  events.on('fault', ({ code, kind, message }) => faults.push({ code, ...(kind !== undefined && { kind }), message }))
+  events.on('failed', addFailure)
+  events.on('dead', addFailure)
+  events.on('dryRun', ({ kind, orders }) => dryRun.set(kind, (dryRun.get(kind) ?? 0) + orders.length))
+  events.on('swept', ({ durationMs }) => {
+    record.durationMs = durationMs
+  })
+  return record
+}
+
+interface Afterwards {
+  counts: Partial<CountsAfterwards> & Pick<KindSwept, 'brakedSince'>
+  /** Whether Postgres did not answer. */
+  unreachable: boolean
+}
+
+/** Counts a rule's orders once the pass has ended. If that fails nothing is counted: the pass has reported the same error. */
 async function afterwards(
   runtime: Runtime,
   kind: string,
   row: SettledRows,
   failedHere: ReadonlyMap<string, Failure> | undefined,
-): Promise<Partial<CountsAfterwards> & Pick<KindSwept, 'brakedSince'> & { unreachable: boolean }> {
+): Promise<Afterwards> {
   try {
     const failures = (await keptFailures(runtime, kind)).failures ?? failedHere
     const { overdue, retrying, locked, dead, stale, held, paused, undated, upcoming, later } = await countOrders(row, { days: 1, failures })
     const counts: CountsAfterwards = { left: overdue, retrying, locked, dead, stale, held, paused, undated, toCome: upcoming + later }
-    return { ...counts, brakedSince: (await row.brake?.brakedAt()) ?? null, unreachable: false }
+    return { counts: { ...counts, brakedSince: (await row.brake?.brakedAt()) ?? null }, unreachable: false }
   } catch (error) {
-    return { brakedSince: null, unreachable: faultOwnerOf(error) === 'database' }
+    return { counts: { brakedSince: null }, unreachable: faultOwnerOf(error) === 'database' }
   }
 }
 
@@ -147,7 +166,7 @@ function rulesOf(runtime: Runtime, { stale = false, kind }: SweepOptions): { rul
   return { rules: new Map(all.filter(isSwept).map((rule) => [rule.kind, rule])), wrong }
 }
 
-/** Failures are told by `onFailed`, and not a second time by the log, which often goes to the same terminal. */
+/** `onFailed` reports failures, so the log, which often goes to the same terminal, leaves them out. */
 function withoutFailures(log: Log): Log {
   const others = (...[level, message, fields]: Parameters<Log>) => {
     if (fields?.code !== 'RULE_FAILED' && fields?.code !== 'DEAD_LETTER') log(level, message, fields)

@@ -33,7 +33,7 @@ export class Outage {
   ) {
     const write = log as (level: LogLevel, ...more: unknown[]) => void
     const quieter = (level: LogLevel, ...more: unknown[]) => write(workers() > 0 ? 'debug' : level, ...more)
-    this.faults = new FaultsOf<TimersFaultCode>({ tell: () => {} }, Object.assign(quieter, { debugs: log.debugs, flush() {} }) as Log)
+    this.faults = new FaultsOf<TimersFaultCode>({ emitSafely() {} }, Object.assign(quieter, { debugs: log.debugs, flush() {} }) as Log)
     connection.onUp(() => void this.check())
     connection.onDown((error) => {
       if (this.faults.list().length > 0 && !connection.leaving) this.report(error) // the reason has changed

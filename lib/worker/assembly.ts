@@ -1,5 +1,5 @@
-// Builds everything that settles orders, for a worker and for a single pass of the sweep alike, so that both have the same clocks, claims,
-// limits and rules of conduct. Each part is made after the parts that it needs. Nothing is started here.
+// Builds everything that settles orders, for a worker and for a single pass of the sweep (`order-timers sweep`), so that both have the same clocks,
+// claims and limits. Each part is made after the parts that it needs. Nothing is started here.
 
 import { hostname } from 'node:os'
 import type { Log } from '../logger.js'

@@ -66,8 +66,8 @@ export class WorkerEmitter extends EventEmitter<WorkerEvents> {
     return this
   }
 
-  /** @internal Emits, whatever the listeners do. */
-  tell<E extends keyof WorkerEvents>(event: E, ...args: WorkerEvents[E]): void {
+  /** @internal Emits. A listener that throws is logged and harms nothing. */
+  emitSafely<E extends keyof WorkerEvents>(event: E, ...args: WorkerEvents[E]): void {
     try {
       // biome-ignore lint/suspicious/noExplicitAny: EventEmitter's own signature cannot follow a generic event
       this.emit(event, ...(args as any))

@@ -5,7 +5,7 @@ import type { Fault } from './faults.js'
 import type { KindCounters } from './settling/counters.js'
 import type { Reader } from './sweep/reads.js'
 
-/** What the worker is at, for a health check. */
+/** The state of a worker, for a health check. */
 export interface Health {
   /** `ok`; `degraded`: something of `faults` is wrong, and orders are still settled, at the latest by the sweep; `stopped`. */
   status: 'ok' | 'degraded' | 'stopped'
@@ -23,12 +23,12 @@ export interface Health {
    * `next`: when the next sweep is scheduled, null if none is.
    */
   sweep: { lastEndedAt: Date | undefined; lastReadAt: Date | undefined; lastReadBy: Reader | undefined; next: Date | null }
-  /** How many batches are being settled or wait to be. */
+  /** How many batches are being settled, or wait to be. */
   busy: number
   /** By rule and reminder, since the worker started. */
   kinds: Record<string, KindCounters>
   /**
-   * Expired keys by whose event nothing was settled. `external`: keys of nobody's rule. `malformed`: keys of a rule with an id that is none.
+   * Expired keys that were not followed. `external`: keys of no rule. `malformed`: keys of a rule without a valid id.
    * `dropped`: too many waited already; their rows are left to the sweep.
    */
   events: { external: number; malformed: number; dropped: number }

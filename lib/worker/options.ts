@@ -6,17 +6,17 @@ import { type Fallback, parseFallback } from './sweep/fallback.js'
 
 export interface WorkerOptions {
   /**
-   * When the sweep over Postgres runs: a cron expression, `{ cron, timezone }`, or false for never by schedule (it still runs at the
-   * start and after each reconnection to Redis). Default: every minute.
+   * When the sweep over Postgres runs: a cron expression, `{ cron, timezone }`, or false for no schedule (it still runs at the start and after
+   * each reconnection to Redis). Default: every minute.
    */
   fallback?: string | Fallback | false
-  /** How many batches of each kind are in hand at once. Never more than the Sequelize pool's size less one. Default: 2. */
+  /** How many batches of each rule are settled at once, at most one less than the size of the Sequelize pool. Default: 2. */
   concurrency?: number
-  /** Lets the worker add `Ex` to `notify-keyspace-events` by CONFIG SET. Default: false, it is checked and never changed. */
+  /** Lets the worker add `Ex` to `notify-keyspace-events` by CONFIG SET. Default: false; the setting is checked and never changed. */
   configureRedis?: boolean
   /**
-   * How long a claim of a plain handler holds without a sign of life of its worker; it is renewed while work goes on. Default: 30 s; an hour at
-   * most. Claims of rules over rows hold for 3 s, or for this where it is shorter.
+   * How long a claim of a plain handler holds after its worker was last heard of; it is renewed while the handler runs. Default: 30 s; at least
+   * a second, at most an hour. Claims of rules over rows hold for 3 s, or for this if it is shorter.
    */
   lease?: Duration
 }

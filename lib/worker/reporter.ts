@@ -1,5 +1,5 @@
 // Reports what happens to orders. Each verb counts, logs and emits its event, or raises its fault, so that a caller cannot forget one of
-// them. It also decides whether something is worth reporting again. What is wrong with a server is reported through `faults` alone.
+// them. It also decides whether something is worth reporting again. What is wrong with a server or a rule is raised on `faults` directly.
 
 import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
@@ -38,7 +38,7 @@ export class Reporter {
     this.counters = new Map([...kinds].map((kind) => [kind, newCounters()]))
   }
 
-  /** A batch was looked at, and its transaction has committed. Reminders are reported by `reminded`, once they were told. */
+  /** A batch has been settled and its transaction committed. Reminders are counted here, and reported by `reminded` once their `run` succeeded. */
   settled(rule: BoundRule, via: Path, settlement: Settlement): void {
     const { kind } = rule
     const { settled: orders, dryRun, braked, cleared = 0 } = settlement
@@ -49,16 +49,16 @@ export class Reporter {
       this.log('info', () => summary(rule, orders), { kind, via, count: orders.length })
       if (this.log.debugs)
         for (const { id, latenessMs } of orders) this.log('debug', () => describe(rule, id), { kind, id, via, latenessMs })
-      this.events.tell('settled', { kind, via, orders })
+      this.events.emitSafely('settled', { kind, via, orders })
     }
     if (dryRun) this.wouldSettle(kind, via, dryRun)
     if (braked !== undefined) this.braked(rule, braked)
   }
 
-  /** Reminders of these orders were told. */
+  /** Reminders of these orders have been sent. */
   reminded({ of: kind, label }: NonNullable<BoundRule['reminder']>, via: Path, orders: SettledOrder[]): void {
     this.log('info', `${kind}: ${orders.length} reminded, ${label} before`, { kind, via, count: orders.length })
-    this.events.tell('reminded', { kind, before: label, via, orders })
+    this.events.emitSafely('reminded', { kind, before: label, via, orders })
   }
 
   /** An attempt failed for a reason that is the rule's own. */
@@ -70,17 +70,17 @@ export class Reporter {
       counters.dead += 1
       const message = `${order}: dead letter after ${attempts} attempts: ${errorText(error)}`
       this.log('error', message, { code: 'DEAD_LETTER', kind, id, attempts })
-      this.events.tell('dead', { kind, id, error, attempts })
+      this.events.emitSafely('dead', { kind, id, error, attempts })
       return
     }
     const retryInMs = next === 'never' ? null : next.retryInMs
-    const text = retryInMs === null ? 'failed, and is not tried again' : `attempt ${attempts} of ${most} failed`
+    const text = retryInMs === null ? 'failed and is not retried' : `attempt ${attempts} of ${most} failed`
     const fields = { code: 'RULE_FAILED', kind, id, attempts, retryInMs }
     this.log(retryInMs === null ? 'error' : 'warn', `${order}: ${text}: ${errorText(error)}`, fields)
-    this.events.tell('failed', { kind, id, error, attempts, retryInMs })
+    this.events.emitSafely('failed', { kind, id, error, attempts, retryInMs })
   }
 
-  /** Whether the rule's brake stops it, as has just been read. */
+  /** The rule's brake was read. @param isBraked whether it stops the rule */
   braked({ kind, row }: BoundRule, isBraked: boolean): void {
     if (!isBraked) {
       this.faults.clear('BRAKED', kind)
@@ -96,7 +96,7 @@ export class Reporter {
     if (!this.memory.hasChanged(`${kind} stale`, count) || oldest === null) return
     const message = `${kind}: ${many(count)} orders are overdue by more than "staleAfter" and are not settled`
     this.log('warn', message, { code: 'STALE', kind, count })
-    this.events.tell('stale', { kind, count, oldest: new Date(oldest) })
+    this.events.emitSafely('stale', { kind, count, oldest: new Date(oldest) })
   }
 
   /** Orders are where the rule applies and have no deadline. */
@@ -104,31 +104,35 @@ export class Reporter {
     if (!this.memory.hasChanged(`${kind} undated`, count)) return
     const message = `${kind}: ${many(count)} orders are where the rule applies and have no deadline`
     this.log('info', message, { code: 'UNDATED', kind, count })
-    this.events.tell('undated', { kind, count })
+    this.events.emitSafely('undated', { kind, count })
   }
 
   /** Orders have a deadline and are not where the rule applies: they left, or are still to come. */
   left(kind: string, count: number): void {
     if (!this.memory.hasChanged(`${kind} left`, count)) return
-    const what = `${many(count)} orders have a deadline and are not where the rule applies; one that comes there before its deadline is settled by it`
-    const remedy = 'write NULL there when an order leaves, or let "auto" or the trigger do that'
+    const what = `${many(count)} orders have a deadline and are not where the rule applies; one that comes back before its deadline is settled by it`
+    const remedy = 'write NULL to the deadline when an order leaves, or let "auto" or the trigger do that'
     this.log('info', `${kind}: ${what}; ${remedy}`, { code: 'LEFT', kind, count })
-    this.events.tell('left', { kind, count })
+    this.events.emitSafely('left', { kind, count })
   }
 
   /** Deadlines, or what pauses have kept, were cleared on so many orders to which the rule no longer applies; 0: there was nothing to clear. */
   cleared(kind: string, what: 'deadlines' | 'pauses', count: number): void {
     this.memory.forget(`${kind} ${what}`)
     this.of(kind).cleared += count
-    if (count > 0) this.log('info', `${kind}: cleared the ${what} of ${count} orders that are no longer there`, { kind, cleared: count })
+    if (count > 0)
+      this.log('info', `${kind}: cleared the ${what} of ${count} orders that are no longer where the rule applies`, {
+        kind,
+        cleared: count,
+      })
   }
 
-  /** The table refuses to have them cleared. Reported once, until they were cleared. */
+  /** The table refuses the UPDATE that clears them. Reported once, until it succeeds. */
   notCleared(kind: string, what: 'deadlines' | 'pauses', error: unknown): void {
     if (!this.memory.isFirst(`${kind} ${what}`)) return
-    const refused = `the ${what} of orders that are no longer there could not be cleared (${errorText(error)})`
+    const refused = `the ${what} of orders that are no longer where the rule applies could not be cleared (${errorText(error)})`
     const effect = 'an order that comes back after its deadline is settled at once'
-    const message = `${kind}: ${refused}; ${effect}; let the table accept the UPDATE, or write NULL there yourself`
+    const message = `${kind}: ${refused}; ${effect}; let the table accept the UPDATE, or write NULL yourself`
     this.log('warn', message, { code: 'NOT_CLEARED', kind })
   }
 
@@ -148,22 +152,22 @@ export class Reporter {
 
   /** The lease on a claim has expired before its orders were settled. */
   leaseExpired(kind: string, count: number): void {
-    const message = `${kind}: the claim of ${count} orders expired before they were settled; they are claimed again`
+    const message = `${kind}: the lease on ${count} claimed orders expired before they were settled; they will be claimed again`
     this.log('warn', message, { code: 'LEASE_LAPSED', kind, count })
   }
 
-  /** Redis had lost these rules' timers, and as many as come due soon were armed again; those of `lost` are in Redis alone. */
+  /** Redis had lost these rules' timers, and those that come due soon were armed again. @param lost rules whose timers were in Redis alone */
   restored(kinds: string[], armed: number, lost: readonly string[]): void {
-    const rest = lost.length > 0 ? `; timers that Redis alone had cannot be armed again (${lost.join(', ')})` : ''
-    const message = `Redis lost its data, re-armed ${armed} (${kinds.join(', ')})${rest}`
+    const rest = lost.length > 0 ? `; timers that were in Redis alone are lost (${lost.join(', ')})` : ''
+    const message = `Redis lost its data; re-armed ${armed} timers from Postgres (${kinds.join(', ')})${rest}`
     this.log('warn', message, { code: 'REDIS_LOST_DATA', kinds, armed })
     this.faults.clear('REDIS_LOST_DATA')
-    this.events.tell('restored', { kinds, armed })
+    this.events.emitSafely('restored', { kinds, armed })
   }
 
   /** A sweep has ended. */
   swept(sweep: WorkerEvents['swept'][0]): void {
-    this.events.tell('swept', sweep)
+    this.events.emitSafely('swept', sweep)
   }
 
   /** With `dryRun`: each deadline is reported once, although every sweep finds it again. */
@@ -171,7 +175,7 @@ export class Reporter {
     const fresh = this.memory.newDeadlines(kind, orders)
     if (fresh.length === 0) return
     this.log('info', `${kind}: ${fresh.length} would be settled (dryRun)`, { kind, via, count: fresh.length })
-    this.events.tell('dryRun', { kind, via, orders: fresh })
+    this.events.emitSafely('dryRun', { kind, via, orders: fresh })
   }
 
   private of(kind: string): KindCounters {

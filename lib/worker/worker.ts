@@ -40,7 +40,7 @@ export class ExpiryWorker extends WorkerEmitter {
     this.ready = runtime.enabled ? this.start() : Promise.resolve()
   }
 
-  /** What the worker is at. Asks nobody, so it may be called as often as a health check likes. */
+  /** What the worker is doing and what is wrong. It asks no server, so a health check may call it often. */
   health(): Health {
     return healthOf(this.assembly, this.stopping !== undefined || !this.runtime.enabled)
   }
@@ -50,12 +50,12 @@ export class ExpiryWorker extends WorkerEmitter {
     return this.runtime
   }
 
-  /** @internal A sweep beside the schedule; never rejects. */
+  /** @internal A sweep in addition to the schedule. Never rejects. */
   sweepNow(): Promise<void> {
     return this.assembly.sweep.run()
   }
 
-  /** Takes nothing new, waits for the work in hand (10 s at most) and closes what the worker opened. A second call returns the same promise. */
+  /** Claims nothing more, waits for running batches (10 s at most) and closes what the worker opened. A second call returns the same promise. */
   stop(): Promise<void> {
     this.stopping ??= this.shutDown()
     return this.stopping
@@ -83,7 +83,7 @@ export class ExpiryWorker extends WorkerEmitter {
     standstill.stop()
     faults.stop()
     this.runtime.workers -= 1
-    this.tell('stopped')
+    this.emitSafely('stopped')
   }
 
   /** Logged once. Waits a moment for the first proof that expiry events arrive. */
@@ -100,7 +100,7 @@ export class ExpiryWorker extends WorkerEmitter {
 }
 
 /**
- * Starts a worker on timers, or on the Express app that they are mounted on. Returns at once; the shop boots although Redis is down.
+ * Starts a worker on timers, or on the Express app that they are mounted on. Returns at once, also when Redis is down.
  * @throws OrderTimersError NOT_MOUNTED, INVALID_OPTION, INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE: wrong configuration only
  */
 export function startExpiryWorker(appOrTimers: unknown, options: WorkerOptions = {}): ExpiryWorker {

@@ -63,7 +63,11 @@ describe('When Redis loses its data,', () => {
       assert.ok((await restored)[0].armed >= 200)
       await confirmed(shop, 200, 6000)
       assert.ok((await latest(shop.database, await ids(shop.database))) < 1000)
-      assert.ok(lines.all.some(({ level, message }) => level === 'warn' && /^Redis lost its data, re-armed \d+ \(/.test(message)))
+      assert.ok(
+        lines.all.some(
+          ({ level, message }) => level === 'warn' && /^Redis lost its data; re-armed \d+ timers from Postgres \(/.test(message),
+        ),
+      )
       assert.deepEqual([...new Set(told)], ['fault REDIS_LOST_DATA', 'recovered REDIS_LOST_DATA'])
       assert.equal(worker.health().status, 'ok')
       await shop.close()

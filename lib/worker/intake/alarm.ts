@@ -1,5 +1,5 @@
-// The alarm of one kind: sleeps until the head of the due index is due, claims what is due, and hands it to the dispatcher. It waits
-// for no event. It never sleeps for as long as a second, so no timeout overflows, and a lost wake, or lost data, is noticed within one.
+// The alarm of one rule: sleeps until the first timer of the due index is due, claims what is due, and hands it to the dispatcher. It needs no event.
+// It never sleeps for a whole second, so no timeout overflows, and a lost wake or lost data is noticed within a second.
 
 import type { RedisConnection } from '../../redis/connection.js'
 import { isRedisTrouble } from '../../redis/trouble.js'
@@ -12,8 +12,8 @@ const TROUBLE_SLEEP_MS = 250
 
 export class Alarm {
   private readonly stopping = new AbortController()
-  private rouse: (() => void) | undefined
-  private roused = false
+  private endSleep: (() => void) | undefined
+  private awake = false
   private ended: Promise<void> = Promise.resolve()
 
   constructor(
@@ -27,13 +27,13 @@ export class Alarm {
     this.ended = this.run()
   }
 
-  /** The index has an earlier head, or something may have been missed. */
+  /** Looks again at once: the index has a new first timer, or something may have been missed. */
   wake(): void {
-    this.roused = true
-    this.rouse?.()
+    this.awake = true
+    this.endSleep?.()
   }
 
-  /** Claims nothing any more. */
+  /** Claims nothing more. */
   stop(): Promise<void> {
     this.stopping.abort()
     this.wake()
@@ -45,12 +45,12 @@ export class Alarm {
     while (!signal.aborted) {
       await this.dispatcher.free(this.rule, signal)
       if (signal.aborted) return
-      this.roused = false
+      this.awake = false
       await this.sleep(await this.claim())
     }
   }
 
-  /** @returns how long there is nothing to do */
+  /** @returns milliseconds until there is something to do */
   private async claim(): Promise<number> {
     if (!this.connection.usable) return TROUBLE_SLEEP_MS
     try {
@@ -59,21 +59,21 @@ export class Alarm {
       void this.dispatcher.dispatch(work)
       return Math.min(untilNextMs, LONGEST_SLEEP_MS)
     } catch (error) {
-      // Where Redis does not answer the worker says so, once; the sweep carries on meanwhile.
+      // If Redis does not answer, its connection reports that once; the sweep settles meanwhile.
       if (!isRedisTrouble(error)) await this.dispatcher.ruleHealth.taskFailed('alarm', this.rule, error)
       return TROUBLE_SLEEP_MS
     }
   }
 
   private async sleep(milliseconds: number): Promise<void> {
-    if (milliseconds <= 0 || this.roused) return
+    if (milliseconds <= 0 || this.awake) return
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, Math.ceil(milliseconds))
-      this.rouse = () => {
+      this.endSleep = () => {
         clearTimeout(timer)
         resolve()
       }
     })
-    this.rouse = undefined
+    this.endSleep = undefined
   }
 }

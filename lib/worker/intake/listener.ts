@@ -1,5 +1,5 @@
-// What expired: for each event, is it a key of a rule of ours with an id of its model's type? Then the index is asked, in batches: what
-// it has, holds or has just forgotten is its own and needs no event; the rest was set by somebody else, and is claimed.
+// Follows expiry events. Keys of a rule with a valid id are looked up in the due index, in batches. Those that it has, has claimed or has just
+// removed are our own timers and need no event; the others were set by another service, and are claimed.
 
 import { setMaxListeners } from 'node:events'
 import { show } from '../../errors.js'
@@ -13,7 +13,7 @@ import type { IndexClaims } from '../settling/index-claims.js'
 /** Events are gathered for this long, so that a burst costs a few calls. */
 const GATHER_MS = 2
 
-/** How many ids of a kind wait at most; beyond that events are dropped, and rows are the sweep's. */
+/** How many ids of a rule wait at most. Events beyond that are dropped, and their rows are left to the sweep. */
 const MOST_WAITING = 20_000
 
 export class Listener {
@@ -32,7 +32,7 @@ export class Listener {
     setMaxListeners(0, this.stopping.signal) // each kind may wait by it
   }
 
-  /** Takes one expired key's name, as it came. */
+  /** @param name of the expired key, as Redis published it */
   take(name: string): void {
     const parsed = this.keys.parse(name)
     const rule = parsed === 'external' ? undefined : this.rules.get(parsed.kind)
@@ -43,7 +43,7 @@ export class Listener {
     const id = rule.parseId(parsed.id)
     if (id === null) {
       this.counters.malformed += 1
-      this.log('debug', `${rule.kind}: an expired key is no order's: ${show(name)}`, { kind: rule.kind })
+      this.log('debug', `${rule.kind}: an expired key has no valid order id: ${show(name)}`, { kind: rule.kind })
       return
     }
     this.gather(rule, id)
@@ -87,8 +87,8 @@ export class Listener {
       const work = await this.claims.expired(rule, ids)
       void this.dispatcher.dispatch(work)
     } catch (error) {
-      // Redis went away with the events; what they were about is found by the alarm and the sweep.
-      this.log('debug', `${rule.kind}: ${ids.length} events were not followed`, { kind: rule.kind, error: errorText(error) })
+      // Redis stopped answering. The alarm and the sweep find what these events were about.
+      this.log('debug', `${rule.kind}: ${ids.length} expiry events were not followed`, { kind: rule.kind, error: errorText(error) })
     }
   }
 }

@@ -96,7 +96,7 @@ describe('an expired key', () => {
       await shop.redis.client.publish(EXPIRED, shop.key(name))
     }
     await waitUntil(() => counted().malformed === 2)
-    const start = "order_confirm: an expired key is no order's: "
+    const start = 'order_confirm: an expired key has no valid order id: '
     const told = lines.of('debug').filter((line) => line.startsWith(start))
     assert.equal(told[0], `${start}${JSON.stringify(shop.key('order_confirm:34\r\n[ERROR] forged\u001b[31m\0'))}`)
     assert.equal(told[1]?.length, start.length + 128)
