@@ -7,7 +7,7 @@ import { type HookedRow, type HookedShop, openHooked } from './hooked.js'
 const NONE = { row: null, armed: null }
 const DAY = { row: 24, armed: 24 }
 
-describe('auto, for statements over many', () => {
+describe('auto, for bulk statements', () => {
   let shop: HookedShop
   let Hooked: ModelStatic<HookedRow>
 
@@ -23,7 +23,7 @@ describe('auto, for statements over many', () => {
   const again = (order: HookedRow) => Hooked.findByPk(order.id, { rejectOnEmpty: true })
 
   describe('Model.update', () => {
-    it('starts and ends timers in the same statement, and returns what it returned', async () => {
+    it('starts and ends timers in the same statement, and returns what Sequelize returns', async () => {
       await open()
       const orders = [await create({ state: 1 }), await create(), await create()]
       const [first, second] = orders as [HookedRow, HookedRow]
@@ -35,7 +35,7 @@ describe('auto, for statements over many', () => {
       assert.deepEqual(await Hooked.update({ state: 4 }, { where: { id: -1 } }), [0])
     })
 
-    it('does not start again what is in "from" already', async () => {
+    it('does not restart the timers of orders that are in "from" already', async () => {
       await open()
       const orders = [await create({ state: 4 }), await create({ state: 6 }), await create(), await create({ state: 4 })]
       await shop.timers.extend('confirm', orders[0] as HookedRow, '3h')
@@ -44,7 +44,7 @@ describe('auto, for statements over many', () => {
       assert.deepEqual(await timersOf(orders), [{ row: 27, armed: 27 }, DAY, DAY, NONE])
     })
 
-    it('casts the status as the model does, and keeps to "fields" and "silent"', async () => {
+    it('casts the status as the model does, and respects "fields" and "silent"', async () => {
       await open()
       const orders = [await create(), await create(), await create({ state: 4 })]
       const { updatedAt } = await again(orders[0] as HookedRow)
@@ -57,7 +57,7 @@ describe('auto, for statements over many', () => {
       assert.equal((await shop.timerOf((orders[2] as HookedRow).id)).row, null)
     })
 
-    it('takes expressions, and the deadline that the shop gives', async () => {
+    it('accepts expressions, and a deadline in the same statement', async () => {
       await open()
       const orders = [await create({ state: 3 }), await create({ state: 4 }), await create({ state: 1 })]
       await shop.timers.extend('confirm', orders[1] as HookedRow, '3h')
@@ -75,7 +75,7 @@ describe('auto, for statements over many', () => {
       )
     })
 
-    it('gives back instances where the shop asks for them, as it asked', async () => {
+    it('returns instances where the shop asks for them, with the attributes that it asked for', async () => {
       await open()
       const orders = [await create(), await create()]
       const [count, whole] = await Hooked.update({ state: 4 }, { ...where(orders[0] as HookedRow), returning: true })
@@ -85,7 +85,7 @@ describe('auto, for statements over many', () => {
       assert.deepEqual(await timersOf(orders), [DAY, DAY])
     })
 
-    it("is behind the shop's hooks, and works with individualHooks", async () => {
+    it("runs after the shop's hooks, and works with individualHooks", async () => {
       await open()
       const orders = [await create(), await create({ note: 'x' })]
       Hooked.addHook('beforeUpdate', (order) => {
@@ -103,7 +103,7 @@ describe('auto, for statements over many', () => {
       )
     })
 
-    it('works through scopes, default and other', async () => {
+    it('works with default and other scopes', async () => {
       await open({ model: { defaultScope: { where: { note: null } }, scopes: { hidden: { where: { note: 'hidden' } } } } })
       const orders = [await create(), await create({ note: 'hidden' }), await create({ note: 'other' })]
       await Hooked.update({ state: 4 }, { where: {} })
@@ -114,7 +114,7 @@ describe('auto, for statements over many', () => {
       assert.deepEqual(await timersOf(orders), [DAY, DAY, DAY])
     })
 
-    it('arms after the commit alone', async () => {
+    it('arms only after the commit', async () => {
       await open()
       const order = await create()
       const { sequelize } = shop.database
@@ -132,7 +132,7 @@ describe('auto, for statements over many', () => {
       assert.deepEqual(await shop.timerOf(other.id), NONE)
     })
 
-    it('asks an "after" that is a function for each order that comes in', async () => {
+    it('calls an "after" that is a function for each order that comes into "from"', async () => {
       const asked: unknown[] = []
       const after = (order: HookedRow) => {
         asked.push(order.note)
@@ -154,7 +154,7 @@ describe('auto, for statements over many', () => {
       assert.deepEqual(await timersOf([more]), [TWO])
     })
 
-    it('asks it for the order as the statement leaves it, as a save does', async () => {
+    it('calls it with the order as the statement leaves it, as a save does', async () => {
       await open({ confirm: { after: (order: HookedRow) => (order.note === 'slow' && order.state === 4 ? '48h' : '2h') } })
       const orders = [await create(), await create(), await create({ state: 3 })]
       await Hooked.update({ state: 4, note: 'slow' }, where(orders[0] as HookedRow))
@@ -165,7 +165,7 @@ describe('auto, for statements over many', () => {
       ])
     })
 
-    it('asks it for the order as it is when its turn comes', async () => {
+    it('calls it with the order as it is once the row is locked', async () => {
       await open({ confirm: { after: (order: HookedRow) => (order.note === 'slow' ? '48h' : '2h') } })
       const order = await create()
       const holder = await shop.database.connect()
@@ -187,7 +187,7 @@ describe('auto, for statements over many', () => {
       assert.deepEqual(await shop.timerOf(order.id), { row: null, armed: 9 })
     })
 
-    it('arms a great many', async () => {
+    it('arms thousands of timers', async () => {
       await open()
       await Hooked.bulkCreate(Array.from({ length: 2_500 }, () => ({ state: 2 })))
       assert.deepEqual(await Hooked.update({ state: 4 }, { where: {} }), [2_500])
@@ -197,7 +197,7 @@ describe('auto, for statements over many', () => {
   })
 
   describe('bulkCreate', () => {
-    it('starts the timers of those that are in "from", and of no other', async () => {
+    it('starts the timers of orders that are in "from", and of no others', async () => {
       await open()
       const orders = await Hooked.bulkCreate([{ state: 4 }, {}, { state: '6' as never }, { state: 5 }])
       assert.deepEqual(await timersOf(orders), [DAY, NONE, DAY, NONE])
@@ -209,7 +209,7 @@ describe('auto, for statements over many', () => {
       assert.deepEqual(await timersOf(given), [{ row: 5, armed: 5 }, DAY])
     })
 
-    it('gives back what the shop asked for', async () => {
+    it('returns what the shop asked for', async () => {
       await open()
       const [blind] = (await Hooked.bulkCreate([{ state: 4 }], { returning: false })) as [HookedRow]
       assert.deepEqual([blind.id, blind.dueAt], [null, undefined])
@@ -219,12 +219,12 @@ describe('auto, for statements over many', () => {
       assert.deepEqual(await timersOf(orders), [DAY, DAY])
     })
 
-    it('asks an "after" that is a function', async () => {
+    it('calls an "after" that is a function', async () => {
       await open({ confirm: { after: (order: HookedRow) => (order.note === 'slow' ? '48h' : null) } })
       assert.deepEqual(await timersOf(await Hooked.bulkCreate([{ state: 4 }, { state: 4, note: 'slow' }])), [NONE, { row: 48, armed: 48 }])
     })
 
-    it('with updateOnDuplicate leaves the deadlines of orders that are there', async () => {
+    it('with updateOnDuplicate keeps the deadlines of existing orders', async () => {
       await open()
       const order = await create({ state: 4 })
       await shop.timers.extend('confirm', order, '3h')
@@ -242,7 +242,7 @@ describe('auto, for statements over many', () => {
       assert.equal((await shop.timerOf(order.id)).row, null)
     })
 
-    it('with updateOnDuplicate of the status is refused where it cannot be done', async () => {
+    it('with updateOnDuplicate of the status is refused where timers could not be kept right', async () => {
       await open()
       const order = await create()
       assert.deepEqual(
@@ -265,7 +265,7 @@ describe('auto, for statements over many', () => {
       assert.equal(code, 'ERR_ORDER_TIMERS_AUTO_UPSERT')
     })
 
-    it('starts the timer of a new order by its default, and none of an order that is there', async () => {
+    it('starts the timer of a new order by its default status, and not that of an existing order', async () => {
       await open()
       const [created] = await Hooked.upsert({ id: 7, note: 'new' })
       assert.deepEqual([await shop.timerOf(7, 'pay'), created.payBy], [{ row: 1, armed: 1 }, (await again(created)).payBy])
@@ -277,7 +277,7 @@ describe('auto, for statements over many', () => {
       assert.deepEqual(await shop.timerOf(7, 'pay'), { row: 4, armed: 4 })
     })
 
-    it('ends timers where it writes a status outside, and takes a deadline that is given', async () => {
+    it('ends timers where it writes a status outside "from", and accepts a deadline in the same call', async () => {
       await open()
       const order = await create({ state: 4 })
       await Hooked.upsert({ id: order.id, state: 5 })

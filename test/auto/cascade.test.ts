@@ -22,7 +22,7 @@ describe('settling one rule into the "from" of another that hooks the model', ()
     return worker
   }
 
-  it('starts that one in the same statement, and arms it', async () => {
+  it('starts its timer in the same statement, and arms it', async () => {
     shop = await openHooked({ rules: ship })
     const order = await shop.Hooked.create({ state: 1 })
     await settled(1)
@@ -59,7 +59,7 @@ describe('settling one rule into the "from" of another that hooks the model', ()
     assert.equal((await order.reload()).state, 9)
   })
 
-  it('leaves a deadline that the settled rule writes by "set", and writes what several rules share once', async () => {
+  it('keeps a deadline that the settled rule writes by "set", and writes a column that several rules share once', async () => {
     const shared = { pause: { keep: 'keptMs' } }
     const set = { dueAt: literal("date_trunc('milliseconds', now()) + interval '5 hours'") }
     shop = await openHooked({ confirm: shared, pay: shared, rules: (model) => ship(model, { set }) })
@@ -69,7 +69,7 @@ describe('settling one rule into the "from" of another that hooks the model', ()
     assert.deepEqual(await shop.timerOf(order.id), { row: 5, armed: 5 })
   })
 
-  it('arms it on a "since" rule', async () => {
+  it('arms the timer of a "since" rule', async () => {
     const pay = { deadline: undefined, since: 'createdAt', after: '9h' }
     shop = await openHooked({ confirm: { deadline: undefined, since: 'updatedAt', after: '9h' }, pay, rules: ship })
     const order = await shop.Hooked.create({ state: 1 })
@@ -80,7 +80,7 @@ describe('settling one rule into the "from" of another that hooks the model', ()
     assert.deepEqual(await shop.timerOf(order.id), { row: null, armed: 9 })
   })
 
-  it('starts it together with the history', async () => {
+  it('starts the timer and writes the history', async () => {
     shop = await openHooked({ rules: (model) => ship(model, { history: true, afterCommit: () => {} }) })
     for (const sql of History.createSql(HISTORY_TABLE)) await shop.database.client.query(sql)
     const order = await shop.Hooked.create({ state: 1 })
@@ -100,7 +100,7 @@ describe('settling one rule into the "from" of another that hooks the model', ()
     assert.deepEqual(worker.faultsTold, [])
   })
 
-  it('is done by the hooks where each order is saved by itself, or the effect is of the own', async () => {
+  it('is done by the hooks where each order is saved by itself, or where an effect writes the status', async () => {
     const after = (order: HookedRow) => (order.note === 'slow' ? '48h' : null)
     shop = await openHooked({
       confirm: { after },

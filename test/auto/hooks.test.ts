@@ -12,7 +12,7 @@ import { CONFIRM, defineHooked, type HookedRow } from './hooked.js'
 
 const rule = (model: unknown) => ({ confirm: transition(model as never, CONFIRM as never) }) as Rules
 
-describe('auto, when it hooks', () => {
+describe('auto, when it hooks a model', () => {
   let database: Database
   let redis: TestRedis
   let Hooked: ModelStatic<HookedRow>
@@ -29,7 +29,7 @@ describe('auto, when it hooks', () => {
     makeTimers(rule(model), { redis: redis.url, prefix: redis.prefix, ...options })
   const isTimed = async (model = Hooked) => (await model.create({ state: 4 })).dueAt instanceof Date
 
-  it('hooks a model that is initialised when the timers are made, and one that a function gives a turn later', async () => {
+  it('hooks a model that is initialised when the timers are made, and one that a function returns a turn later', async () => {
     const timers = timersOver(Hooked)
     assert.equal(await isTimed(), true)
     await timers.close()
@@ -91,7 +91,7 @@ describe('auto, when it hooks', () => {
     await timers.close()
   })
 
-  it('hooks the model itself where a scope of it is given, and no table of another schema', async () => {
+  it('hooks the model itself where a scope of it is given, and not the same table in another schema', async () => {
     Hooked.addScope('some', { where: { note: 'x' } })
     const timers = timersOver(Hooked.scope('some'))
     assert.equal(await isTimed(), true)

@@ -53,7 +53,7 @@ describe('auto, for instances', () => {
     assert.equal(statements.filter((sql) => /UPDATE/.test(sql)).length, 1)
   })
 
-  it('does not start again what is in "from" already, though the instance is stale or the status another of them', async () => {
+  it('does not restart the timer of an order that is in "from" already, even if the instance is stale or the status is another one of "from"', async () => {
     shop = await openHooked()
     const order = await build()
     const stale = await again(order)
@@ -68,7 +68,7 @@ describe('auto, for instances', () => {
     assert.deepEqual(await shop.timerOf(order.id), NONE)
   })
 
-  it('takes the deadline that the shop gives with the status, and no null for one', async () => {
+  it('keeps a deadline that is saved with the status, but not null', async () => {
     shop = await openHooked()
     const [order, other] = [await build(), await build()]
     const dueAt = new Date(Date.now() + 5 * 3_600_000)
@@ -79,7 +79,7 @@ describe('auto, for instances', () => {
     assert.deepEqual([await shop.timerOf(other.id), await shop.timerOf(created.id)], [DAY, { row: 5, armed: 5 }])
   })
 
-  it('keeps to the shop\'s "fields", and leaves alone what it has changed and not saved', async () => {
+  it('respects "fields", and does not touch what the shop has changed and not saved', async () => {
     shop = await openHooked()
     const order = await build()
     order.set({ state: 4, note: 'not yet' })
@@ -91,7 +91,7 @@ describe('auto, for instances', () => {
     assert.deepEqual([order.note, (await again(order)).note, order.changed()], ['nor now', 'not yet', ['note']])
   })
 
-  it("runs behind the shop's hooks, which see no hook of ours and see the deadline afterwards", async () => {
+  it("runs after the shop's hooks and adds none to them; they see the deadline afterwards", async () => {
     shop = await openHooked()
     const seen: unknown[] = []
     shop.Hooked.addHook('beforeUpdate', (order) => void order.set('state', 4))
@@ -102,7 +102,7 @@ describe('auto, for instances', () => {
     for (const hook of ['beforeSave', 'beforeCreate', 'beforeBulkUpdate', 'afterSave'] as const) assert.ok(!shop.Hooked.hasHook(hook))
   })
 
-  it('leaves alone what the shop writes with "hooks: false", and destroys and restores', async () => {
+  it('does not touch what the shop writes with "hooks: false", destroys or restores', async () => {
     shop = await openHooked({ model: { paranoid: true } })
     const order = await build()
     await order.update({ state: 4 }, { hooks: false })
@@ -114,7 +114,7 @@ describe('auto, for instances', () => {
     assert.deepEqual(await shop.timerOf(shipped.id), DAY)
   })
 
-  it('knows a status that is an expression only when Postgres does', async () => {
+  it('goes by what Postgres makes of a status that is an expression', async () => {
     shop = await openHooked()
     const order = await build({ state: 3 })
     await order.update({ state: literal('"State Code" + 1') as never })
@@ -127,7 +127,7 @@ describe('auto, for instances', () => {
     assert.deepEqual(await shop.timerOf(created.id), DAY)
   })
 
-  it('works with optimistic locking: who comes second moves nothing', async () => {
+  it('works with optimistic locking: the second save changes nothing', async () => {
     shop = await openHooked({ model: { version: true } })
     const order = await build()
     const stale = await again(order)
@@ -139,7 +139,7 @@ describe('auto, for instances', () => {
     assert.deepEqual(await shop.timerOf(order.id), DAY)
   })
 
-  it('arms nothing for a row that is gone', async () => {
+  it('arms nothing for a row that no longer exists', async () => {
     shop = await openHooked()
     const order = await build()
     await shop.Hooked.truncate()
@@ -172,7 +172,7 @@ describe('auto, for instances', () => {
     assert.deepEqual([keptMs, extended, await shop.timerOf(order.id)], [null, null, DAY])
   })
 
-  it('asks an "after" that is a function', async () => {
+  it('calls an "after" that is a function', async () => {
     const after = (order: HookedRow) => (order.note === 'never' ? null : order.note === 'slow' ? '48h' : '2h')
     shop = await openHooked({ confirm: { after } })
     const [quick, slow, never] = [await build(), await build({ note: 'slow' }), await build({ state: 4, note: 'never' })]
@@ -185,7 +185,7 @@ describe('auto, for instances', () => {
     ])
   })
 
-  it('asks it about no order outside "from"', async () => {
+  it('does not call it for an order outside "from"', async () => {
     const BY_CARRIER: Record<string, '48h'> = { dhl: '48h' }
     shop = await openHooked({ confirm: { after: (order: HookedRow) => BY_CARRIER[order.note as string] } })
     const order = await build()
@@ -199,7 +199,7 @@ describe('auto, for instances', () => {
     assert.deepEqual(await shop.timerOf(order.id), NONE)
   })
 
-  it('leaves no deadline under "backfill" where an order leaves; what was cancelled there stays so', async () => {
+  it('leaves no deadline under "backfill" where an order leaves; a cancelled timer stays cancelled', async () => {
     shop = await openHooked({ confirm: { backfill: true } })
     const order = await build({ state: 4 })
     await order.update({ state: 5 })
@@ -260,7 +260,7 @@ describe('auto, for instances', () => {
     assert.deepEqual(await shop.timerOf(order.id), DAY, 'nothing was disarmed either')
   })
 
-  it('joins the transaction of CLS', async () => {
+  it('joins the CLS transaction', async () => {
     shop = await openHooked()
     const order = await build()
     const namespace = ClsNamespace.use()

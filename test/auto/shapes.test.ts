@@ -86,7 +86,7 @@ for (const shape of SHAPES) {
       assert.deepEqual([await dueAt(created), await dueAt(bulk), await dueAt(placed)], [null, null, null])
     })
 
-    it('starts the timer of what is settled into "from"', async () => {
+    it('starts the timer of an order that is settled into "from"', async () => {
       await open(true)
       const order = await Shaped.create(values('placed', { [sinceName]: new Date(Date.now() - 3_600_000) }))
       await shop.worker()

@@ -11,7 +11,7 @@ type AnyShop = Shop<Rules>
 
 const statementsOf = (shop: AnyShop) => triggerSql((shop.timers as unknown as { [RUNTIME]: Runtime })[RUNTIME].rules())
 
-describe('the trigger that migrations may have', () => {
+describe('the trigger that a migration can create', () => {
   let shop: AnyShop
   let Parcel: ModelStatic<Model>
 
@@ -68,14 +68,14 @@ describe('the trigger that migrations may have', () => {
     assert.equal((await sql(`UPDATE parcels SET "State $1" = NULL`)).due, null)
   })
 
-  it('leaves a deadline that the same statement gives', async () => {
+  it('keeps a deadline that the same statement writes', async () => {
     await open()
     const given = `now() + interval '5 min'`
     assert.equal((await sql(`INSERT INTO parcels ("State $1", "payBy") VALUES ('placed', ${given})`)).pay, 5)
     assert.equal((await sql(`${SHIPPED}, "due 'at'" = ${given}`)).due, 5)
   })
 
-  it('is over the deadline that the order had when it was here before', async () => {
+  it('overwrites a deadline from an earlier stay', async () => {
     await open({ pause: { keep: 'keptMs' }, maxExtensions: 2, extended: 'extended' })
     await sql(`INSERT INTO parcels ("State $1", "due 'at'", kept_ms, extended) VALUES ('x', now(), 60000, 2)`)
     assert.deepEqual(await sql(SHIPPED), { due: 60, pay: null, kept: null, extended: null })
@@ -83,7 +83,7 @@ describe('the trigger that migrations may have', () => {
     assert.equal((await sql(`UPDATE parcels SET "State $1" = 'x'`)).kept, null)
   })
 
-  it('pauses by declaration, and lets it run again', async () => {
+  it('applies "pause.while": pauses, and resumes', async () => {
     await open({ pause: { keep: 'keptMs', while: { disputed: true } } })
     await sql(`INSERT INTO parcels ("State $1", "Is Disputed") VALUES ('it''s $1', FALSE)`)
     assert.deepEqual(await sql('UPDATE parcels SET "Is Disputed" = TRUE'), { due: null, pay: null, kept: 60, extended: null })
@@ -95,7 +95,7 @@ describe('the trigger that migrations may have', () => {
     assert.deepEqual(await sql(`UPDATE parcels SET ${STALE}`), { due: -43_200, pay: null, kept: null, extended: 1 }, 'stale')
   })
 
-  it('leaves no deadline under "backfill" where an order leaves, so that it is filled should it come back', async () => {
+  it('leaves no deadline under "backfill" where an order leaves, so that it gets a new one if it comes back', async () => {
     await open({ backfill: true })
     await sql(`INSERT INTO parcels ("State $1") VALUES ('it''s $1')`)
     assert.equal((await sql(`UPDATE parcels SET "State $1" = 'x'`)).due, null)
@@ -109,7 +109,7 @@ describe('the trigger that migrations may have', () => {
     assert.equal((await sql(`UPDATE parcels SET "State $1" = 'x'`)).due, null)
   })
 
-  it('lets settlements pass as they are', async () => {
+  it('does not change settlements', async () => {
     await open({ after: 50 })
     await sql(`INSERT INTO parcels ("State $1") VALUES ('it''s $1')`)
     const worker = await shop.worker({ fallback: '* * * * * *' })
@@ -121,7 +121,7 @@ describe('the trigger that migrations may have', () => {
     assert.deepEqual([rows[0]['State $1'], rows[0]["due 'at'"]], ['done', null])
   })
 
-  it('cannot be had for an "after" that is a function', async () => {
+  it('is refused for an "after" that is a function', async () => {
     await open()
     await shop.close()
     shop = await openShop((database) => {

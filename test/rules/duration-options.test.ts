@@ -5,7 +5,7 @@ import { openShop } from '../support/shop.js'
 import { oneOfEach } from '../support/shop-rules.js'
 import { waitUntil } from '../support/waiting.js'
 
-describe('Each duration has bounds of its own, which its error names:', () => {
+describe('Each duration option has its own bounds, which the error names:', () => {
   class Order extends Model {}
   const columns = { status: DataTypes.INTEGER, dueAt: DataTypes.DATE, extended: DataTypes.BIGINT }
   Order.init(columns, { sequelize: new Sequelize({ dialect: 'postgres' }) })
@@ -51,7 +51,7 @@ describe('Each duration has bounds of its own, which its error names:', () => {
     })
   }
 
-  it('and the longest timeout and lease that are taken settle orders, and overflow no timer', async () => {
+  it('the longest accepted timeout and lease settle orders and overflow no timer', async () => {
     const overflows: string[] = []
     const listen = (warning: Error) => void (warning.name === 'TimeoutOverflowWarning' && overflows.push(warning.message))
     process.on('warning', listen)

@@ -14,7 +14,7 @@ describe('effect(Model, options)', () => {
   const timersWith = (options: unknown) => orderTimers({ redis: false, rules: { order_unpaid: effect(Order, options as never) } })
   const declared = (options: unknown) => refused(() => timersWith(options))
 
-  it('wants a "where" that says something, and a "run"', async () => {
+  it('needs a "where" with a condition, and a "run"', async () => {
     const where = '"where" must say where the effect applies, such as { isPaid: false }; without it, it would apply to every row'
     assert.deepEqual(await declared({ ...PLAIN, where: undefined }), invalid(where))
     assert.deepEqual(await declared({ ...PLAIN, where: {} }), invalid(where))
@@ -27,7 +27,7 @@ describe('effect(Model, options)', () => {
     assert.deepEqual(await declared({ ...PLAIN, where: [] }), invalid(where))
   })
 
-  it('knows nothing of statuses', async () => {
+  it('does not take the options about statuses', async () => {
     const known =
       'where, run, afterCommit, history, description, attempts, timeout, staleAfter, reminders, dryRun, brake, deadline, since, after, pause, maxExtensions, maxTotal, extended, backfill'
     for (const name of ['from', 'to', 'set', 'status', 'individualHooks', 'auto'])
@@ -90,7 +90,7 @@ describe('an effect', () => {
     )
   })
 
-  it('that leaves an order due under "since" is undone with STILL_DUE, again and again, and then a dead letter; the others settle', async () => {
+  it('that leaves an order due under "since" is rolled back with STILL_DUE until the order is a dead letter; the others settle', async () => {
     const shop = await open((Parcels, sequelize) => ({
       order_unpaid: effect(Parcels, {
         where: { isPaid: false },
@@ -138,7 +138,7 @@ describe('an effect', () => {
   const confirming = (work: (parcels: Parcel[]) => unknown = () => {}) =>
     open((Parcels) => ({ order_confirm: effect(Parcels, { where: { isPaid: true }, deadline: 'dueAt', after: '24h', run: work }) }))
 
-  it('with a deadline on the row is scheduled, extended and cancelled, and clears it when it has been carried out', async () => {
+  it('with a deadline on the row is scheduled, extended and cancelled, and clears the deadline when it is settled', async () => {
     const seen: (Date | null)[] = []
     const shop = await confirming((parcels) => seen.push(...parcels.map(({ dueAt }) => dueAt)))
     const parcel = await shop.find(await shop.parcel(null, { isPaid: true }))
@@ -156,7 +156,7 @@ describe('an effect', () => {
     assert.equal((await shop.find(parcel.id)).dueAt, null)
   })
 
-  it('refuses calls about orders that it does not apply to, in words of its own', async () => {
+  it('refuses calls about orders that it does not apply to, and says what it applies to', async () => {
     const shop = await confirming()
     const id = await shop.parcel()
     const why = `Parcel "${id}" is none of those; the rule applies to orders for which its "where" holds`
@@ -167,7 +167,7 @@ describe('an effect', () => {
     assert.equal(await shop.timers.remaining('order_confirm', id), null)
   })
 
-  it('with "deadline: false" is carried out for the event of somebody\'s key, and guarded by its "where" alone', async () => {
+  it('with "deadline: false" is settled when an external key expires, guarded by its "where" alone', async () => {
     const shop = await open((Parcels) => ({
       order_ship: effect(Parcels, {
         where: { isPaid: true },

@@ -4,7 +4,7 @@ import { openShop } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
 
 describe('a plain function as a rule', () => {
-  it('is called with its kind and the ids that are due, as text, for timers of our own and keys of others', async () => {
+  it('is called with its kind and the ids that are due, as text, for scheduled timers and external keys', async () => {
     const calls: HandlerWork[] = []
     const shop = await openShop(() => ({ order_other: (work: HandlerWork) => void calls.push(work) }))
     const worker = await shop.worker()
@@ -47,7 +47,7 @@ describe('a plain function as a rule', () => {
     await shop.close()
   })
 
-  it("is called each time that somebody's key for the same id expires, a second apart", async () => {
+  it('is called each time that an external key for the same id expires, a second apart', async () => {
     const calls: string[] = []
     const shop = await openShop(() => ({ order_other: ({ ids }: HandlerWork) => void calls.push(...ids) }))
     await shop.worker()

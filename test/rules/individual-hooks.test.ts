@@ -25,7 +25,7 @@ describe('"individualHooks"', () => {
   const overdue = (values: object = {}) =>
     Parcel.create({ status: 4, weight: 3, dueAt: new Date(Date.now() - 1000), ...values }, { validate: false })
 
-  it("lets the shop's hooks see each change, in the settling transaction: a cached order is dropped and not served stale", async () => {
+  it("runs the shop's hooks for each change, in the settling transaction: a cached order is dropped and not served stale", async () => {
     const shop = await open({ set: { by: 'timer' } })
     const { client } = shop.redis
     const cached = (id: unknown) => shop.key(`order:${id}`)
@@ -48,7 +48,7 @@ describe('"individualHooks"', () => {
     await shop.close()
   })
 
-  it("takes a validator's refusal for the rule's own failure: the others settle, that one is a dead letter", async () => {
+  it("counts a validator's refusal as a failure of the rule: that order is a dead letter, the others settle", async () => {
     const scales = function (this: Model) {
       if ((this.get('weight') as number) > 30) throw new Error('no connection to the scales')
     }
@@ -66,7 +66,7 @@ describe('"individualHooks"', () => {
     await shop.close()
   })
 
-  it('minds a version: the instance that "run" gets can be saved on', async () => {
+  it('keeps the version up to date: "run" can save the instance that it gets', async () => {
     const shop = await open(
       { run: async ([parcel]: Model[], { transaction }: never) => parcel?.update({ by: 'run' }, { transaction }) },
       { version: true },

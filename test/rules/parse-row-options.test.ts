@@ -57,7 +57,7 @@ describe("a rule's options", () => {
       assert.deepEqual(await declared({ [name]: 'mail' }), invalid(`"${name}" must be a function, got "mail"`))
   })
 
-  it('"pause" names the attribute that keeps the time, of whole numbers, and may say what pauses', async () => {
+  it('"pause" names an attribute of whole numbers that keeps the time left, and may have a condition', async () => {
     assert.deepEqual(await declared({ pause: true }), invalid(`"pause" must be such as { keep: 'confirmLeftMs' }, got true`))
     assert.deepEqual(await declared({ pause: {} }), invalid('"pause.keep" must be the name of an attribute, got null'))
     const unknown = 'orderTimers: rule "order_confirm": "pause": unknown option "until"; the options are keep, while'
@@ -78,7 +78,7 @@ describe("a rule's options", () => {
     )
   })
 
-  it('"maxExtensions" and "maxTotal" are one or the other, and counted in "extended"', async () => {
+  it('"maxExtensions" and "maxTotal" exclude each other, and are counted in "extended"', async () => {
     const extended = 'times'
     assert.deepEqual(await declared({ maxExtensions: 0, extended }), invalid('"maxExtensions" must be a whole number from 1, got 0'))
     assert.deepEqual(await declared({ maxTotal: 'long', extended }), noDuration('"maxTotal"', '"long"'))
@@ -102,7 +102,7 @@ describe("a rule's options", () => {
     assert.deepEqual(await used({ maxExtensions: 1, extended: 'note' }), refusal('INVALID_MODEL', 500, text))
   })
 
-  it('"backfill" is true, or says from where, and needs "after"', async () => {
+  it('"backfill" is true or names an attribute to count from, and needs "after"', async () => {
     assert.deepEqual(
       await declared({ backfill: 'createdAt' }),
       invalid(`"backfill" must be true or { since: 'createdAt' }, got "createdAt"`),
@@ -119,7 +119,7 @@ describe("a rule's options", () => {
     assert.deepEqual(await used({ backfill: { since: 'note' } }), refusal('INVALID_MODEL', 500, text))
   })
 
-  it('"reminders" are a list, each for another time and with its work, and need the history and a deadline on the row', async () => {
+  it('"reminders" are a list with different times and a function each, and need the history and a deadline on the row', async () => {
     const of = (...reminders: unknown[]) => declared({ history: true, reminders })
     const list = `"reminders" must be a list such as [{ before: '2h', run }], got an object with the keys before`
     assert.deepEqual(await declared({ history: true, reminders: { before: '2h' } }), invalid(list))
@@ -140,7 +140,7 @@ describe("a rule's options", () => {
     assert.deepEqual(await declared({ deadline: false, history: true, reminders }), invalid(form))
   })
 
-  it('"brake" says how many, and in what time', async () => {
+  it('"brake" has a number of orders and a period', async () => {
     assert.deepEqual(await declared({ brake: 100 }), invalid(`"brake" must be such as { max: 1000, per: '1h' }, got 100`))
     assert.deepEqual(await declared({ brake: { per: '1h' } }), invalid('"brake.max" must be a whole number from 1, got undefined'))
     assert.deepEqual(await declared({ brake: { max: 1.5, per: '1h' } }), invalid('"brake.max" must be a whole number from 1, got 1.5'))
@@ -149,7 +149,7 @@ describe("a rule's options", () => {
     assert.deepEqual(await declared({ brake: { max: 1, per: '1h', min: 1 } }), refusal('INVALID_OPTION', 500, unknown))
   })
 
-  it('that are all right are taken', () => {
+  it('are accepted where nothing is wrong', () => {
     const all = {
       ...{
         history: true,

@@ -90,7 +90,7 @@ for (const shape of SHAPES) {
         .filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))
         .sort()
 
-    it("has its orders settled by the alarm, by the sweep and by the event of somebody's key", async () => {
+    it('has its orders settled by the alarm, by the sweep and when an external key expires', async () => {
       const overdue = await place('placed', { [sinceName]: new Date(Date.now() - 15 * 60_000 - 500) })
       const bystander = await place('confirmed', {
         [deadlineName]: new Date(Date.now() - 500),
@@ -128,7 +128,7 @@ for (const shape of SHAPES) {
       assert.deepEqual(worker.faultsTold, [])
     })
 
-    it('has deadlines scheduled, extended, listed and cancelled, and nothing else of the row touched', async () => {
+    it('has deadlines scheduled, extended, listed and cancelled, without a change to anything else on the row', async () => {
       await shop.timers.check()
       const order = await place('shipped')
       const before = await rowOf(order)
@@ -154,7 +154,7 @@ for (const shape of SHAPES) {
       assert.match(message, /^orderTimers: confirm: Shaped ".+" has \w+ .+; the rule applies to ".+"/)
     })
 
-    it('has its timers paused and resumed, an effect carried out, and what happened written down', async () => {
+    it('has its timers paused and resumed, an effect settled, and the history written', async () => {
       const { client } = shop.database
       const { table } = new History('confirm', OrderTable.of('confirm', Shaped), 1)
       for (const sql of History.createSql(table)) await client.query(sql)

@@ -11,7 +11,7 @@ const COLUMNS = { status: DataTypes.INTEGER, dueAt: DataTypes.DATE }
 const CONFIRM = { from: 4, to: 5, deadline: 'dueAt' as never, after: '24h' } as const
 
 describe('a shop', () => {
-  it('whose hooks keep its orders in Redis, under keys of their own with a TTL, has those left alone', async () => {
+  it('whose hooks cache its orders in Redis, under keys with a TTL, keeps those keys', async () => {
     class Parcel extends Model {}
     const shop = await openShop(({ sequelize }) => {
       Parcel.init(COLUMNS, { sequelize, tableName: 'parcels' })
@@ -40,7 +40,7 @@ describe('a shop', () => {
     await shop.close()
   })
 
-  it('whose worker starts before its tables are made is settled as soon as they are there', async () => {
+  it('whose worker starts before its tables exist has its orders settled as soon as they do', async () => {
     class Late extends Model {}
     const shop = await openShop(({ sequelize }) => {
       Late.init(COLUMNS, { sequelize, tableName: 'late_orders' })
@@ -62,7 +62,7 @@ describe('a shop', () => {
     await shop.close()
   })
 
-  it('with two models that have deadlines keeps them apart, though their ids are the same', async () => {
+  it('with deadlines on two models has them kept apart, although the ids are the same', async () => {
     class Parcel extends Model {}
     class Booking extends Model {}
     const shop = await openShop(({ sequelize }) => {

@@ -54,7 +54,7 @@ describe('transition(Model, options)', () => {
     )
   })
 
-  it('refuses statuses that are none', async () => {
+  it('refuses values that are no statuses', async () => {
     assert.deepEqual(await declared({ ...PLAIN, from: undefined }), invalid('"from" must be a status or several, got undefined'))
     assert.deepEqual(await declared({ ...PLAIN, from: [] }), invalid('"from" must be a status or several, got []'))
     assert.deepEqual(await declared({ ...PLAIN, from: [4, 1.5] }), invalid('"from" must be a status or several, got an array of 2'))
@@ -78,7 +78,7 @@ describe('transition(Model, options)', () => {
     assert.deepEqual(await declared({ ...PLAIN, deadline: false, since: 'createdAt' }), invalid(`${message}both${remedy}`))
   })
 
-  it('takes attributes by their names', async () => {
+  it('refuses attributes that are not given by name', async () => {
     assert.deepEqual(await declared({ ...PLAIN, deadline: '' }), invalid('"deadline" must be the name of an attribute, got ""'))
     assert.deepEqual(await declared({ ...PLAIN, deadline: null }), invalid('"deadline" must be the name of an attribute, got null'))
     assert.deepEqual(await declared({ ...PLAIN, deadline: true }), invalid('"deadline" must be the name of an attribute, got true'))
@@ -86,12 +86,12 @@ describe('transition(Model, options)', () => {
     assert.deepEqual(await declared({ from: 1, to: 0, since: 7, after: '15m' }), invalid('"since" must be the name of an attribute, got 7'))
   })
 
-  it('wants to know how long after "since" the deadline is', async () => {
+  it('needs "after" with "since"', async () => {
     const message = `"after" must say how long after "createdAt" the deadline is, such as '15m'`
     assert.deepEqual(await declared({ from: 1, to: 0, since: 'createdAt' }), invalid(message))
   })
 
-  it('refuses durations that are none, by the name of the option', async () => {
+  it('refuses values that are no durations, and names the option', async () => {
     for (const [name, bounds] of Object.entries({
       after: 'ten years',
       timeout: '100ms at least and 1d',
@@ -102,7 +102,7 @@ describe('transition(Model, options)', () => {
     }
   })
 
-  it('refuses other values of "attempts", "run" and "set"', async () => {
+  it('refuses wrong values of "attempts", "run" and "set"', async () => {
     assert.deepEqual(await declared({ ...PLAIN, attempts: 0 }), invalid('"attempts" must be a whole number from 1, got 0'))
     assert.deepEqual(await declared({ ...PLAIN, attempts: '3' }), invalid('"attempts" must be a whole number from 1, got "3"'))
     assert.deepEqual(await declared({ ...PLAIN, run: 'mail' }), invalid('"run" must be a function, got "mail"'))
@@ -112,7 +112,7 @@ describe('transition(Model, options)', () => {
   })
 })
 
-describe("a rule's model, looked at when the rule is first used", () => {
+describe("a rule's model, which is checked when the rule is first used,", () => {
   it('must be initialised by then', async () => {
     class Later extends Model {}
     const message = (shown: string) =>
