@@ -54,7 +54,7 @@ else
   answer[6] = string.format('%.0f', epoch)
 end
 
-for sort in pairs(tombstoneSorts) do tombstoneSets(tombstones, sort) end -- drops old tombstones although nothing may be settled any more
+for sort in pairs(tombstoneTurnMs) do tombstoneSets(tombstones, sort) end -- drops old tombstones although nothing may be settled any more
 
 local dueUntil = now + skewMs
 for _, expired in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 16)) do

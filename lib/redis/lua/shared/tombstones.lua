@@ -5,16 +5,13 @@
 --   external   whatever became of an external key; shorter than the shortest SETEX, since the key may be set again at once
 -- Two sets alternate, so that old tombstones are dropped as a whole: each lives for one to two turns. A clock that was set back ends all.
 --
--- Needs now. Defines tombstoneSorts, tombstoneSets(prefix, sort): the set of this turn, to write to, and that of the last turn.
+-- Needs now. Defines tombstoneTurnMs and tombstoneSets(prefix, sort): the set of this turn, to write to, and that of the last turn.
 --- include shared/now.lua
-local tombstoneSorts = {
-  settled = { suffix = ':ours', turnMs = 5000 },
-  cancelled = { suffix = ':gone', turnMs = 5000 },
-  external = { suffix = ':theirs', turnMs = 450 },
-}
+local tombstoneTurnMs = { settled = 5000, cancelled = 5000, external = 450 }
+local tombstoneSuffix = { settled = ':ours', cancelled = ':gone', external = ':theirs' }
 local function tombstoneSets(prefix, sort)
-  local name = prefix .. tombstoneSorts[sort].suffix
-  local turn = math.floor(now / tombstoneSorts[sort].turnMs)
+  local name = prefix .. tombstoneSuffix[sort]
+  local turn = math.floor(now / tombstoneTurnMs[sort])
   local last = tonumber(redis.call('GET', name) or 0)
   local new, old = name .. ':' .. turn % 2, name .. ':' .. (turn + 1) % 2
   if turn ~= last then
