@@ -128,8 +128,8 @@ async function killAt(step: Step, opened: Opened): Promise<void> {
   await shop.database.client.query(
     `UPDATE ${HISTORY_TABLE} SET next_try = now() WHERE next_try IS NOT NULL AND worker NOT LIKE '%:${process.pid}'`,
   )
-  const untold = `SELECT 1 FROM ${HISTORY_TABLE} WHERE next_try IS NOT NULL`
-  await waitUntil(async () => (await shop.database.client.query(untold)).rowCount === 0, { within: 10_000 })
+  const undelivered = `SELECT 1 FROM ${HISTORY_TABLE} WHERE next_try IS NOT NULL`
+  await waitUntil(async () => (await shop.database.client.query(undelivered)).rowCount === 0, { within: 10_000 })
   assert.equal(new Set(await keysTold(shop)).size, ORDERS, step.step)
   assert.deepEqual(counted(other), [0, 0], step.step)
   await close()

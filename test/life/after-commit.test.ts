@@ -16,7 +16,7 @@ describe('"afterCommit"', () => {
   const open = async (afterCommit: AfterCommit<Parcel>, more: object = {}) => {
     shop = await openParcels((Parcels) => ({ order_confirm: transition(Parcels, { ...CONFIRM, afterCommit, ...more }) }))
   }
-  const untold = async () => (await shop.history()).filter(({ next_try }) => next_try !== null)
+  const undelivered = async () => (await shop.history()).filter(({ next_try }) => next_try !== null)
   const keyOf = (id: number, dueAt: Date | null) => `order_confirm:${id}:${dueAt?.getTime()}`
 
   for (const history of [false, true]) {
@@ -39,7 +39,7 @@ describe('"afterCommit"', () => {
         seen,
         ids.map((id, i) => [id, 5, null, 5, keys[i], false]),
       )
-      assert.deepEqual(await untold(), [])
+      assert.deepEqual(await undelivered(), [])
       assert.equal((await shop.history()).length, history ? 2 : 0)
     })
   }
@@ -107,7 +107,7 @@ describe('"afterCommit"', () => {
       told.dead.map(({ error, ...dead }) => [dead, `${error}`]),
       [[{ kind: 'order_confirm', id: String(ids[1]), attempts: 3 }, 'Error: no mail to Japan']],
     )
-    assert.deepEqual(await untold(), [])
+    assert.deepEqual(await undelivered(), [])
     assert.deepEqual(
       (await shop.history()).map(({ error }) => error),
       [null, 'no mail to Japan'],
@@ -126,9 +126,9 @@ describe('"afterCommit"', () => {
     const worker = await shop.worker(EVERY_SECOND)
     await waitForEvent(worker, 'swept')
     await waitForEvent(worker, 'swept')
-    assert.equal((await untold())[0]?.attempts, 2)
+    assert.equal((await undelivered())[0]?.attempts, 2)
     release()
-    await waitUntil(async () => (await untold()).length === 0)
+    await waitUntil(async () => (await undelivered()).length === 0)
   })
 
   it('is told of an order that the effect has soft-deleted, also by the worker that comes after', async () => {
@@ -153,7 +153,7 @@ describe('"afterCommit"', () => {
     await effects.worker(EVERY_SECOND)
     await waitUntil(() => told.length === 2)
     assert.deepEqual(told, Array(2).fill([id, true]))
-    await waitUntil(async () => (await untold()).length === 0)
+    await waitUntil(async () => (await undelivered()).length === 0)
   })
 
   it('is told by another worker where one was killed right after the commit, under the same key', async () => {
@@ -168,13 +168,13 @@ describe('"afterCommit"', () => {
     await inTime(point.seen, 8000, 'the worker to come to its telling')
     await dying.kill()
     assert.equal((await shop.find(id)).status, 5, 'it was committed')
-    const [left] = await untold()
+    const [left] = await undelivered()
     const patience = (left?.next_try?.getTime() as number) - Date.now()
     assert.ok(patience > 55_000 && patience < 65_000, `the worker that settled has twice its timeout and a little: ${patience}`)
     const survivor = await startWorkerProcess({ ...workerConfig(shop, 'worker 2'), rules })
     assert.deepEqual(await shop.sql('SELECT 1 FROM told'), [])
     await shop.sql('UPDATE order_timers_history SET next_try = now()')
-    await waitUntil(async () => (await untold()).length === 0)
+    await waitUntil(async () => (await undelivered()).length === 0)
     assert.deepEqual(await shop.sql('SELECT what, key FROM told'), [{ what: 'settled', key: keyOf(id, deadline) }])
     assert.equal(await survivor.stop(), 0)
     await closeProxies(proxies)

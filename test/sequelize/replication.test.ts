@@ -60,21 +60,21 @@ describe('a shop with a replica', () => {
     const id = await shop.order({ status: 4, confirmDueAt: dueAt })
     await shop.worker(EVERY_SECOND)
     await waitUntil(() => failures === 0)
-    await waitUntil(async () => (await untold('error IS NOT NULL')) === 1)
+    await waitUntil(async () => (await undelivered('error IS NOT NULL')) === 1)
     await shop.database.client.query('UPDATE order_timers_history SET next_try = now()')
     await waitUntil(() => told.length > 0)
     assert.deepEqual(told, [`order_confirm:${id}:${dueAt.getTime()}`])
-    await waitUntil(async () => (await untold()) === 0)
+    await waitUntil(async () => (await undelivered()) === 0)
   })
 
   it('notes that an order whose row is gone is not delivered', async () => {
     const id = await shop.order({ status: 4, confirmDueAt: new Date(Date.now() - 1000) })
     await shop.worker(EVERY_SECOND)
     await waitUntil(() => failures === 0)
-    await waitUntil(async () => (await untold('error IS NOT NULL')) === 1)
+    await waitUntil(async () => (await undelivered('error IS NOT NULL')) === 1)
     await shop.database.client.query('DELETE FROM orders WHERE id = $1', [id])
     await shop.database.client.query('UPDATE order_timers_history SET next_try = now()')
-    await waitUntil(async () => (await untold()) === 0)
+    await waitUntil(async () => (await undelivered()) === 0)
     const { rows } = await shop.database.client.query('SELECT error FROM order_timers_history')
     assert.match(rows[0].error, /its row is gone/)
     assert.deepEqual(told, [])
@@ -122,7 +122,7 @@ describe('a shop with a replica', () => {
     assert.ok((deadline as Date).getTime() - Date.now() > 60_000)
   })
 
-  const untold = async (more = 'TRUE'): Promise<number> => {
+  const undelivered = async (more = 'TRUE'): Promise<number> => {
     const { rows } = await shop.database.client.query(
       `SELECT count(*)::int AS count FROM order_timers_history WHERE next_try IS NOT NULL AND ${more}`,
     )
