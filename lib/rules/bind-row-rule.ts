@@ -52,14 +52,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
   const { kind, dryRun, timeoutMs } = options
   const table = OrderTable.of(kind, source)
   const column = columnOf(options)
-  const guardOptions: GuardOptions = {
-    applies: action.applies,
-    where: options.where,
-    pausedWhile: column?.pause?.while,
-    deadline: deadlineSource(options.deadline),
-    backfilled: column?.backfill !== undefined,
-    staleAfterMs: settlesStale ? NEVER_STALE_MS : options.staleAfterMs,
-  }
+  const guardOptions = guardOptionsOf(options, action, settlesStale)
   const guard = new RowGuard(table, guardOptions)
   if (column) checkAttributes(table, column)
   const move = moveOf(table, action)
@@ -151,6 +144,18 @@ function checkAttributes(table: OrderTable, { pause, extensions, backfill }: Dec
   if (pause) table.wholeNumber('"pause.keep"', pause.keep)
   if (extensions) table.wholeNumber('"extended"', extensions.attribute)
   if (backfill?.since !== undefined) table.instant('"backfill.since"', backfill.since)
+}
+
+function guardOptionsOf(options: RowOptions, { applies }: RuleAction, settlesStale: boolean): GuardOptions {
+  const column = columnOf(options)
+  return {
+    applies,
+    where: options.where,
+    pausedWhile: column?.pause?.while,
+    deadline: deadlineSource(options.deadline),
+    backfilled: column?.backfill !== undefined,
+    staleAfterMs: settlesStale ? NEVER_STALE_MS : options.staleAfterMs,
+  }
 }
 
 function deadlineSource(deadline: DeclaredDeadline): GuardOptions['deadline'] {
