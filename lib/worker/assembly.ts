@@ -32,7 +32,7 @@ export interface AssemblyOptions {
   log: Log
   /** How many batches of each rule are settled at once, at most. */
   concurrency: number
-  /** How long the claim of a plain handler holds without a sign of life of its worker. */
+  /** How long a claim of a plain handler holds after its worker was last heard of. */
   leaseMs: number
   /** When the sweep runs by schedule; false: only when `run` is called. */
   fallback: Required<Fallback> | false

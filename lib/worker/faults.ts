@@ -6,12 +6,12 @@ import type { Log } from '../logger.js'
 import type { FaultCode } from './events.js'
 import type { Standstill } from './standstill.js'
 
-export type { FaultReport } from '../faults.js'
-
 /** Something that is wrong at present. */
 export type Fault = FaultOf<FaultCode>
 
+/** Concluded from an answer that did not come. */
 const BY_SILENCE: ReadonlySet<FaultCode> = new Set(['REDIS_UNAVAILABLE', 'POSTGRES_UNAVAILABLE', 'SWEEP_FAILED', 'EVENTS_OFF'])
+
 /** Long enough to reconnect on a busy machine. */
 const DOUBT_MS = 2_000
 

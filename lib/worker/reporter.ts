@@ -9,9 +9,9 @@ import type { SettledOrder, Settlement } from '../rows/settlement.js'
 import type { BoundRule } from '../rules/rule.js'
 import type { Path, WorkerEmitter, WorkerEvents } from './events.js'
 import type { Faults } from './faults.js'
+import { describe, summary } from './log-lines.js'
 import { ReportMemory } from './report-memory.js'
 import { type KindCounters, newCounters } from './settling/counters.js'
-import { describe, summary } from './settling/log-lines.js'
 
 /** One failed attempt. */
 export interface FailedAttempt {

@@ -30,7 +30,7 @@ export class LostData {
   private found(kind: string): void {
     const { redis, reporter } = this.dependencies
     this.lost.add(kind)
-    const message = `Redis at ${redis.connection.where} lost its data (${[...this.lost].join(', ')}), which is armed again from Postgres`
+    const message = `Redis at ${redis.connection.where} lost its data (${[...this.lost].join(', ')}); timers are armed again from Postgres`
     const remedy = 'was it emptied, or restarted or failed over without its data?'
     reporter.faults.raise('REDIS_LOST_DATA', { message, remedy })
     this.restoring ??= this.restore().finally(() => {

@@ -143,7 +143,7 @@ export class ServerWatch {
       faults.clear('EVENTS_OFF')
       this.listeners.onConfigured()
     } catch (error) {
-      faults.raise('EVENTS_OFF', { message: `${off}, and refused to be configured`, remedy: `add to redis.conf: ${REDIS_CONF}`, error })
+      faults.raise('EVENTS_OFF', { message: `${off}, and CONFIG SET failed`, remedy: `add to redis.conf: ${REDIS_CONF}`, error })
     }
   }
 }

@@ -1,7 +1,7 @@
-// The worker's lines about orders, with the rule's own description.
+// The log lines about settled orders, with the rule's own description.
 
-import type { SettledOrder } from '../../rows/settlement.js'
-import type { BoundRule } from '../../rules/rule.js'
+import type { SettledOrder } from '../rows/settlement.js'
+import type { BoundRule } from '../rules/rule.js'
 
 /** One order, at debug level: `訂單 34 自動確認收貨` where the description is a function, else `order_confirm 34: …`. */
 export function describe({ kind, description }: BoundRule, id: string): string {
