@@ -3,6 +3,7 @@
 
 import type { Transaction } from 'sequelize'
 import { rows, statement } from '../sequelize/database.js'
+import { allOf } from './conditions.js'
 import { boundIntervalSql, epochMsSql, intervalSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
 
@@ -86,8 +87,15 @@ FROM ${source} ON CONFLICT (kind, order_id, deadline, reminder) WHERE reminder <
   /** A condition: the order was reminded of this deadline. */
   reminded(label: string, deadline: string): string {
     const { literal, id } = this.orders
-    return `EXISTS (SELECT 1 FROM ${this.table} AS order_timers_reminded WHERE order_timers_reminded.kind = ${literal(this.kind)} AND order_timers_reminded.order_id = ${id}::text
-  AND order_timers_reminded.reminder = ${literal(label)} AND order_timers_reminded.reminder <> '' AND order_timers_reminded.deadline = ${deadline})`
+    const reminded = 'order_timers_reminded'
+    const conditions = [
+      `${reminded}.kind = ${literal(this.kind)}`,
+      `${reminded}.order_id = ${id}::text`,
+      `${reminded}.reminder = ${literal(label)}`,
+      `${reminded}.reminder <> ''`, // as the partial index has it
+      `${reminded}.deadline = ${deadline}`,
+    ]
+    return `EXISTS (SELECT 1 FROM ${this.table} AS ${reminded} WHERE ${allOf(conditions)})`
   }
 
   /** How long after a settlement began its first delivery may begin: it ends before another worker may redeliver. */

@@ -10,6 +10,7 @@ import { requestCancel } from './cancel-request.js'
 import { faultOwnerOf, sqlStateOf } from './fault-owner.js'
 import { type ConnectionManager, connectionManagerOf, type PoolConnection } from './internals.js'
 import { ownOptions, ownSearchPath, searchPathIsSet } from './query-options.js'
+import { SQLSTATE } from './sqlstates.js'
 
 /** How long a call waits for a connection, or for a lock. */
 export const LOCK_WAIT_MS = 2_000
@@ -149,7 +150,7 @@ export class CallConnection {
     if (this.phase !== 'writing' && this.phase !== 'committing') return false
     if (error instanceof OrderTimersError) return false
     const state = sqlStateOf(error)
-    const isAnswered = state !== undefined && /^[0-9A-Z]{5}$/.test(state) && state !== 'EPIPE'
+    const isAnswered = state !== undefined && SQLSTATE.test(state) && state !== 'EPIPE'
     return !isAnswered && faultOwnerOf(error) === 'database'
   }
 }
