@@ -31,7 +31,9 @@ export async function problemOf({ row }: Pick<ShopRule, 'row'>, error: unknown):
     const unreachable = faultOwnerOf(cause) === 'database'
     const message = errorText(cause)
     return {
-      message: unreachable ? `Postgres does not answer (${message}); check that it runs and can be reached` : message,
+      message: unreachable
+        ? `Postgres does not answer (${message}); check that it runs and can be reached, and that user, password and database are right`
+        : message,
       unreachable,
     }
   }
@@ -66,7 +68,7 @@ export async function postgresTrouble(rules: readonly Pick<ShopRule, 'row'>[]): 
   )
   for (const answer of await Promise.all(answers)) {
     if (answer === null) continue
-    return `Postgres does not answer (${answer ?? `nothing in ${WAIT_MS} ms`}); check that it runs and can be reached`
+    return `Postgres does not answer (${answer ?? `nothing in ${WAIT_MS} ms`}); check that it runs and can be reached, and that user, password and database are right`
   }
   return undefined
 }

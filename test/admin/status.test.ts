@@ -111,7 +111,7 @@ describe('the status', () => {
     assert.deepEqual([ok, postgres.answering], [false, false])
     assert.equal(
       postgres.problem,
-      `Postgres does not answer (connect ECONNREFUSED 127.0.0.1:${port}); check that it runs and can be reached`,
+      `Postgres does not answer (connect ECONNREFUSED 127.0.0.1:${port}); check that it runs and can be reached, and that user, password and database are right`,
     )
     assert.deepEqual([rules[0]?.rows, rules[0]?.armed, rules[0]?.problem], [undefined, 0, undefined]) // it is said once
     await timers.close()
