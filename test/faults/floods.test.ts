@@ -112,8 +112,8 @@ describe('In a flood', () => {
     const at = Date.now() + 4000
     const sql = `INSERT INTO orders ("userId", total, status, "createdAt", "updatedAt") SELECT 1, 1, 4, now(), now() FROM generate_series(1, 20000) RETURNING id`
     const { rows } = await shop.database.client.query<{ id: number }>(sql)
-    for (let first = 0; first < rows.length; first += 500) {
-      await Promise.all(rows.slice(first, first + 500).map(({ id }) => shop.timers.schedule('order_confirm', id, { at })))
+    for (let first = 0; first < rows.length; first += 100) {
+      await Promise.all(rows.slice(first, first + 100).map(({ id }) => shop.timers.schedule('order_confirm', id, { at })))
     }
     await confirmed(shop, 20_000, 30_000)
     await shop.close()

@@ -104,9 +104,9 @@ export class ServerWatch {
     const wasUsable = this.usable
     this.usable = true
     connection.fit = true
+    if (!wasUsable) this.listeners.onUsable() // first, so that nobody is told that all is well while events go to another server
     faults.clear('REDIS_UNUSABLE')
     await this.judgeSettings()
-    if (!wasUsable) this.listeners.onUsable()
   }
 
   /** Whether a suspicion no longer holds, where INFO is refused. A server that writes is no replica; a cluster node cannot be told, so it is retried after a while. */
