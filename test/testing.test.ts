@@ -153,6 +153,16 @@ describe('expire(worker, kind, order)', () => {
       assert.equal(code, 'ERR_ORDER_TIMERS_NOT_SETTLED')
       assert.match(message, /was not settled: the brake has stopped the rule$/)
     })
+
+    it('names the table of the brake where it is missing', async () => {
+      const worker = await shop.worker({ fallback: false })
+      const id = await shop.parcel()
+      await shop.timers.schedule('parcel_confirm', id)
+      await shop.sql('DROP TABLE order_timers_brakes')
+      const { code, message } = await refused(() => expire(worker, 'parcel_confirm', id))
+      assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_MODEL')
+      assert.match(message, /order_timers_brakes/)
+    })
   })
 
   describe('says why an order', () => {

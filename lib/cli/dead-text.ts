@@ -11,9 +11,9 @@ export function deadText(letters: readonly DeadLetter[]): string {
 }
 
 export function retryText({ kind, retried, notDead }: Retried): string {
-  const [count, verb] = [grouped(retried.length), retried.length === 1 ? 'is' : 'are']
+  const orders = retried.length === 1 ? '1 order is' : `${grouped(retried.length)} orders are`
   return [
-    retried.length === 0 ? `${kind}: nothing was put back` : `${kind}: ${count} ${verb} due now, with all attempts`,
+    retried.length === 0 ? `${kind}: nothing was put back` : `${kind}: ${orders} due now, with all attempts`,
     ...notDead.map(({ id, why }) => `${kind} ${oneLine(id)}: ${why}`),
   ].join('\n')
 }

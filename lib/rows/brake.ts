@@ -2,6 +2,7 @@
 // transactions, so that the limit holds for all workers together and survives restarts.
 
 import type { Transaction } from 'sequelize'
+import { inUnits } from '../duration.js'
 import { callConnectionOf, REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
 import { rows, statement } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
@@ -42,7 +43,7 @@ export class Brake {
 
   /** In words, for a log. */
   get inWords(): string {
-    return `more than ${this.limit.max} orders within ${this.limit.perMs} ms`
+    return `more than ${this.limit.max} orders within ${inUnits(this.limit.perMs)}`
   }
 
   /**

@@ -28,8 +28,8 @@ interface Change {
 }
 
 export class DeadlineSql {
-  /** Each kind of change is built once. */
-  private readonly texts = new Map<string, (lock: RowLock) => string>()
+  /** Each statement is built once: every call works on the same text. */
+  private readonly texts = new Map<string, string>()
 
   constructor(
     private readonly guard: RowGuard,
@@ -38,12 +38,12 @@ export class DeadlineSql {
 
   /** @returns the statement; it changes no row where the guard or the change's own condition does not hold */
   of(value: NewDeadline, lock: RowLock): string {
-    const change = nameOf(value)
-    const known = this.texts.get(change)
-    if (known) return known(lock)
-    const text = this.build(this.changeOf(value))
-    this.texts.set(change, text)
-    return text(lock)
+    const name = `${nameOf(value)} ${lock}`
+    const known = this.texts.get(name)
+    if (known) return known
+    const text = this.build(this.changeOf(value), lock)
+    this.texts.set(name, text)
+    return text
   }
 
   /** What the statement binds after the id. */
@@ -55,7 +55,7 @@ export class DeadlineSql {
     return extensions ? [value.byMs, extensions.most] : [value.byMs]
   }
 
-  private build({ assignments, condition }: Change): (lock: RowLock) => string {
+  private build({ assignments, condition }: Change, lock: RowLock): string {
     const { guard } = this
     const { table } = guard
     const { pause, extensions } = this.column
@@ -66,15 +66,13 @@ export class DeadlineSql {
       ...(pause ? [`${table.column(pause.keep)} AS kept`] : []),
       ...(extensions ? [`${table.column(extensions.attribute)} AS extended`] : []),
     ]
-    const find = `WITH order_timers_old AS (
+    return `WITH order_timers_old AS (
   SELECT ${table.id} AS order_timers_id, ${guard.deadlineSql} AS order_timers_deadline FROM ${table.aliased}
   WHERE ${allOf(conditions)}
-  `
-    const update = `
+  ${lock}
 )
 UPDATE ${table.aliased} SET ${assignments.join(', ')} FROM order_timers_old WHERE ${table.id} = order_timers_id
 RETURNING ${returned.join(', ')}`
-    return (lock) => `${find}${lock}${update}`
   }
 
   private changeOf(value: NewDeadline): Change {

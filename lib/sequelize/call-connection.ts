@@ -23,11 +23,12 @@ const CUT_MS = 2_300
 /** What the call's connection is doing. `begun`: in a transaction whose COMMIT has not been sent. */
 type Phase = 'reading' | 'writing' | 'begun' | 'committing'
 
-const held = new WeakMap<object, CallConnection>()
+/** On what a call's statements are given as their transaction. */
+const CALL = Symbol('the connection of the call')
 
 /** The call's connection that a statement is about to run on; none where it is the shop's own transaction. */
 export function callConnectionOf(transaction: Transaction | null | undefined): CallConnection | undefined {
-  return transaction ? held.get(transaction) : undefined
+  return (transaction as { [CALL]?: CallConnection } | null | undefined)?.[CALL]
 }
 
 /**
@@ -63,8 +64,7 @@ export class CallConnection {
     private readonly connection: PoolConnection,
     private readonly startedAt: number,
   ) {
-    this.within = { connection } as unknown as Transaction
-    held.set(this.within, this)
+    this.within = { connection, [CALL]: this } as unknown as Transaction
   }
 
   async run<T>(work: (within: Transaction) => Promise<T>): Promise<T> {
@@ -116,7 +116,6 @@ export class CallConnection {
   }
 
   release(manager: ConnectionManager): void {
-    held.delete(this.within)
     if (!this.spoiled) return void manager.releaseConnection(this.connection)
     void manager.destroyConnection(this.connection).catch(() => {})
   }

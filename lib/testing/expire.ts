@@ -79,7 +79,10 @@ async function bringRowForward(
   beforeMs: number,
 ): Promise<boolean> {
   const { table } = row.guard
-  const braked = await row.brake?.brakedAt()
+  const braked = await row.brake?.brakedAt().catch(async (error) => {
+    await row.check() // says what is missing, such as the brake's table
+    throw error
+  })
   if (braked) throw notSettled(rule, id, 'the brake has stopped the rule')
   const deadline = await inTransaction(table.sequelize, LIMITS, (transaction) =>
     bringForward(row.guard, at, id, beforeMs, transaction),

@@ -6,8 +6,8 @@ import { holdsFor, waitForEvent, waitUntil } from '../support/waiting.js'
 import { defineParcel, EVERY_SECOND, heard, openParcels, type ParcelShop, type Parcels } from './parcels.js'
 
 const CONFIRM = { from: 4, to: 5, deadline: 'dueAt', after: '24h' } as const
-const STOPPED = (max: number, perMs: number) =>
-  `order_confirm: stopped, since it would settle more than ${max} orders within ${perMs} ms; look at what it settles, then release it (order-timers release order_confirm)`
+const STOPPED = (max: number, per: string) =>
+  `order_confirm: stopped, since it would settle more than ${max} orders within ${per}; look at what it settles, then release it (order-timers release order_confirm)`
 
 const rulesOf = (Parcel: Parcels, brake: object, more: object = {}) => ({
   order_confirm: transition(Parcel, { ...CONFIRM, brake, ...more } as never),
@@ -39,7 +39,7 @@ describe('"brake"', () => {
     assert.equal(worker.health().status, 'degraded')
     assert.deepEqual(
       worker.health().faults.map(({ code, message }) => ({ code, message })),
-      [{ code: 'BRAKED', message: STOPPED(7, 3_600_000) }],
+      [{ code: 'BRAKED', message: STOPPED(7, '1h') }],
     )
     assert.deepEqual(
       worker.faultsTold.map(({ code }) => code),
@@ -80,7 +80,7 @@ describe('"brake"', () => {
     assert.equal(await settled(), 2)
     assert.deepEqual(
       next.health().faults.map(({ code, message }) => ({ code, message })),
-      [{ code: 'BRAKED', message: STOPPED(2, 3_600_000) }],
+      [{ code: 'BRAKED', message: STOPPED(2, '1h') }],
     )
   })
 

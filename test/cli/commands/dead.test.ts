@@ -60,7 +60,7 @@ describe('dead letters on the command line', function () {
     outOfStock = false
     const settled = waitForEvent(worker, 'settled', { within: 20_000 }) // at once, since the worker is woken: its sweep comes once a minute
     const retried = await project.orderTimers('retry', 'order_confirm', '2')
-    assert.deepEqual(retried, { status: 0, stdout: 'order_confirm: 1 is due now, with all attempts\n', stderr: '' })
+    assert.deepEqual(retried, { status: 0, stdout: 'order_confirm: 1 order is due now, with all attempts\n', stderr: '' })
     await settled
     assert.deepEqual([await shop.statusOf(1), await shop.statusOf(2), await shop.statusOf(3)], [4, 5, 4])
   })
@@ -94,7 +94,7 @@ describe('dead letters on the command line', function () {
     const { status, stdout } = await project.orderTimers('retry', 'order_confirm', '1', '7', '8', '8')
     assert.equal(status, 1)
     assert.deepEqual(stdout.trimEnd().split('\n'), [
-      'order_confirm: 1 is due now, with all attempts',
+      'order_confirm: 1 order is due now, with all attempts',
       'order_confirm 7: it is no dead letter: it failed 3 times, and is tried again by itself',
       'order_confirm 8: it is no dead letter; `order-timers dead` lists those that are',
     ])
