@@ -85,13 +85,16 @@ export async function postgresUser() {
 /** What `startServer` needs for a Postgres of its own in this temporary directory. */
 export async function postgresServer({ bin, template, directory, options = [] }) {
   const data = join(directory, 'data')
+  const user = await postgresUser()
   await run('cp', ['-Rp', template, data])
+  // The template belongs to whoever copied node_modules.
+  if (user !== undefined) await run('chown', ['-R', `${user.uid}:${user.gid}`, data])
   const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=200', ...options]
   return {
     name: 'Postgres',
     command: join(bin, 'postgres'),
     args: (port) => ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])],
-    options: { ...(await postgresUser()), cwd: directory },
+    options: { ...user, cwd: directory },
     isReady: () => existsSync(join(data, 'postmaster.pid')) && /^ready\s*$/m.test(readFileSync(join(data, 'postmaster.pid'), 'utf8')),
     stopSignal: 'SIGQUIT',
     url: (port) => `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,
