@@ -5,7 +5,7 @@ import type { ModelStatic, Sequelize, Transaction } from 'sequelize'
 import type { OrderTimers } from '../lib/index.js'
 import type { OrderRow } from '../test/support/order.js'
 import { Agenda } from './agenda.js'
-import type { Entry, Wish } from './history.js'
+import type { Entry, Wish } from './entries.js'
 import type { Random } from './random.js'
 import { type makeRules, PAY_WITHIN_MS } from './rules.js'
 

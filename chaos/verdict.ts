@@ -3,7 +3,7 @@
 
 import type { Client } from 'pg'
 import { type Change, Ledger } from '../test/support/ledger.js'
-import { countAcknowledged, type Entry, expectations } from './history.js'
+import { countAcknowledged, type Entry, expectations } from './entries.js'
 import type { DoneFault } from './nemesis.js'
 import { PAY_WITHIN_MS } from './rules.js'
 
