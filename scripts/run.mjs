@@ -67,9 +67,10 @@ async function runWithServers(found, command, keep) {
 
 async function startServers({ redis, postgres }) {
   const forTests = job === 'mocha'
+  const runsTests = forTests || job === 'chaos/mutants/main.ts'
   const wanted = {
     redis: process.env.REDIS_URL || redis === undefined ? undefined : { binary: redis },
-    postgres: { ...postgres, options: forTests ? ['fsync=off'] : [] },
+    postgres: { ...postgres, options: runsTests ? ['fsync=off'] : [] },
   }
   if (wanted.redis === undefined && postgres.bin === undefined) return { environment: {}, stop() {} }
 

@@ -1,74 +1,76 @@
-// `npm run mutants`: plants each bug in a copy of the library, and runs the test that must fall for it. Exit status 1 where one survives,
-// or where a test does not pass without it. `--only <name>`, as often as wanted, plants those alone.
+// `npm run mutants`: plants each bug in a copy of the library, and asks the suites that concern it, the model and the chaos run whether they
+// notice. Exit status 1 where one survives, 2 for wrong arguments. A test that has caught a bug must pass without it.
 
-import { parseArgs } from 'node:util'
-import { PLANTED_BUGS, type PlantedBug } from './planted-bugs.js'
-import { runTests } from './run-tests.js'
+import { ArgumentError, type Arguments, parseArguments } from './arguments.js'
+import { askAll, askUntilCaught, NoVerdict } from './judges.js'
+import type { PlantedBug } from './planted-bug.js'
+import { Results } from './results.js'
+import { runSuites } from './suites.js'
 import { Tree } from './tree.js'
-
-interface Outcome extends PlantedBug {
-  fell: boolean
-  seconds: string
-}
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`)
 
-process.exitCode = await main()
+main().then(
+  (status) => {
+    process.exitCode = status
+  },
+  (error: unknown) => {
+    say(error instanceof ArgumentError ? error.message : String((error as Error).stack))
+    process.exitCode = error instanceof ArgumentError ? 2 : 1
+  },
+)
 
 async function main(): Promise<number> {
-  const bugs = choose()
-  if (bugs === undefined) return 2
+  const asked = parseArguments(process.argv.slice(2))
+  const results = await Results.open(asked.file)
   const tree = await Tree.copy()
   try {
-    if (!(await passWithoutBugs(tree, bugs))) return 1
-    const outcomes: Outcome[] = []
-    for (const bug of bugs) outcomes.push(await plant(tree, bug))
-    process.stdout.write(table(outcomes))
-    const survivors = outcomes.filter(({ fell }) => !fell)
-    say(survivors.length === 0 ? `all ${bugs.length} were caught` : `${survivors.length} of ${bugs.length} survived`)
-    return survivors.length === 0 ? 0 : 1
+    const broken: string[] = []
+    for (const [index, bug] of asked.bugs.entries()) {
+      const said = await plant(tree, bug, results, asked)
+      say(`${index + 1}/${asked.bugs.length} ${said}`)
+      if (results.of(bug).length === 0) broken.push(bug.name)
+    }
+    await discardFalse(tree, asked.bugs, results)
+    return report(asked.bugs, results, broken)
   } finally {
     await tree.remove()
   }
 }
 
-function choose(): PlantedBug[] | undefined {
-  const { only } = parseArgs({ options: { only: { type: 'string', multiple: true } } }).values
-  const unknown = only?.find((name) => !PLANTED_BUGS.some((bug) => bug.name === name))
-  if (unknown === undefined) return PLANTED_BUGS.filter(({ name }) => only?.includes(name) ?? true)
-  say(`there is no planted bug "${unknown}"; there are: ${PLANTED_BUGS.map(({ name }) => name).join(', ')}`)
-  return undefined
-}
-
-async function passWithoutBugs(tree: Tree, bugs: readonly PlantedBug[]): Promise<boolean> {
-  const tests = bugs.map(({ test }) => test)
-  const { passed, failed, output } = await runTests(tree.directory, tests)
-  const missing = tests.filter(({ title }) => !passed.has(title))
-  for (const [title, message] of failed) say(`fails without a planted bug: ${title}\n  ${message}`)
-  for (const { file, title } of missing.filter(({ title }) => !failed.has(title))) say(`${file} has no such test: ${title}`)
-  if (missing.length > 0) say(output)
-  return missing.length === 0
-}
-
-async function plant(tree: Tree, bug: PlantedBug): Promise<Outcome> {
+async function plant(tree: Tree, bug: PlantedBug, results: Results, { all, chaos }: Arguments): Promise<string> {
   const beganAt = performance.now()
-  const { passed, failed, output } = await tree.edited(bug.edits, () => runTests(tree.directory, [bug.test]))
+  try {
+    await tree.edited(bug.edits, () => (all ? askAll : askUntilCaught)(tree.directory, bug, results, chaos))
+  } catch (error) {
+    if (!(error instanceof NoVerdict)) throw error
+    return error.message
+  }
+  const [first] = results.catches(bug)
   const seconds = ((performance.now() - beganAt) / 1000).toFixed(1)
-  const message = failed.get(bug.test.title)
-  if (message === undefined) say(`${bug.name}: ${passed.has(bug.test.title) ? 'SURVIVED' : `NO VERDICT\n${output}`}`)
-  else say(`${bug.name}: fell in ${seconds} s: ${inOneLine(message)}`)
-  return { ...bug, fell: message !== undefined, seconds }
+  if (!first) return `${bug.name}: SURVIVED (${seconds} s)`
+  return `${bug.name}: caught by ${first.judge} in ${seconds} s: ${first.title ?? ''}: ${first.message ?? ''}`
 }
 
-function inOneLine(message: string): string {
-  const lines = message.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('+ actual'))
-  return lines.slice(0, 6).join(' ').slice(0, 200)
+/** Runs the tests that have caught something once more, without any bug. */
+async function discardFalse(tree: Tree, bugs: readonly PlantedBug[], results: Results): Promise<void> {
+  const catches = bugs.flatMap((bug) => results.catches(bug)).filter(({ title }) => title !== undefined)
+  if (catches.length === 0) return
+  const titles = [...new Set(catches.map(({ title }) => title as string))]
+  say(`${titles.length} tests have caught something; they run once more, without a bug`)
+  const { failures, output } = await runSuites(tree.directory, [...new Set(catches.map(({ judge }) => judge))], { titles, all: true })
+  if (output !== undefined) throw new Error(`the tests could not be run without a bug:\n${output}`)
+  for (const { title, message } of failures) {
+    say(`fails without a bug too: ${title}\n  ${message}`)
+    results.discard(title)
+  }
 }
 
-function table(outcomes: readonly Outcome[]): string {
-  const rows = outcomes.map(({ what, edits, test, fell, seconds }) => {
-    const files = [...new Set(edits.map(({ file }) => file))].join(', ')
-    return `| ${what} | ${files} | ${fell ? `${test.file}: ${test.title}` : 'NONE'} | ${seconds} |`
-  })
-  return ['| planted bug | file | test that fell | seconds |', '| --- | --- | --- | --: |', ...rows, ''].join('\n')
+function report(bugs: readonly PlantedBug[], results: Results, broken: readonly string[]): number {
+  process.stdout.write(results.table(bugs))
+  const survivors = bugs.filter((bug) => results.catches(bug).length === 0 && !broken.includes(bug.name)).map(({ name }) => name)
+  say(`${bugs.length - survivors.length - broken.length} of ${bugs.length} were caught`)
+  if (survivors.length > 0) say(`survived: ${survivors.join(', ')}`)
+  if (broken.length > 0) say(`nobody could say anything about: ${broken.join(', ')}`)
+  return survivors.length + broken.length === 0 ? 0 : 1
 }

@@ -1,6 +1,6 @@
 // A copy of the library and its tests, in which one planted bug at a time stands, so that the working tree is never touched. Lua that is edited
 // is embedded again, since tests run the embedded text.
-// An edit whose text is not found exactly once is an error: the source has changed, and the planted bug must be looked at anew.
+// An edit whose text is not found exactly once is an error: the source has changed, and the planted bug must be looked at again.
 
 import { execFile } from 'node:child_process'
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import type { Edit } from './planted-bugs.js'
+import type { Edit } from './planted-bug.js'
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url))
-const COPIED = ['lib', 'test', 'scripts', 'package.json', 'tsconfig.json']
+const COPIED = ['lib', 'test', 'chaos', 'scripts', 'package.json', 'tsconfig.json']
 
 export class Tree {
   private constructor(readonly directory: string) {}
@@ -54,5 +54,5 @@ function apply({ file, find, replace }: Edit, text: string): string {
   const [before, after, ...more] = text.split(find)
   if (after !== undefined && more.length === 0) return before + replace + after
   const times = after === undefined ? 'not there any more' : `there ${more.length + 1} times`
-  throw new Error(`${file}: the text to be edited is ${times}; bring chaos/mutants/planted-bugs.ts up to date:\n${find}`)
+  throw new Error(`${file}: the text to be edited is ${times}; bring chaos/mutants/bugs/ up to date:\n${find}`)
 }

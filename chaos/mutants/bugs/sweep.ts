@@ -1,0 +1,113 @@
+// Bugs in the sweep: what it reads, arms, fills and clears.
+
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the edits are source text.
+
+import type { PlantedBug } from '../planted-bug.js'
+
+const MAINTENANCE = 'lib/rows/maintenance.ts'
+
+export const SWEEP_BUGS: readonly PlantedBug[] = [
+  {
+    name: 'backfill-stops-at-a-batch',
+    about: ['backfill', 'sweep'],
+    what: 'a sweep fills the deadlines of one batch of orders, and leaves the rest to the next',
+    edits: [
+      {
+        file: 'lib/worker/sweep/row-maintenance.ts',
+        find: 'Math.max(...Object.values(counts)) >= BATCH',
+        replace: 'Math.max(...Object.values(counts)) > BATCH',
+      },
+    ],
+    suites: ['test/life/deadlines.test.ts', 'test/life/pause.test.ts', 'test/admin/plan.test.ts'],
+  },
+  {
+    name: 'backfill-from-nothing',
+    about: ['backfill'],
+    what: 'an order whose "backfill.since" is empty never gets a deadline',
+    edits: [
+      { file: MAINTENANCE, find: '`coalesce(${instantSql(table.column(since))}, now())`', replace: 'instantSql(table.column(since))' },
+    ],
+    suites: ['test/life/deadlines.test.ts', 'test/admin/plan.test.ts'],
+    likely: 'may count from another column',
+  },
+  {
+    name: 'stale-is-paused',
+    about: ['declaredPause', 'stale'],
+    what: 'a pause by declaration stores the time of a stale order, which is settled as soon as it is over',
+    edits: [
+      {
+        file: MAINTENANCE,
+        find: "`${guard.deadlineSql} IS NOT NULL`, guard.deadlineIs('>', guard.staleLineSql), guard.pausedSql",
+        replace: '`${guard.deadlineSql} IS NOT NULL`, guard.pausedSql',
+      },
+    ],
+    suites: ['test/life/pause.test.ts', 'test/auto/trigger.test.ts'],
+    likely: 'stores no time of what is stale',
+  },
+  {
+    name: 'ties-are-skipped',
+    about: ['sweep'],
+    what: 'of overdue orders with one deadline, those behind the end of a page are skipped',
+    edits: [
+      {
+        file: 'lib/rows/pending-rows.ts',
+        find: '`(${keyset}) > (${parameter(after.deadline)}, ${parameter(after.id)})`',
+        replace: '`${deadlineColumn} > ${parameter(after.deadline)}`',
+      },
+    ],
+    suites: ['test/worker/worker.test.ts', 'test/admin/sweep-once.test.ts', 'test/faults/several-services.test.ts'],
+  },
+  {
+    name: 'later-entry-stays',
+    about: ['sweep', 'clocks'],
+    what: 'the sweep leaves an entry of the due index that is later than the deadline on the row',
+    edits: [
+      {
+        file: 'lib/redis/lua/arm-missing.lua',
+        find: 'local isMissing = not score or tonumber(score) > deadline',
+        replace: 'local isMissing = not score',
+      },
+    ],
+    suites: ['test/redis/due-index.test.ts', 'test/faults/clocks.test.ts'],
+  },
+  {
+    name: 'request-during-sweep-lost',
+    about: ['sweep'],
+    what: 'a sweep that is asked for while one runs is not run',
+    edits: [
+      {
+        file: 'lib/worker/sweep/sweep.ts',
+        find: '    if (this.current) {\n      this.again = true\n',
+        replace: '    if (this.current) {\n',
+      },
+    ],
+    suites: ['test/worker/worker.test.ts', 'test/admin/release.test.ts', 'test/faults/redis-goes.test.ts'],
+  },
+  {
+    name: 'coming-deadline-cleared',
+    about: ['sweep', 'deadline'],
+    what: 'the sweep clears the deadline of an order that is not in "from" yet',
+    edits: [
+      {
+        file: 'lib/rows/left-deadlines.ts',
+        find: "this.updateBatch([this.passed, guard.deadlineIs('>', guard.staleLineSql)], limit, transaction)",
+        replace: "this.updateBatch([guard.deadlineIs('>', guard.staleLineSql)], limit, transaction)",
+      },
+    ],
+    suites: ['test/life/returning.test.ts'],
+    likely: 'before its deadline',
+  },
+  {
+    name: 'memory-claim-stays',
+    about: ['sweep', 'redis'],
+    what: 'while Redis is away, an order that was claimed once is never claimed again',
+    edits: [
+      {
+        file: 'lib/worker/settling/memory-claims.ts',
+        find: '          this.claimed.delete(name)\n',
+        replace: '',
+      },
+    ],
+    suites: ['test/timers/call.test.ts', 'test/faults/redis-goes.test.ts', 'test/faults/postgres-goes.test.ts'],
+  },
+]
