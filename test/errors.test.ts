@@ -15,7 +15,6 @@ const FAULTS: Record<FaultCode, true> = {
   EVICTION: true,
   POSTGRES_UNAVAILABLE: true,
   SWEEP_FAILED: true,
-  SWEEP_STALLED: true,
   SWEEP_BLOCKED: true,
   INVALID_MODEL: true,
   NOT_LOOKED_AT: true,

@@ -84,7 +84,7 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
       leaseMs: (rule) => leaseMsOf(rule, options.leaseMs),
       skewMs: (kind) => clocks.skewMs(kind),
     })
-  const schedule = new SweepSchedule(options.fallback, faults)
+  const schedule = new SweepSchedule(options.fallback)
   const marks = redis && new SweepMarks(redis.connection, keys, redis.clock)
   const sweep = new Sweep({
     ...{ rules, dispatcher, memory: new MemoryClaims(), redis, claims, reporter, prefix: keys.prefix },

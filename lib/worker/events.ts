@@ -20,7 +20,6 @@ export type FaultCode =
   | 'EVICTION'
   | 'POSTGRES_UNAVAILABLE'
   | 'SWEEP_FAILED'
-  | 'SWEEP_STALLED'
   | 'SWEEP_BLOCKED'
   | 'INVALID_MODEL'
   | 'NOT_LOOKED_AT'

@@ -1,9 +1,10 @@
-// Runs the sweep on schedule: by node-cron, and by a watchdog that measures elapsed time. node-cron alone is not enough. It skips a run that is
-// later than its tolerance, a clock that is set can keep it waiting, and a run may not exist on the day when daylight saving begins.
+// Runs the sweep on schedule. node-cron reads the expression and says when its runs are; the timer is this file's own. node-cron's timer walks
+// through every run that a change of the clock has skipped, which blocks the event loop: a second for each thousand runs and more, minutes where a
+// clock was wrong by a year. It also keeps waiting for a time from which the clock was set back, and some runs do not exist on the day when
+// daylight saving begins. Here the wall clock is read again every few seconds, and no pause is longer than the expression's own.
 
 import type { ScheduledTask } from 'node-cron'
 import { Moment } from '../../moment.js'
-import type { Faults } from '../faults.js'
 import { CronTimes } from './cron-times.js'
 import type { Fallback } from './fallback.js'
 import cronModule from './node-cron.cjs'
@@ -18,58 +19,56 @@ const HORIZON_MARGIN_MS = 10_000
 /** What the schedule needs of the sweep that it runs. */
 export type ScheduledSweep = Pick<Sweep, 'run' | 'running' | 'blocked'>
 
-const WATCH_EVERY_MS = 5_000
+const LONGEST_WAIT_MS = 5_000
 
-/** How much later than expected a run may begin before the watchdog begins it. */
+/** How much longer than expected a pause may last, by the time that has passed, before a run begins that the wall clock does not ask for. */
 const TOLERANCE_MS = 15_000
 
-/** If the watchdog itself is late by more than this, the process stood still, and the schedule is not to blame. */
-const STOOD_STILL_MS = 1_000
+/** By how much the wall clock must have moved against the monotonic one for the next run to be computed again. */
+const CLOCK_WAS_SET_MS = 500
 
 /** For how many intervals nobody may have read before that is a fault. */
 const INTERVALS = 3
 
 export class SweepSchedule {
-  private task: ScheduledTask | undefined
-  private watchdog: NodeJS.Timeout | undefined
+  /** Never started: it only says when its runs are. */
+  private readonly task: ScheduledTask | undefined
   private readonly times: CronTimes | undefined
-  /** When the last run began or ended; and from then, until node-cron's next run, and the longest pause that the expression allows. */
+  private timer: NodeJS.Timeout | undefined
+  /** The next run by the wall clock. */
+  private nextAt = Number.POSITIVE_INFINITY
+  /** The wall clock minus the monotonic one, when `nextAt` was computed. */
+  private offset = wallOffset()
+  /** When the last run began or ended, and the longest pause that may follow it. */
   private last = new Moment()
-  private lastAt = performance.now()
-  private nextMs = Number.POSITIVE_INFINITY
   private pauseMs = Number.POSITIVE_INFINITY
-  /** How long the process stood still since then, and when the watchdog last ran. */
-  private stoodStillMs = 0
-  private watchedAt = performance.now()
   /** When the latest runs began. */
   private readonly begun: Moment[] = []
 
-  constructor(
-    private readonly fallback: Required<Fallback> | false,
-    private readonly faults: Faults,
-  ) {
-    if (fallback) this.times = new CronTimes(fallback.cron, fallback.timezone)
+  constructor(fallback: Required<Fallback> | false) {
+    if (!fallback) return
+    const { cron, timezone } = fallback
+    this.task = cronModule.nodeCron().createTask(cron, () => {}, { timezone })
+    this.times = new CronTimes(cron, timezone)
   }
 
   start(sweep: ScheduledSweep): void {
-    if (!this.fallback) return
-    this.schedule(this.fallback, sweep)
+    if (!this.task) return
     this.expectNext()
-    this.watchedAt = performance.now()
-    this.watchdog = setInterval(() => this.watch(sweep), WATCH_EVERY_MS)
+    this.wait(sweep)
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.watchdog)
+    clearTimeout(this.timer)
     this.times?.close()
     await this.task?.destroy()
   }
 
-  /** When the next sweep is due: node-cron's next run, or the watchdog's, if that one comes earlier. Null if none is scheduled. */
+  /** When the next sweep is due, by the wall clock or by the longest pause. Null if none is scheduled. */
   get next(): Date | null {
-    const next = this.task?.getNextRun() ?? null
-    const watchdogAt = Date.now() + this.pauseMs - this.last.passedMs()
-    return next && watchdogAt < next.getTime() - TOLERANCE_MS ? new Date(Math.max(watchdogAt, Date.now())) : next
+    if (!this.task) return null
+    const longestAt = Date.now() + this.pauseMs - this.last.passedMs()
+    return new Date(longestAt < this.nextAt - TOLERANCE_MS ? Math.max(longestAt, Date.now()) : this.nextAt)
   }
 
   /** From now to the sweep after next, milliseconds. */
@@ -83,13 +82,18 @@ export class SweepSchedule {
     return this.begun.length > INTERVALS ? this.begun[0]?.passedMs() : undefined
   }
 
-  private schedule({ cron, timezone }: Required<Fallback>, sweep: ScheduledSweep): void {
-    const byCron = () => {
-      this.faults.clear('SWEEP_STALLED')
-      return this.run(sweep)
-    }
-    this.task = cronModule.nodeCron().schedule(cron, byCron, { timezone, noOverlap: true, suppressMissedWarning: true, logger: SILENT })
-    this.task.on('execution:missed', () => void this.run(sweep))
+  private wait(sweep: ScheduledSweep): void {
+    const waitMs = Math.min(Math.max(0, this.nextAt - Date.now()), LONGEST_WAIT_MS)
+    this.timer = setTimeout(() => this.look(sweep), waitMs)
+  }
+
+  /** A run that comes due while one is under way is skipped. */
+  private look(sweep: ScheduledSweep): void {
+    const isDue = Date.now() >= this.nextAt || this.last.passedMs() >= this.pauseMs + TOLERANCE_MS
+    // Behind a lock that somebody held, orders are late already, so its end is not waited for until the next run.
+    if (!sweep.running && (isDue || sweep.blocked)) void this.run(sweep)
+    else if (isDue || Math.abs(wallOffset() - this.offset) > CLOCK_WAS_SET_MS) this.expectRun()
+    this.wait(sweep)
   }
 
   private async run(sweep: ScheduledSweep): Promise<void> {
@@ -100,37 +104,18 @@ export class SweepSchedule {
     this.expectNext() // the time that a long sweep takes is no pause
   }
 
-  private watch(sweep: ScheduledSweep): void {
-    const now = performance.now()
-    const lateMs = now - this.watchedAt - WATCH_EVERY_MS
-    this.watchedAt = now
-    if (lateMs > STOOD_STILL_MS) this.stoodStillMs += lateMs
-    if (sweep.running) return
-    const overdueMs = now - this.lastAt - this.stoodStillMs - this.nextMs
-    if (overdueMs >= TOLERANCE_MS) this.restart(overdueMs, sweep)
-    else if (sweep.blocked)
-      void sweep.run() // orders are late already, so the end of the lock is not waited for until the next minute
-    else if (this.last.passedMs() >= Math.min(this.nextMs, this.pauseMs) + TOLERANCE_MS) void this.run(sweep)
-  }
-
-  /** node-cron may be waiting for a time that the clock has been set away from. A new task waits for the right one. */
-  private restart(overdueMs: number, sweep: ScheduledSweep): void {
-    const message = `the schedule began no sweep, ${Math.round(overdueMs / 1_000)} s after its time; sweeping now`
-    this.faults.raise('SWEEP_STALLED', { message })
-    void this.task?.destroy()
-    this.schedule(this.fallback as Required<Fallback>, sweep)
-    void this.run(sweep)
-  }
-
-  /** Reads the wall clock as it is now: what node-cron has stored may be from before the clock was set. */
   private expectNext(): void {
-    const [next] = this.task?.getNextRuns(1) ?? []
     this.last = new Moment()
-    this.lastAt = performance.now()
-    this.stoodStillMs = 0
-    this.nextMs = next ? next.getTime() - Date.now() : Number.POSITIVE_INFINITY
-    this.pauseMs = this.times?.pauseAfter(new Date()) ?? Number.POSITIVE_INFINITY
+    this.expectRun()
+    this.pauseMs = Math.min(this.nextAt - Date.now(), this.times?.pauseAfter(new Date()) ?? Number.POSITIVE_INFINITY)
+  }
+
+  private expectRun(): void {
+    this.nextAt = this.task?.getNextRuns(1)[0]?.getTime() ?? Number.POSITIVE_INFINITY
+    this.offset = wallOffset()
   }
 }
 
-const SILENT = { info() {}, warn() {}, error() {}, debug() {} }
+function wallOffset(): number {
+  return Date.now() - performance.now()
+}
