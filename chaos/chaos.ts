@@ -33,7 +33,7 @@ async function main(): Promise<number> {
   const options = parseArguments(process.argv.slice(2))
   say(`seed ${options.seed}: ${options.seconds} s with ${options.workers} workers`)
   const random = new Random(options.seed)
-  const world = await World.open(random.chance(0.5) ? ['--appendonly', 'yes'] : [])
+  const world = await World.open()
   try {
     return await run(world, random, options)
   } finally {
@@ -42,20 +42,23 @@ async function main(): Promise<number> {
 }
 
 async function run(world: World, random: Random, { seconds, workers, seed, json }: Arguments): Promise<number> {
-  const plan = makePlan(random.branch(), seconds, workers)
+  const plan = makePlan(random.branch(), { seed, seconds, workers })
   await world.startWorkers(workers)
   const shop = await world.startShop(random.between(0, 2 ** 31), TIMERS_PER_SECOND)
-  const history = collectHistory(shop)
+  const history = collectHistory(shop.process!)
   const nemesis = new Nemesis(world, say)
-  await Promise.all([nemesis.carryOut(plan), delay(seconds * 1000)])
-  shop.send({ stop: true })
+  await Promise.all([nemesis.carryOut(plan.faults), delay(seconds * 1000)])
+  shop.process!.send({ stop: true })
   say('the shop closes')
   const entries = await history
   await waitForQuiet(world)
 
   const { details, ...verdict } = await world.withPostgres((client) => judge(client, entries, nemesis.done, seed))
+  const { bites } = nemesis
+  const toothless = Object.keys(bites).filter((kind) => bites[kind] === 0)
+  for (const kind of toothless) world.broken.push(`${kind} never bit`)
   for (const text of [...world.broken, ...details]) say(`BROKEN ${text}`)
-  process.stdout.write(`${JSON.stringify(verdict, null, json ? undefined : 2)}\n`)
+  process.stdout.write(`${JSON.stringify({ ...verdict, faults: bites }, null, json ? undefined : 2)}\n`)
   return verdict.lost + verdict.early + verdict.twice + world.broken.length === 0 ? 0 : 1
 }
 

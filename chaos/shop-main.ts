@@ -14,6 +14,8 @@ export interface ShopConfig {
   schema: string
   redisUrl: string
   prefix: string
+  /** Its connections’ application_name. */
+  name: string
   seed: number
   timersPerSecond: number
 }

@@ -1,5 +1,5 @@
-// Everything that runs in a chaos run: a Redis and a Postgres of its own, proxies before them, the workers' and the shop's processes.
-// Faults act upon it; workers that end without having been told to are written down as a broken promise.
+// Everything that runs in a chaos run: a Redis and a Postgres of its own, and the workers and the shops, each on a host with its own links.
+// Faults act upon it. A process that ends without having been told to is written down as a broken promise.
 
 import { Redis } from 'ioredis'
 import type { Client } from 'pg'
@@ -9,83 +9,81 @@ import { Ledger } from '../test/support/ledger.js'
 import { defineOrder } from '../test/support/order.js'
 import { PostgresServer } from '../test/support/postgres-server.js'
 import { RedisServer } from '../test/support/redis-server.js'
-import { TcpProxy } from '../test/support/tcp-proxy.js'
+import type { TcpProxy } from '../test/support/tcp-proxy.js'
 import { waitUntil } from '../test/support/waiting.js'
-import { launchWorkerProcess, type WorkerProcess } from '../test/support/worker-process.js'
+import { launchWorkerProcess } from '../test/support/worker-process.js'
+import { Host } from './host.js'
+import { installMovedClock } from './moved-clock.js'
 import { EFFECTS_TABLE, LEDGER_DEADLINE } from './rules.js'
 import type { ShopConfig } from './shop-main.js'
 
-const SCHEMA = 'chaos'
+export const SCHEMA = 'chaos'
+/** The schema's clock before the built-in one: see moved-clock.ts. */
+const SEARCH_PATH = `${SCHEMA},pg_catalog`
 const SWEEP_EVERY_2_S = '*/2 * * * * *'
 export const PREFIX = 'chaos:'
 
 export class World {
-  readonly workers: (WorkerProcess | undefined)[] = []
+  readonly workers: Host[] = []
+  readonly shops: Host[] = []
   /** What must not have happened and did, in plain words. */
   readonly broken: string[] = []
-  private stopping = false
 
   private constructor(
     readonly redis: RedisServer,
     readonly postgres: PostgresServer,
-    /** What the workers have between themselves and Redis, and Postgres; what the shop has before Redis. */
-    readonly proxies: { workerRedis: TcpProxy; workerPostgres: TcpProxy; shopRedis: TcpProxy },
   ) {}
 
-  static async open(redisArguments: string[]): Promise<World> {
-    const [redis, postgres] = await Promise.all([RedisServer.start(redisArguments), PostgresServer.start()])
-    const [workerRedis, workerPostgres, shopRedis] = await Promise.all([redis, postgres, redis].map(({ port }) => TcpProxy.start(port)))
-    const world = new World(redis, postgres, { workerRedis: workerRedis!, workerPostgres: workerPostgres!, shopRedis: shopRedis! })
+  static async open(): Promise<World> {
+    const [redis, postgres] = await Promise.all([
+      RedisServer.start(['--appendonly', 'yes', '--appendfsync', 'everysec']),
+      PostgresServer.start(),
+    ])
+    const world = new World(redis, postgres)
     await world.createTables()
     return world
   }
 
+  get hosts(): Host[] {
+    return [...this.workers, ...this.shops]
+  }
+
+  /** The links of some hosts to one server. */
+  links(server: 'redis' | 'postgres', hosts: readonly Host[] = this.hosts): TcpProxy[] {
+    return hosts.map((host) => host.links[server])
+  }
+
   async startWorkers(count: number): Promise<void> {
-    for (let index = 0; index < count; index += 1) this.startWorker(index)
-    await Promise.all(this.workers.map((worker) => worker?.receive('ready', 20_000)))
-  }
-
-  startWorker(index: number): void {
-    const { workerRedis, workerPostgres } = this.proxies
-    const worker = launchWorkerProcess({
-      databaseUrl: `postgres://postgres@127.0.0.1:${workerPostgres.port}/postgres`,
-      schema: SCHEMA,
-      redisUrl: `redis://127.0.0.1:${workerRedis.port}`,
-      prefix: PREFIX,
-      rules: new URL('./rules.ts', import.meta.url).href,
-      name: `worker ${index + 1}`,
-      fallback: SWEEP_EVERY_2_S,
-    })
-    this.workers[index] = worker
-    worker.child.once('exit', () => {
-      if (this.workers[index] !== worker || this.stopping) return
-      this.broken.push(`worker ${index + 1} ended by itself: ${worker.end}`)
-      this.startWorker(index)
-    })
-  }
-
-  /** Takes a worker out, so that its end is expected. */
-  takeWorker(index: number): WorkerProcess | undefined {
-    const worker = this.workers[index]
-    this.workers[index] = undefined
-    return worker
-  }
-
-  startShop(seed: number, timersPerSecond: number): Promise<ChildProgram> {
-    const config: ShopConfig = {
-      databaseUrl: this.postgres.url,
-      schema: SCHEMA,
-      redisUrl: `redis://127.0.0.1:${this.proxies.shopRedis.port}`,
-      prefix: PREFIX,
-      seed,
-      timersPerSecond,
+    for (let n = 1; n <= count; n += 1) {
+      this.workers.push(
+        await Host.open(
+          `worker ${n}`,
+          this.ports,
+          (host) => this.launchWorker(host),
+          (host, end) => this.restartAfter(host, end),
+        ),
+      )
     }
-    return ChildProgram.start(new URL('./shop-main.ts', import.meta.url), config)
+    await Promise.all(this.workers.map((host) => host.start().receive('ready', 60_000)))
+  }
+
+  /** A shop's process hands over its history and ends when it is told to stop. */
+  async startShop(seed: number, timersPerSecond: number): Promise<Host> {
+    const config = { seed, timersPerSecond }
+    const host = await Host.open(
+      `shop ${this.shops.length + 1}`,
+      this.ports,
+      (own) => this.launchShop(own, config),
+      () => {},
+    )
+    this.shops.push(host)
+    await host.start().receive('ready', 60_000)
+    return host
   }
 
   /** Runs statements over a connection of its own; Postgres may be down for a while. */
   async withPostgres<T>(work: (client: Client) => Promise<T>): Promise<T> {
-    const client = await waitUntil(() => connectByHand(this.postgres.url, SCHEMA), { within: 10_000, every: 50, what: 'Postgres' })
+    const client = await waitUntil(() => connectByHand(this.postgres.url, SEARCH_PATH), { within: 10_000, every: 50, what: 'Postgres' })
     try {
       return await work(client)
     } finally {
@@ -93,7 +91,7 @@ export class World {
     }
   }
 
-  /** Runs commands on the server itself, past the proxies; Redis may be down for a while. */
+  /** Runs commands on the server itself, past the links; Redis may be down for a while. */
   async withRedis<T>(work: (client: Redis) => Promise<T>): Promise<T> {
     return waitUntil(
       async () => {
@@ -110,16 +108,43 @@ export class World {
   }
 
   async close(): Promise<void> {
-    this.stopping = true
-    await Promise.all(this.workers.map((worker) => worker?.kill()))
-    await Promise.all(Object.values(this.proxies).map((proxy) => proxy.stop()))
+    await Promise.all(this.hosts.map((host) => host.close()))
     await Promise.all([this.redis.stop(), this.postgres.stop()])
   }
 
+  private get ports(): { redis: number; postgres: number } {
+    return { redis: this.redis.port, postgres: this.postgres.port }
+  }
+
+  private connections({ name, links }: Host) {
+    return {
+      databaseUrl: `postgres://postgres@127.0.0.1:${links.postgres.port}/postgres`,
+      schema: SEARCH_PATH,
+      redisUrl: `redis://127.0.0.1:${links.redis.port}`,
+      prefix: PREFIX,
+      name,
+    }
+  }
+
+  private launchWorker(host: Host): ChildProgram {
+    const rules = new URL('./rules.ts', import.meta.url).href
+    return launchWorkerProcess({ ...this.connections(host), rules, fallback: SWEEP_EVERY_2_S })
+  }
+
+  private launchShop(host: Host, config: { seed: number; timersPerSecond: number }): ChildProgram {
+    return ChildProgram.launch(new URL('./shop-main.ts', import.meta.url), { ...this.connections(host), ...config } satisfies ShopConfig)
+  }
+
+  private restartAfter(host: Host, end: number | string | null): void {
+    this.broken.push(`${host.name} ended by itself: ${end}`)
+    host.start()
+  }
+
   private async createTables(): Promise<void> {
-    const client = await connectByHand(this.postgres.url, SCHEMA)
+    const client = await connectByHand(this.postgres.url, SEARCH_PATH)
     await client.query(`CREATE SCHEMA ${SCHEMA}`)
-    const sequelize = sequelizeOn(this.postgres.url, SCHEMA)
+    await installMovedClock(client, SCHEMA)
+    const sequelize = sequelizeOn(this.postgres.url, SEARCH_PATH)
     await defineOrder(sequelize).sync()
     await sequelize.close()
     await Ledger.install(client, { deadline: LEDGER_DEADLINE })

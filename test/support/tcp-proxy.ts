@@ -1,6 +1,7 @@
 // A TCP proxy on loopback that stands between the code under test and a server, and fails as networks fail: it delays, falls silent
-// (connections stay open, nothing goes through), resets, or drops the reply to a request that it has forwarded. It can also hold a
-// request back: so a test stops the code between two steps, and kills it there or lets it go on, without a hook in the code.
+// (connections stay open, nothing goes through, in one direction or both), resets, or drops the reply to a request that it has forwarded.
+// It can also hold a request or its reply back: so a test stops the code between two steps, and kills it there or lets it go on, without a
+// hook in the code. It counts what went through it and what it did to it.
 
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
@@ -8,15 +9,38 @@ import { enter } from './opened.js'
 
 type Mode = 'pass' | 'silence' | 'refuse'
 type Match = (chunk: Buffer) => boolean
+/** What clients send, and what the server answers. */
+export type Direction = 'requests' | 'replies'
 
 interface Pair {
   client: Socket
   upstream: Socket
 }
 
-/** A request that was stopped on its way. */
+interface Hold {
+  isMeant: Match
+  /** Which of the two waits: the request, or its reply. */
+  direction: Direction
+  stop(forward: () => void): void
+}
+
+/** What was held back in silence comes through so soon after its end, in milliseconds. */
+const HELD_BACK_MS = 250
+
+/** What went through and what was done to it, since the start. Requests and replies are counted by pieces of data. */
+export interface Traffic {
+  requests: number
+  replies: number
+  /** Pieces that waited because of a silence, seen when it ended. */
+  heldBack: number
+  delayed: number
+  repliesDropped: number
+  connectionsCut: number
+}
+
+/** A request, or the reply to one, that was stopped on its way. */
 export interface Held {
-  /** Fulfilled when the request has come and waits. */
+  /** Fulfilled when it has come and waits. */
   readonly seen: Promise<void>
   /** Lets it go on, if it still can, and holds no further one. */
   release(): void
@@ -27,10 +51,14 @@ export class TcpProxy {
   private readonly abandoned = new Set<Pair>()
   private readonly close: () => void
   private mode: Mode = 'pass'
+  /** In silence: the direction in which nothing goes through, where the other one is open. */
+  private silent: Direction | undefined
   private delayMs = 0
   private drop: { isMeant: Match; times: number } | undefined
-  private dropped = 0
-  private readonly holds = new Set<{ isMeant: Match; stop(forward: () => void): void }>()
+  private readonly holds = new Set<Hold>()
+  private readonly counts = new Set<{ isMeant: Match; direction: Direction; seen: number }>()
+  private readonly done: Traffic = { requests: 0, replies: 0, heldBack: 0, delayed: 0, repliesDropped: 0, connectionsCut: 0 }
+  private resumedAt = Number.NEGATIVE_INFINITY
 
   private constructor(
     private readonly server: Server,
@@ -53,11 +81,16 @@ export class TcpProxy {
 
   /** How many replies were dropped by `dropReply`. */
   get repliesDropped(): number {
-    return this.dropped
+    return this.done.repliesDropped
+  }
+
+  get traffic(): Traffic {
+    return { ...this.done }
   }
 
   /** Everything goes through again; what was held back in silence goes first, as TCP would send it again. */
   pass(): void {
+    if (this.mode === 'silence') this.resumedAt = performance.now()
     this.mode = 'pass'
     this.delayMs = 0
     this.drop = undefined
@@ -77,13 +110,11 @@ export class TcpProxy {
     this.delayMs = ms
   }
 
-  /** A black hole: connections stay open and new ones are accepted, and nothing goes through. */
-  silence(): void {
+  /** A black hole: connections stay open and new ones are accepted, and nothing goes through, or nothing in one direction. */
+  silence(direction?: Direction): void {
     this.mode = 'silence'
-    for (const pair of this.pairs) {
-      pair.client.pause()
-      pair.upstream.pause()
-    }
+    this.silent = direction
+    for (const pair of this.pairs) this.quieten(pair)
   }
 
   /** What is connected stays silent for ever, as after a cable was pulled; new connections pass. */
@@ -96,6 +127,7 @@ export class TcpProxy {
 
   /** Resets every connection. New ones are accepted. */
   reset(): void {
+    this.done.connectionsCut += this.pairs.size
     for (const pair of this.pairs) end(pair)
   }
 
@@ -110,15 +142,19 @@ export class TcpProxy {
     this.drop = { isMeant: containing(request), times }
   }
 
-  /** Stops the next request that contains this text (or one of these), and what follows on its connection. */
-  hold(request: string | string[]): Held {
+  /**
+   * Stops the next request that contains this text (or one of these), and what follows on its connection. With 'replies' the request goes
+   * on, and its reply is stopped.
+   */
+  hold(request: string | string[], direction: Direction = 'requests'): Held {
     let goOn = (): void => {}
     let stopped = (): void => {}
     const seen = new Promise<void>((resolve) => {
       stopped = resolve
     })
-    const hold = {
+    const hold: Hold = {
       isMeant: containing(request),
+      direction,
       stop: (forward: () => void) => {
         this.holds.delete(hold)
         goOn = forward
@@ -133,6 +169,18 @@ export class TcpProxy {
     return { seen, release }
   }
 
+  /** Counts the pieces of data that contain this text (or one of these), from now on until `end`. */
+  count(direction: Direction, text: string | string[]): { readonly seen: number; end(): void } {
+    const count = { isMeant: containing(text), direction, seen: 0 }
+    this.counts.add(count)
+    return {
+      get seen() {
+        return count.seen
+      },
+      end: () => void this.counts.delete(count),
+    }
+  }
+
   async stop(): Promise<void> {
     this.reset()
     for (const pair of this.abandoned) end(pair)
@@ -144,26 +192,36 @@ export class TcpProxy {
   }
 
   private onConnection(client: Socket): void {
-    if (this.mode === 'refuse') return void client.resetAndDestroy()
+    if (this.mode === 'refuse') {
+      this.done.connectionsCut += 1
+      return void client.resetAndDestroy()
+    }
     const upstream = connect({ port: this.targetPort, host: '127.0.0.1', noDelay: true })
     const pair = { client, upstream }
     this.pairs.add(pair)
     let replyIsDropped = false
-    let held: Buffer[] | undefined
+    let replyIsHeld: Hold | undefined
+    const waiting = { requests: undefined as Buffer[] | undefined, replies: undefined as Buffer[] | undefined }
+    const stop = (hold: Hold, chunk: Buffer, to: Socket): void => {
+      waiting[hold.direction] = [chunk]
+      hold.stop(() => {
+        for (const piece of waiting[hold.direction]?.splice(0) ?? []) to.write(piece)
+        waiting[hold.direction] = undefined
+      })
+    }
 
-    this.carry(client, upstream, (chunk) => {
-      if (held !== undefined) {
-        held.push(chunk)
+    this.carry('requests', client, upstream, (chunk) => {
+      if (waiting.requests !== undefined) {
+        waiting.requests.push(chunk)
         return false
       }
       for (const hold of this.holds) {
         if (!hold.isMeant(chunk)) continue
-        held = [chunk]
-        hold.stop(() => {
-          for (const waiting of held?.splice(0) ?? []) upstream.write(waiting)
-          held = undefined
-        })
-        return false
+        if (hold.direction === 'requests') {
+          stop(hold, chunk, upstream)
+          return false
+        }
+        replyIsHeld ??= hold
       }
       if (this.drop !== undefined && this.drop.times > 0 && this.drop.isMeant(chunk)) {
         this.drop.times -= 1
@@ -171,9 +229,21 @@ export class TcpProxy {
       }
       return true
     })
-    this.carry(upstream, client, () => {
+    this.carry('replies', upstream, client, (chunk) => {
+      if (waiting.replies !== undefined) {
+        waiting.replies.push(chunk)
+        return false
+      }
+      if (replyIsHeld !== undefined) {
+        const hold = replyIsHeld
+        replyIsHeld = undefined
+        if (this.holds.has(hold)) {
+          stop(hold, chunk, client)
+          return false
+        }
+      }
       if (!replyIsDropped) return true
-      this.dropped += 1
+      this.done.repliesDropped += 1
       end(pair)
       return false
     })
@@ -184,15 +254,30 @@ export class TcpProxy {
         end(pair)
       })
     }
-    if (this.mode === 'pass') client.resume()
+    if (this.mode !== 'silence') client.resume()
+    else this.quieten(pair)
+  }
+
+  private quieten({ client, upstream }: Pair): void {
+    if (this.silent === 'replies') client.resume()
+    else client.pause()
+    if (this.silent !== 'requests') upstream.pause()
   }
 
   /** Data in its order: a piece never overtakes an earlier one that was delayed more. */
-  private carry(from: Socket, to: Socket, goesOn: (chunk: Buffer) => boolean): void {
+  private carry(direction: Direction, from: Socket, to: Socket, goesOn: (chunk: Buffer) => boolean): void {
     let lastAt = 0
+    let silencesSeen = Number.NEGATIVE_INFINITY
     from.on('data', (chunk) => {
-      if (!goesOn(chunk)) return
       const now = performance.now()
+      this.done[direction] += 1
+      for (const count of this.counts) if (count.direction === direction && count.isMeant(chunk)) count.seen += 1
+      if (silencesSeen < this.resumedAt && now - this.resumedAt < HELD_BACK_MS) {
+        silencesSeen = now
+        this.done.heldBack += 1
+      }
+      if (!goesOn(chunk)) return
+      if (this.delayMs > 0) this.done.delayed += 1
       lastAt = Math.max(lastAt, now + this.delayMs)
       if (lastAt <= now) to.write(chunk)
       else setTimeout(() => void to.write(chunk), lastAt - now)

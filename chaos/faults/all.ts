@@ -1,0 +1,28 @@
+// Every kind of fault, in lanes. Faults of one lane follow each other, since they would be in each other's way; lanes run side by side.
+
+import { CLOCKS } from './clocks.js'
+import type { Fault } from './fault.js'
+import { NETWORK } from './network.js'
+import { POSTGRES_ROWS } from './postgres-rows.js'
+import { POSTGRES_SERVER } from './postgres-server.js'
+import { PROCESSES } from './processes.js'
+import { REDIS_DATA } from './redis-data.js'
+import { REDIS_SERVER } from './redis-server.js'
+
+export const LANES = {
+  redis: REDIS_SERVER,
+  postgres: POSTGRES_SERVER,
+  network: NETWORK,
+  processes: PROCESSES,
+  clocks: CLOCKS,
+  data: { ...REDIS_DATA, ...POSTGRES_ROWS },
+}
+
+export type Lane = keyof typeof LANES
+export type FaultKind = { [L in Lane]: keyof (typeof LANES)[L] }[Lane]
+
+const ALL = Object.assign({}, ...Object.values(LANES)) as Record<FaultKind, Fault>
+
+export const faultOf = (kind: FaultKind): Fault => ALL[kind]
+export const isFaultKind = (kind: string): kind is FaultKind => Object.hasOwn(ALL, kind)
+export const kindsOf = (lane: Lane): FaultKind[] => Object.keys(LANES[lane]) as FaultKind[]
