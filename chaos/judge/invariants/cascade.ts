@@ -1,0 +1,34 @@
+// Rules that follow each other: the statement that settles one starts the next one's timer, once. What it must not touch, it leaves alone.
+
+import { ofEachOrder } from '../invariant.js'
+import { deadlineColumn, deadlineOf, keptOf } from '../rule-facts.js'
+import { changedColumns } from '../wish-fits.js'
+
+const TRANSACTION_MS = 35_000
+
+export const cascade = ofEachOrder(
+  'cascade',
+  'A settlement that leads into the `from` of a rule with `auto` starts its timer in the same statement; a settlement touches no other rule’s deadline.',
+  function* ({ settlements, rules }) {
+    for (const { rule, change } of settlements) {
+      const { from, to, at } = change
+      if (!to) continue
+      const next = rules.find(({ kind }) => kind === rule.next)
+      if (next) {
+        const deadline = deadlineOf(next, to)
+        const readAt = deadline === undefined ? undefined : deadline - next.afterMs
+        if (readAt === undefined || at - readAt < -2 || at - readAt > TRANSACTION_MS) {
+          yield { message: `${rule.kind} settled it and did not start the timer of ${next.kind}`, evidence: { change }, feature: 'cascade' }
+        }
+        if (keptOf(next, to) !== undefined) yield { message: `${next.kind} started paused`, evidence: { change }, feature: 'cascade' }
+      }
+      const changed = changedColumns(from, to)
+      for (const other of rules) {
+        const column = deadlineColumn(other)
+        if (other === rule || other === next || column === undefined || column === deadlineColumn(rule)) continue
+        if (!changed.includes(column) || (other.starts && to[column] === undefined)) continue
+        yield { message: `${rule.kind} settled it and changed the deadline of ${other.kind}`, evidence: { change } }
+      }
+    }
+  },
+)

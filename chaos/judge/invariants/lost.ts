@@ -1,0 +1,30 @@
+// Nothing that is due is left unsettled, unless it is held for a reason that the package reports: paused, stale, stopped by the brake, a dead letter.
+
+import type { RuleFacts } from '../../history.js'
+import { productClock } from '../clock.js'
+import { ofEachOrder } from '../invariant.js'
+import type { Case, Order } from '../orders.js'
+import { applies, deadlineOf, isHeld, keptOf } from '../rule-facts.js'
+
+export const lost = ofEachOrder(
+  'lost',
+  'At the end of a run no order is overdue, unless it is paused, stale, stopped by the brake or a dead letter.',
+  function* (order, found) {
+    const row = order.changes.at(-1)?.to
+    for (const rule of order.rules) {
+      const deadline = deadlineOf(rule, row)
+      if (deadline === undefined || !applies(rule, row) || isHeld(rule, row) || keptOf(rule, row) !== undefined) continue
+      const overdueMs = productClock(found.run, found.run.endedAt) - deadline
+      if (overdueMs <= found.run.sweepMs + 2_000 || overdueMs > rule.staleAfterMs || isReported(order, rule, found)) continue
+      yield {
+        message: `${rule.kind} has not settled it, ${Math.round(overdueMs)} ms after its deadline`,
+        evidence: { row, changes: order.changes },
+      }
+    }
+  },
+)
+
+function isReported({ id }: Order, rule: RuleFacts, { run }: Case): boolean {
+  if (rule.brake && run.braked[rule.kind]) return true
+  return run.told.some(({ event, kind, details }) => event === 'dead' && kind === rule.kind && String(details?.id) === id)
+}

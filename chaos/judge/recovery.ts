@@ -1,0 +1,44 @@
+// How long it took after the last fault was healed until everything that was due by then had been settled.
+
+import { anomaly } from './invariant.js'
+import type { Case, Settlement } from './orders.js'
+import type { Anomaly, Run } from './run.js'
+
+/** What a worker needs beyond one sweep: leases of killed workers, reconnections, a claim's way. */
+const ALLOWED_MS = 2_000
+
+export interface Recovery {
+  recoveredMs: number
+  anomalies: Anomaly[]
+}
+
+/** @returns the time until the last order was settled that was due when the last fault was healed, and those that took longer than is allowed */
+export function recoveryOf({ orders, run }: Case): Recovery {
+  let recoveredMs = 0
+  const anomalies: Anomaly[] = []
+  for (const order of orders) {
+    for (const settlement of order.settlements) {
+      const tookMs = afterHealing(run, settlement)
+      if (tookMs === undefined || isExcused(run, settlement, order.id)) continue
+      recoveredMs = Math.max(recoveredMs, tookMs)
+      if (tookMs <= ALLOWED_MS + run.sweepMs) continue
+      const message = `${settlement.rule.kind} settled it ${Math.round(tookMs)} ms after the last fault was healed and it was due`
+      const evidence = { change: settlement.change, healedAt: run.healedAt, allowedMs: ALLOWED_MS + run.sweepMs }
+      anomalies.push(anomaly('recovery', order.feature, order.name, { message, evidence }))
+    }
+  }
+  return { recoveredMs: Math.round(recoveredMs), anomalies }
+}
+
+/** From when an order could be settled, at the earliest when the last fault was healed; undefined where it was settled before. */
+function afterHealing({ healedAt }: Run, { change, deadline }: Settlement): number | undefined {
+  if (change.trueAt < healedAt || deadline === undefined) return undefined
+  const dueAt = deadline + (change.trueAt - change.at)
+  return change.trueAt - Math.max(healedAt, dueAt)
+}
+
+/** Orders wait longer by design where their own work failed, and where a brake stopped their rule. */
+function isExcused({ told }: Run, { rule }: Settlement, id: string): boolean {
+  if (rule.brake) return true
+  return told.some(({ event, kind, details }) => event === 'failed' && kind === rule.kind && String(details?.id) === id)
+}

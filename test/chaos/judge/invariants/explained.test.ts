@@ -1,0 +1,170 @@
+import { Story } from '../story.js'
+import { assertFine, assertFound } from '../verdicts.js'
+
+function scheduled(): Story {
+  const story = new Story()
+  story.create('confirm', '1')
+  story.call('confirm', '1', 'schedule', { after: 5_000 })
+  return story
+}
+
+describe('explained', () => {
+  it('explains what every call, the sweep and a settlement change', () => {
+    const story = scheduled()
+    story.call('confirm', '1', 'extend', { by: 500 })
+    story.call('confirm', '1', 'pause')
+    story.wait(300).call('confirm', '1', 'resume')
+    story.call('confirm', '1', 'cancel')
+    story.call('confirm', '1', 'schedule', { at: story.now + 900 })
+    story.settle('confirm', '1')
+    story.create('dispute', '2')
+    story.set('dispute', '2', { disputeOpen: true })
+    story.sweep('dispute', '2')
+    story.set('dispute', '2', { disputeOpen: false })
+    story.sweep('dispute', '2')
+    story.settle('dispute', '2')
+    assertFine(story)
+  })
+
+  it('explains two equal calls of two shops at the same time by a change each', () => {
+    const story = scheduled()
+    const [one, other] = ['shop 1', 'shop 2'].map((process) => story.call('confirm', '1', 'extend', { by: 500 }, { process }))
+    one!.completedAt = other!.completedAt
+    other!.invokedAt = one!.invokedAt
+    assertFine(story)
+  })
+
+  it('lets an unknown wish be carried out, also after the caller gave up, or not', () => {
+    const story = scheduled()
+    story.call('confirm', '1', 'extend', { by: 500 }, { answer: 'unknown', isCarriedOut: true }).completedAt -= 1_000
+    story.call('confirm', '1', 'extend', { by: 700 }, { answer: 'unknown' })
+    assertFine(story)
+  })
+
+  it('lets calls that change nothing have no change', () => {
+    const story = scheduled()
+    story.call('confirm', '1', 'cancel')
+    const before = story.changes.length
+    story.call('confirm', '1', 'cancel')
+    story.changes.length = before
+    story.call('confirm', '1', 'schedule')
+    story.call('confirm', '1', 'pause')
+    story.call('confirm', '1', 'pause')
+    assertFine(story)
+  })
+
+  it('lets a call and a write share a transaction', () => {
+    const story = scheduled()
+    const write = story.set('confirm', '1', { note: 'x' })
+    const call = story.call('confirm', '1', 'extend', { by: 100 }, { within: write.n })
+    story.changes.at(-1)!.txid = story.changes.at(-2)!.txid
+    call.invokedAt = write.invokedAt
+    assertFine(story)
+  })
+
+  it('finds a call that was acknowledged in a transaction and carried out in another', () => {
+    const story = scheduled()
+    const write = story.set('confirm', '1', { note: 'x' })
+    story.call('confirm', '1', 'extend', { by: 100 }, { within: write.n })
+    assertFound(story, 'explained', /nothing that was asked explains it/)
+  })
+
+  it('finds an acknowledged call that nothing carries out', () => {
+    const story = scheduled()
+    const wish = story.call('confirm', '1', 'extend', { by: 100 }, { answer: 'refused' })
+    wish.answer = 'ok'
+    assertFound(story, 'explained', /"extend" of shop 1 was acknowledged/)
+  })
+
+  it('finds an acknowledged write that nothing carries out', () => {
+    const story = scheduled()
+    story.set('confirm', '1', { note: 'x' }, { answer: 'refused' }).answer = 'ok'
+    assertFound(story, 'explained', /"write" of shop 1 was acknowledged/)
+  })
+
+  it('finds two acknowledged calls of which one change is all that there is', () => {
+    const story = scheduled()
+    const first = story.call('confirm', '1', 'extend', { by: 100 })
+    const second = story.call('confirm', '1', 'extend', { by: 100 }, { answer: 'refused' })
+    Object.assign(second, { answer: 'ok', got: first.got, invokedAt: first.invokedAt })
+    assertFound(story, 'explained', /was acknowledged, and no change/)
+  })
+
+  it('finds a call that was carried out twice', () => {
+    const story = scheduled()
+    story.call('confirm', '1', 'extend', { by: 100 })
+    const { to } = story.changes.at(-1)!
+    story.change('confirm', '1', { ...to!, confirmDueAt: Number(to!.confirmDueAt) + 100, confirmExtended: 2 }, 'shop 1')
+    assertFound(story, 'explained', /shop 1 changed it/)
+  })
+
+  it('finds a call that was refused and carried out all the same', () => {
+    const story = scheduled()
+    story.call('confirm', '1', 'extend', { by: 100 }).answer = 'refused'
+    assertFound(story, 'explained', /shop 1 changed it/)
+  })
+
+  it('finds a change that came before the call, or after its answer', () => {
+    for (const offsetMs of [-500, 500]) {
+      const story = scheduled()
+      story.call('confirm', '1', 'extend', { by: 100 })
+      story.changes.at(-1)!.trueAt += offsetMs
+      assertFound(story, 'explained', /shop 1 changed it/)
+    }
+  })
+
+  it('finds an answer that is not what the row then had', () => {
+    const story = scheduled()
+    const wish = story.call('confirm', '1', 'extend', { by: 100 })
+    wish.got = { deadline: Number(wish.got?.deadline) + 1 }
+    assertFound(story, 'explained', /was acknowledged, and no change/)
+  })
+
+  it('finds a deadline that does not count from the call', () => {
+    const story = scheduled()
+    story.wait(10_000).call('confirm', '1', 'schedule', { after: 1_000 })
+    story.changes.at(-1)!.to!.confirmDueAt = story.now - 9_000
+    assertFound(story, 'explained', /shop 1 changed it/)
+  })
+
+  it('finds time that was lost or gained by a pause', () => {
+    for (const wrongMs of [-6_000, 6_000]) {
+      const story = scheduled()
+      story.call('confirm', '1', 'schedule', { after: 20_000 })
+      story.call('confirm', '1', 'pause')
+      const { to } = story.changes.at(-1)!
+      to!.confirmLeftMs = Number(to!.confirmLeftMs) + wrongMs
+      assertFound(story, 'explained', /shop 1 changed it/)
+    }
+  })
+
+  it('finds an extension that was not counted', () => {
+    const story = scheduled()
+    story.call('confirm', '1', 'extend', { by: 100 })
+    delete story.changes.at(-1)!.to!.confirmExtended
+    assertFound(story, 'explained', /shop 1 changed it/)
+  })
+
+  it('finds a call that wrote more than the timer', () => {
+    const story = scheduled()
+    story.call('confirm', '1', 'extend', { by: 100 })
+    story.changes.at(-1)!.to!.note = 'x'
+    assertFound(story, 'explained', /shop 1 changed it/)
+  })
+
+  it('finds that a worker moved an order to a status that its rule does not name', () => {
+    const story = scheduled()
+    story.wait(6_000).change('confirm', '1', { ...story.row('confirm', '1')!, status: 9 }, 'worker 1')
+    assertFound(story, 'explained', /worker 1 changed it/)
+  })
+
+  it('finds a worker that clears a deadline which has not passed', () => {
+    const story = scheduled()
+    story.set('confirm', '1', { status: 9 })
+    const { confirmDueAt: _, ...cleared } = story.row('confirm', '1')!
+    story.change('confirm', '1', cleared, 'worker 1')
+    assertFound(story, 'explained', /worker 1 changed it/)
+    story.changes.at(-1)!.at += 10_000
+    assertFine(story)
+  })
+})
