@@ -54,14 +54,14 @@ describe('When Redis loses its data,', () => {
       const { shop, lines } = opened
       const worker = await shop.worker({ fallback: false })
       await seen(worker)
-      await ship(shop, 200, 3000)
+      await ship(shop, 200, 6000)
       const told = notes(worker)
       const lost = waitForEvent<WorkerEvents['fault']>(worker, 'fault', { within: 1200, where: ({ code }) => code === 'REDIS_LOST_DATA' })
       const restored = waitForEvent<WorkerEvents['restored']>(worker, 'restored', { within: 2000 })
       await lose(opened)
       await lost
       assert.ok((await restored)[0].armed >= 200)
-      await confirmed(shop, 200, 6000)
+      await confirmed(shop, 200, 10_000)
       assert.ok((await latest(shop.database, await ids(shop.database))) < 1000)
       assert.ok(
         lines.all.some(
