@@ -4,6 +4,9 @@
 import { errorText } from './error-text.js'
 import type { Log } from './logger.js'
 
+/** What a process, worker or not, concludes from the beats of all processes. */
+export type PresenceFaultCode = 'NO_WORKER' | 'KIND_UNSERVED' | 'RULES_DIFFER' | 'OTHER_REDIS' | 'PREFIX_SHARED'
+
 /** Something that is wrong at present. */
 export interface FaultOf<Code extends string> {
   code: Code

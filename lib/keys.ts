@@ -18,6 +18,10 @@ const MAX_KEY_LENGTH = 512
 export class Keys {
   readonly wakeChannel: string
   readonly scannerLock: string
+  /** Hash, process id to record: who is there. */
+  readonly processes: string
+  /** Hash: which version of this package writes here, and the name of these data. */
+  readonly layout: string
 
   constructor(
     /** The prefix of every name: ioredis's `keyPrefix`, if the shop's client has one, and then the option `prefix`. */
@@ -25,6 +29,8 @@ export class Keys {
   ) {
     this.wakeChannel = `${prefix}${RESERVED_KIND}:wake`
     this.scannerLock = `${prefix}${RESERVED_KIND}:scanner`
+    this.processes = `${prefix}${RESERVED_KIND}:processes`
+    this.layout = `${prefix}${RESERVED_KIND}:layout`
   }
 
   /** The key of one timer, such as `order_confirm:34`. */
@@ -40,6 +46,11 @@ export class Keys {
   /** A worker's expiry probe: a short-lived key whose expiry event must come back. */
   expiryProbe(workerId: string): string {
     return `${this.prefix}${RESERVED_KIND}:canary:${workerId}`
+  }
+
+  /** Hash, kind, path and bucket to count: how late orders were. Without a minute, the beginning of these names. */
+  lateness(minute: number | '' = ''): string {
+    return `${this.prefix}${RESERVED_KIND}:lateness:${minute}`
   }
 
   /** Keys to test with whether Redis accepts writes, one of each type; `none` never exists. */

@@ -4,7 +4,7 @@ import type { RequestHandler } from 'express'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Model, Transaction } from 'sequelize'
 import type { Duration } from './duration.js'
-import type { FaultOf } from './faults.js'
+import type { FaultOf, PresenceFaultCode } from './faults.js'
 import type { LoggerLike } from './logger.js'
 import type { TimersFaultCode } from './redis/outage.js'
 import type { RuleForm } from './rules/form.js'
@@ -162,7 +162,7 @@ export interface TimerCalls<R extends Rules = Rules> {
 }
 
 /** Something that is wrong at present with the timers of a process. */
-export type TimersFault = FaultOf<TimersFaultCode>
+export type TimersFault = FaultOf<TimersFaultCode | PresenceFaultCode>
 
 /** The state of the timers of a process, for a health check. A worker has a health of its own. */
 export interface TimersHealth {

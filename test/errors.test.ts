@@ -21,6 +21,10 @@ const FAULTS: Record<FaultCode, true> = {
   INTERNAL: true,
   BRAKED: true,
   ROW_LOCKED: true,
+  KIND_UNSERVED: true,
+  RULES_DIFFER: true,
+  OTHER_REDIS: true,
+  PREFIX_SHARED: true,
 }
 
 describe('docs/errors.md', () => {

@@ -7,6 +7,7 @@ import { OrderTimersError } from '../errors.js'
 import { Brake } from '../rows/brake.js'
 import { History } from '../rows/history.js'
 import type { OrderTable } from '../rows/order-table.js'
+import { ProcessesTable } from '../rows/processes-table.js'
 import type { RowRule } from '../rows/row-rule.js'
 import type { ShopRule } from '../rules/rule.js'
 import { withoutBinding } from '../sequelize/sql.js'
@@ -42,7 +43,8 @@ const LONGEST_NAME = 63
 export function migration(runtime: Runtime, { kinds = runtime.kinds, trigger = false }: MigrationOptions = {}): Migration {
   const rules = kinds.map((kind) => runtime.rule(kind))
   refuseSeveralDatabases(rules)
-  const additions = uniqueAdditions(rules.flatMap(({ row }) => (row ? additionsOf(row) : [])))
+  const ofRows = rules.flatMap(({ row }) => (row ? [row] : []))
+  const additions = uniqueAdditions([...ofRows.flatMap(additionsOf), ...ofRows.map(({ guard }) => processesTable(guard.table))])
   const names = rules.map(({ kind }) => kind)
   const mark = markOf(names, additions)
   const triggers = trigger ? triggerMigration(rules, mark) : { up: [], down: [] }
@@ -85,6 +87,12 @@ function additionsOf(row: RowRule): Addition[] {
   if (history) needs.push(tableAddition(withoutBinding(history.table), History.createSql(withoutBinding(history.table))))
   if (brake) needs.push(tableAddition(withoutBinding(brake.table), Brake.createSql(withoutBinding(brake.table))))
   return needs
+}
+
+/** No rule needs it; it lets processes see each other where Redis does not answer. */
+function processesTable(orders: OrderTable): Addition {
+  const table = withoutBinding(new ProcessesTable(orders).name)
+  return tableAddition(table, ProcessesTable.createSql(table))
 }
 
 function column(table: OrderTable, attribute: string, type: string): Addition {

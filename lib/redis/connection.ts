@@ -9,6 +9,7 @@ import { Listeners } from './listeners.js'
 import { Obstacles } from './obstacles.js'
 import { OURS } from './own-options.js'
 import { Pace } from './pace.js'
+import { Quiet } from './quiet.js'
 import { type Operation, Refusals } from './refusals.js'
 import { isReplica, isReply, replyFault } from './replies.js'
 import type { RedisSource } from './source.js'
@@ -40,12 +41,14 @@ export class RedisConnection {
   private firstAttempt: Promise<void> | undefined
   private reopening: NodeJS.Timeout | undefined
   private closed = false
+  private readonly quiet: Quiet
 
   constructor(source: RedisSource, name: string) {
     this.client = source.create(name)
     this.where = source.describe()
     this.availability = new Availability(this.where)
     this.obstacles = new Obstacles(this.client, () => this.up())
+    this.quiet = new Quiet(this.client)
     this.client.on('error', (error) => {
       this.availability.trouble = error
       if ((error as { command?: { name?: string } }).command?.name === 'select') this.obstacles.untilSelected(source.db)
@@ -97,12 +100,14 @@ export class RedisConnection {
 
   /** Opens the connection, once. Never rejects: trouble shows in `run` and through `onDown`. */
   open(): void {
-    if (this.firstAttempt) return
-    this.firstAttempt = new Promise((resolve) => {
-      this.client.once('ready', () => resolve())
-      this.client.once('close', () => resolve())
-    })
-    this.connect()
+    this.quiet.end()
+    void this.openOnce()
+  }
+
+  /** The same, but this connection does not keep the process running until somebody else uses it. @returns when the first attempt has ended */
+  openQuietly(): Promise<void> {
+    if (!this.firstAttempt) this.quiet.begin()
+    return this.openOnce()
   }
 
   /**
@@ -154,7 +159,7 @@ export class RedisConnection {
 
   /** @throws OrderTimersError REDIS_UNAVAILABLE where there is no connection, and the first attempt at one does not succeed in time */
   async connected(waitMs: number): Promise<void> {
-    if (this.ready) return
+    if (this.ready && !this.quiet.on) return
     this.open()
     const startedAt = performance.now()
     await within(waitMs, this.firstAttempt as Promise<void>)
@@ -212,6 +217,15 @@ export class RedisConnection {
   private up(): void {
     if (this.answering || !this.ready || this.obstacles.isBusy) return
     this.availability.up()
+  }
+
+  private openOnce(): Promise<void> {
+    if (this.firstAttempt) return this.firstAttempt
+    this.firstAttempt = new Promise((resolve) => {
+      for (const event of ['ready', 'close']) this.client.once(event, () => resolve())
+    })
+    this.connect()
+    return this.firstAttempt
   }
 
   private connect(): void {

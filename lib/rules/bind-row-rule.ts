@@ -18,6 +18,7 @@ import type { Move, RowRule, SettledRows } from '../rows/row-rule.js'
 import { SettlementTransaction } from '../rows/settlement-transaction.js'
 import { TimerStates } from '../rows/timer-state.js'
 import { orderRows } from '../sequelize/database.js'
+import { fingerprint } from './fingerprint.js'
 import { reminderRule } from './reminder.js'
 import { rowChecks } from './row-checks.js'
 import type { BindOptions, DeclaredRule, OrderRule } from './rule.js'
@@ -38,10 +39,11 @@ export type RuleAction =
 const FORMS = { column: 'deadline', since: 'since', redis: 'redis' } as const
 
 export function declareRowRule(options: RowOptions, source: unknown, action: RuleAction): DeclaredRule {
-  const { kind, deadline } = options
+  const { kind, deadline, description: _, ...values } = options
   return {
     kind,
     form: FORMS[deadline.in],
+    fingerprint: fingerprint({ ...values, deadline, action }),
     deadline: deadline.in === 'column' ? { source, attribute: deadline.attribute } : undefined,
     auto: 'to' in action && action.auto ? { source } : undefined,
     bind: (how) => bind(options, source as ModelSource<Model>, action, how),

@@ -2,6 +2,7 @@
 
 import { OrderTimersError, show } from '../errors.js'
 import { nameId } from '../ids.js'
+import { fingerprint } from './fingerprint.js'
 import type { DeclaredRule } from './rule.js'
 
 /** A plain function as a rule. It runs at least once for each timer, and its timers are as durable as Redis is. */
@@ -27,6 +28,7 @@ export function declareHandler(kind: string, handler: unknown): DeclaredRule {
   return {
     kind,
     form: 'handler',
+    fingerprint: fingerprint('handler'),
     deadline: undefined,
     auto: undefined,
     bind: () => ({

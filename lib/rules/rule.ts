@@ -21,6 +21,8 @@ export interface Rule<Form extends RuleForm = RuleForm, M extends Model = Model>
 export interface DeclaredRule {
   readonly kind: string
   readonly form: RuleForm
+  /** The same in processes whose rule has the same declared values. */
+  readonly fingerprint: string
   /** The model as the shop gave it, and the attribute in which the rule keeps its deadlines: no other rule may write it. */
   readonly deadline: { source: unknown; attribute: string } | undefined
   /** The model as the shop gave it, where the rule hooks it (`auto`). */

@@ -33,7 +33,7 @@ export function orderTimers<const R extends Rules>(options: OrderTimersOptions<R
     health: () => runtime.health(),
     close: () => runtime.close(),
   }) as unknown as OrderTimers<R> & OrderTimers
-  announceMount(timers)
+  announceMount(timers, () => runtime.beats?.mounted())
   return timers
 }
 

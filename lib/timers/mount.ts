@@ -25,8 +25,11 @@ interface Router {
 
 type Middleware = (req: unknown, res: unknown, next: unknown) => void
 
-/** Makes the middleware record itself in each app that it is mounted on, and in the apps above. */
-export function announceMount(timers: OrderTimers): void {
+/**
+ * Makes the middleware record itself in each app that it is mounted on, and in the apps above.
+ * @param onMounted called whenever it is mounted
+ */
+export function announceMount(timers: OrderTimers, onMounted: () => void): void {
   const call = timers as unknown as Middleware
   const plain: Middleware = (req, res, next) => call(req, res, next)
   let endMounting = () => {}
@@ -43,7 +46,9 @@ export function announceMount(timers: OrderTimers): void {
     emit: {
       value: (event: string, parent: App) => {
         endMounting()
-        if (event === 'mount') recordOn(parent, timers)
+        if (event !== 'mount') return true
+        recordOn(parent, timers)
+        onMounted()
         return true
       },
     },

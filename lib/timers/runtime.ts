@@ -1,6 +1,7 @@
 // What the timers' calls, the worker and the command share: the rules, the connection for commands, the due index, and the log.
 
 import { OrderTimersError } from '../errors.js'
+import { Identity } from '../identity.js'
 import type { Keys } from '../keys.js'
 import type { Log } from '../logger.js'
 import { Arming } from '../redis/arming.js'
@@ -13,6 +14,7 @@ import type { RedisSource } from '../redis/source.js'
 import type { RuleForm } from '../rules/form.js'
 import type { BoundRule, ShopRule } from '../rules/rule.js'
 import type { TimersHealth } from '../types.js'
+import { Beats } from './beats.js'
 import { BoundRules } from './bound-rules.js'
 import type { ParsedOptions } from './options.js'
 import type { UnhookedModels } from './unhooked-models.js'
@@ -31,6 +33,8 @@ export interface RuntimeRedis {
 }
 
 export class Runtime {
+  /** This process, in all that it leaves behind. */
+  readonly identity = new Identity()
   readonly keys: Keys
   readonly log: Log
   readonly enabled: boolean
@@ -39,6 +43,8 @@ export class Runtime {
   readonly redis: RuntimeRedis | undefined
   /** How many workers run on these timers in this process. */
   workers = 0
+  /** Tells the other processes of this one, and learns of them. Undefined where the timers are switched off. */
+  readonly beats: Beats | undefined
   private readonly bound: BoundRules
   private closing: Promise<void> | undefined
 
@@ -49,6 +55,9 @@ export class Runtime {
     this.kinds = [...options.rules.keys()]
     this.redis = options.redis && options.enabled ? this.connect(options.redis) : undefined
     this.bound = new BoundRules(options.rules, this.redis?.arming, this.log)
+    const { identity, keys, redis, log } = this
+    const rule = (kind: string) => this.rule(kind)
+    this.beats = this.enabled ? new Beats({ identity, keys, redis, declared: options.rules, rule, log }) : undefined
   }
 
   get unhooked(): UnhookedModels {
@@ -97,7 +106,7 @@ export class Runtime {
   /** What is wrong at present with the timers of this process. Sends no query. */
   health(): TimersHealth {
     const { redis } = this
-    const faults = redis?.arming.outage.faults.list() ?? []
+    const faults = [...(redis?.arming.outage.faults.list() ?? []), ...(this.beats?.suspicions.faults.list() ?? [])]
     const off = !this.enabled || this.closing !== undefined
     return {
       status: off ? 'off' : faults.length > 0 ? 'degraded' : 'ok',
@@ -115,8 +124,13 @@ export class Runtime {
     this.bound.close()
     this.log.flush()
     this.redis?.arming.outage.stop()
-    this.closing ??= Promise.resolve(this.redis?.connection.close())
+    this.closing ??= this.leave()
     return this.closing
+  }
+
+  private async leave(): Promise<void> {
+    await this.beats?.end()
+    this.redis?.connection.close()
   }
 
   private connect(source: RedisSource): RuntimeRedis {

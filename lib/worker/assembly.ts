@@ -1,7 +1,6 @@
 // Builds everything that settles orders, for a worker and for a single pass of the sweep (`order-timers sweep`), so that both have the same clocks,
 // claims and limits. Each part is made after the parts that it needs. Nothing is started here.
 
-import { hostname } from 'node:os'
 import type { Log } from '../logger.js'
 import { SweepMarks } from '../redis/sweep-marks.js'
 import type { BoundRule } from '../rules/rule.js'
@@ -60,7 +59,7 @@ export interface Assembly {
 
 /** @param rules what is settled, by kind: rules and reminders */
 export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOptions): Assembly {
-  const { keys, redis } = runtime
+  const { identity, keys, redis } = runtime
   const { events, log } = options
   const concurrency = (rule: BoundRule) => concurrencyOf(rule, options.concurrency)
   const standstill = new Standstill()
@@ -70,7 +69,7 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
   const warmer = new ConnectionWarmer(rules.values(), clocks, concurrency)
   const lockedRows = new LockedRows(rules, faults)
   const dispatcher = new Dispatcher({
-    ...{ rules, concurrency, lockedRows, worker: `${hostname()}:${process.pid}`, reporter },
+    ...{ rules, concurrency, lockedRows, worker: identity.id, reporter },
     lateness: (rule, deadlineMs) => clocks.lateness(rule.kind, deadlineMs),
     arm: (kind, id, deadlineMs) => {
       const arming = redis?.arming.arm(rules.get(kind) ?? runtime.rule(kind), id, deadlineMs)
@@ -83,6 +82,7 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
       ...{ leases: redis.leases, failures: redis.failures },
       leaseMs: (rule) => leaseMsOf(rule, options.leaseMs),
       skewMs: (kind) => clocks.skewMs(kind),
+      token: () => identity.token(),
     })
   const schedule = new SweepSchedule(options.fallback)
   const marks = redis && new SweepMarks(redis.connection, keys, redis.clock)

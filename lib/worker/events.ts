@@ -26,6 +26,10 @@ export type FaultCode =
   | 'INTERNAL'
   | 'BRAKED'
   | 'ROW_LOCKED'
+  | 'KIND_UNSERVED'
+  | 'RULES_DIFFER'
+  | 'OTHER_REDIS'
+  | 'PREFIX_SHARED'
 
 export interface WorkerEvents {
   /** Orders were settled, and their transaction has committed. */

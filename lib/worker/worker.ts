@@ -25,6 +25,7 @@ export class ExpiryWorker extends WorkerEmitter {
   readonly ready: Promise<void>
   private readonly assembly: Assembly
   private stopping: Promise<void> | undefined
+  private endBeats: (() => Promise<void>) | undefined
 
   /** @internal use `startExpiryWorker` */
   constructor(
@@ -69,6 +70,7 @@ export class ExpiryWorker extends WorkerEmitter {
     intake?.start()
     schedule.start(sweep)
     lockedRows.start()
+    this.endBeats = this.runtime.beats?.addWorker({ faults: this.assembly.faults, takeCounts: () => new Map(), putBack() {} })
     await intake?.subscriber.attempted
     void this.logStart()
     await sweep.run()
@@ -79,7 +81,7 @@ export class ExpiryWorker extends WorkerEmitter {
     await schedule.stop()
     await dispatcher.drain(Promise.all([intake?.stop(), lostData?.stop(), sweep.stop()]), DRAIN_MS)
     warmer.stop()
-    await lockedRows.stop()
+    await Promise.all([lockedRows.stop(), this.endBeats?.()])
     standstill.stop()
     faults.stop()
     this.runtime.workers -= 1

@@ -5,6 +5,7 @@ import { DataTypes, Model, type ModelAttributeColumnOptions } from 'sequelize'
 import { effect, transition } from '../../lib/index.js'
 import { History } from '../../lib/rows/history.js'
 import { refusal, refused } from '../support/refused.js'
+import { runtimeOf } from '../support/runtime.js'
 import { waitUntil } from '../support/waiting.js'
 import { heard, openParcels } from './parcels.js'
 
@@ -33,7 +34,8 @@ describe('the history', () => {
     await shop.redis.client.set(shop.key(`order_confirm:${key}`), '1', 'PX', 20)
     await waitUntil(() => worker.settled.length === 4)
     const rows = await shop.history()
-    const name = `${hostname()}:${process.pid}`
+    const name = runtimeOf(shop.timers).identity.id
+    assert.match(name, new RegExp(`^${hostname()}:${process.pid}:\\w{6}$`))
     const row = (id: number, from: number, via: string) => ['order_confirm', String(id), '', String(from), '5', via, name, 0, null, null]
     assert.deepEqual(
       rows.map((one) => [

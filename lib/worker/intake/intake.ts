@@ -2,7 +2,6 @@
 // the scan for external keys and the server watch. Whenever something may have been missed it wakes the alarms and runs a sweep. With
 // `redis: false` a worker has no intake, and its sweep alone settles.
 
-import { randomUUID } from 'node:crypto'
 import { SWEEP_REQUEST } from '../../keys.js'
 import type { BoundRule } from '../../rules/rule.js'
 import type { Runtime, RuntimeRedis } from '../../timers/runtime.js'
@@ -51,7 +50,7 @@ export class Intake {
     const { runtime, redis, rules, claims, dispatcher, faults, configureRedis } = dependencies
     const { keys, log } = runtime
     const { connection, source } = redis
-    const workerId = randomUUID()
+    const workerId = runtime.identity.token()
     this.alarms = [...rules.values()].map((rule) => new Alarm(rule, claims, dispatcher, connection))
     this.listener = new Listener(keys, rules, claims, dispatcher, log)
     this.subscriber = new Subscriber(source, keys.wakeChannel, faults)

@@ -1,7 +1,6 @@
 // Claims in the due index, each under a lease and a token of its own: nothing but this token can end the claim, and what its end puts back
 // comes back.
 
-import { randomUUID } from 'node:crypto'
 import { Moment } from '../../moment.js'
 import type { FailedTimers } from '../../redis/failed-timers.js'
 import { BURST, type Claim, type ClaimAnswer, type Disposition, type Leases } from '../../redis/leases.js'
@@ -20,6 +19,8 @@ export interface IndexClaimsDependencies {
   leaseMs: (rule: BoundRule) => number
   /** Postgres's clock minus Redis's. */
   skewMs: (kind: string) => number
+  /** A token that no other claim has. */
+  token: () => string
 }
 
 export class IndexClaims {
@@ -69,7 +70,7 @@ export class IndexClaims {
   /** A claim that Redis does not answer may have been made all the same, so it is released later. */
   private async claim<T>(rule: BoundRule, claim: (token: string) => Promise<T>): Promise<T> {
     const { leases, leaseMs, skewMs } = this.dependencies
-    const token = randomUUID()
+    const token = this.dependencies.token()
     await this.acknowledgements.retryAll()
     return this.acknowledgements.send(
       token,

@@ -1,0 +1,221 @@
+// The beats by which a process tells all others that it is there, and learns of them: in Redis (a worker every 5 s, a web process every 15 s), and
+// once a minute in Postgres, where the table is. Nothing here keeps the process running, and no order waits for it.
+
+import type { Identity } from '../identity.js'
+import type { Keys } from '../keys.js'
+import type { Log } from '../logger.js'
+import { Moment } from '../moment.js'
+import type { RedisConnection } from '../redis/connection.js'
+import { Presence, type ProcessRecord, type Role, type SeenProcess } from '../redis/presence.js'
+import type { DeclaredRule, ShopRule } from '../rules/rule.js'
+import { VERSION } from '../version.js'
+import { within } from '../wait.js'
+import { findingsOf } from './findings.js'
+import { ProcessRows } from './process-rows.js'
+import { type FaultSink, Suspicions } from './suspicions.js'
+
+/** When a process beats, in milliseconds. */
+export interface BeatTimes {
+  worker: number
+  web: number
+  /** A web process that finds something wrong looks more often, so that it notices the end. */
+  doubting: number
+  /** The first beat of a web process after it has mounted the timers, or used them. */
+  first: number
+  /** In Postgres: the first row of a worker, that of a web process, and every further one. */
+  firstRowOfWorker: number
+  row: number
+  /** For how long nothing is reported at first. */
+  quietStart: number
+}
+
+const TIMES: BeatTimes = {
+  worker: 5_000,
+  web: 15_000,
+  doubting: 5_000,
+  first: 5_000,
+  firstRowOfWorker: 5_000,
+  row: 60_000,
+  quietStart: 30_000,
+}
+
+/** How long the end of a process waits to say so. */
+const LEAVE_MS = 500
+
+const REDIS_MS = 1_000
+
+export interface BeatsDependencies {
+  identity: Identity
+  keys: Keys
+  /** Undefined with `redis: false`. */
+  redis: { connection: RedisConnection } | undefined
+  declared: ReadonlyMap<string, DeclaredRule>
+  /** A rule bound to its model. @throws where it cannot be bound */
+  rule(kind: string): ShopRule
+  log: Log
+}
+
+/** What a worker adds to its process's beats. */
+export interface BeatingWorker {
+  faults: FaultSink
+  /** What it has counted of lateness since it was last asked, by field. */
+  takeCounts(): ReadonlyMap<string, number>
+  /** Counts that Redis did not take. */
+  putBack(counts: ReadonlyMap<string, number>): void
+}
+
+export class Beats {
+  readonly suspicions: Suspicions
+  private readonly presence: Presence | undefined
+  private readonly rows: ProcessRows
+  private readonly workers = new Set<BeatingWorker>()
+  private readonly rules: Record<string, string>
+  private timer: NodeJS.Timeout | undefined
+  private nextRow = new Moment()
+  private rowAfterMs = 0
+  private beating: Promise<void> | undefined
+  private redisData: string | undefined
+  private seenInPostgres: SeenProcess[] | undefined
+  private isMounted = false
+  private begun = false
+  private ended = false
+
+  constructor(
+    private readonly dependencies: BeatsDependencies,
+    private readonly times: BeatTimes = TIMES,
+  ) {
+    const { declared, redis, keys, rule, log } = dependencies
+    this.suspicions = new Suspicions(log, times.quietStart)
+    this.presence = redis && new Presence(redis.connection, keys)
+    this.rows = new ProcessRows(keys.prefix, [...declared.keys()], rule)
+    this.rules = Object.fromEntries([...declared].map(([kind, { fingerprint }]) => [kind, fingerprint]))
+    redis?.connection.onUp(() => this.begin())
+  }
+
+  /** The app has mounted the timers. */
+  mounted(): void {
+    this.isMounted = true
+    this.begin()
+  }
+
+  /** A worker runs on these timers. @returns ends it; resolves when the others know, or after a moment */
+  addWorker(worker: BeatingWorker): () => Promise<void> {
+    const endReports = this.suspicions.reportTo(worker.faults)
+    this.workers.add(worker)
+    this.begun = true
+    this.rowIn(this.times.firstRowOfWorker)
+    this.beatIn(0)
+    return async () => {
+      endReports()
+      await within(LEAVE_MS, this.beat()) // what it has counted
+      this.workers.delete(worker)
+      if (this.workers.size > 0 || this.ended) return
+      if (this.isMounted) await within(LEAVE_MS, this.beat())
+      else await this.leave()
+    }
+  }
+
+  /** No beat any more, and no record of this process. */
+  async end(): Promise<void> {
+    if (this.ended) return
+    const beat = this.begun
+    this.ended = true
+    clearTimeout(this.timer)
+    if (beat) await this.leave()
+  }
+
+  /** For a program that only looks at the timers, such as the command. */
+  disable(): void {
+    this.ended = true
+    clearTimeout(this.timer)
+  }
+
+  private begin(): void {
+    if (this.begun || this.ended) return
+    this.begun = true
+    this.rowIn(this.times.row)
+    this.beatIn(this.times.first)
+  }
+
+  private get role(): Role {
+    return this.workers.size > 0 ? 'worker' : 'web'
+  }
+
+  private get everyMs(): number {
+    const { worker, web, doubting } = this.times
+    if (this.role === 'worker') return worker
+    return this.suspicions.any ? doubting : web
+  }
+
+  private beatIn(milliseconds: number): void {
+    clearTimeout(this.timer)
+    if (this.ended) return
+    this.timer = setTimeout(() => void this.beat().then(() => this.beatIn(this.everyMs)), milliseconds).unref()
+  }
+
+  private rowIn(milliseconds: number): void {
+    this.nextRow = new Moment()
+    this.rowAfterMs = milliseconds
+  }
+
+  /** Never rejects. */
+  private beat(): Promise<void> {
+    this.beating ??= this.beatOnce().finally(() => {
+      this.beating = undefined
+    })
+    return this.beating
+  }
+
+  private async beatOnce(): Promise<void> {
+    if (this.nextRow.passedMs() >= this.rowAfterMs) {
+      this.rowIn(this.times.row)
+      this.seenInPostgres = await this.rows.write(this.record())
+    }
+    const redis = await this.beatInRedis()
+    if (this.ended) return
+    const findings = findingsOf(this.record(), { redis, postgres: this.seenInPostgres })
+    if (findings) this.suspicions.take(findings)
+  }
+
+  /** @returns undefined where Redis does not answer, refuses, or is not used */
+  private async beatInRedis(): Promise<SeenProcess[] | undefined> {
+    const connection = this.dependencies.redis?.connection
+    if (!this.presence || !connection) return undefined
+    if (!connection.ready && this.role === 'web') await within(REDIS_MS, connection.openQuietly())
+    if (!connection.usable) return undefined
+    const counted = [...this.workers].map((worker) => ({ worker, counts: worker.takeCounts() }))
+    try {
+      const answer = await this.presence.beat(this.record(), sumOf(counted.map(({ counts }) => counts)))
+      this.redisData = answer.redisData
+      return answer.processes
+    } catch {
+      for (const { worker, counts } of counted) worker.putBack(counts)
+      return undefined // the commands that matter report it
+    }
+  }
+
+  private async leave(): Promise<void> {
+    const { redis, identity } = this.dependencies
+    const leaving = [this.rows.leave(identity.id)]
+    if (this.presence && redis?.connection.serving) leaving.push(this.presence.leave(identity.id).catch(() => {}))
+    await within(LEAVE_MS, Promise.all(leaving))
+  }
+
+  private record(): ProcessRecord {
+    const { identity, redis } = this.dependencies
+    const { id, host, pid, startedAt } = identity
+    return {
+      ...{ id, host, pid, version: VERSION, startedAt: startedAt.getTime(), role: this.role },
+      redis: redis?.connection.where ?? null,
+      ...(this.redisData !== undefined && { redisData: this.redisData }),
+      rules: this.rules,
+      databases: this.rows.databases(),
+    }
+  }
+}
+
+function sumOf(all: readonly ReadonlyMap<string, number>[]): ReadonlyMap<string, number> {
+  const sum = new Map<string, number>()
+  for (const counts of all) for (const [field, count] of counts) sum.set(field, (sum.get(field) ?? 0) + count)
+  return sum
+}
