@@ -139,6 +139,8 @@ export interface RuleFacts {
   set?: Record<string, string | boolean>
   deadline: { column: string } | { since: string } | 'redis'
   afterMs: number
+  /** Other values of it, where another deployment ran for a while. */
+  afters?: readonly number[]
   /** Who starts and ends its timers beside `schedule`. */
   starts?: 'auto' | 'trigger'
   backfill?: { since?: string }

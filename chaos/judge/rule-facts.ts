@@ -32,6 +32,16 @@ export function deadlineOf(rule: RuleFacts, row: MaybeRow): number | undefined {
   return deadline === undefined || Number(deadline) >= NO_TIMER_AT ? undefined : Number(deadline)
 }
 
+/** From a start to a deadline: more than one where a deployment of another `after` ran for a while. */
+export function aftersOf({ afterMs, afters }: RuleFacts): readonly number[] {
+  return [afterMs, ...(afters ?? [])]
+}
+
+/** Whether a deadline counts from an instant that was at most so much earlier than this one, and no later but for rounding. */
+export function countsFrom(rule: RuleFacts, deadline: number, at: number, withinMs: number): boolean {
+  return aftersOf(rule).some((afterMs) => at - (deadline - afterMs) >= -2 && at - (deadline - afterMs) <= withinMs)
+}
+
 /** The column that the rule writes its deadlines to. */
 export function deadlineColumn(rule: RuleFacts): string | undefined {
   return rule.deadline !== 'redis' && 'column' in rule.deadline ? rule.deadline.column : undefined

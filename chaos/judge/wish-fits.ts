@@ -5,10 +5,12 @@ import type { Change, Row, RuleFacts, Wish } from '../history.js'
 import { SLACK_MS } from './orders.js'
 import {
   applies,
+  countsFrom,
   DELETED_AT,
   deadlineColumn,
   deadlineOf,
   extendedOf,
+  isHeld,
   isSame,
   keptOf,
   type MaybeRow,
@@ -50,7 +52,8 @@ function isWanted(rule: RuleFacts, wish: Wish, change: Change): boolean {
   const [before, after] = [deadlineOf(rule, from), deadlineOf(rule, to)]
   switch (wish.call) {
     case 'schedule':
-      return after !== undefined && isScheduled(rule, wish, after, at) && keptOf(rule, to) === undefined && extendedOf(rule, to) === 0
+      if (after === undefined) return isPausedAtOnce(rule, wish, to, at)
+      return isScheduled(rule, wish, after, at) && keptOf(rule, to) === undefined && extendedOf(rule, to) === 0
     case 'extend':
       return before !== undefined && after !== undefined && isSame(after - before, Number(wish.asked.by)) && isCounted(rule, wish, from, to)
     case 'cancel':
@@ -71,7 +74,15 @@ function isWanted(rule: RuleFacts, wish: Wish, change: Change): boolean {
 
 function isScheduled(rule: RuleFacts, { asked }: Wish, deadline: number, at: number): boolean {
   if (typeof asked.at === 'number') return isSame(deadline, asked.at)
-  return isAbout(at, deadline - (typeof asked.after === 'number' ? asked.after : rule.afterMs), STATEMENT_MS)
+  if (typeof asked.after === 'number') return isAbout(at, deadline - asked.after, STATEMENT_MS)
+  return countsFrom(rule, deadline, at, STATEMENT_MS)
+}
+
+/** Under the trigger, a deadline that is given while the declared pause holds is turned into the time that is left, in the same statement. */
+function isPausedAtOnce(rule: RuleFacts, { asked }: Wish, to: Row, at: number): boolean {
+  const kept = keptOf(rule, to)
+  if (rule.starts !== 'trigger' || kept === undefined || !isHeld(rule, to)) return false
+  return isAbout(kept, typeof asked.at === 'number' ? asked.at - at : Number(asked.after ?? rule.afterMs), STATEMENT_MS)
 }
 
 function isCounted(rule: RuleFacts, { asked }: Wish, from: Row, to: Row): boolean {
@@ -99,7 +110,9 @@ export function changedColumns(from: MaybeRow, to: MaybeRow): string[] {
 
 /** Whether an acknowledged wish would have changed nothing of the row as it was. */
 export function isIdle(rule: RuleFacts | undefined, wish: Wish, row: Row | null): boolean {
-  if (!rule || isOwnWrite(wish)) return false
+  // One UPDATE of many orders is acknowledged as a whole: one that was elsewhere was not written.
+  if (isOwnWrite(wish)) return wish.asked.from !== undefined && String(row?.[STATUS]) !== String(wish.asked.from)
+  if (!rule) return false
   if (rule.deadline === 'redis' || 'since' in rule.deadline) return true // nothing is written to the row
   if (!row || !applies(rule, row)) return false
   const deadline = deadlineOf(rule, row)
@@ -111,11 +124,25 @@ export function isIdle(rule: RuleFacts | undefined, wish: Wish, row: Row | null)
   return isSame(deadline, wish.asked.at) && keptOf(rule, row) === undefined && extendedOf(rule, row) === 0
 }
 
+/** The columns that a write names, with their values. */
+export function askedColumns({ asked }: Wish): Record<string, unknown> {
+  return (asked.set as Record<string, unknown> | undefined) ?? asked
+}
+
+/** An instant that a write names: a date, which a journal has as text, or milliseconds. */
+export function instantOf(value: unknown): number | undefined {
+  if (typeof value === 'number') return value
+  return typeof value === 'string' || value instanceof Date ? new Date(value).getTime() : undefined
+}
+
 /** A write that takes the order out of where the rule applies: paid, cancelled by hand, removed. */
-export function takesOut(rule: RuleFacts, { asked, call }: Wish): boolean {
-  if (call === 'remove') return true
-  const to = asked.to ?? asked[STATUS]
+export function takesOut(rule: RuleFacts, wish: Wish): boolean {
+  if (wish.call === 'remove') return true
+  const { to } = wish.asked
+  const columns = askedColumns(wish)
   if (rule.from && to !== undefined) return !rule.from.includes(String(to))
-  if (asked[DELETED_AT] != null) return true
-  return Object.entries(rule.where ?? {}).some(([column, value]) => asked[column] !== undefined && String(asked[column]) !== String(value))
+  if (columns[DELETED_AT] != null) return true
+  return Object.entries(rule.where ?? {}).some(
+    ([column, value]) => columns[column] !== undefined && String(columns[column]) !== String(value),
+  )
 }

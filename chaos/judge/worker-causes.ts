@@ -3,7 +3,7 @@
 
 import type { Change, Row, RuleFacts } from '../history.js'
 import { isWorker } from './orders.js'
-import { applies, deadlineColumn, deadlineOf, isHeld, isSame, keptOf, NO_TIMER_AT } from './rule-facts.js'
+import { aftersOf, applies, countsFrom, deadlineColumn, deadlineOf, isHeld, isSame, keptOf, NO_TIMER_AT } from './rule-facts.js'
 import { changedColumns } from './wish-fits.js'
 
 export type WorkerCause = 'backfill' | 'declared pause' | 'declared resume' | 'cleared'
@@ -42,9 +42,10 @@ function causeOf(rule: RuleFacts, from: Row, to: Row, at: number): WorkerCause |
   return resumedAt !== undefined && keptAfter === undefined && isWithin(at - resumedAt) ? 'declared resume' : undefined
 }
 
-function isBackfilled({ backfill, afterMs }: RuleFacts, from: Row, deadline: number, at: number): boolean {
-  const since = backfill?.since === undefined ? undefined : from[backfill.since]
-  return since === undefined ? isWithin(at - (deadline - afterMs)) : isSame(deadline, Math.floor(Number(since)) + afterMs)
+function isBackfilled(rule: RuleFacts, from: Row, deadline: number, at: number): boolean {
+  const since = rule.backfill?.since === undefined ? undefined : from[rule.backfill.since]
+  if (since === undefined) return countsFrom(rule, deadline, at, SWEEP_MS)
+  return aftersOf(rule).some((afterMs) => isSame(deadline, Math.floor(Number(since)) + afterMs))
 }
 
 /** An order that is not where the rule applies keeps no deadline that has passed, no mark for "no timer", and no time that a pause kept. */

@@ -1,7 +1,7 @@
 // Rules that follow each other: the statement that settles one starts the next one's timer, once. What it must not touch, it leaves alone.
 
 import { ofEachOrder } from '../invariant.js'
-import { deadlineColumn, deadlineOf, keptOf } from '../rule-facts.js'
+import { countsFrom, deadlineColumn, deadlineOf, keptOf } from '../rule-facts.js'
 import { changedColumns } from '../wish-fits.js'
 
 const TRANSACTION_MS = 35_000
@@ -16,8 +16,7 @@ export const cascade = ofEachOrder(
       const next = rules.find(({ kind }) => kind === rule.next)
       if (next) {
         const deadline = deadlineOf(next, to)
-        const readAt = deadline === undefined ? undefined : deadline - next.afterMs
-        if (readAt === undefined || at - readAt < -2 || at - readAt > TRANSACTION_MS) {
+        if (deadline === undefined || !countsFrom(next, deadline, at, TRANSACTION_MS)) {
           yield { message: `${rule.kind} settled it and did not start the timer of ${next.kind}`, evidence: { change }, feature: 'cascade' }
         }
         if (keptOf(next, to) !== undefined) yield { message: `${next.kind} started paused`, evidence: { change }, feature: 'cascade' }

@@ -4,7 +4,8 @@
 import type { Change, RuleFacts } from '../../history.js'
 import { enters, leaves } from '../explanation.js'
 import { type Breach, ofEachOrder } from '../invariant.js'
-import { deadlineColumn, deadlineOf, isHeld, isSame, keptOf } from '../rule-facts.js'
+import { countsFrom, deadlineColumn, deadlineOf, isHeld, isSame, keptOf } from '../rule-facts.js'
+import { askedColumns, instantOf } from '../wish-fits.js'
 
 /** A statement may wait for a row's lock after it has read the clock. */
 const LOCK_WAIT_MS = 35_000
@@ -13,32 +14,31 @@ export const entering = ofEachOrder(
   'entering',
   'Under `auto` and the trigger, the change that brings an order into `from` gives it a deadline, counted from that statement, and the change that takes it out takes the deadline away.',
   function* ({ changes, rules, wishes }) {
-    const given = new Map(wishes.map((wish) => [wish.n, wish.asked]))
+    const given = new Map(wishes.map((wish) => [wish.n, askedColumns(wish)]))
     for (const rule of rules) {
       const column = deadlineColumn(rule)
       if (!rule.starts || column === undefined) continue
       for (const change of changes) {
         const asked = change.wish === undefined ? undefined : given.get(change.wish)
-        if (enters(rule, change)) yield* start(rule, change, asked?.[column])
+        if (enters(rule, change)) yield* start(rule, change, instantOf(asked?.[column]))
         if (leaves(rule, change) && change.to) yield* end(rule, change, column)
       }
     }
   },
 )
 
-function* start(rule: RuleFacts, change: Change, given: unknown): Iterable<Breach> {
+function* start(rule: RuleFacts, change: Change, given: number | undefined): Iterable<Breach> {
   const { to, at } = change
   const deadline = deadlineOf(rule, to)
   const feature = rule.starts as 'auto' | 'trigger'
   if (deadline === undefined) {
     const isPaused = isHeld(rule, to) && keptOf(rule, to) !== undefined // the trigger pauses in the same statement
     if (!isPaused) yield { message: `${rule.kind}: it came into "from" without a deadline`, evidence: { change }, feature }
-  } else if (typeof given === 'number') {
+  } else if (given !== undefined) {
     if (!isSame(given, deadline))
       yield { message: `${rule.kind}: it did not get the deadline that was written`, evidence: { change }, feature }
   } else {
-    const readAt = deadline - rule.afterMs
-    if (at - readAt < -2 || at - readAt > LOCK_WAIT_MS) {
+    if (!countsFrom(rule, deadline, at, LOCK_WAIT_MS)) {
       yield { message: `${rule.kind}: its deadline does not count from when it came into "from"`, evidence: { change, deadline }, feature }
     }
   }

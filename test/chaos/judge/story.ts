@@ -284,7 +284,7 @@ export class Story {
     const asked: Record<string, unknown> = { ...columns, ...(columns[STATUS] !== undefined && { to: columns[STATUS] }) }
     const wish = this.wish(kind, id, call, asked, asking)
     if (wish.answer === 'ok' || (wish.answer === 'unknown' && asking.isCarriedOut)) {
-      const written = withoutNull({ ...row, ...columns })
+      const written = withoutNull({ ...row, ...columns, wish: wish.n })
       this.change(kind, id, startedBy(kind, row, written, this.now), wish.process, { wish: wish.n })
     }
     this.now += 3
