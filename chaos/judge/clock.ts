@@ -1,7 +1,18 @@
-// Postgres's clock as the package sees it, at an instant of the clock that no fault moves.
+// Postgres's clock as the package sees it: a fault may move it.
 
 import type { Run } from './run.js'
 
+/** A transaction reads the clock when it begins; if the clock is set back before it writes, the ledger shows the later reading. */
+const TRANSACTION_MS = 35_000
+
+/** Its reading at an instant of the clock that no fault moves. */
 export function productClock({ clockMoves }: Pick<Run, 'clockMoves'>, trueAt: number): number {
   return trueAt + (clockMoves.filter(({ at }) => at <= trueAt).at(-1)?.offsetMs ?? 0)
+}
+
+/** The latest reading of Postgres's clock that the settling transaction may have had. */
+export function latestClock({ clockMoves }: Pick<Run, 'clockMoves'>, at: number, trueAt: number): number {
+  const before = clockMoves.filter((move) => move.at <= trueAt)
+  const offsets = before.flatMap(({ offsetMs }, index) => ((before[index + 1]?.at ?? trueAt) >= trueAt - TRANSACTION_MS ? [offsetMs] : []))
+  return Math.max(at, ...offsets.map((offsetMs) => trueAt + offsetMs))
 }

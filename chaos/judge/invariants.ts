@@ -4,6 +4,7 @@ import type { Invariant } from './invariant.js'
 import { afterCommit } from './invariants/after-commit.js'
 import { backfilled } from './invariants/backfilled.js'
 import { brake } from './invariants/brake.js'
+import { brakeCount } from './invariants/brake-count.js'
 import { carriedOut } from './invariants/carried-out.js'
 import { cascade } from './invariants/cascade.js'
 import { continuous } from './invariants/continuous.js'
@@ -43,6 +44,7 @@ export const INVARIANTS: readonly Invariant[] = [
   afterCommit,
   reminders,
   brake,
+  brakeCount,
   stale,
   redisOnly,
   backfilled,

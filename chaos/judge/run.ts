@@ -24,6 +24,26 @@ export interface Recorded {
   attempts: number
 }
 
+/** A rule's row in the table of brakes. */
+export interface BrakeRow {
+  /** Milliseconds since 1970 of Postgres's clock, as the product sees it. */
+  since: number
+  settled: number
+  braked: boolean
+}
+
+/** One line of the ledger of brakes. */
+export interface BrakeChange {
+  n: number
+  kind: string
+  txid: string
+  at: number
+  trueAt: number
+  by: string
+  from: BrakeRow | null
+  to: BrakeRow
+}
+
 /** While this lasted, something was so. Instants are milliseconds since 1970 of the clock that no fault moves. */
 export interface Span {
   beganAt: number
@@ -36,6 +56,8 @@ export interface Run extends Histories {
   recorded: readonly Recorded[]
   /** What is now in the table of brakes: since when a kind is stopped. */
   braked: Readonly<Record<string, boolean>>
+  /** What changed in the table of brakes. */
+  brakes: readonly BrakeChange[]
   /** When Redis may have lost data: killed, flushed, restarted from a file that was cut off. */
   losses: readonly Span[]
   /** When Postgres's clock, as the product sees it, was moved: by how much from then on. Ascending; empty where it never was. */

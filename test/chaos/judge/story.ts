@@ -3,7 +3,7 @@
 
 import type { Answer, Call, Change, Row, RuleFacts, Wish } from '../../../chaos/history.js'
 import { applies, deadlineColumn, deadlineOf, isHeld, isPending, keptOf, STATUS, wholeMs } from '../../../chaos/judge/rule-facts.js'
-import type { Run } from '../../../chaos/judge/run.js'
+import type { BrakeChange, BrakeRow, Run } from '../../../chaos/judge/run.js'
 
 export const BEGIN = 1_700_000_000_000
 const SWEEP_MS = 2_000
@@ -116,6 +116,7 @@ export class Story {
   readonly deliveries: Run['deliveries'] = []
   readonly told: Run['told'] = []
   readonly recorded: Run['recorded'][number][] = []
+  readonly brakes: BrakeChange[] = []
   private readonly rows = new Map<string, Row>()
   private transactions = 700
 
@@ -163,6 +164,7 @@ export class Story {
     const deadline = deadlineOf(rule, row)
     this.now = Math.max(this.now + 1, (deadline ?? 0) + 1)
     const change = this.change(kind, id, settledRow(rule, row, this.now), by)
+    if (rule.brake) this.count(kind, change)
     if (rule.run) this.effects.push({ kind, id, txid: change.txid, at: this.now, by })
     if (rule.history) {
       this.recorded.push({
@@ -182,6 +184,23 @@ export class Story {
     }
     this.told.push({ event: 'settled', by, at: this.now + 1, kind, details: { id } })
     return change
+  }
+
+  /** The row of the rule's brake, as it is from then on. */
+  brake(kind: Kind, to: BrakeRow, by: string, txid = String(++this.transactions)): BrakeChange {
+    const from = this.brakes.filter((change) => change.kind === kind).at(-1)?.to ?? null
+    const change = { n: this.brakes.length + 1, kind, txid, at: this.now, trueAt: this.now, by, from, to }
+    this.brakes.push(change)
+    return change
+  }
+
+  private count(kind: Kind, { txid, by }: Change): void {
+    const { brake }: RuleFacts = RULES[kind]
+    const row = this.brakes.filter((change) => change.kind === kind).at(-1)?.to
+    const isOver = row === undefined || this.now >= row.since + (brake?.perMs ?? 0)
+    const window = isOver ? { since: this.now, settled: 0, braked: row?.braked ?? false } : row
+    if (isOver) this.brake(kind, window, by, txid)
+    this.brake(kind, { ...window, settled: window.settled + 1 }, by, txid)
   }
 
   /** A worker reminds of the deadline. It waits until then. */
@@ -246,6 +265,7 @@ export class Story {
       rows,
       recorded: this.recorded,
       braked: {},
+      brakes: this.brakes,
       losses: [],
       clockMoves: [],
       healedAt: this.now,

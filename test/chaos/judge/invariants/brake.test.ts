@@ -33,6 +33,7 @@ describe('brake', () => {
       asked: {},
     } as const
     story.wishes.push({ ...release, invokedAt: story.now, completedAt: story.now + 5, answer: 'ok' })
+    story.brake('braked', { since: story.now, settled: 0, braked: false }, 'shop 1')
     story.wait(10)
     for (const id of ['7', '8', '9']) {
       story.create('braked', id)
