@@ -131,6 +131,29 @@ describe('"afterCommit"', () => {
     await waitUntil(async () => (await undelivered()).length === 0)
   })
 
+  it('that takes its time is not told once more by a sweep meanwhile', async () => {
+    let release = () => {}
+    let calls = 0
+    const released = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    await open(
+      () => {
+        calls += 1
+        return released
+      },
+      { history: true },
+    )
+    const worker = await shop.worker(EVERY_SECOND)
+    await shop.timers.schedule('order_confirm', await shop.parcel(), { after: 20 })
+    await waitUntil(() => calls)
+    await waitForEvent(worker, 'swept')
+    await waitForEvent(worker, 'swept')
+    release()
+    await waitUntil(async () => (await undelivered()).length === 0)
+    assert.equal(calls, 1)
+  })
+
   it('is told of an order that the effect has soft-deleted, also by the worker that comes after', async () => {
     const told: unknown[] = []
     const effects = await openParcels((Parcels) => ({

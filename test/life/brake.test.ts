@@ -84,6 +84,17 @@ describe('"brake"', () => {
     )
   })
 
+  it('is not over when its period is, not for timers that come due then either', async () => {
+    await open({ max: 2, per: '1s' })
+    await overdue(3)
+    const worker = await shop.worker({ fallback: false })
+    assert.equal(await settled(), 2)
+    await waitUntil(async () => (await shop.sql("SELECT now() > since + interval '1 s' AS over FROM order_timers_brakes"))[0]?.over)
+    await shop.timers.schedule('order_confirm', await shop.parcel(), { after: 20 })
+    await waitUntil(() => (worker.health().kinds.order_confirm?.held as number) >= 2)
+    assert.equal(await settled(), 2)
+  })
+
   it('lets so many pass in each span of time', async () => {
     await open({ max: 3, per: 1500 })
     const worker = await shop.worker(EVERY_SECOND)

@@ -214,6 +214,15 @@ describe('a claim', () => {
     assert.equal(await scoreOf('1'), String(now - PAST_MS))
   })
 
+  it('says that the index has lost data, also where a timer was armed in it since', async () => {
+    const later = (await clock.now()) + HOUR_MS
+    await arm('1', later)
+    assert.equal((await claim('a')).lost, false)
+    await redis.client.unlink(keys.sets(KIND).due)
+    await arm('2', later)
+    assert.equal((await claim('b')).lost, true)
+  })
+
   it('takes nothing where it reaches Redis too late', async () => {
     await arm('1', (await clock.now()) - PAST_MS)
     const late = new RedisClock({ onDown() {} } as never)

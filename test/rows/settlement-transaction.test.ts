@@ -100,6 +100,25 @@ describe('a settlement', () => {
     assert.equal(kept?.get('id'), 2)
   })
 
+  it('leaves alone what was soft-deleted while its timer was armed', async () => {
+    class Parcel extends Model {}
+    shop = await openShop(({ sequelize }) => {
+      Parcel.init({ status: DataTypes.INTEGER, confirmDueAt: DataTypes.DATE }, { sequelize, paranoid: true, tableName: 'parcels' })
+      return { order_confirm: transition(Parcel, CONFIRM as never) as unknown as Rule<'deadline', OrderRow> }
+    })
+    await Parcel.sync()
+    await Parcel.bulkCreate([{ status: 4 }, { status: 4 }])
+    for (const id of [1, 2]) await shop.timers.schedule('order_confirm', id, { after: 1 })
+    await Parcel.destroy({ where: { id: 1 } })
+    const worker = await shop.worker({ fallback: false })
+    await waitUntil(() => worker.settled.length === 1 && worker.health().kinds.order_confirm?.gone === 1)
+    const found = await Parcel.findAll({ paranoid: false, order: ['id'] })
+    assert.deepEqual(
+      found.map((parcel) => parcel.get('status')),
+      [4, 5],
+    )
+  })
+
   it('reports what is overdue by more than "staleAfter", and leaves it to a person', async () => {
     const lines = new Lines()
     await open({ staleAfter: '1h' }, { logger: lines })
@@ -119,6 +138,19 @@ describe('a settlement', () => {
     assert.deepEqual(worker.staleTold, [first, { kind: 'order_confirm', count: 3, oldest: older }])
     const line = (count: number) => `order_confirm: ${count} orders are overdue by more than "staleAfter" and are not settled`
     assert.deepEqual(lines.of('warn'), [line(2), line(3)])
+  })
+
+  it('counts "staleAfter" from the deadline, and not from "since"', async () => {
+    const options = { from: 4, to: 5, since: 'createdAt', after: '15m', staleAfter: '1h' } as const
+    shop = await openShop(({ Order }) => ({ order_confirm: transition(Order, options) as unknown as Rule<'deadline', OrderRow> }))
+    const ago = (minutes: number) => new Date(Date.now() - minutes * 60_000)
+    await shop.database.Order.bulkCreate([65, 80].map((minutes) => ({ status: 4, createdAt: ago(minutes) })))
+    const worker = await shop.worker({ fallback: false })
+    assert.deepEqual(await statuses(), [5, 4])
+    assert.deepEqual(
+      worker.staleTold.map(({ count }) => count),
+      [1],
+    )
   })
 
   it('does not settle either what is stale and was scheduled so', async () => {
@@ -157,6 +189,20 @@ describe('a settlement', () => {
     assert.equal(worker.health().kinds.order_confirm?.failed, 0)
     await holder.query('COMMIT')
     await waitUntil(async () => (await shop.statusOf(ids[1])) === 5)
+  })
+
+  it('puts off an order whose row is locked also where Redis alone has its deadline', async () => {
+    const options = { from: 4, to: 5, deadline: false, after: 1 } as const
+    shop = await openShop(({ Order }) => ({ order_confirm: transition(Order, options) as unknown as Rule<'deadline', OrderRow> }))
+    const id = await shop.order({ status: 4 })
+    const holder = await shop.database.connect()
+    await holder.query('BEGIN')
+    await holder.query('SELECT 1 FROM orders WHERE id = $1 FOR UPDATE', [id])
+    const worker = await shop.worker({ fallback: false })
+    await shop.timers.schedule('order_confirm', id)
+    await waitUntil(() => worker.health().kinds.order_confirm?.locked)
+    await holder.query('COMMIT')
+    await waitUntil(async () => (await shop.statusOf(id)) === 5)
   })
 
   describe('with "run"', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Op } from 'sequelize'
 import { type OrderTimers, transition } from '../../lib/index.js'
+import { Keys } from '../../lib/keys.js'
 import { armed, NOT_ARMED } from '../support/armed.js'
 import { refusal, refused } from '../support/refused.js'
 import { makeTimers, openShop, type Shop } from '../support/shop.js'
@@ -280,6 +281,15 @@ describe('req.orderTimers', () => {
       assert.deepEqual(await timers.cancel('order_confirm', id), { kind: 'order_confirm', id: String(id), deadline: null, armed: false })
       assert.equal(await deadlineOf(id), null)
       assert.deepEqual(await armed(shop.redis, 'order_confirm', id), NOT_ARMED)
+    })
+
+    it('leaves in Redis a timer that was armed for another deadline meanwhile', async () => {
+      const id = await shop.order({ status: 4 })
+      const { deadline } = await timers.schedule('order_confirm', id)
+      const later = (deadline as Date).getTime() + 1000
+      await shop.redis.client.zadd(new Keys(shop.redis.prefix).sets('order_confirm').due, later, String(id))
+      await timers.cancel('order_confirm', id)
+      assert.equal((await armed(shop.redis, 'order_confirm', id)).due, later)
     })
 
     it('twice has the effect of once', async () => {

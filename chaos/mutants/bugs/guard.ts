@@ -47,7 +47,7 @@ export const GUARD_BUGS: readonly PlantedBug[] = [
       },
     ],
     suites: ['test/rows/settlement-transaction.test.ts', 'test/sequelize/scope.test.ts'],
-    likely: 'leaves alone what is soft-deleted',
+    likely: 'soft-deleted',
   },
   {
     name: 'default-scope-narrows',
@@ -106,11 +106,7 @@ export const GUARD_BUGS: readonly PlantedBug[] = [
         replace: "${plusMs && instant !== this.staleLineSql ? ` - ${intervalSql(plusMs)}` : ''}`",
       },
     ],
-    suites: [
-      'test/rows/settlement-transaction.test.ts',
-      'test/admin/sweep-once.test.ts',
-      'test/admin/plan.test.ts',
-      'test/life/reminders.test.ts',
-    ],
+    suites: ['test/rows/settlement-transaction.test.ts', 'test/admin/sweep-once.test.ts'],
+    likely: 'from the deadline, and not from',
   },
 ]

@@ -121,6 +121,6 @@ export const REDIS_BUGS: readonly PlantedBug[] = [
         replace: '',
       },
     ],
-    suites: ['test/faults/redis-loses-data.test.ts', 'test/redis/leases.test.ts', 'test/redis/due-index.test.ts'],
+    suites: ['test/redis/leases.test.ts', 'test/redis/due-index.test.ts', 'test/faults/redis-loses-data.test.ts'],
   },
 ]

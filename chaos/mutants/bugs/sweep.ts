@@ -18,7 +18,7 @@ export const SWEEP_BUGS: readonly PlantedBug[] = [
         replace: 'Math.max(...Object.values(counts)) > BATCH',
       },
     ],
-    suites: ['test/life/deadlines.test.ts', 'test/life/pause.test.ts', 'test/admin/plan.test.ts'],
+    suites: ['test/worker/sweep/sweep.test.ts', 'test/life/deadlines.test.ts'],
   },
   {
     name: 'backfill-from-nothing',
@@ -55,7 +55,7 @@ export const SWEEP_BUGS: readonly PlantedBug[] = [
         replace: '`${deadlineColumn} > ${parameter(after.deadline)}`',
       },
     ],
-    suites: ['test/worker/worker.test.ts', 'test/admin/sweep-once.test.ts', 'test/faults/several-services.test.ts'],
+    suites: ['test/worker/sweep/sweep.test.ts', 'test/admin/sweep-once.test.ts'],
   },
   {
     name: 'later-entry-stays',
@@ -81,7 +81,7 @@ export const SWEEP_BUGS: readonly PlantedBug[] = [
         replace: '    if (this.current) {\n',
       },
     ],
-    suites: ['test/worker/worker.test.ts', 'test/admin/release.test.ts', 'test/faults/redis-goes.test.ts'],
+    suites: ['test/worker/sweep/sweep.test.ts', 'test/admin/release.test.ts'],
   },
   {
     name: 'coming-deadline-cleared',
@@ -108,6 +108,6 @@ export const SWEEP_BUGS: readonly PlantedBug[] = [
         replace: '',
       },
     ],
-    suites: ['test/timers/call.test.ts', 'test/faults/redis-goes.test.ts', 'test/faults/postgres-goes.test.ts'],
+    suites: ['test/worker/settling/memory-claims.test.ts', 'test/timers/call.test.ts', 'test/faults/redis-goes.test.ts'],
   },
 ]

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { sweepOnce } from '../../../lib/admin/sweep-once.js'
+import { transition } from '../../../lib/index.js'
+import { runtimeOf } from '../../support/runtime.js'
+import { openShop, type Shop } from '../../support/shop.js'
+import { waitUntil } from '../../support/waiting.js'
+
+const CONFIRM = { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' } as const
+
+describe('one sweep', () => {
+  let shop: Shop<never>
+
+  afterEach(() => shop.close())
+
+  const open = async (options: object = {}) => {
+    shop = (await openShop(({ Order }) => ({ order_confirm: transition(Order, { ...CONFIRM, ...options } as typeof CONFIRM) }))) as never
+  }
+  const orders = (count: number, confirmDueAt: Date | null) =>
+    shop.database.Order.bulkCreate(Array.from({ length: count }, () => ({ status: 4, confirmDueAt })))
+  const inFrom = () => shop.database.Order.count({ where: { status: 4 } })
+
+  it('settles all orders that were due at one instant, however many pages they fill', async () => {
+    await open()
+    await orders(2_500, new Date(Date.now() - 60_000))
+    await sweepOnce(runtimeOf(shop.timers))
+    assert.equal(await inFrom(), 0)
+  })
+
+  it('gives all orders a deadline that "backfill" fills, however many batches they are', async () => {
+    await open({ backfill: true })
+    await orders(1_500, null)
+    await sweepOnce(runtimeOf(shop.timers))
+    assert.equal(await shop.database.Order.count({ where: { confirmDueAt: null } }), 0)
+  })
+
+  it('is followed by another where one is asked for while it runs', async () => {
+    let begin = () => {}
+    let end = () => {}
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve
+    })
+    const ended = new Promise<void>((resolve) => {
+      end = resolve
+    })
+    await open({
+      run: async () => {
+        begin()
+        await ended
+      },
+    })
+    const worker = await shop.worker({ fallback: false })
+    await orders(1, new Date(Date.now() - 60_000))
+    const first = worker.sweepNow()
+    await begun
+    await orders(1, new Date(Date.now() - 60_000))
+    void worker.sweepNow()
+    end()
+    await first
+    await waitUntil(async () => (await inFrom()) === 0)
+  })
+})
