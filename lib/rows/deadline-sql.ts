@@ -10,9 +10,9 @@ import { extendedSql } from './timer-state.js'
 /** From now by Postgres's clock; an instant; so much later than it is; null: none; or pause it, or resume it. */
 export type NewDeadline = { afterMs: number } | { atMs: number } | { byMs: number } | null | 'pause' | 'resume'
 
-/** What the UPDATE returns. Deadlines are milliseconds since 1970. */
+/** What the UPDATE returns. Deadlines are milliseconds since 1970. `before`: only where the write takes the deadline away. */
 export interface WrittenRow {
-  before: number | null
+  before?: number | null
   deadline: number | null
   kept: unknown
   extended: unknown
@@ -29,7 +29,7 @@ interface Change {
 
 export class DeadlineSql {
   /** Each statement is built once: every call works on the same text. */
-  private readonly texts = new Map<string, string>()
+  private readonly texts = { 'FOR NO KEY UPDATE': new Map<string, string>(), 'FOR NO KEY UPDATE SKIP LOCKED': new Map<string, string>() }
 
   constructor(
     private readonly guard: RowGuard,
@@ -38,11 +38,12 @@ export class DeadlineSql {
 
   /** @returns the statement; it changes no row where the guard or the change's own condition does not hold */
   of(value: NewDeadline, lock: RowLock): string {
-    const name = `${nameOf(value)} ${lock}`
-    const known = this.texts.get(name)
-    if (known) return known
-    const text = this.build(this.changeOf(value), lock)
-    this.texts.set(name, text)
+    const name = nameOf(value)
+    const texts = this.texts[lock]
+    const known = texts.get(name)
+    if (known !== undefined) return known
+    const text = this.build(this.changeOf(value), lock, value === null || value === 'pause')
+    texts.set(name, text)
     return text
   }
 
@@ -55,24 +56,30 @@ export class DeadlineSql {
     return extensions ? [value.byMs, extensions.most] : [value.byMs]
   }
 
-  private build({ assignments, condition }: Change, lock: RowLock): string {
+  /** The row is locked by a subquery rather than a CTE where nothing of the old row is returned: Postgres plans that in far less time. */
+  private build({ assignments, condition }: Change, lock: RowLock, takesAway: boolean): string {
     const { guard } = this
     const { table } = guard
     const { pause, extensions } = this.column
-    const conditions = [`${table.id} = $1`, guard.appliesSql, guard.whereSql, guard.notDeletedSql, condition]
-    const returned = [
-      `${epochMsSql('order_timers_deadline')} AS before`,
-      `${epochMsSql(guard.knownDeadlineSql)} AS deadline`,
+    const conditions = allOf([`${table.id} = $1`, guard.appliesSql, guard.whereSql, guard.notDeletedSql, condition])
+    const update = `UPDATE ${table.aliased} SET ${assignments.join(', ')}`
+    const kept = [
       ...(pause ? [`${table.column(pause.keep)} AS kept`] : []),
       ...(extensions ? [`${table.column(extensions.attribute)} AS extended`] : []),
     ]
+    if (!takesAway)
+      return `${update} WHERE ${table.id} = (
+  SELECT ${table.id} FROM ${table.aliased} WHERE ${conditions} ${lock}
+)
+RETURNING ${[`${epochMsSql(guard.deadlineSql)} AS deadline`, ...kept].join(', ')}`
+    const before = `${epochMsSql('order_timers_deadline')} AS before`
     return `WITH order_timers_old AS (
   SELECT ${table.id} AS order_timers_id, ${guard.deadlineSql} AS order_timers_deadline FROM ${table.aliased}
-  WHERE ${allOf(conditions)}
+  WHERE ${conditions}
   ${lock}
 )
-UPDATE ${table.aliased} SET ${assignments.join(', ')} FROM order_timers_old WHERE ${table.id} = order_timers_id
-RETURNING ${returned.join(', ')}`
+${update} FROM order_timers_old WHERE ${table.id} = order_timers_id
+RETURNING ${[before, `${epochMsSql(guard.knownDeadlineSql)} AS deadline`, ...kept].join(', ')}`
   }
 
   private changeOf(value: NewDeadline): Change {
@@ -120,5 +127,7 @@ RETURNING ${returned.join(', ')}`
 
 function nameOf(value: NewDeadline): string {
   if (value === null) return 'none'
-  return typeof value === 'string' ? value : (Object.keys(value)[0] as string)
+  if (typeof value === 'string') return value
+  if ('atMs' in value) return 'at'
+  return 'afterMs' in value ? 'after' : 'by'
 }

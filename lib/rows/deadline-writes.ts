@@ -12,9 +12,12 @@ import type { RowGuard } from './guard.js'
 import type { DeclaredColumn } from './row-options.js'
 import type { TimerStates } from './timer-state.js'
 
-/** The deadlines before and after a write, milliseconds since 1970, and the attributes that it wrote, to refresh an instance by. */
+/**
+ * The deadlines before and after a write, milliseconds since 1970, and the attributes that it wrote, to refresh an instance by. `before` is undefined where
+ * the write was to give a deadline.
+ */
 export interface Written {
-  before: number | null
+  before: number | null | undefined
   deadline: number | null
   attributes: Record<string, unknown>
 }
