@@ -2,18 +2,19 @@
 // its own. At the end every order is compared with the ledger. Exit status 1 where a promise broke, 2 for wrong arguments.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ChildProgram } from '../test/support/child-program.js'
 import { waitUntil } from '../test/support/waiting.js'
 import { ArgumentError, type Arguments, parseArguments } from './arguments.js'
-import type { Entry } from './entries.js'
+import { readJournals } from './journal.js'
 import { Nemesis } from './nemesis.js'
+import { pendingOrders } from './pending.js'
 import { makePlan } from './plan.js'
 import { Random } from './random.js'
-import { PAY_WITHIN_MS } from './rules.js'
 import { judge } from './verdict.js'
 import { World } from './world.js'
 
-const TIMERS_PER_SECOND = 700
+/** Of all processes of the shop together. */
+const ORDERS_PER_SECOND = 450
+const SHOPS = 3
 /** A claim of a worker that was killed comes back when its lease ends; then nothing may be pending any more. */
 const QUIET_WITHIN_MS = 60_000
 
@@ -44,16 +45,19 @@ async function main(): Promise<number> {
 async function run(world: World, random: Random, { seconds, workers, seed, json }: Arguments): Promise<number> {
   const plan = makePlan(random.branch(), { seed, seconds, workers })
   await world.startWorkers(workers)
-  const shop = await world.startShop(random.between(0, 2 ** 31), TIMERS_PER_SECOND)
-  const history = collectHistory(shop.process!)
+  const shops = await Promise.all(
+    Array.from({ length: SHOPS }, () => world.startShop(random.between(0, 2 ** 31), ORDERS_PER_SECOND / SHOPS)),
+  )
+  const closed = Promise.all(shops.map((shop) => shop.process!.receive('finished', 3_700_000)))
+  closed.catch(() => {})
   const nemesis = new Nemesis(world, say)
   await Promise.all([nemesis.carryOut(plan.faults), delay(seconds * 1000)])
-  shop.process!.send({ stop: true })
+  for (const shop of shops) shop.process!.send({ stop: true })
   say('the shop closes')
-  const entries = await history
+  await closed
   await waitForQuiet(world)
 
-  const { details, ...verdict } = await world.withPostgres((client) => judge(client, entries, nemesis.done, seed))
+  const { details, ...verdict } = await world.withPostgres((client) => judge(client, readJournals(world.directory), nemesis.done, seed))
   const { bites } = nemesis
   const toothless = Object.keys(bites).filter((kind) => bites[kind] === 0)
   for (const kind of toothless) world.broken.push(`${kind} never bit`)
@@ -62,21 +66,8 @@ async function run(world: World, random: Random, { seconds, workers, seed, json 
   return verdict.lost + verdict.early + verdict.twice + world.broken.length === 0 ? 0 : 1
 }
 
-async function collectHistory(shop: ChildProgram): Promise<Entry[]> {
-  const entries: Entry[] = []
-  shop.child.on('message', (message: { history?: Entry[] }) => void entries.push(...(message.history ?? [])))
-  const ended = new Promise<never>((_resolve, reject) =>
-    // Not `exit`, which may come before the last messages.
-    shop.child.once('disconnect', () => reject(new Error('the shop ended before it had handed over its history'))),
-  )
-  await Promise.race([shop.receive('finished', 3_700_000), ended])
-  ended.catch(() => {})
-  return entries
-}
-
 /** Until no deadline is pending, or so long that what still pends is lost. */
 async function waitForQuiet(world: World): Promise<void> {
-  const sql = `SELECT count(*)::int AS pending FROM orders WHERE status = 1 OR (status = 4 AND "confirmDueAt" IS NOT NULL)`
-  const pending = async () => (await world.withPostgres((client) => client.query<{ pending: number }>(sql))).rows[0]?.pending
-  await waitUntil(async () => (await pending()) === 0, { within: QUIET_WITHIN_MS + PAY_WITHIN_MS, every: 250 }).catch(() => {})
+  const pending = () => world.withPostgres(pendingOrders)
+  await waitUntil(async () => (await pending()).length === 0, { within: QUIET_WITHIN_MS, every: 250 }).catch(() => {})
 }

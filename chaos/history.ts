@@ -23,18 +23,37 @@ export const FEATURES = [
   'stale',
   'redisOnly',
   'handler',
+  'dead',
 ] as const
 export type Feature = (typeof FEATURES)[number]
 
-/** The calls of `timers`, and the ways in which a shop writes a row itself: by Sequelize (`create`, `write`, `remove`) or by `rawSql`. */
-export type Call = 'create' | 'write' | 'rawSql' | 'remove' | 'schedule' | 'extend' | 'cancel' | 'pause' | 'resume' | 'release'
+/**
+ * The calls of `timers`; the ways in which a shop writes a row itself, by Sequelize (`create`, `write`) or past it (`rawSql`, also for an INSERT;
+ * `remove`: a DELETE); and `setKey`, by which another service sets a timer's key in Redis.
+ */
+export type Call =
+  | 'create'
+  | 'write'
+  | 'rawSql'
+  | 'remove'
+  | 'setKey'
+  | 'schedule'
+  | 'extend'
+  | 'cancel'
+  | 'pause'
+  | 'resume'
+  | 'retry'
+  | 'release'
 
 /** `refused` only where it is certain that nothing was written. `unknown` may be either. */
 export type Answer = 'ok' | 'refused' | 'unknown'
 
 /** One call of the shop. Instants are milliseconds since 1970 of `trueNow`. */
 export interface Wish {
-  /** Unique in the run. A row that the shop writes itself gets it in its column `wish`, in the same statement. */
+  /**
+   * Of the statement: a bulk statement about several orders has a wish for each, with the same number. A row that the shop writes itself gets it
+   * in its column `wish`, in the same statement. Unique in the run together with `id`.
+   */
   n: number
   /** `shop 1` …: also the application_name of its connections. */
   process: string

@@ -1,99 +1,103 @@
-// The comparison at the end: every order in Postgres against the ledger, which the code under test can't write, and the shop's history
-// of what was acknowledged. Lost, early and twice must be 0.
+// The comparison at the end, until the judge takes it over: what the ledger says was settled early or twice, what is still overdue, and whether
+// each settlement had its effect.
 
 import type { Client } from 'pg'
-import { type Change, Ledger } from '../test/support/ledger.js'
-import { countAcknowledged, type Entry, expectations } from './entries.js'
+import type { Change, Effect, RuleFacts } from './history.js'
+import type { Journals } from './journal.js'
+import { readEffects, readLedger } from './ledger.js'
 import type { DoneFault } from './nemesis.js'
-import { PAY_WITHIN_MS } from './rules.js'
+import { pendingOrders } from './pending.js'
+import { RULES } from './rules.js'
 
 export interface Verdict {
   timers: number
   settled: number
-  cancelled: number
-  extended: number
+  wishes: number
+  unknown: number
   faults: Record<string, number>
+  features: Record<string, number>
   lost: number
   early: number
   twice: number
   latenessMs: { p50: number; p99: number; max: number }
-  recoveryMs: { p50: number; max: number }
   seed: number
 }
 
 /** Orders whose deadline was this long ago must have been settled: asked once nothing is pending any more. */
 const OVERDUE_MS = 1000
-const PAY_DEADLINE = `("createdAt" + interval '${PAY_WITHIN_MS} ms')`
-/** A fault that strikes at once meets what was due a moment before. */
-const BEFORE_MS = 250
+
+interface Settled {
+  rule: RuleFacts
+  change: Change
+  deadline: number | undefined
+}
 
 export async function judge(
   client: Client,
-  history: readonly Entry[],
+  { wishes }: Journals,
   faults: readonly DoneFault[],
   seed: number,
 ): Promise<Verdict & { details: string[] }> {
-  const ledger = Ledger.on(client)
-  const settled = (await ledger.changes()).filter((change) => change.by.startsWith('worker'))
-  const againstHistory = compare(settled, history)
-
-  const lost = [...(await ledger.lost(1, OVERDUE_MS, PAY_DEADLINE)), ...(await ledger.lost(4, OVERDUE_MS))].map(({ id }) => id)
-  const early = (await ledger.early()).map(({ id }) => id)
-  const twice = [...(await ledger.twice()).map(({ id }) => id), ...(await wrongEffects(client))]
-  const { rows } = await client.query<{ count: number }>('SELECT count(*)::int AS count FROM orders')
-  const all = { lost: union(lost, againstHistory.lost), early: union(early, againstHistory.early), twice: union(twice, []) }
-
+  const changes = await readLedger(client)
+  const settled = changes.flatMap(settlement)
+  const pending = (await pendingOrders(client)).filter(({ overdueMs }) => (overdueMs ?? 0) > OVERDUE_MS)
+  const early = settled.filter(
+    ({ change, deadline, rule }) => rule.deadline !== 'redis' && !(deadline !== undefined && change.at >= deadline),
+  )
+  const twice = [...repeated(settled), ...wrongEffects(settled, await readEffects(client))]
+  const details = [
+    ...pending.map(({ kind, count, overdueMs }) => `lost: ${count} of ${kind}, overdue for ${overdueMs} ms`),
+    ...early.slice(0, 20).map(({ change }) => `early: ${JSON.stringify(change)}`),
+    ...twice.slice(0, 20).map((text) => `twice: ${text}`),
+  ]
   return {
-    timers: (rows[0]?.count ?? 0) + countAcknowledged(history, 'schedule'),
+    timers: new Set(changes.map(({ table, id }) => `${table} ${id}`)).size + wishes.filter(({ kind }) => kind === 'note').length,
     settled: settled.length,
-    cancelled: countAcknowledged(history, 'cancel'),
-    extended: countAcknowledged(history, 'extend'),
-    faults: countKinds(faults),
-    lost: all.lost.length,
-    early: all.early.length,
-    twice: all.twice.length,
-    latenessMs: quantiles(await ledger.lateness()),
-    recoveryMs: recovery(settled, faults),
+    wishes: wishes.length,
+    unknown: wishes.filter(({ answer }) => answer === 'unknown').length,
+    faults: countBy(faults, ({ kind }) => kind),
+    features: countBy(wishes, ({ feature }) => feature),
+    lost: pending.reduce((sum, { count }) => sum + count, 0),
+    early: early.length,
+    twice: twice.length,
+    latenessMs: quantiles(settled.flatMap(({ change, deadline }) => (deadline === undefined ? [] : [change.at - deadline]))),
     seed,
-    details: Object.entries(all).flatMap(([promise, ids]) => (ids.length > 0 ? [`${promise}: orders ${ids.slice(0, 20).join(', ')}`] : [])),
+    details,
   }
 }
 
-/** What was acknowledged: a deadline must have been kept, and no order moved whose timer was taken away. */
-function compare(settled: readonly Change[], history: readonly Entry[]): { lost: string[]; early: string[] } {
-  const deadlines = new Map<string, number[]>()
-  for (const { id, from, deadline } of settled) {
-    if (from === 4) deadlines.set(id, [...(deadlines.get(id) ?? []), deadline?.getTime() ?? 0])
-  }
-  const found = { lost: [] as string[], early: [] as string[] }
-  for (const [id, expected] of expectations(history)) {
-    const met = deadlines.get(String(id)) ?? []
-    if (expected === 'none' && met.length > 0) found.early.push(String(id))
-    if (typeof expected === 'object' && !met.includes(expected.deadline)) found.lost.push(String(id))
-  }
-  return found
-}
-
-/** Orders with more or fewer effects than confirmations by a worker. */
-async function wrongEffects(client: Client): Promise<string[]> {
-  const { rows } = await client.query<{ id: string }>(`
-    SELECT coalesce(done.id, effect.id) AS id
-      FROM (SELECT order_id AS id, count(*) FROM ledger WHERE from_status = 4 AND changed_by LIKE 'worker%' GROUP BY 1) AS done
-      FULL JOIN (SELECT order_id::text AS id, count(*) FROM effects GROUP BY 1) AS effect ON effect.id = done.id
-     WHERE done.count IS DISTINCT FROM effect.count`)
-  return rows.map(({ id }) => id)
-}
-
-/** From a fault's end until the last order was settled that came due while it lasted. */
-function recovery(settled: readonly Change[], faults: readonly DoneFault[]): { p50: number; max: number } {
-  const times = faults.map(({ beganAt, endedAt }) => {
-    const met = settled.filter(
-      ({ deadline }) => deadline !== null && deadline.getTime() >= beganAt - BEFORE_MS && deadline.getTime() <= endedAt,
-    )
-    return Math.max(0, ...met.map(({ at }) => at.getTime() - endedAt))
+function settlement(change: Change): Settled[] {
+  const { table, by, from, to } = change
+  if (!by.startsWith('worker') || !from) return []
+  return RULES.filter((rule) => rule.table === table && applies(rule, from) && !applies(rule, to)).map((rule) => {
+    const { deadline } = rule
+    const of = deadline === 'redis' ? undefined : 'column' in deadline ? from[deadline.column] : Number(from[deadline.since]) + rule.afterMs
+    return { rule, change, deadline: of as number | undefined }
   })
-  const { p50, max } = quantiles(times)
-  return { p50, max }
+}
+
+function applies(rule: RuleFacts, row: Change['to']): boolean {
+  if (!row || row.deletedAt !== undefined) return false
+  return rule.from
+    ? rule.from.includes(String(row.status))
+    : Object.entries({ ...rule.where }).every(([column, value]) => row[column] === value)
+}
+
+function repeated(settled: readonly Settled[]): string[] {
+  const times = countBy(
+    settled.filter(({ deadline }) => deadline !== undefined),
+    ({ rule, change, deadline }) => `${rule.kind} ${change.id} for ${deadline}`,
+  )
+  return Object.keys(times).filter((name) => (times[name] as number) > 1)
+}
+
+function wrongEffects(settled: readonly Settled[], effects: readonly Effect[]): string[] {
+  const done = countBy(
+    settled.filter(({ rule }) => rule.run),
+    ({ rule, change }) => `${rule.kind} ${change.id} in ${change.txid}`,
+  )
+  const had = countBy(effects, ({ kind, id, txid }) => `${kind} ${id} in ${txid}`)
+  return [...new Set([...Object.keys(done), ...Object.keys(had)])].filter((name) => done[name] !== had[name])
 }
 
 function quantiles(values: readonly number[]): { p50: number; p99: number; max: number } {
@@ -102,12 +106,8 @@ function quantiles(values: readonly number[]): { p50: number; p99: number; max: 
   return { p50: at(0.5), p99: at(0.99), max: at(1) }
 }
 
-function countKinds(faults: readonly DoneFault[]): Record<string, number> {
+function countBy<T>(values: readonly T[], name: (value: T) => string): Record<string, number> {
   const counts: Record<string, number> = {}
-  for (const { kind } of faults) counts[kind] = (counts[kind] ?? 0) + 1
+  for (const value of values) counts[name(value)] = (counts[name(value)] ?? 0) + 1
   return counts
-}
-
-function union(one: readonly string[], other: readonly string[]): string[] {
-  return [...new Set([...one, ...other])]
 }

@@ -1,21 +1,22 @@
 // Everything that runs in a chaos run: a Redis and a Postgres of its own, and the workers and the shops, each on a host with its own links.
 // Faults act upon it. A process that ends without having been told to is written down as a broken promise.
 
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import type { Client } from 'pg'
 import { ChildProgram } from '../test/support/child-program.js'
 import { connectByHand, sequelizeOn } from '../test/support/database.js'
-import { Ledger } from '../test/support/ledger.js'
-import { defineOrder } from '../test/support/order.js'
 import { PostgresServer } from '../test/support/postgres-server.js'
 import { RedisServer } from '../test/support/redis-server.js'
 import type { TcpProxy } from '../test/support/tcp-proxy.js'
 import { waitUntil } from '../test/support/waiting.js'
-import { launchWorkerProcess } from '../test/support/worker-process.js'
 import { Host } from './host.js'
 import { installMovedClock } from './moved-clock.js'
-import { EFFECTS_TABLE, LEDGER_DEADLINE } from './rules.js'
-import type { ShopConfig } from './shop-main.js'
+import { createTables } from './schema.js'
+import type { ShopConfig } from './shop/main.js'
+import type { WorkerConfig } from './worker-main.js'
 
 export const SCHEMA = 'chaos'
 /** The schema's clock before the built-in one: see moved-clock.ts. */
@@ -28,6 +29,10 @@ export class World {
   readonly shops: Host[] = []
   /** What must not have happened and did, in plain words. */
   readonly broken: string[] = []
+  /** The journals of all processes: see journal.ts. */
+  readonly directory = mkdtempSync(join(tmpdir(), 'order-timers-chaos-'))
+  private shopsOpened = 0
+  private shopsStarted = 0
 
   private constructor(
     readonly redis: RedisServer,
@@ -64,20 +69,21 @@ export class World {
         ),
       )
     }
-    await Promise.all(this.workers.map((host) => host.start().receive('ready', 60_000)))
+    await Promise.all(this.workers.map((host) => host.start().receive('ready', 120_000)))
   }
 
-  /** A shop's process hands over its history and ends when it is told to stop. */
-  async startShop(seed: number, timersPerSecond: number): Promise<Host> {
-    const config = { seed, timersPerSecond }
+  /** A process of the shop's ends what it has begun and says `finished` when it is told to stop. */
+  async startShop(seed: number, ordersPerSecond: number): Promise<Host> {
+    const config = { seed, ordersPerSecond }
+    this.shopsOpened += 1
     const host = await Host.open(
-      `shop ${this.shops.length + 1}`,
+      `shop ${this.shopsOpened}`,
       this.ports,
       (own) => this.launchShop(own, config),
       () => {},
     )
     this.shops.push(host)
-    await host.start().receive('ready', 60_000)
+    await host.start().receive('ready', 120_000)
     return host
   }
 
@@ -110,6 +116,7 @@ export class World {
   async close(): Promise<void> {
     await Promise.all(this.hosts.map((host) => host.close()))
     await Promise.all([this.redis.stop(), this.postgres.stop()])
+    rmSync(this.directory, { recursive: true })
   }
 
   private get ports(): { redis: number; postgres: number } {
@@ -123,16 +130,19 @@ export class World {
       redisUrl: `redis://127.0.0.1:${links.redis.port}`,
       prefix: PREFIX,
       name,
+      directory: this.directory,
     }
   }
 
   private launchWorker(host: Host): ChildProgram {
-    const rules = new URL('./rules.ts', import.meta.url).href
-    return launchWorkerProcess({ ...this.connections(host), rules, fallback: SWEEP_EVERY_2_S })
+    const config: WorkerConfig = { ...this.connections(host), fallback: SWEEP_EVERY_2_S, deployment: host.deployment }
+    return ChildProgram.launch(new URL('./worker-main.ts', import.meta.url), config)
   }
 
-  private launchShop(host: Host, config: { seed: number; timersPerSecond: number }): ChildProgram {
-    return ChildProgram.launch(new URL('./shop-main.ts', import.meta.url), { ...this.connections(host), ...config } satisfies ShopConfig)
+  private launchShop(host: Host, own: { seed: number; ordersPerSecond: number }): ChildProgram {
+    const config: ShopConfig = { ...this.connections(host), ...own, before: this.shopsStarted }
+    this.shopsStarted += 1
+    return ChildProgram.launch(new URL('./shop/main.ts', import.meta.url), config)
   }
 
   private restartAfter(host: Host, end: number | string | null): void {
@@ -145,13 +155,8 @@ export class World {
     await client.query(`CREATE SCHEMA ${SCHEMA}`)
     await installMovedClock(client, SCHEMA)
     const sequelize = sequelizeOn(this.postgres.url, SEARCH_PATH)
-    await defineOrder(sequelize).sync()
+    await createTables(client, sequelize, SCHEMA)
     await sequelize.close()
-    await Ledger.install(client, { deadline: LEDGER_DEADLINE })
-    await client.query(`
-      CREATE INDEX ON orders ("createdAt") WHERE status = 1;
-      CREATE INDEX ON orders ("confirmDueAt") WHERE status = 4;
-      ${EFFECTS_TABLE}`)
     await client.end()
   }
 }
