@@ -1,0 +1,41 @@
+// What the catalog says of the model's tables, for the statements that Sequelize and the package ask. test/simulation/ holds the answers against
+// a real server.
+
+import type { Table } from './tables.js'
+import type { Type, Value } from './values.js'
+
+interface Answer {
+  columns: { name: string; type: Type }[]
+  rows: Value[][]
+}
+
+const TYPES: Partial<Record<Type, string>> = {
+  int4: 'integer',
+  timestamptz: 'timestamp with time zone',
+  text: 'character varying',
+  int8: 'bigint',
+}
+
+const text = (...names: string[]): Answer['columns'] => names.map((name) => ({ name, type: 'text' as const }))
+const bool = (...names: string[]): Answer['columns'] => names.map((name) => ({ name, type: 'bool' as const }))
+
+/** @returns undefined where the statement does not ask the catalog */
+export function catalogAnswer(sql: string, params: readonly (string | null)[], tables: ReadonlyMap<string, Table>): Answer | undefined {
+  const table = tables.get((params[0] ?? '').replaceAll('"', ''))
+  if (/^EXPLAIN /.test(sql)) return { columns: text('QUERY PLAN'), rows: [['Result']] }
+  if (/^SHOW SERVER_VERSION/i.test(sql)) return { columns: text('server_version'), rows: [['18.4']] }
+  if (/^WITH ranges AS/.test(sql))
+    return { columns: text('typname', 'typtype', 'oid', 'typarray', 'rngtypname', 'rngtypid', 'rngtyparray'), rows: [] }
+  if (/FROM pg_attribute a JOIN pg_class c/.test(sql) && table)
+    return { columns: [...text('name', 'type'), ...bool('isView', 'isRequired'), ...text('baseType')], rows: attributes(table) }
+  if (/FROM pg_constraint c/.test(sql))
+    return { columns: text('name', 'column', 'type', 'table', 'key', 'required', 'condition'), rows: [] }
+  return undefined
+}
+
+function attributes(table: Table): Value[][] {
+  return table.columns.map(({ name, type, required }) => {
+    const shown = TYPES[type] ?? type
+    return [name, name === 'note' ? `${shown}(255)` : shown, false, required === true, shown]
+  })
+}
