@@ -107,6 +107,14 @@ export class Data {
     if (expiresAt !== undefined) this.listeners.willExpire(key, expiresAt)
   }
 
+  expire(key: string, at: number): boolean {
+    const entry = this.find(key)
+    if (!entry) return false
+    entry.expiresAt = at
+    this.listeners.willExpire(key, at)
+    return true
+  }
+
   remove(key: string): number {
     return this.find(key) && this.entries.delete(key) ? 1 : 0
   }
@@ -238,12 +246,7 @@ const COMMANDS: Record<string, Command> = {
     if (!entry) return -2
     return entry.expiresAt === undefined ? -1 : Math.max(0, entry.expiresAt - Math.floor(data.time()))
   },
-  PEXPIRE: (data, [key = '', ms = '']) => {
-    const entry = data.find(key)
-    if (!entry) return 0
-    data.set(key, entry.value.type === 'string' ? entry.value.text : '', Math.floor(data.time()) + Number(ms))
-    return 1
-  },
+  PEXPIRE: (data, [key = '', ms = '']) => (data.expire(key, Math.floor(data.time()) + Number(ms)) ? 1 : 0),
   UNLINK: (data, keys) => count(keys, (key) => data.remove(key)),
   DEL: (data, keys) => count(keys, (key) => data.remove(key)),
   HGET: (data, [key = '', field = '']) => data.of('hash', key)?.fields.get(field) ?? null,
@@ -258,6 +261,18 @@ const COMMANDS: Record<string, Command> = {
       fields.set(pairs[i] as string, pairs[i + 1] as string)
     }
     return added
+  },
+  HSETNX: (data, [key = '', field = '', text = '']) => {
+    const { fields } = data.make('hash', key)
+    if (fields.has(field)) return 0
+    fields.set(field, text)
+    return 1
+  },
+  HINCRBY: (data, [key = '', field = '', by = '']) => {
+    const { fields } = data.make('hash', key)
+    const value = Number(fields.get(field) ?? 0) + Number(by)
+    fields.set(field, String(value))
+    return value
   },
   HDEL: (data, [key = '', ...names]) => removeFrom(data, key, () => count(names, (name) => data.of('hash', key)?.fields.delete(name))),
   SADD: (data, [key = '', ...members]) => {

@@ -206,6 +206,7 @@ const LIBRARY: [string, LuaValue][] = [
         return number(value).toFixed(Number(digits))
       },
       sub: (value: string, first: number, last = -1) => value.slice(first - 1, last === -1 ? undefined : last),
+      match: (value: string, pattern: string) => new RegExp(pattern.replaceAll('%', '\\')).exec(value)?.[0],
       find(value: string, part: string, first: number, plain: boolean) {
         if (!plain) throw new LuaError('string.find knows no patterns here')
         const at = value.indexOf(part, first - 1)
