@@ -58,10 +58,12 @@ export interface BeatsDependencies {
 /** What a worker adds to its process's beats. */
 export interface BeatingWorker {
   faults: FaultSink
-  /** What it has counted of lateness since it was last asked, by field. */
-  takeCounts(): ReadonlyMap<string, number>
-  /** Counts that Redis did not take. */
-  putBack(counts: ReadonlyMap<string, number>): void
+  latenessCounts: {
+    /** What has been counted since it was last asked, by field. */
+    takeCounts(): ReadonlyMap<string, number>
+    /** Counts that Redis did not take. */
+    putBack(counts: ReadonlyMap<string, number>): void
+  }
 }
 
 export class Beats {
@@ -183,13 +185,13 @@ export class Beats {
     if (!this.presence || !connection) return undefined
     if (!connection.ready && this.role === 'web') await within(REDIS_MS, connection.openQuietly())
     if (!connection.usable) return undefined
-    const counted = [...this.workers].map((worker) => ({ worker, counts: worker.takeCounts() }))
+    const counted = [...this.workers].map(({ latenessCounts }) => ({ latenessCounts, counts: latenessCounts.takeCounts() }))
     try {
       const answer = await this.presence.beat(this.record(), sumOf(counted.map(({ counts }) => counts)))
       this.redisData = answer.redisData
       return answer.processes
     } catch {
-      for (const { worker, counts } of counted) worker.putBack(counts)
+      for (const { latenessCounts, counts } of counted) latenessCounts.putBack(counts)
       return undefined // the commands that matter report it
     }
   }

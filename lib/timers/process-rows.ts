@@ -3,7 +3,7 @@
 
 import { Moment } from '../moment.js'
 import type { DatabaseRecord, ProcessRecord, SeenProcess } from '../redis/presence.js'
-import { ProcessesTable, type ProcessesTableState, type SeenRow } from '../rows/processes-table.js'
+import { ProcessesTable, type ProcessesTableState, type ProcessRow, type SeenRow } from '../rows/processes-table.js'
 import type { ShopRule } from '../rules/rule.js'
 
 interface Known {
@@ -31,16 +31,24 @@ export class ProcessRows {
     private readonly rule: (kind: string) => ShopRule,
   ) {}
 
-  /** Never rejects. @returns all processes that have rows; undefined where there are no tables, or they may not be read, or do not answer */
-  async write(record: ProcessRecord): Promise<SeenProcess[] | undefined> {
-    const { redisData = null, databases: _, ...row } = record
+  /** Writes nothing. Never rejects. @returns all processes that have rows; undefined where there are no tables, or they may not be read, or do not answer */
+  read(): Promise<SeenProcess[] | undefined> {
+    return this.beat(undefined)
+  }
+
+  /** The same, after this process's rows are written where that is possible. */
+  write({ redisData, databases: _, ...record }: ProcessRecord): Promise<SeenProcess[] | undefined> {
+    return this.beat({ ...record, redisData: redisData ?? null })
+  }
+
+  private async beat(row: ProcessRow | undefined): Promise<SeenProcess[] | undefined> {
     const seen = new Map<string, SeenProcess>()
     this.state = 'unknown'
     const written: ProcessesTable[] = []
     let isRead = false
     for (const { table, kinds } of this.places()) {
       try {
-        const { state, identities, processes } = await table.beat(this.prefix, { ...row, redisData }, [...kinds.keys()])
+        const { state, identities, processes } = await table.beat(this.prefix, row, [...kinds.keys()])
         this.state = state
         for (const [orders, identity] of identities) for (const kind of kinds.get(orders) ?? []) this.note(kind, identity)
         if (state === 'written') written.push(table)

@@ -74,6 +74,11 @@ export class Runtime {
     return this.options.rules.get(kind)?.form
   }
 
+  /** Of each rule: the same in processes whose rule has the same declared values. */
+  get fingerprints(): Record<string, string> {
+    return Object.fromEntries([...this.options.rules].map(([kind, { fingerprint }]) => [kind, fingerprint]))
+  }
+
   /** All rules, bound. @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, INVALID_OPTION */
   rules(): ShopRule[] {
     return this.bound.all()

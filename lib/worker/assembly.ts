@@ -15,6 +15,7 @@ import { LostData } from './intake/lost-data.js'
 import { Reporter } from './reporter.js'
 import { Dispatcher } from './settling/dispatcher.js'
 import { IndexClaims } from './settling/index-claims.js'
+import { Lateness } from './settling/lateness.js'
 import { leaseMsOf } from './settling/lease.js'
 import { LockedRows } from './settling/locked-rows.js'
 import { MemoryClaims } from './settling/memory-claims.js'
@@ -47,6 +48,7 @@ export interface Assembly {
   standstill: Standstill
   faults: Faults
   reporter: Reporter
+  latenessCounts: Lateness
   clocks: Clocks
   warmer: ConnectionWarmer
   lockedRows: LockedRows
@@ -68,8 +70,9 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
   const clocks = new Clocks(rules, redis?.clock)
   const warmer = new ConnectionWarmer(rules.values(), clocks, concurrency)
   const lockedRows = new LockedRows(rules, faults)
+  const latenessCounts = new Lateness(rules.keys())
   const dispatcher = new Dispatcher({
-    ...{ rules, concurrency, lockedRows, worker: identity.id, reporter },
+    ...{ rules, concurrency, lockedRows, worker: identity.id, reporter, latenessCounts },
     lateness: (rule, deadlineMs) => clocks.lateness(rule.kind, deadlineMs),
     arm: (kind, id, deadlineMs) => {
       const arming = redis?.arming.arm(rules.get(kind) ?? runtime.rule(kind), id, deadlineMs)
@@ -91,7 +94,7 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
     reads: new SweepReads(marks, faults, () => schedule.threeIntervalsMs()),
     horizonMs: () => options.horizonMs ?? schedule.horizonMs(),
   })
-  const common = { standstill, faults, reporter, clocks, warmer, lockedRows, dispatcher, schedule, sweep }
+  const common = { standstill, faults, reporter, latenessCounts, clocks, warmer, lockedRows, dispatcher, schedule, sweep }
   if (!redis || !claims || !options.intake) return { ...common, lostData: undefined, intake: undefined }
   const lostData = new LostData({ redis, rules, claims, sweep, reporter })
   const intake = new Intake({ runtime, redis, rules, claims, dispatcher, faults, sweep, ...options.intake })

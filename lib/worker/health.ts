@@ -3,6 +3,7 @@
 import type { Assembly } from './assembly.js'
 import type { Fault } from './faults.js'
 import type { KindCounters } from './settling/counters.js'
+import type { LatenessOfRule } from './settling/lateness.js'
 import type { Reader } from './sweep/reads.js'
 
 /** The state of a worker, for a health check. */
@@ -28,13 +29,18 @@ export interface Health {
   /** By rule and reminder, since the worker started. */
   kinds: Record<string, KindCounters>
   /**
+   * By rule and reminder: how late orders were that this worker settled in the last minute, hour and day. Only orders that came due since a worker
+   * last looked are counted, so neither retries, nor rows that were locked, nor deadlines that were written when they had passed, nor a backlog.
+   */
+  lateness: Record<string, LatenessOfRule>
+  /**
    * Expired keys that were not followed. `external`: keys of no rule. `malformed`: keys of a rule without a valid id.
    * `dropped`: too many waited already; their rows are left to the sweep.
    */
   events: { external: number; malformed: number; dropped: number }
 }
 
-export function healthOf({ dispatcher, faults, intake, reporter, schedule, sweep }: Assembly, isStopped: boolean): Health {
+export function healthOf({ dispatcher, faults, intake, latenessCounts, reporter, schedule, sweep }: Assembly, isStopped: boolean): Health {
   const present = faults.list()
   const { lastEndedAt, lastRead } = sweep
   return {
@@ -49,6 +55,7 @@ export function healthOf({ dispatcher, faults, intake, reporter, schedule, sweep
     sweep: { lastEndedAt, lastReadAt: lastRead?.at, lastReadBy: lastRead?.by, next: schedule.next },
     busy: dispatcher.busy,
     kinds: Object.fromEntries(reporter.counters),
+    lateness: latenessCounts.ofRules(),
     events: intake ? { ...intake.listener.counters } : { external: 0, malformed: 0, dropped: 0 },
   }
 }

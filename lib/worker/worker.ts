@@ -70,7 +70,7 @@ export class ExpiryWorker extends WorkerEmitter {
     intake?.start()
     schedule.start(sweep)
     lockedRows.start()
-    this.endBeats = this.runtime.beats?.addWorker({ faults: this.assembly.faults, takeCounts: () => new Map(), putBack() {} })
+    this.endBeats = this.runtime.beats?.addWorker(this.assembly)
     await intake?.subscriber.attempted
     void this.logStart()
     await sweep.run()

@@ -25,6 +25,9 @@ export interface IndexClaimsDependencies {
 
 export class IndexClaims {
   private readonly acknowledgements = new Acknowledgements()
+  private readonly started = new Moment()
+  /** By kind: the latest claim that took everything that was due. */
+  private readonly looks = new Map<string, Moment>()
   private reportLost: (kind: string) => void = () => {}
 
   constructor(private readonly dependencies: IndexClaimsDependencies) {}
@@ -45,18 +48,19 @@ export class IndexClaims {
     const sentAt = new Moment()
     const claim = await this.claim(rule, (token) => leases.claim(kind, token, { limit, leaseMs: leaseMs(rule), skewMs: skewMs + AHEAD_MS }))
     if (claim.lost) this.reportLost(kind)
-    const work = this.work(rule, 'alarm', claim, sentAt, claim.deadlines)
+    const work = this.work(rule, 'alarm', claim, { sentAt, lookedAt: this.looks.get(kind) ?? this.started, deadlines: claim.deadlines })
+    if (claim.ids.length < limit) this.looks.set(kind, sentAt)
     const last = claim.deadlines.at(-1)
     work.dueAt = performance.now() + (last === undefined ? 0 : Math.max(0, last - (claim.now + skewMs)))
     return { work, untilNextMs: untilNextClaimMs(claim, skewMs) }
   }
 
-  /** What the sweep found overdue. The rows know the deadlines. */
-  async overdue(rule: BoundRule, ids: readonly string[]): Promise<Work> {
+  /** What the sweep found overdue. The rows know the deadlines. @param lookedAt when a sweep had looked before */
+  async overdue(rule: BoundRule, ids: readonly string[], lookedAt: Moment): Promise<Work> {
     const { leases, leaseMs } = this.dependencies
     const sentAt = new Moment()
     const claim = await this.claim(rule, (token) => leases.takeOverdue(rule.kind, token, leaseMs(rule), ids))
-    return this.work(rule, 'sweep', claim, sentAt)
+    return this.work(rule, 'sweep', claim, { sentAt, lookedAt })
   }
 
   /** Orders whose keys another service had set, and that have expired. */
@@ -64,7 +68,7 @@ export class IndexClaims {
     const { leases, leaseMs } = this.dependencies
     const sentAt = new Moment()
     const claim = await this.claim(rule, (token) => leases.takeExpired(rule.kind, token, leaseMs(rule), ids))
-    return this.work(rule, 'event', claim, sentAt)
+    return this.work(rule, 'event', claim, { sentAt, lookedAt: this.started })
   }
 
   /** A claim that Redis does not answer may have been made all the same, so it is released later. */
@@ -80,7 +84,7 @@ export class IndexClaims {
     )
   }
 
-  private work(rule: BoundRule, via: Path, claim: Claim, sentAt: Moment, deadlines: readonly number[] = []): Work {
+  private work(rule: BoundRule, via: Path, claim: Claim, { sentAt, lookedAt, deadlines = [] }: Looked): Work {
     const { leases, failures } = this.dependencies
     const { token, ids } = claim
     const leaseMs = this.dependencies.leaseMs(rule)
@@ -88,6 +92,7 @@ export class IndexClaims {
       rule,
       via,
       ids,
+      lookedAt,
       deadlineOf: lookUp(ids, deadlines),
       lease: new Lease(leaseMs, sentAt, () => leases.keep(rule.kind, token, leaseMs)),
       failures: (failed) => failures.of(rule.kind, failed),
@@ -113,6 +118,12 @@ export class IndexClaims {
       () => send(later(dispositions, performance.now() - at), true),
     )
   }
+}
+
+interface Looked {
+  sentAt: Moment
+  lookedAt: Moment
+  deadlines?: readonly number[]
 }
 
 /** Orders that a dead worker has claimed are claimed as soon as its lease ends. */

@@ -1,5 +1,6 @@
 // Claims in this process's memory, for the sweep while Redis does not answer. Between workers the guard in the UPDATE alone decides.
 
+import type { Moment } from '../../moment.js'
 import type { Failure } from '../../redis/failed-timers.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { NEVER_LAPSES } from './lease.js'
@@ -10,8 +11,8 @@ export class MemoryClaims {
   private readonly claimed = new Set<string>()
   private readonly failed = new Map<string, { failure: Failure; retryAt: number }>()
 
-  /** Claims those of `ids` that are not claimed already and do not wait for their next attempt. */
-  overdue(rule: BoundRule, overdue: readonly string[]): Work {
+  /** Claims those of `ids` that are not claimed already and do not wait for their next attempt. @param lookedAt when a sweep had looked before */
+  overdue(rule: BoundRule, overdue: readonly string[], lookedAt: Moment): Work {
     const { kind } = rule
     const ids = overdue.filter((id) => this.isFree(`${kind}:${id}`))
     const names = ids.map((id) => `${kind}:${id}`)
@@ -20,6 +21,7 @@ export class MemoryClaims {
       rule,
       via: 'sweep',
       ids,
+      lookedAt,
       deadlineOf: () => undefined,
       lease: NEVER_LAPSES,
       failures: async (ids) => this.failures(kind, ids),

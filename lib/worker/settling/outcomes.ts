@@ -6,6 +6,7 @@ import type { Settlement } from '../../rows/settlement.js'
 import { type BoundRule, isSwept } from '../../rules/rule.js'
 import type { Reporter } from '../reporter.js'
 import { LockWaits } from './backoff.js'
+import type { Lateness } from './lateness.js'
 import type { LockedRows } from './locked-rows.js'
 import type { Work } from './work.js'
 
@@ -13,6 +14,8 @@ export interface OutcomesDependencies {
   reporter: Reporter
   /** How late an order was that was due at this instant, by the clock of its rule; null if that is unknown. */
   lateness: (rule: BoundRule, deadlineMs: number) => number | null
+  /** Counts how late orders are. */
+  latenessCounts: Lateness
   /** Remembers which rows are locked. A single pass has none. */
   lockedRows?: LockedRows | undefined
   /** Arms a timer that a settlement started. */
@@ -25,10 +28,11 @@ export class Outcomes {
   constructor(private readonly dependencies: OutcomesDependencies) {}
 
   /** @param dispositions gets what is to become of the orders that were not settled */
-  take({ rule, via }: Work, settlement: Settlement, dispositions: Disposition[]): void {
-    const { reporter, lateness, arm } = this.dependencies
+  take({ rule, via, lookedAt }: Work, settlement: Settlement, dispositions: Disposition[]): void {
+    const { reporter, lateness, latenessCounts, arm } = this.dependencies
     for (const order of settlement.settled)
       if (order.latenessMs === null && order.deadline !== null) order.latenessMs = lateness(rule, order.deadline)
+    latenessCounts.note(rule.kind, via, settlement.settled, lookedAt)
     if (via === 'event') reporter.keysWithoutDeadline(rule, settlement.undated ?? [])
     this.dispose(rule, settlement, dispositions)
     this.noteLocks(rule.kind, settlement)

@@ -1,5 +1,6 @@
 // One claim: the orders of one rule that this worker may settle now. While it holds, no other worker settles them, and no other claim can end it.
 
+import type { Moment } from '../../moment.js'
 import type { Failure } from '../../redis/failed-timers.js'
 import type { Disposition } from '../../redis/leases.js'
 import type { BoundRule } from '../../rules/rule.js'
@@ -14,6 +15,8 @@ export interface Work {
   deadlineOf(id: string): number | undefined
   /** By `performance.now()`: when the last of them is due. Until then they only wait. */
   dueAt?: number
+  /** When this path had looked before: an order that was due then already is late for another reason than that nobody looked. */
+  lookedAt: Moment
   lease: HeldLease
   /** Earlier failures of these orders. */
   failures(ids: readonly string[]): Promise<Map<string, Failure>>

@@ -1,5 +1,6 @@
 // Claims what is overdue and has it settled, batch by batch.
 
+import type { Moment } from '../../moment.js'
 import type { RedisConnection } from '../../redis/connection.js'
 import type { Stale } from '../../rows/pending-rows.js'
 import type { SweptRule } from '../../rules/rule.js'
@@ -8,9 +9,11 @@ import type { IndexClaims } from '../settling/index-claims.js'
 import type { MemoryClaims } from '../settling/memory-claims.js'
 import type { Work } from '../settling/work.js'
 import type { OverduePages } from './overdue-pages.js'
+import type { SweepReads } from './reads.js'
 
 export interface OverdueOrdersDependencies {
   pages: OverduePages
+  reads: SweepReads
   dispatcher: Dispatcher
   memory: MemoryClaims
   /** Neither with `redis: false`. */
@@ -31,17 +34,18 @@ export class OverdueOrders {
 
   /** @returns once everything that it claimed has been settled or put back */
   async settle(rule: SweptRule): Promise<SettledOverdue> {
-    const { pages, dispatcher, stopping } = this.dependencies
+    const { pages, reads, dispatcher, stopping } = this.dependencies
     const batchSize = () => dispatcher.batchSize(rule, 'sweep')
     const running: Promise<void>[] = []
     let overdue = 0
     let stale: Stale | undefined
+    const lookedAt = reads.lastLook(rule.kind)
     if (!(await dispatcher.admits(rule, stopping))) return { overdue, stale }
     reading: for await (const page of pages.read(rule, batchSize)) {
       for (let first = 0; first < page.ids.length; ) {
         if (!(await dispatcher.admits(rule, stopping))) break reading
         const ids = page.ids.slice(first, first + batchSize())
-        const work = await this.claim(rule, ids)
+        const work = await this.claim(rule, ids, lookedAt)
         overdue += work.ids.length
         running.push(dispatcher.dispatch(work))
         first += ids.length
@@ -53,15 +57,15 @@ export class OverdueOrders {
   }
 
   /** In the due index if Redis answers, else in memory. There only the guard in the UPDATE keeps two workers apart, which suffices. */
-  private async claim(rule: SweptRule, ids: string[]): Promise<Work> {
+  private async claim(rule: SweptRule, ids: string[], lookedAt: Moment): Promise<Work> {
     const { connection, claims, memory } = this.dependencies
     if (claims && connection?.usable) {
       try {
-        return await claims.overdue(rule, ids)
+        return await claims.overdue(rule, ids, lookedAt)
       } catch {
         // Redis went away or refuses the claim. Its connection reports that; the rows are settled all the same.
       }
     }
-    return memory.overdue(rule, ids)
+    return memory.overdue(rule, ids, lookedAt)
   }
 }

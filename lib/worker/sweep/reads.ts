@@ -58,6 +58,11 @@ export class SweepReads {
     return this.blockedKinds.size > 0
   }
 
+  /** When the rule was last read by any worker, as far as this one knows; before the first time, when this worker started. */
+  lastLook(kind: string): Moment {
+    return this.reads.get(kind)?.moment ?? this.started
+  }
+
   /** This worker has read what is overdue. */
   async read(kind: string): Promise<void> {
     this.note(kind, 'this worker', 0)

@@ -61,7 +61,7 @@ export class Sweep {
     this.rules = [...rules.values()].filter(isSwept)
     this.transact = transact
     const pages = new OverduePages({ reads, transact, stopping, prefix })
-    this.overdue = new OverdueOrders({ pages, dispatcher, memory, claims, connection: redis?.connection, stopping })
+    this.overdue = new OverdueOrders({ pages, reads, dispatcher, memory, claims, connection: redis?.connection, stopping })
     this.upcoming = new UpcomingTimers({ redis, transact, stopping, horizonMs })
     this.leftOrders = new LeftOrders({ reporter, transact, stopping })
     this.counts = new OccasionalCounts(reporter, this.leftOrders, transact)

@@ -2,11 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { orderTimers } from '../../../lib/index.js'
+import { Moment } from '../../../lib/moment.js'
 import type { Disposition } from '../../../lib/redis/leases.js'
 import { WorkerEmitter } from '../../../lib/worker/events.js'
 import { Faults } from '../../../lib/worker/faults.js'
 import { Reporter } from '../../../lib/worker/reporter.js'
 import { Dispatcher } from '../../../lib/worker/settling/dispatcher.js'
+import { Lateness } from '../../../lib/worker/settling/lateness.js'
 import { type HeldLease, NEVER_LAPSES } from '../../../lib/worker/settling/lease.js'
 import type { Work } from '../../../lib/worker/settling/work.js'
 import { runtimeOf } from '../../support/runtime.js'
@@ -27,6 +29,7 @@ function openDispatcher(handler: Handler) {
     worker: 'worker 1',
     reporter: new Reporter([rule.kind], events, new Faults(events, runtime.log), runtime.log),
     lateness: () => null,
+    latenessCounts: new Lateness([rule.kind]),
     arm: () => {},
   })
   const putBack: Disposition[] = []
@@ -34,6 +37,7 @@ function openDispatcher(handler: Handler) {
     rule,
     via: 'alarm',
     ids,
+    lookedAt: new Moment(),
     deadlineOf: () => undefined,
     lease,
     failures: async () => new Map(),

@@ -1,0 +1,98 @@
+// Who is there, and how late orders were: what processes have written of themselves in Redis and Postgres, for the command, health and metrics.
+
+import { errorText } from '../error-text.js'
+import { BUCKETS } from '../lateness-buckets.js'
+import { LatenessReader } from '../redis/lateness-counts.js'
+import { Presence, type SeenProcess } from '../redis/presence.js'
+import type { ProcessesTableState } from '../rows/processes-table.js'
+import { type Finding, findingsOf, isAliveByBeat, isAliveByRow } from '../timers/findings.js'
+import { ProcessRows } from '../timers/process-rows.js'
+import type { Runtime } from '../timers/runtime.js'
+import { byPath, type LatenessByPath } from '../worker/settling/lateness.js'
+
+const WAIT_MS = 2_000
+
+/** A process, and whether it counts as alive. */
+export interface ListedProcess extends SeenProcess {
+  alive: boolean
+  /** Where it was heard of last. */
+  by: 'redis' | 'postgres'
+}
+
+export interface Processes {
+  /** Workers first, then web processes; those heard of last first. Processes that ended in good order are in neither place. */
+  processes: ListedProcess[]
+  /** What they say together, such as that no worker is alive; as seen by a web process, and without the grace that the faults have. */
+  findings: Finding[]
+  /** Whether Redis could be read, or why not; `not used` with `redis: false`. */
+  redis: 'read' | 'not used' | { problem: string }
+  /** The same for the table of processes; `no table`: the migration has not been run; `no right`: this role may not read it. */
+  postgres: 'read' | Exclude<ProcessesTableState, 'written'> | 'not read'
+}
+
+/** Never rejects. Writes nothing. */
+export async function livingProcesses(runtime: Runtime): Promise<Processes> {
+  const [redis, postgres] = await Promise.all([readRedis(runtime), readPostgres(runtime)])
+  const listed = new Map<string, ListedProcess>()
+  for (const one of redis.seen ?? []) listed.set(one.id, { ...one, alive: isAliveByBeat(one), by: 'redis' })
+  for (const one of postgres.seen ?? []) {
+    const known = listed.get(one.id)
+    if (!known || (one.ageMs < known.ageMs && !known.alive)) listed.set(one.id, { ...one, alive: isAliveByRow(one), by: 'postgres' })
+  }
+  const looker = {
+    id: runtime.identity.id,
+    role: 'web' as const,
+    rules: runtime.fingerprints,
+    redis: runtime.redis?.connection.where ?? null,
+  }
+  const findings = findingsOf({ ...looker, ...redis.data }, { redis: redis.seen, postgres: postgres.seen }) ?? []
+  return { processes: [...listed.values()].sort(workersFirst), findings, redis: redis.state, postgres: postgres.state }
+}
+
+/**
+ * How late the orders of a rule were that workers settled in the last hour, by the path that brought them.
+ * @param minutes another time, at most 1,500
+ * @returns undefined with `redis: false`
+ * @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error
+ */
+export async function latenessOf(runtime: Runtime, kind: string, minutes = 60): Promise<LatenessByPath | undefined> {
+  return (await latenessOfAll(runtime, minutes))?.get(kind)
+}
+
+/** The same for all rules in one reading. */
+export async function latenessOfAll(runtime: Runtime, minutes = 60): Promise<Map<string, LatenessByPath> | undefined> {
+  const { redis, keys } = runtime
+  if (!redis) return undefined
+  const counts = await new LatenessReader(redis.connection, keys).read(minutes, WAIT_MS)
+  const none = new Uint32Array(BUCKETS)
+  return new Map(
+    [...new Set([...runtime.kinds, ...counts.keys()])].map((kind) => [kind, byPath((path) => counts.get(kind)?.get(path) ?? none)]),
+  )
+}
+
+interface Read<State> {
+  seen: SeenProcess[] | undefined
+  state: State
+}
+
+async function readRedis({ redis, keys }: Runtime): Promise<Read<Processes['redis']> & { data: { redisData?: string } }> {
+  if (!redis) return { seen: undefined, state: 'not used', data: {} }
+  try {
+    const { processes, redisData } = await new Presence(redis.connection, keys).read(WAIT_MS)
+    return { seen: processes, state: 'read', data: redisData === '' ? {} : { redisData } }
+  } catch (error) {
+    return { seen: undefined, state: { problem: errorText(error) }, data: {} }
+  }
+}
+
+async function readPostgres(runtime: Runtime): Promise<Read<Processes['postgres']>> {
+  const rows = new ProcessRows(runtime.keys.prefix, runtime.kinds, (kind) => runtime.rule(kind))
+  const seen = await rows.read()
+  if (seen) return { seen, state: 'read' }
+  return { seen, state: rows.state === 'written' || rows.state === 'unknown' ? 'not read' : rows.state }
+}
+
+function workersFirst(one: ListedProcess, other: ListedProcess): number {
+  if (one.role !== other.role) return one.role === 'worker' ? -1 : 1
+  return one.ageMs - other.ageMs
+}

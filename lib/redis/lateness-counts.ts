@@ -1,0 +1,46 @@
+// The counts of how late orders were, which workers add to with their beats: a hash for each minute of Redis's clock, kept for 25 hours.
+
+import type { Keys } from '../keys.js'
+import { BUCKETS, bucketNamed } from '../lateness-buckets.js'
+import type { RedisConnection } from './connection.js'
+
+/** How many minutes are read at once. */
+const PORTION = 120
+
+/** By kind, path and bucket. */
+export type LatenessCounts = Map<string, Map<string, Uint32Array>>
+
+export class LatenessReader {
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly keys: Keys,
+  ) {}
+
+  /**
+   * @param minutes how many of the last, at most 1,500; the present one, which is not over yet, is read too
+   * @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error
+   */
+  async read(minutes: number, waitMs: number): Promise<LatenessCounts> {
+    const [seconds] = await this.connection.run(waitMs, (client) => client.time())
+    const present = Math.floor(Number(seconds) / 60)
+    const counts: LatenessCounts = new Map()
+    for (let first = 0; first <= minutes; first += PORTION) {
+      const names = Array.from({ length: Math.min(PORTION, minutes + 1 - first) }, (_, i) => this.keys.lateness(present - first - i))
+      const hashes = await this.connection.run(waitMs, (client) => Promise.all(names.map((name) => client.hgetall(name))))
+      for (const hash of hashes) for (const [field, count] of Object.entries(hash)) add(counts, field, Number(count))
+    }
+    return counts
+  }
+}
+
+/** @param field kind, path and bucket; buckets that this version does not have are left out */
+function add(counts: LatenessCounts, field: string, count: number): void {
+  const [kind = '', path = '', name = ''] = field.split(' ')
+  const bucket = bucketNamed(name)
+  if (bucket === undefined) return
+  const paths = counts.get(kind) ?? new Map<string, Uint32Array>()
+  counts.set(kind, paths)
+  const buckets = paths.get(path) ?? new Uint32Array(BUCKETS)
+  paths.set(path, buckets)
+  buckets[bucket] = (buckets[bucket] as number) + count
+}
