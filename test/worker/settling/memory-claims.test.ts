@@ -11,7 +11,7 @@ describe('a claim in memory', () => {
     const claims = new MemoryClaims()
     const first = claims.overdue(RULE, ['1', '2'], new Moment())
     assert.deepEqual(claims.overdue(RULE, ['1', '2', '3'], new Moment()).ids, ['3'])
-    assert.deepEqual(claims.overdue({ ...RULE, kind: 'order_pay' }, ['1']).ids, ['1'])
+    assert.deepEqual(claims.overdue({ ...RULE, kind: 'order_pay' }, ['1'], new Moment()).ids, ['1'])
     await first.finish([{ id: '1', delayMs: 250 }])
     assert.deepEqual(claims.overdue(RULE, ['1', '2'], new Moment()).ids, ['1', '2'])
   })
