@@ -32,6 +32,15 @@ describe('settling one rule into the "from" of another that hooks the model', ()
     assert.deepEqual([(await shop.timerOf(order.id, 'pay')).row, order.payBy], [null, null], 'and ends what the order leaves')
   })
 
+  it('starts it also where the other rule is declared after it', async () => {
+    shop = await openHooked({ confirm: { to: 1, after: 50 } })
+    const order = await shop.Hooked.create({ state: 4 })
+    await settled(1)
+    await waitUntil(async () => (await armed(shop.redis, 'pay', order.id)).due !== null)
+    assert.deepEqual(await shop.timerOf(order.id, 'pay'), { row: 1, armed: 1 })
+    assert.equal((await shop.timerOf(order.id)).row, null)
+  })
+
   it('does not start it again where the order was in its "from" already', async () => {
     shop = await openHooked({ rules: ship })
     const order = await shop.Hooked.create({ state: 6 })

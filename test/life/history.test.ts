@@ -97,7 +97,8 @@ describe('the history', () => {
       redis_only: transition(Parcels, { from: 2, to: 0, deadline: false, history: true }),
     }))
     const hooked = await shop.parcel(-1000)
-    const unpaid = await shop.parcel(null, { status: 9, country: 'JP', placedAt: new Date(Date.now() - 3_600_000) })
+    const placedAt = new Date(Date.now() - 3_600_000)
+    const unpaid = await shop.parcel(null, { status: 9, country: 'JP', placedAt })
     const only = await shop.parcel(null, { status: 2 })
     const worker = await shop.worker()
     await shop.timers.schedule('redis_only', only, { after: 20 })
@@ -108,6 +109,8 @@ describe('the history', () => {
       ['unpaid', String(unpaid), null, null, false],
       ['redis_only', String(only), '2', '0', true],
     ])
+    const { deadline } = (await shop.history()).find(({ kind }) => kind === 'unpaid') ?? {}
+    assert.equal(deadline?.getTime(), placedAt.getTime() + 900_000, 'the deadline, not what it is counted from')
   })
 
   const ids: [string, ModelAttributeColumnOptions, unknown, boolean][] = [

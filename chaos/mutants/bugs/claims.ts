@@ -20,7 +20,7 @@ export const CLAIM_BUGS: readonly PlantedBug[] = [
       {
         file: DISPATCHER,
         find: 'await this.settler.settle(work, work.ids, dispositions)',
-        replace: 'await this.finish(work, [])\n      await this.settler.settle(work, work.ids, dispositions)',
+        replace: 'await this.finish(work, []).then(() => this.settler.settle(work, work.ids, dispositions))',
       },
     ],
     suites: ['test/faults/workers-die.test.ts', 'test/worker/settling/dispatcher.test.ts'],
