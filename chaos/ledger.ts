@@ -95,7 +95,7 @@ function epochMs(instant: string): string {
   return `(extract(epoch FROM ${instant}) * 1000)::float8`
 }
 
-function toRow(json: Record<string, unknown> | null): Row | null {
+export function toRow(json: Record<string, unknown> | null): Row | null {
   if (json === null) return null
   const row: Row = {}
   for (const [column, value] of Object.entries(json))

@@ -5,6 +5,7 @@ import type { Sequelize } from 'sequelize'
 import { migration } from '../lib/admin/migration.js'
 import { type OrderTimers, orderTimers } from '../lib/index.js'
 import { RUNTIME, type Runtime } from '../lib/timers/runtime.js'
+import { brakeLedgerSql } from './judge/brake-ledger.js'
 import { ledgerSql } from './ledger.js'
 import { makeRules, TRIGGERED } from './rules.js'
 import { defineTables } from './tables.js'
@@ -19,4 +20,5 @@ export async function createTables(client: ClientBase, sequelize: Sequelize, sch
   for (const statement of needed) await client.query(statement)
   await timers.close()
   await client.query(ledgerSql(schema))
+  await client.query(brakeLedgerSql(schema))
 }
