@@ -30,6 +30,8 @@ export function isOwnWrite({ call }: Wish): boolean {
 
 export function fits(rule: RuleFacts | undefined, wish: Wish, change: Change): boolean {
   if (wish.answer === 'refused') return false
+  // A row that is gone names no wish.
+  if (wish.call === 'remove') return change.op === 'delete' && change.by === wish.process && isInTime(wish, change)
   if (isOwnWrite(wish)) return change.wish === wish.n
   if (!rule || change.by !== wish.process || !isInTime(wish, change) || change.op !== 'update') return false
   return isWanted(rule, wish, change) && isAsAnswered(rule, wish, change.to)
@@ -111,6 +113,7 @@ export function changedColumns(from: MaybeRow, to: MaybeRow): string[] {
 /** Whether an acknowledged wish would have changed nothing of the row as it was. */
 export function isIdle(rule: RuleFacts | undefined, wish: Wish, row: Row | null): boolean {
   // One UPDATE of many orders is acknowledged as a whole: one that was elsewhere was not written.
+  if (wish.call === 'retry') return true // dead letters are in Redis
   if (isOwnWrite(wish)) return wish.asked.from !== undefined && String(row?.[STATUS]) !== String(wish.asked.from)
   if (!rule) return false
   if (rule.deadline === 'redis' || 'since' in rule.deadline) return true // nothing is written to the row

@@ -1,7 +1,8 @@
 // Rules that follow each other: the statement that settles one starts the next one's timer, once. What it must not touch, it leaves alone.
 
+import type { Row, RuleFacts } from '../../history.js'
 import { ofEachOrder } from '../invariant.js'
-import { countsFrom, deadlineColumn, deadlineOf, keptOf } from '../rule-facts.js'
+import { aftersOf, countsFrom, deadlineColumn, deadlineOf, isHeld, keptOf } from '../rule-facts.js'
 import { changedColumns } from '../wish-fits.js'
 
 const TRANSACTION_MS = 35_000
@@ -16,10 +17,10 @@ export const cascade = ofEachOrder(
       const next = rules.find(({ kind }) => kind === rule.next)
       if (next) {
         const deadline = deadlineOf(next, to)
+        if (isPausedAtOnce(next, to)) continue
         if (deadline === undefined || !countsFrom(next, deadline, at, TRANSACTION_MS)) {
           yield { message: `${rule.kind} settled it and did not start the timer of ${next.kind}`, evidence: { change }, feature: 'cascade' }
         }
-        if (keptOf(next, to) !== undefined) yield { message: `${next.kind} started paused`, evidence: { change }, feature: 'cascade' }
       }
       const changed = changedColumns(from, to)
       for (const other of rules) {
@@ -31,3 +32,8 @@ export const cascade = ofEachOrder(
     }
   },
 )
+
+/** The trigger pauses in the same statement where the declared condition holds already. */
+function isPausedAtOnce(next: RuleFacts, row: Row): boolean {
+  return next.starts === 'trigger' && isHeld(next, row) && aftersOf(next).includes(keptOf(next, row) ?? 0)
+}

@@ -10,8 +10,9 @@ export const refusals = ofEachOrder(
   'refusals',
   'A refused call had a reason that was true at some moment between its invocation and its answer.',
   function* ({ wishes, changes, rules }) {
+    // `retry` asks about dead letters, which no row shows.
     for (const wish of wishes) {
-      if (wish.answer !== 'refused' || isOwnWrite(wish) || changes.length === 0) continue
+      if (wish.answer !== 'refused' || isOwnWrite(wish) || wish.call === 'retry' || changes.length === 0) continue
       const rule = rules.find(({ kind }) => kind === wish.kind)
       if (!rule || rule.deadline === 'redis') continue
       const states = statesWithin(changes, wish.invokedAt, wish.completedAt)

@@ -50,6 +50,18 @@ export const RULES = {
     afterMs: 1_500,
     starts: 'auto',
   },
+  arrive: {
+    ...COMMON,
+    table: 'parcels',
+    kind: 'arrive',
+    features: ['trigger', 'cascade'],
+    from: ['0'],
+    to: '1',
+    deadline: { column: 'arriveAt' },
+    afterMs: 1_000,
+    starts: 'trigger',
+    next: 'dispute',
+  },
   dispute: {
     ...COMMON,
     table: 'parcels',
@@ -153,6 +165,14 @@ export class Story {
       const deadline = rule.deadline === 'redis' ? this.now + Number(asked.after ?? rule.afterMs) : (deadlineOf(rule, after) ?? null)
       wish.got = { deadline: deadline === null ? null : wholeMs(deadline), armed: true }
     }
+    this.now += 3
+    return wish
+  }
+
+  /** The shop deletes the row. */
+  remove(kind: Kind, id: string, asking: Asking = {}): Wish {
+    const wish = this.wish(kind, id, 'remove', {}, asking)
+    if (wish.answer === 'ok') this.change(kind, id, null, wish.process)
     this.now += 3
     return wish
   }
@@ -359,7 +379,9 @@ function settledRow(rule: RuleFacts, row: Row, now: number): Row {
   const moved = { ...settled, [STATUS]: Number(rule.to) }
   const next = Object.values<RuleFacts>(RULES).find(({ kind }) => kind === rule.next)
   const started = next && deadlineColumn(next)
-  return started === undefined ? moved : { ...moved, [started]: now + (next as RuleFacts).afterMs }
+  if (!next || started === undefined) return moved
+  if (next.pause && isHeld(next, moved)) return { ...moved, [next.pause.keep]: next.afterMs }
+  return { ...moved, [started]: now + next.afterMs }
 }
 
 /** What `auto` and the trigger make of a write. */

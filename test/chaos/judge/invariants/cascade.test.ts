@@ -15,6 +15,15 @@ describe('cascade', () => {
     assertFine(story)
   })
 
+  it('lets the trigger pause the next timer at once, with all of its time', () => {
+    const story = new Story()
+    story.create('arrive', '1', { disputeOpen: true })
+    story.settle('arrive', '1')
+    assertFine(story)
+    story.changes.at(-1)!.to!.leftMs = 7
+    assertFound(story, 'cascade', /did not start the timer of dispute/)
+  })
+
   it('finds a settlement that started no timer', () => {
     const story = packed()
     delete story.changes.at(-1)!.to!.sendDueAt

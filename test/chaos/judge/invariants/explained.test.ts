@@ -98,6 +98,18 @@ describe('explained', () => {
     assertFound(story, 'explained', /shop 1 changed it/)
   })
 
+  it('explains a row that is gone by its removal', () => {
+    const story = scheduled()
+    story.remove('confirm', '1')
+    assertFine(story)
+  })
+
+  it('finds a row that somebody removed who was not asked to', () => {
+    const story = scheduled()
+    story.remove('confirm', '1').process = 'shop 2'
+    assertFound(story, 'explained', /shop 1 changed it/)
+  })
+
   it('finds a call that was refused and carried out all the same', () => {
     const story = scheduled()
     story.call('confirm', '1', 'extend', { by: 100 }).answer = 'refused'
