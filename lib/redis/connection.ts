@@ -5,8 +5,10 @@ import type { Redis } from 'ioredis'
 import type { OrderTimersError } from '../errors.js'
 import { within } from '../wait.js'
 import { Availability } from './availability.js'
+import { Layout } from './layout.js'
 import { Listeners } from './listeners.js'
 import { Obstacles } from './obstacles.js'
+import { Opening } from './opening.js'
 import { OURS } from './own-options.js'
 import { Pace } from './pace.js'
 import { Quiet } from './quiet.js'
@@ -14,9 +16,6 @@ import { type Operation, Refusals } from './refusals.js'
 import { isReplica, isReply, replyFault } from './replies.js'
 import type { RedisSource } from './source.js'
 import { redisError } from './trouble.js'
-
-/** How long until a client that ended by itself is opened again. */
-const REOPEN_EVERY_MS = 500
 
 export class RedisConnection {
   readonly client: Redis
@@ -38,29 +37,41 @@ export class RedisConnection {
   private readonly doubtListeners = new Listeners<[error: Error]>()
   /** How often a replica may be left for whatever server the address leads to now. */
   private readonly departures = new Pace()
-  private firstAttempt: Promise<void> | undefined
-  private reopening: NodeJS.Timeout | undefined
-  private closed = false
+  private readonly opening: Opening
   private readonly quiet: Quiet
+  private readonly layout: Layout
 
-  constructor(source: RedisSource, name: string) {
+  /** @param layoutKey where the layout of the data is noted, for a connection that reads or writes data */
+  constructor(source: RedisSource, name: string, layoutKey?: string) {
     this.client = source.create(name)
     this.where = source.describe()
     this.availability = new Availability(this.where)
     this.obstacles = new Obstacles(this.client, () => this.up())
     this.quiet = new Quiet(this.client)
+    this.layout = new Layout(this.client, layoutKey)
+    this.opening = new Opening(this.client, {
+      afterReady: () => this.layout.known,
+      onFailed: (error) => {
+        this.availability.trouble ??= error // the `error` event gave the reason; this says only that there is no connection
+      },
+    })
     this.client.on('error', (error) => {
       this.availability.trouble = error
       if ((error as { command?: { name?: string } }).command?.name === 'select') this.obstacles.untilSelected(source.db)
     })
     this.client.on('connect', () => this.obstacles.whileNotReady((error) => this.availability.down(error)))
-    this.client.on('ready', () => this.up())
+    this.client.on('ready', () =>
+      this.layout.look(
+        (error) => this.availability.down(error),
+        () => this.up(),
+      ),
+    )
     this.client.on('close', () => this.lost())
     this.client.on('end', () => this.reopen())
   }
 
   get ready(): boolean {
-    return this.client.status === 'ready' && !this.obstacles.isInWrongDb
+    return this.client.status === 'ready' && !this.obstacles.isInWrongDb && this.layout.understood
   }
 
   /** Whether it is connected to a server that can serve timers. A command may go unanswered all the same: see `serving`. */
@@ -101,13 +112,13 @@ export class RedisConnection {
   /** Opens the connection, once. Never rejects: trouble shows in `run` and through `onDown`. */
   open(): void {
     this.quiet.end()
-    void this.openOnce()
+    void this.opening.once()
   }
 
   /** The same, but this connection does not keep the process running until somebody else uses it. @returns when the first attempt has ended */
   openQuietly(): Promise<void> {
-    if (!this.firstAttempt) this.quiet.begin()
-    return this.openOnce()
+    if (!this.opening.firstAttempt) this.quiet.begin()
+    return this.opening.once()
   }
 
   /**
@@ -160,9 +171,9 @@ export class RedisConnection {
   /** @throws OrderTimersError REDIS_UNAVAILABLE where there is no connection, and the first attempt at one does not succeed in time */
   async connected(waitMs: number): Promise<void> {
     if (this.ready && !this.quiet.on) return
-    this.open()
+    this.quiet.end()
     const startedAt = performance.now()
-    await within(waitMs, this.firstAttempt as Promise<void>)
+    await within(waitMs, this.opening.once())
     this.availability.noteWait(startedAt, waitMs)
     if (!this.ready) throw this.unavailable()
   }
@@ -180,9 +191,9 @@ export class RedisConnection {
 
   /** Closes the connection for good. */
   close(): void {
-    this.closed = true
-    clearTimeout(this.reopening)
+    this.opening.close()
     this.obstacles.end()
+    this.layout.end()
     this.availability.clearListeners()
     this.doubtListeners.clear()
     this.refusals.stop()
@@ -219,23 +230,9 @@ export class RedisConnection {
     this.availability.up()
   }
 
-  private openOnce(): Promise<void> {
-    if (this.firstAttempt) return this.firstAttempt
-    this.firstAttempt = new Promise((resolve) => {
-      for (const event of ['ready', 'close']) this.client.once(event, () => resolve())
-    })
-    this.connect()
-    return this.firstAttempt
-  }
-
-  private connect(): void {
-    this.client.connect().catch((error) => {
-      this.availability.trouble ??= error // the `error` event gave the reason; this says only that there is no connection
-    })
-  }
-
   private lost(): void {
     this.obstacles.end()
+    this.layout.end()
     this.availability.down(this.availability.trouble)
     if (this.leaving) this.availability.reportAgain() // if no connection follows
     this.leaving = false
@@ -243,8 +240,6 @@ export class RedisConnection {
 
   /** ioredis gives up where a connector of the shop's own does. */
   private reopen(): void {
-    if (this.closed) return
-    this.availability.down(this.availability.trouble)
-    this.reopening = setTimeout(() => this.connect(), REOPEN_EVERY_MS).unref()
+    if (this.opening.again()) this.availability.down(this.availability.trouble)
   }
 }

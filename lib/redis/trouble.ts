@@ -2,6 +2,7 @@
 
 import { errorText } from '../error-text.js'
 import { type ErrorName, OrderTimersError } from '../errors.js'
+import { NewerLayout } from './layout.js'
 import { isReply, type ReplyFault, replyFault, replyRemedy } from './replies.js'
 
 const WHAT: Record<ReplyFault, string> = {
@@ -15,6 +16,10 @@ const CODES: ErrorName[] = ['REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'REDIS_REFUSE
 /** The code and the texts for an error of Redis or of the connection to it. */
 export function explain(error: unknown, where: string): { code: ReplyFault; what: string; why: string; remedy: string } {
   const cause = reasonOf(error)
+  if (cause instanceof NewerLayout) {
+    const { message: why, remedy } = cause
+    return { code: 'REDIS_UNUSABLE', what: `Redis at ${where} ${WHAT.REDIS_UNUSABLE}`, why, remedy }
+  }
   const code = isReply(cause) ? replyFault(cause) : 'REDIS_UNAVAILABLE'
   const { code: errno, message } = (cause ?? {}) as { code?: string; message?: string }
   const why = (isReply(cause) ? errorText(cause) : (errno ?? message)) ?? 'not connected'

@@ -139,7 +139,7 @@ export class Runtime {
   }
 
   private connect(source: RedisSource): RuntimeRedis {
-    const connection = new RedisConnection(source, 'express-order-timers')
+    const connection = new RedisConnection(source, 'express-order-timers', this.keys.layout)
     const clock = new RedisClock(connection)
     const index = new DueIndex(connection, this.keys)
     return {

@@ -18,8 +18,12 @@ export function reportConnection(connection: RedisConnection, faults: Faults): (
   }
   const down = (error: unknown) => {
     if (connection.leaving) return
-    const { code, remedy } = explain(error, where)
-    const state = isReply(error) ? `does not serve (${errorText(error)})` : 'does not answer'
+    const { code, why, remedy } = explain(error, where)
+    const state = isReply(error)
+      ? `does not serve (${errorText(error)})`
+      : code === 'REDIS_UNUSABLE'
+        ? `cannot serve: ${why}`
+        : 'does not answer'
     for (const other of UNCONNECTED) if (other !== code && !(other === 'REDIS_REFUSES' && refusals.present)) faults.clear(other)
     faults.raise(code, { message: `Redis at ${where} ${state}; the sweep over Postgres carries on`, error, remedy })
   }
