@@ -145,7 +145,7 @@ function allRules({ orders, parcels, rentals, carts, coupons }: Tables, sequeliz
       where: { isPaid: false },
       since: 'createdAt',
       after: after('cart_release'),
-      run: run('cart_release', (rows, transaction) => Promise.all(rows.map((cart) => cart.destroy({ transaction })))),
+      run: run('cart_release', (rows, transaction) => carts.destroy({ where: { id: rows.map(({ id }) => id) } as never, transaction })),
     }),
 
     coupon_expire: transition(coupons, {

@@ -3,13 +3,19 @@
 import type { Answer } from '../history.js'
 
 /** The row was not where it should have been: nothing was written. */
-export class NotThere extends Error {}
+export class NotThere extends Error {
+  override name = 'NotThere'
+}
 
 /** COMMIT was sent and not answered, or nobody can say what else became of the write. */
-export class OutcomeUnknown extends Error {}
+export class OutcomeUnknown extends Error {
+  override name = 'OutcomeUnknown'
+}
 
 /** Anything failed before COMMIT was sent. */
-export class RolledBack extends Error {}
+export class RolledBack extends Error {
+  override name = 'RolledBack'
+}
 
 const CERTAIN_CODES = new Set(['ERR_ORDER_TIMERS_ROW_LOCKED', 'ERR_ORDER_TIMERS_POSTGRES_UNAVAILABLE'])
 /** Sequelize had no connection to send the statement on. */

@@ -65,11 +65,17 @@ export class Wishes {
       return gots
     } catch (error) {
       const answer = answerOf(error)
-      const { code, name, message = '', cause } = error as { code?: string; name?: string; message?: string; cause?: Error }
-      const got = { code: code ?? name ?? '', message: (cause?.message ?? message).slice(0, 200) }
+      const got = whyOf(error)
       const completedAt = trueNow() + 1
       this.journal.write({ answered: begun.map(({ n, id }) => ({ n, id, completedAt, answer, got })) })
       return undefined
     }
   }
+}
+
+/** Of what made a transaction roll back, that error's. */
+function whyOf(error: unknown): Got {
+  const { cause } = error as { cause?: unknown }
+  const { code, name, message = '' } = (cause ?? error) as { code?: string; name?: string; message?: string }
+  return { code: code ?? name ?? '', message: message.slice(0, 200) }
 }

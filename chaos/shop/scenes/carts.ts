@@ -8,7 +8,7 @@ const carts: Scene = async (shop, random) => {
   const kind = 'cart_release'
   const ids = await shop.create(
     kind,
-    rows(10, () => ({ isPaid: false })),
+    rows(12, () => ({ isPaid: false })),
   )
   const left = AFTER_MS[kind]
   for (const id of ids ?? []) {
@@ -22,4 +22,4 @@ const carts: Scene = async (shop, random) => {
   return ids !== undefined
 }
 
-export const CARTS: Played[] = [{ play: carts, orders: 10, share: 7 }]
+export const CARTS: Played[] = [{ play: carts, orders: 12, share: 6 }]

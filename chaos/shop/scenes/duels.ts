@@ -99,6 +99,6 @@ function fight(shop: Shop, random: Random, leftMs: number, about: Pick<Act, 'kin
 }
 
 export const DUELS: Played[] = [
-  { play: confirmations, orders: 4, share: 4 },
-  { play: others, orders: 5, share: 3 },
+  { play: confirmations, orders: 4, share: 3 },
+  { play: others, orders: 5, share: 2 },
 ]

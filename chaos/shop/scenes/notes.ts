@@ -28,4 +28,4 @@ const notes: Scene = async (shop, random) => {
   return answers.some((got) => got !== undefined)
 }
 
-export const NOTES: Played[] = [{ play: notes, orders: 6, share: 4 }]
+export const NOTES: Played[] = [{ play: notes, orders: 6, share: 3 }]

@@ -15,7 +15,7 @@ const unpaid: Scene = async (shop, random) => {
   const kind = 'order_pay'
   const ids = await shop.create(
     kind,
-    rows(25, () => ({ status: 1 })),
+    rows(40, () => ({ status: 1 })),
   )
   for (const id of ids ?? []) {
     fate(random, [
@@ -31,7 +31,7 @@ const quotes: Scene = async (shop, random) => {
   const kind = 'order_quote'
   const ids = await shop.create(
     kind,
-    rows(15, () => ({ status: 30 })),
+    rows(20, () => ({ status: 30 })),
   )
   for (const id of ids ?? [])
     fate(random, [[12, () => shop.later(shop.near(AFTER_MS[kind], random), { kind, id, call: 'write', from: 30, to: GONE })]])
@@ -108,7 +108,7 @@ const packing: Scene = async (shop, random) => {
   const isCreatedThere = random.chance(0.6)
   const ids = await shop.create(
     kind,
-    rows(12, () => ({ status: isCreatedThere ? 10 : 9 })),
+    rows(20, () => ({ status: isCreatedThere ? 10 : 9 })),
   )
   if (ids && !isCreatedThere) await moveAll(shop, ids, 9, random.chance(0.5) ? 10 : 13)
   const [, left] = [0, AFTER_MS[kind]]
@@ -170,9 +170,9 @@ async function startRating(shop: Shop, random: Random, id: string): Promise<void
 }
 
 export const ORDERS: Played[] = [
-  { play: unpaid, orders: 25, share: 25 },
-  { play: quotes, orders: 15, share: 10 },
-  { play: confirmations, orders: 6, share: 14 },
-  { play: packing, orders: 12, share: 14 },
-  { play: ratings, orders: 5, share: 4 },
+  { play: unpaid, orders: 40, share: 34 },
+  { play: quotes, orders: 20, share: 11 },
+  { play: confirmations, orders: 6, share: 9 },
+  { play: packing, orders: 20, share: 14 },
+  { play: ratings, orders: 5, share: 3 },
 ]

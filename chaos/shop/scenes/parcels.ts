@@ -10,7 +10,7 @@ const parcels: Scene = async (shop, random) => {
   const isSentAtOnce = random.chance(0.7)
   const ids = await shop.create(
     kind,
-    rows(12, () => ({ status: isSentAtOnce ? 'sent' : 'ordered' })),
+    rows(20, () => ({ status: isSentAtOnce ? 'sent' : 'ordered' })),
     { raw },
   )
   const call = random.chance(0.5) ? 'rawSql' : 'write'
@@ -40,4 +40,4 @@ function disputed(shop: Shop, id: string, call: 'write' | 'rawSql', ms: number, 
   shop.later(ms + forMs, { ...act, set: { disputed: false } })
 }
 
-export const PARCELS: Played[] = [{ play: parcels, orders: 12, share: 14 }]
+export const PARCELS: Played[] = [{ play: parcels, orders: 20, share: 13 }]

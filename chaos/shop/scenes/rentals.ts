@@ -59,5 +59,5 @@ const claims: Scene = async (shop, random) => {
 
 export const RENTALS: Played[] = [
   { play: rentals, orders: 5, share: 4 },
-  { play: claims, orders: 6, share: 5 },
+  { play: claims, orders: 6, share: 4 },
 ]
