@@ -6,64 +6,105 @@ import type { PlantedBug } from './planted-bug.js'
 import type { Results, Verdict } from './results.js'
 import { MODEL, outputOf, runSuites, type SuitesOptions } from './suites.js'
 
-export const CHAOS = 'chaos'
+const CHAOS = 'chaos'
 
 /** Short, and the same for every bug. */
-const CHAOS_ARGUMENTS = ['--seconds', '15', '--workers', '2', '--seed', '20', '--json']
+const CHAOS_ARGUMENTS = ['--seconds', '20', '--workers', '2', '--seed', '20', '--json']
 const CHAOS_LIMIT_MS = 240_000
 
-/** Tells what no judge could say anything about: the bug keeps the tests from being loaded. */
+/** No judge could say anything about a bug, since it keeps the tests from being loaded. */
 export class NoVerdict extends Error {}
 
-/** Until one catches it. */
-export async function askUntilCaught(directory: string, bug: PlantedBug, results: Results, withChaos: boolean): Promise<void> {
-  if (results.catches(bug).length > 0) return
-  const known = new Set(results.of(bug).map(({ judge }) => judge))
-  const suites = [...bug.suites, MODEL].filter((suite) => !known.has(suite))
-  const { likely } = bug
-  if (likely !== undefined && suites.length > 1 && (await askSuites(directory, bug, bug.suites, results, { fgrep: likely }))) return
-  if (suites.length > 0 && (await askSuites(directory, bug, suites, results))) return
-  if (withChaos && !known.has(CHAOS)) await results.add(await askChaos(directory, bug))
+export interface JudgesOptions {
+  /** The tree in which the bug stands. */
+  directory: string
+  results: Results
+  withChaos: boolean
+  stopping: AbortSignal
 }
 
-/** Each by itself, also when another has caught it. */
-export async function askAll(directory: string, bug: PlantedBug, results: Results, withChaos: boolean): Promise<void> {
-  const known = new Set(results.of(bug).map(({ judge }) => judge))
-  for (const suite of [...bug.suites, MODEL]) if (!known.has(suite)) await askSuites(directory, bug, [suite], results)
-  if (withChaos && !known.has(CHAOS)) await results.add(await askChaos(directory, bug))
-}
+export class Judges {
+  constructor(private readonly options: JudgesOptions) {}
 
-/** @returns whether one of them has caught it. Of those that have not, nothing is noted where only some of their tests ran. */
-async function askSuites(
-  directory: string,
-  { name }: PlantedBug,
-  suites: readonly string[],
-  results: Results,
-  options: SuitesOptions = {},
-): Promise<boolean> {
-  const beganAt = performance.now()
-  const { failures, output } = await runSuites(directory, suites, options)
-  if (output !== undefined) throw new NoVerdict(`${name}: no verdict of ${suites.join(', ')}:\n${output}`)
-  const seconds = secondsSince(beganAt)
-  const [failure] = failures
-  if (failure) {
-    const { suite, title, message } = failure
-    await results.add({ bug: name, judge: suite || (suites[0] as string), caught: true, title, message, seconds })
-    return true
+  /** Until one catches it. */
+  async askUntilCaught(bug: PlantedBug): Promise<void> {
+    const suites = this.notAsked(bug, [...bug.suites, MODEL])
+    const { likely } = bug
+    if (likely !== undefined && suites.length > 1 && (await this.askSuites(bug, bug.suites, { fgrep: likely }))) return
+    if (suites.length > 0 && (await this.askSuites(bug, suites))) return
+    await this.askChaos(bug)
   }
-  if (options.fgrep !== undefined) return false
-  for (const judge of suites) await results.add({ bug: name, judge, caught: false, seconds: seconds / suites.length })
-  return false
-}
 
-async function askChaos(directory: string, { name }: PlantedBug): Promise<Verdict> {
-  const beganAt = performance.now()
-  const child = spawn(process.execPath, ['--import', 'tsx', 'chaos/chaos.ts', ...CHAOS_ARGUMENTS], {
-    cwd: directory,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const output = await outputOf(child, CHAOS_LIMIT_MS)
-  return { bug: name, judge: CHAOS, caught: child.exitCode !== 0, message: output.slice(-400), seconds: secondsSince(beganAt) }
+  /** Each by itself, also when another has caught it. */
+  async askAll(bug: PlantedBug): Promise<void> {
+    for (const suite of this.notAsked(bug, [...bug.suites, MODEL])) await this.askSuites(bug, [suite])
+    await this.askChaos(bug)
+  }
+
+  /** Asks those that have caught something once more, without any bug; those that fail, a second time. What fails then has caught nothing. */
+  async discardFalse(bugs: readonly PlantedBug[]): Promise<Verdict[]> {
+    const { results } = this.options
+    const catches = bugs.flatMap((bug) => results.catches(bug))
+    const failing = await this.failuresOf(await this.failuresOf(catches.filter(({ judge }) => judge !== CHAOS)))
+    const ofChaos = catches.filter(({ judge }) => judge === CHAOS)
+    if (ofChaos.length > 0 && (await this.runChaos()).caught) failing.push(...ofChaos)
+    for (const verdict of failing) results.discard(verdict)
+    return failing
+  }
+
+  private notAsked(bug: PlantedBug, judges: readonly string[]): string[] {
+    const known = new Set(this.options.results.of(bug).map(({ judge }) => judge))
+    return judges.filter((judge) => !known.has(judge))
+  }
+
+  /** @returns whether one of them has caught it. Of those that have not, nothing is noted where only some of their tests ran. */
+  private async askSuites({ name }: PlantedBug, suites: readonly string[], options: SuitesOptions = {}): Promise<boolean> {
+    const { directory, results, stopping } = this.options
+    const beganAt = performance.now()
+    const { failures, output } = await runSuites(directory, suites, options, stopping)
+    if (stopping.aborted) return true
+    if (output !== undefined) throw new NoVerdict(`${name}: no verdict of ${suites.join(', ')}:\n${output}`)
+    const seconds = secondsSince(beganAt)
+    const [failure] = failures
+    if (failure) {
+      const { suite, title, message } = failure
+      await results.add({ bug: name, judge: suite || (suites[0] as string), caught: true, title, message, seconds })
+      return true
+    }
+    if (options.fgrep !== undefined) return false
+    for (const judge of suites) await results.add({ bug: name, judge, caught: false, seconds: seconds / suites.length })
+    return false
+  }
+
+  private async askChaos(bug: PlantedBug): Promise<void> {
+    const { results, stopping, withChaos } = this.options
+    if (!withChaos || this.notAsked(bug, [CHAOS]).length === 0) return
+    const verdict = await this.runChaos()
+    if (!stopping.aborted) await results.add({ bug: bug.name, judge: CHAOS, ...verdict })
+  }
+
+  private async runChaos(): Promise<Omit<Verdict, 'bug' | 'judge'>> {
+    const { directory, stopping } = this.options
+    const beganAt = performance.now()
+    const child = spawn(process.execPath, ['--import', 'tsx', 'chaos/chaos.ts', ...CHAOS_ARGUMENTS], {
+      cwd: directory,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const output = await outputOf(child, CHAOS_LIMIT_MS, stopping)
+    return { caught: child.exitCode !== 0, message: output.slice(-400), seconds: secondsSince(beganAt) }
+  }
+
+  /** Those of these tests that fail as the tree is. */
+  private async failuresOf(tests: readonly Verdict[]): Promise<Verdict[]> {
+    const { directory, stopping } = this.options
+    if (tests.length === 0 || stopping.aborted) return []
+    const titles = [...new Set(tests.map(({ title }) => title as string))]
+    const suites = [...new Set(tests.map(({ judge }) => judge))]
+    const { failures, output } = await runSuites(directory, suites, { titles, all: true }, stopping)
+    if (output !== undefined && !stopping.aborted) throw new Error(`the tests could not be run without a bug:\n${output}`)
+    const failed = new Set(failures.map(({ title }) => title))
+    return tests.filter(({ title }) => failed.has(title as string))
+  }
 }
 
 function secondsSince(beganAt: number): number {

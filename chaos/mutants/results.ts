@@ -40,13 +40,10 @@ export class Results {
     return this.of(bug).filter(({ caught }) => caught)
   }
 
-  /** A test that fails without the bug too has caught nothing. */
-  discard(title: string): void {
-    for (const verdict of this.verdicts) {
-      if (verdict.title !== title || !verdict.caught) continue
-      verdict.caught = false
-      verdict.message = `fails without the bug too: ${verdict.message}`
-    }
+  /** What fails without the bug too has caught nothing. */
+  discard(verdict: Verdict): void {
+    verdict.caught = false
+    verdict.message = `fails without the bug too: ${verdict.message}`
   }
 
   table(bugs: readonly PlantedBug[]): string {

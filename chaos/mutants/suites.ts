@@ -40,7 +40,12 @@ interface Report {
   failures: { file?: string; fullTitle: string; err: { message?: string } }[]
 }
 
-export async function runSuites(directory: string, suites: readonly string[], options: SuitesOptions = {}): Promise<SuitesResult> {
+export async function runSuites(
+  directory: string,
+  suites: readonly string[],
+  options: SuitesOptions,
+  stopping: AbortSignal,
+): Promise<SuitesResult> {
   const { fgrep, titles, all = false } = options
   const reportFile = join(directory, 'report.json')
   await rm(reportFile, { force: true })
@@ -56,7 +61,7 @@ export async function runSuites(directory: string, suites: readonly string[], op
     ],
     { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, FAST_CHECK_SHRINK: 'off' } },
   )
-  const output = await outputOf(child)
+  const output = await outputOf(child, RUN_LIMIT_MS, stopping)
   const report = await readFile(reportFile, 'utf8').catch(() => undefined)
   if (report === undefined) return { passed: 0, failures: [], output }
   const { passes, failures } = JSON.parse(report) as Report
@@ -72,15 +77,18 @@ export async function runSuites(directory: string, suites: readonly string[], op
 }
 
 /** Waits for its end. SIGINT lets mocha end what its tests have started. */
-export async function outputOf(child: ChildProcess, limitMs = RUN_LIMIT_MS): Promise<string> {
+export async function outputOf(child: ChildProcess, limitMs: number, stopping: AbortSignal): Promise<string> {
   let output = ''
   const keep = (chunk: Buffer): void => {
     output = `${output}${chunk}`.slice(-4000)
   }
   child.stdout?.on('data', keep)
   child.stderr?.on('data', keep)
-  const limits = [setTimeout(() => child.kill('SIGINT'), limitMs), setTimeout(() => child.kill('SIGKILL'), limitMs + 20_000)]
+  const interrupt = () => child.kill('SIGINT')
+  const limits = [setTimeout(interrupt, limitMs), setTimeout(() => child.kill('SIGKILL'), limitMs + 20_000)]
+  stopping.addEventListener('abort', interrupt)
   await once(child, 'close')
+  stopping.removeEventListener('abort', interrupt)
   for (const limit of limits) clearTimeout(limit)
   return output
 }
