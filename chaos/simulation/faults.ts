@@ -48,7 +48,7 @@ export class Faults {
     'flush Redis': () => {
       this.note('flush Redis', 0)
       this.losses.push(this.world.time.epochMs)
-      this.world.redis.data.flush()
+      this.world.redis.flush()
     },
     'restart Redis': (fault) => this.restart(fault),
     'restart Postgres': ({ for: ms }) => {
@@ -113,7 +113,7 @@ export class Faults {
     network.cut({ server: REDIS })
     this.during('restart Redis', ms, () => {
       if (keeps !== 'all') this.losses.push(time.epochMs)
-      if (keeps === 'nothing') redis.data.flush()
+      if (keeps === 'nothing') redis.flush()
       if (keeps === 'snapshot') this.restoreRedis()
       redis.down = false
     })

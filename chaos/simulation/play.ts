@@ -22,8 +22,10 @@ export interface Outcome extends Verdict {
   trace: string
 }
 
-export async function play(story: Story): Promise<Outcome> {
+/** @param look is shown the world before anything happens */
+export async function play(story: Story, look: (world: World) => void = () => {}): Promise<Outcome> {
   const world = new World(story.seed)
+  look(world)
   const note = (error: unknown) => void world.broken.push(`unhandled: ${(error as Error)?.stack ?? error}`)
   process.on('unhandledRejection', note)
   try {

@@ -118,7 +118,7 @@ export class Shop {
   /** As another service would, on a connection of its own. */
   private setKey(id: number | undefined, after: number): void {
     const { redis } = this.world
-    if (id !== undefined && !redis.down) redis.data.execute(['SET', `order_confirm:${id}`, '1', 'PX', String(after)])
+    if (id !== undefined && !redis.down) redis.execute(['SET', `order_confirm:${id}`, '1', 'PX', String(after)])
   }
 
   private fromNow(after: number | null): Date | null {

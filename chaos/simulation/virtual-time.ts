@@ -24,8 +24,11 @@ interface Owner {
   clockOffMs: number
 }
 
-/** The wall clock's time at the start of each run: 2026-01-01. */
-export const EPOCH_MS = 1_767_225_600_000
+/**
+ * The wall clock's time at the start of each run: 2100-01-01. Far ahead, so that a real Redis that is given the same deadlines expires nothing by
+ * itself.
+ */
+export const EPOCH_MS = 4_102_444_800_000
 
 /** Owner of what belongs to no simulated process. */
 const NOBODY = 'the simulation'

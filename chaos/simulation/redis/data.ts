@@ -1,7 +1,7 @@
 // What a Redis holds, and the commands on it that the package sends, by itself or from scripts. Exact for what is sent, and an error for
 // anything else: test/simulation/ holds each against a real server.
 
-import type { Reply } from './lua.js'
+import { text as asText, type Reply } from './lua.js'
 
 type Value =
   | { type: 'string'; text: string }
@@ -53,6 +53,16 @@ export class Data {
   /** What a look at a key does: it goes where it has expired. */
   touch(key: string): void {
     this.find(key)
+  }
+
+  /** What a key holds, as its commands would answer, without finding it expired. */
+  look(key: string): { type: Value['type']; expiresAt: number | undefined; value: Reply } {
+    const { value, expiresAt } = this.entries.get(key) as Entry
+    const { type } = value
+    if (type === 'string') return { type, expiresAt, value: value.text }
+    if (type === 'set') return { type, expiresAt, value: [...value.members] }
+    if (type === 'hash') return { type, expiresAt, value: [...value.fields].flat() }
+    return { type, expiresAt, value: value.zset.pairs().flatMap(([member, score]) => [member, shown(score)]) }
   }
 
   keys(): string[] {
@@ -210,7 +220,7 @@ type Command = (data: Data, args: string[]) => Reply
 
 const bound = (text: string): number =>
   text === '-inf' ? Number.NEGATIVE_INFINITY : text === '+inf' ? Number.POSITIVE_INFINITY : Number(text)
-const shown = (score: number): string => String(score)
+const shown = (score: number): string => asText(score, 17)
 const count = (values: readonly string[], act: (value: string) => unknown): number => values.filter((value) => act(value)).length
 
 function removeFrom(data: Data, key: string, act: () => number): number {

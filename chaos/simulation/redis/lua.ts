@@ -99,13 +99,14 @@ function toReply(value: LuaValue): Reply {
   return (end < 0 ? value.list : value.list.slice(0, end)).map(toReply)
 }
 
-/** A number as text: with 14 digits as Lua's `..`, with 17 as Redis gives them to commands. */
-function text(value: string | number, digits: 14 | 17): string {
+/** A number as text: with 14 digits as Lua's `..`, with 17 as Redis gives scores, and numbers to commands. As C's `%.14g` and `%.17g`. */
+export function text(value: string | number, digits: 14 | 17): string {
   if (typeof value === 'string') return value
   if (Number.isInteger(value) && Math.abs(value) < 10 ** digits) return String(value)
   if (value === Number.POSITIVE_INFINITY) return 'inf'
   if (value === Number.NEGATIVE_INFINITY) return '-inf'
-  return digits === 17 ? String(value) : String(Number(value.toPrecision(14)))
+  const shown = value.toPrecision(digits)
+  return shown.includes('.') && !shown.includes('e') ? shown.replace(/\.?0+$/, '') : shown
 }
 
 function number(value: LuaValue): number {

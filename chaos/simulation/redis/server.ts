@@ -13,6 +13,13 @@ export const REDIS = 'redis'
 /** How long after its expiry Redis comes across a key by itself. */
 const FOUND = { usualMs: 100, longMs: 5_000, longChance: 0.2 }
 
+/** What happened in a Redis, in order, so that it can be held against a real one. */
+export type RedisEvent =
+  | { words: string[]; reply: Reply; now: number; lua?: string | undefined }
+  | { expired: string }
+  | { expires: string; at: number }
+  | { flushed: true }
+
 const translated = new Map<string, ReturnType<typeof translate>>()
 
 export class RedisModel implements Server {
@@ -21,16 +28,26 @@ export class RedisModel implements Server {
   clockOffMs = 0
   down = false
   readonly data: Data
+  /** Told of everything that happens. */
+  record: ((event: RedisEvent) => void) | undefined
   /** Texts of scripts by their SHA1. */
   private scripts = new Map<string, string>()
   private readonly sessions = new Set<RedisSession>()
+  /** Expiries that the present command has set. */
+  private expiries: { expires: string; at: number }[] = []
   /** Scripts see one time while they run. */
   private frozenAt: number | undefined
 
   constructor(readonly time: VirtualTime) {
     this.data = new Data(() => this.frozenAt ?? this.now(), {
-      expired: (key) => this.publish('__keyevent@0__:expired', key),
-      willExpire: (key, at) => this.expireLater(key, at),
+      expired: (key) => {
+        this.record?.({ expired: key })
+        this.publish('__keyevent@0__:expired', key)
+      },
+      willExpire: (key, at) => {
+        this.expiries.push({ expires: key, at })
+        this.expireLater(key, at)
+      },
       publish: (channel, message) => this.publish(channel, message),
     })
   }
@@ -52,7 +69,29 @@ export class RedisModel implements Server {
     this.scripts.clear()
   }
 
+  flush(): void {
+    this.record?.({ flushed: true })
+    this.data.flush()
+  }
+
+  /** Carries out a command of a client. */
   execute(words: string[]): Reply {
+    this.expiries = []
+    const now = this.now()
+    const reply = this.carryOut(words)
+    if (this.record) {
+      this.record({ words, reply, now, lua: this.scriptOf(words) })
+      for (const expiry of this.expiries) this.record(expiry)
+    }
+    return reply
+  }
+
+  private scriptOf([name = '', script = '']: string[]): string | undefined {
+    if (/^EVAL$/i.test(name)) return script
+    return /^EVALSHA$/i.test(name) ? this.scripts.get(script) : undefined
+  }
+
+  private carryOut(words: string[]): Reply {
     const [name = ''] = words
     switch (name.toUpperCase()) {
       case 'EVALSHA':
