@@ -8,6 +8,7 @@ import { brakeCount } from './invariants/brake-count.js'
 import { carriedOut } from './invariants/carried-out.js'
 import { cascade } from './invariants/cascade.js'
 import { continuous } from './invariants/continuous.js'
+import { dead } from './invariants/dead.js'
 import { entering } from './invariants/entering.js'
 import { explained } from './invariants/explained.js'
 import { extended } from './invariants/extended.js'
@@ -46,6 +47,7 @@ export const INVARIANTS: readonly Invariant[] = [
   brake,
   brakeCount,
   stale,
+  dead,
   redisOnly,
   backfilled,
   told,

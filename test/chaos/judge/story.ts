@@ -392,6 +392,7 @@ function startedBy(kind: Kind, before: Row | undefined, written: Row, now: numbe
     if (!rule.starts || column === undefined || rule.table !== RULES[kind].table) continue
     const [was, is] = [applies(rule, before), applies(rule, row)]
     if (is && !was && row[column] === undefined) row = { ...row, [column]: now + rule.afterMs }
+    if (was !== is && rule.pause) row = without(row, rule.pause.keep)
     if (was && !is) row = without(row, column)
   }
   return row

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { judge } from '../../../chaos/judge/judge.js'
+import { Story } from './story.js'
+import { assertFine, assertFound } from './verdicts.js'
+
+/** An order that is due, and is settled so much later. */
+function settledLate(kind: 'pay' | 'braked', lateMs: number): Story {
+  const story = new Story()
+  story.create(kind, '1')
+  story.wait(3_001 + lateMs).settle(kind, '1')
+  return story
+}
+
+describe('recovery', () => {
+  it('is the time from the end of the last fault to the last settlement that was due by then', () => {
+    const story = settledLate('pay', 6_000)
+    assert.equal(judge({ ...story.end(), healedAt: story.now - 1_234 }).recoveredMs, 1_234)
+  })
+
+  it('counts from the deadline where that came later', () => {
+    const story = settledLate('pay', 1_000)
+    const { recoveredMs } = judge({ ...story.end(), healedAt: story.now - 60_000 })
+    assert.ok(recoveredMs >= 1_000 && recoveredMs < 1_010, String(recoveredMs))
+  })
+
+  it('says nothing of what was settled while there were faults', () => {
+    const story = settledLate('pay', 30_000)
+    const run = story.wait(1_000).end()
+    assert.equal(judge(run).recoveredMs, 0)
+  })
+
+  it('fails the run where it takes longer than two seconds and a sweep', () => {
+    const story = settledLate('pay', 30_000)
+    assertFine(story, { healedAt: story.now - 3_900 })
+    assertFound(story, 'recovery', /ms after the last fault was healed/, { healedAt: story.now - 4_100 })
+  })
+
+  it('excuses orders that wait by design: their rule failed on them, or its brake stopped it', () => {
+    const failed = settledLate('pay', 30_000)
+    failed.told.push({ event: 'failed', by: 'worker 1', at: failed.now - 5_000, kind: 'pay', details: { id: '1' } })
+    assertFine(failed, { healedAt: failed.now - 20_000 })
+    const braked = settledLate('braked', 30_000)
+    assertFine(braked, { healedAt: braked.now - 20_000 })
+  })
+})
