@@ -34,7 +34,7 @@ export async function run(args: readonly string[], { directory, print, remark }:
     command.check?.({ values })
     const timers = await loadTimers(values.module as string | undefined, directory, { remark })
     const runtime = timers[RUNTIME]
-    runtime.beats?.disable()
+    runtime.beats?.onlyLook()
     try {
       silenceSequelize(runtime)
       return await command.run({ runtime, directory, values, positionals, print, remark })

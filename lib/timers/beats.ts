@@ -80,6 +80,7 @@ export class Beats {
   private seenInPostgres: SeenProcess[] | undefined
   private isMounted = false
   private begun = false
+  private onlyLooks = false
   private ended = false
 
   constructor(
@@ -126,14 +127,14 @@ export class Beats {
     if (beat) await this.leave()
   }
 
-  /** For a program that only looks at the timers, such as the command. */
-  disable(): void {
-    this.ended = true
-    clearTimeout(this.timer)
+  /** For a program that only looks at the timers, such as the command: it beats where it starts a worker. */
+  onlyLook(): void {
+    this.onlyLooks = true
+    if (this.workers.size === 0) clearTimeout(this.timer)
   }
 
   private begin(): void {
-    if (this.begun || this.ended) return
+    if (this.begun || this.ended || this.onlyLooks) return
     this.begun = true
     this.rowIn(this.times.row)
     this.beatIn(this.times.first)

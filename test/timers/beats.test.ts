@@ -1,11 +1,53 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { hostname } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import express from 'express'
+import { livingProcesses } from '../../lib/admin/processes.js'
+import { Identity } from '../../lib/identity.js'
+import { toLog } from '../../lib/logger.js'
 import { Presence } from '../../lib/redis/presence.js'
+import { PROCESSES_TABLE, ProcessesTable } from '../../lib/rows/processes-table.js'
+import { Beats, type BeatTimes } from '../../lib/timers/beats.js'
+import type { ParsedOptions } from '../../lib/timers/options.js'
+import type { Runtime } from '../../lib/timers/runtime.js'
 import { VERSION } from '../../lib/version.js'
+import { freePort } from '../support/free-port.js'
+import { Lines } from '../support/lines.js'
+import { enter } from '../support/opened.js'
+import { openRedis } from '../support/redis.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop, type Shop } from '../support/shop.js'
 import { type OneOfEach, oneOfEach } from '../support/shop-rules.js'
 import { waitUntil } from '../support/waiting.js'
+
+const QUICK: BeatTimes = { worker: 100, web: 100, doubting: 100, first: 10, firstRowOfWorker: 0, row: 100, quietStart: 0 }
+
+/** The beats of another process on the same timers: with an identity of its own, and more often than in earnest. */
+function otherProcess(runtime: Runtime, log = toLog(false)) {
+  const { keys, redis } = runtime
+  const identity = new Identity()
+  const beats = new Beats(
+    {
+      identity,
+      keys,
+      redis,
+      declared: (runtime as unknown as { options: ParsedOptions }).options.rules,
+      rule: (kind) => runtime.rule(kind),
+      log,
+    },
+    QUICK,
+  )
+  const strikeOut = enter('beats', () => beats.end())
+  const { faults } = beats.suspicions
+  return {
+    identity,
+    beats,
+    faults: () => faults.list().map(({ code, kind }) => (kind ? `${code} ${kind}` : code)),
+    end: () => beats.end().finally(strikeOut),
+  }
+}
 
 describe('the beats of a process', () => {
   let shop: Shop<OneOfEach>
@@ -42,5 +84,116 @@ describe('the beats of a process', () => {
     assert.ok(Math.abs(startedAt - performance.timeOrigin) < 1 && ageMs < 5_000 && Math.abs(clockMs) < 1_000 && beatAt > 0, String(ageMs))
     await worker.stop()
     assert.deepEqual(await seen(), [])
+  })
+
+  it('tell a web process that its worker died, and that there is one again, in its own log and health', async () => {
+    const runtime = runtimeOf(shop.timers)
+    const lines = new Lines()
+    const web = otherProcess(runtime, toLog(lines))
+    const dead = {
+      id: 'pod:1:abcdef',
+      host: 'pod',
+      pid: 1,
+      version: VERSION,
+      startedAt: 0,
+      role: 'worker',
+      redis: null,
+      rules: {},
+      databases: [],
+    }
+    await shop.redis.client.hset(runtime.keys.processes, dead.id, `${Date.now() - 20_000} ${Date.now()} ${JSON.stringify(dead)}`)
+    web.beats.mounted()
+    await waitUntil(() => web.faults().includes('NO_WORKER'))
+    const worker = await shop.worker()
+    await waitUntil(() => web.faults().length === 0)
+    assert.deepEqual(worker.faultsTold, [])
+    const told = lines.all.filter(({ message }) => message.includes('NO_WORKER')).map(({ level }) => level)
+    assert.deepEqual(told, ['warn', 'info'])
+    await web.end()
+  })
+
+  it('of a process that has mounted the timers begin by themselves, and end with it', async () => {
+    express().use(shop.timers)
+    const [record] = await waitUntil(async () => ((await seen()).length === 1 ? seen() : undefined), { within: 10_000, every: 100 })
+    assert.deepEqual([record?.role, record?.id], ['web', runtimeOf(shop.timers).identity.id])
+    await shop.timers.close()
+    assert.equal(await shop.redis.client.hlen(runtimeOf(shop.timers).keys.processes), 0)
+  })
+
+  it('do not keep a process running that has nothing more to do, whether Redis answers or not', async () => {
+    const redis = await openRedis()
+    const urls = [redis.url, `redis://127.0.0.1:${await freePort()}`]
+    const script = fileURLToPath(new URL('./mounted-only.ts', import.meta.url))
+    const ends = urls.map(async (url) => {
+      const child = spawn(process.execPath, ['--import', 'tsx', script, url, redis.prefix], { stdio: ['ignore', 'pipe', 'inherit'] })
+      const strikeOut = enter(`process ${child.pid}`, async () => void child.kill('SIGKILL'))
+      await once(child.stdout, 'data')
+      const doneAt = performance.now()
+      const [status] = await once(child, 'exit')
+      strikeOut()
+      assert.ok(performance.now() - doneAt < 3_000, `${url}: it ended ${performance.now() - doneAt} ms later`)
+      return status
+    })
+    assert.deepEqual(await Promise.all(ends), [0, 0])
+    assert.equal(await redis.client.hlen(`${redis.prefix}order-timers:processes`), 1)
+    await redis.close()
+  })
+
+  describe('in Postgres', () => {
+    const processes = async () => {
+      const { rows } = await shop.database.client.query(`SELECT role, prefix, host, pid, version, redis FROM ${PROCESSES_TABLE}`)
+      return rows
+    }
+    const create = async () => {
+      for (const sql of ProcessesTable.createSql(PROCESSES_TABLE)) await shop.database.client.query(sql)
+    }
+
+    it('are rows of the table, where that is: read where Redis is not used, old ones removed, and one that leaves takes its row along', async () => {
+      await create()
+      const old = `('old', 'p', 1, 'h', 1, '1', 'web', now(), now() - interval '2 days', now(), NULL, NULL, '{}')`
+      await shop.database.client.query(`INSERT INTO ${PROCESSES_TABLE} VALUES ${old}`)
+      const worker = await shop.worker()
+      const rows = await waitUntil(async () => ((await processes())[0]?.role === 'worker' ? processes() : undefined), { within: 15_000 })
+      const { keys, redis } = runtimeOf(shop.timers)
+      const own = {
+        role: 'worker',
+        prefix: keys.prefix,
+        host: hostname(),
+        pid: process.pid,
+        version: VERSION,
+        redis: redis?.connection.where,
+      }
+      assert.deepEqual(rows, [own])
+      const withoutRedis = await livingProcesses(Object.assign(Object.create(runtimeOf(shop.timers)), { redis: undefined }))
+      assert.deepEqual([withoutRedis.redis, withoutRedis.postgres, withoutRedis.findings], ['not used', 'read', []])
+      assert.deepEqual(
+        withoutRedis.processes.map(({ role, by, alive }) => [role, by, alive]),
+        [['worker', 'postgres', true]],
+      )
+      const both = await livingProcesses(runtimeOf(shop.timers))
+      assert.deepEqual([both.redis, both.postgres, both.processes.length, both.processes[0]?.by], ['read', 'read', 1, 'redis'])
+      assert.deepEqual([worker.faultsTold, both.findings], [[], []])
+      await worker.stop()
+      assert.deepEqual(await processes(), [])
+    })
+
+    it('are missing without the table, and nothing is the worse for it', async () => {
+      const web = otherProcess(runtimeOf(shop.timers))
+      web.beats.mounted()
+      const worker = await shop.worker()
+      await waitUntil(async () => (await livingProcesses(runtimeOf(shop.timers))).processes.length === 2)
+      assert.equal((await livingProcesses(runtimeOf(shop.timers))).postgres, 'no table')
+      assert.deepEqual([worker.faultsTold, worker.health().faults, web.faults()], [[], [], []])
+      await web.end()
+    })
+
+    it('tell databases apart: the same for two processes on one table', async () => {
+      const [one, two] = [otherProcess(runtimeOf(shop.timers)), otherProcess(runtimeOf(shop.timers))]
+      for (const { beats } of [one, two]) beats.mounted()
+      const identities = async () => (await seen()).flatMap(({ databases }) => databases.map(({ identity }) => identity))
+      await waitUntil(async () => (await identities()).length >= 2)
+      assert.equal(new Set(await identities()).size, 1)
+      await Promise.all([one.end(), two.end()])
+    })
   })
 })
