@@ -75,7 +75,11 @@ tell({ ready: true })
 // One person at a time looks after the brake.
 const releasing = setInterval(() => void (config.name === 'shop 1' && release(shop)), RELEASE_EVERY_MS)
 await shop.run([...ORDERS, ...PARCELS, ...RENTALS, ...CARTS, ...COUPONS, ...NOTES, ...DUELS], config.ordersPerSecond)
-await Promise.all([settleBills(shop, CLOSING_WITHIN_MS), releaseTheRest(shop, CLOSING_WITHIN_MS)])
+const isOwn = (id: string) => Math.floor(Number(id.slice(2)) / NUMBERS) === config.before
+await Promise.all([
+  settleBills(shop, CLOSING_WITHIN_MS, isOwn),
+  config.name === 'shop 1' ? releaseTheRest(shop, CLOSING_WITHIN_MS) : undefined,
+])
 clearInterval(releasing)
 await agenda.finish()
 // Whoever disconnects before the pipe has taken it loses it.

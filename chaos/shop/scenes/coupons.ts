@@ -10,6 +10,7 @@ const STALE_BY_MS = 900_000
 const SURGE = 120
 /** After these the rule has failed for the last time. */
 const MENDED_AFTER_MS = 5000
+const MENDED_AGAIN_MS = 10_000
 
 const newId = (shop: Shop) => `c-${shop.wishes.number()}`
 
@@ -70,11 +71,19 @@ async function mend(shop: Shop, id: string): Promise<void> {
   await shop.acts.do({ kind, id, call: 'retry' })
 }
 
-/** Mends what still fails, and puts dead letters back until nothing is left to settle. */
-export async function settleBills(shop: Shop, withinMs: number): Promise<void> {
+/**
+ * Puts this process's dead letters back, and mends what still fails, until nothing of it is left to settle.
+ * @param isOwn whether this process has created the coupon
+ */
+export async function settleBills(shop: Shop, withinMs: number, isOwn: (id: string) => boolean): Promise<void> {
   const due = `SELECT id FROM coupons WHERE status = 'billed' AND "billAt" < clock_timestamp()`
+  const mendedAt = new Map<string, number>()
   await untilNone(shop, withinMs, due, `(fails OR "billAt" < clock_timestamp() - interval '15 s')`, async (ids) => {
-    for (const id of ids) await mend(shop, id)
+    for (const id of ids.filter(isOwn)) {
+      if (performance.now() - (mendedAt.get(id) ?? Number.NEGATIVE_INFINITY) < MENDED_AGAIN_MS) continue
+      mendedAt.set(id, performance.now())
+      await mend(shop, id)
+    }
   })
 }
 
