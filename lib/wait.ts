@@ -21,6 +21,7 @@ export function afterRunning(milliseconds: number, act: () => void): () => void 
   let left = milliseconds
   let pauses = 0
   let timer: NodeJS.Timeout
+  let lastTurn: NodeJS.Immediate | undefined
   const step = () => {
     const stepMs = Math.min(left, STEP_MS)
     const expectedAt = performance.now() + stepMs
@@ -31,11 +32,14 @@ export function afterRunning(milliseconds: number, act: () => void): () => void 
         left = Math.max(left, GRACE_MS)
       }
       if (left > 0) step()
-      else act()
+      else lastTurn = setImmediate(act) // after a poll for answers, whatever kept the event loop busy until the timer
     }, stepMs)
   }
   step()
-  return () => clearTimeout(timer)
+  return () => {
+    clearTimeout(timer)
+    clearImmediate(lastTurn)
+  }
 }
 
 /** The promise's value, or undefined where the process has run for so many milliseconds before it came. */

@@ -40,6 +40,26 @@ describe('a limit on running time', () => {
     await once(server, 'close')
   })
 
+  it('does not end before what came while the event loop was busy is read, however short that was', async () => {
+    const { hostname, port } = new URL(process.env.REDIS_URL as string)
+    const socket = connect(Number(port), hostname)
+    await once(socket, 'connect')
+    const order: string[] = []
+    const answered = once(socket, 'data').then(() => order.push('answer'))
+    const limit = new Promise<void>((resolve) =>
+      afterRunning(100, () => {
+        order.push('limit')
+        resolve()
+      }),
+    )
+    socket.write('PING\r\n')
+    await new Promise((resolve) => process.nextTick(resolve))
+    blockEventLoop(400)
+    await Promise.all([answered, limit])
+    assert.deepEqual(order, ['answer', 'limit'])
+    socket.destroy()
+  })
+
   it('ends although the process stands still again and again', async () => {
     const blocking = setInterval(() => blockEventLoop(700), 1)
     await new Promise<void>((resolve) => afterRunning(300, resolve))
