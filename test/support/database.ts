@@ -6,7 +6,7 @@ import { Client, type ClientConfig, Pool } from 'pg'
 import { type ModelStatic, type Options, Sequelize } from 'sequelize'
 import { BY_HAND, Ledger, type LedgerOptions } from './ledger.js'
 import { enter } from './opened.js'
-import { defineOrder, type OrderRow } from './order.js'
+import { CREATE_ORDERS, defineOrder, type OrderRow } from './order.js'
 
 export interface DatabaseOptions {
   url?: string
@@ -39,6 +39,7 @@ export async function openDatabase(options: DatabaseOptions = {}): Promise<Datab
   const schema = `t_${randomBytes(6).toString('hex')}`
   const clients: Client[] = []
   const sequelizes: Sequelize[] = []
+  const drop = `DROP SCHEMA IF EXISTS ${schema} CASCADE`
 
   const connect = async (): Promise<Client> => {
     const client = await connectByHand(url, schema)
@@ -46,25 +47,28 @@ export async function openDatabase(options: DatabaseOptions = {}): Promise<Datab
     return client
   }
   const connectSequelize = ({ url: other = url, ...more }: Options & { url?: string } = {}) => {
-    const all = { ...(options.pool && { pool: options.pool }), ...options.sequelize, ...more }
+    const all = { databaseVersion, ...(options.pool && { pool: options.pool }), ...options.sequelize, ...more }
     const sequelize = sequelizeOn(other, schema, all, options.settings)
     sequelizes.push(sequelize)
     return { sequelize, Order: defineOrder(sequelize) }
   }
   const close = async (): Promise<void> => {
     await Promise.allSettled(sequelizes.splice(0).map((sequelize) => sequelize.close()))
-    await Promise.allSettled([client, ...clients.splice(0)].map((one) => one.end()))
-    await dropSchema(url, schema)
+    await Promise.allSettled(clients.splice(0).map((one) => one.end()))
+    await client.query(drop).catch(() => dropAnew(url, drop))
+    await client.end().catch(() => {}) // by a test that closed the database itself
     strikeOut()
   }
   const strikeOut = enter(`database schema ${schema}`, close)
 
   const client = new Pool({ ...byHand(url, schema), max: 1, idleTimeoutMillis: 0 })
   client.on('error', () => {})
-  await client.query(`CREATE SCHEMA ${schema}`)
+  await client.query(`CREATE SCHEMA ${schema}; ${CREATE_ORDERS} ${Ledger.sql(options.ledger)}`)
+  const { rows } = await client.query('SHOW server_version_num')
+  // Sequelize would open a connection to ask for it, and close it again.
+  const databaseVersion = `${Math.floor(rows[0].server_version_num / 10_000)}.0.0`
   const { sequelize, Order } = connectSequelize()
-  await Order.sync()
-  const ledger = await Ledger.install(client, options.ledger)
+  const ledger = Ledger.on(client)
   return { url, schema, sequelize, Order, ledger, client, connect, connectSequelize, close }
 }
 
@@ -91,10 +95,10 @@ function byHand(url: string, schema: string): ClientConfig {
   return { connectionString: url, options: `-c search_path=${schema}`, application_name: BY_HAND }
 }
 
-/** A server that is down keeps the schema; its data go with the server. */
-async function dropSchema(url: string, schema: string): Promise<void> {
-  const client = await connectByHand(url, schema).catch(() => undefined)
+/** Over a connection of its own. A server that is down keeps the schema; its data go with the server. */
+async function dropAnew(url: string, drop: string): Promise<void> {
+  const client = await connectByHand(url, 'public').catch(() => undefined)
   if (client === undefined) return
-  await client.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)
+  await client.query(drop)
   await client.end()
 }

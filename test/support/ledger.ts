@@ -35,7 +35,13 @@ export class Ledger {
 
   /** Lays the trigger on the table `orders` that the client's search_path finds first. */
   static async install(client: Queries, options: LedgerOptions = {}): Promise<Ledger> {
-    await client.query(`
+    await client.query(Ledger.sql(options))
+    return new Ledger(client)
+  }
+
+  /** What `install` does, as statements. */
+  static sql(options: LedgerOptions = {}): string {
+    return `
       CREATE TABLE ledger (n bigserial PRIMARY KEY, order_id text NOT NULL, from_status int NOT NULL, to_status int NOT NULL,
         deadline timestamptz, at timestamptz NOT NULL, changed_by text NOT NULL);
       CREATE FUNCTION log_change() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
@@ -44,8 +50,7 @@ export class Ledger {
         VALUES (OLD.id, OLD.status, NEW.status, ${options.deadline ?? 'OLD."confirmDueAt"'}, clock_timestamp(), current_setting('application_name'));
         RETURN NULL;
       END $$;
-      CREATE TRIGGER log_change AFTER UPDATE ON orders FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION log_change()`)
-    return new Ledger(client)
+      CREATE TRIGGER log_change AFTER UPDATE ON orders FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION log_change()`
   }
 
   /** A ledger that was installed before, read over another connection. */
