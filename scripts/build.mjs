@@ -30,7 +30,7 @@ export function ensureBuild() {
         for (const [name, format] of Object.entries(formats)) await compile(join(directory, name), format)
         await chmod(join(directory, 'esm', 'cli', 'main.js'), 0o755) // copying keeps it
         await rm(join(directory, 'cjs', 'cli'), { recursive: true }) // the program is an ES module alone: it must load both kinds
-        await replaceDist(directory)
+        await replaceFolder(join(project, 'dist'), directory)
         await writeFile(stamp, sources)
       } finally {
         await rm(directory, { recursive: true, force: true })
@@ -46,20 +46,19 @@ async function compile(directory, { type, args }) {
 }
 
 /** Not by renaming the folder: a folder from a container image's layer can't be renamed. */
-async function replaceDist(directory) {
-  const dist = join(project, 'dist')
+export async function replaceFolder(folder, directory) {
   const built = filesIn(directory)
   for (const path of built) {
-    const target = join(dist, path)
+    const target = join(folder, path)
     await mkdir(dirname(target), { recursive: true })
     await copyFile(join(directory, path), `${target}.new`)
     await rename(`${target}.new`, target)
   }
-  const old = filesIn(dist).filter((path) => !built.includes(path))
-  for (const path of old) await rm(join(dist, path))
+  const old = filesIn(folder).filter((path) => !built.includes(path))
+  for (const path of old) await rm(join(folder, path))
 }
 
-function filesIn(folder) {
+export function filesIn(folder) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(folder, join(entry.parentPath ?? entry.path, entry.name)))
@@ -67,10 +66,14 @@ function filesIn(folder) {
 }
 
 function hashSources() {
-  const hash = createHash('sha256')
   const compiler = ['package.json', 'node_modules/typescript/package.json', 'tsconfig.json', 'tsconfig.build.json', 'scripts/build.mjs']
-  const sources = filesIn(join(project, 'lib')).map((path) => join('lib', path))
-  for (const path of [...compiler, ...sources]) {
+  return hashOf([...compiler, ...filesIn(join(project, 'lib')).map((path) => join('lib', path))])
+}
+
+/** @param paths of files, from the project's folder */
+export function hashOf(paths) {
+  const hash = createHash('sha256')
+  for (const path of paths) {
     hash
       .update(path)
       .update('\0')

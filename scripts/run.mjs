@@ -56,6 +56,7 @@ async function runWithServers(found, command, keep) {
         ...(found.redis && { REDIS_SERVER: found.redis }),
         ...(found.browser && { CHROMIUM: found.browser }),
         ...(found.font && { CJK_FONT: '1' }),
+        ...(found.programs && { TEST_PROGRAMS: found.programs }),
         ...servers.environment,
       },
       keep,

@@ -6,6 +6,7 @@ import { embedLua } from './embed-lua.mjs'
 import { ensurePackages } from './packages.mjs'
 import { ensureTemplate, findPostgres } from './postgres.mjs'
 import { SetupError } from './processes.mjs'
+import { ensurePrograms } from './programs.mjs'
 import { ensureBrowser, ensureChineseFont, ensureRedis } from './system.mjs'
 
 /** Resolves to what the servers are started from. A server whose URL is given is not. */
@@ -20,7 +21,8 @@ export async function setUp({ forTests }) {
   const template = DATABASE_URL ? undefined : await ensureTemplate(bin)
   embedLua()
   await ensureBuild()
-  return { redis, browser, font, postgres: { bin, template } }
+  const programs = forTests ? await ensurePrograms() : undefined
+  return { redis, browser, font, programs, postgres: { bin, template } }
 }
 
 function checkPlatform(redisUrl, databaseUrl) {

@@ -6,6 +6,7 @@ import { type LogLevel, stderrLog, toLog } from '../lib/logger.js'
 import { runProgram } from './support/command-line.js'
 import { freePort } from './support/free-port.js'
 import { dieWithTests } from './support/opened.js'
+import { programArgs } from './support/programs.js'
 import { inTime, waitUntil } from './support/waiting.js'
 
 const LEVELS: LogLevel[] = ['debug', 'info', 'warn', 'error']
@@ -152,9 +153,9 @@ describe('without a logger', () => {
     log('error', 'a line', WHAT)
   })
 
-  const main = fileURLToPath(new URL('support/loggerless-main.ts', import.meta.url))
+  const main = new URL('support/loggerless-main.ts', import.meta.url)
   const root = fileURLToPath(new URL('..', import.meta.url))
-  const program = async (...more: string[]) => ['--import', 'tsx', main, `redis://127.0.0.1:${await freePort()}`, ...more]
+  const program = async (...more: string[]) => [...programArgs(main), `redis://127.0.0.1:${await freePort()}`, ...more]
 
   it('a process says on stderr what is wrong, and nothing on stdout', async () => {
     const { status, stdout, stderr } = await runProgram(await program(), root)

@@ -3,8 +3,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { dieWithTests, enter } from './opened.js'
+import { programArgs } from './programs.js'
 import { inTime, waitForEvent } from './waiting.js'
 
 export class ChildProgram {
@@ -27,7 +27,7 @@ export class ChildProgram {
 
   /** Starts it, ready or not. */
   static launch(file: URL, config: object): ChildProgram {
-    const args = ['--import', 'tsx', fileURLToPath(file), JSON.stringify(config)]
+    const args = [...programArgs(file), JSON.stringify(config)]
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     return new ChildProgram(dieWithTests(child), file)
   }

@@ -4,12 +4,12 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Database } from './database.js'
 import { enter } from './opened.js'
+import { compiledUrl, programArgs } from './programs.js'
 
 const root = new URL('../../', import.meta.url)
-const url = (path: string) => new URL(path, root).href
+const url = (path: string) => compiledUrl(new URL(path, root).href)
 
 export interface Project {
   readonly directory: string
@@ -37,8 +37,7 @@ export async function openProject(): Promise<Project> {
     directory,
     close,
     write: (name, text) => writeFile(join(directory, name), text),
-    orderTimers: (...args) =>
-      runProgram(['--import', url('node_modules/tsx/dist/esm/index.mjs'), fileURLToPath(url('lib/cli/main.ts')), ...args], directory),
+    orderTimers: (...args) => runProgram([...programArgs(new URL('lib/cli/main.ts', root)), ...args], directory),
   }
 }
 

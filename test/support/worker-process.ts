@@ -4,6 +4,7 @@ import type { ModelStatic, Options, Sequelize } from 'sequelize'
 import type { Rules } from '../../lib/index.js'
 import { ChildProgram } from './child-program.js'
 import type { OrderRow } from './order.js'
+import { compiledUrl } from './programs.js'
 
 export interface WorkerConfig {
   databaseUrl: string
@@ -40,10 +41,14 @@ const MAIN = new URL('./worker-main.ts', import.meta.url)
 
 /** Starts one and waits until its `ready` is fulfilled. */
 export function startWorkerProcess(config: WorkerConfig, options?: { readyWithin?: number }): Promise<WorkerProcess> {
-  return ChildProgram.start(MAIN, config, options)
+  return ChildProgram.start(MAIN, inPrograms(config), options)
 }
 
 /** Starts one without waiting: what it needs may be down. */
 export function launchWorkerProcess(config: WorkerConfig): WorkerProcess {
-  return ChildProgram.launch(MAIN, config)
+  return ChildProgram.launch(MAIN, inPrograms(config))
+}
+
+function inPrograms(config: WorkerConfig): WorkerConfig {
+  return { ...config, rules: compiledUrl(config.rules) }
 }

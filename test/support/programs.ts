@@ -1,0 +1,20 @@
+// Where a program of the tests' own is started from: its file as scripts/programs.mjs compiled it, or the file itself under tsx where nothing
+// did, as in the chaos run.
+
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+const root = new URL('../../', import.meta.url)
+const compiled = process.env.TEST_PROGRAMS && pathToFileURL(join(process.env.TEST_PROGRAMS, '/')).href
+const TSX = new URL('node_modules/tsx/dist/esm/index.mjs', root).href
+
+/** The arguments with which Node starts the program of a file. */
+export function programArgs(file: URL): string[] {
+  return [...(compiled ? [] : ['--import', TSX]), fileURLToPath(compiledUrl(file.href))]
+}
+
+/** The URL by which such a program imports a module of the project. */
+export function compiledUrl(url: string): string {
+  if (!compiled || !url.startsWith(root.href)) return url
+  return `${compiled}${url.slice(root.href.length).replace(/\.ts$/, '.js')}`
+}
