@@ -134,7 +134,7 @@ export interface Delivery {
   deadline?: number | null
 }
 
-/** What a worker emitted, of what the judge may want: `settled`, `failed`, `dead`, `stale`, `brake` … with its order or count. */
+/** What a worker emitted, of what the judge may want: `settled` (with `ids`), `failed`, `dead`, `stale`, `brake` … with its order or count. */
 export interface Told {
   event: string
   by: string

@@ -7,7 +7,7 @@ import type { OwnCode, RuleKind } from './rules.js'
 import type { ShopRow } from './tables.js'
 
 /** One of so many orders makes its batch fail, once in each process. */
-const FAILS = { delivery: 400, handler: 60, run: 300 } as const
+const FAILS = { delivery: 80, handler: 60, run: 300 } as const
 
 export class FailsOnPurpose extends Error {}
 

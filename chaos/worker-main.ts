@@ -48,6 +48,7 @@ const noteEvent = <E extends keyof WorkerEvents>(event: E, details: (payload: Re
       },
     })
   })
+noteEvent('settled', ({ via, orders }) => ({ via, ids: (orders as { id: string }[]).map(({ id }) => id) }))
 noteEvent('failed', ({ id, error, attempts, retryInMs }) => ({ id, error: textOf(error), attempts, retryInMs }))
 noteEvent('dead', ({ id, error, attempts }) => ({ id, error: textOf(error), attempts }))
 noteEvent('stale', ({ count }) => ({ count }))

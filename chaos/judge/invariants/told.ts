@@ -1,7 +1,7 @@
 // What a worker reports as settled was settled: it speaks after the commit.
 
 import { anomaly, type Invariant } from '../invariant.js'
-import { type Case, ruleKind } from '../orders.js'
+import type { Case } from '../orders.js'
 
 export const told: Invariant = {
   name: 'told',
@@ -10,16 +10,16 @@ export const told: Invariant = {
     const settled = countSettled(found)
     const reported = new Map<string, number>()
     return found.run.told.flatMap((event) => {
-      const id = event.details?.id
-      if (event.event !== 'settled' || event.kind === undefined || id === undefined) return []
-      const rule = found.rule(ruleKind(event.kind))
+      const rule = event.event === 'settled' && event.kind !== undefined ? found.rule(event.kind) : undefined
       if (!rule || rule.table === null) return []
-      const name = `${rule.kind} ${id}`
-      const times = (reported.get(name) ?? 0) + 1
-      reported.set(name, times)
-      if (times !== (settled.get(name) ?? 0) + 1) return []
-      const message = `${rule.kind}: was reported as settled ${times} times and settled ${settled.get(name) ?? 0} times`
-      return [anomaly('told', rule.features[0] ?? 'since', `${rule.table} ${id}`, { message, evidence: { event } })]
+      return ((event.details?.ids ?? []) as string[]).flatMap((id) => {
+        const name = `${rule.kind} ${id}`
+        const times = (reported.get(name) ?? 0) + 1
+        reported.set(name, times)
+        if (times !== (settled.get(name) ?? 0) + 1) return []
+        const message = `${rule.kind}: was reported as settled ${times} times and settled ${settled.get(name) ?? 0} times`
+        return [anomaly('told', rule.features[0] ?? 'since', `${rule.table} ${id}`, { message, evidence: { event } })]
+      })
     })
   },
 }

@@ -202,7 +202,7 @@ export class Story {
     if (rule.afterCommit) {
       this.deliveries.push({ what: 'afterCommit', kind, id, key: `${kind}:${id}:${deadline}`, by, at: this.now + 1, outcome: 'done' })
     }
-    this.told.push({ event: 'settled', by, at: this.now + 1, kind, details: { id } })
+    this.told.push({ event: 'settled', by, at: this.now + 1, kind, details: { ids: [id] } })
     return change
   }
 

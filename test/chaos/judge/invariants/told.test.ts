@@ -13,7 +13,7 @@ describe('told', () => {
   it('finds a report of what was not settled', () => {
     const story = new Story()
     story.create('pay', '1')
-    story.told.push({ event: 'settled', by: 'worker 1', at: story.now, kind: 'pay', details: { id: '1' } })
+    story.told.push({ event: 'settled', by: 'worker 1', at: story.now, kind: 'pay', details: { ids: ['1'] } })
     assertFound(story, 'told', /reported as settled 1 times and settled 0 times/)
   })
 
