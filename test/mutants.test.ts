@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { access, readFile } from 'node:fs/promises'
-import { FEATURES, FOUNDATIONS, type PlantedBug } from '../chaos/mutants/planted-bug.js'
+import { FEATURES } from '../chaos/history.js'
+import { FOUNDATIONS, type PlantedBug } from '../chaos/mutants/planted-bug.js'
 import { PLANTED_BUGS } from '../chaos/mutants/planted-bugs.js'
 
 describe('the planted bugs', () => {

@@ -1,5 +1,7 @@
 // What a planted bug is: a way in which such a library is easily got wrong, as edits of the source by its exact text, and where it should show.
 
+import type { Feature } from '../history.js'
+
 export interface Edit {
   file: string
   /** Must be there exactly once. */
@@ -8,28 +10,7 @@ export interface Edit {
 }
 
 /** What a bug is about: a feature of docs/promises.md, or a part that all of them rest on. */
-export type Subject = (typeof FEATURES)[number] | (typeof FOUNDATIONS)[number]
-
-/** Features of the shop's, by the names that the chaos run has for them. */
-export const FEATURES = [
-  'deadline',
-  'since',
-  'redisOnly',
-  'handler',
-  'auto',
-  'trigger',
-  'cascade',
-  'pause',
-  'declaredPause',
-  'extend',
-  'effect',
-  'backfill',
-  'history',
-  'afterCommit',
-  'reminders',
-  'brake',
-  'stale',
-] as const
+export type Subject = Feature | (typeof FOUNDATIONS)[number]
 
 export const FOUNDATIONS = ['sweep', 'claims', 'leases', 'clocks', 'failures', 'redis', 'postgres', 'scope', 'calls'] as const
 

@@ -73,7 +73,7 @@ export const CALL_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'cancel-keeps-pause',
-    about: ['pause'],
+    about: ['cancel', 'pause'],
     what: 'cancel leaves what a pause has kept, so that resume brings the timer back',
     edits: [
       {
@@ -136,7 +136,7 @@ export const CALL_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'cancel-any-deadline',
-    about: ['calls'],
+    about: ['cancel'],
     what: 'a late cancel removes from Redis the timer that was armed for another deadline meanwhile',
     edits: [
       {

@@ -83,7 +83,7 @@ export const CLAIM_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'dead-letter-taken',
-    about: ['failures', 'sweep'],
+    about: ['dead', 'sweep'],
     what: 'the sweep takes dead letters',
     edits: [
       {
@@ -93,6 +93,19 @@ export const CLAIM_BUGS: readonly PlantedBug[] = [
       },
     ],
     suites: ['test/redis/failed-timers.test.ts', 'test/faults/failing-handlers.test.ts', 'test/timers/pending.test.ts'],
+  },
+  {
+    name: 'retry-keeps-attempts',
+    about: ['dead'],
+    what: 'a dead letter that is tried again on request keeps its attempts, and is dead at the first failure',
+    edits: [
+      {
+        file: 'lib/redis/lua/revive.lua',
+        find: "redis.call('HDEL', failures, id)\nbeforeAdding()",
+        replace: `redis.call('HSET', failures, id, (string.gsub(failure, '"dead":true', '"dead":false')))\nbeforeAdding()`,
+      },
+    ],
+    suites: ['test/redis/failed-timers.test.ts', 'test/timers/pending.test.ts', 'test/faults/failing-handlers.test.ts'],
   },
   {
     name: 'set-again-is-ignored',

@@ -89,7 +89,7 @@ export const GUARD_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'cancelled-is-filled',
-    about: ['backfill'],
+    about: ['backfill', 'cancel'],
     what: 'under "backfill" a cancelled timer is NULL, and so gets a new deadline at the next sweep',
     edits: [{ file: GUARD, find: "this.noTimerSql = backfilled ? NO_TIMER_AT : 'NULL'", replace: "this.noTimerSql = 'NULL'" }],
     suites: ['test/life/deadlines.test.ts', 'test/life/returning.test.ts'],

@@ -64,7 +64,7 @@ export const SETTLING_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'run-not-awaited',
-    about: ['effect', 'deadline'],
+    about: ['run', 'effect'],
     what: 'a lost await: the transaction commits while "run" is still at work',
     edits: [{ file: OWN_WORK, find: 'await this.row.options.run?.(', replace: 'void this.row.options.run?.(' }],
     suites: ['test/rules/effect.test.ts', 'test/rows/settlement-transaction.test.ts', 'test/faults/failing-handlers.test.ts'],
@@ -99,7 +99,7 @@ export const SETTLING_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'swallowed-error-commits',
-    about: ['effect', 'failures'],
+    about: ['run', 'failures'],
     what: 'an order is told as settled although its "run" swallowed an SQL error, and COMMIT rolled back',
     edits: [
       {
@@ -110,6 +110,36 @@ export const SETTLING_BUGS: readonly PlantedBug[] = [
     ],
     suites: ['test/faults/failing-handlers.test.ts', 'test/faults/transactions.test.ts'],
     likely: 'swallowed an SQL error',
+  },
+  {
+    name: 'hooks-keep-deadline',
+    about: ['individualHooks', 'backfill'],
+    what: 'an order that is saved by itself keeps its deadline when it is settled',
+    edits: [
+      { file: OWN_WORK, find: "      ...(deadline.in === 'column' ? { [deadline.attribute]: null } : {}),\n", replace: '' },
+      { file: OWN_WORK, find: 'const { move, deadline } = this.row', replace: 'const { move } = this.row' },
+    ],
+    suites: ['test/rules/individual-hooks.test.ts', 'test/life/deadlines.test.ts'],
+  },
+  {
+    name: 'hooks-forget-set',
+    about: ['individualHooks'],
+    what: 'an order that is saved by itself does not get what "set" says',
+    edits: [{ file: OWN_WORK, find: '      ...this.row.set,\n', replace: '' }],
+    suites: ['test/rules/individual-hooks.test.ts'],
+  },
+  {
+    name: 'hooks-unchecked',
+    about: ['individualHooks'],
+    what: 'an order that a hook kept from being saved is told as settled',
+    edits: [
+      {
+        file: OWN_WORK,
+        find: 'return this.savesInstances || (!this.row.move && this.row.guard.deadlineColumn !== undefined)',
+        replace: 'return !this.row.move && this.row.guard.deadlineColumn !== undefined',
+      },
+    ],
+    suites: ['test/rows/vetoes.test.ts', 'test/rules/individual-hooks.test.ts'],
   },
   {
     name: 'brake-forgets-itself',
@@ -163,7 +193,7 @@ export const SETTLING_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'one-attempt-more',
-    about: ['failures'],
+    about: ['dead'],
     what: 'a dead letter after one attempt more than "attempts"',
     edits: [{ file: SETTLER, find: 'const dead = attempts >= rule.attempts', replace: 'const dead = attempts > rule.attempts' }],
     suites: ['test/faults/failing-handlers.test.ts', 'test/rows/vetoes.test.ts'],
@@ -171,7 +201,7 @@ export const SETTLING_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'half-is-lost',
-    about: ['failures'],
+    about: ['failures', 'run'],
     what: 'halving a failed batch loses the order in the middle',
     edits: [
       {
