@@ -1,4 +1,5 @@
-// Timers that are armed within one turn of the event loop, by many requests, go to Redis in one call for each kind.
+// Timers that are armed within one turn of the event loop, by many requests, go to Redis in one call for each kind. The turn ends with `setImmediate`: after
+// the answers on all connections of the pool have been read, where `nextTick` comes after each.
 
 export interface ArmedTimer {
   id: string
@@ -44,7 +45,7 @@ export class ArmBatches {
     })
     const batch = { timers, sent, send }
     this.open.set(kind, batch)
-    process.nextTick(send) // after everything else in this turn
+    setImmediate(send)
     return batch
   }
 }

@@ -61,11 +61,11 @@ export class Arming {
   }
 
   /** A timer and its reminders. @returns whether Redis has it now; what it did not take in time is kept */
-  async arm({ kind, reminders }: ArmedRule, id: string, deadlineMs: number, waitMs = REQUEST_WAIT_MS): Promise<boolean> {
+  arm({ kind, reminders }: ArmedRule, id: string, deadlineMs: number, waitMs = REQUEST_WAIT_MS): Promise<boolean> {
     const armed = this.armOne(kind, id, deadlineMs, waitMs)
     if (reminders.length === 0) return armed
-    await Promise.all(reminders.map((reminder) => this.armOne(reminder.kind, id, deadlineMs - reminder.beforeMs, waitMs)))
-    return armed
+    const others = reminders.map((reminder) => this.armOne(reminder.kind, id, deadlineMs - reminder.beforeMs, waitMs))
+    return Promise.all(others).then(() => armed)
   }
 
   private async armOne(kind: string, id: string, deadlineMs: number, waitMs: number): Promise<boolean> {

@@ -43,10 +43,15 @@ export class DeadlineWrites {
   async write(id: string, value: NewDeadline, transaction: Transaction): Promise<Written> {
     const { sequelize } = this.guard.table
     const bind = [id, ...this.sql.bind(value)]
-    const write = (lock: RowLock) =>
-      rows<WrittenRow>(sequelize, this.sql.of(value, lock), bind, transaction).catch((error) => this.refuseTooLarge(id, value, error))
+    const write = (lock: RowLock) => rows<WrittenRow>(sequelize, this.sql.of(value, lock), bind, transaction)
     const own = callConnectionOf(transaction)
-    const [written] = own ? await this.alone(id, own, write) : await write('FOR NO KEY UPDATE')
+    let written: WrittenRow | undefined
+    try {
+      ;[written] = own ? await this.alone(own, write) : await write('FOR NO KEY UPDATE')
+    } catch (error) {
+      this.refuseTooLarge(id, value, error)
+      throw own ? this.lockError(id, error) : error
+    }
     return written ? this.written(written) : this.refuse(id, value, transaction)
   }
 
@@ -59,30 +64,25 @@ export class DeadlineWrites {
   }
 
   /** At once where the row is free, else in a transaction of its own that waits for the row's lock, with a limit. */
-  private async alone(id: string, own: CallConnection, write: (lock: RowLock) => Promise<WrittenRow[]>): Promise<WrittenRow[]> {
+  private async alone(own: CallConnection, write: (lock: RowLock) => Promise<WrittenRow[]>): Promise<WrittenRow[]> {
     try {
       const written = await own.write(() => write('FOR NO KEY UPDATE SKIP LOCKED'))
       if (written.length > 0) return written
     } catch (error) {
-      if (!ROLLED_BACK.has(sqlStateOf(error))) throw this.lockError(id, error)
+      if (!ROLLED_BACK.has(sqlStateOf(error))) throw error
     }
-    return own
-      .transact(() => write('FOR NO KEY UPDATE'))
-      .catch((error) => {
-        throw this.lockError(id, error)
-      })
+    return own.transact(() => write('FOR NO KEY UPDATE'))
   }
 
   private lockError(id: string, error: unknown): unknown {
     return LOCK_WAIT_ENDED.has(sqlStateOf(error)) ? this.errors.rowLocked(id, error) : error
   }
 
-  /** @throws OrderTimersError INVALID_MODEL where an INTEGER had to hold more than it can; else the error as it was */
-  private refuseTooLarge(id: string, value: NewDeadline, cause: unknown): never {
+  /** @throws OrderTimersError INVALID_MODEL where an INTEGER had to hold more than it can */
+  private refuseTooLarge(id: string, value: NewDeadline, cause: unknown): void {
     const { pause, extensions } = this.column
     const attribute = value === 'pause' ? pause?.keep : extensions?.attribute
-    if (sqlStateOf(cause) !== NUMERIC_VALUE_OUT_OF_RANGE || attribute === undefined) throw cause
-    throw this.errors.tooLarge(id, attribute, cause)
+    if (sqlStateOf(cause) === NUMERIC_VALUE_OUT_OF_RANGE && attribute !== undefined) throw this.errors.tooLarge(id, attribute, cause)
   }
 
   /**

@@ -8,8 +8,8 @@ import { OrderTimersError } from '../errors.js'
 import { afterRunning } from '../wait.js'
 import { requestCancel } from './cancel-request.js'
 import { faultOwnerOf, sqlStateOf } from './fault-owner.js'
-import { type ConnectionManager, connectionManagerOf, type PoolConnection } from './internals.js'
-import { ownOptions, ownSearchPath, searchPathIsSet } from './query-options.js'
+import { connectionManagerOf, type PoolConnection } from './internals.js'
+import { ownOptions, ownSearchPath, SEARCH_PATH_IS_SET } from './query-options.js'
 import { SQLSTATE } from './sqlstates.js'
 
 /** How long a call waits for a connection, or for a lock. */
@@ -20,8 +20,8 @@ export const REDIS_SHARE_MS = 400
 const CANCEL_MS = 2_100
 const CUT_MS = 2_300
 
-/** What the call's connection is doing. `begun`: in a transaction whose COMMIT has not been sent. */
-type Phase = 'reading' | 'writing' | 'begun' | 'committing'
+/** `begun`: in a transaction whose COMMIT has not been sent. */
+type Phase = 'waiting for the pool' | 'reading' | 'writing' | 'begun' | 'committing'
 
 /** On what a call's statements are given as their transaction. */
 const CALL = Symbol('the connection of the call')
@@ -36,53 +36,44 @@ export function callConnectionOf(transaction: Transaction | null | undefined): C
  * @param startedAt when the call began, by `performance.now()`
  * @throws OrderTimersError POSTGRES_UNAVAILABLE, OUTCOME_UNKNOWN, and what `work` throws
  */
-export async function withinCall<T>(
+export function withinCall<T>(
   sequelize: Sequelize,
   transaction: Transaction | undefined,
   startedAt: number,
   work: (within: Transaction) => Promise<T>,
 ): Promise<T> {
-  if (transaction) return work(transaction)
-  const manager = connectionManagerOf(sequelize)
-  const connection = await acquire(manager, startedAt)
-  const own = new CallConnection(sequelize, connection, startedAt)
-  try {
-    return await own.run(work)
-  } finally {
-    own.release(manager)
-  }
+  return transaction ? work(transaction) : new CallConnection(sequelize, startedAt).run(work)
 }
 
 export class CallConnection {
-  private phase: Phase = 'reading'
+  private phase: Phase = 'waiting for the pool'
+  private connection: PoolConnection | undefined
   /** Sequelize runs a statement on the connection of what it is given as a transaction. */
-  readonly within: Transaction
+  private within: Transaction | undefined
   private spoiled = false
+  private ended = false
+  /** Ends the limit that runs at present. */
+  private stopLimit: (() => void) | undefined
 
   constructor(
     private readonly sequelize: Sequelize,
-    private readonly connection: PoolConnection,
     private readonly startedAt: number,
-  ) {
-    this.within = { connection, [CALL]: this } as unknown as Transaction
-  }
+  ) {}
 
-  async run<T>(work: (within: Transaction) => Promise<T>): Promise<T> {
-    const spentMs = performance.now() - this.startedAt
-    let stop = (): void => {}
-    const late = new Promise<never>((_, reject) => {
-      stop = afterRunning(Math.max(1, CANCEL_MS - spentMs), () => {
-        this.cancel()
-        stop = afterRunning(CUT_MS - CANCEL_MS, () => reject(this.cut()))
-      })
+  run<T>(work: (within: Transaction) => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.limit(reject)
+      this.connected(work).then(
+        (result) => {
+          this.end()
+          resolve(result)
+        },
+        (error) => {
+          this.end()
+          reject(this.isUnanswered(error) ? unknown(error) : error)
+        },
+      )
     })
-    try {
-      return await Promise.race([this.prepared(work), late])
-    } catch (error) {
-      throw this.isUnanswered(error) ? unknown(error) : error
-    } finally {
-      stop()
-    }
   }
 
   /** One statement that writes, and is committed by itself. */
@@ -96,7 +87,7 @@ export class CallConnection {
   /** One READ COMMITTED transaction, which waits for a row's lock for what is left of the call's time. */
   async transact<T>(work: () => Promise<T>): Promise<T> {
     this.phase = 'begun'
-    const lockMs = Math.max(1, Math.round(LOCK_WAIT_MS - (performance.now() - this.startedAt)))
+    const lockMs = Math.round(this.leftMs(LOCK_WAIT_MS))
     const limits = ['lock_timeout', 'statement_timeout'].map((name) => `SET LOCAL ${name} = ${lockMs}`)
     await this.query(['START TRANSACTION ISOLATION LEVEL READ COMMITTED', ...limits].join('; '))
     let result: T
@@ -115,31 +106,68 @@ export class CallConnection {
     return result
   }
 
-  release(manager: ConnectionManager): void {
+  private async connected<T>(work: (within: Transaction) => Promise<T>): Promise<T> {
+    const manager = connectionManagerOf(this.sequelize)
+    const connection = await manager.getConnection({ type: 'RAW', useMaster: true })
+    if (this.ended) {
+      manager.releaseConnection(connection)
+      throw noConnection()
+    }
+    this.connection = connection
+    this.phase = 'reading'
+    const within = { connection, [CALL]: this, [SEARCH_PATH_IS_SET]: true } as unknown as Transaction
+    this.within = within
+    const searchPath = ownSearchPath(this.sequelize)
+    if (searchPath) await this.query(searchPath.replace('SET LOCAL', 'SET'))
+    return work(within)
+  }
+
+  /** One limit at a time: for the pool, then for the statement's end, and then for the answer to its cancellation. */
+  private limit(reject: (error: OrderTimersError) => void): void {
+    this.stopLimit = afterRunning(this.leftMs(LOCK_WAIT_MS), () => {
+      if (this.phase === 'waiting for the pool') {
+        this.end()
+        return reject(noConnection())
+      }
+      this.stopLimit = afterRunning(this.leftMs(CANCEL_MS), () => {
+        this.cancel()
+        this.stopLimit = afterRunning(CUT_MS - CANCEL_MS, () => {
+          const error = this.cut()
+          this.end()
+          reject(error)
+        })
+      })
+    })
+  }
+
+  private leftMs(limitMs: number): number {
+    return Math.max(1, limitMs - (performance.now() - this.startedAt))
+  }
+
+  /** Ends the limit, and gives the connection back, once. */
+  private end(): void {
+    if (this.ended) return
+    this.ended = true
+    this.stopLimit?.()
+    if (this.connection === undefined) return
+    const manager = connectionManagerOf(this.sequelize)
     if (!this.spoiled) return void manager.releaseConnection(this.connection)
     void manager.destroyConnection(this.connection).catch(() => {})
   }
 
-  private async prepared<T>(work: (within: Transaction) => Promise<T>): Promise<T> {
-    const searchPath = ownSearchPath(this.sequelize)
-    if (searchPath) await this.query(searchPath.replace('SET LOCAL', 'SET'))
-    searchPathIsSet(this.within)
-    return work(this.within)
-  }
-
   private query(sql: string): Promise<unknown> {
-    return this.sequelize.query(sql, ownOptions(this.within, { logging: false }))
+    return this.sequelize.query(sql, ownOptions(this.sequelize, this.within as Transaction, { logging: false }))
   }
 
   /** A late cancel must not hit the statement of another user of the pool, so the connection is not used again. */
   private cancel(): void {
     this.spoiled = true
-    requestCancel(this.connection, CUT_MS)
+    requestCancel(this.connection as PoolConnection, CUT_MS)
   }
 
   private cut(): OrderTimersError {
     this.spoiled = true
-    this.connection.connection?.stream?.destroy()
+    this.connection?.connection?.stream?.destroy()
     const isUnknown = this.phase === 'writing' || this.phase === 'committing'
     return isUnknown ? unknown(undefined) : unavailable('Postgres did not answer in time')
   }
@@ -154,25 +182,8 @@ export class CallConnection {
   }
 }
 
-/** @throws OrderTimersError POSTGRES_UNAVAILABLE where the pool has none in time; a connection that comes later goes back to it */
-async function acquire(manager: ConnectionManager, startedAt: number): Promise<PoolConnection> {
-  const leftMs = Math.max(1, LOCK_WAIT_MS - (performance.now() - startedAt))
-  const acquiring = manager.getConnection({ type: 'RAW', useMaster: true })
-  let stop = (): void => {}
-  const late = new Promise<undefined>((resolve) => {
-    stop = afterRunning(leftMs, () => resolve(undefined))
-  })
-  try {
-    const connection = await Promise.race([acquiring, late])
-    if (connection) return connection
-  } finally {
-    stop()
-  }
-  acquiring.then(
-    (connection) => manager.releaseConnection(connection),
-    () => {},
-  )
-  throw unavailable(`Sequelize's pool had no connection in time ("pool.max" are in use, or Postgres accepts none)`)
+function noConnection(): OrderTimersError {
+  return unavailable(`Sequelize's pool had no connection in time ("pool.max" are in use, or Postgres accepts none)`)
 }
 
 function unavailable(what: string): OrderTimersError {

@@ -31,7 +31,7 @@ export function inTransaction<T>(
   const { Transaction: OwnTransaction } = classOf(sequelize)
   const transact = async (): Promise<T> => {
     const transaction = new OwnTransaction(sequelize, { ...OWN_OPTIONS, isolationLevel: null })
-    transaction.begin = () => sequelize.query(begin, ownOptions(transaction, { logging: false })) // all of it in one round trip
+    transaction.begin = () => sequelize.query(begin, ownOptions(sequelize, transaction, { logging: false })) // all of it in one round trip
     ownTransactions.set(transaction, { limitMs: limits.statementMs + GRACE_MS, stopping, explains: limits.explains === true })
     await answered(transaction, transaction.prepareEnvironment(), BEGIN_MS)
     try {
@@ -78,9 +78,10 @@ async function query<Row>(
   const searchPath = isSet ? undefined : ownSearchPath(sequelize)
   if (searchPath && !transaction)
     return inTransaction(sequelize, ONE_STATEMENT, (opened) => query<Row>(sequelize, sql, bind, opened, areOrders))
-  if (searchPath) await sequelize.query(searchPath, ownOptions(transaction as Transaction))
-  const options = ownOptions(transaction ?? null, bind && { bind: bind as BindOrReplacements })
-  const [found, result] = await answered(transaction, sequelize.query(own?.explains ? `EXPLAIN ${sql}` : sql, options))
+  if (searchPath) await sequelize.query(searchPath, ownOptions(sequelize, transaction as Transaction, undefined))
+  const options = ownOptions(sequelize, transaction ?? null, bind && { bind: bind as BindOrReplacements })
+  const statement = sequelize.query(own?.explains ? `EXPLAIN ${sql}` : sql, options)
+  const [found, result] = await (own ? answered(transaction, statement) : statement)
   if (own?.explains) return []
   readOwnTypes(sequelize, found, result, areOrders)
   return found as Row[]

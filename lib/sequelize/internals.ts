@@ -75,6 +75,8 @@ export function classOf(sequelize: object): SequelizeClass {
 interface InternalOptions {
   dialectOptions?: { prependSearchPath?: boolean }
   searchPath?: string
+  /** The shop's defaults for all statements. */
+  query?: object
 }
 
 export function optionsOf(sequelize: Sequelize): InternalOptions {

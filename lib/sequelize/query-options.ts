@@ -29,9 +29,23 @@ export const OWN_OPTIONS = {
   retry: { max: 1, timeout: undefined, match: undefined, report: undefined },
 } as const
 
+/** What is left of them where the shop gives no defaults: Sequelize copies the options of each statement three times, name by name. */
+const { type, raw, useMaster, supportsSearchPath, retry } = OWN_OPTIONS
+const WITHOUT_DEFAULTS = { type, raw, useMaster, supportsSearchPath, retry }
+
 /** The options of one statement of ours. */
-export function ownOptions(transaction: Transaction | null, more: QueryOptions = {}): QueryOptionsWithType<QueryTypes.RAW> {
-  return { ...OWN_OPTIONS, ...more, transaction } as unknown as QueryOptionsWithType<QueryTypes.RAW>
+export function ownOptions(
+  sequelize: Sequelize,
+  transaction: Transaction | null,
+  more: QueryOptions | undefined,
+): QueryOptionsWithType<QueryTypes.RAW> {
+  const pinned = hasDefaults(optionsOf(sequelize).query) ? OWN_OPTIONS : WITHOUT_DEFAULTS
+  return { ...pinned, ...more, transaction } as unknown as QueryOptionsWithType<QueryTypes.RAW>
+}
+
+function hasDefaults(query: object | undefined): boolean {
+  for (const _ in query) return true
+  return false
 }
 
 /** What `dialectOptions.prependSearchPath` would put before each statement; undefined where the shop does not use it. */
@@ -40,13 +54,9 @@ export function ownSearchPath(sequelize: Sequelize): string | undefined {
   return dialectOptions?.prependSearchPath ? `SET LOCAL search_path TO ${searchPath || 'DEFAULT'}` : undefined
 }
 
-const withSearchPath = new WeakSet<object>()
-
-/** Says that the search path of this connection is set, so that no statement sets it again. */
-export function searchPathIsSet(transaction: Transaction): void {
-  withSearchPath.add(transaction)
-}
+/** On what a statement is given as its transaction: the search path of its connection is set, so that no statement sets it again. */
+export const SEARCH_PATH_IS_SET: unique symbol = Symbol('the search path is set')
 
 export function hasSearchPath(transaction: Transaction): boolean {
-  return withSearchPath.has(transaction)
+  return (transaction as { [SEARCH_PATH_IS_SET]?: true })[SEARCH_PATH_IS_SET] === true
 }

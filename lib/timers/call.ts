@@ -51,7 +51,11 @@ export class Call {
       throw new OrderTimersError('INVALID_DEADLINE', `orderTimers: ${this.kind}: give "after" or "at", not both`)
     }
     if (row?.deadline.in === 'since') return this.arm(await this.sinceDeadline(row, row.deadline))
-    if (row?.deadline.in === 'column') return this.write(row, row.deadline, await this.newDeadline(row, row.deadline))
+    if (row?.deadline.in === 'column') {
+      const { afterOf } = row.deadline
+      const isAsked = afterOf !== undefined && this.options.after === undefined && this.options.at === undefined
+      return this.write(row, row.deadline, isAsked ? await this.deadlineOf(row, afterOf) : this.givenDeadline())
+    }
     const value = this.givenDeadline()
     if (row) await this.requireInFrom(row)
     const redis = this.requireRedis()
@@ -160,7 +164,7 @@ export class Call {
   }
 
   /** Now, or once the shop's transaction has committed. */
-  private async onceCommitted(work: (redis: RuntimeRedis) => Promise<boolean>): Promise<boolean | 'on commit'> {
+  private onceCommitted(work: (redis: RuntimeRedis) => Promise<boolean>): Promise<boolean> | false | 'on commit' {
     const { redis } = this.runtime
     if (!redis) return false
     if (!this.transaction) return work(redis)
@@ -181,10 +185,8 @@ export class Call {
     return state.deadline
   }
 
-  /** Where `after` is a function, it is called with the order. Null: the order has no deadline. */
-  private async newDeadline(row: RowRule, { afterOf }: ColumnDeadline): Promise<NewDeadline> {
-    const { after, at } = this.options
-    if (!afterOf || after !== undefined || at !== undefined) return this.givenDeadline()
+  /** Where `after` is a function: it is called with the order. Null: the order has no deadline. */
+  private async deadlineOf(row: RowRule, afterOf: NonNullable<ColumnDeadline['afterOf']>): Promise<NewDeadline> {
     const order =
       this.instance && isWhole(this.instance) ? this.instance : await this.query(row, (transaction) => row.find(this.id, transaction))
     if (!order) throw row.states.notFound(this.id)

@@ -19,11 +19,11 @@ export function timerCalls(runtime: Runtime): TimerCalls {
   const coded = <T>(call: () => Promise<T>): Promise<T> => codedErrors(where, call)
   return {
     schedule: (kind, order, options) =>
-      coded(async () => new Call(runtime, kind, order, options ?? {}, ['after', 'at', 'transaction']).schedule()),
-    extend: (kind, order, by, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).extend(by)),
-    cancel: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).cancel()),
-    pause: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).pause()),
-    resume: (kind, order, options) => coded(async () => new Call(runtime, kind, order, options ?? {}).resume()),
+      coded(() => new Call(runtime, kind, order, options ?? {}, ['after', 'at', 'transaction']).schedule()),
+    extend: (kind, order, by, options) => coded(() => new Call(runtime, kind, order, options ?? {}).extend(by)),
+    cancel: (kind, order, options) => coded(() => new Call(runtime, kind, order, options ?? {}).cancel()),
+    pause: (kind, order, options) => coded(() => new Call(runtime, kind, order, options ?? {}).pause()),
+    resume: (kind, order, options) => coded(() => new Call(runtime, kind, order, options ?? {}).resume()),
     remaining: ((kind, order, options) =>
       coded<number | null | (number | null)[]>(async () =>
         isMany(order) ? remainingOf(runtime, kind, order, options ?? {}) : new Call(runtime, kind, order, options ?? {}).remaining(),
@@ -33,7 +33,7 @@ export function timerCalls(runtime: Runtime): TimerCalls {
         isMany(order) ? listOf(runtime, order, options ?? {}) : listTimers(runtime, order, options ?? {}),
       )) as TimerCalls['list'],
     dead: (kind) => coded(() => deadLetters(runtime, kind)),
-    retry: (kind, order) => coded(async () => new Call(runtime, kind, order, {}).retry()),
+    retry: (kind, order) => coded(() => new Call(runtime, kind, order, {}).retry()),
     release: (kind) => coded(() => release(runtime, kind)),
   }
 }
