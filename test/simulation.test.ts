@@ -9,7 +9,7 @@ import { quietStories, type Story, stories } from '../chaos/simulation/story.js'
 const { SIMULATION_RUNS, SIMULATION_SEED, SIMULATION_PATH } = process.env
 
 /** Without SIMULATION_RUNS, no story begins after this. */
-const LOOK_FOR_MS = 8_000
+const LOOK_FOR_MS = 6_000
 /** How long a failure is shrunk. */
 const SHRINK_FOR_MS = 60_000
 

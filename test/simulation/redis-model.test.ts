@@ -13,7 +13,7 @@ import { RedisServer } from '../support/redis-server.js'
 const TIME_KEY = 'simulated-time'
 /** They answer differently on each server, or only ever in the same way. */
 const NOT_COMPARED = new Set(['TIME', 'INFO', 'CONFIG', 'CLIENT', 'SELECT', 'PING', 'QUIT', 'PUBLISH', 'PTTL', 'SCRIPT', 'HELLO'])
-const LOOK_FOR_MS = 6_000
+const LOOK_FOR_MS = 4_000
 
 describe('The model of Redis', function () {
   this.timeout(120_000)

@@ -13,6 +13,14 @@ import * as wire from './wire.js'
 
 export const POSTGRES = 'postgres'
 
+/** What happened in a Postgres, in order, so that it can be held against a real one. Instants are microseconds since 1970. */
+export type PostgresEvent =
+  /** Parameters as text; none in the simple protocol. `now`: when the transaction began that the statement is in. */
+  | { session: number; sql: string; params: (string | null)[] | undefined; now: number; clock: number }
+  /** The SQLSTATE, where it failed. */
+  | { session: number; results: readonly Result[]; error: string | undefined; clock: number }
+  | { session: number; ended: true }
+
 type Prepared = { node: Node; run?: Statement }
 
 export class PostgresModel implements Server {
@@ -20,6 +28,8 @@ export class PostgresModel implements Server {
   /** How far its clock is off, milliseconds. */
   clockOffMs = 0
   down = false
+  /** Told of everything that happens. */
+  record: ((event: PostgresEvent) => void) | undefined
   /** Statements that the model does not know; none may be left at the end. */
   readonly unknown: string[] = []
   private readonly sessions = new Map<number, PostgresSession>()
@@ -97,6 +107,8 @@ class PostgresSession implements Session {
   /** After an error, everything up to Sync is skipped. */
   private skipping = false
   private sql = ''
+  /** Of the text of statements that runs. */
+  private results: Result[] = []
   private params: (string | null)[] = []
   private stopIdle: () => void = () => {}
   private stopWaiting: ((error: SqlError) => void) | undefined
@@ -123,6 +135,7 @@ class PostgresSession implements Session {
   closed(): void {
     if (this.over) return
     this.over = true
+    this.server.record?.({ session: this.pid, ended: true })
     this.stopIdle()
     this.stopWaiting = undefined
     this.transaction?.end(false)
@@ -191,16 +204,22 @@ class PostgresSession implements Session {
 
   /** Runs the statements of one text, one after the other; an error ends it. */
   private runAll(sql: string, params: (string | null)[], extended: boolean, done: () => unknown): unknown {
-    const fail = (error: unknown) => {
-      this.fail(error, sql)
-      this.skipping = extended
+    this.results = []
+    this.told({ sql, params: extended ? params : undefined, now: this.transaction?.startedAt ?? this.server.clock() })
+    const end = (error?: string) => {
+      this.told({ results: this.results, error })
       done()
+    }
+    const fail = (error: unknown) => {
+      const { state } = this.fail(error, sql)
+      this.skipping = extended
+      end(state)
       this.work()
     }
     const catalog = catalogAnswer(sql, params, this.server.tables)
     if (catalog) {
       this.give({ ...catalog, tag: `SELECT ${catalog.rows.length}` }, true)
-      return done()
+      return end()
     }
     let prepared: Prepared[]
     try {
@@ -212,7 +231,7 @@ class PostgresSession implements Session {
       const one = prepared[i]
       if (!one) {
         if (prepared.length === 0) this.peer.send(wire.emptyQuery)
-        return done()
+        return end()
       }
       this.runOne(one, params, extended, () => from(i + 1), fail)
     }
@@ -325,14 +344,19 @@ class PostgresSession implements Session {
     transaction?.end(commits)
   }
 
+  private told(event: Omit<Extract<PostgresEvent, { clock: number }>, 'session' | 'clock'>): void {
+    this.server.record?.({ ...event, session: this.pid, clock: this.server.clock() } as PostgresEvent)
+  }
+
   private give(result: Result, describes: boolean): void {
+    this.results.push(result)
     const parts = describes ? [wire.rowDescription(result.columns)] : [wire.noData]
     for (const row of result.rows) parts.push(wire.dataRow(row, result.columns))
     parts.push(wire.complete(result.tag))
     this.peer.send(Buffer.concat(parts))
   }
 
-  private fail(error: unknown, sql: string): void {
+  private fail(error: unknown, sql: string): SqlError {
     let told = error
     if (!(error instanceof SqlError)) {
       this.server.unknown.push(`${(error as Error).message} in ${sql}`)
@@ -341,6 +365,7 @@ class PostgresSession implements Session {
     if (this.transaction?.explicit) this.transaction.aborted = true
     else this.endTransaction(false)
     this.peer.send(wire.error(told as SqlError))
+    return told as SqlError
   }
 
   private ready(): void {
