@@ -11,6 +11,7 @@ import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
 import { countDead, keptFailures } from './kept-failures.js'
 import { countOrders } from './order-counts.js'
 import { boundRule, lookInWords, postgresTrouble, problemOf } from './problem.js'
+import { livingProcesses, type Processes } from './processes.js'
 
 const WAIT_MS = 5_000
 
@@ -63,6 +64,8 @@ export interface Status {
   enabled: boolean
   postgres: { answering: boolean; problem: string | undefined }
   redis: RedisStatus
+  /** Who is there, and what is wrong with that. Does not count for `ok`. */
+  processes: Processes
   rules: RuleStatus[]
 }
 
@@ -70,6 +73,7 @@ export interface Status {
 export async function status(runtime: Runtime): Promise<Status> {
   const found = runtime.kinds.map((kind) => ({ kind, ...boundRule(runtime, kind) }))
   const redis = await redisStatus(runtime)
+  const processes = await livingProcesses(runtime)
   const postgresProblem = await postgresTrouble(found.flatMap(({ rule }) => (rule ? [rule] : [])))
   const rules: RuleStatus[] = []
   for (const { kind, rule, problem } of found) {
@@ -82,6 +86,7 @@ export async function status(runtime: Runtime): Promise<Status> {
     enabled: runtime.enabled,
     postgres: { answering: postgresProblem === undefined, problem: postgresProblem },
     redis,
+    processes,
     rules,
   }
 }

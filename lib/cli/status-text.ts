@@ -1,5 +1,6 @@
 // The output of `order-timers status` for people.
 
+import type { Processes } from '../admin/processes.js'
 import type { RedisStatus, Status } from '../admin/status.js'
 import { table } from './table.js'
 
@@ -8,7 +9,7 @@ const HEADER = [
   ...['undated', 'paused', 'dead', 'armed', 'braked since'],
 ]
 
-export function statusText({ enabled, postgres, redis, rules }: Status): string {
+export function statusText({ enabled, postgres, redis, processes, rules }: Status): string {
   const lines = table(
     HEADER,
     rules.map(({ kind, rows, dead, armed, brakedSince }) => {
@@ -18,7 +19,15 @@ export function statusText({ enabled, postgres, redis, rules }: Status): string 
   )
   const problems = rules.flatMap(({ kind, problem }) => (problem === undefined ? [] : [`${kind}: ${problem}`]))
   const off = enabled ? [] : ['the timers are switched off here (ORDER_TIMERS=off or enabled: false): nothing is armed or settled']
-  return [...lines, '', ...off, `Postgres: ${postgres.problem ?? 'answers'}`, `Redis: ${redisText(redis)}`, ...problems].join('\n')
+  return [
+    ...lines,
+    '',
+    ...off,
+    `Postgres: ${postgres.problem ?? 'answers'}`,
+    `Redis: ${redisText(redis)}`,
+    ...processesText(processes),
+    ...problems,
+  ].join('\n')
 }
 
 function redisText({ used, problem, notifications, publishesExpiry }: RedisStatus): string {
@@ -28,4 +37,18 @@ function redisText({ used, problem, notifications, publishesExpiry }: RedisStatu
   const set = `notify-keyspace-events is ${JSON.stringify(notifications)}`
   if (publishesExpiry) return `answers; ${set}`
   return `answers; ${set}, so that it publishes no expiry and keys that others set are not served; it must have Ex`
+}
+
+const NOT_IN_POSTGRES = {
+  'no table': 'there is no order_timers_processes, which `order-timers migration` prints',
+  'no right': 'this role may not read order_timers_processes',
+  'not read': 'order_timers_processes could not be read',
+}
+
+function processesText({ processes, findings, redis, postgres }: Processes): string[] {
+  const count = (wanted: string) => processes.filter(({ alive, role }) => alive && role === wanted).length
+  const seen = postgres === 'read' ? '' : `; without Redis they are not seen: ${NOT_IN_POSTGRES[postgres]}`
+  const isKnown = redis === 'read' || postgres === 'read'
+  const alive = `Alive: ${isKnown ? `${count('worker')} workers, ${count('web')} web processes` : 'not known'}${seen}`
+  return [alive, ...findings.map(({ code, message, remedy }) => `${code}: ${message}; ${remedy}`)]
 }
