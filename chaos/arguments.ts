@@ -2,38 +2,76 @@
 
 export interface Arguments {
   seconds: number
+  /** Runs one after the other, for so long. */
+  minutes?: number
   workers: number
   seed: number
   json: boolean
+  /** Where the plan is written. */
+  save?: string
+  /** A plan that was saved. */
+  plan?: string
+  /** Whether a failing plan is made smaller. */
+  shrink: boolean
+  /** Where each run's result is added, with `minutes`. */
+  results?: string
+  /** Another checkout of the package. */
+  beside?: string
 }
 
 const NUMBERS = {
   seconds: { least: 5, most: 3600 },
+  minutes: { least: 1, most: 1440 },
   workers: { least: 1, most: 16 },
   seed: { least: 0, most: 2 ** 32 - 1 },
 } as const
+const PATHS = ['save', 'plan', 'results', 'beside'] as const
+const SWITCHES = ['json', 'no-shrink'] as const
 
-export const USAGE = 'npm run chaos -- [--seconds 45] [--workers 3] [--seed <number>] [--json]'
+export const USAGE = `npm run chaos -- [--seconds 45 | --minutes <number> [--results FILE]] [--workers 3] [--seed <number>] [--json]
+  [--save FILE] [--plan FILE] [--no-shrink] [--beside DIRECTORY]`
+
+/** Each with those that it cannot go with, and why. */
+const APART: [keyof Arguments, (keyof Arguments)[], string][] = [
+  ['plan', ['seconds', 'workers', 'seed', 'minutes'], 'the plan says how long, with how many workers and with which seed; leave them out'],
+  ['minutes', ['save'], 'each of the runs has a plan of its own; save one with --seed and the seed that its result has'],
+]
 
 export class ArgumentError extends Error {}
 
 /** @throws ArgumentError */
 export function parseArguments(argv: readonly string[]): Arguments {
-  const found: Arguments = { seconds: 45, workers: 3, seed: Math.floor(Math.random() * 2 ** 32), json: false }
+  const given: Partial<Arguments> = {}
   const rest = argv.flatMap((text) =>
-    /^--\w+=/.test(text) ? [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)] : [text],
+    /^--[\w-]+=/.test(text) ? [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)] : [text],
   )
   while (rest.length > 0) {
-    const name = (rest.shift() as string).replace(/^--/, '')
-    if (name === 'json') found.json = true
-    else if (isNumberName(name)) found[name] = wholeNumber(name, rest.shift())
-    else throw new ArgumentError(`there is no option "${name}"; ${USAGE}`)
+    const text = rest.shift() as string
+    const name = text.replace(/^--/, '')
+    if (text === name) throw new ArgumentError(`"${text}" is no option: options begin with --; ${USAGE}`)
+    if (isOf(Object.keys(NUMBERS) as (keyof typeof NUMBERS)[], name)) given[name] = wholeNumber(name, rest.shift())
+    else if (isOf(PATHS, name)) given[name] = path(name, rest.shift())
+    else if (isOf(SWITCHES, name)) Object.assign(given, name === 'json' ? { json: true } : { shrink: false })
+    else throw new ArgumentError(`there is no option "--${name}"; ${USAGE}`)
   }
-  return found
+  for (const [name, others, why] of APART) {
+    const other = given[name] === undefined ? undefined : others.find((each) => given[each] !== undefined)
+    if (other !== undefined) throw new ArgumentError(`--${name} and --${other} do not go together: ${why}`)
+  }
+  if (given.results !== undefined && given.minutes === undefined)
+    throw new ArgumentError('--results is for --minutes, which makes several runs; say for how many minutes, or leave it out')
+  return {
+    seconds: given.minutes === undefined ? 45 : 60,
+    workers: 3,
+    seed: Math.floor(Math.random() * 2 ** 32),
+    json: false,
+    shrink: true,
+    ...given,
+  }
 }
 
-function isNumberName(name: string): name is keyof typeof NUMBERS {
-  return Object.hasOwn(NUMBERS, name)
+function isOf<Name extends string>(names: readonly Name[], name: string): name is Name {
+  return (names as readonly string[]).includes(name)
 }
 
 function wholeNumber(name: keyof typeof NUMBERS, text: string | undefined): number {
@@ -43,4 +81,9 @@ function wholeNumber(name: keyof typeof NUMBERS, text: string | undefined): numb
   throw new ArgumentError(
     `--${name} must be a whole number from ${least} to ${most}, got ${text === undefined ? 'nothing' : JSON.stringify(text)}; ${USAGE}`,
   )
+}
+
+function path(name: string, text: string | undefined): string {
+  if (text !== undefined && text !== '' && !text.startsWith('--')) return text
+  throw new ArgumentError(`--${name} must be followed by a path; ${USAGE}`)
 }

@@ -1,22 +1,19 @@
-// `npm run chaos`: several workers, a shop that keeps creating and changing orders, and a random but seeded stream of faults on servers of
-// its own. At the end every order is compared with the ledger. Exit status 1 where a promise broke, 2 for wrong arguments.
+// `npm run chaos`: several workers and shops, and a random but seeded stream of faults on servers of its own. At the end all that was asked,
+// changed and carried out is judged. Exit status 1 where anything is off, 2 for wrong arguments.
 
-import { setTimeout as delay } from 'node:timers/promises'
-import { waitUntil } from '../test/support/waiting.js'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { ArgumentError, type Arguments, parseArguments } from './arguments.js'
-import { readJournals } from './journal.js'
-import { Nemesis } from './nemesis.js'
-import { pendingOrders } from './pending.js'
-import { makePlan } from './plan.js'
+import { cellsText } from './cells.js'
+import { FEATURES } from './history.js'
+import { runForMinutes } from './long-run.js'
+import { makePlan, type Plan, PlanError, parsePlan } from './plan.js'
 import { Random } from './random.js'
-import { judge } from './verdict.js'
-import { World } from './world.js'
+import { type RunResult, runChaos } from './run.js'
+import { shrink } from './shrink.js'
 
-/** Of all processes of the shop together. */
-const ORDERS_PER_SECOND = 450
-const SHOPS = 3
-/** A claim of a worker that was killed comes back when its lease ends; then nothing may be pending any more. */
-const QUIET_WITHIN_MS = 60_000
+const MOST_SHRINKING_RUNS = 24
+const SHOWN_ANOMALIES = 40
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`)
 
@@ -25,49 +22,55 @@ main().then(
     process.exitCode = status
   },
   (error: unknown) => {
-    say(error instanceof ArgumentError ? error.message : String((error as Error).stack))
-    process.exitCode = error instanceof ArgumentError ? 2 : 1
+    const isWrong = error instanceof ArgumentError || error instanceof PlanError
+    say(isWrong ? error.message : String((error as Error).stack))
+    process.exitCode = isWrong ? 2 : 1
   },
 )
 
 async function main(): Promise<number> {
   const options = parseArguments(process.argv.slice(2))
-  say(`seed ${options.seed}: ${options.seconds} s with ${options.workers} workers`)
-  const random = new Random(options.seed)
-  const world = await World.open()
+  const { beside, minutes, save } = options
+  if (beside !== undefined && !existsSync(join(beside, 'lib', 'index.ts')))
+    throw new ArgumentError(`--beside must be a checkout of this package, and ${join(beside, 'lib', 'index.ts')} does not exist`)
+  if (minutes !== undefined) return runForMinutes({ ...options, minutes }, say)
+
+  const plan = planOf(options)
+  if (save !== undefined) writeFileSync(save, `${JSON.stringify(plan, null, 2)}\n`)
+  say(`seed ${plan.seed}: ${plan.seconds} s with ${plan.workers} workers and ${plan.faults.length} faults`)
+  const result = await runChaos(plan, { beside, say })
+  say(cellsText(result.cells, FEATURES))
+  for (const { invariant, order, message } of result.anomalies.slice(0, SHOWN_ANOMALIES)) say(`BROKEN ${invariant}: ${order} ${message}`)
+  if (result.anomalies.length > 0 && options.shrink) await showSmallest(plan, result, beside)
+  process.stdout.write(`${JSON.stringify(result, null, options.json ? undefined : 2)}\n`)
+  return result.anomalies.length === 0 ? 0 : 1
+}
+
+function planOf({ plan, seed, seconds, workers, beside }: Arguments): Plan {
+  if (plan === undefined) return makePlan(new Random(seed), { seed, seconds, workers }, { beside: beside !== undefined })
+  let text: string
   try {
-    return await run(world, random, options)
-  } finally {
-    await world.close()
+    text = readFileSync(plan, 'utf8')
+  } catch (cause) {
+    throw new ArgumentError(`--plan: ${(cause as Error).message}`)
   }
+  return parsePlan(text, plan)
 }
 
-async function run(world: World, random: Random, { seconds, workers, seed, json }: Arguments): Promise<number> {
-  const plan = makePlan(random.branch(), { seed, seconds, workers })
-  await world.startWorkers(workers)
-  const shops = await Promise.all(
-    Array.from({ length: SHOPS }, () => world.startShop(random.between(0, 2 ** 31), ORDERS_PER_SECOND / SHOPS)),
-  )
-  const closed = Promise.all(shops.map((shop) => shop.process!.receive('finished', 3_700_000)))
-  closed.catch(() => {})
-  const nemesis = new Nemesis(world, say)
-  await Promise.all([nemesis.carryOut(plan.faults), delay(seconds * 1000)])
-  for (const shop of shops) shop.process!.send({ stop: true })
-  say('the shop closes')
-  await closed
-  await waitForQuiet(world)
-
-  const { details, ...verdict } = await world.withPostgres((client) => judge(client, readJournals(world.directory), nemesis.done, seed))
-  const { bites } = nemesis
-  const toothless = Object.keys(bites).filter((kind) => bites[kind] === 0)
-  for (const kind of toothless) world.broken.push(`${kind} never bit`)
-  for (const text of [...world.broken, ...details]) say(`BROKEN ${text}`)
-  process.stdout.write(`${JSON.stringify({ ...verdict, faults: bites }, null, json ? undefined : 2)}\n`)
-  return verdict.lost + verdict.early + verdict.twice + world.broken.length === 0 ? 0 : 1
-}
-
-/** Until no deadline is pending, or so long that what still pends is lost. */
-async function waitForQuiet(world: World): Promise<void> {
-  const pending = () => world.withPostgres(pendingOrders)
-  await waitUntil(async () => (await pending()).length === 0, { within: QUIET_WITHIN_MS, every: 250 }).catch(() => {})
+/** The smallest plan that still breaks one of the invariants that this one broke. */
+async function showSmallest(plan: Plan, { anomalies }: RunResult, beside: string | undefined): Promise<void> {
+  const broken = new Set(anomalies.map(({ invariant }) => invariant))
+  broken.delete('coverage')
+  if (broken.size === 0 || plan.faults.length === 0) return
+  say(`making the plan smaller, in at most ${MOST_SHRINKING_RUNS} runs: whatever can be left out while it breaks ${[...broken].join(', ')}`)
+  const fails = async (smaller: Plan): Promise<boolean> => {
+    const result = await runChaos(smaller, { beside, say: () => {} })
+    const stillBroken = result.anomalies.some(({ invariant }) => broken.has(invariant))
+    say(`${smaller.faults.length} faults in ${smaller.seconds} s: ${stillBroken ? 'it still breaks' : 'all held'}`)
+    return stillBroken
+  }
+  const { plan: smallest, runs, smallest: isSmallest } = await shrink(plan, fails, MOST_SHRINKING_RUNS)
+  say(`after ${runs} runs, ${isSmallest ? 'the smallest plan that breaks it' : 'the limit of runs; so far the smallest that broke it'}:`)
+  say(JSON.stringify(smallest))
+  say('write it to a file, and run it with --plan FILE')
 }

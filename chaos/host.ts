@@ -15,6 +15,8 @@ export interface Deployment {
   afterTimes?: number
   /** The rule that this deployment does not have yet. */
   without?: string
+  /** The package as it is in the other checkout. */
+  other?: boolean
 }
 
 export class Host {
@@ -22,6 +24,8 @@ export class Host {
   deployment: Deployment = {}
   /** Whether the process has said that it is ready. */
   ready = false
+  /** Whether any process here was ever ready. */
+  wasReady = false
 
   private constructor(
     /** Also its connections' application_name. */
@@ -51,7 +55,7 @@ export class Host {
     const process = this.launch(this)
     this.process = process
     process.child.on('message', (message: object) => {
-      if (this.process === process && Object.hasOwn(message, 'ready')) this.ready = true
+      if (this.process === process && Object.hasOwn(message, 'ready')) this.ready = this.wasReady = true
     })
     process.child.once('exit', () => {
       if (this.process === process) this.onOwnEnd(this, process.end)

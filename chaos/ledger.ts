@@ -91,7 +91,7 @@ export async function readEffects(client: ClientBase): Promise<Effect[]> {
   return rows
 }
 
-function epochMs(instant: string): string {
+export function epochMs(instant: string): string {
   return `(extract(epoch FROM ${instant}) * 1000)::float8`
 }
 

@@ -1,6 +1,6 @@
 // The plan of a run: its seed, and which fault strikes when, for how long. It is made from the seed alone, and may be saved and played again.
 
-import { type FaultKind, faultOf, kindsOf, LANES, type Lane } from './faults/all.js'
+import { type FaultKind, faultOf, isFaultKind, kindsOf, LANES, type Lane, NEEDS_OTHER } from './faults/all.js'
 import type { Random } from './random.js'
 
 export interface PlannedFault {
@@ -24,8 +24,9 @@ const FIRST_MS = 1500
 const PAUSE_MS = [500, 1800] as const
 
 /** Every kind of a lane comes before one comes again. Faults end before the time is up. */
-export function makePlan(random: Random, { seed, seconds, workers }: Omit<Plan, 'faults'>): Plan {
-  const faults = (Object.keys(LANES) as Lane[]).flatMap((lane) => planLane(kindsOf(lane), random.branch(), seconds * 1000))
+export function makePlan(random: Random, { seed, seconds, workers }: Omit<Plan, 'faults'>, { beside = false } = {}): Plan {
+  const usable = (kind: FaultKind) => beside || !NEEDS_OTHER.has(kind)
+  const faults = (Object.keys(LANES) as Lane[]).flatMap((lane) => planLane(kindsOf(lane).filter(usable), random.branch(), seconds * 1000))
   return { seed, seconds, workers, faults: faults.sort((a, b) => a.atMs - b.atMs) }
 }
 
@@ -42,3 +43,32 @@ function planLane(kinds: readonly FaultKind[], random: Random, endMs: number): P
     atMs += forMs + random.between(...PAUSE_MS)
   }
 }
+
+/** How long a run must last so that these faults end before it does. */
+export function requiredSeconds(faults: readonly PlannedFault[]): number {
+  return Math.max(5, ...faults.map(({ atMs, forMs }) => Math.ceil((atMs + forMs) / 1000) + 2))
+}
+
+/** @throws PlanError */
+export function parsePlan(text: string, what: string): Plan {
+  let plan: Partial<Plan>
+  try {
+    plan = JSON.parse(text) as Partial<Plan>
+  } catch (cause) {
+    throw new PlanError(`${what} is not JSON: ${(cause as Error).message}`)
+  }
+  const { seed, seconds, workers, faults } = plan
+  if (![seed, seconds, workers].every(Number.isSafeInteger) || !Array.isArray(faults)) {
+    throw new PlanError(`${what} is no plan: it must have whole numbers "seed", "seconds" and "workers", and a list "faults"`)
+  }
+  for (const { kind, atMs, forMs, host, seed: own } of faults) {
+    if (!isFaultKind(kind)) throw new PlanError(`${what} has a fault of the kind ${JSON.stringify(kind)}, and there is none`)
+    if (![atMs, forMs, host, own].every(Number.isSafeInteger)) {
+      throw new PlanError(`${what} has a fault ${kind} without whole numbers "atMs", "forMs", "host" and "seed"`)
+    }
+  }
+  return plan as Plan
+}
+
+/** Not a plan that can be played. */
+export class PlanError extends Error {}

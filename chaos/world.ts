@@ -12,8 +12,10 @@ import { PostgresServer } from '../test/support/postgres-server.js'
 import { RedisServer } from '../test/support/redis-server.js'
 import type { TcpProxy } from '../test/support/tcp-proxy.js'
 import { waitUntil } from '../test/support/waiting.js'
+import { trueNow } from './history.js'
 import { Host } from './host.js'
-import { installMovedClock } from './moved-clock.js'
+import { installMovedClock, movePostgresClock } from './moved-clock.js'
+import { bundlePrograms, type Programs } from './programs.js'
 import { createTables } from './schema.js'
 import type { ShopConfig } from './shop/main.js'
 import type { WorkerConfig } from './worker-main.js'
@@ -21,31 +23,63 @@ import type { WorkerConfig } from './worker-main.js'
 export const SCHEMA = 'chaos'
 /** The schema's clock before the built-in one: see moved-clock.ts. */
 const SEARCH_PATH = `${SCHEMA},pg_catalog`
+/** As whom workers and shops log in. */
+export const HOSTS_ROLE = 'shop'
 const SWEEP_EVERY_2_S = '*/2 * * * * *'
+export const SWEEP_MS = 2000
 export const PREFIX = 'chaos:'
+/** A process of a run in which everything is down for seconds, on a busy machine. */
+const READY_WITHIN_MS = 120_000
+const SHOP_ENDS_WITHIN_MS = 120_000
+
+export interface WorldOptions {
+  seed: number
+  workers: number
+  shops: number
+  /** Of all shops together. */
+  ordersPerSecond: number
+  /** The directory of another checkout, whose `lib` some workers run. */
+  beside?: string | undefined
+}
 
 export class World {
   readonly workers: Host[] = []
   readonly shops: Host[] = []
+  /** The journals of all processes. */
+  readonly directory = mkdtempSync(join(tmpdir(), 'order-timers-chaos-'))
   /** What must not have happened and did, in plain words. */
   readonly broken: string[] = []
-  /** The journals of all processes: see journal.ts. */
-  readonly directory = mkdtempSync(join(tmpdir(), 'order-timers-chaos-'))
-  private shopsOpened = 0
+  /** When Postgres's clock was moved, by the clock that is not. */
+  readonly clockMoves: { at: number; offsetMs: number }[] = []
   private shopsStarted = 0
+  private closing = false
 
   private constructor(
     readonly redis: RedisServer,
     readonly postgres: PostgresServer,
+    private readonly programs: Programs,
+    private readonly others: Programs | undefined,
+    private readonly options: WorldOptions,
   ) {}
 
-  static async open(): Promise<World> {
-    const [redis, postgres] = await Promise.all([
-      RedisServer.start(['--appendonly', 'yes', '--appendfsync', 'everysec']),
+  static async open(options: WorldOptions): Promise<World> {
+    const worker = new URL('./worker-main.ts', import.meta.url)
+    const shop = new URL('./shop/main.ts', import.meta.url)
+    const [redis, postgres, programs, others] = await Promise.all([
+      // Without fsync every write is with the kernel before its reply, so that a killed server loses nothing.
+      RedisServer.start(['--appendonly', 'yes', '--appendfsync', 'no']),
       PostgresServer.start(),
+      bundlePrograms({ worker, shop }),
+      options.beside === undefined ? undefined : bundlePrograms({ worker }, join(options.beside, 'lib')),
     ])
-    const world = new World(redis, postgres)
-    await world.createTables()
+    const world = new World(redis, postgres, programs, others, options)
+    try {
+      await world.createTables()
+      await world.startHosts()
+    } catch (error) {
+      await world.close()
+      throw error
+    }
     return world
   }
 
@@ -53,43 +87,42 @@ export class World {
     return [...this.workers, ...this.shops]
   }
 
+  /** Whether workers can be given the other checkout's `lib`. */
+  get hasOther(): boolean {
+    return this.others !== undefined
+  }
+
   /** The links of some hosts to one server. */
   links(server: 'redis' | 'postgres', hosts: readonly Host[] = this.hosts): TcpProxy[] {
     return hosts.map((host) => host.links[server])
   }
 
-  async startWorkers(count: number): Promise<void> {
-    for (let n = 1; n <= count; n += 1) {
-      this.workers.push(
-        await Host.open(
-          `worker ${n}`,
-          this.ports,
-          (host) => this.launchWorker(host),
-          (host, end) => this.restartAfter(host, end),
-        ),
-      )
-    }
-    await Promise.all(this.workers.map((host) => host.start().receive('ready', 120_000)))
+  async movePostgresClock(byMs: number): Promise<void> {
+    this.clockMoves.push({ at: trueNow(), offsetMs: byMs })
+    await this.withPostgres((client) => movePostgresClock(client, byMs))
   }
 
-  /** A process of the shop's ends what it has begun and says `finished` when it is told to stop. */
-  async startShop(seed: number, ordersPerSecond: number): Promise<Host> {
-    const config = { seed, ordersPerSecond }
-    this.shopsOpened += 1
-    const host = await Host.open(
-      `shop ${this.shopsOpened}`,
-      this.ports,
-      (own) => this.launchShop(own, config),
-      () => {},
+  /** Resolves when the shops have ended what they had begun. */
+  async closeShops(): Promise<void> {
+    await Promise.all(
+      this.shops.map(async (host) => {
+        const end = await host.take()?.stop(SHOP_ENDS_WITHIN_MS)
+        if (end !== 0) this.broken.push(`${host.name} was told to stop and ended with ${end}`)
+      }),
     )
-    this.shops.push(host)
-    await host.start().receive('ready', 120_000)
-    return host
+  }
+
+  /** Until every process is ready; one that does not become ready is a broken promise. */
+  async everybodyReady(): Promise<void> {
+    const late = () => this.hosts.filter(({ ready }) => !ready)
+    await waitUntil(() => late().length === 0, { within: READY_WITHIN_MS, every: 50 }).catch(() => {
+      this.broken.push(`${late().map(({ name }) => name)} did not become ready within ${READY_WITHIN_MS / 1000} s`)
+    })
   }
 
   /** Runs statements over a connection of its own; Postgres may be down for a while. */
   async withPostgres<T>(work: (client: Client) => Promise<T>): Promise<T> {
-    const client = await waitUntil(() => connectByHand(this.postgres.url, SEARCH_PATH), { within: 10_000, every: 50, what: 'Postgres' })
+    const client = await waitUntil(() => connectByHand(this.postgres.url, SEARCH_PATH), { within: 20_000, every: 50, what: 'Postgres' })
     try {
       return await work(client)
     } finally {
@@ -109,23 +142,33 @@ export class World {
           client.disconnect()
         }
       },
-      { within: 15_000, every: 50, what: 'Redis' },
+      { within: 20_000, every: 50, what: 'Redis' },
     ).then(({ answer }) => answer)
   }
 
   async close(): Promise<void> {
+    this.closing = true
     await Promise.all(this.hosts.map((host) => host.close()))
     await Promise.all([this.redis.stop(), this.postgres.stop()])
-    rmSync(this.directory, { recursive: true })
+    this.programs.remove()
+    this.others?.remove()
+    rmSync(this.directory, { recursive: true, force: true })
   }
 
-  private get ports(): { redis: number; postgres: number } {
-    return { redis: this.redis.port, postgres: this.postgres.port }
+  private async startHosts(): Promise<void> {
+    const ports = { redis: this.redis.port, postgres: this.postgres.port }
+    const onOwnEnd = (host: Host, end: number | string | null) => this.restartAfter(host, end)
+    for (let n = 1; n <= this.options.workers; n += 1)
+      this.workers.push(await Host.open(`worker ${n}`, ports, (host) => this.launchWorker(host), onOwnEnd))
+    for (let n = 1; n <= this.options.shops; n += 1)
+      this.shops.push(await Host.open(`shop ${n}`, ports, (host) => this.launchShop(host), onOwnEnd))
+    // A worker's first sweep ends sooner where there is nothing to do.
+    for (const hosts of [this.workers, this.shops]) await Promise.all(hosts.map((host) => host.start().receive('ready', READY_WITHIN_MS)))
   }
 
   private connections({ name, links }: Host) {
     return {
-      databaseUrl: `postgres://postgres@127.0.0.1:${links.postgres.port}/postgres`,
+      databaseUrl: `postgres://${HOSTS_ROLE}@127.0.0.1:${links.postgres.port}/postgres`,
       schema: SEARCH_PATH,
       redisUrl: `redis://127.0.0.1:${links.redis.port}`,
       prefix: PREFIX,
@@ -135,27 +178,40 @@ export class World {
   }
 
   private launchWorker(host: Host): ChildProgram {
-    const config: WorkerConfig = { ...this.connections(host), fallback: SWEEP_EVERY_2_S, deployment: host.deployment }
-    return ChildProgram.launch(new URL('./worker-main.ts', import.meta.url), config)
+    const { deployment } = host
+    const program = deployment.other === true ? this.others : this.programs
+    const config: WorkerConfig = { ...this.connections(host), fallback: SWEEP_EVERY_2_S, deployment }
+    return ChildProgram.launch(program!.files.worker!, config)
   }
 
-  private launchShop(host: Host, own: { seed: number; ordersPerSecond: number }): ChildProgram {
-    const config: ShopConfig = { ...this.connections(host), ...own, before: this.shopsStarted }
+  private launchShop(host: Host): ChildProgram {
+    const before = this.shopsStarted
     this.shopsStarted += 1
-    return ChildProgram.launch(new URL('./shop/main.ts', import.meta.url), config)
+    const { seed, ordersPerSecond, shops } = this.options
+    const config: ShopConfig = {
+      ...this.connections(host),
+      seed: (seed + before * 7919) % 2 ** 31,
+      ordersPerSecond: ordersPerSecond / shops,
+      before,
+    }
+    return ChildProgram.launch(this.programs.files.shop!, config)
   }
 
   private restartAfter(host: Host, end: number | string | null): void {
+    if (this.closing) return
     this.broken.push(`${host.name} ended by itself: ${end}`)
-    host.start()
+    // One that never became ready would not do so at the next try.
+    if (host.wasReady) host.start()
   }
 
   private async createTables(): Promise<void> {
     const client = await connectByHand(this.postgres.url, SEARCH_PATH)
+    const sequelize = sequelizeOn(this.postgres.url, SEARCH_PATH)
     await client.query(`CREATE SCHEMA ${SCHEMA}`)
     await installMovedClock(client, SCHEMA)
-    const sequelize = sequelizeOn(this.postgres.url, SEARCH_PATH)
     await createTables(client, sequelize, SCHEMA)
+    await client.query(`CREATE ROLE ${HOSTS_ROLE} LOGIN; GRANT ALL ON SCHEMA ${SCHEMA} TO ${HOSTS_ROLE};
+      GRANT ALL ON ALL TABLES IN SCHEMA ${SCHEMA} TO ${HOSTS_ROLE}; GRANT ALL ON ALL SEQUENCES IN SCHEMA ${SCHEMA} TO ${HOSTS_ROLE}`)
     await sequelize.close()
     await client.end()
   }

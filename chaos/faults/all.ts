@@ -26,3 +26,9 @@ const ALL = Object.assign({}, ...Object.values(LANES)) as Record<FaultKind, Faul
 export const faultOf = (kind: FaultKind): Fault => ALL[kind]
 export const isFaultKind = (kind: string): kind is FaultKind => Object.hasOwn(ALL, kind)
 export const kindsOf = (lane: Lane): FaultKind[] => Object.keys(LANES[lane]) as FaultKind[]
+
+/** After these Redis has less than it was told. A server that is killed comes back with everything: each write was with the kernel. */
+export const LOSES_DATA: ReadonlySet<FaultKind> = new Set(['redis-emptied', 'redis-power-lost', 'redis-flushed', 'redis-keys-removed'])
+
+/** These need another checkout of the package. */
+export const NEEDS_OTHER: ReadonlySet<FaultKind> = new Set(['other-version'])

@@ -2,10 +2,10 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Client } from 'pg'
-import { connectByHand } from '../../test/support/database.js'
+import { HOSTS_ROLE } from '../world.js'
 import { AT_ONCE, type Faults, unanswered } from './fault.js'
 
-const OF_HOSTS = `(application_name LIKE 'worker%' OR application_name LIKE 'shop%' OR application_name = 'by hand') AND pid <> pg_backend_pid()`
+const OF_HOSTS = `usename = '${HOSTS_ROLE}'`
 
 export const POSTGRES_SERVER = {
   'postgres-crashed': {
@@ -53,24 +53,16 @@ export const POSTGRES_SERVER = {
       }
     },
   },
-  /** Others have every connection, and the hosts lose theirs. */
+  /** The hosts' connections are ended, and new ones refused: their role may have none. */
   'postgres-connections-used-up': {
     lasts: [500, 2000],
     async strike({ world, witness }) {
       const refusals = world.links('postgres').map((link) => link.count('replies', 'C53300'))
-      const taken: Client[] = []
-      const takeAll = async (): Promise<void> => {
-        for (;;) {
-          const client = await connectByHand(world.postgres.url, 'pg_catalog').catch(() => undefined)
-          if (client === undefined) return
-          taken.push(client)
-        }
-      }
-      await takeAll()
-      await taken[0]?.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${OF_HOSTS}`)
-      await Promise.all([takeAll(), takeAll(), takeAll()])
+      const limit = (most: number) => world.withPostgres((client) => client.query(`ALTER ROLE ${HOSTS_ROLE} CONNECTION LIMIT ${most}`))
+      await limit(0)
+      await world.withPostgres((client) => client.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${OF_HOSTS}`))
       return async () => {
-        await Promise.all(taken.map((client) => client.end().catch(() => {})))
+        await limit(-1)
         for (const refusal of refusals) {
           witness.saw(refusal.seen)
           refusal.end()

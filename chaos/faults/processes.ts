@@ -3,15 +3,19 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { scriptRequest } from '../../test/faults/script-request.js'
 import type { ChildProgram } from '../../test/support/child-program.js'
-import type { Direction, TcpProxy } from '../../test/support/tcp-proxy.js'
-import type { Host } from '../host.js'
+import type { Direction } from '../../test/support/tcp-proxy.js'
+import type { Deployment, Host, Links } from '../host.js'
+import { RULES } from '../rules.js'
 import { AT_ONCE, type Fault, type Faults, type Scene } from './fault.js'
 
 /** How long a worker has to come to the step where it is killed. */
-const STEP_WITHIN_MS = 4000
+const STEP_WITHIN_MS = 3000
 const ORDERLY_STOP_MS = 30_000
 /** A deployment waits so long for a worker to be ready before it goes on to the next one. */
 const READY_WITHIN_MS = 10_000
+
+/** With other rules every `after` is so many times as long. */
+export const LONGER_AFTER = 2
 
 export const PROCESSES = {
   'worker-killed': {
@@ -19,6 +23,14 @@ export const PROCESSES = {
     async strike({ worker, witness }) {
       witness.saw(await killed(worker))
       return () => void worker.start()
+    },
+  },
+  /** Wishes that it had begun remain without an answer. */
+  'shop-killed': {
+    lasts: [200, 1500],
+    async strike({ shop, witness }) {
+      witness.saw(await killed(shop))
+      return () => void shop.start()
     },
   },
   'worker-frozen': {
@@ -40,11 +52,27 @@ export const PROCESSES = {
   'rolling-restart': {
     lasts: AT_ONCE,
     async strike(scene) {
-      for (const worker of scene.world.workers) {
-        const ready = await replace(scene, worker)
-        await ready
-      }
+      for (const worker of scene.world.workers) await replace(scene, worker)
       return undefined
+    },
+  },
+  /** One worker has other rules for a while: every `after` twice as long, or one rule not at all. */
+  'rules-changed': {
+    lasts: [3000, 6000],
+    async strike(scene) {
+      const { worker, random } = scene
+      const without = random.shuffled(RULES)[0]!.kind
+      await replace(scene, worker, random.chance(0.5) ? { afterTimes: LONGER_AFTER } : { without })
+      return () => replace(scene, worker, {})
+    },
+  },
+  /** One worker runs the package as it is in another checkout for a while, as in a rolling deployment of a release. */
+  'other-version': {
+    lasts: [4000, 8000],
+    async strike(scene) {
+      if (!scene.world.hasOther) throw new Error('it needs --beside')
+      await replace(scene, scene.worker, { other: true })
+      return () => replace(scene, scene.worker, {})
     },
   },
   'killed-in-claim': killedAt('redis', scriptRequest('orderTimersClaim'), 'replies'),
@@ -53,22 +81,27 @@ export const PROCESSES = {
   'killed-in-commit': killedAt('postgres', 'COMMIT', 'replies'),
   'killed-before-finish': killedAt('redis', scriptRequest('orderTimersFinish'), 'requests'),
   'killed-in-sweep': killedAt('postgres', 'pg_try_advisory_xact_lock', 'replies'),
+  /** `afterCommit` has been called, and that is not written down. */
+  'killed-in-delivery': killedAt('postgres', 'SET next_try = NULL, error = NULL', 'requests'),
+  /** The deadline is on the row, and Redis does not know of it. */
+  'shop-killed-before-arming': {
+    lasts: [100, 1000],
+    strike: (scene) => killAt(scene, scene.shop, 'redis', scriptRequest('orderTimersArm'), 'requests'),
+  },
 } satisfies Faults
 
-/** A worker that is killed when it sends this request, or when the reply to it comes. */
 function killedAt(server: 'redis' | 'postgres', request: string | string[], direction: Direction): Fault {
-  return {
-    lasts: [100, 1000],
-    async strike({ worker, witness }) {
-      const link: TcpProxy = worker.links[server]
-      const point = link.hold(request, direction)
-      const seen = await Promise.race([point.seen.then(() => true), delay(STEP_WITHIN_MS, false)])
-      if (seen) witness.saw(await killed(worker))
-      point.release()
-      return () => {
-        if (worker.process === undefined) worker.start()
-      }
-    },
+  return { lasts: [100, 1000], strike: (scene) => killAt(scene, scene.worker, server, request, direction) }
+}
+
+/** Kills the host's process when it sends this request, or when the reply to it comes. */
+async function killAt({ witness }: Scene, host: Host, server: keyof Links, request: string | string[], direction: Direction) {
+  const point = host.links[server].hold(request, direction)
+  const seen = await Promise.race([point.seen.then(() => true), delay(STEP_WITHIN_MS, false)])
+  if (seen) witness.saw(await killed(host))
+  point.release()
+  return () => {
+    if (host.process === undefined) host.start()
   }
 }
 
@@ -87,11 +120,11 @@ function frozen({ process }: Host, witness: Scene['witness']): () => void {
   }
 }
 
-/** The next one starts before the old one has stopped. Resolves, when the old one is gone, to whether the new one became ready. */
-async function replace({ world, witness }: Scene, host: Host): Promise<Promise<unknown>> {
+/** The next one starts before the old one has stopped. Resolves when the old one is gone and the new one is ready, or late. */
+async function replace({ world, witness }: Scene, host: Host, deployment?: Deployment): Promise<unknown> {
   const old = host.take()
   const ready = host
-    .start()
+    .start(deployment)
     .receive('ready', READY_WITHIN_MS)
     .catch(() => {})
   const end = await ended(old)

@@ -1,6 +1,8 @@
 // What Redis holds and tells: data flushed and removed, connections killed, events off, forged, and drowned in others' events.
 
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Random } from '../random.js'
+import { RULES } from '../rules.js'
 import { PREFIX, type World } from '../world.js'
 import { AT_ONCE, type Faults } from './fault.js'
 
@@ -35,13 +37,13 @@ export const REDIS_DATA = {
   },
   'events-off': {
     lasts: [1000, 4000],
-    async strike({ world, witness }) {
+    async strike({ world, witness, random }) {
       const expired = async () => Number(/^expired_keys:(\d+)/m.exec(await world.withRedis((client) => client.info('stats')))?.[1] ?? 0)
       await world.withRedis((client) => client.config('SET', 'notify-keyspace-events', ''))
       const before = await expired()
-      const ids = await someOrders(world, 50)
+      const timers = await someTimers(world, random, 50)
       await world.withRedis(async (client) => {
-        for (const id of ids) await client.set(`${PREFIX}order_confirm:${id}`, '1', 'PX', 100)
+        for (const name of timers) await client.set(PREFIX + name, '1', 'PX', 100)
       })
       return async () => {
         witness.saw(Math.max(0, (await expired()) - before))
@@ -52,11 +54,11 @@ export const REDIS_DATA = {
   'events-forged': {
     lasts: AT_ONCE,
     async strike({ world, witness, random }) {
-      const ids = await someOrders(world, 300)
+      const timers = await someTimers(world, random, 300)
       await world.withRedis(async (client) => {
         const pipeline = client.pipeline()
-        for (const id of ids) {
-          const key = `${PREFIX}${random.chance(0.5) ? 'order_confirm' : 'order_pay'}:${id}`
+        for (const name of timers) {
+          const key = PREFIX + name
           if (random.chance(0.3)) pipeline.publish('__keyevent@0__:expired', key)
           else if (random.chance(0.4)) pipeline.set(key, '1', 'PX', random.between(1, 300))
           else if (random.chance(0.5)) pipeline.set(key, '1')
@@ -86,8 +88,15 @@ export const REDIS_DATA = {
   },
 } satisfies Faults
 
-async function someOrders(world: World, count: number): Promise<number[]> {
-  const sql = 'SELECT id FROM orders WHERE status IN (1, 4) ORDER BY random() LIMIT $1'
-  const { rows } = await world.withPostgres((client) => client.query<{ id: number }>(sql, [count]))
-  return rows.map(({ id }) => id)
+/** `kind:id` of orders that were written last, under rules of their table. Rules that only Redis knows are left out: it would do as they say. */
+async function someTimers(world: World, random: Random, count: number): Promise<string[]> {
+  const sql = 'SELECT DISTINCT table_name AS table, order_id AS id FROM (SELECT * FROM ledger ORDER BY n DESC LIMIT 3000) AS l'
+  const { rows } = await world.withPostgres((client) => client.query<{ table: string; id: string }>(sql))
+  return random
+    .shuffled(rows)
+    .slice(0, count)
+    .map(({ table, id }) => {
+      const rules = RULES.filter((rule) => rule.table === table && rule.deadline !== 'redis')
+      return `${random.shuffled(rules)[0]!.kind}:${id}`
+    })
 }

@@ -9,7 +9,7 @@ import { MODEL, outputOf, runSuites, type SuitesOptions } from './suites.js'
 const CHAOS = 'chaos'
 
 /** Short, and the same for every bug. */
-const CHAOS_ARGUMENTS = ['--seconds', '20', '--workers', '2', '--seed', '20', '--json']
+const CHAOS_ARGUMENTS = ['--seconds', '20', '--workers', '2', '--seed', '20', '--json', '--no-shrink']
 const CHAOS_LIMIT_MS = 240_000
 
 /** No judge could say anything about a bug, since it keeps the tests from being loaded. */

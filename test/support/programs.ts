@@ -8,8 +8,9 @@ const root = new URL('../../', import.meta.url)
 const compiled = process.env.TEST_PROGRAMS && pathToFileURL(join(process.env.TEST_PROGRAMS, '/')).href
 const TSX = new URL('node_modules/tsx/dist/esm/index.mjs', root).href
 
-/** The arguments with which Node starts the program of a file. */
+/** The arguments with which Node starts the program of a file; one that is JavaScript already is started as it is. */
 export function programArgs(file: URL): string[] {
+  if (file.pathname.endsWith('.mjs')) return [fileURLToPath(file)]
   return [...(compiled ? [] : ['--import', TSX]), fileURLToPath(compiledUrl(file.href))]
 }
 

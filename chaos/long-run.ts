@@ -1,0 +1,81 @@
+// Runs one after the other for many minutes, each with a seed of its own. Each result is added to a file as soon as it is there, so that a long
+// run that was broken off goes on where it stopped.
+
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import type { Arguments } from './arguments.js'
+import { makePlan } from './plan.js'
+import { Random } from './random.js'
+import { type RunResult, runChaos } from './run.js'
+
+/** A line of the file. */
+interface Line extends RunResult {
+  /** How long the run took, from its start to its verdict. */
+  tookMs: number
+}
+
+export interface Sum {
+  runs: number
+  timers: number
+  settled: number
+  wishes: number
+  unknown: number
+  faults: number
+  /** How many anomalies, and in the runs of which seeds. */
+  anomalies: number
+  failedSeeds: number[]
+  slowestRecoveryMs: number
+}
+
+export async function runForMinutes(options: Arguments & { minutes: number }, say: (text: string) => void): Promise<number> {
+  const { minutes, seconds, workers, seed: first, beside, json } = options
+  const file = options.results ?? `chaos-${first}.jsonl`
+  const done = existsSync(file) ? readLines(file) : []
+  if (done.length > 0) say(`${file} has ${done.length} runs already; they count`)
+  const spentMs = () => done.reduce((sum, { tookMs }) => sum + tookMs, 0)
+  const base = done[0]?.seed ?? first
+  while (spentMs() < minutes * 60_000) {
+    const seed = (base + done.length) % 2 ** 32
+    const beganAt = performance.now()
+    const plan = makePlan(new Random(seed), { seed, seconds, workers }, { beside: beside !== undefined })
+    const result = await runChaos(plan, { beside, say: () => {} })
+    const line: Line = { ...result, tookMs: Math.round(performance.now() - beganAt) }
+    appendFileSync(file, `${JSON.stringify(line)}\n`)
+    done.push(line)
+    const leftMinutes = Math.max(0, minutes - spentMs() / 60_000)
+    say(
+      `run ${done.length}, seed ${seed}: ${result.timers} timers, ${result.anomalies.length} anomalies; ${leftMinutes.toFixed(0)} of ${minutes} minutes left`,
+    )
+    for (const { invariant, order, message } of result.anomalies.slice(0, 5)) say(`  BROKEN ${invariant}: ${order} ${message}`)
+  }
+  const sum = sumUp(done)
+  process.stdout.write(`${JSON.stringify(sum, null, json ? undefined : 2)}\n`)
+  return sum.anomalies === 0 ? 0 : 1
+}
+
+function sumUp(lines: readonly Line[]): Sum {
+  const total = (figure: (line: Line) => number) => lines.reduce((sum, line) => sum + figure(line), 0)
+  return {
+    runs: lines.length,
+    timers: total(({ timers }) => timers),
+    settled: total(({ settled }) => settled),
+    wishes: total(({ wishes }) => wishes),
+    unknown: total(({ unknown }) => unknown),
+    faults: new Set(lines.flatMap(({ faults }) => Object.keys(faults))).size,
+    anomalies: total(({ anomalies }) => anomalies.length),
+    failedSeeds: lines.filter(({ anomalies }) => anomalies.length > 0).map(({ seed }) => seed),
+    slowestRecoveryMs: Math.max(0, ...lines.map(({ recoveredMs }) => recoveredMs)),
+  }
+}
+
+/** The last line may have been cut. */
+function readLines(file: string): Line[] {
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      try {
+        return [JSON.parse(line) as Line]
+      } catch {
+        return []
+      }
+    })
+}

@@ -1,0 +1,38 @@
+// When a run is over: nothing is due or coming, in Postgres nor in Redis alone, and no delivery is pending.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { Keys } from '../lib/keys.js'
+import { pendingOrders } from './pending.js'
+import { RULES } from './rules.js'
+import { PREFIX, type World } from './world.js'
+
+const LOOK_EVERY_MS = 300
+const REDIS_ONLY = RULES.filter(({ deadline }) => deadline === 'redis').map(({ kind }) => kind)
+
+/** Resolves to what is still pending when the time is up; to nothing where all became quiet. */
+export async function waitForQuiet(world: World, withinMs: number): Promise<string[]> {
+  const limit = performance.now() + withinMs
+  for (;;) {
+    const pending = await whatIsPending(world).catch((error: Error) => [error.message])
+    if (pending.length === 0 || performance.now() > limit) return pending
+    await delay(LOOK_EVERY_MS)
+  }
+}
+
+async function whatIsPending(world: World): Promise<string[]> {
+  const rows = await world.withPostgres(async (client) => {
+    const deliveries = await client.query('SELECT FROM order_timers_history WHERE next_try IS NOT NULL')
+    const orders = (await pendingOrders(client)).map(({ kind, count }) => `${count} of ${kind}`)
+    return deliveries.rowCount ? [...orders, `${deliveries.rowCount} deliveries`] : orders
+  })
+  const keys = new Keys(PREFIX)
+  const timers = await world.withRedis((client) =>
+    Promise.all(
+      REDIS_ONLY.map(async (kind) => {
+        const { due, leases } = keys.sets(kind)
+        return { kind, count: (await client.zcard(due)) + (await client.zcard(leases)) }
+      }),
+    ),
+  )
+  return [...rows, ...timers.filter(({ count }) => count > 0).map(({ kind, count }) => `${count} of ${kind} in Redis`)]
+}

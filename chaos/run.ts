@@ -1,0 +1,73 @@
+// One run: a plan goes in, a result comes out. The command, the shrinking of a failing plan and the planted bugs use it.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Cells, countCells, orderSpans } from './cells.js'
+import { LONGER_AFTER } from './faults/processes.js'
+import { type Feature, trueNow } from './history.js'
+import { readJournals } from './journal.js'
+import { judge, untried } from './judge/judge.js'
+import { readRun } from './judge/read.js'
+import type { Anomaly, Verdict } from './judge/run.js'
+import { Nemesis } from './nemesis.js'
+import type { Plan } from './plan.js'
+import { waitForQuiet } from './quiet.js'
+import { SWEEP_MS, World } from './world.js'
+
+export interface RunResult extends Omit<Verdict, 'sometimes'> {
+  /** How often each kind of fault bit. */
+  faults: Record<string, number>
+  /** Fault × feature: orders that were pending or in motion while it bit. */
+  cells: Cells
+  seed: number
+}
+
+export interface RunOptions {
+  /** The directory of another checkout, whose `lib` some workers run for a while. */
+  beside?: string | undefined
+  say(text: string): void
+}
+
+const SHOPS = 3
+/** Of all shops together. */
+const ORDERS_PER_SECOND = 450
+/** A delivery of a worker that was killed is tried again after twice the rule's timeout and a margin. */
+const QUIET_WITHIN_MS = 90_000
+/** A run that is shorter need not have tried every feature. */
+const TRIES_ALL_FROM_SECONDS = 15
+
+export async function runChaos(plan: Plan, { beside, say }: RunOptions): Promise<RunResult> {
+  const { seed, seconds, workers } = plan
+  const world = await World.open({ seed, workers, shops: SHOPS, ordersPerSecond: ORDERS_PER_SECOND, beside })
+  try {
+    const nemesis = new Nemesis(world, say)
+    await Promise.all([nemesis.carryOut(plan.faults), delay(seconds * 1000)])
+    await nemesis.tryAgain(plan.faults)
+    await world.everybodyReady()
+    const healedAt = trueNow()
+    say('the shops close')
+    await world.closeShops()
+    const pending = await waitForQuiet(world, QUIET_WITHIN_MS)
+    if (pending.length > 0) say(`still pending: ${pending.join(', ')}`)
+
+    const course = { losses: nemesis.losses, healedAt, sweepMs: SWEEP_MS, afterTimes: [LONGER_AFTER] }
+    const run = await world.withPostgres((client) => readRun(client, readJournals(world.directory), course))
+    const { sometimes, ...verdict } = judge(run)
+    const all = seconds >= TRIES_ALL_FROM_SECONDS && plan.faults.length > 0 ? untried({ sometimes, ...verdict }) : []
+    return {
+      ...verdict,
+      anomalies: [...verdict.anomalies, ...all, ...nemesis.toothless.map(neverBit), ...world.broken.map(broke)],
+      faults: nemesis.bites,
+      cells: countCells(nemesis.done, orderSpans(run).values()),
+      seed,
+    }
+  } finally {
+    await world.close()
+  }
+}
+
+const neverBit = (kind: string): Anomaly => ofTheRun('coverage', `the fault ${kind} never bit`)
+const broke = (text: string): Anomaly => ofTheRun('processes', text)
+
+function ofTheRun(invariant: string, message: string): Anomaly {
+  return { invariant, feature: 'since' satisfies Feature, order: '', message, evidence: {} }
+}
