@@ -201,15 +201,18 @@ describe('When Redis', () => {
       { since: 'it never received that', lose: (proxy: TcpProxy, end: string[]) => void proxy.hold(end).seen.then(() => proxy.reset()) },
       { since: 'its answer was lost', lose: (proxy: TcpProxy, end: string[]) => proxy.dropReply(end) },
     ]) {
-      it(`${since}, a failed order is retried without waiting for the lease`, async () => {
+      it(`${since}, a timer whose handler failed is tried again without waiting for the lease`, async () => {
         const proxy = await TcpProxy.start(redis.port)
-        const { rules, runs } = failing()
-        const shop = await openShop(rules, { redisUrl: `redis://127.0.0.1:${proxy.port}` })
-        await shop.worker({ fallback: false })
+        let calls = 0
+        const handler = () => {
+          calls += 1
+          if (calls === 1) throw new Error('no stamps')
+        }
+        const shop = await openShop(() => ({ order_other: handler }), { redisUrl: `redis://127.0.0.1:${proxy.port}` })
+        await shop.worker({ fallback: false, lease: '1m' })
         lose(proxy, scriptRequest('orderTimersFinish'))
-        await ship(shop, 1, 300)
-        await confirmed(shop, 1)
-        assert.equal(runs.count, 2)
+        await shop.timers.schedule('order_other', 34, { after: 300 })
+        await waitUntil(() => calls === 2, { within: 15_000 })
         await shop.close()
         await proxy.stop()
       })

@@ -204,6 +204,13 @@ describe('a claim', () => {
     assert.ok(lapsed > (await clock.now()) + 9_000)
   })
 
+  it('is not extended once its lease has expired, although nobody has claimed since: a sweep may have its orders', async () => {
+    await arm('1', (await clock.now()) - PAST_MS)
+    assert.deepEqual((await claim('a', { leaseMs: 0 })).ids, ['1'])
+    assert.equal(await leases.keep(KIND, 'a', 10_000), false)
+    assert.deepEqual((await claim('b')).ids, ['1'])
+  })
+
   it('puts everything back when it is released, and a release without a claim does nothing', async () => {
     const now = await clock.now()
     await arm('1', now - PAST_MS)
