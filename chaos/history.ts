@@ -24,6 +24,7 @@ export const FEATURES = [
   'redisOnly',
   'handler',
   'dead',
+  'where',
 ] as const
 export type Feature = (typeof FEATURES)[number]
 
@@ -152,7 +153,7 @@ export interface RuleFacts {
   /** Of an effect: undefined, see `where`. */
   from?: readonly string[]
   to?: string
-  /** Of an effect: columns and the values that they must have. */
+  /** Columns and the values that they must have: of an effect, where it applies; of a transition, what else must hold. */
   where?: Record<string, string | boolean>
   /** Columns that `set` writes, and their values. */
   set?: Record<string, string | boolean>

@@ -24,6 +24,7 @@ export const AFTER_MS = {
   coupon_void: 1500,
   coupon_purge: 1500,
   coupon_bill: 1000,
+  coupon_gift: 1500,
   note: 1500,
 } as const
 export type RuleKind = keyof typeof AFTER_MS
@@ -125,7 +126,7 @@ function allRules({ orders, parcels, rentals, carts, coupons }: Tables, sequeliz
       from: 'out',
       to: 'back',
       deadline: 'endsAt',
-      after: after('rental_end'),
+      after: () => after('rental_end'),
       auto: true,
       pause: { keep: 'endsLeftMs', while: { disputed: true } },
       maxTotal: MAX_TOTAL_MS,
@@ -152,7 +153,7 @@ function allRules({ orders, parcels, rentals, carts, coupons }: Tables, sequeliz
       from: 'issued',
       to: 'expired',
       deadline: 'expiresAt',
-      after: after('coupon_expire'),
+      after: () => after('coupon_expire'),
       backfill: { since: 'issuedAt' },
     }),
     coupon_void: transition(coupons, {
@@ -177,6 +178,13 @@ function allRules({ orders, parcels, rentals, carts, coupons }: Tables, sequeliz
       attempts: BILL_ATTEMPTS,
       run: run('coupon_bill'),
       afterCommit: tell('coupon_bill'),
+    }),
+    coupon_gift: transition(coupons, {
+      from: 'gift',
+      to: 'given',
+      since: 'issuedAt',
+      after: after('coupon_gift'),
+      where: { fails: false },
     }),
 
     note: ({ ids }: { ids: string[] }) => code.handle('note', ids),
@@ -315,6 +323,14 @@ export const RULES: readonly RuleFacts[] = [
     attempts: BILL_ATTEMPTS,
     run: true,
     afterCommit: true,
+  }),
+  facts('coupon_gift', {
+    features: ['since', 'where'],
+    table: 'coupons',
+    from: ['gift'],
+    to: 'given',
+    where: { fails: false },
+    deadline: { since: 'issuedAt' },
   }),
   facts('note', { features: ['handler'], table: null, deadline: 'redis' }),
 ]

@@ -1,7 +1,9 @@
 // How long it took after the last fault was healed until everything that was due by then had been settled.
 
+import type { Change } from '../history.js'
 import { anomaly } from './invariant.js'
 import type { Case, Settlement } from './orders.js'
+import { applies, deadlineOf, isHeld } from './rule-facts.js'
 import type { Anomaly, Run } from './run.js'
 
 /** What a worker needs beyond one sweep: leases of killed workers, reconnections, a claim's way. */
@@ -18,7 +20,7 @@ export function recoveryOf({ orders, run }: Case): Recovery {
   const anomalies: Anomaly[] = []
   for (const order of orders) {
     for (const settlement of order.settlements) {
-      const tookMs = afterHealing(run, settlement)
+      const tookMs = afterHealing(run, settlement, order.changes)
       if (tookMs === undefined || isExcused(run, settlement, order.id)) continue
       recoveredMs = Math.max(recoveredMs, tookMs)
       if (tookMs <= ALLOWED_MS + run.sweepMs) continue
@@ -31,10 +33,18 @@ export function recoveryOf({ orders, run }: Case): Recovery {
 }
 
 /** From when an order could be settled, at the earliest when the last fault was healed; undefined where it was settled before. */
-function afterHealing({ healedAt }: Run, { change, deadline }: Settlement): number | undefined {
+function afterHealing({ healedAt }: Run, settlement: Settlement, changes: readonly Change[]): number | undefined {
+  const { change, deadline } = settlement
   if (change.trueAt < healedAt || deadline === undefined) return undefined
   const dueAt = deadline + (change.trueAt - change.at)
-  return change.trueAt - Math.max(healedAt, dueAt)
+  return change.trueAt - Math.max(healedAt, dueAt, freeFrom(settlement, changes))
+}
+
+/** When the last write came without which the order could not be settled: before it, `where` or a pause held it, or it was deleted. */
+function freeFrom({ rule, change, deadline }: Settlement, changes: readonly Change[]): number {
+  const before = changes.slice(0, changes.indexOf(change)).reverse()
+  const isFree = (row: Change['from']) => applies(rule, row) && !isHeld(rule, row) && deadlineOf(rule, row) === deadline
+  return before.find(({ from }) => !isFree(from))?.trueAt ?? 0
 }
 
 /** Orders wait longer by design where their own work failed, and where a brake stopped their rule. */

@@ -47,9 +47,11 @@ export class Shop {
   async run(scenes: readonly Played[], ordersPerSecond: number): Promise<void> {
     const begin = performance.now()
     const isBehind = () => this.created < ((performance.now() - begin) / 1000) * ordersPerSecond
+    // Each once before chance decides, so that a short run has them all.
+    const first = this.random.shuffled(scenes)
     const lane = async (random: Random): Promise<void> => {
       while (!this.stopping) {
-        if (isBehind()) await this.playOne(scenes, random)
+        if (isBehind()) await this.playOne(first.pop() ?? choose(scenes, random), random)
         else await new Promise((resolve) => setTimeout(resolve, 10))
       }
     }
@@ -109,8 +111,7 @@ export class Shop {
     return leftMs + random.between(-RACE_MS, RACE_MS)
   }
 
-  private async playOne(scenes: readonly Played[], random: Random): Promise<void> {
-    const { play, orders } = choose(scenes, random)
+  private async playOne({ play, orders }: Played, random: Random): Promise<void> {
     this.created += orders
     if (await play(this, random)) return
     this.created -= orders

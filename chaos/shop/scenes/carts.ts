@@ -13,10 +13,16 @@ const carts: Scene = async (shop, random) => {
   const left = AFTER_MS[kind]
   for (const id of ids ?? []) {
     const act = (ms: number, deed: object) => shop.later(ms, { kind, id, ...deed } as Act)
+    /** Deleted, and restored a while later. */
+    const softlyRemoved = (ms: number) => {
+      act(ms, { call: 'rawSql', set: { deletedAt: new Date() } })
+      if (random.chance(0.7)) act(ms + random.between(200, 3000), { call: 'rawSql', set: { deletedAt: null } })
+    }
     fate(random, [
       [12, () => act(shop.near(left, random), { call: random.chance(0.5) ? 'rawSql' : 'write', set: { isPaid: true } })],
       [4, () => act(random.between(0, left), { call: 'remove' })],
       [5, () => act(random.between(0, left), { call: 'schedule' })],
+      [6, () => softlyRemoved(random.chance(0.5) ? shop.near(left, random) : random.between(0, left))],
     ])
   }
   return ids !== undefined

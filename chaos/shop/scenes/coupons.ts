@@ -65,6 +65,20 @@ const bills: Scene = async (shop) => {
   return ids !== undefined
 }
 
+/** What `where` holds back is settled once it holds. */
+const gifts: Scene = async (shop, random) => {
+  const kind = 'coupon_gift'
+  const all = rows(10, (i) => ({ id: newId(shop), status: 'gift', issuedAt: new Date(), fails: i < 3 }))
+  const ids = await shop.create(kind, all)
+  for (const { id, fails } of all) {
+    const act = (ms: number, deed: object) => shop.later(ms, { kind, id, feature: 'where', ...deed } as Act)
+    const call = random.chance(0.5) ? 'rawSql' : 'write'
+    if (fails) act(shop.near(random.between(0, 2 * AFTER_MS[kind]), random), { call, set: { fails: false } })
+    else fate(random, [[15, () => act(shop.near(AFTER_MS[kind], random), { call, from: 'gift', set: { fails: true } })]])
+  }
+  return ids !== undefined
+}
+
 async function mend(shop: Shop, id: string): Promise<void> {
   const kind = 'coupon_bill'
   await shop.acts.do({ kind, id, call: 'write', set: { fails: false }, feature: 'dead' })
@@ -119,4 +133,5 @@ export const COUPONS: Played[] = [
   { play: surge, orders: SURGE, share: 4 },
   { play: old, orders: 4, share: 1 },
   { play: bills, orders: 5, share: 2 },
+  { play: gifts, orders: 10, share: 3 },
 ]

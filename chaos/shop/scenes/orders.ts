@@ -1,6 +1,7 @@
 // Six rules over one table: unpaid orders, quotes, confirmations with everything that a call can do, two rules of which the first starts the
 // second, and one that only Redis knows.
 
+import { literal } from 'sequelize'
 import type { Random } from '../../random.js'
 import { AFTER_MS, factsOf } from '../../rules.js'
 import type { Act } from '../acts.js'
@@ -110,8 +111,8 @@ const packing: Scene = async (shop, random) => {
     kind,
     rows(20, () => ({ status: isCreatedThere ? 10 : 9 })),
   )
-  if (ids && !isCreatedThere) await moveAll(shop, ids, 9, random.chance(0.5) ? 10 : 13)
-  const [, left] = [0, AFTER_MS[kind]]
+  if (ids && !isCreatedThere) await moveThere(shop, random, ids)
+  const left = AFTER_MS[kind]
   for (const id of ids ?? []) {
     const second = left + AFTER_MS.order_pickup
     fate(random, [
@@ -127,14 +128,27 @@ const packing: Scene = async (shop, random) => {
   return ids !== undefined
 }
 
-/** One UPDATE of many orders. */
-async function moveAll(shop: Shop, ids: readonly string[], from: number, to: number): Promise<void> {
-  const kind = 'order_pack'
+/** By one UPDATE of all, with the status as a value or as an expression; some as instances. */
+async function moveThere(shop: Shop, random: Random, ids: readonly string[]): Promise<void> {
+  const { orders } = shop.tables
+  await Promise.all(ids.slice(0, 3).map((id) => save(shop, id, 9, 10)))
+  const others = [...ids.slice(3)]
   const n = shop.wishes.number()
-  const asks = ids.map((id) => ({ kind, id, call: 'write', n, asked: { from, to } }) as const)
+  const [to, status] = random.chance(0.5) ? [10, literal('status + 1')] : [13, 13]
+  const asks = others.map((id) => ({ kind: 'order_pack', id, call: 'write', n, asked: { from: 9, to } }) as const)
   await shop.wishes.makeAll(asks, async () => {
-    await shop.tables.orders.update({ status: to, wish: n }, { where: { id: [...ids], status: from } })
+    await orders.update({ status: status as number, wish: n }, { where: { id: others, status: 9 } })
     return []
+  })
+}
+
+async function save(shop: Shop, id: string, from: number, to: number): Promise<void> {
+  const order = await shop.tables.orders.findByPk(id).catch(() => null)
+  if (order === null) return
+  const n = shop.wishes.number()
+  await shop.wishes.make({ kind: 'order_pack', id, call: 'write', n, asked: { from, to } }, async () => {
+    await order.update({ status: to, wish: n })
+    return {}
   })
 }
 

@@ -42,4 +42,21 @@ describe('recovery', () => {
     const braked = settledLate('braked', 30_000)
     assertFine(braked, { healedAt: braked.now - 20_000 })
   })
+
+  it('counts from when a write made the order one that can be settled', () => {
+    const story = new Story()
+    story.create('pay', '1', { createdAt: story.now })
+    story.wait(30_000)
+    const run = story.end()
+    const [created] = run.changes
+    const row = created?.to as Record<string, number | string | boolean>
+    const at = (ms: number) => ({ at: story.now + ms, trueAt: story.now + ms })
+    const change = { table: 'orders', id: '1', op: 'update' as const, by: 'worker 1' }
+    const changes = [
+      { ...created!, to: { ...row, status: '7' } },
+      { ...change, n: 100, txid: '100', ...at(20_000), by: 'shop 1', from: { ...row, status: '7' }, to: row },
+      { ...change, n: 101, txid: '101', ...at(21_000), from: row, to: { ...row, status: '0' } },
+    ]
+    assert.equal(judge({ ...run, changes, healedAt: story.now }).recoveredMs, 1_000)
+  })
 })
