@@ -10,7 +10,7 @@ import { DeadlineErrors } from './deadline-errors.js'
 import { DeadlineSql, type NewDeadline, type RowLock, type WrittenRow } from './deadline-sql.js'
 import type { RowGuard } from './guard.js'
 import type { DeclaredColumn } from './row-options.js'
-import type { TimerStates } from './timer-state.js'
+import type { RowState, TimerStates } from './timer-state.js'
 
 /**
  * The deadlines before and after a write, milliseconds since 1970, and the attributes that it wrote, to refresh an instance by. `before` is undefined where
@@ -40,7 +40,7 @@ export class DeadlineWrites {
    * @param transaction the shop's, or the connection of the call (call-connection.ts), which alone is bounded in time
    * @throws OrderTimersError ORDER_NOT_FOUND, ORDER_NOT_IN_FROM, NO_TIMER, EXTENSION_LIMIT, ROW_LOCKED; INVALID_MODEL where a column is too small
    */
-  async write(id: string, value: NewDeadline, transaction: Transaction): Promise<Written> {
+  async write(id: string, value: NewDeadline, transaction: Transaction, isSecond = false): Promise<Written> {
     const { sequelize } = this.guard.table
     const bind = [id, ...this.sql.bind(value)]
     const write = (lock: RowLock) => rows<WrittenRow>(sequelize, this.sql.of(value, lock), bind, transaction)
@@ -52,7 +52,10 @@ export class DeadlineWrites {
       this.refuseTooLarge(id, value, error)
       throw own ? this.lockError(id, error) : error
     }
-    return written ? this.written(written) : this.refuse(id, value, transaction)
+    if (written) return this.written(written)
+    const state = await this.states.read(id, transaction)
+    // The row may have changed since the UPDATE did not match it, and then it gives no reason.
+    return !isSecond && this.isWritable(value, state) ? this.write(id, value, transaction, true) : this.refuse(id, value, state)
   }
 
   private written({ before, deadline, kept, extended }: WrittenRow): Written {
@@ -85,20 +88,35 @@ export class DeadlineWrites {
     if (sqlStateOf(cause) === NUMERIC_VALUE_OUT_OF_RANGE && attribute !== undefined) throw this.errors.tooLarge(id, attribute, cause)
   }
 
+  /** Whether the UPDATE would change the row as it is now. */
+  private isWritable(value: NewDeadline, { inFrom, deadline, paused, extended }: RowState): boolean {
+    if (!inFrom) return false
+    if (value === 'resume') return paused
+    if (value === 'pause') return deadline !== null
+    const by = byOf(value)
+    if (by === undefined) return true
+    const { extensions } = this.column
+    return deadline !== null && (!extensions || extended + (extensions.unit === 'times' ? 1 : by) <= extensions.most)
+  }
+
   /**
    * For a write that changed no row.
    * @returns where the row is already as the write would have left it
    * @throws OrderTimersError that says why it was refused
    */
-  private async refuse(id: string, value: NewDeadline, transaction: Transaction | null | undefined): Promise<Written> {
-    const state = await this.states.read(id, transaction)
+  private refuse(id: string, value: NewDeadline, state: RowState): Written {
     if (!state.inFrom) throw this.states.notInFrom(id, state)
     const { deadline } = state
     if (value === 'pause' && state.paused) return { before: null, deadline: null, attributes: {} }
     if (value === 'resume' && deadline !== null) return { before: deadline, deadline, attributes: {} }
-    const by = value !== null && typeof value === 'object' && 'byMs' in value ? value.byMs : undefined
+    const by = byOf(value)
     const { extensions } = this.column
     if (extensions && by !== undefined && deadline !== null) throw this.errors.extensionLimit(id, state, extensions, by)
     throw this.errors.noTimer(id, state, typeof value === 'string' ? value : 'extend')
   }
+}
+
+/** By how much `extend` moves the deadline. */
+function byOf(value: NewDeadline): number | undefined {
+  return value !== null && typeof value === 'object' && 'byMs' in value ? value.byMs : undefined
 }

@@ -243,6 +243,27 @@ describe("a deadline of each order's own", () => {
       assert.deepEqual([row.extended, row.dueAt?.getTime()], [3, (deadline as Date).getTime() + 3 * HOUR_MS])
     })
 
+    it('is not refused because of a limit where the order got its deadline just then', async () => {
+      await open({ maxExtensions: 2 })
+      const id = await shop.parcel()
+      let isScheduled = false
+      // Between the UPDATE, which found no deadline, and the look at why: no real server can be made to wait just there.
+      const { sequelize } = shop.database
+      const query = sequelize.query.bind(sequelize) as (...given: unknown[]) => Promise<unknown>
+      sequelize.query = (async (sql: string, ...rest: unknown[]) => {
+        if (!isScheduled && sql.includes('AS in_from')) {
+          isScheduled = true
+          await shop.timers.schedule('order_confirm', id)
+        }
+        return query(sql, ...rest)
+      }) as typeof sequelize.query
+      const { deadline } = await shop.timers.extend('order_confirm', id, '1h')
+      assert.ok(isScheduled)
+      const row = await shop.find(id)
+      assert.deepEqual([row.extended, row.dueAt], [1, deadline])
+      near(deadline, Date.now() + 25 * HOUR_MS)
+    })
+
     it('without a limit may be repeated', async () => {
       shop = await openParcels((Parcels) => ({
         order_confirm: effect(Parcels, { where: { isPaid: false }, run: () => {}, deadline: 'dueAt', after: '24h' }) as Rule<
