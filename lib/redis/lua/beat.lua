@@ -1,5 +1,5 @@
--- A process's beat: writes its record, adds what it has counted, and answers with the records of all processes. It names the data if they have
--- no name yet, and drops the records of processes that have not beaten for long.
+-- A process's beat: writes its record, adds what it has counted, and answers with the records of all processes. It names the data if they
+-- have no name yet, and drops the records of processes that have not beaten for long.
 --
 -- KEYS    processes, layout
 -- ARGV    id, wallMs, record   the record is JSON; wallMs is the process's own clock
@@ -30,7 +30,7 @@ end
 local answer = { at, redis.call('HGET', layout, 'name') }
 local records = redis.call('HGETALL', processes)
 for i = 1, #records, 2 do
-  if (tonumber(string.match(records[i + 1], '^%d+')) or 0) < now - keptMs then
+  if (tonumber(string.sub(records[i + 1], 1, 13)) or 0) < now - keptMs then
     redis.call('HDEL', processes, records[i])
   else
     answer[#answer + 1] = records[i]
