@@ -36,23 +36,24 @@ const QUIET_WITHIN_MS = 90_000
 const TRIES_ALL_FROM_SECONDS = 15
 
 export async function runChaos(plan: Plan, { beside, say }: RunOptions): Promise<RunResult> {
-  const { seed, seconds, workers } = plan
+  const { seed, workers } = plan
   const world = await World.open({ seed, workers, shops: SHOPS, ordersPerSecond: ORDERS_PER_SECOND, beside })
   try {
     const nemesis = new Nemesis(world, say)
-    await Promise.all([nemesis.carryOut(plan.faults), delay(seconds * 1000)])
+    await Promise.all([nemesis.carryOut(plan.faults), delay(plan.seconds * 1000)])
     await nemesis.tryAgain(plan.faults)
     await world.everybodyReady()
     const healedAt = trueNow()
-    say('the shops close')
+    say('all is healed; the shops close')
     await world.closeShops()
     const pending = await waitForQuiet(world, QUIET_WITHIN_MS)
-    if (pending.length > 0) say(`still pending: ${pending.join(', ')}`)
+    const seconds = ((trueNow() - healedAt) / 1000).toFixed(1)
+    say(pending.length === 0 ? `all is quiet ${seconds} s later` : `still pending ${seconds} s later: ${pending.join(', ')}`)
 
     const course = { losses: nemesis.losses, healedAt, sweepMs: SWEEP_MS, afterTimes: [LONGER_AFTER] }
     const run = await world.withPostgres((client) => readRun(client, readJournals(world.directory), course))
     const { sometimes, ...verdict } = judge(run)
-    const all = seconds >= TRIES_ALL_FROM_SECONDS && plan.faults.length > 0 ? untried({ sometimes, ...verdict }) : []
+    const all = plan.seconds >= TRIES_ALL_FROM_SECONDS && plan.faults.length > 0 ? untried({ sometimes, ...verdict }) : []
     return {
       ...verdict,
       anomalies: [...verdict.anomalies, ...all, ...nemesis.toothless.map(neverBit), ...world.broken.map(broke)],
