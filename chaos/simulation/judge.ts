@@ -14,8 +14,8 @@ export interface Verdict {
 
 /** How late an order may be in quiet times: the alarm looks again within 0.8 s, though it misses a wake. */
 const PUNCTUAL_MS = 1_000
-/** How long after a fault timers may be late: a lease ends, a sweep passes. */
-const AFTERMATH_MS = 65_000
+/** How long after a fault, and a sweep, timers may be late: a lease ends. */
+const AFTERMATH_MS = 5_000
 /** A settlement reads its clock when its transaction begins; the deadline has parts of a millisecond. */
 const SLACK_MS = 1
 
@@ -47,7 +47,7 @@ function judgeSettlements(world: World, history: History, settlements: Change[],
       if (now < deadline) say('was settled early')
       const lateness = committedAt - deadline
       latenessMs.push(lateness)
-      if (lateness > PUNCTUAL_MS && isQuiet(history, deadline, committedAt) && wasArmed(world, history, change, deadline))
+      if (lateness > PUNCTUAL_MS && isQuiet(world, history, deadline, committedAt) && wasArmed(world, history, change, deadline))
         say(`was settled ${Math.round(lateness)} ms late in quiet times`)
     }
     const effects = world.effects.filter((effect) => effect.id === id && effect.transaction === transaction).length
@@ -59,8 +59,9 @@ function judgeSettlements(world: World, history: History, settlements: Change[],
 }
 
 /** Whether nothing was wrong when the timer was due, nor a while before. */
-function isQuiet({ faults }: History, deadline: number, until: number): boolean {
-  return faults.every(({ from, to }) => from > until || to + AFTERMATH_MS < deadline)
+function isQuiet(world: World, { faults }: History, deadline: number, until: number): boolean {
+  const aftermathMs = AFTERMATH_MS + 1_000 * world.story.sweepEvery
+  return faults.every(({ from, to }) => from > until || to + aftermathMs < deadline)
 }
 
 /** Whether the deadline was armed when it was written, and nothing was wrong then. */
@@ -69,7 +70,9 @@ function wasArmed(world: World, history: History, { id, before }: Change, deadli
   const wish = history.wishes.find((one) => one.id === id && one.deadline === deadline && one.answer === 'ok')
   if (!wish?.armed) return false
   const since = world.changes.filter((change) => change.id === id && change.committedAt > wish.invokedAt && change.by === 'shop')
-  return since.length <= 1 && isQuiet(history, wish.invokedAt, wish.completedAt) && isQuiet(history, wish.completedAt, deadline)
+  return (
+    since.length <= 1 && isQuiet(world, history, wish.invokedAt, wish.completedAt) && isQuiet(world, history, wish.completedAt, deadline)
+  )
 }
 
 /** Every wish that succeeded has its change, and every change of the shop's its wish. */

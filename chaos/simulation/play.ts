@@ -9,8 +9,8 @@ import { PAY_WITHIN_MS, SHOP, World } from './world.js'
 
 /** Until workers have started. */
 const START_MS = 3_000
-/** All that is due is settled so long after everything is healed: a sweep, and two seconds. */
-const RECOVERY_MS = 62_000
+/** All that is due is settled so long after everything is healed, and a sweep. */
+const RECOVERY_MS = 2_000
 /** How long after the last deadline Redis may still have traces of it. */
 const TRACES_MS = 10_000
 const LONGEST_MS = 3 * 3_600_000
@@ -24,7 +24,7 @@ export interface Outcome extends Verdict {
 
 /** @param look is shown the world before anything happens */
 export async function play(story: Story, look: (world: World) => void = () => {}): Promise<Outcome> {
-  const world = new World(story.seed)
+  const world = new World(story)
   look(world)
   const note = (error: unknown) => void world.broken.push(`unhandled: ${(error as Error)?.stack ?? error}`)
   process.on('unhandledRejection', note)
@@ -58,7 +58,7 @@ async function tell({ workers, steps }: Story, world: World, shop: Shop, faults:
 
 async function comeToRest(world: World, shop: Shop): Promise<void> {
   for (;;) {
-    await world.wait(RECOVERY_MS)
+    await world.wait(1_000 * world.story.sweepEvery + RECOVERY_MS)
     const deadlines = world.orders().flatMap(({ status, deadline, createdAt }) => {
       if (status === 4 && deadline !== null) return [deadline]
       return status === 1 ? [createdAt + PAY_WITHIN_MS] : []

@@ -26,6 +26,7 @@ export class Shop {
   /** @returns false where the step is none of the shop's */
   carryOut(step: Step): boolean {
     const { timers } = this.world.shop
+    if (this.world.story.rules === 'one' && ['place', 'call', 'uncall'].includes(step.do)) return true
     switch (step.do) {
       case 'ship':
         this.wish('ship', undefined, () => this.ship(step.after))

@@ -43,6 +43,10 @@ export interface Story {
   /** Of the network, and of everything else that is random. */
   seed: number
   workers: number
+  /** Seconds from one sweep to the next. */
+  sweepEvery: 10 | 60
+  /** `order_confirm` alone, or every rule. */
+  rules: 'one' | 'all'
   /** Each at so many milliseconds after the one before. */
   steps: { after: Ms; step: Step }[]
 }
@@ -94,7 +98,9 @@ function of(steps: fc.WeightedArbitrary<Step>[]): fc.Arbitrary<Story> {
   return fc.record({
     seed: fc.nat(),
     workers: fc.integer({ min: 1, max: 2 }),
-    steps: fc.array(fc.record({ after: gap, step: fc.oneof(...steps) }), { maxLength: 60, size: 'max' }),
+    sweepEvery: fc.constantFrom(10 as const, 60 as const),
+    rules: is('one', 'all'),
+    steps: fc.noBias(fc.array(fc.record({ after: gap, step: fc.oneof(...steps) }), { maxLength: 60, size: 'max' })),
   })
 }
 

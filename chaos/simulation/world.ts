@@ -14,10 +14,13 @@ import { POSTGRES, PostgresModel } from './postgres/server.js'
 import { Table, type Transaction } from './postgres/tables.js'
 import type { Value } from './postgres/values.js'
 import { REDIS, RedisModel } from './redis/server.js'
+import type { Story } from './story.js'
 import { install, VirtualTime } from './virtual-time.js'
 
 export { POSTGRES, REDIS }
 export const SHOP = 'shop'
+
+const FALLBACK = { 10: '*/10 * * * * *', 60: '* * * * *' }
 
 export const PAY_WITHIN_MS = 120_000
 
@@ -70,8 +73,8 @@ export class World {
   private lastWorker = 0
   private readonly undo: (() => void)[]
 
-  constructor(seed: number) {
-    const random = new Random(seed)
+  constructor(readonly story: Story) {
+    const random = new Random(story.seed)
     this.time = new VirtualTime(random.branch())
     this.undo = [install(this.time)]
     this.network = new Network(this.time)
@@ -85,7 +88,7 @@ export class World {
     const name = `worker ${++this.lastWorker}`
     const process = this.start(name)
     process.worker = this.time.as(name, () => {
-      const worker = startExpiryWorker(process.timers)
+      const worker = startExpiryWorker(process.timers, { fallback: FALLBACK[this.story.sweepEvery] })
       worker.on('fault', (fault) => {
         if (fault.code === 'INTERNAL') this.broken.push(`${name}: ${fault.message} ${(fault.error as Error | undefined)?.stack ?? ''}`)
       })
@@ -171,16 +174,18 @@ export class World {
   }
 
   private rules(Order: typeof OrderRow, sequelize: Sequelize): Rules {
+    const order_confirm = transition(Order, {
+      from: 4,
+      to: 5,
+      deadline: 'confirmDueAt',
+      run: async (orders, { transaction }) => {
+        const bind = [orders.map(({ id }) => id)]
+        await sequelize.query('INSERT INTO effects SELECT unnest($1::int[])', { bind, transaction })
+      },
+    })
+    if (this.story.rules === 'one') return { order_confirm }
     return {
-      order_confirm: transition(Order, {
-        from: 4,
-        to: 5,
-        deadline: 'confirmDueAt',
-        run: async (orders, { transaction }) => {
-          const bind = [orders.map(({ id }) => id)]
-          await sequelize.query('INSERT INTO effects SELECT unnest($1::int[])', { bind, transaction })
-        },
-      }),
+      order_confirm,
       order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: PAY_WITHIN_MS }),
       order_call: async ({ ids }) => {
         for (const id of ids) this.handled.push({ id, at: this.time.epochMs })

@@ -1,7 +1,7 @@
 // What the catalog says of the model's tables, for the statements that Sequelize and the package ask. test/simulation/ holds the answers against
 // a real server.
 
-import type { Table } from './tables.js'
+import type { Table, Transaction } from './tables.js'
 import { cast, type Type, type Value } from './values.js'
 
 interface Answer {
@@ -19,8 +19,16 @@ const TYPES: Partial<Record<Type, string>> = {
 const text = (...names: string[]): Answer['columns'] => names.map((name) => ({ name, type: 'text' as const }))
 const bool = (...names: string[]): Answer['columns'] => names.map((name) => ({ name, type: 'bool' as const }))
 
-/** @returns undefined where the statement does not ask the catalog */
-export function catalogAnswer(sql: string, params: readonly (string | null)[], tables: ReadonlyMap<string, Table>): Answer | undefined {
+/**
+ * @param running the transaction of this id, if it runs
+ * @returns undefined where the statement does not ask the catalog
+ */
+export function catalogAnswer(
+  sql: string,
+  params: readonly (string | null)[],
+  tables: ReadonlyMap<string, Table>,
+  running: (xid: string) => Transaction | undefined,
+): Answer | undefined {
   const table = tables.get((params[0] ?? '').replaceAll('"', ''))
   if (/^EXPLAIN /.test(sql)) return { columns: text('QUERY PLAN'), rows: [['Result']] }
   if (/^SHOW SERVER_VERSION/i.test(sql)) return { columns: text('server_version'), rows: [['18.4']] }
@@ -34,6 +42,12 @@ export function catalogAnswer(sql: string, params: readonly (string | null)[], t
   if (/pg_postmaster_start_time/.test(sql)) {
     const names = cast(params[0] ?? null, 'unknown', 'array') as string[]
     return { columns: [{ name: 'place', type: 'int8' }, ...text('identity')], rows: names.map((name, i) => [i + 1, `1 5 ${name}`]) }
+  }
+  if (/^SELECT l\.transactionid/.test(sql)) {
+    const found = (cast(params[0] ?? null, 'unknown', 'array') as string[]).flatMap((xid) => running(xid) ?? [])
+    const rows = found.map(({ id, application }) => [String(id), 1, application, 'shop', '', 'shop', 1])
+    const columns = [...text('xid'), { name: 'pid', type: 'int4' as const }, ...text('application', 'user', 'query', 'role')]
+    return { columns: [...columns, { name: 'age', type: 'float8' }], rows }
   }
   return undefined
 }

@@ -35,6 +35,7 @@ export class PostgresModel implements Server {
   private readonly sessions = new Map<number, PostgresSession>()
   private readonly advisory = new Map<string, Transaction>()
   private readonly prepared = new Map<string, Prepared[]>()
+  private readonly transactions = new Map<string, Transaction>()
   private lastPid = 100
   private lastTransaction = 700
 
@@ -70,7 +71,14 @@ export class PostgresModel implements Server {
   }
 
   begin(application: string, explicit: boolean): Transaction {
-    return new Transaction(++this.lastTransaction, application, this.clock(), explicit)
+    const transaction = new Transaction(++this.lastTransaction, application, this.clock(), explicit)
+    this.transactions.set(String(transaction.id), transaction)
+    return transaction
+  }
+
+  running(xid: string): Transaction | undefined {
+    for (const [id, { ended }] of this.transactions) if (ended) this.transactions.delete(id)
+    return this.transactions.get(xid)
   }
 
   /** The transactions' locks are one statement's or many's; they go when their transaction ends. */
@@ -84,12 +92,35 @@ export class PostgresModel implements Server {
   parse(sql: string): Prepared[] {
     let prepared = this.prepared.get(sql)
     if (!prepared) {
-      const { stmts = [] } = parseSync(sql) as { stmts?: { stmt: Node }[] }
-      prepared = stmts.map(({ stmt }) => ({ node: stmt }))
+      prepared = parsed(sql).map((node) => ({ node }))
       this.prepared.set(sql, prepared)
     }
     return prepared
   }
+}
+
+/** By text, for all runs. */
+const trees = new Map<string, Node[]>()
+const SET_LOCAL = /^SET LOCAL (\w+) = (\d+)$/
+
+function parsed(sql: string): Node[] {
+  const known = trees.get(sql)
+  if (known) return known
+  // A call's limits are what is left of its time, so each such text is new.
+  const parts = sql.startsWith('START TRANSACTION') ? sql.split('; ') : [sql]
+  const nodes = parts.length > 1 ? parts.flatMap((part) => limit(part) ?? parsed(part)) : parse(sql)
+  if (parts.length === 1) trees.set(sql, nodes)
+  return nodes
+}
+
+function limit(sql: string): Node | undefined {
+  const [, name, value] = SET_LOCAL.exec(sql) ?? []
+  return name && { VariableSetStmt: { name, is_local: true, args: [{ A_Const: { ival: { ival: Number(value) } } }] } }
+}
+
+function parse(sql: string): Node[] {
+  const { stmts = [] } = parseSync(sql) as { stmts?: { stmt: Node }[] }
+  return stmts.map(({ stmt }) => stmt)
 }
 
 type Settings = Record<string, number>
@@ -216,7 +247,7 @@ class PostgresSession implements Session {
       end(state)
       this.work()
     }
-    const catalog = catalogAnswer(sql, params, this.server.tables)
+    const catalog = catalogAnswer(sql, params, this.server.tables, (xid) => this.server.running(xid))
     if (catalog) {
       this.give({ ...catalog, tag: `SELECT ${catalog.rows.length}` }, true)
       return end()

@@ -44,7 +44,7 @@ type Script = (call: RedisCall, keys: string[], values: string[]) => Reply
 /** @returns a function that runs the script */
 export function translate(lua: string): Script {
   const parsed = luaparse.parse(lua, { luaVersion: '5.1', encodingMode: 'pseudo-latin1' }) as unknown as { body: Node[] }
-  const source = `'use strict'; return function (G) { ${block(parsed.body)} }`
+  const source = `'use strict'; return function (G) { let t$; ${block(parsed.body)} }`
   const run = new Function('R', source)(RUNTIME) as (globals: LuaTable) => LuaValue[] | undefined
   return (call, keys, values) => {
     const globals = new LuaTable()
@@ -317,7 +317,7 @@ function assignment(node: Node): string {
 
 function functionOf(node: Node): string {
   const parameters = (node.parameters as Node[]).map((one) => (one.type === 'VarargLiteral' ? '...varargs$' : nameOf(one)))
-  return `(${parameters.join(', ')}) => { ${block(node.body as Node[])} return []; }`
+  return `(${parameters.join(', ')}) => { let t$; ${block(node.body as Node[])} return []; }`
 }
 
 function isMultiple(node: Node | undefined): boolean {
@@ -370,7 +370,7 @@ function expression(node: Node): string {
       return table(node.fields as Node[])
     case 'LogicalExpression': {
       const [left, right] = [expression(node.left as Node), expression(node.right as Node)]
-      return `((t$) => ${node.operator === 'and' ? `R.is(t$) ? ${right} : t$` : `R.is(t$) ? t$ : ${right}`})(${left})`
+      return node.operator === 'and' ? `(R.is(t$ = ${left}) ? ${right} : t$)` : `(R.is(t$ = ${left}) ? t$ : ${right})`
     }
     case 'UnaryExpression':
       return unary(node.operator as string, expression(node.argument as Node))
