@@ -98,7 +98,7 @@ describe('A link of a host', () => {
     await waitUntil(() => answers.endsWith('re:3'))
     assert.equal(proxy.traffic.delayed, 2)
     proxy.reset()
-    await once(client, 'close')
+    await new Promise((resolve) => client.once('close', resolve))
     assert.equal(proxy.traffic.connectionsCut, 1)
   })
 })
