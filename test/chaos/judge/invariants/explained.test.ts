@@ -1,4 +1,4 @@
-import { Story } from '../story.js'
+import { RULES, Story } from '../story.js'
 import { assertFine, assertFound } from '../verdicts.js'
 
 function scheduled(): Story {
@@ -168,6 +168,15 @@ describe('explained', () => {
     const story = scheduled()
     story.wait(6_000).change('confirm', '1', { ...story.row('confirm', '1')!, status: 9 }, 'worker 1')
     assertFound(story, 'explained', /worker 1 changed it/)
+  })
+
+  it('finds that a worker settled an order that "where" held back', () => {
+    const story = new Story()
+    story.create('pay', '1', { isOpen: false })
+    story.settle('pay', '1')
+    const rules = (isOpen: boolean) => ({ rules: [{ ...RULES.pay, where: { isOpen } }] })
+    assertFound(story, 'explained', /worker 1 changed it/, rules(true))
+    assertFine(story, rules(false))
   })
 
   it('finds a worker that clears a deadline which has not passed', () => {
