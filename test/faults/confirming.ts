@@ -5,12 +5,15 @@ import assert from 'node:assert/strict'
 import { type TransitionOptions, transition } from '../../lib/index.js'
 import type { Database } from '../support/database.js'
 import type { OrderRow } from '../support/order.js'
+import type { TestWorker } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
 
 export const EVERY_SECOND = '* * * * * *'
 
 /** How late an order may be that is on time. Several processes of tests share two cores, so milliseconds are the bench's; it is half of the shortest sweep. */
 export const PUNCTUAL_MS = 500
+
+const LATE_MS = 3_000
 
 type More = Partial<Pick<TransitionOptions<OrderRow>, 'run' | 'attempts' | 'timeout' | 'where'>>
 
@@ -49,7 +52,7 @@ export async function countIn(database: Database, status: number): Promise<numbe
 }
 
 /** Waits until so many orders are confirmed, and holds the promises against the ledger. */
-export async function confirmed(shop: { database: Database }, count: number, within = 5000): Promise<void> {
+export async function confirmed(shop: { database: Database }, count: number, within = 15_000): Promise<void> {
   await waitUntil(async () => (await countIn(shop.database, 5)) === count, { within, what: `${count} orders to be confirmed` })
   await promisesHeld(shop.database)
 }
@@ -64,4 +67,23 @@ export async function promisesHeld({ ledger }: Database): Promise<void> {
 export async function latest({ ledger }: Database, ids: readonly number[]): Promise<number> {
   const wanted = new Set(ids.map(String))
   return Math.max(...(await ledger.changes()).filter(({ id }) => wanted.has(id)).map(({ latenessMs }) => latenessMs ?? Number.NaN))
+}
+
+/**
+ * Most of these orders were settled by the alarm, and none by a worker that was seconds late. How many milliseconds late they may be is for the bench
+ * to say: on a busy machine a sweep that comes every second is sometimes first.
+ */
+export async function wereOnTime(database: Database, ids: readonly number[], ...workers: TestWorker[]): Promise<void> {
+  const wanted = new Set(ids.map(String))
+  const paths = () => workers.flatMap(({ settled }) => settled.filter(({ id }) => wanted.has(id)).map(({ via }) => via))
+  await waitUntil(() => paths().length === ids.length, { what: 'the workers to tell what they settled' })
+  const notSwept = paths().filter((via) => via !== 'sweep').length
+  assert.ok(notSwept > ids.length / 2, `${notSwept} of ${ids.length} by the alarm`)
+  await wereNotLate(database, ids)
+}
+
+/** Where no sweep comes that could have settled them. */
+export async function wereNotLate(database: Database, ids: readonly number[]): Promise<void> {
+  const lateMs = await latest(database, ids)
+  assert.ok(lateMs < LATE_MS, `late by ${lateMs} ms`)
 }

@@ -71,7 +71,7 @@ async function reach({ server, request, swept }: Step, { shop, proxies }: Opened
   if (swept) await shipUnarmed(shop.database, ORDERS, -60_000)
   const point = proxies[server].hold(request)
   if (!swept) await ship(shop, ORDERS, 300)
-  await inTime(point.seen, 5_000, `the worker to come to "${request}"`)
+  await inTime(point.seen, 15_000, `the worker to come to "${request}"`)
   return point
 }
 

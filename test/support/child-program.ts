@@ -21,7 +21,7 @@ export class ChildProgram {
   /** Starts it and waits until it is ready. */
   static async start<Config extends object>(file: URL, config: Config, options: { readyWithin?: number } = {}): Promise<ChildProgram> {
     const program = ChildProgram.launch(file, config)
-    await program.receive('ready', options.readyWithin ?? 15_000)
+    await program.receive('ready', options.readyWithin ?? 30_000)
     return program
   }
 
@@ -46,7 +46,7 @@ export class ChildProgram {
   }
 
   /** Waits for a message `{ [name]: value }` and returns the value. */
-  async receive<T = unknown>(name: string, within = 5000): Promise<T> {
+  async receive<T = unknown>(name: string, within = 15_000): Promise<T> {
     type Message = Record<string, unknown>
     const what = `the message "${name}" of ${this.file.pathname.split('/').at(-1)}`
     const [message] = await waitForEvent<[Message]>(this.child, 'message', { within, what, where: (sent) => Object.hasOwn(sent, name) })

@@ -5,7 +5,7 @@ import type { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 
 export interface WaitOptions {
-  /** The limit in milliseconds. Default: 5000. */
+  /** The limit in milliseconds. Default: 15,000, which a busy machine needs for what takes a moment. */
   within?: number
   /** Milliseconds between two looks. Default: 10. */
   every?: number
@@ -18,7 +18,7 @@ export interface WaitOptions {
  * last one is the cause when time is up.
  */
 export async function waitUntil<T>(look: () => T | Promise<T>, options: WaitOptions = {}): Promise<NonNullable<T>> {
-  const { within = 5000, every = 10, what = String(look) } = options
+  const { within = 15_000, every = 10, what = String(look) } = options
   const limit = performance.now() + within
   for (;;) {
     let seen: unknown
@@ -40,7 +40,7 @@ export function waitForEvent<Args extends unknown[] = unknown[]>(
   event: string,
   options: WaitOptions & { where?: (...args: Args) => boolean } = {},
 ): Promise<Args> {
-  const { within = 5000, what = `the event "${event}"`, where = () => true } = options
+  const { within = 15_000, what = `the event "${event}"`, where = () => true } = options
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => finish(() => reject(new Error(`waited ${within} ms in vain for ${what}`))), within)
     const onEvent = (...args: unknown[]): void => {

@@ -73,7 +73,7 @@ describe('req.orderTimers', () => {
         deadline: at,
         armed: true,
       })
-      await waitUntil(() => worker.settled.length > 0, { within: 1000 })
+      await waitUntil(() => worker.settled.length > 0)
       const [order] = worker.settled
       assert.deepEqual([order?.id, order?.deadline], [String(id), at.getTime()])
       assert.ok((order?.latenessMs as number) >= 60_000)

