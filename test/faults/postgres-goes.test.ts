@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import type { Client } from 'pg'
+import { QueryTypes } from 'sequelize'
 import { startExpiryWorker } from '../../lib/index.js'
 import { connectByHand, type Database, sequelizeOn } from '../support/database.js'
 import { DyingPostgres } from '../support/dying-postgres.js'
@@ -178,14 +179,24 @@ describe('When Postgres', () => {
   })
 
   it('makes every transaction serializable by default, it works as ever', async () => {
-    const shop = await openShop(confirming({ run: async () => {} }), {
-      database: { settings: { default_transaction_isolation: 'serializable' } },
-    })
+    const isolations = new Set<unknown>()
+    const shop = await openShop(
+      (database) =>
+        confirming({
+          run: async (_orders, { transaction }) => {
+            const sql = "SELECT current_setting('transaction_isolation') AS isolation"
+            const [row] = await database.sequelize.query<{ isolation: string }>(sql, { transaction, type: QueryTypes.SELECT })
+            isolations.add(row?.isolation)
+          },
+        })(database),
+      { database: { settings: { default_transaction_isolation: 'serializable' } } },
+    )
     const [one, two] = [await shop.worker(), await shop.worker()]
     await ship(shop, 200, 800)
     await confirmed(shop, 200)
     nothingWasCounted(one)
     nothingWasCounted(two)
+    assert.deepEqual([...isolations], ['read committed'])
     await shop.close()
   })
 

@@ -48,8 +48,8 @@ export const REDIS_BUGS: readonly PlantedBug[] = [
         replace: 'index.load()',
       },
     ],
-    suites: ['test/faults/redis-goes.test.ts', 'test/worker/intake/intake.test.ts'],
-    likely: 'comes back empty and no sweep is scheduled',
+    suites: ['test/worker/intake/intake.test.ts', 'test/faults/redis-goes.test.ts'],
+    likely: 'catches up with what came due meanwhile',
   },
   {
     name: 'alarm-waits-for-event',
