@@ -121,12 +121,14 @@ export class SettlementTransaction {
   }
 
   /**
-   * Also asked about no order at all, after the shop's own work: if that swallowed an SQL error the transaction is already aborted, and
-   * COMMIT would silently roll back. This statement then fails.
+   * Something is asked about no order too, after the shop's own work: if that swallowed an SQL error the transaction is already aborted, and
+   * COMMIT would silently roll back. Any statement then fails.
    */
   private async unsettled(ids: string[], afterOwnWork: boolean, transaction: Transaction): Promise<UnsettledRow[]> {
-    if (ids.length === 0 && !afterOwnWork) return []
-    return rows<UnsettledRow>(this.row.guard.table.sequelize, this.sql.classify, [ids], transaction)
+    const { sequelize } = this.row.guard.table
+    if (ids.length > 0) return rows<UnsettledRow>(sequelize, this.sql.classify, [ids], transaction)
+    if (afterOwnWork) await rows(sequelize, 'SELECT 1', undefined, transaction)
+    return []
   }
 
   private reasons(ids: string[], found: UnsettledRow[]): Unsettled {

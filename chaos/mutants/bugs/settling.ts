@@ -104,8 +104,8 @@ export const SETTLING_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/rows/settlement-transaction.ts',
-        find: 'if (ids.length === 0 && !afterOwnWork) return []',
-        replace: 'if (ids.length === 0) return []',
+        find: "if (afterOwnWork) await rows(sequelize, 'SELECT 1', undefined, transaction)",
+        replace: '',
       },
     ],
     suites: ['test/faults/failing-handlers.test.ts', 'test/faults/transactions.test.ts'],
