@@ -21,7 +21,7 @@ export interface Plan {
 }
 
 const FIRST_MS = 1500
-const PAUSE_MS = [500, 1800] as const
+const PAUSE_MS = [600, 1800] as const
 
 /** Every kind of a lane comes before one comes again. Faults end before the time is up. */
 export function makePlan(random: Random, { seed, seconds, workers }: Omit<Plan, 'faults'>, { beside = false } = {}): Plan {

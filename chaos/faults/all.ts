@@ -10,12 +10,10 @@ import { REDIS_DATA } from './redis-data.js'
 import { REDIS_SERVER } from './redis-server.js'
 
 export const LANES = {
-  redis: REDIS_SERVER,
-  postgres: POSTGRES_SERVER,
+  servers: { ...REDIS_SERVER, ...POSTGRES_SERVER },
   network: NETWORK,
   processes: PROCESSES,
-  clocks: CLOCKS,
-  data: { ...REDIS_DATA, ...POSTGRES_ROWS },
+  data: { ...REDIS_DATA, ...POSTGRES_ROWS, ...CLOCKS },
 }
 
 export type Lane = keyof typeof LANES

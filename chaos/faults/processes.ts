@@ -9,7 +9,7 @@ import { RULES } from '../rules.js'
 import { AT_ONCE, type Fault, type Faults, type Scene } from './fault.js'
 
 /** How long a worker has to come to the step where it is killed. */
-const STEP_WITHIN_MS = 3000
+const STEP_WITHIN_MS = 4000
 const ORDERLY_STOP_MS = 30_000
 /** A deployment waits so long for a worker to be ready before it goes on to the next one. */
 const READY_WITHIN_MS = 10_000
