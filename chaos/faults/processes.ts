@@ -86,22 +86,25 @@ export const PROCESSES = {
   /** The deadline is on the row, and Redis does not know of it. */
   'shop-killed-before-arming': {
     lasts: [100, 1000],
-    strike: (scene) => killAt(scene, scene.shop, 'redis', scriptRequest('orderTimersArm'), 'requests'),
+    strike: (scene) => killAt(scene, scene.world.shops, 'redis', scriptRequest('orderTimersArm'), 'requests'),
   },
 } satisfies Faults
 
+/** The first worker that sends this request is killed then, or when the reply to it comes. */
 function killedAt(server: 'redis' | 'postgres', request: string | string[], direction: Direction): Fault {
-  return { lasts: [100, 1000], strike: (scene) => killAt(scene, scene.worker, server, request, direction) }
+  return { lasts: [100, 1000], strike: (scene) => killAt(scene, scene.world.workers, server, request, direction) }
 }
 
-/** Kills the host's process when it sends this request, or when the reply to it comes. */
-async function killAt({ witness }: Scene, host: Host, server: keyof Links, request: string | string[], direction: Direction) {
-  const point = host.links[server].hold(request, direction)
-  const seen = await Promise.race([point.seen.then(() => true), delay(STEP_WITHIN_MS, false)])
-  if (seen) witness.saw(await killed(host))
-  point.release()
+async function killAt({ witness }: Scene, hosts: readonly Host[], server: keyof Links, request: string | string[], direction: Direction) {
+  const points = hosts.map((host) => ({ host, held: host.links[server].hold(request, direction) }))
+  const first = await Promise.race([
+    ...points.map(({ host, held }) => held.seen.then(() => host)),
+    delay(STEP_WITHIN_MS, undefined, { ref: false }),
+  ])
+  if (first !== undefined) witness.saw(await killed(first))
+  for (const { held } of points) held.release()
   return () => {
-    if (host.process === undefined) host.start()
+    if (first?.process === undefined) first?.start()
   }
 }
 
