@@ -39,10 +39,10 @@ export const POSTGRES_ROWS = {
     lasts: [300, 2500],
     async strike({ world, witness, random, forMs }) {
       await world.withPostgres(async (client) => {
-        const table = random.shuffled(TABLES)[0]!
+        const tables = new Set(['orders', random.shuffled(TABLES)[0]!])
         await client.query(`SET lock_timeout = '2s'`)
         await client.query('BEGIN')
-        await client.query(`LOCK TABLE ${table} IN ${random.chance(0.5) ? 'ACCESS EXCLUSIVE' : 'SHARE'} MODE`)
+        await client.query(`LOCK TABLE ${[...tables].join(', ')} IN ${random.chance(0.5) ? 'ACCESS EXCLUSIVE' : 'SHARE'} MODE`)
         await delay(forMs)
         const waiting = 'SELECT FROM pg_catalog.pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))'
         witness.saw((await client.query(waiting)).rowCount ?? 0)
