@@ -11,8 +11,8 @@ import { dieWithTests } from './support/opened.js'
 import { waitUntil } from './support/waiting.js'
 
 const [CANCELLED, PLACED, PAID, SHIPPED, COMPLETED] = [0, 1, 2, 4, 5]
-const payAfterMs = 1500
-const confirmAfterMs = 1000
+const payAfterMs = 3000
+const confirmAfterMs = 2000
 
 describe('the example shop', () => {
   let shop: TestShop
