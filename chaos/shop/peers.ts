@@ -1,5 +1,5 @@
 // How one process of the shop asks the others to do something to an order at the same instant: messages over loopback, past every fault. One that
-// is gone or frozen simply does not do it.
+// is gone does not do it, and one that is frozen does it later.
 
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
@@ -22,8 +22,11 @@ export class Peers {
     private readonly name: string,
   ) {}
 
-  /** @param directory where the run's processes leave their ports */
-  static async open(directory: string, name: string, onRequest: (request: Request) => void): Promise<Peers> {
+  /**
+   * @param directory where the run's processes leave their ports
+   * @param number of the process, which no other process of the run has
+   */
+  static async open(directory: string, name: string, number: number, onRequest: (request: Request) => void): Promise<Peers> {
     const socket = createSocket('udp4')
     socket.bind(0, '127.0.0.1')
     await once(socket, 'listening')
@@ -31,7 +34,7 @@ export class Peers {
     socket.on('error', () => {})
     socket.unref()
     const file = join(directory, `${name}${ENDING}`)
-    writeFileSync(`${file}.new`, String(socket.address().port))
+    writeFileSync(`${file}.new`, `${socket.address().port} ${number}`)
     renameSync(`${file}.new`, file)
     return new Peers(socket, directory, name)
   }
@@ -43,9 +46,18 @@ export class Peers {
       .sort()
   }
 
+  /** The numbers of the other processes, the last one of each name. */
+  get alive(): number[] {
+    return this.others.map((other) => this.read(other)[1])
+  }
+
   ask(other: string, request: Request): void {
-    const port = Number(readFileSync(join(this.directory, other), 'utf8'))
-    this.socket.send(JSON.stringify(request), port, '127.0.0.1')
+    this.socket.send(JSON.stringify(request), this.read(other)[0], '127.0.0.1')
+  }
+
+  /** The port, and the number. */
+  private read(file: string): [number, number] {
+    return readFileSync(join(this.directory, file), 'utf8').split(' ').map(Number) as [number, number]
   }
 
   close(): void {

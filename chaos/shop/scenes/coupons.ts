@@ -7,10 +7,11 @@ import { fate, type Played, rows, type Scene, type Shop } from '../shop.js'
 
 const STALE_BY_MS = 900_000
 /** More than the brake lets pass, at one instant. */
-const SURGE = 120
+const SURGE = 100
 /** After these the rule has failed for the last time. */
 const MENDED_AFTER_MS = 5000
 const MENDED_AGAIN_MS = 10_000
+const MENDED_AT_ONCE = 20
 
 const newId = (shop: Shop) => `c-${shop.wishes.number()}`
 
@@ -86,15 +87,15 @@ async function mend(shop: Shop, id: string): Promise<void> {
 }
 
 /**
- * Puts this process's dead letters back, and mends what still fails, until nothing of it is left to settle.
- * @param isOwn whether this process has created the coupon
+ * Puts its dead letters back, and mends what still fails, until nothing of it is left to settle.
+ * @param isOwn whether this process looks after the coupon
  */
 export async function settleBills(shop: Shop, withinMs: number, isOwn: (id: string) => boolean): Promise<void> {
   const due = `SELECT id FROM coupons WHERE status = 'billed' AND "billAt" < clock_timestamp()`
   const mendedAt = new Map<string, number>()
   await untilNone(shop, withinMs, due, `(fails OR "billAt" < clock_timestamp() - interval '15 s')`, async (ids) => {
-    for (const id of ids.filter(isOwn)) {
-      if (performance.now() - (mendedAt.get(id) ?? Number.NEGATIVE_INFINITY) < MENDED_AGAIN_MS) continue
+    const isLongAgo = (id: string) => performance.now() - (mendedAt.get(id) ?? Number.NEGATIVE_INFINITY) > MENDED_AGAIN_MS
+    for (const id of ids.filter((each) => isOwn(each) && isLongAgo(each)).slice(0, MENDED_AT_ONCE)) {
       mendedAt.set(id, performance.now())
       await mend(shop, id)
     }
@@ -130,7 +131,7 @@ async function untilNone(shop: Shop, withinMs: number, sql: string, among: strin
 
 export const COUPONS: Played[] = [
   { play: issued, orders: 8, share: 6 },
-  { play: surge, orders: SURGE, share: 4 },
+  { play: surge, orders: SURGE, share: 2 },
   { play: old, orders: 4, share: 1 },
   { play: bills, orders: 5, share: 2 },
   { play: gifts, orders: 10, share: 3 },
