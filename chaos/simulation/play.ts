@@ -64,7 +64,7 @@ async function comeToRest(world: World, shop: Shop): Promise<void> {
       return status === 1 ? [createdAt + PAY_WITHIN_MS] : []
     })
     const calls = shop.wishes.flatMap(({ call, deadline }) => (call === 'call' && deadline ? [deadline] : []))
-    const left = Math.max(0, ...deadlines, ...calls) + TRACES_MS - world.time.epochMs
+    const left = Math.max(0, ...deadlines, ...calls, ...world.redis.deadlines()) + TRACES_MS - world.time.epochMs
     if (left < 0) return
     await world.wait(left)
   }

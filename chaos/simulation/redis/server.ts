@@ -86,6 +86,12 @@ export class RedisModel implements Server {
     return reply
   }
 
+  /** All that is in due indexes: after it lost data, also of orders that were settled long ago. */
+  deadlines(): number[] {
+    const indexes = this.data.keys().filter((key) => /^order-timers:\{\w+\}:due$/.test(key))
+    return indexes.flatMap((key) => (this.data.look(key).value as string[]).filter((_, i) => i % 2 === 1).map(Number))
+  }
+
   private scriptOf([name = '', script = '']: string[]): string | undefined {
     if (/^EVAL$/i.test(name)) return script
     return /^EVALSHA$/i.test(name) ? this.scripts.get(script) : undefined
