@@ -42,4 +42,14 @@ describe('a timer that failed', () => {
     assert.deepEqual((await claim('d')).ids, ['2'])
     assert.deepEqual([...(await failures.of(KIND, ['2'])).keys()], [])
   })
+
+  it('has its attempts forgotten when it is put back as a dead letter, and is due at once', async () => {
+    await arm('1', (await clock.now()) - PAST_MS)
+    const { token } = await claim('a')
+    await leases.finish(KIND, token, 0, [{ id: '1', failure: { ...FAILURE, attempts: 25, dead: true } }])
+    assert.equal(await failures.revive(KIND, '1', WAIT_MS), true)
+    assert.deepEqual([...(await failures.of(KIND, ['1'])).keys()], [])
+    assert.deepEqual((await claim('b', { skewMs: 1_000 })).ids, ['1'])
+    assert.equal(await failures.revive(KIND, '1', WAIT_MS), false)
+  })
 })

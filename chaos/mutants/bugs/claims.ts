@@ -105,7 +105,7 @@ export const CLAIM_BUGS: readonly PlantedBug[] = [
         replace: `redis.call('HSET', failures, id, (string.gsub(failure, '"dead":true', '"dead":false')))\nbeforeAdding()`,
       },
     ],
-    suites: ['test/redis/failed-timers.test.ts', 'test/timers/pending.test.ts', 'test/faults/failing-handlers.test.ts'],
+    suites: ['test/redis/failed-timers.test.ts', 'test/timers/pending.test.ts'],
   },
   {
     name: 'set-again-is-ignored',
