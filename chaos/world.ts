@@ -106,7 +106,11 @@ export class World {
   async closeShops(): Promise<void> {
     await Promise.all(
       this.shops.map(async (host) => {
-        const end = await host.take()?.stop(SHOP_ENDS_WITHIN_MS)
+        const process = host.take()
+        const end = await process?.stop(SHOP_ENDS_WITHIN_MS).catch(async (error: Error) => {
+          await process.kill()
+          return error.message
+        })
         if (end !== 0) this.broken.push(`${host.name} was told to stop and ended with ${end}`)
       }),
     )

@@ -15,6 +15,7 @@ export const CLOCKS = {
       const { process } = worker
       process?.send({ clock: random.between(-HOUR_MS, HOUR_MS) })
       return () => {
+        // Another fault may have replaced it.
         witness.saw(process?.running === true)
         process?.send({ clock: 0 })
       }
