@@ -7,6 +7,9 @@ import { type Case, caseOf } from './orders.js'
 import { recoveryOf } from './recovery.js'
 import type { Anomaly, Run, Verdict } from './run.js'
 
+/** Anomalies of one invariant, with their evidence. */
+const MOST_SHOWN = 100
+
 export function judge(run: Run): Verdict {
   const found = caseOf(run)
   const recovery = recoveryOf(found)
@@ -14,7 +17,7 @@ export function judge(run: Run): Verdict {
   const sometimes = countSometimes(found)
   const settled = found.orders.flatMap(({ settlements }) => settlements)
   return {
-    anomalies: [...INVARIANTS.flatMap((invariant) => invariant.judge(found)), ...recovery.anomalies],
+    anomalies: [...INVARIANTS.map((invariant) => invariant.judge(found)), recovery.anomalies].flatMap(firstOf),
     features,
     sometimes,
     timers: countTimers(found),
@@ -35,6 +38,14 @@ export function untried({ features, sometimes }: Verdict): Anomaly[] {
     count > 0 ? [] : [anomaly('coverage', 'since', '', { message: `it never happened that ${moment}`, evidence: {} })],
   )
   return [...missing, ...never]
+}
+
+/** Where something is broken thoroughly, thousands of orders say so. */
+function firstOf(ofOneInvariant: readonly Anomaly[]): Anomaly[] {
+  const left = ofOneInvariant.length - MOST_SHOWN
+  const last = ofOneInvariant[MOST_SHOWN]
+  if (!last) return [...ofOneInvariant]
+  return [...ofOneInvariant.slice(0, MOST_SHOWN), { ...last, order: '', message: `and ${left} more`, evidence: {} }]
 }
 
 /** Deadlines that began: an order came to where a rule applies with one, or was given one. */

@@ -33,6 +33,14 @@ describe('the judge', () => {
     assert.deepEqual(found?.evidence, { change })
   })
 
+  it('shows a hundred anomalies of one invariant, and says how many more there are', () => {
+    const story = new Story()
+    for (let id = 1; id <= 103; id += 1) story.create('pay', String(id))
+    const { anomalies } = judge(story.wait(20_000).end())
+    assert.equal(anomalies.length, 101)
+    assert.deepEqual([anomalies.at(-1)?.invariant, anomalies.at(-1)?.message], ['lost', 'and 3 more'])
+  })
+
   it('says what a run has not tried', () => {
     const texts = untried(judge(new Story().end())).map(({ message }) => message)
     for (const feature of FEATURES) assert.ok(texts.includes(`no order tried "${feature}"`), feature)
