@@ -66,6 +66,14 @@ export const GUARD_BUGS: readonly PlantedBug[] = [
     likely: 'counts from the moment that raw SQL opens a dispute',
   },
   {
+    name: 'where-is-forgotten',
+    about: ['where'],
+    what: 'an order that "where" holds back is settled',
+    edits: [{ file: GUARD, find: 'allOf([this.whereSql, this.notPausedSql])', replace: 'allOf([this.notPausedSql])' }],
+    suites: ['test/rows/settlement-transaction.test.ts', 'test/rows/look.test.ts', 'test/life/reminders.test.ts'],
+    likely: 'holds back what "where" holds back',
+  },
+  {
     name: 'unknown-is-paused',
     about: ['declaredPause'],
     what: 'a "pause.while" over NULL, neither true nor false, pauses for ever',

@@ -28,7 +28,7 @@ export const SETTLING_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'held-is-dropped-in-redis',
-    about: ['redisOnly'],
+    about: ['redisOnly', 'where'],
     what: 'an order whose deadline Redis alone has is dropped where "where" or the brake holds it, although no sweep finds it again',
     edits: [
       {
