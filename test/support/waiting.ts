@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 export interface WaitOptions {
   /** The limit in milliseconds. Default: 15,000, which a busy machine needs for what takes a moment. */
   within?: number
-  /** Milliseconds between two looks. Default: 10. */
+  /** Milliseconds between two looks. Default: 10, and more the longer it takes, up to 50: looks at a database are what a waiting test costs. */
   every?: number
   /** What is waited for, as the error names it. */
   what?: string
@@ -18,8 +18,8 @@ export interface WaitOptions {
  * last one is the cause when time is up.
  */
 export async function waitUntil<T>(look: () => T | Promise<T>, options: WaitOptions = {}): Promise<NonNullable<T>> {
-  const { within = 15_000, every = 10, what = String(look) } = options
-  const limit = performance.now() + within
+  const { within = 15_000, every, what = String(look) } = options
+  const begunAt = performance.now()
   for (;;) {
     let seen: unknown
     try {
@@ -29,8 +29,9 @@ export async function waitUntil<T>(look: () => T | Promise<T>, options: WaitOpti
     } catch (error) {
       seen = error
     }
-    if (performance.now() > limit) throw new Error(`waited ${within} ms in vain for ${what}; last seen: ${seen}`, { cause: seen })
-    await delay(every)
+    const waitedMs = performance.now() - begunAt
+    if (waitedMs > within) throw new Error(`waited ${within} ms in vain for ${what}; last seen: ${seen}`, { cause: seen })
+    await delay(every ?? Math.min(50, Math.max(10, waitedMs / 20)))
   }
 }
 
@@ -57,7 +58,7 @@ export function waitForEvent<Args extends unknown[] = unknown[]>(
 
 /** Watches that `look` stays truthy for so many milliseconds, and throws at once when it doesn't. */
 export async function holdsFor(ms: number, look: () => unknown, options: WaitOptions = {}): Promise<void> {
-  const { every = 10, what = String(look) } = options
+  const { every = 25, what = String(look) } = options
   const end = performance.now() + ms
   while (performance.now() < end) {
     if (!(await look())) throw new Error(`held no longer, ${Math.round(end - performance.now())} ms before the end: ${what}`)
