@@ -2,6 +2,7 @@
 
 import { readdir, rm, stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { World } from '../world.js'
 import type { Faults, Scene } from './fault.js'
@@ -94,18 +95,18 @@ local goal = now() + tonumber(ARGV[1]); while now() < goal do end`
   /** Every connection is closed, and the next ones are refused. */
   'redis-connections-used-up': {
     lasts: [500, 2000],
-    async strike({ world, witness }) {
+    async strike({ world, witness, forMs }) {
       const refused = await figureSince(world, 'stats', /^rejected_connections:(\d+)/m)
-      // The client that says so keeps its own connection, and one more may come: the one that ends it.
+      // One client does it all: no other would be let in to end it.
       await world.withRedis(async (client) => {
         await client.config('SET', 'maxclients', '1')
         await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
         await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+        await delay(forMs)
+        await client.config('SET', 'maxclients', '10000')
       })
-      return async () => {
-        await world.withRedis((client) => client.config('SET', 'maxclients', '10000'))
-        witness.saw(await refused())
-      }
+      witness.saw(await refused())
+      return undefined
     },
   },
 } satisfies Faults
