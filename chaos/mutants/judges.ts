@@ -10,7 +10,7 @@ const CHAOS = 'chaos'
 
 /** Short, and the same for every bug. */
 const CHAOS_ARGUMENTS = ['--seconds', '20', '--workers', '2', '--seed', '20', '--json', '--no-shrink']
-const CHAOS_LIMIT_MS = 240_000
+const CHAOS_LIMIT_MS = 400_000
 
 /** No judge could say anything about a bug, since it keeps the tests from being loaded. */
 export class NoVerdict extends Error {}
@@ -47,7 +47,7 @@ export class Judges {
     const catches = bugs.flatMap((bug) => results.catches(bug))
     const failing = await this.failuresOf(await this.failuresOf(catches.filter(({ judge }) => judge !== CHAOS)))
     const ofChaos = catches.filter(({ judge }) => judge === CHAOS)
-    if (ofChaos.length > 0 && (await this.runChaos()).caught) failing.push(...ofChaos)
+    if (ofChaos.length > 0 && (await this.runChaos()).failed !== false) failing.push(...ofChaos)
     for (const verdict of failing) results.discard(verdict)
     return failing
   }
@@ -79,11 +79,14 @@ export class Judges {
   private async askChaos(bug: PlantedBug): Promise<void> {
     const { results, stopping, withChaos } = this.options
     if (!withChaos || this.notAsked(bug, [CHAOS]).length === 0) return
-    const verdict = await this.runChaos()
-    if (!stopping.aborted) await results.add({ bug: bug.name, judge: CHAOS, ...verdict })
+    const { failed, output, seconds } = await this.runChaos()
+    if (stopping.aborted) return
+    if (failed === undefined) throw new NoVerdict(`${bug.name}: no verdict of the chaos run:\n${output}`)
+    await results.add({ bug: bug.name, judge: CHAOS, caught: failed, message: output.slice(-400), seconds })
   }
 
-  private async runChaos(): Promise<Omit<Verdict, 'bug' | 'judge'>> {
+  /** @returns `failed`: undefined where it did not come to its end */
+  private async runChaos(): Promise<{ failed: boolean | undefined; output: string; seconds: number }> {
     const { directory, stopping } = this.options
     const beganAt = performance.now()
     const child = spawn(process.execPath, ['--import', 'tsx', 'chaos/chaos.ts', ...CHAOS_ARGUMENTS], {
@@ -91,7 +94,8 @@ export class Judges {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const output = await outputOf(child, CHAOS_LIMIT_MS, stopping)
-    return { caught: child.exitCode !== 0, message: output.slice(-400), seconds: secondsSince(beganAt) }
+    const failed = child.exitCode === 0 ? false : child.exitCode === 1 ? true : undefined
+    return { failed, output, seconds: secondsSince(beganAt) }
   }
 
   /** Those of these tests that fail as the tree is. */
