@@ -40,15 +40,19 @@ function redisText({ used, problem, notifications, publishesExpiry }: RedisStatu
 }
 
 const NOT_IN_POSTGRES = {
-  'no table': 'there is no order_timers_processes, which `order-timers migration` prints',
+  'no table': 'Postgres has no table order_timers_processes; `order-timers migration` prints it',
   'no right': 'this role may not read order_timers_processes',
   'not read': 'order_timers_processes could not be read',
 }
 
 function processesText({ processes, findings, redis, postgres }: Processes): string[] {
-  const count = (wanted: string) => processes.filter(({ alive, role }) => alive && role === wanted).length
-  const seen = postgres === 'read' ? '' : `; without Redis they are not seen: ${NOT_IN_POSTGRES[postgres]}`
+  const count = (wanted: string, one: string, many: string) => {
+    const living = processes.filter(({ alive, role }) => alive && role === wanted).length
+    return `${living} ${living === 1 ? one : many}`
+  }
+  const seen = postgres === 'read' ? '' : ` (by Redis alone: ${NOT_IN_POSTGRES[postgres]})`
   const isKnown = redis === 'read' || postgres === 'read'
-  const alive = `Alive: ${isKnown ? `${count('worker')} workers, ${count('web')} web processes` : 'not known'}${seen}`
+  const living = `${count('worker', 'worker', 'workers')}, ${count('web', 'web process', 'web processes')}`
+  const alive = `Alive: ${isKnown ? living : 'not known'}${seen}`
   return [alive, ...findings.map(({ code, message, remedy }) => `${code}: ${message}; ${remedy}`)]
 }

@@ -45,7 +45,7 @@ describe('the program order-timers', function () {
     assert.deepEqual(row.split(/ +/), ['order_confirm', '1', '1', '-', ...Array(7).fill('0'), '-', '-', '-'])
     assert.match(
       healthy.stdout,
-      /\nPostgres: answers\nRedis: not used\nAlive: not known; without Redis they are not seen: there is no order_timers_processes, [^\n]+\n$/,
+      /\nPostgres: answers\nRedis: not used\nAlive: not known \(by Redis alone: Postgres has no table order_timers_processes; [^\n]+\n$/,
     )
 
     await project.write('timers.mjs', timersModule(database, CONFIRM, `redis: 'redis://127.0.0.1:${await freePort()}'`))

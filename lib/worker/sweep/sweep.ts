@@ -93,11 +93,16 @@ export class Sweep {
     return this.dependencies.reads.last(this.rules.map(({ kind }) => kind))
   }
 
-  /** Arms what comes due before the sweep after next, of these kinds, besides any sweep that runs. @returns how many were missing */
+  /**
+   * Arms what comes due before the sweep after next, of these kinds, while a sweep may run too.
+   * @returns how many were missing and are armed now, those that the sweep came first to included
+   */
   async armAgain(kinds: readonly string[]): Promise<number> {
-    let armed = 0
-    for (const rule of this.rules) if (kinds.includes(rule.kind)) armed += await this.upcoming.arm(rule)
-    return armed
+    const rules = this.rules.filter(({ kind }) => kinds.includes(kind))
+    const armedSoFar = () => rules.reduce((sum, { kind }) => sum + this.upcoming.armedSoFar(kind), 0)
+    const before = armedSoFar()
+    for (const rule of rules) await this.upcoming.arm(rule)
+    return armedSoFar() - before
   }
 
   async stop(): Promise<void> {

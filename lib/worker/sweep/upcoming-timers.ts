@@ -20,7 +20,14 @@ export interface UpcomingTimersDependencies {
 }
 
 export class UpcomingTimers {
+  private readonly armed = new Map<string, number>()
+
   constructor(private readonly dependencies: UpcomingTimersDependencies) {}
+
+  /** How many this worker has armed since it started. */
+  armedSoFar(kind: string): number {
+    return this.armed.get(kind) ?? 0
+  }
 
   /** @returns how many were missing in the due index */
   async arm({ kind, row }: SweptRule): Promise<number> {
@@ -35,7 +42,9 @@ export class UpcomingTimers {
         if (stopping.aborted) return armed
         const last = first + BATCH
         try {
-          armed += await redis.index.armMissing(kind, page.ids.slice(first, last), page.deadlines.slice(first, last))
+          const missing = await redis.index.armMissing(kind, page.ids.slice(first, last), page.deadlines.slice(first, last))
+          this.armed.set(kind, this.armedSoFar(kind) + missing)
+          armed += missing
         } catch (error) {
           if (!isRedisTrouble(error)) throw error
           return armed // the connection reports it, and the rows have the deadlines
