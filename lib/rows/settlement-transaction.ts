@@ -22,6 +22,9 @@ import { Vetoes } from './vetoes.js'
 
 const NOBODY = { via: '', worker: '' }
 
+/** Fails in a transaction that was aborted by an SQL error. */
+const STILL_OPEN = 'SELECT 1 AS still_open'
+
 export class SettlementTransaction {
   private readonly row: SettledRows
   private readonly sql: SettlementSql
@@ -127,7 +130,7 @@ export class SettlementTransaction {
   private async unsettled(ids: string[], afterOwnWork: boolean, transaction: Transaction): Promise<UnsettledRow[]> {
     const { sequelize } = this.row.guard.table
     if (ids.length > 0) return rows<UnsettledRow>(sequelize, this.sql.classify, [ids], transaction)
-    if (afterOwnWork) await rows(sequelize, 'SELECT 1', undefined, transaction)
+    if (afterOwnWork) await rows(sequelize, STILL_OPEN, undefined, transaction)
     return []
   }
 

@@ -37,7 +37,7 @@ const STEPS: Step[][] = [
   [
     { step: 'in run', server: 'postgres', request: 'INSERT INTO effects' },
     { step: 'at the end of run', server: 'postgres', request: 'run ends' },
-    { step: 'before COMMIT', server: 'postgres', request: 'AS remaining_ms' },
+    { step: 'before COMMIT', server: 'postgres', request: 'AS still_open' },
     { step: 'during COMMIT', server: 'postgres', request: 'COMMIT' },
   ],
   [

@@ -14,10 +14,12 @@ import { EVERY_SECOND, openParcels, type Parcels } from '../life/parcels.js'
 import { runtimeOf } from '../support/runtime.js'
 import { waitUntil } from '../support/waiting.js'
 
-/** What reads no table of the rule's: transactions, settings, clocks, catalogs, locks, values. */
+/** What reads no table of the rule’s: transactions, settings, clocks, catalogs, locks, values. */
 const ELSEWHERE = [
   /^(?:START TRANSACTION|SET|COMMIT|ROLLBACK|SAVEPOINT)\b/,
-  /^SELECT (?:N|.* AS now)$/,
+  /^SELECT (?:N|N AS still_open|.* AS now)$/,
+  /^SELECT place, .* pg_postmaster_start_time\(\)/, // which database a process beats in
+  /^SELECT to_regclass\(\$N\) IS NOT NULL AS exists, has_table_privilege\(/,
   /^SELECT l\.transactionid::text AS xid, .* FROM pg_locks /,
   /^SELECT xid::text FROM pg_get_multixact_members\(/,
   /^SELECT a\.attname AS name, .* FROM pg_attribute /,

@@ -104,7 +104,7 @@ export const SETTLING_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/rows/settlement-transaction.ts',
-        find: "if (afterOwnWork) await rows(sequelize, 'SELECT 1', undefined, transaction)",
+        find: 'if (afterOwnWork) await rows(sequelize, STILL_OPEN, undefined, transaction)',
         replace: '',
       },
     ],
