@@ -5,9 +5,10 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
 import { play } from '../../chaos/simulation/play.js'
-import type { Reply } from '../../chaos/simulation/redis/lua.js'
+import { type Reply, translate } from '../../chaos/simulation/redis/lua.js'
 import type { RedisEvent, RedisModel } from '../../chaos/simulation/redis/server.js'
 import { type Story, stories } from '../../chaos/simulation/story.js'
+import { SCRIPTS } from '../../lib/redis/scripts.generated.js'
 import { RedisServer } from '../support/redis-server.js'
 
 const TIME_KEY = 'simulated-time'
@@ -41,6 +42,23 @@ describe('The model of Redis', function () {
     })
     await fc.assert(property, { numRuns: 200 })
     assert.ok(compared > 300, `only ${compared} answers were compared`)
+  })
+
+  it('translates each script of the package', () => {
+    for (const { lua } of Object.values(SCRIPTS)) translate(lua)
+  })
+
+  it('rounds and writes numbers as a real one does', async () => {
+    const model = await lonelyModel()
+    const script = `local x = tonumber(ARGV[1])
+      return { string.format('%.0f', x), string.format('%.3f', x / 16), x .. '', x / 7 .. '', math.floor(x), math.ceil(x), x }`
+    const halves = fc.integer({ min: -1e6, max: 1e6 }).map((n) => n / 2)
+    const instants = fc.integer({ min: 0, max: 1e7 }).map((us) => 4_102_444_892_000 + us / 1000)
+    const property = fc.asyncProperty(fc.oneof(halves, instants), async (x) => {
+      const words = [script, '0', String(x)] as const
+      assert.deepEqual(plain(model.execute(['EVAL', ...words])), await client.eval(script, 0, String(x)))
+    })
+    await fc.assert(property, { numRuns: 500, examples: [[782.5], [783.5], [-0.5], [0.5]] })
   })
 
   it('tells of an expired key where a real one does', async () => {

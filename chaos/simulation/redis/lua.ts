@@ -89,7 +89,7 @@ function fromReply(reply: Reply): LuaValue {
 function toReply(value: LuaValue): Reply {
   if (value === undefined || value === false) return null
   if (value === true) return 1
-  if (typeof value === 'number') return Math.trunc(value)
+  if (typeof value === 'number') return Math.trunc(value) + 0 // never -0
   if (typeof value === 'string') return value
   if (typeof value === 'function') return null
   const [ok, err] = [value.hash.get('ok'), value.hash.get('err')]
@@ -107,6 +107,14 @@ export function text(value: string | number, digits: 14 | 17): string {
   if (value === Number.NEGATIVE_INFINITY) return '-inf'
   const shown = value.toPrecision(digits)
   return shown.includes('.') && !shown.includes('e') ? shown.replace(/\.?0+$/, '') : shown
+}
+
+/** As C's `%.0f` and `%.3f`, which round an exact half to the even neighbour, where toFixed rounds it up. */
+function fixed(value: number, digits: number): string {
+  const rounded = value.toFixed(digits)
+  const exact = value.toFixed(digits + 60)
+  if (/[02468]$/.test(rounded) || !/50{59}$/.test(exact)) return rounded
+  return exact.slice(0, -60).replace(/\.$/, '')
 }
 
 function number(value: LuaValue): number {
@@ -204,7 +212,7 @@ const LIBRARY: [string, LuaValue][] = [
       format(form: string, value: LuaValue) {
         const [, digits] = /^%\.(\d)f$/.exec(form) ?? []
         if (digits === undefined) throw new LuaError(`string.format knows no ${form} here`)
-        return number(value).toFixed(Number(digits))
+        return fixed(number(value), Number(digits))
       },
       sub: (value: string, first: number, last = -1) => value.slice(first - 1, last === -1 ? undefined : last),
       match: (value: string, pattern: string) => new RegExp(pattern.replaceAll('%', '\\')).exec(value)?.[0],
@@ -238,31 +246,13 @@ function toJson(value: LuaValue): unknown {
 
 // From here on: Lua's syntax tree to JavaScript.
 
-const RESERVED = new Set([
-  'new',
-  'class',
-  'default',
-  'delete',
-  'var',
-  'let',
-  'const',
-  'this',
-  'null',
-  'void',
-  'with',
-  'enum',
-  'static',
-  'R',
-  'G',
-])
-
 function block(body: Node[]): string {
   return body.map(statement).join('\n')
 }
 
-function nameOf(node: Node): string {
-  const name = node.name as string
-  return RESERVED.has(name) ? `$${name}` : name
+/** A name that JavaScript does not reserve. */
+function nameOf({ name }: Node): string {
+  return `$${name}`
 }
 
 function statement(node: Node): string {
