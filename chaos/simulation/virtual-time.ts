@@ -67,7 +67,8 @@ export class VirtualTime {
 
   /** Nothing of a process runs for so long; what it was to do meanwhile it does then. */
   standStill(owner: string, ms: number): void {
-    this.ownerOf(owner).stillUntil = this.now + ms
+    const of = this.ownerOf(owner)
+    of.stillUntil = Math.max(of.stillUntil, this.now + ms) // a shorter one within it would put what comes later before what waits
   }
 
   /** Nothing of a process ever runs again. */

@@ -105,16 +105,20 @@ export function text(value: string | number, digits: 14 | 17): string {
   if (Number.isInteger(value) && Math.abs(value) < 10 ** digits) return String(value)
   if (value === Number.POSITIVE_INFINITY) return 'inf'
   if (value === Number.NEGATIVE_INFINITY) return '-inf'
-  const shown = value.toPrecision(digits)
+  const exact = value.toPrecision(100).replace(/e.*|\D/g, '').replace(/^0+/, '')
+  const shown = halfToEven(value.toPrecision(digits), exact.slice(digits))
   return shown.includes('.') && !shown.includes('e') ? shown.replace(/\.?0+$/, '') : shown
 }
 
-/** As C's `%.0f` and `%.3f`, which round an exact half to the even neighbour, where toFixed rounds it up. */
+/** As C's `%.0f` and `%.3f`. */
 function fixed(value: number, digits: number): string {
-  const rounded = value.toFixed(digits)
-  const exact = value.toFixed(digits + 60)
-  if (/[02468]$/.test(rounded) || !/50{59}$/.test(exact)) return rounded
-  return exact.slice(0, -60).replace(/\.$/, '')
+  return halfToEven(value.toFixed(digits), value.toFixed(digits + 60).slice(-60))
+}
+
+/** C rounds an exact half to the even neighbour, and JavaScript away from zero. @param rest the exact digits after those of `rounded` */
+function halfToEven(rounded: string, rest: string): string {
+  if (!/^50*$/.test(rest)) return rounded
+  return rounded.replace(/[13579](?=e|$)/, (digit) => String(Number(digit) - 1))
 }
 
 function number(value: LuaValue): number {
