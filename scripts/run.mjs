@@ -1,5 +1,6 @@
 // Sets everything up, starts servers for one job, runs it, and stops them:
-//   node scripts/run.mjs mocha                          all tests, in five processes at once, with servers for each
+//   node scripts/run.mjs mocha                          the core's tests, in five processes at once, with servers for each
+//   node scripts/run.mjs mocha:operations               the tests of a group beside the core (GROUPS), likewise
 //   node scripts/run.mjs mocha [arguments]              tests as mocha's arguments say
 //   node scripts/run.mjs <script.ts> [arguments]        the demo, a bench
 // The job finds its servers in REDIS_URL and DATABASE_URL; for servers of its own REDIS_SERVER, POSTGRES_BIN and, under root, POSTGRES_UID
@@ -24,25 +25,42 @@ const BESIDE = [
   'test/{auto,life,redis,rows,rules,sequelize}/**/*.test.ts',
 ]
 
-const PARTS = [BESIDE.flatMap((files) => ['--ignore', files]), ...BESIDE.map((files) => ['--spec', files])]
+/** Tests that are not of the core, by the name that follows `mocha:`. Each line runs in a process of its own. */
+const GROUPS = {
+  operations: ['test/operations/**/*.test.ts'],
+  pages: ['test/pages/*.test.ts'],
+}
+
+const apart = Object.values(GROUPS).flat()
+const ignoring = (files) => files.flatMap((file) => ['--ignore', file])
+
+/** Arguments of mocha, a process each, by the job's name. */
+const PARTS = {
+  mocha: [ignoring([...apart, ...BESIDE]), ...BESIDE.map((files) => ['--spec', files])],
+  ...Object.fromEntries(Object.entries(GROUPS).map(([name, lines]) => [`mocha:${name}`, lines.map((files) => ['--spec', files])])),
+}
 
 main().then((status) => process.exit(status), exitWith)
 
 async function main() {
   if (job === undefined) throw new SetupError('say what to run: node scripts/run.mjs mocha, or the path of a script')
-  const forTests = job === 'mocha'
+  const forTests = isTests(job)
   const found = await setUp({ forTests })
   if (!forTests) return runWithServers(found, ['--import', 'tsx', job, ...args])
   const mocha = join(project, 'node_modules', 'mocha', 'bin', 'mocha.js')
   // Tests of one part may count what comes over a server: with servers that are given, all run one after the other.
   const given = process.env.REDIS_URL || process.env.DATABASE_URL
   if (args.length > 0 || given) return runWithServers(found, [mocha, ...args])
-  const [shown, ...others] = PARTS.map((part) => [mocha, ...part])
+  const [shown, ...others] = PARTS[job].map((part) => [mocha, ...part])
   const outputs = others.map(() => [])
   const kept = others.map((command, i) => runWithServers(found, command, (chunk) => outputs[i].push(chunk)))
   const statuses = await Promise.all([runWithServers(found, shown), ...kept])
   process.stdout.write(Buffer.concat(outputs.flat()))
   return Math.max(...statuses)
+}
+
+function isTests(job) {
+  return job in PARTS
 }
 
 /** Resolves to the exit status. @param keep takes the output, which is shown without it */
@@ -67,7 +85,7 @@ async function runWithServers(found, command, keep) {
 }
 
 async function startServers({ redis, postgres }) {
-  const forTests = job === 'mocha'
+  const forTests = isTests(job)
   const runsTests = forTests || job === 'chaos/mutants/main.ts'
   const wanted = {
     redis: process.env.REDIS_URL || redis === undefined ? undefined : { binary: redis },

@@ -105,7 +105,10 @@ export function text(value: string | number, digits: 14 | 17): string {
   if (Number.isInteger(value) && Math.abs(value) < 10 ** digits) return String(value)
   if (value === Number.POSITIVE_INFINITY) return 'inf'
   if (value === Number.NEGATIVE_INFINITY) return '-inf'
-  const exact = value.toPrecision(100).replace(/e.*|\D/g, '').replace(/^0+/, '')
+  const exact = value
+    .toPrecision(100)
+    .replace(/e.*|\D/g, '')
+    .replace(/^0+/, '')
   const shown = halfToEven(value.toPrecision(digits), exact.slice(digits))
   return shown.includes('.') && !shown.includes('e') ? shown.replace(/\.?0+$/, '') : shown
 }

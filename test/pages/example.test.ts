@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { type Browser, chromium, type Page } from 'playwright-core'
-import { openTestShop, type TestShop } from './example-shop.js'
-import { waitUntil } from './support/waiting.js'
+import { openTestShop, type TestShop } from '../example-shop.js'
+import { waitUntil } from '../support/waiting.js'
 
 const SWITCHES = [
   '--headless',
