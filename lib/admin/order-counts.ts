@@ -44,8 +44,41 @@ export interface OrderCounts {
   queryMs: number
 }
 
+/**
+ * How a rule's orders stand: each order is in one of these states, as `status`, health, metrics and the page name them.
+ * What each means stands at `OrderCounts`.
+ */
+export interface OrderStates {
+  /** Their deadline is in the future, and nothing holds them back. */
+  pending: number
+  /** Due, and nothing excuses that: neither `where`, a pause, an attempt to come, a lock nor `staleAfter`. A brake may. */
+  overdue: number
+  retrying: number | undefined
+  locked: number
+  dead: number | undefined
+  stale: number
+  held: number
+  paused: number
+  undated: number
+}
+
+export const ORDER_STATES = [
+  ...(['pending', 'overdue', 'retrying', 'locked', 'dead', 'stale', 'held', 'paused', 'undated'] as const satisfies (keyof OrderStates)[]),
+]
+
+export function statesOf({ upcoming, later, overdue, retrying, locked, dead, stale, held, paused, undated }: OrderCounts): OrderStates {
+  return { pending: upcoming + later, overdue, retrying, locked, dead, stale, held, paused, undated }
+}
+
+/** The earliest deadline of those that count as `overdue`; null where there are none. */
+export function oldestOverdue({ samples }: OrderCounts): Date | null {
+  return samples.overdue[0]?.deadline ?? null
+}
+
 export interface CountOptions {
   days: number
+  /** How long Postgres may count, in milliseconds. Default: two minutes. */
+  statementMs?: number
   /** Counts orders without a deadline under the one that `backfill` will give them, unless a function `after` says it. */
   asBackfilled?: boolean
   /** What Redis keeps about orders on which the rule failed; undefined if that is not known. */
@@ -62,7 +95,9 @@ interface Row {
 }
 
 const HOUR_MS = 3_600_000
-const LIMITS = { lockMs: 2_000, statementMs: 120_000, idleMs: 10_000 }
+const LOCK_MS = 2_000
+const STATEMENT_MS = 120_000
+const IDLE_MS = 10_000
 
 /**
  * @param row a rule over rows that has its deadlines there (`row.pending`)
@@ -101,10 +136,11 @@ async function readCounts(row: SettledRows, options: CountOptions): Promise<{ fo
   const { sequelize } = row.guard.table
   const failures = [...(options.failures ?? [])]
   const bind = failures.length === 0 ? [] : [failures.map(([id]) => id), failures.map(([, { dead }]) => (dead ? 'dead' : 'retrying'))]
-  const { days, asBackfilled } = options
+  const { days, asBackfilled, statementMs = STATEMENT_MS } = options
+  const limits = { lockMs: LOCK_MS, statementMs, idleMs: IDLE_MS }
   const wanted = { days, asBackfilled, knowsFailures: failures.length > 0 }
   const read = (sql: string) =>
-    inTransaction(sequelize, LIMITS, async (transaction) => {
+    inTransaction(sequelize, limits, async (transaction) => {
       await rows(sequelize, 'SET TRANSACTION READ ONLY', [], transaction)
       await rows(sequelize, 'SET LOCAL jit = off', [], transaction) // compiling takes longer than the few expressions do
       const startedAt = performance.now()

@@ -9,7 +9,7 @@ import type { RuleForm } from '../rules/form.js'
 import type { ShopRule } from '../rules/rule.js'
 import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
 import { countDead, keptFailures } from './kept-failures.js'
-import { countOrders } from './order-counts.js'
+import { countOrders, type OrderStates, oldestOverdue, statesOf } from './order-counts.js'
 import { boundRule, lookInWords, postgresTrouble, problemOf } from './problem.js'
 import { livingProcesses, type Processes } from './processes.js'
 
@@ -29,23 +29,12 @@ export interface RuleStatus {
   problem: string | undefined
 }
 
-/** Each order is counted once, except that `pending` and `withinHour` count some again. */
-export interface RowFigures {
-  /** All that have a deadline and are neither paused nor dead letters: overdue, retrying, locked, stale, held or still to come. */
-  pending: number
+/** Each order is in one of the states. */
+export interface RowFigures extends OrderStates {
+  /** The earliest deadline of those that are `overdue`. */
+  oldestOverdue: Date | null
+  /** Of `pending`: due within an hour from now. */
   withinHour: number
-  /** Due, and nothing holds them up: the next sweep settles them. */
-  overdue: number
-  /** Due and failed, waiting for the next attempt; undefined if Redis does not say: then they count as overdue. */
-  retrying: number | undefined
-  /** Due, and another transaction has locked the row. */
-  locked: number
-  stale: number
-  held: number
-  undated: number
-  paused: number
-  /** Still to come. */
-  toCome: number
 }
 
 export interface RedisStatus {
@@ -123,10 +112,8 @@ async function ruleStatus(
 }
 
 async function rowFigures(row: RowRule, failures: ReadonlyMap<string, Failure> | undefined): Promise<RowFigures> {
-  const { total, dead = 0, withinHour, upcoming, later, ...counts } = await countOrders(row, { days: 1, failures })
-  const { overdue, retrying, locked, stale, held, undated, paused } = counts
-  const pending = total - dead - undated - paused
-  return { pending, withinHour, overdue, retrying, locked, stale, held, undated, paused, toCome: upcoming + later }
+  const counts = await countOrders(row, { days: 1, failures })
+  return { ...statesOf(counts), oldestOverdue: oldestOverdue(counts), withinHour: counts.withinHour }
 }
 
 async function redisStatus(runtime: Runtime): Promise<RedisStatus> {

@@ -5,16 +5,16 @@ import type { RedisStatus, Status } from '../admin/status.js'
 import { table } from './table.js'
 
 const HEADER = [
-  ...['rule', 'pending', 'overdue', 'retrying', 'locked', 'stale', 'held', 'to come', 'within 1 h'],
-  ...['undated', 'paused', 'dead', 'armed', 'braked since'],
+  ...['rule', 'pending', 'within 1 h', 'overdue', 'oldest', 'retrying', 'locked', 'dead', 'stale', 'held', 'paused', 'undated'],
+  ...['armed', 'braked since'],
 ]
 
 export function statusText({ enabled, postgres, redis, processes, rules }: Status): string {
   const lines = table(
     HEADER,
     rules.map(({ kind, rows, dead, armed, brakedSince }) => {
-      const pending = [rows?.pending, rows?.overdue, rows?.retrying, rows?.locked, rows?.stale, rows?.held, rows?.toCome, rows?.withinHour]
-      return [kind, ...pending, rows?.undated, rows?.paused, dead, armed, brakedSince?.toISOString()]
+      const due = [rows?.pending, rows?.withinHour, rows?.overdue, rows?.oldestOverdue?.toISOString(), rows?.retrying, rows?.locked]
+      return [kind, ...due, dead, rows?.stale, rows?.held, rows?.paused, rows?.undated, armed, brakedSince?.toISOString()]
     }),
   )
   const problems = rules.flatMap(({ kind, problem }) => (problem === undefined ? [] : [`${kind}: ${problem}`]))

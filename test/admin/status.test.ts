@@ -24,13 +24,14 @@ describe('the status', () => {
     assert.deepEqual({ ok, enabled, postgres }, { ok: true, enabled: true, postgres: { answering: true, problem: undefined } })
     assert.deepEqual([redis.used, redis.answering, redis.publishesExpiry, redis.problem], [true, true, true, undefined])
     const nothing = { brakedSince: null, problem: undefined }
-    const counts = { overdue: 0, retrying: 0, locked: 0, stale: 0, held: 0, undated: 0, paused: 0, toCome: 0 }
-    const none = { pending: 0, withinHour: 0, ...counts }
+    const counts = { overdue: 0, retrying: 0, locked: 0, dead: 0, stale: 0, held: 0, undated: 0, paused: 0 }
+    const none = { pending: 0, ...counts, oldestOverdue: null, withinHour: 0 }
+    const overdue = await shop.database.Order.findByPk(1, { rejectOnEmpty: true })
     assert.deepEqual(rules, [
       {
         kind: 'order_confirm',
         form: 'deadline',
-        rows: { ...none, pending: 5, withinHour: 1, overdue: 1, stale: 1, undated: 1, toCome: 3 },
+        rows: { ...none, pending: 3, withinHour: 1, overdue: 1, stale: 1, undated: 1, oldestOverdue: overdue.confirmDueAt },
         armed: 1,
         dead: 0,
         ...nothing,
