@@ -10,6 +10,15 @@ export function productClock({ clockMoves }: Pick<Run, 'clockMoves'>, trueAt: nu
   return trueAt + (clockMoves.filter(({ at }) => at <= trueAt).at(-1)?.offsetMs ?? 0)
 }
 
+/** When it may have shown this reading, by the clock that no fault moves: a clock that was moved shows some readings twice. */
+export function trueTimes({ clockMoves }: Pick<Run, 'clockMoves'>, reading: number): number[] {
+  return [{ at: Number.NEGATIVE_INFINITY, offsetMs: 0 }, ...clockMoves].flatMap(({ at, offsetMs }, index) => {
+    const trueAt = reading - offsetMs
+    const endedAt = clockMoves[index]?.at ?? Number.POSITIVE_INFINITY
+    return trueAt >= at - TRANSACTION_MS && trueAt <= endedAt + TRANSACTION_MS ? [trueAt] : []
+  })
+}
+
 /** The latest reading of Postgres's clock that the settling transaction may have had. */
 export function latestClock({ clockMoves }: Pick<Run, 'clockMoves'>, at: number, trueAt: number): number {
   const before = clockMoves.filter((move) => move.at <= trueAt)

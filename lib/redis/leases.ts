@@ -30,6 +30,14 @@ export interface Claim {
   ids: string[]
 }
 
+/** Of a sweep over what is overdue. */
+export type Look = 'first' | 'second'
+
+export interface OverdueClaim extends Claim {
+  /** How many were left out because they were settled a moment ago. */
+  settledBefore: number
+}
+
 export interface ClaimOptions {
   /** How many timers at most. */
   limit: number
@@ -70,6 +78,7 @@ export interface FinishOptions {
   isRetry?: boolean
 }
 
+type TakeReply = [taken: string, settledBefore: number]
 type ClaimReply = [now: string, next: string, burstLeft: number, claimed: string, leaseEnds: string, epoch: string, lost: number]
 
 export class Leases {
@@ -105,9 +114,9 @@ export class Leases {
     }
   }
 
-  /** Takes overdue rows that the sweep found, unless they are claimed. */
-  takeOverdue(kind: string, token: string, leaseMs: number, ids: readonly string[]): Promise<Claim> {
-    return this.take(kind, token, leaseMs, 'sweep', ids)
+  /** Takes overdue rows that the sweep found, unless they are claimed. @param look at the second, also those that were settled a moment ago */
+  takeOverdue(kind: string, token: string, leaseMs: number, ids: readonly string[], look: Look = 'first'): Promise<OverdueClaim> {
+    return this.take(kind, token, leaseMs, look === 'second' ? 'second look' : 'sweep', ids)
   }
 
   /** Takes orders whose external keys expired. */
@@ -171,13 +180,19 @@ export class Leases {
     this.epochs.set(kind, Number(epoch))
   }
 
-  private async take(kind: string, token: string, leaseMs: number, via: 'sweep' | 'event', ids: readonly string[]): Promise<Claim> {
+  private async take(
+    kind: string,
+    token: string,
+    leaseMs: number,
+    via: 'sweep' | 'second look' | 'event',
+    ids: readonly string[],
+  ): Promise<OverdueClaim> {
     const values = [this.keys.sets(kind).lease, token, leaseMs, via, this.keys.timersOf(kind), JSON.stringify(ids)]
-    const taken = (await this.connection.ask(
+    const [taken, settledBefore] = (await this.connection.ask(
       (client) => scripts(client).orderTimersTake(...this.claimKeys(kind, token), ...values),
-      operation('claim', kind, (taken) => (taken === '[]' ? undefined : 'write')),
-    )) as string
-    return { token, ids: JSON.parse(taken) }
+      operation('claim', kind, (reply) => ((reply as TakeReply)[0] === '[]' ? undefined : 'write')),
+    )) as TakeReply
+    return { token, ids: JSON.parse(taken), settledBefore }
   }
 
   private claimKeys(kind: string, token: string): [string, string, string, string, string] {

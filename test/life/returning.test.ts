@@ -42,6 +42,18 @@ describe('An order that comes back', () => {
     await worker.stop()
   })
 
+  it('is settled by the very next sweep though it was settled a moment ago', async () => {
+    const shop = await open((Parcels) => ({ order_confirm: transition(Parcels, CONFIRM) }))
+    const id = await shop.parcel(-1_000)
+    const worker = await shop.worker({ fallback: false })
+    await waitUntil(() => worker.settled.length === 1)
+    await shop.sql(`UPDATE parcels SET status = 4, "dueAt" = now() - interval '1 second' WHERE id = $1`, [id])
+    await worker.sweepNow()
+    assert.equal((await shop.find(id)).status, 5)
+    assert.equal(worker.settled.length, 2)
+    await worker.stop()
+  })
+
   describe('under "backfill"', () => {
     const paying = () =>
       open((Parcels) => ({

@@ -336,6 +336,17 @@ describe('a claim', () => {
     assert.deepEqual((await leases.takeOverdue(KIND, 'c', 10_000, all)).ids, ['gone', 'cancelled'])
   })
 
+  it('takes at a second look what was settled a moment ago, and tells at the first that there is some', async () => {
+    for (const id of ['settled', 'failed']) await arm(id, (await clock.now()) - PAST_MS)
+    await claim('a')
+    await leases.finish(KIND, 'a', 0, [{ id: 'failed', delayMs: HOUR_MS, failure: FAILURE }])
+    const all = ['settled', 'failed', 'overdue']
+    const first = await leases.takeOverdue(KIND, 'b', 10_000, all)
+    assert.deepEqual([first.ids, first.settledBefore], [['overdue'], 1])
+    const second = await leases.takeOverdue(KIND, 'c', 10_000, all, 'second')
+    assert.deepEqual([second.ids, second.settledBefore], [['settled'], 0])
+  })
+
   it("ignores a tombstone that is in the future since Redis's clock was set back", async () => {
     await arm('1', (await clock.now()) - PAST_MS)
     await claim('a')

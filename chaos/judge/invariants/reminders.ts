@@ -1,9 +1,11 @@
 // A reminder is given once at most for each deadline, and only of a deadline that stood on the row of an order that was still waiting for it.
 
 import type { Delivery, RuleFacts } from '../../history.js'
+import { trueTimes } from '../clock.js'
 import { type Breach, ofEachOrder } from '../invariant.js'
 import { isWorker, type Order, ruleKind } from '../orders.js'
 import { applies, deadlineOf, isHeld, isSame } from '../rule-facts.js'
+import type { Run } from '../run.js'
 
 /** From the commit of a reminder's row to the call of its function, in a process that is not frozen; and to the row's own commit. */
 const CALL_MS = 6_000
@@ -11,7 +13,7 @@ const CALL_MS = 6_000
 export const reminders = ofEachOrder(
   'reminders',
   'A reminder is given at most once for each deadline; when it was committed, the order was still waiting for that deadline, neither paused nor gone, and the deadline was at most `before` away.',
-  function* (order) {
+  function* (order, { run }) {
     const given = order.deliveries.filter(({ what }) => what === 'reminder')
     const keys = new Set<string>()
     for (const delivery of given) {
@@ -20,12 +22,12 @@ export const reminders = ofEachOrder(
       const rule = order.rules.find(({ kind }) => kind === ruleKind(delivery.kind))
       if (rule) yield* ofDelivery(order, rule, delivery)
     }
-    yield* ofRecorded(order)
+    yield* ofRecorded(order, run)
   },
 )
 
 /** The history's row is written in the transaction that looked at the order's row. */
-function* ofRecorded({ recorded, changes, rules }: Order): Iterable<Breach> {
+function* ofRecorded({ recorded, changes, rules }: Order, run: Run): Iterable<Breach> {
   const seen = new Set<string>()
   for (const row of recorded) {
     const rule = rules.find(({ kind }) => kind === row.kind)
@@ -33,9 +35,11 @@ function* ofRecorded({ recorded, changes, rules }: Order): Iterable<Breach> {
     const name = `${row.reminder} ${row.deadline}`
     if (seen.has(name)) yield breach('has two rows for one deadline', { row })
     seen.add(name)
-    const states = changes.flatMap(({ to, at }, index) =>
-      at <= row.settledAt + 2 && (changes[index + 1]?.at ?? Number.POSITIVE_INFINITY) >= row.settledAt - CALL_MS ? [to] : [],
-    )
+    const writtenAt = trueTimes(run, row.settledAt)
+    const states = changes.flatMap(({ to, trueAt }, index) => {
+      const until = changes[index + 1]?.trueAt ?? Number.POSITIVE_INFINITY
+      return writtenAt.some((at) => trueAt <= at + 2 && until >= at - CALL_MS) ? [to] : []
+    })
     const waits = states.filter((state) => applies(rule, state) && isSame(deadlineOf(rule, state), row.deadline) && !isHeld(rule, state))
     if (changes.length > 0 && waits.length === 0)
       yield breach('was given to an order that was not waiting for that deadline', { row, states })

@@ -110,4 +110,18 @@ export const SWEEP_BUGS: readonly PlantedBug[] = [
     ],
     suites: ['test/worker/settling/memory-claims.test.ts', 'test/timers/call.test.ts', 'test/faults/redis-goes.test.ts'],
   },
+  {
+    name: 'no-second-look',
+    about: ['sweep'],
+    what: 'a sweep takes an order that has come back for one that was just settled',
+    edits: [
+      {
+        file: 'lib/worker/sweep/overdue-orders.ts',
+        find: 'if (settledBefore === 0) return first',
+        replace: 'if (settledBefore >= 0) return first',
+      },
+    ],
+    suites: ['test/life/returning.test.ts'],
+    likely: 'settled a moment ago',
+  },
 ]

@@ -1,6 +1,7 @@
 -- Takes the given ids under a lease: those that the sweep found overdue, or those whose external key expired. Left out is what a live claim
 -- holds, what has a tombstone, what waits for another attempt, and dead letters; for an event also what the index has (its alarm will
--- come) and what has a living key.
+-- come) and what has a living key. A sweep's second look takes also what was settled a moment ago: its row was read since, so the order has
+-- come back.
 --
 -- KEYS    due, leases
 --         lease        the set that will hold this claim's ids
@@ -8,12 +9,13 @@
 --         failures
 -- ARGV    leasePrefix  the beginning of the leases' names
 --         token, leaseMs
---         via          'sweep' or 'event'
+--         via          'sweep', 'second look' or 'event'
 --         keyPrefix    the beginning of the timers' keys
 --         ids          as JSON
--- Output  the ids that were taken, as JSON
+-- Output  the ids that were taken, as JSON, and how many were left out because they were settled a moment ago
 local due, leases, lease, tombstones, failures = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local leasePrefix, token, leaseMs, isEvent, keyPrefix, ids = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == 'event', ARGV[5], cjson.decode(ARGV[6])
+local leasePrefix, token, leaseMs, via, keyPrefix, ids = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], cjson.decode(ARGV[6])
+local isEvent = via == 'event'
 --- include shared/now.lua
 --- include shared/tombstones.lua
 --- include shared/in-portions.lua
@@ -24,9 +26,14 @@ local leasePrefix, token, leaseMs, isEvent, keyPrefix, ids = ARGV[1], ARGV[2], A
 
 redis.call('UNLINK', lease) -- first: a Redis whose memory is full lets a script write once it has written what needs no memory
 if isEvent then ids = partition('ZMSCORE', due, ids) end
-for _, sort in ipairs(isEvent and { 'settled', 'cancelled', 'external' } or { 'settled', 'external' }) do
+local function leaveOut(sort)
   for _, set in ipairs({ tombstoneSets(tombstones, sort) }) do ids = partition('SMISMEMBER', set, ids) end
 end
+leaveOut('external')
+if isEvent then leaveOut('cancelled') end
+local asked = #ids
+if via ~= 'second look' then leaveOut('settled') end
+local settledBefore = asked - #ids
 for _, live in ipairs(redis.call('ZRANGEBYSCORE', leases, now, '+inf')) do ids = partition('SMISMEMBER', leasePrefix .. live, ids) end
 
 local taken = ids
@@ -38,7 +45,7 @@ if isEvent or anyFailed then
     if isFree and not (anyFailed and isHeldByFailure(id)) then taken[#taken + 1] = id end
   end
 end
-if #taken == 0 then return '[]' end
+if #taken == 0 then return { '[]', settledBefore } end
 
 callInPortions('SADD', lease, taken)
 redis.call('ZADD', leases, now + leaseMs, token)
@@ -47,4 +54,4 @@ callInPortions('ZREM', due, armed)
 if #armed > 0 then afterRemoving() end
 for i, id in ipairs(armed) do armed[i] = keyPrefix .. id end
 removeKeys(armed, 0)
-return cjson.encode(taken)
+return { cjson.encode(taken), settledBefore }

@@ -3,7 +3,7 @@
 
 import { Moment } from '../../moment.js'
 import type { FailedTimers } from '../../redis/failed-timers.js'
-import { BURST, type Claim, type ClaimAnswer, type Disposition, type Leases } from '../../redis/leases.js'
+import { BURST, type Claim, type ClaimAnswer, type Disposition, type Leases, type Look } from '../../redis/leases.js'
 import type { BoundRule } from '../../rules/rule.js'
 import type { Path } from '../events.js'
 import { Acknowledgements } from './acknowledgements.js'
@@ -55,12 +55,16 @@ export class IndexClaims {
     return { work, untilNextMs: untilNextClaimMs(claim, skewMs) }
   }
 
-  /** What the sweep found overdue. The rows know the deadlines. @param lookedAt when a sweep had looked before */
-  async overdue(rule: BoundRule, ids: readonly string[], lookedAt: Moment): Promise<Work> {
+  /**
+   * What the sweep found overdue. The rows know the deadlines.
+   * @param lookedAt when a sweep had looked before
+   * @param look at the second, also what was settled a moment ago
+   */
+  async overdue(rule: BoundRule, ids: readonly string[], lookedAt: Moment, look: Look): Promise<OverdueWork> {
     const { leases, leaseMs } = this.dependencies
     const sentAt = new Moment()
-    const claim = await this.claim(rule, (token) => leases.takeOverdue(rule.kind, token, leaseMs(rule), ids))
-    return this.work(rule, 'sweep', claim, { sentAt, lookedAt })
+    const claim = await this.claim(rule, (token) => leases.takeOverdue(rule.kind, token, leaseMs(rule), ids, look))
+    return { work: this.work(rule, 'sweep', claim, { sentAt, lookedAt }), settledBefore: claim.settledBefore }
   }
 
   /** Orders whose keys another service had set, and that have expired. */
@@ -118,6 +122,12 @@ export class IndexClaims {
       () => send(later(dispositions, performance.now() - at), true),
     )
   }
+}
+
+export interface OverdueWork {
+  work: Work
+  /** How many were left out because they were settled a moment ago. */
+  settledBefore: number
 }
 
 interface Looked {

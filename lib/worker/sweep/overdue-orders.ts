@@ -1,13 +1,14 @@
-// Claims what is overdue and has it settled, batch by batch.
+// Claims what is overdue and has it settled, batch by batch. What an alarm has settled since its row was read is left out. An order that was
+// settled a moment ago and has come back looks the same, so where any was left out, the rows are read once more in the end.
 
 import type { Moment } from '../../moment.js'
 import type { RedisConnection } from '../../redis/connection.js'
+import type { Look } from '../../redis/leases.js'
 import type { Stale } from '../../rows/pending-rows.js'
 import type { SweptRule } from '../../rules/rule.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
-import type { IndexClaims } from '../settling/index-claims.js'
+import type { IndexClaims, OverdueWork } from '../settling/index-claims.js'
 import type { MemoryClaims } from '../settling/memory-claims.js'
-import type { Work } from '../settling/work.js'
 import type { OverduePages } from './overdue-pages.js'
 import type { SweepReads } from './reads.js'
 
@@ -34,38 +35,46 @@ export class OverdueOrders {
 
   /** @returns once everything that it claimed has been settled or put back */
   async settle(rule: SweptRule): Promise<SettledOverdue> {
+    const { settledBefore, ...first } = await this.look(rule, 'first')
+    if (settledBefore === 0) return first
+    const second = await this.look(rule, 'second')
+    return { overdue: first.overdue + second.overdue, stale: second.stale ?? first.stale }
+  }
+
+  private async look(rule: SweptRule, look: Look): Promise<SettledOverdue & { settledBefore: number }> {
     const { pages, reads, dispatcher, stopping } = this.dependencies
     const batchSize = () => dispatcher.batchSize(rule, 'sweep')
     const running: Promise<void>[] = []
-    let overdue = 0
+    let [overdue, settledBefore] = [0, 0]
     let stale: Stale | undefined
     const lookedAt = reads.lastLook(rule.kind)
-    if (!(await dispatcher.admits(rule, stopping))) return { overdue, stale }
+    if (!(await dispatcher.admits(rule, stopping))) return { overdue, stale, settledBefore }
     reading: for await (const page of pages.read(rule, batchSize)) {
       for (let first = 0; first < page.ids.length; ) {
         if (!(await dispatcher.admits(rule, stopping))) break reading
         const ids = page.ids.slice(first, first + batchSize())
-        const work = await this.claim(rule, ids, lookedAt)
-        overdue += work.ids.length
-        running.push(dispatcher.dispatch(work))
+        const claimed = await this.claim(rule, ids, lookedAt, look)
+        overdue += claimed.work.ids.length
+        settledBefore += claimed.settledBefore
+        running.push(dispatcher.dispatch(claimed.work))
         first += ids.length
       }
       stale = page.stale
     }
     await Promise.all(running)
-    return { overdue, stale }
+    return { overdue, stale, settledBefore }
   }
 
   /** In the due index if Redis answers, else in memory. There only the guard in the UPDATE keeps two workers apart, which suffices. */
-  private async claim(rule: SweptRule, ids: string[], lookedAt: Moment): Promise<Work> {
+  private async claim(rule: SweptRule, ids: string[], lookedAt: Moment, look: Look): Promise<OverdueWork> {
     const { connection, claims, memory } = this.dependencies
     if (claims && connection?.usable) {
       try {
-        return await claims.overdue(rule, ids, lookedAt)
+        return await claims.overdue(rule, ids, lookedAt, look)
       } catch {
         // Redis went away or refuses the claim. Its connection reports that; the rows are settled all the same.
       }
     }
-    return memory.overdue(rule, ids, lookedAt)
+    return { work: memory.overdue(rule, ids, lookedAt), settledBefore: 0 }
   }
 }

@@ -42,6 +42,16 @@ describe('reminders', () => {
     assertFound(story, 'reminders', /too early/)
   })
 
+  it("follows Postgres's clock where a fault had moved it when the reminder was written", () => {
+    const story = reminded()
+    const remindedAt = story.now
+    story.call('confirm', '1', 'cancel')
+    story.recorded[0]!.settledAt += 300_000
+    const moves = [-100, 100].map((ms) => ({ at: remindedAt + ms, offsetMs: ms < 0 ? 300_000 : 0 }))
+    assertFine(story, { clockMoves: moves })
+    assertFound(story, 'reminders', /not waiting for that deadline/)
+  })
+
   const LEFT = {
     'had left': { status: 9 },
     'had another deadline': { confirmDueAt: Date.UTC(2030, 1) },
