@@ -68,7 +68,7 @@ async function load(file: string, limitMs: number): Promise<Exports> {
 /** Warns where the module has started a server or a worker. */
 function warnOfStarted(file: string, runtime: Runtime, remark: (text: string) => void): void {
   const servers = process.getActiveResourcesInfo().filter((name) => name === 'TCPServerWrap').length
-  const started = [...(servers > 0 ? ['a server'] : []), ...(runtime.workers > 0 ? ['a worker, which settles orders meanwhile'] : [])]
+  const started = [...(servers > 0 ? ['a server'] : []), ...(runtime.running.size > 0 ? ['a worker, which settles orders meanwhile'] : [])]
   if (started.length === 0) return
   remark(`order-timers: ${show(file)} has started ${started.join(' and ')}; export the timers from a module that only makes them`)
 }

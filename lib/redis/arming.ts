@@ -2,6 +2,7 @@
 // armed as soon as Redis answers or accepts writes again. The rest is left to the sweep, which finds their deadlines on the rows.
 
 import type { Log } from '../logger.js'
+import type { Armed, Meters } from '../meters.js'
 import { within } from '../wait.js'
 import { ArmBatches } from './arm-batches.js'
 import type { RedisConnection } from './connection.js'
@@ -48,8 +49,12 @@ export class Arming {
     connection: RedisConnection,
     private readonly log: Log,
     workers: () => number,
+    private readonly meters: Meters,
   ) {
-    this.batches = new ArmBatches((kind, timers) => index.arm(kind, timers, REQUEST_WAIT_MS))
+    this.batches = new ArmBatches(async (kind, timers) => {
+      await index.arm(kind, timers, REQUEST_WAIT_MS)
+      this.count(kind, 'armed', timers.length)
+    })
     this.outage = new Outage(connection, log, () => void this.armKept(), workers)
     connection.onUp(() => void this.armKept())
     connection.refusals.onAccepted(() => void this.armKept())
@@ -76,8 +81,10 @@ export class Arming {
     if (armed) return true
     if (this.kept.size >= MOST_KEPT) {
       this.outage.drop(MOST_KEPT)
+      this.count(kind, 'dropped')
       return false
     }
+    this.count(kind, 'kept')
     const kept = { kind, id, deadlineMs }
     this.kept.set(name, kept)
     // If Redis took it late, it must not be armed again: it may have been armed for another deadline since.
@@ -119,6 +126,10 @@ export class Arming {
     }
     this.rearming = false
     this.outage.taken(this.kept.size)
+  }
+
+  private count(kind: string, result: Armed, timers = 1): void {
+    this.meters.armed.add(`${kind} ${result}`, timers)
   }
 
   private report(kind: string, error: unknown): false {

@@ -4,6 +4,7 @@ import { OrderTimersError } from '../errors.js'
 import { Identity } from '../identity.js'
 import type { Keys } from '../keys.js'
 import type { Log } from '../logger.js'
+import { Meters } from '../meters.js'
 import { Arming } from '../redis/arming.js'
 import { RedisClock } from '../redis/clock.js'
 import { RedisConnection } from '../redis/connection.js'
@@ -41,8 +42,9 @@ export class Runtime {
   readonly kinds: readonly string[]
   /** Undefined with `redis: false`, and where the timers are switched off. */
   readonly redis: RuntimeRedis | undefined
-  /** How many workers run on these timers in this process. */
-  workers = 0
+  /** The workers that run on these timers in this process; lib/worker says what they are. */
+  readonly running = new Set<object>()
+  readonly meters = new Meters()
   /** Tells the other processes of this one, and learns of them. Undefined where the timers are switched off. */
   readonly beats: Beats | undefined
   private readonly bound: BoundRules
@@ -146,7 +148,7 @@ export class Runtime {
       ...{ source, connection, clock, index },
       leases: new Leases(connection, this.keys, clock),
       failures: new FailedTimers(connection, this.keys),
-      arming: new Arming(index, connection, this.log, () => this.workers),
+      arming: new Arming(index, connection, this.log, () => this.running.size, this.meters),
     }
   }
 }

@@ -66,11 +66,11 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
   const concurrency = (rule: BoundRule) => concurrencyOf(rule, options.concurrency)
   const standstill = new Standstill()
   const faults = new Faults(events, log, standstill)
-  const reporter = new Reporter(rules.keys(), events, faults, log)
+  const reporter = new Reporter(rules.keys(), events, faults, log, runtime.meters)
   const clocks = new Clocks(rules, redis?.clock)
   const warmer = new ConnectionWarmer(rules.values(), clocks, concurrency)
   const lockedRows = new LockedRows(rules, faults)
-  const latenessCounts = new Lateness(rules.keys())
+  const latenessCounts = new Lateness(rules.keys(), { totals: runtime.meters.lateness })
   const dispatcher = new Dispatcher({
     ...{ rules, concurrency, lockedRows, worker: identity.id, reporter, latenessCounts },
     lateness: (rule, deadlineMs) => clocks.lateness(rule.kind, deadlineMs),

@@ -4,6 +4,7 @@
 import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
 import type { Log } from '../logger.js'
+import { Meters } from '../meters.js'
 import { MOST_COUNTED, type Stale } from '../rows/pending-rows.js'
 import type { SettledOrder, Settlement } from '../rows/settlement.js'
 import type { BoundRule } from '../rules/rule.js'
@@ -34,6 +35,7 @@ export class Reporter {
     private readonly events: WorkerEmitter,
     readonly faults: Faults,
     readonly log: Log,
+    private readonly meters = new Meters(),
   ) {
     this.counters = new Map([...kinds].map((kind) => [kind, newCounters()]))
   }
@@ -49,6 +51,7 @@ export class Reporter {
       this.log('info', () => summary(rule, orders), { kind, via, count: orders.length })
       if (this.log.debugs)
         for (const { id, latenessMs } of orders) this.log('debug', () => describe(rule, id), { kind, id, via, latenessMs })
+      this.meters.settled.add(`${kind} ${via}`, orders.length)
       this.events.emitSafely('settled', { kind, via, orders })
     }
     if (dryRun) this.wouldSettle(kind, via, dryRun)
@@ -66,8 +69,10 @@ export class Reporter {
     const counters = this.of(kind)
     const order = `${kind} ${id}${work ? `: ${work}` : ''}`
     counters.failed += 1
+    this.meters.failed.add(kind)
     if (next === 'dead') {
       counters.dead += 1
+      this.meters.dead.add(kind)
       const message = `${order}: dead letter after ${attempts} attempts: ${errorText(error)}`
       this.log('error', message, { code: 'DEAD_LETTER', kind, id, attempts })
       this.events.emitSafely('dead', { kind, id, error, attempts })
@@ -165,8 +170,15 @@ export class Reporter {
     this.events.emitSafely('restored', { kinds, armed })
   }
 
+  /** A batch went through the rule, whatever became of its orders. */
+  batch(kind: string, orders: number, durationMs: number): void {
+    this.meters.batches.of(kind).add(orders)
+    this.meters.settling.of(kind).add(durationMs)
+  }
+
   /** A sweep has ended. */
   swept(sweep: WorkerEvents['swept'][0]): void {
+    this.meters.sweeps.add(sweep.durationMs)
     this.events.emitSafely('swept', sweep)
   }
 

@@ -37,7 +37,7 @@ export class ExpiryWorker extends WorkerEmitter {
     this.logTo(log)
     const rules = new Map(runtime.workerRules().map((rule) => [rule.kind, rule]))
     this.assembly = assemble(runtime, rules, { ...options, events: this, log, intake: { configureRedis } })
-    runtime.workers += 1
+    runtime.running.add(this)
     this.ready = runtime.enabled ? this.start() : Promise.resolve()
   }
 
@@ -49,6 +49,11 @@ export class ExpiryWorker extends WorkerEmitter {
   /** @internal for express-order-timers/testing */
   get [RUNTIME](): Runtime {
     return this.runtime
+  }
+
+  /** @internal for express-order-timers/health and /metrics */
+  get parts(): Assembly {
+    return this.assembly
   }
 
   /** @internal A sweep in addition to the schedule. Never rejects. */
@@ -84,7 +89,7 @@ export class ExpiryWorker extends WorkerEmitter {
     await Promise.all([lockedRows.stop(), this.endBeats?.()])
     standstill.stop()
     faults.stop()
-    this.runtime.workers -= 1
+    this.runtime.running.delete(this)
     this.emitSafely('stopped')
   }
 

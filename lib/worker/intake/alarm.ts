@@ -1,6 +1,7 @@
 // The alarm of one rule: sleeps until the first timer of the due index is due, claims what is due, and hands it to the dispatcher. It needs no event.
 // It never sleeps for a whole second, so no timeout overflows, and a lost wake or lost data is noticed within a second.
 
+import { Loop } from '../../loop.js'
 import type { RedisConnection } from '../../redis/connection.js'
 import { isRedisTrouble } from '../../redis/trouble.js'
 import type { BoundRule } from '../../rules/rule.js'
@@ -11,6 +12,7 @@ const LONGEST_SLEEP_MS = 800
 const TROUBLE_SLEEP_MS = 250
 
 export class Alarm {
+  readonly loop: Loop
   private readonly stopping = new AbortController()
   private endSleep: (() => void) | undefined
   private awake = false
@@ -21,7 +23,9 @@ export class Alarm {
     private readonly claims: IndexClaims,
     private readonly dispatcher: Dispatcher,
     private readonly connection: RedisConnection,
-  ) {}
+  ) {
+    this.loop = new Loop(`alarm ${rule.kind}`)
+  }
 
   start(): void {
     this.ended = this.run()
@@ -43,8 +47,10 @@ export class Alarm {
   private async run(): Promise<void> {
     const { signal } = this.stopping
     while (!signal.aborted) {
+      this.loop.rests() // the shop's own work may take its time
       await this.dispatcher.free(this.rule, signal)
       if (signal.aborted) return
+      this.loop.turned()
       this.awake = false
       await this.sleep(await this.claim())
     }

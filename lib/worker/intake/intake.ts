@@ -3,6 +3,7 @@
 // `redis: false` a worker has no intake, and its sweep alone settles.
 
 import { SWEEP_REQUEST } from '../../keys.js'
+import type { Loop } from '../../loop.js'
 import type { BoundRule } from '../../rules/rule.js'
 import type { Runtime, RuntimeRedis } from '../../timers/runtime.js'
 import type { Faults } from '../faults.js'
@@ -53,7 +54,7 @@ export class Intake {
     const workerId = runtime.identity.token()
     this.alarms = [...rules.values()].map((rule) => new Alarm(rule, claims, dispatcher, connection))
     this.listener = new Listener(keys, rules, claims, dispatcher, log)
-    this.subscriber = new Subscriber(source, keys.wakeChannel, faults)
+    this.subscriber = new Subscriber(source, keys.wakeChannel, faults, runtime.meters)
     this.watch = new ServerWatch({ connection, faults, configureRedis })
     this.expiryProbe = new ExpiryProbe(keys.expiryProbe(workerId), connection, this.subscriber, (proved) => this.judgeEvents(proved))
     this.externalKeys = new ExternalKeys(keys, [...rules.keys()], connection, workerId)
@@ -87,6 +88,10 @@ export class Intake {
     await this.listener.stop()
     await Promise.all([...this.alarms.map((alarm) => alarm.stop()), this.externalKeys.stop(), this.expiryProbe.stop(), this.watch.stop()])
     this.subscriber.stop()
+  }
+
+  get loops(): Loop[] {
+    return this.alarms.map(({ loop }) => loop)
   }
 
   /** Whether Redis answers now and can serve timers. */

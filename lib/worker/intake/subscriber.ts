@@ -3,6 +3,7 @@
 // retries, and calls `onSubscribed` each time, because something may have been missed.
 
 import { OrderTimersError } from '../../errors.js'
+import type { Meters } from '../../meters.js'
 import { RedisConnection } from '../../redis/connection.js'
 import type { RedisSource } from '../../redis/source.js'
 import type { Faults } from '../faults.js'
@@ -39,6 +40,7 @@ export class Subscriber {
     private readonly source: RedisSource,
     wakeChannel: string,
     private readonly faults: Faults,
+    private readonly meters: Pick<Meters, 'subscriptionResets'>,
   ) {
     this.attempted = new Promise((resolve) => {
       this.endAttempt = resolve
@@ -65,6 +67,7 @@ export class Subscriber {
     const { client } = this.connection
     this.connection.onUp(() => void this.subscribe(listeners))
     this.connection.onDown(() => {
+      if (this.channels.some(({ subscribed }) => subscribed)) this.meters.subscriptionResets += 1
       for (const channel of this.channels) channel.subscribed = false
       this.endAttempt()
     })

@@ -2,7 +2,8 @@
 // Counted is what came due since the path last looked. What was due before that had been put off (a retry, a locked row), was given a deadline in
 // the past (`backfill`, `resume`), or had been waiting for a worker: that an order of these is late says nothing about how punctual workers are.
 
-import { BUCKETS, bucketOf, type LatenessSummary, nameOfBucket, summaryOf } from '../../lateness-buckets.js'
+import { BUCKETS, bucketOf, LATENESS_BOUNDS_MS, type LatenessSummary, nameOfBucket, summaryOf } from '../../lateness-buckets.js'
+import { Distributions } from '../../meters.js'
 import type { Moment } from '../../moment.js'
 import type { SettledOrder } from '../../rows/settlement.js'
 import type { Path } from '../events.js'
@@ -25,8 +26,14 @@ export class Lateness {
   private readonly counts: ReadonlyMap<string, Record<Path, PathCounts>>
   private readonly batch = new Uint32Array(BUCKETS)
 
-  /** @param now milliseconds, from any beginning */
-  constructor(kinds: Iterable<string>, now = () => performance.now()) {
+  private readonly totals: Distributions
+
+  /**
+   * @param now milliseconds, from any beginning
+   * @param totals gets all that is counted, by `kind path`
+   */
+  constructor(kinds: Iterable<string>, { now = () => performance.now(), totals = new Distributions(LATENESS_BOUNDS_MS) } = {}) {
+    this.totals = totals
     const paths = () => ({ alarm: new PathCounts(now), event: new PathCounts(now), sweep: new PathCounts(now) })
     this.counts = new Map([...kinds].map((kind) => [kind, paths()]))
   }
@@ -34,15 +41,18 @@ export class Lateness {
   /** @param lookedAt when this path last looked, before it brought these orders */
   note(kind: string, via: Path, orders: readonly SettledOrder[], lookedAt: Moment): void {
     const mostMs = lookedAt.passedMs()
-    let any = false
+    let [any, sumMs] = [false, 0]
     this.batch.fill(0)
     for (const { latenessMs } of orders) {
       if (latenessMs === null || latenessMs > mostMs) continue
       const bucket = bucketOf(latenessMs)
       this.batch[bucket] = (this.batch[bucket] as number) + 1
+      sumMs += Math.max(0, latenessMs)
       any = true
     }
-    if (any) this.counts.get(kind)?.[via].add(this.batch)
+    if (!any) return
+    this.counts.get(kind)?.[via].add(this.batch)
+    this.totals.of(`${kind} ${via}`).addAll(this.batch, sumMs)
   }
 
   /** By rule and reminder. */

@@ -45,6 +45,7 @@ export class Settler {
     if (await this.leaseExpired(work, ids)) return
     const { worker, lanes, timeLimits, ruleHealth, outcomes, deliveries, reporter } = this.dependencies
     const begunAt = new Moment()
+    const startedAt = performance.now()
     const attempt = { deadlineOf: work.deadlineOf, via: work.via, worker, inRule: false }
     let settlement: Settlement
     try {
@@ -52,6 +53,7 @@ export class Settler {
     } catch (error) {
       return this.settleAfterError(work, ids, { error, inRule: attempt.inRule }, dispositions)
     }
+    reporter.batch(rule.kind, ids.length, performance.now() - startedAt)
     lanes.of(rule).recovered(ids.length)
     ruleHealth.settled(rule)
     outcomes.take(work, settlement, dispositions)

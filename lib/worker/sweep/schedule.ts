@@ -4,6 +4,7 @@
 // daylight saving begins. Here the wall clock is read again every few seconds, and no pause is longer than the expression's own.
 
 import type { ScheduledTask } from 'node-cron'
+import { Loop } from '../../loop.js'
 import { Moment } from '../../moment.js'
 import { CronTimes } from './cron-times.js'
 import type { Fallback } from './fallback.js'
@@ -31,6 +32,7 @@ const CLOCK_WAS_SET_MS = 500
 const INTERVALS = 3
 
 export class SweepSchedule {
+  readonly loop = new Loop('sweep schedule')
   /** Never started: it only says when its runs are. */
   private readonly task: ScheduledTask | undefined
   private readonly times: CronTimes | undefined
@@ -44,6 +46,8 @@ export class SweepSchedule {
   private pauseMs = Number.POSITIVE_INFINITY
   /** When the latest runs began. */
   private readonly begun: Moment[] = []
+  /** From the latest run's beginning to the one after it. */
+  private currentMs = 0
 
   constructor(fallback: Required<Fallback> | false) {
     if (!fallback) return
@@ -55,11 +59,13 @@ export class SweepSchedule {
   start(sweep: ScheduledSweep): void {
     if (!this.task) return
     this.expectNext()
+    this.currentMs = this.pauseMs
     this.wait(sweep)
   }
 
   async stop(): Promise<void> {
     clearTimeout(this.timer)
+    this.loop.rests()
     this.times?.close()
     await this.task?.destroy()
   }
@@ -77,12 +83,20 @@ export class SweepSchedule {
     return afterNext ? Math.max(0, afterNext.getTime() - Date.now()) + HORIZON_MARGIN_MS : HORIZON_WITHOUT_CRON_MS
   }
 
+  /** How long it is from one run to the next, milliseconds: the longer one of the present interval and the next; undefined if none is scheduled. */
+  intervalMs(): number | undefined {
+    const [next, afterNext] = this.task?.getNextRuns(2) ?? []
+    if (!next) return undefined
+    return Math.max(this.currentMs, afterNext ? afterNext.getTime() - next.getTime() : 0)
+  }
+
   /** How long ago the run began that was three intervals before the latest one; undefined if there were not so many. */
   threeIntervalsMs(): number | undefined {
     return this.begun.length > INTERVALS ? this.begun[0]?.passedMs() : undefined
   }
 
   private wait(sweep: ScheduledSweep): void {
+    this.loop.turned()
     const waitMs = Math.min(Math.max(0, this.nextAt - Date.now()), LONGEST_WAIT_MS)
     this.timer = setTimeout(() => this.look(sweep), waitMs)
   }
@@ -100,6 +114,7 @@ export class SweepSchedule {
     this.begun.push(new Moment())
     if (this.begun.length > INTERVALS + 1) this.begun.shift()
     this.expectNext()
+    this.currentMs = this.pauseMs
     await sweep.run()
     this.expectNext() // the time that a long sweep takes is no pause
   }

@@ -37,7 +37,7 @@ describe('lateness in memory', () => {
 
   beforeEach(() => {
     now = 100 * HOUR_MS
-    lateness = new Lateness(['order_pay'], () => now)
+    lateness = new Lateness(['order_pay'], { now: () => now })
   })
 
   const counts = () => {

@@ -111,6 +111,17 @@ describe('the sweep’s schedule', () => {
     assert.ok(Math.max(...gaps) < 24.1, `${gaps}`)
   }).timeout(120_000)
 
+  it('says how long it is from one run to the next: through a night without runs, too', async () => {
+    const { time, schedule } = start('2027-05-03T16:58:30Z', '*/20 9-16 * * *', 'UTC')
+    assert.equal(schedule.intervalMs(), 16 * HOUR_MS + 90_000) // until nine tomorrow
+    await time.pass(16 * HOUR_MS + 2 * 60_000)
+    assert.equal(schedule.intervalMs(), HOUR_MS / 3)
+  }).timeout(60_000)
+
+  it('has no interval where no run is scheduled', () => {
+    assert.equal(new SweepSchedule(false).intervalMs(), undefined)
+  })
+
   it('goes on each minute through the hour that comes twice', async () => {
     const { runs, time } = start('2026-11-01T01:50:00-04:00', '* * * * *', 'America/New_York')
     await time.pass(HOUR_MS + 20 * 60_000)
