@@ -33,6 +33,17 @@ export interface ProcessRecord {
   /** The fingerprint of each rule's declared values. */
   rules: Record<string, string>
   databases: DatabaseRecord[]
+  /** What is wrong at present, as this process sees it. Left out where nothing is. */
+  faults?: RecordedFault[]
+}
+
+/** A fault as others are told of it. */
+export interface RecordedFault {
+  code: string
+  kind?: string
+  message: string
+  /** When it began, in milliseconds by the process's clock. */
+  since: number
 }
 
 /** A database that a process uses. */
@@ -103,6 +114,13 @@ export class Presence {
     )
     const now = Math.floor(Number(time[0]) * 1_000 + Number(time[1]) / 1_000)
     return { now, redisData: name ?? '', processes: parseRecords(Object.entries(records).flat(), now) }
+  }
+
+  /** When this process last beat, by Redis's clock; undefined where it has no record. @throws as `read` */
+  async beatAt(id: string): Promise<number | undefined> {
+    const record = await this.connection.ask((client) => client.hget(this.keys.processes, id))
+    const at = Number.parseInt(record ?? '', 10)
+    return Number.isNaN(at) ? undefined : at
   }
 
   /** The process ends in good order: nobody need wonder where it is. */

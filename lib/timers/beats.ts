@@ -1,6 +1,7 @@
-// The beats by which a process tells all others that it is there, and learns of them: in Redis (a worker every 5 s, a web process every 15 s), and
+// The beats by which a process tells all others that it is there, and learns of them: in Redis (a worker every 2 s, a web process every 15 s), and
 // once a minute in Postgres, where the table is. Nothing here keeps the process running, and no order waits for it.
 
+import type { FaultOf } from '../faults.js'
 import type { Identity } from '../identity.js'
 import type { Keys } from '../keys.js'
 import type { Log } from '../logger.js'
@@ -10,34 +11,12 @@ import { Presence, type ProcessRecord, type Role, type SeenProcess } from '../re
 import type { DeclaredRule, ShopRule } from '../rules/rule.js'
 import { VERSION } from '../version.js'
 import { within } from '../wait.js'
-import { findingsOf } from './findings.js'
+import { BEAT_TIMES, type BeatTimes } from './beat-times.js'
+import { ALIVE_MS, type Finding, findingsOf } from './findings.js'
 import { ProcessRows } from './process-rows.js'
+import { recordedFaults } from './recorded-faults.js'
 import { type FaultSink, Suspicions } from './suspicions.js'
-
-/** When a process beats, in milliseconds. */
-export interface BeatTimes {
-  worker: number
-  web: number
-  /** A web process that finds something wrong looks more often, so that it notices the end. */
-  doubting: number
-  /** The first beat of a web process after it has mounted the timers, or used them. */
-  first: number
-  /** In Postgres: the first row of a worker, that of a web process, and every further one. */
-  firstRowOfWorker: number
-  row: number
-  /** For how long nothing is reported at first. */
-  quietStart: number
-}
-
-const TIMES: BeatTimes = {
-  worker: 5_000,
-  web: 15_000,
-  doubting: 5_000,
-  first: 5_000,
-  firstRowOfWorker: 5_000,
-  row: 60_000,
-  quietStart: 30_000,
-}
+import { WorkerWatch } from './worker-watch.js'
 
 /** How long the end of a process waits to say so. */
 const LEAVE_MS = 500
@@ -52,12 +31,14 @@ export interface BeatsDependencies {
   declared: ReadonlyMap<string, DeclaredRule>
   /** A rule bound to its model. @throws where it cannot be bound */
   rule(kind: string): ShopRule
+  /** What is wrong at present with the timers of a process without a worker. */
+  faults(): readonly FaultOf<string>[]
   log: Log
 }
 
 /** What a worker adds to its process's beats. */
 export interface BeatingWorker {
-  faults: FaultSink
+  faults: FaultSink & { list(): readonly FaultOf<string>[] }
   latenessCounts: {
     /** What has been counted since it was last asked, by field. */
     takeCounts(): ReadonlyMap<string, number>
@@ -73,6 +54,8 @@ export class Beats {
   private readonly workers = new Set<BeatingWorker>()
   private readonly rules: Record<string, string>
   private timer: NodeJS.Timeout | undefined
+  private readonly watch: WorkerWatch | undefined
+  private lastBeat: Moment | undefined
   private nextRow = new Moment()
   private rowAfterMs = 0
   private beating: Promise<void> | undefined
@@ -85,11 +68,12 @@ export class Beats {
 
   constructor(
     private readonly dependencies: BeatsDependencies,
-    private readonly times: BeatTimes = TIMES,
+    private readonly times: BeatTimes = BEAT_TIMES,
   ) {
     const { declared, redis, keys, rule, log } = dependencies
     this.suspicions = new Suspicions(log, times.quietStart)
     this.presence = redis && new Presence(redis.connection, keys)
+    this.watch = this.presence && new WorkerWatch(this.presence)
     this.rows = new ProcessRows(keys.prefix, [...declared.keys()], rule)
     this.rules = Object.fromEntries([...declared].map(([kind, { fingerprint }]) => [kind, fingerprint]))
     redis?.connection.onUp(() => this.begin())
@@ -145,15 +129,22 @@ export class Beats {
   }
 
   private get everyMs(): number {
-    const { worker, web, doubting } = this.times
+    const { worker, look, doubting } = this.times
     if (this.role === 'worker') return worker
-    return this.suspicions.any ? doubting : web
+    return this.suspicions.any ? doubting : look
   }
 
   private beatIn(milliseconds: number): void {
     clearTimeout(this.timer)
     if (this.ended) return
-    this.timer = setTimeout(() => void this.beat().then(() => this.beatIn(this.everyMs)), milliseconds).unref()
+    this.timer = setTimeout(() => void this.beatOrLook().then(() => this.beatIn(this.everyMs)), milliseconds).unref()
+  }
+
+  /** A web process that has nothing to say only looks whether a worker is there. */
+  private async beatOrLook(): Promise<void> {
+    const mayLook = this.role === 'web' && !this.suspicions.any && this.lastBeat !== undefined && this.lastBeat.passedMs() < this.times.web
+    if (mayLook && !this.dependencies.redis?.connection.usable) return this.watch?.failed()
+    if (!mayLook || !(await this.watch?.workerBeats())) await this.beat()
   }
 
   private rowIn(milliseconds: number): void {
@@ -170,6 +161,7 @@ export class Beats {
   }
 
   private async beatOnce(): Promise<void> {
+    this.lastBeat = new Moment()
     if (this.nextRow.passedMs() >= this.rowAfterMs) {
       this.rowIn(this.times.row)
       this.seenInPostgres = await this.rows.write(this.record())
@@ -177,7 +169,13 @@ export class Beats {
     const redis = await this.beatInRedis()
     if (this.ended) return
     const findings = findingsOf(this.record(), { redis, postgres: this.seenInPostgres })
-    if (findings) this.suspicions.take(findings)
+    if (findings) this.suspicions.take(findings.map((finding) => this.withGrace(finding)))
+  }
+
+  /** A worker has as long to beat again as it may be silent, once Redis answers again. */
+  private withGrace(finding: Finding): Finding {
+    if (finding.code !== 'NO_WORKER' || !this.watch?.isFresh) return finding
+    return { ...finding, graceMs: Math.max(finding.graceMs, ALIVE_MS.worker) }
   }
 
   /** @returns undefined where Redis does not answer, refuses, or is not used */
@@ -185,13 +183,18 @@ export class Beats {
     const connection = this.dependencies.redis?.connection
     if (!this.presence || !connection) return undefined
     if (!connection.ready && this.role === 'web') await within(REDIS_MS, connection.openQuietly())
-    if (!connection.usable) return undefined
+    if (!connection.usable) {
+      this.watch?.failed()
+      return undefined
+    }
     const counted = [...this.workers].map(({ latenessCounts }) => ({ latenessCounts, counts: latenessCounts.takeCounts() }))
     try {
       const answer = await this.presence.beat(this.record(), sumOf(counted.map(({ counts }) => counts)))
       this.redisData = answer.redisData
+      this.watch?.answered(answer)
       return answer.processes
     } catch {
+      this.watch?.failed()
       for (const { latenessCounts, counts } of counted) latenessCounts.putBack(counts)
       return undefined // the commands that matter report it
     }
@@ -213,7 +216,13 @@ export class Beats {
       ...(this.redisData !== undefined && { redisData: this.redisData }),
       rules: this.rules,
       databases: this.rows.databases(),
+      ...recordedFaults(this.faults()),
     }
+  }
+
+  /** What is wrong at present: as the workers see it, or as the timers do where there is none. */
+  private faults(): readonly FaultOf<string>[] {
+    return this.workers.size > 0 ? [...this.workers].flatMap(({ faults }) => faults.list()) : this.dependencies.faults()
   }
 }
 

@@ -59,7 +59,9 @@ export class Runtime {
     this.bound = new BoundRules(options.rules, this.redis?.arming, this.log)
     const { identity, keys, redis, log } = this
     const rule = (kind: string) => this.rule(kind)
-    this.beats = this.enabled ? new Beats({ identity, keys, redis, declared: options.rules, rule, log }) : undefined
+    this.beats = this.enabled
+      ? new Beats({ identity, keys, redis, declared: options.rules, rule, log, faults: () => this.health().faults })
+      : undefined
   }
 
   get unhooked(): UnhookedModels {

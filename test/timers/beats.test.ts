@@ -9,7 +9,8 @@ import { Identity } from '../../lib/identity.js'
 import { toLog } from '../../lib/logger.js'
 import { Presence } from '../../lib/redis/presence.js'
 import { PROCESSES_TABLE, ProcessesTable } from '../../lib/rows/processes-table.js'
-import { Beats, type BeatTimes } from '../../lib/timers/beats.js'
+import { BEAT_TIMES, type BeatTimes } from '../../lib/timers/beat-times.js'
+import { Beats } from '../../lib/timers/beats.js'
 import type { ParsedOptions } from '../../lib/timers/options.js'
 import type { Runtime } from '../../lib/timers/runtime.js'
 import { VERSION } from '../../lib/version.js'
@@ -22,10 +23,10 @@ import { openShop, type Shop } from '../support/shop.js'
 import { type OneOfEach, oneOfEach } from '../support/shop-rules.js'
 import { inTime, waitUntil } from '../support/waiting.js'
 
-const QUICK: BeatTimes = { worker: 100, web: 100, doubting: 100, first: 10, firstRowOfWorker: 0, row: 100, quietStart: 0 }
+const QUICK: BeatTimes = { worker: 100, web: 100, look: 100, doubting: 100, first: 10, firstRowOfWorker: 0, row: 100, quietStart: 0 }
 
 /** The beats of another process on the same timers: with an identity of its own, and more often than in earnest. */
-function otherProcess(runtime: Runtime, log = toLog(false)) {
+function otherProcess(runtime: Runtime, log = toLog(false), times: BeatTimes = QUICK) {
   const { keys, redis } = runtime
   const identity = new Identity()
   const beats = new Beats(
@@ -35,9 +36,10 @@ function otherProcess(runtime: Runtime, log = toLog(false)) {
       redis,
       declared: (runtime as unknown as { options: ParsedOptions }).options.rules,
       rule: (kind) => runtime.rule(kind),
+      faults: () => [],
       log,
     },
-    QUICK,
+    times,
   )
   const strikeOut = enter('beats', () => beats.end())
   const { faults } = beats.suspicions
@@ -46,6 +48,8 @@ function otherProcess(runtime: Runtime, log = toLog(false)) {
     beats,
     faults: () => faults.list().map(({ code, kind }) => (kind ? `${code} ${kind}` : code)),
     end: () => beats.end().finally(strikeOut),
+    /** As a process that is killed: no beat any more, and its record stays. */
+    stop: () => clearTimeout((beats as unknown as { timer: NodeJS.Timeout }).timer),
   }
 }
 
@@ -110,6 +114,27 @@ describe('the beats of a process', () => {
     const told = lines.all.filter(({ message }) => message.includes('NO_WORKER')).map(({ level }) => level)
     assert.deepEqual(told, ['warn', 'info'])
     await web.end()
+  })
+
+  it('tell a web process that a worker was killed within ten seconds, by the looks between its own beats', async () => {
+    const runtime = runtimeOf(shop.timers)
+    const web = otherProcess(runtime, toLog(false), { ...BEAT_TIMES, first: 10, quietStart: 0 })
+    const killed = otherProcess(runtime)
+    const endWorker = killed.beats.addWorker({
+      faults: { raise() {}, clear() {}, list: () => [{ code: 'EVENTS_OFF', message: 'no events', since: new Date(0) }] },
+      latenessCounts: { takeCounts: () => new Map(), putBack() {} },
+    })
+    const record = await waitUntil(async () => (await seen()).find(({ id }) => id === killed.identity.id))
+    assert.deepEqual(record.faults, [{ code: 'EVENTS_OFF', message: 'no events', since: 0 }])
+    web.beats.mounted()
+    await waitUntil(async () => (await seen()).some(({ id }) => id === web.identity.id))
+    assert.deepEqual(web.faults(), [])
+    killed.stop()
+    const since = performance.now()
+    await waitUntil(() => web.faults().includes('NO_WORKER'), { within: 12_000, every: 100 })
+    const tookMs = performance.now() - since
+    assert.ok(tookMs > 5_000 && tookMs < 10_000, String(tookMs))
+    await Promise.all([endWorker(), killed.end(), web.end()])
   })
 
   it('of a process that has mounted the timers begin by themselves, and end with it', async () => {
