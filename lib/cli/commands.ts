@@ -2,6 +2,7 @@
 
 import type { Command } from './command.js'
 import { deadCommand, retryCommand } from './commands/dead.js'
+import { doctorCommand } from './commands/doctor.js'
 import { migrationCommand } from './commands/migration.js'
 import { planCommand } from './commands/plan.js'
 import { releaseCommand } from './commands/release.js'
@@ -11,6 +12,7 @@ import { sweepCommand } from './commands/sweep.js'
 export const COMMANDS: Record<string, Command> = {
   plan: planCommand,
   status: statusCommand,
+  doctor: doctorCommand,
   sweep: sweepCommand,
   dead: deadCommand,
   retry: retryCommand,

@@ -36,17 +36,17 @@ describe('the command line', () => {
       [
         'nothing',
         [],
-        'order-timers: say what to do; the commands are plan, status, sweep, dead, retry, release, migration (order-timers --help)',
+        'order-timers: say what to do; the commands are plan, status, doctor, sweep, dead, retry, release, migration (order-timers --help)',
       ],
       [
         'a command that it does not know',
         ['plann'],
-        'order-timers: there is no command "plann" (did you mean plan?); the commands are plan, status, sweep, dead, retry, release, migration (order-timers --help)',
+        'order-timers: there is no command "plann" (did you mean plan?); the commands are plan, status, doctor, sweep, dead, retry, release, migration (order-timers --help)',
       ],
       [
         'a word that every object has',
         ['constructor'],
-        'order-timers: there is no command "constructor"; the commands are plan, status, sweep, dead, retry, release, migration (order-timers --help)',
+        'order-timers: there is no command "constructor"; the commands are plan, status, doctor, sweep, dead, retry, release, migration (order-timers --help)',
       ],
       [
         'an option that it does not know',
@@ -59,7 +59,7 @@ describe('the command line', () => {
       [
         'a command in capitals',
         ['PLAN'],
-        'order-timers: there is no command "PLAN" (did you mean plan?); the commands are plan, status, sweep, dead, retry, release, migration (order-timers --help)',
+        'order-timers: there is no command "PLAN" (did you mean plan?); the commands are plan, status, doctor, sweep, dead, retry, release, migration (order-timers --help)',
       ],
       [
         'an option that takes one value, twice',
@@ -84,7 +84,7 @@ describe('the command line', () => {
   it('says what it can do', async () => {
     const { status, stdout, stderr } = await typed('--help')
     assert.deepEqual([status, stderr], [0, ''])
-    for (const command of ['plan', 'status', 'sweep', 'dead', 'retry', 'release', 'migration']) {
+    for (const command of ['plan', 'status', 'doctor', 'sweep', 'dead', 'retry', 'release', 'migration']) {
       assert.match(stdout, new RegExp(`^  order-timers ${command}`, 'm'))
       const one = await typed(command, '--help')
       assert.match(one.stdout, new RegExp(`^order-timers ${command} .*\\[--module FILE\\]\n\n.*\n\nExample: order-timers ${command}`))

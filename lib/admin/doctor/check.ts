@@ -1,0 +1,61 @@
+// What the doctor's checks have in common: a check looks at one thing and says what it expected, what it found, and how to put it right.
+
+import type { Subject } from './subject.js'
+
+/**
+ * `wrong`: a person should act. `advice`: it works, and could be better. `unseen`: it could not be looked at, so nothing is known about it.
+ */
+export type Verdict = 'fine' | 'wrong' | 'advice' | 'unseen'
+
+/** Where a remedy is carried out. `by hand` is a sentence, all others are lines as they are typed. */
+export type RemedyPlace = 'psql' | 'redis-cli' | 'redis.conf' | 'shell' | 'by hand'
+
+export interface Remedy {
+  in: RemedyPlace
+  text: string
+}
+
+export interface Finding {
+  /** What was looked at, such as `redis.eviction`. The same fault always has the same name. */
+  name: string
+  /** The rule that it is about, where it is about one. */
+  kind?: string
+  verdict: Verdict
+  expected: string
+  /** What was found instead; with `unseen`, why nothing could be seen. */
+  found: string
+  /** Alternatives and steps, in the order in which to try them. Empty where it is fine. */
+  remedies: Remedy[]
+}
+
+export interface Check {
+  name: string
+  /** Which server it asks. Where that one does not answer, the check says that it could not look. */
+  needs?: 'redis' | 'postgres'
+  /** @returns one finding or more. @throws what kept it from looking */
+  look(subject: Subject): Promise<Finding[]>
+}
+
+type About = { kind?: string | undefined; expected: string; found: string }
+
+export function fine(name: string, { kind, expected, found }: About): Finding {
+  return { name, ...(kind !== undefined && { kind }), verdict: 'fine', expected, found, remedies: [] }
+}
+
+export function wrong(name: string, about: About, ...remedies: Remedy[]): Finding {
+  return { ...fine(name, about), verdict: 'wrong', remedies }
+}
+
+export function advice(name: string, about: About, ...remedies: Remedy[]): Finding {
+  return { ...fine(name, about), verdict: 'advice', remedies }
+}
+
+export function unseen(name: string, about: About, ...remedies: Remedy[]): Finding {
+  return { ...fine(name, about), verdict: 'unseen', remedies }
+}
+
+export const psql = (text: string): Remedy => ({ in: 'psql', text })
+export const redisCli = (text: string): Remedy => ({ in: 'redis-cli', text })
+export const redisConf = (text: string): Remedy => ({ in: 'redis.conf', text })
+export const shell = (text: string): Remedy => ({ in: 'shell', text })
+export const byHand = (text: string): Remedy => ({ in: 'by hand', text })

@@ -1,0 +1,52 @@
+// `order-timers doctor`: looks at everything that timers need, and says of each thing what was expected, what was found, and how to put it right.
+// It changes nothing; of its own it sets two keys that lapse within a second. What it could not look at it never calls fine.
+
+import type { Runtime } from '../../timers/runtime.js'
+import { within } from '../../wait.js'
+import { type Check, type Finding, unseen, type Verdict } from './check.js'
+import { CHECKS } from './checks.js'
+import { cannotAsk, type Subject, type SubjectRole, subjectOf, why } from './subject.js'
+
+/** How long one check may take. */
+const CHECK_MS = 30_000
+
+export interface DoctorOptions {
+  /** Where the shop's packages are looked for. Default: the current folder. */
+  directory?: string
+  /** Whose rights are asked for. Default: those of a worker, which needs the most. */
+  role?: SubjectRole
+}
+
+export interface Diagnosis {
+  /** Nothing is wrong. What could not be looked at is counted in `unseen`. */
+  ok: boolean
+  counts: Record<Verdict, number>
+  findings: Finding[]
+}
+
+/** Never rejects. */
+export async function doctor(runtime: Runtime, options: DoctorOptions = {}): Promise<Diagnosis> {
+  const subject = await subjectOf(runtime, { directory: options.directory ?? process.cwd(), role: options.role ?? 'worker' })
+  return diagnose(subject)
+}
+
+export async function diagnose(subject: Subject): Promise<Diagnosis> {
+  const findings: Finding[] = []
+  for (const check of CHECKS) findings.push(...(await lookedAt(check, subject)))
+  const counts = { fine: 0, wrong: 0, advice: 0, unseen: 0 }
+  for (const { verdict } of findings) counts[verdict] += 1
+  return { ok: counts.wrong === 0, counts, findings }
+}
+
+async function lookedAt({ name, needs, look }: Check, subject: Subject): Promise<Finding[]> {
+  const notNow = cannotAsk(subject, needs)
+  const unused = needs === 'redis' && !subject.redis
+  if (unused) return []
+  const expected = 'a look at it'
+  if (notNow !== undefined) return [unseen(name, { expected, found: notNow })]
+  try {
+    return (await within(CHECK_MS, look(subject))) ?? [unseen(name, { expected, found: `no answer in ${CHECK_MS / 1_000} s` })]
+  } catch (error) {
+    return [unseen(name, { expected, found: why(error) })]
+  }
+}

@@ -1,0 +1,28 @@
+// Whether Redis may evict timers when its memory is full.
+
+import { readSettings } from '../../redis/server.js'
+import { byHand, type Check, fine, redisCli, redisConf, unseen, wrong } from './check.js'
+import type { SubjectRedis } from './subject.js'
+
+const NAME = 'redis.eviction'
+const LINE = 'maxmemory-policy noeviction'
+
+export const redisEviction: Check = {
+  name: NAME,
+  needs: 'redis',
+  async look({ redis }) {
+    const { connection, info } = redis as SubjectRedis
+    const policy = info?.get('maxmemory_policy') ?? (await readSettings(connection)).eviction
+    const evicted = Number(info?.get('evicted_keys') ?? 0)
+    const about = {
+      expected: LINE,
+      found: `maxmemory-policy ${policy}${evicted > 0 ? `; ${evicted} keys were evicted since it started` : ''}`,
+    }
+    if (policy === 'noeviction') return [fine(NAME, about)]
+    if (policy === undefined) {
+      const found = 'this user may call neither INFO nor CONFIG GET'
+      return [unseen(NAME, { expected: LINE, found }, redisCli(`ACL SETUSER ${connection.client.options.username ?? 'default'} +info`))]
+    }
+    return [wrong(NAME, about, redisConf(LINE), redisCli(`CONFIG SET ${LINE}`), byHand('on a managed service: in its parameters'))]
+  },
+}

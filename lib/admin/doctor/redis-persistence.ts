@@ -1,0 +1,33 @@
+// Whether Redis keeps what it alone has: timers of rules without a deadline on the row, and dead letters. All else is read from Postgres again.
+
+import { type Check, fine, redisCli, redisConf, unseen, wrong } from './check.js'
+import { grantInfo } from './redis-reachable.js'
+
+const NAME = 'redis.persistence'
+
+export const redisPersistence: Check = {
+  name: NAME,
+  needs: 'redis',
+  async look({ redis, rules }) {
+    const inRedis = rules
+      .filter(({ row, problem }) => problem === undefined && (!row || row.deadline.in === 'redis'))
+      .map(({ kind }) => kind)
+    const info = redis?.info
+    if (inRedis.length === 0) {
+      const found = info ? saves(info) : 'all deadlines are on rows'
+      return [fine(NAME, { expected: 'none is needed: all deadlines are on rows', found })]
+    }
+    const expected = `appendonly yes, since the timers of ${inRedis.join(', ')} are in Redis alone`
+    if (!info)
+      return [
+        unseen(NAME, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(redis?.connection.client.options.username))),
+      ]
+    if (info.get('aof_enabled') === '1') return [fine(NAME, { expected, found: saves(info) })]
+    return [wrong(NAME, { expected, found: saves(info) }, redisConf('appendonly yes'), redisCli('CONFIG SET appendonly yes'))]
+  },
+}
+
+function saves(info: ReadonlyMap<string, string>): string {
+  const failed = info.get('rdb_last_bgsave_status') === 'err' ? '; the last snapshot failed' : ''
+  return `${info.get('aof_enabled') === '1' ? 'appendonly yes' : 'appendonly no'}${failed}`
+}

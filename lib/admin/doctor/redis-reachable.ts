@@ -1,0 +1,59 @@
+// Whether Redis can be reached, lets this user in, and is a server that can serve timers.
+
+import { isReply, replyWord } from '../../redis/replies.js'
+import { readUnfitness } from '../../redis/server.js'
+import { explain, reasonOf } from '../../redis/trouble.js'
+import { byHand, type Check, fine, type Remedy, redisCli, redisConf, unseen, wrong } from './check.js'
+import type { SubjectRedis } from './subject.js'
+
+const REACHABLE = 'redis.reachable'
+const SERVES = 'redis.serves'
+
+export const redisReachable: Check = {
+  name: REACHABLE,
+  async look({ redis, runtime }) {
+    if (!redis) {
+      const found = runtime.enabled
+        ? 'not used ("redis" is false): the sweep alone settles'
+        : 'not asked, since the timers are switched off'
+      return [fine(REACHABLE, { expected: 'a Redis that answers, where one is used', found })]
+    }
+    const { where } = redis.connection
+    const expected = `Redis at ${where} answers`
+    if (redis.trouble !== undefined) {
+      const { why, remedy } = explain(redis.trouble, where)
+      return [wrong(REACHABLE, { expected, found: `it does not serve (${why})` }, ...remediesOf(redis.trouble, remedy))]
+    }
+    return [fine(REACHABLE, { expected, found: 'it answers' }), ...(await fitness(redis))]
+  },
+}
+
+async function fitness({ connection, info }: SubjectRedis) {
+  const expected = 'a standalone primary'
+  const unfit = await readUnfitness(connection)
+  if (unfit === undefined)
+    return [unseen(SERVES, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(connection.client.options.username)))]
+  if (unfit === null) return [fine(SERVES, { expected, found: `a primary, Redis ${info?.get('redis_version') ?? ''}` })]
+  const primary = info?.get('master_host')
+  const address = primary === undefined ? '' : `: it is at ${primary}:${info?.get('master_port')}`
+  return [wrong(SERVES, { expected, found: unfit.what }, byHand(`${unfit.remedy}${address}`))]
+}
+
+export function grantInfo(user: string | undefined): string {
+  return `ACL SETUSER ${user ?? 'default'} +info`
+}
+
+function remediesOf(trouble: unknown, remedy: string): Remedy[] {
+  const reason = reasonOf(trouble)
+  const word = isReply(reason) ? replyWord(reason) : ''
+  if (word === 'BUSY') return [redisCli('SCRIPT KILL'), byHand('where it has written already, only SHUTDOWN NOSAVE ends it')]
+  if (word === 'MAXCLIENTS')
+    return [
+      redisCli('CONFIG SET maxclients 10000'),
+      redisConf('maxclients 10000'),
+      byHand('CLIENT LIST shows who holds so many connections'),
+    ]
+  if (/DB index is out of range/i.test(isReply(reason) ? reason.message : ''))
+    return [byHand('name a db that this Redis has (CONFIG GET databases), or raise "databases" in redis.conf')]
+  return [byHand(remedy)]
+}

@@ -1,0 +1,172 @@
+// Whether this user of Redis may do all that timers do. Redis is asked about each command with a key or a channel of ours, and runs none of them
+// (redis.acl_check_cmd, Redis 7). What is refused is put together to the one line that gives it.
+
+import { isReply, replyWord } from '../../redis/replies.js'
+import { SCRIPTS } from '../../redis/scripts.generated.js'
+import { type Check, type Finding, fine, redisCli, unseen, wrong } from './check.js'
+import type { Subject, SubjectRedis } from './subject.js'
+import { why } from './subject.js'
+
+const NAME = 'redis.rights'
+const WAIT_MS = 5_000
+
+const ASK = `if not redis.acl_check_cmd then return 'too old' end
+local answers = {}
+for i, line in ipairs(cjson.decode(ARGV[1])) do answers[i] = redis.acl_check_cmd(unpack(line)) and 1 or 0 end
+return answers`
+
+/** A command with arguments, and the key pattern or the channel that it is about; the latter is empty for neither. */
+interface Question {
+  command: string
+  args: string[]
+  about: string
+}
+
+export const redisRights: Check = {
+  name: NAME,
+  needs: 'redis',
+  async look(subject) {
+    return [await rights(subject)]
+  },
+}
+
+async function rights(subject: Subject): Promise<Finding> {
+  const { connection } = subject.redis as SubjectRedis
+  const user = connection.client.options.username ?? 'default'
+  const questions = questionsOf(subject)
+  const expected = `the user ${user} may use ${new Set(questions.map(({ command }) => command)).size} commands on the keys and channels of the timers`
+  let answers: unknown
+  try {
+    answers = await connection.run(WAIT_MS, (client) =>
+      client.eval(ASK, 0, JSON.stringify(questions.map(({ command, args }) => [...command.split('|'), ...args]))),
+    )
+  } catch (error) {
+    if (!isReply(error) || replyWord(error) !== 'NOPERM') throw error
+    return wrong(NAME, { expected, found: `it may not run scripts (${why(error)})` }, redisCli(fullLine(user, subject)))
+  }
+  if (!Array.isArray(answers)) {
+    const found = 'Redis before 7 cannot be asked; redis.writes has tried the commands'
+    return unseen(NAME, { expected, found }, redisCli(fullLine(user, subject)))
+  }
+  const allowed = answers as number[]
+  const refused = questions.filter((_, i) => allowed[i] !== 1)
+  if (refused.length === 0) return fine(NAME, { expected, found: 'it may' })
+  const granted = questions.filter((_, i) => allowed[i] === 1)
+  const missing = missingRights(refused, granted)
+  return wrong(NAME, { expected, found: `it lacks ${missing.join(' ')}` }, redisCli(`ACL SETUSER ${user} ${missing.join(' ')}`))
+}
+
+/** A command that is refused everywhere is missing itself; and so is a pattern on which everything is refused, or one command that others may use. */
+export function missingRights(refused: readonly Question[], granted: readonly Question[]): string[] {
+  const missing = new Set<string>()
+  for (const { command, about } of refused) {
+    const commandIsRefused = !granted.some((one) => one.command === command)
+    const placeIsRefused = about !== '' && !granted.some((one) => one.about === about)
+    if (placeIsRefused || !commandIsRefused) missing.add(about)
+    if (commandIsRefused && (!placeIsRefused || refusedElsewhere(command, about, refused))) missing.add(`+${command}`)
+  }
+  missing.delete('')
+  return [...missing].sort((one, other) => order(one) - order(other))
+}
+
+/** Also with another key, so that it is not the key alone. */
+function refusedElsewhere(command: string, about: string, refused: readonly Question[]): boolean {
+  return refused.some((one) => one.command === command && one.about !== about)
+}
+
+function order(right: string): number {
+  return '~&+'.indexOf(right.charAt(0))
+}
+
+function questionsOf({ runtime, role, redis }: Subject): Question[] {
+  const { keys, kinds } = runtime
+  const pattern = (beginning: string) => `~${escaped(beginning)}*`
+  const ours = pattern(`${keys.prefix}order-timers:`)
+  const { string, set, hash, zset } = keys.writeProbe
+  const onOurs = commandsOfScripts().flatMap((command): Question[] => {
+    const args = ARGUMENTS[command]?.({ string, set, hash, zset })
+    return args ? [{ command, args, about: ours }] : []
+  })
+  const onTimers = kinds.flatMap((kind) => {
+    const key = keys.timer(kind, '0')
+    const about = pattern(keys.timersOf(kind))
+    const calls: [string, string[]][] = [
+      ['set', [key, '1']],
+      ['unlink', [key]],
+      ['exists', [key]],
+      ['pttl', [key]],
+    ]
+    return calls.map(([command, args]) => ({ command, args, about }))
+  })
+  const channels: [string, string][] = [['publish', keys.wakeChannel]]
+  if (role === 'worker') channels.push(['subscribe', keys.wakeChannel], ['subscribe', `__keyevent@${redis?.source.db ?? 0}__:expired`])
+  const onChannels = channels.map(([command, channel]) => ({
+    command,
+    args: command === 'publish' ? [channel, ''] : [channel],
+    about: `&${escaped(channel)}`,
+  }))
+  const nowhere = [
+    ['time', []],
+    ['evalsha', ['0', '0']],
+    ['script|load', ['']],
+    ['ping', []],
+  ] as [string, string[]][]
+  return [...onOurs, ...onTimers, ...onChannels, ...nowhere.map(([command, args]) => ({ command, args, about: '' }))]
+}
+
+/** All commands that our scripts call, and those that are called without a script. */
+function commandsOfScripts(): string[] {
+  const called = Object.values(SCRIPTS).flatMap(({ lua }) =>
+    [...lua.matchAll(/(?:redis\.p?call|try)\('(\w+)'/g)].map(([, name = '']) => name.toLowerCase()),
+  )
+  return [...new Set([...called, 'hget', 'hmget', 'zcard', 'zmscore', 'pttl', 'get'])]
+}
+
+type Names = Record<'string' | 'set' | 'hash' | 'zset', string>
+
+/** Valid arguments for each command that takes keys. */
+const ARGUMENTS: Record<string, (names: Names) => string[]> = {
+  exists: ({ string }) => [string],
+  get: ({ string }) => [string],
+  set: ({ string }) => [string, '1'],
+  unlink: ({ string }) => [string],
+  del: ({ string }) => [string],
+  pttl: ({ string }) => [string],
+  pexpire: ({ string }) => [string, '1'],
+  hget: ({ hash }) => [hash, '1'],
+  hmget: ({ hash }) => [hash, '1'],
+  hset: ({ hash }) => [hash, '1', '1'],
+  hsetnx: ({ hash }) => [hash, '1', '1'],
+  hdel: ({ hash }) => [hash, '1'],
+  hlen: ({ hash }) => [hash],
+  hgetall: ({ hash }) => [hash],
+  hincrby: ({ hash }) => [hash, '1', '1'],
+  sadd: ({ set }) => [set, '1'],
+  srem: ({ set }) => [set, '1'],
+  smembers: ({ set }) => [set],
+  sinterstore: ({ set, string }) => [string, set],
+  zadd: ({ zset }) => [zset, '1', '1'],
+  zrem: ({ zset }) => [zset, '1'],
+  zcard: ({ zset }) => [zset],
+  zcount: ({ zset }) => [zset, '0', '1'],
+  zpopmin: ({ zset }) => [zset],
+  zrange: ({ zset }) => [zset, '0', '1'],
+  zrangebyscore: ({ zset }) => [zset, '0', '1'],
+  zscore: ({ zset }) => [zset, '1'],
+  zmscore: ({ zset }) => [zset, '1'],
+}
+
+/** All that is needed, as docs/redis.md says it. */
+function fullLine(user: string, { runtime, redis }: Subject): string {
+  const { keys, kinds } = runtime
+  const patterns = [`${keys.prefix}order-timers:`, ...kinds.map((kind) => keys.timersOf(kind))].map(
+    (beginning) => `~${escaped(beginning)}*`,
+  )
+  const channels = [`&__keyevent@${redis?.source.db ?? 0}__:expired`, `&${escaped(keys.wakeChannel)}`]
+  return `ACL SETUSER ${user} ${[...patterns, ...channels].join(' ')} +@read +@write +@scripting +@connection +@pubsub +time +info`
+}
+
+/** Patterns are globs. */
+function escaped(text: string): string {
+  return text.replace(/[\\*?[\]]/g, '\\$&')
+}

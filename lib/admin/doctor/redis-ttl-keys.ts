@@ -1,0 +1,38 @@
+// Keys of others with a TTL in the same db. Redis finds expired keys by sampling, so with many of them the expiry events of keys that other services
+// set as timers come late. The timers of this package need no event.
+
+import { advice, byHand, type Check, fine, redisCli, redisConf, unseen } from './check.js'
+import { grantInfo } from './redis-reachable.js'
+import type { SubjectRedis } from './subject.js'
+
+const NAME = 'redis.ttl-keys'
+const MOST_KEYS = 100_000
+const WAIT_MS = 2_000
+
+export const redisTtlKeys: Check = {
+  name: NAME,
+  needs: 'redis',
+  async look({ redis, runtime }) {
+    const { connection, info, source } = redis as SubjectRedis
+    const expected = `at most ${MOST_KEYS.toLocaleString('en-US')} keys of others with a TTL in db ${source.db}`
+    if (!info)
+      return [unseen(NAME, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(connection.client.options.username)))]
+    const expiring = Number(/expires=(\d+)/.exec(info.get(`db${source.db}`) ?? '')?.[1] ?? 0)
+    const own = await connection.run(WAIT_MS, (client) =>
+      Promise.all(runtime.kinds.map((kind) => client.zcard(runtime.keys.sets(kind).due))),
+    )
+    const others = Math.max(0, expiring - own.reduce((sum, count) => sum + count, 0))
+    const late = Number(info.get('expired_stale_perc') ?? 0)
+    const about = { expected, found: `${others.toLocaleString('en-US')}; about ${late} % of the keys with a TTL have expired unnoticed` }
+    if (others <= MOST_KEYS) return [fine(NAME, about)]
+    return [
+      advice(
+        NAME,
+        about,
+        byHand('give the timers a db, or a Redis, of their own: redis://host:port/N'),
+        redisCli('CONFIG SET active-expire-effort 10'),
+        redisConf('active-expire-effort 10'),
+      ),
+    ]
+  },
+}

@@ -1,0 +1,55 @@
+// `order-timers doctor` as it is typed: what it prints, its exit status, and that it says of a healthy shop that all is fine.
+
+import assert from 'node:assert/strict'
+import { openProject, type Project, timersModule } from '../../support/command-line.js'
+import { freePort } from '../../support/free-port.js'
+import { openShop, type Shop } from '../../support/shop.js'
+import { confirming } from './staging.js'
+
+describe('order-timers doctor', function () {
+  this.timeout(60_000)
+  let shop: Shop<never>
+  let project: Project
+
+  beforeEach(async () => {
+    project = await openProject()
+    shop = (await openShop(confirming)) as unknown as Shop<never>
+  })
+
+  afterEach(() => Promise.all([shop.close(), project.close()]))
+
+  const RULES = `order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' })`
+  const typed = async (redis: string, ...options: string[]) => {
+    await project.write(
+      'timers.mjs',
+      timersModule(shop.database, RULES, `redis: '${redis}', prefix: '${shop.redis.prefix}', logger: false`),
+    )
+    return project.orderTimers('doctor', ...options)
+  }
+
+  it('prints what it looked at, what is wrong first with its remedies, and exits with 1', async () => {
+    const { status, stdout } = await typed(`redis://127.0.0.1:${await freePort()}`)
+    assert.equal(status, 1)
+    const [summary, , first, remedy] = stdout.split('\n')
+    assert.match(summary ?? '', /^✘ \d+ things? (?:is|are) wrong, \d+ could not be looked at, /)
+    assert.match(
+      first ?? '',
+      /^✘ redis\.reachable +it does not serve \(ECONNREFUSED\) \(expected: Redis at 127\.0\.0\.1:\d+ db 0 answers\)$/,
+    )
+    assert.match(remedy ?? '', /^ {4}→ by hand +check that it runs and can be reached$/)
+    assert.match(stdout, /^\? redis\.events +not looked at: Redis does not serve/m)
+    assert.match(stdout, /^✔ postgres\.reachable +it answers/m)
+  })
+
+  it('has the same as JSON', async () => {
+    const { stdout } = await typed(shop.redis.url, '--json', '--role', 'web')
+    const { findings, counts } = JSON.parse(stdout)
+    assert.equal(findings.length, counts.fine + counts.wrong + counts.advice + counts.unseen)
+    assert.deepEqual(Object.keys(findings[0]), ['name', 'verdict', 'expected', 'found', 'remedies'])
+    assert.ok(!findings.some(({ name }: { name: string }) => name === 'redis.events'), 'a web process hears no events')
+  })
+
+  it('refuses a role that there is none of', async () => {
+    assert.equal((await typed(shop.redis.url, '--role', 'cron')).status, 2)
+  })
+})
