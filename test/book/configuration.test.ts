@@ -24,7 +24,7 @@ describe("the book's configuration", () => {
     const database = await openDatabase()
     await database.client.query(`CREATE ROLE ${role}`)
     for (const block of inLanguage('sql')) {
-      if (fileOf(block) === 'grants.sql') continue // test/postgres-rights.test.ts works with these
+      if (fileOf(block) === 'grants.sql') continue // test/operations/rights.test.ts works with these
       const statements = block.text.split(/;\n/).filter((sql) => sql.trim() !== '')
       for (const sql of statements) await database.client.query(sql).catch((error) => assert.fail(`${where(block)}: ${error.message}`))
     }

@@ -13,7 +13,7 @@ const LANGUAGES: Record<string, { heldBy: string; untitled?: true }> = {
   sql: { heldBy: 'test/book/configuration.test.ts' },
   conf: { heldBy: 'test/book/configuration.test.ts' },
   ini: { heldBy: 'test/book/configuration.test.ts' },
-  acl: { heldBy: 'test/redis/acl.test.ts', untitled: true },
+  acl: { heldBy: 'test/operations/rights.test.ts', untitled: true },
   console: { heldBy: 'CONSOLES', untitled: true }, // what is typed after `$ `, and what that prints
   sh: { heldBy: 'COMMANDS', untitled: true },
   json: { heldBy: 'this file', untitled: true },

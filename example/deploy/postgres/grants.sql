@@ -1,0 +1,21 @@
+-- The least rights of two roles, for the rules of the example shop. To be run by the owner of the tables, after the migration:
+--   CREATE ROLE shop_web LOGIN PASSWORD '…'; CREATE ROLE shop_worker LOGIN PASSWORD '…';
+GRANT USAGE ON SCHEMA public TO shop_web, shop_worker;
+
+-- A web process writes deadlines, and what "pause" and "extend" keep beside them. It moves no order by a timer.
+GRANT SELECT, UPDATE ("confirmDueAt") ON orders TO shop_web;
+
+-- A worker moves orders: the status, the deadline, "updatedAt", and whatever "set" and your own "run" write.
+GRANT SELECT, UPDATE (status, "confirmDueAt", "updatedAt") ON orders TO shop_worker;
+
+-- Who is there.
+GRANT SELECT, INSERT, UPDATE, DELETE ON order_timers_processes TO shop_web, shop_worker;
+
+-- Only for rules with "history" or "brake". A web process needs the brake only if it calls release().
+GRANT SELECT, INSERT, UPDATE ON order_timers_history TO shop_worker;
+GRANT SELECT, INSERT, UPDATE ON order_timers_brakes TO shop_worker;
+GRANT SELECT, UPDATE ON order_timers_brakes TO shop_web;
+
+-- What the shop's own routes do.
+GRANT INSERT, UPDATE (status, "updatedAt") ON orders TO shop_web;
+GRANT USAGE ON SEQUENCE orders_id_seq TO shop_web;

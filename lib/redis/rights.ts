@@ -1,0 +1,54 @@
+// The least rights of a Redis user, as rules of an ACL: each command that a web process or a worker sends, by itself or within a script, and the keys
+// and the channels. Whoever adds a command to a script or a call adds it
+// here too (test/operations/rights.test.ts).
+
+export type RedisRole = 'web' | 'worker'
+
+export interface RedisPlace {
+  /** ioredis's `keyPrefix`, if there is one, and then the option `prefix`. */
+  prefix: string
+  db: number
+  /** With those of reminders, such as `order_confirm.reminder-2h`. */
+  kinds: readonly string[]
+}
+
+/** Arming, the calls, dead letters, beats, the probe of a Redis that refused writes, and what ioredis sends on each connection. */
+const WEB = [
+  ...['client|setname', 'select', 'info', 'ping', 'time', 'eval', 'evalsha', 'publish'],
+  ...['get', 'set', 'exists', 'pttl', 'unlink', 'hget', 'hset', 'hsetnx', 'hdel', 'hgetall', 'hmget'],
+  ...['zadd', 'zrem', 'zrange', 'zscore', 'zmscore', 'zpopmin', 'sadd', 'srem', 'sinterstore'],
+]
+
+/** Claims, the sweep, external keys, counts of lateness, `order-timers status`, and the subscription. */
+const WORKER = [
+  ...WEB,
+  ...[
+    'config|get',
+    'script|load',
+    'subscribe',
+    'scan',
+    'pexpire',
+    'hincrby',
+    'hlen',
+    'smembers',
+    'smismember',
+    'zcard',
+    'zcount',
+    'zrangebyscore',
+  ],
+]
+
+export const REDIS_COMMANDS: Readonly<Record<RedisRole, readonly string[]>> = { web: WEB, worker: WORKER }
+
+/** The channels that a process of this role publishes to or subscribes to. */
+export function channelsOf(role: RedisRole, { prefix, db }: Pick<RedisPlace, 'prefix' | 'db'>): string[] {
+  const wake = `${prefix}order-timers:wake`
+  return role === 'web' ? [wake] : [`__keyevent@${db}__:expired`, wake]
+}
+
+/** Everything that follows the password in `ACL SETUSER`. */
+export function aclRules(role: RedisRole, place: RedisPlace): string {
+  const keys = [...place.kinds.map((kind) => `~${place.prefix}${kind}:*`), `~${place.prefix}order-timers:*`]
+  const channels = channelsOf(role, place).map((channel) => `&${channel}`)
+  return ['resetkeys', ...keys, 'resetchannels', ...channels, '-@all', ...REDIS_COMMANDS[role].map((command) => `+${command}`)].join(' ')
+}

@@ -1,0 +1,204 @@
+// Web processes and workers as users of Redis and Postgres with the least rights: the very files of example/deploy/. They do all that they do, Redis
+// refuses nothing, and no command is granted that neither needs.
+
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Redis } from 'ioredis'
+import type { Model, Sequelize } from 'sequelize'
+import { status } from '../../lib/admin/status.js'
+import { startExpiryWorker, transition } from '../../lib/index.js'
+import { Keys } from '../../lib/keys.js'
+import { aclRules, REDIS_COMMANDS, type RedisRole } from '../../lib/redis/rights.js'
+import { PROCESSES_TABLE, ProcessesTable } from '../../lib/rows/processes-table.js'
+import { defineParcel, EVERY_SECOND, openParcels } from '../life/parcels.js'
+import { blockOf, blocksOf, root } from '../support/book.js'
+import { RedisServer } from '../support/redis-server.js'
+import { runtimeOf } from '../support/runtime.js'
+import { makeTimers, watched } from '../support/shop.js'
+import { waitUntil } from '../support/waiting.js'
+
+const KINDS = ['order_pay', 'order_confirm', 'order_confirm.reminder-2h', 'order_unshipped', 'order_other']
+/** When a process beats: at once, in Postgres too. */
+const SOON = { worker: 1_000, web: 1_000, doubting: 1_000, first: 0, firstRowOfWorker: 0, row: 0, quietStart: 30_000 }
+const AN_HOUR_AGO = () => new Date(Date.now() - 3_600_000)
+const file = (path: string) => readFileSync(join(root, 'example/deploy', path), 'utf8')
+
+const rulesOf = (sequelize: Sequelize, told: string[], failing: { now: boolean }) => {
+  const Parcel = defineParcel(sequelize)
+  const tell = (what: string) => async (orders: Model[]) => void told.push(...orders.map((order) => `${what} ${order.get('id')}`))
+  return {
+    order_confirm: transition(Parcel, {
+      ...{ from: 4, to: 5, deadline: 'dueAt', after: '24h', backfill: { since: 'placedAt' }, pause: { keep: 'leftMs' } },
+      ...{ maxExtensions: 2, extended: 'extended', history: true, brake: { max: 100, per: '1h' } },
+      reminders: [{ before: '2h', run: tell('reminded') }],
+      afterCommit: tell('settled'),
+    }),
+    order_pay: transition(Parcel, {
+      ...{ from: 1, to: 0, since: 'placedAt', after: '15m', attempts: 2 },
+      run: async (orders) => {
+        if (failing.now) throw new Error('no stock')
+        await tell('cancelled')(orders)
+      },
+    }),
+    order_unshipped: transition(Parcel, { from: 2, to: 0, deadline: false, after: '24h' }),
+    order_other: async ({ ids }: { ids: string[] }) => void told.push(...ids.map((id) => `other ${id}`)),
+  }
+}
+
+const FORMS: Form[] = [
+  { title: 'no prefix, db 0', file: 'users.acl', db: 0, prefix: '' },
+  { title: 'a prefix, db 1', file: 'users-prefix.acl', db: 1, prefix: 'shop:' },
+  { title: 'a keyPrefix and a prefix, db 1', file: 'users-prefix.acl', db: 1, prefix: 'eu:', keyPrefix: 'shop:' },
+]
+
+describe('web processes and workers with the rights in example/deploy', function () {
+  this.timeout(120_000)
+  let plays: Promise<void>[]
+
+  before(() => {
+    plays = FORMS.map(play)
+    for (const one of plays) one.catch(() => {}) // awaited below
+  })
+
+  for (const [i, { title }] of FORMS.entries()) {
+    it(`(${title}) may do all that they do, and are granted no command that they do not need`, () => plays[i])
+  }
+
+  it('are what lib/redis/rights.ts says, and what the pages show', () => {
+    const places = { 'users.acl': { prefix: '', db: 0, kinds: KINDS }, 'users-prefix.acl': { prefix: 'shop:', db: 1, kinds: KINDS } }
+    for (const [name, place] of Object.entries(places)) {
+      const users = (['web', 'worker'] as const).map(
+        (role) => `user shop-${role} on >${role.toUpperCase()}_SECRET ${aclRules(role, place)}`,
+      )
+      assert.deepEqual(file(`redis/${name}`).trimEnd().split('\n'), ['user default off', ...users])
+    }
+    const shown = blocksOf('docs/redis.md').filter(({ language }) => language === 'acl')
+    const lines = file('redis/users.acl').trimEnd().split('\n').slice(1)
+    assert.deepEqual(
+      shown.map(({ text }) => text.trimEnd().split('\n')),
+      [lines.map((line) => line.replace('user', 'ACL SETUSER'))],
+    )
+    assert.equal(blockOf('docs/deployment.md', 'grants.sql'), `-- grants.sql\n${file('postgres/grants.sql')}`)
+  })
+})
+
+interface Form {
+  title: string
+  file: string
+  db: number
+  prefix: string
+  keyPrefix?: string
+}
+
+async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'order-timers-rights-'))
+  const users = file(`redis/${name}`).replace('default off', 'default on nopass ~* &* +@all').replaceAll('shop:', `${keyPrefix}${prefix}`)
+  await writeFile(join(directory, name), users)
+  const server = await RedisServer.start(['--aclfile', join(directory, name)])
+  const shop = await openParcels((Parcel) => ({ unused: transition(Parcel, { from: 1, to: 0, deadline: false }) }), {
+    ...{ redis: `${server.url}/${db}`, redisUrl: `${server.url}/${db}`, prefix },
+  })
+  const admin = shop.redis.client
+  const { client, schema, url, connectSequelize } = shop.database
+  for (const sql of ProcessesTable.createSql(PROCESSES_TABLE)) await client.query(sql)
+  await client.query(`CREATE ROLE ${schema}_web LOGIN PASSWORD 'web'; CREATE ROLE ${schema}_worker LOGIN PASSWORD 'worker'`)
+  await client.query(grantsFor(schema))
+  const told: string[] = []
+  const failing = { now: true }
+  const timersOf = (role: RedisRole) => {
+    const { sequelize } = connectSequelize({ url: Object.assign(new URL(url), { username: `${schema}_${role}`, password: role }).href })
+    const user = `shop-${role}:${role.toUpperCase()}_SECRET`
+    const redis = `redis://${user}@127.0.0.1:${server.port}/${db}${keyPrefix && `?keyPrefix=${keyPrefix}`}`
+    return { timers: makeTimers(rulesOf(sequelize, told, failing), { redis, prefix }), sequelize }
+  }
+  const hasRow = async (role: RedisRole) =>
+    (await client.query(`SELECT 1 FROM ${PROCESSES_TABLE} WHERE role = $1 AND redis_data IS NOT NULL`, [role])).rowCount
+
+  const [due, moved, paused, overdue] = [await shop.parcel(), await shop.parcel(), await shop.parcel(), await shop.parcel(-1_000)]
+  const [shipped, unpaid] = [await shop.parcel(null, { status: 2 }), await shop.parcel(null, { status: 1, placedAt: AN_HOUR_AGO() })]
+  const keys = new Keys(`${keyPrefix}${prefix}`)
+  const dead = { attempts: 2, error: 'no stock', at: new Date().toISOString(), dead: true }
+  await admin.hset(keys.sets('order_pay').failures, String(unpaid), JSON.stringify(dead))
+
+  const web = timersOf('web')
+  Reflect.set(runtimeOf(web.timers).beats as object, 'times', { ...SOON, web: 300, doubting: 300 })
+  const { timers } = web
+  await admin.call('CONFIG', 'RESETSTAT')
+  await timers.schedule('order_confirm', due, { after: '1h' })
+  await waitUntil(() => timers.health().redis?.connected && timers.health().redis?.kept === 0, { what: 'the first timer to be armed' })
+  await timers.schedule('order_confirm', moved, { after: '1h' })
+  await timers.schedule('order_confirm', paused, { after: '1h' })
+  await timers.extend('order_confirm', moved, '30m')
+  await timers.pause('order_confirm', moved)
+  await timers.resume('order_confirm', moved)
+  await timers.pause('order_confirm', paused)
+  await timers.schedule('order_pay', await shop.parcel(null, { status: 1 }))
+  assert.equal((await timers.list(moved)).length, 1)
+  await timers.schedule('order_unshipped', shipped, { after: '1h' })
+  await timers.extend('order_unshipped', shipped, '1h')
+  assert.ok(Number(await timers.remaining('order_unshipped', shipped)) > 3_600_000)
+  await timers.remaining('order_unshipped', [shipped, 77])
+  await timers.cancel('order_unshipped', shipped)
+  await timers.schedule('order_other', 7, { after: '1h' })
+  assert.equal((await timers.dead()).length, 1)
+  await timers.retry('order_pay', unpaid)
+  assert.equal(await timers.release('order_confirm'), false)
+  await runtimeOf(timers).redis?.connection.refusals.probe?.()
+  await waitUntil(() => hasRow('web'), { what: 'the row of the web process' })
+  assert.deepEqual(timers.health().faults, [])
+  await timers.close()
+  await web.sequelize.close()
+  await assertNeeded(admin, 'web')
+
+  const { timers: its, sequelize } = timersOf('worker')
+  Reflect.set(runtimeOf(its).beats as object, 'times', SOON)
+  await its.check()
+  const worker = watched(startExpiryWorker(its, EVERY_SECOND))
+  await worker.ready
+  await its.schedule('order_confirm', due, { after: 200 })
+  await admin.set(keys.timer('order_unshipped', String(await shop.parcel(null, { status: 2 }))), '1', 'PX', 100)
+  await waitUntil(() => worker.deadTold.length === 1, { within: 30_000, what: 'a dead letter' })
+  failing.now = false
+  await its.retry('order_pay', unpaid)
+  const expected = [`settled ${due}`, `settled ${overdue}`, `reminded ${moved}`, `cancelled ${unpaid}`]
+  await waitUntil(() => expected.every((one) => told.includes(one)), { what: expected.join(', ') })
+  await waitUntil(() => worker.settled.some(({ kind, via }) => kind === 'order_unshipped' && via === 'event'))
+  await waitUntil(() => worker.health().redis?.events && (worker.health().redis?.externalScans ?? 0) > 0)
+  await waitUntil(() => hasRow('worker'), { what: "the worker's row" })
+  const { ok, redis, processes } = await status(runtimeOf(its))
+  assert.deepEqual([ok, redis.answering, processes.redis, processes.postgres], [true, true, 'read', 'read'])
+  assert.deepEqual(worker.faultsTold, [])
+  await worker.stop()
+  await its.close()
+  await sequelize.close()
+  await assertNeeded(admin, 'worker')
+  const refused = (await admin.call('ACL', 'LOG')) as string[][]
+  assert.deepEqual(refused, [])
+
+  await client.query(['web', 'worker'].map((role) => `DROP OWNED BY ${schema}_${role}; DROP ROLE ${schema}_${role}`).join('; '))
+  await shop.close()
+  await server.stop()
+  await rm(directory, { recursive: true })
+}
+
+function grantsFor(schema: string): string {
+  return file('postgres/grants.sql')
+    .replaceAll('SCHEMA public', `SCHEMA ${schema}`)
+    .replaceAll(' orders ', ' parcels ')
+    .replaceAll('orders_id_seq', 'parcels_id_seq')
+    .replaceAll('UPDATE ("confirmDueAt")', 'UPDATE ("dueAt", left_ms, extended)')
+    .replaceAll('UPDATE (status, "confirmDueAt", "updatedAt")', 'UPDATE (status, "dueAt", left_ms, extended)')
+    .replaceAll('UPDATE (status, "updatedAt")', 'UPDATE (status)')
+    .replaceAll('shop_', `${schema}_`)
+}
+
+/** Redis counts each command that it has carried out, also within scripts. `ping` is for a Redis that is busy, `select` for other dbs than 0. */
+async function assertNeeded(admin: Redis, role: RedisRole): Promise<void> {
+  const stats = await admin.info('commandstats')
+  const used = [...stats.matchAll(/^cmdstat_([^:]+):/gm)].map(([, name]) => name)
+  const idle = REDIS_COMMANDS[role].filter((command) => !used.includes(command) && !['ping', 'select'].includes(command))
+  assert.deepEqual(idle, [], `granted to ${role}, and not used`)
+}
