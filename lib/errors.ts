@@ -38,6 +38,10 @@ const STATUS = {
   ORDER_NOT_IN_FROM: 409,
   /** By `extend`, `pause` and `resume` without a timer, by `cancel` where Redis alone has timers, and by `retry` without a dead letter. */
   NO_TIMER: 409,
+  /** By an act of an operator that is none, or lacks something: an unknown action, no orders, more than 200. */
+  INVALID_ACTION: 400,
+  /** By an act of an operator that cannot be recorded: the table of actions is missing, or the role has no right to it. */
+  NOT_RECORDED: 500,
   /** By `extend` beyond `maxExtensions` or `maxTotal`. */
   EXTENSION_LIMIT: 409,
   /** By `pause` and `resume` on a rule without `pause`, or with `pause.while`. */

@@ -47,9 +47,9 @@ export async function retryDead(runtime: Runtime, kind: string, ids?: readonly s
   const given = [...new Set(wanted ?? dead)]
   for (let first = 0; first < given.length; first += BATCH) {
     const batch = given.slice(first, first + BATCH)
-    const revived = await Promise.all(batch.map((id) => redis.failures.revive(kind, id, WAIT_MS)))
-    for (const [i, id] of batch.entries()) {
-      if (revived[i]) result.retried.push(id)
+    const revived = await redis.failures.revive(kind, batch, WAIT_MS)
+    for (const id of batch) {
+      if (revived.has(id)) result.retried.push(id)
       else if (wanted) result.notDead.push({ id, why: whyNotDead(failures.get(id)?.attempts) })
     }
   }

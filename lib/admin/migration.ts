@@ -4,6 +4,7 @@
 
 import { createHash } from 'node:crypto'
 import { OrderTimersError } from '../errors.js'
+import { ACTIONS_TABLE, ActionsTable } from '../rows/actions-table.js'
 import { Brake } from '../rows/brake.js'
 import { History } from '../rows/history.js'
 import type { OrderTable } from '../rows/order-table.js'
@@ -44,7 +45,7 @@ export function migration(runtime: Runtime, { kinds = runtime.kinds, trigger = f
   const rules = kinds.map((kind) => runtime.rule(kind))
   refuseSeveralDatabases(rules)
   const ofRows = rules.flatMap(({ row }) => (row ? [row] : []))
-  const additions = uniqueAdditions([...ofRows.flatMap(additionsOf), ...ofRows.map(({ guard }) => processesTable(guard.table))])
+  const additions = uniqueAdditions([...ofRows.flatMap(additionsOf), ...ofRows.flatMap(({ guard }) => ownTables(guard.table))])
   const names = rules.map(({ kind }) => kind)
   const mark = markOf(names, additions)
   const triggers = trigger ? triggerMigration(rules, mark) : { up: [], down: [] }
@@ -89,10 +90,11 @@ function additionsOf(row: RowRule): Addition[] {
   return needs
 }
 
-/** No rule needs it; it lets processes see each other where Redis does not answer. */
-function processesTable(orders: OrderTable): Addition {
-  const table = withoutBinding(new ProcessesTable(orders).name)
-  return tableAddition(table, ProcessesTable.createSql(table))
+/** No rule needs them. Processes see each other by the first where Redis does not answer; the second records what operators do. */
+function ownTables(orders: OrderTable): Addition[] {
+  const processes = withoutBinding(new ProcessesTable(orders).name)
+  const actions = withoutBinding(orders.inSameSchema(ACTIONS_TABLE))
+  return [tableAddition(processes, ProcessesTable.createSql(processes)), tableAddition(actions, ActionsTable.createSql(actions))]
 }
 
 function column(table: OrderTable, attribute: string, type: string): Addition {

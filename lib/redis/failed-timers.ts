@@ -41,14 +41,23 @@ export class FailedTimers {
     return new Map([...(await this.all(kind, waitMs))].filter(([, { dead }]) => dead))
   }
 
-  /** Puts a dead letter back, due now, with its attempts forgotten. @returns whether there was one */
-  async revive(kind: string, id: string, waitMs: number): Promise<boolean> {
+  /** Puts dead letters back, due now, with their attempts forgotten. @returns those of the ids that were dead letters */
+  revive(kind: string, ids: readonly string[], waitMs: number): Promise<Set<string>> {
+    return this.end(kind, 'due', ids, waitMs)
+  }
+
+  /** Drops dead letters. @returns those of the ids that were dead letters */
+  discard(kind: string, ids: readonly string[], waitMs: number): Promise<Set<string>> {
+    return this.end(kind, 'dropped', ids, waitMs)
+  }
+
+  private async end(kind: string, how: 'due' | 'dropped', ids: readonly string[], waitMs: number): Promise<Set<string>> {
     const { due, failures } = this.keys.sets(kind)
-    const revived = await this.connection.run(
+    const ended = await this.connection.run(
       waitMs,
-      (client) => scripts(client).orderTimersRevive(due, failures, id, this.keys.wakeChannel),
+      (client) => scripts(client).orderTimersRevive(due, failures, this.keys.wakeChannel, how, JSON.stringify(ids)),
       operation('revive', kind, mayHaveWritten),
     )
-    return revived === 1
+    return new Set(JSON.parse(ended as string))
   }
 }

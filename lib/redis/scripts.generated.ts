@@ -47,7 +47,7 @@ export const SCRIPTS = {
   },
   orderTimersRevive: {
     numberOfKeys: 2,
-    lua: "local due, failures = KEYS[1], KEYS[2]\nlocal id, wakeChannel = ARGV[1], ARGV[2]\nlocal time = redis.call('TIME')\nlocal now = time[1] * 1000 + time[2] / 1000\nlocal state = due .. ':state'\nlocal function beforeAdding()\n  if redis.call('EXISTS', due) == 1 then return end\n  if redis.call('HGET', state, 'armed') == '1' then redis.call('HDEL', state, 'epoch') end\n  redis.call('HSET', state, 'armed', '1')\nend\nlocal failure = redis.call('HGET', failures, id)\nif not failure or not string.find(failure, '\"dead\":true', 1, true) then return 0 end\nredis.call('HDEL', failures, id)\nbeforeAdding()\nredis.call('ZADD', due, 'LT', now, id)\nredis.pcall('PUBLISH', wakeChannel, '1')\nreturn 1",
+    lua: "local due, failures = KEYS[1], KEYS[2]\nlocal wakeChannel, putsBack, ids = ARGV[1], ARGV[2] == 'due', cjson.decode(ARGV[3])\nlocal time = redis.call('TIME')\nlocal now = time[1] * 1000 + time[2] / 1000\nlocal state = due .. ':state'\nlocal function beforeAdding()\n  if redis.call('EXISTS', due) == 1 then return end\n  if redis.call('HGET', state, 'armed') == '1' then redis.call('HDEL', state, 'epoch') end\n  redis.call('HSET', state, 'armed', '1')\nend\nlocal ended = {}\nfor _, id in ipairs(ids) do\n  local failure = redis.call('HGET', failures, id)\n  if failure and string.find(failure, '\"dead\":true', 1, true) then\n    ended[#ended + 1] = id\n    redis.call('HDEL', failures, id)\n    if putsBack then\n      beforeAdding()\n      redis.call('ZADD', due, 'LT', now, id)\n    end\n  end\nend\nif #ended == 0 then return '[]' end\nif putsBack then redis.pcall('PUBLISH', wakeChannel, '1') end\nreturn cjson.encode(ended)",
   },
   orderTimersScan: {
     numberOfKeys: 0,

@@ -7,8 +7,8 @@ import { boundIntervalSql, CLOCK, epochMsSql, intervalSql, timeLeftMsSql } from 
 import type { DeclaredColumn } from './row-options.js'
 import { extendedSql } from './timer-state.js'
 
-/** From now by Postgres's clock; an instant; so much later than it is; null: none; or pause it, or resume it. */
-export type NewDeadline = { afterMs: number } | { atMs: number } | { byMs: number } | null | 'pause' | 'resume'
+/** From now by Postgres's clock; an instant; so much later than it is; null: none; or pause it, resume it, or make it due now. */
+export type NewDeadline = { afterMs: number } | { atMs: number } | { byMs: number } | null | 'pause' | 'resume' | 'settle'
 
 /** What the UPDATE returns. Deadlines are milliseconds since 1970. `before`: only where the write takes the deadline away. */
 export interface WrittenRow {
@@ -45,6 +45,18 @@ export class DeadlineSql {
     const text = this.build(this.changeOf(value), lock, value === null || value === 'pause')
     texts.set(name, text)
     return text
+  }
+
+  /**
+   * The same for many orders, whose rows the transaction has locked: `$1` is their ids. Returned are `id`, as text, and the deadline.
+   */
+  ofMany(value: NewDeadline): string {
+    const { guard } = this
+    const { table } = guard
+    const { assignments, condition } = this.changeOf(value)
+    const conditions = allOf([`${table.id} = ANY($1)`, guard.appliesSql, guard.whereSql, guard.notDeletedSql, condition])
+    return `UPDATE ${table.aliased} SET ${assignments.join(', ')} WHERE ${conditions}
+RETURNING ${table.id}::text AS id, ${epochMsSql(guard.deadlineSql)} AS deadline`
   }
 
   /** What the statement binds after the id. */
@@ -99,6 +111,7 @@ RETURNING ${[before, `${epochMsSql(guard.knownDeadlineSql)} AS deadline`, ...kep
       const kept = table.column(pause?.keep as string)
       return { assignments: [`${deadline} = ${CLOCK} + ${intervalSql(kept)}`, ...unpaused], condition: `${kept} IS NOT NULL` }
     }
+    if (value === 'settle') return { assignments: [`${deadline} = ${CLOCK}`], condition: `${guard.deadlineSql} IS NOT NULL` }
     if ('byMs' in value) return this.extension(deadline, table.column(attribute))
     const start = 'atMs' in value ? 'to_timestamp($2::float8 / 1000)' : `${CLOCK} + ${boundIntervalSql('$2')}`
     return { assignments: [`${deadline} = ${start}`, ...unpaused, ...this.notExtended()] }

@@ -2,6 +2,7 @@
 // the shop's hooks, validators, `updatedAt` or version, and only while the order is still in `from`.
 
 import type { Transaction } from 'sequelize'
+import { OrderTimersError } from '../errors.js'
 import { type CallConnection, callConnectionOf } from '../sequelize/call-connection.js'
 import { rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
@@ -58,6 +59,33 @@ export class DeadlineWrites {
     return !isSecond && this.isWritable(value, state) ? this.write(id, value, transaction, true) : this.refuse(id, value, state)
   }
 
+  /**
+   * The same for many orders in one statement.
+   * @param states their rows, which the transaction has locked
+   * @returns for each of them the deadline that it has now, or why the write was refused
+   * @throws OrderTimersError INVALID_MODEL where a column is too small
+   */
+  async writeAll(
+    states: ReadonlyMap<string, RowState>,
+    value: NewDeadline,
+    transaction: Transaction,
+  ): Promise<Map<string, number | null | OrderTimersError>> {
+    const results = new Map<string, number | null | OrderTimersError>()
+    const writable = [...states].filter(([, state]) => this.isWritable(value, state)).map(([id]) => id)
+    const { table } = this.guard
+    const bind = [writable, ...this.sql.bind(value)]
+    try {
+      const written =
+        writable.length === 0 ? [] : await rows<WrittenRow & { id: string }>(table.sequelize, this.sql.ofMany(value), bind, transaction)
+      for (const { id, deadline } of written) results.set(table.parseId(id) as string, deadline)
+    } catch (error) {
+      this.refuseTooLarge(writable[0] as string, value, error)
+      throw error
+    }
+    for (const [id, state] of states) if (!results.has(id)) results.set(id, this.refusal(id, value, state))
+    return results
+  }
+
   private written({ before, deadline, kept, extended }: WrittenRow): Written {
     const { attribute, pause, extensions } = this.column
     const attributes: Record<string, unknown> = { [attribute]: deadline === null ? null : new Date(deadline) }
@@ -92,11 +120,20 @@ export class DeadlineWrites {
   private isWritable(value: NewDeadline, { inFrom, deadline, paused, extended }: RowState): boolean {
     if (!inFrom) return false
     if (value === 'resume') return paused
-    if (value === 'pause') return deadline !== null
+    if (value === 'pause' || value === 'settle') return deadline !== null
     const by = byOf(value)
     if (by === undefined) return true
     const { extensions } = this.column
     return deadline !== null && (!extensions || extended + (extensions.unit === 'times' ? 1 : by) <= extensions.most)
+  }
+
+  private refusal(id: string, value: NewDeadline, state: RowState): number | null | OrderTimersError {
+    try {
+      return this.refuse(id, value, state).deadline
+    } catch (error) {
+      if (error instanceof OrderTimersError) return error
+      throw error
+    }
   }
 
   /**

@@ -70,6 +70,22 @@ FROM ${table.aliased} WHERE ${table.id} =`
     return new Map(found.map((row) => [table.parseId(row.id) as string, stateOf(row)]))
   }
 
+  /** The same, with their rows locked until the transaction ends. An order whose row somebody else has locked is left out too. */
+  async lockAll(ids: readonly string[], transaction: Transaction): Promise<Map<string, RowState>> {
+    const { table } = this.guard
+    const sql = `${this.select} ANY($1) FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
+    const found = await rows<StateRow>(table.sequelize, sql, [ids], transaction)
+    return new Map(found.map((row) => [table.parseId(row.id) as string, stateOf(row)]))
+  }
+
+  /** Of these, the orders that can be settled now, as far as their deadline says. */
+  async dueOf(ids: readonly string[], transaction: Transaction): Promise<Set<string>> {
+    const { table, dueSql } = this.guard
+    const sql = `SELECT ${table.id}::text AS id FROM ${table.aliased} WHERE ${allOf([`${table.id} = ANY($1)`, dueSql])}`
+    const found = await rows<{ id: string }>(table.sequelize, sql, [ids], transaction)
+    return new Set(found.map(({ id }) => table.parseId(id) as string))
+  }
+
   /** Whether an instance has a status that the rule applies to. Where it says no, the row must be read: the instance may be older. */
   saysInFrom(instance: Model): boolean {
     const { statusAttribute, from } = this.guard

@@ -112,10 +112,10 @@ export class Call {
   async retry(): Promise<void> {
     const revived = await this.requireRedis('dead letters are kept in Redis; give "redis" to have them').failures.revive(
       this.kind,
-      this.id,
+      [this.id],
       REQUEST_WAIT_MS,
     )
-    if (revived) return
+    if (revived.has(this.id)) return
     throw new OrderTimersError('NO_TIMER', `orderTimers: ${this.kind}: ${show(this.id)} is no dead letter; dead() lists those that are`)
   }
 

@@ -1,13 +1,8 @@
 // The calls on `req.orderTimers` and on the middleware itself. Errors of Redis and Postgres leave them as coded errors.
 
-import { errorText } from '../error-text.js'
-import { OrderTimersError } from '../errors.js'
-import { isReply } from '../redis/replies.js'
-import { redisError } from '../redis/trouble.js'
-import { faultOwnerOf } from '../sequelize/fault-owner.js'
-import { remedyOf } from '../sequelize/wrong-statement.js'
 import type { ListedTimer, OrderOrId, TimerCalls } from '../types.js'
 import { Call } from './call.js'
+import { codedErrors } from './coded-errors.js'
 import { deadLetters } from './dead-letters.js'
 import { listTimers } from './pending.js'
 import { listOf, remainingOf } from './pending-of-many.js'
@@ -40,19 +35,4 @@ export function timerCalls(runtime: Runtime): TimerCalls {
 
 function isMany(order: OrderOrId | readonly OrderOrId[]): order is readonly OrderOrId[] {
   return Array.isArray(order)
-}
-
-/** Turns errors of the servers into coded errors for `next(err)`. An error that the shop's own code or data caused is thrown as it is. */
-async function codedErrors<T>(where: string, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call()
-  } catch (cause) {
-    if (isReply(cause)) throw redisError(cause, where)
-    const whose = cause instanceof OrderTimersError ? undefined : faultOwnerOf(cause)
-    const what = `orderTimers: Postgres did not carry out the statement (${errorText(cause)})`
-    if (whose === 'database') throw new OrderTimersError('POSTGRES_UNAVAILABLE', `${what}; it is safe to try again`, { cause })
-    if (whose === 'configuration')
-      throw new OrderTimersError('INVALID_MODEL', `${what}; ${remedyOf(cause)}; timers.check() says more`, { cause })
-    throw cause
-  }
 }

@@ -22,8 +22,12 @@ export interface Released {
  */
 export async function releaseRule(runtime: Runtime, kind: string, timeoutMs = PUBLISH_MS): Promise<Released> {
   const wasStopped = (await runtime.rule(kind).row?.brake?.release()) ?? false
+  return askForSweep(runtime, wasStopped, timeoutMs)
+}
+
+/** Once a rule is released. Trouble of Redis does not make it reject. @param timeoutMs how long to wait for Redis */
+export async function askForSweep({ redis }: Runtime, wasStopped: boolean, timeoutMs = PUBLISH_MS): Promise<Released> {
   if (!wasStopped) return { wasStopped, workersAsked: 0, next: 'nothing was held' }
-  const { redis } = runtime
   if (!redis) return { wasStopped, workersAsked: 0, next: 'the next sweep of a worker settles what was held, since Redis is not used' }
   try {
     const workersAsked = await redis.index.requestSweep(timeoutMs)

@@ -101,30 +101,32 @@ describe('the migration', () => {
         'CREATE INDEX IF NOT EXISTS "old_orders_return_due_at_due" ON "old_orders" ("return_due_at", "id") WHERE "return_due_at" IS NOT NULL',
         brake,
         'CREATE TABLE IF NOT EXISTS "order_timers_processes" (',
+        'CREATE TABLE IF NOT EXISTS "order_timers_actions" (',
       ],
     )
-    assert.match(down[0] as string, /^ +DROP TABLE "order_timers_processes";$/m)
-    assert.equal(down.length, 11)
+    assert.match(down[0] as string, /^ +DROP TABLE "order_timers_actions";$/m)
+    assert.equal(down.length, 12)
   })
 
   it('keeps to the rules that it is told, and to one database', async () => {
     const Order = await oldShop()
     const { kinds, up } = made(everything(Order), { kinds: ['order_pay'] })
-    assert.deepEqual([kinds, up.length], [['order_pay'], 2])
+    assert.deepEqual([kinds, up.length], [['order_pay'], 3])
     const other = database.connectSequelize()
     const rules = { ...everything(Order), other: transition(other.Order, { from: 1, to: 0, since: 'createdAt', after: '15m' }) }
     const { code, message } = await refused(() => made(rules))
     assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_OPTION')
     assert.match(message, /the rules lie in 2 databases/)
-    assert.equal(made(rules, { kinds: ['other'] }).up.length, 2)
+    assert.equal(made(rules, { kinds: ['other'] }).up.length, 3)
   })
 
   it('needs an index on "since" alone for an effect, whose condition is not one column, and nothing for a plain function', async () => {
     const Order = await oldShop()
     const unpaid = effect(Order, { where: { state: 'new' }, since: 'createdAt', after: '15m', run: () => {} })
-    const [up = '', processes = '', ...more] = made({ unpaid }).up
+    const [up = '', processes = '', actions = '', ...more] = made({ unpaid }).up
     assert.match(up, /^ {2}CREATE INDEX IF NOT EXISTS "old_orders_created_at" ON "old_orders" \("created_at"\);$/m)
     assert.match(processes, /^ {2}CREATE TABLE IF NOT EXISTS "order_timers_processes" \($/m)
+    assert.match(actions, /^ {2}CREATE TABLE IF NOT EXISTS "order_timers_actions" \($/m)
     assert.deepEqual(more, [])
     const inRedis = { order_other: async () => {} }
     assert.deepEqual([made(inRedis).up, made(inRedis).down], [[], []])

@@ -1,17 +1,27 @@
--- Puts a dead letter back, due now, and forgets its attempts.
+-- Ends dead letters: puts them back, due now, with their attempts forgotten, or drops them.
 --
 -- KEYS    due, failures
--- ARGV    id, wakeChannel
--- Output  1 where there was one, else 0
+-- ARGV    wakeChannel
+--         how   'due' or 'dropped'
+--         ids   as JSON
+-- Output  the ids that were dead letters, as JSON
 local due, failures = KEYS[1], KEYS[2]
-local id, wakeChannel = ARGV[1], ARGV[2]
+local wakeChannel, putsBack, ids = ARGV[1], ARGV[2] == 'due', cjson.decode(ARGV[3])
 --- include shared/now.lua
 --- include shared/before-adding.lua
 
-local failure = redis.call('HGET', failures, id)
-if not failure or not string.find(failure, '"dead":true', 1, true) then return 0 end
-redis.call('HDEL', failures, id)
-beforeAdding()
-redis.call('ZADD', due, 'LT', now, id)
-redis.pcall('PUBLISH', wakeChannel, '1')
-return 1
+local ended = {}
+for _, id in ipairs(ids) do
+  local failure = redis.call('HGET', failures, id)
+  if failure and string.find(failure, '"dead":true', 1, true) then
+    ended[#ended + 1] = id
+    redis.call('HDEL', failures, id)
+    if putsBack then
+      beforeAdding()
+      redis.call('ZADD', due, 'LT', now, id)
+    end
+  end
+end
+if #ended == 0 then return '[]' end
+if putsBack then redis.pcall('PUBLISH', wakeChannel, '1') end
+return cjson.encode(ended)

@@ -1,0 +1,37 @@
+// What an operator does to orders by hand: one act, on one order or on 200 at most, recorded in the table of actions. The admin page and the command
+// stand on this.
+
+import { OrderTimersError } from '../../errors.js'
+import { codedErrors } from '../../timers/coded-errors.js'
+import type { Runtime } from '../../timers/runtime.js'
+import type { Acted } from './acted.js'
+import { discardDead } from './discard.js'
+import { actInRedis } from './redis-act.js'
+import { type Actor, type ActRequest, parseAct, requireActor } from './request.js'
+import { actOnRows, isOnRows } from './row-act.js'
+
+/**
+ * Each order is acted on by itself: what becomes of one does not keep the others.
+ * @returns what came of it, for each order
+ * @throws OrderTimersError INVALID_ACTION, UNKNOWN_KIND, INVALID_ID, INVALID_DURATION, NOT_ON_SINCE, NOT_PAUSABLE (400); NOT_RECORDED where the
+ * table of actions is missing, and INVALID_MODEL, INVALID_OPTION (500); POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE, REDIS_REFUSES, and OUTCOME_UNKNOWN
+ * where it may have been carried out (503)
+ */
+export function act(runtime: Runtime, request: ActRequest, actor: Actor): Promise<Acted> {
+  return codedErrors(runtime.redis?.source.describe() ?? '', async () => {
+    requireActor(actor)
+    requireEnabled(runtime)
+    const parsed = parseAct(runtime, request)
+    const { rule, action } = parsed
+    if (action === 'retry' || !isOnRows(rule)) return actInRedis(runtime, parsed, actor)
+    return action === 'discard' ? discardDead(runtime, rule, parsed, actor) : actOnRows(runtime, rule, parsed, actor)
+  })
+}
+
+/** @throws OrderTimersError INVALID_OPTION */
+export function requireEnabled({ enabled }: Runtime): void {
+  if (enabled) return
+  const message =
+    'orderTimers: the timers are switched off (ORDER_TIMERS=off or enabled: false), and then nobody acts on them; switch them on'
+  throw new OrderTimersError('INVALID_OPTION', message)
+}

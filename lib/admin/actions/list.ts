@@ -1,0 +1,59 @@
+// What operators did, newest first, page by page; and whether acts can be recorded at all.
+
+import { OrderTimersError, show } from '../../errors.js'
+import type { ActionsTableState, ListedAction } from '../../rows/actions-table.js'
+import { codedErrors } from '../../timers/coded-errors.js'
+import type { Runtime } from '../../timers/runtime.js'
+import { tablesOf } from './record.js'
+
+export interface ActionsQuery {
+  /** Acts on this rule. */
+  kind?: string | undefined
+  /** Acts in which this order has part. */
+  order?: string | undefined
+  /** Acts of this name. */
+  action?: string | undefined
+  /** Where the last page ended: its `next`. */
+  after?: string | undefined
+  /** From 1 to 100; default 20. */
+  limit?: number | undefined
+}
+
+export interface ActionsPage {
+  actions: ListedAction[]
+  /** Where the next page begins; undefined where there is none. */
+  next: string | undefined
+}
+
+const MOST = 100
+
+/**
+ * Of the first database, where the rules lie in several.
+ * @throws OrderTimersError INVALID_ACTION, NOT_RECORDED where there is no table, POSTGRES_UNAVAILABLE
+ */
+export function listActions(runtime: Runtime, { kind, order, action, after, limit = 20 }: ActionsQuery = {}): Promise<ActionsPage> {
+  return codedErrors('', async () => {
+    if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST) throw wrong(`"limit" must be a whole number from 1 to ${MOST}`, limit)
+    if (after !== undefined && !/^\d{1,18}$/.test(after)) throw wrong('"after" must be the `next` of a page', after)
+    const [table] = tablesOf(runtime)
+    if (!table) return { actions: [], next: undefined }
+    const actions = await table.list({ kind, order, action, before: after, limit })
+    return { actions, next: actions.length === limit ? actions.at(-1)?.id : undefined }
+  })
+}
+
+/**
+ * Whether acts on the rules' orders can be recorded; if not, they are refused.
+ * @returns the worst of the databases; `ready` also where no rule has rows
+ * @throws OrderTimersError POSTGRES_UNAVAILABLE
+ */
+export function actionsState(runtime: Runtime): Promise<ActionsTableState> {
+  return codedErrors('', async () => {
+    const states = await Promise.all(tablesOf(runtime).map((table) => table.state()))
+    return states.find((state) => state !== 'ready') ?? 'ready'
+  })
+}
+
+function wrong(what: string, given: unknown): OrderTimersError {
+  return new OrderTimersError('INVALID_ACTION', `orderTimers: ${what}, got ${show(given)}`)
+}

@@ -1,0 +1,118 @@
+// An act on what Redis alone has: dead letters, and the timers of rules without a deadline on the row. It is recorded as asked before anything is
+// done, and as done or failed after.
+
+import { errorText } from '../../error-text.js'
+import { OrderTimersError, show } from '../../errors.js'
+import type { BoundRule } from '../../rules/rule.js'
+import { withinCall } from '../../sequelize/call-connection.js'
+import { noTimer } from '../../timers/allowed-calls.js'
+import type { Runtime, RuntimeRedis } from '../../timers/runtime.js'
+import { type Acted, type ActedOrder, isAsShown, refusedOrder, skippedOrder } from './acted.js'
+import { asActed, endedOn, recorded, tableFor } from './record.js'
+import type { Actor, ParsedAct } from './request.js'
+
+/** How long to wait for Redis, for the connection and for each command. */
+export const REDIS_WAIT_MS = 2_000
+
+/** The deadline of a key that another program set is its TTL, read a moment ago. */
+const TOLERANCE_MS = 5
+
+/** @throws OrderTimersError NOT_RECORDED, REDIS_UNAVAILABLE, and then nothing was done; what Redis or Postgres throws, once it is recorded as failed */
+export async function actInRedis(runtime: Runtime, { action, rule, shown, byMs }: ParsedAct, actor: Actor): Promise<Acted> {
+  const { kind } = rule
+  const redis = await connectedRedis(runtime, kind)
+  const ids = [...shown.keys()]
+  const asked = { action, kind, actor, ids }
+  const ended = await recorded(tableFor(runtime, rule), asked, async () => {
+    const before = await deadlinesOf(redis, rule, shown)
+    const asShown = ids.filter((id) => isAsShown(shown.get(id), before.get(id) ?? null, TOLERANCE_MS))
+    const done = await carryOut(redis, kind, action, asShown, { before, byMs })
+    const result = (id: string) => done.get(id) ?? skippedOrder(kind, id, shown.get(id) ?? null, before.get(id) ?? null)
+    return endedOn(ids.map(result))
+  })
+  return asActed(asked, ended)
+}
+
+/** @throws OrderTimersError REDIS_UNAVAILABLE */
+export async function connectedRedis(runtime: Runtime, kind: string, waitMs = REDIS_WAIT_MS): Promise<RuntimeRedis> {
+  const redis = runtime.requireRedis(kind, 'what this act is about is kept in Redis; give "redis" to have it')
+  await redis.connection.connected(waitMs)
+  return redis
+}
+
+/** Those that are known. Of rules with a deadline on the row they are read only where an order was given with one. */
+async function deadlinesOf(redis: RuntimeRedis, rule: BoundRule, shown: ParsedAct['shown']): Promise<Map<string, number>> {
+  const { kind, row } = rule
+  if (row === undefined || row.deadline.in === 'redis') return redis.index.deadlines(kind, [...shown.keys()], REDIS_WAIT_MS)
+  const given = [...shown].filter(([, deadline]) => deadline !== undefined).map(([id]) => id)
+  const { states } = row
+  if (given.length === 0 || !states) return new Map()
+  const found = await withinCall(row.guard.table.sequelize, undefined, performance.now(), (within) => states.findAll(given, within))
+  return new Map([...found].flatMap(([id, { deadline }]) => (deadline === null ? [] : [[id, deadline]])))
+}
+
+interface Known {
+  before: ReadonlyMap<string, number>
+  byMs: number
+}
+
+async function carryOut(
+  redis: RuntimeRedis,
+  kind: string,
+  action: ParsedAct['action'],
+  ids: readonly string[],
+  known: Known,
+): Promise<Map<string, ActedOrder>> {
+  if (ids.length === 0) return new Map()
+  if (action === 'retry' || action === 'discard') return endDead(redis, kind, action, ids)
+  const now = await redis.clock.now()
+  const each = ids.map((id) => moveOne(redis, kind, action, id, { ...known, now }).catch((error) => failedOrder(id, error)))
+  return new Map((await Promise.all(each)).map((order) => [order.id, order]))
+}
+
+/** Dead letters are put back, due now, or dropped. */
+export async function endDead(
+  { failures }: RuntimeRedis,
+  kind: string,
+  action: 'retry' | 'discard',
+  ids: readonly string[],
+): Promise<Map<string, ActedOrder>> {
+  const ended = await (action === 'retry' ? failures.revive(kind, ids, REDIS_WAIT_MS) : failures.discard(kind, ids, REDIS_WAIT_MS))
+  const others = ids.filter((id) => !ended.has(id))
+  const failing = others.length === 0 ? new Map() : await failures.of(kind, others)
+  return new Map(
+    ids.map((id) => [
+      id,
+      ended.has(id) ? { id, outcome: 'done' as const } : refusedOrder(id, notDead(kind, id, failing.get(id)?.attempts)),
+    ]),
+  )
+}
+
+export function notDead(kind: string, id: string, attempts: number | undefined): OrderTimersError {
+  const times = `${attempts} ${attempts === 1 ? 'time' : 'times'}`
+  const why = attempts === undefined ? '`order-timers dead` lists those that are' : `it failed ${times}, and is tried again by itself`
+  return new OrderTimersError('NO_TIMER', `orderTimers: ${kind}: ${show(id)} is no dead letter; ${why}`)
+}
+
+/** Extends, cancels, or makes due now. */
+async function moveOne(
+  { index }: RuntimeRedis,
+  kind: string,
+  action: ParsedAct['action'],
+  id: string,
+  { before: deadlines, byMs, now }: Known & { now: number },
+): Promise<ActedOrder> {
+  const before = deadlines.get(id)
+  if (before === undefined) return refusedOrder(id, noTimer(kind, id, action), null)
+  if (action === 'cancel') {
+    const removed = await index.disarm(kind, id, undefined, REDIS_WAIT_MS)
+    return removed ? { id, outcome: 'done', before, after: null } : refusedOrder(id, noTimer(kind, id, action), null)
+  }
+  const after = await index.postpone(kind, id, action === 'extend' ? byMs : Math.min(0, Math.floor(now) - before), REDIS_WAIT_MS)
+  return after === undefined ? refusedOrder(id, noTimer(kind, id, action), null) : { id, outcome: 'done', before, after }
+}
+
+function failedOrder(id: string, error: unknown): ActedOrder {
+  const code = error instanceof OrderTimersError ? error.code : 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE'
+  return { id, outcome: 'failed', code, why: errorText(error) }
+}

@@ -1,0 +1,45 @@
+// Releases a rule that its brake has stopped, as a recorded act: both are in one transaction.
+
+import { OrderTimersError } from '../../errors.js'
+import { ActionsTable } from '../../rows/actions-table.js'
+import { type CallConnection, callConnectionOf, withinCall } from '../../sequelize/call-connection.js'
+import { codedErrors } from '../../timers/coded-errors.js'
+import { askForSweep, type Released } from '../../timers/release.js'
+import type { Runtime } from '../../timers/runtime.js'
+import { entryOf } from './record.js'
+import { type Actor, requireActor } from './request.js'
+
+export interface ActedRelease extends Released {
+  kind: string
+  /** The id of the entry in `order_timers_actions`. */
+  record: string
+}
+
+/**
+ * @param waitMs how long to wait for Redis, which passes it on to the workers
+ * @throws OrderTimersError INVALID_ACTION, UNKNOWN_KIND, INVALID_OPTION where the rule has no brake, NOT_RECORDED, POSTGRES_UNAVAILABLE,
+ * OUTCOME_UNKNOWN
+ */
+export function releaseAct(runtime: Runtime, kind: string, actor: Actor, waitMs?: number): Promise<ActedRelease> {
+  return codedErrors(runtime.redis?.source.describe() ?? '', async () => {
+    requireActor(actor)
+    const { row } = runtime.rule(kind)
+    const brake = row?.brake
+    if (!row || !brake) throw noBrake(kind)
+    const { sequelize } = row.guard.table
+    const table = new ActionsTable(row.guard.table, runtime.keys.prefix)
+    const done = await withinCall(sequelize, undefined, performance.now(), (within) =>
+      (callConnectionOf(within) as CallConnection).transact(async () => {
+        const wasStopped = await brake.release(within)
+        const entry = { ...entryOf('release', kind, actor), state: 'done', count: wasStopped ? 1 : 0, orders: [] } as const
+        return { wasStopped, record: await table.record(entry, within) }
+      }),
+    )
+    return { kind, record: done.record, ...(await askForSweep(runtime, done.wasStopped, waitMs)) }
+  })
+}
+
+export function noBrake(kind: string): OrderTimersError {
+  const remedy = 'give it one, such as brake: { max: 1000, per: "1h" }, where it is to be stopped by one'
+  return new OrderTimersError('INVALID_OPTION', `orderTimers: rule "${kind}" has no "brake" that could be released; ${remedy}`)
+}

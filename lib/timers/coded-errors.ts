@@ -1,0 +1,23 @@
+// Errors of the servers as coded errors, for `next(err)`. An error that the shop's own code or data caused is thrown as it is.
+
+import { errorText } from '../error-text.js'
+import { OrderTimersError } from '../errors.js'
+import { isReply } from '../redis/replies.js'
+import { redisError } from '../redis/trouble.js'
+import { faultOwnerOf } from '../sequelize/fault-owner.js'
+import { remedyOf } from '../sequelize/wrong-statement.js'
+
+/** @param where Redis's address, for the message */
+export async function codedErrors<T>(where: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call()
+  } catch (cause) {
+    if (isReply(cause)) throw redisError(cause, where)
+    const whose = cause instanceof OrderTimersError ? undefined : faultOwnerOf(cause)
+    const what = `orderTimers: Postgres did not carry out the statement (${errorText(cause)})`
+    if (whose === 'database') throw new OrderTimersError('POSTGRES_UNAVAILABLE', `${what}; it is safe to try again`, { cause })
+    if (whose === 'configuration')
+      throw new OrderTimersError('INVALID_MODEL', `${what}; ${remedyOf(cause)}; timers.check() says more`, { cause })
+    throw cause
+  }
+}
