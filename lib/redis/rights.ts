@@ -40,15 +40,29 @@ const WORKER = [
 
 export const REDIS_COMMANDS: Readonly<Record<RedisRole, readonly string[]>> = { web: WEB, worker: WORKER }
 
-/** The channels that a process of this role publishes to or subscribes to. */
-export function channelsOf(role: RedisRole, { prefix, db }: Pick<RedisPlace, 'prefix' | 'db'>): string[] {
-  const wake = `${prefix}order-timers:wake`
-  return role === 'web' ? [wake] : [`__keyevent@${db}__:expired`, wake]
+export interface RedisChannel {
+  name: string
+  /** Whether the process subscribes to it. */
+  listens: boolean
+  /** Whether the process publishes to it. */
+  speaks: boolean
 }
 
-/** Everything that follows the password in `ACL SETUSER`. */
+/** The channels of a process of this role. */
+export function channelsOf(role: RedisRole, { prefix, db }: Pick<RedisPlace, 'prefix' | 'db'>): RedisChannel[] {
+  const wake = { name: `${prefix}order-timers:wake`, listens: role === 'worker', speaks: true }
+  return role === 'web' ? [wake] : [{ name: `__keyevent@${db}__:expired`, listens: true, speaks: false }, wake]
+}
+
+/** Everything that follows the password in `ACL SETUSER`. It replaces what the user may do so far. */
 export function aclRules(role: RedisRole, place: RedisPlace): string {
-  const keys = [...place.kinds.map((kind) => `~${place.prefix}${kind}:*`), `~${place.prefix}order-timers:*`]
-  const channels = channelsOf(role, place).map((channel) => `&${channel}`)
+  const beginnings = [...place.kinds, 'order-timers'].map((kind) => `${place.prefix}${kind}:`)
+  const keys = beginnings.map((beginning) => `~${escapedGlob(beginning)}*`)
+  const channels = channelsOf(role, place).map(({ name }) => `&${escapedGlob(name)}`)
   return ['resetkeys', ...keys, 'resetchannels', ...channels, '-@all', ...REDIS_COMMANDS[role].map((command) => `+${command}`)].join(' ')
+}
+
+/** As a pattern that only this text fits. */
+export function escapedGlob(text: string): string {
+  return text.replace(/[\\*?[\]]/g, '\\$&')
 }

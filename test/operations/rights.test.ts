@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Redis } from 'ioredis'
 import type { Model, Sequelize } from 'sequelize'
+import { redisRights } from '../../lib/admin/doctor/redis-rights.js'
+import { subjectOf } from '../../lib/admin/doctor/subject.js'
 import { status } from '../../lib/admin/status.js'
 import { startExpiryWorker, transition } from '../../lib/index.js'
 import { Keys } from '../../lib/keys.js'
@@ -149,6 +151,7 @@ async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<v
   await runtimeOf(timers).redis?.connection.refusals.probe?.()
   await waitUntil(() => hasRow('web'), { what: 'the row of the web process' })
   assert.deepEqual(timers.health().faults, [])
+  assert.equal(await rightsFound(timers, 'web'), 'fine')
   await timers.close()
   await web.sequelize.close()
   await assertNeeded(admin, 'web')
@@ -171,6 +174,7 @@ async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<v
   const { ok, redis, processes } = await status(runtimeOf(its))
   assert.deepEqual([ok, redis.answering, processes.redis, processes.postgres], [true, true, 'read', 'read'])
   assert.deepEqual(worker.faultsTold, [])
+  assert.equal(await rightsFound(its, 'worker'), 'fine')
   await worker.stop()
   await its.close()
   await sequelize.close()
@@ -193,6 +197,13 @@ function grantsFor(schema: string): string {
     .replaceAll('UPDATE (status, "confirmDueAt", "updatedAt")', 'UPDATE (status, "dueAt", left_ms, extended)')
     .replaceAll('UPDATE (status, "updatedAt")', 'UPDATE (status)')
     .replaceAll('shop_', `${schema}_`)
+}
+
+/** What the doctor says of this user's rights. */
+async function rightsFound(timers: object, role: RedisRole): Promise<unknown> {
+  const subject = await subjectOf(runtimeOf(timers), { directory: root, role })
+  const [finding] = await redisRights.look(subject)
+  return finding?.verdict === 'fine' ? 'fine' : finding
 }
 
 /** Redis counts each command that it has carried out, also within scripts. `ping` is for a Redis that is busy, `select` for other dbs than 0. */

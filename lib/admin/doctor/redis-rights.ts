@@ -2,7 +2,8 @@
 // (redis.acl_check_cmd, Redis 7). What is refused is put together to the one line that gives it.
 
 import { isReply, replyWord } from '../../redis/replies.js'
-import { SCRIPTS } from '../../redis/scripts.generated.js'
+import { aclRules, channelsOf, escapedGlob, REDIS_COMMANDS } from '../../redis/rights.js'
+import { reminderKind } from '../../rules/reminder.js'
 import { type Check, type Finding, fine, redisCli, unseen, wrong } from './check.js'
 import type { Subject, SubjectRedis } from './subject.js'
 import { why } from './subject.js'
@@ -78,16 +79,18 @@ function order(right: string): number {
   return '~&+'.indexOf(right.charAt(0))
 }
 
-function questionsOf({ runtime, role, redis }: Subject): Question[] {
-  const { keys, kinds } = runtime
-  const pattern = (beginning: string) => `~${escaped(beginning)}*`
+function questionsOf(subject: Subject): Question[] {
+  const { runtime, role } = subject
+  const { keys } = runtime
+  const pattern = (beginning: string) => `~${escapedGlob(beginning)}*`
   const ours = pattern(`${keys.prefix}order-timers:`)
   const { string, set, hash, zset } = keys.writeProbe
-  const onOurs = commandsOfScripts().flatMap((command): Question[] => {
+  const commands = REDIS_COMMANDS[role]
+  const onOurs = commands.flatMap((command): Question[] => {
     const args = ARGUMENTS[command]?.({ string, set, hash, zset })
     return args ? [{ command, args, about: ours }] : []
   })
-  const onTimers = kinds.flatMap((kind) => {
+  const onTimers = placeOf(subject).kinds.flatMap((kind) => {
     const key = keys.timer(kind, '0')
     const about = pattern(keys.timersOf(kind))
     const calls: [string, string[]][] = [
@@ -98,28 +101,33 @@ function questionsOf({ runtime, role, redis }: Subject): Question[] {
     ]
     return calls.map(([command, args]) => ({ command, args, about }))
   })
-  const channels: [string, string][] = [['publish', keys.wakeChannel]]
-  if (role === 'worker') channels.push(['subscribe', keys.wakeChannel], ['subscribe', `__keyevent@${redis?.source.db ?? 0}__:expired`])
-  const onChannels = channels.map(([command, channel]) => ({
-    command,
-    args: command === 'publish' ? [channel, ''] : [channel],
-    about: `&${escaped(channel)}`,
-  }))
-  const nowhere = [
-    ['time', []],
-    ['evalsha', ['0', '0']],
-    ['script|load', ['']],
-    ['ping', []],
-  ] as [string, string[]][]
-  return [...onOurs, ...onTimers, ...onChannels, ...nowhere.map(([command, args]) => ({ command, args, about: '' }))]
+  const onChannels = channelsOf(role, placeOf(subject)).flatMap(({ name, listens, speaks }): Question[] => {
+    const about = `&${escapedGlob(name)}`
+    return [
+      ...(speaks ? [{ command: 'publish', args: [name, ''], about }] : []),
+      ...(listens ? [{ command: 'subscribe', args: [name], about }] : []),
+    ]
+  })
+  const nowhere = commands
+    .filter((command) => NOWHERE[command])
+    .map((command) => ({ command, args: NOWHERE[command] as string[], about: '' }))
+  return [...onOurs, ...onTimers, ...onChannels, ...nowhere]
 }
 
-/** All commands that our scripts call, and those that are called without a script. */
-function commandsOfScripts(): string[] {
-  const called = Object.values(SCRIPTS).flatMap(({ lua }) =>
-    [...lua.matchAll(/(?:redis\.p?call|try)\('(\w+)'/g)].map(([, name = '']) => name.toLowerCase()),
-  )
-  return [...new Set([...called, 'hget', 'hmget', 'zcard', 'zmscore', 'pttl', 'get'])]
+function placeOf({ runtime, redis, rules }: Subject) {
+  const reminders = rules.flatMap(({ kind, row }) => (row?.options.reminders ?? []).map(({ label }) => reminderKind(kind, label)))
+  return { prefix: runtime.keys.prefix, db: redis?.source.db ?? 0, kinds: [...runtime.kinds, ...reminders] }
+}
+
+/** Valid arguments for the commands that are about no key. What nothing rests on, such as the connection's name, is not asked about. */
+const NOWHERE: Record<string, string[]> = {
+  time: [],
+  evalsha: ['0', '0'],
+  eval: ['', '0'],
+  'script|load': [''],
+  ping: [],
+  info: [],
+  scan: ['0'],
 }
 
 type Names = Record<'string' | 'set' | 'hash' | 'zset', string>
@@ -130,7 +138,6 @@ const ARGUMENTS: Record<string, (names: Names) => string[]> = {
   get: ({ string }) => [string],
   set: ({ string }) => [string, '1'],
   unlink: ({ string }) => [string],
-  del: ({ string }) => [string],
   pttl: ({ string }) => [string],
   pexpire: ({ string }) => [string, '1'],
   hget: ({ hash }) => [hash, '1'],
@@ -144,6 +151,7 @@ const ARGUMENTS: Record<string, (names: Names) => string[]> = {
   sadd: ({ set }) => [set, '1'],
   srem: ({ set }) => [set, '1'],
   smembers: ({ set }) => [set],
+  smismember: ({ set }) => [set, '1'],
   sinterstore: ({ set, string }) => [string, set],
   zadd: ({ zset }) => [zset, '1', '1'],
   zrem: ({ zset }) => [zset, '1'],
@@ -157,16 +165,6 @@ const ARGUMENTS: Record<string, (names: Names) => string[]> = {
 }
 
 /** All that is needed, as docs/redis.md says it. */
-function fullLine(user: string, { runtime, redis }: Subject): string {
-  const { keys, kinds } = runtime
-  const patterns = [`${keys.prefix}order-timers:`, ...kinds.map((kind) => keys.timersOf(kind))].map(
-    (beginning) => `~${escaped(beginning)}*`,
-  )
-  const channels = [`&__keyevent@${redis?.source.db ?? 0}__:expired`, `&${escaped(keys.wakeChannel)}`]
-  return `ACL SETUSER ${user} ${[...patterns, ...channels].join(' ')} +@read +@write +@scripting +@connection +@pubsub +time +info`
-}
-
-/** Patterns are globs. */
-function escaped(text: string): string {
-  return text.replace(/[\\*?[\]]/g, '\\$&')
+function fullLine(user: string, subject: Subject): string {
+  return `ACL SETUSER ${user} ${aclRules(subject.role, placeOf(subject))}`
 }
