@@ -29,6 +29,7 @@ const BESIDE = [
 const GROUPS = {
   operations: ['test/operations/**/*.test.ts'],
   pages: ['test/pages/*.test.ts'],
+  topologies: ['test/topologies/sentinel.test.ts'],
 }
 
 const apart = Object.values(GROUPS).flat()
@@ -45,7 +46,7 @@ main().then((status) => process.exit(status), exitWith)
 async function main() {
   if (job === undefined) throw new SetupError('say what to run: node scripts/run.mjs mocha, or the path of a script')
   const forTests = isTests(job)
-  const found = await setUp({ forTests })
+  const found = await setUp({ forTests, forTopologies: [job, ...args].some((text) => /topologies/.test(text)) })
   if (!forTests) return runWithServers(found, ['--import', 'tsx', job, ...args])
   const mocha = join(project, 'node_modules', 'mocha', 'bin', 'mocha.js')
   // Tests of one part may count what comes over a server: with servers that are given, all run one after the other.
@@ -74,6 +75,7 @@ async function runWithServers(found, command, keep) {
         ...(found.redis && { REDIS_SERVER: found.redis }),
         ...(found.browser && { CHROMIUM: found.browser }),
         ...(found.font && { CJK_FONT: '1' }),
+        ...(found.pgbouncer && { PGBOUNCER: found.pgbouncer }),
         ...(found.programs && { TEST_PROGRAMS: found.programs }),
         ...servers.environment,
       },

@@ -37,6 +37,7 @@ const COMMANDS: Record<string, string> = {
   'npm test': '.ci/run',
   'npm run test:operations': '.ci/run',
   'npm run test:pages': '.ci/run',
+  'npm run test:topologies': '.ci/run',
   'npm run check': '.ci/run',
   'npm run demo -- --once': 'test/example.test.ts',
   'npm run demo': 'test/pages/example.test.ts',

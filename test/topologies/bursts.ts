@@ -1,0 +1,77 @@
+// A burst of orders that a web process schedules while a server fails: evenly over some seconds, each due within seconds of its call. Calls are
+// counted by what they came to; a request may never fail because of Redis.
+
+import assert from 'node:assert/strict'
+import { setTimeout as delay } from 'node:timers/promises'
+import { confirming, countIn, promisesHeld } from '../faults/confirming.js'
+import type { Database } from '../support/database.js'
+import { makeTimers } from '../support/shop.js'
+import { waitUntil } from '../support/waiting.js'
+
+type Timers = ReturnType<typeof makeTimers<ReturnType<ReturnType<typeof confirming>>>>
+
+const OVER_MS = 8_000
+/** So many calls at once: no more than a pool has connections, or a call might wait for one for too long. */
+const LANES = 4
+const DUE_MS = { least: 300, most: 4_000 }
+
+export interface Burst {
+  /** When half of the calls are made. */
+  half: Promise<void>
+  /** When all calls are answered, and by how many the timer was armed. */
+  done: Promise<{ armed: number; notArmed: number }>
+}
+
+/** A web process: timers that start no worker. */
+export function webProcess(database: Database, options: Parameters<typeof makeTimers>[1]): Timers {
+  const { sequelize, Order } = database.connectSequelize()
+  return makeTimers(confirming()({ ...database, sequelize, Order }), options)
+}
+
+/** @param retry whether a call that failed with this is repeated, as its message tells the shop to; no call may fail otherwise */
+export function burst(database: Database, timers: Timers, count: number, retry: (error: unknown) => boolean = () => false): Burst {
+  let half = (): void => {}
+  const reached = new Promise<void>((resolve) => {
+    half = resolve
+  })
+  const schedule = async (id: number): Promise<boolean> => {
+    const after = DUE_MS.least + Math.floor(Math.random() * (DUE_MS.most - DUE_MS.least))
+    for (;;) {
+      try {
+        return (await timers.schedule('order_confirm', id, { after })).armed === true
+      } catch (error) {
+        if (!retry(error)) throw error
+        await delay(100)
+      }
+    }
+  }
+  const run = async () => {
+    const orders = await database.Order.bulkCreate(Array.from({ length: count }, () => ({ status: 4 })))
+    const beganAt = performance.now()
+    let next = 0
+    let armed = 0
+    const lane = async (): Promise<void> => {
+      for (let i = next++; i < count; i = next++) {
+        if (i >= count / 2) half()
+        await delay(Math.max(0, beganAt + (OVER_MS * i) / count - performance.now()))
+        if (await schedule(orders[i]!.id)) armed += 1
+      }
+    }
+    await Promise.all(Array.from({ length: LANES }, lane))
+    return { armed, notArmed: count - armed }
+  }
+  const done = run()
+  done.catch(() => half())
+  return { half: reached, done }
+}
+
+/** All are settled, each once and not early, and none later than this. Returns how late they were, in whole seconds. */
+export async function allWereSettled(database: Database, count: number, { lateMs, within }: { lateMs: number; within: number }) {
+  await waitUntil(async () => (await countIn(database, 5)) === count, { within, what: `${count} orders to be confirmed`, every: 200 })
+  await promisesHeld(database)
+  const lateness = await database.ledger.lateness()
+  assert.equal(lateness.length, count)
+  const most = lateness.at(-1) as number
+  assert.ok(most < lateMs, `late by ${most} ms`)
+  return { p50: lateness[Math.floor(count / 2)], p99: lateness[Math.floor(count * 0.99)], most }
+}
