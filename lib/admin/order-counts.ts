@@ -39,7 +39,7 @@ export interface OrderCounts {
   /** How many are due in each hour of those days, from its beginning `from`. Hours in which nothing is due are left out. */
   hours: { from: Date; count: number }[]
   /** The first orders of each state by deadline. */
-  samples: Record<'overdue' | 'stale' | 'upcoming', Sample[]>
+  samples: Record<'overdue' | 'locked' | 'stale' | 'upcoming', Sample[]>
   /** How long Postgres took, in milliseconds. */
   queryMs: number
 }
@@ -127,7 +127,7 @@ export async function countOrders(row: SettledRows, options: CountOptions): Prom
     hours: counted
       .flatMap(({ hour, count }) => (hour === null ? [] : [{ from: new Date(hour * HOUR_MS), count: count as number }]))
       .sort((a, b) => a.from.getTime() - b.from.getTime()),
-    samples: { overdue: sample('overdue'), stale: sample('stale'), upcoming: sample('upcoming') },
+    samples: { overdue: sample('overdue'), locked: sample('locked'), stale: sample('stale'), upcoming: sample('upcoming') },
     queryMs,
   }
 }

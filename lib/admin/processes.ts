@@ -30,9 +30,14 @@ export interface Processes {
   postgres: 'read' | Exclude<ProcessesTableState, 'written'> | 'not read'
 }
 
-/** Never rejects. Writes nothing. */
-export async function livingProcesses(runtime: Runtime): Promise<Processes> {
-  const [redis, postgres] = await Promise.all([readRedis(runtime), readPostgres(runtime)])
+/**
+ * Never rejects. Writes nothing.
+ * @param beatsAreWritten false where Redis refuses writes: then nobody's silence there says anything
+ */
+export async function livingProcesses(runtime: Runtime, { beatsAreWritten = true } = {}): Promise<Processes> {
+  const [read, postgres] = await Promise.all([readRedis(runtime), readPostgres(runtime)])
+  const redis: typeof read =
+    beatsAreWritten || !read.seen ? read : { ...read, seen: undefined, state: { problem: 'Redis refuses writes, so nobody beats' } }
   const listed = new Map<string, ListedProcess>()
   for (const one of redis.seen ?? []) listed.set(one.id, { ...one, alive: isAliveByBeat(one), by: 'redis' })
   for (const one of postgres.seen ?? []) {

@@ -1,42 +1,79 @@
-// The output of `order-timers status` for people.
+// The output of `order-timers status` for people: what is wrong, worst first; then the rules, the servers and the processes.
 
-import type { Processes } from '../admin/processes.js'
-import type { RedisStatus, Status } from '../admin/status.js'
-import { table } from './table.js'
+import { ageText } from '../admin/age-text.js'
+import type { ListedProcess, Processes } from '../admin/processes.js'
+import { type RedisStatus, type RuleStatus, type Status, sentence } from '../admin/status.js'
+import { type Cell, grouped, table } from './table.js'
 
 const HEADER = [
-  ...['rule', 'pending', 'within 1 h', 'overdue', 'oldest', 'retrying', 'locked', 'dead', 'stale', 'held', 'paused', 'undated'],
-  ...['armed', 'braked since'],
+  ...['rule', 'pending', 'overdue', 'oldest', 'retrying', 'locked', 'dead', 'stale', 'held', 'paused', 'undated'],
+  ...['p50', 'p99', 'alarm', 'event', 'sweep', 'armed', 'braked since'],
 ]
 
-export function statusText({ enabled, postgres, redis, processes, rules }: Status): string {
-  const lines = table(
-    HEADER,
-    rules.map(({ kind, rows, dead, armed, brakedSince }) => {
-      const due = [rows?.pending, rows?.withinHour, rows?.overdue, rows?.oldestOverdue?.toISOString(), rows?.retrying, rows?.locked]
-      return [kind, ...due, dead, rows?.stale, rows?.held, rows?.paused, rows?.undated, armed, brakedSince?.toISOString()]
-    }),
-  )
-  const problems = rules.flatMap(({ kind, problem }) => (problem === undefined ? [] : [`${kind}: ${problem}`]))
-  const off = enabled ? [] : ['the timers are switched off here (ORDER_TIMERS=off or enabled: false): nothing is armed or settled']
+/** @param now by this process's clock */
+export function statusText({ headline, troubles, postgres, redis, clock, processes, rules }: Status, now = Date.now()): string {
   return [
-    ...lines,
+    headline,
+    ...troubles.slice(1).map(sentence),
     '',
-    ...off,
-    `Postgres: ${postgres.problem ?? 'answers'}`,
+    ...table(
+      HEADER,
+      rules.map((rule) => ruleCells(rule, now)),
+    ),
+    '',
+    `p50, p99: how late orders were in the last hour, and which path brought them; - where none was settled, or Redis does not say`,
+    `Postgres: ${postgres.problem ?? `answers${clockText(clock.postgresAheadMs)}`}`,
     `Redis: ${redisText(redis)}`,
+    `Sweep: ${sweepText(rules)}`,
+    `Next deadline: ${nextText(rules)}`,
     ...processesText(processes),
-    ...problems,
   ].join('\n')
 }
 
-function redisText({ used, problem, notifications, publishesExpiry }: RedisStatus): string {
+function ruleCells({ kind, rows, dead, lateness, armed, brakedSince }: RuleStatus, now: number): Cell[] {
+  const oldest = rows?.oldestOverdue ? ageText(now - rows.oldestOverdue.getTime()) : undefined
+  const { count = 0, p50Ms = null, p99Ms = null, paths } = lateness ?? {}
+  const share = (path: 'alarm' | 'event' | 'sweep') =>
+    count === 0 ? undefined : `${Math.round((100 * (paths?.[path].count ?? 0)) / count)} %`
+  return [
+    ...[kind, rows?.pending, rows?.overdue, oldest, rows?.retrying, rows?.locked, rows?.dead ?? dead],
+    ...[rows?.stale, rows?.held, rows?.paused, rows?.undated],
+    ...[p50Ms === null ? undefined : lateText(p50Ms), p99Ms === null ? undefined : lateText(p99Ms)],
+    ...[share('alarm'), share('event'), share('sweep'), armed, brakedSince?.toISOString()],
+  ]
+}
+
+function lateText(milliseconds: number): string {
+  return milliseconds < 10 ? `${milliseconds.toFixed(1)} ms` : ageText(milliseconds)
+}
+
+function clockText(aheadMs: number | undefined): string {
+  if (aheadMs === undefined || Math.abs(aheadMs) < 20) return ''
+  return `; its clock is ${grouped(Math.abs(aheadMs))} ms ${aheadMs > 0 ? 'ahead of' : 'behind'} Redis's`
+}
+
+function redisText({ used, problem, refuses, notifications, publishesExpiry }: RedisStatus): string {
   if (!used) return 'not used'
   if (problem !== undefined) return problem
+  if (refuses !== undefined) return `answers, and refuses writes: ${refuses}`
   if (notifications === undefined) return 'answers; notify-keyspace-events may not be read by this user'
   const set = `notify-keyspace-events is ${JSON.stringify(notifications)}`
   if (publishesExpiry) return `answers; ${set}`
   return `answers; ${set}, so that it publishes no expiry and keys that others set are not served; it must have Ex`
+}
+
+/** By the rule that was not read for the longest. */
+function sweepText(rules: readonly RuleStatus[]): string {
+  const ages = rules.flatMap(({ readAgoMs }) => (readAgoMs === undefined ? [] : [readAgoMs]))
+  return ages.length === 0
+    ? 'when a worker last read what is overdue is not known'
+    : `a worker read what is overdue ${ageText(Math.max(...ages))} ago`
+}
+
+function nextText(rules: readonly RuleStatus[]): string {
+  const upcoming = rules.flatMap(({ kind, next }) => (next === null ? [] : [{ kind, next }]))
+  const [first] = upcoming.sort((one, other) => one.next.getTime() - other.next.getTime())
+  return first ? `${first.next.toISOString()} (${first.kind})` : 'none'
 }
 
 const NOT_IN_POSTGRES = {
@@ -45,7 +82,7 @@ const NOT_IN_POSTGRES = {
   'not read': 'order_timers_processes could not be read',
 }
 
-function processesText({ processes, findings, redis, postgres }: Processes): string[] {
+function processesText({ processes, redis, postgres }: Processes): string[] {
   const count = (wanted: string, one: string, many: string) => {
     const living = processes.filter(({ alive, role }) => alive && role === wanted).length
     return `${living} ${living === 1 ? one : many}`
@@ -53,6 +90,14 @@ function processesText({ processes, findings, redis, postgres }: Processes): str
   const seen = postgres === 'read' ? '' : ` (by Redis alone: ${NOT_IN_POSTGRES[postgres]})`
   const isKnown = redis === 'read' || postgres === 'read'
   const living = `${count('worker', 'worker', 'workers')}, ${count('web', 'web process', 'web processes')}`
-  const alive = `Alive: ${isKnown ? living : 'not known'}${seen}`
-  return [alive, ...findings.map(({ code, message, remedy }) => `${code}: ${message}; ${remedy}`)]
+  const lines = [`Alive: ${isKnown ? living : 'not known'}${seen}`]
+  if (processes.length === 0) return lines
+  const rows = processes.map((one) => [one.role, `${one.host}:${one.pid}`, `${ageText(one.ageMs)} ago`, ...aboutText(one)])
+  return [...lines, '', ...table(['role', 'process', 'last beat', '', 'up for', 'version', 'clock'], rows)]
+}
+
+function aboutText({ alive, ageMs, startedAt, beatAt, clockMs, version }: ListedProcess): Cell[] {
+  const upMs = beatAt + clockMs - startedAt + ageMs
+  const clock = `${clockMs < 0 ? '-' : '+'}${(Math.abs(clockMs) / 1_000).toFixed(1)} s`
+  return [alive ? 'alive' : 'silent', ageText(upMs), version, clock]
 }

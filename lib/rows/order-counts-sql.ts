@@ -81,6 +81,7 @@ FROM (SELECT ${table.id} AS id, ${deadline} AS deadline FROM ${source}
   NULL::text AS id, NULL::float8 AS deadline_ms
 FROM (SELECT ${deadline} AS deadline, ${state} AS state FROM ${source} WHERE ${allOf(applies)}) AS orders GROUP BY 1, 2
 UNION ALL ${sample('overdue', ['overdue'], is('<=', 'now()'), is('>', guard.staleLineSql))}
+UNION ALL ${sample('locked', ['locked'], is('<=', 'now()'), is('>', guard.staleLineSql))}
 UNION ALL ${sample('stale', ['stale'], is('<=', guard.staleLineSql))}
 UNION ALL ${sample('upcoming', ['upcoming', 'later'], is('>', 'now()'))}`
 }

@@ -15,6 +15,11 @@ export interface LockHolder {
   asker: string
 }
 
+/** @param table as SQL. The prefix keeps the locks of two shops in one database apart */
+export function sweepLockName(prefix: string, kind: string, table: string): string {
+  return `express-order-timers:sweep:${prefix}${kind}:${table}`
+}
+
 /** Tries to take the lock that the bound text names, once for a statement, before any row is read. Its one column is `ours`. */
 export const tryLock = (name: string) => `SELECT pg_try_advisory_xact_lock(${lockKey(name)}) AS ours`
 

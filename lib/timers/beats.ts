@@ -39,6 +39,7 @@ export interface BeatsDependencies {
 /** What a worker adds to its process's beats. */
 export interface BeatingWorker {
   faults: FaultSink & { list(): readonly FaultOf<string>[] }
+  schedule: { intervalMs(): number | undefined }
   latenessCounts: {
     /** What has been counted since it was last asked, by field. */
     takeCounts(): ReadonlyMap<string, number>
@@ -60,6 +61,7 @@ export class Beats {
   private rowAfterMs = 0
   private beating: Promise<void> | undefined
   private redisData: string | undefined
+  private sweepMs: number | null = null
   private seenInPostgres: SeenProcess[] | undefined
   private isMounted = false
   private begun = false
@@ -89,6 +91,7 @@ export class Beats {
   addWorker(worker: BeatingWorker): () => Promise<void> {
     const endReports = this.suspicions.reportTo(worker.faults)
     this.workers.add(worker)
+    this.sweepMs = worker.schedule.intervalMs() ?? null
     this.begun = true
     this.rowIn(this.times.firstRowOfWorker)
     this.beatIn(0)
@@ -216,6 +219,7 @@ export class Beats {
       ...(this.redisData !== undefined && { redisData: this.redisData }),
       rules: this.rules,
       databases: this.rows.databases(),
+      ...(this.role === 'worker' && { sweepMs: this.sweepMs }),
       ...recordedFaults(this.faults()),
     }
   }

@@ -9,7 +9,7 @@ import { RedisServer } from '../support/redis-server.js'
 import { runtimeOf } from '../support/runtime.js'
 import { makeTimers, openShop } from '../support/shop.js'
 import { oneOfEach } from '../support/shop-rules.js'
-import { waitForEvent } from '../support/waiting.js'
+import { waitForEvent, waitUntil } from '../support/waiting.js'
 
 const DAY_MS = 86_400_000
 
@@ -20,14 +20,18 @@ describe('the status', () => {
     await shop.database.Order.bulkCreate([at(-60_000), at(-8 * DAY_MS), at(600_000), at(DAY_MS), at(3 * DAY_MS), { status: 4 }])
     await shop.timers.schedule('order_confirm', 3, { after: '10m' })
     await shop.timers.schedule('order_other', 7, { after: '10m' })
-    const { ok, enabled, postgres, redis, rules } = await status(runtimeOf(shop.timers))
-    assert.deepEqual({ ok, enabled, postgres }, { ok: true, enabled: true, postgres: { answering: true, problem: undefined } })
+    const { enabled, postgres, redis, rules } = await status(runtimeOf(shop.timers))
+    assert.deepEqual({ enabled, postgres }, { enabled: true, postgres: { answering: true, problem: undefined } })
     assert.deepEqual([redis.used, redis.answering, redis.publishesExpiry, redis.problem], [true, true, true, undefined])
     const nothing = { brakedSince: null, problem: undefined }
     const counts = { overdue: 0, retrying: 0, locked: 0, dead: 0, stale: 0, held: 0, undated: 0, paused: 0 }
     const none = { pending: 0, ...counts, oldestOverdue: null, withinHour: 0 }
     const overdue = await shop.database.Order.findByPk(1, { rejectOnEmpty: true })
-    assert.deepEqual(rules, [
+    const figures = rules.map(({ kind, form, rows, armed, dead, brakedSince, problem }) => ({
+      ...{ kind, form, rows, armed, dead },
+      ...{ brakedSince, problem },
+    }))
+    assert.deepEqual(figures, [
       {
         kind: 'order_confirm',
         form: 'deadline',
@@ -47,6 +51,24 @@ describe('the status', () => {
       { kind: 'order_ship', form: 'redis', rows: undefined, armed: 0, dead: 0, ...nothing },
       { kind: 'order_other', form: 'handler', rows: undefined, armed: 1, dead: 0, ...nothing },
     ])
+    await shop.close()
+  })
+
+  it('says that all is well with a worker that has nothing to do, and that none is alive once it has ended', async () => {
+    const shop = await openShop(oneOfEach)
+    const worker = await shop.worker()
+    const runtime = runtimeOf(shop.timers)
+    await waitUntil(async () => (await status(runtime)).processes.processes.length === 1)
+    const { ok, headline, troubles, rules } = await status(runtime)
+    assert.deepEqual([ok, headline, troubles], [true, '✔ ALL IS WELL: 1 worker, 0 timers pending, 0 overdue', []])
+    assert.ok((rules[0]?.readAgoMs ?? -1) >= 0, 'when the worker read what is overdue')
+    await worker.stop()
+    const none = await status(runtime)
+    assert.equal(none.ok, false)
+    assert.match(
+      none.headline,
+      /^✘ NO WORKER ALIVE: none has been seen, and nothing is settled → start a worker that uses Redis at \S+ db \d+ /,
+    )
     await shop.close()
   })
 
@@ -84,11 +106,9 @@ describe('the status', () => {
   it('says what Redis is set to, and that it publishes no expiry', async () => {
     const server = await RedisServer.start(['--notify-keyspace-events', 'Kg'])
     const shop = await openShop(oneOfEach, { redis: server.url })
-    const { ok, redis } = await status(runtimeOf(shop.timers))
-    assert.deepEqual(
-      [ok, redis.answering, [...(redis.notifications ?? '')].sort().join(''), redis.publishesExpiry],
-      [true, true, 'Kg', false],
-    )
+    const { redis, troubles } = await status(runtimeOf(shop.timers))
+    assert.deepEqual([redis.answering, [...(redis.notifications ?? '')].sort().join(''), redis.publishesExpiry], [true, 'Kg', false])
+    assert.equal(troubles.find(({ code }) => code === 'EVENTS_OFF')?.level, 'degraded')
     await shop.close()
     await server.stop()
   })
@@ -108,8 +128,9 @@ describe('the status', () => {
     const port = await freePort()
     const away = sequelizeOn(`postgres://postgres@127.0.0.1:${port}/postgres`, 'public')
     const timers = makeTimers(oneOfEach({ Order: defineOrder(away) }), { redis: shop.redis.url, prefix: shop.redis.prefix })
-    const { ok, postgres, rules } = await status(runtimeOf(timers))
+    const { ok, headline, postgres, rules } = await status(runtimeOf(timers))
     assert.deepEqual([ok, postgres.answering], [false, false])
+    assert.match(headline, /^✘ POSTGRES UNAVAILABLE: Postgres does not answer/)
     assert.equal(
       postgres.problem,
       `Postgres does not answer (connect ECONNREFUSED 127.0.0.1:${port}); check that it runs and can be reached, and that user, password and database are right`,
@@ -123,9 +144,10 @@ describe('the status', () => {
   it('says what the table lacks', async () => {
     const shop = await openShop(oneOfEach, { redis: false })
     await shop.database.client.query('ALTER TABLE orders DROP COLUMN "confirmDueAt" CASCADE')
-    const { ok, redis, rules } = await status(runtimeOf(shop.timers))
+    const { ok, redis, rules, headline } = await status(runtimeOf(shop.timers))
     assert.deepEqual([ok, redis.used], [false, false])
     assert.match(rules[0]?.problem as string, /has no column "confirmDueAt"; add it with ALTER TABLE/)
+    assert.match(headline, /^✘ INVALID MODEL: order_confirm: .*has no column "confirmDueAt"; add it with ALTER TABLE/)
     assert.equal(rules[1]?.problem, undefined)
     await shop.close()
   })

@@ -82,7 +82,7 @@ describe('the beats of a process', () => {
       beatAt,
       ...rest
     } = record as NonNullable<typeof record>
-    assert.deepEqual(rest, { host: hostname(), pid: process.pid, version: VERSION, role: 'worker' })
+    assert.deepEqual(rest, { host: hostname(), pid: process.pid, version: VERSION, role: 'worker', sweepMs: 60_000 })
     assert.deepEqual([id, redis], [runtimeOf(shop.timers).identity.id, runtimeOf(shop.timers).redis?.connection.where])
     assert.deepEqual(Object.keys(rules).sort(), Object.keys(oneOfEach(shop.database)).sort())
     assert.ok(Math.abs(startedAt - performance.timeOrigin) < 1 && ageMs < 5_000 && Math.abs(clockMs) < 1_000 && beatAt > 0, String(ageMs))
@@ -121,6 +121,7 @@ describe('the beats of a process', () => {
     const web = otherProcess(runtime, toLog(false), { ...BEAT_TIMES, first: 10, quietStart: 0 })
     const killed = otherProcess(runtime)
     const endWorker = killed.beats.addWorker({
+      schedule: { intervalMs: () => 60_000 },
       faults: { raise() {}, clear() {}, list: () => [{ code: 'EVENTS_OFF', message: 'no events', since: new Date(0) }] },
       latenessCounts: { takeCounts: () => new Map(), putBack() {} },
     })

@@ -4,14 +4,17 @@ import { status } from '../../admin/status.js'
 import { type Command, FAILED, JSON_OPTION, json, MODULE_OPTION, OK } from '../command.js'
 import { statusText } from '../status-text.js'
 
+/** Longer than a worker's beats are apart. */
+const CONFIRM_MS = 2_200
+
 export const statusCommand: Command = {
   usage: 'status [--json]',
-  help: 'how the timers stand, and whether Postgres and Redis answer (exit status 1 where not)',
+  help: 'whether the timers run, are on time, and what is stuck: the worst first, with what to do (exit status 1 where an engineer should get up)',
   example: 'order-timers status --json',
   options: { ...MODULE_OPTION, ...JSON_OPTION },
   positionals: [],
   async run({ runtime, values, print }) {
-    const found = await status(runtime)
+    const found = await status(runtime, { confirmMs: CONFIRM_MS })
     print(values.json ? json(found) : statusText(found))
     return found.ok ? OK : FAILED
   },

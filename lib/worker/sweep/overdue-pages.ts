@@ -1,6 +1,7 @@
 // Reads what is overdue, page by page, oldest first. One worker of a prefix reads a rule at a time: each page is read under an advisory lock.
 
 import type { Keyset, OverduePage as ReadPage, Stale } from '../../rows/pending-rows.js'
+import { sweepLockName } from '../../rows/sweep-lock.js'
 import type { SweptRule } from '../../rules/rule.js'
 import type { Locked, SweepReads } from './reads.js'
 import type { Transact } from './transact.js'
@@ -67,6 +68,6 @@ export class OverduePages {
   private locked({ kind, row }: SweptRule): Locked {
     const { prefix, transact } = this.dependencies
     const { sequelize, table } = row.guard.table
-    return { kind, lock: `express-order-timers:sweep:${prefix}${kind}:${table}`, sequelize, transact: (work) => transact(row, work) }
+    return { kind, lock: sweepLockName(prefix, kind, table), sequelize, transact: (work) => transact(row, work) }
   }
 }

@@ -1,0 +1,117 @@
+// How one rule stands: its orders by state, what is in the way of those that are due, and when a worker last read it.
+
+import { SweepMarks } from '../redis/sweep-marks.js'
+import { type LockHolder, lockHolders } from '../rows/lock-holders.js'
+import type { RowRule } from '../rows/row-rule.js'
+import { holdersOf, type LockHolder as SweepLockHolder, sweepLockName } from '../rows/sweep-lock.js'
+import { type TableLock, tableLockOf } from '../rows/table-locks.js'
+import type { RuleForm } from '../rules/form.js'
+import { isSwept, type ShopRule } from '../rules/rule.js'
+import { inTransaction } from '../sequelize/database.js'
+import { QUESTION } from '../sequelize/statement-limits.js'
+import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
+import type { LatenessByPath } from '../worker/settling/lateness.js'
+import { countDead, keptFailures } from './kept-failures.js'
+import { countOrders, type OrderCounts, type OrderStates, oldestOverdue, statesOf } from './order-counts.js'
+import { lookInWords, problemOf } from './problem.js'
+
+const WAIT_MS = 5_000
+
+export interface RuleStatus {
+  kind: string
+  form: RuleForm | undefined
+  /** What its orders' rows say; undefined if the deadlines are in Redis alone, or the rows could not be read (see `problem`). */
+  rows: RowFigures | undefined
+  /** Timers in the due index, and dead letters; undefined if Redis does not answer or is not used. */
+  armed: number | undefined
+  dead: number | undefined
+  /** Since when its brake has stopped it; null if it has no brake or is not stopped. */
+  brakedSince: Date | null
+  /** Whether it settles nothing by the shop's wish (`dryRun`). */
+  dryRun: boolean
+  /** What is wrong with the rule or its tables, or why something could not be read. */
+  problem: string | undefined
+  /** Whether that only says that it could not be looked at. */
+  notLookedAt: boolean
+  /** How late orders were in the last hour, by all workers; undefined if Redis does not say. */
+  lateness: LatenessByPath | undefined
+  /** How long ago a worker last read what is overdue, milliseconds; undefined if none did, or Redis does not say. */
+  readAgoMs: number | undefined
+  /** The next deadline; null where there is none. */
+  next: Date | null
+  /** The latest error of an order that failed and is tried again; undefined where there is none. */
+  lastError: { id: string; attempts: number; error: string } | undefined
+  /** Who has locked an order that is due; the first of them. */
+  rowLock: LockHolder | undefined
+  /** Who has locked the whole table. */
+  tableLock: TableLock | undefined
+  /** Who holds the lock under which a worker reads what is overdue: another worker for a moment, or a session that blocks all. */
+  sweepLock: SweepLockHolder | undefined
+}
+
+/** Each order is in one of the states. */
+export interface RowFigures extends OrderStates {
+  /** The earliest deadline of those that are `overdue`. */
+  oldestOverdue: Date | null
+  /** Of `pending`: due within an hour from now. */
+  withinHour: number
+}
+
+export function unknownRule(runtime: Runtime, kind: string, problem?: string): RuleStatus {
+  const nothing = { rows: undefined, armed: undefined, dead: undefined, lateness: undefined, readAgoMs: undefined, lastError: undefined }
+  const noLocks = { rowLock: undefined, tableLock: undefined, sweepLock: undefined }
+  return {
+    ...{ kind, form: runtime.form(kind), ...nothing, ...noLocks },
+    ...{ brakedSince: null, dryRun: false, problem, notLookedAt: false, next: null },
+  }
+}
+
+/**
+ * Never rejects.
+ * @param redis undefined where it does not answer or is not used
+ */
+export async function ruleStatus(
+  rule: ShopRule,
+  runtime: Runtime,
+  { postgresAnswers, redis }: { postgresAnswers: boolean; redis: RuntimeRedis | undefined },
+): Promise<RuleStatus> {
+  const { kind, row } = rule
+  const found = unknownRule(runtime, kind)
+  try {
+    const { failures } = redis ? await keptFailures(runtime, kind) : { failures: undefined }
+    const retried = [...(failures ?? [])].filter(([, { dead }]) => !dead).sort(([, one], [, other]) => other.at.localeCompare(one.at))
+    found.lastError = retried.map(([id, { attempts, error }]) => ({ id, attempts, error }))[0]
+    found.dead = countDead(failures)
+    found.armed = await redis?.connection.run(WAIT_MS, (client) => client.zcard(runtime.keys.sets(kind).due))
+    found.next = (await firstArmed(runtime, kind, redis)) ?? null
+    if (redis && isSwept(rule)) found.readAgoMs = await new SweepMarks(redis.connection, runtime.keys, redis.clock).age(kind)
+    if (!row || !postgresAnswers) return found
+    found.dryRun = row.options.dryRun
+    found.tableLock = await tableLockOf(row.guard.table)
+    if (found.tableLock?.keepsFromReading) return found
+    if (row.deadline.in !== 'redis') await readRows(row, runtime, found, await countOrders(row, { days: 1, failures }))
+    if (row.brake) found.brakedSince = await row.brake.brakedAt()
+    const { problem, notLookedAt } = await lookInWords(row)
+    found.problem = problem ?? notLookedAt
+    found.notLookedAt = problem === undefined && notLookedAt !== undefined
+  } catch (error) {
+    found.problem = (await problemOf(rule, error)).message
+  }
+  return found
+}
+
+async function readRows(row: RowRule, runtime: Runtime, found: RuleStatus, counts: OrderCounts): Promise<void> {
+  found.rows = { ...statesOf(counts), oldestOverdue: oldestOverdue(counts), withinHour: counts.withinHour }
+  found.next = counts.samples.upcoming[0]?.deadline ?? null
+  const lockedIds = counts.samples.locked.map(({ id }) => id)
+  if (lockedIds.length > 0) [found.rowLock] = await lockHolders(row.guard, lockedIds).catch(() => [])
+  const { sequelize, table } = row.guard.table
+  const lock = sweepLockName(runtime.keys.prefix, found.kind, table)
+  ;[found.sweepLock] = await inTransaction(sequelize, QUESTION, (transaction) => holdersOf(sequelize, lock, transaction)).catch(() => [])
+}
+
+async function firstArmed(runtime: Runtime, kind: string, redis: RuntimeRedis | undefined): Promise<Date | undefined> {
+  const [, score] =
+    (await redis?.connection.run(WAIT_MS, (client) => client.zrange(runtime.keys.sets(kind).due, '0', '0', 'WITHSCORES'))) ?? []
+  return score === undefined ? undefined : new Date(Number(score))
+}

@@ -1,0 +1,137 @@
+// What is wrong with one rule, from what `status` has gathered of it. Asks nobody.
+
+import { describeHolder } from '../rows/sweep-lock.js'
+import { ageText } from './age-text.js'
+import type { RuleStatus } from './rule-status.js'
+import { degraded, failing, type Trouble } from './trouble.js'
+
+/** What is due for longer than this is late, though the alarm or the next sweep may be at it. */
+const LATE_MS = 5_000
+
+/** The same where no sweep is scheduled: nobody else finds it. */
+const UNSWEPT_MS = 90_000
+
+/** A lock that is held for longer is nobody's passing work. */
+const LONG_LOCK_S = 5
+const STUCK_LOCK_S = 30
+
+/** By how much a rule's latest orders may be late, of so many at least. */
+const LATE_P99_MS = 1_000
+const LATE_COUNT = 20
+
+export interface RuleContext {
+  /** Milliseconds between two sweeps; null where none is scheduled. */
+  sweepMs: number | null
+  now: number
+  /** Whether a backlog shrinks. */
+  catchingUp: boolean
+}
+
+export function ruleTroubles(rule: RuleStatus, context: RuleContext): Trouble[] {
+  const { kind, problem, notLookedAt, brakedSince } = rule
+  const found = [...lockTroubles(rule, context), ...sweepTroubles(rule, context), ...overdueTroubles(rule, context), ...stuckTroubles(rule)]
+  if (problem !== undefined) found.push(notLookedAt ? degraded('NOT_LOOKED_AT', problem) : failing('INVALID_MODEL', problem))
+  if (brakedSince !== null) {
+    const message = `stopped by its brake since ${brakedSince.toISOString()}, and settles nothing`
+    found.push(
+      failing('BRAKED', message, `look at what it settled (order-timers history ${kind} --since 1h), then order-timers release ${kind}`),
+    )
+  }
+  return found.map((trouble) => ({ ...trouble, kind, message: `${kind}: ${trouble.message.replace(new RegExp(`^${kind}: `), '')}` }))
+}
+
+function lockTroubles({ tableLock, rowLock, sweepLock, rows, readAgoMs }: RuleStatus, { sweepMs }: RuleContext): Trouble[] {
+  const found: Trouble[] = []
+  if (tableLock && (tableLock.openForS ?? Number.POSITIVE_INFINITY) > LONG_LOCK_S) {
+    const level = (tableLock.openForS ?? 0) > STUCK_LOCK_S || tableLock.keepsFromReading ? failing : degraded
+    found.push(
+      level('TABLE_LOCKED', `its whole table is locked, and nothing of it is settled: by ${holder(tableLock)}`, ending(tableLock.pid)),
+    )
+  }
+  if (rowLock && (rowLock.openForS ?? 0) > LONG_LOCK_S) {
+    const more =
+      (rows?.locked ?? 0) > 1
+        ? `${rows?.locked} orders that are due are locked, such as ${rowLock.id}`
+        : `order ${rowLock.id} is due and locked`
+    found.push(degraded('ROW_LOCKED', `${more}: by ${holder(rowLock)}`, ending(rowLock.pid)))
+  }
+  if (sweepLock && (sweepLock.openMs ?? Number.POSITIVE_INFINITY) > LONG_LOCK_S * 1_000) {
+    const isLong = readAgoMs === undefined || (sweepMs !== null && readAgoMs > 3 * sweepMs)
+    const message = `another session holds the sweep's lock, so no worker reads what is overdue: ${describeHolder(sweepLock)}`
+    found.push((isLong ? failing : degraded)('SWEEP_BLOCKED', message, ending(sweepLock.pid)))
+  }
+  return found
+}
+
+function sweepTroubles({ readAgoMs }: RuleStatus, { sweepMs }: RuleContext): Trouble[] {
+  if (readAgoMs === undefined || sweepMs === null || readAgoMs <= 1.5 * sweepMs) return []
+  const message = `no worker has read what is overdue for ${ageText(readAgoMs)}, and a sweep is due every ${ageText(sweepMs)}`
+  return [(readAgoMs > 3 * sweepMs ? failing : degraded)('SWEEP_LATE', message, 'look at the log of the workers')]
+}
+
+function overdueTroubles({ rows, brakedSince, dryRun, lateness }: RuleStatus, { sweepMs, now, catchingUp }: RuleContext): Trouble[] {
+  const found: Trouble[] = []
+  const { overdue = 0, oldestOverdue = null } = rows ?? {}
+  const ageMs = oldestOverdue === null ? 0 : now - oldestOverdue.getTime()
+  if (overdue > 0 && ageMs > LATE_MS && brakedSince === null && !dryRun) {
+    const isStuck = ageMs > (sweepMs === null ? UNSWEPT_MS : 1.5 * sweepMs) && !catchingUp
+    const message = `${overdue.toLocaleString('en-US')} ${overdue === 1 ? 'order is' : 'orders are'} overdue and nothing excuses it, the oldest for ${ageText(ageMs)}`
+    found.push((isStuck ? failing : degraded)('OVERDUE', message, isStuck ? 'order-timers doctor' : 'the next sweep settles what it can'))
+  }
+  if (lateness && lateness.count >= LATE_COUNT && (lateness.p99Ms ?? 0) > LATE_P99_MS)
+    found.push(
+      degraded(
+        'LATE',
+        `of the orders of the last hour one in a hundred was late by ${ageText(lateness.p99Ms ?? 0)} or more`,
+        'order-timers doctor',
+      ),
+    )
+  return found
+}
+
+/** Orders that wait for a person, or fail. */
+function stuckTroubles({ kind, rows, dead = 0, lastError }: RuleStatus): Trouble[] {
+  const found: Trouble[] = []
+  const orders = (count: number) => `${count.toLocaleString('en-US')} ${count === 1 ? 'order' : 'orders'}`
+  if (dead > 0) {
+    const message = `the rule failed on ${orders(dead)} for the last time, and nothing settles ${dead === 1 ? 'it' : 'them'}`
+    found.push(degraded('DEAD_LETTERS', message, `order-timers dead ${kind} shows the errors, order-timers retry ${kind} puts them back`))
+  }
+  if (lastError) {
+    const { id, attempts, error } = lastError
+    found.push(
+      degraded(
+        'RULE_FAILED',
+        `the rule fails and is tried again, on order ${id} ${attempts} times so far: ${error}`,
+        'mend what "run" or "where" meets',
+      ),
+    )
+  }
+  if (rows && rows.stale > 0) {
+    const message = `${orders(rows.stale)} ${rows.stale === 1 ? 'is' : 'are'} overdue by more than "staleAfter", and held back`
+    found.push(degraded('STALE', message, 'order-timers sweep --stale shows them, and settles them with --yes'))
+  }
+  return found
+}
+
+interface Holder {
+  pid: number | null
+  application: string | null
+  user: string | null
+  openForS: number | null
+  statement: string | null
+}
+
+function holder({ pid, application, user, openForS, statement }: Holder): string {
+  const who = [
+    pid === null ? 'a prepared transaction' : `pid ${pid}`,
+    application ? `application "${application}"` : '',
+    user ? `user ${user}` : '',
+  ]
+  const time = openForS === null ? '' : `, in a transaction open for ${ageText(openForS * 1_000)}`
+  return `${who.filter(Boolean).join(', ')}${time}${statement === null ? '' : ` (${statement})`}`
+}
+
+function ending(pid: number | null): string {
+  return pid === null ? 'COMMIT PREPARED or ROLLBACK PREPARED it' : `end that transaction (SELECT pg_terminate_backend(${pid}))`
+}

@@ -1,0 +1,80 @@
+// Whether Redis and Postgres answer a process that looks, whether Redis takes writes, and how far their clocks are apart.
+
+import { errorText } from '../error-text.js'
+import { replyRemedy } from '../redis/replies.js'
+import { assertUsable, publishesExpiry, readSettings } from '../redis/server.js'
+import type { ShopRule } from '../rules/rule.js'
+import { rows } from '../sequelize/database.js'
+import type { Runtime } from '../timers/runtime.js'
+import { within } from '../wait.js'
+
+const WAIT_MS = 5_000
+
+export interface RedisStatus {
+  used: boolean
+  answering: boolean
+  /** What it answers to a write that it refuses, such as that its memory is full, with the remedy; undefined where it takes writes. */
+  refuses: string | undefined
+  /** The flags of `notify-keyspace-events`; undefined if this user may not read them. */
+  notifications: string | undefined
+  /** Whether they make Redis publish expiry events; undefined if they could not be read. */
+  publishesExpiry: boolean | undefined
+  problem: string | undefined
+}
+
+/** Never rejects. */
+export async function redisStatus({ redis }: Runtime): Promise<RedisStatus> {
+  const nothing = { notifications: undefined, publishesExpiry: undefined, refuses: undefined, problem: undefined }
+  if (!redis) return { used: false, answering: false, ...nothing }
+  const { connection } = redis
+  try {
+    await connection.connected(WAIT_MS)
+    await connection.run(WAIT_MS, (client) => client.ping())
+    await assertUsable(connection)
+    const { notifications } = await readSettings(connection)
+    const publishes = notifications === undefined ? undefined : publishesExpiry(notifications)
+    const refuses = await refusal(connection.refusals.probe)
+    return { used: true, answering: true, notifications, publishesExpiry: publishes, refuses, problem: undefined }
+  } catch (error) {
+    return { used: true, answering: false, ...nothing, problem: errorText(error) }
+  }
+}
+
+/** A write that leaves nothing behind. */
+async function refusal(probe: (() => Promise<unknown>) | undefined): Promise<string | undefined> {
+  try {
+    await probe?.()
+    return undefined
+  } catch (error) {
+    const remedy = error instanceof Error ? replyRemedy(error) : undefined
+    return `${errorText(error)}${remedy === undefined ? '' : `; ${remedy}`}`
+  }
+}
+
+/**
+ * How far Postgres's clock is ahead of Redis's, in milliseconds, of the first database of these rules. Exact to about the round trips.
+ * @returns undefined where one of them is not used or does not answer. Never rejects
+ */
+export async function clockDifference({ redis }: Runtime, rules: readonly Pick<ShopRule, 'row'>[]): Promise<number | undefined> {
+  const sequelize = rules.find(({ row }) => row)?.row?.guard.table.sequelize
+  if (!redis || !sequelize) return undefined
+  const postgres = () =>
+    rows<{ now: number }>(sequelize, "SELECT date_part('epoch', clock_timestamp()) * 1000 AS now", [], null).then(
+      ([row]) => row?.now ?? Number.NaN,
+    )
+  const ofRedis = () => redis.connection.ask((client) => client.time()).then(([s, us]) => Number(s) * 1_000 + Number(us) / 1_000)
+  try {
+    await Promise.all([postgres(), ofRedis()]) // the first answer of a connection is slow
+    const read = await within(WAIT_MS, Promise.all([offsetOf(postgres), offsetOf(ofRedis)]))
+    return read && Math.round(read[0] - read[1])
+  } catch {
+    return undefined
+  }
+}
+
+/** A clock minus this process's. */
+async function offsetOf(read: () => Promise<number>): Promise<number> {
+  const askedAt = performance.now()
+  const now = await read()
+  return now - (askedAt + performance.now()) / 2
+}
