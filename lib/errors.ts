@@ -68,6 +68,10 @@ const STATUS = {
   OUTCOME_UNKNOWN: 503,
   /** By every call after `timers.close()`. */
   CLOSED: 503,
+  /** Where a part of this package needs another package, which is not installed. */
+  MISSING_PACKAGE: 500,
+  /** By a calendar, where ten years have no working day. */
+  NO_WORKING_DAY: 500,
   /** By `expire` of `express-order-timers/testing`, where the order was not settled. */
   NOT_SETTLED: 500,
 } as const

@@ -34,6 +34,7 @@ const WHOLE = ['docs/getting-started.md']
 const COMMANDS: Record<string, string> = {
   'npm install express-order-timers ioredis': 'test/package/package.test.ts',
   'npm install express sequelize pg': 'test/package/package.test.ts',
+  'npm install @js-temporal/polyfill': 'test/package/package.test.ts',
   'npm test': '.ci/run',
   'npm run test:operations': '.ci/run',
   'npm run test:pages': '.ci/run',

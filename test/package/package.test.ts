@@ -193,6 +193,25 @@ timers.close().then(() => console.log(typeof timers.schedule, Object.keys(requir
     for (const form of forms) assert.deepEqual(JSON.parse((await run(process.execPath, form, { cwd: directory })).stdout), names)
   })
 
+  it('has a calendar, which names the package that it lacks, and works with it', async () => {
+    const made = `calendar({ timeZone: 'Asia/Taipei' }).addBusinessDays(Date.UTC(2026, 10, 27), 1).toISOString()`
+    const tried = `try { console.log(${made}) } catch (error) { console.log(error.message) }`
+    const forms = [
+      ['--input-type=module', '-e', `const { calendar } = await import('${NAME}/calendar'); ${tried}`],
+      ['--input-type=commonjs', '-e', `const { calendar } = require('${NAME}/calendar'); ${tried}`],
+    ]
+    const said = async (cwd: string) => Promise.all(forms.map(async (form) => (await run(process.execPath, form, { cwd })).stdout.trim()))
+    for (const line of await said(directory)) assert.equal(line, '2026-11-30T00:00:00.000Z')
+    const bare = await mkdtemp(join(tmpdir(), 'order-timers-bare-')) // beside, since modules are looked for in the folders above too
+    try {
+      await installInto(bare, tarball, { '@js-temporal': null })
+      const expected = 'Temporal' in globalThis ? /^2026-11-30/ : /^calendar: .* npm install @js-temporal\/polyfill$/
+      for (const line of await said(bare)) assert.match(line, expected)
+    } finally {
+      await rm(bare, { recursive: true })
+    }
+  })
+
   describe('on the command line', () => {
     const projects = [
       ['an ES module', 'esm', /^export default /m],
@@ -340,7 +359,7 @@ async function doesItsJob(directory: string, file: string): Promise<void> {
 }
 
 /** As `npm install <tarball>` would, but from what is here; `instead` names packages that stand in for others. */
-async function installInto(directory: string, tarball: string, instead: Record<string, string> = {}): Promise<void> {
+async function installInto(directory: string, tarball: string, instead: Record<string, string | null> = {}): Promise<void> {
   const modules = join(directory, 'node_modules')
   const own = join(modules, NAME)
   await mkdir(own, { recursive: true })
@@ -350,6 +369,7 @@ async function installInto(directory: string, tarball: string, instead: Record<s
   for (const [name, path] of Object.entries(bin)) await symlink(join('..', NAME, path), join(modules, '.bin', name))
   for (const name of await readdir(join(root, 'node_modules'))) {
     if (name.startsWith('.') || name === NAME) continue
-    await symlink(join(root, 'node_modules', instead[name] ?? name), join(modules, name))
+    const target = name in instead ? instead[name] : name
+    if (target) await symlink(join(root, 'node_modules', target), join(modules, name))
   }
 }
