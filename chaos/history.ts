@@ -25,12 +25,17 @@ export const FEATURES = [
   'handler',
   'dead',
   'where',
+  'scope',
+  'dryRun',
+  'cls',
+  'remaining',
+  'list',
 ] as const
 export type Feature = (typeof FEATURES)[number]
 
 /**
  * The calls of `timers`; the ways in which a shop writes a row itself, by Sequelize (`create`, `write`) or past it (`rawSql`, also for an INSERT;
- * `remove`: a DELETE); and `setKey`, by which another service sets a timer's key in Redis.
+ * `remove`: a DELETE); and `setKey`, by which another service sets a timer's key in Redis. `remaining` and `list` only read.
  */
 export type Call =
   | 'create'
@@ -45,6 +50,8 @@ export type Call =
   | 'resume'
   | 'retry'
   | 'release'
+  | 'remaining'
+  | 'list'
 
 /** `refused` only where it is certain that nothing was written. `unknown` may be either. */
 export type Answer = 'ok' | 'refused' | 'unknown'
@@ -76,6 +83,10 @@ export interface Wish {
     /** Milliseconds since 1970 of Postgres's clock, as the product sees it. */
     deadline?: number | null
     armed?: boolean | 'on commit'
+    /** Of `remaining`: milliseconds, or null where there is no timer. */
+    remaining?: number | null
+    /** Of `list`: the order's timers. */
+    list?: ListedTimer[]
     /** Of `release`: whether it was stopped. */
     was?: boolean
     /** Of an error: its code, else its name, and its message. */
@@ -84,6 +95,14 @@ export interface Wish {
   }
   /** The number of the wish with which it shares a transaction: that one's write, this call, one COMMIT. */
   within?: number
+}
+
+/** What `list` says of one rule. Instants are milliseconds since 1970 of Postgres's clock, as the product sees it. */
+export interface ListedTimer {
+  kind: string
+  deadline: number
+  /** Milliseconds. */
+  remaining: number
 }
 
 /** What one row had before or after a change, by the columns' names. Instants are milliseconds since 1970; NULL is left out. */
@@ -135,7 +154,7 @@ export interface Delivery {
   deadline?: number | null
 }
 
-/** What a worker emitted, of what the judge may want: `settled` (with `ids`), `failed`, `dead`, `stale`, `brake` … with its order or count. */
+/** What a worker emitted, of what the judge may want: `settled` (with `ids`), `dryRun` (with `orders`), `failed`, `dead`, `stale`, `brake` … with its order or count. */
 export interface Told {
   event: string
   by: string
@@ -174,6 +193,7 @@ export interface RuleFacts {
   brake?: { max: number; perMs: number }
   staleAfterMs: number
   attempts: number
+  dryRun?: true
   individualHooks?: true
   /** The rule into whose `from` this one's settlement leads, with a timer that starts in the same statement. */
   next?: string

@@ -48,7 +48,7 @@ const INSTANTS = new Set(
     'expiresAt',
     'voidAt',
     'purgeAt',
-  ].concat(['billAt', 'createdAt', 'updatedAt', 'deletedAt']),
+  ].concat(['billAt', 'lapseAt', 'trialAt', 'createdAt', 'updatedAt', 'deletedAt']),
 )
 /** Rows are read in portions: a run's ledger has several hundred thousand lines. */
 const PORTION = 20_000

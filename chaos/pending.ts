@@ -14,13 +14,13 @@ export interface Pending {
   overdueMs: number | null
 }
 
-/** Orders that a rule must still settle: neither paused nor stale. Undated ones count where the sweep must reach them. */
+/** Orders that a rule must still settle: neither paused nor stale, nor under a rule that settles nothing. Undated ones count where the sweep must reach them. */
 export async function pendingOrders(client: ClientBase): Promise<Pending[]> {
-  const { rows } = await client.query<Pending>(RULES.filter(hasDeadlineOnRow).map(pendingSql).join('\nUNION ALL\n'))
+  const { rows } = await client.query<Pending>(RULES.filter(settlesByRow).map(pendingSql).join('\nUNION ALL\n'))
   return rows.filter(({ count }) => count > 0)
 }
 
-const hasDeadlineOnRow = ({ table, deadline }: RuleFacts) => table !== null && deadline !== 'redis'
+const settlesByRow = ({ table, deadline, dryRun }: RuleFacts) => table !== null && deadline !== 'redis' && dryRun === undefined
 
 function pendingSql(rule: RuleFacts): string {
   const { kind, table, from, where, pause, backfill, staleAfterMs } = rule

@@ -25,6 +25,8 @@ export const AFTER_MS = {
   coupon_purge: 1500,
   coupon_bill: 1000,
   coupon_gift: 1500,
+  coupon_lapse: 1500,
+  coupon_trial: 1000,
   note: 1500,
 } as const
 export type RuleKind = keyof typeof AFTER_MS
@@ -186,6 +188,8 @@ function allRules({ orders, parcels, rentals, carts, coupons }: Tables, sequeliz
       after: after('coupon_gift'),
       where: { fails: false },
     }),
+    coupon_lapse: transition(coupons.scope('byPost'), { from: 'lapsing', to: 'lapsed', deadline: 'lapseAt', after: after('coupon_lapse') }),
+    coupon_trial: transition(coupons, { from: 'trial', to: 'tried', deadline: 'trialAt', after: after('coupon_trial'), dryRun: true }),
 
     note: ({ ids }: { ids: string[] }) => code.handle('note', ids),
   }
@@ -331,6 +335,22 @@ export const RULES: readonly RuleFacts[] = [
     to: 'given',
     where: { fails: false },
     deadline: { since: 'issuedAt' },
+  }),
+  facts('coupon_lapse', {
+    features: ['scope'],
+    table: 'coupons',
+    from: ['lapsing'],
+    to: 'lapsed',
+    where: { byPost: true },
+    deadline: { column: 'lapseAt' },
+  }),
+  facts('coupon_trial', {
+    features: ['dryRun'],
+    table: 'coupons',
+    from: ['trial'],
+    to: 'tried',
+    deadline: { column: 'trialAt' },
+    dryRun: true,
   }),
   facts('note', { features: ['handler'], table: null, deadline: 'redis' }),
 ]

@@ -111,9 +111,14 @@ export function defineTables(sequelize: Sequelize): Tables {
         voidAt: DataTypes.DATE,
         purgeAt: DataTypes.DATE,
         billAt: DataTypes.DATE,
+        lapseAt: DataTypes.DATE,
+        trialAt: DataTypes.DATE,
         fails: no(),
+        byPost: no(),
+        hidden: no(),
       },
-      { tableName: 'coupons' },
+      // The default scope narrows no rule; the other one is chosen by a rule.
+      { tableName: 'coupons', defaultScope: { where: { hidden: false } }, scopes: { byPost: { where: { byPost: true } } } },
     ),
   }
 }

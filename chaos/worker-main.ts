@@ -1,7 +1,7 @@
 // A worker of the chaos run: the rules with their own code, which writes down what it does, and fails some of it on purpose. It ends by itself once
 // it was told to stop.
 
-import { orderTimers, startExpiryWorker, type WorkerEvents } from '../lib/index.js'
+import { orderTimers, type SettledOrder, startExpiryWorker, type WorkerEvents } from '../lib/index.js'
 import { onTold, ownConfig, tell } from '../test/support/child-program.js'
 import { sequelizeOn } from '../test/support/database.js'
 import { shiftClock } from '../test/support/shifted-clock.js'
@@ -49,6 +49,11 @@ const noteEvent = <E extends keyof WorkerEvents>(event: E, details: (payload: Re
     })
   })
 noteEvent('settled', ({ via, orders }) => ({ via, ids: (orders as { id: string }[]).map(({ id }) => id) }))
+noteEvent('dryRun', ({ via, orders }) => ({
+  via,
+  pid: process.pid,
+  orders: (orders as SettledOrder[]).map(({ id, deadline }) => ({ id, deadline })),
+}))
 noteEvent('failed', ({ id, error, attempts, retryInMs }) => ({ id, error: textOf(error), attempts, retryInMs }))
 noteEvent('dead', ({ id, error, attempts }) => ({ id, error: textOf(error), attempts }))
 noteEvent('stale', ({ count }) => ({ count }))

@@ -45,6 +45,12 @@ export function countSometimes(found: Case): Record<string, number> {
     'a declared pause began': byWorker('declared pause'),
     'a declared pause ended': byWorker('declared resume'),
     'a brake stopped its rule': run.told.filter(({ event }) => event === 'brake').length,
+    'a transaction of the CLS namespace took effect': wishes.filter(({ feature, answer }) => feature === 'cls' && answer === 'ok').length,
+    'a rule that settles nothing said what it would settle': run.told.filter(({ event }) => event === 'dryRun').length,
+    '"remaining" found a timer': wishes.filter(({ got }) => typeof got?.remaining === 'number').length,
+    '"remaining" found none': wishes.filter(({ got }) => got?.remaining === null).length,
+    '"list" found a timer': wishes.filter(({ got }) => (got?.list?.length ?? 0) > 0).length,
+    '"list" found none': wishes.filter(({ got }) => got?.list?.length === 0).length,
     'a stale order was left alone': orders.filter((order) => hasStale(order, run.endedAt)).length,
   }
   return counts

@@ -9,6 +9,7 @@ import { carriedOut } from './invariants/carried-out.js'
 import { cascade } from './invariants/cascade.js'
 import { continuous } from './invariants/continuous.js'
 import { dead } from './invariants/dead.js'
+import { dryRun } from './invariants/dry-run.js'
 import { entering } from './invariants/entering.js'
 import { explained } from './invariants/explained.js'
 import { extended } from './invariants/extended.js'
@@ -17,6 +18,7 @@ import { history } from './invariants/history.js'
 import { limits } from './invariants/limits.js'
 import { lost } from './invariants/lost.js'
 import { neverEarly } from './invariants/never-early.js'
+import { reads } from './invariants/reads.js'
 import { redisOnly } from './invariants/redis-only.js'
 import { refusals } from './invariants/refusals.js'
 import { reminders } from './invariants/reminders.js'
@@ -48,7 +50,9 @@ export const INVARIANTS: readonly Invariant[] = [
   brakeCount,
   stale,
   dead,
+  dryRun,
   redisOnly,
   backfilled,
   told,
+  reads,
 ]

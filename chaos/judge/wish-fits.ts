@@ -23,6 +23,11 @@ const STATEMENT_MS = 5_000
 
 const OWN_WRITES = new Set(['create', 'write', 'rawSql', 'remove'])
 
+/** A call that only reads. */
+export function isRead({ call }: Wish): boolean {
+  return call === 'remaining' || call === 'list'
+}
+
 /** A write of the shop's own, not a call of the package. */
 export function isOwnWrite({ call }: Wish): boolean {
   return OWN_WRITES.has(call)
@@ -113,7 +118,7 @@ export function changedColumns(from: MaybeRow, to: MaybeRow): string[] {
 /** Whether an acknowledged wish would have changed nothing of the row as it was. */
 export function isIdle(rule: RuleFacts | undefined, wish: Wish, row: Row | null): boolean {
   // One UPDATE of many orders is acknowledged as a whole: one that was elsewhere was not written.
-  if (wish.call === 'retry') return true // dead letters are in Redis
+  if (wish.call === 'retry' || isRead(wish)) return true // dead letters are in Redis
   if (isOwnWrite(wish)) return wish.asked.from !== undefined && String(row?.[STATUS]) !== String(wish.asked.from)
   if (!rule) return false
   if (rule.deadline === 'redis' || 'since' in rule.deadline) return true // nothing is written to the row

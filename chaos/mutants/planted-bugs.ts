@@ -6,6 +6,7 @@ import { CLAIM_BUGS } from './bugs/claims.js'
 import { DELIVERY_BUGS } from './bugs/deliveries.js'
 import { GUARD_BUGS } from './bugs/guard.js'
 import { POSTGRES_BUGS } from './bugs/postgres.js'
+import { READ_BUGS } from './bugs/reads.js'
 import { REDIS_BUGS } from './bugs/redis.js'
 import { SETTLING_BUGS } from './bugs/settling.js'
 import { SWEEP_BUGS } from './bugs/sweep.js'
@@ -15,6 +16,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ...GUARD_BUGS,
   ...SETTLING_BUGS,
   ...CALL_BUGS,
+  ...READ_BUGS,
   ...AUTO_BUGS,
   ...DELIVERY_BUGS,
   ...CLAIM_BUGS,

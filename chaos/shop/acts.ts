@@ -4,16 +4,18 @@
 import { QueryTypes, type Sequelize, Transaction } from 'sequelize'
 import type { Feature } from '../history.js'
 import { type ChaosTimers, factsOf, type RuleKind } from '../rules.js'
-import type { TableName, Tables } from '../tables.js'
+import type { Rows, ShopRow, TableName, Tables } from '../tables.js'
 import { NotThere, OutcomeUnknown, RolledBack } from './answers.js'
 import type { Got, Wishes } from './wishes.js'
 
 type Status = number | string
+/** The calls that only read. */
+type Reading = 'remaining' | 'list'
 
 export type Deed =
   | { call: 'schedule'; after?: number; at?: number }
   | { call: 'extend'; by: number }
-  | { call: 'cancel' | 'pause' | 'resume' | 'retry' | 'remove' }
+  | { call: 'cancel' | 'pause' | 'resume' | 'retry' | 'remove' | Reading }
   | { call: 'write' | 'rawSql'; from?: Status; to?: Status; set?: Record<string, unknown> }
 
 export type Act = { kind: RuleKind; id: string; feature?: Feature; inTransaction?: boolean } & Deed
@@ -24,6 +26,8 @@ const FEATURE_OF: Partial<Record<Deed['call'], Feature>> = {
   pause: 'pause',
   resume: 'pause',
   retry: 'dead',
+  remaining: 'remaining',
+  list: 'list',
 }
 
 export class Acts {
@@ -44,20 +48,53 @@ export class Acts {
     )
   }
 
-  /** A write and a call about it in one transaction, which are answered together. */
-  async doBoth(write: Act, call: Act): Promise<Got | undefined> {
+  /** One call about several orders, which reads them. */
+  async readAll(kind: RuleKind, ids: readonly string[], call: Reading): Promise<void> {
+    const n = this.wishes.number()
+    const asks = ids.map((id) => ({ kind, id, call, n, feature: call }) as const)
+    await this.wishes.makeAll(asks, () => this.read(kind, ids, call, {}, true))
+  }
+
+  /**
+   * A write and a call about it in one transaction, which are answered together.
+   * @param way `cls`: the transaction is passed to neither
+   */
+  async doBoth(write: Act, call: Act, way: 'passed' | 'cls' = 'passed'): Promise<Got | undefined> {
     const [first, second] = [this.wishes.number(), this.wishes.number()]
     const ask = ({ kind, id, call, ...asked }: Act, n: number) => {
       const feature = asked.feature ?? FEATURE_OF[call]
       return { kind, id, call, n, asked, ...(feature && { feature }) }
     }
-    const gots = await this.wishes.makeAll([ask(write, first), { ...ask(call, second), within: first }], () =>
-      this.transaction(async (transaction) => [
-        await this.perform(write, first, transaction),
-        await this.perform(call, second, transaction),
-      ]),
+    const perform = async (transaction?: Transaction) => [
+      await this.perform(write, first, transaction),
+      await this.perform(call, second, transaction),
+    ]
+    const cls = way === 'cls' && ({ feature: 'cls' } as const)
+    const gots = await this.wishes.makeAll(
+      [
+        { ...ask(write, first), ...cls },
+        { ...ask(call, second), ...cls, within: first },
+      ],
+      () => (cls ? this.clsTransaction(() => perform()) : this.transaction(perform)),
     )
     return gots?.[1]
+  }
+
+  /**
+   * The same as `transaction`, by Sequelize's own: whatever is done within it finds the transaction in the CLS namespace.
+   * @throws RolledBack, OutcomeUnknown
+   */
+  private async clsTransaction<T>(work: () => Promise<T>): Promise<T> {
+    let isDone = false
+    try {
+      return await this.sequelize.transaction({ isolationLevel: Transaction.ISOLATION_LEVELS.READ_COMMITTED }, async () => {
+        const result = await work()
+        isDone = true
+        return result
+      })
+    } catch (cause) {
+      throw isDone ? new OutcomeUnknown('COMMIT was not answered', { cause }) : new RolledBack('rolled back', { cause })
+    }
   }
 
   /**
@@ -89,6 +126,7 @@ export class Acts {
     const options = transaction ? { transaction } : {}
     if (call === 'write' || call === 'rawSql') return this.write(act, n, transaction)
     if (call === 'remove') return this.remove(act, transaction)
+    if (call === 'remaining' || call === 'list') return (await this.read(kind, [id], call, options))[0] as Got
     if (call === 'retry') {
       await this.timers.retry(kind, id)
       return {}
@@ -100,6 +138,28 @@ export class Acts {
           ? await this.timers.extend(kind as 'order_confirm', id, act.by, options)
           : await this.timers[call](kind as 'order_confirm', id, options)
     return { deadline: timer.deadline?.getTime() ?? null, armed: timer.armed }
+  }
+
+  /** `list` is given instances: an id alone would be looked for under every rule. */
+  private async read(
+    kind: RuleKind,
+    ids: readonly string[],
+    call: Reading,
+    options: { transaction?: Transaction },
+    asMany = false,
+  ): Promise<Got[]> {
+    if (call === 'remaining') {
+      const remaining = asMany
+        ? await this.timers.remaining(kind, ids, options)
+        : [await this.timers.remaining(kind, ids[0] as string, options)]
+      return remaining.map((ms) => ({ remaining: ms }))
+    }
+    const model = this.tables[factsOf(kind).table as TableName] as Rows
+    const orders = ids.map((id) => model.build({ id }, { isNewRecord: false, raw: true }))
+    const lists = asMany ? await this.timers.list(orders, options) : [await this.timers.list(orders[0] as ShopRow, options)]
+    return lists.map((list) => ({
+      list: list.map(({ kind: of, deadline, remaining }) => ({ kind: of, deadline: deadline.getTime(), remaining })),
+    }))
   }
 
   private async write(act: Act & { call: 'write' | 'rawSql' }, n: number, transaction?: Transaction): Promise<Got> {

@@ -4,6 +4,7 @@
 import { Redis } from 'ioredis'
 import { orderTimers } from '../../lib/index.js'
 import { onTold, ownConfig, tell } from '../../test/support/child-program.js'
+import { ClsNamespace } from '../../test/support/cls-namespace.js'
 import { sequelizeOn } from '../../test/support/database.js'
 import { trueNow } from '../history.js'
 import { Journal } from '../journal.js'
@@ -45,6 +46,8 @@ const RELEASE_EVERY_MS = 2000
 const CLOSING_WITHIN_MS = 60_000
 
 const config = ownConfig<ShopConfig>()
+// What is passed a transaction, and what has none, must not notice.
+ClsNamespace.use()
 const sequelize = sequelizeOn(config.databaseUrl, config.schema, {
   pool: { max: 10, acquire: 5000 },
   dialectOptions: { application_name: config.name, statement_timeout: 10_000, query_timeout: 10_000 },

@@ -15,6 +15,8 @@ import type { Ask, Wishes } from './wishes.js'
 /** An act for the instant of a deadline comes so much before or after it, at most. */
 export const RACE_MS = 25
 const LANES = 6
+/** Orders, by one call. */
+const MOST_LOOKED_AT = 5
 
 /** Creates about so many orders, and plans what becomes of them. @returns whether Postgres created them */
 export type Scene = (shop: Shop, random: Random) => Promise<boolean>
@@ -104,6 +106,17 @@ export class Shop {
 
   later(ms: number, act: Act): void {
     this.agenda.later(Math.max(0, ms), async () => void (await this.acts.do(act)))
+  }
+
+  /** Some of these orders are looked at, in one call, around an instant that is so many milliseconds away. */
+  look(kind: RuleKind, ids: readonly string[], leftMs: number, random: Random): void {
+    const call = random.chance(0.5) ? 'remaining' : 'list'
+    const some = random.shuffled(ids).slice(0, random.between(1, MOST_LOOKED_AT))
+    const ms = random.chance(0.5) ? this.near(leftMs, random) : random.between(0, leftMs)
+    this.agenda.later(Math.max(0, ms), async () => {
+      if (random.chance(0.5)) await this.acts.readAll(kind, some, call)
+      else await Promise.all(some.map((id) => this.acts.do({ kind, id, call })))
+    })
   }
 
   /** About when a deadline passes that is so many milliseconds away. */

@@ -43,7 +43,7 @@ describe('the tables of the chaos run', () => {
         ['delete', undefined, ''],
       ],
     )
-    assert.deepEqual(changes[1]?.from, { id: 'c-1', status: 'issued', wish: 5, fails: false })
+    assert.deepEqual(changes[1]?.from, { id: 'c-1', status: 'issued', wish: 5, fails: false, byPost: false, hidden: false })
     assert.deepEqual(changes[1]?.to, { ...changes[1]?.from, expiresAt: 1_700_000_000_000 })
     assert.equal(new Set(changes.map(({ txid }) => txid)).size, 4)
     for (const { at, trueAt } of changes) assert.ok(Math.abs(at - trueAt) < 1000)
@@ -62,10 +62,14 @@ describe('the tables of the chaos run', () => {
       { id: 'c-11', status: 'suspect', voidAt: at(-5000), wish: 1 },
       { id: 'c-12', status: 'old', purgeAt: at(-900_000), wish: 1 },
       { id: 'c-13', status: 'gift', issuedAt: at(-9000), fails: true, wish: 1 },
+      { id: 'c-14', status: 'trial', trialAt: at(-9000), wish: 1 },
+      { id: 'c-15', status: 'lapsing', lapseAt: at(-9000), hidden: true, wish: 1 },
+      { id: 'c-16', status: 'lapsing', lapseAt: at(-9000), byPost: true, hidden: true, wish: 1 },
     ] as never)
     const pending = await pendingOrders(await database.connect())
     assert.deepEqual(pending.map(({ kind, count }) => [kind, count]).sort(), [
       ['coupon_expire', 1],
+      ['coupon_lapse', 1],
       ['coupon_void', 1],
     ])
     assert.ok((pending.find(({ kind }) => kind === 'coupon_void')?.overdueMs ?? 0) >= 5000)
@@ -88,6 +92,7 @@ describe('the tables of the chaos run', () => {
       assert.deepEqual(guard.from.map(String), facts.from ?? [], facts.kind)
       assert.equal(move && String(move.to), facts.to, facts.kind)
       assert.deepEqual(deadline.in === 'redis' ? 'redis' : { [deadline.in]: deadline.attribute }, facts.deadline, facts.kind)
+      assert.equal(options.dryRun, facts.dryRun === true, facts.kind)
       assert.equal(options.staleAfterMs, facts.staleAfterMs, facts.kind)
       assert.deepEqual(
         [brake !== undefined, history !== undefined, options.run !== undefined, options.afterCommit !== undefined],
@@ -103,7 +108,7 @@ describe('the tables of the chaos run', () => {
   })
 
   it('try every feature by a rule or by a call', () => {
-    const byCall = ['extend', 'cancel', 'pause']
+    const byCall = ['extend', 'cancel', 'pause', 'remaining', 'list', 'cls']
     const all = new Set([...RULES.flatMap(({ features }) => features), ...byCall])
     assert.deepEqual(
       FEATURES.filter((feature) => !all.has(feature)),

@@ -8,11 +8,11 @@ import { applies, deadlineOf, isHeld, keptOf } from '../rule-facts.js'
 
 export const lost = ofEachOrder(
   'lost',
-  'At the end of a run no order is overdue, unless it is paused, stale, stopped by the brake or a dead letter.',
+  'At the end of a run no order is overdue, unless it is paused, stale, stopped by the brake, a dead letter, or under a rule that settles nothing.',
   function* (order, found) {
     const row = order.changes.at(-1)?.to
     for (const rule of order.rules) {
-      const deadline = deadlineOf(rule, row)
+      const deadline = rule.dryRun ? undefined : deadlineOf(rule, row)
       if (deadline === undefined || !applies(rule, row) || isHeld(rule, row) || keptOf(rule, row) !== undefined) continue
       const overdueMs = productClock(found.run, found.run.endedAt) - deadline
       if (overdueMs <= found.run.sweepMs + 2_000 || overdueMs > rule.staleAfterMs || isReported(order, rule, found)) continue

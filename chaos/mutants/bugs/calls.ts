@@ -173,4 +173,32 @@ export const CALL_BUGS: readonly PlantedBug[] = [
     ],
     suites: ['test/timers/call.test.ts', 'test/redis/outage.test.ts', 'test/faults/redis-goes.test.ts'],
   },
+  {
+    name: 'cls-ignored',
+    about: ['cls'],
+    what: 'a call does not find the transaction of the CLS namespace, and writes outside of it',
+    edits: [
+      {
+        file: 'lib/sequelize/after-commit.ts',
+        find: "return classOf(sequelize)._cls?.get('transaction') ?? undefined",
+        replace: 'return sequelize && undefined',
+      },
+    ],
+    suites: ['test/faults/transactions.test.ts', 'test/sequelize/call-transaction.test.ts'],
+    likely: 'CLS',
+  },
+  {
+    name: 'cls-in-spite-of-null',
+    about: ['cls'],
+    what: 'a call that asks for no transaction writes in that of the CLS namespace',
+    edits: [
+      {
+        file: 'lib/sequelize/after-commit.ts',
+        find: 'if (given !== undefined) return given ?? undefined',
+        replace: 'if (given) return given',
+      },
+    ],
+    suites: ['test/faults/transactions.test.ts', 'test/sequelize/call-transaction.test.ts'],
+    likely: 'CLS',
+  },
 ]

@@ -25,6 +25,7 @@ const carts: Scene = async (shop, random) => {
       [6, () => softlyRemoved(random.chance(0.5) ? shop.near(left, random) : random.between(0, left))],
     ])
   }
+  if (ids) shop.look(kind, ids, left, random)
   return ids !== undefined
 }
 

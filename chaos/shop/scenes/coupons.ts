@@ -31,6 +31,7 @@ const issued: Scene = async (shop, random) => {
       [6, () => act(random.between(0, left), { call: 'extend', by: random.between(300, 1500) })],
     ])
   }
+  if (ids) shop.look(kind, ids, left, random)
   return ids !== undefined
 }
 
@@ -76,6 +77,47 @@ const gifts: Scene = async (shop, random) => {
     const call = random.chance(0.5) ? 'rawSql' : 'write'
     if (fails) act(shop.near(random.between(0, 2 * AFTER_MS[kind]), random), { call, set: { fails: false } })
     else fate(random, [[15, () => act(shop.near(AFTER_MS[kind], random), { call, from: 'gift', set: { fails: true } })]])
+  }
+  return ids !== undefined
+}
+
+/** Some are outside of the scope that the rule is given, and come into it or leave it; some are outside of the model's default scope. */
+const lapses: Scene = async (shop, random) => {
+  const kind = 'coupon_lapse'
+  const lapseAt = new Date(Date.now() + AFTER_MS[kind])
+  const all = rows(8, (i) => ({ id: newId(shop), status: 'lapsing', lapseAt, byPost: i < 5, hidden: i % 3 === 0 }))
+  const ids = await shop.create(kind, all)
+  for (const { id, byPost } of all) {
+    const act = (ms: number, deed: object) => shop.later(ms, { kind, id, feature: 'scope', ...deed } as Act)
+    const call = random.chance(0.7) ? 'rawSql' : 'write'
+    const left = AFTER_MS[kind]
+    fate(random, [
+      [20, () => act(shop.near(left, random), { call, set: { byPost: !byPost } })],
+      [10, () => act(random.between(0, left), { call, set: { byPost: !byPost } })],
+      [10, () => act(random.between(0, left), { call: 'schedule', after: random.between(300, 2000) })],
+      [10, () => act(shop.near(left, random), { call: 'extend', by: random.between(300, 1500) })],
+    ])
+  }
+  if (ids) shop.look(kind, ids, AFTER_MS[kind], random)
+  return ids !== undefined
+}
+
+/** Settled by nobody: the rule only says what it would do. */
+const trials: Scene = async (shop, random) => {
+  const kind = 'coupon_trial'
+  const trialAt = new Date(Date.now() + AFTER_MS[kind])
+  const ids = await shop.create(
+    kind,
+    rows(4, () => ({ id: newId(shop), status: 'trial', trialAt })),
+  )
+  for (const id of ids ?? []) {
+    const act = (ms: number, deed: object) => shop.later(ms, { kind, id, feature: 'dryRun', ...deed } as Act)
+    fate(random, [
+      [15, () => act(shop.near(AFTER_MS[kind], random), { call: 'extend', by: random.between(300, 1500) })],
+      [10, () => act(shop.near(AFTER_MS[kind], random), { call: 'cancel' })],
+      [10, () => act(random.between(0, 2 * AFTER_MS[kind]), { call: 'write', from: 'trial', to: 'used' })],
+      [10, () => act(random.between(AFTER_MS[kind], 4000), { call: 'schedule', after: 500 })],
+    ])
   }
   return ids !== undefined
 }
@@ -135,4 +177,6 @@ export const COUPONS: Played[] = [
   { play: old, orders: 4, share: 1 },
   { play: bills, orders: 5, share: 2 },
   { play: gifts, orders: 10, share: 3 },
+  { play: lapses, orders: 8, share: 2 },
+  { play: trials, orders: 4, share: 1 },
 ]

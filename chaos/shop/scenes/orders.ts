@@ -25,6 +25,7 @@ const unpaid: Scene = async (shop, random) => {
       [8, () => shop.later(random.between(0, 500), { kind, id, call: 'schedule' })],
     ])
   }
+  if (ids) shop.look(kind, ids, AFTER_MS[kind], random)
   return ids !== undefined
 }
 
@@ -46,6 +47,7 @@ const confirmations: Scene = async (shop, random) => {
     { feature: 'deadline' },
   )
   await Promise.all((ids ?? []).map((id) => ship(shop, random, id)))
+  if (ids) shop.look('order_confirm', ids, 4000, random)
   return ids !== undefined
 }
 
@@ -82,6 +84,7 @@ export async function startConfirming(shop: Shop, random: Random, id: string, fr
     const confirmDueAt = new Date(Date.now() + after)
     return (await shop.acts.do({ ...write, set: { confirmDueAt } })) && after
   }
+  if (way < 0.3) return (await shop.acts.doBoth(write, { kind, id, call: 'schedule', after }, 'cls')) && after
   if (way < 0.7) return (await shop.acts.doBoth(write, { kind, id, call: 'schedule', after })) && after
   if (!(await shop.acts.do(write))) return undefined
   return (await shop.acts.do({ kind, id, call: 'schedule', after })) && after
@@ -125,6 +128,7 @@ const packing: Scene = async (shop, random) => {
       [3, () => shop.later(shop.near(left, random), { kind, id, call: 'cancel', feature: 'auto' })],
     ])
   }
+  if (ids) shop.look(kind, ids, left, random)
   return ids !== undefined
 }
 

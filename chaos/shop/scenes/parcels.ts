@@ -30,6 +30,7 @@ const parcels: Scene = async (shop, random) => {
       [2, () => second(random.between(arrives, closes), { call: 'schedule', after: random.between(300, 2000) })],
     ])
   }
+  if (ids) shop.look(random.chance(0.5) ? kind : 'parcel_close', ids, random.chance(0.5) ? arrives : closes, random)
   return ids !== undefined
 }
 

@@ -29,6 +29,7 @@ const rentals: Scene = async (shop, random) => {
       [4, () => act(shop.near(left, random), extend())],
     ])
   }
+  if (ids) shop.look(kind, ids, left, random)
   return ids !== undefined
 }
 

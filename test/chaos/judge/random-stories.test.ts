@@ -49,6 +49,11 @@ const SPOILS: Record<string, Spoil> = {
     const to = change && { ...(change.to as Row), confirmDueAt: Number(change.to?.confirmDueAt) + 60_000 }
     return to && replaced(run, change as Change, { to })
   },
+  'a read answers what was so before': (run, pick) => {
+    const wish = pick(run.wishes.filter(({ got, table }) => typeof got?.remaining === 'number' && got.remaining > 0 && table !== null))
+    const got = { remaining: Number(wish?.got?.remaining) + 60_000 }
+    return wish && { ...run, wishes: run.wishes.map((each) => (each === wish ? { ...each, got } : each)) }
+  },
   'an effect is lost': (run, pick) => {
     const effect = pick(run.effects)
     return effect && { ...run, effects: run.effects.filter((each) => each !== effect) }

@@ -18,7 +18,20 @@ const IN_FROM: Record<string, number> = { pay: 1, confirm: 4, pack: 10, dispute:
 
 export interface Step {
   order: number
-  act: 'create' | 'leave' | 'enter' | 'schedule' | 'extend' | 'cancel' | 'pause' | 'resume' | 'dispute' | 'settle' | 'remind' | 'sweep'
+  act:
+    | 'look'
+    | 'create'
+    | 'leave'
+    | 'enter'
+    | 'schedule'
+    | 'extend'
+    | 'cancel'
+    | 'pause'
+    | 'resume'
+    | 'dispute'
+    | 'settle'
+    | 'remind'
+    | 'sweep'
   ms: number
   process: number
   answer: Answer
@@ -29,7 +42,21 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.record({
     order: fc.nat(ORDERS.length - 1),
     act: fc.constantFrom<Step['act']>(
-      ...(['create', 'leave', 'enter', 'schedule', 'extend', 'cancel', 'pause', 'resume', 'dispute', 'settle', 'remind', 'sweep'] as const),
+      ...([
+        'look',
+        'create',
+        'leave',
+        'enter',
+        'schedule',
+        'extend',
+        'cancel',
+        'pause',
+        'resume',
+        'dispute',
+        'settle',
+        'remind',
+        'sweep',
+      ] as const),
     ),
     ms: fc.integer({ min: 1, max: 1_500 }),
     process: fc.integer({ min: 1, max: 3 }),
@@ -59,7 +86,8 @@ function playOne(story: Story, { order, act, ms, process, answer, isCarriedOut }
   const asking: Asking = { process: `shop ${process}`, answer, isCarriedOut, ...(answer === 'refused' && { code: 'ROW_LOCKED' }) }
   if (!row) return
   const canCall = kind === 'confirm' && Number(row.status) === 4
-  if (act === 'leave' && kind !== 'cart') story.set(kind, id, { status: 99, ...(kind === 'confirm' && WITHOUT_TIMER) }, asking)
+  if (act === 'look') story.read(kind, id, isCarriedOut ? 'remaining' : 'list', asking)
+  else if (act === 'leave' && kind !== 'cart') story.set(kind, id, { status: 99, ...(kind === 'confirm' && WITHOUT_TIMER) }, asking)
   else if (act === 'enter' && kind !== 'cart') story.set(kind, id, { status: IN_FROM[kind] as number }, asking)
   else if (act === 'dispute' && kind === 'dispute') story.set(kind, id, { disputeOpen: ms > 700 }, asking)
   else if (act === 'schedule' && canCall) story.call(kind, id, act, { after: ms }, asking)

@@ -1,7 +1,7 @@
 // A run of a shop, written by hand: calls and settlements happen one after the other, as they would where nothing goes wrong, and every record that
 // the judge reads is written. A test then says what went wrong.
 
-import type { Answer, Call, Change, Row, RuleFacts, Wish } from '../../../chaos/history.js'
+import type { Answer, Call, Change, ListedTimer, Row, RuleFacts, Wish } from '../../../chaos/history.js'
 import { applies, deadlineColumn, deadlineOf, isHeld, isPending, keptOf, STATUS, wholeMs } from '../../../chaos/judge/rule-facts.js'
 import type { BrakeChange, BrakeRow, Run } from '../../../chaos/judge/run.js'
 
@@ -106,6 +106,17 @@ export const RULES = {
     deadline: 'redis',
     afterMs: 1_000,
   },
+  trial: {
+    ...COMMON,
+    table: 'trials',
+    kind: 'trial',
+    features: ['dryRun'],
+    from: ['1'],
+    to: '0',
+    deadline: { column: 'trialAt' },
+    afterMs: 1_000,
+    dryRun: true,
+  },
   handle: { ...COMMON, table: null, kind: 'handle', features: ['handler'], deadline: 'redis', afterMs: 1_000 },
 } as const satisfies Record<string, RuleFacts>
 
@@ -167,6 +178,30 @@ export class Story {
     }
     this.now += 3
     return wish
+  }
+
+  /** The shop asks for the time that remains, or for all timers of the order's, and is told what the row has. */
+  read(kind: Kind, id: string, call: 'remaining' | 'list', asking: Asking = {}): Wish {
+    const wish = this.wish(kind, id, call, {}, asking)
+    const row = this.row(kind, id)
+    const table = RULES[kind].table
+    const timers = Object.values<RuleFacts>(RULES).flatMap((rule): ListedTimer[] => {
+      const isRunning = rule.table === table && isPending(rule, row) && !isHeld(rule, row) && keptOf(rule, row) === undefined
+      const deadline = isRunning ? deadlineOf(rule, row) : undefined
+      return deadline === undefined ? [] : [{ kind: rule.kind, deadline: wholeMs(deadline), remaining: Math.max(0, deadline - this.now) }]
+    })
+    if (wish.answer === 'ok' && call === 'list') wish.got = { list: timers }
+    if (wish.answer === 'ok' && call === 'remaining')
+      wish.got = { remaining: timers.find((timer) => timer.kind === kind)?.remaining ?? null }
+    this.now += 3
+    return wish
+  }
+
+  /** A worker says that it would settle the order. */
+  sayDue(kind: 'trial', id: string, by = 'worker 1', pid = 1): void {
+    const deadline = deadlineOf(RULES[kind], this.row(kind, id)) as number
+    this.now = Math.max(this.now + 1, deadline + 1)
+    this.told.push({ event: 'dryRun', by, at: this.now, kind, details: { pid, orders: [{ id, deadline }] } })
   }
 
   /** The shop deletes the row. */
