@@ -5,6 +5,8 @@ export interface Arguments {
   /** Runs one after the other, for so long. */
   minutes?: number
   workers: number
+  /** How many orders all shops create together, each second. */
+  ordersPerSecond: number
   seed: number
   json: boolean
   /** Where the plan is written. */
@@ -23,17 +25,22 @@ const NUMBERS = {
   seconds: { least: 5, most: 3600 },
   minutes: { least: 1, most: 1440 },
   workers: { least: 1, most: 16 },
+  'orders-per-second': { least: 10, most: 10_000 },
   seed: { least: 0, most: 2 ** 32 - 1 },
 } as const
 const PATHS = ['save', 'plan', 'results', 'beside'] as const
 const SWITCHES = ['json', 'no-shrink'] as const
 
-export const USAGE = `npm run chaos -- [--seconds 45 | --minutes <number> [--results FILE]] [--workers 3] [--seed <number>] [--json]
+export const USAGE = `npm run chaos -- [--seconds 45 | --minutes <number> [--results FILE]] [--workers 3] [--orders-per-second 450] [--seed <number>] [--json]
   [--save FILE] [--plan FILE] [--no-shrink] [--beside DIRECTORY]`
 
 /** Each with those that it cannot go with, and why. */
 const APART: [keyof Arguments, (keyof Arguments)[], string][] = [
-  ['plan', ['seconds', 'workers', 'seed', 'minutes'], 'the plan says how long, with how many workers and with which seed; leave them out'],
+  [
+    'plan',
+    ['seconds', 'workers', 'ordersPerSecond', 'seed', 'minutes'],
+    'the plan says how long, with how many workers and with which seed; leave them out',
+  ],
   ['minutes', ['save'], 'each of the runs has a plan of its own; save one with --seed and the seed that its result has'],
 ]
 
@@ -49,20 +56,23 @@ export function parseArguments(argv: readonly string[]): Arguments {
     const text = rest.shift() as string
     const name = text.replace(/^--/, '')
     if (text === name) throw new ArgumentError(`"${text}" is no option: options begin with --; ${USAGE}`)
-    if (isOf(Object.keys(NUMBERS) as (keyof typeof NUMBERS)[], name)) given[name] = wholeNumber(name, rest.shift())
+    if (isOf(Object.keys(NUMBERS) as (keyof typeof NUMBERS)[], name))
+      given[name === 'orders-per-second' ? 'ordersPerSecond' : name] = wholeNumber(name, rest.shift())
     else if (isOf(PATHS, name)) given[name] = path(name, rest.shift())
     else if (isOf(SWITCHES, name)) Object.assign(given, name === 'json' ? { json: true } : { shrink: false })
     else throw new ArgumentError(`there is no option "--${name}"; ${USAGE}`)
   }
   for (const [name, others, why] of APART) {
     const other = given[name] === undefined ? undefined : others.find((each) => given[each] !== undefined)
-    if (other !== undefined) throw new ArgumentError(`--${name} and --${other} do not go together: ${why}`)
+    if (other !== undefined)
+      throw new ArgumentError(`--${name} and --${other.replace('ordersPerSecond', 'orders-per-second')} do not go together: ${why}`)
   }
   if (given.results !== undefined && given.minutes === undefined)
     throw new ArgumentError('--results is for --minutes, which makes several runs; say for how many minutes, or leave it out')
   return {
     seconds: given.minutes === undefined ? 45 : 60,
     workers: 3,
+    ordersPerSecond: 450,
     seed: Math.floor(Math.random() * 2 ** 32),
     json: false,
     shrink: true,

@@ -46,8 +46,8 @@ async function main(): Promise<number> {
   return result.anomalies.length === 0 ? 0 : 1
 }
 
-function planOf({ plan, seed, seconds, workers, beside }: Arguments): Plan {
-  if (plan === undefined) return makePlan(new Random(seed), { seed, seconds, workers }, { beside: beside !== undefined })
+function planOf({ plan, seed, seconds, workers, ordersPerSecond, beside }: Arguments): Plan {
+  if (plan === undefined) return makePlan(new Random(seed), { seed, seconds, workers, ordersPerSecond }, { beside: beside !== undefined })
   let text: string
   try {
     text = readFileSync(plan, 'utf8')

@@ -27,7 +27,7 @@ export interface Sum {
 }
 
 export async function runForMinutes(options: Arguments & { minutes: number }, say: (text: string) => void): Promise<number> {
-  const { minutes, seconds, workers, seed: first, beside, json } = options
+  const { minutes, seconds, workers, ordersPerSecond, seed: first, beside, json } = options
   const file = options.results ?? `chaos-${first}.jsonl`
   const done = existsSync(file) ? readLines(file) : []
   if (done.length > 0) say(`${file} has ${done.length} runs already; they count`)
@@ -36,7 +36,7 @@ export async function runForMinutes(options: Arguments & { minutes: number }, sa
   while (spentMs() < minutes * 60_000) {
     const seed = (base + done.length) % 2 ** 32
     const beganAt = performance.now()
-    const plan = makePlan(new Random(seed), { seed, seconds, workers }, { beside: beside !== undefined })
+    const plan = makePlan(new Random(seed), { seed, seconds, workers, ordersPerSecond }, { beside: beside !== undefined })
     const result = await runChaos(plan, { beside, say: () => {} })
     const line: Line = { ...result, tookMs: Math.round(performance.now() - beganAt) }
     appendFileSync(file, `${JSON.stringify(line)}\n`)

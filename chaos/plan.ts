@@ -17,6 +17,8 @@ export interface Plan {
   seed: number
   seconds: number
   workers: number
+  /** Of all shops together. */
+  ordersPerSecond: number
   faults: PlannedFault[]
 }
 
@@ -24,10 +26,10 @@ const FIRST_MS = 1500
 const PAUSE_MS = [600, 1800] as const
 
 /** Every kind of a lane comes before one comes again. Faults end before the time is up. */
-export function makePlan(random: Random, { seed, seconds, workers }: Omit<Plan, 'faults'>, { beside = false } = {}): Plan {
+export function makePlan(random: Random, { seed, seconds, workers, ordersPerSecond }: Omit<Plan, 'faults'>, { beside = false } = {}): Plan {
   const usable = (kind: FaultKind) => beside || !NEEDS_OTHER.has(kind)
   const faults = (Object.keys(LANES) as Lane[]).flatMap((lane) => planLane(kindsOf(lane).filter(usable), random.branch(), seconds * 1000))
-  return { seed, seconds, workers, faults: faults.sort((a, b) => a.atMs - b.atMs) }
+  return { seed, seconds, workers, ordersPerSecond, faults: faults.sort((a, b) => a.atMs - b.atMs) }
 }
 
 function planLane(kinds: readonly FaultKind[], random: Random, endMs: number): PlannedFault[] {
@@ -57,9 +59,11 @@ export function parsePlan(text: string, what: string): Plan {
   } catch (cause) {
     throw new PlanError(`${what} is not JSON: ${(cause as Error).message}`)
   }
-  const { seed, seconds, workers, faults } = plan
-  if (![seed, seconds, workers].every(Number.isSafeInteger) || !Array.isArray(faults)) {
-    throw new PlanError(`${what} is no plan: it must have whole numbers "seed", "seconds" and "workers", and a list "faults"`)
+  const { seed, seconds, workers, ordersPerSecond, faults } = plan
+  if (![seed, seconds, workers, ordersPerSecond].every(Number.isSafeInteger) || !Array.isArray(faults)) {
+    throw new PlanError(
+      `${what} is no plan: it must have whole numbers "seed", "seconds", "workers" and "ordersPerSecond", and a list "faults"`,
+    )
   }
   for (const { kind, atMs, forMs, host, seed: own } of faults) {
     if (!isFaultKind(kind)) throw new PlanError(`${what} has a fault of the kind ${JSON.stringify(kind)}, and there is none`)

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Cells, countCells, orderSpans } from './cells.js'
 import { LONGER_AFTER } from './faults/processes.js'
-import { type Feature, trueNow } from './history.js'
+import { type Feature, type Told, trueNow } from './history.js'
 import { readJournals } from './journal.js'
 import { judge, untried } from './judge/judge.js'
 import { readRun } from './judge/read.js'
@@ -11,6 +11,7 @@ import type { Anomaly, Verdict } from './judge/run.js'
 import { Nemesis } from './nemesis.js'
 import type { Plan } from './plan.js'
 import { waitForQuiet } from './quiet.js'
+import { Slowdown } from './slowdown.js'
 import { SWEEP_MS, World } from './world.js'
 
 export interface RunResult extends Omit<Verdict, 'sometimes'> {
@@ -28,8 +29,8 @@ export interface RunOptions {
 }
 
 const SHOPS = 3
-/** Of all shops together. */
-const ORDERS_PER_SECOND = 450
+/** Of what workers reported, beside a process that is not as it should be. */
+const SHOWN_FAULTS = 20
 /** A delivery of a worker that was killed is tried again after twice the rule's timeout and a margin. */
 const QUIET_WITHIN_MS = 90_000
 /** A run that is shorter need not have tried every feature. */
@@ -37,26 +38,28 @@ const TRIES_ALL_FROM_SECONDS = 15
 
 export async function runChaos(plan: Plan, { beside, say }: RunOptions): Promise<RunResult> {
   const { seed, workers } = plan
-  const world = await World.open({ seed, workers, shops: SHOPS, ordersPerSecond: ORDERS_PER_SECOND, beside })
+  const world = await World.open({ seed, workers, shops: SHOPS, ordersPerSecond: plan.ordersPerSecond, beside })
   try {
     const nemesis = new Nemesis(world, say)
     await Promise.all([nemesis.carryOut(plan.faults), delay(plan.seconds * 1000)])
     await nemesis.tryAgain(plan.faults)
     await world.everybodyReady()
     const healedAt = trueNow()
+    const slowdown = new Slowdown()
     say('all is healed; the shops close')
     await world.closeShops()
     const pending = await waitForQuiet(world, QUIET_WITHIN_MS)
     const seconds = ((trueNow() - healedAt) / 1000).toFixed(1)
+    slowdown.stop()
     say(pending.length === 0 ? `all is quiet ${seconds} s later` : `still pending ${seconds} s later: ${pending.join(', ')}`)
 
-    const course = { losses: nemesis.losses, healedAt, sweepMs: SWEEP_MS, afterTimes: [LONGER_AFTER] }
+    const course = { losses: nemesis.losses, healedAt, sweepMs: SWEEP_MS, slowdown: slowdown.worst, afterTimes: [LONGER_AFTER] }
     const run = await world.withPostgres((client) => readRun(client, readJournals(world.directory), course))
     const { sometimes, ...verdict } = judge(run)
     const all = plan.seconds >= TRIES_ALL_FROM_SECONDS && plan.faults.length > 0 ? untried({ sometimes, ...verdict }) : []
     return {
       ...verdict,
-      anomalies: [...verdict.anomalies, ...all, ...nemesis.toothless.map(neverBit), ...world.broken.map(broke)],
+      anomalies: [...verdict.anomalies, ...all, ...nemesis.toothless.map(neverBit), ...world.broken.map((text) => broke(text, run.told))],
       faults: nemesis.bites,
       cells: countCells(nemesis.done, orderSpans(run).values()),
       seed,
@@ -67,7 +70,10 @@ export async function runChaos(plan: Plan, { beside, say }: RunOptions): Promise
 }
 
 const neverBit = (kind: string): Anomaly => ofTheRun('coverage', `the fault ${kind} never bit`)
-const broke = (text: string): Anomaly => ofTheRun('processes', text)
+const broke = (text: string, told: readonly Told[]): Anomaly => {
+  const faults = told.filter(({ event }) => event === 'fault' || event === 'recovered').slice(-SHOWN_FAULTS)
+  return { ...ofTheRun('processes', text), evidence: { faults } }
+}
 
 function ofTheRun(invariant: string, message: string): Anomaly {
   return { invariant, feature: 'since' satisfies Feature, order: '', message, evidence: {} }

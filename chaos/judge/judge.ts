@@ -25,6 +25,7 @@ export function judge(run: Run): Verdict {
     wishes: run.wishes.length,
     unknown: run.wishes.filter(({ answer }) => answer === 'unknown').length,
     recoveredMs: recovery.recoveredMs,
+    slowdown: run.slowdown,
     latenessMs: quantiles(settled.flatMap(({ change, deadline }) => (deadline === undefined ? [] : [change.at - deadline]))),
   }
 }

@@ -11,7 +11,7 @@ import { readBrakes } from './brake-ledger.js'
 import type { FinalRow, Recorded, Run } from './run.js'
 
 /** What only the run itself knows. */
-export interface Course extends Pick<Run, 'losses' | 'healedAt' | 'sweepMs'> {
+export interface Course extends Pick<Run, 'losses' | 'healedAt' | 'sweepMs' | 'slowdown'> {
   /** Other deployments that ran for a while: how many times as long each `after` was. */
   afterTimes: readonly number[]
 }

@@ -1,13 +1,11 @@
 // How long it took after the last fault was healed until everything that was due by then had been settled.
 
 import type { Change } from '../history.js'
+import { allowedMs } from './allowance.js'
 import { anomaly } from './invariant.js'
 import type { Case, Settlement } from './orders.js'
 import { applies, deadlineOf, isHeld } from './rule-facts.js'
 import type { Anomaly, Run } from './run.js'
-
-/** What a worker needs beyond one sweep: leases of killed workers, reconnections, a claim's way. */
-const ALLOWED_MS = 2_000
 
 export interface Recovery {
   recoveredMs: number
@@ -23,9 +21,9 @@ export function recoveryOf({ orders, run }: Case): Recovery {
       const tookMs = afterHealing(run, settlement, order.changes)
       if (tookMs === undefined || isExcused(run, settlement, order.id)) continue
       recoveredMs = Math.max(recoveredMs, tookMs)
-      if (tookMs <= ALLOWED_MS + run.sweepMs) continue
+      if (tookMs <= allowedMs(run)) continue
       const message = `${settlement.rule.kind} settled it ${Math.round(tookMs)} ms after the last fault was healed and it was due`
-      const evidence = { change: settlement.change, healedAt: run.healedAt, allowedMs: ALLOWED_MS + run.sweepMs }
+      const evidence = { change: settlement.change, healedAt: run.healedAt, allowedMs: allowedMs(run) }
       anomalies.push(anomaly('recovery', order.feature, order.name, { message, evidence }))
     }
   }

@@ -68,6 +68,8 @@ export interface Run extends Histories {
   endedAt: number
   /** From one sweep to the next, milliseconds. */
   sweepMs: number
+  /** How many times as long work took as the CPU time that it needed, from the end of the faults on: 1 where the machine had time for all. */
+  slowdown: number
 }
 
 export interface Anomaly {
@@ -96,6 +98,8 @@ export interface Verdict {
   unknown: number
   /** From the end of the last fault until everything that was due by then was settled. */
   recoveredMs: number
+  /** How starved the machine was meanwhile: see `Run`. It lengthens what is allowed. */
+  slowdown: number
   /** From the deadline to the settlement. */
   latenessMs: { p50: number; p99: number; max: number }
 }

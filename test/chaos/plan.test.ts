@@ -4,7 +4,7 @@ import { makePlan, PlanError, parsePlan, requiredSeconds } from '../../chaos/pla
 import { Random } from '../../chaos/random.js'
 
 const lanes = Object.keys(LANES) as Lane[]
-const made = (seed: number, seconds = 60) => makePlan(new Random(seed), { seed, seconds, workers: 3 })
+const made = (seed: number, seconds = 60) => makePlan(new Random(seed), { seed, seconds, workers: 3, ordersPerSecond: 450 })
 
 describe('The plan of a chaos run', () => {
   it('comes back by its seed', () => {
@@ -35,15 +35,19 @@ describe('The plan of a chaos run', () => {
 
   for (const [title, text, message] of [
     ['what is not JSON', 'seed: 1', /plan.json is not JSON/],
-    ['what is no plan', '{}', /plan.json is no plan: it must have whole numbers "seed", "seconds" and "workers", and a list "faults"/],
+    [
+      'what is no plan',
+      '{}',
+      /plan.json is no plan: it must have whole numbers "seed", "seconds", "workers" and "ordersPerSecond", and a list "faults"/,
+    ],
     [
       'a fault that there is not',
-      '{"seed":1,"seconds":5,"workers":1,"faults":[{"kind":"meteor"}]}',
+      '{"seed":1,"seconds":5,"workers":1,"ordersPerSecond":9,"faults":[{"kind":"meteor"}]}',
       /has a fault of the kind "meteor", and there is none/,
     ],
     [
       'a fault without a time',
-      '{"seed":1,"seconds":5,"workers":1,"faults":[{"kind":"redis-killed"}]}',
+      '{"seed":1,"seconds":5,"workers":1,"ordersPerSecond":9,"faults":[{"kind":"redis-killed"}]}',
       /has a fault redis-killed without whole numbers "atMs"/,
     ],
   ] as const) {

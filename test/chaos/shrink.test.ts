@@ -9,7 +9,7 @@ function planOf(count: number): Plan {
     { length: count },
     (_, n): PlannedFault => ({ kind: 'redis-killed', atMs: n * 1000, forMs: 500, host: 0, seed: n }),
   )
-  return { seed: 1, seconds: 60, workers: 2, faults }
+  return { seed: 1, seconds: 60, workers: 2, ordersPerSecond: 450, faults }
 }
 
 const seedsOf = ({ faults }: Plan) => faults.map(({ seed }) => seed)

@@ -1,5 +1,6 @@
 // With `backfill` no order waits without a deadline once a sweep has passed.
 
+import { allowedMs } from '../allowance.js'
 import { ofEachOrder } from '../invariant.js'
 import { applies, deadlineColumn, isHeld, keptOf } from '../rule-facts.js'
 
@@ -12,7 +13,7 @@ export const backfilled = ofEachOrder(
       const column = deadlineColumn(rule)
       if (!rule.backfill || column === undefined || !last || !applies(rule, last.to)) continue
       if (last.to?.[column] !== undefined || keptOf(rule, last.to) !== undefined || isHeld(rule, last.to)) continue
-      if (last.trueAt > run.endedAt - 2 * run.sweepMs - 2_000) continue
+      if (last.trueAt > run.endedAt - run.sweepMs - allowedMs(run)) continue
       yield { message: `${rule.kind}: no sweep gave it a deadline`, evidence: { last }, feature: 'backfill' }
     }
   },

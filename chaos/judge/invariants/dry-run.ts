@@ -1,6 +1,7 @@
 // A rule with `dryRun` settles nothing, and says what it would settle: what is due, once for each deadline and process.
 
 import type { RuleFacts } from '../../history.js'
+import { allowedMs } from '../allowance.js'
 import { latestClock, productClock, trueTimes } from '../clock.js'
 import { anomaly, type Breach, type Invariant } from '../invariant.js'
 import { isWorker, type Order, SLACK_MS } from '../orders.js'
@@ -13,9 +14,6 @@ interface Said {
   at: number
   deadline: number | null
 }
-
-/** A worker needs as long for a sweep, as for any other, and for what lies before it. */
-const ALLOWED_MS = 2_000
 
 export const dryRun: Invariant = {
   name: 'dry-run',
@@ -71,7 +69,7 @@ function* breaches({ changes }: Order, rule: RuleFacts, said: readonly Said[], r
   const deadline = last && applies(rule, last.to) ? deadlineOf(rule, last.to) : undefined
   if (!last || deadline === undefined || said.some((one) => isSame(one.deadline, deadline))) return
   const dueAt = Math.max(last.trueAt, run.healedAt, ...trueTimes(run, deadline))
-  if (run.endedAt - dueAt <= run.sweepMs + ALLOWED_MS) return
+  if (run.endedAt - dueAt <= allowedMs(run)) return
   yield {
     message: `${rule.kind} never said that it would settle it, ${Math.round(run.endedAt - dueAt)} ms after it was due`,
     evidence: { last },

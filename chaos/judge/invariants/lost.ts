@@ -1,6 +1,7 @@
 // Nothing that is due is left unsettled, unless it is held for a reason that the package reports: paused, stale, stopped by the brake, a dead letter.
 
 import type { RuleFacts } from '../../history.js'
+import { allowedMs } from '../allowance.js'
 import { productClock } from '../clock.js'
 import { ofEachOrder } from '../invariant.js'
 import type { Case, Order } from '../orders.js'
@@ -15,7 +16,7 @@ export const lost = ofEachOrder(
       const deadline = rule.dryRun ? undefined : deadlineOf(rule, row)
       if (deadline === undefined || !applies(rule, row) || isHeld(rule, row) || keptOf(rule, row) !== undefined) continue
       const overdueMs = productClock(found.run, found.run.endedAt) - deadline
-      if (overdueMs <= found.run.sweepMs + 2_000 || overdueMs > rule.staleAfterMs || isReported(order, rule, found)) continue
+      if (overdueMs <= allowedMs(found.run) || overdueMs > rule.staleAfterMs || isReported(order, rule, found)) continue
       yield {
         message: `${rule.kind} has not settled it, ${Math.round(overdueMs)} ms after its deadline`,
         evidence: { row, changes: order.changes },

@@ -35,6 +35,12 @@ describe('recovery', () => {
     assertFound(story, 'recovery', /ms after the last fault was healed/, { healedAt: story.now - 4_100 })
   })
 
+  it('allows the work so many times as long as the machine took for it', () => {
+    const story = settledLate('pay', 30_000)
+    assertFine(story, { healedAt: story.now - 7_900, slowdown: 3 })
+    assertFound(story, 'recovery', /ms after the last fault was healed/, { healedAt: story.now - 8_100, slowdown: 3 })
+  })
+
   it('excuses orders that wait by design: their rule failed on them, or its brake stopped it', () => {
     const failed = settledLate('pay', 30_000)
     failed.told.push({ event: 'failed', by: 'worker 1', at: failed.now - 5_000, kind: 'pay', details: { id: '1' } })

@@ -326,6 +326,7 @@ export class Story {
       healedAt: this.now,
       endedAt: this.now,
       sweepMs: SWEEP_MS,
+      slowdown: 1,
     }
   }
 
