@@ -29,7 +29,7 @@ const BESIDE = [
 const GROUPS = {
   operations: ['test/operations/**/*.test.ts'],
   pages: ['test/pages/*.test.ts'],
-  topologies: ['test/topologies/sentinel.test.ts'],
+  topologies: ['test/topologies/sentinel.test.ts', 'test/topologies/!(sentinel).test.ts'],
 }
 
 const apart = Object.values(GROUPS).flat()

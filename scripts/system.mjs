@@ -1,21 +1,33 @@
-// Finds the programs of the system that set-up needs, Redis, for the pages' tests a browser and for the checks a linter of Lua, and installs
-// what is missing where it may.
-// It never starts, stops or changes a service: of Debian's Redis it installs redis-tools, which holds the server's binary and no service.
+// Finds the programs of the system that set-up needs, Redis, for the pages' tests a browser, for those of topologies PgBouncer and for the checks
+// a linter of Lua, and installs what is missing where it may.
+// It never starts, stops or changes a service: of Debian's Redis it installs redis-tools, which holds the server's binary and no service, and
+// of Debian's PgBouncer it unpacks the binary.
 
-import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
 import { cache, findOnPath } from './paths.mjs'
 import { attempt, once, SetupError, say } from './processes.mjs'
 
 const LUAROCKS = 'luarocks install luacheck'
 
 const installLines = {
-  'apt-get': { redis: 'apt-get install redis-server', browser: 'apt-get install chromium', luacheck: 'apt-get install lua-check' },
-  brew: { redis: 'brew install redis', browser: 'brew install --cask chromium', luacheck: 'brew install luacheck' },
-  dnf: { redis: 'dnf install redis', browser: 'dnf install chromium', luacheck: LUAROCKS },
-  apk: { redis: 'apk add redis', browser: 'apk add chromium', luacheck: LUAROCKS },
+  'apt-get': {
+    redis: 'apt-get install redis-server',
+    browser: 'apt-get install chromium',
+    pgbouncer: 'apt-get install pgbouncer',
+    luacheck: 'apt-get install lua-check',
+  },
+  brew: {
+    redis: 'brew install redis',
+    browser: 'brew install --cask chromium',
+    pgbouncer: 'brew install pgbouncer',
+    luacheck: 'brew install luacheck',
+  },
+  dnf: { redis: 'dnf install redis', browser: 'dnf install chromium', pgbouncer: 'dnf install pgbouncer', luacheck: LUAROCKS },
+  apk: { redis: 'apk add redis', browser: 'apk add chromium', pgbouncer: 'apk add pgbouncer', luacheck: LUAROCKS },
   pacman: { redis: 'pacman -S valkey', browser: 'pacman -S chromium', luacheck: 'pacman -S luacheck' },
-  zypper: { redis: 'zypper install redis', browser: 'zypper install chromium', luacheck: LUAROCKS },
+  zypper: { redis: 'zypper install redis', browser: 'zypper install chromium', pgbouncer: 'zypper install pgbouncer', luacheck: LUAROCKS },
 }
 
 /** The path of a redis-server or valkey-server; undefined where there is none, none may be installed, and it is optional. */
@@ -61,6 +73,49 @@ async function linkToServer(checker) {
   }
   const { status, output } = await attempt(link, ['--version'])
   return status === 0 && /server v=/.test(output) ? link : undefined
+}
+
+/** The path of a PgBouncer, with the libraries that it lacks beside it; undefined where there is none. */
+export async function ensurePgBouncer() {
+  if (process.env.PGBOUNCER) return process.env.PGBOUNCER
+  const unpacked = join(cache, 'pgbouncer', 'pgbouncer')
+  const find = () => findOnPath('pgbouncer') ?? ['/usr/sbin/pgbouncer', unpacked].find((path) => existsSync(path))
+  if (find() === undefined && isDebian()) await once(() => find() !== undefined, unpackPgBouncer)
+  if (find() === undefined)
+    say(`no PgBouncer was found, so its test will be skipped; install it with: ${installLine('pgbouncer')}, or set PGBOUNCER to its path`)
+  return find()
+}
+
+/** Debian's package starts a service where it is installed. */
+async function unpackPgBouncer() {
+  say('unpacking PgBouncer (apt-get download pgbouncer) …')
+  const directory = mkdtempSync(join(tmpdir(), 'express-order-timers-'))
+  try {
+    const { output } = await attempt('apt-cache', ['depends', 'pgbouncer'])
+    const libraries = output.match(/(?<=Depends: )lib(?:c-ares|event)\S+/g) ?? []
+    if (!(await download(libraries, directory))) return
+    for (const file of readdirSync(directory)) await attempt('dpkg-deb', ['-x', join(directory, file), directory])
+    const found = readdirSync(directory, { recursive: true }).filter((path) => /sbin\/pgbouncer$|\/lib[^/]+\.so\.\d+$/.test(path))
+    rmSync(join(cache, 'pgbouncer'), { recursive: true, force: true })
+    mkdirSync(join(cache, 'pgbouncer'), { recursive: true })
+    // The binary last: what is there is whole.
+    for (const path of found.sort((a, b) => Number(/pgbouncer$/.test(a)) - Number(/pgbouncer$/.test(b))))
+      copyFileSync(join(directory, path), join(cache, 'pgbouncer', basename(path)))
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+async function download(libraries, directory) {
+  const command = ['apt-get', ['-qq', 'download', 'pgbouncer', ...libraries], { cwd: directory }]
+  if ((await attempt(...command)).status === 0) return true
+  const root = await asRoot()
+  if (root === undefined) return false
+  const [first, ...rest] = [...root, 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300', 'update']
+  await attempt(first, rest)
+  const { status, output } = await attempt(...command)
+  if (status !== 0) say(`apt-get download pgbouncer failed (${status}):\n${output.trimEnd()}`)
+  return status === 0
 }
 
 /** The path of luacheck, the linter of Lua. npm has no linter of Lua that is maintained and finds unknown globals. */

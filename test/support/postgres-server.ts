@@ -3,7 +3,7 @@
 
 import { execFile } from 'node:child_process'
 import { rmSync } from 'node:fs'
-import { chown, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -40,6 +40,21 @@ export class PostgresServer {
     return server
   }
 
+  /**
+   * Starts a standby that follows this server, which is shut down while its data are copied: the binaries have no pg_basebackup. With settings
+   * this server starts again with them.
+   */
+  async startStandby(settings: Settings = {}, own?: Settings): Promise<PostgresServer> {
+    await this.shutDown()
+    const directory = await newDirectory()
+    await run('cp', ['-a', join(this.directory, 'data'), directory])
+    await writeFile(join(directory, 'data', 'standby.signal'), '')
+    const primary = `host=127.0.0.1 port=${this.port} user=postgres application_name=standby`
+    const standby = new PostgresServer(await freePort(), directory, { primary_conninfo: primary, ...settings })
+    await Promise.all([this.restart(own), standby.restart()])
+    return standby
+  }
+
   get url(): string {
     return `postgres://postgres@127.0.0.1:${this.port}/postgres`
   }
@@ -63,7 +78,7 @@ export class PostgresServer {
       cwd: this.directory,
       env: { ...process.env, LC_ALL: 'C' },
       user: postgresUser(),
-      ready: /ready to accept connections/,
+      ready: /ready to accept (?:read-only )?connections/,
     })
   }
 
