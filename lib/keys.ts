@@ -70,6 +70,7 @@ export class Keys {
       keysRemoved: `${base}keyless`,
       failures: `${base}failures`,
       read: `${base}read`,
+      undated: `${base}undated`,
     }
   }
 
@@ -100,4 +101,6 @@ export interface KindSets {
   failures: string
   /** When a worker last read what is overdue, by Redis's clock. */
   read: string
+  /** How many orders without a deadline a worker last counted, and when. */
+  undated: string
 }

@@ -7,6 +7,7 @@ import { chmod, copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { embedLua } from './embed-lua.mjs'
+import { embedPage } from './embed-page.mjs'
 import { ensurePackages } from './packages.mjs'
 import { cache, project } from './paths.mjs'
 import { exitWith, once, run, say } from './processes.mjs'
@@ -84,5 +85,5 @@ export function hashOf(paths) {
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  ensurePackages().then(embedLua).then(ensureBuild).catch(exitWith)
+  ensurePackages().then(embedLua).then(embedPage).then(ensureBuild).catch(exitWith)
 }

@@ -3,6 +3,7 @@
 
 import { ensureBuild } from './build.mjs'
 import { embedLua } from './embed-lua.mjs'
+import { embedPage } from './embed-page.mjs'
 import { ensurePackages } from './packages.mjs'
 import { ensureTemplate, findPostgres } from './postgres.mjs'
 import { SetupError } from './processes.mjs'
@@ -21,6 +22,7 @@ export async function setUp({ forTests, forTopologies = false }) {
   const bin = DATABASE_URL && !forTests ? undefined : findPostgres()
   const template = DATABASE_URL ? undefined : await ensureTemplate(bin)
   embedLua()
+  embedPage()
   await ensureBuild()
   const programs = forTests ? await ensurePrograms() : undefined
   return { redis, browser, font, pgbouncer, programs, postgres: { bin, template } }

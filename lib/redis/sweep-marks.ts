@@ -1,4 +1,5 @@
-// When any worker of this prefix last read a rule's overdue rows. By Redis's clock, so that no process's own clock matters.
+// What the sweep leaves for whoever looks: when any worker of this prefix last read a rule's overdue rows, and how many orders without a deadline
+// were counted. By Redis's clock, so that no process's own clock matters.
 
 import type { Keys } from '../keys.js'
 import type { RedisClock } from './clock.js'
@@ -29,6 +30,28 @@ export class SweepMarks {
     try {
       const noted = await this.connection.ask((client) => client.get(this.keys.sets(kind).read))
       return noted === null ? undefined : Math.max(0, (await this.clock.now()) - Number(noted))
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Notes how many orders have no deadline. Never rejects. */
+  async noteUndated(kind: string, count: number): Promise<void> {
+    try {
+      const now = await this.clock.now()
+      await this.connection.ask((client) => client.set(this.keys.sets(kind).undated, `${count} ${now}`, 'PX', KEPT_MS))
+    } catch {
+      // reported by the commands that matter
+    }
+  }
+
+  /** The last count of them, and how many milliseconds old it is; undefined where nobody counted, or Redis does not answer. */
+  async undated(kind: string): Promise<{ count: number; ageMs: number } | undefined> {
+    try {
+      const noted = await this.connection.ask((client) => client.get(this.keys.sets(kind).undated))
+      if (noted === null) return undefined
+      const [count, at] = noted.split(' ')
+      return { count: Number(count), ageMs: Math.max(0, (await this.clock.now()) - Number(at)) }
     } catch {
       return undefined
     }

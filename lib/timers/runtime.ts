@@ -49,6 +49,7 @@ export class Runtime {
   readonly beats: Beats | undefined
   private readonly bound: BoundRules
   private closing: Promise<void> | undefined
+  private readonly closeListeners: (() => void)[] = []
 
   constructor(private readonly options: ParsedOptions) {
     this.keys = options.keys
@@ -129,7 +130,13 @@ export class Runtime {
     }
   }
 
+  /** Called once, when the timers begin to close. */
+  onClose(listener: () => void): void {
+    this.closeListeners.push(listener)
+  }
+
   close(): Promise<void> {
+    for (const listener of this.closeListeners.splice(0)) listener()
     this.bound.close()
     this.log.flush()
     this.redis?.arming.outage.stop()

@@ -4,6 +4,7 @@
 import type { SweptRule } from '../../rules/rule.js'
 import type { Reporter } from '../reporter.js'
 import type { LeftOrders } from './left-orders.js'
+import type { SweepReads } from './reads.js'
 import type { Transact } from './transact.js'
 
 const EVERY_MS = 10 * 60_000
@@ -18,6 +19,7 @@ export class OccasionalCounts {
     private readonly reporter: Reporter,
     private readonly leftOrders: LeftOrders,
     private readonly transact: Transact,
+    private readonly reads: SweepReads,
   ) {}
 
   async run(rule: SweptRule): Promise<void> {
@@ -30,5 +32,6 @@ export class OccasionalCounts {
     const endedAt = performance.now()
     this.nextAt.set(kind, endedAt + Math.max(EVERY_MS, SHARE * (endedAt - startedAt)))
     this.reporter.undated(kind, undated)
+    await this.reads.undated(kind, undated)
   }
 }

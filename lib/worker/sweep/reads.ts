@@ -69,6 +69,11 @@ export class SweepReads {
     await this.marks?.note(kind)
   }
 
+  /** So many orders of a rule have no deadline: for whoever looks at them from elsewhere. Never rejects. */
+  async undated(kind: string, count: number): Promise<void> {
+    await this.marks?.noteUndated(kind, count)
+  }
+
   /** Another session held the lock, so nothing was read. */
   async heldUp(locked: Locked): Promise<void> {
     const { kind } = locked

@@ -64,7 +64,7 @@ export class Sweep {
     this.overdue = new OverdueOrders({ pages, reads, dispatcher, memory, claims, connection: redis?.connection, stopping })
     this.upcoming = new UpcomingTimers({ redis, transact, stopping, horizonMs })
     this.leftOrders = new LeftOrders({ reporter, transact, stopping })
-    this.counts = new OccasionalCounts(reporter, this.leftOrders, transact)
+    this.counts = new OccasionalCounts(reporter, this.leftOrders, transact, reads)
   }
 
   /** Runs a sweep; if one is running, another one after it. Never rejects. */

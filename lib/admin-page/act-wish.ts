@@ -1,0 +1,32 @@
+// What the page sends to have done: an act, a rule, and the orders with the deadlines that were shown.
+
+import { ACTS, type ActOrder } from '../admin/actions/request.js'
+import type { AdminAction } from './options.js'
+import { Refusal } from './refusal.js'
+
+export interface ActWish {
+  action: Exclude<AdminAction, 'read'>
+  kind: string
+  orders: ActOrder[]
+  by: string | undefined
+  reason: string | undefined
+}
+
+const MOST_ORDERS = 200
+
+/** What is in the orders is checked by the acts. @throws Refusal 400 */
+export function parseWish({ action, kind, orders = [], by, reason }: Record<string, unknown>): ActWish {
+  if (action !== 'release' && !ACTS.includes(action as (typeof ACTS)[number])) throw wrong('there is no such act')
+  if (typeof kind !== 'string') throw wrong('"kind" must name a rule')
+  if (!Array.isArray(orders) || !orders.every((order) => order !== null && typeof order === 'object'))
+    throw wrong('"orders" must be an array of { id, deadline }')
+  if (action !== 'release' && orders.length === 0) throw wrong('no order was named')
+  if (orders.length > MOST_ORDERS) throw wrong(`an act takes ${MOST_ORDERS} orders at most`)
+  if (by !== undefined && typeof by !== 'string') throw wrong('"by" must be a duration')
+  if (reason !== undefined && typeof reason !== 'string') throw wrong('"reason" must be a text')
+  return { action: action as ActWish['action'], kind, orders, by: by?.trim(), reason: reason?.trim() || undefined }
+}
+
+function wrong(message: string): Refusal {
+  return new Refusal(400, 'WRONG_ACT', message)
+}

@@ -1,0 +1,107 @@
+// What the page is told, by screen, and what is done at its request. Reads go one at a time over one connection of the pool at most.
+
+import { act } from '../admin/actions/act.js'
+import type { Acted } from '../admin/actions/acted.js'
+import { actionsState, listActions } from '../admin/actions/list.js'
+import { type ActedRelease, releaseAct } from '../admin/actions/release.js'
+import type { Runtime } from '../timers/runtime.js'
+import type { ActWish } from './act-wish.js'
+import type { ParsedAdminOptions } from './options.js'
+import { OrderReads } from './order-reads.js'
+import { Refusal } from './refusal.js'
+import { Remembered } from './remembered.js'
+import { DueScreen } from './screens/due.js'
+import { LateScreen } from './screens/late.js'
+import { NowScreen } from './screens/now.js'
+import { OrderScreen } from './screens/order.js'
+import { readProcesses } from './screens/processes.js'
+import { STUCK_STATES, StuckScreen, type StuckState } from './screens/stuck.js'
+import { ShownOrders } from './shown-orders.js'
+import { Turn } from './turn.js'
+
+const ACTIONS_PAGE = 30
+
+/** Beyond this nothing is an id. */
+const LONGEST_ID = 600
+
+export class Answers {
+  private readonly turn = new Turn()
+  private readonly now: NowScreen
+  private readonly due: DueScreen
+  private readonly late: LateScreen
+  private readonly stuck: StuckScreen
+  private readonly order: OrderScreen
+  private readonly recorded = new Remembered<string>({ freshMs: 5_000, waitMs: 100 })
+
+  constructor(
+    private readonly runtime: Runtime,
+    { show }: ParsedAdminOptions,
+  ) {
+    const reads = new OrderReads(runtime, this.turn)
+    const shown = new ShownOrders(runtime, reads, show, runtime.log)
+    this.now = new NowScreen(runtime, reads, this.turn)
+    this.due = new DueScreen(runtime, reads, shown)
+    this.late = new LateScreen(runtime)
+    this.stuck = new StuckScreen(runtime, reads, shown)
+    this.order = new OrderScreen(runtime, reads, shown)
+  }
+
+  /** What live pages are told. Never rejects. */
+  async news(): Promise<string> {
+    return JSON.stringify(await this.now.read().catch(() => null))
+  }
+
+  /** Whether acts can be recorded, so that they are done: `ready`, or what is missing. */
+  recording(): Promise<string> {
+    return this.recorded.get('', () => this.turn.take(() => actionsState(this.runtime))).catch(() => 'unknown')
+  }
+
+  /** @throws Refusal, OrderTimersError */
+  async data(screen: string, query: URLSearchParams): Promise<unknown> {
+    const after = query.get('after') ?? undefined
+    switch (screen) {
+      case 'now':
+        return this.now.read()
+      case 'due':
+        return this.due.read({ kind: this.kind(query), hours: Number(query.get('hours') ?? 24), after })
+      case 'late':
+        return this.late.of(Number(query.get('minutes') ?? 60))
+      case 'stuck':
+        return this.stuck.read({ kind: this.kind(query) ?? (this.runtime.kinds[0] as string), state: stateIn(query), after })
+      case 'order':
+        return this.order.read((query.get('id') ?? '').trim().slice(0, LONGEST_ID))
+      case 'processes':
+        return readProcesses(this.runtime, this.now)
+      case 'actions': {
+        const filters = { kind: this.kind(query), order: query.get('order') ?? undefined, after, limit: ACTIONS_PAGE }
+        return this.turn.take(() => listActions(this.runtime, filters))
+      }
+      default:
+        throw new Refusal(404, 'NOTHING_HERE', 'there is no such screen')
+    }
+  }
+
+  /** @throws OrderTimersError */
+  async act({ action, kind, orders, by, reason }: ActWish, user: string): Promise<Acted | ActedRelease> {
+    const actor = { user, via: 'page' as const, reason }
+    try {
+      return await this.turn.take<Acted | ActedRelease>(() =>
+        action === 'release' ? releaseAct(this.runtime, kind, actor) : act(this.runtime, { action, kind, orders, by }, actor),
+      )
+    } finally {
+      this.now.forget()
+    }
+  }
+
+  private kind(query: URLSearchParams): string | undefined {
+    const kind = query.get('kind')
+    if (kind === null || kind === '') return undefined
+    if (this.runtime.kinds.includes(kind)) return kind
+    throw new Refusal(404, 'UNKNOWN_KIND', 'there is no such rule')
+  }
+}
+
+function stateIn(query: URLSearchParams): StuckState {
+  const state = query.get('state') as StuckState
+  return STUCK_STATES.includes(state) ? state : 'overdue'
+}

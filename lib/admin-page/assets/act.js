@@ -1,0 +1,102 @@
+// The dialog of an act: what it means, the orders, a reason; and then what came of it, order by order.
+
+import { h } from './dom.js'
+import { number, words } from './format.js'
+
+const LISTED = 12
+const OUTCOMES = ['done', 'skipped', 'refused', 'failed']
+
+/**
+ * @param orders with the deadlines that were shown
+ * @returns when the dialog is closed: whether something was sent
+ */
+export function ask(action, kind, orders) {
+  const { form } = words
+  const by = action === 'extend' ? h('input', { id: 'by', name: 'by', value: '24h', required: true, autocomplete: 'off' }) : undefined
+  const reason = h('input', { id: 'reason', name: 'reason', maxlength: 500, autocomplete: 'off' })
+  const body = h('div', {})
+  const title = h('h2', { id: 'asked' }, words.ask[action](number(orders.length)))
+  const dialog = h('dialog', { 'aria-labelledby': 'asked' }, title, body)
+  let sent = false
+
+  const send = async (event) => {
+    event.preventDefault()
+    sent = true
+    body.replaceChildren(h('p', { role: 'status' }, form.working))
+    const result = await post({ action, kind, orders, by: by?.value, reason: reason.value })
+    body.replaceChildren(
+      ...result,
+      h('div', { class: 'buttons' }, h('button', { class: 'first', autofocus: true, onclick: () => dialog.close() }, form.close)),
+    )
+    body.querySelector('button')?.focus()
+  }
+  const shown = orders.slice(0, LISTED)
+  body.append(
+    h('p', {}, words.means[action]),
+    orders.length > 0 &&
+      h(
+        'ul',
+        {},
+        shown.map(({ id }) => h('li', {}, h('span', { class: 'id' }, `${kind} ${id}`))),
+        orders.length > LISTED && h('li', {}, form.andMore(number(orders.length - LISTED))),
+      ),
+    h(
+      'form',
+      { onsubmit: send },
+      by && [h('label', { for: 'by' }, form.by), by],
+      h('label', { for: 'reason' }, form.reason),
+      reason,
+      h(
+        'div',
+        { class: 'buttons' },
+        h('button', { class: 'first' }, form.goOn),
+        h('button', { type: 'button', onclick: () => dialog.close() }, form.stop),
+      ),
+    ),
+  )
+  for (const child of [...body.childNodes]) if (child.nodeType === Node.TEXT_NODE) child.remove()
+  document.body.append(dialog)
+  dialog.showModal()
+  return new Promise((resolve) => {
+    dialog.addEventListener('close', () => {
+      dialog.remove()
+      resolve(sent)
+    })
+  })
+}
+
+async function post(wish) {
+  const { form } = words
+  try {
+    const answer = await fetch('act', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(wish),
+      credentials: 'same-origin',
+    })
+    const said = await answer.json()
+    if (!answer.ok) return [h('p', { class: 'note bad', role: 'alert' }, form.notDone(said.error?.message ?? answer.status))]
+    return ended(said)
+  } catch (error) {
+    return [h('p', { class: 'note bad', role: 'alert' }, form.notDone(error.message))]
+  }
+}
+
+function ended({ orders = [], record, wasStopped, next }) {
+  const { form } = words
+  const groups = OUTCOMES.map((outcome) => [outcome, orders.filter((one) => one.outcome === outcome)]).filter(([, of]) => of.length > 0)
+  return [
+    wasStopped !== undefined && h('p', { role: 'status' }, form.released(wasStopped), ' ', next),
+    groups.length > 0 &&
+      h('p', { role: 'status', class: 'outcome' }, groups.map(([outcome, of]) => form.outcomes[outcome](number(of.length))).join(' · ')),
+    groups.filter(([outcome]) => outcome !== 'done').length > 0 &&
+      h(
+        'ul',
+        {},
+        groups.flatMap(([outcome, of]) =>
+          outcome === 'done' ? [] : of.map(({ id, why, code }) => h('li', {}, h('span', { class: 'id' }, id), `: ${why ?? code ?? ''}`)),
+        ),
+      ),
+    record && h('p', { class: 'sub' }, form.recorded(record)),
+  ].filter(Boolean)
+}

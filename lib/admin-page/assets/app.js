@@ -1,0 +1,345 @@
+// The page: which screen is shown, what is known, and when it is looked up again. News of "Now" come by a stream that rests while nobody sees the
+// page; the other screens look again when they hear them.
+
+import { ask } from './act.js'
+import { h } from './dom.js'
+import { ago, words } from './format.js'
+import { chosenBar, dueScreen, stuckScreen } from './lists.js'
+import { nowScreen, verdictOf } from './now.js'
+import { orderScreen } from './one.js'
+import { actionsScreen, lateScreen, processesScreen } from './others.js'
+import { href, link, query, screenIn } from './place.js'
+
+const SCREENS = ['now', 'due', 'late', 'stuck', 'order', 'processes', 'actions']
+const DRAWN = {
+  now: nowScreen,
+  due: dueScreen,
+  late: lateScreen,
+  stuck: stuckScreen,
+  order: orderScreen,
+  processes: processesScreen,
+  actions: actionsScreen,
+}
+const LOOK_MS = 15_000
+const SILENT_MS = 12_000
+
+const main = document.getElementById('content')
+const header = document.querySelector('header')
+const said = document.getElementById('said')
+const live = h('span', { class: 'live' })
+const who = h('span', { class: 'who' })
+
+let now
+let shown
+let stream
+let heardAt = Date.now()
+let isLive = false
+let isOver = false
+let looking = 0
+const chosen = new Map()
+
+function heading() {
+  const current = screenIn(query())
+  const other = document.documentElement.lang === 'en' ? 'zh-TW' : 'en'
+  header.replaceChildren(
+    h('span', { class: 'brand' }, h('img', { src: 'icon.svg', alt: '' }), 'order-timers'),
+    h(
+      'nav',
+      { 'aria-label': 'order-timers' },
+      SCREENS.map((view) => link(view, {}, words.screens[view], view === current ? { 'aria-current': 'page' } : {})),
+    ),
+    h(
+      'div',
+      { class: 'aside' },
+      who,
+      live,
+      h(
+        'a',
+        {
+          href: href(current, { ...Object.fromEntries(query()), view: undefined, lang: other }),
+          lang: other,
+          hreflang: other,
+          'data-full': true,
+        },
+        words.other,
+      ),
+    ),
+  )
+}
+
+function names() {
+  for (const element of [document.querySelector('.skip')]) element.textContent = words.skip
+}
+
+/** Draws the screen, and puts the focus and the scrolling back where they were. */
+function draw() {
+  if (!shown) return
+  const { view, data, error, recording, me } = shown
+  const params = query()
+  const can = me?.can === 'act' && recording === 'ready'
+  const context = {
+    params,
+    now,
+    can,
+    go,
+    act,
+    actions: shown.actions,
+    choosing,
+    choice,
+    bar: (acts) => (can ? chosenBar(chosen.size, acts, { act: actOnChosen, clear }) : undefined),
+  }
+  const key = document.activeElement?.dataset?.key
+  const scrolled = main.querySelector('.scroll')?.scrollLeft
+  const note = me?.can === 'act' && recording !== 'ready' && h('p', { class: 'note' }, words.readOnly[recording] ?? recording)
+  main.replaceChildren(
+    ...[
+      note,
+      error ? h('p', { class: 'note bad', role: 'alert' }, error) : undefined,
+      ...(data === undefined ? [] : DRAWN[view](view === 'now' ? now : data, context)),
+    ]
+      .flat(2)
+      .filter(Boolean),
+  )
+  if (key) main.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true })
+  if (scrolled) main.querySelector('.scroll').scrollLeft = scrolled
+  if (me) who.textContent = words.signedIn(me.user, me.can)
+  announce()
+
+  function choosing() {
+    return can && data.orders?.length > 0 ? [{ head: chooseAll(data.orders, view), check: true }] : []
+  }
+  function choice(kind, { id, deadlineMs, failure }, label) {
+    if (!can) return []
+    const name = `${kind} ${id}`
+    const order = { kind, id, deadline: failure?.dead || (view === 'stuck' && data.state === 'dead') ? undefined : deadlineMs }
+    return [
+      h('input', {
+        type: 'checkbox',
+        'aria-label': label,
+        'data-key': `choose ${name}`,
+        checked: chosen.has(name),
+        onchange: (event) => choose(name, order, event.target.checked),
+      }),
+    ]
+  }
+}
+
+function chooseAll(orders, view) {
+  const named = orders.map(({ kind = query().get('kind') ?? shown.data.kind, id, deadlineMs }) => [
+    `${kind} ${id}`,
+    { kind, id, deadline: view === 'stuck' && shown.data.state === 'dead' ? undefined : deadlineMs },
+  ])
+  const toggle = (event) => {
+    for (const [name, order] of named) event.target.checked ? chosen.set(name, order) : chosen.delete(name)
+    draw()
+  }
+  return h('input', {
+    type: 'checkbox',
+    'aria-label': words.form.all,
+    'data-key': 'choose all',
+    checked: named.length > 0 && named.every(([name]) => chosen.has(name)),
+    onchange: toggle,
+  })
+}
+
+function choose(name, order, isChosen) {
+  if (isChosen) chosen.set(name, order)
+  else chosen.delete(name)
+  draw()
+}
+
+function clear() {
+  chosen.clear()
+  draw()
+  main.focus()
+}
+
+/** One act for each rule of which orders were chosen. */
+async function actOnChosen(action) {
+  const kinds = Map.groupBy ? Map.groupBy([...chosen.values()], ({ kind }) => kind) : grouped([...chosen.values()])
+  for (const [kind, orders] of kinds)
+    await act(
+      action,
+      kind,
+      orders.map(({ id, deadline }) => ({ id, deadline })),
+    )
+  chosen.clear()
+  draw()
+}
+
+function grouped(orders) {
+  const kinds = new Map()
+  for (const order of orders) kinds.set(order.kind, [...(kinds.get(order.kind) ?? []), order])
+  return kinds
+}
+
+async function act(action, kind, orders) {
+  if (await ask(action, kind, orders)) await look()
+}
+
+/** What a screen reader is told when it changes, and what the tab is called. */
+function announce() {
+  if (!now) return
+  const { level, text } = verdictOf(now)
+  const sign = level === 'good' ? '' : level === 'bad' ? '✘ ' : '! '
+  document.title = `${sign}${words.screens[screenIn(query())] ?? ''} · order-timers`
+  const spoken = text.replace(/\d[\d,.:]*/g, '')
+  if (said.dataset.spoken === spoken) return
+  said.dataset.spoken = spoken
+  said.textContent = text
+}
+
+async function look() {
+  const params = query()
+  const view = SCREENS.includes(screenIn(params)) ? screenIn(params) : 'now'
+  const turn = ++looking
+  try {
+    const asked = new URLSearchParams(params)
+    for (const name of ['view', 'lang']) asked.delete(name)
+    const needsNow = view !== 'now' && now === undefined ? get('now') : undefined
+    const found = view === 'order' && !params.get('id') ? await get('now') : await get(view, asked)
+    const actions =
+      view === 'order' && params.get('id')
+        ? (await get('actions', new URLSearchParams({ order: params.get('id') })).catch(() => undefined))?.data.actions
+        : undefined
+    if (needsNow) now = (await needsNow).data
+    if (turn !== looking) return
+    if (view === 'now') now = found.data
+    shown = { view, ...found, actions, ...(view === 'order' && !params.get('id') && { data: null }) }
+  } catch (error) {
+    if (turn !== looking) return
+    shown = {
+      ...shown,
+      view,
+      data: shown?.view === view ? shown.data : view === 'order' ? null : undefined,
+      error: words.failed(error.message),
+    }
+  }
+  draw()
+}
+
+async function get(screen, params) {
+  const answer = await fetch(`data/${screen}?${params ?? ''}`, { headers: { accept: 'application/json' }, credentials: 'same-origin' })
+  const isJson = answer.headers.get('content-type')?.startsWith('application/json')
+  if (!isJson) throw new Error(String(answer.status))
+  const body = await answer.json()
+  if (!answer.ok) throw new Error(body.error?.message ?? String(answer.status))
+  return body
+}
+
+function go(view, changes) {
+  history.pushState(null, '', href(view, changes))
+  arrive()
+}
+
+function arrive() {
+  chosen.clear()
+  heading()
+  void look()
+}
+
+/** Nothing is drawn anew under somebody who is choosing or typing. */
+function isBusy() {
+  const { activeElement } = document
+  return (
+    chosen.size > 0 ||
+    document.querySelector('dialog') !== null ||
+    (main.contains(activeElement) && /^(?:INPUT|SELECT)$/.test(activeElement.tagName))
+  )
+}
+
+function hear(news) {
+  heardAt = Date.now()
+  isLive = true
+  if (news) now = news
+  if (shown?.view === 'now' && !isBusy()) draw()
+  else if (!isBusy() && heardAt - lookedAt > LOOK_MS && !query().get('after')) {
+    lookedAt = heardAt
+    void look()
+  } else announce()
+  tick()
+}
+let lookedAt = Date.now()
+
+function listen() {
+  if (document.hidden || isOver || stream) return
+  stream = new EventSource('stream')
+  stream.addEventListener('news', ({ data }) => hear(JSON.parse(data)))
+  stream.addEventListener('refused', () => {
+    rest()
+    isOver = true
+    shown = { ...shown, error: words.ended }
+    draw()
+  })
+  stream.addEventListener('closed', () => {
+    isLive = false
+    tick()
+  })
+  // Refused, or too many are live: look now and then instead.
+  stream.addEventListener('error', () => {
+    isLive = false
+    if (stream?.readyState === EventSource.CLOSED) stream = undefined
+  })
+}
+
+function rest() {
+  stream?.close()
+  stream = undefined
+  isLive = false
+}
+
+function tick() {
+  const silentMs = Date.now() - heardAt
+  const isLost = !isOver && !document.hidden && silentMs > SILENT_MS + LOOK_MS
+  live.className = `live ${isLive ? 'on' : isLost ? 'off' : ''}`
+  const text = isLive ? words.live : isLost ? words.lost(ago(silentMs)) : words.looking
+  if (live.textContent !== text) live.textContent = text
+}
+
+async function lookInstead() {
+  if (isLive || document.hidden || isOver) return
+  listen()
+  if (isBusy()) return
+  await look()
+  if (shown && !shown.error) heardAt = Date.now()
+  tick()
+}
+
+document.addEventListener('click', (event) => {
+  const anchor = event.target.closest?.('a[href^="./"]')
+  if (
+    !anchor ||
+    anchor.dataset.full !== undefined ||
+    event.defaultPrevented ||
+    event.button !== 0 ||
+    event.metaKey ||
+    event.ctrlKey ||
+    event.shiftKey ||
+    event.altKey
+  )
+    return
+  event.preventDefault()
+  history.pushState(null, '', anchor.getAttribute('href'))
+  arrive()
+  if (header.contains(anchor) || anchor.rel === 'next') {
+    main.focus({ preventScroll: true })
+    scrollTo(0, 0)
+  }
+})
+addEventListener('popstate', arrive)
+addEventListener('pagehide', rest)
+addEventListener('pageshow', listen)
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) return rest()
+  listen()
+  void look()
+})
+setInterval(tick, 1_000)
+setInterval(lookInstead, LOOK_MS)
+
+names()
+heading()
+main.append(h('p', { class: 'intro' }, words.loading))
+tick()
+void look()
+listen()

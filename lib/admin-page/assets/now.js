@@ -1,0 +1,149 @@
+// The screen "Now": the sentence first, then each rule in a row.
+
+import { h, svg, table } from './dom.js'
+import { ago, capped, number, percent, span, time, words } from './format.js'
+import { link } from './place.js'
+
+const SIGNS = { good: '✓', warn: '!', bad: '✘' }
+const STUCK = ['overdue', 'retrying', 'locked', 'dead', 'stale', 'held', 'undated']
+
+/** A trouble as a sentence. */
+export function sentence(trouble) {
+  const { count, ms } = trouble
+  const says = words.troubles[trouble.code] ?? words.troubles.other
+  return says({
+    ...trouble,
+    count: count === undefined ? undefined : capped(count),
+    time: ms === undefined ? '' : span(ms),
+    sign: Math.sign(ms ?? 0),
+  })
+}
+
+/** What is said first, for the band, the title and a screen reader. */
+export function verdictOf(now) {
+  const [worst, ...others] = now.troubles
+  if (!worst) return { level: 'good', text: words.fine(now.workers), others }
+  return { level: worst.level, text: sentence(worst), worst, others }
+}
+
+export function nowScreen(now, { can, act }) {
+  return [verdict(now), h('h2', {}, words.now.rules), rules(now, can, act)]
+}
+
+function verdict(now) {
+  const { level, text, worst, others } = verdictOf(now)
+  const details = worst?.text && worst.code !== 'CLOCK' && worst.code !== 'UNSEEN'
+  return h(
+    'section',
+    { class: `verdict ${level}` },
+    h('span', { class: 'sign', 'aria-hidden': 'true' }, SIGNS[level]),
+    h('h1', {}, text),
+    details && h('p', {}, worst.text, worst.remedy ? ` → ${worst.remedy}` : ''),
+    !worst && h('p', {}, words.idle(now.webs)),
+    others.length > 0 &&
+      h(
+        'ul',
+        {},
+        others.map((one) =>
+          h(
+            'li',
+            { class: one.level === 'bad' ? 'is-bad' : undefined },
+            sentence(one),
+            one.text && one.level === 'bad' && h('span', { class: 'sub' }, one.text),
+          ),
+        ),
+      ),
+  )
+}
+
+function rules(now, can, act) {
+  const { groups, next, oldest, p50, p99, paths, settled } = words.now
+  const columns = [
+    { head: words.rule, first: true },
+    ...STUCK.map((state, i) => ({ head: words.states[state], number: true, begins: i === 0 })),
+    { head: words.states.paused, number: true, begins: true },
+    { head: words.states.pending, number: true },
+    { head: next, number: true },
+    { head: settled, number: true, begins: true },
+    { head: p50, number: true },
+    { head: p99, number: true },
+    { head: paths },
+  ]
+  const rows = now.kinds.map((kind) => [
+    h(
+      'div',
+      {},
+      link('due', { kind: kind.kind }, kind.kind),
+      h('span', { class: 'sub' }, words.now.forms[kind.form] ?? kind.form),
+      state(kind, now, can, act),
+    ),
+    ...STUCK.map((one) => stuckCell(kind, one, oldest)),
+    kind.counts?.paused ? capped(kind.counts.paused) : null,
+    kind.counts?.pending ? link('due', { kind: kind.kind }, capped(kind.counts.pending), { 'data-key': `pending ${kind.kind}` }) : null,
+    kind.nextMs === null ? null : h('span', {}, span(Math.max(0, kind.nextMs - kind.atMs)), h('span', { class: 'sub' }, time(kind.nextMs))),
+    ...lateness(kind.lateness),
+  ])
+  return table(words.now.rules, columns, rows, [
+    ['', 1],
+    [groups.stuck, STUCK.length],
+    [groups.toCome, 3],
+    [groups.hour, 4],
+  ])
+}
+
+function state(kind, now, can, act) {
+  const age = now.atMs - kind.atMs
+  return [
+    kind.problem && h('span', { class: 'sub is-bad' }, kind.problem),
+    kind.brakedAtMs !== null &&
+      h(
+        'span',
+        { class: 'sub is-bad' },
+        words.now.braked,
+        ' ',
+        can && h('button', { 'data-key': `release ${kind.kind}`, onclick: () => act('release', kind.kind, []) }, words.now.release),
+      ),
+    age > 6_000 && age < 3_600_000 && h('span', { class: 'sub' }, words.now.counted(ago(age))),
+  ]
+}
+
+function stuckCell({ kind, counts, oldestMs, atMs, undatedAgeMs }, state, oldest) {
+  const count = counts?.[state]
+  if (!count) return null
+  const late = state === 'overdue' && oldestMs !== null && atMs - oldestMs > 5_000
+  const level = late || state === 'dead' || state === 'stale' ? (late ? 'is-bad' : 'is-warn') : undefined
+  const more =
+    state === 'overdue' && oldestMs !== null
+      ? `${oldest} ${span(atMs - oldestMs)}`
+      : state === 'undated' && undatedAgeMs !== undefined
+        ? ago(undatedAgeMs)
+        : undefined
+  return h('span', {}, link('stuck', { kind, state }, capped(count), { class: level }), more && h('span', { class: 'sub' }, more))
+}
+
+function lateness(late) {
+  if (!late || late.count === 0) return [null, null, null, null]
+  const slow = late.p99Ms > 1_000 ? 'is-warn' : undefined
+  return [number(late.count), span(late.p50Ms), h('span', { class: slow }, span(late.p99Ms)), pathsBar(late.paths, late.count)]
+}
+
+/** The share of each path; the words say the same. */
+function pathsBar(paths, all) {
+  const shares = ['alarm', 'event', 'sweep'].map((path) => [path, (paths[path]?.count ?? 0) / all])
+  const text = shares
+    .filter(([, share]) => share > 0)
+    .map(([path, share]) => `${words.paths[path]} ${percent(share)}`)
+    .join(' · ')
+  let x = 0
+  const bars = shares.map(([, share]) => {
+    const bar = svg('rect', { x, y: 0, width: 100 * share, height: 8 })
+    x += 100 * share
+    return bar
+  })
+  return h(
+    'div',
+    {},
+    svg('svg', { class: 'bar', viewBox: '0 0 100 8', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, bars),
+    h('span', { class: 'sub' }, text),
+  )
+}

@@ -1,0 +1,36 @@
+// Whether a POST comes from the page itself. A browser says so in Sec-Fetch-Site, which no script can set; only where it says nothing does
+// Origin decide.
+
+import type { Request } from 'express'
+import { Refusal } from './refusal.js'
+
+/** @throws Refusal 403 */
+export function requireSameOrigin(req: Request, origins: ReadonlySet<string>): void {
+  const site = req.headers['sec-fetch-site']
+  if (site !== undefined) {
+    if (site === 'same-origin') return
+    throw crossSite()
+  }
+  const { origin } = req.headers
+  if (typeof origin !== 'string' || !(origins.has(origin) || origin === ownOrigin(req))) throw crossSite()
+}
+
+/** The origin of the request's own URL, as the app's `trust proxy` lets it be known. */
+function ownOrigin(req: Request): string | undefined {
+  const trusts = req.app?.get('trust proxy fn') as ((address: string | undefined, hop: number) => boolean) | undefined
+  const forwarded = trusts?.(req.socket.remoteAddress, 0) ? req.headers['x-forwarded-host'] : undefined
+  const [host] = (typeof forwarded === 'string' ? forwarded : (req.headers.host ?? '')).split(',')
+  try {
+    return new URL(`${req.protocol}://${host?.trim()}`).origin
+  } catch {
+    return undefined
+  }
+}
+
+function crossSite(): Refusal {
+  return new Refusal(
+    403,
+    'CROSS_SITE',
+    'acts are accepted from this page alone; behind a proxy, set "trust proxy" or name its origin in "origins"',
+  )
+}

@@ -1,0 +1,144 @@
+// The screen "Due": what comes due within a day, of all rules together, soonest first, page by page; and how many there are in each slice of time.
+
+import { boundRule } from '../../admin/problem.js'
+import type { Runtime } from '../../timers/runtime.js'
+import { type FoundOrder, type FoundPage, isListed, type OrderReads, type Place } from '../order-reads.js'
+import type { ShownOrders } from '../shown-orders.js'
+
+const PAGE = 50
+const HOUR_MS = 3_600_000
+const WAIT_MS = 1_000
+
+/** The ranges that can be looked at, in hours, and the seconds of a slice of each. */
+const SLICES: Record<number, number> = { 1: 120, 6: 900, 24: 3_600 }
+
+export interface DueWish {
+  /** One rule; all where it is undefined. */
+  kind: string | undefined
+  hours: number
+  /** What the last page gave as `next`. */
+  after: string | undefined
+}
+
+export interface DueOrder {
+  kind: string
+  id: string
+  deadlineMs: number
+  columns: [string, string][]
+}
+
+export interface Due {
+  nowMs: number
+  orders: DueOrder[]
+  next: string | undefined
+  /** Of each rule: how many come due in each slice. They end where 10,000 are counted. */
+  slices: { kind: string; seconds: number; counts: { fromMs: number; count: number }[] }[]
+  problems: { kind: string; text: string }[]
+}
+
+type Found = FoundOrder & { kind: string; at: bigint }
+
+export class DueScreen {
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly reads: OrderReads,
+    private readonly shown: ShownOrders,
+  ) {}
+
+  async read({ kind, hours, after }: DueWish): Promise<Due> {
+    const kinds = kind === undefined ? this.runtime.kinds : this.runtime.kinds.filter((one) => one === kind)
+    const place = after === undefined ? undefined : parsePlace(after)
+    const range = hours in SLICES ? hours : 24
+    const found: Found[] = []
+    const due: Due = { nowMs: Date.now(), orders: [], next: undefined, slices: [], problems: [] }
+    let until: bigint | undefined
+    for (const one of kinds) {
+      try {
+        const page = await this.page(one, place, range * HOUR_MS)
+        due.nowMs = page.nowMs
+        found.push(...page.orders.map((order) => ({ ...order, kind: one, at: BigInt(order.micros ?? 0) })))
+        // What lies behind this was not read of this rule, so the page of all rules ends there.
+        if (page.resume !== undefined && (until === undefined || BigInt(page.resume) < until)) until = BigInt(page.resume)
+        if (after === undefined) due.slices.push({ kind: one, seconds: SLICES[range] as number, counts: await this.slices(one, range) })
+      } catch (error) {
+        due.problems.push({
+          kind: one,
+          text: (await this.reads.problem(boundRule(this.runtime, one).rule ?? { row: undefined }, error)).message,
+        })
+      }
+    }
+    found.sort((one, other) => (one.at === other.at ? byKind(kinds, one, other) : one.at < other.at ? -1 : 1))
+    const page = found.filter(({ at }) => until === undefined || at <= until).slice(0, PAGE)
+    const last = page.at(-1)
+    if (last && (found.length > page.length || until !== undefined || page.length === PAGE)) due.next = `${last.at}.${last.kind}.${last.id}`
+    const columns = await this.shown.of(page)
+    due.orders = page.map(({ kind: of, id, deadlineMs }, i) => ({ kind: of, id, deadlineMs, columns: columns[i] ?? [] }))
+    return due
+  }
+
+  private async page(kind: string, place: DuePlace | undefined, withinMs: number): Promise<FoundPage> {
+    const { rule, problem } = boundRule(this.runtime, kind)
+    if (!rule) throw new Error(problem.message)
+    if (!isListed(rule)) return this.redisPage(kind, place, withinMs)
+    const { kinds } = this.runtime
+    const isSame = place?.kind === kind
+    const after: Place | undefined = place && { micros: place.micros, ...(isSame && { id: place.id }) }
+    const inclusive = place !== undefined && kinds.indexOf(kind) > kinds.indexOf(place.kind)
+    return this.reads.page(rule, { state: 'pending', after, inclusive, withinMs, limit: PAGE })
+  }
+
+  /** Of a rule whose deadlines are in Redis alone. */
+  private async redisPage(kind: string, place: DuePlace | undefined, withinMs: number): Promise<FoundPage> {
+    const { redis, keys } = this.runtime
+    if (!redis) return { orders: [], resume: undefined, nowMs: Date.now() }
+    const { due } = keys.sets(kind)
+    await redis.connection.connected(WAIT_MS)
+    const nowMs = await redis.clock.now()
+    const rank = place?.kind === kind ? await redis.connection.run(WAIT_MS, (client) => client.zrank(due, place.id)) : null
+    const from = place ? `(${Number(BigInt(place.micros) / 1_000n)}` : `(${nowMs}`
+    const flat = await redis.connection.run(WAIT_MS, (client) =>
+      rank === null
+        ? client.zrangebyscore(due, from, nowMs + withinMs, 'WITHSCORES', 'LIMIT', 0, PAGE)
+        : client.zrange(due, String(rank + 1), String(rank + PAGE), 'WITHSCORES'),
+    )
+    const orders: FoundOrder[] = []
+    for (let i = 0; i < flat.length; i += 2) {
+      const score = Number(flat[i + 1])
+      if (score <= nowMs + withinMs)
+        orders.push({ id: flat[i] as string, deadlineMs: score, micros: String(BigInt(Math.round(score * 1_000))) })
+    }
+    return { orders, resume: undefined, nowMs }
+  }
+
+  private async slices(kind: string, hours: number): Promise<{ fromMs: number; count: number }[]> {
+    const { rule } = boundRule(this.runtime, kind)
+    const seconds = SLICES[hours] as number
+    if (isListed(rule)) return this.reads.slices(rule, hours * HOUR_MS, seconds)
+    const { redis, keys } = this.runtime
+    if (!redis) return []
+    const nowMs = await redis.clock.now()
+    const first = Math.floor(nowMs / (seconds * 1_000)) * seconds * 1_000
+    const starts = Array.from({ length: Math.ceil((hours * 3_600) / seconds) + 1 }, (_, i) => first + i * seconds * 1_000)
+    const { due } = keys.sets(kind)
+    const counts = await redis.connection.run(WAIT_MS, (client) =>
+      Promise.all(starts.map((start) => client.zcount(due, `(${Math.max(start, nowMs)}`, start + seconds * 1_000))),
+    )
+    return starts.flatMap((fromMs, i) => ((counts[i] ?? 0) > 0 ? [{ fromMs, count: counts[i] as number }] : []))
+  }
+}
+
+interface DuePlace {
+  micros: string
+  kind: string
+  id: string
+}
+
+/** Of a place that cannot be read, the first page is shown. */
+function parsePlace(text: string): DuePlace | undefined {
+  const parsed = /^(-?\d{1,18})\.([A-Za-z][\w.-]*?)\.([^.].*)$/.exec(text)
+  return parsed ? { micros: parsed[1] as string, kind: parsed[2] as string, id: parsed[3] as string } : undefined
+}
+
+function byKind(kinds: readonly string[], one: Found, other: Found): number {
+  return kinds.indexOf(one.kind) - kinds.indexOf(other.kind)
+}

@@ -1,0 +1,100 @@
+// How the orders of one rule stand, for the screen "Now": counts that end at 10,000, of rows or of the due index. What cannot be read is said.
+
+import { keptFailures } from '../../admin/kept-failures.js'
+import { boundRule } from '../../admin/problem.js'
+import { SweepMarks } from '../../redis/sweep-marks.js'
+import type { ListedState } from '../../rows/capped-orders-sql.js'
+import type { Runtime } from '../../timers/runtime.js'
+import { isListed, type ListedRule, type OrderReads } from '../order-reads.js'
+import { Remembered } from '../remembered.js'
+
+export interface CountedKind {
+  kind: string
+  /** A state without orders is left out. More than 10,000 means "and more". Undefined where they could not be read. */
+  counts: Partial<Record<ListedState | 'paused' | 'undated', number>> | undefined
+  /** When the next order is due, and when the oldest that is overdue was, by Postgres's clock. */
+  nextMs: number | null
+  oldestMs: number | null
+  brakedAtMs: number | null
+  /** When they were counted, by the same clock. */
+  atMs: number
+  /** How long ago a worker counted those without a deadline. */
+  undatedAgeMs: number | undefined
+  /** How long ago a worker last read what is overdue; undefined where that is not known. */
+  readMs: number | undefined
+  problem: string | undefined
+}
+
+const WAIT_MS = 1_000
+
+export class KindCounts {
+  private readonly paused = new Remembered<number | undefined>({ freshMs: 60_000, waitMs: 0 })
+  private readonly marks: SweepMarks | undefined
+
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly reads: OrderReads,
+  ) {
+    const { redis, keys } = runtime
+    this.marks = redis && new SweepMarks(redis.connection, keys, redis.clock)
+  }
+
+  /** Never rejects. */
+  async of(kind: string): Promise<CountedKind> {
+    const nothing = { kind, counts: undefined, nextMs: null, oldestMs: null, brakedAtMs: null, atMs: Date.now() }
+    const unknown: CountedKind = { ...nothing, undatedAgeMs: undefined, readMs: undefined, problem: undefined }
+    const { rule, problem } = boundRule(this.runtime, kind)
+    if (!rule) return { ...unknown, problem: problem.message }
+    try {
+      if (!isListed(rule)) return { ...unknown, ...(await this.inRedis(kind)) }
+      return { ...unknown, readMs: await this.marks?.age(kind), ...(await this.onRows(rule)) }
+    } catch (error) {
+      return { ...unknown, problem: (await this.reads.problem(rule, error)).message }
+    }
+  }
+
+  private async onRows(rule: ListedRule): Promise<Partial<CountedKind>> {
+    const { kind } = rule
+    const { states, nowMs } = await this.reads.counts(rule)
+    const counts: CountedKind['counts'] = await this.dead(kind)
+    for (const [state, { count }] of Object.entries(states)) if (state !== 'dead') counts[state as ListedState] = count
+    const paused = await this.paused.get(kind, () => this.reads.paused(rule)).catch(() => undefined)
+    if (paused) counts.paused = paused
+    const undated = await this.marks?.undated(kind)
+    if (undated) counts.undated = undated.count
+    const brakedAt = await this.reads.brakedAt(rule)
+    return {
+      counts,
+      nextMs: states.pending?.first ?? null,
+      oldestMs: states.overdue?.first ?? null,
+      brakedAtMs: brakedAt?.getTime() ?? null,
+      atMs: nowMs,
+      undatedAgeMs: undated?.ageMs,
+    }
+  }
+
+  /** Of a rule whose deadlines are in Redis alone. */
+  private async inRedis(kind: string): Promise<Partial<CountedKind>> {
+    const { redis, keys } = this.runtime
+    if (!redis) return { problem: 'its deadlines are in Redis alone, and Redis is not used here' }
+    const { due } = keys.sets(kind)
+    await redis.connection.connected(WAIT_MS)
+    const nowMs = await redis.clock.now()
+    const [overdue, pending, [, oldest], [, next]] = await redis.connection.run(WAIT_MS, (client) =>
+      Promise.all([
+        client.zcount(due, '-inf', nowMs),
+        client.zcount(due, `(${nowMs}`, '+inf'),
+        client.zrangebyscore(due, '-inf', nowMs, 'WITHSCORES', 'LIMIT', 0, 1),
+        client.zrangebyscore(due, `(${nowMs}`, '+inf', 'WITHSCORES', 'LIMIT', 0, 1),
+      ]),
+    )
+    const counts = { ...(await this.dead(kind)), ...(overdue > 0 && { overdue }), ...(pending > 0 && { pending }) }
+    return { counts, nextMs: next ? Number(next) : null, oldestMs: oldest ? Number(oldest) : null, atMs: nowMs }
+  }
+
+  private async dead(kind: string): Promise<NonNullable<CountedKind['counts']>> {
+    const { failures } = await keptFailures(this.runtime, kind)
+    const dead = [...(failures?.values() ?? [])].filter((one) => one.dead).length
+    return dead > 0 ? { dead } : {}
+  }
+}

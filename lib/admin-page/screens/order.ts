@@ -1,0 +1,164 @@
+// The screen "Order": one order under each rule that knows ids like it: what its row says, what Redis has of it, who has locked it, how the rule
+// failed on it, what was done, what comes next, and what can be done by hand.
+
+import { boundRule } from '../../admin/problem.js'
+import type { Failure } from '../../redis/failed-timers.js'
+import { type LockHolder, lockHolders } from '../../rows/lock-holders.js'
+import { type HistoryEntry, historyOf, type OneOrder, oneOrder } from '../../rows/one-order.js'
+import { CANNOT_SEE_LOCKS } from '../../rows/order-counts-sql.js'
+import type { RowRule } from '../../rows/row-rule.js'
+import type { ShopRule } from '../../rules/rule.js'
+import { sqlStateOf } from '../../sequelize/fault-owner.js'
+import type { Runtime } from '../../timers/runtime.js'
+import type { AdminAction } from '../options.js'
+import type { OrderReads } from '../order-reads.js'
+import type { Columns, ShownOrders } from '../shown-orders.js'
+
+const WAIT_MS = 1_000
+
+/** What becomes of the order next, by a code that the page has words for. */
+export type Next =
+  | 'no row'
+  | 'not applying'
+  | 'no timer'
+  | 'paused'
+  | 'dead'
+  | 'held'
+  | 'stale'
+  | 'braked'
+  | 'retrying'
+  | 'locked'
+  | 'overdue'
+  | 'pending'
+
+export interface OrderOfKind {
+  kind: string
+  id: string
+  next: Next
+  row: OneOrder | undefined
+  /** The deadline in Redis's due index. */
+  armedMs: number | null
+  /** Undefined where Redis does not answer or is not used. */
+  redisProblem: string | undefined
+  failure: Failure | undefined
+  lock: LockHolder | undefined
+  history: HistoryEntry[]
+  columns: Columns
+  acts: AdminAction[]
+  problem: string | undefined
+}
+
+export interface OrderFound {
+  id: string
+  nowMs: number
+  kinds: OrderOfKind[]
+}
+
+interface InRedis {
+  armedMs: number | null
+  failure: Failure | undefined
+  redisProblem: string | undefined
+}
+
+export class OrderScreen {
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly reads: OrderReads,
+    private readonly shown: ShownOrders,
+  ) {}
+
+  /** @param text an id as it was pasted, also as a key of Redis: `order_confirm:34` */
+  async read(text: string): Promise<OrderFound> {
+    const key = this.runtime.keys.parse(text)
+    const isKey = key !== 'external' && this.runtime.kinds.includes(key.kind)
+    const [kinds, pasted] = isKey ? [[key.kind], key.id] : [this.runtime.kinds, text]
+    const found: OrderOfKind[] = []
+    for (const kind of kinds) {
+      const { rule, problem } = boundRule(this.runtime, kind)
+      const id = rule ? rule.parseId(pasted) : null
+      if (rule && id !== null) found.push(await this.under(rule, id))
+      else if (problem) found.push({ ...nothing(kind, pasted), problem: problem.message })
+    }
+    return { id: pasted, nowMs: found.find(({ row }) => row)?.row?.now ?? Date.now(), kinds: found }
+  }
+
+  private async under(rule: ShopRule, id: string): Promise<OrderOfKind> {
+    const { kind, row } = rule
+    const inRedis = await this.inRedis(kind, id)
+    const found: OrderOfKind = { ...nothing(kind, id), ...inRedis }
+    try {
+      if (row) {
+        const state = await this.state(row, id)
+        const brakedAt = await this.reads.brakedAt(rule as ShopRule & { row: RowRule })
+        found.row = state
+        found.next = nextOf(rule, state, inRedis, brakedAt !== null)
+        if (state?.locked) [found.lock] = await this.reads.inTurn(() => lockHolders(row.guard, [id])).catch(() => [])
+        found.history = await this.reads.within(row, (transaction) => historyOf(row, id, transaction)).catch(() => [])
+        ;[found.columns = []] = state ? await this.shown.of([{ kind, id }]) : []
+      } else found.next = inRedis.failure?.dead ? 'dead' : inRedis.armedMs === null ? 'no timer' : 'pending'
+    } catch (error) {
+      found.problem = (await this.reads.problem(rule, error)).message
+    }
+    found.acts = actsOn(rule, found)
+    return found
+  }
+
+  private async state(row: RowRule, id: string): Promise<OneOrder | undefined> {
+    const read = (seesLocks: boolean) => this.reads.within(row, (transaction) => oneOrder(row, id, transaction, seesLocks))
+    try {
+      return await read(true)
+    } catch (error) {
+      if (!CANNOT_SEE_LOCKS.includes(sqlStateOf(error) ?? '')) throw error
+      return await read(false)
+    }
+  }
+
+  private async inRedis(kind: string, id: string): Promise<InRedis> {
+    const { redis } = this.runtime
+    if (!redis) return { armedMs: null, failure: undefined, redisProblem: undefined }
+    try {
+      await redis.connection.connected(WAIT_MS)
+      const armedMs = (await redis.index.deadline(kind, id, WAIT_MS)) ?? null
+      const failure = (await redis.failures.of(kind, [id])).get(id)
+      return { armedMs, failure, redisProblem: undefined }
+    } catch (error) {
+      return { armedMs: null, failure: undefined, redisProblem: (error as Error).message }
+    }
+  }
+}
+
+function nothing(kind: string, id: string): OrderOfKind {
+  const base = { kind, id, next: 'no row' as const, row: undefined, armedMs: null, history: [], columns: [], acts: [] }
+  return { ...base, redisProblem: undefined, failure: undefined, lock: undefined, problem: undefined }
+}
+
+function nextOf({ row }: ShopRule, state: OneOrder | undefined, { failure, armedMs }: InRedis, braked: boolean): Next {
+  if (!state) return 'no row'
+  if (failure?.dead) return 'dead'
+  if (!state.applies) return 'not applying'
+  if (state.paused) return 'paused'
+  const deadline = row?.deadline.in === 'redis' ? armedMs : state.deadline
+  if (deadline === null) return 'no timer'
+  if (!state.eligible) return 'held'
+  if (deadline > state.now) return 'pending'
+  if (state.stale) return 'stale'
+  if (braked) return 'braked'
+  if (failure) return 'retrying'
+  return state.locked ? 'locked' : 'overdue'
+}
+
+/** What the page offers; whether it can be done is decided when it is done. */
+function actsOn({ row }: ShopRule, { next, row: state, armedMs, failure }: OrderOfKind): AdminAction[] {
+  const acts: AdminAction[] = []
+  const deadline = row?.deadline
+  const hasTimer = deadline === undefined || deadline.in === 'redis' ? armedMs !== null : state?.deadline != null
+  if (deadline?.in !== 'since' && hasTimer && (state?.applies ?? true)) acts.push('extend', 'cancel')
+  if (deadline?.in === 'column' && deadline.pause && !deadline.pause.while) {
+    if (next === 'paused') acts.push('resume', 'cancel')
+    else if (hasTimer && state?.applies) acts.push('pause')
+  }
+  const isDue = state?.deadline != null && state.deadline <= state.now
+  if (hasTimer && (state?.applies ?? true) && (deadline?.in !== 'since' || isDue)) acts.push('settle')
+  if (failure?.dead) acts.push('retry', 'discard')
+  return acts
+}

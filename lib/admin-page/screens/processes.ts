@@ -1,0 +1,37 @@
+// The screen "Processes": who is alive, and whether the rules' declared values are the same everywhere.
+
+import type { ListedProcess, Processes } from '../../admin/processes.js'
+import type { Runtime } from '../../timers/runtime.js'
+import type { NowScreen } from './now.js'
+
+export interface ShownProcess
+  extends Pick<ListedProcess, 'id' | 'host' | 'pid' | 'version' | 'role' | 'startedAt' | 'redis' | 'alive' | 'by' | 'ageMs' | 'clockMs'> {
+  /** Rules whose values differ from those of this process. */
+  differs: string[]
+  /** Rules of this process that it does not have. */
+  lacks: string[]
+  isThis: boolean
+}
+
+export interface ShownProcesses {
+  nowMs: number
+  processes: ShownProcess[]
+  redis: Processes['redis']
+  postgres: Processes['postgres']
+}
+
+export async function readProcesses(runtime: Runtime, now: NowScreen): Promise<ShownProcesses> {
+  const { processes, redis, postgres } = await now.living()
+  const own = runtime.fingerprints
+  return {
+    nowMs: Date.now(),
+    redis,
+    postgres,
+    processes: processes.map(({ rules, redisData: _, databases: __, beatAt: ___, ...one }) => ({
+      ...one,
+      differs: Object.keys(own).filter((kind) => kind in rules && rules[kind] !== own[kind]),
+      lacks: Object.keys(own).filter((kind) => !(kind in rules)),
+      isThis: one.id === runtime.identity.id,
+    })),
+  }
+}

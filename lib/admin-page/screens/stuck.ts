@@ -1,0 +1,140 @@
+// The screen "Stuck": the orders of one rule that are due and do not move, by the reason, page by page; and who has locked them, or what the rule
+// threw.
+
+import { keptFailures } from '../../admin/kept-failures.js'
+import { boundRule } from '../../admin/problem.js'
+import type { Failure } from '../../redis/failed-timers.js'
+import type { ListedState } from '../../rows/capped-orders-sql.js'
+import { type LockHolder, lockHolders } from '../../rows/lock-holders.js'
+import { UndatedOrders } from '../../rows/undated-orders.js'
+import type { Runtime } from '../../timers/runtime.js'
+import { isListed, type ListedRule, type OrderReads, type Place } from '../order-reads.js'
+import { Refusal } from '../refusal.js'
+import type { ShownOrders } from '../shown-orders.js'
+
+const PAGE = 50
+
+export const STUCK_STATES = ['overdue', 'retrying', 'locked', 'dead', 'stale', 'held', 'undated'] as const
+
+export type StuckState = (typeof STUCK_STATES)[number]
+
+export interface StuckWish {
+  kind: string
+  state: StuckState
+  after: string | undefined
+}
+
+export interface StuckOrder {
+  id: string
+  deadlineMs: number | null
+  columns: [string, string][]
+  failure?: { attempts: number; error: string; at: string }
+  lock?: LockHolder
+}
+
+export interface Stuck {
+  kind: string
+  state: StuckState
+  nowMs: number
+  orders: StuckOrder[]
+  next: string | undefined
+}
+
+interface Found {
+  orders: Omit<StuckOrder, 'columns'>[]
+  next: string | undefined
+  nowMs: number
+}
+
+export class StuckScreen {
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly reads: OrderReads,
+    private readonly shown: ShownOrders,
+  ) {}
+
+  /** @throws Refusal */
+  async read({ kind, state, after }: StuckWish): Promise<Stuck> {
+    const { rule, problem } = boundRule(this.runtime, kind)
+    if (!rule) throw new Refusal(503, 'UNREAD', problem.message)
+    try {
+      const found = await this.find(kind, state, after, isListed(rule) ? rule : undefined)
+      const columns = await this.shown.of(found.orders.map(({ id }) => ({ kind, id })))
+      return { kind, state, ...found, orders: found.orders.map((order, i) => ({ ...order, columns: columns[i] ?? [] })) }
+    } catch (error) {
+      throw await this.reads.problem(rule, error)
+    }
+  }
+
+  private async find(kind: string, state: StuckState, after: string | undefined, rule: ListedRule | undefined): Promise<Found> {
+    if (state === 'dead' || (state === 'retrying' && !rule)) return this.failed(kind, state === 'dead', after)
+    if (!rule) return { orders: [], next: undefined, nowMs: Date.now() }
+    if (state === 'undated') return this.undated(rule, after)
+    const found = await this.onRows(rule, state, after)
+    if (state === 'locked') await this.addLocks(rule, found.orders)
+    if (state === 'retrying') await this.addFailures(kind, found.orders)
+    return found
+  }
+
+  private async onRows(rule: ListedRule, state: ListedState, after: string | undefined): Promise<Found> {
+    const page = await this.reads.page(rule, { state, after: parsePlace(after), limit: PAGE })
+    const last = page.orders.at(-1)
+    const isFull = page.orders.length === PAGE && last?.micros
+    const next = isFull ? `${last.micros}.${last.id}` : page.resume
+    return { orders: page.orders.map(({ id, deadlineMs }) => ({ id, deadlineMs })), next, nowMs: page.nowMs }
+  }
+
+  private async undated(rule: ListedRule, after: string | undefined): Promise<Found> {
+    const { row } = rule
+    const undated = new UndatedOrders(row)
+    const ids = await this.reads.within(row, (transaction) => undated.page(transaction, after, PAGE))
+    return { orders: ids.map((id) => ({ id, deadlineMs: null })), next: ids.length === PAGE ? ids.at(-1) : undefined, nowMs: Date.now() }
+  }
+
+  /** Oldest first, as Redis has them. */
+  private async failed(kind: string, dead: boolean, after: string | undefined): Promise<Found> {
+    const { failures, problem } = await keptFailures(this.runtime, kind)
+    if (problem !== undefined) throw new Refusal(503, 'REDIS', problem)
+    const all = [...(failures ?? [])].filter(([, failure]) => failure.dead === dead).sort(byAge)
+    const at = after === undefined ? 0 : all.findIndex((one) => placeOf(one) > after)
+    const page = at < 0 ? [] : all.slice(at, at + PAGE)
+    const last = page.at(-1)
+    return {
+      orders: page.map(([id, failure]) => ({ id, deadlineMs: null, failure })),
+      next: last && at + PAGE < all.length ? placeOf(last) : undefined,
+      nowMs: Date.now(),
+    }
+  }
+
+  private async addFailures(kind: string, orders: Found['orders']): Promise<void> {
+    const { failures } = await keptFailures(this.runtime, kind)
+    for (const order of orders) {
+      const failure = failures?.get(order.id)
+      if (failure) order.failure = failure
+    }
+  }
+
+  private async addLocks({ row }: ListedRule, orders: Found['orders']): Promise<void> {
+    const ids = orders.map(({ id }) => id)
+    const holders = await this.reads.inTurn(() => lockHolders(row.guard, ids)).catch(() => [])
+    for (const holder of holders) {
+      const order = orders.find(({ id }) => id === holder.id)
+      if (order) order.lock = holder
+    }
+  }
+}
+
+function byAge(one: [string, Failure], other: [string, Failure]): number {
+  return placeOf(one) < placeOf(other) ? -1 : 1
+}
+
+function placeOf([id, { at }]: [string, Failure]): string {
+  return `${at}.${id}`
+}
+
+function parsePlace(text: string | undefined): Place | undefined {
+  const parsed = /^(-?\d{1,18})(?:\.(.+))?$/.exec(text ?? '')
+  if (!parsed) return undefined
+  const [, micros = '', id] = parsed
+  return { micros, ...(id !== undefined && { id }) }
+}

@@ -1,0 +1,43 @@
+// One read of the database at a time for all pages together, so that the page takes at most one connection of the shop's pool. Who would wait for
+// too long is refused.
+
+import { within } from '../wait.js'
+import { Refusal } from './refusal.js'
+
+const WAIT_MS = 4_000
+const MOST_WAITING = 100
+
+export class Turn {
+  private last: Promise<unknown> = Promise.resolve()
+  private waiting = 0
+
+  /** @throws Refusal 503, and what `work` throws */
+  async take<T>(work: () => Promise<T>): Promise<T> {
+    if (this.waiting >= MOST_WAITING) throw busy()
+    this.waiting += 1
+    const before = this.last
+    let end = () => {}
+    // Whoever gives up leaves a place in the row that is passed once all before it have ended.
+    const own = new Promise<void>((resolve) => {
+      end = resolve
+    })
+    this.last = before.then(() => own)
+    try {
+      if (
+        (await within(
+          WAIT_MS,
+          before.then(() => true),
+        )) === undefined
+      )
+        throw busy()
+      return await work()
+    } finally {
+      this.waiting -= 1
+      end()
+    }
+  }
+}
+
+function busy(): Refusal {
+  return new Refusal(503, 'BUSY', 'the database is slow at present, and others are looking already; try again in a moment')
+}

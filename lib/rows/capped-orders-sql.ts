@@ -1,0 +1,119 @@
+// Statements over a rule's orders for a page that must answer at once, however many there are: each range of deadlines is read in the order of its
+// index, up to a cap, and the orders in it are told apart by state. The states are those of order-counts-sql.ts, which counts all orders.
+
+import { allOf, type Condition } from './conditions.js'
+import { epochMsSql } from './instant-sql.js'
+import { isLockedSql } from './row-is-locked.js'
+import { columnOf } from './row-options.js'
+import type { SettledRows } from './row-rule.js'
+
+/** Where a count ends. One more is read, so that 10,000 and more can be told apart. */
+export const CAP = 10_000
+
+/** The states of orders that have a deadline, but for `paused`. */
+export type ListedState = 'pending' | 'overdue' | 'retrying' | 'locked' | 'dead' | 'stale' | 'held'
+
+type Range = 'pending' | 'due' | 'stale'
+
+/** Which ranges can have orders of a state. */
+const RANGES: Record<ListedState, readonly Range[]> = {
+  pending: ['pending'],
+  overdue: ['due'],
+  retrying: ['due'],
+  locked: ['due'],
+  dead: ['stale', 'due', 'pending'],
+  stale: ['stale'],
+  held: ['due', 'pending'],
+}
+
+/** `$1`: ids of orders on which the rule failed; `$2`: `dead` or `retrying` of each. */
+const FAILED = `LEFT JOIN unnest($1::text[], $2::text[]) AS failed (failed_id, failure) ON failed_id = found.id::text`
+
+const STATE = `CASE WHEN failure = 'dead' THEN 'dead' WHEN NOT eligible THEN 'held' WHEN range = 'stale' THEN 'stale'
+  WHEN range = 'pending' THEN 'pending' WHEN failure = 'retrying' THEN 'retrying' WHEN locked THEN 'locked' ELSE 'overdue' END`
+
+/** A row for each state in which there are orders: `state`, `count`, and the first and last deadline of those counted; and `now`, with Postgres's time as `first`. */
+export function cappedCountsSql(row: SettledRows, seesLocks: boolean): string {
+  const ranges = (['pending', 'due', 'stale'] as const).map((range) => `(${rangeSql(row, range, { seesLocks, limit: CAP + 1 })})`)
+  return `SELECT ${STATE} AS state, count(*)::int AS count, ${epochMsSql('min(deadline)')} AS first, ${epochMsSql('max(deadline)')} AS last
+FROM (${ranges.join('\nUNION ALL ')}) AS found ${FAILED} GROUP BY 1
+UNION ALL SELECT 'now', 0, ${epochMsSql('now()')}, NULL`
+}
+
+/** How many are paused, up to the cap; undefined where the rule has no `pause`. No index serves this. */
+export function pausedCountSql(row: SettledRows): string | undefined {
+  const { pause } = columnOf(row.options) ?? {}
+  const { table, appliesSql, notDeletedSql, deadlineSql } = row.guard
+  if (!pause) return undefined
+  const where = allOf([appliesSql, notDeletedSql, `${deadlineSql} IS NULL`, `${table.column(pause.keep)} IS NOT NULL`])
+  return `SELECT count(*)::int AS count FROM (SELECT 1 FROM ${table.aliased} WHERE ${where} LIMIT ${CAP + 1}) AS paused`
+}
+
+export interface PageQuery {
+  state: ListedState
+  /** Whether the page goes on behind a deadline (`$4`, microseconds since 1970), or behind an order with it (`$5`). */
+  after: 'deadline' | 'order' | 'before deadline' | undefined
+  /** Only orders that are due within so many milliseconds from now: `$6`, or `$5`, or `$4`, behind those. */
+  within: boolean
+  seesLocks: boolean
+}
+
+/**
+ * A page of the orders in one state, by deadline and id; `$3` is its size. Of the range the cap is read at most, so a page may be shorter than
+ * that and not be the last: the row without an id, which comes last, says where the next page goes on, if the cap was reached, and Postgres's time.
+ */
+export function pageSql(row: SettledRows, { state, after, within, seesLocks }: PageQuery): string {
+  const { guard } = row
+  let next = 4
+  const parameter = () => `$${next++}`
+  const micros = after && `(timestamptz 'epoch' + ${parameter()}::bigint * interval '1 microsecond')`
+  const conditions: Condition[] = []
+  if (micros && after === 'before deadline') conditions.push(guard.deadlineIs('>=', micros))
+  if (micros && after === 'deadline') conditions.push(guard.deadlineIs('>', micros))
+  if (micros && after === 'order') {
+    conditions.push(guard.deadlineIs('>=', micros), `(${guard.deadlineIs('>', micros)} OR ${guard.table.id} > ${parameter()})`)
+  }
+  if (within) conditions.push(guard.deadlineIs('<=', `now() + ${parameter()}::float8 * interval '1 millisecond'`))
+  const found = RANGES[state].map((range) => `(${rangeSql(row, range, { seesLocks, limit: CAP, conditions, isPage: true })})`)
+  const read = `SELECT * FROM (${found.join('\nUNION ALL ')}) AS ranges ORDER BY deadline, id LIMIT ${CAP}`
+  return `WITH found AS MATERIALIZED (${read})
+(SELECT found.id::text AS id, ${epochMsSql('deadline')} AS deadline_ms, ${microsSql('deadline')} AS micros
+FROM found ${FAILED} WHERE ${STATE} = '${state}' ORDER BY deadline, found.id LIMIT $3)
+UNION ALL
+(SELECT NULL, ${epochMsSql('now()')}, CASE (SELECT count(*) FROM found) WHEN ${CAP} THEN (SELECT ${microsSql('max(deadline)')} FROM found) END)`
+}
+
+/** How many pending orders there are in each slice of time, of the first that are due. `$1` and `$2` as above; `$3`: milliseconds from now; `$4`: seconds of a slice. */
+export function slicesSql(row: SettledRows): string {
+  const conditions = [row.guard.deadlineIs('<=', `now() + $3::float8 * interval '1 millisecond'`)]
+  const pending = rangeSql(row, 'pending', { seesLocks: false, limit: CAP + 1, conditions })
+  return `SELECT (floor(date_part('epoch', deadline) / $4::float8) * $4::float8 * 1000)::float8 AS from_ms, count(*)::int AS count
+FROM (${pending}) AS found ${FAILED} WHERE ${STATE} = 'pending' GROUP BY 1 ORDER BY 1`
+}
+
+interface RangeOptions {
+  seesLocks: boolean
+  limit: number
+  conditions?: readonly Condition[]
+  /** Orders with one deadline are sorted by their ids. */
+  isPage?: boolean
+}
+
+function rangeSql({ guard }: SettledRows, range: Range, { seesLocks, limit, conditions = [], isPage = false }: RangeOptions): string {
+  const { table, deadlineColumn, deadlineSql } = guard
+  const within: Condition[] = {
+    pending: [guard.deadlineIs('>', 'now()')],
+    due: [guard.deadlineIs('<=', 'now()'), guard.deadlineIs('>', guard.staleLineSql)],
+    stale: [guard.deadlineIs('<=', guard.staleLineSql)],
+  }[range]
+  const locked = range === 'due' && seesLocks ? isLockedSql(table.alias) : 'FALSE'
+  // `backfill`'s mark for no timer is a deadline of the column, and none of the order.
+  const where = allOf([guard.appliesSql, guard.notDeletedSql, ...within, ...conditions, `${deadlineSql} IS NOT NULL`])
+  return `SELECT '${range}' AS range, ${table.id} AS id, ${deadlineSql} AS deadline, (${guard.eligibleSql}) IS TRUE AS eligible, ${locked} AS locked
+  FROM ${table.aliased} WHERE ${where} ORDER BY ${deadlineColumn}${isPage ? `, ${table.id}` : ''} LIMIT ${limit}`
+}
+
+/** Whole microseconds since 1970 as text; NULL of what is infinite. */
+function microsSql(instant: string): string {
+  return `CASE WHEN isfinite(${instant}) THEN (extract(epoch from ${instant}) * 1000000)::bigint::text END`
+}

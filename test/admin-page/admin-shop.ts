@@ -1,0 +1,117 @@
+// A shop with rules of each sort, its acts recorded, and the admin page mounted on an app of its own, for the tests of the page.
+
+import { once } from 'node:events'
+import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import express, { type Express, type RequestHandler } from 'express'
+import { type AdminOptions, type AdminRouter, orderTimersAdmin } from '../../lib/admin-page/index.js'
+import { transition } from '../../lib/index.js'
+import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
+import { HISTORY_TABLE, History } from '../../lib/rows/history.js'
+import { createActionsTable } from '../admin/actions/acting.js'
+import { enter } from '../support/opened.js'
+import { openShop, type Shop, type ShopOptions } from '../support/shop.js'
+
+export const MOUNT = '/admin/order-timers'
+
+export interface AdminShop extends Shop<ReturnType<typeof rules>> {
+  admin: AdminRouter
+  /** The page's address, with the slash. */
+  url: string
+  ask(path: string, options?: Sent): Promise<Answer>
+  /** As the page does, from the page's own origin. */
+  act(body: unknown, headers?: Record<string, string>): Promise<Answer>
+}
+
+export interface Answer {
+  status: number
+  headers: IncomingMessage['headers']
+  text: string
+  // biome-ignore lint/suspicious/noExplicitAny: what a test expects of it
+  json: any
+}
+
+export interface AdminShopOptions extends ShopOptions {
+  admin?: Partial<AdminOptions>
+  /** Before the page. */
+  before?: RequestHandler[]
+  recorded?: boolean
+  makeApp?: () => Express
+}
+
+function rules(Order: Shop<never>['database']['Order']) {
+  return {
+    order_confirm: transition(Order, {
+      from: 4,
+      to: 5,
+      deadline: 'confirmDueAt',
+      after: '24h',
+      history: true,
+      attempts: 1,
+      brake: { max: 1_000, per: '1h' },
+      run: (orders) => {
+        for (const order of orders) if (order.note?.startsWith('fails')) throw new Error(order.note)
+      },
+    }),
+    order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' }),
+    order_other: async () => {},
+  }
+}
+
+export async function openAdminShop(options: AdminShopOptions = {}): Promise<AdminShop> {
+  const { admin: adminOptions, before = [], recorded = true, makeApp = express, ...shopOptions } = options
+  const shop = await openShop(({ Order }) => rules(Order as never), shopOptions)
+  const { client } = shop.database
+  await client.query([...History.createSql(HISTORY_TABLE), ...Brake.createSql(BRAKE_TABLE)].join(';'))
+  if (recorded) await createActionsTable(shop.database)
+  await shop.timers.check()
+  const admin = orderTimersAdmin(shop.timers, { authorize: () => ({ user: 'anna', can: 'act' }), ...adminOptions })
+  const app = makeApp()
+  app.use(...before, (_req, _res, next) => next())
+  app.use(MOUNT, admin)
+  const server = await listen(app)
+  const url = `${server.url}${MOUNT}/`
+  const ask = (path: string, sent: Sent = {}) => send(new URL(path, url), sent)
+  const act = (body: unknown, headers: Record<string, string> = {}) =>
+    ask('act', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'sec-fetch-site': 'same-origin', ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    })
+  const close = async () => {
+    admin.close()
+    await server.close()
+    await shop.close()
+  }
+  return { ...shop, admin, url, ask, act, close }
+}
+
+export interface Sent {
+  method?: string
+  headers?: Record<string, string>
+  body?: string
+}
+
+/** On a connection of its own. */
+export async function send(url: URL | string, { method = 'GET', headers = {}, body }: Sent = {}): Promise<Answer> {
+  const request = httpRequest(url, { method, headers, agent: false }).end(body)
+  const [response] = (await once(request, 'response')) as [IncomingMessage]
+  let text = ''
+  for await (const chunk of response.setEncoding('utf8')) text += chunk
+  const isJson = response.headers['content-type']?.startsWith('application/json') && text !== ''
+  return { status: response.statusCode ?? 0, headers: response.headers, text, json: isJson ? JSON.parse(text) : undefined }
+}
+
+/** On a free port; `close` ends what is still connected. */
+export async function listen(app: Express): Promise<{ url: string; server: Server; close: () => Promise<void> }> {
+  const server = createServer(app).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const close = async () => {
+    server.closeAllConnections()
+    server.close()
+    await once(server, 'close')
+    strikeOut()
+  }
+  const strikeOut = enter('http server', close)
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server, close }
+}
