@@ -1,6 +1,8 @@
 // Whether a rule's instants are known to have a time zone, for calls that read an instant from an instance and send no statement. The first such
-// call waits for a look at the table; later ones trigger another look about once a minute, and do not wait for it.
+// call waits for a look at the table, in its own transaction if it has one: the pool's other connections may all be waiting for it. Later calls trigger
+// another look about once a minute, and do not wait for it.
 
+import type { Transaction } from 'sequelize'
 import { inTransaction } from '../sequelize/database.js'
 import { QUICK_QUESTION } from '../sequelize/statement-limits.js'
 import { columnsOf } from './columns.js'
@@ -25,38 +27,41 @@ export class InstantsKnown {
   }
 
   /**
+   * @param within the shop's transaction, if there is one
    * @returns undefined where they are known, so that a call need not wait for a promise; else it resolves once they are, or Postgres does not answer
    * @throws OrderTimersError INVALID_MODEL (as a rejection) where the column that `since` names has no time zone
    */
-  require(): Promise<void> | undefined {
-    if (this.rightAt === undefined) return this.lookFirst()
+  require(within: Transaction | undefined): Promise<void> | undefined {
+    if (this.rightAt === undefined) return this.lookFirst(within)
     if (performance.now() - this.rightAt >= LOOK_EVERY_MS) void this.look()
     return undefined
   }
 
-  private async lookFirst(): Promise<void> {
-    const wrong = await this.look()
+  private async lookFirst(within: Transaction | undefined): Promise<void> {
+    const wrong = await (within ? this.note(this.problem(within)) : this.look())
     if (wrong !== undefined) throw this.guard.table.invalid(wrong)
   }
 
   /** Never rejects. */
   private look(): Promise<string | undefined> {
-    this.looking ??= this.problem()
-      .catch(() => undefined)
-      .then((wrong) => {
-        this.rightAt = wrong === undefined ? performance.now() : undefined
-        return wrong
-      })
-      .finally(() => {
-        this.looking = undefined
-      })
+    this.looking ??= this.note(
+      inTransaction(this.guard.table.sequelize, QUICK_QUESTION, (transaction) => this.problem(transaction)),
+    ).finally(() => {
+      this.looking = undefined
+    })
     return this.looking
   }
 
-  private async problem(): Promise<string | undefined> {
+  /** Never rejects. */
+  private async note(look: Promise<string | undefined>): Promise<string | undefined> {
+    const wrong = await look.catch(() => undefined)
+    this.rightAt = wrong === undefined ? performance.now() : undefined
+    return wrong
+  }
+
+  private async problem(transaction: Transaction): Promise<string | undefined> {
     const { table } = this.guard
-    const columns = await inTransaction(table.sequelize, QUICK_QUESTION, (transaction) => columnsOf(table, transaction))
-    const column = columns.get(this.attribute)
+    const column = (await columnsOf(table, transaction)).get(this.attribute)
     return column && !isInstant(column) ? notAnInstant(table, '"since"', column) : undefined
   }
 }

@@ -29,7 +29,7 @@ export interface SinceDeadline extends DeclaredSince {
    * For what reads the instant from an instance. @returns undefined where nothing is to be waited for
    * @throws OrderTimersError INVALID_MODEL (as a rejection) where the column has no time zone
    */
-  requireInstants(): Promise<void> | undefined
+  requireInstants(within: Transaction | undefined): Promise<void> | undefined
 }
 
 /** A reminder is due so long before the deadline of its rule, and has no deadline of its own to write. */

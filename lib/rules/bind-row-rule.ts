@@ -120,7 +120,8 @@ function deadlineOf({ kind, deadline }: RowOptions, { guard, states, instants }:
       writes: new DeadlineWrites(kind, guard, deadline, states),
     }
   }
-  if (deadline.in === 'since') return { ...deadline, pending: new PendingRows(guard), requireInstants: () => instants?.require() }
+  if (deadline.in === 'since')
+    return { ...deadline, pending: new PendingRows(guard), requireInstants: (within) => instants?.require(within) }
   return deadline
 }
 

@@ -176,7 +176,7 @@ export class Call {
     refuseGivenDeadline(this.kind, deadline, this.options)
     const since = this.instance && storedValue(this.instance, deadline.attribute)
     if (since instanceof Date && row.states.saysInFrom(this.instance as Model)) {
-      const instants = deadline.requireInstants()
+      const instants = deadline.requireInstants(this.transaction)
       if (instants) await within(LOCK_WAIT_MS, instants)
       return since.getTime() + deadline.afterMs
     }

@@ -91,6 +91,19 @@ describe('req.orderTimers', () => {
       assert.deepEqual((await orderOf(id)).get(), before.get())
     })
 
+    it('under "since" needs no connection but that of the transaction that it is given, also the first time', async () => {
+      const { sequelize, Order } = shop.database.connectSequelize({ pool: { max: 1, acquire: 20_000 } })
+      const first = makeTimers(oneOfEach({ Order }), { redis: shop.redis.url, prefix: shop.redis.prefix })
+      const acquired: unknown[] = []
+      sequelize.addHook('beforePoolAcquire', () => void acquired.push(new Error('acquired').stack))
+      const { deadline } = await sequelize.transaction(async (transaction) =>
+        first.schedule('order_pay', await Order.create({}, { transaction }), { transaction }),
+      )
+      assert.ok(deadline instanceof Date)
+      assert.equal(acquired.length, 1, acquired.join('\n'))
+      await first.close()
+    })
+
     it('with "deadline: false" and for plain functions arms in Redis alone', async () => {
       const id = await shop.order({ status: 2 })
       const row = (await orderOf(id)).get()
