@@ -30,12 +30,15 @@ export interface Database {
   Order: ModelStatic<Order>
 }
 
-export async function openDatabase(url: string, schema: string): Promise<Database> {
+export function connectDatabase(url: string, schema: string): Database {
   const sequelize = new Sequelize(url, { logging: false, define: { schema } })
-  const ShopOrder = defineOrder(sequelize)
+  return { sequelize, Order: defineOrder(sequelize) }
+}
+
+/** As the owner of the tables. */
+export async function createTables({ sequelize }: Database, schema: string): Promise<void> {
   await sequelize.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`)
   await sequelize.sync()
-  return { sequelize, Order: ShopOrder }
 }
 
 function defineOrder(sequelize: Sequelize): ModelStatic<Order> {

@@ -7,7 +7,7 @@ import type { Express } from 'express'
 import { type ExpiryWorker, startExpiryWorker } from 'express-order-timers'
 import { createApp } from './app.js'
 import type { Config } from './config.js'
-import { type Database, openDatabase } from './models.js'
+import { connectDatabase, createTables, type Database } from './models.js'
 import { makeTimers, type ShopLog } from './timers.js'
 
 export interface Shop extends Database {
@@ -20,8 +20,15 @@ export interface Shop extends Database {
   close(): Promise<void>
 }
 
+/** Opens the shop, and creates its tables where they are missing. */
 export async function openShop(config: Omit<Config, 'port'>, log: ShopLog): Promise<Shop> {
-  const { sequelize, Order } = await openDatabase(config.databaseUrl, config.schema)
+  const database = connectDatabase(config.databaseUrl, config.schema)
+  await createTables(database, config.schema)
+  return shopOn(database, config, log)
+}
+
+/** The shop over tables that exist. */
+export function shopOn({ sequelize, Order }: Database, config: Omit<Config, 'port' | 'databaseUrl'>, log: ShopLog): Shop {
   const timers = makeTimers(Order, config, log)
   const app = createApp({ sequelize, Order, timers, log })
   const servers: Server[] = []

@@ -5,7 +5,8 @@ import { randomBytes } from 'node:crypto'
 import type { ExpiryWorker } from 'express-order-timers'
 import { Redis } from 'ioredis'
 import { type Config, readConfig } from '../config.js'
-import { openShop, type Shop } from '../shop.js'
+import { connectDatabase, createTables } from '../models.js'
+import { type Shop, shopOn } from '../shop.js'
 import { Customer } from './customer.js'
 import { dropSchema } from './drop-schema.js'
 import * as scenes from './scenes.js'
@@ -22,7 +23,26 @@ const quiet = {
   error: console.error,
 }
 
-export async function runMainJob(env: NodeJS.ProcessEnv): Promise<number> {
+/** Where a process finds its servers, and as whom. */
+export interface Servers {
+  databaseUrl: string
+  redisUrl: string
+}
+
+export interface MainJobOptions {
+  /** As whom the web process and the worker come. Default: as the environment says, which is also who creates and removes the tables. */
+  web?: Servers
+  worker?: Servers
+  /** Called when the shop's tables are there. */
+  prepare?(schema: string): Promise<void>
+  say?(text: string): void
+}
+
+/** Resolves to the exit status. */
+export async function runMainJob(
+  env: NodeJS.ProcessEnv,
+  { web, worker, prepare, say = console.info }: MainJobOptions = {},
+): Promise<number> {
   const ownRedis = env.REDIS_IS_OURS === '1'
   const name = `order_timers_once_${randomBytes(4).toString('hex')}`
   const config: Config = {
@@ -32,17 +52,25 @@ export async function runMainJob(env: NodeJS.ProcessEnv): Promise<number> {
     payAfter: scenes.payAfterMs,
     confirmAfter: scenes.confirmAfterMs,
   }
-  const shop = await openShop(config, quiet)
+  const owner = connectDatabase(config.databaseUrl, config.schema)
+  await createTables(owner, config.schema)
+  const changes = await StatusChanges.record(owner.sequelize, config.schema)
+  await prepare?.(config.schema)
+  const shopAs = (servers: Servers = config) =>
+    shopOn(connectDatabase(servers.databaseUrl, config.schema), { ...config, ...servers }, quiet)
+  const shop = shopAs(web)
+  const workersShop = worker ? shopAs(worker) : shop
   const stranger = new Redis(config.redisUrl)
   const flush = () => (ownRedis ? stranger.flushall() : deleteKeys(stranger, config.prefix))
   try {
-    console.info('Seven orders, each due within seconds; this takes about 15 s.\n')
-    const results = await play(shop, { config, stranger, flush })
-    return report(results)
+    say('Seven orders, each due within seconds; this takes about 15 s.\n')
+    const results = await play(shop, { config, stranger, flush, changes, workersShop })
+    return report(results, say)
   } finally {
     if (!ownRedis) await deleteKeys(stranger, config.prefix)
     stranger.disconnect()
-    await shop.close()
+    await Promise.all([...new Set([shop, workersShop])].map((one) => one.close()))
+    await owner.sequelize.close()
     await dropSchema(config.databaseUrl, config.schema)
   }
 }
@@ -50,16 +78,18 @@ export async function runMainJob(env: NodeJS.ProcessEnv): Promise<number> {
 interface Props {
   config: Config
   stranger: Redis
+  changes: StatusChanges
+  /** Where workers are started. */
+  workersShop: Shop
   flush: () => Promise<unknown>
 }
 
-async function play(shop: Shop, { config, stranger, flush }: Props): Promise<PromiseSettledResult<scenes.Outcome>[]> {
-  const changes = await StatusChanges.record(shop.sequelize, config.schema)
+async function play(shop: Shop, { config, stranger, flush, changes, workersShop }: Props): Promise<PromiseSettledResult<scenes.Outcome>[]> {
   const customer = new Customer(await shop.listen(0))
   const ways = new Map<number, string>()
   const stage: scenes.Stage = { shop, customer, changes, stranger, prefix: config.prefix, ways, flush }
   const startWorker = (sweep?: string): ExpiryWorker => {
-    const worker = shop.startWorker(sweep)
+    const worker = workersShop.startWorker(sweep)
     worker.on('settled', ({ via, orders }) => {
       for (const { id } of orders) ways.set(Number(id), via)
     })
@@ -88,13 +118,13 @@ async function play(shop: Shop, { config, stranger, flush }: Props): Promise<Pro
   return results
 }
 
-function report(results: readonly PromiseSettledResult<scenes.Outcome>[]): number {
+function report(results: readonly PromiseSettledResult<scenes.Outcome>[], say: (text: string) => void): number {
   const outcomes = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []))
   const rows = outcomes.map(({ story, order, way, latenessMs }) => [String(order), story, way, `${latenessMs.toFixed(1)} ms`])
-  console.info(formatTable([['order', 'what came of it', 'by', 'after its deadline'], ...rows], [0, 3]))
+  say(formatTable([['order', 'what came of it', 'by', 'after its deadline'], ...rows], [0, 3]))
   if (failures.length === 0) {
-    console.info('\nAll seven held. Measured from the deadline to the commit, by Postgres’s clock.')
+    say('\nAll seven held. Measured from the deadline to the commit, by Postgres’s clock.')
     return 0
   }
   for (const failure of failures) console.error(`\nDID NOT HOLD: ${failure.message}`)

@@ -19,7 +19,7 @@ export class StatusChanges {
     await sequelize.query(`
       CREATE TABLE "${schema}".status_changes (order_id int, "to" int, at timestamptz);
 
-      CREATE FUNCTION "${schema}".note_status_change() RETURNS trigger LANGUAGE plpgsql AS $$
+      CREATE FUNCTION "${schema}".note_status_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
       BEGIN
         INSERT INTO "${schema}".status_changes VALUES (NEW.id, NEW.status, clock_timestamp());
         RETURN NULL;

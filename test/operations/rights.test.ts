@@ -3,20 +3,26 @@
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Redis } from 'ioredis'
 import type { Model, Sequelize } from 'sequelize'
+import { runMainJob } from '../../example/once/main-job.js'
+import { act } from '../../lib/admin/actions/act.js'
+import type { ActName } from '../../lib/admin/actions/request.js'
 import { redisRights } from '../../lib/admin/doctor/redis-rights.js'
 import { subjectOf } from '../../lib/admin/doctor/subject.js'
 import { status } from '../../lib/admin/status.js'
 import { startExpiryWorker, transition } from '../../lib/index.js'
 import { Keys } from '../../lib/keys.js'
 import { aclRules, REDIS_COMMANDS, type RedisRole } from '../../lib/redis/rights.js'
+import { ACTIONS_TABLE, ActionsTable } from '../../lib/rows/actions-table.js'
+import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
+import { HISTORY_TABLE, History } from '../../lib/rows/history.js'
 import { PROCESSES_TABLE, ProcessesTable } from '../../lib/rows/processes-table.js'
 import { defineParcel, EVERY_SECOND, openParcels } from '../life/parcels.js'
 import { blockOf, blocksOf, root } from '../support/book.js'
+import { openDatabase } from '../support/database.js'
 import { RedisServer } from '../support/redis-server.js'
 import { runtimeOf } from '../support/runtime.js'
 import { makeTimers, watched } from '../support/shop.js'
@@ -26,6 +32,16 @@ const KINDS = ['order_pay', 'order_confirm', 'order_confirm.reminder-2h', 'order
 /** When a process beats: at once, in Postgres too. */
 const SOON = { worker: 1_000, web: 1_000, doubting: 1_000, first: 0, firstRowOfWorker: 0, row: 0, quietStart: 30_000 }
 const AN_HOUR_AGO = () => new Date(Date.now() - 3_600_000)
+/** Our own tables, as a migration creates them. */
+const OWN_TABLES = [
+  ...History.createSql(HISTORY_TABLE),
+  ...Brake.createSql(BRAKE_TABLE),
+  ...ProcessesTable.createSql(PROCESSES_TABLE),
+  ...ActionsTable.createSql(ACTIONS_TABLE),
+]
+const ROLES = (schema: string) => ['web', 'worker'].map((role) => `CREATE ROLE ${schema}_${role} LOGIN PASSWORD '${role}'`).join(';\n')
+const dropRoles = (schema: string) =>
+  ['web', 'worker'].map((role) => `DROP OWNED BY ${schema}_${role}; DROP ROLE ${schema}_${role}`).join('; ')
 const file = (path: string) => readFileSync(join(root, 'example/deploy', path), 'utf8')
 
 const rulesOf = (sequelize: Sequelize, told: string[], failing: { now: boolean }) => {
@@ -69,6 +85,36 @@ describe('web processes and workers with the rights in example/deploy', function
     it(`(${title}) may do all that they do, and are granted no command that they do not need`, () => plays[i])
   }
 
+  it('play the main job: all seven orders end as promised', async () => {
+    const server = await serverWith('users.acl')
+    const database = await openDatabase()
+    const { client, schema, url } = database
+    const servers = (role: RedisRole) => ({
+      databaseUrl: Object.assign(new URL(url), { username: `${schema}_${role}`, password: role }).href,
+      redisUrl: `redis://shop-${role}:${role.toUpperCase()}_SECRET@127.0.0.1:${server.port}`,
+    })
+    await client.query(ROLES(schema))
+    const said: string[] = []
+    const status = await runMainJob(
+      { DATABASE_URL: url, REDIS_URL: server.url, REDIS_IS_OURS: '1' },
+      {
+        ...{ web: servers('web'), worker: servers('worker') },
+        say: (text) => said.push(text),
+        async prepare(shopSchema) {
+          const sql = [
+            ...OWN_TABLES,
+            file('postgres/grants.sql').replace('SCHEMA public', `SCHEMA ${shopSchema}`).replaceAll('shop_', `${schema}_`),
+          ]
+          await client.query([`SET search_path = ${shopSchema}`, ...sql, `SET search_path = ${schema}`].join(';\n'))
+        },
+      },
+    )
+    assert.equal(status, 0, said.join('\n'))
+    await client.query(dropRoles(schema))
+    await database.close()
+    await server.stop()
+  })
+
   it('are what lib/redis/rights.ts says, and what the pages show', () => {
     const places = { 'users.acl': { prefix: '', db: 0, kinds: KINDS }, 'users-prefix.acl': { prefix: 'shop:', db: 1, kinds: KINDS } }
     for (const [name, place] of Object.entries(places)) {
@@ -95,19 +141,23 @@ interface Form {
   keyPrefix?: string
 }
 
+/** A Redis with these users, and with one who may everything for the test itself. */
+async function serverWith(name: string, names = 'shop:'): Promise<RedisServer> {
+  const server = await RedisServer.prepare()
+  const users = file(`redis/${name}`).replace('default off', 'default on nopass ~* &* +@all').replaceAll('shop:', names)
+  await writeFile(join(server.directory, name), users)
+  await server.restart(['--aclfile', join(server.directory, name)])
+  return server
+}
+
 async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), 'order-timers-rights-'))
-  const users = file(`redis/${name}`).replace('default off', 'default on nopass ~* &* +@all').replaceAll('shop:', `${keyPrefix}${prefix}`)
-  await writeFile(join(directory, name), users)
-  const server = await RedisServer.start(['--aclfile', join(directory, name)])
+  const server = await serverWith(name, `${keyPrefix}${prefix}`)
   const shop = await openParcels((Parcel) => ({ unused: transition(Parcel, { from: 1, to: 0, deadline: false }) }), {
     ...{ redis: `${server.url}/${db}`, redisUrl: `${server.url}/${db}`, prefix },
   })
   const admin = shop.redis.client
   const { client, schema, url, connectSequelize } = shop.database
-  for (const sql of ProcessesTable.createSql(PROCESSES_TABLE)) await client.query(sql)
-  await client.query(`CREATE ROLE ${schema}_web LOGIN PASSWORD 'web'; CREATE ROLE ${schema}_worker LOGIN PASSWORD 'worker'`)
-  await client.query(grantsFor(schema))
+  await client.query([...OWN_TABLES, ROLES(schema), grantsFor(schema)].join(';\n'))
   const told: string[] = []
   const failing = { now: true }
   const timersOf = (role: RedisRole) => {
@@ -123,7 +173,9 @@ async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<v
   const [shipped, unpaid] = [await shop.parcel(null, { status: 2 }), await shop.parcel(null, { status: 1, placedAt: AN_HOUR_AGO() })]
   const keys = new Keys(`${keyPrefix}${prefix}`)
   const dead = { attempts: 2, error: 'no stock', at: new Date().toISOString(), dead: true }
+  const discarded = await shop.parcel(3_600_000)
   await admin.hset(keys.sets('order_pay').failures, String(unpaid), JSON.stringify(dead))
+  await admin.hset(keys.sets('order_confirm').failures, String(discarded), JSON.stringify(dead))
 
   const web = timersOf('web')
   Reflect.set(runtimeOf(web.timers).beats as object, 'times', { ...SOON, web: 300, doubting: 300 })
@@ -145,9 +197,20 @@ async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<v
   await timers.remaining('order_unshipped', [shipped, 77])
   await timers.cancel('order_unshipped', shipped)
   await timers.schedule('order_other', 7, { after: '1h' })
-  assert.equal((await timers.dead()).length, 1)
+  assert.equal((await timers.dead()).length, 2)
   await timers.retry('order_pay', unpaid)
   assert.equal(await timers.release('order_confirm'), false)
+  const acts = async (action: ActName, kind: string, id: number, by?: string) => {
+    const { orders } = await act(runtimeOf(timers), { action, kind, orders: [{ id }], ...(by && { by }) }, { user: 'mei', via: 'page' })
+    assert.deepEqual([action, orders.map(({ outcome }) => outcome)], [action, ['done']])
+  }
+  const acted = await shop.parcel(3_600_000)
+  await acts('extend', 'order_confirm', acted, '1h')
+  await acts('pause', 'order_confirm', acted)
+  await acts('resume', 'order_confirm', acted)
+  await acts('settle', 'order_confirm', acted)
+  await acts('cancel', 'order_confirm', acted)
+  await acts('discard', 'order_confirm', discarded)
   await runtimeOf(timers).redis?.connection.refusals.probe?.()
   await waitUntil(() => hasRow('web'), { what: 'the row of the web process' })
   assert.deepEqual(timers.health().faults, [])
@@ -182,10 +245,9 @@ async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<v
   const refused = (await admin.call('ACL', 'LOG')) as string[][]
   assert.deepEqual(refused, [])
 
-  await client.query(['web', 'worker'].map((role) => `DROP OWNED BY ${schema}_${role}; DROP ROLE ${schema}_${role}`).join('; '))
+  await client.query(dropRoles(schema))
   await shop.close()
   await server.stop()
-  await rm(directory, { recursive: true })
 }
 
 function grantsFor(schema: string): string {
