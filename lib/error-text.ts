@@ -3,6 +3,8 @@
 
 const LONGEST = 500
 
+const LONGEST_STACK = 2_000
+
 /** Postgres puts one of these words before a name that it quotes. What it quotes otherwise is a value. */
 const NAMED =
   '(?:column|relation|table|view|index|schema|type|domain|enum|constraint|function|operator|encoding|sequence|role|parameter|trigger|array)'
@@ -17,7 +19,28 @@ const SHOWS_VALUES = /^(?:22|0A)/
 export function errorText(error: unknown): string {
   const text = withoutValues(error, messageOf(error))
   if (isOwn(error)) return text
-  return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text
+  return cut(text, LONGEST)
+}
+
+/** The same, and this package's own messages are cut too: for what is kept of many errors. */
+export function shortErrorText(error: unknown): string {
+  return cut(errorText(error), LONGEST)
+}
+
+/** The calls that led to an error, without its message, which may show values; 2,000 characters at most. Empty if it does not say. */
+export function stackText(error: unknown): string {
+  try {
+    const { stack } = (error ?? {}) as { stack?: unknown }
+    if (typeof stack !== 'string') return ''
+    const calls = stack.split('\n').filter((line) => /^\s+at /.test(line))
+    return calls.join('\n').slice(0, LONGEST_STACK)
+  } catch {
+    return ''
+  }
+}
+
+function cut(text: string, longest: number): string {
+  return text.length > longest ? `${text.slice(0, longest - 1)}…` : text
 }
 
 function isOwn(error: unknown): boolean {

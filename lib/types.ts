@@ -85,11 +85,14 @@ export interface ListedTimer {
 export interface DeadLetter {
   kind: string
   id: string
-  /** The last attempt's error message. */
+  /** The last attempt's error message, 500 characters at most. */
   error: string
   attempts: number
   /** When the last attempt failed. */
   at: Date
+  /** The first attempt's error message, and when it failed. */
+  firstError: string
+  firstAt: Date
 }
 
 /** The calls on `req.orderTimers` and on the middleware itself. */

@@ -8,10 +8,28 @@ import { mayHaveWritten, operation, scripts } from './script-calls.js'
 /** Failed attempts of one order. */
 export interface Failure {
   attempts: number
+  /** The last attempt's error, 500 characters at most. */
   error: string
   /** When the last attempt failed, ISO 8601. */
   at: string
   dead: boolean
+  /** The first attempt's error, and when it failed; left out while there was only one. */
+  first?: { error: string; at: string }
+}
+
+/** A dead letter, with the stack of its last error while it is among the newest 10,000 of its kind. */
+export interface StoredDeadLetter extends Failure {
+  id: string
+  stack: string | undefined
+}
+
+export interface DeadPage {
+  /** Newest first. */
+  letters: StoredDeadLetter[]
+  /** How many there are in all. */
+  total: number
+  /** Where the next page begins; undefined where there is none. */
+  next: string | undefined
 }
 
 export class FailedTimers {
@@ -39,6 +57,19 @@ export class FailedTimers {
   /** The dead letters of a kind. */
   async dead(kind: string, waitMs: number): Promise<Map<string, Failure>> {
     return new Map([...(await this.all(kind, waitMs))].filter(([, { dead }]) => dead))
+  }
+
+  /** The newest dead letters of a kind, or those that died before the `next` of another page. */
+  async deadPage(kind: string, before: string | undefined, limit: number, waitMs: number): Promise<DeadPage> {
+    const { failures } = this.keys.sets(kind)
+    const answer = await this.connection.run(waitMs, (client) => scripts(client).orderTimersDeadPage(failures, before ?? '', limit))
+    const [total, values] = answer as [number, string[]]
+    const letters: StoredDeadLetter[] = []
+    for (let i = 0; i < values.length; i += 4) {
+      const [id, , json, stack] = values.slice(i, i + 4) as [string, string, string, string]
+      if (json !== '') letters.push({ ...(JSON.parse(json) as Failure), id, stack: stack === '' ? undefined : stack })
+    }
+    return { letters, total, next: values.length === 4 * limit ? values.at(-3) : undefined }
   }
 
   /** Puts dead letters back, due now, with their attempts forgotten. @returns those of the ids that were dead letters */

@@ -69,6 +69,8 @@ export interface Disposition {
   /** From now until it is due again; undefined for a dead letter, for what is left to the next sweep, and for what is gone. */
   delayMs?: number | undefined
   failure?: Failure | undefined
+  /** Of a dead letter: the stack of its error. */
+  stack?: string
 }
 
 export interface FinishOptions {
@@ -148,7 +150,7 @@ export class Leases {
   ): Promise<boolean> {
     const gone = dispositions.filter((one) => one.gone).map(({ id }) => id)
     const values = dispositions.flatMap((one) =>
-      one.gone ? [] : [one.id, one.delayMs ?? '', one.failure ? JSON.stringify(one.failure) : ''],
+      one.gone ? [] : [one.id, one.delayMs ?? '', one.failure ? failureText(one.failure, one.stack) : ''],
     )
     const validUntil = (await this.clock.now()) + VALID_MS
     const askedAt = performance.now()
@@ -199,6 +201,11 @@ export class Leases {
     const { due, leases, lease, tombstones, failures } = this.keys.sets(kind)
     return [due, leases, lease + token, tombstones, failures]
   }
+}
+
+/** JSON has no line breaks, so one can end it. */
+function failureText(failure: Failure, stack = ''): string {
+  return stack === '' ? JSON.stringify(failure) : `${JSON.stringify(failure)}\n${stack}`
 }
 
 /** Ids and deadlines of JSON: id, deadline, id, deadline, … */

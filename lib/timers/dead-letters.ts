@@ -1,6 +1,7 @@
 // The timers whose rules failed for the last time. Redis keeps them.
 
 import { REQUEST_WAIT_MS } from '../redis/arming.js'
+import type { Failure } from '../redis/failed-timers.js'
 import type { DeadLetter } from '../types.js'
 import type { Runtime } from './runtime.js'
 
@@ -11,8 +12,12 @@ export async function deadLetters(runtime: Runtime, kind: string | undefined): P
   const letters = await Promise.all(
     rules.map(async ({ kind }) => {
       const failures = await redis.failures.dead(kind, REQUEST_WAIT_MS)
-      return [...failures].map(([id, { error, attempts, at }]) => ({ kind, id, error, attempts, at: new Date(at) }))
+      return [...failures].map(([id, failure]) => deadLetter(kind, id, failure))
     }),
   )
   return letters.flat().sort((a, b) => a.at.getTime() - b.at.getTime())
+}
+
+export function deadLetter(kind: string, id: string, { attempts, error, at, first = { error, at } }: Failure): DeadLetter {
+  return { kind, id, error, attempts, at: new Date(at), firstError: first.error, firstAt: new Date(first.at) }
 }

@@ -52,4 +52,87 @@ describe('a timer that failed', () => {
     assert.deepEqual((await claim('b', { skewMs: 1_000 })).ids, ['1'])
     assert.deepEqual([...(await failures.revive(KIND, ['1'], WAIT_MS))], [])
   })
+
+  /** Has these die in this order, in claims of at most `perClaim`. */
+  const bury = async (ids: string[], perClaim = ids.length, stack?: string) => {
+    for (let first = 0; first < ids.length; first += perClaim) {
+      const portion = ids.slice(first, first + perClaim)
+      for (const id of portion) await arm(id, (await clock.now()) - PAST_MS)
+      const { token } = await claim(`bury ${first}`)
+      const dead = portion.map((id) => ({ id, failure: { ...FAILURE, dead: true }, ...(stack && { stack: `${stack} ${id}` }) }))
+      await leases.finish(KIND, token, 0, dead)
+    }
+  }
+  const page = (before?: string, limit = 4) => failures.deadPage(KIND, before, limit, WAIT_MS)
+
+  it('is listed page by page once it is dead, the newest first, also those that died together', async () => {
+    const ids = Array.from({ length: 11 }, (_, i) => String(i + 1))
+    await bury(ids, 6, '    at run (rules.js:1:1)\n    at')
+    const shown: string[] = []
+    let before: string | undefined
+    do {
+      const { letters, total, next } = await page(before)
+      assert.equal(total, 11)
+      for (const { id, stack, error, dead } of letters)
+        assert.deepEqual([stack, error, dead], [`    at run (rules.js:1:1)\n    at ${id}`, 'no stock', true])
+      shown.push(...letters.map(({ id }) => id))
+      before = next
+    } while (before !== undefined)
+    assert.deepEqual(shown, ids.reverse())
+  })
+
+  it('goes on with the page where it ended, although letters were put back and others died meanwhile', async () => {
+    await bury(['1', '2', '3', '4', '5', '6'], 1)
+    const { letters, next } = await page(undefined, 2)
+    assert.deepEqual(
+      letters.map(({ id }) => id),
+      ['6', '5'],
+    )
+    await failures.revive(KIND, ['5', '4'], WAIT_MS)
+    await claim('away')
+    await bury(['7'])
+    assert.deepEqual(
+      (await page(next, 9)).letters.map(({ id }) => id),
+      ['3', '2', '1'],
+    )
+    assert.equal((await page()).total, 5)
+  })
+
+  const ways = {
+    'is put back': () => failures.revive(KIND, ['1'], WAIT_MS),
+    'is dropped': () => failures.discard(KIND, ['1'], WAIT_MS),
+    'is armed again': async () => arm('1', (await clock.now()) + HOUR_MS),
+    'is disarmed': () => opened.index.disarm(KIND, '1', undefined, WAIT_MS),
+  }
+  for (const [way, end] of Object.entries(ways)) {
+    it(`leaves no trace once it ${way}`, async () => {
+      await bury(['1'], 1, '    at run')
+      assert.deepEqual(
+        (await page()).letters.map(({ stack }) => stack),
+        ['    at run 1'],
+      )
+      await end()
+      assert.deepEqual(await page(), { letters: [], total: 0, next: undefined })
+      const { failures: name } = opened.keys.sets(KIND)
+      assert.deepEqual(await opened.redis.client.keys(`${name}*`), [])
+    })
+  }
+
+  it('is dropped without being due again', async () => {
+    await bury(['1'])
+    assert.deepEqual([...(await failures.discard(KIND, ['1', '2'], WAIT_MS))], ['1'])
+    assert.equal(await opened.scoreOf('1'), null)
+  })
+
+  it('keeps the stacks of the newest 10,000 dead letters alone', async () => {
+    const { failures: name } = opened.keys.sets(KIND)
+    const { client } = opened.redis
+    await bury(['1', '2'], 1, '    at run')
+    const old = Array.from({ length: 9_998 }, (_, i) => [(Date.now() + 1) * 1_000 + i, `x${i}`]).flat()
+    await client.zadd(`${name}:dead`, ...(old as [number, string]))
+    await bury(['3'], 1, '    at run')
+    assert.deepEqual(await client.hkeys(`${name}:stacks`), ['2', '3'])
+    await bury(['4'], 1, '    at run')
+    assert.deepEqual(await client.hkeys(`${name}:stacks`), ['3', '4'])
+  })
 })

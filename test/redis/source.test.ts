@@ -116,7 +116,7 @@ describe('the option "redis"', () => {
     Redis.Command.setReplyTransformer('hgetall', (reply) => new Map(reply as never))
     try {
       assert.deepEqual(await shop.timers.dead('order_other'), [
-        { kind: 'order_other', id: '7', error: 'no', attempts: 25, at: new Date(0) },
+        { kind: 'order_other', id: '7', error: 'no', attempts: 25, at: new Date(0), firstError: 'no', firstAt: new Date(0) },
       ])
     } finally {
       Redis.Command.setReplyTransformer('hgetall', before)

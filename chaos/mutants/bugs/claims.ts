@@ -101,8 +101,8 @@ export const CLAIM_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/redis/lua/revive.lua',
-        find: "redis.call('HDEL', failures, id)\n    if putsBack",
-        replace: `redis.call('HSET', failures, id, (string.gsub(failure, '"dead":true', '"dead":false')))\n    if putsBack`,
+        find: "redis.call('HDEL', failures, id)\n    forgetDead(id)",
+        replace: `redis.call('HSET', failures, id, (string.gsub(failure, '"dead":true', '"dead":false')))\n    forgetDead(id)`,
       },
     ],
     suites: ['test/redis/failed-timers.test.ts', 'test/timers/pending.test.ts'],

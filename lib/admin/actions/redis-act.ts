@@ -90,8 +90,8 @@ export async function endDead(
 
 export function notDead(kind: string, id: string, attempts: number | undefined): OrderTimersError {
   const times = `${attempts} ${attempts === 1 ? 'time' : 'times'}`
-  const why = attempts === undefined ? '`order-timers dead` lists those that are' : `it failed ${times}, and is tried again by itself`
-  return new OrderTimersError('NO_TIMER', `orderTimers: ${kind}: ${show(id)} is no dead letter; ${why}`)
+  const why = attempts === undefined ? '; `order-timers dead` lists those that are' : `: it failed ${times}, and is tried again by itself`
+  return new OrderTimersError('NO_TIMER', `orderTimers: ${kind}: ${show(id)} is no dead letter${why}`)
 }
 
 /** Extends, cancels, or makes due now. */

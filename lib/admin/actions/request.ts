@@ -90,10 +90,10 @@ export function ruleOf(runtime: Runtime, kind: string): BoundRule {
 }
 
 function refuseMismatch(action: ActName, rule: BoundRule): void {
-  if (action === 'retry') return
+  if (action === 'retry' || action === 'discard') return
   if (rule.reminder) {
     const remedy = `act on "${rule.reminder.of}", whose deadline it follows`
-    throw invalid(`${rule.kind} is a reminder, for which there is only retry; ${remedy}`)
+    throw invalid(`${rule.kind} is a reminder, for which there are only retry and discard; ${remedy}`)
   }
   if (action === 'pause' || action === 'resume') requirePausable(rule as ShopRule, action)
   else if (action !== 'settle') refuseSince(rule as ShopRule, action)

@@ -37,7 +37,7 @@ export async function actOnRows(runtime: Runtime, rule: OnRows, act: ParsedAct, 
   const { orders, record } = await withinCall(sequelize, undefined, performance.now(), (within) =>
     (callConnectionOf(within) as CallConnection).transact(() => write(within)),
   )
-  await Promise.all(orders.map((order) => tellRedis(runtime, rule, order)))
+  await Promise.all(orders.map((order) => tellRedis(runtime, rule, act.action, order)))
   return actedOn(act.action, kind, record, orders)
 }
 
@@ -52,12 +52,14 @@ async function written(
   const others = ids.filter((id) => !states.has(id))
   const locked = others.length === 0 ? new Map() : await row.states.findAll(others, transaction)
   const asShown = new Map([...states].filter(([id, { deadline }]) => isAsShown(shown.get(id), deadline)))
-  const results = await outcomes(row, kind, valueFor(action, byMs), asShown, transaction)
+  const results = await outcomes(row, kind, { action, byMs }, asShown, transaction)
   return ids.map((id) => {
     const state = states.get(id)
-    if (!state) return refusedOrder(id, locked.has(id) ? rowLocked(kind, id) : row.states.notFound(id))
-    const { deadline: before } = state
+    if (!state && locked.has(id)) return refusedOrder(id, rowLocked(kind, id))
+    if (!state) return action === 'discard' ? { id, outcome: 'done' } : refusedOrder(id, row.states.notFound(id))
+    const { deadline: before, inFrom } = state
     if (!asShown.has(id)) return skippedOrder(kind, id, shown.get(id) ?? null, before)
+    if (action === 'discard' && !inFrom) return { id, outcome: 'done', before, after: before } // nothing would try it again
     const after = results.get(id) as number | null | OrderTimersError
     return after instanceof OrderTimersError ? refusedOrder(id, after, before) : { id, outcome: 'done', before, after }
   })
@@ -67,12 +69,14 @@ async function written(
 function outcomes(
   row: OnRows['row'],
   kind: string,
-  value: NewDeadline,
+  { action, byMs }: Pick<ParsedAct, 'action' | 'byMs'>,
   states: ReadonlyMap<string, RowState>,
   transaction: Transaction,
 ): Promise<Map<string, number | null | OrderTimersError>> {
   const { deadline } = row
-  return deadline.in === 'column' ? deadline.writes.writeAll(states, value, transaction) : dueSince(row, kind, states, transaction)
+  if (deadline.in === 'column') return deadline.writes.writeAll(states, valueFor(action, byMs), transaction)
+  if (action === 'settle') return dueSince(row, kind, states, transaction)
+  return Promise.resolve(new Map([...states.keys()].map((id) => [id, keptBySince(kind, id)])))
 }
 
 /** Under `since` there is nothing to write. An order that is due is armed, so that a worker looks at it at once. */
@@ -97,15 +101,21 @@ function valueFor(action: ParsedAct['action'], byMs: number): NewDeadline {
 }
 
 /** What Redis does not take is left to the sweep, which finds it on the rows. */
-async function tellRedis({ redis }: Runtime, rule: OnRows, order: ActedOrder): Promise<void> {
+async function tellRedis({ redis }: Runtime, rule: OnRows, action: ParsedAct['action'], order: ActedOrder): Promise<void> {
   const { id, outcome, before, after } = order
   if (outcome !== 'done') return
-  if (typeof after === 'number') order.armed = (await redis?.arming.arm(rule, id, after)) ?? false
-  else if (typeof before === 'number') await redis?.arming.disarm(rule, id, before)
+  if (typeof after === 'number' && action !== 'discard') order.armed = (await redis?.arming.arm(rule, id, after)) ?? false
+  else if (typeof before === 'number' && after === null) await redis?.arming.disarm(rule, id, before)
 }
 
 function rowLocked(kind: string, id: string): OrderTimersError {
   return new OrderTimersError('ROW_LOCKED', `orderTimers: ${kind}: order ${id} is locked by another transaction; ask again`)
+}
+
+/** Of `discard`. */
+function keptBySince(kind: string, id: string): OrderTimersError {
+  const why = 'its deadline follows from the row ("since"), so the next sweep would find it again; change the row, or retry it'
+  return new OrderTimersError('NOT_ON_SINCE', `orderTimers: ${kind}: order ${id} cannot be discarded: ${why}`)
 }
 
 function notDue(kind: string, id: string, { deadline, remainingMs }: RowState): OrderTimersError {

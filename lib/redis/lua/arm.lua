@@ -9,6 +9,7 @@ local due, failures = KEYS[1], KEYS[2]
 local wakeChannel, keyPrefix = ARGV[1], ARGV[2]
 --- include shared/wake.lua
 --- include shared/before-adding.lua
+--- include shared/forget-dead.lua
 
 local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
 if not head[2] then beforeAdding() end
@@ -18,7 +19,7 @@ local anyFailed = redis.call('EXISTS', failures) == 1
 for i = 3, #ARGV, 2 do
   local deadline, id = ARGV[i], ARGV[i + 1]
   redis.call('SET', keyPrefix .. id, '1', 'PXAT', deadline)
-  if anyFailed then redis.call('HDEL', failures, id) end
+  if anyFailed and redis.call('HDEL', failures, id) == 1 then forgetDead(id) end
   if tonumber(deadline) < tonumber(earliest) then earliest = deadline end
 end
 wakeIfEarlier(head, earliest)

@@ -11,11 +11,12 @@ local id, expected = ARGV[1], ARGV[2]
 --- include shared/now.lua
 --- include shared/tombstones.lua
 --- include shared/after-removing.lua
+--- include shared/forget-dead.lua
 
 local score = redis.call('ZSCORE', due, id)
 if score and expected ~= '' and tonumber(score) ~= tonumber(expected) then return 0 end
 redis.call('SADD', (tombstoneSets(tombstones, 'cancelled')), id)
-redis.call('HDEL', failures, id)
+if redis.call('HDEL', failures, id) == 1 then forgetDead(id) end
 local removed = redis.call('ZREM', due, id)
 if removed == 1 then afterRemoving() end
 local unlinked = redis.call('UNLINK', key)

@@ -13,7 +13,7 @@
 --         isRetry      'retry', or ''
 --         gone         ids as JSON that the rule no longer applies to; '' for none
 --         then id, delayMs, failure, id, delayMs, failure, …: milliseconds from now ('' for a dead letter and for what is let go), and
---         the failure to keep as JSON ('' for none)
+--         the failure to keep as JSON ('' for none); that of a dead letter may be followed by a line break and the error's stack
 -- Output  1 where the lease was still held, 0 where it was not; Redis's clock as text where this came too late
 local due, leases, lease, tombstones, failures = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local token, sortOfRest, skewMs, validUntil, isRetry, gone = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5] == 'retry', ARGV[6]
@@ -21,6 +21,7 @@ local token, sortOfRest, skewMs, validUntil, isRetry, gone = ARGV[1], ARGV[2], A
 --- include shared/tombstones.lua
 --- include shared/in-portions.lua
 --- include shared/before-adding.lua
+--- include shared/note-dead.lua
 
 if now > validUntil then return string.format('%.3f', now) end
 local wasHeld = redis.call('ZREM', leases, token) -- first, since it needs no memory: see take.lua
@@ -35,7 +36,11 @@ for i = 7, #ARGV, 3 do
     if failure ~= '' then redis.call('ZADD', due, dueAt, id) else redis.call('ZADD', due, 'LT', dueAt, id) end
   end
   if failure ~= '' then
-    redis.call('HSET', failures, id, failure)
+    local json, stack = failure, ''
+    local lineBreak = string.find(failure, '\n', 1, true)
+    if lineBreak then json, stack = string.sub(failure, 1, lineBreak - 1), string.sub(failure, lineBreak + 1) end
+    redis.call('HSET', failures, id, json)
+    if string.find(json, '"dead":true', 1, true) then noteDead(id, stack) end
   elseif delayMs == '' and wasHeld == 1 then
     redis.call('HDEL', failures, id)
   end

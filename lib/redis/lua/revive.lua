@@ -9,6 +9,7 @@ local due, failures = KEYS[1], KEYS[2]
 local wakeChannel, putsBack, ids = ARGV[1], ARGV[2] == 'due', cjson.decode(ARGV[3])
 --- include shared/now.lua
 --- include shared/before-adding.lua
+--- include shared/forget-dead.lua
 
 local ended = {}
 for _, id in ipairs(ids) do
@@ -16,6 +17,7 @@ for _, id in ipairs(ids) do
   if failure and string.find(failure, '"dead":true', 1, true) then
     ended[#ended + 1] = id
     redis.call('HDEL', failures, id)
+    forgetDead(id)
     if putsBack then
       beforeAdding()
       redis.call('ZADD', due, 'LT', now, id)

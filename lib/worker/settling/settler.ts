@@ -2,7 +2,7 @@
 // Trouble that is not the rule's counts no attempt. It never drops an order: whatever is not settled gets a disposition, or stays claimed
 // until the lease ends.
 
-import { errorText } from '../../error-text.js'
+import { shortErrorText, stackText } from '../../error-text.js'
 import { Moment } from '../../moment.js'
 import type { Failure } from '../../redis/failed-timers.js'
 import type { Disposition } from '../../redis/leases.js'
@@ -106,8 +106,8 @@ export class Settler {
     const attempts = (earlier.get(id)?.attempts ?? 0) + 1
     const dead = attempts >= rule.attempts
     const retryInMs = retryDelayMs(attempts)
-    const failure: Failure = { attempts, error: errorText(error), at: new Date().toISOString(), dead }
-    dispositions.push({ id, delayMs: dead ? undefined : retryInMs, failure })
+    const failure = failureOf(error, attempts, dead, earlier.get(id))
+    dispositions.push({ id, delayMs: dead ? undefined : retryInMs, failure, ...(dead && { stack: stackText(error) }) })
     this.dependencies.reporter.failed(rule, { id, error, attempts, next: dead ? 'dead' : { retryInMs } })
   }
 }
@@ -120,6 +120,11 @@ async function ownerOf({ row }: BoundRule, error: unknown, inRule: boolean): Pro
     () => 'rule',
     (wrong: unknown) => (faultOwnerOf(wrong) === 'configuration' ? 'configuration' : 'rule'),
   )
+}
+
+function failureOf(error: unknown, attempts: number, dead: boolean, earlier: Failure | undefined): Failure {
+  const first = earlier && (earlier.first ?? { error: earlier.error, at: earlier.at })
+  return { attempts, error: shortErrorText(error), at: new Date().toISOString(), dead, ...(first && { first }) }
 }
 
 function putBack(ids: readonly string[], delayMs: number, dispositions: Disposition[]): void {
