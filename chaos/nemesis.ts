@@ -19,7 +19,7 @@ export interface DoneFault {
 }
 
 /** What has not bitten is tried again so often, when the plan has been carried out. */
-const FURTHER_TRIES = 2
+const FURTHER_TRIES = 4
 const PAUSE_MS = 500
 /** Postgres or Redis may be gone for a moment, by a fault of another lane. */
 const END_TRIES = 3
