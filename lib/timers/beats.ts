@@ -5,6 +5,7 @@ import type { FaultOf } from '../faults.js'
 import type { Identity } from '../identity.js'
 import type { Keys } from '../keys.js'
 import type { Log } from '../logger.js'
+import { Loop } from '../loop.js'
 import { Moment } from '../moment.js'
 import type { RedisConnection } from '../redis/connection.js'
 import { Presence, type ProcessRecord, type Role, type SeenProcess } from '../redis/presence.js'
@@ -39,7 +40,7 @@ export interface BeatsDependencies {
 /** What a worker adds to its process's beats. */
 export interface BeatingWorker {
   faults: FaultSink & { list(): readonly FaultOf<string>[] }
-  schedule: { intervalMs(): number | undefined }
+  schedule: { readonly intervalMs: number | undefined }
   latenessCounts: {
     /** What has been counted since it was last asked, by field. */
     takeCounts(): ReadonlyMap<string, number>
@@ -50,6 +51,9 @@ export interface BeatingWorker {
 
 export class Beats {
   readonly suspicions: Suspicions
+  readonly loop = new Loop('beats')
+  /** All processes as Redis had them, and when; undefined before the first beat that Redis answered. */
+  seen: { processes: readonly SeenProcess[]; at: Moment } | undefined
   private readonly presence: Presence | undefined
   private readonly rows: ProcessRows
   private readonly workers = new Set<BeatingWorker>()
@@ -61,7 +65,6 @@ export class Beats {
   private rowAfterMs = 0
   private beating: Promise<void> | undefined
   private redisData: string | undefined
-  private sweepMs: number | null = null
   private seenInPostgres: SeenProcess[] | undefined
   private isMounted = false
   private begun = false
@@ -91,7 +94,6 @@ export class Beats {
   addWorker(worker: BeatingWorker): () => Promise<void> {
     const endReports = this.suspicions.reportTo(worker.faults)
     this.workers.add(worker)
-    this.sweepMs = worker.schedule.intervalMs() ?? null
     this.begun = true
     this.rowIn(this.times.firstRowOfWorker)
     this.beatIn(0)
@@ -111,13 +113,16 @@ export class Beats {
     const beat = this.begun
     this.ended = true
     clearTimeout(this.timer)
+    this.loop.rests()
     if (beat) await this.leave()
   }
 
   /** For a program that only looks at the timers, such as the command: it beats where it starts a worker. */
   onlyLook(): void {
     this.onlyLooks = true
-    if (this.workers.size === 0) clearTimeout(this.timer)
+    if (this.workers.size > 0) return
+    clearTimeout(this.timer)
+    this.loop.rests()
   }
 
   private begin(): void {
@@ -140,6 +145,7 @@ export class Beats {
   private beatIn(milliseconds: number): void {
     clearTimeout(this.timer)
     if (this.ended) return
+    this.loop.turned()
     this.timer = setTimeout(() => void this.beatOrLook().then(() => this.beatIn(this.everyMs)), milliseconds).unref()
   }
 
@@ -195,6 +201,7 @@ export class Beats {
       const answer = await this.presence.beat(this.record(), sumOf(counted.map(({ counts }) => counts)))
       this.redisData = answer.redisData
       this.watch?.answered(answer)
+      this.seen = { processes: answer.processes, at: new Moment() }
       return answer.processes
     } catch {
       this.watch?.failed()
@@ -213,13 +220,14 @@ export class Beats {
   private record(): ProcessRecord {
     const { identity, redis } = this.dependencies
     const { id, host, pid, startedAt } = identity
+    const intervals = [...this.workers].flatMap(({ schedule }) => schedule.intervalMs ?? [])
     return {
       ...{ id, host, pid, version: VERSION, startedAt: startedAt.getTime(), role: this.role },
       redis: redis?.connection.where ?? null,
       ...(this.redisData !== undefined && { redisData: this.redisData }),
       rules: this.rules,
       databases: this.rows.databases(),
-      ...(this.role === 'worker' && { sweepMs: this.sweepMs }),
+      ...(this.role === 'worker' && { sweepMs: intervals.length > 0 ? Math.max(...intervals) : null }),
       ...recordedFaults(this.faults()),
     }
   }

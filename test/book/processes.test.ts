@@ -41,7 +41,8 @@ describe("the book's processes", function () {
     const additions = [
       shop['app.ts'],
       ENDS.stream,
-      blockOf('docs/worker.md', 'app.ts, its health'),
+      blockOf('docs/worker.md', 'app.ts, its own view'),
+      blockOf('docs/health.md', 'app.ts, its health'),
       blockOf('docs/errors.md', 'app.ts, further'),
       blockOf('docs/worker.md', 'app.ts, at its end'),
       ENDS.ready,
@@ -84,7 +85,8 @@ describe("the book's processes", function () {
       assert.ok(Date.parse(confirmsAt) > Date.now())
       assert.equal((await post(`/orders/${order.id}/extend`)).status, 200)
       assert.equal((await post('/orders/2147483647/ship')).status, 409)
-      assert.equal((await fetch(`http://127.0.0.1:${port}/health/order-timers`)).status, 200)
+      assert.equal((await fetch(`http://127.0.0.1:${port}/health/order-timers/ready`)).status, 200)
+      assert.equal((await fetch(`http://127.0.0.1:${port}/internal/worker`)).status, 200)
       await order.update({ status: 5 })
       const late = await post(`/orders/${order.id}/extend`)
       assert.equal(late.status, 409)

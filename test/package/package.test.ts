@@ -212,6 +212,17 @@ timers.close().then(() => console.log(typeof timers.schedule, Object.keys(requir
     }
   })
 
+  it('has routes for health, as an ES module and as CommonJS', async () => {
+    const asked = `${NAME}/health`
+    const use = `const { orderTimers } = await import('${NAME}'); const timers = orderTimers({ redis: false, logger: false, rules: { order_other() {} } })
+const health = orderTimersHealth(timers); console.log(health.live().status, (await health.ready()).status); await timers.close()`
+    const forms = [
+      ['--input-type=module', '-e', `import { orderTimersHealth } from '${asked}'; ${use}`],
+      ['--input-type=commonjs', '-e', `const { orderTimersHealth } = require('${asked}'); (async () => { ${use} })()`],
+    ]
+    for (const form of forms) assert.equal((await run(process.execPath, form, { cwd: directory })).stdout, 'ok ok\n')
+  })
+
   describe('on the command line', () => {
     const projects = [
       ['an ES module', 'esm', /^export default /m],

@@ -121,12 +121,13 @@ describe('the beats of a process', () => {
     const web = otherProcess(runtime, toLog(false), { ...BEAT_TIMES, first: 10, quietStart: 0 })
     const killed = otherProcess(runtime)
     const endWorker = killed.beats.addWorker({
-      schedule: { intervalMs: () => 60_000 },
       faults: { raise() {}, clear() {}, list: () => [{ code: 'EVENTS_OFF', message: 'no events', since: new Date(0) }] },
+      schedule: { intervalMs: 60_000 },
       latenessCounts: { takeCounts: () => new Map(), putBack() {} },
     })
     const record = await waitUntil(async () => (await seen()).find(({ id }) => id === killed.identity.id))
     assert.deepEqual(record.faults, [{ code: 'EVENTS_OFF', message: 'no events', since: 0 }])
+    assert.equal(record.sweepMs, 60_000)
     web.beats.mounted()
     await waitUntil(async () => (await seen()).some(({ id }) => id === web.identity.id))
     assert.deepEqual(web.faults(), [])

@@ -46,8 +46,8 @@ export class SweepSchedule {
   private pauseMs = Number.POSITIVE_INFINITY
   /** When the latest runs began. */
   private readonly begun: Moment[] = []
-  /** From the latest run's beginning to the one after it. */
-  private currentMs = 0
+  /** How long it is from one run to the next: the longer one of the present interval and the next; undefined if none is scheduled. */
+  intervalMs: number | undefined
 
   constructor(fallback: Required<Fallback> | false) {
     if (!fallback) return
@@ -58,8 +58,7 @@ export class SweepSchedule {
 
   start(sweep: ScheduledSweep): void {
     if (!this.task) return
-    this.expectNext()
-    this.currentMs = this.pauseMs
+    this.expectInterval()
     this.wait(sweep)
   }
 
@@ -81,13 +80,6 @@ export class SweepSchedule {
   horizonMs(): number {
     const [, afterNext] = this.task?.getNextRuns(2) ?? []
     return afterNext ? Math.max(0, afterNext.getTime() - Date.now()) + HORIZON_MARGIN_MS : HORIZON_WITHOUT_CRON_MS
-  }
-
-  /** How long it is from one run to the next, milliseconds: the longer one of the present interval and the next; undefined if none is scheduled. */
-  intervalMs(): number | undefined {
-    const [next, afterNext] = this.task?.getNextRuns(2) ?? []
-    if (!next) return undefined
-    return Math.max(this.currentMs, afterNext ? afterNext.getTime() - next.getTime() : 0)
   }
 
   /** How long ago the run began that was three intervals before the latest one; undefined if there were not so many. */
@@ -113,10 +105,15 @@ export class SweepSchedule {
   private async run(sweep: ScheduledSweep): Promise<void> {
     this.begun.push(new Moment())
     if (this.begun.length > INTERVALS + 1) this.begun.shift()
-    this.expectNext()
-    this.currentMs = this.pauseMs
+    this.expectInterval()
     await sweep.run()
     this.expectNext() // the time that a long sweep takes is no pause
+  }
+
+  private expectInterval(): void {
+    this.expectNext()
+    const [next, afterNext] = this.task?.getNextRuns(2) ?? []
+    this.intervalMs = Math.max(this.pauseMs, next && afterNext ? afterNext.getTime() - next.getTime() : 0)
   }
 
   private expectNext(): void {

@@ -1,0 +1,38 @@
+// Whether what is overdue shrinks: then somebody works on it, and it is no alarm. A worker that starts after an outage, or a sale's end, has such a
+// backlog.
+
+import { MOST_OVERDUE } from '../rows/overdue-sql.js'
+import type { OverdueOrders } from './postgres.js'
+
+/** Against which readings one is compared. */
+const SPAN_MS = 15_000
+
+interface Earlier {
+  at: number
+  count: number
+  ageMs: number
+}
+
+export class Backlog {
+  private readonly earlier = new Map<string, Earlier[]>()
+
+  /** @param now milliseconds, from any beginning */
+  constructor(private readonly now = () => performance.now()) {}
+
+  /** Takes the rules' overdue orders, once for each reading. */
+  note(found: readonly OverdueOrders[]): void {
+    const at = this.now()
+    for (const kind of this.earlier.keys()) if (!found.some((one) => one.kind === kind)) this.earlier.delete(kind)
+    for (const { kind, count, ageMs } of found) {
+      const recent = (this.earlier.get(kind) ?? []).filter((one) => at - one.at <= SPAN_MS)
+      this.earlier.set(kind, [...recent, { at, count, ageMs }])
+    }
+  }
+
+  /** Fewer than some seconds ago, or the oldest one is younger: orders that leave by themselves do not make it younger for long. */
+  shrinks({ kind, count, ageMs }: OverdueOrders): boolean {
+    const [first] = this.earlier.get(kind) ?? []
+    if (!first) return false
+    return (count < first.count && first.count <= MOST_OVERDUE) || ageMs < first.ageMs - 1
+  }
+}

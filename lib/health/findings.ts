@@ -1,0 +1,107 @@
+// Puts together what a look at readiness finds: the servers' answers, and what this process and its workers know by themselves.
+
+import type { FaultOf } from '../faults.js'
+import type { LatenessSummary } from '../lateness-buckets.js'
+import { isSwept } from '../rules/rule.js'
+import { isAliveByBeat } from '../timers/findings.js'
+import type { Runtime } from '../timers/runtime.js'
+import { runningWorkers } from '../worker/running.js'
+import type { ExpiryWorker } from '../worker/worker.js'
+import { Backlog } from './backlog.js'
+import type { Findings } from './checks.js'
+import { PostgresLook } from './postgres.js'
+import { RedisLook, type RedisReading } from './redis.js'
+
+/** What workers sweep by unless told otherwise, where their records do not say. */
+const DEFAULT_INTERVAL_MS = 60_000
+
+export class Look {
+  private readonly redis: RedisLook
+  private readonly postgres: PostgresLook
+  private readonly backlog = new Backlog()
+  private readonly begunAt = performance.now()
+  private downSince: number | undefined
+
+  constructor(private readonly runtime: Runtime) {
+    this.redis = new RedisLook(runtime)
+    this.postgres = new PostgresLook(runtime, (kind) => this.redis.failedIds(kind))
+  }
+
+  /** Never rejects. */
+  async take(): Promise<Findings> {
+    const [postgres, redis] = await Promise.all([this.postgres.read(), this.redis.read()])
+    const now = performance.now()
+    if (postgres?.trouble === undefined) this.downSince = undefined
+    else this.downSince ??= now
+    this.backlog.note(postgres?.overdue ?? [])
+    const workers = runningWorkers(this.runtime)
+    return {
+      postgres,
+      redis,
+      faults: this.faults(workers),
+      eventsProved: eventsProved(workers),
+      lateness: lateness(workers, redis),
+      sweep: this.sweep(workers, redis),
+      intervalMs: this.intervalMs(workers),
+      redisSkewMs: this.redisSkewMs(),
+      postgresDownMs: this.downSince === undefined ? 0 : now - this.downSince,
+      shrinks: (overdue) => this.backlog.shrinks(overdue),
+    }
+  }
+
+  /** On timers with a worker both may have the same fault. */
+  private faults(workers: readonly ExpiryWorker[]): FaultOf<string>[] {
+    const all: FaultOf<string>[] = [...this.runtime.health().faults, ...workers.flatMap((worker) => worker.health().faults)]
+    return [...new Map(all.map((fault) => [`${fault.code} ${fault.kind ?? fault.channel ?? ''}`, fault])).values()]
+  }
+
+  private sweep(workers: readonly ExpiryWorker[], redis: RedisReading | undefined): Findings['sweep'] {
+    const own = workers.flatMap(({ parts }) => parts.sweep.lastRead?.at ?? [])
+    const ownMs = own.length > 0 ? Date.now() - Math.max(...own.map(Number)) : undefined
+    let longest: Findings['sweep']
+    for (const kind of this.sweptKinds()) {
+      const known = [ownMs, redis?.readAgoMs.get(kind)].filter((agoMs) => agoMs !== undefined)
+      if (known.length === 0 && workers.length === 0) continue // a process that only schedules cannot say
+      const agoMs = known.length > 0 ? Math.max(0, Math.min(...known)) : performance.now() - this.begunAt
+      if (longest === undefined || agoMs > longest.agoMs) longest = { kind, agoMs }
+    }
+    return longest
+  }
+
+  private sweptKinds(): string[] {
+    return this.runtime.kinds.filter((kind) => {
+      try {
+        return isSwept(this.runtime.rule(kind))
+      } catch {
+        return false // the look at Postgres tells it
+      }
+    })
+  }
+
+  /** The longest of the workers of this process; without one, of those that beat. */
+  private intervalMs(workers: readonly ExpiryWorker[]): number | undefined {
+    if (workers.length > 0) return longest(workers.map(({ parts }) => parts.schedule.intervalMs))
+    const seen = this.runtime.beats?.seen?.processes.filter((one) => one.role === 'worker' && isAliveByBeat(one)) ?? []
+    return seen.length > 0 ? longest(seen.map(({ sweepMs = DEFAULT_INTERVAL_MS }) => sweepMs ?? undefined)) : DEFAULT_INTERVAL_MS
+  }
+
+  private redisSkewMs(): number | undefined {
+    const known = this.runtime.redis?.clock.known()
+    return known === undefined ? undefined : known - Date.now()
+  }
+}
+
+function longest(all: readonly (number | undefined)[]): number | undefined {
+  const known = all.filter((one) => one !== undefined)
+  return known.length > 0 ? Math.max(...known) : undefined
+}
+
+function eventsProved(workers: readonly ExpiryWorker[]): boolean | undefined {
+  const intakes = workers.flatMap(({ parts }) => parts.intake ?? [])
+  return intakes.length === 0 ? undefined : intakes.every(({ events }) => events === true)
+}
+
+function lateness(workers: readonly ExpiryWorker[], redis: RedisReading | undefined): ReadonlyMap<string, LatenessSummary> {
+  const own = workers.flatMap((worker) => Object.entries(worker.health().lateness).map(([kind, { minute }]) => [kind, minute] as const))
+  return workers.length > 0 ? new Map(own) : (redis?.lateness ?? new Map())
+}

@@ -1,0 +1,98 @@
+// Whether orders are settled as they should be, as this process sees it: a look at most once a second, one at a time, and for each check a state
+// that follows its readings.
+
+import type { Runtime } from '../timers/runtime.js'
+import { CHECKS, type CheckName, type CheckReading, type State, worse } from './checks.js'
+import { Look } from './findings.js'
+import { isToldAtOnce, Steady } from './steady.js'
+
+/** One check of readiness. */
+export interface Check {
+  /** Follows the readings: two in a row make it worse, three make it better. */
+  state: State
+  /** What the latest reading says. */
+  reading: State
+  /** The rule that it is about, where it is about one. */
+  kind?: string
+  /** By how much: seconds, or a number of dead letters. */
+  value?: number
+  /** Above which value it is degraded. */
+  degradedAbove?: number
+  /** Above which value it is failing. Left out where it never is. */
+  failingAbove?: number
+  /** Codes of what is wrong, as in docs/errors.md. */
+  codes?: string[]
+  /** Messages, which name hosts. Only where they were asked for. */
+  details?: string[]
+}
+
+/** Whether orders are settled as they should be. */
+export interface Ready {
+  /** The worst state of all checks; `off` where the timers are switched off or closed. */
+  status: State | 'off'
+  /** Whether a worker runs on these timers in this process. */
+  role: 'worker' | 'web'
+  checks: Partial<Record<CheckName, Check>>
+}
+
+const CACHED_MS = 1_000
+
+/** After a longer pause nothing is known of the readings before, so what is wrong is looked at once more, a moment later. */
+const PAUSE_MS = 30_000
+const AGAIN_AFTER_MS = 300
+
+export class Readiness {
+  private readonly states = new Map<CheckName, Steady>()
+  private readonly look: Look
+  private latest: { ready: Ready; at: number } | undefined
+  private looking: Promise<Ready> | undefined
+
+  constructor(private readonly runtime: Runtime) {
+    this.look = new Look(runtime)
+  }
+
+  /** With details. Never rejects. */
+  async read(): Promise<Ready> {
+    if (this.latest && performance.now() - this.latest.at < CACHED_MS) return this.latest.ready
+    this.looking ??= this.lookNow().finally(() => {
+      this.looking = undefined
+    })
+    return this.looking
+  }
+
+  private async lookNow(): Promise<Ready> {
+    const role = this.runtime.running.size > 0 ? 'worker' : 'web'
+    if (this.runtime.health().status === 'off') return { status: 'off', role, checks: {} }
+    const isFirst = this.latest === undefined || performance.now() - this.latest.at > PAUSE_MS
+    if (isFirst) this.states.clear()
+    let checks = await this.takeReading()
+    if (isFirst && Object.values(checks).some(({ reading }) => reading !== 'ok')) {
+      await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER_MS))
+      checks = await this.takeReading()
+    }
+    const ready: Ready = { status: Object.values(checks).reduce<State>((worst, { state }) => worse(worst, state), 'ok'), role, checks }
+    this.latest = { ready, at: performance.now() }
+    return ready
+  }
+
+  private async takeReading(): Promise<Record<CheckName, Check>> {
+    const findings = await this.look.take()
+    const judged = Object.entries(CHECKS).map(([name, judge]) => {
+      const { state: reading, ...found } = judge(findings)
+      return [name, { state: this.note(name as CheckName, reading), reading, ...rounded(found) }]
+    })
+    return Object.fromEntries(judged)
+  }
+
+  private note(name: CheckName, reading: State): State {
+    const steady = this.states.get(name) ?? new Steady()
+    this.states.set(name, steady)
+    return steady.note(reading, isToldAtOnce(name))
+  }
+}
+
+/** Milliseconds are enough. */
+function rounded(found: Omit<CheckReading, 'state'>): Omit<CheckReading, 'state'> {
+  const { value } = found
+  return value === undefined ? found : { ...found, value: Math.round(value * 1_000) / 1_000 }
+}

@@ -1,0 +1,30 @@
+// How many of a rule's orders are overdue although nothing excuses it, and the oldest of them: what health asks. Of a backlog it reads the first
+// ones only, so it may be asked every second.
+
+import { allOf } from './conditions.js'
+import { epochMsSql } from './instant-sql.js'
+import { isLockedSql } from './row-is-locked.js'
+import type { SettledRows } from './row-rule.js'
+
+/** Where the count ends. */
+export const MOST_OVERDUE = 20_000
+
+/**
+ * One row: `count`, and the oldest one's `deadline_ms` and `age_ms`, null without one. Excused are orders that `where` or a pause holds back, stale ones, rows that another
+ * transaction has locked, and those on which the rule failed.
+ * @param knowsFailures binds an array of ids: those on which the rule failed
+ */
+export function overdueSql({ guard }: SettledRows, { seesLocks, knowsFailures }: { seesLocks: boolean; knowsFailures: boolean }): string {
+  const { table, appliesSql, eligibleSql, notDeletedSql, dueSql, deadlineSql, deadlineColumn } = guard
+  const failed = knowsFailures
+    ? ` LEFT JOIN unnest($1::text[]) AS order_timers_failed (order_timers_failed_id) ON order_timers_failed_id = ${table.id}::text`
+    : ''
+  const where = allOf([
+    ...[appliesSql, eligibleSql, notDeletedSql, dueSql],
+    seesLocks ? `NOT (${isLockedSql(table.alias)})` : undefined,
+    knowsFailures ? 'order_timers_failed_id IS NULL' : undefined,
+  ])
+  return `SELECT count(*)::int AS count, ${epochMsSql('min(deadline)')} AS deadline_ms,
+  (date_part('epoch', now() - min(deadline)) * 1000)::float8 AS age_ms
+FROM (SELECT ${deadlineSql} AS deadline FROM ${table.aliased}${failed} WHERE ${where} ORDER BY ${deadlineColumn} LIMIT ${MOST_OVERDUE}) AS overdue`
+}

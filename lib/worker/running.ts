@@ -1,0 +1,8 @@
+// The workers that run on some timers in this process, for what looks at them from outside.
+
+import type { Runtime } from '../timers/runtime.js'
+import type { ExpiryWorker } from './worker.js'
+
+export function runningWorkers({ running }: Runtime): ExpiryWorker[] {
+  return [...running] as ExpiryWorker[]
+}
