@@ -2,11 +2,10 @@
 // (rows/order-counts-sql.ts). `plan`, `sweep` and `status` all count this way. Nothing is written, locked or armed.
 
 import type { Failure } from '../redis/failed-timers.js'
-import { CANNOT_SEE_LOCKS, orderCountsSql, type State } from '../rows/order-counts-sql.js'
+import { orderCountsSql, type State } from '../rows/order-counts-sql.js'
 import type { SettledRows } from '../rows/row-rule.js'
-import { inTransaction, rows } from '../sequelize/database.js'
-import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { countDead } from './kept-failures.js'
+import { readOnly } from './read-only.js'
 
 export interface Sample {
   id: string
@@ -77,6 +76,8 @@ export function oldestOverdue({ samples }: OrderCounts): Date | null {
 
 export interface CountOptions {
   days: number
+  /** Counts this order alone. */
+  id?: string
   /** How long Postgres may count, in milliseconds. Default: two minutes. */
   statementMs?: number
   /** Counts orders without a deadline under the one that `backfill` will give them, unless a function `after` says it. */
@@ -135,21 +136,12 @@ export async function countOrders(row: SettledRows, options: CountOptions): Prom
 async function readCounts(row: SettledRows, options: CountOptions): Promise<{ found: Row[]; queryMs: number }> {
   const { sequelize } = row.guard.table
   const failures = [...(options.failures ?? [])]
-  const bind = failures.length === 0 ? [] : [failures.map(([id]) => id), failures.map(([, { dead }]) => (dead ? 'dead' : 'retrying'))]
-  const { days, asBackfilled, statementMs = STATEMENT_MS } = options
+  const bind: unknown[] =
+    failures.length === 0 ? [] : [failures.map(([id]) => id), failures.map(([, { dead }]) => (dead ? 'dead' : 'retrying'))]
+  const { days, asBackfilled, id, statementMs = STATEMENT_MS } = options
   const limits = { lockMs: LOCK_MS, statementMs, idleMs: IDLE_MS }
-  const wanted = { days, asBackfilled, knowsFailures: failures.length > 0 }
-  const read = (sql: string) =>
-    inTransaction(sequelize, limits, async (transaction) => {
-      await rows(sequelize, 'SET TRANSACTION READ ONLY', [], transaction)
-      await rows(sequelize, 'SET LOCAL jit = off', [], transaction) // compiling takes longer than the few expressions do
-      const startedAt = performance.now()
-      return { found: await rows<Row>(sequelize, sql, bind, transaction), queryMs: performance.now() - startedAt }
-    })
-  try {
-    return await read(orderCountsSql(row, wanted, true))
-  } catch (error) {
-    if (!CANNOT_SEE_LOCKS.includes(sqlStateOf(error) ?? '')) throw error
-    return await read(orderCountsSql(row, wanted, false))
-  }
+  const only = id === undefined ? undefined : `$${bind.push(id)}`
+  const wanted = { days, asBackfilled, only, knowsFailures: failures.length > 0 }
+  const { found, queryMs } = await readOnly<Row>(sequelize, limits, bind, (seesLocks) => orderCountsSql(row, wanted, seesLocks))
+  return { found, queryMs }
 }

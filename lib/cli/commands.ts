@@ -6,12 +6,14 @@ import { doctorCommand } from './commands/doctor.js'
 import { migrationCommand } from './commands/migration.js'
 import { planCommand } from './commands/plan.js'
 import { releaseCommand } from './commands/release.js'
+import { showCommand } from './commands/show.js'
 import { statusCommand } from './commands/status.js'
 import { sweepCommand } from './commands/sweep.js'
 
 export const COMMANDS: Record<string, Command> = {
   plan: planCommand,
   status: statusCommand,
+  show: showCommand,
   doctor: doctorCommand,
   sweep: sweepCommand,
   dead: deadCommand,

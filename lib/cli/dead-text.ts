@@ -2,6 +2,7 @@
 
 import type { Retried } from '../admin/dead-letters.js'
 import type { DeadLetter } from '../types.js'
+import { oneLine } from './one-line.js'
 import { grouped, table } from './table.js'
 
 export function deadText(letters: readonly DeadLetter[]): string {
@@ -16,10 +17,4 @@ export function retryText({ kind, retried, notDead }: Retried): string {
     retried.length === 0 ? `${kind}: nothing was put back` : `${kind}: ${orders} due now, with all attempts`,
     ...notDead.map(({ id, why }) => `${kind} ${oneLine(id)}: ${why}`),
   ].join('\n')
-}
-
-/** Ids and errors may have line breaks and control codes of terminals. */
-function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
 }

@@ -21,6 +21,8 @@ export interface OrderCountsQuery {
   days: number
   /** Counts orders without a deadline by the one that `backfill` will give them, unless a function of the shop's decides it. */
   asBackfilled?: boolean | undefined
+  /** Counts one order alone: the bind parameter with its id, such as `$1`. Arrays of failures are bound before it. */
+  only?: string | undefined
   /** Binds two arrays: the ids of orders on which the rule failed, and `dead` or `retrying` of each. */
   knowsFailures: boolean
 }
@@ -31,12 +33,23 @@ const HOUR_MS = 3_600_000
 /** A view has no xmax, and a role may be refused pg_locks. */
 export const CANNOT_SEE_LOCKS = [UNDEFINED_COLUMN, INSUFFICIENT_PRIVILEGE]
 
-/** Counts by state and hour, and the first of each state that has deadlines. */
-export function orderCountsSql(
+interface Classified {
+  /** What is selected from. */
+  source: string
+  /** Where the rule applies. */
+  applies: Condition[]
+  /** The order's deadline, and its state, as expressions. */
+  deadline: string
+  state: string
+  /** Whether the deadline is one that `backfill` will give. */
+  isBackfilled: boolean
+}
+
+function classified(
   { guard, options }: SettledRows,
-  { days, asBackfilled = false, knowsFailures }: OrderCountsQuery,
+  { days, asBackfilled = false, only, knowsFailures }: OrderCountsQuery,
   seesLocks: boolean,
-): string {
+): Classified {
   const { table, deadlineColumn } = guard
   const { pause } = columnOf(options) ?? {}
   const kept = pause ? `${table.column(pause.keep)} IS NOT NULL` : 'FALSE'
@@ -45,7 +58,7 @@ export function orderCountsSql(
   ON order_timers_failed_id = ${table.id}::text`
     : ''
   const source = `${table.aliased}${failed}`
-  const applies = [guard.appliesSql, guard.notDeletedSql]
+  const applies = [guard.appliesSql, guard.notDeletedSql, only && `${table.id} = ${only}`]
   const backfilled = asBackfilled ? backfilledDeadline({ guard, options }) : undefined
   const deadline = backfilled
     ? `CASE WHEN ${deadlineColumn} IS NULL AND NOT ${kept} THEN ${backfilled} ELSE ${guard.deadlineSql} END`
@@ -65,16 +78,41 @@ export function orderCountsSql(
   ]
   const whens = cases.flatMap(([condition, then]) => (condition === undefined ? [] : [`WHEN ${condition} THEN '${then}'`]))
   const state = `CASE ${whens.join('\n    ')}\n    ELSE 'later' END`
+  return { source, applies, deadline, state, isBackfilled: backfilled !== undefined }
+}
+
+/** One page of the orders in one state, by deadline: binds the arrays of failures, then the last page's last deadline in milliseconds and id, or NULL. */
+export function ordersInStateSql(
+  rows: SettledRows,
+  { states, limit, knowsFailures }: { states: readonly State[]; limit: number; knowsFailures: boolean },
+  seesLocks: boolean,
+): string {
+  const { table } = rows.guard
+  const { source, applies, deadline, state } = classified(rows, { days: 1, knowsFailures }, seesLocks)
+  const [afterMs, afterId] = knowsFailures ? ['$3', '$4'] : ['$1', '$2']
+  const isAfter = `($A::float8 IS NULL OR (coalesce(deadline_ms, 'infinity'), id) > ($A::float8, $I::text))`
+    .replaceAll('$A', () => afterMs)
+    .replaceAll('$I', () => afterId)
+  return `SELECT id, deadline_ms FROM (SELECT ${table.id}::text AS id, ${epochMsSql(deadline)} AS deadline_ms, ${state} AS state
+  FROM ${source} WHERE ${allOf(applies)}) AS orders
+WHERE state IN (${states.map((one) => `'${one}'`).join(', ')}) AND ${isAfter} ORDER BY coalesce(deadline_ms, 'infinity'), id LIMIT ${limit}`
+}
+
+/** Counts by state and hour, and the first of each state that has deadlines. */
+export function orderCountsSql(rows: SettledRows, query: OrderCountsQuery, seesLocks: boolean): string {
+  const { guard } = rows
+  const { table, deadlineColumn } = guard
+  const { source, applies, deadline, state, isBackfilled } = classified(rows, query, seesLocks)
   // With the column alone on the left, so that an index on it serves.
   const is = (operator: '<=' | '>', instant: string) =>
-    backfilled ? `${deadline} ${operator} ${instant}` : guard.deadlineIs(operator, instant)
+    isBackfilled ? `${deadline} ${operator} ${instant}` : guard.deadlineIs(operator, instant)
   // Milliseconds are computed only for the orders that are shown.
   const sample = (of: State, states: State[], ...range: string[]) => {
     const isOneOf = `${state} IN (${states.map((one) => `'${one}'`).join(', ')})`
     return `SELECT '${of}', NULL, NULL, NULL, id::text, ${epochMsSql('deadline')}
 FROM (SELECT ${table.id} AS id, ${deadline} AS deadline FROM ${source}
   WHERE ${allOf([...applies, ...range, `${deadline} IS NOT NULL`, isOneOf])}
-  ORDER BY ${backfilled ? deadline : deadlineColumn}, ${table.id} LIMIT ${SAMPLES}) AS first`
+  ORDER BY ${isBackfilled ? deadline : deadlineColumn}, ${table.id} LIMIT ${SAMPLES}) AS first`
   }
   return `SELECT state, CASE WHEN state = 'upcoming' THEN floor(date_part('epoch', deadline) / 3600)::int END AS hour, count(*)::int AS count,
   (count(*) FILTER (WHERE state IN ('upcoming', 'later') AND deadline <= now() + interval '1 hour'))::int AS soon,

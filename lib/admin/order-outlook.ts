@@ -1,0 +1,85 @@
+// What will happen next to an order under a rule, and when; and the command that helps. Asks nobody.
+
+import { ageText } from './age-text.js'
+import type { OrderUnderRule } from './order-under-rule.js'
+
+export interface Outlook {
+  /** What will happen next, and when. */
+  next: string
+  /** The command that helps; undefined where none is needed. */
+  command: string | undefined
+}
+
+interface Context {
+  id: string
+  workerAlive: boolean | undefined
+  usesRedis: boolean
+}
+
+export function outlookOf(found: OrderUnderRule, context: Context): Outlook {
+  const outlook = expected(found, context)
+  const { state } = found
+  const waitsForWorker =
+    ['pending', 'overdue', 'retrying', 'locked'].includes(state) || (state === 'redis' && found.redis?.armed !== undefined)
+  if (context.workerAlive !== false || !waitsForWorker) return outlook
+  return { next: `${outlook.next}; but no worker is alive`, command: 'order-timers status' }
+}
+
+function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
+  const { kind, state, row, redis, lock, brakedSince, appliesTo, attempts, problem } = found
+  const nothing = (why: string, command?: string): Outlook => ({ next: `nothing: ${why}`, command })
+  if (problem !== undefined && !row) return { next: 'not known, since its row could not be read', command: 'order-timers doctor' }
+  switch (state) {
+    case 'gone':
+      return nothing('there is no such order')
+    case 'none':
+      return nothing(row?.inFrom ? 'it has no deadline, and "where" does not hold' : `the rule applies to ${appliesTo}`)
+    case 'undated':
+      return nothing('it has no deadline; schedule() or "backfill" gives it one')
+    case 'paused':
+      return nothing('it is paused, until resume()')
+    case 'held':
+      return nothing('"where" or a pause holds it back; settled by the first sweep after that has ended')
+    case 'stale':
+      return nothing('it is overdue by more than "staleAfter"', `order-timers sweep --stale --kind ${kind}`)
+    case 'dead':
+      return nothing(`it is a dead letter: the rule failed on it ${timesText(redis?.failure?.attempts)}`, `order-timers retry ${kind} ${id}`)
+    case 'retrying':
+      return { next: `attempt ${(redis?.failure?.attempts ?? 0) + 1} of ${attempts} ${whenText(redis?.armed)}`, command: undefined }
+    case 'locked':
+      return {
+        next: `settled once the transaction that has its row locked has ended${lock?.pid ? ` (pid ${lock.pid})` : ''}`,
+        command: lock?.pid ? `SELECT pg_terminate_backend(${lock.pid})` : undefined,
+      }
+    case 'overdue':
+      if (brakedSince) return nothing(`the rule is stopped by its brake since ${brakedSince.toISOString()}`, `order-timers release ${kind}`)
+      if (redis?.claimedBy !== undefined) return { next: `a worker is settling it (${redis.claimedBy})`, command: undefined }
+      return { next: 'settled by the next sweep at the latest', command: `order-timers sweep --kind ${kind}` }
+    case 'pending': {
+      const armed =
+        redis?.armed !== undefined || !usesRedis ? '' : '; it is not armed, and the sweep arms it before that if it comes due soon'
+      return {
+        next: `settled ${whenText(row?.deadline == null ? undefined : new Date(row.deadline))}${usesRedis ? armed : ', by the sweep after that'}`,
+        command: undefined,
+      }
+    }
+    case 'redis':
+      if (redis?.failure?.dead) return nothing('it is a dead letter', `order-timers retry ${kind} ${id}`)
+      if (redis?.claimedBy !== undefined) return { next: `a worker is at it (${redis.claimedBy})`, command: undefined }
+      if (redis?.armed === undefined)
+        return redis
+          ? nothing('it has no timer in Redis')
+          : { next: 'not known: Redis, which alone has its deadline, does not answer', command: 'order-timers status' }
+      return { next: `carried out ${whenText(redis.armed)}`, command: undefined }
+  }
+}
+
+function whenText(at: Date | undefined): string {
+  if (at === undefined) return 'by the next sweep'
+  const inMs = at.getTime() - Date.now()
+  return inMs > 0 ? `in ${ageText(inMs)}, at ${at.toISOString()}` : `now (it was due at ${at.toISOString()})`
+}
+
+function timesText(count = 0): string {
+  return count === 1 ? 'once' : `${count} times`
+}

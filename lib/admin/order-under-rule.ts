@@ -1,0 +1,93 @@
+// One order under one rule: what its row, Redis, the locks and the history say of it. Reads only.
+
+import type { Failure } from '../redis/failed-timers.js'
+import { type HistoryEntry, historyOfOrder } from '../rows/history-reads.js'
+import { type LockHolder, lockHolders } from '../rows/lock-holders.js'
+import type { RowRule } from '../rows/row-rule.js'
+import type { RowState } from '../rows/timer-state.js'
+import type { ShopRule } from '../rules/rule.js'
+import type { Runtime } from '../timers/runtime.js'
+import { countOrders, ORDER_STATES, type OrderStates, statesOf } from './order-counts.js'
+import { problemOf } from './problem.js'
+
+const WAIT_MS = 2_000
+const MOST_ENTRIES = 20
+
+/** How an order stands under a rule; `none`: the rule does not apply to its row; `gone`: there is no such row; `redis`: Redis alone knows. */
+export type OrderState = keyof OrderStates | 'none' | 'gone' | 'redis'
+
+export interface OrderInRedis {
+  /** Its deadline in the due index; undefined where it is not armed. */
+  armed: Date | undefined
+  /** For how long its key lives yet, milliseconds; -1 without an end, -2 where there is none. */
+  keyMs: number
+  /** The claim that has it, which begins with the worker's identity; undefined where nobody has claimed it. */
+  claimedBy: string | undefined
+  failure: Failure | undefined
+}
+
+export interface OrderUnderRule {
+  kind: string
+  /** By when it was counted, so an order that is settled a moment later may still be there. */
+  state: OrderState
+  row: RowState | undefined
+  /** Undefined where Redis does not answer or is not used. */
+  redis: OrderInRedis | undefined
+  lock: LockHolder | undefined
+  brakedSince: Date | null
+  /** How many attempts the rule has. */
+  attempts: number
+  /** What the rule applies to, in words. */
+  appliesTo: string | undefined
+  /** Newest first, 20 at most; undefined where the rule keeps none. */
+  history: HistoryEntry[] | undefined
+  /** Why something could not be read. */
+  problem: string | undefined
+}
+
+/** Never rejects. */
+export async function orderUnderRule(runtime: Runtime, rule: ShopRule, id: string): Promise<OrderUnderRule> {
+  const { kind, row, attempts } = rule
+  const found: OrderUnderRule = {
+    ...{ kind, attempts, state: 'redis', row: undefined, lock: undefined, brakedSince: null, history: undefined },
+    ...{ appliesTo: row?.guard.inWords, problem: undefined },
+    redis: await inRedis(runtime, kind, id).catch(() => undefined),
+  }
+  try {
+    if (row) await readRow(row, id, found)
+  } catch (error) {
+    found.problem = (await problemOf(rule, error)).message
+  }
+  return found
+}
+
+async function readRow(row: RowRule, id: string, found: OrderUnderRule): Promise<void> {
+  const { guard } = row
+  found.row = await row.states.find(id, null)
+  found.state = await stateOf(row, id, found)
+  ;[found.lock] = await lockHolders(guard, [id]).catch(() => [])
+  if (row.brake) found.brakedSince = await row.brake.brakedAt()
+  if (row.history) found.history = await historyOfOrder(guard.table, row.history.table, found.kind, id, MOST_ENTRIES)
+}
+
+async function stateOf(row: RowRule, id: string, { kind: _, redis, row: state }: OrderUnderRule): Promise<OrderState> {
+  if (!state) return 'gone'
+  if (row.deadline.in === 'redis') return state.inFrom ? 'redis' : 'none'
+  const failures = new Map(redis?.failure ? [[id, redis.failure]] : [])
+  const states = statesOf(await countOrders(row, { days: 1, id, failures }))
+  if (redis?.failure?.dead && !state.inFrom) return 'none'
+  return ORDER_STATES.find((one) => (states[one] ?? 0) > 0) ?? 'none'
+}
+
+async function inRedis({ redis, keys }: Runtime, kind: string, id: string): Promise<OrderInRedis | undefined> {
+  if (!redis) return undefined
+  const { connection, index, failures } = redis
+  const deadlineMs = await index.deadline(kind, id, WAIT_MS)
+  const keyMs = await connection.run(WAIT_MS, (client) => client.pttl(keys.timer(kind, id)))
+  const failure = (await failures.of(kind, [id])).get(id)
+  const { leases, lease } = keys.sets(kind)
+  const tokens = await connection.run(WAIT_MS, (client) => client.zrange(leases, '0', '49'))
+  const held = await connection.run(WAIT_MS, (client) => Promise.all(tokens.map((token) => client.sismember(`${lease}${token}`, id))))
+  const claimedBy = tokens.find((_, i) => held[i] === 1)
+  return { armed: deadlineMs === undefined ? undefined : new Date(deadlineMs), keyMs, claimedBy, failure }
+}

@@ -1,0 +1,84 @@
+// The output of `order-timers show` for people.
+
+import { ageText } from '../admin/age-text.js'
+import type { OrderView } from '../admin/order-view.js'
+import type { HistoryEntry } from '../rows/history-reads.js'
+import type { LockHolder } from '../rows/lock-holders.js'
+import { oneLine } from './one-line.js'
+import { table } from './table.js'
+
+type UnderRule = OrderView['rules'][number]
+
+export function orderText({ id, rules, actions = [] }: OrderView): string {
+  const acted = actions.map(({ at, action, kind, actor, state, reason }) => [
+    ...[new Date(at).toISOString(), action, kind, oneLine(actor), state, oneLine(reason ?? '')],
+  ])
+  return [
+    `order ${oneLine(id)}`,
+    ...rules.flatMap((rule) => ['', ...ruleText(rule)]),
+    ...(acted.length === 0 ? [] : ['', 'what operators did', ...indented(table(['at', 'action', 'rule', 'by', 'state', 'reason'], acted))]),
+  ].join('\n')
+}
+
+function ruleText(rule: UnderRule): string[] {
+  const { kind, state, next, command, problem, history } = rule
+  const facts: [string, string][] = [
+    ['next', next],
+    ...(command === undefined ? [] : [['try', command] as [string, string]]),
+    ['state', state === 'none' ? 'the rule does not apply' : state],
+    ...rowFacts(rule),
+    ...redisFacts(rule),
+    ...(problem === undefined ? [] : [['problem', problem] as [string, string]]),
+  ]
+  const past = history && (history.length === 0 ? ['history  none'] : ['history', ...indented(historyTable(history))])
+  return [kind, ...indented([...facts.map(([what, value]) => `${what.padEnd(8)} ${oneLine(value)}`), ...(past ?? [])])]
+}
+
+function rowFacts({ row, lock, brakedSince }: UnderRule): [string, string][] {
+  if (!row) return []
+  const { status, deadline, remainingMs, paused, extended } = row
+  const facts: [string, string][] = []
+  if (status !== null && status !== undefined) facts.push(['status', String(status)])
+  const due = remainingMs === null || remainingMs > 0 ? '' : deadline === null ? '' : `, ${ageText(Date.now() - deadline)} ago`
+  facts.push(['deadline', paused ? 'paused' : deadline === null ? 'none' : `${new Date(deadline).toISOString()}${due}`])
+  if (extended > 0) facts.push(['extended', String(extended)])
+  if (lock) facts.push(['locked', lockText(lock)])
+  if (brakedSince) facts.push(['brake', `stopped since ${brakedSince.toISOString()}`])
+  return facts
+}
+
+function lockText({ pid, application, user, openForS, statement }: LockHolder): string {
+  const who = [
+    pid === null ? 'a prepared transaction' : `pid ${pid}`,
+    application && `application "${application}"`,
+    user && `user ${user}`,
+  ]
+  const time = openForS === null ? '' : `, in a transaction open for ${ageText(openForS * 1_000)}`
+  return `by ${who.filter(Boolean).join(', ')}${time}${statement === null ? '' : ` (${statement})`}`
+}
+
+function redisFacts({ redis, attempts }: UnderRule): [string, string][] {
+  if (!redis) return []
+  const { armed, keyMs, claimedBy, failure } = redis
+  const key = keyMs >= 0 ? `its key expires in ${ageText(keyMs)}` : keyMs === -1 ? 'its key does not expire' : 'no key'
+  const facts: [string, string][] = [['redis', `${armed ? `armed for ${armed.toISOString()}` : 'not armed'}; ${key}`]]
+  if (claimedBy !== undefined) facts.push(['claimed', `by ${claimedBy}`])
+  if (failure) {
+    facts.push(['attempts', `${failure.attempts}${failure.dead ? '' : ` of ${attempts}`} failed, the last at ${failure.at}`])
+    facts.push(['error', failure.error])
+  }
+  return facts
+}
+
+export function historyTable(entries: readonly HistoryEntry[]): string[] {
+  const rows = entries.map(({ settledAt, id, reminder, from, to, latenessMs, via, worker, attempts, error, nextTry }) => {
+    const what = reminder === '' ? `${from ?? '-'} → ${to ?? '-'}` : `reminded, ${reminder} before`
+    const after = nextTry || error ? `${attempts} attempts${error ? `: ${oneLine(error)}` : ''}` : ''
+    return [settledAt.toISOString(), oneLine(id), what, latenessMs === null ? undefined : ageText(latenessMs), via, worker, after]
+  })
+  return table(['at', 'order', 'what', 'late by', 'via', 'worker', 'afterCommit'], rows)
+}
+
+function indented(lines: readonly string[]): string[] {
+  return lines.map((line) => `  ${line}`)
+}
