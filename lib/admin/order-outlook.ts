@@ -43,7 +43,10 @@ function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
     case 'stale':
       return nothing('it is overdue by more than "staleAfter"', `order-timers sweep --stale --kind ${kind}`)
     case 'dead':
-      return nothing(`it is a dead letter: the rule failed on it ${timesText(redis?.failure?.attempts)}`, `order-timers retry ${kind} ${id}`)
+      return nothing(
+        `it is a dead letter: the rule failed on it ${timesText(redis?.failure?.attempts)}`,
+        `order-timers retry ${kind} ${id}`,
+      )
     case 'retrying':
       return { next: `attempt ${(redis?.failure?.attempts ?? 0) + 1} of ${attempts} ${whenText(redis?.armed)}`, command: undefined }
     case 'locked':
