@@ -2,15 +2,16 @@
 // the model, and ends with the first test that fails; the chaos run is asked only about what none of them has caught.
 
 import { spawn } from 'node:child_process'
+import type { RunResult } from '../run.js'
 import type { PlantedBug } from './planted-bug.js'
 import type { Results, Verdict } from './results.js'
 import { MODEL, outputOf, runSuites, type SuitesOptions } from './suites.js'
 
-const CHAOS = 'chaos'
+export const CHAOS = 'chaos'
 
 /** Short, and the same for every bug. */
-const CHAOS_ARGUMENTS = ['--seconds', '20', '--workers', '2', '--seed', '20', '--json', '--no-shrink']
-const CHAOS_LIMIT_MS = 400_000
+const CHAOS_ARGUMENTS = ['--seconds', '20', '--workers', '2', '--orders-per-second', '150', '--seed', '20', '--json', '--no-shrink']
+const CHAOS_LIMIT_MS = 600_000
 
 /** No judge could say anything about a bug, since it keeps the tests from being loaded. */
 export class NoVerdict extends Error {}
@@ -19,7 +20,8 @@ export interface JudgesOptions {
   /** The tree in which the bug stands. */
   directory: string
   results: Results
-  withChaos: boolean
+  /** Whether the chaos run is asked, and whether nobody else is. */
+  chaos: boolean | 'alone'
   stopping: AbortSignal
 }
 
@@ -28,6 +30,7 @@ export class Judges {
 
   /** Until one catches it. */
   async askUntilCaught(bug: PlantedBug): Promise<void> {
+    if (this.options.chaos === 'alone') return this.askChaos(bug)
     const suites = this.notAsked(bug, [...bug.suites, MODEL])
     const { likely } = bug
     if (likely !== undefined && suites.length > 1 && (await this.askSuites(bug, bug.suites, { fgrep: likely }))) return
@@ -37,7 +40,8 @@ export class Judges {
 
   /** Each by itself, also when another has caught it. */
   async askAll(bug: PlantedBug): Promise<void> {
-    for (const suite of this.notAsked(bug, [...bug.suites, MODEL])) await this.askSuites(bug, [suite])
+    const suites = this.options.chaos === 'alone' ? [] : this.notAsked(bug, [...bug.suites, MODEL])
+    for (const suite of suites) await this.askSuites(bug, [suite])
     await this.askChaos(bug)
   }
 
@@ -77,25 +81,29 @@ export class Judges {
   }
 
   private async askChaos(bug: PlantedBug): Promise<void> {
-    const { results, stopping, withChaos } = this.options
-    if (!withChaos || this.notAsked(bug, [CHAOS]).length === 0) return
-    const { failed, output, seconds } = await this.runChaos()
+    const { results, stopping, chaos } = this.options
+    if (!chaos || this.notAsked(bug, [CHAOS]).length === 0) return
+    const { failed, output, broken, seconds } = await this.runChaos()
     if (stopping.aborted) return
     if (failed === undefined) throw new NoVerdict(`${bug.name}: no verdict of the chaos run:\n${output}`)
-    await results.add({ bug: bug.name, judge: CHAOS, caught: failed, message: output.slice(-400), seconds })
+    await results.add({ bug: bug.name, judge: CHAOS, caught: failed, message: broken, seconds })
   }
 
   /** @returns `failed`: undefined where it did not come to its end */
-  private async runChaos(): Promise<{ failed: boolean | undefined; output: string; seconds: number }> {
+  private async runChaos(): Promise<{ failed: boolean | undefined; output: string; broken: string; seconds: number }> {
     const { directory, stopping } = this.options
     const beganAt = performance.now()
     const child = spawn(process.execPath, ['--import', 'tsx', 'chaos/chaos.ts', ...CHAOS_ARGUMENTS], {
       cwd: directory,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
+    let result = ''
+    child.stdout.on('data', (chunk) => {
+      result += chunk
+    })
     const output = await outputOf(child, CHAOS_LIMIT_MS, stopping)
     const failed = child.exitCode === 0 ? false : child.exitCode === 1 ? true : undefined
-    return { failed, output, seconds: secondsSince(beganAt) }
+    return { failed, output, broken: failed ? brokenIn(result) : '', seconds: secondsSince(beganAt) }
   }
 
   /** Those of these tests that fail as the tree is. */
@@ -109,6 +117,14 @@ export class Judges {
     const failed = new Set(failures.map(({ title }) => title))
     return tests.filter(({ title }) => failed.has(title as string))
   }
+}
+
+/** The invariants that a run has found broken, each with how often. */
+function brokenIn(result: string): string {
+  const { anomalies } = JSON.parse(result) as Pick<RunResult, 'anomalies'>
+  const counts = new Map<string, number>()
+  for (const { invariant } of anomalies) counts.set(invariant, (counts.get(invariant) ?? 0) + 1)
+  return [...counts].map(([invariant, count]) => `${invariant} (${count})`).join(', ')
 }
 
 function secondsSince(beganAt: number): number {

@@ -3,7 +3,7 @@
 
 import { constants } from 'node:os'
 import { ArgumentError, type Arguments, parseArguments } from './arguments.js'
-import { Judges, NoVerdict } from './judges.js'
+import { CHAOS, Judges, NoVerdict } from './judges.js'
 import type { PlantedBug } from './planted-bug.js'
 import { Results } from './results.js'
 import { Tree } from './tree.js'
@@ -27,7 +27,7 @@ async function main(): Promise<number> {
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopping.abort(128 + constants.signals[name]))
   const { signal } = stopping
   const tree = await Tree.copy()
-  const judges = new Judges({ directory: tree.directory, results, withChaos: asked.chaos, stopping: signal })
+  const judges = new Judges({ directory: tree.directory, results, chaos: asked.chaos, stopping: signal })
   try {
     for (const [index, bug] of asked.bugs.entries()) {
       if (!signal.aborted) say(`${index + 1}/${asked.bugs.length} ${await plant(tree, judges, bug, results, asked)}`)
@@ -40,19 +40,20 @@ async function main(): Promise<number> {
   }
 }
 
-async function plant(tree: Tree, judges: Judges, bug: PlantedBug, results: Results, { all }: Arguments): Promise<string> {
+async function plant(tree: Tree, judges: Judges, bug: PlantedBug, results: Results, { all, chaos }: Arguments): Promise<string> {
   const beganAt = performance.now()
   try {
-    const isKnown = !all && results.catches(bug).length > 0
+    const isKnown = !all && chaos !== 'alone' && results.catches(bug).length > 0
     if (!isKnown) await tree.edited(bug.edits, () => (all ? judges.askAll(bug) : judges.askUntilCaught(bug)))
   } catch (error) {
     if (!(error instanceof NoVerdict)) throw error
     return error.message
   }
-  const [first] = results.catches(bug)
+  const catches = results.catches(bug)
+  const first = chaos === 'alone' ? catches.find(({ judge }) => judge === CHAOS) : catches[0]
   const seconds = ((performance.now() - beganAt) / 1000).toFixed(1)
-  if (!first) return `${bug.name}: SURVIVED (${seconds} s)`
-  return `${bug.name}: caught by ${first.judge} in ${seconds} s: ${first.title ?? ''}: ${first.message ?? ''}`
+  if (!first) return `${bug.name}: ${chaos === 'alone' ? 'no anomaly in the chaos run' : 'SURVIVED'} (${seconds} s)`
+  return `${bug.name}: caught by ${first.judge} in ${seconds} s: ${[first.title, first.message].filter(Boolean).join(': ')}`
 }
 
 function report(bugs: readonly PlantedBug[], results: Results): number {
