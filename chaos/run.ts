@@ -19,6 +19,8 @@ export interface RunResult extends Omit<Verdict, 'sometimes'> {
   faults: Record<string, number>
   /** Fault × feature: orders that were pending or in motion while it bit. */
   cells: Cells
+  /** From the start of a worker's process until it was ready, and of that until it was loaded: the slowest. */
+  readyMs: { most: number; loaded: number }
   seed: number
 }
 
@@ -62,11 +64,17 @@ export async function runChaos(plan: Plan, { beside, say }: RunOptions): Promise
       anomalies: [...verdict.anomalies, ...all, ...nemesis.toothless.map(neverBit), ...world.broken.map((text) => broke(text, run.told))],
       faults: nemesis.bites,
       cells: countCells(nemesis.done, orderSpans(run).values()),
+      readyMs: slowestStart(run.told),
       seed,
     }
   } finally {
     await world.close()
   }
+}
+
+function slowestStart(told: readonly Told[]): RunResult['readyMs'] {
+  const starts = told.flatMap(({ event, details }) => (event === 'ready' ? [details as { loadedMs: number; readyMs: number }] : []))
+  return { most: Math.max(0, ...starts.map(({ readyMs }) => readyMs)), loaded: Math.max(0, ...starts.map(({ loadedMs }) => loadedMs)) }
 }
 
 const neverBit = (kind: string): Anomaly => ofTheRun('coverage', `the fault ${kind} never bit`)

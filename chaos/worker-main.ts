@@ -74,5 +74,9 @@ onTold('stop', async () => {
 })
 process.on('disconnect', () => setTimeout(() => process.exit(1), 10_000).unref())
 
+/** Since the process began, and of that until everything was loaded. */
+const sinceBegin = () => Math.round(process.uptime() * 1000)
+const loadedMs = sinceBegin()
 await worker.ready
+journal.write({ told: { event: 'ready', by: config.name, at: trueNow(), details: { loadedMs, readyMs: sinceBegin() } } })
 tell({ ready: true })
