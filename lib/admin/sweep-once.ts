@@ -185,7 +185,7 @@ async function pass(runtime: Runtime, { rules, events, log, stale }: Pass): Prom
   const { redis } = runtime
   const startedTimers: Promise<unknown>[] = []
   const { clocks, faults, reporter, sweep } = assemble(runtime, rules, {
-    ...{ events, log, concurrency: DEFAULT_CONCURRENCY, leaseMs: ROW_LEASE_MS, fallback: false },
+    ...{ events, log, concurrency: DEFAULT_CONCURRENCY, catchUp: 1, leaseMs: ROW_LEASE_MS, fallback: false },
     ...(stale && { horizonMs: 0 }),
     onArming: (arming) => startedTimers.push(arming),
   })

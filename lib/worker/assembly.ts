@@ -32,6 +32,8 @@ export interface AssemblyOptions {
   log: Log
   /** How many batches of each rule are settled at once, at most. */
   concurrency: number
+  /** How much of the shop's pool a backlog may take: more than 0, at most 1. */
+  catchUp: number
   /** How long a claim of a plain handler holds after its worker was last heard of. */
   leaseMs: number
   /** When the sweep runs by schedule; false: only when `run` is called. */
@@ -72,7 +74,7 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
   const lockedRows = new LockedRows(rules, faults)
   const latenessCounts = new Lateness(rules.keys(), { totals: runtime.meters.lateness })
   const dispatcher = new Dispatcher({
-    ...{ rules, concurrency, lockedRows, worker: identity.id, reporter, latenessCounts },
+    ...{ rules, concurrency, catchUp: options.catchUp, lockedRows, worker: identity.id, reporter, latenessCounts },
     lateness: (rule, deadlineMs) => clocks.lateness(rule.kind, deadlineMs),
     arm: (kind, id, deadlineMs) => {
       const arming = redis?.arming.arm(rules.get(kind) ?? runtime.rule(kind), id, deadlineMs)

@@ -12,6 +12,11 @@ export interface WorkerOptions {
   fallback?: string | Fallback | false
   /** How many batches of each rule are settled at once, at most one less than the size of the Sequelize pool. Default: 2. */
   concurrency?: number
+  /**
+   * How much of the Sequelize pool the orders of a backlog may take, while they are settled: more than 0, at most 1. A backlog is what is overdue for
+   * 5 s and longer, and what a sweep finds. One batch at a time is always settled. Default: 0.5, so that the shop's requests keep the other half.
+   */
+  catchUp?: number
   /** Lets the worker add `Ex` to `notify-keyspace-events` by CONFIG SET. Default: false; the setting is checked and never changed. */
   configureRedis?: boolean
   /**
@@ -24,6 +29,7 @@ export interface WorkerOptions {
 export interface ParsedWorkerOptions {
   fallback: Required<Fallback> | false
   concurrency: number
+  catchUp: number
   configureRedis: boolean
   leaseMs: number
 }
@@ -31,7 +37,10 @@ export interface ParsedWorkerOptions {
 /** How many batches of each rule are settled at once. */
 export const DEFAULT_CONCURRENCY = 2
 
-const OPTIONS = ['fallback', 'concurrency', 'configureRedis', 'lease']
+/** Half of Sequelize's default pool of 5 is 2: as many batches as one rule settles at once, so one rule alone catches up at full speed. */
+export const DEFAULT_CATCH_UP = 0.5
+
+const OPTIONS = ['fallback', 'concurrency', 'catchUp', 'configureRedis', 'lease']
 const SHORTEST_LEASE_MS = 1_000
 const LONGEST_LEASE_MS = 3_600_000
 
@@ -40,15 +49,17 @@ export function parseWorkerOptions(options: WorkerOptions): ParsedWorkerOptions 
   if (options === null || typeof options !== 'object')
     throw invalid(`startExpiryWorker: the options must be an object, got ${show(options)}`)
   refuseUnknownOptions('startExpiryWorker', options, OPTIONS)
-  const { concurrency = DEFAULT_CONCURRENCY, configureRedis = false, lease = '30s' } = options
+  const { concurrency = DEFAULT_CONCURRENCY, catchUp = DEFAULT_CATCH_UP, configureRedis = false, lease = '30s' } = options
   if (!Number.isSafeInteger(concurrency) || concurrency < 1 || concurrency > 100) {
     throw invalid(`startExpiryWorker: "concurrency" must be a whole number from 1 to 100, got ${show(concurrency)}`)
   }
+  if (typeof catchUp !== 'number' || !(catchUp > 0 && catchUp <= 1))
+    throw invalid(`startExpiryWorker: "catchUp" must be a number more than 0 and at most 1, got ${show(catchUp)}`)
   if (typeof configureRedis !== 'boolean')
     throw invalid(`startExpiryWorker: "configureRedis" must be true or false, got ${show(configureRedis)}`)
   const leaseMs = parseDuration('startExpiryWorker: "lease"', lease, { mostMs: LONGEST_LEASE_MS })
   if (leaseMs < SHORTEST_LEASE_MS) throw invalid(`startExpiryWorker: "lease" must be a second at least, got ${show(lease)}`)
-  return { fallback: parseFallback(options.fallback), concurrency, configureRedis, leaseMs }
+  return { fallback: parseFallback(options.fallback), concurrency, catchUp, configureRedis, leaseMs }
 }
 
 function invalid(message: string): OrderTimersError {

@@ -342,7 +342,7 @@ describe('startExpiryWorker(timers, options)', () => {
   const invalid = (message: string) => refusal('INVALID_OPTION', 500, `startExpiryWorker: ${message}`)
 
   it('refuses a misspelt option', async () => {
-    const message = 'unknown option "fallBack"; the options are fallback, concurrency, configureRedis, lease'
+    const message = 'unknown option "fallBack"; the options are fallback, concurrency, catchUp, configureRedis, lease'
     assert.deepEqual(await started({ fallBack: false }), invalid(message))
     const inFallback = 'startExpiryWorker: "fallback": unknown option "timeZone"; the options are cron, timezone'
     assert.deepEqual(await started({ fallback: { cron: '* * * * *', timeZone: 'UTC' } }), refusal('INVALID_OPTION', 500, inFallback))
@@ -364,7 +364,15 @@ describe('startExpiryWorker(timers, options)', () => {
     assert.deepEqual(await started({ fallback: { cron: '* * * * *', timezone: 'Mars/Olympus' } }), invalid(timezone))
   })
 
-  it('refuses other values of "concurrency", "configureRedis" and "lease"', async () => {
+  it('refuses other values of "concurrency", "catchUp", "configureRedis" and "lease"', async () => {
+    for (const [value, shown] of [
+      [0, '0'],
+      [1.5, '1.5'],
+      [Number.NaN, 'NaN'],
+      ['0.5', '"0.5"'],
+    ] as const) {
+      assert.deepEqual(await started({ catchUp: value }), invalid(`"catchUp" must be a number more than 0 and at most 1, got ${shown}`))
+    }
     for (const [value, shown] of [
       [0, '0'],
       [1.5, '1.5'],

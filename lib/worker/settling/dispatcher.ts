@@ -7,6 +7,7 @@ import { errorText } from '../../error-text.js'
 import type { Disposition } from '../../redis/leases.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { within } from '../../wait.js'
+import { CatchUp } from './catch-up.js'
 import { Deliveries } from './deliveries.js'
 import { Lanes } from './lanes.js'
 import { Outcomes, type OutcomesDependencies } from './outcomes.js'
@@ -25,6 +26,8 @@ const SWEEP_FACTOR = 2
 export interface DispatcherDependencies extends OutcomesDependencies {
   rules: ReadonlyMap<string, BoundRule>
   concurrency: (rule: BoundRule) => number
+  /** How much of the shop's pool a backlog may take: more than 0, at most 1. */
+  catchUp: number
   /** This worker's name, for the history. */
   worker: string
 }
@@ -38,9 +41,11 @@ export class Dispatcher {
   private readonly timeLimits = new TimeLimits()
   private readonly deliveries: Deliveries
   private readonly settler: Settler
+  private readonly catchUp: CatchUp
 
   constructor(private readonly dependencies: DispatcherDependencies) {
-    const { rules, concurrency, reporter, worker } = dependencies
+    const { rules, concurrency, catchUp, reporter, worker } = dependencies
+    this.catchUp = new CatchUp(catchUp)
     const { timeLimits } = this
     const lanes = new Lanes(rules.values(), concurrency)
     setMaxListeners(0, this.leaving.signal) // each batch that was claimed ahead may wait by it
@@ -121,14 +126,18 @@ export class Dispatcher {
     const endRenewal = work.lease.renewed()
     const dispositions: Disposition[] = []
     let begun = false
+    let giveBack: (() => void) | undefined
     try {
       begun = await turn
-      if (begun && work.dueAt !== undefined) await until(work.dueAt)
-      if (begun) await this.settler.settle(work, work.ids, dispositions)
+      if (begun && work.isBacklog) giveBack = await this.catchUp.enter(work.rule, this.leaving.signal)
+      const settles = begun && (!work.isBacklog || giveBack !== undefined)
+      if (settles && work.dueAt !== undefined) await until(work.dueAt)
+      if (settles) await this.settler.settle(work, work.ids, dispositions)
       else for (const id of work.ids) dispositions.push({ id, delayMs: 0 })
     } catch (error) {
       await this.ruleHealth.failed(work.rule, 'internal', error) // the settler throws nothing else; what it settled stays settled
     } finally {
+      giveBack?.()
       if (begun) lane.leave() // the next batch may use the database while this one's claim is ended
       endRenewal()
       await this.finish(work, dispositions)

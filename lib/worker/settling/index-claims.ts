@@ -7,6 +7,7 @@ import { BURST, type Claim, type ClaimAnswer, type Disposition, type Leases, typ
 import type { BoundRule } from '../../rules/rule.js'
 import type { Path } from '../events.js'
 import { Acknowledgements } from './acknowledgements.js'
+import { BACKLOG_MS } from './catch-up.js'
 import { Lease } from './lease.js'
 import type { Work } from './work.js'
 
@@ -50,6 +51,8 @@ export class IndexClaims {
     if (claim.lost) this.reportLost(kind)
     const work = this.work(rule, 'alarm', claim, { sentAt, lookedAt: this.looks.get(kind) ?? this.started, deadlines: claim.deadlines })
     if (claim.ids.length < limit) this.looks.set(kind, sentAt)
+    const [oldest = Number.POSITIVE_INFINITY] = claim.deadlines
+    work.isBacklog = claim.now + skewMs - oldest > BACKLOG_MS
     const last = claim.deadlines.at(-1)
     work.dueAt = performance.now() + (last === undefined ? 0 : Math.max(0, last - (claim.now + skewMs)))
     return { work, untilNextMs: untilNextClaimMs(claim, skewMs) }
@@ -95,6 +98,7 @@ export class IndexClaims {
     return {
       rule,
       via,
+      isBacklog: via === 'sweep',
       ids,
       lookedAt,
       deadlineOf: lookUp(ids, deadlines),

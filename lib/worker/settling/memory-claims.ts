@@ -20,6 +20,7 @@ export class MemoryClaims {
     return {
       rule,
       via: 'sweep',
+      isBacklog: true,
       ids,
       lookedAt,
       deadlineOf: () => undefined,

@@ -15,6 +15,8 @@ export interface Work {
   deadlineOf(id: string): number | undefined
   /** By `performance.now()`: when the last of them is due. Until then they only wait. */
   dueAt?: number
+  /** They are late already because nobody settled for a while, so their batch keeps to the share of the pool that a backlog may take. */
+  isBacklog: boolean
   /** When this path had looked before: an order that was due then already is late for another reason than that nobody looked. */
   lookedAt: Moment
   lease: HeldLease

@@ -26,6 +26,7 @@ function openDispatcher(handler: Handler) {
   const dispatcher = new Dispatcher({
     rules: new Map([[rule.kind, rule]]),
     concurrency: () => 1,
+    catchUp: 1,
     worker: 'worker 1',
     reporter: new Reporter([rule.kind], events, new Faults(events, runtime.log), runtime.log),
     lateness: () => null,
@@ -36,6 +37,7 @@ function openDispatcher(handler: Handler) {
   const claimed = (ids: string[], lease: HeldLease = NEVER_LAPSES): Work => ({
     rule,
     via: 'alarm',
+    isBacklog: false,
     ids,
     lookedAt: new Moment(),
     deadlineOf: () => undefined,
