@@ -72,19 +72,9 @@ function additionsOf(row: RowRule): Addition[] {
     needs.push(column(table, attribute, 'timestamptz'))
     if (pause) needs.push(column(table, pause.keep, 'bigint'))
     if (extensions) needs.push(column(table, extensions.attribute, extensions.unit === 'ms' ? 'bigint' : 'integer'))
-    const field = withoutBinding(table.bareColumn(attribute))
-    needs.push(index(table, [fieldOf(table, attribute), 'due'], [attribute, table.idAttribute], ` WHERE ${field} IS NOT NULL`))
   }
-  if (deadline.in === 'since') {
-    const columns = [...(guard.statusAttribute ? [guard.statusAttribute] : []), deadline.attribute]
-    needs.push(
-      index(
-        table,
-        columns.map((name) => fieldOf(table, name)),
-        columns,
-      ),
-    )
-  }
+  const index = deadlineIndex(row)
+  if (index) needs.push(indexAddition(withoutBinding(table.table), index))
   if (history) needs.push(tableAddition(withoutBinding(history.table), History.createSql(withoutBinding(history.table))))
   if (brake) needs.push(tableAddition(withoutBinding(brake.table), Brake.createSql(withoutBinding(brake.table))))
   return needs
@@ -102,11 +92,29 @@ function column(table: OrderTable, attribute: string, type: string): Addition {
   return columnAddition(withoutBinding(table.table), { name: fieldOf(table, attribute), quoted, type })
 }
 
-function index(table: OrderTable, words: string[], attributes: string[], where = ''): Addition {
+/** An index: its name, and what follows CREATE INDEX. */
+export interface IndexDefinition {
+  name: string
+  definition: string
+}
+
+/** The index by which the sweep finds what is due. Undefined where Redis alone has the deadlines. */
+export function deadlineIndex({ guard: { table, statusAttribute }, deadline }: RowRule): IndexDefinition | undefined {
+  if (deadline.in === 'column') {
+    const { attribute } = deadline
+    const where = ` WHERE ${withoutBinding(table.bareColumn(attribute))} IS NOT NULL`
+    return index(table, [fieldOf(table, attribute), 'due'], [attribute, table.idAttribute], where)
+  }
+  if (deadline.in !== 'since') return undefined
+  const attributes = [...(statusAttribute ? [statusAttribute] : []), deadline.attribute]
+  const fields = attributes.map((name) => fieldOf(table, name))
+  return index(table, fields, attributes)
+}
+
+function index(table: OrderTable, words: string[], attributes: string[], where = ''): IndexDefinition {
   const name = indexName([tableName(table), ...words].join('_'))
   const columns = attributes.map((attribute) => withoutBinding(table.bareColumn(attribute))).join(', ')
-  const definition = `"${name.replaceAll('"', '""')}" ON ${withoutBinding(table.table)} (${columns})${where}`
-  return indexAddition(withoutBinding(table.table), { name, definition })
+  return { name, definition: `"${name.replaceAll('"', '""')}" ON ${withoutBinding(table.table)} (${columns})${where}` }
 }
 
 function fieldOf(table: OrderTable, attribute: string): string {

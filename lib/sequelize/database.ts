@@ -32,7 +32,7 @@ export function inTransaction<T>(
   const transact = async (): Promise<T> => {
     const transaction = new OwnTransaction(sequelize, { ...OWN_OPTIONS, isolationLevel: null })
     transaction.begin = () => sequelize.query(begin, ownOptions(sequelize, transaction, { logging: false })) // all of it in one round trip
-    ownTransactions.set(transaction, { limitMs: limits.statementMs + GRACE_MS, stopping, explains: limits.explains === true })
+    ownTransactions.set(transaction, { limitMs: limits.statementMs + GRACE_MS, stopping, explains: limits.explains })
     await answered(transaction, transaction.prepareEnvironment(), BEGIN_MS)
     try {
       const result = await work(transaction)
@@ -82,9 +82,17 @@ async function query<Row>(
   const options = ownOptions(sequelize, transaction ?? null, bind && { bind: bind as BindOrReplacements })
   const statement = sequelize.query(own?.explains ? `EXPLAIN ${sql}` : sql, options)
   const [found, result] = await (own ? answered(transaction, statement) : statement)
-  if (own?.explains) return []
+  if (own?.explains) {
+    if (own.explains !== true) own.explains(planOf(found))
+    return []
+  }
   readOwnTypes(sequelize, found, result, areOrders)
   return found as Row[]
+}
+
+/** The lines that EXPLAIN answers, each in a row of one column. */
+function planOf(found: unknown): string[] {
+  return (found as object[]).flatMap((line) => Object.values(line).map(String))
 }
 
 /** One bound statement in a transaction of its own, so that the wait for locks and for a silent connection is bounded; its rows. */
@@ -99,7 +107,10 @@ const BEGIN_MS = 4_000
 const GRACE_MS = 1_000
 
 /** Our own transactions, and how long each step of them may stay unanswered. */
-const ownTransactions = new WeakMap<Transaction, { limitMs: number; stopping: AbortSignal | undefined; explains: boolean }>()
+const ownTransactions = new WeakMap<
+  Transaction,
+  { limitMs: number; stopping: AbortSignal | undefined; explains: StatementLimits['explains'] }
+>()
 
 /** The connection of one of our own transactions, to tell connections apart. */
 export function connectionOf(transaction: Transaction): object | undefined {

@@ -8,8 +8,8 @@ export interface StatementLimits {
   statementMs: number
   /** How long the transaction may sit idle, so that a worker host that vanished does not keep its locks until TCP notices. */
   idleMs: number
-  /** Has Postgres plan the statements and carry out none of them; each answers with no rows. */
-  explains?: boolean
+  /** Has Postgres plan the statements and carry out none of them; each answers with no rows. A function gets the lines of each plan. */
+  explains?: true | ((plan: string[]) => void) | undefined
 }
 
 /** A lock that takes longer is somebody's long transaction, and the work is tried again later. */

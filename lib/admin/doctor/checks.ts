@@ -1,7 +1,12 @@
 // The doctor's checks, in the order in which they are made and shown.
 
+import { armedTimers } from './armed-timers.js'
 import type { Check } from './check.js'
+import { clocks } from './clocks.js'
+import { locks } from './locks.js'
+import { orders } from './orders.js'
 import { postgresReachable } from './postgres-reachable.js'
+import { processes } from './processes.js'
 import { redisEvents } from './redis-events.js'
 import { redisEviction } from './redis-eviction.js'
 import { redisMemory } from './redis-memory.js'
@@ -12,6 +17,9 @@ import { redisRoundTrip } from './redis-round-trip.js'
 import { redisTtlKeys } from './redis-ttl-keys.js'
 import { redisWrites } from './redis-writes.js'
 import { ruleDeclarations } from './rule-declarations.js'
+import { ruleTables } from './rule-tables.js'
+import { sweepPlans } from './sweep-plans.js'
+import { sweepRead } from './sweep-read.js'
 import { timersSwitch } from './timers-switch.js'
 import { versions } from './versions.js'
 
@@ -29,4 +37,12 @@ export const CHECKS: readonly Check[] = [
   redisPersistence,
   redisTtlKeys,
   postgresReachable,
+  ruleTables,
+  sweepPlans,
+  clocks,
+  processes,
+  locks,
+  orders,
+  sweepRead,
+  armedTimers,
 ]

@@ -10,8 +10,9 @@ import { why } from './subject.js'
 
 const NAME = 'redis.events'
 const TTL_MS = 20
-const CONTROL_TTL_MS = 1_000
 const WAIT_MS = 1_000
+/** How long to wait where the configuration says that none will come. */
+const OFF_MS = 200
 
 export const redisEvents: Check = {
   name: NAME,
@@ -33,44 +34,39 @@ async function proved({ connection, source }: SubjectRedis, { keys }: Subject['r
   try {
     await within(WAIT_MS, listener.connect())
     await listener.subscribe(channel)
+  } catch (error) {
+    listener.disconnect()
+    if (!isReply(error)) return unseen(NAME, { expected, found: why(error) })
+    const found = `the subscription was refused (${why(error)})`
+    return wrong(NAME, { expected, found }, redisCli(`ACL SETUSER ${user} &${channel} +subscribe`))
+  }
+  const roundTrip = async () => {
     const key = keys.expiryProbe(`doctor:${randomUUID()}`)
     const startedAt = performance.now()
     const arrival = new Promise<number>((resolve) => {
       listener.on('message', (_, name) => name === key && resolve(performance.now() - startedAt))
     })
-    await connection.run(WAIT_MS, (client) => client.set(`${key}:control`, '1', 'PX', CONTROL_TTL_MS))
     await connection.run(WAIT_MS, (client) => client.set(key, '1', 'PX', TTL_MS))
     await new Promise((resolve) => setTimeout(resolve, TTL_MS + 2))
     await connection.run(WAIT_MS, (client) => client.exists(key)) // touching an expired key has Redis publish its event at once
-    const tookMs = await within(off ? 200 : WAIT_MS, arrival)
+    return within(off ? OFF_MS : WAIT_MS, arrival)
+  }
+  try {
+    const tookMs = await roundTrip()
     if (tookMs !== undefined)
       return fine(NAME, { expected, found: `it came back after ${Math.round(tookMs)} ms, of which it lived ${TTL_MS}` })
-    if (!off && notifications !== undefined) {
-      const found = `none came back, although notify-keyspace-events is ${JSON.stringify(notifications)}`
-      return wrong(
-        NAME,
-        { expected, found },
-        redisCli(`ACL SETUSER ${user} &${channel}`),
-        byHand('or the connection leads to another server than the timers'),
-      )
-    }
-    const flags = `${notifications ?? ''}Ex`
-    const found =
-      notifications === undefined ? 'none came back' : `none came back: notify-keyspace-events is ${JSON.stringify(notifications)}`
-    return wrong(
-      NAME,
-      { expected, found },
-      redisConf(`notify-keyspace-events ${[...new Set(flags)].join('')}`),
-      redisCli(`CONFIG SET notify-keyspace-events ${[...new Set(flags)].join('')}`),
-    )
   } catch (error) {
-    if (!isReply(error)) return unseen(NAME, { expected, found: why(error) })
-    return wrong(
-      NAME,
-      { expected, found: `the subscription was refused (${why(error)})` },
-      redisCli(`ACL SETUSER ${user} &${channel} +subscribe`),
-    )
+    return unseen(NAME, { expected, found: `the key could not be set (${why(error)})` })
   } finally {
     listener.disconnect()
   }
+  if (!off && notifications !== undefined) {
+    const found = `none came back, although notify-keyspace-events is ${JSON.stringify(notifications)}`
+    return wrong(NAME, { expected, found }, byHand('see whether the address leads to one server, such as a proxy in front of several'))
+  }
+  const flags = [...new Set(`${notifications ?? ''}Ex`)].join('')
+  const found =
+    notifications === undefined ? 'none came back' : `none came back: notify-keyspace-events is ${JSON.stringify(notifications)}`
+  const line = `notify-keyspace-events ${flags}`
+  return wrong(NAME, { expected, found }, redisConf(line), redisCli(`CONFIG SET ${line}`))
 }

@@ -12,7 +12,8 @@ const WAIT_MS = 2_000
 export const redisTtlKeys: Check = {
   name: NAME,
   needs: 'redis',
-  async look({ redis, runtime }) {
+  async look({ redis, runtime, role }) {
+    if (role === 'web') return [] // nothing that a web process does needs an event
     const { connection, info, source } = redis as SubjectRedis
     const expected = `at most ${MOST_KEYS.toLocaleString('en-US')} keys of others with a TTL in db ${source.db}`
     if (!info)

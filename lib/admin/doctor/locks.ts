@@ -1,0 +1,118 @@
+// Locks of other sessions that have lasted: on the orders' table, on rows that are due, and the sweep's own. Each with the line that ends its holder.
+
+import { allOf } from '../../rows/conditions.js'
+import { lockHolders } from '../../rows/lock-holders.js'
+import { isLockedSql } from '../../rows/row-is-locked.js'
+import type { RowRule } from '../../rows/row-rule.js'
+import { describeHolder, holdersOf, sweepLockName } from '../../rows/sweep-lock.js'
+import { inTransaction, rows } from '../../sequelize/database.js'
+import { QUESTION } from '../../sequelize/statement-limits.js'
+import { byHand, type Check, type Finding, fine, psql, type Remedy, unseen, wrong } from './check.js'
+import { why } from './subject.js'
+
+const TABLE = 'locks.table'
+const ROW = 'locks.row'
+const SWEEP = 'locks.sweep'
+
+/** A transaction that has held a lock for longer is not about to end. */
+const LONG_S = 5
+
+interface TableLock {
+  pid: number | null
+  mode: string
+  seconds: number | null
+  application: string | null
+}
+
+export const locks: Check = {
+  name: TABLE,
+  needs: 'postgres',
+  async look({ databases, runtime }) {
+    const findings: Finding[] = []
+    const tables = new Set<string>()
+    for (const { rules } of databases)
+      for (const { kind, row } of rules) {
+        const { table, tableText } = row.guard.table
+        if (!tables.has(tableText)) findings.push(await onTable(row))
+        tables.add(tableText)
+        if (row.deadline.in === 'redis') continue
+        findings.push(
+          await onRows(kind, row).catch((error) =>
+            unseen(ROW, { kind, expected: 'no row of a due order is locked for long', found: why(error) }),
+          ),
+        )
+        findings.push(await onSweep(kind, row, sweepLockName(runtime.keys.prefix, kind, table)))
+      }
+    return findings
+  },
+}
+
+/** Locks that keep others from writing rows: https://www.postgresql.org/docs/current/explicit-locking.html */
+async function onTable({ guard: { table } }: RowRule): Promise<Finding> {
+  const expected = `no session locks ${table.tableText} for longer than ${LONG_S} s`
+  const sql = `SELECT l.pid, l.mode, a.application_name AS application, extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds
+FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.relation = to_regclass($1) AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+  AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+  const found = await ask<TableLock>(table.sequelize, sql, [table.tableText])
+  const [lock] = found.filter(({ seconds }) => seconds === null || seconds > LONG_S)
+  if (!lock) return fine(TABLE, { expected, found: found.length === 0 ? 'none does' : 'one does, for a moment' })
+  const age = lock.seconds === null ? '; for how long this role may not see' : ` for ${Math.round(lock.seconds)} s`
+  return wrong(TABLE, { expected, found: `${who(lock)} holds ${lock.mode}${age}` }, ...ending(lock.pid))
+}
+
+async function onRows(kind: string, row: RowRule): Promise<Finding> {
+  const { guard } = row
+  const { table } = guard
+  const expected = `no row of a due order is locked for longer than ${LONG_S} s`
+  const conditions = allOf([guard.appliesSql, guard.dueSql, guard.eligibleSql, guard.notDeletedSql, isLockedSql(table.alias)])
+  const ids = await ask<{ id: string }>(
+    table.sequelize,
+    `SELECT ${table.id}::text AS id FROM ${table.aliased} WHERE ${conditions} LIMIT 100`,
+    [],
+  )
+  const holders = await lockHolders(
+    guard,
+    ids.map(({ id }) => id),
+  )
+  const long = holders.filter(({ openForS, pid }) => pid === null || openForS === null || openForS > LONG_S)
+  const [first] = long
+  if (!first) return fine(ROW, { kind, expected, found: holders.length === 0 ? 'none is' : `${holders.length} for a moment` })
+  const statement = first.statement === null ? '' : `, last statement ${first.statement}`
+  const age = first.openForS === null ? '' : `, in a transaction open for ${Math.round(first.openForS)} s`
+  const found = `${long.length}; ${first.pid === null ? 'a prepared transaction' : who(first)} holds order ${first.id}${age}${statement}`
+  if (first.pid !== null) return wrong(ROW, { kind, expected, found }, ...ending(first.pid))
+  const prepared = await ask<{ gid: string }>(
+    table.sequelize,
+    'SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared',
+    [],
+  )
+  const lines = prepared.flatMap(({ gid }) => [psql(`ROLLBACK PREPARED '${gid.replaceAll("'", "''")}'`)])
+  return wrong(ROW, { kind, expected, found }, byHand('ask whoever prepared it whether it is to be committed or rolled back:'), ...lines)
+}
+
+/** A worker holds it while it reads, for a moment: so a holder is looked at twice. */
+async function onSweep(kind: string, { guard: { table } }: RowRule, lock: string): Promise<Finding> {
+  const expected = "no session keeps the sweep's lock"
+  const look = () => inTransaction(table.sequelize, QUESTION, (transaction) => holdersOf(table.sequelize, lock, transaction))
+  const [before] = await look()
+  if (!before) return fine(SWEEP, { kind, expected, found: 'none does' })
+  await new Promise((resolve) => setTimeout(resolve, 1_000))
+  const holder = (await look()).find(({ pid }) => pid === before.pid)
+  if (!holder) return fine(SWEEP, { kind, expected, found: 'a worker read for a moment' })
+  if (holder.openMs !== null && holder.openMs < LONG_S * 1_000) return fine(SWEEP, { kind, expected, found: 'a worker reads' })
+  return wrong(SWEEP, { kind, expected, found: describeHolder(holder) }, ...ending(holder.pid))
+}
+
+function ending(pid: number | null): Remedy[] {
+  return [byHand('let that transaction end, or end its session:'), psql(`SELECT pg_terminate_backend(${pid})`)]
+}
+
+function who({ pid, application }: Pick<TableLock, 'pid' | 'application'>): string {
+  return `process ${pid} of Postgres${application ? ` (application ${JSON.stringify(application)})` : ''}`
+}
+
+function ask<Row>(sequelize: RowRule['guard']['table']['sequelize'], sql: string, bind: unknown[]): Promise<Row[]> {
+  return inTransaction(sequelize, QUESTION, (transaction) => rows<Row>(sequelize, sql, bind, transaction))
+}

@@ -1,0 +1,116 @@
+// How each rule's orders stand: what is overdue and why, dead letters, what is stale, what has no deadline, and whether its brake has stopped it.
+
+import type { RowRule } from '../../rows/row-rule.js'
+import { inTransaction, rows } from '../../sequelize/database.js'
+import { QUESTION } from '../../sequelize/statement-limits.js'
+import { keptFailures } from '../kept-failures.js'
+import { countOrders, type OrderCounts, oldestOverdue } from '../order-counts.js'
+import { advice, byHand, type Check, type Finding, fine, shell, unseen, wrong } from './check.js'
+
+const OVERDUE = 'orders.overdue'
+const DEAD = 'orders.dead'
+const STALE = 'orders.stale'
+const UNDATED = 'orders.undated'
+const BRAKED = 'orders.braked'
+
+/** An order may be overdue for so long without anything being wrong. */
+const GRACE_MS = 5_000
+const STATEMENT_MS = 20_000
+
+export const orders: Check = {
+  name: OVERDUE,
+  needs: 'postgres',
+  async look({ databases, runtime, redis }) {
+    const findings: Finding[] = []
+    for (const { rules } of databases)
+      for (const { kind, row } of rules) {
+        if (row.brake) findings.push(await braked(kind, row))
+        const kept = redis && redis.trouble === undefined ? await keptFailures(runtime, kind) : undefined
+        if (redis) findings.push(dead(kind, kept?.failures, kept?.problem))
+        if (row.deadline.in === 'redis') continue
+        const counts = await countOrders(row, { days: 1, failures: kept?.failures, statementMs: STATEMENT_MS })
+        findings.push(await overdue(kind, row, counts), stale(kind, counts), undated(kind, row, counts))
+      }
+    return findings
+  },
+}
+
+async function overdue(kind: string, row: RowRule, counts: OrderCounts): Promise<Finding> {
+  const expected = `no order that is overdue for longer than ${GRACE_MS / 1_000} s, unless something excuses it`
+  const oldest = oldestOverdue(counts)
+  if (counts.overdue === 0 || oldest === null) return fine(OVERDUE, { kind, expected, found: 'none' })
+  const ageMs = (await now(row)) - oldest.getTime()
+  const found = `${counts.overdue} overdue, the oldest for ${Math.round(ageMs / 1_000)} s`
+  if (ageMs < GRACE_MS) return fine(OVERDUE, { kind, expected, found })
+  return wrong(
+    OVERDUE,
+    { kind, expected, found },
+    byHand('start a worker, if processes.no-worker says that there is none; else what else is wrong here keeps it'),
+    shell(`npx order-timers sweep --kind ${kind}`),
+  )
+}
+
+function dead(
+  kind: string,
+  failures: ReadonlyMap<string, { dead: boolean; error: string }> | undefined,
+  problem: string | undefined,
+): Finding {
+  const expected = 'no dead letters'
+  if (!failures) return unseen(DEAD, { kind, expected, found: problem ?? 'Redis does not serve; see redis.reachable' })
+  const letters = [...failures.values()].filter((one) => one.dead)
+  const [first] = letters
+  if (!first) return fine(DEAD, { kind, expected, found: 'none' })
+  const found = `${letters.length}, such as: ${first.error}`
+  return wrong(
+    DEAD,
+    { kind, expected, found },
+    byHand('remove the cause; `order-timers dead` lists them'),
+    shell(`npx order-timers retry ${kind} --yes`),
+  )
+}
+
+function stale(kind: string, { stale: count }: OrderCounts): Finding {
+  const expected = 'no order that is overdue by more than "staleAfter", which nothing settles unasked'
+  if (count === 0) return fine(STALE, { kind, expected, found: 'none' })
+  return wrong(
+    STALE,
+    { kind, expected, found: String(count) },
+    byHand('look at them: npx order-timers plan'),
+    shell('npx order-timers sweep --stale --yes'),
+  )
+}
+
+function undated(kind: string, row: RowRule, { undated: count }: OrderCounts): Finding {
+  const expected = 'each order where the rule applies has a deadline'
+  if (count === 0) return fine(UNDATED, { kind, expected, found: 'each has' })
+  const found = `${count} have none, and are never settled`
+  const { table, deadlineColumn } = row.guard
+  const column = deadlineColumn?.split('.').at(-1)
+  return advice(
+    UNDATED,
+    { kind, expected, found },
+    byHand(`give the rule "backfill", or write ${column} of ${table.tableText}; \`cancel\` leaves such orders too`),
+  )
+}
+
+async function braked(kind: string, row: RowRule): Promise<Finding> {
+  const expected = 'its brake lets it settle'
+  const at = await row.brake?.brakedAt()
+  if (!at) return fine(BRAKED, { kind, expected, found: 'it does' })
+  const found = `stopped since ${at.toISOString()}: ${row.brake?.inWords} were to be settled`
+  return wrong(
+    BRAKED,
+    { kind, expected, found },
+    byHand('see why so many became due: npx order-timers plan'),
+    shell(`npx order-timers release ${kind}`),
+  )
+}
+
+/** Postgres's clock. */
+async function now({ guard: { table } }: RowRule): Promise<number> {
+  const sql = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now'
+  const [row] = await inTransaction(table.sequelize, QUESTION, (transaction) =>
+    rows<{ now: number }>(table.sequelize, sql, [], transaction),
+  )
+  return Number(row?.now)
+}

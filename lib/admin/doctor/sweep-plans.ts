@@ -1,0 +1,112 @@
+// How Postgres would read what is overdue and what comes due, by EXPLAIN: by an index on the deadline, however many orders there are.
+
+import type { RowRule } from '../../rows/row-rule.js'
+import { inTransaction, rows } from '../../sequelize/database.js'
+import { ownOptions } from '../../sequelize/query-options.js'
+import { LOOK } from '../../sequelize/statement-limits.js'
+import { deadlineIndex, type IndexDefinition } from '../migration.js'
+import { byHand, type Check, type Finding, fine, psql, wrong } from './check.js'
+
+const INDEX = 'sweep.index'
+const PLAN = 'sweep.plan'
+
+/** From so many rows on, a sweep that reads the whole table costs too much. */
+const MANY_ROWS = 10_000
+
+export const sweepPlans: Check = {
+  name: INDEX,
+  needs: 'postgres',
+  async look({ databases }) {
+    const findings: Finding[] = []
+    for (const { rules } of databases)
+      for (const { kind, row } of rules) if (row.deadline.in !== 'redis') findings.push(...(await ofRule(kind, row)))
+    return findings
+  },
+}
+
+async function ofRule(kind: string, row: RowRule): Promise<Finding[]> {
+  const index = deadlineIndex(row) as IndexDefinition
+  const expected = `an index that finds what is due, such as ${index.definition}`
+  const column = row.guard.deadlineColumn?.split('.').at(-1)?.replaceAll('"', '') ?? ''
+  // With sequential scans made dear, Postgres takes any index that serves, however small the table is.
+  const cheapest = await plansOf(row, 'SET LOCAL enable_seqscan = off')
+  const byIndex = cheapest.every((plan) => usesIndexOn(column, plan))
+  if (!byIndex) {
+    const { tableText } = row.guard.table
+    const broken = await brokenIndex(row, column)
+    const found = broken
+      ? `the index ${broken} is invalid: its building was interrupted`
+      : `none on ${column}; the sweep reads all of ${tableText}`
+    const remedy = broken ? `REINDEX INDEX CONCURRENTLY ${broken}` : `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${index.definition}`
+    return [wrong(INDEX, { kind, expected, found }, psql(remedy))]
+  }
+  return [fine(INDEX, { kind, expected, found: `there is one on ${column}` }), await planned(kind, row)]
+}
+
+/** How it would really be read now. */
+async function planned(kind: string, row: RowRule): Promise<Finding> {
+  const { tableText } = row.guard.table
+  const expected = `no reading of the whole table where it has more than ${MANY_ROWS.toLocaleString('en-US')} rows`
+  const plans = await plansOf(row, undefined)
+  const whole = plans.flat().find((line) => /Seq Scan on/.test(line))
+  const count = Number(/rows=(\d+)/.exec((await plansOfTable(row)).join('\n'))?.[1] ?? 0)
+  if (whole === undefined || count <= MANY_ROWS)
+    return fine(PLAN, { kind, expected, found: whole === undefined ? 'by the index' : `the table has about ${count} rows` })
+  const found = `${whole.trim()}: all of ${tableText}, although there is an index`
+  const changed = await changedCosts(row)
+  const about =
+    changed.length === 0 ? '' : `; changed for this role: ${changed.map(({ name, setting }) => `${name} = ${setting}`).join(', ')}`
+  const resets = changed.map(({ name, role }) => psql(`ALTER ROLE "${role}" RESET ${name}`))
+  const again = changed.length === 0 ? [] : [byHand('then connect again: a session keeps what it began with')]
+  return wrong(PLAN, { kind, expected, found: `${found}${about}` }, psql(`ANALYZE ${tableText}`), ...resets, ...again)
+}
+
+/** What this role or this database has set of the planner's costs and methods. */
+async function changedCosts({ guard: { table } }: RowRule): Promise<{ name: string; setting: string; role: string }[]> {
+  const sql = `SELECT name, setting, current_user::text AS role FROM pg_settings
+WHERE category LIKE 'Query Tuning%' AND source IN ('user', 'database', 'database user') ORDER BY name`
+  return inTransaction(table.sequelize, LOOK, (transaction) => rows(table.sequelize, sql, undefined, transaction))
+}
+
+function usesIndexOn(column: string, plan: readonly string[]): boolean {
+  if (plan.some((line) => /Seq Scan on/.test(line))) return false
+  return plan.some((line) => /Index Cond:/.test(line) && line.includes(column))
+}
+
+async function plansOf(row: RowRule, setting: string | undefined): Promise<string[][]> {
+  const { deadline, guard } = row
+  const { sequelize } = guard.table
+  const plans: string[][] = []
+  if (deadline.in === 'redis') return plans
+  const { pending } = deadline
+  let collects = false
+  const explains = (plan: string[]) => void (collects && plans.push(plan))
+  await inTransaction(sequelize, { ...LOOK, explains }, async (transaction) => {
+    // Directly: what our own statements send on this transaction is explained.
+    if (setting !== undefined) await sequelize.query(setting, ownOptions(sequelize, transaction, undefined))
+    collects = true
+    await pending.overdue(transaction, { elapsedMs: 0, after: undefined, limit: 1_000, lock: '' })
+    await pending.upcoming(transaction, { horizonMs: 60_000, after: undefined, limit: 1_000 })
+  })
+  return plans
+}
+
+/** Postgres's own estimate of all rows. */
+async function plansOfTable({ guard: { table } }: RowRule): Promise<string[]> {
+  const plans: string[] = []
+  await inTransaction(table.sequelize, { ...LOOK, explains: (plan) => void plans.push(...plan) }, (transaction) =>
+    rows(table.sequelize, `SELECT 1 FROM ${table.table}`, [], transaction),
+  )
+  return plans
+}
+
+/** An index over the deadline's column that Postgres does not use, since its building failed. */
+async function brokenIndex({ guard: { table } }: RowRule, column: string): Promise<string | undefined> {
+  const sql = `SELECT i.indexrelid::regclass::text AS name FROM pg_index AS i
+JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey::int2[])
+WHERE i.indrelid = to_regclass($1) AND NOT i.indisvalid AND a.attname = $2 LIMIT 1`
+  const [found] = await inTransaction(table.sequelize, LOOK, (transaction) =>
+    rows<{ name: string }>(table.sequelize, sql, [table.tableText, column], transaction),
+  )
+  return found?.name
+}
