@@ -1,12 +1,7 @@
-// The book's configuration, loaded by what reads it: SQL by Postgres, redis.conf by Redis, units by systemd where there is one.
+// The book's configuration, loaded by what reads it: SQL by Postgres, redis.conf by Redis.
 
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
-import { promisify } from 'node:util'
 import { Redis } from 'ioredis'
 import { orderTimers, startExpiryWorker, transition } from '../../lib/index.js'
 import { type Block, blocks, fileOf } from '../support/book.js'
@@ -14,7 +9,6 @@ import { openDatabase } from '../support/database.js'
 import { RedisServer } from '../support/redis-server.js'
 import { waitUntil } from '../support/waiting.js'
 
-const run = promisify(execFile)
 const where = ({ page, line }: Block) => `${page}:${line}`
 const inLanguage = (language: string) => blocks.filter((block) => block.language === language)
 
@@ -63,18 +57,5 @@ describe("the book's configuration", () => {
     client.disconnect()
     await database.close()
     await server.stop()
-  })
-
-  it('has units of systemd with lines that systemd knows', async () => {
-    const known = /^(# \/etc\/systemd\/system\/[\w-]+\.service|\[(Unit|Service|Install)\]|[A-Z]\w+=\S.*|)$/
-    const directory = await mkdtemp(join(tmpdir(), 'order-timers-units-'))
-    for (const block of inLanguage('ini')) {
-      for (const line of block.text.split('\n')) assert.match(line, known, where(block))
-      const unit = join(directory, basename(fileOf(block)))
-      await writeFile(unit, block.text.replace(/^ExecStart=\S+/m, `ExecStart=${process.execPath}`))
-      const { stderr } = await run('systemd-analyze', ['verify', unit]).catch((error) => error)
-      assert.doesNotMatch(String(stderr), /Unknown (key|lvalue|section)|Failed to parse/, where(block))
-    }
-    await rm(directory, { recursive: true })
   })
 })

@@ -12,7 +12,6 @@ const LANGUAGES: Record<string, { heldBy: string; untitled?: true }> = {
   js: { heldBy: 'test/book/typescript.test.ts' },
   sql: { heldBy: 'test/book/configuration.test.ts' },
   conf: { heldBy: 'test/book/configuration.test.ts' },
-  ini: { heldBy: 'test/book/configuration.test.ts' },
   acl: { heldBy: 'test/operations/rights.test.ts', untitled: true },
   console: { heldBy: 'CONSOLES', untitled: true }, // what is typed after `$ `, and what that prints
   sh: { heldBy: 'COMMANDS', untitled: true },
