@@ -13,6 +13,8 @@ const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i
 const ENCODE = 'encode #, /, ?, @ and % in a user name or a password with encodeURIComponent'
 const EXPECTED = 'must be a URL such as redis://127.0.0.1:6379/0, host:port, a port, the path of a socket'
 
+const SENTINELS = 'by Sentinel, give ioredis options: { sentinels: [{ host, port }, …], name: "mymaster" }'
+
 /** Text that an unset or badly quoted variable leaves behind: no host is meant. */
 const NO_HOST = new Set(['undefined', 'null', 'false', 'true', 'NaN', '[object Object]'])
 
@@ -25,10 +27,10 @@ export function parseAddress(text: string): RedisOptions {
   const scheme = SCHEME.exec(address)?.[1]?.toLowerCase()
   if (address.startsWith('/') && !address.startsWith('//')) return socket(address, text)
   if (scheme === 'unix') return socket(address.slice('unix://'.length), text)
-  if (scheme !== undefined && scheme !== 'redis' && scheme !== 'rediss')
-    throw invalid(text, `${EXPECTED}; its scheme is redis, rediss (TLS) or unix`)
+  if (scheme !== undefined && scheme !== 'redis' && scheme !== 'rediss') throw invalid(text, `${EXPECTED}; ${schemeRemedy(scheme)}`)
   if (address.includes('#')) throw invalid(text, `has a "#", where the address would end; ${ENCODE}`)
   const bare = scheme === undefined && !address.startsWith('//')
+  if (/^[^@?]*,/.test(address.slice(address.lastIndexOf('@') + 1))) throw invalid(text, `names several servers; ${SENTINELS}`)
   const url = urlOf(scheme ? address : bare ? `redis://${address}` : `redis:${address}`, text)
   const rest = decodeURIComponent(url.pathname + url.search)
   if (rest.includes('@')) throw invalid(text, `has an "@" after its first "/" or "?"; ${ENCODE}`)
@@ -52,8 +54,12 @@ export function parseAddress(text: string): RedisOptions {
 
 /** Checks options that ioredis would silently misread. @throws OrderTimersError INVALID_OPTION */
 export function checked(options: RedisOptions, given: unknown = options): RedisOptions {
-  const { db, port, keyPrefix } = options as Record<string, unknown>
+  const { db, port, keyPrefix, host, sentinels, name } = options as Record<string, unknown>
   const result = { ...options }
+  if (typeof given !== 'string' && typeof host === 'string' && /\/|^[^:]*:\d+$/.test(host))
+    throw invalid(given, 'has a "host" that is more than a host; give "port" and the others by themselves, or the address itself as text')
+  if (sentinels !== undefined && sentinels !== null && !(areSentinels(sentinels) && typeof name === 'string' && name !== ''))
+    throw invalid(given, `must have Sentinels' addresses and the name that they know the primary by; ${SENTINELS}`)
   if (db !== undefined && db !== null) {
     if (!isWhole(db) || Number(db) > 1_000_000) throw invalid(given, 'must name a db by its number, such as redis://host:port/0')
     result.db = Number(db)
@@ -120,6 +126,19 @@ function fromQuery({ db, family, host, keyPrefix, password, path, port, protocol
   }
   if (tls === 'true' || tls === '') options.tls = {}
   return options
+}
+
+/** ioredis throws a plain error for some of what is none, and asks a Sentinel on this host for the rest. */
+function areSentinels(value: unknown): boolean {
+  const isOne = (one: unknown) => typeof (one as { host?: unknown } | null)?.host === 'string'
+  return Array.isArray(value) && value.length > 0 && value.every(isOne)
+}
+
+function schemeRemedy(scheme: string): string {
+  if (scheme.includes('sentinel')) return SENTINELS
+  if (scheme.includes('cluster')) return 'a cluster is refused; give a standalone Redis, or one by Sentinel'
+  if (scheme.startsWith('valkey')) return 'Valkey speaks the protocol of Redis: write redis, or rediss for TLS'
+  return 'its scheme is redis, rediss (TLS) or unix'
 }
 
 function isWhole(value: unknown): boolean {

@@ -58,6 +58,8 @@ export class RedisConnection {
     this.client.on('error', (error) => {
       this.availability.trouble = error
       if ((error as { command?: { name?: string } }).command?.name === 'select') this.obstacles.untilSelected(source.db)
+      // Where no Sentinel names a primary no connection follows, and so no `close`: ioredis asks them again by itself.
+      if (this.client.status === 'connecting') this.availability.down(error)
     })
     this.client.on('connect', () => this.obstacles.whileNotReady((error) => this.availability.down(error)))
     this.client.on('ready', () =>

@@ -28,6 +28,7 @@ export class Opening {
     this.firstAttempt = new Promise((resolve) => {
       this.client.once('ready', () => resolve(this.listeners.afterReady()))
       this.client.once('close', () => resolve())
+      this.client.once('error', () => resolve()) // the only event where no Sentinel names a primary
     })
     this.connect()
     return this.firstAttempt

@@ -31,13 +31,16 @@ const NOT_OF_IOREDIS: Record<string, string> = {
   redisOptions: 'give the options themselves',
 }
 
+/** What clients of clusters are made of: a list of nodes, or options with one. ioredis would connect to its default. */
+const NODES = ['nodes', 'startupNodes', 'clusterNodes', 'rootNodes']
+
 /** @throws OrderTimersError INVALID_OPTION, REDIS_UNUSABLE for a cluster */
 export function parseRedisSource(redis: unknown): RedisSource | false {
   if (redis === false) return false
   if (redis === undefined) return fromOptions(DEFAULT)
   if (typeof redis === 'string') return fromOptions(parseAddress(redis))
   if (typeof redis === 'number') return fromOptions(checked({ port: redis }, redis))
-  if (isCluster(redis)) {
+  if (isCluster(redis) || isListOfNodes(redis)) {
     const remedy = 'give the timers a standalone Redis, or a client that knows it by Sentinel'
     throw new OrderTimersError(
       'REDIS_UNUSABLE',
@@ -93,6 +96,10 @@ function isOurs({ options, status }: Redis, name: string): boolean {
 
 function isCluster(value: unknown): boolean {
   return (value as { isCluster?: unknown } | null)?.isCluster === true
+}
+
+function isListOfNodes(value: unknown): boolean {
+  return (Array.isArray(value) && value.length > 0) || (isPlain(value) && NODES.some((name) => name in value))
 }
 
 /** Clients of other packages can be duplicated too, but have no `status`. */

@@ -13,12 +13,23 @@ const WHAT: Record<ReplyFault, string> = {
 
 const CODES: ErrorName[] = ['REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'REDIS_REFUSES']
 
+const SENTINELS = 'check that the Sentinels run, can be reached, and know the primary by "name"'
+
+/** ioredis says so of a round in which no Sentinel answered, or none knew the name; the next round follows by itself. */
+function isOfSentinels(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('All sentinels are unreachable')
+}
+
 /** The code and the texts for an error of Redis or of the connection to it. */
 export function explain(error: unknown, where: string): { code: ReplyFault; what: string; why: string; remedy: string } {
   const cause = reasonOf(error)
   if (cause instanceof NewerLayout) {
     const { message: why, remedy } = cause
     return { code: 'REDIS_UNUSABLE', what: `Redis at ${where} ${WHAT.REDIS_UNUSABLE}`, why, remedy }
+  }
+  if (isOfSentinels(cause)) {
+    const why = 'no Sentinel names a primary'
+    return { code: 'REDIS_UNAVAILABLE', what: `Redis at ${where} ${WHAT.REDIS_UNAVAILABLE}`, why, remedy: SENTINELS }
   }
   const code = isReply(cause) ? replyFault(cause) : 'REDIS_UNAVAILABLE'
   const { code: errno, message } = (cause ?? {}) as { code?: string; message?: string }

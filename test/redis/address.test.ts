@@ -79,6 +79,11 @@ describe("Redis's address", () => {
     ['redis://:geheim@', /encode/],
     ['http://u:geheim@cache:6379', /its scheme is redis, rediss \(TLS\) or unix/],
     ['tcp://cache:6379', /its scheme is redis, rediss \(TLS\) or unix/],
+    ['redis+sentinel://cache:26379/shop', /by Sentinel, give ioredis options: \{ sentinels: \[/],
+    ['redis-cluster://cache:6379', /a cluster is refused/],
+    ['valkey://cache:6379', /write redis, or rediss for TLS/],
+    ['redis://u:geheim@a:26379,b:26379', /names several servers; by Sentinel, give ioredis options/],
+    ['a:26379,b:26379', /names several servers/],
     ['unix://redis.sock', /the absolute path of the socket/],
     ['cache:6379/1', /write redis:\/\/host:port\/db/],
     ['::1', /put an IPv6 address in brackets/],
@@ -98,6 +103,11 @@ describe("Redis's address", () => {
     ['redis://cache?tls=no', /tls=true or tls=false/],
     [{ url: 'redis://:geheim@cache' }, /"url", which ioredis ignores; give the URL itself/],
     [{ socket: { host: 'cache' }, password: 'geheim' }, /"socket", which ioredis ignores/],
+    [{ host: 'redis://u:geheim@cache:6379' }, /a "host" that is more than a host/],
+    [{ host: 'cache:6380' }, /a "host" that is more than a host/],
+    [{ sentinels: [], name: 'shop' }, /must have Sentinels' addresses and the name/],
+    [{ sentinels: ['a:26379'], name: 'shop' }, /must have Sentinels' addresses and the name/],
+    [{ sentinels: [{ host: 'a' }] }, /must have Sentinels' addresses and the name/],
     [{ hostname: 'cache' }, /ioredis calls it "host"/],
     [{ database: 1 }, /ioredis calls it "db"/],
     [{ keyPrefix: Buffer.from('shop:') }, /text as "keyPrefix"/],
@@ -110,6 +120,21 @@ describe("Redis's address", () => {
       assert.match(message, /^orderTimers: "redis" /)
       assert.match(message, remedy)
       assert.doesNotMatch(message, /heim/)
+    })
+  }
+
+  for (const redis of [
+    [
+      { host: 'a', port: 7000 },
+      { host: 'b', port: 7000 },
+    ],
+    ['a:7000', 'b:7000'],
+    { rootNodes: [{ url: 'redis://a' }] },
+  ]) {
+    it(`is refused as ${JSON.stringify(redis)}, which are nodes of a cluster`, async () => {
+      const { code, message } = await refused(() => orderTimers({ rules: { order_other: () => {} }, redis: redis as never }))
+      assert.equal(code, 'ERR_ORDER_TIMERS_REDIS_UNUSABLE')
+      assert.match(message, /give the timers a standalone Redis, or a client that knows it by Sentinel$/)
     })
   }
 })

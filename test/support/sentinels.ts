@@ -4,6 +4,7 @@
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { env } from 'node:process'
 import { Redis, type RedisOptions } from 'ioredis'
 import { freePort } from './free-port.js'
 import { enter } from './opened.js'
@@ -42,7 +43,7 @@ export class Sentinels {
     const directory = await mkdtemp(join(tmpdir(), 'order-timers-sentinels-'))
     const encryption = tls ? await encryptionIn(directory) : []
     const settings = ['--repl-diskless-sync-delay', '0', ...encryption]
-    const listening = (port: number) => (tls ? ['--tls-port', String(port), '--port', '0'] : [])
+    const listening = (port: number) => (tls ? ['--tls-port', String(port), '--port', '0'] : ['--port', String(port)])
     const first = await RedisServer.prepare()
     await first.restart([...settings, ...listening(first.port)])
     const second = await RedisServer.prepare()
@@ -52,12 +53,10 @@ export class Sentinels {
     const processes: ServerProcess[] = []
     for (let i = 1; i <= 3; i += 1) {
       const port = await freePort()
-      const file = join(directory, `sentinel-${i}.conf`)
+      const file = fileOf(directory, i)
       await writeFile(file, `${[...configuration(directory, first.port), ...conf(encryption), ...conf(listening(port))].join('\n')}\n`)
       const one = new ServerProcess()
-      const address = tls ? [] : ['--port', String(port)]
-      const args = [file, '--sentinel', ...address]
-      await one.start({ file: process.env.REDIS_SERVER ?? 'redis-server', args, cwd: directory, ready: /\+monitor master/ })
+      await startSentinel(one, directory, i)
       ports.push(port)
       processes.push(one)
     }
@@ -103,9 +102,19 @@ export class Sentinels {
     await waitUntil(agreeing, { within, what: 'the Sentinels to agree on the primary', every: 100 })
   }
 
+  /** SIGKILL for all three; the primary and the replica go on. */
+  async kill(): Promise<void> {
+    await Promise.all(this.processes.map((one) => one.end('SIGKILL')))
+  }
+
+  /** Starts them again as they were. */
+  async restart(): Promise<void> {
+    await Promise.all(this.processes.map((one, i) => startSentinel(one, this.directory, i + 1)))
+  }
+
   async stop(): Promise<void> {
     for (const client of this.clients) client.disconnect()
-    await Promise.all(this.processes.map((one) => one.end('SIGKILL')))
+    await this.kill()
     await Promise.all([this.first.stop(), this.second.stop()])
     await rm(this.directory, { recursive: true, force: true })
     this.struckOut()
@@ -121,6 +130,16 @@ export class Sentinels {
     const replica = this.client(this.second.port)
     await waitUntil(async () => (await replica.info('replication')).includes('master_link_status:up'), { within: 30_000, every: 100 })
   }
+}
+
+async function startSentinel(process: ServerProcess, directory: string, i: number): Promise<void> {
+  const file = env.REDIS_SERVER ?? 'redis-server'
+  await process.start({ file, args: [fileOf(directory, i), '--sentinel'], cwd: directory, ready: /\+monitor master/ })
+}
+
+/** A Sentinel writes into its file what it learns. */
+function fileOf(directory: string, i: number): string {
+  return join(directory, `sentinel-${i}.conf`)
 }
 
 function configuration(directory: string, primaryPort: number): string[] {

@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict'
 import { Redis, type RedisOptions } from 'ioredis'
 import { status } from '../../lib/admin/status.js'
-import { confirming, ship } from '../faults/confirming.js'
+import { confirmed, confirming, ship } from '../faults/confirming.js'
 import { Lines } from '../support/lines.js'
 import { enter } from '../support/opened.js'
 import type { RedisServer } from '../support/redis-server.js'
+import { refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'
 import { Sentinels, type SentinelsOptions } from '../support/sentinels.js'
-import { openShop } from '../support/shop.js'
+import { makeTimers, openShop } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
 import { allWereSettled, burst, webProcess } from './bursts.js'
 
@@ -113,4 +114,38 @@ describe('Sentinels fail over in the middle of a burst', () => {
     await waitUntil(() => worker.health().status === 'ok')
     await stop()
   }).timeout(120_000)
+})
+
+describe('While no Sentinel names a primary', () => {
+  it('a shop starts and goes on by the sweep, its calls do not wait, and the error says what to check', async () => {
+    const sentinels = await Sentinels.start()
+    await sentinels.kill()
+    const logger = new Lines()
+    const shop = await openShop(confirming(), { redis: sentinels.options, logger })
+    const { message } = await refused(() => shop.timers.check())
+    const remedy = 'check that the Sentinels run, can be reached, and know the primary by "name"'
+    assert.match(
+      message,
+      new RegExp(`^orderTimers: Redis at "shop" by Sentinel .* does not answer \\(no Sentinel names a primary\\); ${remedy}$`),
+    )
+    const worker = await shop.worker({ fallback: '* * * * * *' })
+    await waitUntil(() => logger.of('warn').some((line) => line.startsWith('REDIS_UNAVAILABLE') && line.endsWith(remedy)))
+    const { armed } = await shop.timers.schedule('order_confirm', await shop.order({ status: 4 }), { after: 100 })
+    assert.equal(armed, false)
+    await confirmed(shop, 1)
+    await sentinels.restart()
+    await waitUntil(() => worker.health().status === 'ok' && worker.health().redis?.events)
+    await shop.close()
+    await sentinels.stop()
+  }).timeout(60_000)
+
+  it('because they know none by this name, the error says so', async () => {
+    const sentinels = await Sentinels.start()
+    const timers = makeTimers({ order_other: async () => {} }, { redis: { ...sentinels.options, name: 'shpo' } })
+    const { code, message } = await refused(() => timers.check())
+    assert.equal(code, 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE')
+    assert.match(message, /^orderTimers: Redis at "shpo" by Sentinel .* know the primary by "name"$/)
+    await timers.close()
+    await sentinels.stop()
+  })
 })
