@@ -35,6 +35,23 @@ export function toLog(logger: LoggerLike | false | undefined): Log {
   return shopLog(logger)
 }
 
+/** A log whose lines have the process's identity as their field `process`, since several processes may write to one log. */
+export interface ProcessLog extends Log {
+  /** Has all further lines written elsewhere. */
+  writeTo(log: Log): void
+}
+
+export function processLog(first: Log, process: string): ProcessLog {
+  let target = first
+  const log = (level: LogLevel, message: Message, fields?: Fields): void =>
+    (target as (level: LogLevel, message: Message, fields: Fields) => void)(level, message, { ...fields, process })
+  const writeTo = (other: Log) => {
+    target = other
+  }
+  const all = Object.assign(log, { flush: () => target.flush(), writeTo })
+  return Object.defineProperty(all, 'debugs', { get: () => target.debugs }) as ProcessLog
+}
+
 function shopLog(logger: LoggerLike): Log {
   const { bindings } = logger as { bindings?: unknown }
   const fieldsFirst = typeof bindings === 'function'

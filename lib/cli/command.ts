@@ -35,6 +35,8 @@ export interface Command {
   optional?: number
   /** Called before anything is loaded. @throws UsageError */
   check?(given: Pick<CommandInput, 'values'>): void
+  /** Answers without the timers, where it can. @returns the exit status; undefined where the timers are needed */
+  answer?(given: Omit<CommandInput, 'runtime' | 'directory' | 'positionals'>): number | undefined
   /** @returns the exit status */
   run(given: CommandInput): Promise<number>
 }

@@ -9,8 +9,10 @@ import { releaseCommand } from './commands/release.js'
 import { showCommand } from './commands/show.js'
 import { statusCommand } from './commands/status.js'
 import { sweepCommand } from './commands/sweep.js'
+import { workerCommand } from './commands/worker.js'
 
 export const COMMANDS: Record<string, Command> = {
+  worker: workerCommand,
   plan: planCommand,
   status: statusCommand,
   show: showCommand,

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The program `order-timers`. Only answers go to stdout, since they are piped into files and programs, but the shop's modules may print there too.
-// So the command runs in a child process whose stdout is this process's stderr, and which writes its answer to another descriptor.
+// So the command runs in a child process whose stdout is this process's stderr, and which writes its answer to another descriptor. A worker is this
+// process itself, so that what is started, signalled and killed is the worker.
 
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
@@ -11,7 +12,9 @@ const ANSWERS_FD = 3
 
 const answersFd = process.env[ANSWERS]
 delete process.env[ANSWERS] // not for programs that the shop's modules start
-if (answersFd === undefined) startChild()
+if (answersFd === undefined && process.argv[2] === 'worker')
+  void import('./child.js').then(({ runCommand }) => runCommand(process.argv.slice(2), 1))
+else if (answersFd === undefined) startChild()
 else void import('./child.js').then(({ runCommand }) => runCommand(process.argv.slice(2), Number(answersFd)))
 
 function startChild(): void {

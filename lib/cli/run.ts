@@ -32,6 +32,8 @@ export async function run(args: readonly string[], { directory, print, remark }:
       return OK
     }
     command.check?.({ values })
+    const answer = command.answer?.({ values, print, remark })
+    if (answer !== undefined) return answer
     const timers = await loadTimers(values.module as string | undefined, directory, { remark })
     const runtime = timers[RUNTIME]
     runtime.beats?.onlyLook()

@@ -18,6 +18,8 @@ export interface ParsedOptions {
   rules: ReadonlyMap<string, DeclaredRule>
   enabled: boolean
   log: Log
+  /** Whether that is the shop's logger, or its silence. */
+  hasLogger: boolean
 }
 
 /** @throws OrderTimersError INVALID_OPTION, INVALID_DURATION, SHARED_DEADLINE */
@@ -50,7 +52,7 @@ export function parseOptions(options: OrderTimersOptions): ParsedOptions {
       redis: where,
     })
   }
-  return { redis, keys: new Keys(keyPrefix + prefix), rules: declareRules(options.rules), enabled, log }
+  return { redis, keys: new Keys(keyPrefix + prefix), rules: declareRules(options.rules), enabled, log, hasLogger: logger !== undefined }
 }
 
 function declareRules(rules: unknown): Map<string, DeclaredRule> {

@@ -3,7 +3,7 @@
 import { OrderTimersError } from '../errors.js'
 import { Identity } from '../identity.js'
 import type { Keys } from '../keys.js'
-import type { Log } from '../logger.js'
+import { type ProcessLog, processLog } from '../logger.js'
 import { Meters } from '../meters.js'
 import { Arming } from '../redis/arming.js'
 import { RedisClock } from '../redis/clock.js'
@@ -37,7 +37,9 @@ export class Runtime {
   /** This process, in all that it leaves behind. */
   readonly identity = new Identity()
   readonly keys: Keys
-  readonly log: Log
+  readonly log: ProcessLog
+  /** Whether the shop says where lines go. */
+  readonly hasLogger: boolean
   readonly enabled: boolean
   readonly kinds: readonly string[]
   /** Undefined with `redis: false`, and where the timers are switched off. */
@@ -53,7 +55,8 @@ export class Runtime {
 
   constructor(private readonly options: ParsedOptions) {
     this.keys = options.keys
-    this.log = options.log
+    this.log = processLog(options.log, this.identity.id)
+    this.hasLogger = options.hasLogger
     this.enabled = options.enabled
     this.kinds = [...options.rules.keys()]
     this.redis = options.redis && options.enabled ? this.connect(options.redis) : undefined

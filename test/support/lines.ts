@@ -1,4 +1,4 @@
-// A logger of console's shape that keeps what it is told.
+// A logger of console's shape that keeps what it is told, without the identity of the process, which is another in each run.
 
 import type { LogLevel } from '../../lib/logger.js'
 
@@ -20,6 +20,6 @@ export class Lines {
   }
 
   private keep(level: LogLevel) {
-    return (message: string, fields: Record<string, unknown>) => void this.all.push({ level, message, fields })
+    return (message: string, { process: _, ...fields }: Record<string, unknown>) => void this.all.push({ level, message, fields })
   }
 }
