@@ -77,11 +77,24 @@ export const SWEEP_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/worker/sweep/sweep.ts',
-        find: '    if (this.current) {\n      this.again = true\n',
-        replace: '    if (this.current) {\n',
+        find: '    this.following ??= following()\n    return this.following.ended\n',
+        replace: '    return this.current\n',
       },
     ],
     suites: ['test/worker/sweep/sweep.test.ts', 'test/admin/release.test.ts'],
+  },
+  {
+    name: 'sweep-waits-for-all',
+    about: ['sweep'],
+    what: 'a sweep has ended only when no other one was asked for meanwhile, so that a worker is never ready where they are asked for faster than they end',
+    edits: [
+      {
+        file: 'lib/worker/sweep/sweep.ts',
+        find: 'else void this.begin().then(next.end)\n    })',
+        replace: 'else return this.begin().then(next.end)\n    })',
+      },
+    ],
+    suites: ['test/worker/sweep/sweep.test.ts'],
   },
   {
     name: 'coming-deadline-cleared',

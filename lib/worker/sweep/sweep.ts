@@ -41,10 +41,24 @@ interface Totals {
   horizonMs: number
 }
 
+interface Following {
+  ended: Promise<void>
+  end: () => void
+}
+
+function following(): Following {
+  let end = () => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  return { ended, end }
+}
+
 export class Sweep {
   lastEndedAt: Date | undefined
   private current: Promise<void> | undefined
-  private again = false
+  /** The one that was asked for while `current` ran. */
+  private following: Following | undefined
   private readonly stopping = new AbortController()
   /** Rules whose deadlines are on rows. */
   private readonly rules: readonly SweptRule[]
@@ -67,16 +81,14 @@ export class Sweep {
     this.counts = new OccasionalCounts(reporter, this.leftOrders, transact, reads)
   }
 
-  /** Runs a sweep; if one is running, another one after it. Never rejects. */
+  /**
+   * Runs a sweep; if one is running, another one after it. Never rejects.
+   * @returns when that sweep has ended, whatever is asked for meanwhile: sweeps may be asked for faster than they end
+   */
   run(): Promise<void> {
-    if (this.current) {
-      this.again = true
-      return this.current
-    }
-    this.current = this.repeat().finally(() => {
-      this.current = undefined
-    })
-    return this.current
+    if (!this.current) return this.begin()
+    this.following ??= following()
+    return this.following.ended
   }
 
   get running(): boolean {
@@ -110,11 +122,15 @@ export class Sweep {
     await this.current
   }
 
-  private async repeat(): Promise<void> {
-    do {
-      this.again = false
-      await this.sweepAll()
-    } while (this.again && !this.stopping.signal.aborted)
+  private begin(): Promise<void> {
+    this.current = this.sweepAll().finally(() => {
+      const { following: next } = this
+      this.current = this.following = undefined
+      if (!next) return
+      if (this.stopping.signal.aborted) next.end()
+      else void this.begin().then(next.end)
+    })
+    return this.current
   }
 
   private async sweepAll(): Promise<void> {
@@ -174,7 +190,7 @@ export class Sweep {
       await dispatcher.ruleHealth.failed(rule, owner, error)
       return
     }
-    if (reporter.faults.justWoke()) this.again = true // most likely it failed because the process stood still
+    if (reporter.faults.justWoke()) void this.run() // most likely it failed because the process stood still
     const message = `${kind}: the sweep could not read or settle (${errorText(error)}); the next one tries again`
     reporter.faults.raise('SWEEP_FAILED', { kind, message, error })
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { sweepOnce } from '../../../lib/admin/sweep-once.js'
-import { transition } from '../../../lib/index.js'
+import { startExpiryWorker, transition } from '../../../lib/index.js'
 import { runtimeOf } from '../../support/runtime.js'
 import { openShop, type Shop } from '../../support/shop.js'
 import { waitUntil } from '../../support/waiting.js'
@@ -57,5 +57,32 @@ describe('one sweep', () => {
     end()
     await first
     await waitUntil(async () => (await inFrom()) === 0)
+  })
+
+  it('lets a worker be ready once one has ended that began after its start, also where each is asked for again before it ends', async () => {
+    const ends: (() => void)[] = []
+    await open({ run: () => new Promise<void>((resolve) => ends.push(resolve)) })
+    const endNext = async () => {
+      await waitUntil(() => ends.length > 0)
+      ends.shift()?.()
+    }
+    await orders(1, new Date(Date.now() - 60_000))
+    const worker = startExpiryWorker(shop.timers, { fallback: false })
+    let isReady = false
+    void worker.ready.then(() => {
+      isReady = true
+    })
+    // Each sweep has an order to wait for, and the next one is asked for meanwhile.
+    for (let n = 0; n < 3; n += 1) {
+      await waitUntil(() => ends.length > 0)
+      await orders(1, new Date(Date.now() - 60_000))
+      const asked = worker.sweepNow()
+      await endNext()
+      if (n === 1) await waitUntil(() => isReady) // the subscription had asked for the first already
+      void asked
+    }
+    assert.ok(isReady)
+    await endNext()
+    await worker.stop()
   })
 })
