@@ -58,6 +58,7 @@ async function comingDue(subject: Subject, kind: string, row: RowRule): Promise<
     kind,
     expected,
     found: `${ids.length} of ${seen.looked} are ${what}: ${ids.slice(0, MOST_SHOWN).join(', ')}`,
+    shared: `${ids.length} of ${seen.looked} are ${what}`,
   })
   const fineWith = (name: string) =>
     fine(name, { kind, expected, found: seen.looked === 0 ? 'none comes due within a minute' : `${seen.looked} were looked at` })
@@ -101,11 +102,12 @@ async function leftOver({ redis, runtime }: Subject, kind: string, { guard }: Ro
   const dated = new Set(found.flatMap(({ id, ms }) => (ms === null ? [] : [id])))
   const without = ids.filter((id) => !dated.has(id))
   if (without.length === 0) return fine(LEFT_OVER, { kind, expected, found: `${ids.length} were looked at` })
+  const text = `${without.length} of ${ids.length} have none; a worker drops them when they are due`
   const some = without.slice(0, MOST_SHOWN)
   const names = some.map((id) => JSON.stringify(id)).join(' ')
   return advice(
     LEFT_OVER,
-    { kind, expected, found: `${without.length} of ${ids.length} have none; a worker drops them when they are due` },
+    { kind, expected, found: text, shared: text },
     redisCli(`ZREM ${due} ${names}`),
     redisCli(`UNLINK ${some.map((id) => JSON.stringify(runtime.keys.timer(kind, id))).join(' ')}`),
   )

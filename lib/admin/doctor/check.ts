@@ -24,6 +24,8 @@ export interface Finding {
   expected: string
   /** What was found instead; with `unseen`, why nothing could be seen. */
   found: string
+  /** The same without what others should not see, such as ids of orders; left out where `found` has nothing of that kind. */
+  shared?: string
   /** Alternatives and steps, in the order in which to try them. Empty where it is fine. */
   remedies: Remedy[]
 }
@@ -36,10 +38,18 @@ export interface Check {
   look(subject: Subject): Promise<Finding[]>
 }
 
-type About = { kind?: string | undefined; expected: string; found: string }
+type About = { kind?: string | undefined; expected: string; found: string; shared?: string }
 
-export function fine(name: string, { kind, expected, found }: About): Finding {
-  return { name, ...(kind !== undefined && { kind }), verdict: 'fine', expected, found, remedies: [] }
+export function fine(name: string, { kind, expected, found, shared }: About): Finding {
+  return {
+    name,
+    ...(kind !== undefined && { kind }),
+    verdict: 'fine',
+    expected,
+    found,
+    ...(shared !== undefined && { shared }),
+    remedies: [],
+  }
 }
 
 export function wrong(name: string, about: About, ...remedies: Remedy[]): Finding {

@@ -82,14 +82,20 @@ async function onRows(kind: string, row: RowRule): Promise<Finding> {
   const statement = first.statement === null ? '' : `, last statement ${first.statement}`
   const age = first.openForS === null ? '' : `, in a transaction open for ${Math.round(first.openForS)} s`
   const found = `${long.length}; ${first.pid === null ? 'a prepared transaction' : who(first)} holds order ${first.id}${age}${statement}`
-  if (first.pid !== null) return wrong(ROW, { kind, expected, found }, ...ending(first.pid))
+  const shared = `${long.length}${age}${statement}`
+  if (first.pid !== null) return wrong(ROW, { kind, expected, found, shared }, ...ending(first.pid))
   const prepared = await ask<{ gid: string }>(
     table.sequelize,
     'SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared',
     [],
   )
   const lines = prepared.flatMap(({ gid }) => [psql(`ROLLBACK PREPARED '${gid.replaceAll("'", "''")}'`)])
-  return wrong(ROW, { kind, expected, found }, byHand('ask whoever prepared it whether it is to be committed or rolled back:'), ...lines)
+  return wrong(
+    ROW,
+    { kind, expected, found, shared },
+    byHand('ask whoever prepared it whether it is to be committed or rolled back:'),
+    ...lines,
+  )
 }
 
 /** A worker holds it while it reads, for a moment: so a holder is looked at twice. */

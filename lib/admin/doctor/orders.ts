@@ -61,9 +61,10 @@ function dead(
   const [first] = letters
   if (!first) return fine(DEAD, { kind, expected, found: 'none' })
   const found = `${letters.length}, such as: ${first.error}`
+  const shared = String(letters.length)
   return wrong(
     DEAD,
-    { kind, expected, found },
+    { kind, expected, found, shared },
     byHand('remove the cause; `order-timers dead` lists them'),
     shell(`npx order-timers retry ${kind} --yes`),
   )

@@ -48,7 +48,7 @@ function who({ processes: listed, findings, redis, postgres }: Processes): Findi
     faults.map(({ code, kind, message }) =>
       advice(
         'processes.faults',
-        { kind, expected: 'no faults', found: `${role} ${host}:${pid} says ${code}: ${message}` },
+        { kind, expected: 'no faults', found: `${role} ${host}:${pid} says ${code}: ${message}`, shared: `a ${role} says ${code}` },
         byHand(`see docs/events.md, ${code}`),
       ),
     ),

@@ -1,6 +1,10 @@
 // `order-timers doctor` as it is typed: what it prints, its exit status, and that it says of a healthy shop that all is fine.
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { VERSION } from '../../../lib/version.js'
 import { openProject, type Project, timersModule } from '../../support/command-line.js'
 import { freePort } from '../../support/free-port.js'
 import { openShop, type Shop } from '../../support/shop.js'
@@ -47,6 +51,28 @@ describe('order-timers doctor', function () {
     assert.equal(findings.length, counts.fine + counts.wrong + counts.advice + counts.unseen)
     assert.deepEqual(Object.keys(findings[0]), ['name', 'verdict', 'expected', 'found', 'remedies'])
     assert.ok(!findings.some(({ name }: { name: string }) => name === 'redis.events'), 'a web process hears no events')
+  })
+
+  it('writes what it found into a file for a bug report, without what is private', async () => {
+    const { client } = shop.database
+    await client.query(
+      `INSERT INTO orders (id, status, "confirmDueAt", "createdAt", "updatedAt") VALUES (987654, 4, now() + interval '50 s', now(), now())`,
+    )
+    const failure = JSON.stringify({ attempts: 5, error: 'no room for Ms Example', at: new Date().toISOString(), dead: true })
+    await shop.redis.client.hset(shop.key('order-timers:{order_confirm}:failures'), '987655', failure)
+    const { status, stderr } = await typed(shop.redis.url, '--bundle', 'bundle.json')
+    assert.equal(status, 1)
+    assert.match(stderr, /wrote bundle\.json/)
+    const text = readFileSync(join(project.directory, 'bundle.json'), 'utf8')
+    const { findings, rules, version } = JSON.parse(text)
+    const named = findings.filter(({ verdict }: { verdict: string }) => verdict === 'wrong').map(({ name }: { name: string }) => name)
+    for (const name of ['armed.missing', 'orders.dead', 'sweep.index']) assert.ok(named.includes(name), name)
+    assert.deepEqual([version, rules[0].kind], [VERSION, 'order_confirm'])
+    const { username, password, hostname: host } = new URL(shop.database.url)
+    const hidden = ['987654', '987655', 'Ms Example', shop.redis.prefix.slice(0, -1), hostname(), host, new URL(shop.redis.url).port]
+    for (const one of [...hidden, ...[username, password].filter((word) => word !== '' && word !== 'postgres')])
+      assert.ok(!text.includes(one), one)
+    assert.equal((await typed(shop.redis.url, '--bundle', 'bundle.json')).status, 2, 'it replaces no file')
   })
 
   it('refuses a role that there is none of', async () => {
