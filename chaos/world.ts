@@ -4,6 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import type { Client } from 'pg'
 import { ChildProgram } from '../test/support/child-program.js'
@@ -18,6 +19,7 @@ import { installMovedClock, movePostgresClock } from './moved-clock.js'
 import { bundlePrograms, type Programs } from './programs.js'
 import { createTables } from './schema.js'
 import type { ShopConfig } from './shop/main.js'
+import { Slowdown } from './slowdown.js'
 import type { WorkerConfig } from './worker-main.js'
 
 export const SCHEMA = 'chaos'
@@ -30,6 +32,8 @@ export const SWEEP_MS = 2000
 export const PREFIX = 'chaos:'
 /** A process of a run in which everything is down for seconds, on a busy machine. */
 const READY_WITHIN_MS = 120_000
+/** The same with nothing down, on a machine that has time for it. */
+const STARTING_MS = 30_000
 const SHOP_ENDS_WITHIN_MS = 120_000
 
 export interface WorldOptions {
@@ -119,9 +123,14 @@ export class World {
   /** Until every process is ready; one that does not become ready is a broken promise. */
   async everybodyReady(): Promise<void> {
     const late = () => this.hosts.filter(({ ready }) => !ready)
-    await waitUntil(() => late().length === 0, { within: READY_WITHIN_MS, every: 50 }).catch(() => {
-      this.broken.push(`${late().map(({ name }) => name)} did not become ready within ${READY_WITHIN_MS / 1000} s`)
-    })
+    const slowdown = new Slowdown()
+    const beganAt = performance.now()
+    const allowedMs = () => Math.max(READY_WITHIN_MS, STARTING_MS * slowdown.worst)
+    while (late().length > 0 && performance.now() - beganAt < allowedMs()) await delay(50)
+    slowdown.stop()
+    if (late().length === 0) return
+    const allowed = `${Math.round(allowedMs() / 1000)} s, at a slowdown of ${slowdown.worst}`
+    this.broken.push(`${late().map(({ name }) => name)} did not become ready within ${allowed}`)
   }
 
   /** Runs statements over a connection of its own; Postgres may be down for a while. */
