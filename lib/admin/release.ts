@@ -2,16 +2,18 @@
 
 import { type Released, releaseRule } from '../timers/release.js'
 import type { Runtime } from '../timers/runtime.js'
-import { noBrake } from './actions/release.js'
+import { noBrake, releaseAct } from './actions/release.js'
+import type { Actor } from './actions/request.js'
 
 const WAIT_MS = 5_000
 
-/** @throws OrderTimersError UNKNOWN_KIND, INVALID_OPTION where the rule has no brake; what Postgres throws */
-export async function releaseBrake(runtime: Runtime, kind: string): Promise<Released> {
+/**
+ * @param actor who does it, for the record; without one it is not recorded
+ * @throws OrderTimersError UNKNOWN_KIND, INVALID_OPTION where the rule has no brake; with an actor also NOT_RECORDED; what Postgres throws
+ */
+export async function releaseBrake(runtime: Runtime, kind: string, actor?: Actor): Promise<Released> {
   const { row } = runtime.rule(kind)
-  if (row?.brake) {
-    await runtime.redis?.connection.connected(WAIT_MS).catch(() => {}) // `releaseRule` says what came of it
-    return releaseRule(runtime, kind, WAIT_MS)
-  }
-  throw noBrake(kind)
+  if (!row?.brake) throw noBrake(kind)
+  await runtime.redis?.connection.connected(WAIT_MS).catch(() => {}) // what comes next says what came of it
+  return actor ? releaseAct(runtime, kind, actor, WAIT_MS) : releaseRule(runtime, kind, WAIT_MS)
 }

@@ -1,10 +1,12 @@
 // The commands by name, in the order in which the help shows them.
 
 import type { Command } from './command.js'
+import { discardCommand, settleCommand } from './commands/acts.js'
 import { deadCommand, retryCommand } from './commands/dead.js'
 import { doctorCommand } from './commands/doctor.js'
 import { migrationCommand } from './commands/migration.js'
 import { planCommand } from './commands/plan.js'
+import { pruneCommand } from './commands/prune.js'
 import { releaseCommand } from './commands/release.js'
 import { showCommand } from './commands/show.js'
 import { statusCommand } from './commands/status.js'
@@ -20,6 +22,9 @@ export const COMMANDS: Record<string, Command> = {
   sweep: sweepCommand,
   dead: deadCommand,
   retry: retryCommand,
+  discard: discardCommand,
+  settle: settleCommand,
   release: releaseCommand,
+  prune: pruneCommand,
   migration: migrationCommand,
 }

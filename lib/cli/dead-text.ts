@@ -1,4 +1,4 @@
-// The output of `order-timers dead` and `order-timers retry` for people.
+// The output of `order-timers dead`, `retry` and `discard` for people.
 
 import type { Retried } from '../admin/dead-letters.js'
 import type { DeadLetter } from '../types.js'
@@ -16,5 +16,13 @@ export function retryText({ kind, retried, notDead }: Retried): string {
   return [
     retried.length === 0 ? `${kind}: nothing was put back` : `${kind}: ${orders} due now, with all attempts`,
     ...notDead.map(({ id, why }) => `${kind} ${oneLine(id)}: ${why}`),
+  ].join('\n')
+}
+
+export function discardText(kind: string, discarded: readonly string[], kept: Retried['notDead']): string {
+  const letters = discarded.length === 1 ? '1 dead letter' : `${grouped(discarded.length)} dead letters`
+  return [
+    discarded.length === 0 ? `${kind}: nothing was dropped` : `${kind}: ${letters} dropped`,
+    ...kept.map(({ id, why }) => `${kind} ${oneLine(id)}: ${oneLine(why)}`),
   ].join('\n')
 }

@@ -7,18 +7,16 @@ import { inTransaction, rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { withoutBinding } from '../sequelize/sql.js'
 import { INSUFFICIENT_PRIVILEGE, UNDEFINED_COLUMN, UNDEFINED_TABLE } from '../sequelize/sqlstates.js'
-import { ONE_STATEMENT, QUICK_QUESTION } from '../sequelize/statement-limits.js'
+import { QUICK_QUESTION } from '../sequelize/statement-limits.js'
 import { allOf } from './conditions.js'
-import { boundIntervalSql, epochMsSql } from './instant-sql.js'
+import { epochMsSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
+import { prune } from './prune.js'
 
 export const ACTIONS_TABLE = 'order_timers_actions'
 
 /** Longer texts are cut. */
 const LONGEST_TEXT = 500
-
-/** How many entries one statement of `prune` removes. */
-const PRUNE_BATCH = 5_000
 
 /** `ready`: this role may record. `no right`: it may not write, or not read. */
 export type ActionsTableState = 'ready' | 'no table' | 'no right'
@@ -160,18 +158,11 @@ WHERE ${allOf(conditions)} ORDER BY a.id DESC LIMIT $2`
     }))
   }
 
-  /** Removes entries that are older, of this prefix, in batches. @returns how many */
-  async prune(olderThanMs: number): Promise<number> {
-    const sql = `DELETE FROM ${this.name} WHERE id IN (
-  SELECT id FROM ${this.name} WHERE prefix = $1 AND at < clock_timestamp() - ${boundIntervalSql('$2')} ORDER BY id LIMIT ${PRUNE_BATCH}
-) RETURNING 1`
-    const bind = [this.prefix, olderThanMs]
-    const remove = (transaction: Transaction) => rows(this.sequelize, sql, bind, transaction)
-    for (let total = 0; ; ) {
-      const removed = (await this.coded(() => inTransaction(this.sequelize, ONE_STATEMENT, remove))).length
-      total += removed
-      if (removed < PRUNE_BATCH) return total
-    }
+  /** Removes entries that are older, of this prefix. @returns how many */
+  prune(olderThanMs: number): Promise<number> {
+    const { name: table, sequelize, prefix: bound } = this
+    const condition = (t: string) => `${t}.prefix = $3`
+    return this.coded(() => prune({ sequelize, table, column: 'at', condition, bound }, olderThanMs))
   }
 
   private async coded<T>(work: () => Promise<T>): Promise<T> {

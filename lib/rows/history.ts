@@ -1,11 +1,12 @@
 // The optional history: one row for each settlement and each reminder, written in the same transaction. The rows make `afterCommit` run at
 // least once (until `next_try` is cleared) and reminders at most once (by their unique index).
 
-import type { Transaction } from 'sequelize'
+import type { Sequelize, Transaction } from 'sequelize'
 import { rows, statement } from '../sequelize/database.js'
 import { allOf } from './conditions.js'
 import { boundIntervalSql, epochMsSql, intervalSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
+import { prune } from './prune.js'
 
 export const HISTORY_TABLE = 'order_timers_history'
 
@@ -127,6 +128,22 @@ RETURNING h.id::text AS entry, h.order_id, h.attempts, ${epochMsSql('h.deadline'
   async markFailed(entries: readonly string[], error: string, retryMs: number | undefined, transaction?: Transaction): Promise<void> {
     const sql = `UPDATE ${this.table} SET error = $2, next_try = clock_timestamp() + ${boundIntervalSql('$3')} WHERE id = ANY($1)`
     await this.write(sql, [entries, error, retryMs ?? null], transaction)
+  }
+
+  /**
+   * Removes entries of these rules that are older. What `afterCommit` still has to be called for stays, and a reminder stays until its order's deadline is
+   * as old: by it the order is not reminded again.
+   * @param table as SQL
+   * @returns how many
+   */
+  static prune(sequelize: Sequelize, table: string, kinds: readonly string[], olderThanMs: number): Promise<number> {
+    const condition = (t: string) =>
+      allOf([
+        `${t}.kind = ANY($3)`,
+        `${t}.next_try IS NULL`,
+        `(${t}.reminder = '' OR ${t}.deadline < clock_timestamp() - ${boundIntervalSql('$2')})`,
+      ])
+    return prune({ sequelize, table, column: 'settled_at', condition, bound: kinds }, olderThanMs)
   }
 
   private async write(sql: string, bind: readonly unknown[], transaction: Transaction | undefined): Promise<void> {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { run } from '../../lib/cli/run.js'
 import { transition } from '../../lib/index.js'
+import { ACTIONS_TABLE, ActionsTable } from '../../lib/rows/actions-table.js'
 import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
 import { openProject, type Project, timersModule } from '../support/command-line.js'
 import { runtimeOf } from '../support/runtime.js'
@@ -31,7 +32,7 @@ describe('docs/cli.md', function () {
     shop = (await openShop(({ Order }) => ({
       order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h', attempts: 1, run }),
     }))) as unknown as Shop<never>
-    for (const sql of Brake.createSql(BRAKE_TABLE)) await shop.database.client.query(sql)
+    for (const sql of [...Brake.createSql(BRAKE_TABLE), ...ActionsTable.createSql(ACTIONS_TABLE)]) await shop.database.client.query(sql)
   })
 
   afterEach(() => Promise.all([shop.close(), project.close()]))

@@ -10,7 +10,7 @@ import { freePort } from '../support/free-port.js'
 import { type Refusal, refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'
 
-const COMMANDS = 'worker, plan, status, show, doctor, sweep, dead, retry, release, migration'
+const COMMANDS = 'worker, plan, status, show, doctor, sweep, dead, retry, discard, settle, release, prune, migration'
 const LIB = new URL('../../lib/index.ts', import.meta.url).href
 const timersNamed = (prefix: string) => `orderTimers({ redis: false, prefix: '${prefix}', rules: { order_other: async () => {} } })`
 const importing = `import { orderTimers } from '${LIB}'\n`
@@ -61,15 +61,19 @@ describe('the command line', () => {
       [
         'an option that takes one value, twice',
         ['sweep', '--kind', 'a', '--kind', 'b'],
-        'order-timers: --kind is given more than once; write: order-timers sweep [--stale [--yes]] [--kind KIND] [--json]',
+        'order-timers: --kind is given more than once; write: order-timers sweep [--stale [--yes] [--reason TEXT]] [--kind KIND] [--json]',
       ],
       [
         'a yes to nothing',
         ['sweep', '--yes'],
         'order-timers: --yes is for --stale; without that, a sweep settles what is overdue and asks nothing',
       ],
-      ['no kind', ['release'], 'order-timers: KIND is missing; write: order-timers release KIND [--json]'],
-      ['a word too many', ['release', 'a', 'b'], 'order-timers: "b" is one too many; write: order-timers release KIND [--json]'],
+      ['no kind', ['release'], 'order-timers: KIND is missing; write: order-timers release KIND [--reason TEXT] [--json]'],
+      [
+        'a word too many',
+        ['release', 'a', 'b'],
+        'order-timers: "b" is one too many; write: order-timers release KIND [--reason TEXT] [--json]',
+      ],
     ]
     for (const [what, args, message] of mistakes) {
       it(what, async () => {
@@ -91,7 +95,7 @@ describe('the command line', () => {
     assert.deepEqual(one, {
       status: 0,
       stdout:
-        'order-timers release KIND [--json] [--module FILE]\n\nreleases a rule that its brake has stopped; running workers settle at once what was held\n\nExample: order-timers release order_confirm',
+        'order-timers release KIND [--reason TEXT] [--json] [--module FILE]\n\nreleases a rule that its brake has stopped; running workers settle at once what was held\n\nExample: order-timers release order_confirm',
       stderr: '',
     })
   })

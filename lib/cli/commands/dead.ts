@@ -2,6 +2,7 @@
 
 import { listDead, retryDead } from '../../admin/dead-letters.js'
 import type { DeadLetter } from '../../types.js'
+import { REASON_OPTION, recordedIfPossible } from '../acting.js'
 import { type Command, FAILED, JSON_OPTION, json, MODULE_OPTION, OK } from '../command.js'
 import { deadText, retryText } from '../dead-text.js'
 
@@ -20,13 +21,14 @@ export const deadCommand: Command = {
 }
 
 export const retryCommand: Command = {
-  usage: 'retry KIND [ID…] [--yes] [--json]',
+  usage: 'retry KIND [ID…] [--yes] [--reason TEXT] [--json]',
   help: 'puts dead letters back, due now and with all their attempts; without ids it says how many there are, and puts all back with --yes (exit status 1 where one is no dead letter, or --yes is missing)',
   example: 'order-timers retry order_confirm 34 35',
-  options: { ...MODULE_OPTION, ...JSON_OPTION, yes: { type: 'boolean' } },
+  options: { ...MODULE_OPTION, ...JSON_OPTION, ...REASON_OPTION, yes: { type: 'boolean' } },
   positionals: ['KIND'],
   optional: Number.POSITIVE_INFINITY,
-  async run({ runtime, positionals, values, print, remark }) {
+  async run(given) {
+    const { runtime, positionals, values, print, remark } = given
     const [kind = '', ...ids] = positionals
     if (ids.length === 0 && !values.yes) {
       const letters = await listDead(runtime, kind)
@@ -35,7 +37,8 @@ export const retryCommand: Command = {
       remark(`nothing was put back; add --yes to put all ${letters.length} back, or name the orders: order-timers retry ${kind} ID…`)
       return FAILED
     }
-    const result = await retryDead(runtime, kind, ids.length === 0 ? undefined : ids)
+    const wanted = ids.length === 0 ? undefined : ids
+    const result = await recordedIfPossible(given, (actor) => retryDead(runtime, kind, wanted, actor))
     print(values.json ? json(result) : retryText(result))
     return result.notDead.length > 0 ? FAILED : OK
   },

@@ -1,17 +1,27 @@
 // `order-timers sweep`. Orders that `staleAfter` holds back are shown, and settled only with --yes.
 
+import type { Actor } from '../../admin/actions/request.js'
+import { staleSweepAct } from '../../admin/actions/sweep.js'
 import { type StalePlan, stalePlan } from '../../admin/stale-plan.js'
-import { sweepOnce } from '../../admin/sweep-once.js'
+import { type SweepOptions, sweepOnce } from '../../admin/sweep-once.js'
 import { errorText } from '../../error-text.js'
+import { REASON_OPTION, recordedIfPossible } from '../acting.js'
 import { type Command, type CommandInput, FAILED, JSON_OPTION, json, MODULE_OPTION, OK, UNAVAILABLE } from '../command.js'
 import { staleText, sweepText } from '../sweep-text.js'
 import { UsageError } from '../usage-error.js'
 
 export const sweepCommand: Command = {
-  usage: 'sweep [--stale [--yes]] [--kind KIND] [--json]',
+  usage: 'sweep [--stale [--yes] [--reason TEXT]] [--kind KIND] [--json]',
   help: 'one pass over what is overdue; with --stale it shows what "staleAfter" holds back, and settles that too with --yes (exit status 1 where something failed, or --yes is missing)',
   example: 'order-timers sweep --stale --kind order_confirm --yes',
-  options: { ...MODULE_OPTION, ...JSON_OPTION, stale: { type: 'boolean' }, yes: { type: 'boolean' }, kind: { type: 'string' } },
+  options: {
+    ...MODULE_OPTION,
+    ...JSON_OPTION,
+    ...REASON_OPTION,
+    stale: { type: 'boolean' },
+    yes: { type: 'boolean' },
+    kind: { type: 'string' },
+  },
   positionals: [],
   check: ({ values }) => {
     if (values.yes && !values.stale)
@@ -21,11 +31,10 @@ export const sweepCommand: Command = {
     const { runtime, values, print, remark } = given
     const kind = values.kind as string | undefined
     if (values.stale && !values.yes) return show(given, await stalePlan(runtime, kind))
-    const result = await sweepOnce(runtime, {
-      stale: values.stale === true,
-      kind,
-      onFailed: ({ kind, id, error }) => remark(`${kind} ${id}: failed: ${errorText(error)}`),
-    })
+    const options: SweepOptions = { kind, onFailed: ({ kind, id, error }) => remark(`${kind} ${id}: failed: ${errorText(error)}`) }
+    const settleStale = (actor: Actor | undefined) =>
+      actor ? staleSweepAct(runtime, options, actor) : sweepOnce(runtime, { ...options, stale: true })
+    const result = values.stale ? await recordedIfPossible(given, settleStale) : await sweepOnce(runtime, options)
     print(values.json ? json(result) : sweepText(result))
     if (result.unreachable) return UNAVAILABLE
     const failed = Object.values(result.kinds).some(({ failed, brakedSince }) => failed > 0 || brakedSince !== null)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { transition } from '../../../lib/index.js'
+import { createActionsTable } from '../../admin/actions/acting.js'
 import { openProject, type Project, timersModule } from '../../support/command-line.js'
 import { freePort } from '../../support/free-port.js'
 import { runtimeOf } from '../../support/runtime.js'
@@ -25,6 +26,7 @@ describe('dead letters on the command line', function () {
     shop = (await openShop(({ Order }) => ({
       order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h', attempts: 1, run }),
     }))) as unknown as Shop<never>
+    await createActionsTable(shop.database)
     await program()
   })
 
