@@ -53,6 +53,11 @@ export class Keys {
     return `${this.prefix}${RESERVED_KIND}:lateness:${minute}`
   }
 
+  /** Hash, id to span: which sampled spans scheduled orders whose deadlines are on this day. */
+  spans(kind: string, day: number): string {
+    return `${this.prefix}${RESERVED_KIND}:{${kind}}:spans:${day}`
+  }
+
   /** Keys to test with whether Redis accepts writes, one of each type; `none` never exists. */
   get writeProbe(): Record<'string' | 'set' | 'zset' | 'hash' | 'none', string> {
     const base = `${this.prefix}${RESERVED_KIND}:{probe}:`

@@ -14,7 +14,10 @@ export function timerCalls(runtime: Runtime): TimerCalls {
   const coded = <T>(call: () => Promise<T>): Promise<T> => codedErrors(where, call)
   return {
     schedule: (kind, order, options) =>
-      coded(() => new Call(runtime, kind, order, options ?? {}, ['after', 'at', 'transaction']).schedule()),
+      coded(() => {
+        const call = new Call(runtime, kind, order, options ?? {}, ['after', 'at', 'transaction'])
+        return runtime.tracer ? runtime.tracer.schedule(kind, () => call.schedule()) : call.schedule()
+      }),
     extend: (kind, order, by, options) => coded(() => new Call(runtime, kind, order, options ?? {}).extend(by)),
     cancel: (kind, order, options) => coded(() => new Call(runtime, kind, order, options ?? {}).cancel()),
     pause: (kind, order, options) => coded(() => new Call(runtime, kind, order, options ?? {}).pause()),

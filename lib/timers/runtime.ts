@@ -14,6 +14,7 @@ import { Leases } from '../redis/leases.js'
 import type { RedisSource } from '../redis/source.js'
 import type { RuleForm } from '../rules/form.js'
 import type { BoundRule, ShopRule } from '../rules/rule.js'
+import type { Tracer } from '../tracer.js'
 import type { TimersHealth } from '../types.js'
 import { Beats } from './beats.js'
 import { BoundRules } from './bound-rules.js'
@@ -47,6 +48,8 @@ export class Runtime {
   /** The workers that run on these timers in this process; lib/worker says what they are. */
   readonly running = new Set<object>()
   readonly meters = new Meters()
+  /** Undefined unless the shop traces. */
+  tracer: Tracer | undefined
   /** Tells the other processes of this one, and learns of them. Undefined where the timers are switched off. */
   readonly beats: Beats | undefined
   private readonly bound: BoundRules

@@ -75,6 +75,7 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
   const latenessCounts = new Lateness(rules.keys(), { totals: runtime.meters.lateness })
   const dispatcher = new Dispatcher({
     ...{ rules, concurrency, catchUp: options.catchUp, lockedRows, worker: identity.id, reporter, latenessCounts },
+    tracer: () => runtime.tracer,
     lateness: (rule, deadlineMs) => clocks.lateness(rule.kind, deadlineMs),
     arm: (kind, id, deadlineMs) => {
       const arming = redis?.arming.arm(rules.get(kind) ?? runtime.rule(kind), id, deadlineMs)

@@ -20,6 +20,8 @@ import { ACTIONS_TABLE, ActionsTable } from '../../lib/rows/actions-table.js'
 import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
 import { HISTORY_TABLE, History } from '../../lib/rows/history.js'
 import { PROCESSES_TABLE, ProcessesTable } from '../../lib/rows/processes-table.js'
+import type { RuntimeRedis } from '../../lib/timers/runtime.js'
+import { SpanLinks } from '../../lib/tracing/span-links.js'
 import { defineParcel, EVERY_SECOND, openParcels } from '../life/parcels.js'
 import { blockOf, blocksOf, root } from '../support/book.js'
 import { openDatabase } from '../support/database.js'
@@ -212,6 +214,8 @@ async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<v
   await acts('cancel', 'order_confirm', acted)
   await acts('discard', 'order_confirm', discarded)
   await runtimeOf(timers).redis?.connection.refusals.probe?.()
+  const { connection } = runtimeOf(timers).redis as RuntimeRedis
+  await new SpanLinks(connection, keys).note('order_confirm', String(moved), Date.now(), { traceId: '1', spanId: '2' })
   await waitUntil(() => hasRow('web'), { what: 'the row of the web process' })
   assert.deepEqual(timers.health().faults, [])
   assert.equal(await rightsFound(timers, 'web'), 'fine')

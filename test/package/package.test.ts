@@ -212,6 +212,28 @@ timers.close().then(() => console.log(typeof timers.schedule, Object.keys(requir
     }
   })
 
+  it('has tracing, which names the package that it lacks, and works with it', async () => {
+    const use = `const timers = orderTimers({ redis: false, logger: false, rules: { order_other() {} } })
+try { orderTimersTracing(timers)(); console.log('traced') } catch (error) { console.log(error.code, error.message) } timers.close()`
+    const forms = [
+      ['--input-type=module', '-e', `import { orderTimers } from '${NAME}'; import { orderTimersTracing } from '${NAME}/tracing'; ${use}`],
+      [
+        '--input-type=commonjs',
+        '-e',
+        `const { orderTimers } = require('${NAME}'); const { orderTimersTracing } = require('${NAME}/tracing'); ${use}`,
+      ],
+    ]
+    const said = async (cwd: string) => Promise.all(forms.map(async (form) => (await run(process.execPath, form, { cwd })).stdout.trim()))
+    for (const line of await said(directory)) assert.equal(line, 'traced')
+    const bare = await mkdtemp(join(tmpdir(), 'order-timers-bare-'))
+    try {
+      await installInto(bare, tarball, { '@opentelemetry': null })
+      for (const line of await said(bare)) assert.match(line, /^ERR_ORDER_TIMERS_INVALID_OPTION .* npm install @opentelemetry\/api$/)
+    } finally {
+      await rm(bare, { recursive: true })
+    }
+  })
+
   it('has routes for health, as an ES module and as CommonJS', async () => {
     const asked = `${NAME}/health`
     const use = `const { orderTimers } = await import('${NAME}'); const timers = orderTimers({ redis: false, logger: false, rules: { order_other() {} } })

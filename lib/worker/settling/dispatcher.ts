@@ -13,7 +13,7 @@ import { Lanes } from './lanes.js'
 import { Outcomes, type OutcomesDependencies } from './outcomes.js'
 import { RecentClaims } from './recent-claims.js'
 import { RuleHealth } from './rule-health.js'
-import { Settler } from './settler.js'
+import { Settler, type SettlerDependencies } from './settler.js'
 import { TimeLimits } from './time-limits.js'
 import type { Work } from './work.js'
 
@@ -30,6 +30,7 @@ export interface DispatcherDependencies extends OutcomesDependencies {
   catchUp: number
   /** This worker's name, for the history. */
   worker: string
+  tracer: SettlerDependencies['tracer']
 }
 
 export class Dispatcher {
@@ -44,7 +45,7 @@ export class Dispatcher {
   private readonly catchUp: CatchUp
 
   constructor(private readonly dependencies: DispatcherDependencies) {
-    const { rules, concurrency, catchUp, reporter, worker } = dependencies
+    const { rules, concurrency, catchUp, reporter, worker, tracer } = dependencies
     this.catchUp = new CatchUp(catchUp)
     const { timeLimits } = this
     const lanes = new Lanes(rules.values(), concurrency)
@@ -52,7 +53,7 @@ export class Dispatcher {
     const ruleHealth = new RuleHealth(reporter.faults, lanes)
     const deliveries = new Deliveries({ reporter, ruleHealth, timeLimits })
     const outcomes = new Outcomes(dependencies)
-    this.settler = new Settler({ worker, lanes, timeLimits, outcomes, deliveries, ruleHealth, reporter })
+    this.settler = new Settler({ worker, lanes, timeLimits, outcomes, deliveries, ruleHealth, reporter, tracer })
     this.lanes = lanes
     this.ruleHealth = ruleHealth
     this.deliveries = deliveries

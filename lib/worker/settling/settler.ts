@@ -10,6 +10,7 @@ import type { Settlement } from '../../rows/settlement.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { type FaultOwner, faultOwnerOf, isDoubtful, sqlStateOf } from '../../sequelize/fault-owner.js'
 import { QUERY_CANCELED } from '../../sequelize/sqlstates.js'
+import type { Tracer } from '../../tracer.js'
 import type { Reporter } from '../reporter.js'
 import { retryDelayMs } from './backoff.js'
 import type { Deliveries } from './deliveries.js'
@@ -28,6 +29,8 @@ export interface SettlerDependencies {
   deliveries: Deliveries
   ruleHealth: RuleHealth
   reporter: Reporter
+  /** Undefined unless the shop traces. */
+  tracer(): Tracer | undefined
 }
 
 export class Settler {
@@ -47,17 +50,22 @@ export class Settler {
     const begunAt = new Moment()
     const startedAt = performance.now()
     const attempt = { deadlineOf: work.deadlineOf, via: work.via, worker, inRule: false }
+    const batch = this.dependencies.tracer()?.batch(rule.kind, ids.length, work.via)
+    const settle = () => timeLimits.run(rule, (signal) => rule.settle(ids, Object.assign(attempt, { signal })))
     let settlement: Settlement
     try {
-      settlement = await timeLimits.run(rule, (signal) => rule.settle(ids, Object.assign(attempt, { signal })))
+      settlement = await (batch ? batch.run(settle) : settle())
     } catch (error) {
+      batch?.fail(error)
       return this.settleAfterError(work, ids, { error, inRule: attempt.inRule }, dispositions)
     }
     reporter.batch(rule.kind, ids.length, performance.now() - startedAt)
     lanes.of(rule).recovered(ids.length)
     ruleHealth.settled(rule)
     outcomes.take(work, settlement, dispositions)
-    const delivered = await deliveries.deliver(rule, settlement.pendingDeliveries ?? [], begunAt)
+    const deliver = () => deliveries.deliver(rule, settlement.pendingDeliveries ?? [], begunAt)
+    const delivered = await (batch ? batch.run(deliver) : deliver())
+    batch?.end(settlement.settled)
     if (delivered && rule.reminder && settlement.settled.length > 0) reporter.reminded(rule.reminder, work.via, settlement.settled)
   }
 

@@ -24,6 +24,7 @@ function openDispatcher(handler: Handler) {
   events.on('failed', ({ id }) => failed.push(id))
   const rule = runtime.rule('order_other')
   const dispatcher = new Dispatcher({
+    tracer: () => undefined,
     rules: new Map([[rule.kind, rule]]),
     concurrency: () => 1,
     catchUp: 1,
