@@ -87,6 +87,8 @@ export class Meters {
   readonly armed = new Tally()
   /** What people did to orders, by action. */
   readonly actions = new Tally()
+  /** How many orders of each rule have no deadline, as the sweep last counted them; up to 1,000. */
+  readonly undated = new Map<string, number>()
   /** How often the subscription to expiry events was lost or renewed. */
   subscriptionResets = 0
   /** How late orders were, by `kind path`, milliseconds: without retries, locked rows, deadlines in the past and backlogs. */

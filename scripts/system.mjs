@@ -5,7 +5,7 @@
 
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { cache, findOnPath } from './paths.mjs'
 import { attempt, once, SetupError, say } from './processes.mjs'
 
@@ -13,21 +13,41 @@ const LUAROCKS = 'luarocks install luacheck'
 
 const installLines = {
   'apt-get': {
+    prometheus: 'apt-get install prometheus',
     redis: 'apt-get install redis-server',
     browser: 'apt-get install chromium',
     pgbouncer: 'apt-get install pgbouncer',
     luacheck: 'apt-get install lua-check',
   },
   brew: {
+    prometheus: 'brew install prometheus',
     redis: 'brew install redis',
     browser: 'brew install --cask chromium',
     pgbouncer: 'brew install pgbouncer',
     luacheck: 'brew install luacheck',
   },
-  dnf: { redis: 'dnf install redis', browser: 'dnf install chromium', pgbouncer: 'dnf install pgbouncer', luacheck: LUAROCKS },
-  apk: { redis: 'apk add redis', browser: 'apk add chromium', pgbouncer: 'apk add pgbouncer', luacheck: LUAROCKS },
-  pacman: { redis: 'pacman -S valkey', browser: 'pacman -S chromium', luacheck: 'pacman -S luacheck' },
-  zypper: { redis: 'zypper install redis', browser: 'zypper install chromium', pgbouncer: 'zypper install pgbouncer', luacheck: LUAROCKS },
+  dnf: {
+    prometheus: 'dnf install prometheus',
+    redis: 'dnf install redis',
+    browser: 'dnf install chromium',
+    pgbouncer: 'dnf install pgbouncer',
+    luacheck: LUAROCKS,
+  },
+  apk: {
+    prometheus: 'apk add prometheus',
+    redis: 'apk add redis',
+    browser: 'apk add chromium',
+    pgbouncer: 'apk add pgbouncer',
+    luacheck: LUAROCKS,
+  },
+  pacman: { prometheus: 'pacman -S prometheus', redis: 'pacman -S valkey', browser: 'pacman -S chromium', luacheck: 'pacman -S luacheck' },
+  zypper: {
+    prometheus: 'zypper install golang-github-prometheus-prometheus',
+    redis: 'zypper install redis',
+    browser: 'zypper install chromium',
+    pgbouncer: 'zypper install pgbouncer',
+    luacheck: LUAROCKS,
+  },
 }
 
 /** The path of a redis-server or valkey-server; undefined where there is none, none may be installed, and it is optional. */
@@ -93,7 +113,7 @@ async function unpackPgBouncer() {
   try {
     const { output } = await attempt('apt-cache', ['depends', 'pgbouncer'])
     const libraries = output.match(/(?<=Depends: )lib(?:c-ares|event)\S+/g) ?? []
-    if (!(await download(libraries, directory))) return
+    if (!(await download(['pgbouncer', ...libraries], directory))) return
     for (const file of readdirSync(directory)) await attempt('dpkg-deb', ['-x', join(directory, file), directory])
     const found = readdirSync(directory, { recursive: true }).filter((path) => /sbin\/pgbouncer$|\/lib[^/]+\.so\.\d+$/.test(path))
     rmSync(join(cache, 'pgbouncer'), { recursive: true, force: true })
@@ -106,15 +126,15 @@ async function unpackPgBouncer() {
   }
 }
 
-async function download(libraries, directory) {
-  const command = ['apt-get', ['-qq', 'download', 'pgbouncer', ...libraries], { cwd: directory }]
+async function download(packages, directory) {
+  const command = ['apt-get', ['-qq', 'download', ...packages], { cwd: directory }]
   if ((await attempt(...command)).status === 0) return true
   const root = await asRoot()
   if (root === undefined) return false
   const [first, ...rest] = [...root, 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300', 'update']
   await attempt(first, rest)
   const { status, output } = await attempt(...command)
-  if (status !== 0) say(`apt-get download pgbouncer failed (${status}):\n${output.trimEnd()}`)
+  if (status !== 0) say(`apt-get download ${packages[0]} failed (${status}):\n${output.trimEnd()}`)
   return status === 0
 }
 
@@ -149,6 +169,37 @@ export async function ensureBrowser() {
   if (path === undefined)
     say(`no Chromium or Chrome on the PATH, so the page's test will be skipped; install it with: ${installLine('browser')}`)
   return path
+}
+
+/**
+ * The folder of `prometheus` and `promtool`. On Debian the package is unpacked into the cache and not installed, since its installation starts a service.
+ */
+export async function ensurePrometheus() {
+  if (process.env.PROMETHEUS_BIN) return process.env.PROMETHEUS_BIN
+  const unpacked = join(cache, 'prometheus')
+  const folders = () => [unpacked, dirname(findOnPath('promtool') ?? '')]
+  const find = () => folders().find((path) => existsSync(join(path, 'prometheus')) && existsSync(join(path, 'promtool')))
+  if (find() === undefined && isDebian()) await once(() => find() !== undefined, unpackPrometheus)
+  const folder = find()
+  if (folder !== undefined) return folder
+  throw new SetupError(`Prometheus is needed for these tests and could not be fetched. Install it with
+
+    ${installLine('prometheus')}
+
+or set PROMETHEUS_BIN to the folder of prometheus and promtool, and run the same command again.`)
+}
+
+async function unpackPrometheus() {
+  say('unpacking Prometheus (apt-get download prometheus) …')
+  const directory = mkdtempSync(join(tmpdir(), 'express-order-timers-'))
+  try {
+    if (!(await download(['prometheus'], directory))) return
+    for (const file of readdirSync(directory)) await attempt('dpkg-deb', ['-x', join(directory, file), directory])
+    mkdirSync(join(cache, 'prometheus'), { recursive: true })
+    for (const name of ['promtool', 'prometheus']) copyFileSync(join(directory, 'usr', 'bin', name), join(cache, 'prometheus', name))
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
 }
 
 /** Whether the browser has a font for Chinese; on Debian a small one is installed, so that the page is not shown as boxes. */

@@ -106,6 +106,7 @@ export class Reporter {
 
   /** Orders are where the rule applies and have no deadline. */
   undated(kind: string, count: number): void {
+    this.meters.undated.set(kind, count)
     if (!this.memory.hasChanged(`${kind} undated`, count)) return
     const message = `${kind}: ${many(count)} orders are where the rule applies and have no deadline`
     this.log('info', message, { code: 'UNDATED', kind, count })

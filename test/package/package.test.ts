@@ -19,7 +19,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const NAME = 'express-order-timers'
 
 /** The oldest versions of its peers that are promised, as they are named in this project's node_modules. */
-const OLDEST = { express: 'express-oldest', ioredis: 'ioredis-oldest', sequelize: 'sequelize-oldest' }
+const OLDEST = { express: 'express-oldest', ioredis: 'ioredis-oldest', sequelize: 'sequelize-oldest', 'prom-client': 'prom-client-oldest' }
 
 /** Of the compilers of this project, the oldest that can read the package's types. */
 const OLDEST_COMPILER = 'typescript-oldest'
@@ -229,6 +229,33 @@ try { orderTimersTracing(timers)(); console.log('traced') } catch (error) { cons
     try {
       await installInto(bare, tarball, { '@opentelemetry': null })
       for (const line of await said(bare)) assert.match(line, /^ERR_ORDER_TIMERS_INVALID_OPTION .* npm install @opentelemetry\/api$/)
+    } finally {
+      await rm(bare, { recursive: true })
+    }
+  })
+
+  it('has metrics, which name the package that they lack, and go on its registry', async () => {
+    const tried = `const timers = orderTimers({ redis: false, logger: false, rules: { order_other() {} } })
+try { orderTimersMetrics(timers).stop(); console.log('fine') } catch ({ code, message }) { console.log(code, message) } finally { timers.close() }`
+    const forms = [
+      [
+        '--input-type=module',
+        '-e',
+        `import { orderTimers } from '${NAME}'; import { orderTimersMetrics } from '${NAME}/metrics'; ${tried}`,
+      ],
+      [
+        '--input-type=commonjs',
+        '-e',
+        `const { orderTimers } = require('${NAME}'); const { orderTimersMetrics } = require('${NAME}/metrics'); ${tried}`,
+      ],
+    ]
+    const said = async (cwd: string) => Promise.all(forms.map(async (form) => (await run(process.execPath, form, { cwd })).stdout.trim()))
+    for (const line of await said(directory)) assert.equal(line, 'fine')
+    const bare = await mkdtemp(join(tmpdir(), 'order-timers-bare-'))
+    try {
+      await installInto(bare, tarball, { 'prom-client': null })
+      for (const line of await said(bare))
+        assert.match(line, /^ERR_ORDER_TIMERS_MISSING_PACKAGE orderTimersMetrics: .*; npm install prom-client$/)
     } finally {
       await rm(bare, { recursive: true })
     }

@@ -23,8 +23,13 @@ export function act(runtime: Runtime, request: ActRequest, actor: Actor): Promis
     requireEnabled(runtime)
     const parsed = parseAct(runtime, request)
     const { rule, action } = parsed
-    if (action === 'retry' || !isOnRows(rule)) return actInRedis(runtime, parsed, actor)
-    return action === 'discard' ? discardDead(runtime, rule, parsed, actor) : actOnRows(runtime, rule, parsed, actor)
+    const work = () => {
+      if (action === 'retry' || !isOnRows(rule)) return actInRedis(runtime, parsed, actor)
+      return action === 'discard' ? discardDead(runtime, rule, parsed, actor) : actOnRows(runtime, rule, parsed, actor)
+    }
+    const acted = await work()
+    runtime.meters.actions.add(action)
+    return acted
   })
 }
 

@@ -35,6 +35,7 @@ export function releaseAct(runtime: Runtime, kind: string, actor: Actor, waitMs?
         return { wasStopped, record: await table.record(entry, within) }
       }),
     )
+    runtime.meters.actions.add('release')
     return { kind, record: done.record, ...(await askForSweep(runtime, done.wasStopped, waitMs)) }
   })
 }

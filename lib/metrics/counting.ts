@@ -1,0 +1,130 @@
+// What only servers know, for metrics: orders by state, the oldest overdue one, Postgres's clock, and when somebody last read what is overdue. A timer
+// of its own asks, every 30 s at most and for at most a fiftieth of the time; collecting shows what it last found, with its age.
+
+import { boundRule } from '../admin/problem.js'
+import type { Failure } from '../redis/failed-timers.js'
+import { SweepMarks } from '../redis/sweep-marks.js'
+import { cappedCountsSql, type ListedState } from '../rows/capped-orders-sql.js'
+import { CANNOT_SEE_LOCKS } from '../rows/order-counts-sql.js'
+import { isSwept, type SweptRule } from '../rules/rule.js'
+import { inTransaction, rows } from '../sequelize/database.js'
+import { sqlStateOf } from '../sequelize/fault-owner.js'
+import type { Runtime } from '../timers/runtime.js'
+import { within } from '../wait.js'
+
+export type CountedState = ListedState
+
+/** A rule's orders as they were last counted; each up to 10,001. */
+export interface CountedOrders {
+  states: Record<CountedState, number>
+  oldestOverdueMs: number
+  /** When, by `performance.now()`. */
+  at: number
+}
+
+const EVERY_MS = 30_000
+const FIRST_MS = 1_000
+
+/** Counting takes at most one part in so many of the time. */
+const SHARE = 50
+
+const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 2_000 }
+const REDIS_MS = 1_000
+const NONE: Record<CountedState, number> = { pending: 0, overdue: 0, retrying: 0, locked: 0, dead: 0, stale: 0, held: 0 }
+const NOW = 'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS now'
+
+export class Counting {
+  readonly orders = new Map<string, CountedOrders>()
+  /** Postgres's clock minus this process's, milliseconds. */
+  postgresSkewMs: number | undefined
+  /** When the rule was read that has waited longest, by this process's clock; undefined while nobody can say. */
+  lastReadAt: number | undefined
+  private timer: NodeJS.Timeout | undefined
+  private stopped = false
+
+  constructor(private readonly runtime: Runtime) {}
+
+  start(): void {
+    this.countIn(FIRST_MS)
+  }
+
+  stop(): void {
+    this.stopped = true
+    clearTimeout(this.timer)
+  }
+
+  private countIn(milliseconds: number): void {
+    if (this.stopped) return
+    this.timer = setTimeout(async () => {
+      const startedAt = performance.now()
+      await this.count()
+      this.countIn(Math.max(EVERY_MS, SHARE * (performance.now() - startedAt)))
+    }, milliseconds).unref()
+  }
+
+  /** Never rejects: what could not be counted keeps its age. */
+  async count(): Promise<void> {
+    if (this.runtime.health().status === 'off') return
+    const swept = this.runtime.kinds.flatMap((kind) => {
+      const { rule } = boundRule(this.runtime, kind)
+      return isSwept(rule) ? [rule] : []
+    })
+    for (const rule of swept) await this.countRule(rule).catch(() => {})
+    await this.readMarks(swept.map(({ kind }) => kind)).catch(() => {})
+  }
+
+  private async countRule(rule: SweptRule): Promise<void> {
+    const { kind, row } = rule
+    const failures = await this.failures(kind)
+    const bind = [[...failures.keys()], [...failures.values()].map(({ dead }) => (dead ? 'dead' : 'retrying'))]
+    const found = await this.ask(rule, true, bind).catch((error) => {
+      if (!CANNOT_SEE_LOCKS.includes(sqlStateOf(error) ?? '')) throw error
+      return this.ask(rule, false, bind)
+    })
+    const states = { ...NONE }
+    let [nowMs, oldestMs] = [0, 0]
+    for (const { state, count, first } of found) {
+      if (state === 'now') nowMs = first
+      else states[state] = count
+      if (state === 'overdue') oldestMs = first
+    }
+    states.dead = [...failures.values()].filter(({ dead }) => dead).length
+    const brakedAt = states.overdue > 0 ? await ('brake' in row ? row.brake?.brakedAt() : undefined) : undefined
+    if (brakedAt) Object.assign(states, { held: states.held + states.overdue, overdue: 0 })
+    this.orders.set(kind, { states, oldestOverdueMs: states.overdue > 0 ? nowMs - oldestMs : 0, at: performance.now() })
+  }
+
+  private ask({ row }: SweptRule, seesLocks: boolean, bind: unknown[]): Promise<Counted[]> {
+    const { sequelize } = row.guard.table
+    return inTransaction(sequelize, LIMITS, async (transaction) => {
+      await rows(sequelize, 'SET TRANSACTION READ ONLY', [], transaction)
+      const askedAt = Date.now()
+      const [clock] = await rows<{ now: number }>(sequelize, NOW, [], transaction)
+      if (clock) this.postgresSkewMs = clock.now - (askedAt + Date.now()) / 2
+      return rows<Counted>(sequelize, cappedCountsSql(row, seesLocks), bind, transaction)
+    })
+  }
+
+  private async failures(kind: string): Promise<ReadonlyMap<string, Failure>> {
+    const { redis } = this.runtime
+    if (!redis) return new Map()
+    if (!redis.connection.ready) await within(REDIS_MS, redis.connection.openQuietly())
+    if (!redis.connection.serving) return new Map()
+    return redis.failures.all(kind, 2 * REDIS_MS).catch(() => new Map())
+  }
+
+  private async readMarks(kinds: readonly string[]): Promise<void> {
+    const { redis, keys } = this.runtime
+    if (!redis?.connection.serving || kinds.length === 0) return
+    const marks = new SweepMarks(redis.connection, keys, redis.clock)
+    const ages = await within(REDIS_MS, Promise.all(kinds.map((kind) => marks.age(kind))))
+    const known = (ages ?? []).filter((ageMs) => ageMs !== undefined)
+    if (known.length > 0) this.lastReadAt = Date.now() - Math.max(...known)
+  }
+}
+
+interface Counted {
+  state: CountedState | 'now'
+  count: number
+  first: number
+}
