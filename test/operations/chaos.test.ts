@@ -17,7 +17,7 @@ describe('A chaos run of twenty seconds', function () {
     const child = spawn(process.execPath, ['--import', 'tsx', 'chaos/chaos.ts', ...RUN], { stdio: ['ignore', 'pipe', 'pipe'] })
     const [out, told, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
     assert.notEqual(out, '', `it came to no verdict:\n${told.slice(-4000)}`)
-    const { anomalies, faults, settled, wishes, slowdown, recoveredMs } = JSON.parse(out) as RunResult
+    const { anomalies, faults, features, settled, wishes, slowdown, recoveredMs } = JSON.parse(out) as RunResult
     const broken = anomalies.map(({ invariant, order, message }) => `${invariant}: ${order} ${message}`)
     assert.deepEqual(broken, [], `recovered in ${recoveredMs} ms at a slowdown of ${slowdown}; npm run chaos -- ${RUN.join(' ')}`)
     assert.equal(status, 0)
@@ -27,6 +27,8 @@ describe('A chaos run of twenty seconds', function () {
       JSON.stringify(faults),
     )
     assert.ok(kinds.length >= KINDS, `${kinds.length} kinds of fault`)
+    const untried = Object.entries(features).filter(([, orders]) => orders === 0)
+    assert.deepEqual(untried, [])
     assert.ok(settled > 500 && wishes > 1000, `${settled} settled, ${wishes} wishes`)
   })
 })
