@@ -6,7 +6,7 @@ import type { RowRule } from '../../rows/row-rule.js'
 import { inTransaction, rows } from '../../sequelize/database.js'
 import { LOOK } from '../../sequelize/statement-limits.js'
 import { keptFailures } from '../kept-failures.js'
-import { advice, type Check, type Finding, fine, redisCli, shell, unseen, wrong } from './check.js'
+import { advice, type Check, type Finding, fine, ofEach, redisCli, shell, unseen, wrong } from './check.js'
 import type { Subject, SubjectRedis } from './subject.js'
 
 const MISSING = 'armed.missing'
@@ -32,9 +32,7 @@ export const armedTimers: Check = {
       return swept.map(({ kind }) =>
         unseen(MISSING, { kind, expected: 'orders that come due soon are armed', found: 'Redis does not serve; see redis.reachable' }),
       )
-    const findings: Finding[] = []
-    for (const { kind, row } of swept) findings.push(...(await comingDue(subject, kind, row)), await leftOver(subject, kind, row))
-    return findings
+    return ofEach(swept, MISSING, async ({ kind, row }) => [...(await comingDue(subject, kind, row)), await leftOver(subject, kind, row)])
   },
 }
 

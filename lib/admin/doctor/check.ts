@@ -1,5 +1,6 @@
 // What the doctor's checks have in common: a check looks at one thing and says what it expected, what it found, and how to put it right.
 
+import { errorText } from '../../error-text.js'
 import type { Subject } from './subject.js'
 
 /**
@@ -36,6 +37,22 @@ export interface Check {
   needs?: 'redis' | 'postgres'
   /** @returns one finding or more. @throws what kept it from looking */
   look(subject: Subject): Promise<Finding[]>
+}
+
+/** Looks at each rule by itself, so that one that cannot be read does not hide the others. */
+export async function ofEach<Rule extends { kind: string }>(
+  rules: readonly Rule[],
+  name: string,
+  look: (rule: Rule) => Promise<Finding[]>,
+): Promise<Finding[]> {
+  const findings: Finding[] = []
+  for (const rule of rules)
+    try {
+      findings.push(...(await look(rule)))
+    } catch (error) {
+      findings.push(unseen(name, { kind: rule.kind, expected: 'a look at it', found: errorText(error) }))
+    }
+  return findings
 }
 
 type About = { kind?: string | undefined; expected: string; found: string; shared?: string }

@@ -57,7 +57,7 @@ async function ofProcesses(
   { postgres, redis, here }: Record<'postgres' | 'here', Reading> & { redis: Reading | undefined },
 ) {
   const expected = "each process's clock within 1 s of Postgres's"
-  const { processes, redis: read } = await livingProcesses(subject.runtime)
+  const { processes, redis: byRedis, postgres: byPostgres } = await livingProcesses(subject.runtime)
   const others = processes.filter(({ alive, id }) => alive && id !== subject.runtime.identity.id)
   const redisAheadMs = redis ? redis.ms - postgres.ms : 0
   const seen = others.map(({ host, pid, role, clockMs, by }) => ({
@@ -80,7 +80,7 @@ async function ofProcesses(
     )
   })
   if (findings.length > 0) return findings
-  if (typeof read === 'object' && processes.length === 0) return [unseen(PROCESS, { expected, found: read.problem })]
+  if (byRedis !== 'read' && byPostgres !== 'read') return [unseen(PROCESS, { expected, found: 'who else is alive could not be read' })]
   return [fine(PROCESS, { expected, found: `${all.length} looked at` })]
 }
 

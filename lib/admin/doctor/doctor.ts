@@ -1,5 +1,5 @@
 // `order-timers doctor`: looks at everything that timers need, and says of each thing what was expected, what was found, and how to put it right.
-// It changes nothing; of its own it sets a key that lapses at once. What it could not look at it never calls fine.
+// It changes nothing; in Redis it sets a few keys of its own and removes them. What it could not look at it never calls fine.
 
 import type { Runtime } from '../../timers/runtime.js'
 import { within } from '../../wait.js'

@@ -7,7 +7,7 @@ import type { RowRule } from '../../rows/row-rule.js'
 import { describeHolder, holdersOf, sweepLockName } from '../../rows/sweep-lock.js'
 import { inTransaction, rows } from '../../sequelize/database.js'
 import { QUESTION } from '../../sequelize/statement-limits.js'
-import { byHand, type Check, type Finding, fine, psql, type Remedy, unseen, wrong } from './check.js'
+import { byHand, type Check, type Finding, fine, ofEach, psql, type Remedy, unseen, wrong } from './check.js'
 import { why } from './subject.js'
 
 const TABLE = 'locks.table'
@@ -28,22 +28,17 @@ export const locks: Check = {
   name: TABLE,
   needs: 'postgres',
   async look({ databases, runtime }) {
-    const findings: Finding[] = []
     const tables = new Set<string>()
-    for (const { rules } of databases)
-      for (const { kind, row } of rules) {
-        const { table, tableText } = row.guard.table
-        if (!tables.has(tableText)) findings.push(await onTable(row))
-        tables.add(tableText)
-        if (row.deadline.in === 'redis') continue
-        findings.push(
-          await onRows(kind, row).catch((error) =>
-            unseen(ROW, { kind, expected: 'no row of a due order is locked for long', found: why(error) }),
-          ),
-        )
-        findings.push(await onSweep(kind, row, sweepLockName(runtime.keys.prefix, kind, table)))
-      }
-    return findings
+    const all = databases.flatMap(({ rules }) => rules)
+    return ofEach(all, TABLE, async ({ kind, row }) => {
+      const { table, tableText } = row.guard.table
+      const findings = tables.has(tableText) ? [] : [await onTable(row)]
+      tables.add(tableText)
+      if (row.deadline.in === 'redis') return findings
+      const expected = 'no row of a due order is locked for long'
+      const onOrders = await onRows(kind, row).catch((error) => unseen(ROW, { kind, expected, found: why(error) }))
+      return [...findings, onOrders, await onSweep(kind, row, sweepLockName(runtime.keys.prefix, kind, table))]
+    })
   },
 }
 

@@ -5,7 +5,7 @@ import { inTransaction, rows } from '../../sequelize/database.js'
 import { QUESTION } from '../../sequelize/statement-limits.js'
 import { keptFailures } from '../kept-failures.js'
 import { countOrders, type OrderCounts, oldestOverdue } from '../order-counts.js'
-import { advice, byHand, type Check, type Finding, fine, shell, unseen, wrong } from './check.js'
+import { advice, byHand, type Check, type Finding, fine, ofEach, shell, unseen, wrong } from './check.js'
 
 const OVERDUE = 'orders.overdue'
 const DEAD = 'orders.dead'
@@ -21,17 +21,15 @@ export const orders: Check = {
   name: OVERDUE,
   needs: 'postgres',
   async look({ databases, runtime, redis }) {
-    const findings: Finding[] = []
-    for (const { rules } of databases)
-      for (const { kind, row } of rules) {
-        if (row.brake) findings.push(await braked(kind, row))
-        const kept = redis && redis.trouble === undefined ? await keptFailures(runtime, kind) : undefined
-        if (redis) findings.push(dead(kind, kept?.failures, kept?.problem))
-        if (row.deadline.in === 'redis') continue
-        const counts = await countOrders(row, { days: 1, failures: kept?.failures, statementMs: STATEMENT_MS })
-        findings.push(await overdue(kind, row, counts), stale(kind, counts), undated(kind, row, counts))
-      }
-    return findings
+    const all = databases.flatMap(({ rules }) => rules)
+    return ofEach(all, OVERDUE, async ({ kind, row }) => {
+      const findings = row.brake ? [await braked(kind, row)] : []
+      const kept = redis && redis.trouble === undefined ? await keptFailures(runtime, kind) : undefined
+      if (redis) findings.push(dead(kind, kept?.failures, kept?.problem))
+      if (row.deadline.in === 'redis') return findings
+      const counts = await countOrders(row, { days: 1, failures: kept?.failures, statementMs: STATEMENT_MS })
+      return [...findings, await overdue(kind, row, counts), stale(kind, counts), undated(kind, row, counts)]
+    })
   },
 }
 

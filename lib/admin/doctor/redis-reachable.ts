@@ -13,10 +13,9 @@ export const redisReachable: Check = {
   name: REACHABLE,
   async look({ redis, runtime }) {
     if (!redis) {
-      const found = runtime.enabled
-        ? 'not used ("redis" is false): the sweep alone settles'
-        : 'not asked, since the timers are switched off'
-      return [fine(REACHABLE, { expected: 'a Redis that answers, where one is used', found })]
+      const expected = 'a Redis that answers, where one is used'
+      if (!runtime.enabled) return [unseen(REACHABLE, { expected, found: 'the timers are switched off' })]
+      return [fine(REACHABLE, { expected, found: 'not used ("redis" is false): the sweep alone settles' })]
     }
     const { where } = redis.connection
     const expected = `Redis at ${where} answers`

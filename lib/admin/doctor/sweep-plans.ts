@@ -5,7 +5,7 @@ import { inTransaction, rows } from '../../sequelize/database.js'
 import { ownOptions } from '../../sequelize/query-options.js'
 import { LOOK } from '../../sequelize/statement-limits.js'
 import { deadlineIndex, type IndexDefinition } from '../migration.js'
-import { byHand, type Check, type Finding, fine, psql, wrong } from './check.js'
+import { byHand, type Check, type Finding, fine, ofEach, psql, wrong } from './check.js'
 
 const INDEX = 'sweep.index'
 const PLAN = 'sweep.plan'
@@ -17,10 +17,8 @@ export const sweepPlans: Check = {
   name: INDEX,
   needs: 'postgres',
   async look({ databases }) {
-    const findings: Finding[] = []
-    for (const { rules } of databases)
-      for (const { kind, row } of rules) if (row.deadline.in !== 'redis') findings.push(...(await ofRule(kind, row)))
-    return findings
+    const swept = databases.flatMap(({ rules }) => rules.filter(({ row }) => row.deadline.in !== 'redis'))
+    return ofEach(swept, INDEX, ({ kind, row }) => ofRule(kind, row))
   },
 }
 

@@ -7,7 +7,7 @@ import { byHand, type Check, type Finding, fine, type Remedy, shell, unseen, wro
 /** The oldest of each major version that is supported; the last one stands for later majors too where `later`. */
 interface Supported {
   name: string
-  oldest: readonly (readonly [number, number])[]
+  oldest: readonly (readonly [number, number, number?])[]
   later: boolean
 }
 
@@ -23,7 +23,7 @@ const PACKAGES: readonly Supported[] = [
   {
     name: 'ioredis',
     oldest: [
-      [5, 4],
+      [5, 4, 1],
       [6, 0],
     ],
     later: false,
@@ -56,10 +56,10 @@ function judged(supported: Supported, version: string | undefined, remedy: Remed
 }
 
 export function isSupported(version: string, { oldest, later }: Pick<Supported, 'oldest' | 'later'>): boolean {
-  const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
   const last = oldest.at(-1)
   if (later && last && major > last[0]) return true
-  return oldest.some(([wanted, least]) => major === wanted && minor >= least)
+  return oldest.some(([wanted, least, fix = 0]) => major === wanted && (minor > least || (minor === least && patch >= fix)))
 }
 
 /** As Node finds it from the shop's folder, or from where this program was started. */
