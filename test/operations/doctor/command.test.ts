@@ -8,7 +8,7 @@ import { VERSION } from '../../../lib/version.js'
 import { openProject, type Project, timersModule } from '../../support/command-line.js'
 import { freePort } from '../../support/free-port.js'
 import { openShop, type Shop } from '../../support/shop.js'
-import { confirming } from './staging.js'
+import { confirming, Stage } from './staging.js'
 
 describe('order-timers doctor', function () {
   this.timeout(60_000)
@@ -73,6 +73,17 @@ describe('order-timers doctor', function () {
     for (const one of [...hidden, ...[username, password].filter((word) => word !== '' && word !== 'postgres')])
       assert.ok(!text.includes(one), one)
     assert.equal((await typed(shop.redis.url, '--bundle', 'bundle.json')).status, 2, 'it replaces no file')
+  })
+
+  it('exits with 0 where all is fine', async () => {
+    const stage = await Stage.open()
+    await stage.worker(stage.other(confirming(stage.database)))
+    const { url, prefix } = stage.shop.redis
+    await project.write('timers.mjs', timersModule(stage.database, RULES, `redis: '${url}', prefix: '${prefix}', logger: false`))
+    const { status, stdout } = await project.orderTimers('doctor')
+    assert.match(stdout, /^✔ \d+ are fine\n\n✔ versions\.node/)
+    assert.equal(status, 0)
+    await stage.close()
   })
 
   it('refuses a role that there is none of', async () => {
