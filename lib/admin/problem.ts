@@ -14,6 +14,8 @@ export interface Problem {
   message: string
   /** True: Postgres did not answer, so nothing is known. False: something is wrong with the rule or its tables. */
   unreachable: boolean
+  /** Whether something is wrong with the rule or its tables, rather than that it could not be read. */
+  isConfiguration?: boolean
 }
 
 /** The rule, bound to its model, or why it cannot be bound. */
@@ -28,13 +30,15 @@ export function boundRule(runtime: Runtime, kind: string): { rule: ShopRule; pro
 /** @param error what reading the rule's rows threw. If the check of its tables finds what is wrong, that is the problem. */
 export async function problemOf({ row }: Pick<ShopRule, 'row'>, error: unknown): Promise<Problem> {
   const toProblem = (cause: unknown): Problem => {
-    const unreachable = faultOwnerOf(cause) === 'database'
+    const owner = faultOwnerOf(cause)
+    const unreachable = owner === 'database'
     const message = errorText(cause)
     return {
       message: unreachable
         ? `Postgres does not answer (${message}); check that it runs and can be reached, and that user, password and database are right`
         : message,
       unreachable,
+      isConfiguration: owner === 'configuration',
     }
   }
   try {

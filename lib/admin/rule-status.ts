@@ -95,7 +95,9 @@ export async function ruleStatus(
     found.problem = problem ?? notLookedAt
     found.notLookedAt = problem === undefined && notLookedAt !== undefined
   } catch (error) {
-    found.problem = (await problemOf(rule, error)).message
+    const { message, isConfiguration } = await problemOf(rule, error)
+    found.problem = message
+    found.notLookedAt = !isConfiguration
   }
   return found
 }

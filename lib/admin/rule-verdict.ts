@@ -11,6 +11,9 @@ const LATE_MS = 5_000
 /** The same where no sweep is scheduled: nobody else finds it. */
 const UNSWEPT_MS = 90_000
 
+/** Sweeps that are closer together than this are late where a machine is busy, and nothing is wrong. */
+const SHORTEST_SWEEP_MS = 10_000
+
 /** A lock that is held for longer is nobody's passing work. */
 const LONG_LOCK_S = 5
 const STUCK_LOCK_S = 30
@@ -27,9 +30,10 @@ export interface RuleContext {
   catchingUp: boolean
 }
 
-export function ruleTroubles(rule: RuleStatus, context: RuleContext): Trouble[] {
+export function ruleTroubles(rule: RuleStatus, { sweepMs, ...rest }: RuleContext): Trouble[] {
+  const context = { ...rest, sweepMs: sweepMs === null ? null : Math.max(sweepMs, SHORTEST_SWEEP_MS) }
   const { kind, problem, notLookedAt, brakedSince } = rule
-  const found = [...lockTroubles(rule, context), ...sweepTroubles(rule, context), ...overdueTroubles(rule, context), ...stuckTroubles(rule)]
+  const found = [...lockTroubles(rule), ...sweepTroubles(rule, context), ...overdueTroubles(rule, context), ...stuckTroubles(rule)]
   if (problem !== undefined) found.push(notLookedAt ? degraded('NOT_LOOKED_AT', problem) : failing('INVALID_MODEL', problem))
   if (brakedSince !== null) {
     const message = `stopped by its brake since ${brakedSince.toISOString()}, and settles nothing`
@@ -40,7 +44,7 @@ export function ruleTroubles(rule: RuleStatus, context: RuleContext): Trouble[] 
   return found.map((trouble) => ({ ...trouble, kind, message: `${kind}: ${trouble.message.replace(new RegExp(`^${kind}: `), '')}` }))
 }
 
-function lockTroubles({ tableLock, rowLock, sweepLock, rows, readAgoMs }: RuleStatus, { sweepMs }: RuleContext): Trouble[] {
+function lockTroubles({ tableLock, rowLock, sweepLock, rows }: RuleStatus): Trouble[] {
   const found: Trouble[] = []
   if (tableLock && (tableLock.openForS ?? Number.POSITIVE_INFINITY) > LONG_LOCK_S) {
     const level = (tableLock.openForS ?? 0) > STUCK_LOCK_S || tableLock.keepsFromReading ? failing : degraded
@@ -56,9 +60,8 @@ function lockTroubles({ tableLock, rowLock, sweepLock, rows, readAgoMs }: RuleSt
     found.push(degraded('ROW_LOCKED', `${more}: by ${holder(rowLock)}`, ending(rowLock.pid)))
   }
   if (sweepLock && (sweepLock.openMs ?? Number.POSITIVE_INFINITY) > LONG_LOCK_S * 1_000) {
-    const isLong = readAgoMs === undefined || (sweepMs !== null && readAgoMs > 3 * sweepMs)
     const message = `another session holds the sweep's lock, so no worker reads what is overdue: ${describeHolder(sweepLock)}`
-    found.push((isLong ? failing : degraded)('SWEEP_BLOCKED', message, ending(sweepLock.pid)))
+    found.push(failing('SWEEP_BLOCKED', message, ending(sweepLock.pid)))
   }
   return found
 }

@@ -4,6 +4,7 @@ import type { Command } from './command.js'
 import { discardCommand, settleCommand } from './commands/acts.js'
 import { deadCommand, retryCommand } from './commands/dead.js'
 import { doctorCommand } from './commands/doctor.js'
+import { historyCommand } from './commands/history.js'
 import { migrationCommand } from './commands/migration.js'
 import { planCommand } from './commands/plan.js'
 import { pruneCommand } from './commands/prune.js'
@@ -18,6 +19,7 @@ export const COMMANDS: Record<string, Command> = {
   plan: planCommand,
   status: statusCommand,
   show: showCommand,
+  history: historyCommand,
   doctor: doctorCommand,
   sweep: sweepCommand,
   dead: deadCommand,

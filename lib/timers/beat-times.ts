@@ -1,5 +1,5 @@
-// How often a process beats, and looks whether a worker does. A worker that was killed is missed after 6 s of silence by a look every 2 s, so within
-// 10 s; a worker may stand still for 4 s without being missed.
+// How often a process beats, and looks whether a worker does. A worker that was killed is missed after 5 s of silence by a look every 2 s, so within
+// 10 s; a worker may stand still for 3 s without being missed.
 
 /** When a process beats, in milliseconds. */
 export interface BeatTimes {

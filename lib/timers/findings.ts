@@ -5,7 +5,7 @@ import type { PresenceFaultCode } from '../faults.js'
 import type { ProcessRecord, SeenProcess } from '../redis/presence.js'
 
 /** For how long a process counts as alive after its last beat in Redis: a worker beats every 2 s, a web process every 15 s. */
-export const ALIVE_MS = { worker: 6_000, web: 45_000 } as const
+export const ALIVE_MS = { worker: 5_000, web: 45_000 } as const
 
 /** The same for its row in Postgres, which it writes once a minute. */
 export const ALIVE_BY_ROW_MS = 150_000

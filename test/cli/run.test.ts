@@ -10,7 +10,7 @@ import { freePort } from '../support/free-port.js'
 import { type Refusal, refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'
 
-const COMMANDS = 'worker, plan, status, show, doctor, sweep, dead, retry, discard, settle, release, prune, migration'
+const COMMANDS = 'worker, plan, status, show, history, doctor, sweep, dead, retry, discard, settle, release, prune, migration'
 const LIB = new URL('../../lib/index.ts', import.meta.url).href
 const timersNamed = (prefix: string) => `orderTimers({ redis: false, prefix: '${prefix}', rules: { order_other: async () => {} } })`
 const importing = `import { orderTimers } from '${LIB}'\n`

@@ -260,7 +260,7 @@ describe('An order that comes back', () => {
     await shop.redis.client.set(shop.key(`order_confirm:${second}`), '1', 'PX', 50)
     await waitUntil(() => worker.health().kinds.order_confirm?.undated === 2)
     assert.deepEqual([settled, warned.length], [[], 1])
-    const [[text, fields]] = warned as [[string, object]]
+    const [[text, { process: _, ...fields }]] = warned as [[string, { process: string }]]
     assert.equal(
       text,
       `order_confirm: the key of Parcel "${first}" expired, but its row has no deadline ("dueAt"), so it is not settled; 1 such keys since the worker started; write "dueAt" where the key is set, give the rule "backfill", or declare it with "since" or "deadline: false"`,

@@ -27,7 +27,7 @@ describe('what the records of all processes say', () => {
     const dead = process({ ageMs: ALIVE_MS.worker + 1 })
     const [died] = found(WEB, { redis: [dead, process({ role: 'web' }), process({ ageMs: 3_000_000 })] }) as Finding[]
     assert.deepEqual([died?.code, died?.graceMs], ['NO_WORKER', 0])
-    assert.match(died?.message ?? '', new RegExp(`no worker is alive \\(${dead.host}:${dead.pid} last beat 6 s ago\\)`))
+    assert.match(died?.message ?? '', new RegExp(`no worker is alive \\(${dead.host}:${dead.pid} last beat 5 s ago\\)`))
     const [none] = found(WEB, { redis: [] }) as Finding[]
     assert.deepEqual([none?.code, none?.graceMs], ['NO_WORKER', 60_000])
     assert.equal(none?.remedy, 'start a worker that uses Redis at redis:6379 db 0 and the same prefix')
