@@ -63,6 +63,10 @@ const calls = {
     return (await import('./express-app.js')).serveExpress(app)
   },
 
+  async serveAdmin(place: Place): Promise<number> {
+    return (await import('./express-app.js')).serveAdmin(place)
+  },
+
   async timeMiddleware(trial: { place: Place; calls: number }): Promise<number> {
     return (await import('./express-app.js')).timeMiddleware(trial)
   },

@@ -2,7 +2,8 @@
 // And the middleware alone, called in process.
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import express, { type Request, type Response } from 'express'
+import express, { type Express, type Request, type Response } from 'express'
+import { orderTimersAdmin } from '../lib/admin-page/index.js'
 import { DAY_MS } from './orders.js'
 import { openTimers } from './systems/express-order-timers.js'
 import type { Place } from './systems/system.js'
@@ -25,6 +26,16 @@ export async function serveExpress({ place, passed }: { place: Place; passed: Pa
     await opened?.schedule(req.orderTimers, id, Date.now() + DAY_MS)
     res.send('shipped')
   })
+  return listen(app)
+}
+
+/** @returns the port of the admin page */
+export async function serveAdmin(place: Place): Promise<number> {
+  const { timers } = await openTimers(place)
+  return listen(express().use(orderTimersAdmin(timers, { authorize: () => ({ user: 'bench', can: 'act' }) })))
+}
+
+async function listen(app: Express): Promise<number> {
   const server = await new Promise<Server>((resolve, reject) => {
     const listening: Server = app.listen(0, '127.0.0.1', (error) => (error ? reject(error) : resolve(listening)))
   })

@@ -1,4 +1,5 @@
 // The scenarios, in the order in which they are run and shown.
+import { adminPage } from './admin-page.js'
 import { drain } from './drain.js'
 import { external } from './external.js'
 import { idle } from './idle.js'
@@ -9,4 +10,4 @@ import { schedule } from './schedule.js'
 import { sweep } from './sweep.js'
 import { workers } from './workers.js'
 
-export const SCENARIOS = [schedule, drain, lateness, mixed, external, idle, middleware, sweep, workers]
+export const SCENARIOS = [schedule, drain, lateness, mixed, external, idle, middleware, sweep, workers, adminPage]

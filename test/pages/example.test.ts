@@ -4,17 +4,7 @@ import assert from 'node:assert/strict'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { openTestShop, type TestShop } from '../example-shop.js'
 import { waitUntil } from '../support/waiting.js'
-
-const SWITCHES = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
+import { SWITCHES } from './switches.js'
 
 describe("the example's page", function () {
   this.timeout(60_000)

@@ -3,8 +3,8 @@
 
 import { ask } from './act.js'
 import { h } from './dom.js'
-import { ago, words } from './format.js'
-import { chosenBar, dueScreen, stuckScreen } from './lists.js'
+import { span, words } from './format.js'
+import { chosenBar, dueScreen, fitting, stuckScreen } from './lists.js'
 import { nowScreen, verdictOf } from './now.js'
 import { orderScreen } from './one.js'
 import { actionsScreen, lateScreen, processesScreen } from './others.js'
@@ -42,7 +42,7 @@ function heading() {
   const current = screenIn(query())
   const other = document.documentElement.lang === 'en' ? 'zh-TW' : 'en'
   header.replaceChildren(
-    h('span', { class: 'brand' }, h('img', { src: 'icon.svg', alt: '' }), 'order-timers'),
+    h('span', { class: 'brand' }, h('img', { src: 'icon.svg', alt: '' }), h('span', {}, 'order-timers')),
     h(
       'nav',
       { 'aria-label': 'order-timers' },
@@ -65,6 +65,7 @@ function heading() {
       ),
     ),
   )
+  header.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
 }
 
 function names() {
@@ -86,7 +87,7 @@ function draw() {
     actions: shown.actions,
     choosing,
     choice,
-    bar: (acts) => (can ? chosenBar(chosen.size, acts, { act: actOnChosen, clear }) : undefined),
+    bar: (acts) => (can ? chosenBar(chosen.size, fitting(acts, rulesChosen()), { act: actOnChosen, clear }) : undefined),
   }
   const key = document.activeElement?.dataset?.key
   const scrolled = main.querySelector('.scroll')?.scrollLeft
@@ -146,6 +147,11 @@ function choose(name, order, isChosen) {
   if (isChosen) chosen.set(name, order)
   else chosen.delete(name)
   draw()
+}
+
+function rulesChosen() {
+  const kinds = new Set([...chosen.values()].map(({ kind }) => kind))
+  return now?.kinds.filter(({ kind }) => kinds.has(kind)) ?? []
 }
 
 function clear() {
@@ -292,7 +298,7 @@ function tick() {
   const silentMs = Date.now() - heardAt
   const isLost = !isOver && !document.hidden && silentMs > SILENT_MS + LOOK_MS
   live.className = `live ${isLive ? 'on' : isLost ? 'off' : ''}`
-  const text = isLive ? words.live : isLost ? words.lost(ago(silentMs)) : words.looking
+  const text = isLive ? words.live : isLost ? words.lost(span(silentMs)) : words.looking
   if (live.textContent !== text) live.textContent = text
 }
 

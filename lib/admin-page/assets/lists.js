@@ -125,6 +125,16 @@ export function stuckScreen(stuck, context) {
   ]
 }
 
+/** Those of these acts that go with each of the rules. */
+export function fitting(acts, rules) {
+  return acts.filter((name) =>
+    rules.every(({ form, pausable }) => {
+      if (name === 'pause') return pausable
+      return form !== 'since' || name === 'settle' || name === 'retry' || name === 'discard'
+    }),
+  )
+}
+
 /** The bar of what has been chosen. */
 export function chosenBar(count, acts, { act, clear }) {
   if (count === 0 || acts.length === 0) return undefined
@@ -150,8 +160,19 @@ export function chosenBar(count, acts, { act, clear }) {
 
 export function failureCells(failure, nowMs) {
   if (!failure) return [null, null, null]
-  const first = failure.first && failure.first !== failure.error ? h('span', { class: 'sub' }, failure.first) : undefined
-  return [number(failure.attempts), ago(Math.max(0, nowMs - Date.parse(failure.at))), h('code', {}, failure.error, first)]
+  const { first, stack } = failure
+  return [number(failure.attempts), ago(Math.max(0, nowMs - Date.parse(failure.at))), errorOf(failure.error, first, stack)]
+}
+
+/** The last error; the first one where it was another, and the stack for whoever opens it. */
+export function errorOf(error, first, stack) {
+  return h(
+    'div',
+    {},
+    h('code', {}, error),
+    first && first.error !== error && h('span', { class: 'sub' }, `${words.stuck.first}: `, h('code', {}, first.error)),
+    stack && h('details', {}, h('summary', {}, words.stuck.stack), h('pre', {}, stack)),
+  )
 }
 
 export function holder({ pid, application, user, openForS, statement }) {
@@ -200,17 +221,11 @@ function chart({ slices, nowMs }, hours) {
     const height = Math.max(1.5, (64 * count) / highest)
     return svg(
       'rect',
-      { x: ((fromMs - first) / (seconds * 1_000)) * width + 1, y: 78 - height, width: Math.max(1, width - 2), height, rx: 1 },
+      { x: ((fromMs - first) / (seconds * 1_000)) * width + 1, y: 65 - height, width: Math.max(1, width - 2), height },
       svg('title', {}, `${new Date(fromMs).toLocaleTimeString()}: ${number(count)}`),
     )
   })
-  const marks = [0, 0.25, 0.5, 0.75, 1].map((share) =>
-    svg(
-      'text',
-      { x: Math.min(718, Math.max(2, 720 * share)), y: 96, 'text-anchor': share === 0 ? 'start' : share === 1 ? 'end' : 'middle' },
-      share === 0 ? words.just : `+${span(share * hours * 3_600_000)}`,
-    ),
-  )
+  const marks = [0, 0.25, 0.5, 0.75, 1].map((share) => h('span', {}, share === 0 ? words.just : `+${span(share * hours * 3_600_000)}`))
   const text = words.due.chart(capped(total), total > 10_000)
   return h(
     'figure',
@@ -218,10 +233,10 @@ function chart({ slices, nowMs }, hours) {
     h('figcaption', { class: 'sub' }, text),
     svg(
       'svg',
-      { class: 'chart', viewBox: '0 0 720 100', role: 'img', 'aria-label': text },
-      svg('line', { x1: 0, x2: 720, y1: 78.5, y2: 78.5 }),
+      { class: 'chart', viewBox: '0 0 720 66', preserveAspectRatio: 'none', role: 'img', 'aria-label': text },
+      svg('line', { x1: 0, x2: 720, y1: 65.5, y2: 65.5 }),
       bars,
-      marks,
     ),
+    h('div', { class: 'marks', 'aria-hidden': 'true' }, marks),
   )
 }

@@ -38,7 +38,8 @@ function verdict(now) {
     { class: `verdict ${level}` },
     h('span', { class: 'sign', 'aria-hidden': 'true' }, SIGNS[level]),
     h('h1', {}, text),
-    details && h('p', {}, worst.text, worst.remedy ? ` → ${worst.remedy}` : ''),
+    details && h('p', {}, capital(worst.text)),
+    details && worst.remedy && h('p', {}, `→ ${capital(worst.remedy)}`),
     !worst && h('p', {}, words.idle(now.webs)),
     others.length > 0 &&
       h(
@@ -54,6 +55,11 @@ function verdict(now) {
         ),
       ),
   )
+}
+
+/** The package's own messages go on from a name. */
+function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
 function rules(now, can, act) {

@@ -2,7 +2,9 @@
 
 import { h, table } from './dom.js'
 import { ago, at, number, span, time, words } from './format.js'
-import { holder } from './lists.js'
+import { errorOf, holder } from './lists.js'
+
+const IDLE = ['no row', 'not applying', 'no timer']
 
 export function orderScreen(found, { params, can, act, go, actions }) {
   const id = params.get('id') ?? ''
@@ -21,9 +23,14 @@ export function orderScreen(found, { params, can, act, go, actions }) {
       h('button', { class: 'first' }, words.one.look),
     ),
     found && found.kinds.length === 0 && h('p', { class: 'note' }, words.one.unknown(found.id)),
-    found?.kinds.map((kind) => card(kind, found.nowMs, can, act)),
+    found && [...found.kinds].sort((one, other) => idle(one) - idle(other)).map((kind) => card(kind, found.nowMs, can, act)),
     actions && actions.length > 0 && [h('h2', {}, words.one.actions), actionsTable(actions)],
   ]
+}
+
+/** Rules that have nothing to do with the order come last. */
+function idle({ next }) {
+  return IDLE.includes(next) ? 1 : 0
 }
 
 function card(order, nowMs, can, act) {
@@ -40,8 +47,10 @@ function card(order, nowMs, can, act) {
   }[next]
   const facts = [
     row?.status && [words.one.status, h('code', {}, row.status)],
-    deadline !== null && deadline !== undefined && [words.deadline, time(deadline)],
-    row && [words.one.armed, armedMs === null ? (redisProblem ?? words.one.notArmed) : time(armedMs)],
+    deadline !== null && deadline !== undefined && next !== 'not applying' && [words.deadline, time(deadline)],
+    row &&
+      !IDLE.includes(next) &&
+      next !== 'dead' && [words.one.armed, armedMs === null ? (redisProblem ?? words.one.notArmed) : time(armedMs)],
     failure && [words.one.attempts, number(failure.attempts)],
     lock && [words.one.lock, holder(lock)],
     ...columns.map(([heading, text]) => [heading, text]),
@@ -58,7 +67,10 @@ function card(order, nowMs, can, act) {
       { class: 'facts' },
       facts.map(([term, value]) => h('div', {}, h('dt', {}, term), h('dd', {}, value))),
     ),
-    failure && [h('h3', {}, words.one.lastError, ' · ', ago(Math.max(0, nowMs - Date.parse(failure.at)))), h('code', {}, failure.error)],
+    failure && [
+      h('h3', {}, words.one.lastError, ' · ', ago(Math.max(0, nowMs - Date.parse(failure.at)))),
+      errorOf(failure.error, failure.first),
+    ],
     can &&
       acts.length > 0 &&
       h(

@@ -50,7 +50,7 @@ export default {
     REDIS: () => 'Redis does not answer. The sweep settles what comes due, once a minute.',
     CLOCK: ({ text, time, sign }) => `The clock of ${text} is ${time} ${sign > 0 ? 'ahead' : 'behind'}.`,
     UNSEEN: () => 'Processes cannot be seen in Postgres either: `order-timers migration` prints the table order_timers_processes.',
-    DEAD: ({ kind, count }) => `${kind}: ${many(count, 'dead letter', 'dead letters')}. Nothing settles them until they are retried.`,
+    DEAD: ({ kind, count }) => `${kind}: ${many(count, 'dead letter', 'dead letters')}. Nobody settles such an order until it is retried.`,
     STALE: ({ kind, count }) =>
       `${kind}: ${many(count, 'order is', 'orders are')} overdue for longer than staleAfter. A person must decide.`,
     other: ({ code, kind }) => `${code}${kind ? ` (${kind})` : ''}`,
@@ -116,6 +116,8 @@ export default {
     attempts: 'Attempts',
     error: 'Error',
     failedAt: 'Failed',
+    first: 'first',
+    stack: 'Stack',
     holder: 'Locked by',
     openFor: (time) => `open for ${time}`,
   },

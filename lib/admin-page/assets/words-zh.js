@@ -108,6 +108,8 @@ export default {
     attempts: '嘗試次數',
     error: '錯誤',
     failedAt: '失敗時間',
+    first: '第一次',
+    stack: '堆疊',
     holder: '鎖定者',
     openFor: (time) => `交易已開啟 ${time}`,
   },

@@ -2,12 +2,12 @@
 
 import { boundRule } from '../../admin/problem.js'
 import type { Runtime } from '../../timers/runtime.js'
+import { type Indexed, readIndex } from '../index-reads.js'
 import { type FoundOrder, type FoundPage, isListed, type OrderReads, type Place } from '../order-reads.js'
 import type { ShownOrders } from '../shown-orders.js'
 
 const PAGE = 50
 const HOUR_MS = 3_600_000
-const WAIT_MS = 1_000
 
 /** The ranges that can be looked at, in hours, and the seconds of a slice of each. */
 const SLICES: Record<number, number> = { 1: 120, 6: 900, 24: 3_600 }
@@ -89,41 +89,30 @@ export class DueScreen {
 
   /** Of a rule whose deadlines are in Redis alone. */
   private async redisPage(kind: string, place: DuePlace | undefined, withinMs: number): Promise<FoundPage> {
-    const { redis, keys } = this.runtime
-    if (!redis) return { orders: [], resume: undefined, nowMs: Date.now() }
-    const { due } = keys.sets(kind)
-    await redis.connection.connected(WAIT_MS)
-    const nowMs = await redis.clock.now()
-    const rank = place?.kind === kind ? await redis.connection.run(WAIT_MS, (client) => client.zrank(due, place.id)) : null
-    const from = place ? `(${Number(BigInt(place.micros) / 1_000n)}` : `(${nowMs}`
-    const flat = await redis.connection.run(WAIT_MS, (client) =>
-      rank === null
-        ? client.zrangebyscore(due, from, nowMs + withinMs, 'WITHSCORES', 'LIMIT', 0, PAGE)
-        : client.zrange(due, String(rank + 1), String(rank + PAGE), 'WITHSCORES'),
-    )
-    const orders: FoundOrder[] = []
-    for (let i = 0; i < flat.length; i += 2) {
-      const score = Number(flat[i + 1])
-      if (score <= nowMs + withinMs)
-        orders.push({ id: flat[i] as string, deadlineMs: score, micros: String(BigInt(Math.round(score * 1_000))) })
+    const fromMs = place && Number(BigInt(place.micros) / 1_000n)
+    const { timers, nowMs } = await readIndex(this.runtime, kind, fromMs ?? 'pending')
+    const isBehind = ({ id, deadlineMs }: Indexed) => {
+      if (!place || deadlineMs !== fromMs) return true
+      const order = this.runtime.kinds.indexOf(kind) - this.runtime.kinds.indexOf(place.kind)
+      return order > 0 || (order === 0 && id > place.id)
     }
-    return { orders, resume: undefined, nowMs }
+    const orders = timers.filter((timer) => timer.deadlineMs <= nowMs + withinMs && isBehind(timer)).slice(0, PAGE)
+    const found = orders.map(({ id, deadlineMs }) => ({ id, deadlineMs, micros: String(BigInt(Math.round(deadlineMs * 1_000))) }))
+    return { orders: found, resume: undefined, nowMs }
   }
 
   private async slices(kind: string, hours: number): Promise<{ fromMs: number; count: number }[]> {
     const { rule } = boundRule(this.runtime, kind)
     const seconds = SLICES[hours] as number
     if (isListed(rule)) return this.reads.slices(rule, hours * HOUR_MS, seconds)
-    const { redis, keys } = this.runtime
-    if (!redis) return []
-    const nowMs = await redis.clock.now()
-    const first = Math.floor(nowMs / (seconds * 1_000)) * seconds * 1_000
-    const starts = Array.from({ length: Math.ceil((hours * 3_600) / seconds) + 1 }, (_, i) => first + i * seconds * 1_000)
-    const { due } = keys.sets(kind)
-    const counts = await redis.connection.run(WAIT_MS, (client) =>
-      Promise.all(starts.map((start) => client.zcount(due, `(${Math.max(start, nowMs)}`, start + seconds * 1_000))),
-    )
-    return starts.flatMap((fromMs, i) => ((counts[i] ?? 0) > 0 ? [{ fromMs, count: counts[i] as number }] : []))
+    const { timers, nowMs } = await readIndex(this.runtime, kind, 'pending')
+    const counts = new Map<number, number>()
+    for (const { deadlineMs } of timers) {
+      if (deadlineMs > nowMs + hours * HOUR_MS) break
+      const fromMs = Math.floor(deadlineMs / (seconds * 1_000)) * seconds * 1_000
+      counts.set(fromMs, (counts.get(fromMs) ?? 0) + 1)
+    }
+    return [...counts].map(([fromMs, count]) => ({ fromMs, count }))
   }
 }
 

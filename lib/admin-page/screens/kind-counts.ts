@@ -1,10 +1,11 @@
 // How the orders of one rule stand, for the screen "Now": counts that end at 10,000, of rows or of the due index. What cannot be read is said.
 
-import { keptFailures } from '../../admin/kept-failures.js'
+import { countDead, keptFailures } from '../../admin/kept-failures.js'
 import { boundRule } from '../../admin/problem.js'
 import { SweepMarks } from '../../redis/sweep-marks.js'
 import type { ListedState } from '../../rows/capped-orders-sql.js'
 import type { Runtime } from '../../timers/runtime.js'
+import { readIndex } from '../index-reads.js'
 import { isListed, type ListedRule, type OrderReads } from '../order-reads.js'
 import { Remembered } from '../remembered.js'
 
@@ -75,26 +76,23 @@ export class KindCounts {
 
   /** Of a rule whose deadlines are in Redis alone. */
   private async inRedis(kind: string): Promise<Partial<CountedKind>> {
-    const { redis, keys } = this.runtime
-    if (!redis) return { problem: 'its deadlines are in Redis alone, and Redis is not used here' }
-    const { due } = keys.sets(kind)
-    await redis.connection.connected(WAIT_MS)
-    const nowMs = await redis.clock.now()
-    const [overdue, pending, [, oldest], [, next]] = await redis.connection.run(WAIT_MS, (client) =>
-      Promise.all([
-        client.zcount(due, '-inf', nowMs),
-        client.zcount(due, `(${nowMs}`, '+inf'),
-        client.zrangebyscore(due, '-inf', nowMs, 'WITHSCORES', 'LIMIT', 0, 1),
-        client.zrangebyscore(due, `(${nowMs}`, '+inf', 'WITHSCORES', 'LIMIT', 0, 1),
-      ]),
-    )
-    const counts = { ...(await this.dead(kind)), ...(overdue > 0 && { overdue }), ...(pending > 0 && { pending }) }
-    return { counts, nextMs: next ? Number(next) : null, oldestMs: oldest ? Number(oldest) : null, atMs: nowMs }
+    if (!this.runtime.redis) return { problem: 'its deadlines are in Redis alone, and Redis is not used here' }
+    const [due, pending] = await Promise.all([readIndex(this.runtime, kind, 'due'), readIndex(this.runtime, kind, 'pending')])
+    const counts: CountedKind['counts'] = await this.dead(kind)
+    if (due.timers.length > 0) counts.overdue = due.timers.length
+    if (pending.timers.length > 0) counts.pending = pending.timers.length
+    const [[oldest], [next]] = [due.timers, pending.timers]
+    return { counts, nextMs: next?.deadlineMs ?? null, oldestMs: oldest?.deadlineMs ?? null, atMs: pending.nowMs }
   }
 
+  /** A user of Redis with less rights than the page wants may read all failures, and not a page of them. */
   private async dead(kind: string): Promise<NonNullable<CountedKind['counts']>> {
-    const { failures } = await keptFailures(this.runtime, kind)
-    const dead = [...(failures?.values() ?? [])].filter((one) => one.dead).length
+    const { redis } = this.runtime
+    if (!redis) return {}
+    const dead = await redis.failures.deadPage(kind, undefined, 1, WAIT_MS).then(
+      ({ total }) => total,
+      async () => countDead((await keptFailures(this.runtime, kind)).failures) ?? 0,
+    )
     return dead > 0 ? { dead } : {}
   }
 }

@@ -1,5 +1,6 @@
 // The screen "Now": what is wrong, who is alive, and how each rule's orders stand. Everybody who looks within two seconds is told the same.
 
+import { boundRule } from '../../admin/problem.js'
 import { latenessOfAll, livingProcesses, type Processes } from '../../admin/processes.js'
 import type { Runtime } from '../../timers/runtime.js'
 import type { LatenessByPath } from '../../worker/settling/lateness.js'
@@ -11,6 +12,8 @@ import { type CountedKind, KindCounts } from './kind-counts.js'
 
 export interface KindNow extends CountedKind {
   form: string | undefined
+  /** Whether its timers can be paused by hand. */
+  pausable: boolean
   /** Of the last hour. */
   lateness: LatenessByPath | undefined
 }
@@ -50,7 +53,12 @@ export class NowScreen {
       troubles: troublesOf({ enabled: runtime.enabled, processes, kinds: counted }),
       workers: alive.filter(({ role }) => role === 'worker').length,
       webs: alive.filter(({ role }) => role === 'web').length,
-      kinds: counted.map((one) => ({ ...one, form: runtime.form(one.kind), lateness: lateness?.get(one.kind) })),
+      kinds: counted.map((one) => ({
+        ...one,
+        form: runtime.form(one.kind),
+        pausable: isPausable(runtime, one.kind),
+        lateness: lateness?.get(one.kind),
+      })),
     }
   }
 
@@ -62,4 +70,9 @@ export class NowScreen {
   forget(): void {
     this.kinds.forget()
   }
+}
+
+function isPausable(runtime: Runtime, kind: string): boolean {
+  const deadline = boundRule(runtime, kind).rule?.row?.deadline
+  return deadline?.in === 'column' && deadline.pause !== undefined && deadline.pause.while === undefined
 }

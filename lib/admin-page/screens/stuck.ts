@@ -13,6 +13,7 @@ import { Refusal } from '../refusal.js'
 import type { ShownOrders } from '../shown-orders.js'
 
 const PAGE = 50
+const WAIT_MS = 1_000
 
 export const STUCK_STATES = ['overdue', 'retrying', 'locked', 'dead', 'stale', 'held', 'undated'] as const
 
@@ -28,7 +29,7 @@ export interface StuckOrder {
   id: string
   deadlineMs: number | null
   columns: [string, string][]
-  failure?: { attempts: number; error: string; at: string }
+  failure?: Failure & { stack?: string | undefined }
   lock?: LockHolder
 }
 
@@ -67,7 +68,8 @@ export class StuckScreen {
   }
 
   private async find(kind: string, state: StuckState, after: string | undefined, rule: ListedRule | undefined): Promise<Found> {
-    if (state === 'dead' || (state === 'retrying' && !rule)) return this.failed(kind, state === 'dead', after)
+    if (state === 'dead') return this.dead(kind, after)
+    if (state === 'retrying' && !rule) return this.failed(kind, false, after)
     if (!rule) return { orders: [], next: undefined, nowMs: Date.now() }
     if (state === 'undated') return this.undated(rule, after)
     const found = await this.onRows(rule, state, after)
@@ -91,11 +93,22 @@ export class StuckScreen {
     return { orders: ids.map((id) => ({ id, deadlineMs: null })), next: ids.length === PAGE ? ids.at(-1) : undefined, nowMs: Date.now() }
   }
 
-  /** Oldest first, as Redis has them. */
-  private async failed(kind: string, dead: boolean, after: string | undefined): Promise<Found> {
+  /** Newest first. */
+  private async dead(kind: string, after: string | undefined): Promise<Found> {
+    const { redis } = this.runtime
+    if (!redis) return { orders: [], next: undefined, nowMs: Date.now() }
+    await redis.connection.connected(WAIT_MS)
+    const page = await redis.failures.deadPage(kind, after, PAGE, WAIT_MS).catch(() => undefined)
+    if (!page) return this.failed(kind, true, after) // a user of Redis with less rights may read them all, and not a page of them
+    const { letters, next } = page
+    return { orders: letters.map(({ id, ...failure }) => ({ id, deadlineMs: null, failure })), next, nowMs: Date.now() }
+  }
+
+  /** From all that Redis keeps; oldest first. */
+  private async failed(kind: string, isDead: boolean, after: string | undefined): Promise<Found> {
     const { failures, problem } = await keptFailures(this.runtime, kind)
     if (problem !== undefined) throw new Refusal(503, 'REDIS', problem)
-    const all = [...(failures ?? [])].filter(([, failure]) => failure.dead === dead).sort(byAge)
+    const all = [...(failures ?? [])].filter(([, { dead }]) => dead === isDead).sort(byAge)
     const at = after === undefined ? 0 : all.findIndex((one) => placeOf(one) > after)
     const page = at < 0 ? [] : all.slice(at, at + PAGE)
     const last = page.at(-1)

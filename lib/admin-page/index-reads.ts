@@ -1,0 +1,35 @@
+// What the page reads of a rule whose deadlines are in Redis alone: the first 10,000 of its due index from an instant on, by the commands that a
+// web process may send anyway.
+
+import { CAP } from '../rows/capped-orders-sql.js'
+import type { Runtime } from '../timers/runtime.js'
+
+const WAIT_MS = 1_000
+
+export interface Indexed {
+  id: string
+  deadlineMs: number
+}
+
+export interface IndexPart {
+  /** By deadline, and then by id. 10,001 mean that there may be more. */
+  timers: Indexed[]
+  /** Redis's time. */
+  nowMs: number
+}
+
+/**
+ * @param from milliseconds; `due`: all that are due by now; `pending`: all that are not
+ * @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error
+ */
+export async function readIndex({ redis, keys }: Runtime, kind: string, from: number | 'due' | 'pending'): Promise<IndexPart> {
+  if (!redis) return { timers: [], nowMs: Date.now() }
+  const { due } = keys.sets(kind)
+  await redis.connection.connected(WAIT_MS)
+  const nowMs = await redis.clock.now()
+  const [min, max] = from === 'due' ? ['-inf', String(nowMs)] : [from === 'pending' ? `(${nowMs}` : String(from), '+inf']
+  const flat = await redis.connection.run(WAIT_MS, (client) => client.zrange(due, min, max, 'BYSCORE', 'LIMIT', 0, CAP + 1, 'WITHSCORES'))
+  const timers: Indexed[] = []
+  for (let i = 0; i < flat.length; i += 2) timers.push({ id: flat[i] as string, deadlineMs: Number(flat[i + 1]) })
+  return { timers, nowMs }
+}
