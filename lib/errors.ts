@@ -12,7 +12,7 @@ const STATUS = {
   INVALID_OPTION: 500,
   /** When a rule is made, and by `schedule`, `extend` and `duration`, with something that is no duration or is out of bounds. */
   INVALID_DURATION: 400,
-  /** By `schedule` with an `at` that is no instant, or with both `after` and `at`. */
+  /** By `schedule` with an `at` that is no instant, or with both `after` and `at`; where a function `after` returns a Date that is none or has passed. */
   INVALID_DEADLINE: 400,
   /** At the first use of a rule whose model or table cannot be used, by `startExpiryWorker` and by `check`. */
   INVALID_MODEL: 500,

@@ -23,7 +23,7 @@ function cascadeOf(settled: RowRule, autoRules: readonly HookingRule[]): Cascade
     if (!starts && !ends) continue
     const { model } = settled.guard.table
     const move = settled.move as Move
-    const written = starts ? rule.updating({ [rule.status.field]: move.to }, rule.after) : rule.leaving()
+    const written = starts ? rule.updating({ [rule.status.field]: move.to }, rule.fresh) : rule.leaving()
     for (const [field, sql] of Object.entries(written)) {
       if (taken.has(field)) continue
       taken.add(field)

@@ -38,7 +38,7 @@ export class AutoQueries extends AutoStatement implements Queries {
   async insert(instance: Model | null, table: unknown, values: Values, options: StatementOptions): Promise<unknown[]> {
     const rules = this.rules(table, values, options)
     if (rules.length === 0 || instance === null) return this.real.insert(instance, table, values, options)
-    const written = merge(rules.map((rule) => rule.inserting(values, this.afterOf(rule, instance, values))))
+    const written = await this.written('inserting', rules, instance, values, this.clock(options))
     const returning = withReturning(options.returning, this.reads(rules))
     const all = { ...values, ...this.literals(written, options) }
     const result = await this.real.insert(instance, table, all, { ...options, ...this.returningTimers(rules, options), returning })
@@ -52,7 +52,7 @@ export class AutoQueries extends AutoStatement implements Queries {
     const ofBulk = options.type === 'BULKUPDATE'
     const rules = this.rules(table, values, ofBulk ? { ...options, hooks: true } : options)
     if (rules.length === 0) return this.real.update(instance, table, values, where, options)
-    const written = merge(rules.map((rule) => rule.updating(values, this.afterOf(rule, instance, values))))
+    const written = await this.written('updating', rules, instance, values, this.clock(options))
     const left = rules.flatMap((rule) => {
       const timer = rule.isFrom(values[rule.status.field]) ? undefined : rule.timerOf(before(instance))
       return timer ? [{ rule, ...timer }] : []
@@ -80,8 +80,8 @@ export class AutoQueries extends AutoStatement implements Queries {
       return sequelizeOf(this.model).transaction((transaction) =>
         this.bulkUpdate(table, values, where, { ...options, transaction }, attributes),
       )
-    const after = await this.afters(entering, where, values, options)
-    const written = merge(rules.map((rule) => rule.updating(values, after.get(rule) ?? rule.after)))
+    const fresh = await this.freshOfMany(entering, where, values, options)
+    const written = merge(rules.map((rule) => rule.updating(values, fresh.get(rule) ?? rule.fresh)))
     const all = { ...values, ...this.literals(written, options) }
     const asked = options.returning || undefined
     const returning = entering.length > 0 ? withReturning(asked, this.reads(entering)) : asked
@@ -98,15 +98,16 @@ export class AutoQueries extends AutoStatement implements Queries {
     const rules = this.rules(table, allOf(records), options)
     if (rules.length === 0) return this.real.bulkInsert(table, records, options, attributes)
     const overwrites = rules.filter(({ status }) => options.updateOnDuplicate?.includes(status.field))
-    const extra = records.map((values) => {
+    const from = this.clock(options)
+    const extra: Assignments[] = []
+    for (const values of records) {
       for (const rule of overwrites) refuseUpsert(rule, 'bulkCreate with updateOnDuplicate', values, options.updateOnDuplicate)
       const order = rules.some(({ afterOf }) => afterOf) ? this.order(values) : undefined
       const leaving = overwrites.filter((rule) => !rule.isFrom(values[rule.status.field]))
-      return merge([
-        ...rules.map((rule) => (rule.status.field in values ? rule.inserting(values, this.afterOf(rule, order, values)) : {})),
-        ...leaving.map((rule) => rule.leaving()),
-      ])
-    })
+      const concerned = rules.filter(({ status }) => status.field in values)
+      const written = await this.written('inserting', concerned, order, values, from)
+      extra.push(merge([written, ...leaving.map((rule) => rule.leaving())]))
+    }
     const all = records.map((values, i) => ({ ...values, ...this.literals(extra[i] as Assignments, { bindParam: false }) }))
     const leaves = overwrites.flatMap((rule) => Object.keys(rule.leaving()))
     const updateOnDuplicate = options.updateOnDuplicate && [...new Set([...options.updateOnDuplicate, ...leaves])]
@@ -130,7 +131,7 @@ export class AutoQueries extends AutoStatement implements Queries {
     const overwrites = rules.filter(({ status }) => status.field in update)
     for (const rule of overwrites) refuseUpsert(rule, 'upsert', update, Object.keys(update))
     const leaving = merge(overwrites.map((rule) => (rule.isFrom(update[rule.status.field]) ? {} : rule.leaving())))
-    const inserting = merge([leaving, ...rules.map((rule) => rule.inserting(insert, this.afterOf(rule, instance, insert)))])
+    const inserting = merge([leaving, await this.written('inserting', rules, instance, insert, this.clock(options))])
     const result = await this.real.upsert(
       table,
       { ...insert, ...this.literals(inserting, options) },
@@ -162,13 +163,13 @@ export class AutoQueries extends AutoStatement implements Queries {
       return sequelizeOf(this.model).transaction((transaction) =>
         this.arithmetic(operator, call, model, table, where, amounts, extra, { ...options, transaction }),
       )
-    const after = await this.afters(rules, where, extra, options)
+    const fresh = await this.freshOfMany(rules, where, extra, options)
     const written = merge(
       rules.map((rule) => {
         if (!rule.writesDeadline) return {}
         const status = rule.row.guard.table.bareColumn(rule.status.name)
         const is = rule.isInSql(`${status} ${operator} ${valueSql(this.model, rule.status.name, amounts[rule.status.field])}`)
-        return rule.updatingTo(is, extra, after.get(rule) ?? rule.after)
+        return rule.updatingTo(is, extra, fresh.get(rule) ?? rule.fresh)
       }),
     )
     const asked = options.returning ?? true

@@ -24,8 +24,8 @@ export type Values = Record<string, unknown>
 /** Reads an attribute of a row or an instance. */
 export type ReadRow = (attribute: AttributeInfo) => unknown
 
-/** From now to the deadline, as SQL; null: no deadline. */
-export type AfterSql = string | null
+/** A new deadline, as SQL, NULL for none; null where no order gets one. */
+export type FreshSql = string | null
 
 /** The types for which '4' and 4 are the same status. */
 const WHOLE_NUMBERS = new Set(['INTEGER', 'SMALLINT', 'BIGINT', 'TINYINT', 'MEDIUMINT'])
@@ -76,10 +76,10 @@ export class AutoRule {
     return this.row.deadline.in === 'column'
   }
 
-  /** `after` where it is the same for all orders; null where it is a function, which needs the order. */
-  get after(): AfterSql {
+  /** The deadline where `after` is the same for all orders; null where it is a function, which needs the order. */
+  get fresh(): FreshSql {
     const { afterMs } = this.row.deadline
-    return afterMs === undefined ? null : intervalSql(afterMs)
+    return afterMs === undefined ? null : afterSql(intervalSql(afterMs))
   }
 
   /** Whether the rule applies to a status; false for an expression, whose value is not known yet. */
@@ -93,26 +93,26 @@ export class AutoRule {
   }
 
   /** What an INSERT must write in addition. */
-  inserting(values: Values, after: AfterSql): Assignments {
+  inserting(values: Values, fresh: FreshSql): Assignments {
     const status = values[this.status.field]
     if (!this.writesDeadline || this.isGiven(values)) return {}
     const { field } = this.start
-    if (this.isFrom(status)) return { [field]: this.fresh(after) }
-    return this.isExpression(status) ? { [field]: `CASE WHEN ${this.isIn(status)} THEN ${this.fresh(after)} END` } : {}
+    if (this.isFrom(status)) return { [field]: this.freshOrNone(fresh) }
+    return this.isExpression(status) ? { [field]: `CASE WHEN ${this.isIn(status)} THEN ${this.freshOrNone(fresh)} END` } : {}
   }
 
   /** What an UPDATE of the status must write in addition. */
-  updating(values: Values, after: AfterSql): Assignments {
+  updating(values: Values, fresh: FreshSql): Assignments {
     if (!this.writesDeadline) return {}
     const status = values[this.status.field]
-    if (this.isExpression(status)) return this.updatingTo(this.isIn(status), values, after)
-    return this.isFrom(status) ? this.entering(values, after) : this.leaving()
+    if (this.isExpression(status)) return this.updatingTo(this.isIn(status), values, fresh)
+    return this.isFrom(status) ? this.entering(values, fresh) : this.leaving()
   }
 
   /** The same where the new status is an expression. @param is whether it is in `from`, as SQL */
-  updatingTo(is: string, values: Values, after: AfterSql): Assignments {
+  updatingTo(is: string, values: Values, fresh: FreshSql): Assignments {
     const leaving = this.leaving()
-    const assignments = Object.entries(this.entering(values, after)).map(([field, entered]) => {
+    const assignments = Object.entries(this.entering(values, fresh)).map(([field, entered]) => {
       const left = leaving[field] ?? this.column(field)
       return [field, `CASE WHEN ${is} THEN ${entered} ELSE ${left} END`]
     })
@@ -175,24 +175,22 @@ export class AutoRule {
     return isExpression(this.row.guard.table.model, value)
   }
 
-  private entering(values: Values, after: AfterSql): Assignments {
+  private entering(values: Values, fresh: FreshSql): Assignments {
     const { field, name } = this.start
     const given = values[field]
     const sql = given === undefined ? this.column(field) : valueSql(this.row.guard.table.model, name, given)
-    const fresh = this.isGiven(values) ? `coalesce(${sql}, ${this.fresh(after)})` : this.fresh(after)
+    const entered = this.isGiven(values) ? `coalesce(${sql}, ${this.freshOrNone(fresh)})` : this.freshOrNone(fresh)
     const reset = [this.keep, this.extended].flatMap((attribute) =>
       attribute && !(attribute.field in values)
         ? [[attribute.field, `CASE WHEN ${this.was} THEN ${this.column(attribute.field)} ELSE NULL END`]]
         : [],
     )
-    return { [field]: `CASE WHEN ${this.was} THEN ${sql} ELSE ${fresh} END`, ...Object.fromEntries(reset) }
+    return { [field]: `CASE WHEN ${this.was} THEN ${sql} ELSE ${entered} END`, ...Object.fromEntries(reset) }
   }
 
-  /** A deadline counted from now. */
-  private fresh(after: AfterSql): string {
+  private freshOrNone(fresh: FreshSql): string {
     const { noTimerSql } = this.row.guard
-    if (after === null) return noTimerSql
-    return `coalesce(${wholeMsSql('statement_timestamp()')} + ${after}, ${noTimerSql})`
+    return fresh === null ? noTimerSql : `coalesce(${fresh}, ${noTimerSql})`
   }
 
   private isIn(status: unknown): string {
@@ -202,6 +200,11 @@ export class AutoRule {
   private column(field: string): string {
     return quoteColumn(this.row.guard.table.model, field)
   }
+}
+
+/** A deadline counted from now. @param interval as SQL */
+export function afterSql(interval: string): string {
+  return `${wholeMsSql('statement_timestamp()')} + ${interval}`
 }
 
 /** The mark for "no timer" under `backfill`; see NO_TIMER_AT. */

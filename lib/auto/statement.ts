@@ -2,14 +2,15 @@
 // have started, after the commit.
 
 import type { Model, Transaction } from 'sequelize'
-import { intervalSql } from '../rows/instant-sql.js'
+import { clockOnce, type From } from '../rows/after.js'
+import { instantOfMsSql, intervalSql } from '../rows/instant-sql.js'
 import { afterCommit, transactionOf } from '../sequelize/after-commit.js'
 import { ownSearchPath } from '../sequelize/query-options.js'
 import { RECORD, RETURNED, type Returned } from '../sequelize/returning.js'
 import { type AnyModel, isTableOf, sequelizeOf, withoutBinding } from '../sequelize/sql.js'
 import { armAll, type StartedTimer } from './arming.js'
-import { afterByOrder } from './orders.js'
-import type { AfterSql, Assignments, AutoRule, Values } from './rule.js'
+import { freshByOrder } from './orders.js'
+import { type Assignments, type AutoRule, afterSql, type FreshSql, type Values } from './rule.js'
 
 /** The options that Sequelize passes to its query interface, as far as they are used here. */
 export interface StatementOptions {
@@ -45,30 +46,47 @@ export class AutoStatement {
     return rules.flatMap((rule) => rule.reads.map(({ field }) => field))
   }
 
+  /** What a statement of one order writes in addition. */
+  protected async written(
+    write: 'inserting' | 'updating',
+    rules: readonly AutoRule[],
+    order: Model | undefined,
+    values: Values,
+    from: From,
+  ): Promise<Assignments> {
+    return merge(await Promise.all(rules.map(async (rule) => rule[write](values, await this.fresh(rule, order, values, from)))))
+  }
+
   /** Where `after` is a function it is called only for orders that come into `from`, or may do so. */
-  protected afterOf(rule: AutoRule, order: Model | undefined, values: Values): AfterSql {
-    const { afterOf, after, status } = rule
-    if (!afterOf) return after
+  private async fresh(rule: AutoRule, order: Model | undefined, values: Values, from: From): Promise<FreshSql> {
+    const { afterOf, fresh, status } = rule
+    if (!afterOf) return fresh
     const value = values[status.field]
     if (!rule.isFrom(value) && !rule.isExpression(value)) return null
-    const afterMs = afterOf(order as Model)
-    return afterMs === null ? null : intervalSql(afterMs)
+    const given = await afterOf.ask(order as Model, from)
+    if (given === null) return null
+    return 'atMs' in given ? instantOfMsSql(given.atMs) : afterSql(intervalSql(given.afterMs))
+  }
+
+  /** Postgres's clock, for a function `after` that is told where its deadline begins. */
+  protected clock(options: StatementOptions): From {
+    return clockOnce(sequelizeOf(this.model), this.transaction(options))
   }
 
   protected needsTransaction(rules: readonly AutoRule[], options: StatementOptions): boolean {
     return rules.some(({ afterOf }) => afterOf) && this.transaction(options) === undefined
   }
 
-  /** Where `after` is a function: its intervals, for which the orders are read and locked. */
-  protected async afters(
+  /** Where `after` is a function: the deadlines, for which the orders are read and locked. */
+  protected async freshOfMany(
     rules: readonly AutoRule[],
     where: unknown,
     values: Values,
     options: StatementOptions,
-  ): Promise<Map<AutoRule, AfterSql>> {
+  ): Promise<Map<AutoRule, FreshSql>> {
     const asking = rules.filter(({ afterOf }) => afterOf)
     const transaction = this.transaction(options)
-    return asking.length === 0 || !transaction ? new Map() : afterByOrder(asking, where, values, transaction)
+    return asking.length === 0 || !transaction ? new Map() : freshByOrder(asking, where, values, transaction)
   }
 
   protected transaction(options: StatementOptions): Transaction | undefined {

@@ -3,7 +3,7 @@
 
 import { allOf, type Condition } from './conditions.js'
 import type { RowGuard } from './guard.js'
-import { boundIntervalSql, CLOCK, epochMsSql, intervalSql, timeLeftMsSql } from './instant-sql.js'
+import { boundIntervalSql, CLOCK, epochMsSql, instantOfMsSql, intervalSql, timeLeftMsSql } from './instant-sql.js'
 import type { DeclaredColumn } from './row-options.js'
 import { extendedSql } from './timer-state.js'
 
@@ -113,7 +113,7 @@ RETURNING ${[before, `${epochMsSql(guard.knownDeadlineSql)} AS deadline`, ...kep
     }
     if (value === 'settle') return { assignments: [`${deadline} = ${CLOCK}`], condition: `${guard.deadlineSql} IS NOT NULL` }
     if ('byMs' in value) return this.extension(deadline, table.column(attribute))
-    const start = 'atMs' in value ? 'to_timestamp($2::float8 / 1000)' : `${CLOCK} + ${boundIntervalSql('$2')}`
+    const start = 'atMs' in value ? instantOfMsSql('$2') : `${CLOCK} + ${boundIntervalSql('$2')}`
     return { assignments: [`${deadline} = ${start}`, ...unpaused, ...this.notExtended()] }
   }
 

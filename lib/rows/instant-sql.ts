@@ -26,6 +26,11 @@ export function boundIntervalSql(parameter: string): string {
   return `${parameter}::float8 * interval '1 millisecond'`
 }
 
+/** An instant from a number of milliseconds since 1970, or an expression for one. */
+export function instantOfMsSql(milliseconds: number | string): string {
+  return `to_timestamp(${milliseconds}::float8 / 1000)`
+}
+
 /** An instant without its microseconds. */
 export function wholeMsSql(instant: string): string {
   return `date_trunc('milliseconds', ${instant})`

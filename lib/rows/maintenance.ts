@@ -3,9 +3,10 @@
 
 import type { Model, Transaction } from 'sequelize'
 import { orderRows, rows } from '../sequelize/database.js'
+import type { AfterOfOrder, From, OrdersDeadline } from './after.js'
 import { allOf, type Condition } from './conditions.js'
 import { NO_TIMER_AT, type RowGuard } from './guard.js'
-import { CLOCK_AT_BEGIN, instantSql, intervalSql, timeLeftMsSql, wholeMsSql } from './instant-sql.js'
+import { CLOCK_AT_BEGIN, epochMsSql, instantOfMsSql, instantSql, intervalSql, timeLeftMsSql, wholeMsSql } from './instant-sql.js'
 import type { DeclaredColumn } from './row-options.js'
 
 /** How many rows one batch wrote. */
@@ -35,7 +36,7 @@ export class Maintenance {
   constructor(
     private readonly guard: RowGuard,
     private readonly declared: DeclaredColumn,
-    private readonly afterOf: (order: Model) => number | null,
+    private readonly afterOf: AfterOfOrder | undefined,
   ) {}
 
   /** Whether `after` has not been called for all orders yet, although the last batch wrote fewer rows than its limit. */
@@ -68,7 +69,8 @@ export class Maintenance {
     other.lastAsked = id
     await other.runBatch(transaction, 1)
     if (!backfill) return
-    for (const deadline of [other.deadlineAfter(backfill.since, 1), NO_TIMER_AT]) await other.setDeadline(deadline, id, transaction)
+    for (const given of [{ afterMs: 1 }, { atMs: 1 }, null])
+      await other.setDeadline(other.deadlineOf(backfill.since, given), id, transaction)
   }
 
   /** Deadlines for orders that have none, counted from `since` or from now. */
@@ -83,17 +85,18 @@ export class Maintenance {
   private async backfillOneByOne(since: string | undefined, transaction: Transaction, limit: number): Promise<number> {
     const { table } = this.guard
     const next = this.lastAsked === undefined ? undefined : `${table.id} > $2`
-    const sql = `SELECT ${table.alias}.*, ${table.id}::text AS order_timers_id FROM ${table.aliased} WHERE ${allOf([...this.withoutDeadline(), next])}
+    const begins = epochMsSql(backfillStartSql(this.guard, since))
+    const sql = `SELECT ${table.alias}.*, ${table.id}::text AS order_timers_id, ${begins} AS order_timers_begins FROM ${table.aliased} WHERE ${allOf([...this.withoutDeadline(), next])}
 ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     const bind = this.lastAsked === undefined ? [limit] : [limit, this.lastAsked]
     const found = await orderRows<Record<string, unknown>>(table.sequelize, sql, bind, transaction)
     this.lastAsked = found.length < limit ? undefined : found.at(-1)?.order_timers_id
     let written = 0
     for (const row of found) {
-      const afterMs = this.askAfter(table.instance(row), String(row.order_timers_id))
-      if (afterMs === undefined) continue
-      const deadline = afterMs === null ? NO_TIMER_AT : this.deadlineAfter(since, afterMs)
-      await this.setDeadline(deadline, row.order_timers_id, transaction)
+      const from = new Date(Number(row.order_timers_begins))
+      const given = await this.askAfter(table.instance(row), String(row.order_timers_id), () => from)
+      if (given === undefined) continue
+      await this.setDeadline(this.deadlineOf(since, given), row.order_timers_id, transaction)
       written += 1
     }
     return written
@@ -104,14 +107,19 @@ ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     await rows(table.sequelize, `UPDATE ${table.aliased} SET ${this.deadline} = ${deadline} WHERE ${table.id} = $1`, [id], transaction)
   }
 
+  private deadlineOf(since: string | undefined, given: OrdersDeadline): string {
+    if (given === null) return NO_TIMER_AT
+    return 'atMs' in given ? instantOfMsSql(given.atMs) : this.deadlineAfter(since, given.afterMs)
+  }
+
   private deadlineAfter(since: string | undefined, afterMs: number): string {
     return wholeMsSql(`${backfillStartSql(this.guard, since)} + ${intervalSql(afterMs)}`)
   }
 
   /** @returns undefined where `after` throws; that order is left without a deadline, and the others get theirs */
-  private askAfter(order: Model, id: string): number | null | undefined {
+  private async askAfter(order: Model, id: string, from: From): Promise<OrdersDeadline | undefined> {
     try {
-      return this.afterOf(order)
+      return this.afterOf ? await this.afterOf.ask(order, from) : null
     } catch (error) {
       this.failure ??= { id, error }
       return undefined

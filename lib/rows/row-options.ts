@@ -1,7 +1,7 @@
 // What a rule over rows was declared with, once its options have been parsed: durations are milliseconds, absent options are undefined.
 
 import type { Model, Transaction, WhereOptions } from 'sequelize'
-import type { Duration } from '../duration.js'
+import type { AfterFunction } from './after.js'
 
 /** The shop's own work on locked instances, in the settling transaction. */
 export type Run<M extends Model> = (orders: M[], context: { transaction: Transaction; signal: AbortSignal }) => unknown
@@ -20,7 +20,7 @@ export interface DeclaredColumn {
   in: 'column'
   attribute: string
   /** From now to the deadline; undefined where each call says it. */
-  after: number | ((order: Model) => Duration | null) | undefined
+  after: number | AfterFunction | undefined
   pause: { keep: string; while: WhereOptions | undefined } | undefined
   extensions: { attribute: string; most: number; unit: 'times' | 'ms' } | undefined
   backfill: { since: string | undefined } | undefined

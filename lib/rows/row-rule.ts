@@ -2,6 +2,7 @@
 
 import type { Model, Transaction } from 'sequelize'
 import type { OrderTimersError } from '../errors.js'
+import type { AfterOfOrder } from './after.js'
 import type { Brake } from './brake.js'
 import type { DeadlineWrites } from './deadline-writes.js'
 import type { RowGuard, Status } from './guard.js'
@@ -16,8 +17,8 @@ import type { TimerStates } from './timer-state.js'
 export interface ColumnDeadline extends DeclaredColumn {
   /** Milliseconds from now to the deadline where `schedule` is given none; undefined where it must be given, or where `afterOf` says it. */
   readonly afterMs: number | undefined
-  /** Where `after` is a function: milliseconds to the deadline of this order, null for none. @throws OrderTimersError INVALID_DURATION */
-  readonly afterOf: ((order: Model) => number | null) | undefined
+  /** Where `after` is a function. */
+  readonly afterOf: AfterOfOrder | undefined
   readonly pending: PendingRows
   readonly writes: DeadlineWrites
 }

@@ -2,7 +2,7 @@
 // dispatcher and the sweep use. It knows no other rule.
 
 import type { Model, Transaction, WhereOptions } from 'sequelize'
-import { type Duration, parseDuration } from '../duration.js'
+import { AfterOfOrder } from '../rows/after.js'
 import { Brake } from '../rows/brake.js'
 import { DeadlineWrites } from '../rows/deadline-writes.js'
 import { type GuardOptions, RowGuard, type Status, type StatusApplies } from '../rows/guard.js'
@@ -115,7 +115,7 @@ function deadlineOf({ kind, deadline }: RowOptions, { guard, states, instants }:
     return {
       ...deadline,
       afterMs: typeof after === 'number' ? after : undefined,
-      afterOf: typeof after === 'function' ? (order) => afterOf(kind, after, order) : undefined,
+      afterOf: afterOf(kind, after),
       pending: new PendingRows(guard, pause?.keep),
       writes: new DeadlineWrites(kind, guard, deadline, states),
     }
@@ -128,7 +128,7 @@ function deadlineOf({ kind, deadline }: RowOptions, { guard, states, instants }:
 function maintenanceOf(kind: string, guard: RowGuard, column: DeclaredColumn): Maintenance | undefined {
   const { after, backfill, pause } = column
   if (!backfill && !pause?.while) return undefined
-  return new Maintenance(guard, column, (order) => (typeof after === 'function' ? afterOf(kind, after, order) : null))
+  return new Maintenance(guard, column, afterOf(kind, after))
 }
 
 function moveOf(table: OrderTable, action: RuleAction): Move | undefined {
@@ -174,7 +174,6 @@ async function findOrder(table: OrderTable, id: string, transaction: Transaction
   return row ? table.instance(row) : null
 }
 
-function afterOf(kind: string, after: (order: Model) => Duration | null, order: Model): number | null {
-  const given = after(order)
-  return given === null ? null : parseDuration(`orderTimers: rule "${kind}": what "after" returned`, given)
+function afterOf(kind: string, after: DeclaredColumn['after']): AfterOfOrder | undefined {
+  return typeof after === 'function' ? new AfterOfOrder(kind, after) : undefined
 }

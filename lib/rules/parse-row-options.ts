@@ -1,8 +1,9 @@
 // Parses the options that `transition` and `effect` share, as far as that is possible without the model.
 
 import type { Model } from 'sequelize'
-import { A_SECOND_AT_LEAST, type Duration, WAITING_BOUNDS } from '../duration.js'
+import { A_SECOND_AT_LEAST, WAITING_BOUNDS } from '../duration.js'
 import { refuseUnknownOptions, show } from '../errors.js'
+import type { AfterFunction } from '../rows/after.js'
 import type { AfterCommit, DeclaredColumn, DeclaredDeadline, RowOptions } from '../rows/row-options.js'
 import type { RowForm } from './form.js'
 import { type Given, invalidRule, OptionChecks } from './option-checks.js'
@@ -84,7 +85,7 @@ class Parser {
     if (after === undefined && this.form !== 'since') return undefined
     if (after === undefined) throw this.check.invalid(`"after" must say how long after "${since}" the deadline is, such as '15m'`)
     if (typeof after !== 'function') return this.check.duration('"after"', after)
-    if (this.form === 'deadline') return after as (order: Model) => Duration | null
+    if (this.form === 'deadline') return after as AfterFunction
     throw this.check.invalid(`"after" may be a function of the order only with "deadline: 'attribute'", which stores the result`)
   }
 

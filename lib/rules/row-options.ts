@@ -2,12 +2,16 @@
 
 import type { Model, WhereOptions } from 'sequelize'
 import type { Duration } from '../duration.js'
+import type { AboutAfter } from '../rows/after.js'
 import type { AfterCommit, Description, Run } from '../rows/row-options.js'
 
 export type Attribute<M extends Model> = keyof M['_attributes'] & string
 
-/** How long from now to the deadline. A function of the order may also return null: this order has no deadline. */
-export type After<M extends Model> = Duration | ((order: M) => Duration | null)
+/**
+ * How long from now to the deadline. A function of the order may also return a Date, which is written as it is, and null: this order has no
+ * deadline. `from` is now by Postgres's clock, or with `backfill.since` that attribute; a function that takes it costs a round trip more.
+ */
+export type After<M extends Model> = Duration | ((order: M, about: AboutAfter) => Duration | Date | null)
 
 export interface Reminder<M extends Model> {
   /** How long before the deadline. */

@@ -5,6 +5,7 @@ import type { Model, Transaction } from 'sequelize'
 import { parseDuration, parseInstant } from '../duration.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 import { REQUEST_WAIT_MS } from '../redis/arming.js'
+import { clockOnce } from '../rows/after.js'
 import type { NewDeadline } from '../rows/deadline-sql.js'
 import type { ColumnDeadline, RowRule, SinceDeadline } from '../rows/row-rule.js'
 import type { RowState } from '../rows/timer-state.js'
@@ -190,8 +191,7 @@ export class Call {
     const order =
       this.instance && isWhole(this.instance) ? this.instance : await this.query(row, (transaction) => row.find(this.id, transaction))
     if (!order) throw row.states.notFound(this.id)
-    const afterMs = afterOf(order)
-    return afterMs === null ? null : { afterMs }
+    return afterOf.ask(order, () => this.query(row, async (transaction) => clockOnce(row.guard.table.sequelize, transaction)()))
   }
 
   private givenDeadline(): { afterMs: number } | { atMs: number } {

@@ -73,6 +73,12 @@ const FORMS: Record<string, (parcels: Parcels) => Record<string, AnyRule>> = {
       after: ({ country }) => (country === 'TW' ? '1h' : null),
     }),
   }),
+  'a function "after" that counts by the calendar': (parcels) => ({
+    confirm: transition(parcels, {
+      ...{ ...CONFIRM, auto: true, backfill: { since: 'placedAt' } },
+      after: (_, { from }) => new Date(from.getTime() + 3_600_000),
+    }),
+  }),
   'a pause by declaration': (parcels) => ({ confirm: transition(parcels, { ...CONFIRM, after: '24h', backfill: true, pause: WHILE }) }),
   'instances saved one by one': (parcels) => ({ confirm: transition(parcels, { ...CONFIRM, after: '24h', individualHooks: true }) }),
   'a dry run': (parcels) => ({ confirm: transition(parcels, { ...CONFIRM, after: '24h', dryRun: true, history: true, pause: WHILE }) }),

@@ -18,8 +18,8 @@ export const AUTO_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: RULE,
-        find: 'return { [field]: `CASE WHEN ${this.was} THEN ${sql} ELSE ${fresh} END`, ...Object.fromEntries(reset) }',
-        replace: 'return { [field]: this.isGiven(values) ? sql : fresh, ...Object.fromEntries(reset) }',
+        find: 'return { [field]: `CASE WHEN ${this.was} THEN ${sql} ELSE ${entered} END`, ...Object.fromEntries(reset) }',
+        replace: 'return { [field]: this.isGiven(values) ? sql : entered, ...Object.fromEntries(reset) }',
       },
     ],
     suites: HOOKS,
