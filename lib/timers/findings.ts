@@ -56,6 +56,8 @@ export function findingsOf(self: Looker, { redis, postgres }: Seen): Finding[] |
   if (self.role === 'worker')
     return [...always, ...unservedKinds([self, ...alive], workers), ...elsewhere.slice(0, 1).map((web) => otherRedis(web, self))]
   if (workers.length > 0) return [...always, ...unservedKinds([self], workers)]
+  // Its row comes some seconds after a worker, and not at all without the right: that none is there says nothing while Redis cannot be read.
+  if (!redis && self.redis !== null && !postgres?.some(({ role }) => role === 'worker')) return always
   const [first] = elsewhere
   return [...always, first ? otherRedis(self, first) : noWorker(self, redis ?? postgres ?? [])]
 }

@@ -36,6 +36,8 @@ describe('what the records of all processes say', () => {
   it('is taken from the rows in Postgres where Redis cannot be read', () => {
     assert.deepEqual(found(WEB, { postgres: [process({ ageMs: ALIVE_BY_ROW_MS - 1 })] }), [])
     assert.deepEqual(codes(found(WEB, { postgres: [process({ ageMs: ALIVE_BY_ROW_MS + 1 })] })), ['NO_WORKER'])
+    assert.deepEqual(found(WEB, { postgres: [process({ role: 'web' })] }), []) // a worker that has just started, or may not write its row
+    assert.deepEqual(codes(found({ ...WEB, redis: null }, { postgres: [] })), ['NO_WORKER'])
   })
 
   it('is KIND_UNSERVED of a rule that no living worker has, to the process that has it and to the workers', () => {
