@@ -1,6 +1,7 @@
 // Error replies of Redis: whether an error is one, its error code (the first word), the fault it means, and what to do about it.
 
 import { ReplyError } from 'ioredis'
+import { missingRight } from './missing-right.js'
 
 /** The fault that an error reply means. */
 export type ReplyFault = 'REDIS_UNAVAILABLE' | 'REDIS_UNUSABLE' | 'REDIS_REFUSES'
@@ -73,7 +74,9 @@ export function replyFault(error: Error): ReplyFault {
 }
 
 export function replyRemedy(error: Error): string | undefined {
-  return REMEDIES[replyWord(error)]
+  const word = replyWord(error)
+  const right = word === 'NOPERM' ? missingRight(error.message) : undefined
+  return right === undefined ? REMEDIES[word] : `allow this user ${right}; docs/redis.md lists all rights that it needs`
 }
 
 /** Whether the reply came from a replica, which takes no writes. */

@@ -1,0 +1,24 @@
+// Which right a user of Redis lacks, as far as Redis's refusal tells it. Of a command within a script Redis tells only the script and the line.
+
+import { createHash } from 'node:crypto'
+import { SCRIPTS } from './scripts.generated.js'
+
+/** @returns as a rule of ACL SETUSER, such as `+zadd`; in words where only the sort of right is known; undefined where nothing is */
+export function missingRight(message: string): string | undefined {
+  const [, command] = /permissions to run the '([^']+)' command/.exec(message) ?? []
+  if (command !== undefined) return `+${command}`
+  if (/access (?:one of the|at least one of the) keys/.test(message)) return 'the keys of its rules and of order-timers (~…)'
+  if (/channel/.test(message)) return 'the channels of the timers (&…)'
+  const [, digest] = /\b(?:f_|script: )([0-9a-f]{40})\b/.exec(message) ?? []
+  const [, line] = /@user_script:\s?(\d+)/.exec(message) ?? []
+  if (digest === undefined || line === undefined) return undefined
+  const called = [...(lineOf(digest, Number(line)) ?? '').matchAll(/redis\.p?call\('(\w+)'/g)].map(
+    ([, name = '']) => `+${name.toLowerCase()}`,
+  )
+  return called.length > 0 ? called.join(' ') : undefined
+}
+
+function lineOf(digest: string, line: number): string | undefined {
+  const script = Object.values(SCRIPTS).find(({ lua }) => createHash('sha1').update(lua).digest('hex') === digest)
+  return script?.lua.split('\n')[line - 1]
+}
