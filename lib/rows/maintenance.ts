@@ -28,6 +28,9 @@ interface Update {
   assignments: string[]
 }
 
+/** How many orders one transaction asks the shop's `after` for: each may need a statement of its own, and their rows are locked until the last. */
+const MOST_ASKED = 200
+
 export class Maintenance {
   private failure: MaintenanceFailure | undefined
   /** The last order that `after` was called for, while there are more: orders for which it throws must not be read again first. */
@@ -70,7 +73,7 @@ export class Maintenance {
     await other.runBatch(transaction, 1)
     if (!backfill) return
     for (const given of [{ afterMs: 1 }, { atMs: 1 }, null])
-      await other.setDeadline(other.deadlineOf(backfill.since, given), id, transaction)
+      await other.setDeadline(other.deadlineOf(backfill.since, given), [id], transaction)
   }
 
   /** Deadlines for orders that have none, counted from `since` or from now. */
@@ -88,23 +91,37 @@ export class Maintenance {
     const begins = epochMsSql(backfillStartSql(this.guard, since))
     const sql = `SELECT ${table.alias}.*, ${table.id}::text AS order_timers_id, ${begins} AS order_timers_begins FROM ${table.aliased} WHERE ${allOf([...this.withoutDeadline(), next])}
 ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
-    const bind = this.lastAsked === undefined ? [limit] : [limit, this.lastAsked]
+    const most = Math.min(limit, MOST_ASKED)
+    const bind = this.lastAsked === undefined ? [most] : [most, this.lastAsked]
     const found = await orderRows<Record<string, unknown>>(table.sequelize, sql, bind, transaction)
-    this.lastAsked = found.length < limit ? undefined : found.at(-1)?.order_timers_id
-    let written = 0
+    this.lastAsked = found.length < most ? undefined : found.at(-1)?.order_timers_id
+    // By what `after` says: most orders get the same, and one statement writes them all.
+    const idsOf = new Map<string, unknown[]>()
     for (const row of found) {
       const from = new Date(Number(row.order_timers_begins))
       const given = await this.askAfter(table.instance(row), String(row.order_timers_id), () => from)
       if (given === undefined) continue
-      await this.setDeadline(this.deadlineOf(since, given), row.order_timers_id, transaction)
-      written += 1
+      const deadline = this.deadlineOf(since, given)
+      const ids = idsOf.get(deadline)
+      if (ids) ids.push(row.order_timers_id)
+      else idsOf.set(deadline, [row.order_timers_id])
+    }
+    let written = 0
+    for (const [deadline, ids] of idsOf) {
+      await this.setDeadline(deadline, ids, transaction)
+      written += ids.length
     }
     return written
   }
 
-  private async setDeadline(deadline: string, id: unknown, transaction: Transaction): Promise<void> {
+  private async setDeadline(deadline: string, ids: readonly unknown[], transaction: Transaction): Promise<void> {
     const { table } = this.guard
-    await rows(table.sequelize, `UPDATE ${table.aliased} SET ${this.deadline} = ${deadline} WHERE ${table.id} = $1`, [id], transaction)
+    await rows(
+      table.sequelize,
+      `UPDATE ${table.aliased} SET ${this.deadline} = ${deadline} WHERE ${table.id} = ANY($1)`,
+      [ids],
+      transaction,
+    )
   }
 
   private deadlineOf(since: string | undefined, given: OrdersDeadline): string {

@@ -84,6 +84,13 @@ export const SWEEP_BUGS: readonly PlantedBug[] = [
     suites: ['test/worker/sweep/sweep.test.ts', 'test/admin/release.test.ts'],
   },
   {
+    name: 'backfill-in-one-transaction',
+    about: ['backfill', 'sweep'],
+    what: 'the shop\'s own "after" is asked for a thousand orders in one transaction, which locks the first until the last is written',
+    edits: [{ file: 'lib/rows/maintenance.ts', find: 'const most = Math.min(limit, MOST_ASKED)', replace: 'const most = limit' }],
+    suites: ['test/worker/sweep/sweep.test.ts'],
+  },
+  {
     name: 'sweep-waits-for-all',
     about: ['sweep'],
     what: 'a sweep has ended only when no other one was asked for meanwhile, so that a worker is never ready where they are asked for faster than they end',

@@ -33,6 +33,19 @@ describe('one sweep', () => {
     assert.equal(await shop.database.Order.count({ where: { confirmDueAt: null } }), 0)
   })
 
+  it('asks "after" for a few hundred orders in a transaction, and writes what it says of several by one statement', async () => {
+    await open({ backfill: true, after: () => '1h' })
+    await orders(450, null)
+    await sweepOnce(runtimeOf(shop.timers))
+    const { rows } = await shop.database.client.query(
+      'SELECT count(*)::int AS orders FROM orders WHERE "confirmDueAt" IS NOT NULL GROUP BY xmin::text, cmin::text ORDER BY 1',
+    )
+    assert.deepEqual(
+      rows.map((row) => row.orders),
+      [50, 200, 200],
+    )
+  })
+
   it('is followed by another where one is asked for while it runs', async () => {
     let begin = () => {}
     let end = () => {}
