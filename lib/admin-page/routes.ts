@@ -73,7 +73,8 @@ export class Routes {
 }
 
 async function envelope(me: AdminGrant, answers: Answers, screen: string, query: URLSearchParams): Promise<string> {
-  return JSON.stringify({ me, recording: await answers.recording(), data: await answers.data(screen, query) })
+  const [recording, data] = await Promise.all([answers.recording(), answers.data(screen, query)])
+  return JSON.stringify({ me, recording, data })
 }
 
 function split(url: string): [string, string] {

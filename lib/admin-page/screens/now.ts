@@ -27,9 +27,9 @@ export interface Now {
 }
 
 export class NowScreen {
-  private readonly kinds = new Remembered<CountedKind>({ freshMs: 2_000, waitMs: 200 })
-  private readonly processes = new Remembered<Processes>({ freshMs: 2_000, waitMs: 200 })
-  private readonly lateness = new Remembered<Map<string, LatenessByPath> | undefined>({ freshMs: 5_000, waitMs: 200 })
+  private readonly kinds = new Remembered<CountedKind>({ freshMs: 2_000, waitMs: 150 })
+  private readonly processes = new Remembered<Processes>({ freshMs: 2_000, waitMs: 150 })
+  private readonly lateness = new Remembered<Map<string, LatenessByPath> | undefined>({ freshMs: 5_000, waitMs: 150 })
   private readonly counts: KindCounts
 
   constructor(
