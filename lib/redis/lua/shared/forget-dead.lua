@@ -1,5 +1,5 @@
--- Defines forgetDead(id), for an id that failures had. Needs failures.
+-- Defines forgetDead(member), for an id that failures had. Needs failures.
 --- include shared/dead-letters.lua
-local function forgetDead(id)
-  if redis.call('ZREM', dead, id) == 1 then redis.call('HDEL', stacks, id) end
+local function forgetDead(member)
+  if redis.call('ZREM', dead, member) == 1 then redis.call('HDEL', stacks, member) end
 end
