@@ -54,5 +54,8 @@ function remediesOf(trouble: unknown, remedy: string): Remedy[] {
     ]
   if (/DB index is out of range/i.test(isReply(reason) ? reason.message : ''))
     return [byHand('name a db that this Redis has (CONFIG GET databases), or raise "databases" in redis.conf')]
-  return [byHand(remedy)]
+  const { code } = (reason ?? {}) as { code?: string }
+  if (code !== 'EPIPE' && code !== 'ECONNRESET') return [byHand(remedy)]
+  // A Redis with too many connections closes each new one, and what it says meanwhile is rarely read.
+  return [redisCli('CONFIG SET maxclients 10000'), redisConf('maxclients 10000'), byHand('or it wants TLS: rediss://…')]
 }

@@ -100,7 +100,7 @@ async function redisOf(redis: RuntimeRedis): Promise<SubjectRedis> {
   const { connection } = redis
   try {
     await connection.connected(CONNECT_MS)
-    await connection.run(ANSWER_MS, (client) => client.ping())
+    await connection.run(ANSWER_MS, (client) => client.time()) // PING is refused by a Redis that cannot save
   } catch (error) {
     return { ...redis, trouble: error, info: undefined }
   }

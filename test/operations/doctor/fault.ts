@@ -22,6 +22,8 @@ export interface StagedFault {
   stage: Stage
   /** Does what a remedy says that is a sentence. */
   byHand?(): Promise<unknown>
+  /** Awaited once the remedies are carried out, where they take effect later. */
+  takesEffect?(): Promise<unknown>
   /** Which of the remedies are carried out, where some are alternatives. Default: all. */
   picks?(remedy: Remedy): boolean
   /** Ends what the stage does not know. */
@@ -66,7 +68,7 @@ export async function testFault({ name, verdict = 'wrong', also = [], becomes = 
   }
 }
 
-async function carryOut({ stage, byHand, picks = () => true }: StagedFault, findings: Finding[]): Promise<void> {
+async function carryOut({ stage, byHand, takesEffect, picks = () => true }: StagedFault, findings: Finding[]): Promise<void> {
   let isDone = false
   for (const { remedies } of findings)
     for (const remedy of remedies.filter(picks)) {
@@ -76,6 +78,7 @@ async function carryOut({ stage, byHand, picks = () => true }: StagedFault, find
         await byHand?.()
       }
     }
+  await takesEffect?.()
 }
 
 function wrongOnes(findings: Finding[]): string[] {

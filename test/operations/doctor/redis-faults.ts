@@ -159,7 +159,7 @@ export const REDIS_FAULTS: Fault[] = [
     stage: onServer(['--save', '3600 1', '--enable-protected-configs', 'yes'], async ({ stage, server }) => {
       const directory = join(server.directory, 'data')
       const enter = async () => {
-        await mkdir(directory)
+        await mkdir(directory, { recursive: true })
         await stage.admin.config('SET', 'dir', directory)
       }
       const status = async () => /rdb_last_bgsave_status:(\w+)/.exec(await stage.admin.info('persistence'))?.[1]
@@ -168,7 +168,7 @@ export const REDIS_FAULTS: Fault[] = [
       await rm(directory, { recursive: true })
       await stage.admin.bgsave()
       await waitUntil(async () => (await status()) === 'err')
-      return { byHand: enter, end: () => waitUntil(async () => (await status()) === 'ok') }
+      return { byHand: enter, takesEffect: () => waitUntil(async () => (await status()) === 'ok') }
     }),
   },
   {
