@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
-import { chmod, copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { embedLua } from './embed-lua.mjs'
@@ -16,6 +16,9 @@ const formats = {
   esm: { type: 'module', args: [] },
   cjs: { type: 'commonjs', args: ['--module', 'commonjs', '--moduleResolution', 'bundler', '--verbatimModuleSyntax', 'false'] },
 }
+/** Comments are for who reads lib/, and the declarations have those for users: in the code they would be a fifth of the package. */
+const CODE = ['--declaration', 'false', '--removeComments']
+const DECLARATIONS = ['--emitDeclarationOnly']
 const stamp = join(cache, 'built')
 
 export function ensureBuild() {
@@ -29,6 +32,7 @@ export function ensureBuild() {
       const directory = await mkdtemp(join(cache, 'build-'))
       try {
         for (const [name, format] of Object.entries(formats)) await compile(join(directory, name), format)
+        await declare(directory)
         await chmod(join(directory, 'esm', 'cli', 'main.js'), 0o755) // copying keeps it
         await rm(join(directory, 'cjs', 'cli'), { recursive: true }) // the program is an ES module alone: it must load both kinds
         await replaceFolder(join(project, 'dist'), directory)
@@ -41,9 +45,42 @@ export function ensureBuild() {
 }
 
 async function compile(directory, { type, args }) {
-  const tsc = join(project, 'node_modules', 'typescript', 'bin', 'tsc')
-  await run(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', directory, ...args], { cwd: project })
+  await runTsc(directory, [...args, ...CODE])
   await writeFile(join(directory, 'package.json'), `${JSON.stringify({ type })}\n`)
+}
+
+/** Puts the declarations that users' code can reach beside the code of each format, for which they are the same. */
+async function declare(directory) {
+  const all = join(directory, 'types')
+  await runTsc(all, DECLARATIONS)
+  const { exports } = JSON.parse(await readFile(join(project, 'package.json'), 'utf8'))
+  const entries = Object.values(exports).flatMap(({ import: entry }) => entry?.types.replace('./dist/esm/', '') ?? [])
+  for (const path of await reachable(all, entries)) {
+    for (const format of Object.keys(formats)) await copyInto(join(directory, format, path), join(all, path))
+  }
+  await rm(all, { recursive: true })
+}
+
+/** The declarations that these import, directly or not, and they themselves. */
+async function reachable(directory, entries) {
+  const found = new Set(entries)
+  for (const path of found) {
+    const text = await readFile(join(directory, path), 'utf8')
+    for (const [, imported] of text.matchAll(/(?:from|import) ?\(?['"](\.[^'"]+)['"]/g)) {
+      found.add(join(dirname(path), imported).replace(/\.(c?)js$/, '.d.$1ts'))
+    }
+  }
+  return found
+}
+
+function runTsc(directory, args) {
+  const tsc = join(project, 'node_modules', 'typescript', 'bin', 'tsc')
+  return run(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', directory, ...args], { cwd: project })
+}
+
+async function copyInto(target, source) {
+  await mkdir(dirname(target), { recursive: true })
+  await copyFile(source, target)
 }
 
 /** Not by renaming the folder: a folder from a container image's layer can't be renamed. */
@@ -51,8 +88,7 @@ export async function replaceFolder(folder, directory) {
   const built = filesIn(directory)
   for (const path of built) {
     const target = join(folder, path)
-    await mkdir(dirname(target), { recursive: true })
-    await copyFile(join(directory, path), `${target}.new`)
+    await copyInto(`${target}.new`, join(directory, path))
     await rename(`${target}.new`, target)
   }
   const old = filesIn(folder).filter((path) => !built.includes(path))
