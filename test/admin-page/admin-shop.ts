@@ -65,7 +65,7 @@ export async function openAdminShop(options: AdminShopOptions = {}): Promise<Adm
   await client.query([...History.createSql(HISTORY_TABLE), ...Brake.createSql(BRAKE_TABLE)].join(';'))
   if (recorded) await createActionsTable(shop.database)
   await shop.timers.check()
-  const admin = orderTimersAdmin(shop.timers, { authorize: () => ({ user: 'anna', can: 'act' }), ...adminOptions })
+  const admin = orderTimersAdmin(shop.timers, { authorize: () => ({ user: 'support', can: 'act' }), ...adminOptions })
   const app = makeApp()
   app.use(...before, (_req, _res, next) => next())
   app.use(MOUNT, admin)

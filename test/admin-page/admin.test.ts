@@ -39,7 +39,7 @@ describe('the admin page', () => {
     asked.length = 0
     authorize = (_req, question) => {
       asked.push(question)
-      return { user: 'anna', can: 'act' }
+      return { user: 'support', can: 'act' }
     }
   })
 
@@ -112,8 +112,18 @@ describe('the admin page', () => {
     })
 
     it('nothing at all to whom "authorize" refuses, whatever odd thing it answers', async () => {
-      const answers: unknown[] = [false, undefined, null, true, 'anna', {}, { user: 'anna' }, { can: 'read' }, { user: '', can: 'act' }]
-      answers.push({ user: 'anna', can: 'admin' }, { user: 7, can: 'act' }, { user: 'a'.repeat(201), can: 'read' }, ['anna', 'act'])
+      const answers: unknown[] = [
+        false,
+        undefined,
+        null,
+        true,
+        'support',
+        {},
+        { user: 'support' },
+        { can: 'read' },
+        { user: '', can: 'act' },
+      ]
+      answers.push({ user: 'support', can: 'admin' }, { user: 7, can: 'act' }, { user: 'a'.repeat(201), can: 'read' }, ['support', 'act'])
       for (const answer of answers) {
         authorize = () => answer as never
         assert.equal((await shop.ask('data/now')).status, 403, JSON.stringify(answer))
@@ -129,7 +139,7 @@ describe('the admin page', () => {
     it('an act only to whom may act, having asked which, of which rule, for how many', async () => {
       authorize = (_req, question) => {
         asked.push(question)
-        return { user: 'bob', can: 'read' }
+        return { user: 'night shift', can: 'read' }
       }
       const [one, two] = [await order(), await order()]
       const answer = await shop.act({ action: 'extend', kind: 'order_confirm', orders: [one, two], by: '1h' })
@@ -215,7 +225,7 @@ describe('the admin page', () => {
         ],
       )
       const { actions } = (await shop.ask(`data/actions?order=${one.id}`)).json.data
-      assert.deepEqual([actions[0].actor, actions[0].via, actions[0].reason, actions[0].action], ['anna', 'page', 'a test', 'cancel'])
+      assert.deepEqual([actions[0].actor, actions[0].via, actions[0].reason, actions[0].action], ['support', 'page', 'a test', 'cancel'])
     })
   })
 

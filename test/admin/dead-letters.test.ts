@@ -3,7 +3,7 @@ import { deadPage, dropDead, listDead, retryDead } from '../../lib/admin/dead-le
 import { transition } from '../../lib/index.js'
 import { refused } from '../support/refused.js'
 import { waitForEvent, waitUntil } from '../support/waiting.js'
-import { type ActingShop, ANNA, openActingShop } from './actions/acting.js'
+import { type ActingShop, openActingShop, SUPPORT } from './actions/acting.js'
 
 const CONFIRM = { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' } as const
 const CALLS = /^ +at .*dead-letters\.test\.ts/
@@ -59,13 +59,13 @@ describe('dead letters', () => {
     await open()
     const worker = await buried()
     const settled = waitForEvent(worker, 'settled')
-    const { retried, notDead } = await retryDead(shop.runtime, 'order_confirm', ['1', '2'], ANNA)
+    const { retried, notDead } = await retryDead(shop.runtime, 'order_confirm', ['1', '2'], SUPPORT)
     assert.deepEqual([retried, notDead], [['1'], [{ id: '2', why: 'it is no dead letter; `order-timers dead` lists those that are' }]])
     await settled
     assert.equal(await shop.statusOf(1), 5)
     const [entry] = await shop.recorded()
     const { action, state, count, orders, actor, endedAt } = entry ?? {}
-    assert.deepEqual([action, state, count, actor], ['retry', 'done', 1, 'anna'])
+    assert.deepEqual([action, state, count, actor], ['retry', 'done', 1, 'support'])
     assert.ok(typeof endedAt === 'number' && endedAt >= (entry?.at as number))
     assert.deepEqual(orders, [
       { id: '1', outcome: 'done' },
@@ -81,7 +81,7 @@ describe('dead letters', () => {
   it('are put back in portions of 200 where all are, each recorded', async () => {
     await open()
     await buried(201)
-    assert.equal((await retryDead(shop.runtime, 'order_confirm', undefined, ANNA)).retried.length, 201)
+    assert.equal((await retryDead(shop.runtime, 'order_confirm', undefined, SUPPORT)).retried.length, 201)
     assert.deepEqual(
       (await shop.recorded()).map(({ count }) => count),
       [1, 200],
@@ -116,7 +116,7 @@ describe('dead letters', () => {
     await open({ since: 'createdAt', after: '15m' })
     await buried(2, { createdAt: new Date(Date.now() - 3_600_000) })
     await shop.database.client.query('UPDATE orders SET status = 2 WHERE id = 2')
-    const { retried, notDead } = await dropDead(shop.runtime, 'order_confirm', undefined, ANNA)
+    const { retried, notDead } = await dropDead(shop.runtime, 'order_confirm', undefined, SUPPORT)
     assert.deepEqual([retried, notDead.map(({ id }) => id)], [['2'], ['1']])
     assert.match(notDead[0]?.why as string, /the next sweep would find it again; change the row, or retry it$/)
     assert.deepEqual(

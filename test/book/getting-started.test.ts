@@ -134,7 +134,13 @@ function typedIn({ text }: Block): [command: string, printed: string][] {
 
 /** Output without what differs from one time to another. */
 function alike(output: string): string {
-  return output.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME').trimEnd()
+  return output
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
+    .replace(/[+-]?[\d.]+ (?:ms|s|min)\b/g, 'SPAN')
+    .replace(/\b\d+ %/g, 'SHARE')
+    .replace(/^(?=worker )(\S+) +\S+/gm, '$1  PROCESS')
+    .replace(/ {2,}/g, '  ')
+    .trimEnd()
 }
 
 /** A folder with `curl`, where the machine has none: what the page asks of it. */

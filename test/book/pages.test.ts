@@ -57,6 +57,11 @@ const COMMANDS: Record<string, string> = {
   'npx order-timers dead': 'test/cli/commands/dead.test.ts',
   'npx order-timers retry order_confirm 34': 'test/cli/commands/dead.test.ts',
   'npx order-timers release order_confirm': 'test/cli/main.test.ts',
+  'npx order-timers history order_confirm': 'test/cli/commands/history.test.ts',
+  'npx order-timers history order_confirm --since 2h --ids > undo.txt': 'test/cli/commands/history.test.ts',
+  'npx order-timers worker --json': 'test/cli/commands/worker.test.ts',
+  "npx order-timers worker --fallback '*/30 * * * * *'": 'test/cli/commands/worker.test.ts',
+  'npx order-timers worker --check': 'test/cli/commands/worker.test.ts',
 }
 
 /** Sites that pages link to. Whether they answer is not asked: tests need no network. */

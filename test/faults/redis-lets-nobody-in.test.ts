@@ -41,13 +41,13 @@ const REASONS: Reason[] = [
     title: 'its rights narrowed to reading',
     begin: (acl) => acl('-@write', '-@scripting'),
     end: (acl) => acl('+@all'),
-    says: /NOPERM.*; give this user the rights that docs\/redis\.md lists/,
+    says: /NOPERM.*; allow this user .+; docs\/redis\.md lists all rights that it needs/,
   },
   {
     title: 'no rights on its keys',
     begin: (acl) => acl('resetkeys', '~other:*'),
     end: (acl) => acl('~*'),
-    says: /(NOPERM|no permissions|ACL failure).*; give this user the rights that docs\/redis\.md lists/,
+    says: /(NOPERM|no permissions|ACL failure).*; allow this user .+; docs\/redis\.md lists all rights that it needs/,
   },
 ]
 

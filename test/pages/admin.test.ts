@@ -28,7 +28,7 @@ describe('the admin page in a browser', function () {
   let shop: AdminShop
   let worker: TestWorker
   let can: 'read' | 'act' | undefined = 'act'
-  let user = 'anna'
+  let user = 'support'
   const problems: string[] = []
   let page: Page
   let context: BrowserContext
@@ -54,7 +54,7 @@ describe('the admin page in a browser', function () {
 
   beforeEach(async () => {
     can = 'act'
-    user = 'anna'
+    user = 'support'
     problems.length = 0
     ;[context, page] = await open({ viewport: { width: 1360, height: 860 } })
   })

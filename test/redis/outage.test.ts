@@ -172,7 +172,7 @@ describe('a web process whose timers Redis does not take', () => {
     const as = async (password: string) => openShop(oneOfEach, { redis: { port: server.port, username: name, password }, logger: lines })
     for (const [password, remedy] of [
       ['falsch', /WRONGPASS.+; give the right user and password in "redis"/],
-      ['geheim', /NOPERM.+; give this user the rights that docs\/redis\.md lists/],
+      ['geheim', /NOPERM.+; allow this user .+; docs\/redis\.md lists all rights that it needs/],
     ] as const) {
       const wrong = await as(password)
       const id = await wrong.order({ status: 4 })

@@ -4,7 +4,7 @@ import { armed, NOT_ARMED } from '../../support/armed.js'
 import { freePort } from '../../support/free-port.js'
 import { refused } from '../../support/refused.js'
 import { waitForEvent } from '../../support/waiting.js'
-import { type ActingShop, ANNA, createActionsTable, openActingShop } from './acting.js'
+import { type ActingShop, createActionsTable, openActingShop, SUPPORT } from './acting.js'
 
 const HOUR_MS = 3_600_000
 const CONFIRM = { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' } as const
@@ -37,7 +37,7 @@ describe('an act on orders whose deadline is on the row', () => {
     const order = await shipped(HOUR_MS)
     const before = order.deadline as number
     const after = before + 2 * HOUR_MS
-    const actor = { user: 'anna', via: 'page', reason: 'parcel is late' } as const
+    const actor = { user: 'support', via: 'page', reason: 'parcel is late' } as const
     const acted = await shop.act('extend', [order], { by: '2h', actor })
     assert.deepEqual(acted, {
       ...{ action: 'extend', kind: 'order_confirm', record: '1', count: 1 },
@@ -51,7 +51,16 @@ describe('an act on orders whose deadline is on the row', () => {
     assert.deepEqual(
       { ...entry, at: 0 },
       {
-        ...{ id: '1', at: 0, endedAt: null, action: 'extend', kind: 'order_confirm', actor: 'anna', via: 'page', reason: 'parcel is late' },
+        ...{
+          id: '1',
+          at: 0,
+          endedAt: null,
+          action: 'extend',
+          kind: 'order_confirm',
+          actor: 'support',
+          via: 'page',
+          reason: 'parcel is late',
+        },
         ...{ state: 'done', count: 1, error: undefined, orders: [{ id: String(order.id), outcome: 'done', before, after }] },
       },
     )
@@ -213,10 +222,10 @@ describe('an act on orders whose deadline is on the row', () => {
       [() => shop.act('extend', [{ id: 1 }]), 'INVALID_DURATION'],
       [() => shop.act('extend', [{ id: 1 }], { by: '-1h' }), 'INVALID_DURATION'],
       [() => shop.act('pause', [{ id: 1 }]), 'NOT_PAUSABLE'],
-      [() => shop.act('cancel', [{ id: 1 }], { actor: { ...ANNA, user: ' ' } }), 'INVALID_ACTION'],
-      [() => shop.act('cancel', [{ id: 1 }], { actor: { ...ANNA, user: 'x'.repeat(201) } }), 'INVALID_ACTION'],
-      [() => shop.act('cancel', [{ id: 1 }], { actor: { ...ANNA, via: 'magic' as never } }), 'INVALID_ACTION'],
-      [() => shop.act('cancel', [{ id: 1 }], { actor: { ...ANNA, reason: 7 as never } }), 'INVALID_ACTION'],
+      [() => shop.act('cancel', [{ id: 1 }], { actor: { ...SUPPORT, user: ' ' } }), 'INVALID_ACTION'],
+      [() => shop.act('cancel', [{ id: 1 }], { actor: { ...SUPPORT, user: 'x'.repeat(201) } }), 'INVALID_ACTION'],
+      [() => shop.act('cancel', [{ id: 1 }], { actor: { ...SUPPORT, via: 'magic' as never } }), 'INVALID_ACTION'],
+      [() => shop.act('cancel', [{ id: 1 }], { actor: { ...SUPPORT, reason: 7 as never } }), 'INVALID_ACTION'],
     ]
     for (const [call, name] of cases) assert.equal((await refused(call)).code, `ERR_ORDER_TIMERS_${name}`, String(call))
     assert.deepEqual(await shop.recorded(), [])

@@ -10,7 +10,7 @@ import type { Database } from '../../support/database.js'
 import { runtimeOf } from '../../support/runtime.js'
 import { openShop, type Shop, type ShopOptions } from '../../support/shop.js'
 
-export const ANNA: Actor = { user: 'anna', via: 'page' }
+export const SUPPORT: Actor = { user: 'support', via: 'page' }
 
 export interface ActingShop<R extends Rules> extends Shop<R> {
   runtime: Runtime
@@ -32,7 +32,7 @@ export async function openActingShop<const R extends Rules>(
   return {
     ...shop,
     runtime,
-    act: (action, orders, { by, kind = runtime.kinds[0] as string, actor = ANNA } = {}) =>
+    act: (action, orders, { by, kind = runtime.kinds[0] as string, actor = SUPPORT } = {}) =>
       act(runtime, { action, kind, orders, by }, actor),
     recorded: async () => (await listActions(runtime)).actions,
     async deadlineOf(id) {

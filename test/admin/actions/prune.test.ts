@@ -3,7 +3,7 @@ import { pruneAct } from '../../../lib/admin/actions/prune.js'
 import { transition } from '../../../lib/index.js'
 import { HISTORY_TABLE, History } from '../../../lib/rows/history.js'
 import { refused } from '../../support/refused.js'
-import { ANNA, openActingShop } from './acting.js'
+import { openActingShop, SUPPORT } from './acting.js'
 
 describe('pruning', () => {
   it('removes old rows of the history, but for what afterCommit and reminders still need, and of the record of acts', async () => {
@@ -24,7 +24,7 @@ describe('pruning', () => {
     await client.query(`INSERT INTO order_timers_actions (prefix, at, action, kind, actor, via, state, count, order_ids, orders) VALUES
       ('${shop.redis.prefix}', now() - interval '9 days', 'cancel', 'order_confirm', 'a', 'page', 'done', 0, '{}', '[]'),
       ('other:', now() - interval '9 days', 'cancel', 'order_confirm', 'a', 'page', 'done', 0, '{}', '[]')`)
-    assert.deepEqual(await pruneAct(shop.runtime, '7d', ANNA), { history: 12_002, actions: 1 })
+    assert.deepEqual(await pruneAct(shop.runtime, '7d', SUPPORT), { history: 12_002, actions: 1 })
     const { rows } = await client.query('SELECT order_id FROM order_timers_history ORDER BY id')
     assert.deepEqual(
       rows.map(({ order_id }) => order_id),
@@ -33,7 +33,7 @@ describe('pruning', () => {
     const [entry, ...others] = await shop.recorded()
     assert.deepEqual([entry?.action, entry?.state, entry?.count, others], ['prune', 'done', 12_003, []])
     for (const age of ['1h', 0, 'long', undefined])
-      assert.equal((await refused(() => pruneAct(shop.runtime, age, ANNA))).code, 'ERR_ORDER_TIMERS_INVALID_DURATION')
+      assert.equal((await refused(() => pruneAct(shop.runtime, age, SUPPORT))).code, 'ERR_ORDER_TIMERS_INVALID_DURATION')
     await shop.close()
   })
 })
