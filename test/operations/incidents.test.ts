@@ -51,11 +51,12 @@ const workerGoes = (signal: 'SIGKILL' | 'SIGSTOP') => () =>
       logger: web,
     })
     express().use(mounted)
+    const mountedAt = performance.now()
     const worker = await startWorkerProcess({
       ...{ databaseUrl: shop.database.url, schema: shop.database.schema, redisUrl: shop.redis.url, prefix: shop.redis.prefix },
       ...{ rules: new URL('./incident-rules.ts', import.meta.url).href, name: 'incident', fallback: OFTEN },
     })
-    await waitUntil(() => performance.now() - startedAt > 40_000, { within: 60_000, every: 500 })
+    await waitUntil(() => performance.now() - mountedAt > 40_000, { within: 60_000, every: 500 })
     await calm()
     const begun = performance.now()
     if (signal === 'SIGKILL') await worker.kill()
@@ -70,8 +71,6 @@ const workerGoes = (signal: 'SIGKILL' | 'SIGSTOP') => () =>
     }
     await mounted.close()
   })
-
-const startedAt = performance.now()
 
 const INCIDENTS: Record<string, () => Promise<void>> = {
   'the worker is killed': workerGoes('SIGKILL'),
