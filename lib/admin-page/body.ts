@@ -14,8 +14,10 @@ export async function jsonBody(req: Request): Promise<Record<string, unknown>> {
   }
   const { body } = req as { body?: unknown }
   if (Buffer.isBuffer(body) || typeof body === 'string') return parsed(String(body))
-  if (req.readableEnded || req.complete) return object(body)
+  // Not `complete`: a short body has arrived as a whole while an async log-in was asked, and nobody has read it yet.
+  if (req.readableEnded || req.readableDidRead) return object(body)
   if (body !== undefined && !isEmpty(body)) return object(body)
+  if (req.destroyed) throw aborted()
   return parsed(await read(req))
 }
 
@@ -36,8 +38,12 @@ function read(req: Request): Promise<string> {
     })
     req.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
     req.on('error', reject)
-    req.on('aborted', () => reject(new Refusal(400, 'ABORTED', 'the request was aborted')))
+    req.on('aborted', () => reject(aborted()))
   })
+}
+
+function aborted(): Refusal {
+  return new Refusal(400, 'ABORTED', 'the request was aborted')
 }
 
 function parsed(text: string): Record<string, unknown> {

@@ -31,6 +31,7 @@ export class Streams {
 
   /** @throws Refusal 503 */
   add(req: Request, res: Response): void {
+    if (res.destroyed) return // the viewer went while `authorize` was asked; no further `close` is emitted
     if (this.closed) throw new Refusal(503, 'CLOSED', 'the timers are closed')
     if (this.viewers.size >= MOST) throw new Refusal(503, 'TOO_MANY_STREAMS', `${MOST} pages are live already; this one looks every 15 s`)
     res.setHeader('Content-Type', 'text/event-stream; charset=utf-8')
@@ -73,6 +74,7 @@ export class Streams {
   /** @param json has no line break, whatever texts are in it: JSON escapes them */
   private send(viewer: Viewer, event: string, json: string): void {
     const { res } = viewer
+    if (res.destroyed) return void this.remove(viewer)
     if (res.writableLength > MOST_UNSENT) return void res.destroy()
     res.write(`event: ${event}\ndata: ${json}\n\n`)
     res.flush?.()

@@ -64,7 +64,7 @@ function ofKind({ kind, problem, counts = {}, oldestMs, brakedAtMs, atMs, readMs
 function ofServers({ redis, postgres }: Processes): Trouble[] {
   const ofRedis: Trouble[] = typeof redis === 'object' ? [{ level: 'warn', code: 'REDIS', text: redis.problem }] : []
   const unseen: Trouble[] = postgres === 'no table' || postgres === 'no right' ? [{ level: 'warn', code: 'UNSEEN', text: postgres }] : []
-  return typeof redis === 'object' ? [...ofRedis, ...unseen] : ofRedis
+  return redis === 'read' ? [] : [...ofRedis, ...unseen]
 }
 
 function ofClock({ alive, host, pid, clockMs }: ListedProcess): Trouble[] {

@@ -4,7 +4,7 @@
 import { MOST_OVERDUE } from '../rows/overdue-sql.js'
 import type { OverdueOrders } from './postgres.js'
 
-/** Against which readings one is compared. */
+/** Against which readings one is compared; where nobody asked for longer, against the last. */
 const SPAN_MS = 15_000
 
 interface Earlier {
@@ -24,8 +24,9 @@ export class Backlog {
     const at = this.now()
     for (const kind of this.earlier.keys()) if (!found.some((one) => one.kind === kind)) this.earlier.delete(kind)
     for (const { kind, count, ageMs } of found) {
-      const recent = (this.earlier.get(kind) ?? []).filter((one) => at - one.at <= SPAN_MS)
-      this.earlier.set(kind, [...recent, { at, count, ageMs }])
+      const before = this.earlier.get(kind) ?? []
+      const recent = before.filter((one) => at - one.at <= SPAN_MS)
+      this.earlier.set(kind, [...(recent.length > 0 ? recent : before.slice(-1)), { at, count, ageMs }])
     }
   }
 

@@ -62,11 +62,12 @@ const OF_REDIS = /^(REDIS_|EVENTS_OFF$|SUBSCRIBE_REFUSED$|EVICTION$|TIMERS_DROPP
 const OF_POSTGRES = 'POSTGRES_UNAVAILABLE'
 
 export const CHECKS: Record<CheckName, (findings: Findings) => CheckReading> = {
-  overdue({ postgres, intervalMs, shrinks }) {
+  overdue({ postgres, intervalMs, shrinks, faults }) {
     const failingAbove = intervalMs === undefined ? OVERDUE_WITHOUT_SWEEP_S : (1.5 * intervalMs) / 1_000
     const unread = postgres?.trouble === undefined ? (postgres?.unread ?? []) : []
+    const isWorkedOn = !faults.some(({ code }) => code === 'NO_WORKER')
     const worst = most(
-      (postgres?.overdue ?? []).filter((overdue) => overdue.ageMs <= OVERDUE_S * 1_000 || !shrinks(overdue)),
+      (postgres?.overdue ?? []).filter((overdue) => overdue.ageMs <= OVERDUE_S * 1_000 || !isWorkedOn || !shrinks(overdue)),
       ({ ageMs }) => ageMs,
     )
     const judged = measured(worst && { kind: worst.kind, value: worst.ageMs / 1_000 }, OVERDUE_S, failingAbove)

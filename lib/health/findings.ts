@@ -33,7 +33,7 @@ export class Look {
     const now = performance.now()
     if (postgres?.trouble === undefined) this.downSince = undefined
     else this.downSince ??= now
-    this.backlog.note(postgres?.overdue ?? [])
+    if (postgres && postgres.trouble === undefined) this.backlog.note(postgres.overdue)
     const workers = runningWorkers(this.runtime)
     return {
       postgres,

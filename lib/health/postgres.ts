@@ -81,6 +81,7 @@ export class PostgresLook {
   }
 
   private async overdueOf(rule: SweptRule): Promise<Omit<OverdueOrders, 'kind'> | undefined> {
+    if (rule.row.options.dryRun) return undefined // it settles nothing
     const all = await this.count(rule, undefined)
     if (!all || all.ageMs <= EXCUSES_FROM_MS) return all
     if (rule.row.brake && (await rule.row.brake.brakedAt()) !== null) return undefined

@@ -48,16 +48,13 @@ export class RedisLook {
     return reading ?? nothing(redis.connection.serving)
   }
 
-  /** The ids of all orders on which the rule failed. */
+  /** The ids of all orders on which the rule failed; as they were last read, while Redis does not answer. */
   async failedIds(kind: string): Promise<string[] | undefined> {
     const { redis } = this.runtime
-    if (!redis?.connection.serving) return undefined
-    try {
-      const failed = await within(WAIT_MS, this.readFailed(redis, kind))
-      return failed && [...failed.retrying, ...failed.dead]
-    } catch {
-      return undefined
-    }
+    const last = () => this.failed.get(kind)
+    const read = redis?.connection.serving ? await within(WAIT_MS, this.readFailed(redis, kind).catch(last)) : undefined
+    const failed = read ?? last()
+    return failed && [...failed.retrying, ...failed.dead]
   }
 
   private async ask(redis: RuntimeRedis): Promise<RedisReading> {

@@ -244,11 +244,15 @@ describe('the admin page', () => {
     }
   })
 
+  /** A short body has arrived as a whole by then, and nobody has read it. */
+  const slowly: express.RequestHandler = (_req, _res, next) => void setTimeout(next, 50)
+
   describe('is mounted', () => {
     const apps = { 'Express 5': express, 'Express 4': express4 as unknown as typeof express }
     for (const [name, make] of Object.entries(apps)) {
       const parsers = {
         'without a body parser': [],
+        'behind a log-in that takes a while': [slowly],
         'behind express.json': [make.json()],
         'behind express.raw': [make.raw({ type: () => true })],
         'behind express.text': [make.text({ type: () => true })],

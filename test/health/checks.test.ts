@@ -32,6 +32,12 @@ const ROWS: [title: string, name: CheckName, found: Partial<Findings>, expected:
   ['one and a half sweeps overdue', 'overdue', overdueBy(90), 'degraded'],
   ['more than that', 'overdue', overdueBy(90.1), 'failing'],
   ['overdue in a backlog that shrinks', 'overdue', { ...overdueBy(600), shrinks: () => true }, 'ok'],
+  [
+    'overdue in a backlog that shrinks, where no worker is alive',
+    'overdue',
+    { ...overdueBy(600), shrinks: () => true, ...faulty('NO_WORKER') },
+    'failing',
+  ],
   ['overdue with a sweep each ten minutes', 'overdue', { ...overdueBy(600), intervalMs: 600_000 }, 'degraded'],
   ['90 s overdue without a sweep', 'overdue', { ...overdueBy(90.1), intervalMs: undefined }, 'failing'],
   ['a rule that cannot be read', 'overdue', { postgres: { ...FINE.postgres!, unread: [{ kind: 'a', why: 'b' }] } }, 'degraded'],

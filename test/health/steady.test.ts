@@ -44,6 +44,7 @@ describe('a backlog', () => {
     assert.equal(note(1, 110, 40_000), true, 'younger')
     assert.equal(note(20, 110, 60_000), false, 'nothing for long')
     assert.equal(note(1, 110, 61_000), false, 'stuck')
+    assert.equal(note(30, 60, 90_000), true, 'fewer than when somebody last looked')
     backlog.note([])
     assert.equal(note(1, 10, 1_000), false, 'a backlog of its own')
   })

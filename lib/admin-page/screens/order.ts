@@ -90,7 +90,7 @@ export class OrderScreen {
       if (row) {
         const state = await this.state(row, id)
         const brakedAt = await this.reads.brakedAt(rule as ShopRule & { row: RowRule })
-        found.row = state
+        found.row = state && row.deadline.in === 'redis' ? { ...state, deadline: inRedis.armedMs } : state
         found.next = nextOf(rule, state, inRedis, brakedAt !== null)
         if (state?.locked) [found.lock] = await this.reads.inTurn(() => lockHolders(row.guard, [id])).catch(() => [])
         found.history = await this.reads.within(row, (transaction) => historyOf(row, id, transaction)).catch(() => [])
@@ -99,6 +99,7 @@ export class OrderScreen {
     } catch (error) {
       found.problem = (await this.reads.problem(rule, error)).message
     }
+    if (inRedis.redisProblem && (!row || row.deadline.in === 'redis')) found.problem ??= inRedis.redisProblem // it alone knows
     found.acts = actsOn(rule, found)
     return found
   }

@@ -71,5 +71,7 @@ export function forRecord(orders: readonly ActedOrder[]): RecordedOrder[] {
 }
 
 function inWords(deadline: number | null): string {
-  return deadline === null ? 'no deadline' : `the deadline ${new Date(deadline).toISOString()}`
+  if (deadline === null) return 'no deadline'
+  const date = new Date(deadline)
+  return `the deadline ${Number.isNaN(date.getTime()) ? deadline : date.toISOString()}` // a row may have infinity
 }

@@ -107,10 +107,13 @@ function idOf(rule: BoundRule, order: unknown, place: number): string {
   return parsed
 }
 
+/** Of a Date. */
+const LAST_MS = 8.64e15
+
 function shownDeadline({ deadline }: ActOrder): number | null | undefined {
   if (deadline === undefined || deadline === null) return deadline
   const milliseconds = Number(deadline)
-  if (Number.isFinite(milliseconds) && (typeof deadline === 'number' || deadline instanceof Date)) return milliseconds
+  if (Math.abs(milliseconds) <= LAST_MS && (typeof deadline === 'number' || deadline instanceof Date)) return milliseconds
   throw invalid(`"deadline" must be a Date, milliseconds, or null for none, got ${show(deadline)}`)
 }
 

@@ -216,6 +216,7 @@ describe('an act on orders whose deadline is on the row', () => {
       [() => shop.act('cancel', 'all' as never), 'INVALID_ACTION'],
       [() => shop.act('cancel', [7 as never]), 'INVALID_ACTION'],
       [() => shop.act('cancel', [{ id: 1, deadline: 'soon' as never }]), 'INVALID_ACTION'],
+      [() => shop.act('cancel', [{ id: 1, deadline: 1e300 }]), 'INVALID_ACTION'],
       [() => shop.act('cancel', [{ id: '1; DROP' }]), 'INVALID_ID'],
       [() => shop.act('cancel', [{ id: { toString: () => '1' } }]), 'INVALID_ID'],
       [() => shop.act('cancel', [{ id: 1 }], { kind: 'order_cofirm' }), 'UNKNOWN_KIND'],
