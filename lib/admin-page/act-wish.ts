@@ -1,8 +1,8 @@
 // What the page sends to have done: an act, a rule, and the orders with the deadlines that were shown.
 
 import { ACTS, type ActOrder } from '../admin/actions/request.js'
+import { Refusal } from '../web/refusal.js'
 import type { AdminAction } from './options.js'
-import { Refusal } from './refusal.js'
 
 export interface ActWish {
   action: Exclude<AdminAction, 'read'>

@@ -5,11 +5,12 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { OrderTimersError, show } from '../errors.js'
 import { RUNTIME, type Runtime } from '../timers/runtime.js'
 import type { OrderTimers, Rules } from '../types.js'
+import { refuse } from '../web/answer.js'
+import { setSecurityHeaders } from '../web/headers.js'
+import { refusalOf } from '../web/refusal.js'
 import { Answers } from './answers.js'
 import { Authorization } from './authorization.js'
-import { setSecurityHeaders } from './headers.js'
 import { type AdminOptions, parseAdminOptions } from './options.js'
-import { type Refusal, refusalOf } from './refusal.js'
 import { Routes } from './routes.js'
 import { Streams } from './streams.js'
 
@@ -44,11 +45,4 @@ export function orderTimersAdmin<R extends Rules>(timers: OrderTimers<R>, option
     routes.answer(req, res).catch((error: unknown) => refuse(res, refusalOf(error)))
   }
   return Object.assign(orderTimersAdminPage, { close: () => streams.close() })
-}
-
-function refuse(res: Response, { status, code, message }: Refusal): void {
-  if (res.headersSent) return void res.destroy()
-  res.statusCode = status
-  res.setHeader('Content-Type', 'application/json; charset=utf-8')
-  res.end(JSON.stringify({ error: { code, message } }))
 }

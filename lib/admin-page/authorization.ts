@@ -4,12 +4,9 @@ import type { Request } from 'express'
 import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
 import type { Log } from '../logger.js'
-import { within } from '../wait.js'
+import { askShop, WAIT_MS } from '../web/ask-shop.js'
+import { Refusal } from '../web/refusal.js'
 import type { AdminGrant, AdminQuestion, Authorize } from './options.js'
-import { Refusal } from './refusal.js'
-
-/** For how long the shop may think about it. */
-const WAIT_MS = 10_000
 
 /** Beyond this a name is no name. */
 const LONGEST_USER = 200
@@ -30,9 +27,7 @@ export class Authorization {
   private async answer(req: Request, question: AdminQuestion): Promise<AdminGrant> {
     let answer: unknown
     try {
-      const asked = (async () => this.authorize(req, question))()
-      asked.catch(() => {}) // where it fails after the limit
-      answer = await within(WAIT_MS, asked)
+      answer = await askShop(() => this.authorize(req, question))
     } catch (error) {
       this.warn(`"authorize" threw (${errorText(error)})`)
       throw refused()

@@ -1,7 +1,7 @@
 // The JSON body of an act, whether the shop has a body parser before the page or not.
 
 import type { Request } from 'express'
-import { Refusal } from './refusal.js'
+import { Refusal } from '../web/refusal.js'
 
 /** 200 ids with their deadlines are less than 40 kB. */
 const MOST_BYTES = 100_000

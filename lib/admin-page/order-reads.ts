@@ -14,7 +14,7 @@ import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { QUERY_CANCELED } from '../sequelize/sqlstates.js'
 import { QUICK_QUESTION } from '../sequelize/statement-limits.js'
 import type { Runtime } from '../timers/runtime.js'
-import { Refusal } from './refusal.js'
+import { Refusal } from '../web/refusal.js'
 import type { Turn } from './turn.js'
 
 export interface CappedCount {

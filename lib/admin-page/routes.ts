@@ -2,13 +2,14 @@
 // the page works wherever it is mounted, and behind a proxy that knows it under another path.
 
 import type { Request, Response } from 'express'
+import { answer, JSON_TYPE, splitUrl } from '../web/answer.js'
+import { Refusal } from '../web/refusal.js'
 import { parseWish } from './act-wish.js'
 import type { Answers } from './answers.js'
 import { assetNamed, shellIn } from './assets.js'
 import type { Authorization } from './authorization.js'
 import { jsonBody } from './body.js'
 import type { AdminGrant } from './options.js'
-import { Refusal } from './refusal.js'
 import { requireSameOrigin } from './same-origin.js'
 import type { Streams } from './streams.js'
 
@@ -19,14 +20,12 @@ export interface RoutesDependencies {
   origins: ReadonlySet<string>
 }
 
-const JSON_TYPE = 'application/json; charset=utf-8'
-
 export class Routes {
   constructor(private readonly dependencies: RoutesDependencies) {}
 
   /** @throws Refusal, OrderTimersError, and what the servers throw */
   async answer(req: Request, res: Response): Promise<void> {
-    const [path = '/', search = ''] = split(req.url)
+    const [path = '/', search = ''] = splitUrl(req.url)
     if (req.method === 'POST') return this.act(path, req, res)
     if (req.method !== 'GET' && req.method !== 'HEAD') {
       res.setHeader('Allow', 'GET, HEAD, POST')
@@ -40,11 +39,11 @@ export class Routes {
     const grant = await authorization.grant(req, { action: 'read', kind: query.get('kind') ?? undefined, count: 0 })
     if (name === '') return this.shell(query, req, res)
     const asset = assetNamed(name)
-    if (asset) return send(req, res, asset.type, asset.text)
-    if (name === 'stream') return req.method === 'HEAD' ? send(req, res, 'text/event-stream', '') : streams.add(req, res)
+    if (asset) return answer(req, res, asset.type, asset.text)
+    if (name === 'stream') return req.method === 'HEAD' ? answer(req, res, 'text/event-stream', '') : streams.add(req, res)
     const screen = /^data\/([a-z]+)$/.exec(name)?.[1]
     if (screen === undefined) throw new Refusal(404, 'NOTHING_HERE', 'there is nothing here')
-    send(req, res, JSON_TYPE, await envelope(grant, answers, screen, query))
+    answer(req, res, JSON_TYPE, await envelope(grant, answers, screen, query))
   }
 
   private async act(path: string, req: Request, res: Response): Promise<void> {
@@ -55,13 +54,13 @@ export class Routes {
     const { user } = await authorization.grant(req, { action: wish.action, kind: wish.kind, count: wish.orders.length })
     const acted = await answers.act(wish, user)
     streams.tellAll()
-    send(req, res, JSON_TYPE, JSON.stringify(acted))
+    answer(req, res, JSON_TYPE, JSON.stringify(acted))
   }
 
   private shell(query: URLSearchParams, req: Request, res: Response): void {
-    const [path = ''] = split(req.originalUrl)
+    const [path = ''] = splitUrl(req.originalUrl)
     if (path.endsWith('/')) {
-      send(req, res, 'text/html; charset=utf-8', shellIn(query.get('lang'), req.headers['accept-language']))
+      answer(req, res, 'text/html; charset=utf-8', shellIn(query.get('lang'), req.headers['accept-language']))
       return
     }
     // Relative names need the slash. Behind a proxy only the last part of the path is sure to be what the browser has.
@@ -75,16 +74,4 @@ export class Routes {
 async function envelope(me: AdminGrant, answers: Answers, screen: string, query: URLSearchParams): Promise<string> {
   const [recording, data] = await Promise.all([answers.recording(), answers.data(screen, query)])
   return JSON.stringify({ me, recording, data })
-}
-
-function split(url: string): [string, string] {
-  const at = url.indexOf('?')
-  return at < 0 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)]
-}
-
-function send(req: Request, res: Response, type: string, text: string): void {
-  res.statusCode = 200
-  res.setHeader('Content-Type', type)
-  res.setHeader('Content-Length', Buffer.byteLength(text))
-  res.end(req.method === 'HEAD' ? undefined : text)
 }

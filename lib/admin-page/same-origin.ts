@@ -2,7 +2,7 @@
 // Origin decide.
 
 import type { Request } from 'express'
-import { Refusal } from './refusal.js'
+import { Refusal } from '../web/refusal.js'
 
 /** @throws Refusal 403 */
 export function requireSameOrigin(req: Request, origins: ReadonlySet<string>): void {

@@ -2,13 +2,12 @@
 // lets him look, and when the timers or the router are closed.
 
 import type { Request, Response } from 'express'
-import { Refusal } from './refusal.js'
+import { EventStream } from '../web/event-stream.js'
+import { Refusal } from '../web/refusal.js'
 
 const MOST = 20
 const EVERY_MS = 4_000
 const ASK_AGAIN_MS = 30_000
-/** A viewer that takes nothing of what is sent is gone. */
-const MOST_UNSENT = 1_000_000
 
 export interface StreamsDependencies {
   /** What every viewer is told, as JSON. Never rejects. */
@@ -18,7 +17,7 @@ export interface StreamsDependencies {
 }
 
 interface Viewer {
-  res: Response & { flush?: () => void }
+  stream: EventStream
   asking: NodeJS.Timeout
 }
 
@@ -34,15 +33,9 @@ export class Streams {
     if (res.destroyed) return // the viewer went while `authorize` was asked; no further `close` is emitted
     if (this.closed) throw new Refusal(503, 'CLOSED', 'the timers are closed')
     if (this.viewers.size >= MOST) throw new Refusal(503, 'TOO_MANY_STREAMS', `${MOST} pages are live already; this one looks every 15 s`)
-    res.setHeader('Content-Type', 'text/event-stream; charset=utf-8')
-    res.setHeader('Cache-Control', 'no-store, no-transform') // compression would hold events back
-    res.setHeader('X-Accel-Buffering', 'no')
-    res.writeHead(200)
-    const viewer: Viewer = { res, asking: setInterval(() => void this.askAgain(viewer, req), ASK_AGAIN_MS) }
-    viewer.asking.unref()
+    const asking = setInterval(() => void this.askAgain(viewer, req), ASK_AGAIN_MS).unref()
+    const viewer: Viewer = { stream: new EventStream(res, () => this.remove(viewer)), asking }
     this.viewers.add(viewer)
-    res.on('close', () => this.remove(viewer))
-    res.on('error', () => this.remove(viewer))
     void this.tell([viewer])
     this.timer ??= setInterval(() => void this.tell([...this.viewers]), EVERY_MS).unref()
   }
@@ -60,7 +53,7 @@ export class Streams {
   private async tell(viewers: readonly Viewer[]): Promise<void> {
     if (viewers.length === 0) return
     const news = await this.dependencies.news()
-    for (const viewer of viewers) if (this.viewers.has(viewer)) this.send(viewer, 'news', news)
+    for (const viewer of viewers) if (this.viewers.has(viewer)) viewer.stream.send('news', news)
   }
 
   private async askAgain(viewer: Viewer, req: Request): Promise<void> {
@@ -71,20 +64,10 @@ export class Streams {
     }
   }
 
-  /** @param json has no line break, whatever texts are in it: JSON escapes them */
-  private send(viewer: Viewer, event: string, json: string): void {
-    const { res } = viewer
-    if (res.destroyed) return void this.remove(viewer)
-    if (res.writableLength > MOST_UNSENT) return void res.destroy()
-    res.write(`event: ${event}\ndata: ${json}\n\n`)
-    res.flush?.()
-  }
-
   private end(viewer: Viewer, event: 'closed' | 'refused'): void {
     if (!this.viewers.has(viewer)) return
-    this.send(viewer, event, '{}')
-    viewer.res.end()
-    this.remove(viewer)
+    viewer.stream.send(event, '{}')
+    viewer.stream.end()
   }
 
   private remove(viewer: Viewer): void {

@@ -2,7 +2,7 @@
 // too long is refused.
 
 import { within } from '../wait.js'
-import { Refusal } from './refusal.js'
+import { Refusal } from '../web/refusal.js'
 
 const WAIT_MS = 4_000
 const MOST_WAITING = 100

@@ -4,7 +4,7 @@
 import { BUCKETS, LATENESS_BOUNDS_MS, type LatenessSummary, summaryOf } from '../../lateness-buckets.js'
 import { LatenessReader } from '../../redis/lateness-counts.js'
 import type { Runtime } from '../../timers/runtime.js'
-import { Refusal } from '../refusal.js'
+import { Refusal } from '../../web/refusal.js'
 import { Remembered } from '../remembered.js'
 
 const WAIT_MS = 2_000

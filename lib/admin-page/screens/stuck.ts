@@ -8,8 +8,8 @@ import type { ListedState } from '../../rows/capped-orders-sql.js'
 import { type LockHolder, lockHolders } from '../../rows/lock-holders.js'
 import { UndatedOrders } from '../../rows/undated-orders.js'
 import type { Runtime } from '../../timers/runtime.js'
+import { Refusal } from '../../web/refusal.js'
 import { isListed, type ListedRule, type OrderReads, type Place } from '../order-reads.js'
-import { Refusal } from '../refusal.js'
 import type { ShownOrders } from '../shown-orders.js'
 
 const PAGE = 50
