@@ -1,5 +1,6 @@
 // What is wrong, worst first, and whether an engineer should get up for it: from what `status` has gathered. Asks nobody.
 
+import { withExpiryEvents } from '../redis/server.js'
 import { nameOf } from '../timers/findings.js'
 import type { ListedProcess } from './processes.js'
 import { ruleTroubles } from './rule-verdict.js'
@@ -69,7 +70,8 @@ function redisTroubles({ redis, rules }: Facts): Trouble[] {
   const refuses = redis.refuses === undefined ? [] : [degraded('REDIS_REFUSES', `Redis takes no timers (${redis.refuses}): ${effect}`)]
   if (redis.publishesExpiry !== false) return refuses
   const silent = `notify-keyspace-events is ${JSON.stringify(redis.notifications)}, so Redis publishes no expiry and keys that others set are not served`
-  return [...refuses, degraded('EVENTS_OFF', silent, 'CONFIG SET notify-keyspace-events Ex, and in redis.conf too')]
+  const flags = withExpiryEvents(redis.notifications ?? '')
+  return [...refuses, degraded('EVENTS_OFF', silent, `CONFIG SET notify-keyspace-events ${flags}, and in redis.conf too`)]
 }
 
 /** What the processes' records say together. */

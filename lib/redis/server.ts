@@ -71,10 +71,14 @@ export function publishesExpiry(flags: string): boolean {
   return flags.includes('E') && /[xA]/.test(flags)
 }
 
+/** These flags, with those added that expiry events need: CONFIG SET and a line of redis.conf replace all that are set. */
+export function withExpiryEvents(flags: string): string {
+  return `${flags}${flags.includes('E') ? '' : 'E'}${/[xA]/.test(flags) ? '' : 'x'}`
+}
+
 /** Adds the missing flags to `notify-keyspace-events`. @throws what Redis answers where CONFIG is refused */
 export async function enableExpiryEvents(connection: RedisConnection, present: string): Promise<void> {
-  const flags = [...new Set(`${present}Ex`)].join('')
-  await connection.ask((client) => client.config('SET', 'notify-keyspace-events', flags))
+  await connection.ask((client) => client.config('SET', 'notify-keyspace-events', withExpiryEvents(present)))
 }
 
 async function readInfo(connection: RedisConnection): Promise<string | undefined> {

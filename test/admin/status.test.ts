@@ -108,7 +108,9 @@ describe('the status', () => {
     const shop = await openShop(oneOfEach, { redis: server.url })
     const { redis, troubles } = await status(runtimeOf(shop.timers))
     assert.deepEqual([redis.answering, [...(redis.notifications ?? '')].sort().join(''), redis.publishesExpiry], [true, 'Kg', false])
-    assert.equal(troubles.find(({ code }) => code === 'EVENTS_OFF')?.level, 'degraded')
+    const off = troubles.find(({ code }) => code === 'EVENTS_OFF')
+    assert.equal(off?.level, 'degraded')
+    assert.equal(off?.remedy, `CONFIG SET notify-keyspace-events ${redis.notifications}Ex, and in redis.conf too`) // CONFIG SET replaces all flags
     await shop.close()
     await server.stop()
   })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { RedisConnection } from '../../lib/redis/connection.js'
-import { assertUsable, publishesExpiry } from '../../lib/redis/server.js'
+import { assertUsable, publishesExpiry, withExpiryEvents } from '../../lib/redis/server.js'
 import { refusal, refused } from '../support/refused.js'
 
 /** A connection to a Redis that cannot be had here: one of another version. */
@@ -27,5 +27,11 @@ describe('a Redis', () => {
   it('publishes expiry with E and x, or with A that stands for it', () => {
     for (const flags of ['Ex', 'xE', 'AE', 'AKE', 'KExg']) assert.ok(publishesExpiry(flags), flags)
     for (const flags of ['', 'Kx', 'Eg', 'AK', 'x', 'E']) assert.ok(!publishesExpiry(flags), flags)
+  })
+
+  it('keeps all flags that are set where those of expiry are added', () => {
+    const added = ['', 'Kg', 'Kx', 'Eg', 'AK', 'Ex'].map(withExpiryEvents)
+    assert.deepEqual(added, ['Ex', 'KgEx', 'KxE', 'Egx', 'AKE', 'Ex'])
+    for (const flags of added) assert.ok(publishesExpiry(flags), flags)
   })
 })

@@ -97,7 +97,7 @@ describe('Sentinels fail over in the middle of a burst', () => {
     await done
     await allWereSettled(shop.database, COUNT, LIMITS)
     const told = logger.of('warn').find((line) => line.startsWith('EVENTS_OFF'))
-    assert.match(told ?? '', /publishes no expiry events \(notify-keyspace-events is ""\); add to redis\.conf: notify-keyspace-events Ex$/)
+    assert.match(told ?? '', /publishes no expiry events \(notify-keyspace-events is ""\); set in redis\.conf: notify-keyspace-events Ex$/)
     const { ok, redis } = await status(runtimeOf(shop.timers))
     assert.deepEqual([ok, redis.answering, redis.publishesExpiry], [true, true, false])
     await stop()

@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { isReply } from '../../redis/replies.js'
-import { publishesExpiry, readSettings } from '../../redis/server.js'
+import { publishesExpiry, readSettings, withExpiryEvents } from '../../redis/server.js'
 import { within } from '../../wait.js'
 import { byHand, type Check, type Finding, fine, redisCli, redisConf, unseen, wrong } from './check.js'
 import type { Subject, SubjectRedis } from './subject.js'
@@ -64,9 +64,8 @@ async function proved({ connection, source }: SubjectRedis, { keys }: Subject['r
     const found = `none came back, although notify-keyspace-events is ${JSON.stringify(notifications)}`
     return wrong(NAME, { expected, found }, byHand('see whether the address leads to one server, such as a proxy in front of several'))
   }
-  const flags = [...new Set(`${notifications ?? ''}Ex`)].join('')
   const found =
     notifications === undefined ? 'none came back' : `none came back: notify-keyspace-events is ${JSON.stringify(notifications)}`
-  const line = `notify-keyspace-events ${flags}`
+  const line = `notify-keyspace-events ${withExpiryEvents(notifications ?? '')}`
   return wrong(NAME, { expected, found }, redisConf(line), redisCli(`CONFIG SET ${line}`))
 }

@@ -15,7 +15,7 @@ import { reportConnection } from './connection-faults.js'
 import { ExpiryProbe } from './expiry-probe.js'
 import { ExternalKeys } from './external-keys.js'
 import { Listener } from './listener.js'
-import { REDIS_CONF, ServerWatch } from './server-watch.js'
+import { ServerWatch } from './server-watch.js'
 import { Subscriber } from './subscriber.js'
 
 const HEARTBEAT_MS = 1_000
@@ -152,7 +152,8 @@ export class Intake {
       return
     }
     const message = `a test key expired in Redis at ${redis.connection.where} and its event did not arrive`
-    if (!faults.has('EVENTS_OFF')) faults.raise('EVENTS_OFF', { message, remedy: `is this in redis.conf? ${REDIS_CONF}` })
+    if (!faults.has('EVENTS_OFF'))
+      faults.raise('EVENTS_OFF', { message, remedy: 'are at least these flags in redis.conf? notify-keyspace-events Ex' })
     void this.watch.look()
     if (this.watch.publishes !== false) this.renewSubscription()
   }

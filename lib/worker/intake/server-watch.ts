@@ -3,14 +3,19 @@
 
 import type { RedisConnection } from '../../redis/connection.js'
 import { isReplica, isReply, replyFault } from '../../redis/replies.js'
-import { enableExpiryEvents, publishesExpiry, readSettings, readUnfitness, type Unfitness, unfitnessBy } from '../../redis/server.js'
+import {
+  enableExpiryEvents,
+  publishesExpiry,
+  readSettings,
+  readUnfitness,
+  type Unfitness,
+  unfitnessBy,
+  withExpiryEvents,
+} from '../../redis/server.js'
 import type { Faults } from '../faults.js'
 
 const WRONG_EVERY_MS = 750
 const RIGHT_EVERY_MS = 10_000
-
-/** The line for redis.conf. */
-export const REDIS_CONF = 'notify-keyspace-events Ex'
 
 export interface ServerWatchDependencies {
   connection: RedisConnection
@@ -136,14 +141,15 @@ export class ServerWatch {
   private async eventsOff(flags: string): Promise<void> {
     const { configureRedis, connection, faults } = this.dependencies
     const off = `Redis at ${connection.where} publishes no expiry events (notify-keyspace-events is "${flags}")`
-    if (!configureRedis) return faults.raise('EVENTS_OFF', { message: off, remedy: `add to redis.conf: ${REDIS_CONF}` })
+    const remedy = `set in redis.conf: notify-keyspace-events ${withExpiryEvents(flags)}`
+    if (!configureRedis) return faults.raise('EVENTS_OFF', { message: off, remedy })
     try {
       await enableExpiryEvents(connection, flags)
       this.publishes = true
       faults.clear('EVENTS_OFF')
       this.listeners.onConfigured()
     } catch (error) {
-      faults.raise('EVENTS_OFF', { message: `${off}, and CONFIG SET failed`, remedy: `add to redis.conf: ${REDIS_CONF}`, error })
+      faults.raise('EVENTS_OFF', { message: `${off}, and CONFIG SET failed`, remedy, error })
     }
   }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import type { WorkerEvents } from '../../../lib/index.js'
+import { withExpiryEvents } from '../../../lib/redis/server.js'
 import { Lines } from '../../support/lines.js'
 import { RedisServer } from '../../support/redis-server.js'
 import { openShop, type Shop, type ShopOptions, type TestWorker } from '../../support/shop.js'
@@ -10,7 +11,7 @@ import { waitForEvent, waitUntil } from '../../support/waiting.js'
 
 type TestShop = Shop<OneOfEach>
 
-const REDIS_CONF = 'notify-keyspace-events Ex'
+const REMEDY = 'set in redis.conf: notify-keyspace-events Ex'
 
 const notifications = async (client: Redis) => ((await client.config('GET', 'notify-keyspace-events')) as string[])[1]
 const events = (worker: TestWorker) => waitUntil(() => worker.health().redis?.events, { what: 'a proof that events arrive' })
@@ -52,9 +53,9 @@ describe("Redis's settings", () => {
     const lines = new Lines()
     await open(['--notify-keyspace-events', ''], { logger: lines })
     const worker = await shop.worker({ fallback: '* * * * * *' })
-    const message = `Redis at 127.0.0.1:${server.port} db 0 publishes no expiry events (notify-keyspace-events is ""); add to redis.conf: ${REDIS_CONF}`
+    const message = `Redis at 127.0.0.1:${server.port} db 0 publishes no expiry events (notify-keyspace-events is ""); ${REMEDY}`
     await waitUntil(() => worker.faultsTold.length)
-    const fault = { code: 'EVENTS_OFF', message, remedy: `add to redis.conf: ${REDIS_CONF}` }
+    const fault = { code: 'EVENTS_OFF', message, remedy: REMEDY }
     assert.deepEqual(worker.faultsTold, [fault])
     assert.deepEqual(
       lines.all.filter(({ level }) => level === 'warn'),
@@ -76,7 +77,7 @@ describe("Redis's settings", () => {
     assert.equal(await notifications(shop.redis.client), '')
   })
 
-  it('with the wrong flags: the same warning, which shows them', async () => {
+  it('with the wrong flags: the same warning, which shows them, and a line that keeps them', async () => {
     for (const flags of ['Kx', 'Eg', 'KA']) {
       await open(['--notify-keyspace-events', flags])
       const worker = await shop.worker({ fallback: false })
@@ -84,7 +85,7 @@ describe("Redis's settings", () => {
       const shown = await notifications(shop.redis.client)
       assert.equal(
         worker.faultsTold[0]?.message,
-        `Redis at 127.0.0.1:${server.port} db 0 publishes no expiry events (notify-keyspace-events is "${shown}"); add to redis.conf: ${REDIS_CONF}`,
+        `Redis at 127.0.0.1:${server.port} db 0 publishes no expiry events (notify-keyspace-events is "${shown}"); set in redis.conf: notify-keyspace-events ${withExpiryEvents(shown as string)}`,
       )
       if (flags !== 'KA') {
         await shop.close()
