@@ -51,7 +51,7 @@ describe('the package', function () {
     }
     const others = files.filter(
       (path) =>
-        !/^(dist\/(esm|cjs)\/.+\.(c?js|d\.c?ts)|dist\/(esm|cjs)\/package\.json|docs\/([\w-]+\/)?[\w-]+\.(md|png|svg)|(package|README(\.zh-TW)?|CHANGELOG|CONTRIBUTING|LICENSE|SECURITY)(\.\w+)?)$/.test(
+        !/^(dist\/(esm|cjs)\/.+\.(c?js|d\.c?ts)|dist\/(esm|cjs)\/package\.json|docs\/([\w-]+\/)?[\w-]+\.(md|svg|webp)|(package|README(\.zh-TW)?|CHANGELOG|CONTRIBUTING|LICENSE|SECURITY)(\.\w+)?)$/.test(
           path,
         ),
     )
