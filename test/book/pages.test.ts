@@ -39,6 +39,7 @@ const COMMANDS: Record<string, string> = {
   'npm run test:pages': '.ci/run',
   'npm run test:topologies': '.ci/run',
   'npm run test:postgres': 'scripts/postgres-versions.mjs',
+  'npm run matrix': 'scripts/matrix.mjs',
   'npm run check': '.ci/run',
   'npm run demo -- --once': 'test/example.test.ts',
   'npm run demo': 'test/pages/example.test.ts',
