@@ -5,9 +5,11 @@ import { discardCommand, settleCommand } from './commands/acts.js'
 import { deadCommand, retryCommand } from './commands/dead.js'
 import { doctorCommand } from './commands/doctor.js'
 import { historyCommand } from './commands/history.js'
+import { listCommand } from './commands/list.js'
 import { migrationCommand } from './commands/migration.js'
 import { planCommand } from './commands/plan.js'
 import { pruneCommand } from './commands/prune.js'
+import { rearmCommand } from './commands/rearm.js'
 import { releaseCommand } from './commands/release.js'
 import { showCommand } from './commands/show.js'
 import { statusCommand } from './commands/status.js'
@@ -19,6 +21,7 @@ export const COMMANDS: Record<string, Command> = {
   plan: planCommand,
   status: statusCommand,
   show: showCommand,
+  list: listCommand,
   history: historyCommand,
   doctor: doctorCommand,
   sweep: sweepCommand,
@@ -27,6 +30,7 @@ export const COMMANDS: Record<string, Command> = {
   discard: discardCommand,
   settle: settleCommand,
   release: releaseCommand,
+  rearm: rearmCommand,
   prune: pruneCommand,
   migration: migrationCommand,
 }

@@ -53,7 +53,7 @@ const COMMANDS: Record<string, string> = {
   'npx order-timers migration --trigger --kind order_confirm': 'test/cli/main.test.ts',
   'npx order-timers plan': 'test/cli/main.test.ts',
   'npx order-timers status': 'test/cli/main.test.ts',
-  'npx order-timers show 34': 'test/cli/commands/show.test.ts',
+  'npx order-timers show 34': 'test/cli/page.test.ts',
   'npx order-timers doctor': 'test/operations/doctor/command.test.ts',
   'npx order-timers sweep --stale': 'test/cli/main.test.ts',
   'npx order-timers dead': 'test/cli/commands/dead.test.ts',

@@ -79,6 +79,7 @@ function withoutTimes(text: string): string {
     .replace(/(?<=uses Redis at )\S+ db \d+/, 'ADDRESS')
     .replace(/\d{4}-\d\d-\d\d \d\d:00 UTC/g, 'HOUR')
     .replace(/\b\d+ (?:s|min|h)\b/g, 'AGE')
+    .replace(/(?<=--after )\S+/, 'PLACE')
     .replace(/ {2,}/g, '  ')
     .replace(/(?<= took )[\d,]+ ms|(?<=^took )[\d,]+ ms/gm, 'MS')
 }

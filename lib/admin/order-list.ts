@@ -1,0 +1,130 @@
+// `order-timers list`: one rule's orders in one state, by deadline, page by page. Of a rule whose deadlines are in Redis alone, its timers there.
+// Reads only.
+
+import { OrderTimersError } from '../errors.js'
+import { type ListedState, type PageQuery, pageSql } from '../rows/capped-orders-sql.js'
+import type { RowRule } from '../rows/row-rule.js'
+import { isSwept, type ShopRule } from '../rules/rule.js'
+import type { StatementLimits } from '../sequelize/statement-limits.js'
+import { codedErrors } from '../timers/coded-errors.js'
+import type { Runtime } from '../timers/runtime.js'
+import { invalid } from './actions/request.js'
+import { keptFailures } from './kept-failures.js'
+import { readOnly } from './read-only.js'
+
+export const LISTED_STATES = [...(['pending', 'overdue', 'retrying', 'locked', 'dead', 'stale', 'held'] as const satisfies ListedState[])]
+
+export const MOST_LISTED = 10_000
+
+const LIMITS: StatementLimits = { lockMs: 300, statementMs: 30_000, idleMs: 5_000 }
+const WAIT_MS = 5_000
+
+export interface ListQuery {
+  state: ListedState
+  /** How many orders a page has, from 1 to 10,000. */
+  limit: number
+  /** Where the last page ended: its `next`. */
+  after: string | undefined
+}
+
+export interface OrderList {
+  kind: string
+  state: ListedState
+  /** By deadline, then by id; a deadline of `infinity` on the row is null. */
+  orders: { id: string; deadline: Date | null }[]
+  /** Where the next page begins; null where there is none. */
+  next: string | null
+  /** The clock by which orders are due: Postgres's, or Redis's where the deadlines are there alone. */
+  now: Date
+}
+
+/** @throws OrderTimersError UNKNOWN_KIND, INVALID_ACTION, INVALID_MODEL, POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE; what Postgres throws */
+export function listOrders(runtime: Runtime, kind: string, query: ListQuery): Promise<OrderList> {
+  return codedErrors(runtime.redis?.source.describe() ?? '', async () => {
+    const rule = runtime.rule(kind)
+    const place = parsePlace(query.after)
+    return isSwept(rule) ? ofRows(runtime, kind, rule.row, query, place) : ofRedis(runtime, rule, query, place)
+  })
+}
+
+/** Microseconds since 1970, and the id of the last order where the page ended with one. */
+interface Place {
+  micros: string
+  id: string | undefined
+}
+
+function parsePlace(after: string | undefined): Place | undefined {
+  if (after === undefined) return undefined
+  const [, micros, id] = /^(-?\d{1,18})(?:\.(.+))?$/s.exec(after) ?? []
+  if (micros === undefined) throw invalid('"after" must be the `next` of a page')
+  return { micros, id }
+}
+
+async function ofRows(
+  runtime: Runtime,
+  kind: string,
+  row: RowRule,
+  { state, limit }: ListQuery,
+  place: Place | undefined,
+): Promise<OrderList> {
+  const { failures, problem } = await keptFailures(runtime, kind)
+  if (problem !== undefined && (state === 'dead' || state === 'retrying')) throw new OrderTimersError('REDIS_UNAVAILABLE', problem)
+  const failed = [...(failures ?? [])]
+  const bind: unknown[] = [failed.map(([id]) => id), failed.map(([, { dead }]) => (dead ? 'dead' : 'retrying')), limit]
+  if (place) bind.push(place.micros)
+  if (place?.id !== undefined) bind.push(place.id)
+  const after: PageQuery['after'] = place && (place.id === undefined ? 'deadline' : 'order')
+  const { found } = await readOnly<{ id: string | null; deadline_ms: number; micros: string | null }>(
+    row.guard.table.sequelize,
+    LIMITS,
+    bind,
+    (seesLocks) => pageSql(row, { state, after, within: false, seesLocks }),
+  )
+  const orders = found.filter(({ id }) => id !== null)
+  const end = found.find(({ id }) => id === null)
+  const last = orders.at(-1)
+  const behind = last?.micros == null ? undefined : `${last.micros}.${last.id}`
+  return {
+    ...{ kind, state, now: new Date(end?.deadline_ms ?? Date.now()) },
+    orders: orders.map(({ id, deadline_ms }) => ({
+      id: id as string,
+      deadline: Number.isFinite(deadline_ms) ? new Date(deadline_ms) : null,
+    })),
+    next: (orders.length === limit ? behind : end?.micros) ?? null,
+  }
+}
+
+async function ofRedis(runtime: Runtime, rule: ShopRule, { state, limit }: ListQuery, place: Place | undefined): Promise<OrderList> {
+  const { kind } = rule
+  if (state !== 'pending' && state !== 'overdue')
+    throw invalid(
+      `${kind}: its deadlines are in Redis alone, where timers are pending or overdue; \`order-timers dead ${kind}\` lists dead letters`,
+    )
+  const { connection, clock } = runtime.requireRedis(kind, 'its deadlines are in Redis alone; give "redis" to have them')
+  await connection.connected(WAIT_MS)
+  const nowMs = await clock.now()
+  const fromMs = place && Number(BigInt(place.micros) / 1_000n)
+  const from = fromMs === undefined ? (state === 'overdue' ? '-inf' : `(${nowMs}`) : String(fromMs)
+  const until = state === 'overdue' ? String(nowMs) : '+inf'
+  const { due } = runtime.keys.sets(kind)
+  const found: { id: string; ms: number }[] = []
+  for (let offset = 0; found.length <= limit; ) {
+    const read = offset
+    const flat = await connection.run(WAIT_MS, (client) =>
+      client.zrange(due, from, until, 'BYSCORE', 'LIMIT', read, limit + 1, 'WITHSCORES'),
+    )
+    for (let i = 0; i < flat.length; i += 2) {
+      const [id = '', ms] = [flat[i], Number(flat[i + 1])]
+      if (ms !== fromMs || place?.id === undefined || Buffer.compare(Buffer.from(id), Buffer.from(place.id)) > 0) found.push({ id, ms })
+    }
+    if (flat.length <= 2 * limit) break
+    offset += limit + 1
+  }
+  const page = found.slice(0, limit)
+  const last = page.at(-1)
+  return {
+    ...{ kind, state, now: new Date(nowMs) },
+    orders: page.map(({ id, ms }) => ({ id, deadline: new Date(ms) })),
+    next: last && found.length > limit ? `${Math.floor(last.ms) * 1_000}.${last.id}` : null,
+  }
+}
