@@ -83,7 +83,8 @@ export async function ruleStatus(
     found.lastError = retried.map(([id, { attempts, error }]) => ({ id, attempts, error }))[0]
     found.dead = countDead(failures)
     found.armed = await redis?.connection.run(WAIT_MS, (client) => client.zcard(runtime.keys.sets(kind).due))
-    found.next = (await firstArmed(runtime, kind, redis)) ?? null
+    const first = await redis?.index.first(kind, WAIT_MS)
+    found.next = first === undefined ? null : new Date(first)
     if (redis && isSwept(rule)) found.readAgoMs = await new SweepMarks(redis.connection, runtime.keys, redis.clock).age(kind)
     if (!row || !postgresAnswers) return found
     found.dryRun = row.options.dryRun
@@ -110,10 +111,4 @@ async function readRows(row: RowRule, runtime: Runtime, found: RuleStatus, count
   const { sequelize, table } = row.guard.table
   const lock = sweepLockName(runtime.keys.prefix, found.kind, table)
   ;[found.sweepLock] = await inTransaction(sequelize, QUESTION, (transaction) => holdersOf(sequelize, lock, transaction)).catch(() => [])
-}
-
-async function firstArmed(runtime: Runtime, kind: string, redis: RuntimeRedis | undefined): Promise<Date | undefined> {
-  const [, score] =
-    (await redis?.connection.run(WAIT_MS, (client) => client.zrange(runtime.keys.sets(kind).due, '0', '0', 'WITHSCORES'))) ?? []
-  return score === undefined ? undefined : new Date(Number(score))
 }

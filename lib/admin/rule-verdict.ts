@@ -2,25 +2,13 @@
 
 import { describeHolder } from '../rows/sweep-lock.js'
 import { ageText } from './age-text.js'
+import { LATE_COUNT, LATE_P99_MS, OVERDUE_MS, sweepLimits } from './limits.js'
 import type { RuleStatus } from './rule-status.js'
 import { degraded, failing, type Trouble } from './trouble.js'
-
-/** What is due for longer than this is late, though the alarm or the next sweep may be at it. */
-const LATE_MS = 5_000
-
-/** The same where no sweep is scheduled: nobody else finds it. */
-const UNSWEPT_MS = 90_000
-
-/** Sweeps that are closer together than this are late where a machine is busy, and nothing is wrong. */
-const SHORTEST_SWEEP_MS = 10_000
 
 /** A lock that is held for longer is nobody's passing work. */
 const LONG_LOCK_S = 5
 const STUCK_LOCK_S = 30
-
-/** By how much a rule's latest orders may be late, of so many at least. */
-const LATE_P99_MS = 1_000
-const LATE_COUNT = 20
 
 export interface RuleContext {
   /** Milliseconds between two sweeps; null where none is scheduled. */
@@ -30,8 +18,7 @@ export interface RuleContext {
   catchingUp: boolean
 }
 
-export function ruleTroubles(rule: RuleStatus, { sweepMs, ...rest }: RuleContext): Trouble[] {
-  const context = { ...rest, sweepMs: sweepMs === null ? null : Math.max(sweepMs, SHORTEST_SWEEP_MS) }
+export function ruleTroubles(rule: RuleStatus, context: RuleContext): Trouble[] {
   const { kind, problem, notLookedAt, brakedSince } = rule
   const found = [...lockTroubles(rule), ...sweepTroubles(rule, context), ...overdueTroubles(rule, context), ...stuckTroubles(rule)]
   if (problem !== undefined) found.push(notLookedAt ? degraded('NOT_LOOKED_AT', problem) : failing('INVALID_MODEL', problem))
@@ -67,17 +54,18 @@ function lockTroubles({ tableLock, rowLock, sweepLock, rows }: RuleStatus): Trou
 }
 
 function sweepTroubles({ readAgoMs }: RuleStatus, { sweepMs }: RuleContext): Trouble[] {
-  if (readAgoMs === undefined || sweepMs === null || readAgoMs <= 1.5 * sweepMs) return []
+  const { lateReadMs, goneReadMs = 0 } = sweepLimits(sweepMs)
+  if (readAgoMs === undefined || sweepMs === null || lateReadMs === undefined || readAgoMs <= lateReadMs) return []
   const message = `no worker has read what is overdue for ${ageText(readAgoMs)}, and a sweep is due every ${ageText(sweepMs)}`
-  return [(readAgoMs > 3 * sweepMs ? failing : degraded)('SWEEP_LATE', message, 'look at the log of the workers')]
+  return [(readAgoMs > goneReadMs ? failing : degraded)('SWEEP_LATE', message, 'look at the log of the workers')]
 }
 
 function overdueTroubles({ rows, brakedSince, dryRun, lateness }: RuleStatus, { sweepMs, now, catchingUp }: RuleContext): Trouble[] {
   const found: Trouble[] = []
   const { overdue = 0, oldestOverdue = null } = rows ?? {}
   const ageMs = oldestOverdue === null ? 0 : now - oldestOverdue.getTime()
-  if (overdue > 0 && ageMs > LATE_MS && brakedSince === null && !dryRun) {
-    const isStuck = ageMs > (sweepMs === null ? UNSWEPT_MS : 1.5 * sweepMs) && !catchingUp
+  if (overdue > 0 && ageMs > OVERDUE_MS && brakedSince === null && !dryRun) {
+    const isStuck = ageMs > sweepLimits(sweepMs).stuckMs && !catchingUp
     const message = `${overdue.toLocaleString('en-US')} ${overdue === 1 ? 'order is' : 'orders are'} overdue and nothing excuses it, the oldest for ${ageText(ageMs)}`
     found.push((isStuck ? failing : degraded)('OVERDUE', message, isStuck ? 'order-timers doctor' : 'the next sweep settles what it can'))
   }

@@ -2,12 +2,11 @@
 
 import { withExpiryEvents } from '../redis/server.js'
 import { nameOf } from '../timers/findings.js'
+import { SKEW_MS } from './limits.js'
 import type { ListedProcess } from './processes.js'
 import { ruleTroubles } from './rule-verdict.js'
 import type { Facts } from './status-facts.js'
 import { degraded, failing, sentence, type Trouble } from './trouble.js'
-
-const SKEW_MS = 1_000
 
 /** A rule that a deployment has just brought is not served by all workers yet. */
 const DEPLOYING_MS = 60_000
@@ -130,7 +129,7 @@ function catchingUp({ overdue, perSecond, doneAt }: NonNullable<Facts['backlog']
   )
 }
 
-/** The longest interval between two sweeps of a living worker. */
+/** The shortest interval between two sweeps of a living worker: what one has read, the others need not. */
 function sweepMsOf({ processes: { processes } }: Facts): number | null {
   const intervals = processes.flatMap(({ alive, sweepMs }) => (alive && sweepMs !== undefined ? [sweepMs] : []))
   if (intervals.length === 0) return DEFAULT_SWEEP_MS

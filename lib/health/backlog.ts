@@ -2,7 +2,7 @@
 // backlog.
 
 import { MOST_OVERDUE } from '../rows/overdue-sql.js'
-import type { OverdueOrders } from './postgres.js'
+import type { OverdueOrders } from './database-look.js'
 
 /** Against which readings one is compared; where nobody asked for longer, against the last. */
 const SPAN_MS = 15_000

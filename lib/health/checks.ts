@@ -1,8 +1,10 @@
 // The checks of readiness: which there are, and what a reading of each means. Only these numbers decide what degrades a process and what fails it.
 
+import { LATE_COUNT, LATE_P99_MS, OVERDUE_MS, SKEW_MS, sweepLimits } from '../admin/limits.js'
 import type { FaultOf } from '../faults.js'
 import type { LatenessSummary } from '../lateness-buckets.js'
-import type { OverdueOrders, PostgresReading } from './postgres.js'
+import type { OverdueOrders } from './database-look.js'
+import type { PostgresReading } from './postgres.js'
 import type { RedisReading } from './redis.js'
 
 /** From the best to the worst. */
@@ -20,10 +22,12 @@ export interface CheckReading {
   kind?: string
   /** How much it is, in seconds, or how many. */
   value?: number
+  /** How many seconds ago the value was read, where it was not read now. */
+  age?: number
   /** Above which value it is degraded, and failing. */
   degradedAbove?: number
   failingAbove?: number
-  /** Codes of what is wrong, as in docs/errors.md. */
+  /** What is wrong, in the codes that `status` uses; NOT_LOOKED_AT where nothing is known. */
   codes?: string[]
   /** For who may see details: messages, hosts. */
   details?: string[]
@@ -36,10 +40,12 @@ export interface Findings {
   faults: readonly FaultOf<string>[]
   /** Whether expiry events are proved to arrive; undefined without a worker or without Redis. */
   eventsProved: boolean | undefined
-  /** Of each rule, in the last minute. */
-  lateness: ReadonlyMap<string, LatenessSummary>
-  /** How long ago somebody last read each rule's overdue orders, of the one that has waited longest; undefined where nobody can say. */
+  /** Of each rule, in the last minute; undefined where nobody can say. */
+  lateness: ReadonlyMap<string, LatenessSummary> | undefined
+  /** How long ago somebody last read each rule's overdue orders, of the one that has waited longest; undefined where no rule is swept, or nobody can say. */
   sweep: { kind: string; agoMs: number } | undefined
+  /** Whether Redis would have to say what is not known of the sweep. */
+  sweepUnknown: boolean
   /** From one sweep to the next; undefined where none is scheduled, or nobody knows. */
   intervalMs: number | undefined
   /** Redis's clock minus this process's. */
@@ -50,41 +56,56 @@ export interface Findings {
   shrinks(overdue: OverdueOrders): boolean
 }
 
-const OVERDUE_S = 5
-const OVERDUE_WITHOUT_SWEEP_S = 90
-const LATE_S = 1
-const FEWEST_LATE = 20
-const SKEW_S = 1
 const POSTGRES_DOWN_S = 30
+
+/** A figure that is older says so. */
+const NOW_MS = 1_500
+
+const UNKNOWN = 'NOT_LOOKED_AT'
 
 /** Faults that a check of its own has. */
 const OF_REDIS = /^(REDIS_|EVENTS_OFF$|SUBSCRIBE_REFUSED$|EVICTION$|TIMERS_DROPPED$)/
 const OF_POSTGRES = 'POSTGRES_UNAVAILABLE'
 
 export const CHECKS: Record<CheckName, (findings: Findings) => CheckReading> = {
-  overdue({ postgres, intervalMs, shrinks, faults }) {
-    const failingAbove = intervalMs === undefined ? OVERDUE_WITHOUT_SWEEP_S : (1.5 * intervalMs) / 1_000
-    const unread = postgres?.trouble === undefined ? (postgres?.unread ?? []) : []
+  overdue({ postgres, redis, intervalMs, shrinks, faults }) {
+    const limits = { degradedAbove: OVERDUE_MS / 1_000, failingAbove: sweepLimits(intervalMs).stuckMs / 1_000 }
     const isWorkedOn = !faults.some(({ code }) => code === 'NO_WORKER')
+    const all = [...(postgres?.overdue ?? []), ...(redis?.overdue ?? []).map((found) => ({ ...found, agoMs: 0 }))]
     const worst = most(
-      (postgres?.overdue ?? []).filter((overdue) => overdue.ageMs <= OVERDUE_S * 1_000 || !isWorkedOn || !shrinks(overdue)),
+      all.filter((overdue) => overdue.ageMs <= OVERDUE_MS || !isWorkedOn || !shrinks(overdue)),
       ({ ageMs }) => ageMs,
     )
-    const judged = measured(worst && { kind: worst.kind, value: worst.ageMs / 1_000 }, OVERDUE_S, failingAbove)
-    if (unread.length === 0) return judged
-    const details = unread.map(({ kind, why }) => `${kind}: ${why}`)
-    return { ...judged, state: worse(judged.state, 'degraded'), codes: ['UNREADABLE'], details }
+    const judged = measured('OVERDUE', worst && { kind: worst.kind, value: worst.ageMs / 1_000, agoMs: worst.agoMs }, limits)
+    if (postgres?.trouble !== undefined) return alsoUnknown(judged)
+    const { unread = [], notLookedAt = [] } = postgres ?? {}
+    if (unread.length + notLookedAt.length === 0) return redis && !redis.overdue ? alsoUnknown(judged) : judged
+    const codes = [...(unread.length > 0 ? ['UNREADABLE'] : []), ...(notLookedAt.length > 0 ? [UNKNOWN] : [])]
+    return {
+      ...judged,
+      state: worse(judged.state, 'degraded'),
+      codes: [...(judged.codes ?? []), ...codes],
+      details: [
+        ...unread.map(({ kind, why }) => `${kind}: ${why}`),
+        ...notLookedAt.map((kind) => `${kind}: not looked at; the questions about other rules took too long`),
+      ],
+    }
   },
 
   lateness({ lateness }) {
-    const enough = [...lateness].filter(([, { count }]) => count >= FEWEST_LATE)
+    const limits = { degradedAbove: LATE_P99_MS / 1_000 }
+    if (!lateness) return alsoUnknown({ state: 'ok', ...limits })
+    const enough = [...lateness].filter(([, { count }]) => count >= LATE_COUNT)
     const worst = most(enough, ([, { p99Ms }]) => p99Ms ?? 0)
-    return measured(worst && { kind: worst[0], value: (worst[1].p99Ms ?? 0) / 1_000 }, LATE_S)
+    return measured('LATE', worst && { kind: worst[0], value: (worst[1].p99Ms ?? 0) / 1_000 }, limits)
   },
 
-  sweep({ sweep, intervalMs }) {
-    if (!sweep || intervalMs === undefined) return { state: 'ok' }
-    return measured({ kind: sweep.kind, value: sweep.agoMs / 1_000 }, (1.5 * intervalMs) / 1_000, (3 * intervalMs) / 1_000)
+  sweep({ sweep, sweepUnknown, intervalMs }) {
+    const { lateReadMs, goneReadMs } = sweepLimits(intervalMs)
+    if (lateReadMs === undefined || goneReadMs === undefined) return { state: 'ok' }
+    if (!sweep) return sweepUnknown ? alsoUnknown({ state: 'ok' }) : { state: 'ok' }
+    const limits = { degradedAbove: lateReadMs / 1_000, failingAbove: goneReadMs / 1_000 }
+    return measured('SWEEP_LATE', { kind: sweep.kind, value: sweep.agoMs / 1_000 }, limits)
   },
 
   postgres({ postgres, postgresDownMs, faults }) {
@@ -103,14 +124,19 @@ export const CHECKS: Record<CheckName, (findings: Findings) => CheckReading> = {
     return { ...told, state: 'degraded', codes: [...codes] }
   },
 
-  clocks({ postgres, redisSkewMs }) {
+  clocks({ postgres, redis, redisSkewMs }) {
     const skews = [postgres?.skewMs, redisSkewMs].flatMap((skewMs) => (skewMs === undefined ? [] : [Math.abs(skewMs) / 1_000]))
-    return measured(skews.length === 0 ? undefined : { value: Math.max(...skews) }, SKEW_S)
+    const judged = measured('CLOCK_SKEW', skews.length === 0 ? undefined : { value: Math.max(...skews) }, {
+      degradedAbove: SKEW_MS / 1_000,
+    })
+    return skews.length === 0 && (postgres || redis) ? alsoUnknown(judged) : judged
   },
 
   dead({ redis }) {
-    const worst = most([...(redis?.dead ?? [])], ([, count]) => count)
-    return measured(worst && { kind: worst[0], value: worst[1] }, 0)
+    const limits = { degradedAbove: 0 }
+    if (redis && !redis.dead) return alsoUnknown({ state: 'ok', ...limits })
+    const worst = most([...(redis?.dead?.counts ?? [])], ([, count]) => count)
+    return measured('DEAD_LETTERS', worst && { kind: worst[0], value: worst[1], agoMs: redis?.dead?.agoMs ?? 0 }, limits)
   },
 
   faults({ faults }) {
@@ -122,11 +148,26 @@ export function worse(one: State, other: State): State {
   return STATES.indexOf(one) > STATES.indexOf(other) ? one : other
 }
 
-function measured(found: { kind?: string; value: number } | undefined, degradedAbove: number, failingAbove?: number): CheckReading {
-  const limits = { degradedAbove, ...(failingAbove !== undefined && { failingAbove }) }
+interface Measured {
+  kind?: string
+  value: number
+  agoMs?: number
+}
+
+type Limits = Required<Pick<CheckReading, 'degradedAbove'>> & Pick<CheckReading, 'failingAbove'>
+
+/** @param code what is wrong where the value is above a limit */
+function measured(code: string, found: Measured | undefined, limits: Limits): CheckReading {
+  const { degradedAbove, failingAbove = Number.POSITIVE_INFINITY } = limits
   if (!found) return { state: 'ok', ...limits }
-  const isFailing = failingAbove !== undefined && found.value > failingAbove
-  return { state: isFailing ? 'failing' : found.value > degradedAbove ? 'degraded' : 'ok', ...found, ...limits }
+  const { agoMs = 0, ...shown } = found
+  const state = found.value > failingAbove ? 'failing' : found.value > degradedAbove ? 'degraded' : 'ok'
+  return { state, ...shown, ...(agoMs > NOW_MS && { age: agoMs / 1_000 }), ...limits, ...(state !== 'ok' && { codes: [code] }) }
+}
+
+/** Another check says why, so this one is no worse for it. */
+function alsoUnknown(reading: CheckReading): CheckReading {
+  return { ...reading, codes: [...(reading.codes ?? []), UNKNOWN] }
 }
 
 function faultsAmong(faults: readonly FaultOf<string>[], isOurs: (code: string) => boolean): CheckReading {

@@ -1,7 +1,6 @@
 // Puts together what a look at readiness finds: the servers' answers, and what this process and its workers know by themselves.
 
 import type { FaultOf } from '../faults.js'
-import type { LatenessSummary } from '../lateness-buckets.js'
 import { isSwept } from '../rules/rule.js'
 import { isAliveByBeat } from '../timers/findings.js'
 import type { Runtime } from '../timers/runtime.js'
@@ -9,7 +8,7 @@ import { runningWorkers } from '../worker/running.js'
 import type { ExpiryWorker } from '../worker/worker.js'
 import { Backlog } from './backlog.js'
 import type { Findings } from './checks.js'
-import { PostgresLook } from './postgres.js'
+import { PostgresLook, type PostgresReading } from './postgres.js'
 import { RedisLook, type RedisReading } from './redis.js'
 
 /** What workers sweep by unless told otherwise, where their records do not say. */
@@ -33,7 +32,7 @@ export class Look {
     const now = performance.now()
     if (postgres?.trouble === undefined) this.downSince = undefined
     else this.downSince ??= now
-    if (postgres && postgres.trouble === undefined) this.backlog.note(postgres.overdue)
+    this.noteBacklog(postgres, redis)
     const workers = runningWorkers(this.runtime)
     return {
       postgres,
@@ -41,7 +40,7 @@ export class Look {
       faults: this.faults(workers),
       eventsProved: eventsProved(workers),
       lateness: lateness(workers, redis),
-      sweep: this.sweep(workers, redis),
+      ...this.sweep(workers, redis),
       intervalMs: this.intervalMs(workers),
       redisSkewMs: this.redisSkewMs(),
       postgresDownMs: this.downSince === undefined ? 0 : now - this.downSince,
@@ -55,17 +54,24 @@ export class Look {
     return [...new Map(all.map((fault) => [`${fault.code} ${fault.kind ?? fault.channel ?? ''}`, fault])).values()]
   }
 
-  private sweep(workers: readonly ExpiryWorker[], redis: RedisReading | undefined): Findings['sweep'] {
+  /** Only what was read now says whether a backlog shrinks. */
+  private noteBacklog(postgres: PostgresReading | undefined, redis: RedisReading | undefined): void {
+    const onRows = postgres?.overdue.filter(({ agoMs }) => agoMs === 0) ?? []
+    if (postgres?.trouble === undefined) this.backlog.note([...onRows, ...(redis?.overdue ?? [])])
+  }
+
+  private sweep(workers: readonly ExpiryWorker[], redis: RedisReading | undefined): Pick<Findings, 'sweep' | 'sweepUnknown'> {
     const own = workers.flatMap(({ parts }) => parts.sweep.lastRead?.at ?? [])
     const ownMs = own.length > 0 ? Date.now() - Math.max(...own.map(Number)) : undefined
     let longest: Findings['sweep']
-    for (const kind of this.sweptKinds()) {
-      const known = [ownMs, redis?.readAgoMs.get(kind)].filter((agoMs) => agoMs !== undefined)
+    const kinds = this.sweptKinds()
+    for (const kind of kinds) {
+      const known = [ownMs, redis?.readAgoMs?.get(kind)].filter((agoMs) => agoMs !== undefined)
       if (known.length === 0 && workers.length === 0) continue // a process that only schedules cannot say
       const agoMs = known.length > 0 ? Math.max(0, Math.min(...known)) : performance.now() - this.begunAt
       if (longest === undefined || agoMs > longest.agoMs) longest = { kind, agoMs }
     }
-    return longest
+    return { sweep: longest, sweepUnknown: kinds.length > 0 && longest === undefined && redis !== undefined && !redis.readAgoMs }
   }
 
   private sweptKinds(): string[] {
@@ -78,11 +84,11 @@ export class Look {
     })
   }
 
-  /** The longest of the workers of this process; without one, of those that beat. */
+  /** The shortest of the workers of this process; without one, of those that beat. */
   private intervalMs(workers: readonly ExpiryWorker[]): number | undefined {
-    if (workers.length > 0) return longest(workers.map(({ parts }) => parts.schedule.intervalMs))
+    if (workers.length > 0) return shortest(workers.map(({ parts }) => parts.schedule.intervalMs))
     const seen = this.runtime.beats?.seen?.processes.filter((one) => one.role === 'worker' && isAliveByBeat(one)) ?? []
-    return seen.length > 0 ? longest(seen.map(({ sweepMs = DEFAULT_INTERVAL_MS }) => sweepMs ?? undefined)) : DEFAULT_INTERVAL_MS
+    return seen.length > 0 ? shortest(seen.map(({ sweepMs = DEFAULT_INTERVAL_MS }) => sweepMs ?? undefined)) : DEFAULT_INTERVAL_MS
   }
 
   private redisSkewMs(): number | undefined {
@@ -91,9 +97,9 @@ export class Look {
   }
 }
 
-function longest(all: readonly (number | undefined)[]): number | undefined {
+function shortest(all: readonly (number | undefined)[]): number | undefined {
   const known = all.filter((one) => one !== undefined)
-  return known.length > 0 ? Math.max(...known) : undefined
+  return known.length > 0 ? Math.min(...known) : undefined
 }
 
 function eventsProved(workers: readonly ExpiryWorker[]): boolean | undefined {
@@ -101,7 +107,8 @@ function eventsProved(workers: readonly ExpiryWorker[]): boolean | undefined {
   return intakes.length === 0 ? undefined : intakes.every(({ events }) => events === true)
 }
 
-function lateness(workers: readonly ExpiryWorker[], redis: RedisReading | undefined): ReadonlyMap<string, LatenessSummary> {
+function lateness(workers: readonly ExpiryWorker[], redis: RedisReading | undefined): Findings['lateness'] {
   const own = workers.flatMap((worker) => Object.entries(worker.health().lateness).map(([kind, { minute }]) => [kind, minute] as const))
-  return workers.length > 0 ? new Map(own) : (redis?.lateness ?? new Map())
+  if (workers.length > 0) return new Map(own)
+  return redis ? redis.lateness : new Map()
 }

@@ -16,11 +16,13 @@ export interface Check {
   kind?: string
   /** By how much: seconds, or a number of dead letters. */
   value?: number
+  /** How many seconds ago the value was read, where it was not read for this answer. */
+  age?: number
   /** Above which value it is degraded. */
   degradedAbove?: number
   /** Above which value it is failing. Left out where it never is. */
   failingAbove?: number
-  /** Codes of what is wrong, as in docs/errors.md. */
+  /** What is wrong, in the codes that `order-timers status` uses. `NOT_LOOKED_AT` where something could not be read. */
   codes?: string[]
   /** Messages, which name hosts. Only where they were asked for. */
   details?: string[]
@@ -92,7 +94,7 @@ export class Readiness {
 }
 
 /** Milliseconds are enough. */
-function rounded(found: Omit<CheckReading, 'state'>): Omit<CheckReading, 'state'> {
-  const { value } = found
-  return value === undefined ? found : { ...found, value: Math.round(value * 1_000) / 1_000 }
+function rounded({ value, age, ...found }: Omit<CheckReading, 'state'>): Omit<CheckReading, 'state'> {
+  const inMs = (seconds: number) => Math.round(seconds * 1_000) / 1_000
+  return { ...found, ...(value !== undefined && { value: inMs(value) }), ...(age !== undefined && { age: inMs(age) }) }
 }

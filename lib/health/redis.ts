@@ -1,18 +1,21 @@
-// What a look at readiness asks Redis: when overdue orders were last read, which timers failed, and, in a process without a worker, how late orders
-// were. Nothing is asked while Redis does not answer, and no answer is waited for longer than half a second.
+// What a look at readiness asks Redis: when overdue orders were last read, which timers failed, which are overdue that Redis alone has, and, in a
+// process without a worker, how late orders were. Nothing is asked while Redis does not answer, and no answer is waited for longer than half a second.
 
 import { latenessOfAll } from '../admin/processes.js'
 import type { LatenessSummary } from '../lateness-buckets.js'
 import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
 import { within } from '../wait.js'
+import type { OverdueOrders } from './database-look.js'
 
 export interface RedisReading {
   /** Whether it answers now, and can serve timers. */
   answers: boolean
-  /** Of each rule: how long ago any worker last read what is overdue, milliseconds. Rules that nobody has read are left out. */
-  readAgoMs: ReadonlyMap<string, number>
-  /** How many dead letters each rule has; undefined where Redis did not say. */
-  dead: ReadonlyMap<string, number> | undefined
+  /** Of each rule: how long ago any worker last read what is overdue, milliseconds. Rules that nobody has read are left out. Undefined where Redis did not say. */
+  readAgoMs: ReadonlyMap<string, number> | undefined
+  /** How many dead letters each rule has, and how long ago they were counted; undefined where Redis never said. */
+  dead: { counts: ReadonlyMap<string, number>; agoMs: number } | undefined
+  /** Timers that are overdue, of rules whose deadlines are in Redis alone; undefined where Redis did not say. */
+  overdue: OverdueOrders[] | undefined
   /** How late the orders of each rule were in the last minute; undefined where a worker of this process knows better. */
   lateness: ReadonlyMap<string, LatenessSummary> | undefined
 }
@@ -40,12 +43,11 @@ export class RedisLook {
     const { redis } = this.runtime
     if (!redis) return undefined
     if (!redis.connection.ready) await within(WAIT_MS, redis.connection.openQuietly())
-    if (!redis.connection.serving) return nothing(false)
+    if (!redis.connection.serving) return this.nothing(false)
     this.asking ??= this.ask(redis).finally(() => {
       this.asking = undefined
     })
-    const reading = await within(WAIT_MS, this.asking)
-    return reading ?? nothing(redis.connection.serving)
+    return this.asking
   }
 
   /** The ids of all orders on which the rule failed; as they were last read, while Redis does not answer. */
@@ -58,12 +60,18 @@ export class RedisLook {
   }
 
   private async ask(redis: RuntimeRedis): Promise<RedisReading> {
-    try {
-      const [readAgoMs, dead, lateness] = await Promise.all([this.reads(redis), this.dead(redis), this.lateness()])
-      return { answers: true, readAgoMs, dead, lateness }
-    } catch {
-      return nothing(redis.connection.serving)
-    }
+    const orNothing = <T>(look: Promise<T>) => within(WAIT_MS, look).catch(() => undefined)
+    const [readAgoMs, , overdue, lateness] = await Promise.all([
+      orNothing(this.reads(redis)),
+      orNothing(this.readAllFailed(redis)),
+      orNothing(this.overdue(redis)),
+      orNothing(this.lateness()),
+    ])
+    return { answers: redis.connection.serving, readAgoMs, dead: this.dead(), overdue, lateness }
+  }
+
+  private nothing(answers: boolean): RedisReading {
+    return { answers, readAgoMs: undefined, dead: this.dead(), overdue: undefined, lateness: undefined }
   }
 
   private async reads({ connection, clock }: RuntimeRedis): Promise<ReadonlyMap<string, number>> {
@@ -73,10 +81,25 @@ export class RedisLook {
     return new Map(kinds.flatMap((kind, i) => (marks[i] ? [[kind, Math.max(0, now - Number(marks[i]))] as const] : [])))
   }
 
-  private async dead(redis: RuntimeRedis): Promise<ReadonlyMap<string, number>> {
-    const dead = new Map<string, number>()
-    for (const kind of this.runtime.kinds) dead.set(kind, (await this.readFailed(redis, kind)).dead.length)
-    return dead
+  /** The first timer of each rule that has no rows to be swept. What failed is in the index under the time of its next attempt. */
+  private async overdue({ index, clock }: RuntimeRedis): Promise<OverdueOrders[]> {
+    const kinds = this.runtime.kinds.filter((kind) => ['handler', 'redis'].includes(this.runtime.form(kind) ?? ''))
+    const first = await Promise.all(kinds.map((kind) => index.first(kind, 2 * WAIT_MS)))
+    const now = kinds.length > 0 ? await clock.now() : 0
+    return kinds.flatMap((kind, i) => {
+      const deadlineMs = first[i] ?? now
+      return deadlineMs < now ? [{ kind, count: 1, ageMs: now - deadlineMs }] : []
+    })
+  }
+
+  private async readAllFailed(redis: RuntimeRedis): Promise<void> {
+    for (const kind of this.runtime.kinds) await this.readFailed(redis, kind)
+  }
+
+  private dead(): RedisReading['dead'] {
+    if (this.failed.size < this.runtime.kinds.length) return undefined
+    const counts = new Map([...this.failed].map(([kind, { dead }]) => [kind, dead.length]))
+    return { counts, agoMs: performance.now() - Math.min(...[...this.failed.values()].map(({ at }) => at)) }
   }
 
   private async readFailed(redis: RuntimeRedis, kind: string): Promise<Failed> {
@@ -95,8 +118,4 @@ export class RedisLook {
   private async lateness(): Promise<ReadonlyMap<string, LatenessSummary> | undefined> {
     return this.runtime.running.size > 0 ? undefined : latenessOfAll(this.runtime, 1)
   }
-}
-
-function nothing(answers: boolean): RedisReading {
-  return { answers, readAgoMs: new Map(), dead: undefined, lateness: undefined }
 }

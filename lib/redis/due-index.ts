@@ -83,6 +83,12 @@ export class DueIndex {
     return deadlines
   }
 
+  /** The earliest deadline of a kind; undefined where nothing is armed. */
+  async first(kind: string, waitMs: number): Promise<number | undefined> {
+    const [, score] = await this.connection.run(waitMs, (client) => client.zrange(this.keys.sets(kind).due, '0', '0', 'WITHSCORES'))
+    return score === undefined ? undefined : Number(score)
+  }
+
   /** Asks all workers to sweep at once. @returns how many received it */
   requestSweep(waitMs: number): Promise<number> {
     return this.connection.run(waitMs, (client) => client.publish(this.keys.wakeChannel, SWEEP_REQUEST))

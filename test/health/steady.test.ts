@@ -35,7 +35,7 @@ describe('a backlog', () => {
     const backlog = new Backlog(() => now)
     const note = (seconds: number, count: number, ageMs: number) => {
       now += seconds * 1_000
-      const overdue = { kind: 'order_pay', count, ageMs, deadlineMs: 0 }
+      const overdue = { kind: 'order_pay', count, ageMs }
       backlog.note([overdue])
       return backlog.shrinks(overdue)
     }

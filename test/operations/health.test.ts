@@ -116,7 +116,7 @@ describe('health', function () {
     await shop.redis.client.hset(runtime.keys.sets('order_confirm').failures, String(dead), JSON.stringify(failure))
     await says(health, 'degraded', { dead: 'degraded' })
     assert.deepEqual((await health.ready()).checks.dead, {
-      ...{ state: 'degraded', reading: 'degraded', kind: 'order_confirm', value: 1, degradedAbove: 0 },
+      ...{ state: 'degraded', reading: 'degraded', kind: 'order_confirm', degradedAbove: 0, codes: ['DEAD_LETTERS'], value: 1 },
     })
 
     const order = await shop.order({ status: 4, confirmDueAt: ago(20) })
@@ -141,6 +141,48 @@ describe('health', function () {
     await says(health, 'ok')
   })
 
+  it('calls no rule well that it did not come to, and no Postgres silent that answers', async () => {
+    const kinds = Array.from({ length: 12 }, (_, i) => `order_${i}`)
+    const shop = await openShop(({ Order }) =>
+      Object.fromEntries(kinds.map((kind) => [kind, transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' })])),
+    )
+    shops.push(shop as never)
+    runtimeOf(shop.timers).beats?.onlyLook()
+    const health = orderTimersHealth(shop.timers)
+    await says(health, 'ok')
+    const holder = await shop.database.connect()
+    await holder.query('BEGIN')
+    await holder.query('LOCK TABLE orders')
+    const { checks } = await orderTimersHealth(shop.timers).ready() // has looked at none before
+    assert.deepEqual([checks.postgres?.state, checks.overdue?.state], ['ok', 'degraded'])
+    assert.deepEqual(checks.overdue?.codes, ['UNREADABLE', 'NOT_LOOKED_AT'])
+    const all = await waitUntil(async () => {
+      const { overdue, postgres } = (await health.ready()).checks
+      assert.equal(postgres?.reading, 'ok')
+      return overdue?.details?.length === kinds.length && overdue.codes?.join() === 'UNREADABLE' ? overdue : undefined
+    })
+    assert.equal(all.state, 'degraded')
+    await holder.query('ROLLBACK')
+    await says(health, 'ok')
+  })
+
+  it('sees overdue timers of a rule that has no rows', async () => {
+    const shop = await openShop(() => ({ order_other: () => {} }))
+    shops.push(shop as never)
+    const runtime = runtimeOf(shop.timers)
+    runtime.beats?.onlyLook()
+    const health = orderTimersHealth(shop.timers)
+    await says(health, 'ok')
+    const { due } = runtime.keys.sets('order_other')
+    await shop.redis.client.zadd(due, Date.now() - 20_000, '34')
+    await says(health, 'degraded', { overdue: 'degraded' })
+    assert.equal((await health.ready()).checks.overdue?.kind, 'order_other')
+    await shop.redis.client.zadd(due, Date.now() - 100_000, '34')
+    await says(health, 'failing', { overdue: 'failing' })
+    await shop.worker()
+    await says(health, 'ok')
+  })
+
   it('is degraded while Redis is down, and never failing for that alone', async () => {
     const server = await RedisServer.start()
     const { shop, health } = await open({ redis: server.url, redisUrl: server.url })
@@ -148,7 +190,9 @@ describe('health', function () {
     await waitUntil(async () => (await health.ready()).status === 'ok', { every: 250 })
     await server.kill()
     await says(health, 'degraded', { redis: 'degraded' })
-    assert.deepEqual((await health.ready()).checks.redis?.codes, ['REDIS_UNAVAILABLE'])
+    const { redis, dead } = (await health.ready()).checks
+    assert.deepEqual(redis?.codes, ['REDIS_UNAVAILABLE'])
+    assert.ok((dead?.age ?? 0) > 1, `the dead letters were counted ${dead?.age} s ago`)
     await server.restart()
     await says(health, 'ok')
     await shop.close()
