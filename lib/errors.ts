@@ -42,6 +42,14 @@ const STATUS = {
   INVALID_ACTION: 400,
   /** By an act of an operator that cannot be recorded: the table of actions is missing, or the role has no right to it. */
   NOT_RECORDED: 500,
+  /** By `extendAll`, `scheduleAll` and `cancelAll` without orders to be about, or with an unknown attribute, an operator or a wrong value. */
+  INVALID_WHERE: 400,
+  /** By the same, on a rule whose deadlines Redis alone has. */
+  NOT_IN_BULK: 400,
+  /** By the same and by `resumeRun`, where a run of the kind has not ended, or could not be ended. */
+  RUN_UNFINISHED: 409,
+  /** By `resumeRun` and `abandonRun`, where every run of the kind has ended. */
+  NO_RUN: 409,
   /** By `extend` beyond `maxExtensions` or `maxTotal`. */
   EXTENSION_LIMIT: 409,
   /** By `pause` and `resume` on a rule without `pause`, or with `pause.while`. */

@@ -1,5 +1,6 @@
 // Exports, nothing else.
 
+export type * from './bulk.js'
 export { type Duration, duration } from './duration.js'
 export { type ErrorCode, OrderTimersError, type Problem } from './errors.js'
 export type { LoggerLike } from './logger.js'

@@ -3,6 +3,7 @@
 import type { RequestHandler } from 'express'
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Model, Transaction } from 'sequelize'
+import type { BulkOptions, BulkResult, ExtendAllOptions, RunOptions, ScheduleAllOptions } from './bulk.js'
 import type { Duration } from './duration.js'
 import type { FaultOf, PresenceFaultCode } from './faults.js'
 import type { LoggerLike } from './logger.js'
@@ -162,6 +163,20 @@ export interface TimerCalls<R extends Rules = Rules> {
    * @throws OrderTimersError UNKNOWN_KIND (400), POSTGRES_UNAVAILABLE (503)
    */
   release(kind: Kind<R>): Promise<boolean>
+  /**
+   * Moves the deadlines of many orders by a duration. The kind is held until all are moved: nothing is settled by its old deadline meanwhile.
+   * @throws OrderTimersError UNKNOWN_KIND, INVALID_WHERE, INVALID_DURATION, NOT_ON_SINCE, NOT_IN_BULK (400), RUN_UNFINISHED (409), NOT_RECORDED (500)
+   * where a table is missing, POSTGRES_UNAVAILABLE (503)
+   */
+  extendAll(kind: Kind<R, 'deadline'>, options: ExtendAllOptions): Promise<BulkResult>
+  /** Gives many orders a deadline: those that have none, or with `overwrite` also the others. @throws OrderTimersError as `extendAll`, INVALID_DEADLINE */
+  scheduleAll(kind: Kind<R, 'deadline'>, options: ScheduleAllOptions): Promise<BulkResult>
+  /** Removes the timers of many orders. @throws OrderTimersError as `extendAll` */
+  cancelAll(kind: Kind<R, 'deadline'>, options: BulkOptions): Promise<BulkResult>
+  /** Goes on with a run whose process was killed or stopped. No order is moved twice. @throws OrderTimersError NO_RUN (409), and as `extendAll` */
+  resumeRun(kind: Kind<R, 'deadline'>, options?: RunOptions): Promise<BulkResult>
+  /** Ends a run where it is: what it moved stays moved. @throws OrderTimersError NO_RUN (409), and as `extendAll` */
+  abandonRun(kind: Kind<R, 'deadline'>): Promise<BulkResult>
 }
 
 /** Something that is wrong at present with the timers of a process. */

@@ -10,6 +10,7 @@ import { History } from '../rows/history.js'
 import type { OrderTable } from '../rows/order-table.js'
 import { ProcessesTable } from '../rows/processes-table.js'
 import type { RowRule } from '../rows/row-rule.js'
+import { RUNS_TABLE, RunsTable } from '../rows/runs-table.js'
 import type { ShopRule } from '../rules/rule.js'
 import { withoutBinding } from '../sequelize/sql.js'
 import type { Runtime } from '../timers/runtime.js'
@@ -80,11 +81,16 @@ function additionsOf(row: RowRule): Addition[] {
   return needs
 }
 
-/** No rule needs them. Processes see each other by the first where Redis does not answer; the second records what operators do. */
+/** No rule needs them. Processes see each other by the first where Redis does not answer; the second records what operators do; the third keeps runs. */
 function ownTables(orders: OrderTable): Addition[] {
   const processes = withoutBinding(new ProcessesTable(orders).name)
   const actions = withoutBinding(orders.inSameSchema(ACTIONS_TABLE))
-  return [tableAddition(processes, ProcessesTable.createSql(processes)), tableAddition(actions, ActionsTable.createSql(actions))]
+  const runs = withoutBinding(orders.inSameSchema(RUNS_TABLE))
+  return [
+    tableAddition(processes, ProcessesTable.createSql(processes)),
+    tableAddition(actions, ActionsTable.createSql(actions)),
+    tableAddition(runs, RunsTable.createSql(runs)),
+  ]
 }
 
 function column(table: OrderTable, attribute: string, type: string): Addition {

@@ -38,6 +38,20 @@ export class DueIndex {
     return armed as number
   }
 
+  /**
+   * For orders whose deadlines a run has changed; each id has the deadline at the same place, null for none. What is neither armed nor due within
+   * `horizonMs` is left to the sweep, and failures stay.
+   */
+  async move(kind: string, ids: readonly string[], deadlines: readonly (number | null)[], horizonMs: number): Promise<void> {
+    const { due, failures, tombstones } = this.keys.sets(kind)
+    const rows = [JSON.stringify(ids), JSON.stringify(deadlines)]
+    await this.connection.ask(
+      (client) =>
+        scripts(client).orderTimersMove(due, failures, tombstones, this.keys.wakeChannel, this.keys.timersOf(kind), horizonMs, ...rows),
+      operation('move', kind, mayHaveWritten),
+    )
+  }
+
   /** Removes a timer, unless its deadline is not the given one. @returns whether there was one */
   async disarm(kind: string, id: string, deadlineMs: number | undefined, waitMs: number): Promise<boolean> {
     const { due, failures, tombstones } = this.keys.sets(kind)

@@ -1,6 +1,7 @@
 // The calls on `req.orderTimers` and on the middleware itself. Errors of Redis and Postgres leave them as coded errors.
 
 import type { ListedTimer, OrderOrId, TimerCalls } from '../types.js'
+import { abandonRun, bulk, resumeRun } from './bulk/calls.js'
 import { Call } from './call.js'
 import { codedErrors } from './coded-errors.js'
 import { deadLetters } from './dead-letters.js'
@@ -33,6 +34,11 @@ export function timerCalls(runtime: Runtime): TimerCalls {
     dead: (kind) => coded(() => deadLetters(runtime, kind)),
     retry: (kind, order) => coded(() => new Call(runtime, kind, order, {}).retry()),
     release: (kind) => coded(() => release(runtime, kind)),
+    extendAll: (kind, options) => coded(() => bulk(runtime, kind, 'extendAll', options)),
+    scheduleAll: (kind, options) => coded(() => bulk(runtime, kind, 'scheduleAll', options)),
+    cancelAll: (kind, options) => coded(() => bulk(runtime, kind, 'cancelAll', options)),
+    resumeRun: (kind, options) => coded(() => resumeRun(runtime, kind, options)),
+    abandonRun: (kind) => coded(() => abandonRun(runtime, kind)),
   }
 }
 

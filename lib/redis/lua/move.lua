@@ -1,0 +1,39 @@
+-- Follows rows whose deadlines a run has changed. Moves what is in the index, adds what comes due before the horizon, and removes what has no
+-- deadline any more. Failures stay: a dead letter does not come back.
+--
+-- KEYS    due, failures
+--         tombstones   the beginning of the tombstones' names
+-- ARGV    wakeChannel
+--         keyPrefix    the beginning of the timers' keys
+--         horizonMs    from now
+--         ids          as JSON
+--         deadlines    as JSON, each at its id's place; null for none
+-- Output  none
+local due, failures, tombstones = KEYS[1], KEYS[2], KEYS[3]
+local wakeChannel, keyPrefix, ids, deadlines = ARGV[1], ARGV[2], cjson.decode(ARGV[4]), cjson.decode(ARGV[5])
+--- include shared/now.lua
+--- include shared/tombstones.lua
+--- include shared/after-removing.lua
+--- include shared/wake.lua
+--- include shared/before-adding.lua
+
+local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
+local horizon = now + tonumber(ARGV[3])
+local gone, earliest = nil, nil
+for i, id in ipairs(ids) do
+  local deadline = deadlines[i]
+  local score = redis.call('ZSCORE', due, id)
+  if deadline == cjson.null then
+    gone = gone or tombstoneSets(tombstones, 'cancelled')
+    redis.call('SADD', gone, id)
+    if score then redis.call('ZREM', due, id) end
+    redis.call('UNLINK', keyPrefix .. id)
+  elseif score or (deadline <= horizon and redis.call('HEXISTS', failures, id) == 0) then
+    beforeAdding()
+    redis.call('ZADD', due, deadline, id)
+    redis.call('SET', keyPrefix .. id, '1', 'PXAT', deadline)
+    if not earliest or deadline < earliest then earliest = deadline end
+  end
+end
+if gone then afterRemoving() end
+if earliest then wakeIfEarlier(head, earliest) end

@@ -1,0 +1,165 @@
+// The statements of a run over a rule's orders: what it will move, and one portion of it. A portion goes by the primary key, never by the deadline:
+// that is what the run changes, and an order that was moved would come round again.
+
+import type { Transaction } from 'sequelize'
+import { rows } from '../sequelize/database.js'
+import { allOf, type Condition } from './conditions.js'
+import type { RowGuard } from './guard.js'
+import { boundIntervalSql, epochMsSql, instantOfMsSql } from './instant-sql.js'
+import type { DeclaredColumn } from './row-options.js'
+import { runWhereSql } from './run-where.js'
+import type { RunTask } from './runs-table.js'
+
+/** What one portion did. */
+export interface Portion {
+  /** The orders that were moved, and the deadline that each has now, milliseconds since 1970; null for none. */
+  ids: string[]
+  deadlines: (number | null)[]
+  /** Orders whose rows somebody else has locked. */
+  locked: string[]
+  /** The last row that was looked at; null where there was none. */
+  last: string | null
+}
+
+interface KeysetPage {
+  after: string | null
+  upTo: string
+  limit: number
+}
+
+/** A portion by keyset, or of orders that were locked before. */
+export type PortionPage = KeysetPage | { ids: readonly string[] }
+
+/** A portion is of so many orders that match at most, among so many times as many rows. */
+const LOOKED_AT = 20
+
+interface PageSql {
+  before?: string
+  place: string
+  limit?: string
+  last: string
+}
+
+function byIds(id: string, ids: string): PageSql {
+  return { place: `${id} = ANY(${ids})`, last: 'NULL' }
+}
+
+export class RunSql {
+  private readonly conditions: readonly Condition[]
+
+  constructor(
+    private readonly guard: RowGuard,
+    private readonly column: DeclaredColumn,
+    private readonly task: RunTask,
+    /** When the run began, milliseconds since 1970: what `after` counts from. */
+    private readonly startedAt: number,
+  ) {
+    const { table, appliesSql, whereSql, notDeletedSql, notPausedSql } = guard
+    this.conditions = [appliesSql, whereSql, notDeletedSql, notPausedSql, ...this.ofAction(), runWhereSql(table, task.where)]
+  }
+
+  /** Moves one portion, in the transaction that has locked the run. Rows that somebody else has locked are left. */
+  async move(page: PortionPage, transaction: Transaction): Promise<Portion> {
+    const { table } = this.guard
+    const bind: unknown[] = []
+    const bound = (value: unknown) => `$${bind.push(value)}`
+    const id = `${table.id} AS order_timers_id`
+    const { before = '', place, limit = '', last } = 'ids' in page ? byIds(table.id, bound(page.ids)) : this.byKeyset(page, bound)
+    const sql = `WITH ${before}order_timers_page AS MATERIALIZED (
+  SELECT ${id} FROM ${table.aliased} WHERE ${place} AND ${this.matches} ORDER BY ${table.id}${limit}
+), order_timers_free AS MATERIALIZED (
+  SELECT ${id} FROM ${table.aliased} WHERE ${table.id} = ANY(ARRAY(SELECT order_timers_id FROM order_timers_page)) AND ${this.matches}
+  ORDER BY ${table.id} FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED
+), order_timers_moved AS (
+  UPDATE ${table.aliased} SET ${this.assignments(bound).join(', ')} FROM order_timers_free WHERE ${table.id} = order_timers_id
+  RETURNING order_timers_id, ${epochMsSql(this.guard.deadlineSql)} AS order_timers_deadline
+)
+SELECT (SELECT json_agg(order_timers_id::text ORDER BY order_timers_id) FROM order_timers_moved)::text AS ids,
+  (SELECT json_agg(order_timers_deadline ORDER BY order_timers_id) FROM order_timers_moved)::text AS deadlines,
+  (SELECT json_agg(order_timers_id::text) FROM order_timers_page WHERE order_timers_id NOT IN (SELECT order_timers_id FROM order_timers_free))::text AS locked,
+  ${last} AS last`
+    type Row = { ids: string | null; deadlines: string | null; locked: string | null; last: string | null }
+    const [found] = await rows<Row>(table.sequelize, sql, bind, transaction)
+    const list = <T>(text: string | null | undefined): T[] => JSON.parse(text ?? '[]')
+    return { ids: list(found?.ids), deadlines: list(found?.deadlines), locked: list(found?.locked), last: found?.last ?? null }
+  }
+
+  /** Looks at so many rows at most, whether they match or not, so that no portion takes long where few do. */
+  private byKeyset({ after, upTo, limit }: KeysetPage, bound: (value: unknown) => string): PageSql {
+    const { table } = this.guard
+    const from = after === null ? [] : [`${table.id} > ${bound(after)}`]
+    const ahead = allOf([...from, `${table.id} <= ${bound(upTo)}`])
+    const end = '(SELECT order_timers_id FROM order_timers_end)'
+    const most = bound(limit)
+    return {
+      before: `order_timers_end AS MATERIALIZED (
+  SELECT order_timers_id FROM (
+    SELECT ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${ahead} ORDER BY ${table.id} LIMIT ${LOOKED_AT} * ${most}::int
+  ) AS order_timers_ahead ORDER BY order_timers_id DESC LIMIT 1
+), `,
+      place: allOf([...from, `${table.id} <= ${end}`]),
+      limit: ` LIMIT ${most}::int`,
+      last: `CASE (SELECT count(*) FROM order_timers_page) WHEN ${most}::int
+    THEN (SELECT order_timers_id FROM order_timers_page ORDER BY order_timers_id DESC LIMIT 1) ELSE ${end} END::text`,
+    }
+  }
+
+  /** The CASE keeps Postgres from finding the rows by an index on the deadline or the status. */
+  private get matches(): string {
+    return `CASE WHEN ${allOf(this.conditions)} THEN TRUE ELSE FALSE END`
+  }
+
+  /** How many orders it is about. */
+  async count(transaction: Transaction): Promise<number> {
+    const { table } = this.guard
+    const sql = `SELECT count(*)::int AS count FROM ${table.aliased} WHERE ${allOf(this.conditions)}`
+    const [found] = await rows<{ count: number }>(table.sequelize, sql, [], transaction)
+    return found?.count ?? 0
+  }
+
+  /** The first orders, and what becomes of them. */
+  async samples(most: number, transaction: Transaction): Promise<{ id: string; before: number | null; after: number | null }[]> {
+    const { table, deadlineSql } = this.guard
+    const bind: unknown[] = [most]
+    const after = this.newDeadline((value) => `$${bind.push(value)}`)
+    const sql = `SELECT ${table.id}::text AS id, ${epochMsSql(deadlineSql)} AS before, ${epochMsSql(after ?? 'NULL::timestamptz')} AS after
+FROM ${table.aliased} WHERE ${allOf(this.conditions)} ORDER BY ${table.id} LIMIT $1`
+    return rows(table.sequelize, sql, bind, transaction)
+  }
+
+  /** The greatest id in the table; null where it is empty. */
+  async lastId(transaction: Transaction): Promise<string | null> {
+    const { table } = this.guard
+    const sql = `SELECT ${table.id}::text AS id FROM ${table.aliased} ORDER BY ${table.id} DESC LIMIT 1`
+    const [found] = await rows<{ id: string }>(table.sequelize, sql, [], transaction)
+    return found?.id ?? null
+  }
+
+  private ofAction(): Condition[] {
+    const { guard, column, task } = this
+    const { deadlineSql, deadlineColumn, table } = guard
+    const hasTimer = `${deadlineSql} IS NOT NULL`
+    if (task.action === 'cancelAll') return [hasTimer]
+    // What is stale was left for a person to look at, and more time must not have it settled.
+    if (task.action === 'extendAll') return [hasTimer, guard.deadlineIs('>', guard.staleLineSql)]
+    const notPaused = column.pause && `${table.column(column.pause.keep)} IS NULL`
+    return [task.overwrite ? `(${deadlineColumn} IS NULL OR ${hasTimer})` : `${deadlineColumn} IS NULL`, notPaused]
+  }
+
+  private assignments(bound: (value: unknown) => string): string[] {
+    const { guard, column, task } = this
+    const { table, noTimerSql } = guard
+    const deadline = this.newDeadline(bound)
+    const notExtended =
+      task.action === 'scheduleAll' && column.extensions ? [`${table.bareColumn(column.extensions.attribute)} = NULL`] : []
+    return [`${table.bareColumn(column.attribute)} = ${deadline ?? noTimerSql}`, ...notExtended]
+  }
+
+  /** Undefined for none. */
+  private newDeadline(bound: (value: unknown) => string): string | undefined {
+    const { action, byMs, atMs, afterMs } = this.task
+    if (action === 'cancelAll') return undefined
+    if (action === 'scheduleAll') return instantOfMsSql(bound(atMs ?? this.startedAt + (afterMs ?? 0)))
+    return `${this.guard.deadlineColumn} + ${boundIntervalSql(bound(byMs))}`
+  }
+}

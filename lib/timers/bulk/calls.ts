@@ -1,0 +1,120 @@
+// extendAll, scheduleAll and cancelAll, and what ends or resumes a run of theirs. The plan comes first; then the run begins, and holds its kind until
+// it has ended.
+
+import type { BulkOptions, BulkPlan, BulkResult, RunOptions } from '../../bulk.js'
+import { OrderTimersError, refuseUnknownOptions } from '../../errors.js'
+import { ActionsTable } from '../../rows/actions-table.js'
+import { type PlannedRun, planRun } from '../../rows/run-plan.js'
+import { type Run, type RunAction, RunsTable, type RunTask } from '../../rows/runs-table.js'
+import { inTransaction } from '../../sequelize/database.js'
+import { ONE_STATEMENT, type StatementLimits } from '../../sequelize/statement-limits.js'
+import type { Runtime } from '../runtime.js'
+import { endRun } from './end.js'
+import { type BulkRule, bulkRule, parseBulk } from './request.js'
+import { Runner } from './runner.js'
+
+/** Counting a large table may take a while. */
+const PLANNING: StatementLimits = { lockMs: 300, statementMs: 60_000, idleMs: 5_000 }
+
+/** How long a run waits for Redis before it begins without it. */
+const CONNECT_MS = 2_000
+
+/** Who asks, for the record. */
+export interface BulkActor {
+  user: string
+  via: 'call' | 'command' | 'page'
+}
+
+/**
+ * @throws OrderTimersError as `parseBulk`; NOT_RECORDED where a table is missing; RUN_UNFINISHED where another run of the kind has not ended, or
+ * this one could not be ended; POSTGRES_UNAVAILABLE
+ */
+export async function bulk(
+  runtime: Runtime,
+  kind: string,
+  action: RunAction,
+  options: BulkOptions,
+  actor: BulkActor = { user: runtime.identity.id, via: 'call' },
+): Promise<BulkResult> {
+  const { rule, task } = parseBulk(runtime, kind, action, options)
+  const { guard, deadline } = rule.row
+  const planned = await inTransaction(guard.table.sequelize, PLANNING, (transaction) => planRun(guard, deadline, task, transaction))
+  if (task.atMs !== null && task.atMs <= planned.now) {
+    const message = `orderTimers: ${kind}: "at" must be in the future by Postgres's clock, got ${new Date(task.atMs).toISOString()}`
+    throw new OrderTimersError('INVALID_DEADLINE', `${message}; cancelAll() ends timers, and settle makes an order due now`)
+  }
+  const result = { kind, action, run: null, moved: 0, plan: shownPlan(planned) }
+  if (options.dryRun || planned.count === 0) return result
+  const run = await beginRun(runtime, rule, task, planned, { ...actor, reason: options.reason })
+  return { ...result, run: run.id, moved: await carryOut(runtime, rule, run, options) }
+}
+
+/** Goes on with the run of a kind that has not ended. @throws OrderTimersError NO_RUN; as `bulk` */
+export async function resumeRun(runtime: Runtime, kind: string, options: RunOptions = {}): Promise<BulkResult> {
+  refuseUnknownOptions(`orderTimers: ${kind}: resumeRun()`, options, ['onProgress', 'signal'])
+  const { rule, run } = await unfinishedRun(runtime, kind, 'resumeRun')
+  return { kind, action: run.action, run: run.id, moved: await carryOut(runtime, rule, run, options), plan: undefined }
+}
+
+/** Ends it where it is: what was moved stays moved. @throws OrderTimersError NO_RUN */
+export async function abandonRun(runtime: Runtime, kind: string): Promise<BulkResult> {
+  const { rule, run } = await unfinishedRun(runtime, kind, 'abandonRun')
+  const ended = await endRun(runtime, rule, run, 'abandoned', tablesOf(runtime, rule))
+  return { kind, action: run.action, run: run.id, moved: ended?.moved ?? run.moved, plan: undefined }
+}
+
+/** Begins a run: from its commit on the kind is held. @throws OrderTimersError NOT_RECORDED, RUN_UNFINISHED */
+export async function beginRun(
+  runtime: Runtime,
+  rule: BulkRule,
+  task: RunTask,
+  { count, lastId }: Pick<PlannedRun, 'count' | 'lastId'>,
+  { user, via, reason }: BulkActor & { reason: string | undefined },
+): Promise<Run> {
+  const { runs, actions } = tablesOf(runtime, rule)
+  const { kind } = rule
+  const begun = await inTransaction(runs.sequelize, ONE_STATEMENT, async (transaction) => {
+    const act = { action: task.action, kind, actor: user, via, reason, state: 'asked', count, orders: [] } as const
+    const record = await actions.record(act, transaction)
+    const process = runtime.identity.id
+    const run = await runs.begin({ ...task, kind, planned: count, lastId, actor: user, reason, process, record }, transaction)
+    if (!run) throw unfinished(kind, (await runs.unfinished(kind))[0])
+    return run
+  })
+  runtime.meters.actions.add(task.action)
+  return begun
+}
+
+export async function carryOut(runtime: Runtime, rule: BulkRule, run: Run, options: RunOptions): Promise<number> {
+  await runtime.redis?.connection.connected(CONNECT_MS).catch(() => {})
+  return new Runner(runtime, rule, run, tablesOf(runtime, rule)).carryOut(options)
+}
+
+export function tablesOf({ keys }: Runtime, { row }: BulkRule): { runs: RunsTable; actions: ActionsTable } {
+  const { table } = row.guard
+  return { runs: new RunsTable(table, keys.prefix), actions: new ActionsTable(table, keys.prefix) }
+}
+
+async function unfinishedRun(runtime: Runtime, kind: string, call: string): Promise<{ rule: BulkRule; run: Run }> {
+  const rule = bulkRule(runtime.rule(kind), call)
+  const [run] = await tablesOf(runtime, rule).runs.unfinished(kind)
+  if (run) return { rule, run }
+  throw new OrderTimersError(
+    'NO_RUN',
+    `orderTimers: ${kind}: there is no run to ${call === 'resumeRun' ? 'resume' : 'abandon'}; all have ended`,
+  )
+}
+
+function unfinished(kind: string, run: Run | undefined): OrderTimersError {
+  const which = run
+    ? `${run.action} of ${new Date(run.startedAt).toISOString()} (${run.moved} of ${run.planned} orders, by ${run.process})`
+    : 'another run'
+  const remedy = `wait for it; if its process has gone, resumeRun(${JSON.stringify(kind)}) goes on, and abandonRun ends it`
+  return new OrderTimersError('RUN_UNFINISHED', `orderTimers: ${kind}: ${which} has not ended; ${remedy}`)
+}
+
+function shownPlan({ count, samples, walBytes }: PlannedRun): BulkPlan {
+  const date = (milliseconds: number | null) => (milliseconds === null ? null : new Date(milliseconds))
+  const shown = samples.map(({ id, before, after }) => ({ id, before: date(before), after: date(after) }))
+  return { count, samples: shown, deadTuples: count, walBytes }
+}

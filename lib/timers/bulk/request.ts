@@ -1,0 +1,76 @@
+// What a call on many orders asks for, checked before anything is read or written.
+
+import type { BulkOptions, ExtendAllOptions, ScheduleAllOptions } from '../../bulk.js'
+import { parseDuration, parseInstant } from '../../duration.js'
+import { OrderTimersError, refuseUnknownOptions, show } from '../../errors.js'
+import type { ColumnDeadline, RowRule } from '../../rows/row-rule.js'
+import { parseRunWhere } from '../../rows/run-where.js'
+import type { RunAction, RunTask } from '../../rows/runs-table.js'
+import type { OrderRule, ShopRule } from '../../rules/rule.js'
+import { refuseSince } from '../allowed-calls.js'
+import type { Runtime } from '../runtime.js'
+
+/** A rule whose orders have deadlines of their own. */
+export type BulkRule = OrderRule & { readonly row: RowRule & { readonly deadline: ColumnDeadline } }
+
+type AnyOptions = BulkOptions & Partial<ExtendAllOptions & ScheduleAllOptions>
+
+const COMMON = ['where', 'all', 'dryRun', 'reason', 'onProgress', 'signal']
+
+const OWN: Record<RunAction, readonly string[]> = {
+  extendAll: ['by'],
+  scheduleAll: ['after', 'at', 'overwrite'],
+  cancelAll: [],
+}
+
+/**
+ * @throws OrderTimersError UNKNOWN_KIND; NOT_ON_SINCE, NOT_IN_BULK where the rule has no deadlines that a call can write; INVALID_WHERE,
+ * INVALID_DURATION, INVALID_DEADLINE, INVALID_OPTION
+ */
+export function parseBulk(runtime: Runtime, kind: string, action: RunAction, options: AnyOptions): { rule: BulkRule; task: RunTask } {
+  const rule = bulkRule(runtime.rule(kind), action)
+  if (options === null || typeof options !== 'object')
+    throw new OrderTimersError('INVALID_OPTION', `orderTimers: ${kind}: ${action}() takes its options as an object, got ${show(options)}`)
+  refuseUnknownOptions(`orderTimers: ${kind}: ${action}()`, options, [...COMMON, ...OWN[action]])
+  const { where, all = false, by, overwrite = false } = options
+  if ((where === undefined || isEmpty(where)) && all !== true) {
+    const message = `orderTimers: ${kind}: ${action}() needs "where", such as { country: 'TW' }, or all: true for all orders of the rule`
+    throw new OrderTimersError('INVALID_WHERE', `${message}, got ${show(where)}`)
+  }
+  if (where !== undefined && all)
+    throw new OrderTimersError('INVALID_WHERE', `orderTimers: ${kind}: ${action}(): give "where" or all: true, not both`)
+  return {
+    rule,
+    task: {
+      action,
+      where: where === undefined ? {} : parseRunWhere(kind, rule.row.guard.table, where),
+      byMs: action === 'extendAll' ? parseDuration(`orderTimers: ${kind}: "by"`, by) : null,
+      ...(action === 'scheduleAll' ? parseDeadline(kind, rule, options) : { atMs: null, afterMs: null }),
+      overwrite: overwrite === true,
+    },
+  }
+}
+
+/** @throws OrderTimersError NOT_ON_SINCE, NOT_IN_BULK */
+export function bulkRule(rule: ShopRule, call: string): BulkRule {
+  const row = refuseSince(rule, call)
+  if (row?.deadline.in === 'column') return rule as BulkRule
+  const remedy = 'declare it with "deadline" to have them on the rows'
+  throw new OrderTimersError(
+    'NOT_IN_BULK',
+    `orderTimers: ${rule.kind}: ${call}() is not for this rule, whose deadlines are in Redis alone; ${remedy}`,
+  )
+}
+
+function isEmpty(where: unknown): boolean {
+  return where !== null && typeof where === 'object' && Reflect.ownKeys(where).length === 0
+}
+
+function parseDeadline(kind: string, { row }: BulkRule, { after, at }: AnyOptions): { atMs: number | null; afterMs: number | null } {
+  if (after !== undefined && at !== undefined)
+    throw new OrderTimersError('INVALID_DEADLINE', `orderTimers: ${kind}: give "after" or "at", not both`)
+  if (at !== undefined) return { atMs: parseInstant(`orderTimers: ${kind}: "at"`, at), afterMs: null }
+  const { afterMs } = row.deadline
+  if (after === undefined && afterMs !== undefined) return { atMs: null, afterMs }
+  return { atMs: null, afterMs: parseDuration(`orderTimers: ${kind}: "after"`, after) }
+}
