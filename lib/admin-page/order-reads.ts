@@ -4,8 +4,15 @@
 import type { Transaction } from 'sequelize'
 import { keptFailures } from '../admin/kept-failures.js'
 import { problemOf } from '../admin/problem.js'
-import type { Failure } from '../redis/failed-timers.js'
-import { cappedCountsSql, type ListedState, type PageQuery, pageSql, pausedCountSql, slicesSql } from '../rows/capped-orders-sql.js'
+import {
+  cappedCountsSql,
+  type ListedState,
+  LOOK_SETTINGS,
+  type PageQuery,
+  pageSql,
+  pausedCountSql,
+  slicesSql,
+} from '../rows/capped-orders-sql.js'
 import { CANNOT_SEE_LOCKS } from '../rows/order-counts-sql.js'
 import type { RowRule, SettledRows } from '../rows/row-rule.js'
 import type { ShopRule } from '../rules/rule.js'
@@ -26,6 +33,8 @@ export interface CappedCount {
 
 export interface CappedCounts {
   states: Partial<Record<ListedState, CappedCount>>
+  /** Of dead letters. */
+  dead: number
   /** Postgres's time. */
   nowMs: number
 }
@@ -78,7 +87,7 @@ export class OrderReads {
     )
     const states = Object.fromEntries(found.map(({ state, count, first, last }) => [state, { count, first, last }]))
     const { now, ...others } = states
-    return { states: others, nowMs: now?.first ?? Date.now() }
+    return { states: others, dead: bind[0].length, nowMs: now?.first ?? Date.now() }
   }
 
   /** Undefined where the rule has no `pause`. */
@@ -138,8 +147,7 @@ export class OrderReads {
     const { sequelize } = row.guard.table
     return this.turn.take(() =>
       inTransaction(sequelize, QUICK_QUESTION, async (transaction) => {
-        // Compiling takes longer than the statement.
-        await rows(sequelize, 'SET TRANSACTION READ ONLY; SET LOCAL jit = off', undefined, transaction)
+        await rows(sequelize, LOOK_SETTINGS, undefined, transaction)
         return work(transaction)
       }),
     )
@@ -155,9 +163,8 @@ export class OrderReads {
   }
 
   /** What the statements bind first. Where Redis does not say, no order counts as failed. */
-  private async failed(kind: string): Promise<unknown[]> {
-    const { failures } = await keptFailures(this.runtime, kind)
-    const all: [string, Failure][] = [...(failures ?? [])]
-    return [all.map(([id]) => id), all.map(([, { dead }]) => (dead ? 'dead' : 'retrying'))]
+  private async failed(kind: string): Promise<[string[], string[]]> {
+    const { failed } = await keptFailures(this.runtime, kind)
+    return [failed?.dead ?? [], failed?.retrying ?? []]
   }
 }

@@ -1,10 +1,9 @@
 // Counts a rule's orders by state, in one statement and one read-only transaction: each order once, under the first state that applies to it
 // (rows/order-counts-sql.ts). `plan`, `sweep` and `status` all count this way. Nothing is written, locked or armed.
 
-import type { Failure } from '../redis/failed-timers.js'
+import type { FailedIds } from '../redis/failed-timers.js'
 import { orderCountsSql, type State } from '../rows/order-counts-sql.js'
 import type { SettledRows } from '../rows/row-rule.js'
-import { countDead } from './kept-failures.js'
 import { readOnly } from './read-only.js'
 
 export interface Sample {
@@ -82,8 +81,8 @@ export interface CountOptions {
   statementMs?: number
   /** Counts orders without a deadline under the one that `backfill` will give them, unless a function `after` says it. */
   asBackfilled?: boolean
-  /** What Redis keeps about orders on which the rule failed; undefined if that is not known. */
-  failures?: ReadonlyMap<string, Failure> | undefined
+  /** The orders on which the rule failed, by what Redis keeps; undefined if that is not known. */
+  failed?: FailedIds | undefined
 }
 
 interface Row {
@@ -113,13 +112,13 @@ export async function countOrders(row: SettledRows, options: CountOptions): Prom
     found
       .filter((one) => one.id !== null && one.state === state)
       .map((one) => ({ id: one.id as string, deadline: new Date(one.deadline_ms as number) }))
-  const { failures } = options
-  const dead = countDead(failures)
+  const { failed } = options
+  const dead = failed?.dead.length
   const [overdue, retrying, locked, stale, undated] = [sum('overdue'), sum('retrying'), sum('locked'), sum('stale'), sum('undated')]
   const [paused, held, upcoming, later] = [sum('paused'), sum('held'), sum('upcoming'), sum('later')]
   return {
     overdue,
-    retrying: failures && retrying,
+    retrying: failed && retrying,
     locked,
     dead,
     ...{ stale, undated, paused, held, upcoming, later },
@@ -135,13 +134,13 @@ export async function countOrders(row: SettledRows, options: CountOptions): Prom
 
 async function readCounts(row: SettledRows, options: CountOptions): Promise<{ found: Row[]; queryMs: number }> {
   const { sequelize } = row.guard.table
-  const failures = [...(options.failures ?? [])]
-  const bind: unknown[] =
-    failures.length === 0 ? [] : [failures.map(([id]) => id), failures.map(([, { dead }]) => (dead ? 'dead' : 'retrying'))]
+  const { dead, retrying } = options.failed ?? { dead: [], retrying: [] }
+  const ids = [...dead, ...retrying]
+  const bind: unknown[] = ids.length === 0 ? [] : [ids, [...dead.map(() => 'dead'), ...retrying.map(() => 'retrying')]]
   const { days, asBackfilled, id, statementMs = STATEMENT_MS } = options
   const limits = { lockMs: LOCK_MS, statementMs, idleMs: IDLE_MS }
   const only = id === undefined ? undefined : `$${bind.push(id)}`
-  const wanted = { days, asBackfilled, only, knowsFailures: failures.length > 0 }
+  const wanted = { days, asBackfilled, only, knowsFailures: ids.length > 0 }
   const { found, queryMs } = await readOnly<Row>(sequelize, limits, bind, (seesLocks) => orderCountsSql(row, wanted, seesLocks))
   return { found, queryMs }
 }

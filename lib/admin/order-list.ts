@@ -67,10 +67,9 @@ async function ofRows(
   { state, limit }: ListQuery,
   place: Place | undefined,
 ): Promise<OrderList> {
-  const { failures, problem } = await keptFailures(runtime, kind)
+  const { failed, problem } = await keptFailures(runtime, kind)
   if (problem !== undefined && (state === 'dead' || state === 'retrying')) throw new OrderTimersError('REDIS_UNAVAILABLE', problem)
-  const failed = [...(failures ?? [])]
-  const bind: unknown[] = [failed.map(([id]) => id), failed.map(([, { dead }]) => (dead ? 'dead' : 'retrying')), limit]
+  const bind: unknown[] = [failed?.dead ?? [], failed?.retrying ?? [], limit]
   if (place) bind.push(place.micros)
   if (place?.id !== undefined) bind.push(place.id)
   const after: PageQuery['after'] = place && (place.id === undefined ? 'deadline' : 'order')

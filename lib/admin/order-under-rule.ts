@@ -73,9 +73,10 @@ async function readRow(row: RowRule, id: string, found: OrderUnderRule): Promise
 async function stateOf(row: RowRule, id: string, { kind: _, redis, row: state }: OrderUnderRule): Promise<OrderState> {
   if (!state) return 'gone'
   if (row.deadline.in === 'redis') return state.inFrom ? 'redis' : 'none'
-  const failures = new Map(redis?.failure ? [[id, redis.failure]] : [])
-  const states = statesOf(await countOrders(row, { days: 1, id, failures }))
-  if (redis?.failure?.dead && !state.inFrom) return 'none'
+  const { failure } = redis ?? {}
+  const failed = { dead: failure?.dead ? [id] : [], retrying: failure && !failure.dead ? [id] : [] }
+  const states = statesOf(await countOrders(row, { days: 1, id, failed }))
+  if (failure?.dead && !state.inFrom) return 'none'
   return ORDER_STATES.find((one) => (states[one] ?? 0) > 0) ?? 'none'
 }
 

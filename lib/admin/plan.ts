@@ -5,7 +5,7 @@ import { columnOf } from '../rows/row-options.js'
 import type { RuleForm } from '../rules/form.js'
 import type { ShopRule } from '../rules/rule.js'
 import type { Runtime } from '../timers/runtime.js'
-import { countDead, keptFailures } from './kept-failures.js'
+import { keptFailures } from './kept-failures.js'
 import { type CountOptions, countOrders, type OrderCounts } from './order-counts.js'
 import { boundRule, lookInWords, type Problem, problemOf } from './problem.js'
 
@@ -48,14 +48,14 @@ export async function planRule(runtime: Runtime, kind: string, options: Pick<Cou
   const withProblem = ({ message, unreachable }: Problem): RulePlan => ({ ...nothing, problem: message, unreachable })
   const { rule, problem: unbound } = boundRule(runtime, kind)
   if (!rule) return withProblem(unbound)
-  const { failures, problem: silence } = await keptFailures(runtime, kind)
-  const fine = { ...nothing, dead: countDead(failures), problem: undefined, unreachable: false }
+  const { failed, problem: silence } = await keptFailures(runtime, kind)
+  const fine = { ...nothing, dead: failed?.dead.length, problem: undefined, unreachable: false }
   const unknown = silence === undefined ? [] : [`${silence}; orders that failed are counted as overdue, and dead letters are not known`]
   const { row } = rule
   const inRedisAlone = ['its deadlines are in Redis alone, so no row says what is due', ...unknown]
   if (!row) return { ...fine, notes: inRedisAlone }
   try {
-    const counts = row.deadline.in === 'redis' ? undefined : await countOrders(row, { ...options, failures })
+    const counts = row.deadline.in === 'redis' ? undefined : await countOrders(row, { ...options, failed })
     const { problem, notLookedAt } = await lookInWords(row)
     const notes = [...(counts ? [...notesOn(rule, counts), ...unknown] : inRedisAlone), ...(notLookedAt === undefined ? [] : [notLookedAt])]
     return { ...fine, census: counts, problem, notes }

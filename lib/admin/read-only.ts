@@ -1,6 +1,7 @@
 // A statement over many rows that looks at rows' locks, in a read-only transaction of its own.
 
 import type { Sequelize } from 'sequelize'
+import { LOOK_SETTINGS } from '../rows/capped-orders-sql.js'
 import { CANNOT_SEE_LOCKS } from '../rows/order-counts-sql.js'
 import { inTransaction, rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
@@ -15,8 +16,7 @@ export async function readOnly<Row extends object>(
 ): Promise<{ found: Row[]; queryMs: number }> {
   const read = (sql: string) =>
     inTransaction(sequelize, limits, async (transaction) => {
-      await rows(sequelize, 'SET TRANSACTION READ ONLY', [], transaction)
-      await rows(sequelize, 'SET LOCAL jit = off', [], transaction) // compiling takes longer than the few expressions do
+      await rows(sequelize, LOOK_SETTINGS, undefined, transaction)
       const startedAt = performance.now()
       return { found: await rows<Row>(sequelize, sql, bind, transaction), queryMs: performance.now() - startedAt }
     })

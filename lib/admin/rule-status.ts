@@ -11,11 +11,14 @@ import { inTransaction } from '../sequelize/database.js'
 import { QUESTION } from '../sequelize/statement-limits.js'
 import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
 import type { LatenessByPath } from '../worker/settling/lateness.js'
-import { countDead, keptFailures } from './kept-failures.js'
+import { keptFailures } from './kept-failures.js'
 import { countOrders, type OrderCounts, type OrderStates, oldestOverdue, statesOf } from './order-counts.js'
 import { lookInWords, problemOf } from './problem.js'
 
 const WAIT_MS = 5_000
+
+/** Of so many orders that are tried again the latest error is looked for. */
+const MOST_RETRIED = 200
 
 export interface RuleStatus {
   kind: string
@@ -78,10 +81,9 @@ export async function ruleStatus(
   const { kind, row } = rule
   const found = unknownRule(runtime, kind)
   try {
-    const { failures } = redis ? await keptFailures(runtime, kind) : { failures: undefined }
-    const retried = [...(failures ?? [])].filter(([, { dead }]) => !dead).sort(([, one], [, other]) => other.at.localeCompare(one.at))
-    found.lastError = retried.map(([id, { attempts, error }]) => ({ id, attempts, error }))[0]
-    found.dead = countDead(failures)
+    const { failed } = redis ? await keptFailures(runtime, kind) : { failed: undefined }
+    if (redis && failed) found.lastError = await lastErrorOf(redis, kind, failed.retrying.slice(0, MOST_RETRIED))
+    found.dead = failed?.dead.length
     found.armed = await redis?.connection.run(WAIT_MS, (client) => client.zcard(runtime.keys.sets(kind).due))
     const first = await redis?.index.first(kind, WAIT_MS)
     found.next = first === undefined ? null : new Date(first)
@@ -90,7 +92,7 @@ export async function ruleStatus(
     found.dryRun = row.options.dryRun
     found.tableLock = await tableLockOf(row.guard.table)
     if (found.tableLock?.keepsFromReading) return found
-    if (row.deadline.in !== 'redis') await readRows(row, runtime, found, await countOrders(row, { days: 1, failures }))
+    if (row.deadline.in !== 'redis') await readRows(row, runtime, found, await countOrders(row, { days: 1, failed }))
     if (row.brake) found.brakedSince = await row.brake.brakedAt()
     const { problem, notLookedAt } = await lookInWords(row)
     found.problem = problem ?? notLookedAt
@@ -111,4 +113,10 @@ async function readRows(row: RowRule, runtime: Runtime, found: RuleStatus, count
   const { sequelize, table } = row.guard.table
   const lock = sweepLockName(runtime.keys.prefix, found.kind, table)
   ;[found.sweepLock] = await inTransaction(sequelize, QUESTION, (transaction) => holdersOf(sequelize, lock, transaction)).catch(() => [])
+}
+
+async function lastErrorOf({ failures }: RuntimeRedis, kind: string, ids: readonly string[]): Promise<RuleStatus['lastError']> {
+  if (ids.length === 0) return undefined
+  const [last] = [...(await failures.of(kind, ids))].sort(([, one], [, other]) => other.at.localeCompare(one.at))
+  return last && { id: last[0], attempts: last[1].attempts, error: last[1].error }
 }

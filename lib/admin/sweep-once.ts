@@ -4,7 +4,7 @@
 import { errorText } from '../error-text.js'
 import { type ErrorName, errorName, OrderTimersError } from '../errors.js'
 import type { Log } from '../logger.js'
-import type { Failure } from '../redis/failed-timers.js'
+import type { FailedIds, Failure } from '../redis/failed-timers.js'
 import type { SettledRows } from '../rows/row-rule.js'
 import { type BoundRule, isSwept } from '../rules/rule.js'
 import { faultOwnerOf } from '../sequelize/fault-owner.js'
@@ -139,13 +139,18 @@ async function afterwards(
   failedHere: ReadonlyMap<string, Failure> | undefined,
 ): Promise<Afterwards> {
   try {
-    const failures = (await keptFailures(runtime, kind)).failures ?? failedHere
-    const { overdue, retrying, locked, dead, stale, held, paused, undated, upcoming, later } = await countOrders(row, { days: 1, failures })
+    const failed = (await keptFailures(runtime, kind)).failed ?? idsOf(failedHere)
+    const { overdue, retrying, locked, dead, stale, held, paused, undated, upcoming, later } = await countOrders(row, { days: 1, failed })
     const counts: CountsAfterwards = { left: overdue, retrying, locked, dead, stale, held, paused, undated, toCome: upcoming + later }
     return { counts: { ...counts, brakedSince: (await row.brake?.brakedAt()) ?? null }, unreachable: false }
   } catch (error) {
     return { counts: { brakedSince: null }, unreachable: faultOwnerOf(error) === 'database' }
   }
+}
+
+function idsOf(failures: ReadonlyMap<string, Failure> | undefined): FailedIds | undefined {
+  const ids = (isDead: boolean) => [...(failures ?? [])].flatMap(([id, { dead }]) => (dead === isDead ? [id] : []))
+  return failures && { dead: ids(true), retrying: ids(false) }
 }
 
 function rulesOf(runtime: Runtime, { stale = false, kind }: SweepOptions): { rules: Rules; wrong: SweepResult['faults'] } {

@@ -3,6 +3,7 @@
 
 import { latenessOfAll } from '../admin/processes.js'
 import type { LatenessSummary } from '../lateness-buckets.js'
+import type { FailedIds } from '../redis/failed-timers.js'
 import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
 import { within } from '../wait.js'
 import type { OverdueOrders } from './database-look.js'
@@ -26,10 +27,8 @@ const WAIT_MS = 500
 const MANY = 100
 const MANY_EVERY_MS = 10_000
 
-interface Failed {
+interface Failed extends FailedIds {
   at: number
-  retrying: string[]
-  dead: string[]
 }
 
 export class RedisLook {
@@ -105,12 +104,7 @@ export class RedisLook {
   private async readFailed(redis: RuntimeRedis, kind: string): Promise<Failed> {
     const known = this.failed.get(kind)
     if (known && known.retrying.length + known.dead.length > MANY && performance.now() - known.at < MANY_EVERY_MS) return known
-    const all = [...(await redis.failures.all(kind, 2 * WAIT_MS))]
-    const failed = {
-      at: performance.now(),
-      retrying: all.flatMap(([id, failure]) => (failure.dead ? [] : [id])),
-      dead: all.flatMap(([id, failure]) => (failure.dead ? [id] : [])),
-    }
+    const failed = { at: performance.now(), ...(await redis.failures.ids(kind, 2 * WAIT_MS)) }
     this.failed.set(kind, failed)
     return failed
   }

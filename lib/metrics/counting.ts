@@ -2,9 +2,9 @@
 // of its own asks, every 30 s at most and for at most a fiftieth of the time; collecting shows what it last found, with its age.
 
 import { boundRule } from '../admin/problem.js'
-import type { Failure } from '../redis/failed-timers.js'
+import type { FailedIds } from '../redis/failed-timers.js'
 import { SweepMarks } from '../redis/sweep-marks.js'
-import { cappedCountsSql, type ListedState } from '../rows/capped-orders-sql.js'
+import { cappedCountsSql, type ListedState, LOOK_SETTINGS } from '../rows/capped-orders-sql.js'
 import { CANNOT_SEE_LOCKS } from '../rows/order-counts-sql.js'
 import { isSwept, type SweptRule } from '../rules/rule.js'
 import { inTransaction, rows } from '../sequelize/database.js'
@@ -75,8 +75,8 @@ export class Counting {
 
   private async countRule(rule: SweptRule): Promise<void> {
     const { kind, row } = rule
-    const failures = await this.failures(kind)
-    const bind = [[...failures.keys()], [...failures.values()].map(({ dead }) => (dead ? 'dead' : 'retrying'))]
+    const { dead, retrying } = await this.failed(kind)
+    const bind = [dead, retrying]
     const found = await this.ask(rule, true, bind).catch((error) => {
       if (!CANNOT_SEE_LOCKS.includes(sqlStateOf(error) ?? '')) throw error
       return this.ask(rule, false, bind)
@@ -88,7 +88,7 @@ export class Counting {
       else states[state] = count
       if (state === 'overdue') oldestMs = first
     }
-    states.dead = [...failures.values()].filter(({ dead }) => dead).length
+    states.dead = dead.length
     const brakedAt = states.overdue > 0 ? await ('brake' in row ? row.brake?.brakedAt() : undefined) : undefined
     if (brakedAt) Object.assign(states, { held: states.held + states.overdue, overdue: 0 })
     this.orders.set(kind, { states, oldestOverdueMs: states.overdue > 0 ? nowMs - oldestMs : 0, at: performance.now() })
@@ -97,7 +97,7 @@ export class Counting {
   private ask({ row }: SweptRule, seesLocks: boolean, bind: unknown[]): Promise<Counted[]> {
     const { sequelize } = row.guard.table
     return inTransaction(sequelize, LIMITS, async (transaction) => {
-      await rows(sequelize, 'SET TRANSACTION READ ONLY', [], transaction)
+      await rows(sequelize, LOOK_SETTINGS, undefined, transaction)
       const askedAt = Date.now()
       const [clock] = await rows<{ now: number }>(sequelize, NOW, [], transaction)
       if (clock) this.postgresSkewMs = clock.now - (askedAt + Date.now()) / 2
@@ -105,12 +105,13 @@ export class Counting {
     })
   }
 
-  private async failures(kind: string): Promise<ReadonlyMap<string, Failure>> {
+  private async failed(kind: string): Promise<FailedIds> {
     const { redis } = this.runtime
-    if (!redis) return new Map()
+    const none = { dead: [], retrying: [] }
+    if (!redis) return none
     if (!redis.connection.ready) await within(REDIS_MS, redis.connection.openQuietly())
-    if (!redis.connection.serving) return new Map()
-    return redis.failures.all(kind, 2 * REDIS_MS).catch(() => new Map())
+    if (!redis.connection.serving) return none
+    return redis.failures.ids(kind, 2 * REDIS_MS).catch(() => none)
   }
 
   private async readMarks(kinds: readonly string[]): Promise<void> {

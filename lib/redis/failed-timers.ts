@@ -17,6 +17,14 @@ export interface Failure {
   first?: { error: string; at: string }
 }
 
+/** Which orders the rule failed on: ids alone, since a look need not read their errors. */
+export interface FailedIds {
+  /** Oldest first. */
+  dead: string[]
+  /** They wait for another attempt. */
+  retrying: string[]
+}
+
 /** A dead letter, with the stack of its last error while it is among the newest 10,000 of its kind. */
 export interface StoredDeadLetter extends Failure {
   id: string
@@ -42,6 +50,18 @@ export class FailedTimers {
   async of(kind: string, ids: readonly string[]): Promise<Map<string, Failure>> {
     const values = await this.connection.ask((client) => client.hmget(this.keys.sets(kind).failures, ...ids))
     return new Map(ids.flatMap((id, i) => (values[i] ? [[id, JSON.parse(values[i]) as Failure] as const] : [])))
+  }
+
+  /** Reads the failures themselves only where some are no dead letters, and then their ids alone. */
+  async ids(kind: string, waitMs: number): Promise<FailedIds> {
+    const { failures } = this.keys.sets(kind)
+    const [dead, all] = await this.connection.run(waitMs, (client) =>
+      Promise.all([client.zrange(`${failures}:dead`, '0', '-1'), client.hlen(failures)]),
+    )
+    if (all <= dead.length) return { dead, retrying: [] }
+    const isDead = new Set(dead)
+    const ids = await this.connection.run(waitMs, (client) => client.hkeys(failures))
+    return { dead, retrying: ids.filter((id) => !isDead.has(id)) }
   }
 
   /** All failures of a kind: of orders that wait for another attempt, and of dead letters. */

@@ -12,17 +12,17 @@ export interface RedisPlace {
   kinds: readonly string[]
 }
 
-/** Arming, the calls, dead letters, beats, links of traces, the probe of a Redis that refused writes, and what ioredis sends on each connection. */
+/** Arming, the calls, dead letters, the looks of page, health and metrics, beats, links of traces, the probe of a Redis that refused writes, and what ioredis sends on each connection. */
 const WEB = [
   ...['client|setname', 'select', 'info', 'ping', 'time', 'eval', 'evalsha', 'publish'],
-  ...['get', 'set', 'exists', 'pttl', 'pexpire', 'unlink', 'hget', 'hset', 'hsetnx', 'hdel', 'hgetall', 'hmget'],
-  ...['zadd', 'zrem', 'zrange', 'zscore', 'zmscore', 'zpopmin', 'sadd', 'srem', 'sinterstore'],
+  ...['get', 'set', 'exists', 'pttl', 'pexpire', 'unlink', 'hget', 'hset', 'hsetnx', 'hdel', 'hgetall', 'hkeys', 'hlen', 'hmget'],
+  ...['zadd', 'zcard', 'zrem', 'zrange', 'zscore', 'zmscore', 'zpopmin', 'sadd', 'srem', 'sinterstore'],
 ]
 
 /** Claims, the sweep, external keys, counts of lateness, `order-timers status`, and the subscription. */
 const WORKER = [
   ...WEB,
-  ...['config|get', 'script|load', 'subscribe', 'scan', 'hincrby', 'hlen', 'smembers', 'smismember', 'zcard', 'zcount', 'zrangebyscore'],
+  ...['config|get', 'script|load', 'subscribe', 'scan', 'hincrby', 'smembers', 'smismember', 'zcount', 'zrangebyscore'],
 ]
 
 export const REDIS_COMMANDS: Readonly<Record<RedisRole, readonly string[]>> = { web: WEB, worker: WORKER }

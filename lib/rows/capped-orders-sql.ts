@@ -10,7 +10,7 @@ import type { SettledRows } from './row-rule.js'
 /** Where a count ends. One more is read, so that 10,000 and more can be told apart. */
 export const CAP = 10_000
 
-/** The states of orders that have a deadline, but for `paused`. */
+/** The states of orders that have a deadline, but for `paused`. Dead letters are not counted here: Redis has their number. */
 export type ListedState = 'pending' | 'overdue' | 'retrying' | 'locked' | 'dead' | 'stale' | 'held'
 
 type Range = 'pending' | 'due' | 'stale'
@@ -26,17 +26,18 @@ const RANGES: Record<ListedState, readonly Range[]> = {
   held: ['due', 'pending'],
 }
 
-/** `$1`: ids of orders on which the rule failed; `$2`: `dead` or `retrying` of each. */
-const FAILED = `LEFT JOIN unnest($1::text[], $2::text[]) AS failed (failed_id, failure) ON failed_id = found.id::text`
+/** What each transaction with these statements begins with. The ids of many dead letters must fit into a hash, and compiling takes longer than the statement. */
+export const LOOK_SETTINGS = `SET TRANSACTION READ ONLY; SET LOCAL jit = off; SET LOCAL work_mem = '64MB'`
 
-const STATE = `CASE WHEN failure = 'dead' THEN 'dead' WHEN NOT eligible THEN 'held' WHEN range = 'stale' THEN 'stale'
-  WHEN range = 'pending' THEN 'pending' WHEN failure = 'retrying' THEN 'retrying' WHEN locked THEN 'locked' ELSE 'overdue' END`
+/** `$1`: ids of dead letters; `$2`: of orders that are tried again. */
+const STATE = `CASE WHEN dead THEN 'dead' WHEN NOT eligible THEN 'held' WHEN range = 'stale' THEN 'stale' WHEN range = 'pending' THEN 'pending'
+  WHEN found.id::text IN (SELECT unnest($2::text[])) THEN 'retrying' WHEN locked THEN 'locked' ELSE 'overdue' END`
 
 /** A row for each state in which there are orders: `state`, `count`, and the first and last deadline of those counted; and `now`, with Postgres's time as `first`. */
 export function cappedCountsSql(row: SettledRows, seesLocks: boolean): string {
   const ranges = (['pending', 'due', 'stale'] as const).map((range) => `(${rangeSql(row, range, { seesLocks, limit: CAP + 1 })})`)
   return `SELECT ${STATE} AS state, count(*)::int AS count, ${epochMsSql('min(deadline)')} AS first, ${epochMsSql('max(deadline)')} AS last
-FROM (${ranges.join('\nUNION ALL ')}) AS found ${FAILED} GROUP BY 1
+FROM (${ranges.join('\nUNION ALL ')}) AS found GROUP BY 1
 UNION ALL SELECT 'now', 0, ${epochMsSql('now()')}, NULL`
 }
 
@@ -74,11 +75,13 @@ export function pageSql(row: SettledRows, { state, after, within, seesLocks }: P
     conditions.push(guard.deadlineIs('>=', micros), `(${guard.deadlineIs('>', micros)} OR ${guard.table.id} > ${parameter()})`)
   }
   if (within) conditions.push(guard.deadlineIs('<=', `now() + ${parameter()}::float8 * interval '1 millisecond'`))
-  const found = RANGES[state].map((range) => `(${rangeSql(row, range, { seesLocks, limit: CAP, conditions, isPage: true })})`)
+  const found = RANGES[state].map(
+    (range) => `(${rangeSql(row, range, { seesLocks, limit: CAP, conditions, isPage: true, dead: state === 'dead' })})`,
+  )
   const read = `SELECT * FROM (${found.join('\nUNION ALL ')}) AS ranges ORDER BY deadline, id LIMIT ${CAP}`
   return `WITH found AS MATERIALIZED (${read})
 (SELECT found.id::text AS id, ${epochMsSql('deadline')} AS deadline_ms, ${microsSql('deadline')} AS micros
-FROM found ${FAILED} WHERE ${STATE} = '${state}' ORDER BY deadline, found.id LIMIT $3)
+FROM found WHERE ${STATE} = '${state}' ORDER BY deadline, found.id LIMIT $3)
 UNION ALL
 (SELECT NULL, ${epochMsSql('now()')}, CASE (SELECT count(*) FROM found) WHEN ${CAP} THEN (SELECT ${microsSql('max(deadline)')} FROM found) END)`
 }
@@ -88,7 +91,7 @@ export function slicesSql(row: SettledRows): string {
   const conditions = [row.guard.deadlineIs('<=', `now() + $3::float8 * interval '1 millisecond'`)]
   const pending = rangeSql(row, 'pending', { seesLocks: false, limit: CAP + 1, conditions })
   return `SELECT (floor(date_part('epoch', deadline) / $4::float8) * $4::float8 * 1000)::float8 AS from_ms, count(*)::int AS count
-FROM (${pending}) AS found ${FAILED} WHERE ${STATE} = 'pending' GROUP BY 1 ORDER BY 1`
+FROM (${pending}) AS found WHERE ${STATE} = 'pending' GROUP BY 1 ORDER BY 1`
 }
 
 interface RangeOptions {
@@ -97,9 +100,15 @@ interface RangeOptions {
   conditions?: readonly Condition[]
   /** Orders with one deadline are sorted by their ids. */
   isPage?: boolean
+  /** Dead letters alone. */
+  dead?: boolean
 }
 
-function rangeSql({ guard }: SettledRows, range: Range, { seesLocks, limit, conditions = [], isPage = false }: RangeOptions): string {
+function rangeSql(
+  { guard }: SettledRows,
+  range: Range,
+  { seesLocks, limit, conditions = [], isPage = false, dead = false }: RangeOptions,
+): string {
   const { table, deadlineColumn, deadlineSql } = guard
   const within: Condition[] = {
     pending: [guard.deadlineIs('>', 'now()')],
@@ -107,9 +116,11 @@ function rangeSql({ guard }: SettledRows, range: Range, { seesLocks, limit, cond
     stale: [guard.deadlineIs('<=', guard.staleLineSql)],
   }[range]
   const locked = range === 'due' && seesLocks ? isLockedSql(table.alias) : 'FALSE'
+  // Here and not behind the limit: else many dead letters, which are the oldest of what is due, would hide the others.
+  const isAsked = `${table.id}::text ${dead ? 'IN' : 'NOT IN'} (SELECT unnest($1::text[]))`
   // `backfill`'s mark for no timer is a deadline of the column, and none of the order.
-  const where = allOf([guard.appliesSql, guard.notDeletedSql, ...within, ...conditions, `${deadlineSql} IS NOT NULL`])
-  return `SELECT '${range}' AS range, ${table.id} AS id, ${deadlineSql} AS deadline, (${guard.eligibleSql}) IS TRUE AS eligible, ${locked} AS locked
+  const where = allOf([guard.appliesSql, guard.notDeletedSql, ...within, ...conditions, `${deadlineSql} IS NOT NULL`, isAsked])
+  return `SELECT '${range}' AS range, ${table.id} AS id, ${deadlineSql} AS deadline, (${guard.eligibleSql}) IS TRUE AS eligible, ${locked} AS locked, ${dead ? 'TRUE' : 'FALSE'} AS dead
   FROM ${table.aliased} WHERE ${where} ORDER BY ${deadlineColumn}${isPage ? `, ${table.id}` : ''} LIMIT ${limit}`
 }
 

@@ -33,6 +33,12 @@ const REMEDIES: Readonly<Record<string, string>> = {
   [NUMERIC_VALUE_OUT_OF_RANGE]: 'write a value that the type of the column can hold, or widen the column',
 }
 
+/** What is needed on our own tables: what people did is never changed, and processes that are gone are removed. */
+const OWN_TABLES: Readonly<Record<string, string>> = {
+  order_timers_actions: 'SELECT, INSERT',
+  order_timers_processes: 'SELECT, INSERT, UPDATE, DELETE',
+}
+
 /** Who may not do what, and the line that lets them. */
 function grantFor(message: string, table: string): string {
   const [, sort = 'table', name = table] = /permission denied for (\w+) (\S+)/.exec(message) ?? []
@@ -43,6 +49,7 @@ function grantFor(message: string, table: string): string {
     sequence: `USAGE ON SEQUENCE ${name}`,
     type: `USAGE ON TYPE ${name}`,
   }
-  const onTable = isOwn ? `SELECT, UPDATE ON ${table}` : `${/^order_timers_/.test(name) ? 'SELECT, INSERT, UPDATE' : 'SELECT'} ON ${name}`
+  const ofOwn = OWN_TABLES[name] ?? (/^order_timers_/.test(name) ? 'SELECT, INSERT, UPDATE' : 'SELECT')
+  const onTable = isOwn ? `SELECT, UPDATE ON ${table}` : `${ofOwn} ON ${name}`
   return `let the user that the shop connects as do it: GRANT ${rights[sort] ?? onTable} TO …`
 }

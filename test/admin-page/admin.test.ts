@@ -7,6 +7,7 @@ import express from 'express'
 // @ts-expect-error: it has the types of Express 5
 import express4 from 'express4'
 import { type AdminOptions, orderTimersAdmin } from '../../lib/admin-page/index.js'
+import { bury } from '../support/dead-letters.js'
 import { inTime, waitUntil } from '../support/waiting.js'
 import { type AdminShop, listen, MOUNT, openAdminShop, send } from './admin-shop.js'
 
@@ -169,6 +170,26 @@ describe('the admin page', () => {
       assert.equal(await langOf('?lang=en', 'zh-TW'), 'en')
       assert.equal(await langOf('?lang=%22%3E%3Cscript%3E', 'en'), 'en')
     })
+  })
+
+  it('counts what is overdue behind more dead letters than it counts', async () => {
+    const other = await openAdminShop()
+    try {
+      const { client } = other.database
+      const insert = (count: number, since: string) =>
+        client.query<{ id: number }>(
+          `INSERT INTO orders (status, "confirmDueAt", "createdAt", "updatedAt") SELECT 4, now() - interval '${since}', now(), now() FROM generate_series(1, ${count}) RETURNING id`,
+        )
+      const dead = (await insert(10_500, '2 hours')).rows.map(({ id }) => id)
+      await insert(3, '1 hour')
+      await bury(other.redis.client, other.key('order-timers:{order_confirm}:failures'), dead)
+      const { counts } = (await other.ask('data/now')).json.data.kinds[0]
+      assert.deepEqual([counts.dead, counts.overdue], [10_500, 3])
+      const { orders } = (await other.ask('data/stuck?kind=order_confirm&state=overdue')).json.data
+      assert.equal(orders.length, 3)
+    } finally {
+      await other.close()
+    }
   })
 
   describe('accepts an act', () => {

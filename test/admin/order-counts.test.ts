@@ -5,6 +5,7 @@ import { plan } from '../../lib/admin/plan.js'
 import { status } from '../../lib/admin/status.js'
 import { sweepOnce } from '../../lib/admin/sweep-once.js'
 import { transition } from '../../lib/index.js'
+import { bury } from '../support/dead-letters.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop } from '../support/shop.js'
 
@@ -91,8 +92,9 @@ describe("how a rule's orders stand", () => {
         total: held ? 0 : 100,
       })
       if (paused) await client.query('UPDATE orders SET "leftMs" = 1000 WHERE id = $1', [id])
-      const kept = { attempts: 1, error: 'no stock', at: new Date().toISOString(), dead: failure === 'dead' }
-      if (failure) await shop.redis.client.hset(failures, id, JSON.stringify(kept))
+      const kept = { attempts: 1, error: 'no stock', at: new Date().toISOString(), dead: false }
+      if (failure === 'dead') await bury(shop.redis.client, failures, [id])
+      else if (failure) await shop.redis.client.hset(failures, id, JSON.stringify(kept))
       if (failure === 'retrying') await shop.redis.client.zadd(due, Date.now() + HOUR_MS, id)
     }
     const [one, other] = [await shop.database.connect(), await shop.database.connect()]

@@ -9,6 +9,7 @@ import express from 'express'
 import request from 'supertest'
 import { type OrderTimersHealth, orderTimersHealth } from '../../lib/health.js'
 import { transition } from '../../lib/index.js'
+import { bury } from '../support/dead-letters.js'
 import { PostgresServer } from '../support/postgres-server.js'
 import { RedisServer } from '../support/redis-server.js'
 import { runtimeOf } from '../support/runtime.js'
@@ -112,8 +113,7 @@ describe('health', function () {
     const holder = await shop.database.connect()
     await holder.query('BEGIN')
     await holder.query('UPDATE orders SET note = $1 WHERE id = $2', ['held', locked])
-    const failure = { attempts: 1, error: 'no stock', at: new Date().toISOString(), dead: true }
-    await shop.redis.client.hset(runtime.keys.sets('order_confirm').failures, String(dead), JSON.stringify(failure))
+    await bury(shop.redis.client, runtime.keys.sets('order_confirm').failures, [dead])
     await says(health, 'degraded', { dead: 'degraded' })
     assert.deepEqual((await health.ready()).checks.dead, {
       ...{ state: 'degraded', reading: 'degraded', kind: 'order_confirm', degradedAbove: 0, codes: ['DEAD_LETTERS'], value: 1 },
@@ -134,7 +134,8 @@ describe('health', function () {
     assert.equal((await other.ready()).status, 'failing')
 
     await shop.database.Order.update({ status: 5 }, { where: { id: order } })
-    await shop.redis.client.del(runtime.keys.sets('order_confirm').failures)
+    const { failures } = runtime.keys.sets('order_confirm')
+    await shop.redis.client.del(failures, `${failures}:dead`)
     await shop.database.Order.update({ status: 5 }, { where: { id: dead } })
     await holder.query('ROLLBACK')
     await shop.database.Order.update({ status: 5 }, { where: { id: locked } })

@@ -13,8 +13,13 @@ import type { ActName } from '../../lib/admin/actions/request.js'
 import { redisRights } from '../../lib/admin/doctor/redis-rights.js'
 import { subjectOf } from '../../lib/admin/doctor/subject.js'
 import { status } from '../../lib/admin/status.js'
+import { Answers } from '../../lib/admin-page/answers.js'
+import { parseAdminOptions } from '../../lib/admin-page/options.js'
+import { STUCK_STATES } from '../../lib/admin-page/screens/stuck.js'
+import { orderTimersHealth } from '../../lib/health/routes.js'
 import { startExpiryWorker, transition } from '../../lib/index.js'
 import { Keys } from '../../lib/keys.js'
+import { Counting } from '../../lib/metrics/counting.js'
 import { aclRules, REDIS_COMMANDS, type RedisRole } from '../../lib/redis/rights.js'
 import { ACTIONS_TABLE, ActionsTable } from '../../lib/rows/actions-table.js'
 import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
@@ -25,6 +30,7 @@ import { SpanLinks } from '../../lib/tracing/span-links.js'
 import { defineParcel, EVERY_SECOND, openParcels } from '../life/parcels.js'
 import { blockOf, blocksOf, root } from '../support/book.js'
 import { openDatabase } from '../support/database.js'
+import { bury } from '../support/dead-letters.js'
 import { RedisServer } from '../support/redis-server.js'
 import { runtimeOf } from '../support/runtime.js'
 import { makeTimers, watched } from '../support/shop.js'
@@ -174,10 +180,11 @@ async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<v
   const [due, moved, paused, overdue] = [await shop.parcel(), await shop.parcel(), await shop.parcel(), await shop.parcel(-1_000)]
   const [shipped, unpaid] = [await shop.parcel(null, { status: 2 }), await shop.parcel(null, { status: 1, placedAt: AN_HOUR_AGO() })]
   const keys = new Keys(`${keyPrefix}${prefix}`)
-  const dead = { attempts: 2, error: 'no stock', at: new Date().toISOString(), dead: true }
   const discarded = await shop.parcel(3_600_000)
-  await admin.hset(keys.sets('order_pay').failures, String(unpaid), JSON.stringify(dead))
-  await admin.hset(keys.sets('order_confirm').failures, String(discarded), JSON.stringify(dead))
+  await bury(admin, keys.sets('order_pay').failures, [unpaid])
+  await bury(admin, keys.sets('order_confirm').failures, [discarded])
+  const retried = { attempts: 1, error: 'no stock', at: new Date().toISOString(), dead: false }
+  await admin.hset(keys.sets('order_confirm').failures, '77', JSON.stringify(retried))
 
   const web = timersOf('web')
   Reflect.set(runtimeOf(web.timers).beats as object, 'times', { ...SOON, web: 300, doubting: 300 })
@@ -217,6 +224,7 @@ async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<v
   const { connection } = runtimeOf(timers).redis as RuntimeRedis
   await new SpanLinks(connection, keys).note('order_confirm', String(moved), Date.now(), { traceId: '1', spanId: '2' })
   await waitUntil(() => hasRow('web'), { what: 'the row of the web process' })
+  await looksAtAll(timers, acted)
   assert.deepEqual(timers.health().faults, [])
   assert.equal(await rightsFound(timers, 'web'), 'fine')
   await timers.close()
@@ -263,6 +271,28 @@ function grantsFor(schema: string): string {
     .replaceAll('UPDATE (status, "confirmDueAt", "updatedAt")', 'UPDATE (status, "dueAt", left_ms, extended)')
     .replaceAll('UPDATE (status, "updatedAt")', 'UPDATE (status)')
     .replaceAll('shop_', `${schema}_`)
+}
+
+/** Each screen of the admin page, and what health and metrics ask the servers: nothing is left out for want of a right. */
+async function looksAtAll(timers: object, order: number): Promise<void> {
+  const answers = new Answers(
+    runtimeOf(timers),
+    parseAdminOptions({ authorize: () => false, show: (one) => ({ status: String(one.get('status')) }) }),
+  )
+  const kinds = runtimeOf(timers).kinds.map((kind) => `kind=${kind}`)
+  const screens = ['now', 'due', 'late', 'processes', 'actions', ...[order, 7].map((id) => `order?id=${id}`)]
+  for (const state of STUCK_STATES) for (const kind of kinds) screens.push(`stuck?${kind}&state=${state}`)
+  for (const screen of screens) {
+    const [name = '', query] = screen.split('?')
+    const text = JSON.stringify(await answers.data(name, new URLSearchParams(query)))
+    assert.doesNotMatch(text, /"(problem|redisProblem)":"|"problems":\[\{|may not|permission|NOPERM/, `${screen}: ${text}`)
+  }
+  assert.equal(await answers.recording(), 'ready')
+  const { checks } = await orderTimersHealth(timers as never).ready()
+  assert.deepEqual([checks.postgres?.reading, checks.redis?.reading, checks.dead?.reading], ['ok', 'ok', 'ok'])
+  const counting = new Counting(runtimeOf(timers))
+  await counting.count()
+  assert.deepEqual([...counting.orders.keys()], ['order_confirm', 'order_pay'])
 }
 
 /** What the doctor says of this user's rights. */

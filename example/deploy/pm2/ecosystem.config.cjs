@@ -1,5 +1,5 @@
 // pm2 start ecosystem.config.cjs. pm2 sends SIGINT, and kills after 1.6 s unless kill_timeout says more.
-const common = { cwd: '/srv/shop', kill_timeout: 15_000, exp_backoff_restart_delay: 100, max_memory_restart: '400M' }
+const common = { cwd: '/srv/shop', kill_timeout: 20_000, exp_backoff_restart_delay: 100, max_memory_restart: '400M' }
 
 module.exports = {
   apps: [

@@ -1,6 +1,6 @@
 // How the orders of one rule stand, for the screen "Now": counts that end at 10,000, of rows or of the due index. What cannot be read is said.
 
-import { countDead, keptFailures } from '../../admin/kept-failures.js'
+import { keptFailures } from '../../admin/kept-failures.js'
 import { boundRule } from '../../admin/problem.js'
 import { SweepMarks } from '../../redis/sweep-marks.js'
 import type { ListedState } from '../../rows/capped-orders-sql.js'
@@ -25,8 +25,6 @@ export interface CountedKind {
   readMs: number | undefined
   problem: string | undefined
 }
-
-const WAIT_MS = 1_000
 
 export class KindCounts {
   private readonly paused = new Remembered<number | undefined>({ freshMs: 60_000, waitMs: 0 })
@@ -56,9 +54,9 @@ export class KindCounts {
 
   private async onRows(rule: ListedRule): Promise<Partial<CountedKind>> {
     const { kind } = rule
-    const { states, nowMs } = await this.reads.counts(rule)
-    const counts: CountedKind['counts'] = await this.dead(kind)
-    for (const [state, { count }] of Object.entries(states)) if (state !== 'dead') counts[state as ListedState] = count
+    const { states, dead, nowMs } = await this.reads.counts(rule)
+    const counts: CountedKind['counts'] = dead > 0 ? { dead } : {}
+    for (const [state, { count }] of Object.entries(states)) counts[state as ListedState] = count
     const paused = await this.paused.get(kind, () => this.reads.paused(rule)).catch(() => undefined)
     if (paused) counts.paused = paused
     const undated = await this.marks?.undated(kind)
@@ -78,21 +76,11 @@ export class KindCounts {
   private async inRedis(kind: string): Promise<Partial<CountedKind>> {
     if (!this.runtime.redis) return { problem: 'its deadlines are in Redis alone, and Redis is not used here' }
     const [due, pending] = await Promise.all([readIndex(this.runtime, kind, 'due'), readIndex(this.runtime, kind, 'pending')])
-    const counts: CountedKind['counts'] = await this.dead(kind)
+    const dead = (await keptFailures(this.runtime, kind)).failed?.dead.length ?? 0
+    const counts: CountedKind['counts'] = dead > 0 ? { dead } : {}
     if (due.timers.length > 0) counts.overdue = due.timers.length
     if (pending.timers.length > 0) counts.pending = pending.timers.length
     const [[oldest], [next]] = [due.timers, pending.timers]
     return { counts, nextMs: next?.deadlineMs ?? null, oldestMs: oldest?.deadlineMs ?? null, atMs: pending.nowMs }
-  }
-
-  /** A user of Redis with less rights than the page wants may read all failures, and not a page of them. */
-  private async dead(kind: string): Promise<NonNullable<CountedKind['counts']>> {
-    const { redis } = this.runtime
-    if (!redis) return {}
-    const dead = await redis.failures.deadPage(kind, undefined, 1, WAIT_MS).then(
-      ({ total }) => total,
-      async () => countDead((await keptFailures(this.runtime, kind)).failures) ?? 0,
-    )
-    return dead > 0 ? { dead } : {}
   }
 }

@@ -4,7 +4,7 @@
 import { keptFailures } from '../../admin/kept-failures.js'
 import { boundRule } from '../../admin/problem.js'
 import type { Failure } from '../../redis/failed-timers.js'
-import type { ListedState } from '../../rows/capped-orders-sql.js'
+import { CAP, type ListedState } from '../../rows/capped-orders-sql.js'
 import { type LockHolder, lockHolders } from '../../rows/lock-holders.js'
 import { UndatedOrders } from '../../rows/undated-orders.js'
 import type { Runtime } from '../../timers/runtime.js'
@@ -69,7 +69,7 @@ export class StuckScreen {
 
   private async find(kind: string, state: StuckState, after: string | undefined, rule: ListedRule | undefined): Promise<Found> {
     if (state === 'dead') return this.dead(kind, after)
-    if (state === 'retrying' && !rule) return this.failed(kind, false, after)
+    if (state === 'retrying' && !rule) return this.retrying(kind, after)
     if (!rule) return { orders: [], next: undefined, nowMs: Date.now() }
     if (state === 'undated') return this.undated(rule, after)
     const found = await this.onRows(rule, state, after)
@@ -98,17 +98,15 @@ export class StuckScreen {
     const { redis } = this.runtime
     if (!redis) return { orders: [], next: undefined, nowMs: Date.now() }
     await redis.connection.connected(WAIT_MS)
-    const page = await redis.failures.deadPage(kind, after, PAGE, WAIT_MS).catch(() => undefined)
-    if (!page) return this.failed(kind, true, after) // a user of Redis with less rights may read them all, and not a page of them
-    const { letters, next } = page
+    const { letters, next } = await redis.failures.deadPage(kind, after, PAGE, WAIT_MS)
     return { orders: letters.map(({ id, ...failure }) => ({ id, deadlineMs: null, failure })), next, nowMs: Date.now() }
   }
 
-  /** From all that Redis keeps; oldest first. */
-  private async failed(kind: string, isDead: boolean, after: string | undefined): Promise<Found> {
-    const { failures, problem } = await keptFailures(this.runtime, kind)
+  /** Of a rule whose deadlines are in Redis alone; oldest first. */
+  private async retrying(kind: string, after: string | undefined): Promise<Found> {
+    const { failed, problem } = await keptFailures(this.runtime, kind)
     if (problem !== undefined) throw new Refusal(503, 'REDIS', problem)
-    const all = [...(failures ?? [])].filter(([, { dead }]) => dead === isDead).sort(byAge)
+    const all = [...(await this.failuresOf(kind, failed?.retrying.slice(0, CAP) ?? []))].sort(byAge)
     const at = after === undefined ? 0 : all.findIndex((one) => placeOf(one) > after)
     const page = at < 0 ? [] : all.slice(at, at + PAGE)
     const last = page.at(-1)
@@ -120,11 +118,19 @@ export class StuckScreen {
   }
 
   private async addFailures(kind: string, orders: Found['orders']): Promise<void> {
-    const { failures } = await keptFailures(this.runtime, kind)
+    const failures = await this.failuresOf(
+      kind,
+      orders.map(({ id }) => id),
+    ).catch(() => new Map<string, Failure>())
     for (const order of orders) {
-      const failure = failures?.get(order.id)
+      const failure = failures.get(order.id)
       if (failure) order.failure = failure
     }
+  }
+
+  private async failuresOf(kind: string, ids: readonly string[]): Promise<Map<string, Failure>> {
+    const { redis } = this.runtime
+    return redis && ids.length > 0 ? redis.failures.of(kind, ids) : new Map()
   }
 
   private async addLocks({ row }: ListedRule, orders: Found['orders']): Promise<void> {

@@ -77,10 +77,11 @@ async function unarmed({ redis, runtime }: Subject, kind: string, row: RowRule):
   if (page.ids.length === 0) return { missing: [], late: [], looked: 0 }
   const { connection } = redis as SubjectRedis
   const scores = await connection.run(WAIT_MS, (client) => client.zmscore(runtime.keys.sets(kind).due, ...page.ids))
-  const failures = (await keptFailures(runtime, kind)).failures
-  const missing = page.ids.filter((id, i) => scores[i] == null && !failures?.has(id))
+  const { failed } = await keptFailures(runtime, kind)
+  const failures = new Set([...(failed?.dead ?? []), ...(failed?.retrying ?? [])])
+  const missing = page.ids.filter((id, i) => scores[i] == null && !failures.has(id))
   const late = page.ids.filter(
-    (id, i) => scores[i] != null && Number(scores[i]) > (page.deadlines[i] as number) + LEAST_LATE_MS && !failures?.has(id),
+    (id, i) => scores[i] != null && Number(scores[i]) > (page.deadlines[i] as number) + LEAST_LATE_MS && !failures.has(id),
   )
   return { missing, late, looked: page.ids.length }
 }

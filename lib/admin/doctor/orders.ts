@@ -3,7 +3,8 @@
 import type { RowRule } from '../../rows/row-rule.js'
 import { inTransaction, rows } from '../../sequelize/database.js'
 import { QUESTION } from '../../sequelize/statement-limits.js'
-import { keptFailures } from '../kept-failures.js'
+import type { Runtime } from '../../timers/runtime.js'
+import { type KeptFailures, keptFailures } from '../kept-failures.js'
 import { countOrders, type OrderCounts, oldestOverdue } from '../order-counts.js'
 import { advice, byHand, type Check, type Finding, fine, ofEach, shell, unseen, wrong } from './check.js'
 
@@ -25,9 +26,9 @@ export const orders: Check = {
     return ofEach(all, OVERDUE, async ({ kind, row }) => {
       const findings = row.brake ? [await braked(kind, row)] : []
       const kept = redis && redis.trouble === undefined ? await keptFailures(runtime, kind) : undefined
-      if (redis) findings.push(dead(kind, kept?.failures, kept?.problem))
+      if (redis) findings.push(await dead(runtime, kind, kept ?? { failed: undefined, problem: undefined }))
       if (row.deadline.in === 'redis') return findings
-      const counts = await countOrders(row, { days: 1, failures: kept?.failures, statementMs: STATEMENT_MS })
+      const counts = await countOrders(row, { days: 1, failed: kept?.failed, statementMs: STATEMENT_MS })
       return [...findings, await overdue(kind, row, counts), stale(kind, counts), undated(kind, row, counts)]
     })
   },
@@ -48,18 +49,14 @@ async function overdue(kind: string, row: RowRule, counts: OrderCounts): Promise
   )
 }
 
-function dead(
-  kind: string,
-  failures: ReadonlyMap<string, { dead: boolean; error: string }> | undefined,
-  problem: string | undefined,
-): Finding {
+async function dead({ redis }: Runtime, kind: string, { failed, problem }: KeptFailures): Promise<Finding> {
   const expected = 'no dead letters'
-  if (!failures) return unseen(DEAD, { kind, expected, found: problem ?? 'Redis does not serve; see redis.reachable' })
-  const letters = [...failures.values()].filter((one) => one.dead)
-  const [first] = letters
-  if (!first) return fine(DEAD, { kind, expected, found: 'none' })
-  const found = `${letters.length}, such as: ${first.error}`
-  const shared = String(letters.length)
+  if (!failed) return unseen(DEAD, { kind, expected, found: problem ?? 'Redis does not serve; see redis.reachable' })
+  const [id] = failed.dead
+  if (id === undefined) return fine(DEAD, { kind, expected, found: 'none' })
+  const first = (await redis?.failures.of(kind, [id]).catch(() => undefined))?.get(id)
+  const shared = String(failed.dead.length)
+  const found = `${shared}${first ? `, such as: ${first.error}` : ''}`
   return wrong(
     DEAD,
     { kind, expected, found, shared },

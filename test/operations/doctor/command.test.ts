@@ -6,6 +6,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { VERSION } from '../../../lib/version.js'
 import { openProject, type Project, timersModule } from '../../support/command-line.js'
+import { bury } from '../../support/dead-letters.js'
 import { freePort } from '../../support/free-port.js'
 import { openShop, type Shop } from '../../support/shop.js'
 import { confirming, Stage } from './staging.js'
@@ -58,8 +59,7 @@ describe('order-timers doctor', function () {
     await client.query(
       `INSERT INTO orders (id, status, "confirmDueAt", "createdAt", "updatedAt") VALUES (987654, 4, now() + interval '50 s', now(), now())`,
     )
-    const failure = JSON.stringify({ attempts: 5, error: 'no room for Ms Example', at: new Date().toISOString(), dead: true })
-    await shop.redis.client.hset(shop.key('order-timers:{order_confirm}:failures'), '987655', failure)
+    await bury(shop.redis.client, shop.key('order-timers:{order_confirm}:failures'), [987655], 'no room for Ms Example')
     const { status, stderr } = await typed(shop.redis.url, '--bundle', 'bundle.json')
     assert.equal(status, 1)
     assert.match(stderr, /wrote bundle\.json/)

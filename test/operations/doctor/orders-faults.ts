@@ -2,6 +2,7 @@
 
 import { transition } from '../../../lib/index.js'
 import type { Database } from '../../support/database.js'
+import { bury } from '../../support/dead-letters.js'
 import type { Fault, StagedFault } from './fault.js'
 import { Stage, type StageOptions } from './staging.js'
 
@@ -43,8 +44,7 @@ export const ORDERS_FAULTS: Fault[] = [
     name: 'orders.dead',
     stage: staged(async (stage) => {
       const id = await shipped(stage, DAY_MS)
-      const failure = JSON.stringify({ attempts: 5, error: 'no stock', at: new Date().toISOString(), dead: true })
-      await stage.admin.hset(stage.shop.key('order-timers:{order_confirm}:failures'), String(id), failure)
+      await bury(stage.admin, stage.shop.key('order-timers:{order_confirm}:failures'), [id])
       return undefined
     }),
   },
