@@ -26,7 +26,7 @@ async function main() {
       'types of the example, as a user has them (tsc)': node('typescript/bin/tsc', '--noEmit', '-p', 'example'),
       'lint, format, import cycles (biome)': node('@biomejs/biome/bin/biome', 'ci', '--colors=off', '.'),
       'Lua as it is embedded': [process.execPath, 'scripts/embed-lua.mjs', '--check'],
-      'admin page as it is embedded': [process.execPath, 'scripts/embed-page.mjs', '--check'],
+      'pages as they are embedded': [process.execPath, 'scripts/embed-page.mjs', '--check'],
       'lint of Lua (luacheck)': [process.execPath, 'scripts/lint-lua.mjs', luacheck],
       'package (publint)': node('publint/src/cli.js', tarball, '--strict'),
       'package types (attw)': node('@arethetypeswrong/cli/dist/index.js', tarball, '--no-definitely-typed'),

@@ -215,6 +215,27 @@ const require = createRequire(import.meta.url);${asked}`
     }
   })
 
+  it('has countdowns, with their element, in both forms', async () => {
+    const asked = `
+const timers = orderTimers({ logger: false, redis: false, rules: { order_other: () => {} } })
+const server = require('node:http').createServer(express().use('/countdown', countdown(timers, { authorize: () => true })))
+server.listen(0, '127.0.0.1', async () => {
+  const answer = await fetch('http://127.0.0.1:' + server.address().port + '/countdown/order-countdown.js')
+  console.log(answer.status, (await answer.text()).includes('customElements.define'))
+  process.exit()
+})`
+    const commonjs = `const { orderTimers } = require('${NAME}'); const { countdown } = require('${NAME}/countdown'); const express = require('express');${asked}`
+    const esm = `import { createRequire } from 'node:module'; import express from 'express'; import { orderTimers } from '${NAME}'; import { countdown } from '${NAME}/countdown'
+const require = createRequire(import.meta.url);${asked}`
+    for (const [type, text] of [
+      ['module', esm],
+      ['commonjs', commonjs],
+    ] as const) {
+      const { stdout } = await run(process.execPath, [`--input-type=${type}`, '-e', text], { cwd: directory })
+      assert.equal(stdout.trim(), '200 true', type)
+    }
+  })
+
   it('has a calendar, which names the package that it lacks, and works with it', async () => {
     const made = `calendar({ timeZone: 'Asia/Taipei' }).addBusinessDays(Date.UTC(2026, 10, 27), 1).toISOString()`
     const tried = `try { console.log(${made}) } catch (error) { console.log(error.message) }`

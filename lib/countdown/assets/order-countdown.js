@@ -1,0 +1,114 @@
+// <order-countdown kind="order_pay" order="34">: counts an order's deadline down, and says what becomes of it. All of them on a page share one
+// stream for each hundred. Its texts are attributes named like the states, in which {time} is the time that is left; without one, WORDS has
+// them. It sets the attribute `state`, and dispatches `countdown` when that changes.
+
+const WORDS = {
+  en: { running: '{time}', paused: 'paused, {time} left', held: 'on hold', checking: 'checking payment…', settling: 'being settled…' },
+  zh: { running: '{time}', paused: '已暫停,剩 {time}', held: '暫時保留', checking: '確認付款中…', settling: '處理中…' },
+}
+const UNITS = { en: ['d', 'h'], zh: ['天', '時'] }
+const SILENT_MS = 40_000
+const all = new Set()
+let streams = []
+let opening
+let tickedAt = Date.now()
+
+class OrderCountdown extends HTMLElement {
+  connectedCallback() {
+    all.add(this)
+    open()
+  }
+
+  disconnectedCallback() {
+    all.delete(this)
+    open()
+  }
+
+  take({ state, remaining }) {
+    if (!this.timer) {
+      // What the page had in its place stays until here.
+      this.timer = document.createElement('span')
+      this.status = document.createElement('span')
+      this.timer.setAttribute('role', 'timer') // its ticks are not announced
+      this.status.setAttribute('role', 'status')
+      this.replaceChildren(this.timer, this.status)
+    }
+    this.dueAt = performance.now() + remaining
+    this.left = remaining
+    this.show(state)
+  }
+
+  tick() {
+    if (this.state !== 'running') return
+    this.left = this.dueAt - performance.now()
+    this.show(this.left > 0 ? 'running' : 'settling')
+  }
+
+  show(state) {
+    const zh = (this.closest('[lang]')?.lang ?? '').startsWith('zh') ? 'zh' : 'en'
+    const text = (this.getAttribute(state) ?? WORDS[zh][state] ?? '').replace('{time}', time(this.left, UNITS[zh]))
+    const [full, empty] = state === 'running' ? [this.timer, this.status] : [this.status, this.timer]
+    if (full.textContent !== text) full.textContent = text
+    if (empty.textContent) empty.textContent = ''
+    if (this.state === state) return
+    this.state = state
+    this.setAttribute('state', state)
+    const detail = { kind: this.getAttribute('kind'), id: this.getAttribute('order'), state, remaining: this.left }
+    this.dispatchEvent(new CustomEvent('countdown', { bubbles: true, detail }))
+  }
+}
+
+/** Tenths below ten seconds; from then on whole seconds, rounded up. */
+function time(ms, [d, h]) {
+  if (ms < 10_000) return `${(Math.max(0, Math.ceil(ms / 100)) / 10).toFixed(1)} s`
+  const s = Math.ceil(ms / 1000)
+  const two = (n) => String(n).padStart(2, '0')
+  if (s < 3600) return `${Math.floor(s / 60)}:${two(s % 60)}`
+  if (s < 86_400) return `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`
+  return `${Math.floor(s / 86_400)} ${d} ${Math.floor(s / 3600) % 24} ${h}`
+}
+
+/** Opens the streams again, soon: elements come and go together. */
+function open(waitMs = 50) {
+  clearTimeout(opening)
+  opening = setTimeout(() => {
+    for (const { source } of streams) source.close()
+    const elements = [...all]
+    streams = []
+    while (elements.length > 0) streams.push(follow(elements.splice(0, 100)))
+  }, waitMs)
+}
+
+function follow(elements) {
+  const ids = {}
+  for (const element of elements) {
+    const kind = element.getAttribute('kind')
+    ids[kind] = [...(ids[kind] ?? []), element.getAttribute('order')]
+  }
+  const source = new EventSource(new URL(`stream?${new URLSearchParams(ids)}`, import.meta.url))
+  const stream = { source, heardAt: Date.now() }
+  source.addEventListener('beat', () => {
+    stream.heardAt = Date.now()
+  })
+  source.addEventListener('countdowns', ({ data }) => {
+    stream.heardAt = Date.now()
+    for (const countdown of JSON.parse(data)) {
+      for (const element of elements) {
+        if (element.getAttribute('kind') === countdown.kind && element.getAttribute('order') === countdown.id) element.take(countdown)
+      }
+    }
+  })
+  source.onerror = () => source.readyState === 2 && open(5000 + Math.random() * 10_000)
+  return stream
+}
+
+/** A clock that stood still while the machine slept, or the page was hidden, is set by a stream that is opened again. */
+setInterval(() => {
+  const now = Date.now()
+  const slept = now - tickedAt > 5000
+  tickedAt = now
+  for (const element of all) element.tick()
+  if (all.size > 0 && !document.hidden && (slept || streams.some(({ heardAt }) => now - heardAt > SILENT_MS))) open()
+}, 100)
+
+customElements.define('order-countdown', OrderCountdown)

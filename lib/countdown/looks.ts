@@ -1,0 +1,86 @@
+// Looks at rows for everybody who watches: what is asked for is collected, and read by one statement a second at most, however many ask.
+
+import { type WatchedOrders, watchedRows } from '../rows/watched-rows.js'
+import { withinCall } from '../sequelize/call-connection.js'
+import type { Runtime } from '../timers/runtime.js'
+import { Refusal } from '../web/refusal.js'
+import { type Seen, seenIn } from './state.js'
+
+const EVERY_MS = 1_000
+/** Of all that ask at once. */
+const MOST_ORDERS = 20_000
+
+/** An order under a rule, by ids as the rule writes them. */
+export interface Watched {
+  kind: string
+  id: string
+}
+
+/** What a look has seen, by `nameOf`. An order that does not exist is not in it. */
+export interface Look {
+  seen: ReadonlyMap<string, Seen>
+  /** When Postgres answered, by `performance.now()`. */
+  at: number
+}
+
+export function nameOf({ kind, id }: Watched): string {
+  return `${kind}:${id}`
+}
+
+export class Looks {
+  private wanted = new Map<string, Watched>()
+  private next: Promise<Look> | undefined
+  private lastAt = Number.NEGATIVE_INFINITY
+
+  constructor(private readonly runtime: Runtime) {}
+
+  /**
+   * What the rows say, within a second or little more.
+   * @throws Refusal 503 where too many are asked for, OrderTimersError where Postgres does not answer
+   */
+  at(orders: Iterable<Watched>): Promise<Look> {
+    for (const order of orders) this.wanted.set(nameOf(order), order)
+    if (this.wanted.size > MOST_ORDERS) return Promise.reject(new Refusal(503, 'BUSY', 'too many orders are watched at present'))
+    this.next ??= this.look()
+    return this.next
+  }
+
+  private async look(): Promise<Look> {
+    const waitMs = this.lastAt + EVERY_MS - performance.now()
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs).unref())
+    else await Promise.resolve() // what is asked for in this turn is read together
+    const wanted = [...this.wanted.values()]
+    this.wanted = new Map()
+    this.next = undefined
+    this.lastAt = performance.now()
+    return this.read(wanted)
+  }
+
+  private async read(wanted: readonly Watched[]): Promise<Look> {
+    const seen = new Map<string, Seen>()
+    let at = performance.now()
+    for (const orders of this.bySequelize(wanted)) {
+      const { sequelize } = (orders[0] as WatchedOrders).row.guard.table
+      const found = await withinCall(sequelize, undefined, performance.now(), (within) => watchedRows(orders, within))
+      at = performance.now()
+      for (const row of found) seen.set(nameOf(row), seenIn(row))
+    }
+    return { seen, at }
+  }
+
+  /** A shop with one database has one statement. */
+  private bySequelize(wanted: readonly Watched[]): WatchedOrders[][] {
+    const byKind = new Map<string, string[]>(wanted.map(({ kind }) => [kind, []]))
+    for (const { kind, id } of wanted) byKind.get(kind)?.push(id)
+    const bySequelize = new Map<object, WatchedOrders[]>()
+    for (const [kind, ids] of byKind) {
+      const { row } = this.runtime.rule(kind)
+      if (!row) continue // no wish is for such a rule
+      const { sequelize } = row.guard.table
+      const of = bySequelize.get(sequelize) ?? []
+      bySequelize.set(sequelize, of)
+      of.push({ kind, row, ids })
+    }
+    return [...bySequelize.values()]
+  }
+}

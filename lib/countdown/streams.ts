@@ -1,0 +1,144 @@
+// The open streams of this process. Once a second all of their orders are looked at together, and each stream is told what has changed: between
+// changes a browser counts by itself. A stream asks again each minute which orders it may show.
+
+import type { Request, Response } from 'express'
+import { errorText } from '../error-text.js'
+import type { Log } from '../logger.js'
+import { EventStream } from '../web/event-stream.js'
+import { Refusal } from '../web/refusal.js'
+import { type Look, type Looks, nameOf, type Watched } from './looks.js'
+import type { Permissions } from './permissions.js'
+import { ABSENT, type Countdown, type Seen } from './state.js'
+import type { Wish } from './wishes.js'
+
+const MOST_STREAMS = 2_000
+const ASK_AGAIN_MS = 60_000
+const BEAT_MS = 15_000
+/** So that not all browsers come back at once when a process has ended. */
+const RETRY_FROM_MS = 1_000
+const RETRY_SPREAD_MS = 4_000
+/** Postgres's answers come this much sooner or later; a deadline that was moved differs by more. */
+const SAME_DEADLINE_MS = 250
+
+interface Viewer {
+  stream: EventStream
+  wishes: readonly Wish[]
+  granted: ReadonlySet<Wish>
+  told: Map<Wish, Told>
+  timers: NodeJS.Timeout[]
+}
+
+interface Told {
+  state: Countdown['state']
+  /** By `performance.now()` where the time runs; else milliseconds that are left. */
+  mark: number | null
+}
+
+export class Streams {
+  private readonly viewers = new Set<Viewer>()
+  private looking = false
+  private closed = false
+  private failing = false
+
+  constructor(
+    private readonly looks: Looks,
+    private readonly permissions: Permissions,
+    private readonly log: Log,
+    private readonly askAgainMs = ASK_AGAIN_MS,
+  ) {}
+
+  /** @throws Refusal 503 */
+  refuseMore(): void {
+    if (this.closed) throw new Refusal(503, 'CLOSED', 'the timers are closed')
+    if (this.viewers.size >= MOST_STREAMS) throw new Refusal(503, 'TOO_MANY_STREAMS', 'too many pages are open at present')
+  }
+
+  /** @throws Refusal 503 */
+  add(req: Request, res: Response, wishes: readonly Wish[], granted: ReadonlySet<Wish>): void {
+    if (res.destroyed) return // the viewer went while `authorize` was asked; no further `close` is emitted
+    this.refuseMore()
+    const viewer: Viewer = { stream: new EventStream(res, () => this.remove(viewer)), wishes, granted, told: new Map(), timers: [] }
+    this.viewers.add(viewer)
+    viewer.timers.push(
+      setInterval(() => viewer.stream.send('beat', '{}'), BEAT_MS).unref(),
+      setInterval(() => void this.askAgain(viewer, req), this.askAgainMs).unref(),
+    )
+    viewer.stream.write(`retry: ${Math.round(RETRY_FROM_MS + Math.random() * RETRY_SPREAD_MS)}\n\n`)
+    void this.lookAtOnce(viewer)
+    if (!this.looking) void this.lookOn()
+  }
+
+  close(): void {
+    this.closed = true
+    for (const { stream } of this.viewers) stream.end()
+  }
+
+  /** In the look that comes next, which a second viewer of this second shares with the first. */
+  private async lookAtOnce(viewer: Viewer): Promise<void> {
+    const look = await this.looks.at(watchedOf([viewer])).catch(() => undefined)
+    if (look && this.viewers.has(viewer)) tell(viewer, look)
+  }
+
+  /** Until nobody watches. What cannot be read is asked for again, and the pages count on meanwhile. */
+  private async lookOn(): Promise<void> {
+    this.looking = true
+    while (this.viewers.size > 0) {
+      const viewers = [...this.viewers]
+      const look = await this.looks.at(watchedOf(viewers)).catch((error: unknown) => this.tellFailure(error))
+      if (!look) continue
+      this.failing = false
+      for (const viewer of viewers) if (this.viewers.has(viewer)) tell(viewer, look)
+    }
+    this.looking = false
+  }
+
+  /** Once, until a look succeeds. */
+  private tellFailure(error: unknown): undefined {
+    if (!this.failing && !this.closed) {
+      const what = `countdown: the orders that are watched could not be read (${errorText(error)}); their countdowns go on by themselves`
+      this.log('warn', what, { code: 'COUNTDOWN_UNREAD' })
+    }
+    this.failing = true
+  }
+
+  private async askAgain(viewer: Viewer, req: Request): Promise<void> {
+    viewer.granted = await this.permissions.of(req, viewer.wishes)
+  }
+
+  private remove(viewer: Viewer): void {
+    for (const timer of viewer.timers) clearInterval(timer)
+    this.viewers.delete(viewer)
+  }
+}
+
+/** What a customer sees of an order: what the rows say, if it is for him. */
+export function countdownOf(wish: Wish, granted: ReadonlySet<Wish>, { seen, at }: Look): Countdown {
+  const found: Seen = (granted.has(wish) && wish.watched && seen.get(nameOf(wish.watched))) || ABSENT
+  const { kind, id } = wish
+  const runs = found.state === 'running' || found.state === 'settling'
+  const remaining = found.remaining !== null && runs ? Math.round(found.remaining - (performance.now() - at)) : found.remaining
+  return { kind, id, state: found.state, remaining }
+}
+
+function tell(viewer: Viewer, look: Look): void {
+  const news = viewer.wishes
+    .map((wish) => countdownOf(wish, viewer.granted, look))
+    .filter((countdown, index) => isNews(viewer, countdown, index))
+  if (news.length > 0) viewer.stream.send('countdowns', JSON.stringify(news))
+}
+
+function isNews({ wishes, told }: Viewer, { state, remaining }: Countdown, index: number): boolean {
+  const wish = wishes[index] as Wish
+  const mark = state === 'running' && remaining !== null ? performance.now() + remaining : state === 'settling' ? null : remaining
+  const before = told.get(wish)
+  told.set(wish, { state, mark: before?.state === state && isSame(before.mark, mark) ? before.mark : mark })
+  return before?.state !== state || !isSame(before.mark, mark)
+}
+
+function isSame(a: number | null, b: number | null): boolean {
+  return a === b || (a !== null && b !== null && Math.abs(a - b) < SAME_DEADLINE_MS)
+}
+
+function* watchedOf(viewers: readonly Viewer[]): Generator<Watched> {
+  for (const { wishes } of viewers) for (const { watched } of wishes) if (watched) yield watched
+}

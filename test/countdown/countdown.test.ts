@@ -1,0 +1,292 @@
+// The countdown's router over HTTP: what a customer sees of orders, for whom, how often it asks, and how its streams end. The element in a browser is
+// in test/pages/countdown.test.ts.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { createRequire } from 'node:module'
+import express from 'express'
+import { type CountdownOptions, type CountdownRouter, countdown } from '../../lib/countdown/index.js'
+import { Looks } from '../../lib/countdown/looks.js'
+import { Permissions } from '../../lib/countdown/permissions.js'
+import { Streams } from '../../lib/countdown/streams.js'
+import { wishesIn } from '../../lib/countdown/wishes.js'
+import { transition } from '../../lib/index.js'
+import { RUNTIME, type Runtime } from '../../lib/timers/runtime.js'
+import { listen, send } from '../admin-page/admin-shop.js'
+import { openParcels, type ParcelShop } from '../life/parcels.js'
+import { waitUntil } from '../support/waiting.js'
+
+const express4 = createRequire(import.meta.url)('express4') as typeof express
+const HOUR_MS = 3_600_000
+
+interface Seen {
+  kind: string
+  id: string
+  state: string
+  remaining: number | null
+}
+
+describe('the countdown', () => {
+  let shop: ParcelShop<ReturnType<typeof rules>>
+  let server: Awaited<ReturnType<typeof listen>>
+  let router: CountdownRouter
+  let statements: string[]
+  let authorize: CountdownOptions['authorize']
+  let asked: string[]
+  const readers: IncomingMessage[] = []
+
+  function rules(Parcel: Parameters<Parameters<typeof openParcels>[0]>[0]) {
+    return {
+      parcel_confirm: transition(Parcel, { from: 4, to: 5, deadline: 'dueAt', after: '24h', pause: { keep: 'leftMs' } }),
+      parcel_pay: transition(Parcel, { from: 1, to: 0, since: 'placedAt', after: '1h' }),
+      parcel_ship: transition(Parcel, { from: 2, to: 0, deadline: false, after: '1h' }),
+    }
+  }
+
+  beforeEach(async () => {
+    shop = await openParcels(rules)
+    statements = []
+    asked = []
+    authorize = () => true
+    router = countdown(shop.timers, {
+      authorize: (req, kind, id) => {
+        asked.push(`${kind}:${id}`)
+        return authorize(req, kind, id)
+      },
+    })
+    server = await listen(express().use('/countdown', router))
+    ;(shop.database.sequelize as unknown as { options: { logging: unknown } }).options.logging = (sql: string) => statements.push(sql)
+  })
+
+  afterEach(async () => {
+    for (const reader of readers.splice(0)) reader.destroy()
+    await server.close()
+    await shop.close()
+  })
+
+  const now = (query: string) => send(`${server.url}/countdown/now?${query}`)
+  const seen = async (query: string) => (await now(query)).json.countdowns as Seen[]
+
+  /** What a stream has told, in order; and its raw lines. */
+  async function follow(query: string, url = server.url) {
+    const request = httpRequest(`${url}/countdown/stream?${query}`, { agent: false }).end()
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    response.on('error', () => {})
+    readers.push(response)
+    const told: Seen[] = []
+    const lines: string[] = []
+    let text = ''
+    response.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+      const parts = text.split('\n\n')
+      text = parts.pop() as string
+      for (const part of parts) {
+        lines.push(part)
+        if (part.startsWith('event: countdowns\n')) told.push(...JSON.parse(part.slice(part.indexOf('data: ') + 6)))
+      }
+    })
+    return { response, told, lines, states: () => told.map(({ id, state }) => `${id} ${state}`) }
+  }
+
+  it('says of each order how it stands, in the order in which they were asked for', async () => {
+    const running = await shop.parcel(HOUR_MS)
+    const paused = await shop.parcel(HOUR_MS)
+    await shop.timers.pause('parcel_confirm', paused)
+    const due = await shop.parcel(-2_000)
+    const ended = await shop.parcel(null, { status: 5 })
+    const placed = await shop.parcel(null, { status: 1 })
+    const none = await shop.parcel(null)
+    const all = await seen(`parcel_confirm=${[running, paused, due, ended, none, 999].join()}&parcel_pay=${placed}`)
+    assert.deepEqual(
+      all.map(({ kind, id, state }) => `${kind}:${id} ${state}`),
+      [
+        `parcel_confirm:${running} running`,
+        `parcel_confirm:${paused} paused`,
+        `parcel_confirm:${due} settling`,
+        `parcel_confirm:${ended} ended`,
+        `parcel_confirm:${none} ended`,
+        'parcel_confirm:999 absent',
+        `parcel_pay:${placed} running`,
+      ],
+    )
+    const remaining = all.map((one) => one.remaining)
+    for (const index of [0, 1, 6])
+      assert.ok((remaining[index] as number) > HOUR_MS - 20_000 && (remaining[index] as number) <= HOUR_MS + 1_000)
+    assert.ok((remaining[2] as number) <= -1_900)
+    assert.deepEqual([remaining[3], remaining[4], remaining[5]], [null, null, null])
+  })
+
+  it('reads orders of several rules by one statement, and by one a second at most, however many ask', async () => {
+    const ids = await Promise.all(Array.from({ length: 30 }, () => shop.parcel(HOUR_MS)))
+    const placed = await shop.parcel(null, { status: 1 })
+    await seen(`parcel_confirm=${ids[0]}`) // the model's first use
+    const begunAt = performance.now()
+    statements.length = 0
+    const streams = await Promise.all(ids.map((id) => follow(`parcel_confirm=${id}&parcel_pay=${placed}`)))
+    await waitUntil(() => streams.every(({ told }) => told.length === 2))
+    await Promise.all(ids.map((id) => seen(`parcel_confirm=${id}`)))
+    const seconds = (performance.now() - begunAt) / 1_000
+    const reads = statements.filter((sql) => sql.includes('remaining_ms'))
+    assert.ok(reads.length >= 1 && reads.length <= seconds + 1, `${reads.length} reads in ${seconds} s`)
+    assert.ok(reads.some((sql) => sql.includes('parcel_confirm') && sql.includes('parcel_pay')))
+    assert.equal(statements.length, reads.length)
+  })
+
+  it('tells a stream what changes, and no tick', async () => {
+    const [one, two] = [await shop.parcel(HOUR_MS), await shop.parcel(HOUR_MS)]
+    const stream = await follow(`parcel_confirm=${one},${two}`)
+    assert.equal(stream.response.headers['content-type'], 'text/event-stream; charset=utf-8')
+    assert.equal(stream.response.headers['x-accel-buffering'], 'no')
+    assert.equal(stream.response.headers['cache-control'], 'no-store, no-transform')
+    await waitUntil(() => stream.told.length === 2)
+    assert.match(stream.lines[0] as string, /^retry: [1-5]\d{3}$/)
+    await shop.timers.extend('parcel_confirm', one, '1h')
+    await waitUntil(() => stream.told.length === 3)
+    assert.ok((stream.told[2]?.remaining as number) > 1.9 * HOUR_MS)
+    await shop.timers.pause('parcel_confirm', two)
+    await waitUntil(() => stream.told.length === 4)
+    await shop.timers.resume('parcel_confirm', two)
+    await waitUntil(() => stream.told.length === 5)
+    await shop.sql('UPDATE parcels SET status = 5 WHERE id = $1', [one])
+    await waitUntil(() => stream.told.length === 6)
+    assert.deepEqual(stream.states(), [
+      `${one} running`,
+      `${two} running`,
+      `${one} running`,
+      `${two} paused`,
+      `${two} running`,
+      `${one} ended`,
+    ])
+  })
+
+  it('goes from running to settling to ended by itself, with a worker', async () => {
+    const id = await shop.parcel(null)
+    await shop.worker()
+    await shop.timers.schedule('parcel_confirm', id, { after: 2_500 })
+    const stream = await follow(`parcel_confirm=${id}`)
+    await waitUntil(() => stream.told.at(-1)?.state === 'ended')
+    assert.equal(stream.told[0]?.state, 'running')
+  })
+
+  it('shows an order that is not for the customer as one that does not exist', async () => {
+    const [own, other] = [await shop.parcel(HOUR_MS), await shop.parcel(HOUR_MS)]
+    authorize = async (_req, _kind, id) => id === String(own)
+    const [first, second] = await seen(`parcel_confirm=${own},${other}`)
+    assert.equal(first?.state, 'running')
+    const [absent] = await seen(`parcel_confirm=${other + 100}`)
+    assert.deepEqual({ ...second, id: '' }, { ...absent, id: '' })
+    const [, , noId] = await seen(`parcel_confirm=${own},${other},tea`)
+    assert.deepEqual({ ...noId, id: '' }, { ...absent, id: '' })
+    assert.deepEqual(asked.slice(0, 2).sort(), [`parcel_confirm:${own}`, `parcel_confirm:${other}`].sort())
+    const stream = await follow(`parcel_confirm=${other}`)
+    await waitUntil(() => stream.told.length === 1)
+    assert.equal(stream.told[0]?.state, 'absent')
+  })
+
+  it('takes what is not true for a no', async () => {
+    const id = await shop.parcel(HOUR_MS)
+    for (const answer of ['yes', 1, undefined, {}]) {
+      authorize = () => answer as boolean
+      assert.equal((await seen(`parcel_confirm=${id}`))[0]?.state, 'absent')
+    }
+    for (const failing of [() => Promise.reject(new Error('no session')), () => assert.fail('no session')]) {
+      authorize = failing
+      assert.equal((await seen(`parcel_confirm=${id}`))[0]?.state, 'absent')
+    }
+  })
+
+  it('asks again whether a stream may show its orders', async () => {
+    const id = await shop.parcel(HOUR_MS)
+    const runtime = (shop.timers as unknown as { [RUNTIME]: Runtime })[RUNTIME]
+    const permissions = new Permissions((req, kind, of) => authorize(req, kind, of), runtime.log)
+    const streams = new Streams(new Looks(runtime), permissions, runtime.log, 100)
+    const other = await listen(
+      express().get('/countdown/stream', async (req, res) => {
+        const wishes = wishesIn(`parcel_confirm=${id}`, runtime)
+        streams.add(req, res, wishes, await permissions.of(req, wishes))
+      }),
+    )
+    try {
+      const stream = await follow('', other.url)
+      await waitUntil(() => stream.told.at(-1)?.state === 'running')
+      authorize = () => false
+      await waitUntil(() => stream.told.at(-1)?.state === 'absent')
+      authorize = () => true
+      await waitUntil(() => stream.told.at(-1)?.state === 'running')
+    } finally {
+      streams.close()
+      await other.close()
+    }
+  })
+
+  it('ends its streams with close(), of its own and of the timers, so that a server can close', async () => {
+    const id = await shop.parcel(HOUR_MS)
+    const stream = await follow(`parcel_confirm=${id}`)
+    const ended = once(stream.response, 'close')
+    router.close()
+    await ended
+    assert.equal((await send(`${server.url}/countdown/stream?parcel_confirm=${id}`)).status, 503)
+
+    const second = countdown(shop.timers, { authorize: () => true })
+    const other = await listen(express().use('/countdown', second))
+    const open = await follow(`parcel_confirm=${id}`, other.url)
+    const closed = Promise.all([once(open.response, 'close'), once(other.server, 'close')])
+    other.server.close()
+    await shop.timers.close()
+    await closed
+    await other.close().catch(() => {})
+  })
+
+  it('goes on after Postgres did not answer', async () => {
+    const id = await shop.parcel(HOUR_MS)
+    const stream = await follow(`parcel_confirm=${id}`)
+    await waitUntil(() => stream.told.length === 1)
+    await shop.sql('ALTER TABLE parcels RENAME TO gone')
+    const failed = await now(`parcel_confirm=${id}`)
+    assert.equal(failed.status, 503)
+    assert.equal(failed.json.error.message, 'the countdowns cannot be read at present')
+    await shop.sql('ALTER TABLE gone RENAME TO parcels')
+    await shop.sql('UPDATE parcels SET status = 5')
+    await waitUntil(() => stream.told.at(-1)?.state === 'ended')
+  })
+
+  it('refuses what it cannot answer', async () => {
+    const ids = Array.from({ length: 101 }, (_, index) => index + 1).join()
+    const refused = async (path: string, method = 'GET') => {
+      const { status, json } = await send(`${server.url}/countdown/${path}`, { method })
+      return [status, json.error.code]
+    }
+    assert.deepEqual(await refused('now'), [400, 'NO_ORDERS'])
+    assert.deepEqual(await refused(`now?parcel_confirm=${ids}`), [400, 'TOO_MANY_ORDERS'])
+    for (const kind of ['nothing', 'parcel_ship', '__proto__']) assert.deepEqual(await refused(`stream?${kind}=1`), [400, 'UNKNOWN_KIND'])
+    assert.deepEqual(await refused('tea'), [404, 'NOTHING_HERE'])
+    assert.deepEqual(await refused('now?parcel_confirm=1', 'POST'), [405, 'METHOD'])
+    assert.equal((await send(`${server.url}/countdown/stream?parcel_confirm=1`, { method: 'HEAD' })).status, 200)
+    assert.deepEqual(asked, [])
+  })
+
+  it('serves its element, under 3 kB', async () => {
+    const { headers, text } = await send(`${server.url}/countdown/order-countdown.js`)
+    assert.equal(headers['content-type'], 'text/javascript; charset=utf-8')
+    assert.ok(Buffer.byteLength(text) < 3_000, String(Buffer.byteLength(text)))
+    assert.match(text, /customElements\.define\("order-countdown"/)
+  })
+
+  it('serves on Express 4', async () => {
+    const id = await shop.parcel(HOUR_MS)
+    const older = await listen(express4().use('/countdown', router))
+    try {
+      assert.equal((await send(`${older.url}/countdown/now?parcel_confirm=${id}`)).json.countdowns[0].state, 'running')
+    } finally {
+      await older.close()
+    }
+  })
+
+  it('cannot be made without authorize, nor of anything but timers', () => {
+    for (const options of [undefined, {}, { authorize: true }, { authorize: () => true, streams: 5 }]) {
+      assert.throws(() => countdown(shop.timers, options as never), { code: 'ERR_ORDER_TIMERS_INVALID_OPTION' })
+    }
+    assert.throws(() => countdown({} as never, { authorize: () => true }), /must be timers/)
+  })
+})
