@@ -35,10 +35,11 @@ const NOW = 'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS no
 
 export class Counting {
   readonly orders = new Map<string, CountedOrders>()
-  /** Postgres's clock minus this process's, milliseconds. */
+  /** Postgres's clock minus this process's, milliseconds; undefined where it did not answer when it was asked last. */
   postgresSkewMs: number | undefined
   /** When the rule was read that has waited longest, by this process's clock; undefined while nobody can say. */
   lastReadAt: number | undefined
+  private skewMs: number | undefined
   private timer: NodeJS.Timeout | undefined
   private stopped = false
 
@@ -69,7 +70,9 @@ export class Counting {
       const { rule } = boundRule(this.runtime, kind)
       return isSwept(rule) ? [rule] : []
     })
+    this.skewMs = undefined
     for (const rule of swept) await this.countRule(rule).catch(() => {})
+    this.postgresSkewMs = this.skewMs
     await this.readMarks(swept.map(({ kind }) => kind)).catch(() => {})
   }
 
@@ -100,7 +103,7 @@ export class Counting {
       await rows(sequelize, LOOK_SETTINGS, undefined, transaction)
       const askedAt = Date.now()
       const [clock] = await rows<{ now: number }>(sequelize, NOW, [], transaction)
-      if (clock) this.postgresSkewMs = clock.now - (askedAt + Date.now()) / 2
+      if (clock) this.skewMs = clock.now - (askedAt + Date.now()) / 2
       return rows<Counted>(sequelize, cappedCountsSql(row, seesLocks), bind, transaction)
     })
   }

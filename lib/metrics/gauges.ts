@@ -95,7 +95,7 @@ function livingWorkers({ beats, running, redis }: Runtime): number | undefined {
   if (seen && seen.at.passedMs() < SEEN_MS) {
     return seen.processes.filter((one) => one.role === 'worker' && isAliveByBeat(one)).length
   }
-  return redis ? undefined : Math.min(1, running.size)
+  return !redis && running.size > 0 ? 1 : undefined
 }
 
 function known<T>(value: T | undefined, samples: (value: T) => Sample[]): Sample[] {

@@ -24,6 +24,9 @@ const LEAVE_MS = 500
 
 const REDIS_MS = 1_000
 
+/** How long a beat in Redis waits for the row in Postgres, which may take a minute where the pool is exhausted or Postgres is silent. */
+const ROW_MS = 1_000
+
 export interface BeatsDependencies {
   identity: Identity
   keys: Keys
@@ -65,6 +68,7 @@ export class Beats {
   private rowAfterMs = 0
   private beating: Promise<void> | undefined
   private redisData: string | undefined
+  private writing: Promise<void> | undefined
   private seenInPostgres: SeenProcess[] | undefined
   private isMounted = false
   private begun = false
@@ -171,14 +175,20 @@ export class Beats {
 
   private async beatOnce(): Promise<void> {
     this.lastBeat = new Moment()
-    if (this.nextRow.passedMs() >= this.rowAfterMs) {
+    if (this.nextRow.passedMs() >= this.rowAfterMs && !this.writing) {
       this.rowIn(this.times.row)
-      this.seenInPostgres = await this.rows.write(this.record())
+      this.writing = this.writeRow()
+      await within(ROW_MS, this.writing)
     }
     const redis = await this.beatInRedis()
     if (this.ended) return
     const findings = findingsOf(this.record(), { redis, postgres: this.seenInPostgres })
     if (findings) this.suspicions.take(findings.map((finding) => this.withGrace(finding)))
+  }
+
+  private async writeRow(): Promise<void> {
+    this.seenInPostgres = await this.rows.write(this.record())
+    this.writing = undefined
   }
 
   /** A worker has as long to beat again as it may be silent, once Redis answers again. */

@@ -67,6 +67,20 @@ describe('the beats of a process', () => {
     return (await new Presence((redis as NonNullable<typeof redis>).connection, keys).read(1000)).processes
   }
 
+  it('go on in Redis while the pool has no connection for the row in Postgres', async () => {
+    const single = await openShop(oneOfEach, { database: { pool: { max: 1 } } })
+    const { sequelize } = single.database
+    const holder = await sequelize.transaction()
+    await sequelize.query('SELECT 1', { transaction: holder })
+    const process = otherProcess(runtimeOf(single.timers))
+    process.beats.mounted()
+    const first = await waitUntil(() => process.beats.seen, { within: 5_000 })
+    await waitUntil(() => process.beats.seen !== first, { within: 5_000 })
+    await holder.rollback()
+    await process.end()
+    await single.close()
+  })
+
   it('tell who a worker is: host, process, version, rules and Redis; and its end', async () => {
     const worker = await shop.worker()
     const [record] = await waitUntil(async () => ((await seen()).length === 1 ? seen() : undefined))
