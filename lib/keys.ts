@@ -17,6 +17,8 @@ const MAX_KEY_LENGTH = 512
 
 export class Keys {
   readonly wakeChannel: string
+  /** On which processes tell what happens, while somebody watches. */
+  readonly watchChannel: string
   readonly scannerLock: string
   /** Hash, process id to record: who is there. */
   readonly processes: string
@@ -28,6 +30,7 @@ export class Keys {
     readonly prefix: string,
   ) {
     this.wakeChannel = `${prefix}${RESERVED_KIND}:wake`
+    this.watchChannel = `${prefix}${RESERVED_KIND}:watch`
     this.scannerLock = `${prefix}${RESERVED_KIND}:scanner`
     this.processes = `${prefix}${RESERVED_KIND}:processes`
     this.layout = `${prefix}${RESERVED_KIND}:layout`

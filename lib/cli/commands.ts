@@ -14,6 +14,7 @@ import { releaseCommand } from './commands/release.js'
 import { showCommand } from './commands/show.js'
 import { statusCommand } from './commands/status.js'
 import { sweepCommand } from './commands/sweep.js'
+import { watchCommand } from './commands/watch.js'
 import { workerCommand } from './commands/worker.js'
 
 export const COMMANDS: Record<string, Command> = {
@@ -23,6 +24,7 @@ export const COMMANDS: Record<string, Command> = {
   show: showCommand,
   list: listCommand,
   history: historyCommand,
+  watch: watchCommand,
   doctor: doctorCommand,
   sweep: sweepCommand,
   dead: deadCommand,

@@ -7,6 +7,7 @@ import { within } from '../wait.js'
 import { ArmBatches } from './arm-batches.js'
 import type { RedisConnection } from './connection.js'
 import type { DueIndex } from './due-index.js'
+import type { LiveFeed } from './live-feed.js'
 import { Outage } from './outage.js'
 import { reasonOf } from './trouble.js'
 
@@ -50,10 +51,17 @@ export class Arming {
     private readonly log: Log,
     workers: () => number,
     private readonly meters: Meters,
+    feed?: LiveFeed,
   ) {
     this.batches = new ArmBatches(async (kind, timers) => {
       await index.arm(kind, timers, REQUEST_WAIT_MS)
       this.count(kind, 'armed', timers.length)
+      if (feed?.watched)
+        feed.note(
+          'armed',
+          kind,
+          timers.map(({ id, deadlineMs: ms }) => ({ id, ms })),
+        )
     })
     this.outage = new Outage(connection, log, () => void this.armKept(), workers)
     connection.onUp(() => void this.armKept())

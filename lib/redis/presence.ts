@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import type { Keys } from '../keys.js'
 import { LAYOUT, VERSION } from '../version.js'
 import type { RedisConnection } from './connection.js'
+import { isWatched, WATCH_FIELD } from './live-feed.js'
 import { scripts } from './script-calls.js'
 
 /** How long the record of a process that is silent is kept, so that a person can be told when it was last heard of. */
@@ -74,6 +75,8 @@ export interface BeatAnswer {
   /** The name of the data in this Redis. */
   redisData: string
   processes: SeenProcess[]
+  /** Whether somebody watches what happens. */
+  watched: boolean
 }
 
 export class Presence {
@@ -105,7 +108,7 @@ export class Presence {
       scripts(client).orderTimersBeat(processes, layout, ...values, ...added),
     )) as string[]
     const [now, redisData = '', ...records] = reply
-    return { now: Number(now), redisData, processes: parseRecords(records, Number(now)) }
+    return { now: Number(now), redisData, processes: parseRecords(records, Number(now)), watched: hasWatcher(records, Number(now)) }
   }
 
   /** The records alone. @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error */
@@ -115,14 +118,19 @@ export class Presence {
       Promise.all([client.time(), client.hget(layout, 'name'), client.hgetall(processes)]),
     )
     const now = Math.floor(Number(time[0]) * 1_000 + Number(time[1]) / 1_000)
-    return { now, redisData: name ?? '', processes: parseRecords(Object.entries(records).flat(), now) }
+    return {
+      now,
+      redisData: name ?? '',
+      processes: parseRecords(Object.entries(records).flat(), now),
+      watched: isWatched(records[WATCH_FIELD], now),
+    }
   }
 
-  /** When this process last beat, by Redis's clock; undefined where it has no record. @throws as `read` */
-  async beatAt(id: string): Promise<number | undefined> {
-    const record = await this.connection.ask((client) => client.hget(this.keys.processes, id))
+  /** When a process last beat, by Redis's clock, and when a watcher last showed itself; undefined where there is none. @throws as `read` */
+  async signsOf(id: string): Promise<{ beatAt: number | undefined; watcher: string | null | undefined }> {
+    const [record, watcher] = await this.connection.ask((client) => client.hmget(this.keys.processes, id, WATCH_FIELD))
     const at = Number.parseInt(record ?? '', 10)
-    return Number.isNaN(at) ? undefined : at
+    return { beatAt: Number.isNaN(at) ? undefined : at, watcher }
   }
 
   /** The process ends in good order: nobody need wonder where it is. */
@@ -147,4 +155,10 @@ function parseRecords(records: readonly string[], now: number): SeenProcess[] {
     }
   }
   return seen
+}
+
+/** @param records as of `parseRecords` */
+function hasWatcher(records: readonly string[], now: number): boolean {
+  for (let i = 0; i < records.length; i += 2) if (records[i] === WATCH_FIELD) return isWatched(records[i + 1], now)
+  return false
 }

@@ -33,12 +33,15 @@ export interface RedisChannel {
   listens: boolean
   /** Whether the process publishes to it. */
   speaks: boolean
+  /** Whether all works without it, but for `order-timers watch`. */
+  isOptional?: true
 }
 
 /** The channels of a process of this role. */
 export function channelsOf(role: RedisRole, { prefix, db }: Pick<RedisPlace, 'prefix' | 'db'>): RedisChannel[] {
   const wake = { name: `${prefix}order-timers:wake`, listens: role === 'worker', speaks: true }
-  return role === 'web' ? [wake] : [{ name: `__keyevent@${db}__:expired`, listens: true, speaks: false }, wake]
+  const watch = { name: `${prefix}order-timers:watch`, listens: role === 'worker', speaks: true, isOptional: true } as const
+  return role === 'web' ? [wake, watch] : [{ name: `__keyevent@${db}__:expired`, listens: true, speaks: false }, wake, watch]
 }
 
 /** Everything that follows the password in `ACL SETUSER`. It replaces what the user may do so far. */

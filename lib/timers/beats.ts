@@ -31,7 +31,7 @@ export interface BeatsDependencies {
   identity: Identity
   keys: Keys
   /** Undefined with `redis: false`. */
-  redis: { connection: RedisConnection } | undefined
+  redis: { connection: RedisConnection; feed?: { watched: boolean } } | undefined
   declared: ReadonlyMap<string, DeclaredRule>
   /** A rule bound to its model. @throws where it cannot be bound */
   rule(kind: string): ShopRule
@@ -82,7 +82,11 @@ export class Beats {
     const { declared, redis, keys, rule, log } = dependencies
     this.suspicions = new Suspicions(log, times.quietStart)
     this.presence = redis && new Presence(redis.connection, keys)
-    this.watch = this.presence && new WorkerWatch(this.presence)
+    this.watch =
+      this.presence &&
+      new WorkerWatch(this.presence, (isWatched) => {
+        if (redis?.feed) redis.feed.watched = isWatched
+      })
     this.rows = new ProcessRows(keys.prefix, [...declared.keys()], rule)
     this.rules = Object.fromEntries([...declared].map(([kind, { fingerprint }]) => [kind, fingerprint]))
     redis?.connection.onUp(() => this.begin())

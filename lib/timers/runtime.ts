@@ -11,6 +11,7 @@ import { RedisConnection } from '../redis/connection.js'
 import { DueIndex } from '../redis/due-index.js'
 import { FailedTimers } from '../redis/failed-timers.js'
 import { Leases } from '../redis/leases.js'
+import { LiveFeed } from '../redis/live-feed.js'
 import type { RedisSource } from '../redis/source.js'
 import type { RuleForm } from '../rules/form.js'
 import type { BoundRule, ShopRule } from '../rules/rule.js'
@@ -32,6 +33,8 @@ export interface RuntimeRedis {
   leases: Leases
   failures: FailedTimers
   arming: Arming
+  /** Tells watchers what happens. */
+  feed: LiveFeed
 }
 
 export class Runtime {
@@ -159,11 +162,12 @@ export class Runtime {
     const connection = new RedisConnection(source, 'express-order-timers', this.keys.layout)
     const clock = new RedisClock(connection)
     const index = new DueIndex(connection, this.keys)
+    const feed = new LiveFeed(connection, this.keys, this.identity.id)
     return {
-      ...{ source, connection, clock, index },
+      ...{ source, connection, clock, index, feed },
       leases: new Leases(connection, this.keys, clock),
       failures: new FailedTimers(connection, this.keys),
-      arming: new Arming(index, connection, this.log, () => this.running.size, this.meters),
+      arming: new Arming(index, connection, this.log, () => this.running.size, this.meters, feed),
     }
   }
 }

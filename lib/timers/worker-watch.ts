@@ -1,8 +1,9 @@
-// A web process's watch over the workers between two of its beats: one HGET of a record that it knows. A worker that was killed is missed within ten
+// A web process's watch over the workers between two of its beats: one HMGET of a record that it knows, and of a watcher's. A worker that was killed is missed within ten
 // seconds, and a web process costs Redis little. It also knows for how long this process has been hearing from Redis without a gap: after one, each
 // process must first have had time to beat again.
 
 import { Moment } from '../moment.js'
+import { isWatched } from '../redis/live-feed.js'
 import type { BeatAnswer, Presence } from '../redis/presence.js'
 import { ALIVE_MS } from './findings.js'
 
@@ -18,10 +19,15 @@ export class WorkerWatch {
   private unbrokenSince = new Moment(ALIVE_MS.worker)
   private broken = false
 
-  constructor(private readonly presence: Presence) {}
+  constructor(
+    private readonly presence: Presence,
+    /** Called with whether somebody watches what happens. */
+    private readonly onWatched: (isWatched: boolean) => void = () => {},
+  ) {}
 
   /** A beat was answered. */
-  answered({ now, processes }: BeatAnswer): void {
+  answered({ now, processes, watched }: BeatAnswer): void {
+    this.onWatched(watched)
     this.hear(this.broken)
     this.broken = false
     this.clock = { now, moment: new Moment() }
@@ -44,9 +50,11 @@ export class WorkerWatch {
     const { worker, clock } = this
     if (worker === undefined || clock === undefined) return false
     try {
-      const beatAt = await this.presence.beatAt(worker)
+      const { beatAt, watcher } = await this.presence.signsOf(worker)
       this.hear(false)
-      return beatAt !== undefined && clock.now + clock.moment.passedMs() - beatAt < ALIVE_MS.worker
+      const now = clock.now + clock.moment.passedMs()
+      this.onWatched(isWatched(watcher, now))
+      return beatAt !== undefined && now - beatAt < ALIVE_MS.worker
     } catch {
       this.failed()
       return false

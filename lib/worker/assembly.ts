@@ -68,7 +68,7 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
   const concurrency = (rule: BoundRule) => concurrencyOf(rule, options.concurrency)
   const standstill = new Standstill()
   const faults = new Faults(events, log, standstill)
-  const reporter = new Reporter(rules.keys(), events, faults, log, runtime.meters)
+  const reporter = new Reporter(rules.keys(), events, faults, log, runtime.meters, redis?.feed)
   const clocks = new Clocks(rules, redis?.clock)
   const warmer = new ConnectionWarmer(rules.values(), clocks, concurrency)
   const lockedRows = new LockedRows(rules, faults)

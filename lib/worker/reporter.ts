@@ -5,6 +5,7 @@ import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
 import type { Log } from '../logger.js'
 import { Meters } from '../meters.js'
+import type { LiveFeed } from '../redis/live-feed.js'
 import { MOST_COUNTED, type Stale } from '../rows/pending-rows.js'
 import type { SettledOrder, Settlement } from '../rows/settlement.js'
 import type { BoundRule } from '../rules/rule.js'
@@ -36,6 +37,7 @@ export class Reporter {
     readonly faults: Faults,
     readonly log: Log,
     private readonly meters = new Meters(),
+    private readonly feed?: LiveFeed,
   ) {
     this.counters = new Map([...kinds].map((kind) => [kind, newCounters()]))
   }
@@ -53,6 +55,10 @@ export class Reporter {
         for (const { id, latenessMs } of orders) this.log('debug', () => describe(rule, id), { kind, id, via, latenessMs })
       this.meters.settled.add(`${kind} ${via}`, orders.length)
       this.events.emitSafely('settled', { kind, via, orders })
+      if (this.feed?.watched) {
+        const late = orders.map(({ id, latenessMs: ms }) => ({ id, ms }))
+        this.feed.note('settled', kind, late, via)
+      }
     }
     if (dryRun) this.wouldSettle(kind, via, dryRun)
     if (braked !== undefined) this.braked(rule, braked)
@@ -70,6 +76,7 @@ export class Reporter {
     const order = `${kind} ${id}${work ? `: ${work}` : ''}`
     counters.failed += 1
     this.meters.failed.add(kind)
+    if (this.feed?.watched) this.feed.note(next === 'dead' ? 'dead' : 'failed', kind, [{ id }])
     if (next === 'dead') {
       counters.dead += 1
       this.meters.dead.add(kind)

@@ -23,7 +23,7 @@ describe("a web process's watch over the workers", () => {
   const record = (id: string, ageMs: number) =>
     shop.redis.client.hset(runtimeOf(shop.timers).keys.processes, id, `${Date.now() - ageMs} ${Date.now()} {}`)
   const answer = (...processes: Pick<SeenProcess, 'id' | 'role' | 'ageMs'>[]) =>
-    watch.answered({ now: Date.now(), redisData: '', processes: processes as SeenProcess[] })
+    watch.answered({ now: Date.now(), redisData: '', watched: false, processes: processes as SeenProcess[] })
 
   it('asks for the worker that was heard of last, and says whether it still beats', async () => {
     assert.equal(await watch.workerBeats(), false)

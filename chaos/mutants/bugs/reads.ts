@@ -72,4 +72,18 @@ export const READ_BUGS: readonly PlantedBug[] = [
     ],
     suites: DRY_RUN,
   },
+  {
+    name: 'watched-by-nobody',
+    about: ['redis'],
+    what: 'processes tell what happens although nobody watches',
+    edits: [{ file: 'lib/redis/live-feed.ts', find: 'return now - at < WATCHED_MS', replace: 'return !(now - at >= WATCHED_MS)' }],
+    suites: ['test/cli/commands/watch.test.ts'],
+  },
+  {
+    name: 'listed-twice',
+    about: ['redis'],
+    what: 'the last order of a page is the first of the next one',
+    edits: [{ file: 'lib/admin/order-list.ts', find: 'Buffer.from(place.id)) > 0', replace: 'Buffer.from(place.id)) >= 0' }],
+    suites: ['test/cli/commands/list.test.ts'],
+  },
 ]

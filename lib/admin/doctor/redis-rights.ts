@@ -101,7 +101,8 @@ function questionsOf(subject: Subject): Question[] {
     ]
     return calls.map(([command, args]) => ({ command, args, about }))
   })
-  const onChannels = channelsOf(role, placeOf(subject)).flatMap(({ name, listens, speaks }): Question[] => {
+  const onChannels = channelsOf(role, placeOf(subject)).flatMap(({ name, listens, speaks, isOptional }): Question[] => {
+    if (isOptional) return []
     const about = `&${escapedGlob(name)}`
     return [
       ...(speaks ? [{ command: 'publish', args: [name, ''], about }] : []),

@@ -7,6 +7,7 @@ import { ExpiryWorker } from '../../worker/worker.js'
 import { aliveAgoMs, defaultAliveFile, isAlive, keepAlive } from '../alive-file.js'
 import { type Command, type CommandInput, FAILED, JSON_OPTION, MODULE_OPTION, OK } from '../command.js'
 import { jsonLog } from '../json-log.js'
+import { signalled } from '../signalled.js'
 import { UsageError } from '../usage-error.js'
 
 type Values = CommandInput['values']
@@ -65,18 +66,6 @@ async function run({ runtime, values, print, remark }: CommandInput): Promise<nu
   await worker.stop()
   endAlive()
   return OK
-}
-
-/** Resolves at the first signal that asks it to end. A second one ends the process at once, as without a handler. */
-function signalled(): Promise<void> {
-  const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
-  return new Promise((resolve) => {
-    const end = () => {
-      for (const signal of signals) process.off(signal, end)
-      resolve()
-    }
-    for (const signal of signals) process.on(signal, end)
-  })
 }
 
 function optionsOf({ fallback, concurrency, 'configure-redis': configureRedis }: Values): ReturnType<typeof parseWorkerOptions> {

@@ -53,7 +53,7 @@ export class Intake {
     const { connection, source } = redis
     const workerId = runtime.identity.token()
     this.alarms = [...rules.values()].map((rule) => new Alarm(rule, claims, dispatcher, connection))
-    this.listener = new Listener(keys, rules, claims, dispatcher, log)
+    this.listener = new Listener(keys, rules, claims, dispatcher, log, redis.feed)
     this.subscriber = new Subscriber(source, keys.wakeChannel, faults, runtime.meters)
     this.watch = new ServerWatch({ connection, faults, configureRedis })
     this.expiryProbe = new ExpiryProbe(keys.expiryProbe(workerId), connection, this.subscriber, (proved) => this.judgeEvents(proved))

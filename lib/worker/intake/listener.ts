@@ -5,6 +5,7 @@ import { setMaxListeners } from 'node:events'
 import { show } from '../../errors.js'
 import type { Keys } from '../../keys.js'
 import type { Log } from '../../logger.js'
+import type { LiveFeed } from '../../redis/live-feed.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { errorText } from '../events.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
@@ -28,6 +29,7 @@ export class Listener {
     private readonly claims: IndexClaims,
     private readonly dispatcher: Dispatcher,
     private readonly log: Log,
+    private readonly feed?: LiveFeed,
   ) {
     setMaxListeners(0, this.stopping.signal) // each kind may wait by it
   }
@@ -47,6 +49,7 @@ export class Listener {
       return
     }
     this.gather(rule, id)
+    if (this.feed?.watched) this.feed.note('event', rule.kind, [{ id }])
   }
 
   async stop(): Promise<void> {
