@@ -74,6 +74,10 @@ const STATUS = {
   TRANSACTION_FINISHED: 500,
   /** By calls that write, where the connection broke or stayed silent after the statement was sent. It may have been carried out. */
   OUTCOME_UNKNOWN: 503,
+  /** In the worker: `ask` of `verify` did not answer within `verify.timeout`. */
+  ASK_TIMED_OUT: 500,
+  /** In the worker: `ask` of `verify` answered too few or too many, or something that is no answer. */
+  INVALID_ANSWER: 500,
   /** By every call after `timers.close()`. */
   CLOSED: 503,
   /** Where a part of this package needs another package, which is not installed. */

@@ -79,6 +79,7 @@ export class Keys {
       failures: `${base}failures`,
       read: `${base}read`,
       undated: `${base}undated`,
+      pace: `${base}pace`,
     }
   }
 
@@ -111,4 +112,6 @@ export interface KindSets {
   read: string
   /** How many orders without a deadline a worker last counted, and when. */
   undated: string
+  /** When all is used up that workers have reserved of `verify.perSecond`, by Redis's clock. */
+  pace: string
 }

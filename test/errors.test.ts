@@ -20,6 +20,8 @@ const FAULTS: Record<FaultCode, true> = {
   NOT_LOOKED_AT: true,
   INTERNAL: true,
   BRAKED: true,
+  VERIFY_FAILED: true,
+  UNVERIFIED: true,
   ROW_LOCKED: true,
   KIND_UNSERVED: true,
   RULES_DIFFER: true,

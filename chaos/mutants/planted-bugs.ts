@@ -10,6 +10,7 @@ import { READ_BUGS } from './bugs/reads.js'
 import { REDIS_BUGS } from './bugs/redis.js'
 import { SETTLING_BUGS } from './bugs/settling.js'
 import { SWEEP_BUGS } from './bugs/sweep.js'
+import { VERIFY_BUGS } from './bugs/verify.js'
 import type { PlantedBug } from './planted-bug.js'
 
 export const PLANTED_BUGS: readonly PlantedBug[] = [
@@ -23,4 +24,5 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ...SWEEP_BUGS,
   ...REDIS_BUGS,
   ...POSTGRES_BUGS,
+  ...VERIFY_BUGS,
 ]

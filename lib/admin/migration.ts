@@ -6,11 +6,12 @@ import { createHash } from 'node:crypto'
 import { OrderTimersError } from '../errors.js'
 import { ACTIONS_TABLE, ActionsTable } from '../rows/actions-table.js'
 import { Brake } from '../rows/brake.js'
-import { History } from '../rows/history.js'
+import { HISTORY_TABLE, History, VERIFIED_COLUMN } from '../rows/history.js'
 import type { OrderTable } from '../rows/order-table.js'
 import { ProcessesTable } from '../rows/processes-table.js'
 import type { RowRule } from '../rows/row-rule.js'
 import { RUNS_TABLE, RunsTable } from '../rows/runs-table.js'
+import { UNVERIFIED_TABLE, Unverified } from '../rows/unverified.js'
 import type { ShopRule } from '../rules/rule.js'
 import { withoutBinding } from '../sequelize/sql.js'
 import type { Runtime } from '../timers/runtime.js'
@@ -65,7 +66,7 @@ function markOf(kinds: readonly string[], additions: readonly Addition[]): strin
 }
 
 function additionsOf(row: RowRule): Addition[] {
-  const { guard, deadline, history, brake } = row
+  const { guard, deadline, history, brake, options } = row
   const { table } = guard
   const needs: Addition[] = []
   if (deadline.in === 'column') {
@@ -77,8 +78,19 @@ function additionsOf(row: RowRule): Addition[] {
   const index = deadlineIndex(row)
   if (index) needs.push(indexAddition(withoutBinding(table.table), index))
   if (history) needs.push(tableAddition(withoutBinding(history.table), History.createSql(withoutBinding(history.table))))
+  if (options.verify) needs.push(...forVerify(table))
   if (brake) needs.push(tableAddition(withoutBinding(brake.table), Brake.createSql(withoutBinding(brake.table))))
   return needs
+}
+
+/** Also under `dryRun`, which never asks: it is there once the rule is switched on. */
+function forVerify(orders: OrderTable): Addition[] {
+  const unverified = withoutBinding(orders.inSameSchema(UNVERIFIED_TABLE))
+  const history = withoutBinding(orders.inSameSchema(HISTORY_TABLE))
+  return [
+    columnAddition(history, { name: VERIFIED_COLUMN, quoted: `"${VERIFIED_COLUMN}"`, type: 'jsonb' }),
+    tableAddition(unverified, Unverified.createSql(unverified)),
+  ]
 }
 
 /** No rule needs them. Processes see each other by the first where Redis does not answer; the second records what operators do; the third keeps runs. */

@@ -197,6 +197,7 @@ async function pass(runtime: Runtime, { rules, events, log, stale }: Pass): Prom
   const endReports = redis && reportRefusedWrites(redis.connection, faults)
   await clocks.read()
   await sweep.run()
+  await sweep.verifiedToo()
   await Promise.all(startedTimers)
   endReports?.()
   return reporter.counters

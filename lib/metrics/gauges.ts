@@ -29,6 +29,8 @@ const FAULTS: Record<FaultCode | TimersFaultCode | PresenceFaultCode, 'kind' | '
   NOT_LOOKED_AT: 'kind',
   INTERNAL: 'kind',
   BRAKED: 'kind',
+  VERIFY_FAILED: 'kind',
+  UNVERIFIED: 'kind',
   ROW_LOCKED: 'kind',
   KIND_UNSERVED: 'kind',
   RULES_DIFFER: 'kind',

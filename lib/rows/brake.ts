@@ -7,7 +7,7 @@ import { callConnectionOf, REDIS_SHARE_MS, withinCall } from '../sequelize/call-
 import { rows, statement } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { LOCK_NOT_AVAILABLE } from '../sequelize/sqlstates.js'
-import { boundIntervalSql } from './instant-sql.js'
+import { boundIntervalSql, intervalSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
 
 export const BRAKE_TABLE = 'order_timers_brakes'
@@ -64,6 +64,14 @@ RETURNING settled, braked_at IS NOT NULL AS braked`
       if (sqlStateOf(error) === LOCK_NOT_AVAILABLE) return 'locked'
       throw error
     }
+  }
+
+  /** How many orders may be settled now, without a lock; 0 where the rule is stopped. */
+  async remaining(transaction?: Transaction): Promise<number> {
+    const sql = `SELECT CASE WHEN braked_at IS NOT NULL THEN 0 WHEN since <= now() - ${intervalSql(this.limit.perMs)} THEN ${this.limit.max}
+  ELSE greatest(0, ${this.limit.max} - settled) END AS remaining FROM ${this.table} WHERE kind = $1`
+    const [row] = await this.ask<{ remaining: number }>(sql, transaction)
+    return row?.remaining ?? this.limit.max
   }
 
   async count(settled: number, over: boolean, transaction: Transaction): Promise<void> {

@@ -32,6 +32,8 @@ export interface GuardOptions {
   staleAfterMs: number
   /** Where this holds, as SQL, the rule does not apply. */
   unless?: string
+  /** Under `verify`: of an order, since when it waits for an answer, as SQL; NULL where it does not. */
+  unverifiedSince?: string | undefined
 }
 
 /** What stands in the deadline's column for "no timer" where NULL would be filled by `backfill`. */
@@ -52,6 +54,10 @@ export class RowGuard {
   readonly notDeletedSql: Condition
   /** Due by Postgres's clock, and not stale. */
   readonly dueSql: Condition
+  /** It was not stale when it was first asked about under `verify`: the time in which it waits for an answer does not count. */
+  readonly waitedSql: Condition
+  /** Overdue for longer than `staleAfter`. */
+  readonly staleSql: string
   /** Nothing holds back an order that is due: neither `where` nor a pause. */
   readonly eligibleSql: string
   /** The column with the deadline, or with what it is counted from. */
@@ -73,7 +79,7 @@ export class RowGuard {
     readonly table: OrderTable,
     private readonly options: GuardOptions,
   ) {
-    const { applies, where, deadline, pausedWhile, unless, backfilled = false, staleAfterMs } = options
+    const { applies, where, deadline, pausedWhile, unless, unverifiedSince, backfilled = false, staleAfterMs } = options
     this.statusAttribute = 'status' in applies ? applies.status : undefined
     this.from = 'status' in applies ? applies.from.map((value) => table.status('"from"', applies.status, value)) : []
     if (deadline) this.deadlineColumn = table.column(table.instant(deadline.option, deadline.attribute).name)
@@ -92,7 +98,11 @@ export class RowGuard {
     this.notPausedSql = paused && `${paused} IS NOT TRUE`
     this.notDeletedSql = table.notDeleted()
     this.eligibleSql = allOf([this.whereSql, this.notPausedSql])
-    if (deadline) this.dueSql = allOf([this.deadlineIs('<=', 'now()'), this.deadlineIs('>', this.staleLineSql)])
+    if (unverifiedSince) this.waitedSql = `coalesce(${this.deadlineIs('>', `${unverifiedSince} - ${intervalSql(staleAfterMs)}`)}, FALSE)`
+    const { waitedSql } = this
+    const fresh = deadline && this.deadlineIs('>', this.staleLineSql)
+    this.staleSql = deadline ? allOf([this.deadlineIs('<=', this.staleLineSql), waitedSql && `NOT ${waitedSql}`]) : 'FALSE'
+    if (deadline) this.dueSql = allOf([this.deadlineIs('<=', 'now()'), waitedSql ? `(${fresh} OR ${waitedSql})` : fresh])
   }
 
   /** `deadline <operator> instant`, with the column alone on the left, so that an index on it serves. */

@@ -10,6 +10,9 @@ import { prune } from './prune.js'
 
 export const HISTORY_TABLE = 'order_timers_history'
 
+/** JSONB: by which answer, or whose word, an order was settled. Only a rule with `verify` needs it. */
+export const VERIFIED_COLUMN = 'verified'
+
 /** Beyond the rule's timeouts: the grace period before another worker may redeliver. */
 const MARGIN_MS = 5_000
 
@@ -67,14 +70,18 @@ export class History {
     ]
   }
 
-  /** For the settling statement: a row for each of `source`. `$2` is the path, `$3` the worker. Returns what is `RECORDED`. */
-  insertSettled(source: string, to: number | string | undefined, afterCommit: boolean): string {
+  /**
+   * For the settling statement: a row for each of `source`. `$2` is the path, `$3` the worker. Returns what is `RECORDED`.
+   * @param proofs under `verify`, the parameter with what each order is settled by
+   */
+  insertSettled(source: string, to: number | string | undefined, afterCommit: boolean, proofs?: string): string {
     const { literal } = this.orders
     // The worker that settles has time to commit and to deliver before another worker may redeliver.
     const tries = afterCommit ? `1, clock_timestamp() + ${intervalSql(2 * this.timeoutMs + MARGIN_MS)}` : '0, NULL'
-    return `INSERT INTO ${this.table} (kind, order_id, from_status, to_status, deadline, lateness_ms, via, worker, attempts, next_try)
+    const verified = proofs && `, (${proofs}::jsonb -> (order_timers_id::text)) - 'xmin'`
+    return `INSERT INTO ${this.table} (kind, order_id, from_status, to_status, deadline, lateness_ms, via, worker, attempts, next_try${verified ? `, ${VERIFIED_COLUMN}` : ''})
 SELECT ${literal(this.kind)}, order_timers_id::text, order_timers_from, ${to === undefined ? 'NULL' : literal(String(to))}, order_timers_deadline,
-  ${LATENESS}, $2, $3, ${tries} FROM ${source} RETURNING ${RECORDED}`
+  ${LATENESS}, $2, $3, ${tries}${verified ?? ''} FROM ${source} RETURNING ${RECORDED}`
   }
 
   /** The same for a reminder, due `beforeMs` before the deadline: a row for each order that was not reminded of this deadline yet. */

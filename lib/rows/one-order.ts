@@ -54,7 +54,7 @@ export async function oneOrder(
   const paused = pause ? `(${deadlineSql} IS NULL AND ${table.column(pause.keep)} IS NOT NULL)` : 'FALSE'
   const sql = `SELECT ${statusAttribute ? `${table.column(statusAttribute)}::text` : 'NULL'} AS status,
   (${allOf([guard.appliesSql, guard.notDeletedSql])}) IS TRUE AS applies, (${guard.eligibleSql}) IS TRUE AS eligible, ${paused} AS paused,
-  ${seesLocks ? isLockedSql(table.alias) : 'FALSE'} AS locked, coalesce(${deadlineSql} <= ${guard.staleLineSql}, FALSE) AS stale,
+  ${seesLocks ? isLockedSql(table.alias) : 'FALSE'} AS locked, coalesce(${guard.staleSql}, FALSE) AS stale,
   ${epochMsSql(deadlineSql)} AS deadline, ${epochMsSql('clock_timestamp()')} AS now
 FROM ${table.aliased} WHERE ${table.id} = $1`
   const [found] = await rows<OneOrder>(table.sequelize, sql, [id], transaction)

@@ -70,7 +70,7 @@ function classified(
     [allOf([`${deadline} IS NULL`, guard.eligibleSql]), 'undated'],
     [`${deadline} IS NULL`, 'none'],
     [`(${guard.eligibleSql}) IS NOT TRUE`, 'held'],
-    [`${deadline} <= ${guard.staleLineSql}`, 'stale'],
+    [allOf([`${deadline} <= ${guard.staleLineSql}`, guard.waitedSql && `NOT ${guard.waitedSql}`]), 'stale'],
     [knowsFailures ? `${isDue} AND order_timers_failure = 'retrying'` : undefined, 'retrying'],
     [seesLocks ? `${isDue} AND ${isLockedSql(table.alias)}` : undefined, 'locked'],
     [isDue, 'overdue'],

@@ -80,13 +80,15 @@ export class PendingRows {
     private readonly guard: RowGuard,
     /** The attribute in which a paused timer keeps its time. */
     private readonly keep?: string,
+    /** Orders for which this does not hold are not read as overdue: somebody else has them. */
+    private readonly isOurs?: Condition,
   ) {
     this.waiting = [guard.appliesSql, guard.eligibleSql, guard.notDeletedSql]
   }
 
   /** Reads nothing while another transaction holds the lock; the lock ends with the transaction. */
   async overdue(transaction: Transaction, { elapsedMs, after, limit, lock }: OverdueQuery): Promise<OverduePage> {
-    const conditions = [this.guard.deadlineIs('<=', fromNow('$1')), this.guard.deadlineIs('>', this.guard.staleLineSql)]
+    const conditions = [this.guard.deadlineIs('<=', fromNow('$1')), this.guard.deadlineIs('>', this.guard.staleLineSql), this.isOurs]
     const page = await this.read(transaction, { conditions, bind: [-elapsedMs, limit, lock], after })
     return { ids: page.ids, next: page.next, wasRead: page.ours === true }
   }
@@ -99,8 +101,8 @@ export class PendingRows {
   }
 
   async stale(transaction: Transaction): Promise<Stale> {
-    const { table, deadlineSql, staleLineSql } = this.guard
-    const where = allOf([...this.waiting, this.guard.deadlineIs('<=', staleLineSql)])
+    const { table, deadlineSql, staleSql } = this.guard
+    const where = allOf([...this.waiting, staleSql])
     const inner = `SELECT ${deadlineSql} AS deadline FROM ${table.aliased} WHERE ${where} LIMIT $1`
     const sql = `SELECT count(*)::int AS count, ${epochMsSql('min(deadline)')} AS oldest FROM (${inner}) AS stale`
     const [row] = await rows<Stale>(table.sequelize, sql, [MOST_COUNTED], transaction)

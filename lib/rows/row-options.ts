@@ -1,6 +1,7 @@
 // What a rule over rows was declared with, once its options have been parsed: durations are milliseconds, absent options are undefined.
 
 import type { Model, Transaction, WhereOptions } from 'sequelize'
+import type { Duration } from '../duration.js'
 import type { AfterFunction } from './after.js'
 
 /** The shop's own work on locked instances, in the settling transaction. */
@@ -11,6 +12,30 @@ export type Run<M extends Model> = (orders: M[], context: { transaction: Transac
  * every delivery of that settlement.
  */
 export type AfterCommit<M extends Model> = (orders: M[], context: { idempotencyKeys: string[]; signal: AbortSignal }) => unknown
+
+/**
+ * What `ask` answers of one order. `true`: nothing can be paid for it any more, so it may be settled. `false`: paid, or it must not be settled; asked
+ * again later and later. A duration: asked again after it. An Error: it could not be found out.
+ */
+export type Answer = boolean | Duration | Error | { answer: boolean | Duration; reference?: string | undefined }
+
+/**
+ * Asks the payment service, outside of any transaction. `idempotencyKeys[i]` belongs to `orders[i]`, and is that of the settlement which follows.
+ * @returns one answer for each order, in their order; each may be a promise
+ */
+export type Ask<M extends Model> = (
+  orders: M[],
+  context: { signal: AbortSignal; idempotencyKeys: string[] },
+) => Promise<readonly (Answer | Promise<Answer>)[]> | readonly (Answer | Promise<Answer>)[]
+
+/** `verify`, parsed. */
+export interface DeclaredVerify {
+  ask: Ask<Model>
+  batch: number
+  concurrency: number
+  perSecond: number
+  timeoutMs: number
+}
 
 /** How a rule speaks of itself in logs: a text, or a function of the order's id. */
 export type Description = string | ((id: string) => string)
@@ -57,6 +82,7 @@ export interface RowOptions {
   reminders: readonly { beforeMs: number; label: string; run: AfterCommit<Model>; staleAfterMs: number }[]
   dryRun: boolean
   brake: { max: number; perMs: number } | undefined
+  verify: DeclaredVerify | undefined
 }
 
 /** What only a deadline in a column has; undefined of any other rule. */

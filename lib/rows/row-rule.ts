@@ -10,8 +10,9 @@ import type { History } from './history.js'
 import type { LeftDeadlines } from './left-deadlines.js'
 import type { Maintenance } from './maintenance.js'
 import type { PendingRows } from './pending-rows.js'
-import type { AfterCommit, DeclaredColumn, DeclaredRedis, DeclaredSince, RowOptions } from './row-options.js'
+import type { AfterCommit, DeclaredColumn, DeclaredRedis, DeclaredSince, DeclaredVerify, RowOptions } from './row-options.js'
 import type { TimerStates } from './timer-state.js'
+import type { Unverified } from './unverified.js'
 
 /** A deadline in a column of its own, and what can be done with it. */
 export interface ColumnDeadline extends DeclaredColumn {
@@ -59,8 +60,15 @@ export interface SettledRows {
   readonly left?: LeftDeadlines | undefined
   readonly brake?: Brake | undefined
   readonly history?: History | undefined
+  /** With `verify`: what is asked, and of which orders it is not known yet. Not with `dryRun`, which never asks. */
+  readonly verification?: Verification | undefined
   /** The order's row on the primary as an instance, without the model's scopes; null where there is no such row. */
   find?(id: string, transaction: Transaction | undefined): Promise<Model | null>
+}
+
+/** `verify`, bound. */
+export interface Verification extends DeclaredVerify {
+  readonly unverified: Unverified
 }
 
 /** What can be asked about the statements of a rule, or of a reminder. */

@@ -3,10 +3,10 @@
 import type { Model } from 'sequelize'
 import { idempotencyKey } from './history.js'
 import type { Cascade } from './row-rule.js'
-import type { PendingDelivery, SettledOrder, Settlement, SettleWork, StartedTimer } from './settlement.js'
+import type { PendingDelivery, Proofs, SettledOrder, Settlement, SettleWork, StartedTimer } from './settlement.js'
 import { type SettledRow, startedColumn, type UnsettledRow } from './settlement-sql.js'
 
-export type Unsettled = Pick<Settlement, 'early' | 'locked' | 'gone' | 'held'> & { undated: string[] }
+export type Unsettled = Pick<Settlement, 'early' | 'locked' | 'gone' | 'held'> & { undated: string[]; unproven: string[] }
 
 export function idOf(row: SettledRow): string {
   return String(row.order_timers_id)
@@ -23,9 +23,13 @@ export function without(ids: string[], settled: SettledRow[]): string[] {
 }
 
 /** Why each of these was not settled. A row that is due, eligible and still not settled is locked by another transaction. */
-export function classify(ids: string[], found: UnsettledRow[], isInRedisAlone: boolean): Unsettled {
+export function classify(
+  ids: string[],
+  found: UnsettledRow[],
+  { isInRedisAlone, proofs }: { isInRedisAlone: boolean; proofs: Proofs | undefined },
+): Unsettled {
   const byId = new Map(found.map((row) => [String(row.id), row]))
-  const answer: Unsettled = { early: [], locked: [], gone: [], held: [], undated: [] }
+  const answer: Unsettled = { early: [], locked: [], gone: [], held: [], undated: [], unproven: [] }
   for (const id of ids) {
     const row = byId.get(id)
     if (!row?.applies || (row.remaining_ms === null && !isInRedisAlone)) {
@@ -33,6 +37,7 @@ export function classify(ids: string[], found: UnsettledRow[], isInRedisAlone: b
       if (row?.applies && !row.paused) answer.undated.push(id)
     } else if (row.remaining_ms !== null && row.remaining_ms > 0) answer.early.push({ id, remainingMs: row.remaining_ms })
     else if (!row.eligible || row.stale) answer.held.push(id)
+    else if (proofs && proofs.get(id)?.xmin !== row.xmin) answer.unproven.push(id)
     else answer.locked.push(id)
   }
   return answer

@@ -4,15 +4,20 @@
 import { allOf } from './conditions.js'
 import { NOT_IN_FROM } from './guard.js'
 import { epochMsSql, remainingMsSql } from './instant-sql.js'
+import type { OrderTable } from './order-table.js'
 import { columnOf } from './row-options.js'
 import type { Cascade, SettledRows } from './row-rule.js'
+import type { Proofs } from './settlement.js'
 
 export interface SettlementOptions {
   row: SettledRows
   /** Whether the shop's own code gets the orders as instances. */
   takesInstances: boolean
-  /** For the history: the INSERT of a row for each order of `source`. $2 is the path that brought the orders, $3 the worker. */
-  record: ((source: string) => string) | undefined
+  /**
+   * For the history: the INSERT of a row for each order of `source`. $2 is the path that brought the orders, $3 the worker. Under `verify`, `proofs` is the
+   * parameter with what each order is settled by.
+   */
+  record: ((source: string, proofs: string | undefined) => string) | undefined
 }
 
 /** One order that the settling statement has taken. */
@@ -33,6 +38,8 @@ export interface UnsettledRow {
   eligible: boolean | null
   stale: boolean | null
   remaining_ms: number | null
+  /** Under `verify`: the row's xmin. */
+  xmin?: string
 }
 
 // Names of ours within a statement begin with order_timers_, since the shop's models and tables may be called anything.
@@ -72,7 +79,7 @@ export class SettlementSql {
     this.set = table.assignments(options.row.set ?? {})
     this.classify = `SELECT ${table.id}::text AS id, ${allOf([guard.appliesSql, guard.notDeletedSql])} AS applies, ${guard.eligibleSql} AS eligible,
   ${pause ? `${table.column(pause.keep)} IS NOT NULL` : 'FALSE'} AS paused,
-  ${guard.deadlineColumn ? guard.deadlineIs('<=', guard.staleLineSql) : 'FALSE'} AS stale,
+  ${guard.staleSql} AS stale,${options.row.verification ? ` ${table.alias}.xmin::text AS xmin,` : ''}
   ${remainingMsSql(guard.deadlineSql, 'now()')}::float8 AS remaining_ms
 FROM ${table.aliased} WHERE ${table.id} = ANY($1)`
     this.dryRun = `SELECT ${table.id}::text AS ${ID}, ${epochMsSql(guard.deadlineSql)} AS ${DEADLINE_MS} FROM ${table.aliased} WHERE ${someDue}`
@@ -103,9 +110,20 @@ FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
   }
 
   /** What `take` binds. @param limit how many orders the brake lets pass, if the rule has a brake */
-  bindTake(ids: readonly string[], { via, worker }: { via: string; worker: string }, limit: number | undefined): unknown[] {
+  bindTake(
+    ids: readonly string[],
+    { via, worker, proofs }: { via: string; worker: string; proofs?: Proofs | undefined },
+    limit: number | undefined,
+  ): unknown[] {
     const { row, record } = this.options
-    return [ids, ...(record ? [via, worker] : []), ...(row.brake ? [limit] : [])]
+    const verified = row.verification ? [JSON.stringify(Object.fromEntries(proofs ?? []))] : []
+    return [ids, ...(record ? [via, worker] : []), ...(row.brake ? [limit] : []), ...verified]
+  }
+
+  /** The parameter with the proofs, by id; undefined without `verify`. */
+  private get proofs(): string | undefined {
+    const { row, record } = this.options
+    return row.verification && `$${2 + (record ? 2 : 0) + (row.brake ? 1 : 0)}`
   }
 
   private taking(): string {
@@ -114,7 +132,9 @@ FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     const due = `${DUE} AS (${this.due(updates)})`
     if (!record) return updates ? `WITH ${due}\n${this.update()}` : `WITH ${due}\nSELECT * FROM ${DUE}`
     const source = updates ? MOVED : DUE
-    const parts = [due, ...(updates ? [`${MOVED} AS (${this.update()})`] : []), `${HISTORY_ROWS} AS (${record(source)})`]
+    const parts = [due, ...(updates ? [`${MOVED} AS (${this.update()})`] : []), `${HISTORY_ROWS} AS (${record(source, this.proofs)})`]
+    const answered = this.options.row.verification?.unverified.removeSql(source)
+    if (answered) parts.push(`order_timers_answered AS (${answered})`)
     return `WITH ${parts.join(',\n')}\nSELECT * FROM ${source} JOIN ${HISTORY_ROWS} ON order_timers_recorded = ${source}.${ID}::text`
   }
 
@@ -133,7 +153,7 @@ FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     const limit = brake ? ` LIMIT ${record ? '$4' : '$2'}` : ''
     return `
   SELECT ${selected.join(', ')} FROM ${table.aliased}
-  WHERE ${table.id} = ANY($1) AND ${guard.settlesSql}
+  WHERE ${allOf([`${table.id} = ANY($1)`, guard.settlesSql, this.proofs && isProvenSql(table, this.proofs)])}
   ORDER BY ${table.id}${limit} FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED
 `
   }
@@ -180,4 +200,9 @@ RETURNING ${returned.join(', ')}`
 WHERE ${allOf([`${table.id} = ANY($1)`, `${deadlineColumn} IS NULL`, appliesSql, notDeletedSql])})
 `
   }
+}
+
+/** Nobody has written the row since `verify` asked about it. A lock leaves xmin alone. Checked again on the row that was locked, as the whole condition is. */
+function isProvenSql({ alias, id }: OrderTable, proofs: string): string {
+  return `${alias}.xmin::text = (${proofs}::jsonb -> (${id}::text) ->> 'xmin')`
 }

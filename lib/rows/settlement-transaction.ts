@@ -7,7 +7,7 @@ import { settlingLimits } from '../sequelize/statement-limits.js'
 import type { Allowance } from './brake.js'
 import { OwnWork } from './own-work.js'
 import type { Cascade, SettledRows } from './row-rule.js'
-import type { Settlement, SettleWork } from './settlement.js'
+import type { Proofs, Settlement, SettleWork } from './settlement.js'
 import {
   classify,
   overdueElsewhere,
@@ -21,6 +21,8 @@ import { type SettledRow, type SettlementOptions, SettlementSql, type UnsettledR
 import { Vetoes } from './vetoes.js'
 
 const NOBODY = { via: '', worker: '' }
+
+const NO_PROOFS: Proofs = new Map()
 
 /** Fails in a transaction that was aborted by an SQL error. */
 const STILL_OPEN = 'SELECT 1 AS still_open'
@@ -63,7 +65,7 @@ export class SettlementTransaction {
       work.inRule = false
       const answer: Settlement = {
         settled: taken.map(settledOrder),
-        ...this.reasons(missing, unsettled),
+        ...this.reasons(missing, unsettled, work),
         startedTimers: startedTimersOf(taken, this.sql.cascade),
       }
       if (this.row.left && answer.gone.length > 0) leftBehind = overdueElsewhere(unsettled)
@@ -105,7 +107,7 @@ export class SettlementTransaction {
 
   private take(
     ids: string[],
-    by: Pick<SettleWork, 'via' | 'worker'>,
+    by: Pick<SettleWork, 'via' | 'worker' | 'proofs'>,
     limit: number | undefined,
     transaction: Transaction,
   ): Promise<SettledRow[]> {
@@ -134,15 +136,17 @@ export class SettlementTransaction {
     return []
   }
 
-  private reasons(ids: string[], found: UnsettledRow[]): Unsettled {
-    return classify(ids, found, this.row.guard.deadlineColumn === undefined)
+  private reasons(ids: string[], found: UnsettledRow[], work?: SettleWork): Unsettled {
+    const proofs = this.row.verification && work && (work.proofs ?? NO_PROOFS)
+    return classify(ids, found, { isInRedisAlone: this.row.guard.deadlineColumn === undefined, proofs })
   }
 
   private async brake(answer: Settlement, allowance: Allowance, transaction: Transaction): Promise<Settlement> {
-    const isOver = answer.settled.length >= allowance.orders && answer.locked.length > 0
+    const others = [...answer.locked, ...(answer.unproven ?? [])]
+    const isOver = answer.settled.length >= allowance.orders && others.length > 0
     await this.row.brake?.count(answer.settled.length, isOver, transaction)
     if (!isOver) return { ...answer, braked: allowance.braked }
-    return { ...answer, locked: [], held: [...answer.held, ...answer.locked], braked: true }
+    return { ...answer, locked: [], unproven: [], held: [...answer.held, ...others], braked: true }
   }
 
   private dryRun(ids: string[]): Promise<Settlement> {

@@ -11,6 +11,25 @@ export interface SettleWork {
   /** Which path brought the orders, and who settles them; for the history. */
   via: string
   worker: string
+  /** Under `verify`: what orders may be settled by. The others are not settled. */
+  proofs?: Proofs | undefined
+}
+
+/** By id. */
+export type Proofs = ReadonlyMap<string, Proof>
+
+/** What an order may be settled by under `verify`: an answer, or a person's word. But for xmin it is kept in the history. */
+export interface Proof {
+  /** Of the row that was asked about. */
+  xmin: string
+  /** When it was answered: ISO 8601. */
+  at: string
+  answer?: true
+  /** As the payment service calls what was closed. */
+  reference?: string | undefined
+  /** Who had it settled unverified, and why. */
+  by?: string
+  reason?: string
 }
 
 /** What became of each id that was given to `settle`. */
@@ -28,6 +47,8 @@ export interface Settlement {
   cleared?: number | undefined
   /** Held by `where`, a pause, `staleAfter` or the brake: left to the sweep, or tried again later where the deadline is in Redis alone. */
   held: string[]
+  /** Under `verify`: due, and not proven; to be asked about (again). */
+  unproven?: string[]
   /** With `dryRun`: what would have been settled. They are among `held`. */
   dryRun?: SettledOrder[]
   /** Timers of other rules that this started; to be armed. */

@@ -13,10 +13,11 @@ import {
 } from '../sequelize/sqlstates.js'
 import { bringForward } from './bring-forward.js'
 import type { NewDeadline } from './deadline-sql.js'
+import type { RowGuard } from './guard.js'
 import { cannotLock, readMarks } from './lock-holders.js'
 import { CANNOT_SEE_LOCKS, type OrderCountsQuery, orderCountsSql } from './order-counts-sql.js'
 import type { OrderTable } from './order-table.js'
-import type { ColumnDeadline, SettledRows } from './row-rule.js'
+import type { ColumnDeadline, SettledRows, Verification } from './row-rule.js'
 
 export interface Statement {
   /** The option that alone decides whether it can run, quoted; or what the statement is for. */
@@ -48,7 +49,7 @@ const SOME_DEADLINE = '2000-01-01 00:00:00+00'
 
 /** Whole statements, as they run. */
 export function ruleStatements(row: SettledRows, explain: (transaction: Transaction) => Promise<void>): Statement[] {
-  const { guard, deadline, states, maintenance, left, history, brake } = row
+  const { guard, deadline, states, maintenance, left, history, brake, verification } = row
   const pending = deadline.in === 'redis' ? undefined : deadline.pending
   const id = guard.table.idType.example
   const after = { id, deadline: SOME_DEADLINE }
@@ -83,8 +84,10 @@ export function ruleStatements(row: SettledRows, explain: (transaction: Transact
     brake && { name: 'counting for the brake', run: (transaction) => brake.allowance(transaction) },
     brake && { name: 'counting for the brake', run: (transaction) => brake.count(1, false, transaction) },
     brake && { name: 'counting for the brake', run: (transaction) => brake.count(1, true, transaction) },
+    brake && verification && { name: 'reading the brake', run: (transaction) => brake.remaining(transaction) },
     brake && { name: 'reading the brake', run: (transaction) => brake.brakedAt(transaction) },
     brake && { name: 'releasing the brake', run: (transaction) => brake.release(transaction) },
+    ...(verification ? askingStatements(guard, verification, id) : []),
     { name: 'finding who has locked a row', run: (transaction) => readMarks(guard.table, [id], transaction), mayFail: CANNOT_SEE_LOCKS },
     { name: 'finding whether a row is locked', run: (transaction) => cannotLock(guard.table, id, transaction) },
     deadline.in === 'column' || deadline.in === 'since'
@@ -93,6 +96,17 @@ export function ruleStatements(row: SettledRows, explain: (transaction: Transact
     ...(pending ? orderCounts(row) : []),
   ]
   return list.filter((one) => one !== undefined)
+}
+
+function askingStatements(guard: RowGuard, { unverified }: Verification, id: string): Statement[] {
+  return [
+    { name: 'reading what "verify" asks about', run: (transaction) => unverified.look(guard, [id], transaction) },
+    { name: 'keeping an answer of "verify"', run: (transaction) => unverified.note([], transaction) },
+    { name: 'reading what "verify" asks about again', run: (transaction) => unverified.dueAgain(guard, 1, transaction) },
+    { name: 'reading what waits for "verify"', run: (transaction) => unverified.summary(transaction) },
+    { name: 'reading what waits for "verify"', run: (transaction) => unverified.of(id, transaction) },
+    { name: 'settling an order unverified', run: (transaction) => unverified.waive([id], { by: '', reason: '' }, transaction) },
+  ]
 }
 
 /** Each also without a look at locks, which a role may be refused. */

@@ -3,7 +3,7 @@
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
 import { type Column, columnsOf } from './columns.js'
-import { HISTORY_TABLE } from './history.js'
+import { HISTORY_TABLE, VERIFIED_COLUMN } from './history.js'
 import { isInstant, notAnInstant } from './instants.js'
 import type { OrderTable } from './order-table.js'
 import { columnOf } from './row-options.js'
@@ -80,9 +80,12 @@ async function lookAtColumn(
   return instant && !isInstant(column) ? notAnInstant(table, option, column) : undefined
 }
 
+const MIGRATE = 'create it with what `order-timers migration` prints'
+
 /** Our own tables that do not exist. */
-async function missingTables({ guard, options, brake }: SettledRows, transaction: Transaction): Promise<string[]> {
-  const names = [options.history ? guard.table.inSameSchema(HISTORY_TABLE) : undefined, brake?.table].filter((name) => name !== undefined)
+async function missingTables({ guard, options, brake, verification }: SettledRows, transaction: Transaction): Promise<string[]> {
+  const history = options.history ? guard.table.inSameSchema(HISTORY_TABLE) : undefined
+  const names = [history, brake?.table, verification?.unverified.table].filter((name) => name !== undefined)
   if (names.length === 0) return []
   const sql = 'SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NULL'
   const missing = await rows<{ name: string }>(
@@ -91,5 +94,9 @@ async function missingTables({ guard, options, brake }: SettledRows, transaction
     [names.map((name) => name.replaceAll('$$', () => '$'))],
     transaction,
   )
-  return missing.map(({ name }) => `there is no table ${name}; create it with what \`order-timers migration\` prints`)
+  const problems = missing.map(({ name }) => `there is no table ${name}; ${MIGRATE}`)
+  if (!verification || history === undefined || problems.length > 0) return problems
+  const column = 'SELECT 1 AS found FROM pg_attribute WHERE attrelid = to_regclass($1) AND attname = $2 AND NOT attisdropped'
+  const found = await rows(guard.table.sequelize, column, [history.replaceAll('$$', () => '$'), VERIFIED_COLUMN], transaction)
+  return found.length > 0 ? [] : [`the table ${history} has no column "${VERIFIED_COLUMN}", which "verify" needs; ${MIGRATE}`]
 }

@@ -4,6 +4,7 @@
 import type { Model, Transaction, WhereOptions } from 'sequelize'
 import { AfterOfOrder } from '../rows/after.js'
 import { Brake } from '../rows/brake.js'
+import type { Condition } from '../rows/conditions.js'
 import { DeadlineWrites } from '../rows/deadline-writes.js'
 import { type GuardOptions, RowGuard, type Status, type StatusApplies } from '../rows/guard.js'
 import { History } from '../rows/history.js'
@@ -17,6 +18,7 @@ import { columnOf, type DeclaredColumn, type DeclaredDeadline, type RowOptions }
 import type { Move, RowRule, SettledRows } from '../rows/row-rule.js'
 import { SettlementTransaction } from '../rows/settlement-transaction.js'
 import { TimerStates } from '../rows/timer-state.js'
+import { Unverified } from '../rows/unverified.js'
 import { orderRows } from '../sequelize/database.js'
 import { fingerprint } from './fingerprint.js'
 import { reminderRule } from './reminder.js'
@@ -54,7 +56,9 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
   const { kind, dryRun, timeoutMs } = options
   const table = OrderTable.of(kind, source)
   const column = columnOf(options)
-  const guardOptions = guardOptionsOf(options, action, settlesStale)
+  // A dry run never asks.
+  const verification = options.verify && !dryRun ? { ...options.verify, unverified: new Unverified(kind, table) } : undefined
+  const guardOptions = { ...guardOptionsOf(options, action, settlesStale), unverifiedSince: verification?.unverified.sinceSql }
   const guard = new RowGuard(table, guardOptions)
   if (column) checkAttributes(table, column)
   const move = moveOf(table, action)
@@ -64,7 +68,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
   const rows = {
     options,
     guard,
-    deadline: deadlineOf(options, { guard, states, instants }),
+    deadline: deadlineOf(options, { guard, states, instants, isOurs: verification?.unverified.neverAskedSql }),
     afterCommit: options.afterCommit,
     move,
     set: 'to' in action ? action.set : {},
@@ -74,13 +78,14 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
     left: column && !dryRun ? leftDeadlines(guard, column, move) : undefined,
     brake: options.brake && !dryRun ? new Brake(kind, table, options.brake) : undefined,
     history,
+    verification,
     find: (id, transaction) => findOrder(table, id, transaction),
   } satisfies SettledRows
   const takesInstances = options.run !== undefined || options.afterCommit !== undefined || move?.individualHooks === true
   const settlement = new SettlementTransaction({
     row: rows,
     takesInstances,
-    record: history && ((source) => history.insertSettled(source, move?.to, options.afterCommit !== undefined)),
+    record: history && ((source, proofs) => history.insertSettled(source, move?.to, options.afterCommit !== undefined, proofs)),
   })
   const checks = rowChecks(rows, settlement)
   const check = async () => {
@@ -92,8 +97,8 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
     kind,
     description: options.description,
     parseId: table.parseId,
-    runsOwnCode: takesInstances,
-    batchSize: takesInstances ? BATCH_OF_INSTANCES : BATCH,
+    runsOwnCode: takesInstances || verification !== undefined,
+    batchSize: verification?.batch ?? (takesInstances ? BATCH_OF_INSTANCES : BATCH),
     timeoutMs,
     attempts: options.attempts,
     row: { ...rows, ...checks, check, link: (cascade) => settlement.link(cascade) },
@@ -107,21 +112,23 @@ interface DeadlineParts {
   guard: RowGuard
   states: TimerStates
   instants: InstantsKnown | undefined
+  /** Which overdue orders the sweep settles by itself. */
+  isOurs: Condition
 }
 
-function deadlineOf({ kind, deadline }: RowOptions, { guard, states, instants }: DeadlineParts): RowRule['deadline'] {
+function deadlineOf({ kind, deadline }: RowOptions, { guard, states, instants, isOurs }: DeadlineParts): RowRule['deadline'] {
   if (deadline.in === 'column') {
     const { after, pause } = deadline
     return {
       ...deadline,
       afterMs: typeof after === 'number' ? after : undefined,
       afterOf: afterOf(kind, after),
-      pending: new PendingRows(guard, pause?.keep),
+      pending: new PendingRows(guard, pause?.keep, isOurs),
       writes: new DeadlineWrites(kind, guard, deadline, states),
     }
   }
   if (deadline.in === 'since')
-    return { ...deadline, pending: new PendingRows(guard), requireInstants: (within) => instants?.require(within) }
+    return { ...deadline, pending: new PendingRows(guard, undefined, isOurs), requireInstants: (within) => instants?.require(within) }
   return deadline
 }
 

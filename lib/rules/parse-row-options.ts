@@ -4,12 +4,14 @@ import type { Model } from 'sequelize'
 import { A_SECOND_AT_LEAST, WAITING_BOUNDS } from '../duration.js'
 import { refuseUnknownOptions, show } from '../errors.js'
 import type { AfterFunction } from '../rows/after.js'
-import type { AfterCommit, DeclaredColumn, DeclaredDeadline, RowOptions } from '../rows/row-options.js'
+import type { AfterCommit, DeclaredColumn, DeclaredDeadline, DeclaredVerify, RowOptions } from '../rows/row-options.js'
 import type { RowForm } from './form.js'
 import { type Given, invalidRule, OptionChecks } from './option-checks.js'
 
 /** Options that only a rule whose orders have deadlines of their own may have. */
 const OF_DEADLINE = ['pause', 'maxExtensions', 'maxTotal', 'extended', 'backfill'] as const
+
+const VERIFY = { batch: 20, concurrency: 2, perSecond: 20, timeout: '10s' } as const
 
 const DEFAULT = { attempts: 25, timeout: '30s', staleAfter: '7d' } as const
 
@@ -61,6 +63,7 @@ class Parser {
       reminders: this.reminders(),
       dryRun: check.flag('dryRun', options.dryRun),
       brake: this.brake(),
+      verify: this.verify(),
     }
   }
 
@@ -160,6 +163,25 @@ class Parser {
     const staleAfterMs = staleAfter === undefined ? Math.ceil(beforeMs / 2) : check.duration(`"${name}.staleAfter"`, staleAfter)
     const label = typeof before === 'string' ? before : `${beforeMs}ms`
     return { beforeMs, label, run: run as AfterCommit<Model>, staleAfterMs: Math.min(staleAfterMs, beforeMs) }
+  }
+
+  private verify(): RowOptions['verify'] {
+    const { check } = this
+    const shape = 'such as { ask: async (orders) => […], batch: 20, perSecond: 10 }'
+    const given = check.object('"verify"', this.options.verify, shape, ['ask', 'batch', 'concurrency', 'perSecond', 'timeout'])
+    if (!given) return undefined
+    if (given.ask === undefined) throw check.invalid('"verify.ask" must be a function that asks the payment service, got undefined')
+    check.isFunction('"verify.ask"', given.ask)
+    if (this.options.history !== true)
+      throw check.invalid('"verify" needs "history: true", since each answer that an order was settled by is kept there')
+    if (this.form === 'redis') throw check.invalid('"verify" needs a deadline on the row; give "deadline" or "since"')
+    return {
+      ask: given.ask as DeclaredVerify['ask'],
+      batch: check.count('"verify.batch"', given.batch ?? VERIFY.batch),
+      concurrency: check.count('"verify.concurrency"', given.concurrency ?? VERIFY.concurrency),
+      perSecond: check.count('"verify.perSecond"', given.perSecond ?? VERIFY.perSecond),
+      timeoutMs: check.duration('"verify.timeout"', given.timeout ?? VERIFY.timeout, { ...WAITING_BOUNDS, leastMs: 100 }),
+    }
   }
 
   private brake(): RowOptions['brake'] {

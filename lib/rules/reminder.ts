@@ -32,6 +32,7 @@ export function reminderRule(
     ...ofRule.guard,
     deadline: { ...deadline, plusMs: deadline.plusMs - beforeMs },
     staleAfterMs,
+    unverifiedSince: undefined,
     unless: history.reminded(label, ownDeadline),
   })
   const rows: SettledRows & Pick<ReminderRows, 'deadline'> = {

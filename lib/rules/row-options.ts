@@ -3,7 +3,7 @@
 import type { Model, WhereOptions } from 'sequelize'
 import type { Duration } from '../duration.js'
 import type { AboutAfter } from '../rows/after.js'
-import type { AfterCommit, Description, Run } from '../rows/row-options.js'
+import type { AfterCommit, Ask, Description, Run } from '../rows/row-options.js'
 
 export type Attribute<M extends Model> = keyof M['_attributes'] & string
 
@@ -48,6 +48,24 @@ export interface CommonOptions<M extends Model> {
   dryRun?: boolean
   /** Stops the rule when it would settle more than `max` orders within `per`, counted in Postgres, until it is released. */
   brake?: { max: number; per: Duration }
+  /** Asks before an order is settled, and settles it only once the answer is `true`. Needs `history`, and a deadline on the row. */
+  verify?: Verify<M>
+}
+
+export interface Verify<M extends Model> {
+  /**
+   * Closes what can still be paid for each order at the payment service, and answers `true` only where that is confirmed. Called with the orders that are
+   * due, outside of any transaction; it may be called again for an order, so it must be idempotent.
+   */
+  ask: Ask<M>
+  /** How many orders one call is about at most. Default: 20. */
+  batch?: number
+  /** How many calls of this rule run at once in a worker. Default: 2. */
+  concurrency?: number
+  /** How many orders are asked about in a second, by all workers together; without Redis, by each. Default: 20. */
+  perSecond?: number
+  /** How long a call may take, from 100 ms. Default: 10 s. */
+  timeout?: Duration
 }
 
 /** Each order has a deadline of its own, on its row. It is durable, and can be extended and cancelled. */
@@ -86,6 +104,19 @@ export interface RedisForm {
 
 /** The names of all of these options. */
 export const COMMON = [
-  ...['where', 'run', 'afterCommit', 'history', 'description', 'attempts', 'timeout', 'staleAfter', 'reminders', 'dryRun', 'brake'],
+  ...[
+    'where',
+    'run',
+    'afterCommit',
+    'history',
+    'description',
+    'attempts',
+    'timeout',
+    'staleAfter',
+    'reminders',
+    'dryRun',
+    'brake',
+    'verify',
+  ],
   ...['deadline', 'since', 'after', 'pause', 'maxExtensions', 'maxTotal', 'extended', 'backfill'],
 ]

@@ -2,6 +2,7 @@
 // claims and limits. Each part is made after the parts that it needs. Nothing is started here.
 
 import type { Log } from '../logger.js'
+import { SharedPace } from '../redis/shared-pace.js'
 import { SweepMarks } from '../redis/sweep-marks.js'
 import type { BoundRule } from '../rules/rule.js'
 import { poolSize } from '../sequelize/sql.js'
@@ -76,6 +77,7 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
   const dispatcher = new Dispatcher({
     ...{ rules, concurrency, catchUp: options.catchUp, lockedRows, worker: identity.id, reporter, latenessCounts },
     tracer: () => runtime.tracer,
+    pace: redis && new SharedPace(redis.connection, keys),
     lateness: (rule, deadlineMs) => clocks.lateness(rule.kind, deadlineMs),
     arm: (kind, id, deadlineMs) => {
       const arming = redis?.arming.arm(rules.get(kind) ?? runtime.rule(kind), id, deadlineMs)
@@ -95,6 +97,7 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
   const sweep = new Sweep({
     ...{ rules, dispatcher, memory: new MemoryClaims(), redis, claims, reporter, prefix: keys.prefix },
     reads: new SweepReads(marks, faults, () => schedule.threeIntervalsMs()),
+    comesBack: options.intake !== undefined,
     horizonMs: () => options.horizonMs ?? schedule.horizonMs(),
   })
   const common = { standstill, faults, reporter, latenessCounts, clocks, warmer, lockedRows, dispatcher, schedule, sweep }

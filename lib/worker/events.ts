@@ -25,6 +25,8 @@ export type FaultCode =
   | 'NOT_LOOKED_AT'
   | 'INTERNAL'
   | 'BRAKED'
+  | 'VERIFY_FAILED'
+  | 'UNVERIFIED'
   | 'ROW_LOCKED'
   | 'KIND_UNSERVED'
   | 'RULES_DIFFER'

@@ -139,7 +139,7 @@ export const DELIVERY_BUGS: readonly PlantedBug[] = [
     name: 'reminded-too-late',
     about: ['reminders', 'stale'],
     what: 'a reminder is sent however late it is, also after the deadline',
-    edits: [{ file: REMINDER, find: '    staleAfterMs,\n    unless', replace: '    unless' }],
+    edits: [{ file: REMINDER, find: '    staleAfterMs,\n    unverifiedSince', replace: '    unverifiedSince' }],
     suites: ['test/life/reminders.test.ts'],
     likely: 'that is late by more than its "staleAfter"',
   },

@@ -88,7 +88,7 @@ export const GUARD_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: GUARD,
-        find: "allOf([this.deadlineIs('<=', 'now()'), this.deadlineIs('>', this.staleLineSql)])",
+        find: "allOf([this.deadlineIs('<=', 'now()'), waitedSql ? `(${fresh} OR ${waitedSql})` : fresh])",
         replace: "allOf([this.deadlineIs('<=', 'now()')])",
       },
     ],

@@ -5,8 +5,10 @@ import { setMaxListeners } from 'node:events'
 import { setImmediate as nextTurn, setTimeout as setTimer } from 'node:timers/promises'
 import { errorText } from '../../error-text.js'
 import type { Disposition } from '../../redis/leases.js'
+import type { SharedPace } from '../../redis/shared-pace.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { within } from '../../wait.js'
+import { isVerified, type VerifiedRule, VerifyingStage } from '../verifying/stage.js'
 import { CatchUp } from './catch-up.js'
 import { Deliveries } from './deliveries.js'
 import { Lanes } from './lanes.js'
@@ -31,10 +33,14 @@ export interface DispatcherDependencies extends OutcomesDependencies {
   /** This worker's name, for the history. */
   worker: string
   tracer: SettlerDependencies['tracer']
+  /** Keeps `verify.perSecond` for all workers together; undefined with `redis: false`. */
+  pace?: SharedPace | undefined
 }
 
 export class Dispatcher {
   readonly ruleHealth: RuleHealth
+  /** What rules with `verify` pass first. */
+  readonly verifying: VerifyingStage
   private readonly lanes: Lanes
   private readonly running = new Set<Promise<void>>()
   private readonly recentClaims = new RecentClaims()
@@ -45,7 +51,7 @@ export class Dispatcher {
   private readonly catchUp: CatchUp
 
   constructor(private readonly dependencies: DispatcherDependencies) {
-    const { rules, concurrency, catchUp, reporter, worker, tracer } = dependencies
+    const { rules, concurrency, catchUp, reporter, worker, tracer, pace } = dependencies
     this.catchUp = new CatchUp(catchUp)
     const { timeLimits } = this
     const lanes = new Lanes(rules.values(), concurrency)
@@ -54,6 +60,7 @@ export class Dispatcher {
     const deliveries = new Deliveries({ reporter, ruleHealth, timeLimits })
     const outcomes = new Outcomes(dependencies)
     this.settler = new Settler({ worker, lanes, timeLimits, outcomes, deliveries, ruleHealth, reporter, tracer })
+    this.verifying = new VerifyingStage({ rules: rules.values(), reporter, pace, leaving: this.leaving.signal })
     this.lanes = lanes
     this.ruleHealth = ruleHealth
     this.deliveries = deliveries
@@ -66,19 +73,22 @@ export class Dispatcher {
 
   /** Resolves when another batch of this rule may be claimed, or when `signal` is aborted. */
   free(rule: BoundRule, signal: AbortSignal): Promise<void> {
-    return this.lanes.of(rule).free(signal)
+    const free = this.lanes.of(rule).free(signal)
+    return isVerified(rule) ? free.then(() => this.verifying.admission(rule).free(signal)) : free
   }
 
   /** As `free`, for the sweep: resolves also when the rule is suspended. @returns whether a batch may be claimed */
   async admits(rule: BoundRule, signal: AbortSignal): Promise<boolean> {
     const lane = this.lanes.of(rule)
     await lane.freeOrSuspended(signal)
-    return !signal.aborted && !lane.suspended
+    if (signal.aborted || lane.suspended) return false
+    return isVerified(rule) ? this.verifying.admission(rule).admits(signal) : true
   }
 
   /** How many orders of this rule a claim may take now. */
   batchSize(rule: BoundRule, via?: 'sweep'): number {
     const { batchSize, runsOwnCode } = rule
+    if (isVerified(rule)) return this.lanes.of(rule).batch(this.verifying.admission(rule).size)
     return this.lanes.of(rule).batch(via === 'sweep' && !runsOwnCode ? SWEEP_FACTOR * batchSize : batchSize)
   }
 
@@ -90,7 +100,7 @@ export class Dispatcher {
   /** Settles what was claimed. Never rejects. */
   dispatch(work: Work): Promise<void> {
     if (work.ids.length === 0) return Promise.resolve()
-    return this.track(this.process(work))
+    return this.track(isVerified(work.rule) ? this.verify(work, work.rule) : this.process(work, []))
   }
 
   /** Delivers what is overdue, in the background: the shop may be sending mail. */
@@ -120,12 +130,22 @@ export class Dispatcher {
     return done
   }
 
-  private async process(work: Work): Promise<void> {
+  /** A rule with `verify` settles only what it lets through. */
+  private async verify(work: Work, rule: VerifiedRule): Promise<void> {
+    const endRenewal = work.lease.renewed()
+    if (work.dueAt !== undefined) await until(work.dueAt)
+    const { ids, proofs, dispositions } = await this.verifying.verify(work, rule)
+    endRenewal()
+    if (ids.length > 0) await this.process({ ...work, ids, proofs }, dispositions)
+    else await this.finish(work, dispositions)
+  }
+
+  /** @param dispositions what is to become of orders of the claim that are not to be settled */
+  private async process(work: Work, dispositions: Disposition[]): Promise<void> {
     const lane = this.lanes.of(work.rule)
     const turn = lane.enter(this.leaving.signal)
     if (work.via !== 'event') this.recentClaims.add(work)
     const endRenewal = work.lease.renewed()
-    const dispositions: Disposition[] = []
     let begun = false
     let giveBack: (() => void) | undefined
     try {

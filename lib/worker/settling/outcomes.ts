@@ -40,10 +40,11 @@ export class Outcomes {
     for (const { kind, id, deadlineMs } of settlement.startedTimers ?? []) arm(kind, id, deadlineMs)
   }
 
-  private dispose(rule: BoundRule, { settled, gone, early, locked, held }: Settlement, dispositions: Disposition[]): void {
+  private dispose(rule: BoundRule, { settled, gone, early, locked, held, unproven = [] }: Settlement, dispositions: Disposition[]): void {
     const { kind } = rule
     for (const id of gone) dispositions.push({ id, gone: true })
     for (const { id, remainingMs } of early) dispositions.push({ id, delayMs: Math.max(1, remainingMs) })
+    for (const id of unproven) dispositions.push({ id, delayMs: this.lockWaits.next(kind, id) })
     for (const id of locked) dispositions.push({ id, delayMs: this.lockWaits.next(kind, id) })
     // The next sweep finds again what is on a row; what is in Redis alone has to come back by itself.
     for (const id of held) dispositions.push({ id, delayMs: isSwept(rule) ? undefined : this.lockWaits.next(kind, id) })

@@ -49,7 +49,7 @@ export class Settler {
     const { worker, lanes, timeLimits, ruleHealth, outcomes, deliveries, reporter } = this.dependencies
     const begunAt = new Moment()
     const startedAt = performance.now()
-    const attempt = { deadlineOf: work.deadlineOf, via: work.via, worker, inRule: false }
+    const attempt = { deadlineOf: work.deadlineOf, via: work.via, worker, inRule: false, proofs: work.proofs }
     const batch = this.dependencies.tracer()?.batch(rule.kind, ids.length, work.via)
     const settle = () => timeLimits.run(rule, (signal) => rule.settle(ids, Object.assign(attempt, { signal })))
     let settlement: Settlement

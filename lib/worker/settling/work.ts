@@ -3,6 +3,7 @@
 import type { Moment } from '../../moment.js'
 import type { Failure } from '../../redis/failed-timers.js'
 import type { Disposition } from '../../redis/leases.js'
+import type { Proofs } from '../../rows/settlement.js'
 import type { BoundRule } from '../../rules/rule.js'
 import type { Path } from '../events.js'
 import type { HeldLease } from './lease.js'
@@ -22,6 +23,8 @@ export interface Work {
   lease: HeldLease
   /** Earlier failures of these orders. */
   failures(ids: readonly string[]): Promise<Map<string, Failure>>
+  /** Under `verify`: what its orders may be settled by. */
+  proofs?: Proofs
   /** Ends the claim. Orders without a disposition are settled. */
   finish(dispositions: readonly Disposition[]): Promise<unknown>
 }

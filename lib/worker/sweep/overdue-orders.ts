@@ -66,7 +66,7 @@ export class OverdueOrders {
   }
 
   /** In the due index if Redis answers, else in memory. There only the guard in the UPDATE keeps two workers apart, which suffices. */
-  private async claim(rule: SweptRule, ids: string[], lookedAt: Moment, look: Look): Promise<OverdueWork> {
+  async claim(rule: SweptRule, ids: string[], lookedAt: Moment, look: Look): Promise<OverdueWork> {
     const { connection, claims, memory } = this.dependencies
     if (claims && connection?.usable) {
       try {

@@ -11,6 +11,8 @@ import type { Reporter } from '../reporter.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
 import type { IndexClaims } from '../settling/index-claims.js'
 import type { MemoryClaims } from '../settling/memory-claims.js'
+import { isVerified } from '../verifying/stage.js'
+import { VerifiedSweep } from '../verifying/verified-sweep.js'
 import { LeftOrders } from './left-orders.js'
 import { OccasionalCounts } from './occasional-counts.js'
 import { OverdueOrders, type SettledOverdue } from './overdue-orders.js'
@@ -33,6 +35,8 @@ export interface SweepDependencies {
   /** From now to the sweep after next, milliseconds. */
   horizonMs: () => number
   reporter: Reporter
+  /** Whether what `verify` is to be asked again comes back between sweeps. */
+  comesBack: boolean
 }
 
 interface Totals {
@@ -64,18 +68,22 @@ export class Sweep {
   private readonly rules: readonly SweptRule[]
   private readonly transact: Transact
   private readonly overdue: OverdueOrders
+  private readonly verified: VerifiedSweep
   private readonly upcoming: UpcomingTimers
   private readonly leftOrders: LeftOrders
   private readonly counts: OccasionalCounts
 
   constructor(private readonly dependencies: SweepDependencies) {
-    const { rules, dispatcher, memory, redis, claims, reads, prefix, horizonMs, reporter } = dependencies
+    const { rules, dispatcher, memory, redis, claims, reads, prefix, horizonMs, reporter, comesBack } = dependencies
     const stopping = this.stopping.signal
     const transact = transactUntil(stopping)
     this.rules = [...rules.values()].filter(isSwept)
     this.transact = transact
     const pages = new OverduePages({ reads, transact, stopping, prefix })
     this.overdue = new OverdueOrders({ pages, reads, dispatcher, memory, claims, connection: redis?.connection, stopping })
+    const { overdue } = this
+    const reportError = (rule: BoundRule, error: unknown) => this.reportError(rule, error)
+    this.verified = new VerifiedSweep({ overdue, dispatcher, reads, reporter, stopping, comesBack, reportError })
     this.upcoming = new UpcomingTimers({ redis, transact, stopping, horizonMs })
     this.leftOrders = new LeftOrders({ reporter, transact, stopping })
     this.counts = new OccasionalCounts(reporter, this.leftOrders, transact, reads)
@@ -119,7 +127,12 @@ export class Sweep {
 
   async stop(): Promise<void> {
     this.stopping.abort()
-    await this.current
+    await Promise.all([this.current, this.verified.stop()])
+  }
+
+  /** Resolves when what the sweeps so far have asked about under `verify` is answered and settled. */
+  verifiedToo(): Promise<void> {
+    return this.verified.ended()
   }
 
   private begin(): Promise<void> {
@@ -168,7 +181,10 @@ export class Sweep {
   }
 
   private async settleOverdue(rule: SweptRule): Promise<SettledOverdue> {
-    if (!(await this.isBraked(rule))) return this.overdue.settle(rule)
+    if (!(await this.isBraked(rule))) {
+      if (!isVerified(rule)) return this.overdue.settle(rule)
+      this.verified.begin(rule) // beside the sweep, which waits for no payment service
+    }
     void this.dependencies.reads.read(rule.kind)
     return { overdue: 0, stale: await this.transact(rule.row, (transaction) => rule.row.deadline.pending.stale(transaction)) }
   }

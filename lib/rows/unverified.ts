@@ -1,0 +1,243 @@
+// Orders that `verify` was asked about and whose answer was not `true`: when each is asked about again, and what was answered. A row is here from the first
+// such answer until the order is settled or no longer due. A person's word that an order be settled unverified is kept here too.
+
+import type { Model, Transaction } from 'sequelize'
+import { inTransaction, orderRows, rows } from '../sequelize/database.js'
+import { ONE_STATEMENT } from '../sequelize/statement-limits.js'
+import { allOf } from './conditions.js'
+import type { RowGuard } from './guard.js'
+import { epochMsSql } from './instant-sql.js'
+import type { OrderTable } from './order-table.js'
+
+export const UNVERIFIED_TABLE = 'order_timers_unverified'
+
+/** How long an order that something else holds back is left alone. */
+const HELD_MS = 60_000
+
+/** An order that is due, as `ask` is to be asked about it. */
+export interface AskableOrder {
+  id: string
+  order: Model
+  xmin: string
+  deadlineMs: number | null
+  /** How often it was asked about, and how often in a row the answer was `false`. */
+  times: number
+  falses: number
+  /** Until it may be asked about again, milliseconds; 0 where that is now. */
+  waitMs: number
+  /** A person's word that it be settled all the same. */
+  waived: { at: string; by: string; reason: string } | undefined
+}
+
+/** An answer that is not `true`, to be kept. */
+export interface NotedAnswer {
+  id: string
+  /** Until it is asked about again. */
+  waitMs: number
+  /** `false`, or a duration; undefined where it could not be found out. */
+  answer?: string | undefined
+  error?: string | undefined
+  reference?: string | undefined
+  xmin: string
+}
+
+/** An order that waits for an answer. */
+export interface UnverifiedOrder {
+  next: Date
+  times: number
+  since: Date
+  answer: string | null
+  error: string | null
+  reference: string | null
+}
+
+/** The orders of a rule that wait for an answer. */
+export interface UnverifiedSummary {
+  count: number
+  /** Since when the first of them waits. */
+  since: Date | null
+  /** When one is asked about next. */
+  next: Date | null
+  lastError: string | null
+  /** Of how many the last answers, three or more, were `false`; and one of them. */
+  refused: number
+  refusedId: string | null
+}
+
+interface FoundOrder {
+  order_timers_id: string
+  order_timers_xmin: string
+  order_timers_deadline_ms: number | null
+  order_timers_times: number
+  order_timers_falses: number
+  order_timers_wait_ms: number | null
+  order_timers_waived: string | null
+  [column: string]: unknown
+}
+
+export class Unverified {
+  readonly table: string
+  private readonly kindSql: string
+
+  constructor(
+    private readonly kind: string,
+    private readonly orders: OrderTable,
+  ) {
+    this.table = orders.inSameSchema(UNVERIFIED_TABLE)
+    this.kindSql = orders.literal(kind)
+  }
+
+  /** The SQL of the table's creation, for a migration: safe to repeat. */
+  static createSql(table: string): string[] {
+    return [
+      `CREATE TABLE IF NOT EXISTS ${table} (
+  kind text NOT NULL,
+  order_id text NOT NULL,
+  next timestamptz NOT NULL,
+  times integer NOT NULL DEFAULT 0,
+  falses integer NOT NULL DEFAULT 0,
+  since timestamptz NOT NULL DEFAULT now(),
+  answer text,
+  error text,
+  reference text,
+  row_xmin text NOT NULL,
+  waived json,
+  PRIMARY KEY (kind, order_id)
+)`,
+      `CREATE INDEX IF NOT EXISTS ${UNVERIFIED_TABLE}_next ON ${table} (kind, next)`,
+    ]
+  }
+
+  /** Since when an order waits, as an expression over its row; NULL where it does not. */
+  get sinceSql(): string {
+    return `(SELECT order_timers_u.since FROM ${this.table} AS order_timers_u WHERE ${this.isOf('order_timers_u')})`
+  }
+
+  /** A condition on an order's row: it was never asked about. */
+  get neverAskedSql(): string {
+    return `NOT EXISTS (SELECT 1 FROM ${this.table} AS order_timers_u WHERE ${this.isOf('order_timers_u')})`
+  }
+
+  /** For the settling statement: the orders of `source` no longer wait. */
+  removeSql(source: string): string {
+    return `DELETE FROM ${this.table} AS order_timers_u USING ${source}
+WHERE order_timers_u.kind = ${this.kindSql} AND order_timers_u.order_id = ${source}.order_timers_id::text`
+  }
+
+  /** Those of the orders that would be settled now. */
+  async look(guard: RowGuard, ids: readonly string[], within?: Transaction): Promise<AskableOrder[]> {
+    const { table } = guard
+    const sql = `SELECT ${table.alias}.*, ${table.id}::text AS order_timers_id, ${table.alias}.xmin::text AS order_timers_xmin,
+  ${epochMsSql(guard.deadlineSql)} AS order_timers_deadline_ms, coalesce(order_timers_asked, 0) AS order_timers_times,
+  coalesce(order_timers_falses, 0) AS order_timers_falses, order_timers_waived,
+  CASE WHEN order_timers_row = ${table.alias}.xmin::text
+    THEN extract(epoch from order_timers_next - clock_timestamp())::float8 * 1000 END AS order_timers_wait_ms
+FROM ${table.aliased} LEFT JOIN (SELECT order_id AS order_timers_order, times AS order_timers_asked, falses AS order_timers_falses,
+  next AS order_timers_next, row_xmin AS order_timers_row, waived::text AS order_timers_waived FROM ${this.table} WHERE kind = ${this.kindSql}
+) AS order_timers_u ON order_timers_order = ${table.id}::text
+WHERE ${table.id} = ANY($1) AND ${guard.settlesSql}`
+    const read = (transaction: Transaction) => orderRows<FoundOrder>(table.sequelize, sql, [ids], transaction)
+    const found = await (within ? read(within) : inTransaction(table.sequelize, ONE_STATEMENT, read))
+    return found.map((row) => ({
+      id: String(row.order_timers_id),
+      order: table.instance(row),
+      xmin: row.order_timers_xmin,
+      deadlineMs: row.order_timers_deadline_ms,
+      times: Number(row.order_timers_times),
+      falses: Number(row.order_timers_falses),
+      waitMs: Math.max(0, Math.ceil(Number(row.order_timers_wait_ms ?? 0))),
+      waived: row.order_timers_wait_ms === null || row.order_timers_waived === null ? undefined : JSON.parse(row.order_timers_waived),
+    }))
+  }
+
+  /** Keeps when these are asked about again. */
+  async note(answers: readonly NotedAnswer[], within?: Transaction): Promise<void> {
+    const sql = `INSERT INTO ${this.table} AS u (kind, order_id, next, times, falses, answer, error, reference, row_xmin)
+SELECT ${this.kindSql}, a.id, clock_timestamp() + a."waitMs" * interval '1 millisecond', 1, (a.answer IS NOT DISTINCT FROM 'false')::int, a.answer, a.error,
+  a.reference, a.xmin
+FROM json_to_recordset($1::json) AS a (id text, "waitMs" float8, answer text, error text, reference text, xmin text) ORDER BY a.id
+ON CONFLICT (kind, order_id) DO UPDATE SET next = excluded.next, times = u.times + 1, answer = excluded.answer, error = excluded.error,
+  falses = CASE excluded.falses WHEN 0 THEN 0 ELSE u.falses + 1 END, reference = coalesce(excluded.reference, u.reference),
+  row_xmin = excluded.row_xmin, waived = NULL`
+    await this.run(sql, [JSON.stringify(answers)], within)
+  }
+
+  /**
+   * The orders that are to be asked about again now, the longest due first. Those that are no longer due are removed, and those that something else holds
+   * back are left for a minute.
+   * @returns `nextMs`: until another one is to be asked about; undefined where none is
+   */
+  dueAgain(guard: RowGuard, limit: number, within?: Transaction): Promise<{ ids: string[]; nextMs: number | undefined }> {
+    const work = async (transaction: Transaction) => {
+      const { sequelize } = this.orders
+      const read = `SELECT order_id AS id FROM ${this.table} WHERE kind = $1 AND next <= clock_timestamp() ORDER BY next LIMIT $2`
+      const found = (await rows<{ id: string }>(sequelize, read, [this.kind, limit], transaction)).map(({ id }) => id)
+      const due = found.length === 0 && !within ? new Map<string, boolean>() : await this.stillDue(guard, found, transaction)
+      const others = found.filter((id) => due.get(id) !== true)
+      if (others.length > 0 || within) await this.putOff(others, [...due.keys()], transaction)
+      const next = `SELECT extract(epoch from min(next) - clock_timestamp())::float8 * 1000 AS ms FROM ${this.table} WHERE kind = $1`
+      const [first] = await rows<{ ms: number | null }>(sequelize, next, [this.kind], transaction)
+      return { ids: found.filter((id) => due.get(id) === true), nextMs: first?.ms ?? undefined }
+    }
+    return within ? work(within) : inTransaction(this.orders.sequelize, ONE_STATEMENT, work)
+  }
+
+  /** A person's word: these orders are settled unverified, unless somebody writes them before that. */
+  async waive(ids: readonly string[], word: { by: string; reason: string }, transaction: Transaction): Promise<void> {
+    const { sequelize, alias, id, aliased } = this.orders
+    const sql = `INSERT INTO ${this.table} (kind, order_id, next, row_xmin, waived)
+SELECT ${this.kindSql}, ${id}::text, now(), ${alias}.xmin::text, json_build_object('at', now(), 'by', $2::text, 'reason', $3::text)
+FROM ${aliased} WHERE ${id} = ANY($1)
+ON CONFLICT (kind, order_id) DO UPDATE SET next = excluded.next, row_xmin = excluded.row_xmin, waived = excluded.waived`
+    await rows(sequelize, sql, [ids, word.by, word.reason], transaction)
+  }
+
+  /** One order; undefined where it does not wait. */
+  async of(id: string, within?: Transaction): Promise<UnverifiedOrder | undefined> {
+    const sql = `SELECT next, times, since, answer, error, reference FROM ${this.table} WHERE kind = $1 AND order_id = $2`
+    const [found] = await this.run<UnverifiedOrder>(sql, [this.kind, id], within)
+    return found && { ...found, next: new Date(found.next), since: new Date(found.since) }
+  }
+
+  async summary(within?: Transaction): Promise<UnverifiedSummary> {
+    const sql = `SELECT count(*)::int AS count, min(since) AS since, min(next) AS next, (count(*) FILTER (WHERE falses >= 3))::int AS refused,
+  (array_agg(order_id ORDER BY since) FILTER (WHERE falses >= 3))[1] AS "refusedId",
+  (array_agg(error ORDER BY next DESC) FILTER (WHERE error IS NOT NULL))[1] AS "lastError" FROM ${this.table} WHERE kind = $1`
+    const [found] = await this.run<UnverifiedSummary>(sql, [this.kind], within)
+    const date = (value: unknown) => (value === null || value === undefined ? null : new Date(value as string))
+    const { count = 0, since, next, refused = 0, refusedId = null, lastError = null } = found ?? {}
+    return { count, since: date(since), next: date(next), refused, refusedId, lastError }
+  }
+
+  /** Of these, the orders that are due, and whether nothing else holds them back. */
+  private async stillDue(guard: RowGuard, ids: string[], transaction: Transaction): Promise<Map<string, boolean>> {
+    const { table, appliesSql, notDeletedSql } = guard
+    const where = allOf([`${table.id} = ANY($1)`, appliesSql, notDeletedSql, guard.deadlineIs('<=', 'now()')])
+    const sql = `SELECT ${table.id}::text AS id, (${guard.settlesSql}) AS free FROM ${table.aliased} WHERE ${where}`
+    const found = await rows<{ id: string; free: boolean }>(table.sequelize, sql, [ids], transaction)
+    return new Map(found.map(({ id, free }) => [id, free]))
+  }
+
+  private async putOff(ids: readonly string[], due: readonly string[], transaction: Transaction): Promise<void> {
+    const { sequelize } = this.orders
+    const bind = [this.kind, ids.filter((id) => !due.includes(id))]
+    await rows(
+      sequelize,
+      `DELETE FROM ${this.table} WHERE kind = $1 AND order_id = ANY($2) AND next <= clock_timestamp()`,
+      bind,
+      transaction,
+    )
+    const later = `UPDATE ${this.table} SET next = clock_timestamp() + interval '${HELD_MS} milliseconds' WHERE kind = $1 AND order_id = ANY($2)`
+    await rows(sequelize, later, [this.kind, ids.filter((id) => due.includes(id))], transaction)
+  }
+
+  private isOf(alias: string): string {
+    return `${alias}.kind = ${this.kindSql} AND ${alias}.order_id = ${this.orders.id}::text`
+  }
+
+  private run<Row>(sql: string, bind: unknown[], within: Transaction | undefined): Promise<Row[]> {
+    const { sequelize } = this.orders
+    const ask = (transaction: Transaction) => rows<Row>(sequelize, sql, bind, transaction)
+    return within ? ask(within) : inTransaction(sequelize, ONE_STATEMENT, ask)
+  }
+}

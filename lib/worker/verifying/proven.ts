@@ -1,0 +1,29 @@
+// Orders of which `ask` answered `true` a moment ago, so that a settlement that is tried again needs no further question. Whether the row has been
+// written since, the settling statement sees by xmin.
+
+import type { Proof } from '../../rows/settlement.js'
+
+const KEPT_MS = 10_000
+
+/** How many orders of a rule are remembered. */
+const MOST = 10_000
+
+export class Proven {
+  private readonly proofs = new Map<string, { proof: Proof; until: number }>()
+
+  add(id: string, proof: Proof): void {
+    if (this.proofs.size >= MOST) this.proofs.clear()
+    this.proofs.set(id, { proof, until: performance.now() + KEPT_MS })
+  }
+
+  of(id: string, xmin: string): Proof | undefined {
+    const known = this.proofs.get(id)
+    if (known && known.proof.xmin === xmin && performance.now() < known.until) return known.proof
+    if (known) this.proofs.delete(id)
+    return undefined
+  }
+
+  forget(ids: readonly string[]): void {
+    for (const id of ids) this.proofs.delete(id)
+  }
+}

@@ -1,0 +1,116 @@
+// The sweep's part for rules with `verify`. Their overdue orders are claimed beside the sweep, which waits for no payment service: first those that were
+// never asked about, then those that are to be asked about again. Between sweeps a timer wakes for the next of these.
+
+import type { BoundRule } from '../../rules/rule.js'
+import type { Reporter } from '../reporter.js'
+import type { Dispatcher } from '../settling/dispatcher.js'
+import type { OverdueOrders } from '../sweep/overdue-orders.js'
+import type { SweepReads } from '../sweep/reads.js'
+import type { VerifiedRule } from './stage.js'
+
+/** A timer of Node that is longer would overflow; sweeps come earlier than that. */
+const LONGEST_MS = 86_400_000
+/** Where another worker has what is to be asked about again. */
+const TAKEN_MS = 1_000
+
+export interface VerifiedSweepDependencies {
+  overdue: OverdueOrders
+  dispatcher: Dispatcher
+  reads: SweepReads
+  reporter: Reporter
+  stopping: AbortSignal
+  /** Whether it comes back by itself: not in a single pass. */
+  comesBack: boolean
+  reportError: (rule: BoundRule, error: unknown) => Promise<void>
+}
+
+export class VerifiedSweep {
+  private readonly running = new Map<string, Promise<void>>()
+  private readonly timers = new Map<string, { timer: NodeJS.Timeout; at: number }>()
+
+  constructor(private readonly dependencies: VerifiedSweepDependencies) {
+    const { dispatcher, comesBack } = dependencies
+    if (comesBack) dispatcher.verifying.onAskedLater((rule, milliseconds) => this.comeBack(rule, milliseconds))
+  }
+
+  /** Begins, unless it is at it. */
+  begin(rule: VerifiedRule): void {
+    const { kind } = rule
+    if (this.running.has(kind) || this.dependencies.stopping.aborted) return
+    const run = this.run(rule).finally(() => this.running.delete(kind))
+    this.running.set(kind, run)
+  }
+
+  /** Resolves when all that was begun has ended. */
+  async ended(): Promise<void> {
+    await Promise.all(this.running.values())
+  }
+
+  async stop(): Promise<void> {
+    for (const { timer } of this.timers.values()) clearTimeout(timer)
+    this.timers.clear()
+    await this.ended()
+  }
+
+  private async run(rule: VerifiedRule): Promise<void> {
+    const { overdue, stopping, reportError } = this.dependencies
+    try {
+      await overdue.settle(rule)
+      await this.askAgain(rule)
+      await this.report(rule)
+    } catch (error) {
+      if (!stopping.aborted) await reportError(rule, error)
+    }
+  }
+
+  private async askAgain(rule: VerifiedRule): Promise<void> {
+    const { overdue, dispatcher, reads, stopping } = this.dependencies
+    const { guard, verification } = rule.row
+    const { verifying } = dispatcher
+    while (await verifying.admission(rule).idle(stopping)) {
+      const size = () => dispatcher.batchSize(rule)
+      const { ids, nextMs } = await verification.unverified.dueAgain(guard, size() * verification.concurrency)
+      let taken = 0
+      const asked: Promise<void>[] = []
+      for (let first = 0; first < ids.length; ) {
+        if (!(await dispatcher.admits(rule, stopping))) break
+        const some = ids.slice(first, first + size())
+        const { work } = await overdue.claim(rule, some, reads.lastLook(rule.kind), 'second')
+        taken += work.ids.length
+        asked.push(dispatcher.dispatch(work))
+        first += some.length
+      }
+      await Promise.all(asked)
+      if (taken > 0) continue
+      if (nextMs !== undefined) this.comeBack(rule, ids.length > 0 ? TAKEN_MS : nextMs)
+      return
+    }
+  }
+
+  /** Orders that keep being answered `false`: paid most likely, and never moved. */
+  private async report(rule: VerifiedRule): Promise<void> {
+    const { kind } = rule
+    const { faults } = this.dependencies.reporter
+    const { refused, refusedId } = await rule.row.verification.unverified.summary()
+    if (refused === 0) return faults.clear('UNVERIFIED', kind)
+    const message = `${kind}: ${refused} orders are due, and "verify.ask" keeps answering false, such as of ${refusedId}`
+    const remedy = `if they are paid, move them out of where the rule applies; or: order-timers settle ${refusedId} --kind ${kind} --unverified --reason "…"`
+    faults.raise('UNVERIFIED', { kind, message, remedy })
+  }
+
+  private comeBack(rule: VerifiedRule, milliseconds: number): void {
+    if (this.dependencies.stopping.aborted || !this.dependencies.comesBack) return
+    const { kind } = rule
+    const inMs = Math.min(LONGEST_MS, Math.max(20, Math.ceil(milliseconds) + 5))
+    const at = performance.now() + inMs
+    const known = this.timers.get(kind)
+    if (known && known.at <= at) return
+    clearTimeout(known?.timer)
+    const timer = setTimeout(() => {
+      this.timers.delete(kind)
+      if (this.running.has(kind)) this.comeBack(rule, TAKEN_MS)
+      else this.begin(rule)
+    }, inMs).unref()
+    this.timers.set(kind, { timer, at })
+  }
+}
