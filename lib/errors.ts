@@ -50,6 +50,20 @@ const STATUS = {
   RUN_UNFINISHED: 409,
   /** By `resumeRun` and `abandonRun`, where every run of the kind has ended. */
   NO_RUN: 409,
+  /** By `hold`, where the kind is held already. */
+  ALREADY_HELD: 409,
+  /** By `hold`, where orders are still being settled that were begun before. The hold stands. */
+  HOLD_IN_FLIGHT: 503,
+  /** By `hold` and `release`: the table of holds is missing, or the role has no right to it. */
+  HOLDS_MISSING: 500,
+  /** By `release` with options of a hold, where the kind is not held. */
+  NOT_HELD: 409,
+  /** By `hold` and `release`, where the kind or what is asked for does not go with a hold. */
+  NOT_HOLDABLE: 400,
+  /** By `hold`, where workers run that know no holds. */
+  WORKERS_TOO_OLD: 409,
+  /** By `release` where both the brake and a hold stop the kind, and it does not say which is to be released. */
+  HELD_AND_BRAKED: 409,
   /** By `extend` beyond `maxExtensions` or `maxTotal`. */
   EXTENSION_LIMIT: 409,
   /** By `pause` and `resume` on a rule without `pause`, or with `pause.while`. */

@@ -62,6 +62,43 @@ export interface ScheduleOptions extends WriteOptions {
   at?: Date | number | undefined
 }
 
+export interface HoldOptions {
+  /** Why, for everybody who wonders; 500 characters at most. */
+  reason: string
+  /** Who. Default: this host. */
+  by?: string | undefined
+  /** When a sweep releases it: a Date, or a duration from now. Needs `shift` or `grace`. Default: somebody releases it. */
+  until?: Date | Duration | undefined
+  /** At `until`: true moves every deadline later than the hold's start by its length; false moves none. */
+  shift?: boolean | undefined
+  /** At `until`: the kind stays held for so much longer. */
+  grace?: Duration | undefined
+}
+
+export interface ReleaseOptions {
+  /** Moves every deadline later than the hold's start by the hold's length; the kind stays held until that is done. Default: false. */
+  shift?: boolean | undefined
+  /** The kind stays held for so much longer, for rules whose deadlines cannot be moved (`since`). */
+  grace?: Duration | undefined
+  /** So many orders may pass the rule's brake beyond its limit, since they have waited. */
+  expect?: number | undefined
+  /** What is to be released where both stand: the hold, or the rule that its brake has stopped. */
+  what?: 'hold' | 'brake' | undefined
+}
+
+/** A kind that is held. */
+export interface HeldKind {
+  kind: string
+  since: Date
+  reason: string
+  by: string
+  /** `releasing`: its deadlines are being moved, or it waits for `opensAt`. */
+  state: 'held' | 'releasing'
+  until: Date | null
+  /** When it opens by itself. */
+  opensAt: Date | null
+}
+
 /** One order's pending deadline under a rule. */
 export interface Timer {
   kind: string
@@ -158,11 +195,21 @@ export interface TimerCalls<R extends Rules = Rules> {
    */
   retry(kind: Kind<R>, order: OrderOrId): Promise<void>
   /**
-   * Releases a rule that its `brake` has stopped. The brake counts from zero, and the next sweep settles the orders that were held.
-   * @returns whether it was stopped
-   * @throws OrderTimersError UNKNOWN_KIND (400), POSTGRES_UNAVAILABLE (503)
+   * Holds a kind: once this has returned, no order of it is settled, by whatever worker, until `release`. For incidents, such as a payment provider
+   * that is down. Deadlines can be written meanwhile. Not in the caller's transaction.
+   * @returns the hold, once everything that was being settled has ended
+   * @throws OrderTimersError UNKNOWN_KIND, NOT_HOLDABLE, INVALID_DURATION, INVALID_DEADLINE (400), ALREADY_HELD, WORKERS_TOO_OLD (409), HOLDS_MISSING,
+   * INVALID_OPTION (500), POSTGRES_UNAVAILABLE (503); HOLD_IN_FLIGHT (503) where something is still being settled after two seconds: the hold stands
    */
-  release(kind: Kind<R>): Promise<boolean>
+  hold(kind: Kind<R, 'deadline' | 'since' | 'redis'>, options: HoldOptions): Promise<HeldKind>
+  /**
+   * Releases a rule that its `brake` has stopped, or that is held; with both, `what` says which. The brake counts from zero. Workers settle at once
+   * what was held. With `shift` it returns once all deadlines are moved.
+   * @returns whether it was stopped or held
+   * @throws OrderTimersError UNKNOWN_KIND, NOT_HOLDABLE, INVALID_DURATION (400), NOT_HELD, HELD_AND_BRAKED (409), INVALID_OPTION, HOLDS_MISSING (500),
+   * ROW_LOCKED, POSTGRES_UNAVAILABLE (503)
+   */
+  release(kind: Kind<R>, options?: ReleaseOptions): Promise<boolean>
   /**
    * Moves the deadlines of many orders by a duration. The kind is held until all are moved: nothing is settled by its old deadline meanwhile.
    * @throws OrderTimersError UNKNOWN_KIND, INVALID_WHERE, INVALID_DURATION, NOT_ON_SINCE, NOT_IN_BULK (400), RUN_UNFINISHED (409), NOT_RECORDED (500)

@@ -7,6 +7,7 @@ import { OrderTimersError } from '../errors.js'
 import { ACTIONS_TABLE, ActionsTable } from '../rows/actions-table.js'
 import { Brake } from '../rows/brake.js'
 import { HISTORY_TABLE, History, VERIFIED_COLUMN } from '../rows/history.js'
+import { HOLDS_TABLE, Holds } from '../rows/holds.js'
 import type { OrderTable } from '../rows/order-table.js'
 import { ProcessesTable } from '../rows/processes-table.js'
 import type { RowRule } from '../rows/row-rule.js'
@@ -93,15 +94,17 @@ function forVerify(orders: OrderTable): Addition[] {
   ]
 }
 
-/** No rule needs them. Processes see each other by the first where Redis does not answer; the second records what operators do; the third keeps runs. */
+/** No rule needs them. Processes see each other by the first where Redis does not answer; the second records what operators do; then come runs and holds. */
 function ownTables(orders: OrderTable): Addition[] {
   const processes = withoutBinding(new ProcessesTable(orders).name)
   const actions = withoutBinding(orders.inSameSchema(ACTIONS_TABLE))
   const runs = withoutBinding(orders.inSameSchema(RUNS_TABLE))
+  const holds = withoutBinding(orders.inSameSchema(HOLDS_TABLE))
   return [
     tableAddition(processes, ProcessesTable.createSql(processes)),
     tableAddition(actions, ActionsTable.createSql(actions)),
     tableAddition(runs, RunsTable.createSql(runs)),
+    tableAddition(holds, Holds.createSql(holds)),
   ]
 }
 

@@ -34,6 +34,8 @@ export interface ProcessRecord {
   /** The fingerprint of each rule's declared values. */
   rules: Record<string, string>
   databases: DatabaseRecord[]
+  /** Whether it heeds holds; earlier versions do not. */
+  holds?: boolean
   /** Of a worker: milliseconds between two of its sweeps, null where none is scheduled. */
   sweepMs?: number | null
   /** What is wrong at present, as this process sees it. Left out where nothing is. */

@@ -101,6 +101,13 @@ UPDATE ${this.table} SET braked_at = NULL, settled = 0, since = now() FROM old W
     return row?.braked ?? false
   }
 
+  /** Lets the rule continue, and so many more orders pass than its limit, within its time. */
+  async expect(orders: number, transaction: Transaction): Promise<void> {
+    const sql = `INSERT INTO ${this.table} (kind, settled) VALUES ($1, -$2::integer)
+ON CONFLICT (kind) DO UPDATE SET settled = EXCLUDED.settled, since = now(), braked_at = NULL`
+    await rows(this.orders.sequelize, sql, [this.kind, orders], transaction)
+  }
+
   private ask<Row>(sql: string, transaction: Transaction | undefined): Promise<Row[]> {
     const { sequelize } = this.orders
     return transaction ? rows<Row>(sequelize, sql, [this.kind], transaction) : statement<Row>(sequelize, sql, [this.kind])

@@ -6,11 +6,13 @@ import type { Sequelize, Transaction } from 'sequelize'
 import { inTransaction, rows } from '../sequelize/database.js'
 import { withoutBinding } from '../sequelize/sql.js'
 import { QUESTION } from '../sequelize/statement-limits.js'
-import { LAYOUT } from '../version.js'
 import { epochMsSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
 
 export const PROCESSES_TABLE = 'order_timers_processes'
+
+/** What the row says of its process: from 2 on it heeds holds. */
+const LAYOUT = 2
 
 /** `written`: the process has its row there. `no table`: the migration is missing. `no right`: this role may not write, or not read. */
 export type ProcessesTableState = 'written' | 'no table' | 'no right'
@@ -26,6 +28,7 @@ export interface ProcessRow {
   redis: string | null
   redisData: string | null
   rules: Record<string, string>
+  holds?: boolean
 }
 
 /** A row as it was read: when it was last written by Postgres's clock, how long ago that is, and how far the process's clock was ahead. */
@@ -140,7 +143,7 @@ ON CONFLICT (id) DO UPDATE SET role = EXCLUDED.role, own_clock = EXCLUDED.own_cl
 
   private async read(prefix: string, transaction: Transaction): Promise<SeenRow[]> {
     const now = 'clock_timestamp()'
-    const sql = `SELECT id, host, pid, version, role, redis, redis_data, rules, ${epochMsSql('started_at')} AS started_ms,
+    const sql = `SELECT id, host, pid, version, role, redis, redis_data, rules, layout >= 2 AS holds, ${epochMsSql('started_at')} AS started_ms,
   ${epochMsSql('beat_at')} AS beat_ms, greatest(0, ${epochMsSql(now)} - ${epochMsSql('beat_at')}) AS age_ms,
   ${epochMsSql('own_clock')} - ${epochMsSql('beat_at')} AS clock_ms
 FROM ${this.name} WHERE prefix = $1 AND beat_at > ${now} - interval '1 hour'`

@@ -7,6 +7,7 @@ import type { Brake } from './brake.js'
 import type { DeadlineWrites } from './deadline-writes.js'
 import type { RowGuard, Status } from './guard.js'
 import type { History } from './history.js'
+import type { Holds } from './holds.js'
 import type { LeftDeadlines } from './left-deadlines.js'
 import type { Maintenance } from './maintenance.js'
 import type { PendingRows } from './pending-rows.js'
@@ -62,6 +63,8 @@ export interface SettledRows {
   readonly history?: History | undefined
   /** With `verify`: what is asked, and of which orders it is not known yet. Not with `dryRun`, which never asks. */
   readonly verification?: Verification | undefined
+  /** Of the kind, or of the rule of a reminder. */
+  readonly holds: Holds
   /** The order's row on the primary as an instance, without the model's scopes; null where there is no such row. */
   find?(id: string, transaction: Transaction | undefined): Promise<Model | null>
 }

@@ -2,9 +2,10 @@
 // it was not settled. All of it is rolled back where anything fails.
 
 import type { Model, Transaction } from 'sequelize'
-import { inTransaction, orderRows, rows } from '../sequelize/database.js'
+import { type BeginQuestion, inTransaction, orderRows, rows } from '../sequelize/database.js'
 import { settlingLimits } from '../sequelize/statement-limits.js'
 import type { Allowance } from './brake.js'
+import { HoldSwitch, type OnHold } from './hold-switch.js'
 import { OwnWork } from './own-work.js'
 import type { Cascade, SettledRows } from './row-rule.js'
 import type { Proofs, Settlement, SettleWork } from './settlement.js'
@@ -32,12 +33,14 @@ export class SettlementTransaction {
   private readonly sql: SettlementSql
   private readonly ownWork: OwnWork
   private readonly vetoes: Vetoes
+  private readonly holdSwitch: HoldSwitch
 
   constructor(private readonly options: SettlementOptions) {
     this.row = options.row
     this.sql = new SettlementSql(options)
     this.ownWork = new OwnWork(options.row)
     this.vetoes = new Vetoes(options.row, this.sql)
+    this.holdSwitch = new HoldSwitch(options.row.holds)
   }
 
   /** What the settling UPDATE writes for other rules on the same table, as far as those are bound. */
@@ -52,7 +55,8 @@ export class SettlementTransaction {
   async settle(ids: string[], work: SettleWork): Promise<Settlement> {
     if (this.row.options.dryRun) return this.dryRun(ids)
     let leftBehind: string[] = []
-    const settlement = await this.transact(async (transaction) => {
+    const settlement = await this.unlessHeld(async (transaction, onHold): Promise<Settlement> => {
+      if (onHold) return { settled: [], early: [], locked: [], gone: [], held: ids, onHold }
       const allowance = await this.row.brake?.allowance(transaction)
       if (allowance === 'locked') return { settled: [], early: [], locked: ids, gone: [], held: [] }
       const taken = allowance?.orders === 0 ? [] : await this.take(ids, work, allowance?.orders, transaction)
@@ -172,8 +176,12 @@ export class SettlementTransaction {
     return settlement
   }
 
-  private transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
-    return inTransaction(this.row.guard.table.sequelize, settlingLimits(this.row.options.timeoutMs), work)
+  private unlessHeld<T>(work: (transaction: Transaction, onHold: OnHold | undefined) => Promise<T>): Promise<T> {
+    return this.holdSwitch.within((begin, settle) => this.transact(settle, begin), work)
+  }
+
+  private transact<T>(work: (transaction: Transaction) => Promise<T>, begin?: BeginQuestion): Promise<T> {
+    return inTransaction(this.row.guard.table.sequelize, settlingLimits(this.row.options.timeoutMs), work, { begin })
   }
 }
 

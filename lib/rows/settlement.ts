@@ -1,6 +1,7 @@
 // What settling orders is given, and what it answers: each order's fate, and what is still to be done once the transaction has committed.
 
 import type { Model } from 'sequelize'
+import type { OnHold } from './hold-switch.js'
 
 export interface SettleWork {
   signal: AbortSignal
@@ -57,6 +58,8 @@ export interface Settlement {
   pendingDeliveries?: PendingDelivery[]
   /** The brake has stopped the rule. */
   braked?: boolean
+  /** The kind is held, and nothing was looked at: all are among `held`, and come back. */
+  onHold?: OnHold
 }
 
 export interface StartedTimer {

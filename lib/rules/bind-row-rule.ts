@@ -8,6 +8,7 @@ import type { Condition } from '../rows/conditions.js'
 import { DeadlineWrites } from '../rows/deadline-writes.js'
 import { type GuardOptions, RowGuard, type Status, type StatusApplies } from '../rows/guard.js'
 import { History } from '../rows/history.js'
+import { Holds } from '../rows/holds.js'
 import { InstantsKnown } from '../rows/instants-known.js'
 import { LeftDeadlines } from '../rows/left-deadlines.js'
 import { Maintenance } from '../rows/maintenance.js'
@@ -52,7 +53,12 @@ export function declareRowRule(options: RowOptions, source: unknown, action: Rul
   }
 }
 
-function bind(options: RowOptions, source: ModelSource<Model>, action: RuleAction, { settlesStale = false }: BindOptions = {}): OrderRule {
+function bind(
+  options: RowOptions,
+  source: ModelSource<Model>,
+  action: RuleAction,
+  { prefix = '', settlesStale = false }: BindOptions = {},
+): OrderRule {
   const { kind, dryRun, timeoutMs } = options
   const table = OrderTable.of(kind, source)
   const column = columnOf(options)
@@ -63,6 +69,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
   if (column) checkAttributes(table, column)
   const move = moveOf(table, action)
   const history = options.history ? new History(kind, table, timeoutMs) : undefined
+  const holds = new Holds(prefix, kind, table)
   const instants = options.deadline.in === 'since' ? new InstantsKnown(guard, options.deadline.attribute) : undefined
   const states = new TimerStates(kind, guard, column)
   const rows = {
@@ -79,6 +86,7 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
     brake: options.brake && !dryRun ? new Brake(kind, table, options.brake) : undefined,
     history,
     verification,
+    holds,
     find: (id, transaction) => findOrder(table, id, transaction),
   } satisfies SettledRows
   const takesInstances = options.run !== undefined || options.afterCommit !== undefined || move?.individualHooks === true
@@ -103,7 +111,9 @@ function bind(options: RowOptions, source: ModelSource<Model>, action: RuleActio
     attempts: options.attempts,
     row: { ...rows, ...checks, check, link: (cascade) => settlement.link(cascade) },
     reminder: undefined,
-    reminders: reminds ? options.reminders.map((reminder) => reminderRule({ options, table, guard: guardOptions, history }, reminder)) : [],
+    reminders: reminds
+      ? options.reminders.map((reminder) => reminderRule({ options, table, guard: guardOptions, history, holds }, reminder))
+      : [],
     settle: (ids, work) => settlement.settle(ids, work),
   }
 }

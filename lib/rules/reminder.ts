@@ -4,6 +4,7 @@
 
 import { type GuardOptions, RowGuard } from '../rows/guard.js'
 import type { History } from '../rows/history.js'
+import type { Holds } from '../rows/holds.js'
 import type { OrderTable } from '../rows/order-table.js'
 import { PendingRows } from '../rows/pending-rows.js'
 import type { RowOptions } from '../rows/row-options.js'
@@ -20,10 +21,10 @@ export function reminderKind(kind: string, label: string): string {
 }
 
 export function reminderRule(
-  ofRule: { options: RowOptions; table: OrderTable; guard: GuardOptions; history: History },
+  ofRule: { options: RowOptions; table: OrderTable; guard: GuardOptions; history: History; holds: Holds },
   { label, beforeMs, staleAfterMs, run }: RowOptions['reminders'][number],
 ): ReminderRule {
-  const { table, history } = ofRule
+  const { table, history, holds } = ofRule
   const kind = reminderKind(ofRule.options.kind, label)
   const options: RowOptions = { ...ofRule.options, kind, run: undefined, afterCommit: run, reminders: [] }
   const deadline = ofRule.guard.deadline as NonNullable<GuardOptions['deadline']>
@@ -40,6 +41,7 @@ export function reminderRule(
     guard,
     deadline: { in: 'reminder', pending: new PendingRows(guard) },
     afterCommit: run,
+    holds,
   }
   const settlement = new SettlementTransaction({
     row: rows,

@@ -35,6 +35,8 @@ export interface DeclaredRule {
 }
 
 export interface BindOptions {
+  /** Of the timers' keys, and so of what is kept in Postgres by kind. Default: none. */
+  prefix?: string
   /** Settles also what is overdue by more than `staleAfter`. Nothing is backfilled meanwhile: nobody has seen those deadlines. */
   settlesStale?: boolean
 }

@@ -11,13 +11,13 @@ import { ONE_STATEMENT, type StatementLimits } from './statement-limits.js'
 /**
  * Runs `work` in one READ COMMITTED transaction of our own. No step waits for ever: a connection that does not answer for longer than a
  * statement may take is closed, and the pool drops it. (After a pulled cable TCP notices in minutes, or never.)
- * @param stopping once aborted, each step has one second left
+ * @param options `stopping`: once aborted, each step has one second left; `begin`: asked in the round trip of BEGIN
  */
 export function inTransaction<T>(
   sequelize: Sequelize,
   limits: StatementLimits,
   work: (transaction: Transaction) => Promise<T>,
-  stopping?: AbortSignal,
+  { stopping, begin: question }: { stopping?: AbortSignal | undefined; begin?: BeginQuestion | undefined } = {},
 ): Promise<T> {
   const searchPath = ownSearchPath(sequelize)
   const begin = [
@@ -26,12 +26,17 @@ export function inTransaction<T>(
     `SET LOCAL statement_timeout = ${limits.statementMs}`,
     `SET LOCAL idle_in_transaction_session_timeout = ${limits.idleMs}`,
     ...(searchPath ? [searchPath] : []),
+    ...(question?.statements ?? []),
   ].join('; ')
   // By hand what `sequelize.transaction(work)` does, because the connection must be in reach while BEGIN is under way.
   const { Transaction: OwnTransaction } = classOf(sequelize)
   const transact = async (): Promise<T> => {
     const transaction = new OwnTransaction(sequelize, { ...OWN_OPTIONS, isolationLevel: null })
-    transaction.begin = () => sequelize.query(begin, ownOptions(sequelize, transaction, { logging: false })) // all of it in one round trip
+    // All of it in one round trip.
+    transaction.begin = async () => {
+      const [found] = await sequelize.query(begin, ownOptions(sequelize, transaction, { logging: false }))
+      question?.answer(found as object[])
+    }
     ownTransactions.set(transaction, { limitMs: limits.statementMs + GRACE_MS, stopping, explains: limits.explains })
     await answered(transaction, transaction.prepareEnvironment(), BEGIN_MS)
     try {
@@ -44,6 +49,13 @@ export function inTransaction<T>(
     }
   }
   return classOf(sequelize)._clsRun(transact)
+}
+
+/** Statements without parameters that follow BEGIN in its own round trip, each with a snapshot of its own. */
+export interface BeginQuestion {
+  readonly statements: readonly string[]
+  /** Gets the rows of all of them, in order. */
+  answer(rows: readonly object[]): void
 }
 
 /** One bound statement, on the primary; its rows. */

@@ -236,7 +236,7 @@ export class Beats {
     const { id, host, pid, startedAt } = identity
     const intervals = [...this.workers].flatMap(({ schedule }) => schedule.intervalMs ?? [])
     return {
-      ...{ id, host, pid, version: VERSION, startedAt: startedAt.getTime(), role: this.role },
+      ...{ id, host, pid, version: VERSION, holds: true, startedAt: startedAt.getTime(), role: this.role },
       redis: redis?.connection.where ?? null,
       ...(this.redisData !== undefined && { redisData: this.redisData }),
       rules: this.rules,

@@ -22,6 +22,7 @@ export class BoundRules {
     private readonly declared: ReadonlyMap<string, DeclaredRule>,
     arming: AutoArming | undefined,
     log: Log,
+    private readonly prefix: string,
   ) {
     this.hooks = new AutoHooks(arming)
     this.unhooked = new UnhookedModels(declared, (kind) => this.get(kind), log)
@@ -54,7 +55,7 @@ export class BoundRules {
     const autoRules = rule.row?.move ? this.autoRulesBeside(kind) : []
     refuseUnknownAfter(rule, autoRules)
     if (!settlesStale) return rule
-    const settling = this.declaration(kind).bind({ settlesStale })
+    const settling = this.declaration(kind).bind({ prefix: this.prefix, settlesStale })
     linkCascade(settling, autoRules)
     return settling
   }
@@ -73,7 +74,7 @@ export class BoundRules {
   }
 
   private bind(declared: DeclaredRule): ShopRule {
-    const rule = declared.bind()
+    const rule = declared.bind({ prefix: this.prefix })
     this.refuseSharedDeadlines(rule)
     this.bound.set(rule.kind, rule)
     if (isHooking(rule)) this.hooks.hook(rule)

@@ -5,6 +5,7 @@ import { abandonRun, bulk, resumeRun } from './bulk/calls.js'
 import { Call } from './call.js'
 import { codedErrors } from './coded-errors.js'
 import { deadLetters } from './dead-letters.js'
+import { holdKind } from './hold.js'
 import { listTimers } from './pending.js'
 import { listOf, remainingOf } from './pending-of-many.js'
 import { release } from './release.js'
@@ -33,7 +34,8 @@ export function timerCalls(runtime: Runtime): TimerCalls {
       )) as TimerCalls['list'],
     dead: (kind) => coded(() => deadLetters(runtime, kind)),
     retry: (kind, order) => coded(() => new Call(runtime, kind, order, {}).retry()),
-    release: (kind) => coded(() => release(runtime, kind)),
+    hold: (kind, options) => coded(() => holdKind(runtime, kind, options)),
+    release: (kind, options) => coded(() => release(runtime, kind, options)),
     extendAll: (kind, options) => coded(() => bulk(runtime, kind, 'extendAll', options)),
     scheduleAll: (kind, options) => coded(() => bulk(runtime, kind, 'scheduleAll', options)),
     cancelAll: (kind, options) => coded(() => bulk(runtime, kind, 'cancelAll', options)),

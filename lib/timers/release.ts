@@ -1,6 +1,9 @@
 // Releases a rule that its brake has stopped, and asks the running workers to sweep at once.
 
 import { errorText } from '../error-text.js'
+import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
+import type { ReleaseOptions } from '../types.js'
+import { releaseHold } from './hold.js'
 import type { Runtime } from './runtime.js'
 
 /** How long a request waits for Redis to publish. */
@@ -25,6 +28,32 @@ export async function releaseRule(runtime: Runtime, kind: string, timeoutMs = PU
   return askForSweep(runtime, wasStopped, timeoutMs)
 }
 
+/**
+ * What `release` is about: a hold where one stands or its options are given, else the brake.
+ * @throws OrderTimersError HELD_AND_BRAKED where both stand and nothing says which; INVALID_OPTION
+ */
+export async function whatToRelease(runtime: Runtime, kind: string, options: ReleaseOptions = {}): Promise<'hold' | 'brake'> {
+  refuseUnknownOptions(`orderTimers: ${kind}`, options, ['shift', 'grace', 'expect', 'what'])
+  const { what, ...ofHold } = options
+  const isOfHold = Object.values(ofHold).some((value) => value !== undefined)
+  if (what !== undefined && what !== 'hold' && what !== 'brake')
+    throw new OrderTimersError('INVALID_OPTION', `orderTimers: ${kind}: "what" must be 'hold' or 'brake', got ${show(what)}`)
+  if (what === 'brake' && isOfHold)
+    throw new OrderTimersError(
+      'INVALID_OPTION',
+      `orderTimers: ${kind}: ${Object.keys(ofHold).join(', ')} are for a hold, and what is 'brake'`,
+    )
+  if (what !== undefined) return what
+  if (isOfHold) return 'hold'
+  const { row } = runtime.rule(kind)
+  const hold = (await row?.holds.standing())?.find(({ owner }) => owner === '')
+  if (!hold) return 'brake'
+  if (!(await row?.brake?.brakedAt())) return 'hold'
+  const both = `is held since ${new Date(hold.since).toISOString()} (${hold.reason}), and its brake has stopped it too`
+  const remedy = `say which is to be released: { what: 'hold' } or { what: 'brake' } (--what hold, --what brake)`
+  throw new OrderTimersError('HELD_AND_BRAKED', `orderTimers: ${kind}: ${both}; ${remedy}`)
+}
+
 /** Once a rule is released. Trouble of Redis does not make it reject. @param timeoutMs how long to wait for Redis */
 export async function askForSweep({ redis }: Runtime, wasStopped: boolean, timeoutMs = PUBLISH_MS): Promise<Released> {
   if (!wasStopped) return { wasStopped, workersAsked: 0, next: 'nothing was held' }
@@ -44,8 +73,10 @@ export async function askForSweep({ redis }: Runtime, wasStopped: boolean, timeo
  * worker could be asked.
  * @returns whether the rule was stopped
  */
-export async function release(runtime: Runtime, kind: string): Promise<boolean> {
-  const { wasStopped, workersAsked, next } = await releaseRule(runtime, kind)
+export async function release(runtime: Runtime, kind: string, options?: ReleaseOptions): Promise<boolean> {
+  const isHold = (await whatToRelease(runtime, kind, options)) === 'hold'
+  if (isHold) await releaseHold(runtime, kind, options)
+  const { wasStopped, workersAsked, next } = isHold ? await askForSweep(runtime, true) : await releaseRule(runtime, kind)
   if (!wasStopped) return false
   runtime.log('info', `${kind}: released; ${next}`, { kind, ...(workersAsked === 0 && { code: 'RELEASED' }) })
   return true

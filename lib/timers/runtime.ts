@@ -66,7 +66,7 @@ export class Runtime {
     this.enabled = options.enabled
     this.kinds = [...options.rules.keys()]
     this.redis = options.redis && options.enabled ? this.connect(options.redis) : undefined
-    this.bound = new BoundRules(options.rules, this.redis?.arming, this.log)
+    this.bound = new BoundRules(options.rules, this.redis?.arming, this.log, this.keys.prefix)
     const { identity, keys, redis, log } = this
     const rule = (kind: string) => this.rule(kind)
     this.beats = this.enabled

@@ -30,6 +30,8 @@ export class Reporter {
   /** By kind, of every rule and reminder. */
   readonly counters: ReadonlyMap<string, KindCounters>
   private readonly memory = new ReportMemory()
+  /** By kind: since when it is held. */
+  private readonly held = new Map<string, number>()
 
   constructor(
     kinds: Iterable<string>,
@@ -101,6 +103,19 @@ export class Reporter {
     const message = `${kind}: stopped, since it would settle ${row?.brake?.inWords}`
     const remedy = `look at what it settles, then release it (order-timers release ${kind})`
     this.faults.raise('BRAKED', { kind, message, remedy })
+  }
+
+  /** The rule's holds were read. @param hold what stops it; undefined where nothing does */
+  onHold({ kind, reminder }: BoundRule, hold: { since: number; reason: string } | undefined): void {
+    if (reminder || this.held.get(kind) === hold?.since) return
+    if (!hold) {
+      this.held.delete(kind)
+      this.log('info', `${kind}: is no longer held`, { code: 'RELEASED', kind })
+      return
+    }
+    this.held.set(kind, hold.since)
+    const message = `${kind}: held since ${new Date(hold.since).toISOString()} (${hold.reason}); nothing of it is settled until it is released`
+    this.log('warn', message, { code: 'HELD', kind })
   }
 
   /** Orders are overdue by more than `staleAfter`. */

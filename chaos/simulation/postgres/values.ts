@@ -39,6 +39,7 @@ const NAMES: Record<string, Type> = {
   int2: 'int4',
   int4: 'int4',
   int8: 'int8',
+  oid: 'int8',
   float8: 'float8',
   numeric: 'numeric',
   text: 'text',

@@ -61,7 +61,7 @@ export class Intake {
   }
 
   start(): void {
-    const { faults, redis, sweep } = this.dependencies
+    const { faults, redis } = this.dependencies
     const { connection } = redis
     this.unlisten.push(reportConnection(connection, faults))
     this.unlisten.push(connection.onUp(() => this.handleConnected()))
@@ -72,7 +72,7 @@ export class Intake {
     if (connection.ready) this.handleConnected()
     this.heartbeat = setInterval(() => void this.beat(), HEARTBEAT_MS)
     this.subscriber.start({
-      onWake: (message) => (message === SWEEP_REQUEST ? void sweep.run() : this.wake()),
+      onWake: (message) => (message === SWEEP_REQUEST ? this.sweepAsked() : this.wake()),
       onExpired: (key) => this.expiryProbe.takes(key) || this.listener.take(key),
       onSubscribed: () => this.handleSubscribed(),
     })
@@ -107,6 +107,12 @@ export class Intake {
 
   private wake(): void {
     for (const alarm of this.alarms) alarm.wake()
+  }
+
+  /** By a person, such as one who has released a rule. */
+  private sweepAsked(): void {
+    this.dependencies.dispatcher.endRest()
+    void this.dependencies.sweep.run()
   }
 
   /** Something may have been missed. What Redis does not know is on the rows. */

@@ -25,7 +25,7 @@ import type { Work } from './work.js'
  */
 const SWEEP_FACTOR = 2
 
-export interface DispatcherDependencies extends OutcomesDependencies {
+export interface DispatcherDependencies extends Omit<OutcomesDependencies, 'rest'> {
   rules: ReadonlyMap<string, BoundRule>
   concurrency: (rule: BoundRule) => number
   /** How much of the shop's pool a backlog may take: more than 0, at most 1. */
@@ -58,7 +58,7 @@ export class Dispatcher {
     setMaxListeners(0, this.leaving.signal) // each batch that was claimed ahead may wait by it
     const ruleHealth = new RuleHealth(reporter.faults, lanes)
     const deliveries = new Deliveries({ reporter, ruleHealth, timeLimits })
-    const outcomes = new Outcomes(dependencies)
+    const outcomes = new Outcomes({ ...dependencies, rest: (rule, restMs) => lanes.of(rule).rest(restMs) })
     this.settler = new Settler({ worker, lanes, timeLimits, outcomes, deliveries, ruleHealth, reporter, tracer })
     this.verifying = new VerifyingStage({ rules: rules.values(), reporter, pace, leaving: this.leaving.signal })
     this.lanes = lanes
@@ -77,12 +77,17 @@ export class Dispatcher {
     return isVerified(rule) ? free.then(() => this.verifying.admission(rule).free(signal)) : free
   }
 
-  /** As `free`, for the sweep: resolves also when the rule is suspended. @returns whether a batch may be claimed */
+  /** As `free`, for the sweep: resolves also when the rule is suspended or rests. @returns whether a batch may be claimed */
   async admits(rule: BoundRule, signal: AbortSignal): Promise<boolean> {
     const lane = this.lanes.of(rule)
     await lane.freeOrSuspended(signal)
-    if (signal.aborted || lane.suspended) return false
+    if (signal.aborted || lane.suspended || lane.rests) return false
     return isVerified(rule) ? this.verifying.admission(rule).admits(signal) : true
+  }
+
+  /** A hold of this rule, or of all rules, may have ended: their alarms look again at once. */
+  endRest(rule?: BoundRule): void {
+    for (const each of rule ? [rule] : this.dependencies.rules.values()) this.lanes.of(each).endRest()
   }
 
   /** How many orders of this rule a claim may take now. */

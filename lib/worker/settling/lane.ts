@@ -12,6 +12,7 @@ export class Lane {
   private pausedUntil = 0
   private consecutiveFailures = 0
   private suspendedUntil = 0
+  private restsUntil = 0
   private largestBatch = Number.POSITIVE_INFINITY
   private readonly waiting = new Set<() => void>()
   private readonly suspensions = new Set<() => void>()
@@ -28,7 +29,7 @@ export class Lane {
   /** Resolves when another batch may be claimed, or when `signal` is aborted. */
   async free(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const pauseMs = Math.max(this.pausedUntil, this.suspendedUntil) - performance.now()
+      const pauseMs = Math.max(this.pausedUntil, this.suspendedUntil, this.restsUntil) - performance.now()
       if (pauseMs > 0) await this.wait(pauseMs, signal)
       else if (this.claimed >= this.width + this.ahead) await this.wait(undefined, signal)
       else return
@@ -81,14 +82,30 @@ export class Lane {
     this.wake()
   }
 
-  /** As `free`; resolves also when the rule is suspended. */
+  /** Nothing of the rule may be settled for a while, since it is held: no claim until then, or until `endRest`. */
+  rest(milliseconds: number): void {
+    this.restsUntil = performance.now() + milliseconds
+    for (const stop of [...this.suspensions]) stop()
+  }
+
+  get rests(): boolean {
+    return performance.now() < this.restsUntil
+  }
+
+  endRest(): void {
+    if (this.restsUntil === 0) return
+    this.restsUntil = 0
+    this.wake()
+  }
+
+  /** As `free`; resolves also when the rule is suspended or rests. */
   async freeOrSuspended(signal: AbortSignal): Promise<void> {
     const either = new AbortController()
     const stop = () => either.abort()
     signal.addEventListener('abort', stop)
     this.suspensions.add(stop)
     try {
-      if (!this.suspended && !signal.aborted) await this.free(either.signal)
+      if (!this.suspended && !this.rests && !signal.aborted) await this.free(either.signal)
     } finally {
       signal.removeEventListener('abort', stop)
       this.suspensions.delete(stop)

@@ -2,6 +2,7 @@
 // started.
 
 import type { Disposition } from '../../redis/leases.js'
+import type { OnHold } from '../../rows/hold-switch.js'
 import type { Settlement } from '../../rows/settlement.js'
 import { type BoundRule, isSwept } from '../../rules/rule.js'
 import type { Reporter } from '../reporter.js'
@@ -18,9 +19,15 @@ export interface OutcomesDependencies {
   latenessCounts: Lateness
   /** Remembers which rows are locked. A single pass has none. */
   lockedRows?: LockedRows | undefined
+  /** Keeps the rule from being claimed for so many milliseconds. */
+  rest: (rule: BoundRule, restMs: number) => void
   /** Arms a timer that a settlement started. */
   arm: (kind: string, id: string, deadlineMs: number) => void
 }
+
+/** How often a worker looks at a kind that is held. A release wakes it. */
+const HELD_REST_MS = 5_000
+const BRIEF_REST_MS = 250
 
 export class Outcomes {
   private readonly lockWaits = new LockWaits()
@@ -29,6 +36,10 @@ export class Outcomes {
 
   /** @param dispositions gets what is to become of the orders that were not settled */
   take({ rule, via, lookedAt }: Work, settlement: Settlement, dispositions: Disposition[]): void {
+    if (settlement.onHold) {
+      this.putBackHeld(rule, settlement.onHold, settlement.held, dispositions)
+      return
+    }
     const { reporter, lateness, latenessCounts, arm } = this.dependencies
     for (const order of settlement.settled)
       if (order.latenessMs === null && order.deadline !== null) order.latenessMs = lateness(rule, order.deadline)
@@ -49,6 +60,15 @@ export class Outcomes {
     // The next sweep finds again what is on a row; what is in Redis alone has to come back by itself.
     for (const id of held) dispositions.push({ id, delayMs: isSwept(rule) ? undefined : this.lockWaits.next(kind, id) })
     this.lockWaits.forget(kind, settled)
+  }
+
+  /** It is no attempt. The orders stay in the index, and are claimed in the order of their deadlines once the kind is released. */
+  private putBackHeld(rule: BoundRule, onHold: OnHold, ids: readonly string[], dispositions: Disposition[]): void {
+    const { reporter, rest } = this.dependencies
+    for (const id of ids) dispositions.push({ id, delayMs: 0 })
+    // While a hold is being placed nobody knows whether it will stand.
+    rest(rule, onHold.since === undefined ? BRIEF_REST_MS : Math.min(HELD_REST_MS, Math.max(1, onHold.opensInMs ?? HELD_REST_MS)))
+    if (onHold.since !== undefined) reporter.onHold(rule, { since: onHold.since, reason: onHold.reason })
   }
 
   private noteLocks(kind: string, { settled, locked, gone, early, held }: Settlement): void {

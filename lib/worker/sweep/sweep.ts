@@ -20,6 +20,7 @@ import { OverduePages } from './overdue-pages.js'
 import type { SweepReads } from './reads.js'
 import { maintainRows, NoDeadline } from './row-maintenance.js'
 import { passesCheck } from './rule-check.js'
+import { standingHolds } from './standing-holds.js'
 import { type Transact, transactUntil } from './transact.js'
 import { UpcomingTimers } from './upcoming-timers.js'
 
@@ -181,12 +182,21 @@ export class Sweep {
   }
 
   private async settleOverdue(rule: SweptRule): Promise<SettledOverdue> {
-    if (!(await this.isBraked(rule))) {
+    if (!(await this.isHeld(rule)) && !(await this.isBraked(rule))) {
       if (!isVerified(rule)) return this.overdue.settle(rule)
       this.verified.begin(rule) // beside the sweep, which waits for no payment service
     }
     void this.dependencies.reads.read(rule.kind)
     return { overdue: 0, stale: await this.transact(rule.row, (transaction) => rule.row.deadline.pending.stale(transaction)) }
+  }
+
+  /** Also carries out what was agreed for the hold's end. */
+  private async isHeld(rule: SweptRule): Promise<boolean> {
+    const { dispatcher, reporter } = this.dependencies
+    const [hold] = await standingHolds(rule, this.stopping.signal)
+    reporter.onHold(rule, hold)
+    if (!hold) dispatcher.endRest(rule)
+    return hold !== undefined
   }
 
   private async isBraked(rule: SweptRule): Promise<boolean> {

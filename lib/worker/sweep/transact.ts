@@ -10,5 +10,5 @@ const LIMITS = { lockMs: 300, statementMs: 60_000, idleMs: 10_000 }
 export type Transact = <T>(row: SweptRows, work: (transaction: Transaction) => Promise<T>) => Promise<T>
 
 export function transactUntil(stopping: AbortSignal): Transact {
-  return ({ guard }, work) => inTransaction(guard.table.sequelize, LIMITS, work, stopping)
+  return ({ guard }, work) => inTransaction(guard.table.sequelize, LIMITS, work, { stopping })
 }

@@ -1,0 +1,106 @@
+// Moves every deadline later than a hold's start by the hold's length: by the primary key, in portions, each in one transaction with the cursor.
+// So a run that was killed goes on where it was, and moves no order twice; two runs take turns. Reminders that were told go with the deadline.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Transaction } from 'sequelize'
+import { OrderTimersError } from '../errors.js'
+import { inTransaction, rows } from '../sequelize/database.js'
+import { sqlStateOf } from '../sequelize/fault-owner.js'
+import { LOCK_WAIT_ENDED, ROLLED_BACK } from '../sequelize/sqlstates.js'
+import { allOf } from './conditions.js'
+import { NO_TIMER_AT } from './guard.js'
+import type { Hold } from './holds.js'
+import { boundIntervalSql } from './instant-sql.js'
+import type { RowRule } from './row-rule.js'
+
+const PORTION = 1_000
+const LIMITS = { lockMs: 2_000, statementMs: 20_000, idleMs: 5_000 }
+
+/** How long a portion is repeated whose rows others have locked. */
+const PATIENCE_MS = 30_000
+const RETRY_MS = 200
+
+/**
+ * Ends the hold once all are moved.
+ * @param options `portion`: how many orders one transaction looks for
+ * @returns how many it moved itself
+ * @throws OrderTimersError ROW_LOCKED where others keep rows locked; the kind stays held, and the next run goes on; what Postgres throws
+ */
+export async function shiftDeadlines(
+  row: RowRule,
+  hold: Pick<Hold, 'id'>,
+  { portion = PORTION, signal }: { portion?: number; signal?: AbortSignal | undefined } = {},
+): Promise<number> {
+  let moved = 0
+  let movedAt = performance.now()
+  while (!signal?.aborted) {
+    try {
+      const done = await movePortion(row, hold, portion)
+      moved += done.moved
+      if (done.isLast) break
+      movedAt = performance.now()
+    } catch (cause) {
+      const state = sqlStateOf(cause)
+      if (!LOCK_WAIT_ENDED.has(state) && !ROLLED_BACK.has(state)) throw cause
+      if (performance.now() - movedAt > PATIENCE_MS) throw rowLocked(row, cause)
+      await delay(RETRY_MS, undefined, { signal }).catch(() => {})
+    }
+  }
+  return moved
+}
+
+function movePortion(row: RowRule, { id }: Pick<Hold, 'id'>, portion: number): Promise<{ moved: number; isLast: boolean }> {
+  const { sequelize } = row.guard.table
+  const { holds } = row
+  return inTransaction(sequelize, LIMITS, async (transaction) => {
+    const locked = `SELECT cursor_id AS after, since::text AS since, length_ms::float8 AS "lengthMs" FROM ${holds.table}
+WHERE id = $1 AND state = 'releasing' FOR UPDATE`
+    const [run] = await rows<Run>(sequelize, locked, [id], transaction)
+    if (!run) return { moved: 0, isLast: true }
+    const { count, last } = await move(row, run, portion, transaction)
+    const isLast = count < portion
+    const noted = `UPDATE ${holds.table} SET moved = moved + $2, cursor_id = coalesce($3, cursor_id) WHERE id = $1`
+    await rows(sequelize, noted, [id, count, last], transaction)
+    if (isLast) await holds.end({ id }, transaction)
+    return { moved: count, isLast }
+  })
+}
+
+interface Run {
+  after: string | null
+  /** As text, with its microseconds. */
+  since: string
+  lengthMs: number
+}
+
+async function move(
+  { guard, deadline, history, options }: RowRule,
+  { after, since, lengthMs }: Run,
+  portion: number,
+  transaction: Transaction,
+): Promise<{ count: number; last: string | null }> {
+  if (deadline.in !== 'column') return { count: 0, last: null }
+  const { table, deadlineColumn } = guard
+  const column = table.bareColumn(deadline.attribute)
+  const isLater = [`${deadlineColumn} > $1::timestamptz`, `isfinite(${deadlineColumn})`, `${deadlineColumn} <> ${NO_TIMER_AT}`]
+  const page = `SELECT ${table.id} AS id, ${deadlineColumn} AS deadline FROM ${table.aliased}
+WHERE ${allOf([...isLater, after === null ? undefined : `${table.id} > $4`])} ORDER BY ${table.id} LIMIT $3 FOR NO KEY UPDATE OF ${table.alias}`
+  const told = history
+    ? `, told AS (UPDATE ${history.table} AS h SET deadline = h.deadline + ${boundIntervalSql('$2')} FROM page
+WHERE h.kind = ${table.literal(options.kind)} AND h.order_id = page.id::text AND h.reminder <> '' AND h.deadline = page.deadline)`
+    : ''
+  const sql = `WITH page AS MATERIALIZED (${page}), moved AS (UPDATE ${table.aliased} SET ${column} = ${deadlineColumn} + ${boundIntervalSql('$2')}
+FROM page WHERE ${table.id} = page.id)${told}
+SELECT (SELECT count(*) FROM page)::int AS count, (SELECT id::text FROM page ORDER BY id DESC LIMIT 1) AS last`
+  const bind = [since, lengthMs, portion, ...(after === null ? [] : [after])]
+  const [found] = await rows<{ count: number; last: string | null }>(table.sequelize, sql, bind, transaction)
+  return found ?? { count: 0, last: null }
+}
+
+function rowLocked({ options }: RowRule, cause: unknown): OrderTimersError {
+  const { kind } = options
+  const remedy = `it stays held; end the transaction that has them, and release it again (order-timers release ${kind}), or leave it to a sweep`
+  return new OrderTimersError('ROW_LOCKED', `orderTimers: ${kind}: rows whose deadlines are to be moved are locked for long; ${remedy}`, {
+    cause,
+  })
+}

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { type TimerCalls, transition } from '../../lib/index.js'
+import { HOLDS_TABLE, Holds } from '../../lib/rows/holds.js'
+import { refused } from '../support/refused.js'
+import { waitForEvent, waitUntil } from '../support/waiting.js'
+import { EVERY_SECOND, openParcels, type ParcelShop, type Parcels } from './parcels.js'
+
+const CONFIRM = { from: 4, to: 5, deadline: 'dueAt', after: '24h' } as const
+const WHY = { reason: 'the provider is down', by: 'on call' }
+const HOUR_MS = 3_600_000
+
+const rulesOf = (Parcel: Parcels) => ({
+  order_confirm: transition(Parcel, { ...CONFIRM, brake: { max: 100, per: '1h' } }),
+  order_pay: transition(Parcel, { from: 1, to: 0, since: 'placedAt', after: '15m' }),
+  order_ship: transition(Parcel, { from: 2, to: 0, deadline: false, after: '24h' }),
+  order_other: async () => {},
+})
+
+async function refuses(call: () => Promise<unknown>, name: string, message = /./): Promise<void> {
+  const refusal = await refused(call)
+  assert.equal(refusal.code, `ERR_ORDER_TIMERS_${name}`, refusal.message)
+  assert.match(refusal.message, message)
+}
+
+describe('hold', () => {
+  let shop: ParcelShop<ReturnType<typeof rulesOf>>
+
+  beforeEach(async () => {
+    shop = await openParcels(rulesOf)
+  })
+
+  afterEach(() => shop.close())
+
+  const migrate = async () => {
+    for (const sql of Holds.createSql(HOLDS_TABLE)) await shop.sql(sql)
+  }
+  const statusOf = async (id: number) => (await shop.find(id)).status
+  const unpaid = () => shop.parcel(null, { status: 1, placedAt: new Date(Date.now() - HOUR_MS) })
+  const later = async () => {
+    const id = await shop.parcel(null)
+    await shop.timers.schedule('order_confirm', id, { after: 50 })
+    return id
+  }
+
+  it('keeps a kind from being settled by every path, and no other; released, it is settled at once', async () => {
+    await migrate()
+    const held = await shop.timers.hold('order_confirm', WHY)
+    assert.deepEqual(
+      { ...held, since: held.since instanceof Date },
+      { kind: 'order_confirm', ...WHY, since: true, state: 'held', until: null, opensAt: null },
+    )
+    const [overdue, other] = [await shop.parcel(-1000), await unpaid()]
+    const worker = await shop.worker(EVERY_SECOND)
+    const byAlarm = await later()
+    await waitForEvent(worker, 'swept')
+    await waitForEvent(worker, 'swept')
+    await waitUntil(async () => (await statusOf(other)) === 0)
+    assert.deepEqual([await statusOf(overdue), await statusOf(byAlarm)], [4, 4])
+    assert.deepEqual([worker.deadTold, worker.faultsTold, await shop.timers.dead()], [[], [], []], 'it is no failure')
+    assert.equal(await shop.timers.release('order_confirm'), true)
+    await waitUntil(async () => (await statusOf(overdue)) === 5 && (await statusOf(byAlarm)) === 5)
+    assert.equal(await shop.timers.release('order_confirm'), false)
+  })
+
+  it('holds what Redis alone knows: it waits there', async () => {
+    await migrate()
+    const worker = await shop.worker(EVERY_SECOND)
+    await shop.timers.hold('order_ship', WHY)
+    const id = await shop.parcel(null, { status: 2 })
+    await shop.timers.schedule('order_ship', id, { after: 20 })
+    await waitForEvent(worker, 'swept')
+    await waitForEvent(worker, 'swept')
+    assert.equal(await statusOf(id), 2)
+    assert.deepEqual(await shop.timers.dead(), [])
+    await shop.timers.release('order_ship')
+    await waitUntil(async () => (await statusOf(id)) === 0)
+  })
+
+  it('is noticed by a worker that began before the table was there', async () => {
+    const worker = await shop.worker(EVERY_SECOND)
+    const first = await later()
+    await waitUntil(async () => (await statusOf(first)) === 5)
+    await migrate()
+    await shop.timers.hold('order_confirm', WHY)
+    const second = await later()
+    await waitForEvent(worker, 'swept')
+    await waitForEvent(worker, 'swept')
+    assert.equal(await statusOf(second), 4)
+    await shop.sql(`DROP TABLE ${HOLDS_TABLE}`)
+    await waitUntil(async () => (await statusOf(second)) === 5)
+  })
+
+  it('waits for what is being settled, and says so where that takes too long; the hold stands', async () => {
+    await migrate()
+    const blocker = await shop.database.connect()
+    const [lock] = await shop.sql(`SELECT hashtextextended(concat('express-order-timers:hold:${shop.key('')}:order_confirm:',
+  to_regclass('"${HOLDS_TABLE}"')::oid), 0)::text AS key`)
+    await blocker.query(`BEGIN; SELECT pg_advisory_xact_lock_shared(${lock?.key})`)
+    await refuses(() => shop.timers.hold('order_confirm', WHY), 'HOLD_IN_FLIGHT', /1 transactions that began before/)
+    await blocker.query('COMMIT')
+    await refuses(() => shop.timers.hold('order_confirm', WHY), 'ALREADY_HELD', /by on call \(the provider is down\)/)
+  })
+
+  it('moves each deadline that was to come by its length, to the millisecond, and no other', async () => {
+    await migrate()
+    const [past, future, other] = [await shop.parcel(-1000), await shop.parcel(HOUR_MS), await unpaid()]
+    const [, none] = [await shop.parcel(HOUR_MS), await shop.parcel(null)]
+    const dueAt = async (id: number) => (await shop.find(id)).dueAt?.getTime()
+    const before = await Promise.all([past, future, none].map(dueAt))
+    await shop.timers.hold('order_confirm', WHY)
+    await shop.timers.release('order_confirm', { shift: true })
+    const [hold] = await shop.sql(`SELECT state, length_ms::int AS length, moved::int AS moved FROM ${HOLDS_TABLE}`)
+    const length = hold?.length as number
+    assert.deepEqual([hold?.state, hold?.moved, length > 0], ['released', 2, true])
+    assert.deepEqual(await Promise.all([past, future, none].map(dueAt)), [before[0], (before[1] as number) + length, undefined])
+    assert.equal(await statusOf(other), 1)
+  })
+
+  it('opens after a grace, by itself', async () => {
+    await migrate()
+    await shop.timers.hold('order_pay', WHY)
+    const worker = await shop.worker({ fallback: false })
+    const id = await unpaid()
+    await shop.timers.release('order_pay', { grace: 1500 })
+    await refuses(() => shop.timers.hold('order_pay', WHY), 'ALREADY_HELD')
+    const [row] = await shop.sql(`SELECT opens_at FROM ${HOLDS_TABLE}`)
+    await shop.timers.schedule('order_pay', id)
+    await waitUntil(async () => (await statusOf(id)) === 0)
+    const [settled] = await shop.sql('SELECT clock_timestamp() AS now')
+    assert.ok((settled?.now as Date) >= (row?.opens_at as Date))
+    assert.equal(worker.settled[0]?.via, 'alarm')
+    assert.equal((await shop.timers.hold('order_pay', WHY)).state, 'held', 'and it can be held again')
+  })
+
+  it('is released by a sweep at its "until", as it was agreed', async () => {
+    await migrate()
+    const id = await shop.parcel(HOUR_MS)
+    const before = (await shop.find(id)).dueAt?.getTime() as number
+    await shop.timers.hold('order_confirm', { ...WHY, until: 300, shift: true })
+    await shop.worker(EVERY_SECOND)
+    await waitUntil(async () => (await shop.sql(`SELECT state FROM ${HOLDS_TABLE}`))[0]?.state === 'released')
+    const [hold] = await shop.sql(`SELECT length_ms::int AS length FROM ${HOLDS_TABLE}`)
+    assert.equal((await shop.find(id)).dueAt?.getTime(), before + (hold?.length as number))
+  })
+
+  it('refuses what it cannot do, and holds nothing then', async () => {
+    const { timers } = shop
+    const hold = timers.hold as TimerCalls['hold']
+    await refuses(() => hold('order_confirm', WHY), 'HOLDS_MISSING', /order-timers migration/)
+    await migrate()
+    await refuses(() => hold('order_cofirm', WHY), 'UNKNOWN_KIND')
+    await refuses(() => hold('order_other', WHY), 'NOT_HOLDABLE', /plain function/)
+    const cases: [object, string][] = [
+      [{}, 'INVALID_OPTION'],
+      [{ reason: ' ' }, 'INVALID_OPTION'],
+      [{ ...WHY, untill: '1h' }, 'INVALID_OPTION'],
+      [{ ...WHY, until: '1h' }, 'INVALID_OPTION'],
+      [{ ...WHY, shift: true }, 'INVALID_OPTION'],
+      [{ ...WHY, until: '1h', shift: true, grace: '1h' }, 'INVALID_OPTION'],
+      [{ ...WHY, until: '-1h', shift: true }, 'INVALID_DURATION'],
+      [{ ...WHY, until: new Date(0), shift: false }, 'INVALID_DEADLINE'],
+    ]
+    for (const [options, code] of cases) await refuses(() => hold('order_confirm', options as never), code)
+    await refuses(() => hold('order_pay', { ...WHY, until: '1h', shift: true }), 'NOT_HOLDABLE', /"placedAt".*grace/)
+    await refuses(() => hold('order_ship', { ...WHY, until: '1h', shift: true }), 'NOT_HOLDABLE', /Redis alone/)
+    await refuses(() => timers.release('order_pay', { shift: true }), 'NOT_HOLDABLE')
+    await refuses(() => timers.release('order_confirm', { shift: true }), 'NOT_HELD')
+    await refuses(() => timers.release('order_pay', { expect: 3 }), 'INVALID_OPTION', /brake/)
+    assert.deepEqual(await shop.sql(`SELECT * FROM ${HOLDS_TABLE}`), [])
+  })
+
+  it('is released apart from the brake, and the backlog that is expected passes that', async () => {
+    await migrate()
+    await shop.timers.hold('order_confirm', WHY)
+    await shop.sql(`INSERT INTO order_timers_brakes (kind, braked_at) VALUES ('order_confirm', now())`)
+    await refuses(() => shop.timers.release('order_confirm'), 'HELD_AND_BRAKED', /--what hold/)
+    assert.equal(await shop.timers.release('order_confirm', { what: 'brake' }), true)
+    await shop.timers.release('order_confirm', { expect: 40 })
+    const [brake] = await shop.sql('SELECT settled, braked_at FROM order_timers_brakes')
+    assert.deepEqual(brake, { settled: -40, braked_at: null })
+  })
+})
