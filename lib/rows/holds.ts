@@ -148,7 +148,9 @@ WHERE prefix = $1 AND kind = $2 AND state = 'releasing' AND opens_at <= clock_ti
   standing(): Promise<Hold[]> {
     let exists = false
     const begin = {
-      statements: [withoutBinding(`SELECT to_regclass(${this.orders.literal(withoutBinding(this.table))}) IS NOT NULL AS order_timers_holds`)],
+      statements: [
+        withoutBinding(`SELECT to_regclass(${this.orders.literal(withoutBinding(this.table))}) IS NOT NULL AS order_timers_holds`),
+      ],
       answer: ([found]: readonly BeginRow[]) => {
         exists = isTrue(found?.order_timers_holds)
       },
