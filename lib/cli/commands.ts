@@ -2,6 +2,7 @@
 
 import type { Command } from './command.js'
 import { discardCommand, settleCommand } from './commands/acts.js'
+import { cancelCommand, extendCommand, scheduleCommand } from './commands/bulk.js'
 import { deadCommand, retryCommand } from './commands/dead.js'
 import { doctorCommand } from './commands/doctor.js'
 import { historyCommand } from './commands/history.js'
@@ -11,6 +12,7 @@ import { planCommand } from './commands/plan.js'
 import { pruneCommand } from './commands/prune.js'
 import { rearmCommand } from './commands/rearm.js'
 import { releaseCommand } from './commands/release.js'
+import { runsCommand } from './commands/runs.js'
 import { showCommand } from './commands/show.js'
 import { statusCommand } from './commands/status.js'
 import { sweepCommand } from './commands/sweep.js'
@@ -31,6 +33,10 @@ export const COMMANDS: Record<string, Command> = {
   retry: retryCommand,
   discard: discardCommand,
   settle: settleCommand,
+  extend: extendCommand,
+  schedule: scheduleCommand,
+  cancel: cancelCommand,
+  runs: runsCommand,
   release: releaseCommand,
   rearm: rearmCommand,
   prune: pruneCommand,

@@ -6,7 +6,7 @@ import { FAILED, UNAVAILABLE, USAGE } from './command.js'
 import { UsageError } from './usage-error.js'
 
 /** Errors about what was typed, and errors where nothing could be read. */
-const TYPED = ['UNKNOWN_KIND', 'INVALID_ID', 'INVALID_ACTION', 'INVALID_DURATION']
+const TYPED = ['UNKNOWN_KIND', 'INVALID_ID', 'INVALID_ACTION', 'INVALID_DURATION', 'INVALID_WHERE', 'INVALID_DEADLINE', 'NO_RUN']
 const UNREADABLE = ['TIMERS_NOT_FOUND', 'REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'POSTGRES_UNAVAILABLE']
 
 export function statusOf(error: unknown): number {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { COMMANDS } from '../../lib/cli/commands.js'
 import { run } from '../../lib/cli/run.js'
 import { loadTimers } from '../../lib/cli/timers-module.js'
 import { openProject, type Project, timersModule } from '../support/command-line.js'
@@ -10,7 +11,7 @@ import { freePort } from '../support/free-port.js'
 import { type Refusal, refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'
 
-const COMMANDS = 'worker, plan, status, show, history, doctor, sweep, dead, retry, discard, settle, release, prune, migration'
+const NAMES = Object.keys(COMMANDS).join(', ')
 const LIB = new URL('../../lib/index.ts', import.meta.url).href
 const timersNamed = (prefix: string) => `orderTimers({ redis: false, prefix: '${prefix}', rules: { order_other: async () => {} } })`
 const importing = `import { orderTimers } from '${LIB}'\n`
@@ -34,16 +35,16 @@ describe('the command line', () => {
 
   describe('refuses, with exit status 2 and the way to write it,', () => {
     const mistakes: [string, string[], string][] = [
-      ['nothing', [], `order-timers: say what to do; the commands are ${COMMANDS} (order-timers --help)`],
+      ['nothing', [], `order-timers: say what to do; the commands are ${NAMES} (order-timers --help)`],
       [
         'a command that it does not know',
         ['plann'],
-        `order-timers: there is no command "plann" (did you mean plan?); the commands are ${COMMANDS} (order-timers --help)`,
+        `order-timers: there is no command "plann" (did you mean plan?); the commands are ${NAMES} (order-timers --help)`,
       ],
       [
         'a word that every object has',
         ['constructor'],
-        `order-timers: there is no command "constructor"; the commands are ${COMMANDS} (order-timers --help)`,
+        `order-timers: there is no command "constructor"; the commands are ${NAMES} (order-timers --help)`,
       ],
       [
         'an option that it does not know',
@@ -56,7 +57,7 @@ describe('the command line', () => {
       [
         'a command in capitals',
         ['PLAN'],
-        `order-timers: there is no command "PLAN" (did you mean plan?); the commands are ${COMMANDS} (order-timers --help)`,
+        `order-timers: there is no command "PLAN" (did you mean plan?); the commands are ${NAMES} (order-timers --help)`,
       ],
       [
         'an option that takes one value, twice',
@@ -85,7 +86,7 @@ describe('the command line', () => {
   it('says what it can do', async () => {
     const { status, stdout, stderr } = await typed('--help')
     assert.deepEqual([status, stderr], [0, ''])
-    for (const command of COMMANDS.split(', ')) {
+    for (const command of Object.keys(COMMANDS)) {
       assert.match(stdout, new RegExp(`^  order-timers ${command}`, 'm'))
       const one = await typed(command, '--help')
       assert.match(one.stdout, new RegExp(`^order-timers ${command} .*\\[--module FILE\\]\n\n.*\n\nExample: order-timers ${command}`))

@@ -1,125 +1,95 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { DataTypes, literal, Op } from 'sequelize'
-import { migration } from '../../../lib/admin/migration.js'
 import { type BulkProgress, transition } from '../../../lib/index.js'
+import { type BulkShop, confirmRule, openBulkShop } from '../../support/bulk-shop.js'
 import type { Database } from '../../support/database.js'
 import { refusal, refused } from '../../support/refused.js'
-import { runtimeOf } from '../../support/runtime.js'
-import { openShop, type Shop } from '../../support/shop.js'
+import { openShop } from '../../support/shop.js'
 
 const DAY_MS = 86_400_000
 
 function rules({ Order }: Pick<Database, 'Order'>) {
   return {
-    order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' }),
+    ...confirmRule({ Order }),
     order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' }),
     order_ship: transition(Order, { from: 2, to: 0, deadline: false, after: '24h' }),
     order_other: async (_work: { ids: string[] }) => {},
   }
 }
 
-type BulkShop = Shop<ReturnType<typeof rules>>
-
-/** With all tables that the rules' migration adds. */
-async function openBulkShop(): Promise<BulkShop> {
-  const shop = await openShop(rules)
-  for (const sql of migration(runtimeOf(shop.timers), { kinds: ['order_confirm'] }).up) await shop.database.client.query(sql)
-  return shop
-}
-
 describe('extendAll, scheduleAll and cancelAll', () => {
-  let shop: BulkShop
+  let shop: BulkShop<ReturnType<typeof rules>>
 
   beforeEach(async () => {
-    shop = await openBulkShop()
+    shop = await openBulkShop(rules)
   })
 
   afterEach(() => shop.close())
 
-  /** Orders that are shipped, each due an hour later than the one before, from one hour on. */
-  async function orders(count: number, values = '') {
-    const { client } = shop.database
-    await client.query(`INSERT INTO orders (status, note, "confirmDueAt", "createdAt", "updatedAt")
-      SELECT 4, '${values}', date_trunc('ms', now()) + n * interval '1 hour', now(), now() FROM generate_series(1, ${count}) AS n`)
-  }
-
-  async function deadlines(condition = 'TRUE'): Promise<Map<number, number | null>> {
-    const { rows } = await shop.database.client.query(`SELECT id, "confirmDueAt" AS at FROM orders WHERE ${condition} ORDER BY id`)
-    return new Map(rows.map(({ id, at }) => [id, at === null ? null : at.getTime()]))
-  }
-
-  async function runs() {
-    const { rows } = await shop.database.client.query('SELECT state, moved, planned, cursor, skipped FROM order_timers_runs ORDER BY id')
-    return rows
-  }
-
-  const bulkActions = async () =>
-    (await shop.database.client.query('SELECT action, state, count, reason FROM order_timers_actions ORDER BY id')).rows
-
   it('moves each deadline of the orders that are meant by the duration, and no other', async () => {
-    await orders(700, 'TW')
-    await orders(20, 'JP')
-    const before = await deadlines()
+    await shop.shipped(700, 'TW')
+    await shop.shipped(20, 'JP')
+    const before = await shop.deadlines()
     const result = await shop.timers.extendAll('order_confirm', { where: { note: 'TW' }, by: '3d', reason: 'typhoon' })
     assert.equal(result.moved, 700)
     assert.equal(result.plan?.count, 700)
-    const after = await deadlines()
+    const after = await shop.deadlines()
     const expected = [...before].map(([id, at], i) => [id, i < 700 ? (at as number) + 3 * DAY_MS : at])
     assert.deepEqual([...after], expected)
-    assert.deepEqual(await runs(), [{ state: 'done', moved: 700, planned: 700, cursor: '720', skipped: [] }])
-    assert.deepEqual(await bulkActions(), [
+    assert.deepEqual(await shop.runs(), [{ state: 'done', moved: 700, planned: 700, cursor: '720', skipped: [] }])
+    assert.deepEqual(await shop.actions(), [
       { action: 'extendAll', state: 'asked', count: 700, reason: 'typhoon' },
       { action: 'extendAll', state: 'done', count: 700, reason: null },
     ])
   })
 
   it('shows what it would do with `dryRun`, and does nothing', async () => {
-    await orders(3)
-    const before = await deadlines()
+    await shop.shipped(3)
+    const before = await shop.deadlines()
     const { run, moved, plan } = await shop.timers.extendAll('order_confirm', { all: true, by: '1d', dryRun: true })
     assert.deepEqual({ run, moved, count: plan?.count, deadTuples: plan?.deadTuples }, { run: null, moved: 0, count: 3, deadTuples: 3 })
     const [[id, at]] = [...before] as [[number, number]]
     assert.deepEqual(plan?.samples[0], { id: String(id), before: new Date(at), after: new Date(at + DAY_MS) })
     assert.equal(plan?.samples.length, 3)
-    assert.deepEqual(await deadlines(), before)
-    assert.deepEqual(await runs(), [])
-    assert.deepEqual(await bulkActions(), [])
+    assert.deepEqual(await shop.deadlines(), before)
+    assert.deepEqual(await shop.runs(), [])
+    assert.deepEqual(await shop.actions(), [])
   })
 
   it('leaves orders that have left, have no timer, or are overdue for longer than `staleAfter`', async () => {
-    await orders(4)
+    await shop.shipped(4)
     await shop.database.client.query(`UPDATE orders SET status = 5 WHERE id = 1; UPDATE orders SET "confirmDueAt" = NULL WHERE id = 2;
       UPDATE orders SET "confirmDueAt" = now() - interval '30 days' WHERE id = 3`)
-    const before = await deadlines()
+    const before = await shop.deadlines()
     assert.equal((await shop.timers.extendAll('order_confirm', { all: true, by: '1d' })).moved, 1)
-    const after = await deadlines()
+    const after = await shop.deadlines()
     for (const id of [1, 2, 3]) assert.equal(after.get(id), before.get(id))
     assert.equal(after.get(4), (before.get(4) as number) + DAY_MS)
   })
 
   it('fills missing deadlines with one instant, counted from the start, and changes others with `overwrite` alone', async () => {
-    await orders(5)
+    await shop.shipped(5)
     await shop.database.client.query(`UPDATE orders SET "confirmDueAt" = NULL WHERE id <= 2`)
-    const before = await deadlines()
+    const before = await shop.deadlines()
     const from = Date.now()
     assert.equal((await shop.timers.scheduleAll('order_confirm', { all: true, after: '2d' })).moved, 2)
-    const filled = await deadlines('id <= 2')
+    const filled = await shop.deadlines('id <= 2')
     assert.equal(new Set(filled.values()).size, 1)
     const at = [...filled.values()][0] as number
     assert.ok(at >= from - 5_000 + 2 * DAY_MS && at <= Date.now() + 5_000 + 2 * DAY_MS)
-    assert.equal((await deadlines()).get(3), before.get(3))
+    assert.equal((await shop.deadlines()).get(3), before.get(3))
     const instant = new Date(Date.now() + 5 * DAY_MS)
     assert.equal((await shop.timers.scheduleAll('order_confirm', { all: true, at: instant, overwrite: true })).moved, 5)
-    assert.deepEqual(new Set((await deadlines()).values()), new Set([instant.getTime()]))
+    assert.deepEqual(new Set((await shop.deadlines()).values()), new Set([instant.getTime()]))
   })
 
   it('removes timers, in Redis too', async () => {
-    await orders(3)
+    await shop.shipped(3)
     for (const id of [1, 2, 3]) await shop.timers.schedule('order_confirm', id)
     assert.equal((await shop.timers.cancelAll('order_confirm', { where: { id: [1, 2] } })).moved, 2)
     assert.deepEqual(
-      [...(await deadlines()).values()].map((at) => at === null),
+      [...(await shop.deadlines()).values()].map((at) => at === null),
       [true, true, false],
     )
     const { client } = shop.redis
@@ -128,13 +98,13 @@ describe('extendAll, scheduleAll and cancelAll', () => {
   })
 
   it('moves in Redis what is armed, and brings no dead letter back', async () => {
-    await orders(3)
+    await shop.shipped(3)
     const { client } = shop.redis
     const due = shop.key('order-timers:{order_confirm}:due')
     await shop.timers.schedule('order_confirm', 1)
     await client.hset(shop.key('order-timers:{order_confirm}:failures'), '2', JSON.stringify({ attempts: 10, dead: true }))
     await shop.timers.extendAll('order_confirm', { all: true, by: '1s' })
-    const after = await deadlines()
+    const after = await shop.deadlines()
     assert.equal(Number(await client.zscore(due, '1')), after.get(1))
     assert.equal(await client.pexpiretime(shop.key('order_confirm:1')), after.get(1))
     assert.deepEqual(await client.zrange(due, '0', '-1'), ['1'], 'what was not armed and comes due late is left to the sweep')
@@ -143,8 +113,8 @@ describe('extendAll, scheduleAll and cancelAll', () => {
   })
 
   it('reports its progress, stops at a signal, and is resumed without moving an order twice', async () => {
-    await orders(1_000)
-    const before = await deadlines()
+    await shop.shipped(1_000)
+    const before = await shop.deadlines()
     const stop = new AbortController()
     const seen: BulkProgress[] = []
     const onProgress = (progress: BulkProgress) => {
@@ -162,7 +132,7 @@ describe('extendAll, scheduleAll and cancelAll', () => {
     const { moved, run, action } = await shop.timers.resumeRun('order_confirm')
     assert.deepEqual({ moved, action, run }, { moved: 1_000, action: 'extendAll', run: seen[0]?.run })
     assert.deepEqual(
-      [...(await deadlines())],
+      [...(await shop.deadlines())],
       [...before].map(([id, at]) => [id, (at as number) + DAY_MS]),
     )
     assert.deepEqual(
@@ -172,20 +142,20 @@ describe('extendAll, scheduleAll and cancelAll', () => {
   })
 
   it('is abandoned where it is', async () => {
-    await orders(500)
+    await shop.shipped(500)
     const stop = new AbortController()
     const onProgress = () => stop.abort(new Error('stop'))
     await assert.rejects(shop.timers.cancelAll('order_confirm', { all: true, onProgress, signal: stop.signal }))
     assert.equal((await shop.timers.abandonRun('order_confirm')).moved, 200)
-    assert.equal((await deadlines('"confirmDueAt" IS NULL')).size, 200)
-    assert.equal((await runs())[0]?.state, 'abandoned')
-    assert.equal((await bulkActions())[1]?.state, 'failed')
+    assert.equal((await shop.deadlines('"confirmDueAt" IS NULL')).size, 200)
+    assert.equal((await shop.runs())[0]?.state, 'abandoned')
+    assert.equal((await shop.actions())[1]?.state, 'failed')
     assert.equal((await shop.timers.cancelAll('order_confirm', { all: true })).moved, 300)
   })
 
   it('passes rows that another transaction has locked, and moves them once they are free', async () => {
-    await orders(300)
-    const before = await deadlines()
+    await shop.shipped(300)
+    const before = await shop.deadlines()
     const locker = await shop.database.connect()
     await locker.query('BEGIN; SELECT 1 FROM orders WHERE id IN (7, 150) FOR UPDATE')
     let skipped = 0
@@ -196,7 +166,7 @@ describe('extendAll, scheduleAll and cancelAll', () => {
     assert.equal((await shop.timers.extendAll('order_confirm', { all: true, by: '1d', onProgress })).moved, 300)
     assert.equal(skipped, 0)
     assert.deepEqual(
-      [...(await deadlines())],
+      [...(await shop.deadlines())],
       [...before].map(([id, at]) => [id, (at as number) + DAY_MS]),
     )
   })
@@ -240,7 +210,7 @@ describe('extendAll, scheduleAll and cancelAll', () => {
     assert.match((await where(JSON.parse('{"__proto__": 1}'))).message, /names "__proto__", which is no attribute/)
     const both = await refused(() => timers.cancelAll('order_confirm', { where: { id: 1 }, all: true }))
     assert.match(both.message, /give "where" or all: true, not both$/)
-    assert.deepEqual(await runs(), [])
+    assert.deepEqual(await shop.runs(), [])
   })
 
   it('refuses rules without a deadline that a call can write, and wrong times', async () => {
@@ -259,11 +229,11 @@ describe('extendAll, scheduleAll and cancelAll', () => {
   })
 
   it('says which table is missing', async () => {
-    await orders(1)
+    await shop.shipped(1)
     await shop.database.client.query('DROP TABLE order_timers_runs')
     const { code, message } = await refused(() => shop.timers.extendAll('order_confirm', { all: true, by: '1d' }))
     assert.equal(code, 'ERR_ORDER_TIMERS_NOT_RECORDED')
     assert.match(message, /^orderTimers: runs are recorded in "order_timers_runs", and that table does not exist; create it/)
-    assert.deepEqual(await bulkActions(), [])
+    assert.deepEqual(await shop.actions(), [])
   })
 })

@@ -1,0 +1,34 @@
+// A run that a command carries out: it says how far it is every two seconds, and stops after a portion at SIGINT, SIGTERM and SIGHUP.
+
+import type { BulkProgress, BulkResult, RunOptions } from '../bulk.js'
+import { progressText } from './bulk-text.js'
+import type { CommandInput } from './command.js'
+
+const PROGRESS_MS = 2_000
+
+export async function followed(
+  { remark }: Pick<CommandInput, 'remark'>,
+  carryOut: (options: RunOptions) => Promise<BulkResult>,
+): Promise<BulkResult> {
+  const stop = new AbortController()
+  let last: BulkProgress | undefined
+  let saidAt = performance.now()
+  const onProgress = (progress: BulkProgress) => {
+    last = progress
+    if (performance.now() - saidAt < PROGRESS_MS) return
+    saidAt = performance.now()
+    remark(progressText(progress))
+  }
+  const onSignal = (signal: string) => {
+    const { kind, moved = 0, planned = 0 } = last ?? {}
+    const goOn = `order-timers runs ${kind ?? 'KIND'} --resume goes on, and --abandon ends it where it is`
+    stop.abort(new Error(`stopped by ${signal} after ${moved} of ${planned} orders; the rule stays held, and ${goOn}`))
+  }
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  for (const signal of signals) process.once(signal, onSignal)
+  try {
+    return await carryOut({ onProgress, signal: stop.signal })
+  } finally {
+    for (const signal of signals) process.off(signal, onSignal)
+  }
+}
