@@ -10,12 +10,14 @@ export interface ActWish {
   orders: ActOrder[]
   by: string | undefined
   reason: string | undefined
+  /** Of `release`: since when the rule was shown to be stopped, in milliseconds. */
+  stoppedSince: number | undefined
 }
 
 const MOST_ORDERS = 200
 
 /** What is in the orders is checked by the acts. @throws Refusal 400 */
-export function parseWish({ action, kind, orders = [], by, reason }: Record<string, unknown>): ActWish {
+export function parseWish({ action, kind, orders = [], by, reason, stoppedSince }: Record<string, unknown>): ActWish {
   if (action !== 'release' && !ACTS.includes(action as (typeof ACTS)[number])) throw wrong('there is no such act')
   if (typeof kind !== 'string') throw wrong('"kind" must name a rule')
   if (!Array.isArray(orders) || !orders.every((order) => order !== null && typeof order === 'object'))
@@ -24,7 +26,9 @@ export function parseWish({ action, kind, orders = [], by, reason }: Record<stri
   if (orders.length > MOST_ORDERS) throw wrong(`an act takes ${MOST_ORDERS} orders at most`)
   if (by !== undefined && typeof by !== 'string') throw wrong('"by" must be a duration')
   if (reason !== undefined && typeof reason !== 'string') throw wrong('"reason" must be a text')
-  return { action: action as ActWish['action'], kind, orders, by: by?.trim(), reason: reason?.trim() || undefined }
+  if (stoppedSince !== undefined && !Number.isSafeInteger(stoppedSince)) throw wrong('"stoppedSince" must be whole milliseconds')
+  const instant = stoppedSince as number | undefined
+  return { action: action as ActWish['action'], kind, orders, by: by?.trim(), reason: reason?.trim() || undefined, stoppedSince: instant }
 }
 
 function wrong(message: string): Refusal {

@@ -82,11 +82,13 @@ export class Answers {
   }
 
   /** @throws OrderTimersError */
-  async act({ action, kind, orders, by, reason }: ActWish, user: string): Promise<Acted | ActedRelease> {
+  async act({ action, kind, orders, by, reason, stoppedSince }: ActWish, user: string): Promise<Acted | ActedRelease> {
     const actor = { user, via: 'page' as const, reason }
     try {
       return await this.turn.take<Acted | ActedRelease>(() =>
-        action === 'release' ? releaseAct(this.runtime, kind, actor) : act(this.runtime, { action, kind, orders, by }, actor),
+        action === 'release'
+          ? releaseAct(this.runtime, kind, actor, { stoppedSince })
+          : act(this.runtime, { action, kind, orders, by }, actor),
       )
     } finally {
       this.now.forget()

@@ -95,7 +95,7 @@ async function endAll(
     const portion = given.slice(first, first + MOST_ORDERS)
     for (const { id, outcome, why = '' } of await endPortion(runtime, redis, action, kind, portion, actor)) {
       if (outcome === 'done') result.retried.push(id)
-      else if (wanted || action === 'discard')
+      else if (wanted || action === 'discard' || outcome === 'failed')
         result.notDead.push({ id, why: why.replace(/^orderTimers: .* is no dead letter/, 'it is no dead letter') })
     }
   }

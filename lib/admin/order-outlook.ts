@@ -3,6 +3,9 @@
 import { ageText } from './age-text.js'
 import type { OrderUnderRule } from './order-under-rule.js'
 
+/** What is due for longer in Redis is late, though a worker may just be at it. */
+const LATE_MS = 5_000
+
 export interface Outlook {
   /** What will happen next, and when. */
   next: string
@@ -73,6 +76,8 @@ function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
         return redis
           ? nothing('it has no timer in Redis')
           : { next: 'not known: Redis, which alone has its deadline, does not answer', command: 'order-timers status' }
+      if (Date.now() - redis.armed.getTime() > LATE_MS)
+        return nothing(`it was due at ${redis.armed.toISOString()}, and no worker has taken it`, 'order-timers status')
       return { next: `carried out ${whenText(redis.armed)}`, command: undefined }
   }
 }

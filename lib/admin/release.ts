@@ -15,5 +15,5 @@ export async function releaseBrake(runtime: Runtime, kind: string, actor?: Actor
   const { row } = runtime.rule(kind)
   if (!row?.brake) throw noBrake(kind)
   await runtime.redis?.connection.connected(WAIT_MS).catch(() => {}) // what comes next says what came of it
-  return actor ? releaseAct(runtime, kind, actor, WAIT_MS) : releaseRule(runtime, kind, WAIT_MS)
+  return actor ? releaseAct(runtime, kind, actor, { waitMs: WAIT_MS }) : releaseRule(runtime, kind, WAIT_MS)
 }

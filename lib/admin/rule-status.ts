@@ -17,6 +17,9 @@ import { lookInWords, problemOf } from './problem.js'
 
 const WAIT_MS = 5_000
 
+/** Where the count of overdue timers that Redis alone has ends. */
+const MOST_COUNTED = 10_000
+
 /** Of so many orders that are tried again the latest error is looked for. */
 const MOST_RETRIED = 200
 
@@ -25,6 +28,8 @@ export interface RuleStatus {
   form: RuleForm | undefined
   /** What its orders' rows say; undefined if the deadlines are in Redis alone, or the rows could not be read (see `problem`). */
   rows: RowFigures | undefined
+  /** Of a rule whose deadlines are in Redis alone: its timers there; undefined for others, and where Redis does not say. */
+  inRedis: { pending: number; overdue: number; oldestOverdue: Date | null } | undefined
   /** Timers in the due index, and dead letters; undefined if Redis does not answer or is not used. */
   armed: number | undefined
   dead: number | undefined
@@ -61,7 +66,15 @@ export interface RowFigures extends OrderStates {
 }
 
 export function unknownRule(runtime: Runtime, kind: string, problem?: string): RuleStatus {
-  const nothing = { rows: undefined, armed: undefined, dead: undefined, lateness: undefined, readAgoMs: undefined, lastError: undefined }
+  const nothing = {
+    rows: undefined,
+    inRedis: undefined,
+    armed: undefined,
+    dead: undefined,
+    lateness: undefined,
+    readAgoMs: undefined,
+    lastError: undefined,
+  }
   const noLocks = { rowLock: undefined, tableLock: undefined, sweepLock: undefined }
   return {
     ...{ kind, form: runtime.form(kind), ...nothing, ...noLocks },
@@ -87,6 +100,7 @@ export async function ruleStatus(
     found.armed = await redis?.connection.run(WAIT_MS, (client) => client.zcard(runtime.keys.sets(kind).due))
     const first = await redis?.index.first(kind, WAIT_MS)
     found.next = first === undefined ? null : new Date(first)
+    if (redis && !isSwept(rule)) await readRedis(redis, runtime, found)
     if (redis && isSwept(rule)) found.readAgoMs = await new SweepMarks(redis.connection, runtime.keys, redis.clock).age(kind)
     if (!row || !postgresAnswers) return found
     found.dryRun = row.options.dryRun
@@ -113,6 +127,21 @@ async function readRows(row: RowRule, runtime: Runtime, found: RuleStatus, count
   const { sequelize, table } = row.guard.table
   const lock = sweepLockName(runtime.keys.prefix, found.kind, table)
   ;[found.sweepLock] = await inTransaction(sequelize, QUESTION, (transaction) => holdersOf(sequelize, lock, transaction)).catch(() => [])
+}
+
+/** What waits for another attempt is in the index under the time of that. What is claimed is not in it. */
+async function readRedis({ connection, clock }: RuntimeRedis, runtime: Runtime, found: RuleStatus): Promise<void> {
+  const { due } = runtime.keys.sets(found.kind)
+  const nowMs = await clock.now()
+  const range = (from: string, until: string, most: number) =>
+    connection.run(WAIT_MS, (client) => client.zrange(due, from, until, 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES'))
+  const [overdue, upcoming] = await Promise.all([range('-inf', String(nowMs), MOST_COUNTED), range(`(${nowMs}`, '+inf', 1)])
+  const count = overdue.length / 2
+  found.inRedis = {
+    ...{ pending: Math.max(0, (found.armed ?? 0) - count), overdue: count },
+    oldestOverdue: count === 0 ? null : new Date(Number(overdue[1])),
+  }
+  found.next = upcoming[1] === undefined ? null : new Date(Number(upcoming[1]))
 }
 
 async function lastErrorOf({ failures }: RuntimeRedis, kind: string, ids: readonly string[]): Promise<RuleStatus['lastError']> {

@@ -60,14 +60,23 @@ function sweepTroubles({ readAgoMs }: RuleStatus, { sweepMs }: RuleContext): Tro
   return [(readAgoMs > goneReadMs ? failing : degraded)('SWEEP_LATE', message, 'look at the log of the workers')]
 }
 
-function overdueTroubles({ rows, brakedSince, dryRun, lateness }: RuleStatus, { sweepMs, now, catchingUp }: RuleContext): Trouble[] {
+function overdueTroubles(
+  { rows, inRedis, brakedSince, dryRun, lateness }: RuleStatus,
+  { sweepMs, now, catchingUp }: RuleContext,
+): Trouble[] {
   const found: Trouble[] = []
-  const { overdue = 0, oldestOverdue = null } = rows ?? {}
+  const { overdue = 0, oldestOverdue = null } = rows ?? inRedis ?? {}
   const ageMs = oldestOverdue === null ? 0 : now - oldestOverdue.getTime()
   if (overdue > 0 && ageMs > OVERDUE_MS && brakedSince === null && !dryRun) {
     const isStuck = ageMs > sweepLimits(sweepMs).stuckMs && !catchingUp
     const message = `${overdue.toLocaleString('en-US')} ${overdue === 1 ? 'order is' : 'orders are'} overdue and nothing excuses it, the oldest for ${ageText(ageMs)}`
-    found.push((isStuck ? failing : degraded)('OVERDUE', message, isStuck ? 'order-timers doctor' : 'the next sweep settles what it can'))
+    found.push(
+      (isStuck ? failing : degraded)(
+        'OVERDUE',
+        message,
+        isStuck ? 'order-timers doctor' : inRedis ? 'a worker tries again by itself' : 'the next sweep settles what it can',
+      ),
+    )
   }
   if (lateness && lateness.count >= LATE_COUNT && (lateness.p99Ms ?? 0) > LATE_P99_MS)
     found.push(

@@ -52,8 +52,8 @@ export function headlineOf(troubles: readonly Trouble[], { processes, rules }: F
   if (worst) return sentence(worst)
   const sum = (count: (rule: Facts['rules'][number]) => number | undefined) => rules.reduce((total, rule) => total + (count(rule) ?? 0), 0)
   const workers = processes.processes.filter(({ alive, role }) => alive && role === 'worker').length
-  const pending = sum(({ rows, armed }) => rows?.pending ?? armed)
-  return `✔ ALL IS WELL: ${workers} ${workers === 1 ? 'worker' : 'workers'}, ${pending.toLocaleString('en-US')} timers pending, ${sum(({ rows }) => rows?.overdue)} overdue`
+  const pending = sum(({ rows, inRedis, armed }) => rows?.pending ?? inRedis?.pending ?? armed)
+  return `✔ ALL IS WELL: ${workers} ${workers === 1 ? 'worker' : 'workers'}, ${pending.toLocaleString('en-US')} timers pending, ${sum(({ rows, inRedis }) => (rows ?? inRedis)?.overdue)} overdue`
 }
 
 const switchedOff: Trouble = {

@@ -30,13 +30,14 @@ export function statusText({ headline, troubles, postgres, redis, clock, process
   ].join('\n')
 }
 
-function ruleCells({ kind, rows, dead, lateness, armed, brakedSince }: RuleStatus, now: number): Cell[] {
-  const oldest = rows?.oldestOverdue ? ageText(now - rows.oldestOverdue.getTime()) : undefined
+function ruleCells({ kind, rows, inRedis, dead, lateness, armed, brakedSince }: RuleStatus, now: number): Cell[] {
+  const { pending, overdue, oldestOverdue = null } = rows ?? inRedis ?? {}
+  const oldest = oldestOverdue === null ? undefined : ageText(now - oldestOverdue.getTime())
   const { count = 0, p50Ms = null, p99Ms = null, paths } = lateness ?? {}
   const share = (path: 'alarm' | 'event' | 'sweep') =>
     count === 0 ? undefined : `${Math.round((100 * (paths?.[path].count ?? 0)) / count)} %`
   return [
-    ...[kind, rows?.pending, rows?.overdue, oldest, rows?.retrying, rows?.locked, rows?.dead ?? dead],
+    ...[kind, pending, overdue, oldest, rows?.retrying, rows?.locked, rows?.dead ?? dead],
     ...[rows?.stale, rows?.held, rows?.paused, rows?.undated],
     ...[p50Ms === null ? undefined : lateText(p50Ms), p99Ms === null ? undefined : lateText(p99Ms)],
     ...[share('alarm'), share('event'), share('sweep'), armed, brakedSince?.toISOString()],

@@ -88,12 +88,17 @@ RETURNING settled, braked_at IS NOT NULL AS braked`
     return typeof row?.braked_ms === 'number' ? new Date(row.braked_ms) : null
   }
 
-  /** Lets the rule continue, counting from 0. @returns whether it was stopped */
-  async release(transaction?: Transaction): Promise<boolean> {
+  /**
+   * Lets the rule continue, counting from 0.
+   * @param shownMs only where it has been stopped since then, in whole milliseconds, or is not stopped at all
+   * @returns whether it was stopped, and was released
+   */
+  async release(transaction?: Transaction, shownMs: number | null = null): Promise<boolean> {
     const sql = `WITH old AS (SELECT braked_at FROM ${this.table} WHERE kind = $1 FOR UPDATE)
-UPDATE ${this.table} SET braked_at = NULL, settled = 0, since = now() FROM old WHERE kind = $1 RETURNING old.braked_at IS NOT NULL AS braked`
+UPDATE ${this.table} SET braked_at = NULL, settled = 0, since = now() FROM old
+WHERE kind = $1 AND ($2::float8 IS NULL OR old.braked_at IS NULL OR floor(date_part('epoch', old.braked_at) * 1000) = $2) RETURNING old.braked_at IS NOT NULL AS braked`
     const { sequelize } = this.orders
-    const release = (within: Transaction) => rows<{ braked: boolean }>(sequelize, sql, [this.kind], within)
+    const release = (within: Transaction) => rows<{ braked: boolean }>(sequelize, sql, [this.kind, shownMs], within)
     const [row] = await withinCall(sequelize, transaction, performance.now() - REDIS_SHARE_MS, (within) => {
       const write = () => release(within)
       return callConnectionOf(within)?.write(write) ?? write()

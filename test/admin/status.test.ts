@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { viewOrder } from '../../lib/admin/order-view.js'
 import { status } from '../../lib/admin/status.js'
 import { transition } from '../../lib/index.js'
 import { Brake } from '../../lib/rows/brake.js'
@@ -113,6 +114,25 @@ describe('the status', () => {
     assert.equal(off?.remedy, `CONFIG SET notify-keyspace-events ${redis.notifications}Ex, and in redis.conf too`) // CONFIG SET replaces all flags
     await shop.close()
     await server.stop()
+  })
+
+  it('tells pending timers of Redis alone from those that are overdue, which are trouble', async () => {
+    const shop = await openShop(({ Order }) => ({
+      order_other: () => {},
+      order_ship: transition(Order, { from: 2, to: 0, deadline: false, after: '24h' }),
+    }))
+    for (const id of ['1', '2', '3']) await shop.timers.schedule('order_other', id, { after: id === '3' ? '1h' : 1 })
+    await shop.redis.client.zadd(runtimeOf(shop.timers).keys.sets('order_other').due, Date.now() - 600_000, '1')
+    const { ok, rules, troubles } = await status(runtimeOf(shop.timers))
+    const { inRedis, next } = rules[0] ?? {}
+    assert.deepEqual([inRedis?.pending, inRedis?.overdue, rules[1]?.inRedis?.overdue], [1, 2, 0])
+    assert.ok(Date.now() - (inRedis?.oldestOverdue?.getTime() ?? 0) >= 600_000 && (next?.getTime() ?? 0) > Date.now())
+    const overdue = troubles.find(({ code }) => code === 'OVERDUE')
+    assert.deepEqual([ok, overdue?.level, overdue?.kind], [false, 'failing', 'order_other'])
+    assert.match(overdue?.message ?? '', /^order_other: 2 orders are overdue and nothing excuses it, the oldest for 10 min$/)
+    const { rules: shown } = await viewOrder(runtimeOf(shop.timers), '1', 'order_other')
+    assert.match(shown[0]?.next ?? '', /^nothing: it was due at \S+Z, and no worker has taken it; but no worker is alive$/)
+    await shop.close()
   })
 
   it('says that Redis does not answer, and what the rows say all the same', async () => {

@@ -8,9 +8,10 @@ const OUTCOMES = ['done', 'skipped', 'refused', 'failed']
 
 /**
  * @param orders with the deadlines that were shown
+ * @param stoppedSince of `release`: since when the brake had stopped the rule, as it was shown
  * @returns when the dialog is closed: whether something was sent
  */
-export function ask(action, kind, orders) {
+export function ask(action, kind, orders, stoppedSince) {
   const { form } = words
   const by = action === 'extend' ? h('input', { id: 'by', name: 'by', value: '24h', required: true, autocomplete: 'off' }) : undefined
   const reason = h('input', { id: 'reason', name: 'reason', maxlength: 500, autocomplete: 'off' })
@@ -23,7 +24,7 @@ export function ask(action, kind, orders) {
     event.preventDefault()
     sent = true
     body.replaceChildren(h('p', { role: 'status' }, form.working))
-    const result = await post({ action, kind, orders, by: by?.value, reason: reason.value })
+    const result = await post({ action, kind, orders, by: by?.value, reason: reason.value, stoppedSince })
     body.replaceChildren(
       ...result,
       h('div', { class: 'buttons' }, h('button', { class: 'first', autofocus: true, onclick: () => dialog.close() }, form.close)),
@@ -75,18 +76,33 @@ async function post(wish) {
       credentials: 'same-origin',
     })
     const said = await answer.json()
-    if (!answer.ok) return [h('p', { class: 'note bad', role: 'alert' }, form.notDone(said.error?.message ?? answer.status))]
+    if (!answer.ok)
+      return [
+        h(
+          'p',
+          { class: 'note bad', role: 'alert' },
+          isUnknown(answer.status, said.error?.code)
+            ? form.unknown(said.error?.message ?? answer.status)
+            : form.notDone(said.error?.message ?? answer.status),
+        ),
+      ]
     return ended(said)
   } catch (error) {
-    return [h('p', { class: 'note bad', role: 'alert' }, form.notDone(error.message))]
+    return [h('p', { class: 'note bad', role: 'alert' }, form.unknown(error.message))]
   }
 }
 
-function ended({ orders = [], record, wasStopped, next }) {
+/** No answer, one of a proxy, or one that says so: the act may have been carried out. */
+function isUnknown(status, code = '') {
+  return code.endsWith('OUTCOME_UNKNOWN') || code === 'FAILED' || code === '' || status === 500
+}
+
+function ended({ orders = [], record, wasStopped, stoppedAgain, next }) {
   const { form } = words
   const groups = OUTCOMES.map((outcome) => [outcome, orders.filter((one) => one.outcome === outcome)]).filter(([, of]) => of.length > 0)
   return [
-    wasStopped !== undefined && h('p', { role: 'status' }, form.released(wasStopped), ' ', next),
+    wasStopped !== undefined &&
+      h('p', { role: 'status' }, stoppedAgain ? form.stoppedAgain : form.released(wasStopped), ' ', stoppedAgain ? '' : next),
     groups.length > 0 &&
       h('p', { role: 'status', class: 'outcome' }, groups.map(([outcome, of]) => form.outcomes[outcome](number(of.length))).join(' · ')),
     groups.filter(([outcome]) => outcome !== 'done').length > 0 &&

@@ -179,8 +179,8 @@ function grouped(orders) {
   return kinds
 }
 
-async function act(action, kind, orders) {
-  if (await ask(action, kind, orders)) await look()
+async function act(action, kind, orders, stoppedSince) {
+  if (await ask(action, kind, orders, stoppedSince)) await look()
 }
 
 /** What a screen reader is told when it changes, and what the tab is called. */

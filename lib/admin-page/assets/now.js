@@ -107,7 +107,12 @@ function state(kind, now, can, act) {
         { class: 'sub is-bad' },
         words.now.braked,
         ' ',
-        can && h('button', { 'data-key': `release ${kind.kind}`, onclick: () => act('release', kind.kind, []) }, words.now.release),
+        can &&
+          h(
+            'button',
+            { 'data-key': `release ${kind.kind}`, onclick: () => act('release', kind.kind, [], kind.brakedAtMs) },
+            words.now.release,
+          ),
       ),
     age > 6_000 && age < 3_600_000 && h('span', { class: 'sub' }, words.now.counted(ago(age))),
   ]

@@ -233,7 +233,9 @@ export default {
       failed: (n) => `${n} failed`,
     },
     released: (was) => (was ? 'Released.' : 'It was not stopped.'),
+    stoppedAgain: 'It was stopped again since this was shown, and was not released. Look at it again.',
     recorded: (id) => `Recorded as action ${id}.`,
     notDone: (text) => `It was not done: ${text}`,
+    unknown: (text) => `Whether it was done is not known (${text}). Look at the order, and at Actions, before you do it again.`,
   },
 }

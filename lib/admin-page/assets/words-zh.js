@@ -225,7 +225,9 @@ export default {
       failed: (n) => `${n} 筆失敗`,
     },
     released: (was) => (was ? '已解除。' : '規則原本就沒有被停住。'),
+    stoppedAgain: '畫面顯示之後，規則又被停住了，所以沒有解除。請重新查看。',
     recorded: (id) => `已記錄為第 ${id} 筆操作。`,
     notDone: (text) => `沒有執行：${text}`,
+    unknown: (text) => `不確定是否已執行（${text}）。再次操作之前，請先查看該訂單與操作紀錄。`,
   },
 }

@@ -1,7 +1,8 @@
 // Ends a dead letter for good where its deadline is on the row. The deadline is taken away first: while it is there, every sweep would find the order.
 
+import { errorText } from '../../error-text.js'
 import type { Runtime } from '../../timers/runtime.js'
-import { type Acted, actedOn, refusedOrder } from './acted.js'
+import { type Acted, type ActedOrder, actedOn, countDone, refusedOrder } from './acted.js'
 import { connectedRedis, notDead, REDIS_WAIT_MS } from './redis-act.js'
 import type { Actor, ParsedAct } from './request.js'
 import { actOnRows, type OnRows } from './row-act.js'
@@ -17,7 +18,15 @@ export async function discardDead(runtime: Runtime, rule: OnRows, act: ParsedAct
   if (dead.size === 0) return actedOn(act.action, kind, null, others)
   const acted = await actOnRows(runtime, rule, { ...act, shown: dead }, actor)
   const ended = acted.orders.filter(({ outcome }) => outcome === 'done').map(({ id }) => id)
-  if (ended.length > 0) await failures.discard(kind, ended, REDIS_WAIT_MS).catch(() => {}) // the row decides: it has no deadline any more
+  const kept = ended.length === 0 ? undefined : await failures.discard(kind, ended, REDIS_WAIT_MS).then(() => undefined, errorText)
+  if (kept !== undefined) acted.orders = acted.orders.map((order) => (order.outcome === 'done' ? letterKept(kind, order, kept) : order))
   const byId = new Map([...others, ...acted.orders].map((order) => [order.id, order]))
-  return { ...acted, orders: ids.flatMap((id) => byId.get(id) ?? []) }
+  const orders = ids.flatMap((id) => byId.get(id) ?? [])
+  return { ...acted, count: countDone(orders), orders }
+}
+
+/** The row has no deadline any more, so nothing tries the order again; the letter is still listed. */
+function letterKept(kind: string, order: ActedOrder, why: string): ActedOrder {
+  const text = `${kind}: order ${order.id} is not tried any more, but Redis did not drop its letter (${why.replace(/^orderTimers: /, '')}); discard it again`
+  return { ...order, outcome: 'failed', code: 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE', why: text }
 }

@@ -3,6 +3,7 @@
 
 import { errorText } from '../../error-text.js'
 import { OrderTimersError, show } from '../../errors.js'
+import { isReply } from '../../redis/replies.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { withinCall } from '../../sequelize/call-connection.js'
 import { noTimer } from '../../timers/allowed-calls.js'
@@ -64,7 +65,8 @@ async function carryOut(
   known: Known,
 ): Promise<Map<string, ActedOrder>> {
   if (ids.length === 0) return new Map()
-  if (action === 'retry' || action === 'discard') return endDead(redis, kind, action, ids)
+  if (action === 'retry' || action === 'discard')
+    return endDead(redis, kind, action, ids).catch((error) => new Map(ids.map((id) => [id, failedOrder(id, error)])))
   const now = await redis.clock.now()
   const each = ids.map((id) => moveOne(redis, kind, action, id, { ...known, now }).catch((error) => failedOrder(id, error)))
   return new Map((await Promise.all(each)).map((order) => [order.id, order]))
@@ -112,7 +114,9 @@ async function moveOne(
   return after === undefined ? refusedOrder(id, noTimer(kind, id, action), null) : { id, outcome: 'done', before, after }
 }
 
+/** A command that Redis did not answer may have been carried out all the same. */
 function failedOrder(id: string, error: unknown): ActedOrder {
-  const code = error instanceof OrderTimersError ? error.code : 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE'
-  return { id, outcome: 'failed', code, why: errorText(error) }
+  if (isReply(error)) return { id, outcome: 'failed', code: 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE', why: errorText(error) }
+  const why = `${errorText(error)}; whether it was carried out is not known: look at the order again`
+  return { id, outcome: 'failed', code: 'ERR_ORDER_TIMERS_OUTCOME_UNKNOWN', why }
 }

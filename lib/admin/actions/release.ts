@@ -11,16 +11,25 @@ import { type Actor, requireActor } from './request.js'
 
 export interface ActedRelease extends Released {
   kind: string
+  /** Since when it has been stopped where that is another time than was shown, so that it was not released; else null. */
+  stoppedAgain: Date | null
   /** The id of the entry in `order_timers_actions`. */
   record: string
 }
 
 /**
- * @param waitMs how long to wait for Redis, which passes it on to the workers
+ * @param options.waitMs how long to wait for Redis, which passes it on to the workers
+ * @param options.stoppedSince what was shown, in milliseconds: a rule that was stopped at another time since then is not released, and
+ * `stoppedAgain` is when that was
  * @throws OrderTimersError INVALID_ACTION, UNKNOWN_KIND, INVALID_OPTION where the rule has no brake, NOT_RECORDED, POSTGRES_UNAVAILABLE,
  * OUTCOME_UNKNOWN
  */
-export function releaseAct(runtime: Runtime, kind: string, actor: Actor, waitMs?: number): Promise<ActedRelease> {
+export function releaseAct(
+  runtime: Runtime,
+  kind: string,
+  actor: Actor,
+  { waitMs, stoppedSince }: { waitMs?: number; stoppedSince?: number | undefined } = {},
+): Promise<ActedRelease> {
   return codedErrors(runtime.redis?.source.describe() ?? '', async () => {
     requireActor(actor)
     const { row } = runtime.rule(kind)
@@ -30,13 +39,17 @@ export function releaseAct(runtime: Runtime, kind: string, actor: Actor, waitMs?
     const table = new ActionsTable(row.guard.table, runtime.keys.prefix)
     const done = await withinCall(sequelize, undefined, performance.now(), (within) =>
       (callConnectionOf(within) as CallConnection).transact(async () => {
-        const wasStopped = await brake.release(within)
+        const wasStopped = await brake.release(within, stoppedSince)
+        const stoppedAgain = stoppedSince === undefined ? null : await brake.brakedAt(within) // released, it is stopped no more
         const entry = { ...entryOf('release', kind, actor), state: 'done', count: wasStopped ? 1 : 0, orders: [] } as const
-        return { wasStopped, record: await table.record(entry, within) }
+        return { wasStopped, stoppedAgain, record: await table.record(entry, within) }
       }),
     )
     runtime.meters.actions.add('release')
-    return { kind, record: done.record, ...(await askForSweep(runtime, done.wasStopped, waitMs)) }
+    const { record, wasStopped, stoppedAgain } = done
+    if (stoppedAgain === null) return { kind, record, stoppedAgain, ...(await askForSweep(runtime, wasStopped, waitMs)) }
+    const next = `it was stopped again at ${stoppedAgain.toISOString()}, and was not released; look at it again`
+    return { kind, record, stoppedAgain, wasStopped, workersAsked: 0, next }
   })
 }
 
