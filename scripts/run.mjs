@@ -27,7 +27,11 @@ const BESIDE = [
 
 /** Tests that are not of the core, by the name that follows `mocha:`. Each line runs in a process of its own. */
 const GROUPS = {
-  operations: ['test/operations/@(chaos|rolling-restarts).test.ts', 'test/operations/{!(chaos|rolling-restarts),*/**/*}.test.ts'],
+  operations: [
+    'test/operations/@(chaos|rolling-restarts).test.ts',
+    'test/operations/incidents.test.ts',
+    'test/operations/{!(chaos|rolling-restarts|incidents),*/**/*}.test.ts',
+  ],
   pages: ['test/pages/*.test.ts'],
   topologies: ['test/topologies/sentinel.test.ts', 'test/topologies/!(sentinel).test.ts'],
 }
