@@ -29,7 +29,7 @@ export function outlookOf(found: OrderUnderRule, context: Context): Outlook {
 }
 
 function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
-  const { kind, state, row, redis, lock, brakedSince, appliesTo, attempts, problem } = found
+  const { kind, state, row, redis, lock, brakedSince, unverified, appliesTo, attempts, problem } = found
   const nothing = (why: string, command?: string): Outlook => ({ next: `nothing: ${why}`, command })
   if (problem !== undefined && !row) return { next: 'not known, since its row could not be read', command: 'order-timers doctor' }
   switch (state) {
@@ -59,6 +59,15 @@ function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
       }
     case 'overdue':
       if (brakedSince) return nothing(`the rule is stopped by its brake since ${brakedSince.toISOString()}`, `order-timers release ${kind}`)
+      if (unverified) {
+        const { next, times, answer, error } = unverified
+        const last = error ? `the last time it could not be found out: ${error}` : `the last answer was ${answer}`
+        const asked = `"verify" has asked about it ${timesText(times)}, and ${last}`
+        return {
+          next: `asked about again ${whenText(next)}; ${asked}`,
+          command: `order-timers settle ${kind} ${id} --unverified --reason "…"`,
+        }
+      }
       if (redis?.claimedBy !== undefined) return { next: `a worker is settling it (${redis.claimedBy})`, command: undefined }
       return { next: 'settled by the next sweep at the latest', command: `order-timers sweep --kind ${kind}` }
     case 'pending': {

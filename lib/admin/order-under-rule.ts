@@ -5,6 +5,7 @@ import { type HistoryEntry, historyOfOrder } from '../rows/history-reads.js'
 import { type LockHolder, lockHolders } from '../rows/lock-holders.js'
 import type { RowRule } from '../rows/row-rule.js'
 import type { RowState } from '../rows/timer-state.js'
+import type { UnverifiedOrder } from '../rows/unverified.js'
 import type { ShopRule } from '../rules/rule.js'
 import type { Runtime } from '../timers/runtime.js'
 import { countOrders, ORDER_STATES, type OrderStates, statesOf } from './order-counts.js'
@@ -35,6 +36,8 @@ export interface OrderUnderRule {
   redis: OrderInRedis | undefined
   lock: LockHolder | undefined
   brakedSince: Date | null
+  /** Under `verify`: what was answered of it, and when it is asked about again; undefined where it does not wait for an answer. */
+  unverified?: UnverifiedOrder | undefined
   /** How many attempts the rule has. */
   attempts: number
   /** What the rule applies to, in words. */
@@ -66,6 +69,7 @@ async function readRow(row: RowRule, id: string, found: OrderUnderRule): Promise
   found.row = await row.states.find(id, null)
   found.state = await stateOf(row, id, found)
   ;[found.lock] = await lockHolders(guard, [id]).catch(() => [])
+  found.unverified = await row.verification?.unverified.of(id)
   if (row.brake) found.brakedSince = await row.brake.brakedAt()
   if (row.history) found.history = await historyOfOrder(guard.table, row.history.table, found.kind, id, MOST_ENTRIES)
 }

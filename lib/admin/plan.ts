@@ -66,10 +66,11 @@ export async function planRule(runtime: Runtime, kind: string, options: Pick<Cou
 
 function notesOn({ row }: ShopRule, { overdue, undated }: OrderCounts): string[] {
   if (!row) return []
-  const { dryRun, brake } = row.options
+  const { dryRun, brake, verify } = row.options
   const { backfill, after } = columnOf(row.options) ?? {}
   const notes: string[] = []
   if (dryRun) notes.push('dryRun: it settles nothing')
+  else if (verify) notes.push('verify: each order that is due would be asked about, and settled only once the answer is true')
   if (brake && overdue > brake.max) notes.push(`brake: it stops after ${brake.max} orders, until it is released`)
   if (backfill && typeof after === 'function')
     notes.push('backfill: orders without a deadline get what "after" says of each, which is not computed here')

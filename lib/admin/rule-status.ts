@@ -5,6 +5,7 @@ import { type LockHolder, lockHolders } from '../rows/lock-holders.js'
 import type { RowRule } from '../rows/row-rule.js'
 import { holdersOf, type LockHolder as SweepLockHolder, sweepLockName } from '../rows/sweep-lock.js'
 import { type TableLock, tableLockOf } from '../rows/table-locks.js'
+import type { UnverifiedSummary } from '../rows/unverified.js'
 import type { RuleForm } from '../rules/form.js'
 import { isSwept, type ShopRule } from '../rules/rule.js'
 import { inTransaction } from '../sequelize/database.js'
@@ -35,6 +36,8 @@ export interface RuleStatus {
   dead: number | undefined
   /** Since when its brake has stopped it; null if it has no brake or is not stopped. */
   brakedSince: Date | null
+  /** Of a rule with `verify`: the orders that wait for an answer. */
+  unverified?: UnverifiedSummary | undefined
   /** Whether it settles nothing by the shop's wish (`dryRun`). */
   dryRun: boolean
   /** What is wrong with the rule or its tables, or why something could not be read. */
@@ -107,6 +110,7 @@ export async function ruleStatus(
     found.tableLock = await tableLockOf(row.guard.table)
     if (found.tableLock?.keepsFromReading) return found
     if (row.deadline.in !== 'redis') await readRows(row, runtime, found, await countOrders(row, { days: 1, failed }))
+    found.unverified = await row.verification?.unverified.summary()
     if (row.brake) found.brakedSince = await row.brake.brakedAt()
     const { problem, notLookedAt } = await lookInWords(row)
     found.problem = problem ?? notLookedAt

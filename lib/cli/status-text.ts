@@ -3,6 +3,7 @@
 import { ageText } from '../admin/age-text.js'
 import type { ListedProcess, Processes } from '../admin/processes.js'
 import { type RedisStatus, type RuleStatus, type Status, sentence } from '../admin/status.js'
+import { oneLine } from './one-line.js'
 import { type Cell, grouped, table } from './table.js'
 
 const HEADER = [
@@ -26,6 +27,7 @@ export function statusText({ headline, troubles, postgres, redis, clock, process
     `Redis: ${redisText(redis)}`,
     `Sweep: ${sweepText(rules)}`,
     `Next deadline: ${nextText(rules)}`,
+    ...rules.flatMap(unverifiedText),
     ...processesText(processes),
   ].join('\n')
 }
@@ -75,6 +77,17 @@ function nextText(rules: readonly RuleStatus[]): string {
   const upcoming = rules.flatMap(({ kind, next }) => (next === null ? [] : [{ kind, next }]))
   const [first] = upcoming.sort((one, other) => one.next.getTime() - other.next.getTime())
   return first ? `${first.next.toISOString()} (${first.kind})` : 'none'
+}
+
+function unverifiedText({ kind, unverified }: RuleStatus): string[] {
+  if (!unverified || unverified.count === 0) return []
+  const { count, since, next, refused, refusedId, lastError } = unverified
+  const parts = [
+    `Unverified: ${kind}: ${count} wait for an answer of "verify" since ${since?.toISOString()}, the next is asked about at ${next?.toISOString()}`,
+    ...(refused > 0 ? [`${refused} keep being answered false, such as ${refusedId}`] : []),
+    ...(lastError === null ? [] : [`last error: ${lastError}`]),
+  ]
+  return [oneLine(parts.join('; '))]
 }
 
 const NOT_IN_POSTGRES = {

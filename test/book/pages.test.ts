@@ -54,6 +54,7 @@ const COMMANDS: Record<string, string> = {
   'npx order-timers plan': 'test/cli/main.test.ts',
   'npx order-timers status': 'test/cli/main.test.ts',
   'npx order-timers show 34': 'test/cli/page.test.ts',
+  'npx order-timers settle order_pay 34 --unverified --reason "closed by phone"': 'test/worker/verifying/verifying.test.ts',
   'npx order-timers doctor': 'test/operations/doctor/command.test.ts',
   'npx order-timers sweep --stale': 'test/cli/main.test.ts',
   'npx order-timers dead': 'test/cli/commands/dead.test.ts',

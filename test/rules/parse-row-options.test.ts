@@ -140,6 +140,25 @@ describe("a rule's options", () => {
     assert.deepEqual(await declared({ deadline: false, history: true, reminders }), invalid(form))
   })
 
+  it('"verify" has a function that asks, counts, a time limit, a history and a deadline on the row', async () => {
+    const ask = () => []
+    const verifying = (verify: unknown, more: object = {}) => declared({ history: true, verify, ...more })
+    const shape = '"verify" must be such as { ask: async (orders) => […], batch: 20, perSecond: 10 }, got 20'
+    assert.deepEqual(await verifying(20), invalid(shape))
+    assert.deepEqual(await verifying({}), invalid('"verify.ask" must be a function that asks the payment service, got undefined'))
+    assert.deepEqual(await verifying({ ask: 1 }), invalid('"verify.ask" must be a function, got 1'))
+    for (const name of ['batch', 'concurrency', 'perSecond'])
+      assert.deepEqual(await verifying({ ask, [name]: 0 }), invalid(`"verify.${name}" must be a whole number from 1, got 0`))
+    assert.deepEqual(await verifying({ ask, timeout: '10ms' }), noDuration('"verify.timeout"', '"10ms"', '100ms at least and 1d'))
+    const history = '"verify" needs "history: true", since each answer that an order was settled by is kept there'
+    assert.deepEqual(await declared({ verify: { ask } }), invalid(history))
+    const row = '"verify" needs a deadline on the row; give "deadline" or "since"'
+    assert.deepEqual(await verifying({ ask }, { deadline: false }), invalid(row))
+    const unknown =
+      'orderTimers: rule "order_confirm": "verify": unknown option "asks"; the options are ask, batch, concurrency, perSecond, timeout'
+    assert.deepEqual(await verifying({ asks: ask }), refusal('INVALID_OPTION', 500, unknown))
+  })
+
   it('"brake" has a number of orders and a period', async () => {
     assert.deepEqual(await declared({ brake: 100 }), invalid(`"brake" must be such as { max: 1000, per: '1h' }, got 100`))
     assert.deepEqual(await declared({ brake: { per: '1h' } }), invalid('"brake.max" must be a whole number from 1, got undefined'))

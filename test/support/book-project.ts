@@ -57,10 +57,22 @@ export class Payment extends Model<InferAttributes<Payment>, InferCreationAttrib
 }
 Payment.init({ id: { type: DataTypes.STRING, primaryKey: true }, orderId: DataTypes.INTEGER, outcome: DataTypes.STRING,
   createdAt: DataTypes.DATE }, { sequelize, tableName: 'payments' })
+export class Cancelled extends Model<InferAttributes<Cancelled>, InferCreationAttributes<Cancelled>> {
+  declare id: CreationOptional<number>
+  declare orderId: number
+  declare cancelledAt: CreationOptional<Date>
+  declare asked: CreationOptional<number>
+}
+Cancelled.init({ id: { type: DataTypes.INTEGER, primaryKey: true, autoIncrement: true }, orderId: DataTypes.INTEGER, cancelledAt: DataTypes.DATE,
+  asked: { type: DataTypes.INTEGER, defaultValue: 0 } }, { sequelize, tableName: 'cancelled', timestamps: false })
 `,
   'payment-service.ts': `
 export const refunds: { id: string; key: string | undefined }[] = []
 export const refund = async (id: string, key: string | undefined) => void refunds.push({ id, key })
+export const closed = new Map<number, 'expired' | 'processing' | 'paid'>()
+export const closeSession = async (orderId: number, _how: { signal: AbortSignal; idempotencyKey: string | undefined }) =>
+  ({ id: 'session ' + orderId, state: closed.get(orderId) ?? ('expired' as const) })
+export const refundIfPaid = async (orderId: number, key: string | undefined) => void refunds.push({ id: 'order ' + orderId, key })
 `,
 }
 

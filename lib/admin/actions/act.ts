@@ -7,7 +7,7 @@ import type { Runtime } from '../../timers/runtime.js'
 import type { Acted } from './acted.js'
 import { discardDead } from './discard.js'
 import { actInRedis } from './redis-act.js'
-import { type Actor, type ActRequest, parseAct, requireActor } from './request.js'
+import { type Actor, type ActRequest, parseAct, requireActor, requireReason } from './request.js'
 import { actOnRows, isOnRows } from './row-act.js'
 
 /**
@@ -22,7 +22,8 @@ export function act(runtime: Runtime, request: ActRequest, actor: Actor): Promis
     requireActor(actor)
     requireEnabled(runtime)
     const parsed = parseAct(runtime, request)
-    const { rule, action } = parsed
+    const { rule, action, unverified } = parsed
+    if (unverified) requireReason(actor)
     const work = () => {
       if (action === 'retry' || !isOnRows(rule)) return actInRedis(runtime, parsed, actor)
       return action === 'discard' ? discardDead(runtime, rule, parsed, actor) : actOnRows(runtime, rule, parsed, actor)

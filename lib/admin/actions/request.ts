@@ -35,6 +35,8 @@ export interface ActRequest {
   orders: readonly ActOrder[]
   /** For `extend`: a duration, such as '24h'. */
   by?: unknown
+  /** For `settle`, on a rule with `verify`: they are settled whatever the payment service says. Needs a reason. */
+  unverified?: boolean | undefined
 }
 
 export interface ActOrder {
@@ -55,21 +57,24 @@ export interface ParsedAct {
   shown: ReadonlyMap<string, number | null | undefined>
   /** Of `extend`; else 0. */
   byMs: number
+  /** Of `settle`. */
+  unverified: boolean
 }
 
 /**
  * @throws OrderTimersError INVALID_ACTION, UNKNOWN_KIND, INVALID_ID, INVALID_DURATION; NOT_ON_SINCE, NOT_PAUSABLE where the act does not go with
  * the rule; INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE
  */
-export function parseAct(runtime: Runtime, { action, kind, orders, by }: ActRequest): ParsedAct {
+export function parseAct(runtime: Runtime, { action, kind, orders, by, unverified = false }: ActRequest): ParsedAct {
   if (!ACTS.includes(action)) throw invalid(`there is no act ${show(action)}; the acts are ${ACTS.join(', ')}`)
   const rule = ruleOf(runtime, kind)
   refuseMismatch(action, rule)
+  if (unverified) requireVerified(action, rule)
   if (!Array.isArray(orders)) throw invalid(`"orders" must be an array of { id, deadline }, got ${show(orders)}`)
   if (orders.length === 0) throw invalid('"orders" is empty; name at least one order')
   if (orders.length > MOST_ORDERS) throw invalid(`an act is about ${MOST_ORDERS} orders at most, got ${orders.length}; make several`)
   const shown = new Map(orders.map((order, i) => [idOf(rule, order, i), shownDeadline(order)]))
-  return { action, rule, shown, byMs: action === 'extend' ? parseDuration(`orderTimers: ${kind}: "by"`, by) : 0 }
+  return { action, rule, shown, byMs: action === 'extend' ? parseDuration(`orderTimers: ${kind}: "by"`, by) : 0, unverified }
 }
 
 /** @throws OrderTimersError INVALID_ACTION */
@@ -80,6 +85,12 @@ export function requireActor(actor: Actor): void {
   if (via !== 'page' && via !== 'call' && via !== 'command') throw invalid(`"via" must be page, call or command, got ${show(via)}`)
   if (reason !== undefined && (typeof reason !== 'string' || reason.length > LONGEST_REASON))
     throw invalid(`"reason" must be a text of ${LONGEST_REASON} characters at most, got ${show(reason)}`)
+}
+
+/** Of an act that somebody may have to answer for. @throws OrderTimersError INVALID_ACTION */
+export function requireReason({ reason }: Actor): void {
+  if (reason === undefined || reason.trim() === '')
+    throw invalid('an order is settled unverified for a reason only; give one (--reason "…")')
 }
 
 /** A rule, or a reminder of one. @throws OrderTimersError UNKNOWN_KIND, and what binding it throws */
@@ -97,6 +108,11 @@ function refuseMismatch(action: ActName, rule: BoundRule): void {
   }
   if (action === 'pause' || action === 'resume') requirePausable(rule as ShopRule, action)
   else if (action !== 'settle') refuseSince(rule as ShopRule, action)
+}
+
+function requireVerified(action: ActName, { kind, row }: BoundRule): void {
+  if (action !== 'settle') throw invalid(`"unverified" goes with settle alone, got ${action}`)
+  if (!row?.verification) throw invalid(`${kind} asks nobody before it settles (it has no "verify"), so leave "unverified" out`)
 }
 
 function idOf(rule: BoundRule, order: unknown, place: number): string {

@@ -30,8 +30,14 @@ export async function actOnRows(runtime: Runtime, rule: OnRows, act: ParsedAct, 
   const table = new ActionsTable(row.guard.table, runtime.keys.prefix)
   const write = async (transaction: Transaction) => {
     const orders = await written(row, kind, act, transaction)
+    if (act.unverified) await waive(row, orders, actor, transaction)
     const count = countDone(orders)
-    const entry = { ...entryOf(act.action, kind, actor), state: 'done', count, orders: forRecord(orders) } as const
+    const entry = {
+      ...entryOf(act.unverified ? 'settle unverified' : act.action, kind, actor),
+      state: 'done',
+      count,
+      orders: forRecord(orders),
+    } as const
     return { orders, record: await table.record(entry, transaction) }
   }
   const { orders, record } = await withinCall(sequelize, undefined, performance.now(), (within) =>
@@ -39,6 +45,17 @@ export async function actOnRows(runtime: Runtime, rule: OnRows, act: ParsedAct, 
   )
   await Promise.all(orders.map((order) => tellRedis(runtime, rule, act.action, order)))
   return actedOn(act.action, kind, record, orders)
+}
+
+/** A worker that looks at these asks nobody. It does again where somebody writes the row before that. */
+async function waive(
+  { verification }: RowRule,
+  orders: readonly ActedOrder[],
+  { user, reason = '' }: Actor,
+  transaction: Transaction,
+): Promise<void> {
+  const ids = orders.filter(({ outcome }) => outcome === 'done').map(({ id }) => id)
+  if (ids.length > 0) await verification?.unverified.waive(ids, { by: user, reason }, transaction)
 }
 
 async function written(

@@ -38,16 +38,17 @@ export const discardCommand: Command = {
 }
 
 export const settleCommand: Command = {
-  usage: 'settle KIND ID… [--reason TEXT] [--json]',
-  help: 'makes orders due now, 200 at most, so that a worker settles them at once; settles nothing itself (exit status 1 where one could not be made due)',
+  usage: 'settle KIND ID… [--unverified] [--reason TEXT] [--json]',
+  help: 'makes orders due now, 200 at most, so that a worker settles them at once; settles nothing itself. With --unverified, which needs --reason, also without the answer that "verify" waits for (exit status 1 where one could not be made due)',
   example: 'order-timers settle order_confirm 34 --reason "the customer has asked"',
-  options: { ...MODULE_OPTION, ...JSON_OPTION, ...REASON_OPTION },
+  options: { ...MODULE_OPTION, ...JSON_OPTION, ...REASON_OPTION, unverified: { type: 'boolean' } },
   positionals: ['KIND', 'ID'],
   optional: Number.POSITIVE_INFINITY,
   async run(given) {
     const { runtime, positionals, values, print } = given
     const [kind = '', ...ids] = positionals
-    const acted = await act(runtime, { action: 'settle', kind, orders: ids.map((id) => ({ id })) }, actorOf(given))
+    const unverified = values.unverified === true
+    const acted = await act(runtime, { action: 'settle', kind, orders: ids.map((id) => ({ id })), unverified }, actorOf(given))
     print(values.json ? json(acted) : actedText(acted))
     return acted.count < acted.orders.length ? FAILED : OK
   },

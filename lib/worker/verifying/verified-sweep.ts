@@ -94,7 +94,7 @@ export class VerifiedSweep {
     const { refused, refusedId } = await rule.row.verification.unverified.summary()
     if (refused === 0) return faults.clear('UNVERIFIED', kind)
     const message = `${kind}: ${refused} orders are due, and "verify.ask" keeps answering false, such as of ${refusedId}`
-    const remedy = `if they are paid, move them out of where the rule applies; or: order-timers settle ${refusedId} --kind ${kind} --unverified --reason "…"`
+    const remedy = `if they are paid, move them out of where the rule applies; or: order-timers settle ${kind} ${refusedId} --unverified --reason "…"`
     faults.raise('UNVERIFIED', { kind, message, remedy })
   }
 

@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
+import { act } from '../../../lib/admin/actions/act.js'
+import { viewOrder } from '../../../lib/admin/order-view.js'
+import { plan as planOf } from '../../../lib/admin/plan.js'
+import { ruleStatus } from '../../../lib/admin/rule-status.js'
+import { sweepOnce } from '../../../lib/admin/sweep-once.js'
 import { type Rules, startExpiryWorker, transition, type WorkerOptions } from '../../../lib/index.js'
+import { ACTIONS_TABLE, ActionsTable } from '../../../lib/rows/actions-table.js'
 import { HISTORY_TABLE, VERIFIED_COLUMN } from '../../../lib/rows/history.js'
 import { UNVERIFIED_TABLE, Unverified } from '../../../lib/rows/unverified.js'
+import { expire } from '../../../lib/testing.js'
 import { defineParcel, EVERY_SECOND, openParcels, type Parcel, type ParcelShop, type Parcels } from '../../life/parcels.js'
+import { runtimeOf } from '../../support/runtime.js'
 import { makeTimers, watched } from '../../support/shop.js'
 import { holdsFor, waitForEvent, waitUntil } from '../../support/waiting.js'
 
@@ -362,6 +370,62 @@ describe('"verify"', () => {
     await askAgainNow()
     await waitUntil(() => started.health().faults.length === 0)
     assert.deepEqual(await waiting(), [])
+  })
+
+  it('settles an order unverified where a person says so and why, and keeps that; not where the row is written before', async () => {
+    await open()
+    await shop.sql(ActionsTable.createSql(ACTIONS_TABLE).join(';'))
+    const [id, touched] = [await unpaid(), await unpaid()]
+    service.answers = (ids) => ids.map(() => false)
+    const started = await worker()
+    await waitUntil(async () => (await waiting()).length === 2)
+    const runtime = runtimeOf(shop.timers)
+    const settle = (order: number, reason?: string) =>
+      act(
+        runtime,
+        { action: 'settle', kind: 'order_pay', orders: [{ id: order }], unverified: true },
+        { user: 'night shift', via: 'command', reason },
+      )
+    await assert.rejects(settle(id), { code: 'ERR_ORDER_TIMERS_INVALID_ACTION', message: /for a reason only/ })
+    await assert.rejects(
+      act(
+        runtime,
+        { action: 'settle', kind: 'order_confirm', orders: [{ id }], unverified: true },
+        { user: 'x', via: 'call', reason: 'y' },
+      ),
+      { code: 'ERR_ORDER_TIMERS_INVALID_ACTION' },
+    )
+    await started.stop()
+    await Promise.all([settle(id, 'closed by phone'), settle(touched, 'too')])
+    await shop.sql(`UPDATE parcels SET country = 'JP' WHERE id = ${touched}`)
+    const view = await viewOrder(runtime, String(touched), 'order_pay')
+    assert.match(view.rules[0]?.next ?? '', /^asked about again now .*"verify" has asked about it once, and the last answer was false; but no worker is alive$/)
+    await worker()
+    await waitUntil(async () => (await statusOf(id)) === 0)
+    await waitUntil(() => service.timesOf(touched) === 2)
+    assert.equal(service.timesOf(id), 1)
+    const [{ verified }] = (await shop.history()) as unknown as [{ verified: Record<string, unknown> }]
+    assert.deepEqual([verified.by, verified.reason, verified.answer], ['night shift', 'closed by phone', undefined])
+    const [record] = await shop.sql(`SELECT action, reason FROM ${ACTIONS_TABLE} ORDER BY id LIMIT 1`)
+    assert.equal(record?.action, 'settle unverified')
+    assert.equal(await statusOf(touched), 1)
+  })
+
+  it('asks also in a single sweep, of what is stale too, and by expire', async () => {
+    await open({}, { staleAfter: '1m' })
+    const [stale, late] = [await unpaid(-120_000), await unpaid()]
+    const runtime = runtimeOf(shop.timers)
+    await sweepOnce(runtime, { kind: 'order_pay' })
+    assert.deepEqual([await statusOf(late), service.asked], [0, [String(late)]])
+    await sweepOnce(runtime, { kind: 'order_pay', stale: true })
+    assert.deepEqual([await statusOf(stale), service.timesOf(stale)], [0, 1])
+    const id = await unpaid(60_000)
+    await expire(await worker(), 'order_pay', id)
+    assert.deepEqual([await statusOf(id), service.timesOf(id)], [0, 1])
+    const [plan] = await planOf(runtime)
+    assert.deepEqual(plan?.notes, ['verify: each order that is due would be asked about, and settled only once the answer is true'])
+    const status = await ruleStatus(runtime.rule('order_pay'), runtime, { postgresAnswers: true, redis: undefined })
+    assert.equal(status.unverified?.count, 0)
   })
 
   it('does not count the time in which an order waits for an answer towards "staleAfter"', async () => {
