@@ -93,9 +93,18 @@ export class Leases {
     private readonly clock: RedisClock,
   ) {}
 
+  /** The newest epoch of an index that this process has seen; 0 for none. */
+  knownEpoch(kind: string): number {
+    return this.epochs.get(kind) ?? 0
+  }
+
+  noteEpoch(kind: string, epoch: number): void {
+    this.epochs.set(kind, epoch)
+  }
+
   /** Takes the oldest timers that are due. @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error */
   async claim(kind: string, token: string, { limit, leaseMs, skewMs }: ClaimOptions): Promise<ClaimAnswer> {
-    const known = this.epochs.get(kind) ?? 0
+    const known = this.knownEpoch(kind)
     const { due, leases, lease, tombstones, keysRemoved } = this.keys.sets(kind)
     const validUntil = (await this.clock.now()) + VALID_MS
     const askedAt = performance.now()
@@ -108,7 +117,7 @@ export class Leases {
       operation('claim', kind, (reply) => ((reply as ClaimReply)[3] === '[]' ? undefined : 'write')),
     )) as ClaimReply
     const [now, next, burstLeft, claimed, leaseEnds, epoch, lost] = reply
-    if (epoch !== '') this.epochs.set(kind, Number(epoch))
+    if (epoch !== '') this.noteEpoch(kind, Number(epoch))
     this.clock.note(Number(now), askedAt)
     return {
       ...{ token, ...parsePairs(claimed), now: Number(now), next: optional(next), leaseEnds: optional(leaseEnds) },
@@ -176,10 +185,10 @@ export class Leases {
   /** Notes that the data that an index had lost is armed again. */
   async restored(kind: string): Promise<void> {
     const epoch = await this.connection.ask(
-      (client) => scripts(client).orderTimersRestored(this.keys.sets(kind).due, this.epochs.get(kind) ?? 0),
+      (client) => scripts(client).orderTimersRestored(this.keys.sets(kind).due, this.knownEpoch(kind)),
       operation('restore', kind),
     )
-    this.epochs.set(kind, Number(epoch))
+    this.noteEpoch(kind, Number(epoch))
   }
 
   private async take(

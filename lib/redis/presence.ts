@@ -5,7 +5,7 @@ import type { Keys } from '../keys.js'
 import { LAYOUT, VERSION } from '../version.js'
 import type { RedisConnection } from './connection.js'
 import { isWatched, WATCH_FIELD } from './live-feed.js'
-import { scripts } from './script-calls.js'
+import type { Pulse } from './pulse.js'
 
 /** How long the record of a process that is silent is kept, so that a person can be told when it was last heard of. */
 const KEPT_MS = 3_600_000
@@ -85,16 +85,17 @@ export class Presence {
   constructor(
     private readonly connection: RedisConnection,
     private readonly keys: Keys,
+    /** Sends the beats; undefined for whoever only reads. */
+    private readonly pulse?: Pulse,
   ) {}
 
   /**
-   * Waits until Redis answers or the connection is given up for silence.
+   * Waits until Redis answers or the connection is given up for silence. A worker's beat waits for its next pulse.
    * @param counts of lateness, by field, to be added
    * @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error
    */
   async beat(record: ProcessRecord, counts: ReadonlyMap<string, number>): Promise<BeatAnswer> {
-    const { processes, layout } = this.keys
-    const added = [...counts].flat()
+    if (!this.pulse) throw new Error('these records are only read')
     const values = [
       record.id,
       Date.now(),
@@ -105,10 +106,9 @@ export class Presence {
       randomUUID(),
       this.keys.lateness(),
       LATENESS_KEPT_MS,
+      ...[...counts].flat(),
     ]
-    const reply = (await this.connection.ask((client) =>
-      scripts(client).orderTimersBeat(processes, layout, ...values, ...added),
-    )) as string[]
+    const reply = record.role === 'worker' ? await this.pulse.beat(values) : await this.pulse.beatAlone(values)
     const [now, redisData = '', ...records] = reply
     return { now: Number(now), redisData, processes: parseRecords(records, Number(now)), watched: hasWatcher(records, Number(now)) }
   }

@@ -41,7 +41,11 @@ export async function assertUsable(connection: RedisConnection): Promise<void> {
 /** @returns null where the server can serve timers, undefined where this user may not ask */
 export async function readUnfitness(connection: RedisConnection): Promise<Unfitness | null | undefined> {
   const info = await readInfo(connection)
-  if (info === undefined) return undefined
+  return info === undefined ? undefined : unfitnessIn(info)
+}
+
+/** The same from the text of INFO. What it does not say is taken to be right. */
+export function unfitnessIn(info: string): Unfitness | null {
   const version = /^(?:redis_version):(\d+)\.(\d+)/m.exec(info)
   const [major, minor] = [Number(version?.[1] ?? OLDEST[0]), Number(version?.[2] ?? OLDEST[1])]
   if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
@@ -50,6 +54,11 @@ export async function readUnfitness(connection: RedisConnection): Promise<Unfitn
   if (/^role:slave/m.test(info)) return REPLICA
   if (/^cluster_enabled:1/m.test(info)) return CLUSTER_NODE
   return null
+}
+
+/** `maxmemory-policy` in the text of INFO; undefined where it does not say. */
+export function evictionIn(info: string): string | undefined {
+  return /^maxmemory_policy:(\S+)/m.exec(info)?.[1]
 }
 
 /** Why the server cannot serve timers, from an error reply that only a replica or a cluster node gives. */

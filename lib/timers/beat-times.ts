@@ -19,7 +19,7 @@ export interface BeatTimes {
 }
 
 export const BEAT_TIMES: BeatTimes = {
-  worker: 2_000,
+  worker: 1_500,
   web: 15_000,
   look: 2_000,
   doubting: 2_000,

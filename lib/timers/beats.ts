@@ -9,6 +9,7 @@ import { Loop } from '../loop.js'
 import { Moment } from '../moment.js'
 import type { RedisConnection } from '../redis/connection.js'
 import { Presence, type ProcessRecord, type Role, type SeenProcess } from '../redis/presence.js'
+import type { Pulse } from '../redis/pulse.js'
 import type { DeclaredRule, ShopRule } from '../rules/rule.js'
 import { VERSION } from '../version.js'
 import { within } from '../wait.js'
@@ -31,7 +32,7 @@ export interface BeatsDependencies {
   identity: Identity
   keys: Keys
   /** Undefined with `redis: false`. */
-  redis: { connection: RedisConnection; feed?: { watched: boolean } } | undefined
+  redis: { connection: RedisConnection; pulse: Pulse; feed?: { watched: boolean } } | undefined
   declared: ReadonlyMap<string, DeclaredRule>
   /** A rule bound to its model. @throws where it cannot be bound */
   rule(kind: string): ShopRule
@@ -81,7 +82,7 @@ export class Beats {
   ) {
     const { declared, redis, keys, rule, log } = dependencies
     this.suspicions = new Suspicions(log, times.quietStart)
-    this.presence = redis && new Presence(redis.connection, keys)
+    this.presence = redis && new Presence(redis.connection, keys, redis.pulse)
     this.watch =
       this.presence &&
       new WorkerWatch(this.presence, (isWatched) => {

@@ -12,6 +12,7 @@ import { DueIndex } from '../redis/due-index.js'
 import { FailedTimers } from '../redis/failed-timers.js'
 import { Leases } from '../redis/leases.js'
 import { LiveFeed } from '../redis/live-feed.js'
+import { Pulse } from '../redis/pulse.js'
 import type { RedisSource } from '../redis/source.js'
 import type { RuleForm } from '../rules/form.js'
 import type { BoundRule, ShopRule } from '../rules/rule.js'
@@ -31,6 +32,7 @@ export interface RuntimeRedis {
   clock: RedisClock
   index: DueIndex
   leases: Leases
+  pulse: Pulse
   failures: FailedTimers
   arming: Arming
   /** Tells watchers what happens. */
@@ -163,9 +165,10 @@ export class Runtime {
     const clock = new RedisClock(connection)
     const index = new DueIndex(connection, this.keys)
     const feed = new LiveFeed(connection, this.keys, this.identity.id)
+    const leases = new Leases(connection, this.keys, clock)
     return {
-      ...{ source, connection, clock, index, feed },
-      leases: new Leases(connection, this.keys, clock),
+      ...{ source, connection, clock, index, feed, leases },
+      pulse: new Pulse(connection, this.keys, clock, leases),
       failures: new FailedTimers(connection, this.keys),
       arming: new Arming(index, connection, this.log, () => this.running.size, this.meters, feed),
     }

@@ -96,7 +96,7 @@ export class ExpiryWorker extends WorkerEmitter {
   /** Logged once. Waits a moment for the first proof that expiry events arrive. */
   private async logStart(): Promise<void> {
     const { intake, schedule } = this.assembly
-    await within(PROOF_MS, Promise.resolve(intake?.expiryProbe.send()))
+    await within(PROOF_MS, Promise.resolve(intake?.prove()))
     if (this.stopping) return
     const { redis } = this.health()
     const { kinds, log } = this.runtime

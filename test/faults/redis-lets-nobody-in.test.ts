@@ -47,7 +47,7 @@ const REASONS: Reason[] = [
     title: 'no rights on its keys',
     begin: (acl) => acl('resetkeys', '~other:*'),
     end: (acl) => acl('~*'),
-    says: /(NOPERM|no permissions|ACL failure).*; allow this user .+; docs\/redis\.md lists all rights that it needs/,
+    says: /(NOPERM|no permissions|executing the script can't|ACL failure).*; allow this user .+; docs\/redis\.md lists all rights that it needs/,
   },
 ]
 

@@ -39,8 +39,8 @@ export const REDIS_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: INTAKE,
-        find: 'this.catchUp()\n    void this.expiryProbe.send()',
-        replace: 'void this.expiryProbe.send()',
+        find: 'this.catchUp()\n    void this.prove()',
+        replace: 'void this.prove()',
       },
       {
         file: INTAKE,
@@ -58,8 +58,8 @@ export const REDIS_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/worker/intake/alarm.ts',
-        find: 'setTimeout(resolve, Math.ceil(milliseconds))',
-        replace: 'setTimeout(resolve, 2 ** 31 - 1)',
+        find: 'Math.ceil(Math.min(milliseconds, this.longestSleepMs))',
+        replace: '2 ** 31 - 1',
       },
       {
         file: INTAKE,
@@ -102,9 +102,9 @@ export const REDIS_BUGS: readonly PlantedBug[] = [
     what: 'a Redis that came back with older data is taken for one that lost nothing',
     edits: [
       {
-        file: 'lib/redis/lua/claim.lua',
-        find: "local isLost = epoch < knownEpoch or redis.call('HGET', state, 'armed') == '1'",
-        replace: "local isLost = redis.call('HGET', state, 'armed') == '1'",
+        file: 'lib/redis/lua/shared/epoch.lua',
+        find: "local isLost = epoch < newest or known[2] == '1'",
+        replace: "local isLost = known[2] == '1'",
       },
     ],
     suites: ['test/faults/redis-loses-data.test.ts'],

@@ -2,7 +2,7 @@
 // a real server.
 
 import type { Table, Transaction } from './tables.js'
-import { cast, type Type, type Value } from './values.js'
+import { cast, SqlError, type Type, type Value } from './values.js'
 
 interface Answer {
   columns: { name: string; type: Type }[]
@@ -49,6 +49,9 @@ export function catalogAnswer(
     const columns = [...text('xid'), { name: 'pid', type: 'int4' as const }, ...text('application', 'user', 'query', 'role')]
     return { columns: [...columns, { name: 'age', type: 'float8' }], rows }
   }
+  // Here no lock is shared, so what was no transaction that runs was one that has ended meanwhile.
+  if (/pg_get_multixact_members/.test(sql))
+    throw new SqlError('XX000', `MultiXactId ${params[0]} has not been created yet -- apparent wraparound`)
   return undefined
 }
 

@@ -194,6 +194,17 @@ function library(functions: Record<string, (...values: never[]) => LuaValue>): L
 const LIBRARY: [string, LuaValue][] = [
   ['tonumber', (value) => [toNumber(value)]],
   ['tostring', (value) => [value === undefined ? 'nil' : typeof value === 'boolean' ? String(value) : text(value as string, 14)]],
+  [
+    'pcall',
+    (callee, ...values) => {
+      try {
+        return [true, ...RUNTIME.call(callee, values)]
+      } catch (error) {
+        if (error instanceof LuaError) return [false, error.message]
+        throw error
+      }
+    },
+  ],
   ['type', (value) => [luaType(value)]],
   [
     'unpack',

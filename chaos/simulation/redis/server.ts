@@ -13,6 +13,11 @@ export const REDIS = 'redis'
 /** How long after its expiry Redis comes across a key by itself. */
 const FOUND = { usualMs: 100, longMs: 5_000, longChance: 0.2 }
 
+const INFO = [
+  ...['# Server', 'redis_version:7.0.15', '# Memory', 'maxmemory_policy:noeviction', '# Persistence', 'loading:0'],
+  ...['# Replication', 'role:master', '# Cluster', 'cluster_enabled:0', ''],
+].join('\r\n')
+
 /** What happened in a Redis, in order, so that it can be held against a real one. */
 export type RedisEvent =
   | { words: string[]; reply: Reply; now: number; lua?: string | undefined }
@@ -106,7 +111,7 @@ export class RedisModel implements Server {
       case 'SCRIPT':
         return this.load(words[2] as string)
       case 'INFO':
-        return '# Server\r\nredis_version:7.0.15\r\n# Persistence\r\nloading:0\r\n# Replication\r\nrole:master\r\n# Cluster\r\ncluster_enabled:0\r\n'
+        return INFO
       case 'CONFIG':
         return words[2] === 'maxmemory-policy' ? ['maxmemory-policy', 'noeviction'] : ['notify-keyspace-events', 'xE']
       case 'CLIENT':
@@ -139,7 +144,11 @@ export class RedisModel implements Server {
     }
     this.frozenAt = this.now()
     try {
-      return run((words) => this.data.execute(words), values.slice(0, Number(keyCount)), values.slice(Number(keyCount)))
+      return run(
+        (words) => (words[0] === 'INFO' ? INFO : this.data.execute(words)),
+        values.slice(0, Number(keyCount)),
+        values.slice(Number(keyCount)),
+      )
     } catch (error) {
       if (error instanceof LuaError) return { err: error.message }
       throw error

@@ -1,40 +1,8 @@
--- A process's beat: writes its record, adds what it has counted, and answers with the records of all processes. It names the data if they
--- have no name yet, and drops the records of processes that have not beaten for long.
+-- A process's beat.
 --
 -- KEYS    processes, layout
--- ARGV    id, wallMs, record   the record is JSON; wallMs is the process's own clock
---         keptMs               how long the record of a silent process is kept
---         layoutNumber, version, newName
---         latenessKey          the beginning of the names of the lateness hashes; the minute follows
---         latenessKeptMs
---         then field, count, field, count, … of the lateness
--- Output  now, the data's name, then id, record, id, record, …  (each record: when it was written, wallMs, JSON)
-local processes, layout = KEYS[1], KEYS[2]
-local id, wallMs, record, keptMs = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local layoutNumber, version, newName = ARGV[5], ARGV[6], ARGV[7]
-local latenessKey, latenessKeptMs = ARGV[8], ARGV[9]
---- include shared/now.lua
+-- ARGV    as shared/beat.lua says
+-- Output  as shared/beat.lua says
+--- include shared/beat.lua
 
-local at = string.format('%.0f', now)
-if tonumber(redis.call('HGET', layout, 'layout') or 0) < tonumber(layoutNumber) then
-  redis.call('HSET', layout, 'layout', layoutNumber, 'version', version)
-end
-redis.call('HSETNX', layout, 'name', newName)
-redis.call('HSET', processes, id, at .. ' ' .. wallMs .. ' ' .. record)
-if #ARGV > 9 then
-  local minute = latenessKey .. string.format('%.0f', math.floor(now / 60000))
-  for i = 10, #ARGV, 2 do redis.call('HINCRBY', minute, ARGV[i], ARGV[i + 1]) end
-  redis.call('PEXPIRE', minute, latenessKeptMs)
-end
-
-local answer = { at, redis.call('HGET', layout, 'name') }
-local records = redis.call('HGETALL', processes)
-for i = 1, #records, 2 do
-  if (tonumber(string.sub(records[i + 1], 1, 13)) or 0) < now - keptMs then
-    redis.call('HDEL', processes, records[i])
-  else
-    answer[#answer + 1] = records[i]
-    answer[#answer + 1] = records[i + 1]
-  end
-end
-return answer
+return beat(KEYS[1], KEYS[2], 1)

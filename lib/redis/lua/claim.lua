@@ -35,23 +35,17 @@ local knownEpoch, restoringMs = tonumber(ARGV[11]), ARGV[12]
 --- include shared/in-portions.lua
 --- include shared/remove-keys.lua
 --- include shared/state.lua
+--- include shared/epoch.lua
 --- include shared/after-removing.lua
 --- include shared/release.lua
 
 local answer = { string.format('%.3f', now), '', 0, '[]', '', '', 0 }
 if now > validUntil then return answer end
 
-local epoch = tonumber(redis.call('HGET', state, 'epoch') or 0)
-local isLost = epoch < knownEpoch or redis.call('HGET', state, 'armed') == '1' and redis.call('EXISTS', due) == 0
-if isLost then
+answer[6] = epochOf(state, redis.call('EXISTS', due) == 0, knownEpoch)
+if answer[6] == '' then
   local turn = redis.pcall('SET', state .. ':restored-by', token, 'NX', 'PX', restoringMs)
   if turn and turn.ok then answer[7] = 1 end
-else
-  if now - epoch > 10000 then
-    epoch = math.max(math.floor(now), epoch + 1)
-    redis.pcall('HSET', state, 'epoch', string.format('%.0f', epoch))
-  end
-  answer[6] = string.format('%.0f', epoch)
 end
 
 for sort in pairs(tombstoneTurnMs) do tombstoneSets(tombstones, sort) end -- drops old tombstones although nothing may be settled any more

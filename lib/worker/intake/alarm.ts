@@ -1,5 +1,5 @@
 // The alarm of one rule: sleeps until the first timer of the due index is due, claims what is due, and hands it to the dispatcher. It needs no event.
-// It never sleeps for a whole second, so no timeout overflows, and a lost wake or lost data is noticed within a second.
+// While it sleeps, each pulse of the worker says anew when there is something to claim. Where no pulse comes, it looks by itself.
 
 import { Loop } from '../../loop.js'
 import type { RedisConnection } from '../../redis/connection.js'
@@ -8,14 +8,15 @@ import type { BoundRule } from '../../rules/rule.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
 import type { IndexClaims } from '../settling/index-claims.js'
 
-const LONGEST_SLEEP_MS = 800
 const TROUBLE_SLEEP_MS = 250
 
 export class Alarm {
   readonly loop: Loop
   private readonly stopping = new AbortController()
   private endSleep: (() => void) | undefined
+  private timer: NodeJS.Timeout | undefined
   private awake = false
+  private inTrouble = false
   private ended: Promise<void> = Promise.resolve()
 
   constructor(
@@ -23,6 +24,8 @@ export class Alarm {
     private readonly claims: IndexClaims,
     private readonly dispatcher: Dispatcher,
     private readonly connection: RedisConnection,
+    /** For how long it sleeps without a pulse. */
+    private readonly longestSleepMs: number,
   ) {
     this.loop = new Loop(`alarm ${rule.kind}`)
   }
@@ -35,6 +38,14 @@ export class Alarm {
   wake(): void {
     this.awake = true
     this.endSleep?.()
+  }
+
+  /** What a pulse has found: milliseconds until there is something to claim. While it claims it will know better; after a failure it tries again anyway. */
+  found(untilNextMs: number): void {
+    if (!this.endSleep || this.inTrouble) return
+    this.loop.turned()
+    if (untilNextMs <= 0) this.endSleep()
+    else this.endSleepIn(untilNextMs)
   }
 
   /** Claims nothing more. */
@@ -58,12 +69,14 @@ export class Alarm {
 
   /** @returns milliseconds until there is something to do */
   private async claim(): Promise<number> {
+    this.inTrouble = true
     if (!this.connection.usable) return TROUBLE_SLEEP_MS
     try {
       const { work, untilNextMs } = await this.claims.due(this.rule, this.dispatcher.batchSize(this.rule))
       this.dispatcher.ruleHealth.taskSucceeded('alarm', this.rule.kind)
       void this.dispatcher.dispatch(work)
-      return Math.min(untilNextMs, LONGEST_SLEEP_MS)
+      this.inTrouble = false
+      return untilNextMs
     } catch (error) {
       // If Redis does not answer, its connection reports that once; the sweep settles meanwhile.
       if (!isRedisTrouble(error)) await this.dispatcher.ruleHealth.taskFailed('alarm', this.rule, error)
@@ -74,12 +87,15 @@ export class Alarm {
   private async sleep(milliseconds: number): Promise<void> {
     if (milliseconds <= 0 || this.awake) return
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, Math.ceil(milliseconds))
-      this.endSleep = () => {
-        clearTimeout(timer)
-        resolve()
-      }
+      this.endSleep = resolve
+      this.endSleepIn(milliseconds)
     })
+    clearTimeout(this.timer)
     this.endSleep = undefined
+  }
+
+  private endSleepIn(milliseconds: number): void {
+    clearTimeout(this.timer)
+    this.timer = setTimeout(() => this.endSleep?.(), Math.ceil(Math.min(milliseconds, this.longestSleepMs)))
   }
 }

@@ -1,104 +1,99 @@
-// Proves that expiry events arrive: sets a key with a short TTL and waits for its event. It needs no CONFIG right, and it notices what causes
-// no error: notifications switched off at run time, a lost subscription.
+// Proves that expiry events arrive: each pulse of the worker sets a key with a short TTL and touches the one that the last pulse set, whose event
+// must come. It needs no CONFIG right, and it notices what causes no error: notifications switched off at run time, a lost subscription.
 
-import type { RedisConnection } from '../../redis/connection.js'
-import type { Operation } from '../../redis/refusals.js'
+import type { PulseAnswer } from '../../redis/pulse.js'
 import { afterRunning } from '../../wait.js'
 
-const EVERY_MS = 1_500
-const TTL_MS = 20
+/** How long after it was touched a key's event may take. */
 const WAIT_MS = 700
 
-/** How long the control key lives: longer than the probe waits. */
-const CONTROL_TTL_MS = 1_000
-
-const WRITE: Operation = { what: 'expiry probe', proves: () => 'memory' }
+export interface ExpiryProbeDependencies {
+  /** The probe's key, of this worker alone. */
+  key: string
+  /** How long the control key lives: longer than two pulses are apart. */
+  controlTtlMs: number
+  /** Whether expiry events are subscribed to, on a server that can serve. */
+  isListening(): boolean
+  /** Called with each result that proves something. */
+  onResult(proved: boolean): void
+}
 
 export class ExpiryProbe {
   /** Whether the last probe's event arrived; undefined before the first result. */
   proved: boolean | undefined
-  private timer: NodeJS.Timeout | undefined
-  private arrived: (() => void) | undefined
-  private sending: Promise<void> | undefined
+  /** Resolves when the event that is waited for has come, or is given up. */
+  judged: Promise<void> = Promise.resolve()
+  /** A pulse has set the key. */
+  private isSet = false
+  /** Its event has come since the last pulse. */
+  private hasArrived = false
+  private endWait: (() => void) | undefined
   private missed = 0
-  private readonly controlKey: string
+  private stopped = false
 
-  /**
-   * @param key the probe's key, of this worker alone
-   * @param onResult called with each result that proves something
-   */
-  constructor(
-    private readonly key: string,
-    private readonly connection: RedisConnection,
-    private readonly subscriber: { readonly subscribed: boolean },
-    private readonly onResult: (proved: boolean) => void,
-  ) {
-    this.controlKey = `${key}:control`
+  constructor(private readonly dependencies: ExpiryProbeDependencies) {}
+
+  get keys() {
+    const { key, controlTtlMs } = this.dependencies
+    return { key, control: `${key}:control`, controlTtlMs }
   }
 
-  start(): void {
-    this.timer = setInterval(() => void this.send(), EVERY_MS)
-  }
-
-  async stop(): Promise<void> {
-    clearInterval(this.timer)
-    this.arrived?.()
-    await this.sending
+  stop(): void {
+    this.stopped = true
+    this.endWait?.()
   }
 
   /** Discards the result: it was about another connection or another server. */
   forget(): void {
     this.proved = undefined
     this.missed = 0
+    this.isSet = false
   }
 
   /** Takes an expired key's name. @returns whether it is one of the probe's own keys */
   takes(name: string): boolean {
-    if (name === this.controlKey) return true
-    if (name !== this.key) return false
-    this.arrived?.()
+    const { key, control } = this.keys
+    if (name === control) return true
+    if (name !== key) return false
+    this.hasArrived = true
+    this.endWait?.()
     return true
   }
 
-  /** Sends one probe, or waits for the one that is under way. Never rejects. */
-  send(): Promise<void> {
-    this.sending ??= this.probe().finally(() => {
-      this.sending = undefined
-    })
-    return this.sending
+  /**
+   * A pulse was answered: it has touched the key that the one before set, which made Redis publish the event at once, and has set it again. If the
+   * control key is missing too, both were flushed: no proof of anything.
+   */
+  answered({ isRefused, isSet, hasControl }: PulseAnswer['probe']): void {
+    if (isSet || this.endWait || this.stopped) return
+    const wasSet = this.isSet
+    this.isSet = !isRefused && this.dependencies.isListening()
+    const { hasArrived } = this
+    this.hasArrived = false
+    if (!wasSet) return
+    if (hasArrived) this.judge(true)
+    else if (hasControl) this.judged = this.waitForEvent()
   }
 
-  private get isListening(): boolean {
-    return this.subscriber.subscribed && this.connection.fit
-  }
-
-  private async probe(): Promise<void> {
-    if (!this.isListening) return
+  private async waitForEvent(): Promise<void> {
     let endLimit = () => {}
     const arrival = new Promise<boolean>((resolve) => {
-      this.arrived = () => resolve(true)
+      this.endWait = () => resolve(this.hasArrived)
       endLimit = afterRunning(WAIT_MS, () => resolve(false))
     })
-    try {
-      await this.connection.ask((client) => client.set(this.controlKey, '1', 'PX', CONTROL_TTL_MS), WRITE)
-      await this.connection.ask((client) => client.set(this.key, '1', 'PX', TTL_MS), WRITE)
-      await new Promise((resolve) => setTimeout(resolve, TTL_MS + 2))
-      // Touching an expired key makes Redis publish its event at once. If the control key is missing too, both were flushed: no proof of anything.
-      const left = await this.connection.ask((client) => client.exists(this.key, this.controlKey))
-      if ((await arrival) || left > 0) this.judge(await arrival)
-    } catch {
-      // Redis does not answer, or refuses the write. Its connection reports that; nothing is known about events.
-    } finally {
-      endLimit()
-      this.arrived = undefined
-    }
+    const hasArrived = await arrival
+    endLimit()
+    this.endWait = undefined
+    this.hasArrived = false
+    if (!this.stopped) this.judge(hasArrived)
   }
 
   /** One missing event may have been lost with a connection, so only the second in a row counts. */
   private judge(hasArrived: boolean): void {
+    if (!this.dependencies.isListening()) return
     this.missed = hasArrived ? 0 : this.missed + 1
-    if (!this.isListening || (!hasArrived && this.missed < 2)) return
+    if (!hasArrived && this.missed < 2) return
     this.proved = hasArrived
-    this.onResult(hasArrived)
+    this.dependencies.onResult(hasArrived)
   }
 }

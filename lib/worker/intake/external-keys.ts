@@ -1,9 +1,11 @@
 // Makes the expiry events of keys that other services set punctual. A slow scan finds the keys of our kinds that are not in the due index, and
-// they are touched when they expire. One worker scans at a time, under a lock that expires if the worker dies.
+// they are touched when they expire. One worker scans at a time, under a lock that expires if the worker dies. A pass over the keyspace begins
+// with a pulse of the worker, and a small keyspace needs no further step.
 
 import type { Keys } from '../../keys.js'
 import type { RedisConnection } from '../../redis/connection.js'
-import type { Operation } from '../../redis/refusals.js'
+import { parseScan, type ScanStep } from '../../redis/pulse.js'
+import { scripts } from '../../redis/script-calls.js'
 import { Rest } from './rest.js'
 import { Touches } from './touches.js'
 
@@ -23,87 +25,72 @@ const SHORTEST_PASS_MS = 1_000
 /** Keys that expire later than this are left to a later pass. Used until the first pass has shown how long passes take. */
 const FIRST_HORIZON_MS = 300_000
 
-const LOCK: Operation<boolean> = { what: 'scan', proves: () => 'memory' }
-
-type Scan = { orderTimersScan(...values: (string | number)[]): Promise<(string | number)[]> }
-
 export class ExternalKeys {
   /** How many passes over the keyspace have been completed. */
   passes = 0
   private readonly touches: Touches
   private readonly rest = new Rest()
+  private readonly lock: string
+  private readonly patterns: readonly string[]
   private horizonMs = FIRST_HORIZON_MS
+  /** When the first step of the pass was sent. */
+  private startedAt = 0
+  private passing: Promise<void> | undefined
   private stopped = false
-  private ended: Promise<void> = Promise.resolve()
 
   constructor(
-    private readonly keys: Keys,
-    private readonly kinds: readonly string[],
+    keys: Keys,
+    kinds: readonly string[],
     private readonly connection: RedisConnection,
     private readonly workerId: string,
   ) {
     this.touches = new Touches(connection)
-  }
-
-  start(): void {
-    this.ended = this.run()
+    this.lock = `${keys.scannerLock}:${kinds.join(',')}`
+    this.patterns = kinds.flatMap((kind) => [keys.timersOf(kind), keys.sets(kind).due])
   }
 
   async stop(): Promise<void> {
     this.stopped = true
     this.rest.end()
     this.touches.stop()
-    await this.ended
+    await this.passing
   }
 
-  private async run(): Promise<void> {
-    while (!this.stopped) {
-      const startedAt = performance.now()
-      try {
-        if (this.connection.usable && (await this.takeLock())) await this.pass()
-      } catch {
-        // Redis does not answer, or refuses the lock. Its connection reports that, and another pass follows.
-      }
-      await this.rest.for(SHORTEST_PASS_MS - (performance.now() - startedAt))
+  /** What a pulse needs to take the first step of a pass; undefined while a pass goes on. */
+  firstStep(): readonly (string | number)[] | undefined {
+    if (this.passing || this.stopped) return undefined
+    this.startedAt = performance.now()
+    return [this.lock, this.workerId, LOCK_MS, STEP_KEYS, this.horizonMs, ...this.patterns]
+  }
+
+  /** A pulse has taken the first step. @param first undefined where another worker scans */
+  stepped(first: ScanStep | undefined): void {
+    if (!first || this.passing || this.stopped) return
+    this.passing = this.pass(first)
+      .catch(() => {}) // Redis does not answer, or refuses. Its connection reports that, and another pass follows.
+      .finally(() => {
+        this.passing = undefined
+      })
+  }
+
+  private async pass(first: ScanStep): Promise<void> {
+    let [step, stepStartedAt]: [ScanStep, number] = [first, this.startedAt]
+    for (;;) {
+      for (const [key, leftMs] of step.found) this.touches.schedule(key, leftMs)
+      if (step.cursor === '0') break
+      await this.rest.for(Math.min(LONGEST_REST_MS, (performance.now() - stepStartedAt) * REST_FACTOR))
+      if (this.stopped) return
+      stepStartedAt = performance.now()
+      const next = await this.step(step.cursor)
+      if (!next) return
+      step = next
     }
-  }
-
-  /** Takes the lock, or renews it. @returns whether this worker has it */
-  private async takeLock(): Promise<boolean> {
-    const lock = `${this.keys.scannerLock}:${this.kinds.join(',')}`
-    return this.connection.ask(async (client) => {
-      if ((await client.set(lock, this.workerId, 'PX', LOCK_MS, 'NX')) === 'OK') return true
-      if ((await client.get(lock)) !== this.workerId) return false
-      await client.pexpire(lock, LOCK_MS)
-      return true
-    }, LOCK)
-  }
-
-  private async pass(): Promise<void> {
-    const passStartedAt = performance.now()
-    let cursor = '0'
-    let renewAt = performance.now() + LOCK_MS / 2
-    do {
-      const startedAt = performance.now()
-      cursor = await this.step(cursor)
-      if (performance.now() > renewAt) {
-        if (!(await this.takeLock())) return
-        renewAt = performance.now() + LOCK_MS / 2
-      }
-      if (cursor !== '0') await this.rest.for(Math.min(LONGEST_REST_MS, (performance.now() - startedAt) * REST_FACTOR))
-    } while (cursor !== '0' && !this.stopped)
-    if (this.stopped) return
     this.passes += 1
-    this.horizonMs = Math.ceil(2 * (performance.now() - passStartedAt + SHORTEST_PASS_MS)) + 5_000
+    this.horizonMs = Math.ceil(2 * (performance.now() - this.startedAt + SHORTEST_PASS_MS)) + 5_000
   }
 
-  /** @returns the cursor of the next step; '0' after the last one */
-  private async step(cursor: string): Promise<string> {
-    const patterns = this.kinds.flatMap((kind) => [this.keys.timersOf(kind), this.keys.sets(kind).due])
-    const [next, ...found] = await this.connection.ask((client) =>
-      (client as unknown as Scan).orderTimersScan(cursor, STEP_KEYS, this.horizonMs, ...patterns),
-    )
-    for (let i = 0; i < found.length; i += 2) this.touches.schedule(String(found[i]), Number(found[i + 1]))
-    return String(next)
+  private async step(cursor: string): Promise<ScanStep | undefined> {
+    const values = [this.lock, this.workerId, LOCK_MS, cursor, STEP_KEYS, this.horizonMs, ...this.patterns]
+    return parseScan((await this.connection.ask((client) => scripts(client).orderTimersScan(...values))) as (string | number)[])
   }
 }

@@ -15,10 +15,12 @@ import { reportConnection } from './connection-faults.js'
 import { ExpiryProbe } from './expiry-probe.js'
 import { ExternalKeys } from './external-keys.js'
 import { Listener } from './listener.js'
+import { PULSE_MS, Pulses } from './pulses.js'
 import { ServerWatch } from './server-watch.js'
 import { Subscriber } from './subscriber.js'
 
-const HEARTBEAT_MS = 1_000
+/** How many pulses may be missing before an alarm looks by itself. */
+const MISSING_PULSES = 2.5
 
 /** How often a subscription that gets no events is renewed, since it may be on another server: where the server is known to publish, and elsewhere. */
 const RENEW_EVERY_MS = 10_000
@@ -41,10 +43,10 @@ export class Intake {
   readonly subscriber: Subscriber
   readonly expiryProbe: ExpiryProbe
   readonly externalKeys: ExternalKeys
+  private readonly pulses: Pulses
   private readonly watch: ServerWatch
-  private readonly alarms: Alarm[]
+  private readonly alarms: ReadonlyMap<string, Alarm>
   private readonly unlisten: (() => void)[] = []
-  private heartbeat: NodeJS.Timeout | undefined
   private renewedAt = Number.NEGATIVE_INFINITY
 
   constructor(private readonly dependencies: IntakeDependencies) {
@@ -52,12 +54,33 @@ export class Intake {
     const { keys, log } = runtime
     const { connection, source } = redis
     const workerId = runtime.identity.token()
-    this.alarms = [...rules.values()].map((rule) => new Alarm(rule, claims, dispatcher, connection))
+    const everyMs = PULSE_MS
+    this.alarms = new Map(
+      [...rules.values()].map((rule) => [rule.kind, new Alarm(rule, claims, dispatcher, connection, MISSING_PULSES * everyMs)]),
+    )
     this.listener = new Listener(keys, rules, claims, dispatcher, log, redis.feed)
-    this.subscriber = new Subscriber(source, keys.wakeChannel, faults, runtime.meters)
+    this.subscriber = new Subscriber(source, keys.wakeChannel, faults, runtime.meters, everyMs)
     this.watch = new ServerWatch({ connection, faults, configureRedis })
-    this.expiryProbe = new ExpiryProbe(keys.expiryProbe(workerId), connection, this.subscriber, (proved) => this.judgeEvents(proved))
+    this.expiryProbe = new ExpiryProbe({
+      key: keys.expiryProbe(workerId),
+      controlTtlMs: 4 * everyMs,
+      isListening: () => this.subscriber.subscribed && connection.fit,
+      onResult: (proved) => this.judgeEvents(proved),
+    })
     this.externalKeys = new ExternalKeys(keys, [...rules.keys()], connection, workerId)
+    this.pulses = new Pulses({
+      ...{
+        pulse: redis.pulse,
+        connection,
+        kinds: [...rules.keys()],
+        everyMs,
+        expiryProbe: this.expiryProbe,
+        externalKeys: this.externalKeys,
+      },
+      onHead: (head) => this.alarms.get(head.kind)?.found(claims.untilNextMs(head)),
+      onAnswered: () => void claims.retry(),
+      onServer: (info) => this.watch.described(info),
+    })
   }
 
   start(): void {
@@ -67,31 +90,35 @@ export class Intake {
     this.unlisten.push(connection.onUp(() => this.handleConnected()))
     this.unlisten.push(connection.onDown(() => this.expiryProbe.forget()))
     this.unlisten.push(connection.refusals.onAccepted(() => this.catchUp()))
-    this.watch.start({ onUsable: () => this.handleUsable(), onConfigured: () => void this.expiryProbe.send() })
+    this.watch.start({ onUsable: () => this.handleUsable(), onConfigured: () => void this.prove() })
     connection.open()
     if (connection.ready) this.handleConnected()
-    this.heartbeat = setInterval(() => void this.beat(), HEARTBEAT_MS)
     this.subscriber.start({
       onWake: (message) => (message === SWEEP_REQUEST ? this.sweepAsked() : this.wake()),
       onExpired: (key) => this.expiryProbe.takes(key) || this.listener.take(key),
       onSubscribed: () => this.handleSubscribed(),
     })
-    this.expiryProbe.start()
-    this.externalKeys.start()
-    for (const alarm of this.alarms) alarm.start()
+    this.pulses.start()
+    for (const alarm of this.alarms.values()) alarm.start()
   }
 
   /** Brings no more work. */
   async stop(): Promise<void> {
-    clearInterval(this.heartbeat)
     for (const unlisten of this.unlisten) unlisten()
     await this.listener.stop()
-    await Promise.all([...this.alarms.map((alarm) => alarm.stop()), this.externalKeys.stop(), this.expiryProbe.stop(), this.watch.stop()])
+    this.expiryProbe.stop()
+    const alarms = [...this.alarms.values()].map((alarm) => alarm.stop())
+    await Promise.all([...alarms, this.pulses.stop(), this.externalKeys.stop(), this.watch.stop()])
     this.subscriber.stop()
   }
 
   get loops(): Loop[] {
-    return this.alarms.map(({ loop }) => loop)
+    return [this.pulses.loop, ...[...this.alarms.values()].map(({ loop }) => loop)]
+  }
+
+  /** Finds out now whether expiry events arrive. Never rejects. */
+  prove(): Promise<void> {
+    return this.pulses.prove()
   }
 
   /** Whether Redis answers now and can serve timers. */
@@ -106,7 +133,7 @@ export class Intake {
   }
 
   private wake(): void {
-    for (const alarm of this.alarms) alarm.wake()
+    for (const alarm of this.alarms.values()) alarm.wake()
   }
 
   /** By a person, such as one who has released a rule. */
@@ -121,16 +148,9 @@ export class Intake {
     void this.dependencies.sweep.run()
   }
 
-  /** Shows a silent connection, where no other command would. */
-  private async beat(): Promise<void> {
-    const { connection } = this.dependencies.redis
-    if (performance.now() - connection.answeredAt < HEARTBEAT_MS / 2) return
-    await connection.ask((client) => client.ping()).catch(() => {})
-  }
-
   private handleSubscribed(): void {
     this.catchUp()
-    void this.expiryProbe.send()
+    void this.prove()
   }
 
   private handleConnected(): void {

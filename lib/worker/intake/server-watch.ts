@@ -1,21 +1,26 @@
-// Watches what kind of server Redis is and how it is configured: about every second while something is wrong, otherwise every ten seconds, and at
-// once when an answer raises a doubt. No verdict is kept for a server that may have changed.
+// Watches what kind of server Redis is and how it is configured: about every second while something is wrong, and at once when an answer raises a
+// doubt. Otherwise it is asked every ten seconds, or every five minutes where pulses describe it. No verdict is kept for a server that may have changed.
 
 import type { RedisConnection } from '../../redis/connection.js'
 import { isReplica, isReply, replyFault } from '../../redis/replies.js'
 import {
   enableExpiryEvents,
+  evictionIn,
   publishesExpiry,
   readSettings,
   readUnfitness,
   type Unfitness,
   unfitnessBy,
+  unfitnessIn,
   withExpiryEvents,
 } from '../../redis/server.js'
 import type { Faults } from '../faults.js'
 
 const WRONG_EVERY_MS = 750
 const RIGHT_EVERY_MS = 10_000
+
+/** What no pulse describes is noticed by other means, such as the expiry probe. */
+const DESCRIBED_EVERY_MS = 300_000
 
 export interface ServerWatchDependencies {
   connection: RedisConnection
@@ -39,6 +44,9 @@ export class ServerWatch {
   private listeners: ServerWatchListeners = { onUsable() {}, onConfigured() {} }
   /** An answer that shows that the server cannot serve timers, and when it came. */
   private suspected: { error: Error; at: number } | undefined
+  private eviction: string | undefined
+  private describedAt = Number.NEGATIVE_INFINITY
+  private lookedAt = Number.NEGATIVE_INFINITY
   private timer: NodeJS.Timeout | undefined
   private looking: Promise<void> | undefined
   private stopped = false
@@ -60,8 +68,18 @@ export class ServerWatch {
     this.dependencies.connection.fit = true // no watch is left to correct the verdict
   }
 
+  /** A pulse describes the server. @param info lines of INFO; empty where this user may not read them */
+  described(info: string): void {
+    const eviction = evictionIn(info)
+    if (eviction === undefined) return
+    this.describedAt = performance.now()
+    const isNew = unfitnessIn(info) !== null || (this.eviction !== undefined && eviction !== this.eviction)
+    if (isNew && this.usable) void this.look()
+  }
+
   /** Asks now. Never rejects. */
   look(): Promise<void> {
+    this.lookedAt = performance.now()
     this.looking ??= this.judge()
       .catch(() => {}) // Redis does not answer; its connection reports that, and asks for another look when it does
       .finally(() => {
@@ -74,16 +92,30 @@ export class ServerWatch {
   private lookLater(): void {
     clearTimeout(this.timer)
     if (this.stopped) return
-    const isWrong = !this.usable || this.publishes === false || this.dependencies.faults.has('EVICTION')
-    this.timer = setTimeout(() => this.lookAgain(), isWrong ? WRONG_EVERY_MS : RIGHT_EVERY_MS)
+    this.timer = setTimeout(() => this.lookAgain(), this.isWrong ? WRONG_EVERY_MS : RIGHT_EVERY_MS)
   }
 
   private lookAgain(): void {
     const { connection } = this.dependencies
-    if (this.usable && connection.ready) return void this.look()
+    if (this.usable && connection.ready) {
+      if (this.knows()) this.lookLater()
+      else void this.look()
+      return
+    }
     // The address may lead to another server by now, which only a new connection reaches. That server is looked at once connected.
     connection.reconnect(this.suspected?.error)
     this.lookLater()
+  }
+
+  /** Whether all is right, and pulses would tell what changes. */
+  private knows(): boolean {
+    const now = performance.now()
+    if (this.isWrong || now - this.lookedAt >= DESCRIBED_EVERY_MS) return false
+    return now - this.describedAt < 2 * RIGHT_EVERY_MS
+  }
+
+  private get isWrong(): boolean {
+    return !this.usable || this.publishes === false || this.dependencies.faults.has('EVICTION')
   }
 
   /** One such answer is proof: a server that can serve accepts writes and has all the keys. */
@@ -128,6 +160,7 @@ export class ServerWatch {
   private async judgeSettings(): Promise<void> {
     const { connection, faults } = this.dependencies
     const { notifications, eviction } = await readSettings(connection)
+    this.eviction = eviction
     if (eviction !== undefined && eviction !== 'noeviction') {
       const message = `Redis at ${connection.where} may evict timers (maxmemory-policy ${eviction})`
       faults.raise('EVICTION', { message, remedy: 'set "maxmemory-policy noeviction"' })

@@ -11,6 +11,9 @@ import type { Faults } from '../faults.js'
 const RETRY_MS = 500
 const HEARTBEAT_MS = 1_000
 
+/** A connection on which nothing was heard for so long is asked. Usually it is the expiry probe that is heard, with each pulse. */
+const QUIET_PULSES = 2
+
 export interface SubscriberListeners {
   onWake(message: string): void
   onExpired(key: string): void
@@ -34,6 +37,8 @@ export class Subscriber {
   private retry: NodeJS.Timeout | undefined
   private heartbeat: NodeJS.Timeout | undefined
   private stopped = false
+  /** When a message came, or an answer. */
+  private heardAt = 0
   private endAttempt: () => void = () => {}
 
   constructor(
@@ -41,6 +46,7 @@ export class Subscriber {
     wakeChannel: string,
     private readonly faults: Faults,
     private readonly meters: Pick<Meters, 'subscriptionResets'>,
+    private readonly pulseMs: number,
   ) {
     this.attempted = new Promise((resolve) => {
       this.endAttempt = resolve
@@ -72,6 +78,7 @@ export class Subscriber {
       this.endAttempt()
     })
     client.on('message', (channel: string, message: string) => {
+      this.heardAt = performance.now()
       if (channel === this.expired.name) listeners.onExpired(message)
       else listeners.onWake(message)
     })
@@ -126,6 +133,8 @@ export class Subscriber {
 
   /** A command that goes unanswered shows a silent connection; an idle subscriber alone would never notice one. */
   private async beat(): Promise<void> {
+    if (performance.now() - this.heardAt < QUIET_PULSES * this.pulseMs) return
     await this.connection.ask((client) => client.ping()).catch(() => {})
+    this.heardAt = performance.now()
   }
 }

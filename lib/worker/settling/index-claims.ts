@@ -4,6 +4,7 @@
 import { Moment } from '../../moment.js'
 import type { FailedTimers } from '../../redis/failed-timers.js'
 import { BURST, type Claim, type ClaimAnswer, type Disposition, type Leases, type Look } from '../../redis/leases.js'
+import type { Head } from '../../redis/pulse.js'
 import type { BoundRule } from '../../rules/rule.js'
 import type { Path } from '../events.js'
 import { Acknowledgements } from './acknowledgements.js'
@@ -56,6 +57,17 @@ export class IndexClaims {
     const last = claim.deadlines.at(-1)
     work.dueAt = performance.now() + (last === undefined ? 0 : Math.max(0, last - (claim.now + skewMs)))
     return { work, untilNextMs: untilNextClaimMs(claim, skewMs) }
+  }
+
+  /** What a pulse has found at the head of the index. @returns milliseconds until the next claim should be made */
+  untilNextMs(head: Head): number {
+    if (head.lost) return 0
+    return untilNextClaimMs({ ...head, burstLeft: false }, this.dependencies.skewMs(head.kind))
+  }
+
+  /** Sends again what was not answered. Never rejects. */
+  async retry(): Promise<void> {
+    await this.acknowledgements.retryAll().catch(() => {})
   }
 
   /**
@@ -141,7 +153,10 @@ interface Looked {
 }
 
 /** Orders that a dead worker has claimed are claimed as soon as its lease ends. */
-function untilNextClaimMs({ now, next, burstLeft, leaseEnds }: ClaimAnswer, skewMs: number): number {
+function untilNextClaimMs(
+  { now, next, burstLeft, leaseEnds }: Pick<ClaimAnswer, 'now' | 'next' | 'burstLeft' | 'leaseEnds'>,
+  skewMs: number,
+): number {
   if (burstLeft) return 0
   const untilLeaseEndsMs = leaseEnds === undefined ? Number.POSITIVE_INFINITY : Math.max(0, leaseEnds - now)
   if (next === undefined) return untilLeaseEndsMs

@@ -1,0 +1,72 @@
+-- A worker's pulse: whatever it asks Redis while it waits, in one call. It looks at the head of each index and at its data, touches the
+-- key of the expiry probe and sets it again, and can carry a beat and a step of the scan for external keys. It removes nothing from an
+-- index.
+--
+-- KEYS    none: the names are in the lists, which are as long as the worker has indexes
+-- ARGV    heads       as JSON: due, leases, tombstones, knownEpoch, due, leases, …
+--         probe       as JSON: key, control, ttlMs, controlTtlMs
+--         isThorough  '1' where old tombstones are dropped and the server is described, else ''
+--         scan        as JSON: lock, worker, lockMs, count, soonMs, then keyPrefix, due, keyPrefix, due, …; empty for no step
+--         beat        processes, layout, and then as shared/beat.lua says; nothing for no beat
+-- Output  now        by Redis's clock, as text
+--         isSet      1 where the probe's key has not expired, else 0
+--         hasControl 1 where the control key was there, else 0
+--         refused    why Redis refuses to write, '' where it does not
+--         heads      next, leaseEnds, epoch, next, …: the index's next deadline, when the first lease ends, each '' where there is none;
+--                    and the epoch, '' where data is lost
+--         server     lines of INFO: role, cluster_enabled, maxmemory_policy, those that are known
+--         scan       as shared/scan-step.lua says
+--         beat       as shared/beat.lua says; empty where it was refused
+--         beatError  why it was refused
+local heads, probe, isThorough, scan = cjson.decode(ARGV[1]), cjson.decode(ARGV[2]), ARGV[3] == '1', cjson.decode(ARGV[4])
+--- include shared/now.lua
+--- include shared/epoch.lua
+--- include shared/tombstones.lua
+--- include shared/scan-step.lua
+--- include shared/beat.lua
+
+local key, control, ttlMs, controlTtlMs = probe[1], probe[2], probe[3], probe[4]
+local answer = { string.format('%.3f', now), redis.call('EXISTS', key), redis.call('EXISTS', control), '', {}, '', {}, {}, '' }
+
+-- First, since it needs memory: a script that has written anything may go on although memory is full.
+local set = redis.pcall('SET', control, '1', 'PX', controlTtlMs)
+if not set.err and answer[2] == 0 then set = redis.pcall('SET', key, '1', 'PX', ttlMs) end
+local isRefused = set.err ~= nil
+if isRefused then answer[4] = set.err end
+
+for i = 1, #heads, 4 do
+  local due, leases, tombstones, knownEpoch = heads[i], heads[i + 1], heads[i + 2], heads[i + 3]
+  local found = answer[5]
+  local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2] or ''
+  found[#found + 1] = first
+  found[#found + 1] = redis.call('ZRANGE', leases, 0, 0, 'WITHSCORES')[2] or ''
+  found[#found + 1] = epochOf(due .. ':state', first == '', knownEpoch)
+  if isThorough and not isRefused then
+    for sort in pairs(tombstoneTurnMs) do tombstoneSets(tombstones, sort) end
+  end
+end
+
+if isThorough then
+  local info = redis.pcall('INFO')
+  if type(info) == 'string' then
+    for _, line in ipairs({ 'role:%w+', 'cluster_enabled:%d', 'maxmemory_policy:[%w-]+' }) do
+      answer[6] = answer[6] .. (string.match(info, line) or '') .. '\n'
+    end
+  end
+end
+
+if #scan > 0 then
+  local ok, found = pcall(scanStep, scan[1], scan[2], scan[3], '0', scan[4], scan[5], { unpack(scan, 6) })
+  if ok then answer[7] = found end
+end
+
+if #ARGV > 4 then
+  local ok, found = not isRefused, answer[4]
+  if ok then ok, found = pcall(beat, ARGV[5], ARGV[6], 7) end
+  if ok then
+    answer[8] = found
+  else
+    answer[9] = type(found) == 'table' and found.err or tostring(found)
+  end
+end
+return answer

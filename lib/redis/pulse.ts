@@ -1,0 +1,203 @@
+// A worker's pulse: one call a second for all that a worker asks Redis while it waits. It looks at the head of each index, shows lost data and a
+// silent connection, carries the expiry probe, and takes a beat and a step of the scan for external keys along. When it is sent, and what follows
+// from it, is the worker's to decide.
+
+import { ReplyError } from 'ioredis'
+import type { Keys } from '../keys.js'
+import type { RedisClock } from './clock.js'
+import type { RedisConnection } from './connection.js'
+import type { Leases } from './leases.js'
+import type { Operation } from './refusals.js'
+import { scripts } from './script-calls.js'
+
+/** How long the probe's key lives. */
+export const PROBE_TTL_MS = 20
+
+const WRITE: Operation = { what: 'expiry probe', proves: () => 'memory' }
+
+/** What is at the head of one index. */
+export interface Head {
+  kind: string
+  /** Redis's clock, milliseconds. */
+  now: number
+  /** The first deadline in the index, milliseconds; undefined where it is empty. */
+  next: number | undefined
+  /** When the first lease ends, milliseconds of Redis's clock; undefined where there is none. */
+  leaseEnds: number | undefined
+  /** The index has lost data, and the next claim says who is to restore it. */
+  lost: boolean
+}
+
+/** The keys of the expiry probe, and for how long the second lives. */
+export interface ProbeKeys {
+  key: string
+  control: string
+  controlTtlMs: number
+}
+
+export interface PulseOptions {
+  /** The kinds whose indexes are looked at. */
+  kinds: readonly string[]
+  probe: ProbeKeys
+  /** Old tombstones are dropped, and the server is described. */
+  isThorough: boolean
+  /** What the first step of a scan for external keys needs; see `scanValues`. */
+  scan?: readonly (string | number)[] | undefined
+}
+
+export interface PulseAnswer {
+  heads: Head[]
+  probe: {
+    /** Redis refused to set the key. */
+    isRefused: boolean
+    /** The key that an earlier pulse set has not expired yet. */
+    isSet: boolean
+    /** The control key is there: nothing was flushed. */
+    hasControl: boolean
+  }
+  /** Lines of INFO, where they were asked for and this user may. */
+  server: string
+  /** What the step of the scan found; undefined where another worker scans. */
+  scanned: ScanStep | undefined
+}
+
+/** A step of the scan for external keys: the next cursor, `0` after the last one, and for each key that was found milliseconds to its expiry. */
+export interface ScanStep {
+  cursor: string
+  found: [key: string, leftMs: number][]
+}
+
+type Values = readonly (string | number)[]
+
+interface WaitingBeat {
+  values: Values
+  resolve(reply: string[]): void
+  reject(error: unknown): void
+}
+
+type PulseReply = [
+  now: string,
+  isSet: number,
+  hasControl: number,
+  refused: string,
+  heads: string[],
+  server: string,
+  scan: (string | number)[],
+  beat: string[],
+  beatError: string,
+]
+
+export class Pulse {
+  /** How many workers of this process send pulses. */
+  private workers = 0
+  private waiting: WaitingBeat | undefined
+
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly keys: Keys,
+    private readonly clock: RedisClock,
+    private readonly leases: Pick<Leases, 'knownEpoch' | 'noteEpoch'>,
+  ) {}
+
+  /** Pulses are sent from now on, so beats wait for them. @returns ends it */
+  begin(): () => void {
+    this.workers += 1
+    return () => {
+      this.workers -= 1
+      if (this.workers === 0) this.sendWaiting()
+    }
+  }
+
+  /**
+   * A worker's beat: with the next pulse, or by itself where no pulse follows.
+   * @returns what shared/beat.lua answers
+   * @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error
+   */
+  beat(values: Values): Promise<string[]> {
+    if (this.workers === 0 || this.waiting) return this.beatAlone(values)
+    return new Promise((resolve, reject) => {
+      this.waiting = { values, resolve, reject }
+    })
+  }
+
+  async beatAlone(values: Values): Promise<string[]> {
+    const { processes, layout } = this.keys
+    return (await this.connection.ask((client) => scripts(client).orderTimersBeat(processes, layout, ...values))) as string[]
+  }
+
+  /** @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error. A refused write throws nothing: the connection notes it */
+  async send(options: PulseOptions): Promise<PulseAnswer> {
+    const beat = this.waiting
+    this.waiting = undefined
+    try {
+      const reply = await this.ask(options, beat?.values)
+      if (reply[8] !== '') beat?.reject(new ReplyError(reply[8]))
+      else beat?.resolve(reply[7])
+      return this.parse(reply, options.kinds)
+    } catch (error) {
+      beat?.reject(error)
+      throw error
+    }
+  }
+
+  /** There is no connection to send a pulse on. */
+  fail(error: unknown): void {
+    this.waiting?.reject(error)
+    this.waiting = undefined
+  }
+
+  private async ask({ kinds, probe, isThorough, scan = [] }: PulseOptions, beat: Values | undefined): Promise<PulseReply> {
+    const { processes, layout } = this.keys
+    const heads = kinds.flatMap((kind) => {
+      const { due, leases, tombstones } = this.keys.sets(kind)
+      return [due, leases, tombstones, this.leases.knownEpoch(kind)]
+    })
+    const lists = [heads, [probe.key, probe.control, PROBE_TTL_MS, probe.controlTtlMs], scan].map((list) => JSON.stringify(list))
+    const [headsJson = '', probeJson = '', scanJson = ''] = lists
+    const values = [headsJson, probeJson, isThorough ? '1' : '', scanJson, ...(beat ? [processes, layout, ...beat] : [])]
+    const askedAt = performance.now()
+    let reply: PulseReply | undefined
+    try {
+      await this.connection.ask(async (client) => {
+        reply = (await scripts(client).orderTimersPulse(...values)) as PulseReply
+        if (reply[3] !== '') throw new ReplyError(reply[3])
+      }, WRITE)
+    } catch (error) {
+      if (reply === undefined) throw error
+    }
+    if (reply === undefined) throw new Error('a pulse had no reply')
+    this.clock.note(Number(reply[0]), askedAt)
+    return reply
+  }
+
+  private parse([now, isSet, hasControl, refused, heads, server, scan]: PulseReply, kinds: readonly string[]): PulseAnswer {
+    return {
+      heads: kinds.map((kind, i) => {
+        const [next = '', leaseEnds = '', epoch = ''] = heads.slice(3 * i, 3 * i + 3)
+        if (epoch !== '') this.leases.noteEpoch(kind, Number(epoch))
+        return { kind, now: Number(now), next: optional(next), leaseEnds: optional(leaseEnds), lost: epoch === '' }
+      }),
+      probe: { isRefused: refused !== '', isSet: isSet === 1, hasControl: hasControl === 1 },
+      server,
+      scanned: parseScan(scan),
+    }
+  }
+
+  private sendWaiting(): void {
+    const beat = this.waiting
+    this.waiting = undefined
+    if (beat) void this.beatAlone(beat.values).then(beat.resolve, beat.reject)
+  }
+}
+
+/** @param reply as shared/scan-step.lua says */
+export function parseScan([cursor, ...found]: readonly (string | number)[]): ScanStep | undefined {
+  if (cursor === undefined) return undefined
+  const step: ScanStep = { cursor: String(cursor), found: [] }
+  for (let i = 0; i < found.length; i += 2) step.found.push([String(found[i]), Number(found[i + 1])])
+  return step
+}
+
+function optional(value: string): number | undefined {
+  return value === '' ? undefined : Number(value)
+}
