@@ -1,5 +1,6 @@
 // One order under one rule: what its row, Redis, the locks and the history say of it. Reads only.
 
+import type { Redis } from 'ioredis'
 import type { Failure } from '../redis/failed-timers.js'
 import { type HistoryEntry, historyOfOrder } from '../rows/history-reads.js'
 import { type LockHolder, lockHolders } from '../rows/lock-holders.js'
@@ -92,7 +93,8 @@ async function inRedis({ redis, keys }: Runtime, kind: string, id: string): Prom
   const failure = (await failures.of(kind, [id])).get(id)
   const { leases, lease } = keys.sets(kind)
   const tokens = await connection.run(WAIT_MS, (client) => client.zrange(leases, '0', '49'))
-  const held = await connection.run(WAIT_MS, (client) => Promise.all(tokens.map((token) => client.sismember(`${lease}${token}`, id))))
-  const claimedBy = tokens.find((_, i) => held[i] === 1)
+  const asked = (client: Redis) => Promise.all(tokens.map((token) => client.smismember(`${lease}${token}`, id)))
+  const held = await connection.run(WAIT_MS, asked).catch(() => []) // a web process's user may not
+  const claimedBy = tokens.find((_, i) => held[i]?.[0] === 1)
   return { armed: deadlineMs === undefined ? undefined : new Date(deadlineMs), keyMs, claimedBy, failure }
 }

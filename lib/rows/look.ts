@@ -6,10 +6,11 @@ import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
 import { inTransaction } from '../sequelize/database.js'
 import { faultOwnerOf, isDoubtful, sqlStateOf } from '../sequelize/fault-owner.js'
+import { INSUFFICIENT_PRIVILEGE } from '../sequelize/sqlstates.js'
 import { LOOK } from '../sequelize/statement-limits.js'
 import { remedyOf } from '../sequelize/wrong-statement.js'
 import { lookAtReferences } from './references.js'
-import type { Look, SettledRows } from './row-rule.js'
+import type { Look, LookOptions, SettledRows } from './row-rule.js'
 import { optionStatements, ruleStatements, type Statement } from './statements.js'
 import { lookAtTables } from './table-look.js'
 
@@ -26,11 +27,14 @@ export class RuleLook {
     private readonly explain: (transaction: Transaction) => Promise<void>,
   ) {}
 
-  /** @param briefly looks at the tables alone where the statements were found right on the same columns a short while ago */
-  async look(briefly = false): Promise<Look> {
+  /**
+   * @param how.briefly looks at the tables alone where the statements were found right on the same columns a short while ago
+   * @param how.withoutWorker for a process that settles nothing: it may lack rights that only workers need
+   */
+  async look({ briefly = false, withoutWorker = false }: LookOptions = {}): Promise<Look> {
     const { table } = this.row.guard
     try {
-      const problems = await this.problems(briefly)
+      const problems = await this.problems(briefly, withoutWorker)
       return { wrong: problems.map((problem) => table.invalid(problem)), unseen: undefined }
     } catch (error) {
       this.right = undefined
@@ -39,18 +43,18 @@ export class RuleLook {
   }
 
   /** From the tables up: what depends on something wrong is not looked at. */
-  private async problems(briefly: boolean): Promise<string[]> {
+  private async problems(briefly: boolean, withoutWorker: boolean): Promise<string[]> {
     const { row } = this
     const { sequelize } = row.guard.table
     const tables = await inTransaction(sequelize, LOOK, (transaction) => lookAtTables(row, transaction))
     if (tables.problems.length > 0 || (briefly && this.isKnownRight(tables.columns))) return tables.problems
     this.right = undefined
-    const ofOptions = await this.statements(optionStatements(row), (name) => name)
+    const ofOptions = await this.statements(optionStatements(row), (name) => name, withoutWorker)
     if (ofOptions.length > 0) return ofOptions
     const ofValues = await inTransaction(sequelize, LOOK, (transaction) => lookAtReferences(row, transaction))
-    const ofRule = await this.statements(ruleStatements(row, this.explain), (name) => `its statement for ${name}`)
+    const ofRule = await this.statements(ruleStatements(row, this.explain), (name) => `its statement for ${name}`, withoutWorker)
     if (ofValues.length + ofRule.length > 0) return [...ofValues, ...ofRule]
-    this.right = { columns: tables.columns, at: performance.now() }
+    if (!withoutWorker) this.right = { columns: tables.columns, at: performance.now() }
     return []
   }
 
@@ -59,7 +63,7 @@ export class RuleLook {
   }
 
   /** A statement that fails aborts the transaction; the next one begins another. @throws errors that are the database's or ours */
-  private async statements(statements: Statement[], inWords: (name: string) => string): Promise<string[]> {
+  private async statements(statements: Statement[], inWords: (name: string) => string, withoutWorker: boolean): Promise<string[]> {
     const { table } = this.row.guard
     const problems = new Set<string>()
     for (let next = 0; next < statements.length; ) {
@@ -71,6 +75,7 @@ export class RuleLook {
         const failed = statements[next] // none where COMMIT failed
         next += 1
         if (failed?.mayFail?.includes(sqlStateOf(error) ?? '')) continue
+        if (withoutWorker && failed?.ofWorker && sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) continue
         const owner = faultOwnerOf(error)
         const isWrong = owner === 'configuration' || (owner === 'rule' && isDoubtful(error))
         if (!failed || !isWrong) throw error

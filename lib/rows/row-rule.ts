@@ -78,8 +78,8 @@ export interface Verification extends DeclaredVerify {
 export interface RowChecks {
   /** @throws OrderTimersError INVALID_MODEL where the database lacks a column or a table of the rule's */
   check(): Promise<void>
-  /** A look at the tables and the statements; briefly, where they were found right a short while ago. */
-  look(briefly?: boolean): Promise<Look>
+  /** A look at the tables and the statements. */
+  look(options?: LookOptions): Promise<Look>
   /** Has Postgres plan, on this transaction's connection, the statement that settles; carries out nothing. */
   plan(transaction: Transaction): Promise<void>
 }
@@ -120,6 +120,13 @@ export interface Cascade {
   assignments: string[]
   /** Deadlines of the timers that it starts, as expressions over the updated row; null where it starts none. */
   startedTimers: { kind: string; deadline: string }[]
+}
+
+export interface LookOptions {
+  /** At the tables alone, where the statements were found right a short while ago. */
+  briefly?: boolean
+  /** For a process that settles nothing, and may lack rights that only workers need. */
+  withoutWorker?: boolean
 }
 
 /** What a look at a rule found. */

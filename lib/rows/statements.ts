@@ -25,6 +25,8 @@ export interface Statement {
   run(transaction: Transaction): Promise<unknown>
   /** SQLSTATEs that are no fault: the caller can do without the statement. */
   mayFail?: readonly string[]
+  /** Only workers run it: that the role of another process may not is no fault. */
+  ofWorker?: true
 }
 
 /** One statement for each option that ends up in SQL, so that an error can be put down to that option. */
@@ -37,8 +39,10 @@ export function optionStatements({ guard, move, set = {} }: SettledRows): Statem
     from(guard.statusAttribute === undefined ? '"where"' : '"from"', guard.appliesSql),
     ...(guard.whereSql === undefined ? [] : [from('"where"', guard.whereSql)]),
     ...(guard.pausedSql === undefined ? [] : [from('"pause.while"', guard.pausedSql)]),
-    ...(move ? [assign('"to"', { [move.status]: move.to })] : []),
-    ...Object.entries(set).map(([name, value]) => assign(`"set.${name}"`, { [name]: value })),
+    ...[
+      ...(move ? [assign('"to"', { [move.status]: move.to })] : []),
+      ...Object.entries(set).map(([name, value]) => assign(`"set.${name}"`, { [name]: value })),
+    ].map(ofWorker),
   ]
 }
 
@@ -54,7 +58,7 @@ export function ruleStatements(row: SettledRows, explain: (transaction: Transact
   const id = guard.table.idType.example
   const after = { id, deadline: SOME_DEADLINE }
   const list: (Statement | undefined)[] = [
-    { name: 'settling', run: explain },
+    ofWorker({ name: 'settling', run: explain }),
     { name: 'reading one order', run: async (transaction) => row.find?.(id, transaction) },
     states && { name: "reading an order's timer", run: (transaction) => states.find(id, transaction) },
     states && { name: "reading many orders' timers", run: (transaction) => states.findAll([id], transaction) },
@@ -64,26 +68,28 @@ export function ruleStatements(row: SettledRows, explain: (transaction: Transact
           {
             name: 'reading what is overdue',
             run: (transaction: Transaction) => pending.overdue(transaction, { elapsedMs: 0, after, limit: 1, lock: '' }),
+            ofWorker: true as const,
           },
           {
             name: 'reading what comes due',
             run: (transaction: Transaction) => pending.upcoming(transaction, { horizonMs: 0, after, limit: 1 }),
+            ofWorker: true as const,
           },
         ])
       : []),
     pending && { name: 'counting what is stale', run: (transaction) => pending.stale(transaction) },
     pending && { name: 'counting what has no deadline', run: (transaction) => pending.undated(transaction) },
-    left && { name: 'clearing deadlines of orders that have left', run: (transaction) => left.clear([id], transaction) },
-    left && { name: 'clearing deadlines of orders that have left', run: (transaction) => left.clearBatch(transaction, 1) },
-    left && { name: 'clearing pauses of orders that have left', run: (transaction) => left.clearPauses(transaction, 1) },
-    left && { name: 'counting deadlines of orders that have left', run: (transaction) => left.count(transaction) },
-    maintenance && { name: 'backfilling and pausing', run: (transaction) => maintenance.explain(transaction, id) },
-    history && { name: 'taking a pending delivery', run: (transaction) => history.takePendingDelivery(transaction) },
-    history && { name: 'recording a delivery', run: (transaction) => history.markDelivered(['1'], transaction) },
-    history && { name: 'recording a failed delivery', run: (transaction) => history.markFailed(['1'], '', 1, transaction) },
-    brake && { name: 'counting for the brake', run: (transaction) => brake.allowance(transaction) },
-    brake && { name: 'counting for the brake', run: (transaction) => brake.count(1, false, transaction) },
-    brake && { name: 'counting for the brake', run: (transaction) => brake.count(1, true, transaction) },
+    left && ofWorker({ name: 'clearing deadlines of orders that have left', run: (transaction) => left.clear([id], transaction) }),
+    left && ofWorker({ name: 'clearing deadlines of orders that have left', run: (transaction) => left.clearBatch(transaction, 1) }),
+    left && ofWorker({ name: 'clearing pauses of orders that have left', run: (transaction) => left.clearPauses(transaction, 1) }),
+    left && ofWorker({ name: 'counting deadlines of orders that have left', run: (transaction) => left.count(transaction) }),
+    maintenance && ofWorker({ name: 'backfilling and pausing', run: (transaction) => maintenance.explain(transaction, id) }),
+    history && ofWorker({ name: 'taking a pending delivery', run: (transaction) => history.takePendingDelivery(transaction) }),
+    history && ofWorker({ name: 'recording a delivery', run: (transaction) => history.markDelivered(['1'], transaction) }),
+    history && ofWorker({ name: 'recording a failed delivery', run: (transaction) => history.markFailed(['1'], '', 1, transaction) }),
+    brake && ofWorker({ name: 'counting for the brake', run: (transaction) => brake.allowance(transaction) }),
+    brake && ofWorker({ name: 'counting for the brake', run: (transaction) => brake.count(1, false, transaction) }),
+    brake && ofWorker({ name: 'counting for the brake', run: (transaction) => brake.count(1, true, transaction) }),
     brake && verification && { name: 'reading the brake', run: (transaction) => brake.remaining(transaction) },
     brake && { name: 'reading the brake', run: (transaction) => brake.brakedAt(transaction) },
     brake && { name: 'releasing the brake', run: (transaction) => brake.release(transaction) },
@@ -100,13 +106,17 @@ export function ruleStatements(row: SettledRows, explain: (transaction: Transact
 
 function askingStatements(guard: RowGuard, { unverified }: Verification, id: string): Statement[] {
   return [
-    { name: 'reading what "verify" asks about', run: (transaction) => unverified.look(guard, [id], transaction) },
-    { name: 'keeping an answer of "verify"', run: (transaction) => unverified.note([], transaction) },
-    { name: 'reading what "verify" asks about again', run: (transaction) => unverified.dueAgain(guard, 1, transaction) },
+    ofWorker({ name: 'reading what "verify" asks about', run: (transaction) => unverified.look(guard, [id], transaction) }),
+    ofWorker({ name: 'keeping an answer of "verify"', run: (transaction) => unverified.note([], transaction) }),
+    ofWorker({ name: 'reading what "verify" asks about again', run: (transaction) => unverified.dueAgain(guard, 1, transaction) }),
     { name: 'reading what waits for "verify"', run: (transaction) => unverified.summary(transaction) },
     { name: 'reading what waits for "verify"', run: (transaction) => unverified.of(id, transaction) },
     { name: 'settling an order unverified', run: (transaction) => unverified.waive([id], { by: '', reason: '' }, transaction) },
   ]
+}
+
+function ofWorker(statement: Statement): Statement {
+  return { ...statement, ofWorker: true }
 }
 
 /** Each also without a look at locks, which a role may be refused. */

@@ -7,7 +7,7 @@ import type { SettlementTransaction } from '../rows/settlement-transaction.js'
 export function rowChecks(rows: SettledRows, settlement: SettlementTransaction): RowChecks {
   const look = new RuleLook(rows, (transaction) => settlement.planAll(transaction))
   return {
-    look: (briefly) => look.look(briefly),
+    look: (options) => look.look(options),
     check: () => check(look),
     plan: (transaction) => settlement.plan(transaction),
   }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import { transition } from '../../lib/index.js'
+import type { Client } from 'pg'
+import { startExpiryWorker, transition } from '../../lib/index.js'
+import { Brake } from '../../lib/rows/brake.js'
+import { History } from '../../lib/rows/history.js'
 import { type Database, openDatabase, sequelizeOn } from '../support/database.js'
 import { freePort } from '../support/free-port.js'
 import { defineOrder } from '../support/order.js'
@@ -77,6 +80,36 @@ describe('timers.check()', () => {
     assert.deepEqual(await refused(() => timers.check()), refusal('POSTGRES_UNAVAILABLE', 503, message))
     await timers.close()
     await away.close()
+  })
+
+  it('judges rights by what this process does: those of workers where one runs', async () => {
+    const { client, schema } = database
+    const role = `${schema}_web`
+    for (const sql of Brake.createSql('order_timers_brakes')) await client.query(sql)
+    for (const sql of History.createSql('order_timers_history')) await client.query(sql)
+    await client.query(`CREATE ROLE ${role}; GRANT USAGE ON SCHEMA ${schema} TO ${role};
+GRANT SELECT, UPDATE ("confirmDueAt") ON orders TO ${role}; GRANT SELECT, UPDATE ON order_timers_brakes TO ${role}`)
+    const { sequelize, Order } = database.connectSequelize()
+    sequelize.addHook('afterConnect', (connection) => (connection as Client).query(`SET ROLE ${role}`) as never)
+    const rule = { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h', history: true, brake: { max: 9, per: '1h' } } as const
+    const timers = makeTimers({ order_confirm: transition(Order, { ...rule, set: { note: 'x' } }) }, { redis: false, logger: false })
+    try {
+      await timers.check()
+      await client.query(`REVOKE UPDATE ("confirmDueAt") ON orders FROM ${role}`)
+      assert.match(
+        (await refused(() => timers.check())).message,
+        /its statement for schedule cannot run: permission denied for table orders/,
+      )
+      await client.query(`GRANT UPDATE ("confirmDueAt") ON orders TO ${role}`)
+      const worker = startExpiryWorker(timers, { fallback: false })
+      await worker.ready
+      assert.match((await refused(() => timers.check())).message, /"to" cannot run: permission denied for table orders/)
+      await worker.stop()
+      await timers.check()
+    } finally {
+      await timers.close()
+      await client.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
+    }
   })
 
   it('says that Redis does not answer', async () => {

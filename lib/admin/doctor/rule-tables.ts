@@ -12,17 +12,17 @@ const NAME = 'rule.tables'
 export const ruleTables: Check = {
   name: NAME,
   needs: 'postgres',
-  async look({ databases }) {
+  async look({ databases, role }) {
     const findings: Finding[] = []
     for (const { rules, server } of databases)
-      for (const { kind, row } of rules) findings.push(...(await ofRule(kind, row, server?.role ?? '…')))
+      for (const { kind, row } of rules) findings.push(...(await ofRule(kind, row, server?.role ?? '…', role === 'web')))
     return findings
   },
 }
 
-async function ofRule(kind: string, row: RowRule, role: string): Promise<Finding[]> {
+async function ofRule(kind: string, row: RowRule, role: string, withoutWorker: boolean): Promise<Finding[]> {
   const expected = 'tables, columns, values and rights that fit its statements'
-  const { wrong: problems, unseen: notLookedAt } = await row.look()
+  const { wrong: problems, unseen: notLookedAt } = await row.look({ withoutWorker })
   if (notLookedAt !== undefined) return [unseen(NAME, { kind, expected, found: why(notLookedAt) })]
   if (problems.length === 0) return [fine(NAME, { kind, expected, found: 'all of its statements can run' })]
   return problems.map(({ message }) => {

@@ -11,7 +11,7 @@ import type { RuleHealth } from '../settling/rule-health.js'
  * @throws why it could not be checked; a locked table is no such reason
  */
 export async function passesCheck({ kind, row }: SweptRule, ruleHealth: RuleHealth, faults: Faults): Promise<boolean> {
-  const { wrong, unseen } = await row.look(!ruleHealth.isBroken(kind))
+  const { wrong, unseen } = await row.look({ briefly: !ruleHealth.isBroken(kind) })
   if (wrong.length > 0) {
     ruleHealth.checkFailed(kind, wrong)
     return false
