@@ -20,6 +20,7 @@ const FAULTS: Record<FaultCode, true> = {
   NOT_LOOKED_AT: true,
   INTERNAL: true,
   BRAKED: true,
+  RUN_UNFINISHED: true,
   VERIFY_FAILED: true,
   UNVERIFIED: true,
   ROW_LOCKED: true,

@@ -10,6 +10,7 @@ import type { RuleForm } from '../rules/form.js'
 import { isSwept, type ShopRule } from '../rules/rule.js'
 import { inTransaction } from '../sequelize/database.js'
 import { QUESTION } from '../sequelize/statement-limits.js'
+import { type LeftRun, leftRun } from '../timers/bulk/unfinished.js'
 import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
 import type { LatenessByPath } from '../worker/settling/lateness.js'
 import { keptFailures } from './kept-failures.js'
@@ -58,6 +59,8 @@ export interface RuleStatus {
   tableLock: TableLock | undefined
   /** Who holds the lock under which a worker reads what is overdue: another worker for a moment, or a session that blocks all. */
   sweepLock: SweepLockHolder | undefined
+  /** A run in bulk that nobody carries out any more, and that holds the rule. */
+  leftRun: LeftRun | undefined
 }
 
 /** Each order is in one of the states. */
@@ -78,7 +81,7 @@ export function unknownRule(runtime: Runtime, kind: string, problem?: string): R
     readAgoMs: undefined,
     lastError: undefined,
   }
-  const noLocks = { rowLock: undefined, tableLock: undefined, sweepLock: undefined }
+  const noLocks = { rowLock: undefined, tableLock: undefined, sweepLock: undefined, leftRun: undefined }
   return {
     ...{ kind, form: runtime.form(kind), ...nothing, ...noLocks },
     ...{ brakedSince: null, dryRun: false, problem, notLookedAt: false, next: null },
@@ -112,6 +115,7 @@ export async function ruleStatus(
     if (row.deadline.in !== 'redis') await readRows(row, runtime, found, await countOrders(row, { days: 1, failed }))
     found.unverified = await row.verification?.unverified.summary()
     if (row.brake) found.brakedSince = await row.brake.brakedAt()
+    found.leftRun = await leftRun(row, runtime.keys.prefix)
     const { problem, notLookedAt } = await lookInWords(row)
     found.problem = problem ?? notLookedAt
     found.notLookedAt = problem === undefined && notLookedAt !== undefined

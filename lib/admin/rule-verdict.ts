@@ -28,6 +28,7 @@ export function ruleTroubles(rule: RuleStatus, context: RuleContext): Trouble[] 
       failing('BRAKED', message, `look at what it settled (order-timers history ${kind} --since 1h), then order-timers release ${kind}`),
     )
   }
+  if (rule.leftRun) found.push(failing('RUN_UNFINISHED', rule.leftRun.message, rule.leftRun.remedy))
   return found.map((trouble) => ({ ...trouble, kind, message: `${kind}: ${trouble.message.replace(new RegExp(`^${kind}: `), '')}` }))
 }
 

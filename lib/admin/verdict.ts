@@ -27,7 +27,18 @@ const FAILING = new Set([
 /** In this order: causes before what follows of them. */
 const ORDER = [
   ...['POSTGRES_UNAVAILABLE', 'REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'NO_WORKER', 'PREFIX_SHARED', 'INVALID_MODEL', 'KIND_UNSERVED'],
-  ...['TABLE_LOCKED', 'SWEEP_BLOCKED', 'BRAKED', 'SWEEP_FAILED', 'SWEEP_LATE', 'OVERDUE', 'CATCHING_UP', 'REDIS_REFUSES', 'OTHER_REDIS'],
+  ...[
+    'TABLE_LOCKED',
+    'SWEEP_BLOCKED',
+    'BRAKED',
+    'RUN_UNFINISHED',
+    'SWEEP_FAILED',
+    'SWEEP_LATE',
+    'OVERDUE',
+    'CATCHING_UP',
+    'REDIS_REFUSES',
+    'OTHER_REDIS',
+  ],
 ]
 
 export function troublesOf(facts: Facts): Trouble[] {

@@ -29,6 +29,7 @@ const FAULTS: Record<FaultCode | TimersFaultCode | PresenceFaultCode, 'kind' | '
   NOT_LOOKED_AT: 'kind',
   INTERNAL: 'kind',
   BRAKED: 'kind',
+  RUN_UNFINISHED: 'kind',
   VERIFY_FAILED: 'kind',
   UNVERIFIED: 'kind',
   ROW_LOCKED: 'kind',

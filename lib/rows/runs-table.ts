@@ -14,6 +14,9 @@ import type { RunWhere } from './run-where.js'
 
 export const RUNS_TABLE = 'order_timers_runs'
 
+/** Whose hold it is that a run has of its kind. */
+export const RUN_OWNER = 'run'
+
 export type RunAction = 'extendAll' | 'scheduleAll' | 'cancelAll'
 
 /** What a run does, as its row keeps it. */

@@ -150,7 +150,7 @@ interface Ending {
 }
 
 /** Workers of an earlier version would settle what is held. Where nobody can be asked, nobody is refused. */
-async function refuseOldWorkers(runtime: Runtime, kind: string): Promise<void> {
+export async function refuseOldWorkers(runtime: Runtime, kind: string): Promise<void> {
   const { redis, keys } = runtime
   const byBeat = redis && (await new Presence(redis.connection, keys).read(PRESENCE_MS).catch(() => undefined))
   const alive = byBeat?.processes.filter(isAliveByBeat) ?? (await byRow(runtime))?.filter(isAliveByRow) ?? []

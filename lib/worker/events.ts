@@ -25,6 +25,7 @@ export type FaultCode =
   | 'NOT_LOOKED_AT'
   | 'INTERNAL'
   | 'BRAKED'
+  | 'RUN_UNFINISHED'
   | 'VERIFY_FAILED'
   | 'UNVERIFIED'
   | 'ROW_LOCKED'

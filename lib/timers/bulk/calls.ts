@@ -1,13 +1,15 @@
 // extendAll, scheduleAll and cancelAll, and what ends or resumes a run of theirs. The plan comes first; then the run begins, and holds its kind until
 // it has ended.
 
+import type { Transaction } from 'sequelize'
 import type { BulkOptions, BulkPlan, BulkResult, RunOptions } from '../../bulk.js'
 import { OrderTimersError, refuseUnknownOptions } from '../../errors.js'
 import { ActionsTable } from '../../rows/actions-table.js'
 import { type PlannedRun, planRun } from '../../rows/run-plan.js'
-import { type Run, type RunAction, RunsTable, type RunTask } from '../../rows/runs-table.js'
+import { RUN_OWNER, type Run, type RunAction, RunsTable, type RunTask } from '../../rows/runs-table.js'
 import { inTransaction } from '../../sequelize/database.js'
-import { ONE_STATEMENT, type StatementLimits } from '../../sequelize/statement-limits.js'
+import type { StatementLimits } from '../../sequelize/statement-limits.js'
+import { refuseOldWorkers } from '../hold.js'
 import type { Runtime } from '../runtime.js'
 import { endRun } from './end.js'
 import { type BulkRule, bulkRule, parseBulk } from './request.js'
@@ -73,16 +75,23 @@ export async function beginRun(
 ): Promise<Run> {
   const { runs, actions } = tablesOf(runtime, rule)
   const { kind } = rule
-  const begun = await inTransaction(runs.sequelize, ONE_STATEMENT, async (transaction) => {
+  await refuseOldWorkers(runtime, kind)
+  let begun: Run | undefined
+  const begin = async (transaction: Transaction): Promise<void> => {
     const act = { action: task.action, kind, actor: user, via, reason, state: 'asked', count, orders: [] } as const
     const record = await actions.record(act, transaction)
     const process = runtime.identity.id
-    const run = await runs.begin({ ...task, kind, planned: count, lastId, actor: user, reason, process, record }, transaction)
-    if (!run) throw unfinished(kind, (await runs.unfinished(kind))[0])
-    return run
-  })
+    begun = await runs.begin({ ...task, kind, planned: count, lastId, actor: user, reason, process, record }, transaction)
+    if (!begun) throw unfinished(kind, (await runs.unfinished(kind))[0])
+  }
+  try {
+    await rule.row.holds.place({ owner: RUN_OWNER, reason: `${task.action}${reason ? `: ${reason}` : ''}`, by: user }, begin)
+  } catch (error) {
+    if (!(error instanceof OrderTimersError) || error.code !== 'ERR_ORDER_TIMERS_ALREADY_HELD') throw error
+    throw unfinished(kind, (await runs.unfinished(kind))[0])
+  }
   runtime.meters.actions.add(task.action)
-  return begun
+  return begun as unknown as Run
 }
 
 export async function carryOut(runtime: Runtime, rule: BulkRule, run: Run, options: RunOptions): Promise<number> {

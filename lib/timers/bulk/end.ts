@@ -1,7 +1,9 @@
 // Ends a run, and with it the hold of its kind: in one transaction with the record of the act. Workers are then asked to sweep.
 
+import type { Transaction } from 'sequelize'
+import { OrderTimersError } from '../../errors.js'
 import type { ActionsTable } from '../../rows/actions-table.js'
-import type { Run, RunsTable } from '../../rows/runs-table.js'
+import { RUN_OWNER, type Run, type RunsTable } from '../../rows/runs-table.js'
 import { inTransaction } from '../../sequelize/database.js'
 import { ONE_STATEMENT } from '../../sequelize/statement-limits.js'
 import { askForSweep } from '../release.js'
@@ -11,22 +13,25 @@ import type { BulkRule } from './request.js'
 /** @returns the run as it ended; undefined where another process had ended it */
 export async function endRun(
   runtime: Runtime,
-  { kind }: BulkRule,
+  { kind, row }: BulkRule,
   { id, action, actor, record }: Run,
   state: 'done' | 'abandoned',
   { runs, actions }: { runs: RunsTable; actions: ActionsTable },
 ): Promise<Run | undefined> {
-  const ended = await inTransaction(runs.sequelize, ONE_STATEMENT, async (transaction) => {
-    const run = await runs.end(id, state, transaction)
-    if (!run) return undefined
-    const entry = { action, kind, actor, via: 'call', reason: undefined, count: run.moved, orders: [] }
-    const outcome =
-      state === 'done'
-        ? ({ state } as const)
-        : ({ state: 'failed', error: `abandoned after ${run.moved} of ${run.planned} orders` } as const)
-    if (record !== null) await actions.record({ ...entry, ends: record, ...outcome }, transaction)
-    return run
-  })
+  let ended: Run | undefined
+  const end = async (transaction: Transaction): Promise<void> => {
+    ended = await runs.end(id, state, transaction)
+    if (!ended || record === null) return
+    const entry = { action, kind, actor, via: 'call', reason: undefined, count: ended.moved, orders: [], ends: record }
+    const failed = { state: 'failed', error: `abandoned after ${ended.moved} of ${ended.planned} orders` } as const
+    await actions.record({ ...entry, ...(state === 'done' ? { state } : failed) }, transaction)
+  }
+  try {
+    await row.holds.beginRelease('none', { owner: RUN_OWNER }, end)
+  } catch (error) {
+    if (!(error instanceof OrderTimersError) || error.code !== 'ERR_ORDER_TIMERS_NOT_HELD') throw error
+    await inTransaction(runs.sequelize, ONE_STATEMENT, end) // another process has ended both, or somebody removed the hold
+  }
   if (ended) await askForSweep(runtime, true)
   return ended
 }

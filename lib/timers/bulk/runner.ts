@@ -68,6 +68,7 @@ export class Runner {
    * @throws OrderTimersError RUN_UNFINISHED where rows stay locked, or Postgres does not answer; what `signal` was aborted with
    */
   async carryOut(options: RunOptions): Promise<number> {
+    await this.awaitSettling()
     for (let step: Step | undefined; ; ) {
       options.signal?.throwIfAborted()
       step = await this.step((place) => place.lastId !== null && { after: place.cursor, upTo: place.lastId, limit: this.size }, options)
@@ -78,6 +79,13 @@ export class Runner {
     await this.told
     const ended = await this.persist(() => endRun(this.runtime, this.rule, this.run, 'done', this.tables))
     return ended?.moved ?? this.moved
+  }
+
+  /** What began before the kind was held may still settle at its old deadline. */
+  private async awaitSettling(): Promise<void> {
+    const { holds, options } = this.rule.row
+    const settling = await holds.awaitSettling(Math.min(this.patience.lockedMs, options.timeoutMs + 5_000))
+    if (settling.length > 0) throw this.unfinished(`orders are still being settled by Postgres's pids ${settling.join(', ')}`)
   }
 
   private async retrySkipped(options: RunOptions): Promise<void> {

@@ -20,7 +20,7 @@ import { OverduePages } from './overdue-pages.js'
 import type { SweepReads } from './reads.js'
 import { maintainRows, NoDeadline } from './row-maintenance.js'
 import { passesCheck } from './rule-check.js'
-import { standingHolds } from './standing-holds.js'
+import { reportLeftRun, standingHolds } from './standing-holds.js'
 import { type Transact, transactUntil } from './transact.js'
 import { UpcomingTimers } from './upcoming-timers.js'
 
@@ -193,8 +193,10 @@ export class Sweep {
   /** Also carries out what was agreed for the hold's end. */
   private async isHeld(rule: SweptRule): Promise<boolean> {
     const { dispatcher, reporter } = this.dependencies
-    const [hold] = await standingHolds(rule, this.stopping.signal)
+    const standing = await standingHolds(rule, this.stopping.signal)
+    const [hold] = standing
     reporter.onHold(rule, hold)
+    await reportLeftRun(rule, standing, this.dependencies.prefix, reporter.faults)
     if (!hold) dispatcher.endRest(rule)
     return hold !== undefined
   }

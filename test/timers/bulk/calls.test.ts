@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { DataTypes, literal, Op } from 'sequelize'
+import { status } from '../../../lib/admin/status.js'
 import { type BulkProgress, transition } from '../../../lib/index.js'
 import { type BulkShop, confirmRule, openBulkShop } from '../../support/bulk-shop.js'
 import type { Database } from '../../support/database.js'
 import { refusal, refused } from '../../support/refused.js'
+import { runtimeOf } from '../../support/runtime.js'
 import { openShop } from '../../support/shop.js'
+import { waitUntil } from '../../support/waiting.js'
 
 const DAY_MS = 86_400_000
 
@@ -151,6 +155,33 @@ describe('extendAll, scheduleAll and cancelAll', () => {
     assert.equal((await shop.runs())[0]?.state, 'abandoned')
     assert.equal((await shop.actions())[1]?.state, 'failed')
     assert.equal((await shop.timers.cancelAll('order_confirm', { all: true })).moved, 300)
+  })
+
+  it('holds the kind until the run has ended, and tells of one that was left', async () => {
+    await shop.shipped(300)
+    await shop.database.client.query(`UPDATE orders SET "confirmDueAt" = now() - interval '1 second'`)
+    const stop = new AbortController()
+    const onProgress = () => stop.abort(new Error('stop'))
+    await assert.rejects(shop.timers.extendAll('order_confirm', { all: true, by: '1h', onProgress, signal: stop.signal }))
+    await shop.database.client.query(`UPDATE order_timers_runs SET moved_at = now() - interval '1 minute'`)
+    const worker = await shop.worker({ fallback: false })
+    await waitUntil(() => worker.faultsTold.some(({ code }) => code === 'RUN_UNFINISHED'))
+    const { message, kind } = worker.faultsTold.find(({ code }) => code === 'RUN_UNFINISHED') ?? {}
+    assert.equal(kind, 'order_confirm')
+    assert.match(
+      message ?? '',
+      /^order_confirm: run 1 \(extendAll, 200 of 300 orders\) has moved nothing for \d+ s, and holds the rule; .* --resume goes on/,
+    )
+    const { troubles } = await status(runtimeOf(shop.timers))
+    assert.ok(troubles.some(({ code }) => code === 'RUN_UNFINISHED'))
+    assert.equal(worker.settled.length, 0, 'orders 201 to 300 are due, and held')
+    const recovered = once(worker, 'recovered')
+    await shop.timers.resumeRun('order_confirm')
+    assert.equal(((await recovered) as [{ code: string }])[0].code, 'RUN_UNFINISHED')
+    assert.equal((await shop.deadlines(`"confirmDueAt" > now() + interval '50 minutes'`)).size, 300)
+    await shop.database.client.query(`UPDATE orders SET "confirmDueAt" = now() WHERE id = 300`)
+    await shop.timers.schedule('order_confirm', 300, { after: 1 })
+    await waitUntil(() => worker.settled.length === 1)
   })
 
   it('passes rows that another transaction has locked, and moves them once they are free', async () => {

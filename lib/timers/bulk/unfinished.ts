@@ -1,0 +1,28 @@
+// A run that nobody carries out any more: its process was killed or stopped, and its kind stays held. Workers and `status` tell it.
+
+import type { RowRule } from '../../rows/row-rule.js'
+import { RunsTable } from '../../rows/runs-table.js'
+
+/** A living process moves a portion, or tries to, far more often. */
+const SILENT_MS = 15_000
+
+export interface LeftRun {
+  message: string
+  remedy: string
+}
+
+/** @returns undefined where there is none; the message does not name the kind @throws what Postgres throws */
+export async function leftRun(
+  { guard, options, deadline }: Pick<RowRule, 'guard' | 'options' | 'deadline'>,
+  prefix: string,
+): Promise<LeftRun | undefined> {
+  if (deadline.in !== 'column') return undefined
+  const { kind } = options
+  const [run] = await new RunsTable(guard.table, prefix).unfinishedIfAny(kind)
+  if (!run || run.silentMs < SILENT_MS) return undefined
+  const { id, action, moved, planned, process, silentMs } = run
+  return {
+    message: `run ${id} (${action}, ${moved} of ${planned} orders) has moved nothing for ${Math.round(silentMs / 1_000)} s, and holds the rule; its process was ${process}`,
+    remedy: `order-timers runs ${kind} --resume goes on, and --abandon ends it where it is`,
+  }
+}
