@@ -31,7 +31,7 @@ export class Answers {
   private readonly late: LateScreen
   private readonly stuck: StuckScreen
   private readonly order: OrderScreen
-  private readonly recorded = new Remembered<string>({ freshMs: 5_000, waitMs: 100 })
+  private readonly recorded = new Remembered<string>({ freshMs: 5_000, waitMs: 100, maxAgeMs: 60_000 })
 
   constructor(
     private readonly runtime: Runtime,
@@ -53,7 +53,12 @@ export class Answers {
 
   /** Whether acts can be recorded, so that they are done: `ready`, or what is missing. */
   recording(): Promise<string> {
-    return this.recorded.get('', () => this.turn.take(() => actionsState(this.runtime))).catch(() => 'unknown')
+    return this.recorded
+      .get('', () => this.turn.take(() => actionsState(this.runtime)))
+      .then(
+        ({ value }) => value,
+        () => 'unknown',
+      )
   }
 
   /** @throws Refusal, OrderTimersError */

@@ -33,8 +33,10 @@ export interface CappedCount {
 
 export interface CappedCounts {
   states: Partial<Record<ListedState, CappedCount>>
-  /** Of dead letters. */
+  /** How many dead letters there are. */
   dead: number
+  /** The orders that are tried again. */
+  retrying: readonly string[]
   /** Postgres's time. */
   nowMs: number
 }
@@ -87,7 +89,7 @@ export class OrderReads {
     )
     const states = Object.fromEntries(found.map(({ state, count, first, last }) => [state, { count, first, last }]))
     const { now, ...others } = states
-    return { states: others, dead: bind[0].length, nowMs: now?.first ?? Date.now() }
+    return { states: others, dead: bind[0].length, retrying: bind[1], nowMs: now?.first ?? Date.now() }
   }
 
   /** Undefined where the rule has no `pause`. */

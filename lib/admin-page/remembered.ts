@@ -1,15 +1,23 @@
 // What was looked up a moment ago, for everybody who asks the same meanwhile: one look at a time for each question, however many pages are open.
+// An answer always comes with its age. One that has become too old is never given: then the new look is waited for, or what it throws is thrown.
 
 export interface RememberedOptions {
   /** For how long an answer is good. */
   freshMs: number
   /** How long to wait for a new answer where there is an old one. Default: for ever. */
   waitMs?: number
+  /** From which age on an answer is no answer. */
+  maxAgeMs: number
+}
+
+export interface Aged<T> {
+  value: T
+  /** How long ago the look began that brought it. */
+  ageMs: number
 }
 
 interface Entry<T> {
-  value?: T
-  at: number
+  found: { value: T; at: number } | undefined
   looking: Promise<T> | undefined
 }
 
@@ -20,36 +28,56 @@ export class Remembered<T> {
 
   constructor(private readonly options: RememberedOptions) {}
 
-  /** @throws what `look` throws, where there is no older answer */
-  async get(name: string, look: () => Promise<T>): Promise<T> {
+  /** @throws what `look` throws, where there is no older answer that is good enough */
+  async get(name: string, look: () => Promise<T>): Promise<Aged<T>> {
+    const { freshMs, waitMs, maxAgeMs } = this.options
     const entry = this.entries.get(name) ?? this.add(name)
-    const { freshMs, waitMs } = this.options
-    if ('value' in entry && performance.now() - entry.at < freshMs) return entry.value as T
-    entry.looking ??= look()
+    if (entry.found && ageOf(entry.found) < freshMs) return aged(entry.found)
+    entry.looking ??= this.look(entry, look)
+    const { looking } = entry
+    const old = entry.found
+    if (!old || ageOf(old) >= maxAgeMs) return aged({ value: await looking, at: entry.found?.at ?? performance.now() })
+    const failed = looking.then(
+      () => undefined,
+      () => undefined,
+    )
+    await (waitMs === undefined ? failed : Promise.race([failed, later(waitMs)]))
+    return aged(entry.found ?? old)
+  }
+
+  /** After a change: looks that are under way may not have seen it, so nobody is told of them who asks from now on. */
+  forget(): void {
+    this.entries.clear()
+  }
+
+  private look(entry: Entry<T>, look: () => Promise<T>): Promise<T> {
+    const at = performance.now()
+    return look()
       .then((value) => {
-        Object.assign(entry, { value, at: performance.now() })
+        entry.found = { value, at }
         return value
       })
       .finally(() => {
         entry.looking = undefined
       })
-    if (waitMs === undefined || !('value' in entry)) return entry.looking
-    const { value } = entry as { value: T }
-    return Promise.race([entry.looking.catch(() => value), later(value, waitMs)])
-  }
-
-  forget(): void {
-    for (const entry of this.entries.values()) entry.at = Number.NEGATIVE_INFINITY
   }
 
   private add(name: string): Entry<T> {
     if (this.entries.size >= MOST_ENTRIES) this.entries.delete(this.entries.keys().next().value as string)
-    const entry: Entry<T> = { at: 0, looking: undefined }
+    const entry: Entry<T> = { found: undefined, looking: undefined }
     this.entries.set(name, entry)
     return entry
   }
 }
 
-function later<T>(value: T, waitMs: number): Promise<T> {
-  return new Promise((resolve) => setTimeout(resolve, waitMs, value).unref())
+function ageOf({ at }: { at: number }): number {
+  return performance.now() - at
+}
+
+function aged<T>(found: { value: T; at: number }): Aged<T> {
+  return { value: found.value, ageMs: Math.round(ageOf(found)) }
+}
+
+function later(waitMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, waitMs).unref())
 }

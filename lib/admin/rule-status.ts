@@ -101,7 +101,7 @@ export async function ruleStatus(
   const found = unknownRule(runtime, kind)
   try {
     const { failed } = redis ? await keptFailures(runtime, kind) : { failed: undefined }
-    if (redis && failed) found.lastError = await lastErrorOf(redis, kind, failed.retrying.slice(0, MOST_RETRIED))
+    if (redis && failed) found.lastError = await lastErrorOf(redis, kind, failed.retrying)
     found.dead = failed?.dead.length
     found.armed = await redis?.connection.run(WAIT_MS, (client) => client.zcard(runtime.keys.sets(kind).due))
     const first = await redis?.index.first(kind, WAIT_MS)
@@ -131,10 +131,8 @@ async function readRows(row: RowRule, runtime: Runtime, found: RuleStatus, count
   found.rows = { ...statesOf(counts), oldestOverdue: oldestOverdue(counts), withinHour: counts.withinHour }
   found.next = counts.samples.upcoming[0]?.deadline ?? null
   const lockedIds = counts.samples.locked.map(({ id }) => id)
-  if (lockedIds.length > 0) [found.rowLock] = await lockHolders(row.guard, lockedIds).catch(() => [])
-  const { sequelize, table } = row.guard.table
-  const lock = sweepLockName(runtime.keys.prefix, found.kind, table)
-  ;[found.sweepLock] = await inTransaction(sequelize, QUESTION, (transaction) => holdersOf(sequelize, lock, transaction)).catch(() => [])
+  const { rowLock, sweepLock } = await locksOf(row, runtime, found.kind, lockedIds)
+  Object.assign(found, { rowLock, sweepLock })
 }
 
 /** What waits for another attempt is in the index under the time of that. What is claimed is not in it. */
@@ -152,8 +150,24 @@ async function readRedis({ connection, clock }: RuntimeRedis, runtime: Runtime, 
   found.next = upcoming[1] === undefined ? null : new Date(Number(upcoming[1]))
 }
 
-async function lastErrorOf({ failures }: RuntimeRedis, kind: string, ids: readonly string[]): Promise<RuleStatus['lastError']> {
-  if (ids.length === 0) return undefined
+/** Who stands in the way of orders that are due. @param lockedIds orders whose rows are locked @throws what Postgres or Sequelize throws */
+export async function locksOf(
+  row: RowRule,
+  { keys }: Runtime,
+  kind: string,
+  lockedIds: readonly string[],
+): Promise<Pick<RuleStatus, 'rowLock' | 'sweepLock' | 'tableLock'>> {
+  const { sequelize, table } = row.guard.table
+  const lock = sweepLockName(keys.prefix, kind, table)
+  const [rowLock] = lockedIds.length > 0 ? await lockHolders(row.guard, lockedIds).catch(() => []) : []
+  const [sweepLock] = await inTransaction(sequelize, QUESTION, (transaction) => holdersOf(sequelize, lock, transaction)).catch(() => [])
+  return { rowLock, sweepLock, tableLock: await tableLockOf(row.guard.table) }
+}
+
+/** The latest error, of the first 200 that are tried again. */
+export async function lastErrorOf({ failures }: RuntimeRedis, kind: string, retrying: readonly string[]): Promise<RuleStatus['lastError']> {
+  if (retrying.length === 0) return undefined
+  const ids = retrying.slice(0, MOST_RETRIED)
   const [last] = [...(await failures.of(kind, ids))].sort(([, one], [, other]) => other.at.localeCompare(one.at))
   return last && { id: last[0], attempts: last[1].attempts, error: last[1].error }
 }

@@ -23,13 +23,13 @@ export interface RedisStatus {
 }
 
 /** Never rejects. */
-export async function redisStatus({ redis }: Runtime): Promise<RedisStatus> {
+export async function redisStatus({ redis }: Runtime, waitMs = WAIT_MS): Promise<RedisStatus> {
   const nothing = { notifications: undefined, publishesExpiry: undefined, refuses: undefined, problem: undefined }
   if (!redis) return { used: false, answering: false, ...nothing }
   const { connection } = redis
   try {
-    await connection.connected(WAIT_MS)
-    await connection.run(WAIT_MS, (client) => client.ping())
+    await connection.connected(waitMs)
+    await connection.run(waitMs, (client) => client.ping())
     await assertUsable(connection)
     const { notifications } = await readSettings(connection)
     const publishes = notifications === undefined ? undefined : publishesExpiry(notifications)

@@ -10,8 +10,8 @@ import { type RuleStatus, ruleStatus, unknownRule } from './rule-status.js'
 import { clockDifference, type RedisStatus, redisStatus } from './server-status.js'
 
 /** From how many overdue orders on it is a backlog, which is counted twice. */
-const BACKLOG = 200
-const BACKLOG_MS = 1_500
+export const BACKLOG = 200
+export const BACKLOG_MS = 1_500
 
 export interface Backlog {
   /** How many were overdue when they were counted for the second time. */
@@ -20,6 +20,8 @@ export interface Backlog {
   perSecond: number
   /** When it will be done, if it goes on like this; null where it does not shrink. */
   doneAt: Date | null
+  /** Where there are too many to count them all: whether the oldest ones are settled. */
+  oldestMoves?: boolean
 }
 
 export interface Facts {

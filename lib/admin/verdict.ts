@@ -50,9 +50,9 @@ export function troublesOf(facts: Facts): Trouble[] {
     ...redisTroubles(facts),
     ...presence(facts),
     ...clockTroubles(facts),
-    ...rules.flatMap((rule) => ruleTroubles(rule, { sweepMs, now: Date.now(), catchingUp: (backlog?.perSecond ?? 0) > 0 })),
+    ...rules.flatMap((rule) => ruleTroubles(rule, { sweepMs, now: Date.now(), catchingUp: isShrinking(backlog) })),
   ]
-  if (backlog && backlog.perSecond > 0) found.push(catchingUp(backlog))
+  if (backlog && isShrinking(backlog)) found.push(catchingUp(backlog))
   for (const trouble of reported(facts)) if (!found.some((one) => isSame(one, trouble))) found.push(trouble)
   return found.sort((one, other) => rank(one) - rank(other))
 }
@@ -132,7 +132,12 @@ function offOf({ clockMs, by }: ListedProcess, postgresMs: number): number {
   return by === 'postgres' ? clockMs : clockMs - postgresMs
 }
 
+function isShrinking(backlog: Facts['backlog']): boolean {
+  return backlog !== undefined && (backlog.perSecond > 0 || backlog.oldestMoves === true)
+}
+
 function catchingUp({ overdue, perSecond, doneAt }: NonNullable<Facts['backlog']>): Trouble {
+  if (perSecond <= 0) return degraded('CATCHING_UP', 'more than 10,000 orders are overdue, and the oldest of them are being settled')
   const rate = perSecond.toLocaleString('en-US')
   return degraded(
     'CATCHING_UP',

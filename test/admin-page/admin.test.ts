@@ -6,8 +6,10 @@ import { request as httpRequest } from 'node:http'
 import express from 'express'
 // @ts-expect-error: it has the types of Express 5
 import express4 from 'express4'
+import { type Status, status, type Trouble } from '../../lib/admin/status.js'
 import { type AdminOptions, orderTimersAdmin } from '../../lib/admin-page/index.js'
 import { bury } from '../support/dead-letters.js'
+import { runtimeOf } from '../support/runtime.js'
 import { inTime, waitUntil } from '../support/waiting.js'
 import { type AdminShop, listen, MOUNT, openAdminShop, send } from './admin-shop.js'
 
@@ -170,6 +172,52 @@ describe('the admin page', () => {
       assert.equal(await langOf('?lang=en', 'zh-TW'), 'en')
       assert.equal(await langOf('?lang=%22%3E%3Cscript%3E', 'en'), 'en')
     })
+  })
+
+  it('says what `order-timers status` says', async () => {
+    const other = await openAdminShop()
+    try {
+      const { client } = other.database
+      const compare = async (codes: string[]) => {
+        const withoutFigures = ({ headline, troubles }: Pick<Status, 'headline' | 'troubles'>) => [
+          headline.replace(/\d[\d.:TZ-]*/g, '#'),
+          ...troubles.map(({ level, code, message, remedy }) => `${level} ${code} ${message} ${remedy}`.replace(/\d[\d.:TZ-]*/g, '#')),
+        ]
+        const page = await waitUntil(
+          async () => {
+            const now = (await other.ask('data/now')).json.data
+            return now.troubles.map(({ code }: Trouble) => code).join() === codes.join() && now
+          },
+          { what: codes.join() },
+        )
+        assert.deepEqual(withoutFigures(page), withoutFigures(await status(runtimeOf(other.timers))))
+      }
+      await compare(['NO_WORKER'])
+      await other.order({ status: 4, confirmDueAt: new Date(Date.now() - 200_000) })
+      await other.order({ status: 4, confirmDueAt: new Date(Date.now() - 9 * 86_400_000) })
+      const locked = await other.order({ status: 4, confirmDueAt: new Date(Date.now() - 100_000) })
+      const dead = await other.order({ status: 4, confirmDueAt: new Date(Date.now() - 300_000) })
+      await bury(other.redis.client, other.key('order-timers:{order_confirm}:failures'), [dead])
+      const holder = await other.database.connect()
+      await holder.query(`SET application_name = 'nightly report'; BEGIN`)
+      await holder.query('UPDATE orders SET note = $1 WHERE id = $2', ['held', locked])
+      await waitUntil(async () => (await status(runtimeOf(other.timers))).troubles.some(({ code }) => code === 'ROW_LOCKED'))
+      await compare(['NO_WORKER', 'OVERDUE', 'ROW_LOCKED', 'DEAD_LETTERS', 'STALE'])
+      await holder.query('ROLLBACK')
+      await client.query(`INSERT INTO order_timers_brakes (kind, braked_at) VALUES ('order_confirm', now())`)
+      await compare(['NO_WORKER', 'BRAKED', 'DEAD_LETTERS', 'STALE'])
+      await client.query('DELETE FROM order_timers_brakes; DELETE FROM orders')
+      await other.redis.client.del(
+        other.key('order-timers:{order_confirm}:failures'),
+        other.key('order-timers:{order_confirm}:failures:dead'),
+      )
+      await other.worker()
+      await compare([])
+      await client.query('ALTER TABLE orders RENAME COLUMN "confirmDueAt" TO gone')
+      await waitUntil(async () => (await other.ask('data/now')).json.data.headline.startsWith('✘ INVALID MODEL: order_confirm'))
+    } finally {
+      await other.close()
+    }
   })
 
   it('counts what is overdue behind more dead letters than it counts', async () => {

@@ -156,7 +156,7 @@ describe('the admin page in a browser', function () {
       await visit()
       await page
         .getByRole('heading', { level: 1 })
-        .filter({ hasText: /dead letter/ })
+        .filter({ hasText: /DEAD LETTERS: order_confirm/ })
         .waitFor()
       const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: 'order_confirm' }) })
       assert.equal(await row.locator('[data-label=dead]').innerText(), '1')
@@ -289,7 +289,7 @@ describe('the admin page in a browser', function () {
         `INSERT INTO order_timers_brakes (kind, braked_at) VALUES ('order_confirm', now()) ON CONFLICT (kind) DO UPDATE SET braked_at = now()`,
       )
       await visit()
-      await page.getByRole('heading', { level: 1 }).filter({ hasText: 'order_confirm was stopped by its brake' }).waitFor()
+      await page.getByRole('heading', { level: 1 }).filter({ hasText: 'BRAKED: order_confirm: stopped by its brake' }).waitFor()
       await picture('braked')
       assert.match(await doIt('Release'), /Released/)
       await waitUntil(
@@ -435,7 +435,7 @@ describe('the admin page in a browser', function () {
       await visit('')
       await page
         .locator('main')
-        .getByText(/The clock of <img/)
+        .getByText(/the clock of <img/)
         .waitFor() // by the stream, with its line breaks
       await page.getByText('live', { exact: true }).waitFor()
       await client.query('ROLLBACK')
@@ -513,8 +513,8 @@ describe('the admin page in a browser', function () {
       try {
         const id = await other.order({ status: 4, confirmDueAt: new Date(Date.now() - 200_000) })
         await visit('', page, other.url)
-        await page.getByRole('heading', { level: 1, name: 'No worker is alive, and nothing is settled.' }).waitFor()
-        await page.getByText(/order is overdue, the oldest by 3 min/).waitFor()
+        await page.getByRole('heading', { level: 1, name: /^NO WORKER ALIVE: / }).waitFor()
+        await page.getByText(/OVERDUE: order_confirm: 1 order is overdue and nothing excuses it, the oldest for 3/).waitFor()
         await waitUntil(async () => (await page.title()).startsWith('✘'))
         await picture('no-worker')
         await page.getByRole('link', { name: '1', exact: true }).first().click()

@@ -7,23 +7,22 @@ import { link } from './place.js'
 const SIGNS = { good: '✓', warn: '!', bad: '✘' }
 const STUCK = ['overdue', 'retrying', 'locked', 'dead', 'stale', 'held', 'undated']
 
-/** A trouble as a sentence. */
+const LEVELS = { failing: 'bad', degraded: 'warn' }
+
+/** A trouble as a sentence, as `order-timers status` says it; in another language than English its name, beside which that sentence stands. */
 export function sentence(trouble) {
-  const { count, ms } = trouble
-  const says = words.troubles[trouble.code] ?? words.troubles.other
-  return says({
-    ...trouble,
-    count: count === undefined ? undefined : capped(count),
-    time: ms === undefined ? '' : span(ms),
-    sign: Math.sign(ms ?? 0),
-  })
+  return words.troubles === undefined ? english(trouble) : (words.troubles[trouble.code] ?? words.troubles.other)(trouble)
+}
+
+function english({ code, message }) {
+  return `${code === 'NO_WORKER' ? 'NO WORKER ALIVE' : code.replaceAll('_', ' ')}: ${message}`
 }
 
 /** What is said first, for the band, the title and a screen reader. */
 export function verdictOf(now) {
   const [worst, ...others] = now.troubles
   if (!worst) return { level: 'good', text: words.fine(now.workers), others }
-  return { level: worst.level, text: sentence(worst), worst, others }
+  return { level: LEVELS[worst.level], text: sentence(worst), worst, others }
 }
 
 export function nowScreen(now, { can, act }) {
@@ -32,34 +31,26 @@ export function nowScreen(now, { can, act }) {
 
 function verdict(now) {
   const { level, text, worst, others } = verdictOf(now)
-  const details = worst?.text && worst.code !== 'CLOCK' && worst.code !== 'UNSEEN'
   return h(
     'section',
     { class: `verdict ${level}` },
     h('span', { class: 'sign', 'aria-hidden': 'true' }, SIGNS[level]),
     h('h1', {}, text),
-    details && h('p', {}, capital(worst.text)),
-    details && worst.remedy && h('p', {}, `→ ${capital(worst.remedy)}`),
+    worst && more(worst, 'p'),
     !worst && h('p', {}, words.idle(now.webs)),
     others.length > 0 &&
       h(
         'ul',
         {},
-        others.map((one) =>
-          h(
-            'li',
-            { class: one.level === 'bad' ? 'is-bad' : undefined },
-            sentence(one),
-            one.text && one.level === 'bad' && h('span', { class: 'sub' }, one.text),
-          ),
-        ),
+        others.map((one) => h('li', { class: one.level === 'failing' ? 'is-bad' : undefined }, sentence(one), more(one, 'span'))),
       ),
   )
 }
 
-/** The package's own messages go on from a name. */
-function capital(text) {
-  return text.charAt(0).toUpperCase() + text.slice(1)
+/** What to do; and where the sentence is in another language, the package's own. */
+function more(trouble, element) {
+  const own = { class: element === 'span' ? 'sub' : undefined, lang: 'en' }
+  return [words.troubles && h(element, own, english(trouble)), trouble.remedy && h(element, own, `→ ${trouble.remedy}`)]
 }
 
 function rules(now, can, act) {
@@ -81,7 +72,7 @@ function rules(now, can, act) {
       {},
       link('due', { kind: kind.kind }, kind.kind),
       h('span', { class: 'sub' }, words.now.forms[kind.form] ?? kind.form),
-      state(kind, now, can, act),
+      state(kind, can, act),
     ),
     ...STUCK.map((one) => stuckCell(kind, one, oldest)),
     kind.counts?.paused ? capped(kind.counts.paused) : null,
@@ -97,8 +88,7 @@ function rules(now, can, act) {
   ])
 }
 
-function state(kind, now, can, act) {
-  const age = now.atMs - kind.atMs
+function state(kind, can, act) {
   return [
     kind.problem && h('span', { class: 'sub is-bad' }, kind.problem),
     kind.brakedAtMs !== null &&
@@ -114,7 +104,7 @@ function state(kind, now, can, act) {
             words.now.release,
           ),
       ),
-    age > 6_000 && age < 3_600_000 && h('span', { class: 'sub' }, words.now.counted(ago(age))),
+    kind.ageMs > 6_000 && h('span', { class: 'sub' }, words.now.counted(ago(kind.ageMs))),
   ]
 }
 

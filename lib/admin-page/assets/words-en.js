@@ -36,25 +36,8 @@ export default {
 
   fine: (workers) => `All is well: ${many(workers, 'worker is', 'workers are')} alive, and no order is late.`,
   idle: (webs) => `${many(webs, 'web process', 'web processes')} alive`,
-  troubles: {
-    OFF: () => 'The timers are switched off here (ORDER_TIMERS=off, or enabled: false): nothing is armed or settled by this process.',
-    UNREAD: ({ kind }) => `${kind} could not be read.`,
-    NO_WORKER: () => 'No worker is alive, and nothing is settled.',
-    KIND_UNSERVED: ({ kind }) => `No living worker has the rule ${kind}: its orders are not settled.`,
-    BRAKED: ({ kind, time }) => `${kind} was stopped by its brake ${time} ago. Look at what it settled, then release it.`,
-    OVERDUE: ({ kind, count, time }) => `${kind}: ${many(count, 'order is', 'orders are')} overdue, the oldest by ${time}.`,
-    SWEEP: ({ kind, time }) => `${kind}: no worker has swept for ${time}.`,
-    OTHER_REDIS: () => 'Web processes and workers use different Redis servers.',
-    PREFIX_SHARED: ({ kind }) => `Two databases share one prefix: processes take each other's timers of ${kind}.`,
-    RULES_DIFFER: ({ kind }) => `Workers have different values for ${kind}.`,
-    REDIS: () => 'Redis does not answer. The sweep settles what comes due, once a minute.',
-    CLOCK: ({ text, time, sign }) => `The clock of ${text} is ${time} ${sign > 0 ? 'ahead' : 'behind'}.`,
-    UNSEEN: () => 'Processes cannot be seen in Postgres either: `order-timers migration` prints the table order_timers_processes.',
-    DEAD: ({ kind, count }) => `${kind}: ${many(count, 'dead letter', 'dead letters')}. Nobody settles such an order until it is retried.`,
-    STALE: ({ kind, count }) =>
-      `${kind}: ${many(count, 'order is', 'orders are')} overdue for longer than staleAfter. A person must decide.`,
-    other: ({ code, kind }) => `${code}${kind ? ` (${kind})` : ''}`,
-  },
+  // In English the page says what `order-timers status` says.
+  troubles: undefined,
   now: {
     rules: 'Rules',
     groups: { stuck: 'due, and not moving', toCome: 'to come', hour: 'settled in the last hour' },

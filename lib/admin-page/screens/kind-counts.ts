@@ -1,12 +1,16 @@
-// How the orders of one rule stand, for the screen "Now": counts that end at 10,000, of rows or of the due index. What cannot be read is said.
+// How the orders of one rule stand, for the screen "Now": counts that end at 10,000, of rows or of the due index, and what stands in the way of those
+// that are due. The same figures are put as `status` puts them, so that both judge alike. What cannot be read is said.
 
 import { keptFailures } from '../../admin/kept-failures.js'
-import { boundRule } from '../../admin/problem.js'
+import { OVERDUE_MS } from '../../admin/limits.js'
+import { boundRule, problemOf } from '../../admin/problem.js'
+import { lastErrorOf, locksOf, type RuleStatus, unknownRule } from '../../admin/rule-status.js'
 import { SweepMarks } from '../../redis/sweep-marks.js'
 import type { ListedState } from '../../rows/capped-orders-sql.js'
+import type { ShopRule } from '../../rules/rule.js'
 import type { Runtime } from '../../timers/runtime.js'
 import { readIndex } from '../index-reads.js'
-import { isListed, type ListedRule, type OrderReads } from '../order-reads.js'
+import { type CappedCounts, isListed, type ListedRule, type OrderReads } from '../order-reads.js'
 import { Remembered } from '../remembered.js'
 
 export interface CountedKind {
@@ -21,13 +25,18 @@ export interface CountedKind {
   atMs: number
   /** How long ago a worker counted those without a deadline. */
   undatedAgeMs: number | undefined
-  /** How long ago a worker last read what is overdue; undefined where that is not known. */
-  readMs: number | undefined
   problem: string | undefined
 }
 
+export interface KindLook {
+  counted: CountedKind
+  status: RuleStatus
+}
+
+const PAUSED = { freshMs: 60_000, waitMs: 0, maxAgeMs: 300_000 }
+
 export class KindCounts {
-  private readonly paused = new Remembered<number | undefined>({ freshMs: 60_000, waitMs: 0 })
+  private readonly paused = new Remembered<number | undefined>(PAUSED)
   private readonly marks: SweepMarks | undefined
 
   constructor(
@@ -39,48 +48,100 @@ export class KindCounts {
   }
 
   /** Never rejects. */
-  async of(kind: string): Promise<CountedKind> {
-    const nothing = { kind, counts: undefined, nextMs: null, oldestMs: null, brakedAtMs: null, atMs: Date.now() }
-    const unknown: CountedKind = { ...nothing, undatedAgeMs: undefined, readMs: undefined, problem: undefined }
+  async of(kind: string): Promise<KindLook> {
     const { rule, problem } = boundRule(this.runtime, kind)
-    if (!rule) return { ...unknown, problem: problem.message }
+    const status = unknownRule(this.runtime, kind, problem?.message)
+    const nothing = { kind, counts: undefined, nextMs: null, oldestMs: null, brakedAtMs: null, undatedAgeMs: undefined }
+    const counted: CountedKind = { ...nothing, atMs: Date.now(), problem: problem?.message }
+    const look: KindLook = { counted, status }
+    if (!rule) return look
     try {
-      if (!isListed(rule)) return { ...unknown, ...(await this.inRedis(kind)) }
-      return { ...unknown, readMs: await this.marks?.age(kind), ...(await this.onRows(rule)) }
+      if (isListed(rule)) await this.onRows(rule, look)
+      else await this.inRedis(kind, look)
     } catch (error) {
-      return { ...unknown, problem: (await this.reads.problem(rule, error)).message }
+      counted.problem = (await this.reads.problem(rule, error)).message
+      status.problem = counted.problem
+      status.notLookedAt = !(await this.isConfiguration(rule, error))
     }
+    return look
   }
 
-  private async onRows(rule: ListedRule): Promise<Partial<CountedKind>> {
-    const { kind } = rule
-    const { states, dead, nowMs } = await this.reads.counts(rule)
-    const counts: CountedKind['counts'] = dead > 0 ? { dead } : {}
-    for (const [state, { count }] of Object.entries(states)) counts[state as ListedState] = count
-    const paused = await this.paused.get(kind, () => this.reads.paused(rule)).catch(() => undefined)
-    if (paused) counts.paused = paused
-    const undated = await this.marks?.undated(kind)
-    if (undated) counts.undated = undated.count
-    const brakedAt = await this.reads.brakedAt(rule)
-    return {
-      counts,
-      nextMs: states.pending?.first ?? null,
-      oldestMs: states.overdue?.first ?? null,
-      brakedAtMs: brakedAt?.getTime() ?? null,
-      atMs: nowMs,
-      undatedAgeMs: undated?.ageMs,
+  private async onRows(rule: ListedRule, { counted, status }: KindLook): Promise<void> {
+    const { kind, row } = rule
+    status.dryRun = row.options.dryRun
+    status.readAgoMs = await this.marks?.age(kind).catch(() => undefined)
+    let found: CappedCounts
+    try {
+      found = await this.reads.counts(rule)
+    } catch (error) {
+      await this.addLocks(rule, status, [])
+      if (status.tableLock) return
+      throw error
     }
+    const { states, dead, retrying, nowMs } = found
+    const undated = await this.marks?.undated(kind).catch(() => undefined)
+    const paused = await this.paused.get(kind, () => this.reads.paused(rule)).catch(() => undefined)
+    const counts = { ...(dead > 0 && { dead }), ...(paused?.value && { paused: paused.value }), ...(undated && { undated: undated.count }) }
+    for (const [state, { count }] of Object.entries(states)) Object.assign(counts, { [state]: count })
+    const brakedAt = await this.reads.brakedAt(rule)
+    const [nextMs, oldestMs] = [states.pending?.first ?? null, states.overdue?.first ?? null]
+    Object.assign(counted, { counts, nextMs, oldestMs, brakedAtMs: brakedAt?.getTime() ?? null, atMs: nowMs, undatedAgeMs: undated?.ageMs })
+    status.brakedSince = brakedAt
+    this.put(counted, status)
+    const { verification } = row
+    if (verification) status.unverified = await this.reads.inTurn(() => verification.unverified.summary()).catch(() => undefined)
+    if (retrying.length > 0 && this.runtime.redis)
+      status.lastError = await lastErrorOf(this.runtime.redis, kind, retrying).catch(() => undefined)
+    const isLate = oldestMs !== null && nowMs - oldestMs > OVERDUE_MS
+    if (isLate || states.locked) await this.addLocks(rule, status, states.locked ? await this.lockedIds(rule) : [])
+  }
+
+  /** As `status` has it. Its figures are of this process's clock, by which it judges ages. */
+  private put({ counts = {}, oldestMs, nextMs, atMs }: CountedKind, status: RuleStatus): void {
+    const aheadMs = Date.now() - atMs
+    const { pending = 0, overdue = 0, retrying = 0, locked = 0, dead = 0, stale = 0, held = 0, paused = 0, undated = 0 } = counts
+    const states = { pending, overdue, retrying, locked, dead, stale, held, paused, undated }
+    status.rows = { ...states, oldestOverdue: oldestMs === null ? null : new Date(oldestMs + aheadMs), withinHour: 0 }
+    status.next = nextMs === null ? null : new Date(nextMs)
+    status.dead = dead
+  }
+
+  private async addLocks(rule: ListedRule, status: RuleStatus, lockedIds: readonly string[]): Promise<void> {
+    Object.assign(status, await this.reads.inTurn(() => locksOf(rule.row, this.runtime, rule.kind, lockedIds)).catch(() => ({})))
+  }
+
+  private async lockedIds(rule: ListedRule): Promise<string[]> {
+    const page = await this.reads.page(rule, { state: 'locked', limit: 5 }).catch(() => ({ orders: [] }))
+    return page.orders.map(({ id }) => id)
   }
 
   /** Of a rule whose deadlines are in Redis alone. */
-  private async inRedis(kind: string): Promise<Partial<CountedKind>> {
-    if (!this.runtime.redis) return { problem: 'its deadlines are in Redis alone, and Redis is not used here' }
-    const [due, pending] = await Promise.all([readIndex(this.runtime, kind, 'due'), readIndex(this.runtime, kind, 'pending')])
-    const dead = (await keptFailures(this.runtime, kind)).failed?.dead.length ?? 0
-    const counts: CountedKind['counts'] = dead > 0 ? { dead } : {}
-    if (due.timers.length > 0) counts.overdue = due.timers.length
-    if (pending.timers.length > 0) counts.pending = pending.timers.length
+  private async inRedis(kind: string, { counted, status }: KindLook): Promise<void> {
+    if (!this.runtime.redis) {
+      counted.problem = 'its deadlines are in Redis alone, and Redis is not used here'
+      return
+    }
+    const [due, pending, kept] = await Promise.all([
+      readIndex(this.runtime, kind, 'due'),
+      readIndex(this.runtime, kind, 'pending'),
+      keptFailures(this.runtime, kind),
+    ])
+    const dead = kept.failed?.dead.length ?? 0
+    const counts = {
+      ...(dead > 0 && { dead }),
+      ...(due.timers.length > 0 && { overdue: due.timers.length }),
+      ...(pending.timers.length > 0 && { pending: pending.timers.length }),
+    }
     const [[oldest], [next]] = [due.timers, pending.timers]
-    return { counts, nextMs: next?.deadlineMs ?? null, oldestMs: oldest?.deadlineMs ?? null, atMs: pending.nowMs }
+    Object.assign(counted, { counts, nextMs: next?.deadlineMs ?? null, oldestMs: oldest?.deadlineMs ?? null, atMs: pending.nowMs })
+    status.armed = due.timers.length + pending.timers.length
+    const oldestOverdue = oldest ? new Date(oldest.deadlineMs + Date.now() - pending.nowMs) : null
+    status.inRedis = { pending: pending.timers.length, overdue: due.timers.length, oldestOverdue }
+    status.next = next ? new Date(next.deadlineMs) : null
+    status.dead = dead
+  }
+
+  private async isConfiguration(rule: ShopRule, error: unknown): Promise<boolean> {
+    return (await this.reads.inTurn(() => problemOf(rule, error)).catch(() => ({ isConfiguration: false }))).isConfiguration === true
   }
 }

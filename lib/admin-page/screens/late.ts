@@ -26,14 +26,14 @@ export interface Late {
 }
 
 export class LateScreen {
-  private readonly read = new Remembered<Late>({ freshMs: 5_000 })
+  private readonly read = new Remembered<Late>({ freshMs: 5_000, maxAgeMs: 5_000 })
 
   constructor(private readonly runtime: Runtime) {}
 
   /** @throws Refusal with `redis: false`; OrderTimersError REDIS_UNAVAILABLE */
-  of(minutes: number): Promise<Late> {
+  async of(minutes: number): Promise<Late> {
     const wished = MINUTES.includes(minutes) ? minutes : 60
-    return this.read.get(String(wished), () => this.count(wished))
+    return (await this.read.get(String(wished), () => this.count(wished))).value
   }
 
   private async count(minutes: number): Promise<Late> {

@@ -1,14 +1,16 @@
-// The screen "Now": what is wrong, who is alive, and how each rule's orders stand. Everybody who looks within two seconds is told the same.
+// The screen "Now": what is wrong, who is alive, and how each rule's orders stand. Everybody who looks within two seconds is told the same, in the
+// words of `order-timers status`.
 
 import { boundRule } from '../../admin/problem.js'
-import { latenessOfAll, livingProcesses, type Processes } from '../../admin/processes.js'
+import type { Processes } from '../../admin/processes.js'
+import type { Trouble } from '../../admin/trouble.js'
+import { headlineOf, troublesOf } from '../../admin/verdict.js'
 import type { Runtime } from '../../timers/runtime.js'
 import type { LatenessByPath } from '../../worker/settling/lateness.js'
 import type { OrderReads } from '../order-reads.js'
-import { Remembered } from '../remembered.js'
 import type { Turn } from '../turn.js'
-import { type Trouble, troublesOf } from '../verdict.js'
-import { type CountedKind, KindCounts } from './kind-counts.js'
+import type { CountedKind } from './kind-counts.js'
+import { NowReads } from './now-facts.js'
 
 export interface KindNow extends CountedKind {
   form: string | undefined
@@ -16,10 +18,15 @@ export interface KindNow extends CountedKind {
   pausable: boolean
   /** Of the last hour. */
   lateness: LatenessByPath | undefined
+  /** How long ago the orders were counted. */
+  ageMs: number
 }
 
 export interface Now {
   atMs: number
+  /** The worst of it in one line, or that all is well: what `order-timers status` says. */
+  headline: string
+  /** All that is wrong, worst first. */
   troubles: Trouble[]
   workers: number
   webs: number
@@ -27,48 +34,43 @@ export interface Now {
 }
 
 export class NowScreen {
-  private readonly kinds = new Remembered<CountedKind>({ freshMs: 2_000, waitMs: 150 })
-  private readonly processes = new Remembered<Processes>({ freshMs: 2_000, waitMs: 150 })
-  private readonly lateness = new Remembered<Map<string, LatenessByPath> | undefined>({ freshMs: 5_000, waitMs: 150 })
-  private readonly counts: KindCounts
+  private readonly reads: NowReads
 
   constructor(
     private readonly runtime: Runtime,
     reads: OrderReads,
-    private readonly turn: Turn,
+    turn: Turn,
   ) {
-    this.counts = new KindCounts(runtime, reads)
+    this.reads = new NowReads(runtime, reads, turn)
   }
 
   async read(): Promise<Now> {
-    const { runtime } = this
-    const [processes, lateness, ...counted] = await Promise.all([
-      this.living(),
-      this.lateness.get('', () => latenessOfAll(runtime)).catch(() => undefined),
-      ...runtime.kinds.map((kind) => this.kinds.get(kind, () => this.counts.of(kind))),
-    ])
-    const alive = processes.processes.filter((one) => one.alive)
+    const { facts, kinds } = await this.reads.read()
+    const troubles = troublesOf(facts)
+    const alive = facts.processes.processes.filter((one) => one.alive)
     return {
       atMs: Date.now(),
-      troubles: troublesOf({ enabled: runtime.enabled, processes, kinds: counted }),
+      headline: headlineOf(troubles, facts),
+      troubles,
       workers: alive.filter(({ role }) => role === 'worker').length,
       webs: alive.filter(({ role }) => role === 'web').length,
-      kinds: counted.map((one) => ({
-        ...one,
-        form: runtime.form(one.kind),
-        pausable: isPausable(runtime, one.kind),
-        lateness: lateness?.get(one.kind),
+      kinds: kinds.map(({ value: { counted }, ageMs }, i) => ({
+        ...counted,
+        form: this.runtime.form(counted.kind),
+        pausable: isPausable(this.runtime, counted.kind),
+        lateness: facts.rules[i]?.lateness,
+        ageMs,
       })),
     }
   }
 
   living(): Promise<Processes> {
-    return this.processes.get('', () => this.turn.take(() => livingProcesses(this.runtime)))
+    return this.reads.living()
   }
 
   /** After an act. */
   forget(): void {
-    this.kinds.forget()
+    this.reads.forget()
   }
 }
 
