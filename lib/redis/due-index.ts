@@ -52,13 +52,17 @@ export class DueIndex {
     )
   }
 
-  /** Removes a timer, unless its deadline is not the given one. @returns whether there was one */
-  async disarm(kind: string, id: string, deadlineMs: number | undefined, waitMs: number): Promise<boolean> {
+  /**
+   * Removes a timer, unless its deadline is not the given one.
+   * @param toleranceMs for a key that another program set: how far its TTL may be from that deadline; left out, its TTL is not looked at
+   * @returns whether there was one
+   */
+  async disarm(kind: string, id: string, deadlineMs: number | undefined, waitMs: number, toleranceMs: number | '' = ''): Promise<boolean> {
     const { due, failures, tombstones } = this.keys.sets(kind)
     const key = this.keys.timer(kind, id)
     const removed = await this.connection.run(
       waitMs,
-      (client) => scripts(client).orderTimersDisarm(due, failures, tombstones, key, id, deadlineMs ?? ''),
+      (client) => scripts(client).orderTimersDisarm(due, failures, tombstones, key, id, deadlineMs ?? '', toleranceMs),
       operation('disarm', kind, mayHaveWritten),
     )
     return removed === 1
@@ -66,13 +70,31 @@ export class DueIndex {
 
   /** Moves a deadline that only Redis knows. @returns the new one; undefined where there is no timer */
   async postpone(kind: string, id: string, byMs: number, waitMs: number): Promise<number | undefined> {
+    return (await this.postponeFrom(undefined, kind, id, byMs, waitMs))?.after
+  }
+
+  /**
+   * The same, unless the deadline is not the expected one any more.
+   * @param byMs `now` makes it due now, where it is not yet
+   * @param toleranceMs how far a TTL that was read a moment ago may be off
+   * @returns the deadline before, and the new one, which is undefined where it was not moved; undefined where there is no timer
+   */
+  async postponeFrom(
+    expectedMs: number | undefined,
+    kind: string,
+    id: string,
+    byMs: number | 'now',
+    waitMs: number,
+    toleranceMs = 0,
+  ): Promise<{ before: number; after: number | undefined } | undefined> {
     const key = this.keys.timer(kind, id)
-    const deadline = await this.connection.run(
+    const { due } = this.keys.sets(kind)
+    const moved = (await this.connection.run(
       waitMs,
-      (client) => scripts(client).orderTimersPostpone(this.keys.sets(kind).due, key, id, byMs),
-      operation('postpone', kind, (deadline) => (deadline === null ? undefined : 'memory')),
-    )
-    return deadline === null ? undefined : Number(deadline)
+      (client) => scripts(client).orderTimersPostpone(due, key, id, byMs, expectedMs ?? '', toleranceMs),
+      operation('postpone', kind, (moved) => ((moved as string[] | null)?.[1] === undefined ? undefined : 'memory')),
+    )) as string[] | null
+    return moved === null ? undefined : { before: Number(moved[0]), after: moved[1] === undefined ? undefined : Number(moved[1]) }
   }
 
   /** A deadline that only Redis knows, in milliseconds of its clock; that of an external key, too. */

@@ -271,6 +271,8 @@ describe('the admin page', () => {
         { kind: 7 },
         { orders: [] },
         { orders: ['1'] },
+        { orders: [{ id: one.id }] },
+        { orders: [{ id: one.id, deadline: '2026-01-01' }] },
         { orders: Array.from({ length: 201 }, () => one) },
         { by: 7 },
         { reason: {} },
@@ -304,7 +306,7 @@ describe('the admin page', () => {
       const id = await other.order({ status: 4 })
       await other.timers.schedule('order_confirm', id)
       assert.equal((await other.ask('data/now')).json.recording, 'no table')
-      const { status, json } = await other.act({ action: 'cancel', kind: 'order_confirm', orders: [{ id }] })
+      const { status, json } = await other.act({ action: 'cancel', kind: 'order_confirm', orders: [{ id, deadline: null }] })
       assert.equal(status, 500)
       assert.match(json.error.message, /migration/)
       assert.ok(await other.timers.remaining('order_confirm', id))

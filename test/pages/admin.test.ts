@@ -325,7 +325,7 @@ describe('the admin page in a browser', function () {
         assert.equal(await page.getByRole('button', { name: /Extend|Cancel|Settle|Retry|Discard|Release/ }).count(), 0, path)
       }
       const status = await page.evaluate(`fetch('act', { method: 'POST', headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ action: 'cancel', kind: 'order_confirm', orders: [{ id: ${id} }] }) }).then(({ status }) => status)`)
+        body: JSON.stringify({ action: 'cancel', kind: 'order_confirm', orders: [{ id: ${id}, deadline: null }] }) }).then(({ status }) => status)`)
       assert.equal(status, 403)
       assert.ok((await rowOf(id as number)).due)
       assert.match(problems.splice(0).join(), /403/)
@@ -333,7 +333,7 @@ describe('the admin page in a browser', function () {
 
     it('not from another site, whose pages have the cookies too', async () => {
       const [id] = await orders(1)
-      const body = JSON.stringify({ action: 'cancel', kind: 'order_confirm', orders: [{ id }] })
+      const body = JSON.stringify({ action: 'cancel', kind: 'order_confirm', orders: [{ id, deadline: null }] })
       const other = createServer((_req, res) => {
         res
           .setHeader('content-type', 'text/html')

@@ -46,6 +46,33 @@ describe('the due index', () => {
     assert.equal(await index.disarm(KIND, '1', undefined, WAIT_MS), false)
   })
 
+  it('moves a deadline that Redis alone knows, and not one that has changed meanwhile', async () => {
+    const now = Math.floor(await clock.now())
+    const move = (expected: number | undefined, id: string, by: number | 'now', tolerance?: number) =>
+      index.postponeFrom(expected, KIND, id, by, WAIT_MS, tolerance)
+    await arm('1', now + HOUR_MS)
+    assert.deepEqual(await move(now, '1', 1_000), { before: now + HOUR_MS, after: undefined })
+    assert.equal(await scoreOf('1'), String(now + HOUR_MS))
+    assert.deepEqual(await move(now + HOUR_MS, '1', 1_000), { before: now + HOUR_MS, after: now + HOUR_MS + 1_000 })
+    assert.equal(await move(undefined, '2', 1_000), undefined)
+    const { after = 0 } = (await move(undefined, '1', 'now')) ?? {}
+    assert.ok(after >= now && after < now + 60_000)
+    assert.deepEqual(await move(undefined, '1', 'now'), { before: after, after }, 'what is due is not made due later')
+
+    await redis.client.set(keys.timer(KIND, 'theirs'), '1', 'PXAT', now + HOUR_MS)
+    assert.equal((await move(now + HOUR_MS - 60_000, 'theirs', 1_000, 5))?.after, undefined)
+    assert.ok(((await move(now + HOUR_MS, 'theirs', 1_000, 5))?.after ?? 0) > now + HOUR_MS)
+  })
+
+  it('removes a key of another program whose TTL is the one that was shown, and no other, where it is asked to look', async () => {
+    const now = Math.floor(await clock.now())
+    await redis.client.set(keys.timer(KIND, 'theirs'), '1', 'PXAT', now + HOUR_MS)
+    assert.equal(await index.disarm(KIND, 'theirs', now + HOUR_MS - 60_000, WAIT_MS, 5), false)
+    assert.equal(await redis.client.exists(keys.timer(KIND, 'theirs')), 1)
+    assert.equal(await index.disarm(KIND, 'theirs', now + HOUR_MS, WAIT_MS, 5), true)
+    assert.equal(await index.disarm(KIND, 'theirs', now + HOUR_MS, WAIT_MS, 5), false)
+  })
+
   it('wakes the alarms for a new head only', async () => {
     const heard: string[] = []
     const listener = redis.client.duplicate()

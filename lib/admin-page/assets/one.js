@@ -92,10 +92,10 @@ function card(order, nowMs, can, act) {
   )
 }
 
-/** The deadline as the act compares it: of a dead letter none is compared. */
+/** The deadline as the act compares it. Of a dead letter none is; where there is none, there must be none still. */
 function shown({ row, armedMs, failure }) {
   if (failure?.dead) return undefined
-  return row ? row.deadline : armedMs
+  return (row ? row.deadline : armedMs) ?? null
 }
 
 function historyTable(history) {

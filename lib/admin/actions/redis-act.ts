@@ -27,7 +27,7 @@ export async function actInRedis(runtime: Runtime, { action, rule, shown, byMs }
   const ended = await recorded(tableFor(runtime, rule), asked, async () => {
     const before = await deadlinesOf(redis, rule, shown)
     const asShown = ids.filter((id) => isAsShown(shown.get(id), before.get(id) ?? null, TOLERANCE_MS))
-    const done = await carryOut(redis, kind, action, asShown, { before, byMs })
+    const done = await carryOut(redis, kind, action, asShown, { shown, before, byMs })
     const result = (id: string) => done.get(id) ?? skippedOrder(kind, id, shown.get(id) ?? null, before.get(id) ?? null)
     return endedOn(ids.map(result))
   })
@@ -53,6 +53,7 @@ async function deadlinesOf(redis: RuntimeRedis, rule: BoundRule, shown: ParsedAc
 }
 
 interface Known {
+  shown: ParsedAct['shown']
   before: ReadonlyMap<string, number>
   byMs: number
 }
@@ -67,8 +68,7 @@ async function carryOut(
   if (ids.length === 0) return new Map()
   if (action === 'retry' || action === 'discard')
     return endDead(redis, kind, action, ids).catch((error) => new Map(ids.map((id) => [id, failedOrder(id, error)])))
-  const now = await redis.clock.now()
-  const each = ids.map((id) => moveOne(redis, kind, action, id, { ...known, now }).catch((error) => failedOrder(id, error)))
+  const each = ids.map((id) => moveOne(redis, kind, action, id, known).catch((error) => failedOrder(id, error)))
   return new Map((await Promise.all(each)).map((order) => [order.id, order]))
 }
 
@@ -96,22 +96,38 @@ export function notDead(kind: string, id: string, attempts: number | undefined):
   return new OrderTimersError('NO_TIMER', `orderTimers: ${kind}: ${show(id)} is no dead letter${why}`)
 }
 
-/** Extends, cancels, or makes due now. */
+/**
+ * Extends, cancels, or makes due now. Whether the deadline is still the one that was shown is asked again by the script that moves it, so nothing
+ * can come in between.
+ */
 async function moveOne(
-  { index }: RuntimeRedis,
+  redis: RuntimeRedis,
   kind: string,
   action: ParsedAct['action'],
   id: string,
-  { before: deadlines, byMs, now }: Known & { now: number },
+  { shown, before: deadlines, byMs }: Known,
 ): Promise<ActedOrder> {
-  const before = deadlines.get(id)
-  if (before === undefined) return refusedOrder(id, noTimer(kind, id, action), null)
-  if (action === 'cancel') {
-    const removed = await index.disarm(kind, id, undefined, REDIS_WAIT_MS)
-    return removed ? { id, outcome: 'done', before, after: null } : refusedOrder(id, noTimer(kind, id, action), null)
-  }
-  const after = await index.postpone(kind, id, action === 'extend' ? byMs : Math.min(0, Math.floor(now) - before), REDIS_WAIT_MS)
-  return after === undefined ? refusedOrder(id, noTimer(kind, id, action), null) : { id, outcome: 'done', before, after }
+  const { index } = redis
+  const expected = shown.get(id)
+  if (expected === null) return refusedOrder(id, noTimer(kind, id, action), null) // as shown: there is none
+  if (action === 'cancel') return cancelOne(redis, kind, id, expected, deadlines.get(id))
+  const moved = await index.postponeFrom(expected, kind, id, action === 'extend' ? byMs : 'now', REDIS_WAIT_MS, TOLERANCE_MS)
+  if (moved === undefined) return refusedOrder(id, noTimer(kind, id, action), null)
+  const { before, after } = moved
+  return after === undefined ? skippedOrder(kind, id, expected ?? null, before) : { id, outcome: 'done', before, after }
+}
+
+async function cancelOne(
+  { index }: RuntimeRedis,
+  kind: string,
+  id: string,
+  expected: number | undefined,
+  before: number | undefined,
+): Promise<ActedOrder> {
+  const isRemoved = await index.disarm(kind, id, expected, REDIS_WAIT_MS, expected === undefined ? '' : TOLERANCE_MS)
+  if (isRemoved) return { id, outcome: 'done', ...(before !== undefined && { before }), after: null }
+  const now = expected === undefined ? undefined : await index.deadline(kind, id, REDIS_WAIT_MS)
+  return now === undefined ? refusedOrder(id, noTimer(kind, id, 'cancel'), null) : skippedOrder(kind, id, expected ?? null, now)
 }
 
 /** A command that Redis did not answer may have been carried out all the same. */

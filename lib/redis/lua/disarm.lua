@@ -5,9 +5,10 @@
 --         key          the timer's key
 -- ARGV    id
 --         expected     the deadline it must have; '' for any
+--         toleranceMs  how far the TTL of a key that is not in the index may be from that; '' for as far as it likes
 -- Output  1 where there was one, else 0
 local due, failures, tombstones, key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local id, expected = ARGV[1], ARGV[2]
+local id, expected, toleranceMs = ARGV[1], ARGV[2], ARGV[3]
 --- include shared/now.lua
 --- include shared/tombstones.lua
 --- include shared/after-removing.lua
@@ -15,6 +16,10 @@ local id, expected = ARGV[1], ARGV[2]
 
 local score = redis.call('ZSCORE', due, id)
 if score and expected ~= '' and tonumber(score) ~= tonumber(expected) then return 0 end
+if not score and toleranceMs ~= '' then
+  local left = redis.call('PTTL', key)
+  if left < 0 or math.abs(now + left - expected) > tonumber(toleranceMs) then return 0 end
+end
 redis.call('SADD', (tombstoneSets(tombstones, 'cancelled')), id)
 if redis.call('HDEL', failures, id) == 1 then forgetDead(id) end
 local removed = redis.call('ZREM', due, id)

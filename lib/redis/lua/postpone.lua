@@ -1,23 +1,26 @@
--- Moves a deadline that only Redis knows.
+-- Moves a deadline that only Redis knows, unless it has another one meanwhile.
 --
 -- KEYS    due
---         key    the timer's key
+--         key        the timer's key
 -- ARGV    id
---         byMs   milliseconds to add
--- Output  the new deadline as text; nil where there is no timer
+--         byMs       milliseconds to add; 'now' makes it due now, and never later than it was
+--         expected   the deadline it must have; '' for any
+--         toleranceMs   how far from that it may be: the deadline of a key that another program set is its TTL, which was read a moment before
+-- Output  the deadline before and the new one, as text; of one that is not as expected only that before; nil where there is no timer
 local due, key = KEYS[1], KEYS[2]
-local id, byMs = ARGV[1], ARGV[2]
+local id, byMs, expected, toleranceMs = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 --- include shared/now.lua
 --- include shared/before-adding.lua
 
-local deadline = redis.call('ZSCORE', due, id)
-if not deadline then
+local before = redis.call('ZSCORE', due, id)
+if not before then
   local left = redis.call('PTTL', key)
   if left < 0 then return false end
-  deadline = now + left
+  before = now + left
 end
-deadline = string.format('%.0f', deadline + byMs)
+if expected ~= '' and math.abs(before - expected) > tonumber(toleranceMs) then return { string.format('%.0f', before) } end
+local deadline = string.format('%.0f', byMs == 'now' and math.min(before, math.floor(now)) or before + byMs)
 beforeAdding()
 redis.call('ZADD', due, deadline, id)
 redis.call('SET', key, '1', 'PXAT', deadline)
-return deadline
+return { string.format('%.0f', before), deadline }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { transition } from '../../../lib/index.js'
+import type { RuntimeRedis } from '../../../lib/timers/runtime.js'
 import { armed, NOT_ARMED } from '../../support/armed.js'
 import { freePort } from '../../support/free-port.js'
 import { refused } from '../../support/refused.js'
@@ -240,6 +241,38 @@ describe('an act on orders whose deadline is on the row', () => {
     const [entry] = await shop.recorded()
     const kept = `'); DROP TABLE orders; -- <script>\ufffd "$1" $$`
     assert.deepEqual([entry?.actor, entry?.reason], [kept, kept])
+  })
+})
+
+describe('an act on timers that Redis alone has', () => {
+  it('leaves one alone that is given another deadline between the look and the act', async () => {
+    const shop = await openActingShop(({ Order }) => ({
+      order_unshipped: transition(Order, { from: 2, to: 0, deadline: false, after: '24h' }),
+    }))
+    const { index } = shop.runtime.redis as RuntimeRedis
+    const id = await shop.order({ status: 2 })
+    const look = index.deadlines.bind(index)
+    for (const action of ['cancel', 'extend', 'settle'] as const) {
+      const { deadline } = await shop.timers.schedule('order_unshipped', id, { after: '1h' })
+      const shown = deadline?.getTime() as number
+      index.deadlines = async (...asked) => {
+        const found = await look(...asked)
+        await shop.timers.extend('order_unshipped', id, '1h') // a customer, at this very moment
+        return found
+      }
+      const { orders } = await shop.act(action, [{ id, deadline: shown }], { by: '1h' })
+      assert.deepEqual(
+        orders.map(({ outcome, before }) => [outcome, before]),
+        [['skipped', shown + HOUR_MS]],
+        action,
+      )
+      assert.equal((await armed(shop.redis, 'order_unshipped', id)).due, shown + HOUR_MS)
+      index.deadlines = look
+      const done = await shop.act(action, [{ id, deadline: shown + HOUR_MS }], { by: '1h' })
+      assert.equal(done.orders[0]?.outcome, 'done')
+      assert.equal(done.orders[0]?.before, shown + HOUR_MS)
+    }
+    await shop.close()
   })
 })
 
