@@ -6,6 +6,7 @@ import { inTransaction, orderRows, rows } from '../sequelize/database.js'
 import { ONE_STATEMENT } from '../sequelize/statement-limits.js'
 import { allOf } from './conditions.js'
 import type { RowGuard } from './guard.js'
+import { type HoldPlace, HoldSwitch } from './hold-switch.js'
 import { epochMsSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
 
@@ -78,11 +79,14 @@ interface FoundOrder {
 export class Unverified {
   readonly table: string
   private readonly kindSql: string
+  private readonly holdSwitch: HoldSwitch
 
   constructor(
     private readonly kind: string,
     private readonly orders: OrderTable,
+    holds: HoldPlace,
   ) {
+    this.holdSwitch = new HoldSwitch(holds)
     this.table = orders.inSameSchema(UNVERIFIED_TABLE)
     this.kindSql = orders.literal(kind)
   }
@@ -124,8 +128,17 @@ export class Unverified {
 WHERE order_timers_u.kind = ${this.kindSql} AND order_timers_u.order_id = ${source}.order_timers_id::text`
   }
 
-  /** Those of the orders that would be settled now. */
-  async look(guard: RowGuard, ids: readonly string[], within?: Transaction): Promise<AskableOrder[]> {
+  /** Those of the orders that would be settled now; none while the kind is held. */
+  async lookUnlessHeld(guard: RowGuard, ids: readonly string[]): Promise<AskableOrder[]> {
+    const { sequelize } = this.orders
+    return this.holdSwitch.within<AskableOrder[]>(
+      (begin, look) => inTransaction(sequelize, ONE_STATEMENT, look, { begin }),
+      async (transaction, onHold) => (onHold ? [] : this.look(guard, ids, transaction)),
+    )
+  }
+
+  /** Those of the orders that would be settled now, as far as their rows say. */
+  async look(guard: RowGuard, ids: readonly string[], transaction: Transaction): Promise<AskableOrder[]> {
     const { table } = guard
     const sql = `SELECT ${table.alias}.*, ${table.id}::text AS order_timers_id, ${table.alias}.xmin::text AS order_timers_xmin,
   ${epochMsSql(guard.deadlineSql)} AS order_timers_deadline_ms, coalesce(order_timers_asked, 0) AS order_timers_times,
@@ -136,8 +149,7 @@ FROM ${table.aliased} LEFT JOIN (SELECT order_id AS order_timers_order, times AS
   next AS order_timers_next, row_xmin AS order_timers_row, waived::text AS order_timers_waived FROM ${this.table} WHERE kind = ${this.kindSql}
 ) AS order_timers_u ON order_timers_order = ${table.id}::text
 WHERE ${table.id} = ANY($1) AND ${guard.settlesSql}`
-    const read = (transaction: Transaction) => orderRows<FoundOrder>(table.sequelize, sql, [ids], transaction)
-    const found = await (within ? read(within) : inTransaction(table.sequelize, ONE_STATEMENT, read))
+    const found = await orderRows<FoundOrder>(table.sequelize, sql, [ids], transaction)
     return found.map((row) => ({
       id: String(row.order_timers_id),
       order: table.instance(row),

@@ -62,14 +62,14 @@ function bind(
   const { kind, dryRun, timeoutMs } = options
   const table = OrderTable.of(kind, source)
   const column = columnOf(options)
+  const holds = new Holds(prefix, kind, table)
   // A dry run never asks.
-  const verification = options.verify && !dryRun ? { ...options.verify, unverified: new Unverified(kind, table) } : undefined
+  const verification = options.verify && !dryRun ? { ...options.verify, unverified: new Unverified(kind, table, holds) } : undefined
   const guardOptions = { ...guardOptionsOf(options, action, settlesStale), unverifiedSince: verification?.unverified.sinceSql }
   const guard = new RowGuard(table, guardOptions)
   if (column) checkAttributes(table, column)
   const move = moveOf(table, action)
   const history = options.history ? new History(kind, table, timeoutMs) : undefined
-  const holds = new Holds(prefix, kind, table)
   const instants = options.deadline.in === 'since' ? new InstantsKnown(guard, options.deadline.attribute) : undefined
   const states = new TimerStates(kind, guard, column)
   const rows = {

@@ -114,7 +114,7 @@ export class VerifyingStage {
     let found: AskableOrder[]
     let remaining = Number.POSITIVE_INFINITY
     try {
-      found = await verification.unverified.look(guard, ids)
+      found = await verification.unverified.lookUnlessHeld(guard, ids)
       if (brake && found.length > 0) remaining = await brake.remaining()
     } catch {
       return undefined

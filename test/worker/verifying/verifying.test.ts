@@ -9,6 +9,7 @@ import { sweepOnce } from '../../../lib/admin/sweep-once.js'
 import { type Rules, startExpiryWorker, transition, type WorkerOptions } from '../../../lib/index.js'
 import { ACTIONS_TABLE, ActionsTable } from '../../../lib/rows/actions-table.js'
 import { HISTORY_TABLE, VERIFIED_COLUMN } from '../../../lib/rows/history.js'
+import { HOLDS_TABLE, Holds } from '../../../lib/rows/holds.js'
 import { UNVERIFIED_TABLE, Unverified } from '../../../lib/rows/unverified.js'
 import { expire } from '../../../lib/testing.js'
 import { defineParcel, EVERY_SECOND, openParcels, type Parcel, type ParcelShop, type Parcels } from '../../life/parcels.js'
@@ -287,6 +288,23 @@ describe('"verify"', () => {
     assert.equal(service.asked.length, 6)
   })
 
+  it('asks nothing while the kind is held, and settles nothing that was answered before; released, it asks again', async () => {
+    await open()
+    for (const sql of Holds.createSql(HOLDS_TABLE)) await shop.sql(sql)
+    let answer = () => {}
+    service.answers = (ids) => new Promise((resolve) => (answer = () => resolve(ids.map(() => true))))
+    const id = await unpaid()
+    await worker(EVERY_SECOND)
+    await waitUntil(() => service.inside === 1)
+    await shop.timers.hold('order_pay', { reason: 'provider down' })
+    const other = await unpaid()
+    answer()
+    await holdsFor(2_500, async () => (await settled()) === 0 && service.asked.length === 1, { every: 200 })
+    service.answers = (ids) => ids.map(() => true)
+    await shop.timers.release('order_pay', { shift: false })
+    await waitUntil(async () => (await statusOf(id)) === 0 && (await statusOf(other)) === 0)
+  })
+
   it('asks once for a settlement that is tried again a moment later', async () => {
     let fails = 1
     await open(
@@ -399,7 +417,10 @@ describe('"verify"', () => {
     await Promise.all([settle(id, 'closed by phone'), settle(touched, 'too')])
     await shop.sql(`UPDATE parcels SET country = 'JP' WHERE id = ${touched}`)
     const view = await viewOrder(runtime, String(touched), 'order_pay')
-    assert.match(view.rules[0]?.next ?? '', /^asked about again now .*"verify" has asked about it once, and the last answer was false; but no worker is alive$/)
+    assert.match(
+      view.rules[0]?.next ?? '',
+      /^asked about again now .*"verify" has asked about it once, and the last answer was false; but no worker is alive$/,
+    )
     await worker()
     await waitUntil(async () => (await statusOf(id)) === 0)
     await waitUntil(() => service.timesOf(touched) === 2)
