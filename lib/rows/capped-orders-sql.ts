@@ -105,7 +105,7 @@ interface RangeOptions {
 }
 
 function rangeSql(
-  { guard }: SettledRows,
+  { guard, verification }: SettledRows,
   range: Range,
   { seesLocks, limit, conditions = [], isPage = false, dead = false }: RangeOptions,
 ): string {
@@ -120,7 +120,8 @@ function rangeSql(
   const isAsked = `${table.id}::text ${dead ? 'IN' : 'NOT IN'} (SELECT unnest($1::text[]))`
   // `backfill`'s mark for no timer is a deadline of the column, and none of the order.
   const where = allOf([guard.appliesSql, guard.notDeletedSql, ...within, ...conditions, `${deadlineSql} IS NOT NULL`, isAsked])
-  return `SELECT '${range}' AS range, ${table.id} AS id, ${deadlineSql} AS deadline, (${guard.eligibleSql}) IS TRUE AS eligible, ${locked} AS locked, ${dead ? 'TRUE' : 'FALSE'} AS dead
+  const waits = range === 'due' && verification ? ` AND NOT ${verification.unverified.waitsSql}` : ''
+  return `SELECT '${range}' AS range, ${table.id} AS id, ${deadlineSql} AS deadline, (${guard.eligibleSql}) IS TRUE${waits} AS eligible, ${locked} AS locked, ${dead ? 'TRUE' : 'FALSE'} AS dead
   FROM ${table.aliased} WHERE ${where} ORDER BY ${deadlineColumn}${isPage ? `, ${table.id}` : ''} LIMIT ${limit}`
 }
 

@@ -46,7 +46,7 @@ interface Classified {
 }
 
 function classified(
-  { guard, options }: SettledRows,
+  { guard, options, verification }: SettledRows,
   { days, asBackfilled = false, only, knowsFailures }: OrderCountsQuery,
   seesLocks: boolean,
 ): Classified {
@@ -70,6 +70,7 @@ function classified(
     [allOf([`${deadline} IS NULL`, guard.eligibleSql]), 'undated'],
     [`${deadline} IS NULL`, 'none'],
     [`(${guard.eligibleSql}) IS NOT TRUE`, 'held'],
+    [verification && allOf([isDue, verification.unverified.waitsSql]), 'held'],
     [allOf([`${deadline} <= ${guard.staleLineSql}`, guard.waitedSql && `NOT ${guard.waitedSql}`]), 'stale'],
     [knowsFailures ? `${isDue} AND order_timers_failure = 'retrying'` : undefined, 'retrying'],
     [seesLocks ? `${isDue} AND ${isLockedSql(table.alias)}` : undefined, 'locked'],

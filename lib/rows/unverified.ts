@@ -122,6 +122,12 @@ export class Unverified {
     return `NOT EXISTS (SELECT 1 FROM ${this.table} AS order_timers_u WHERE ${this.isOf('order_timers_u')})`
   }
 
+  /** A condition on an order's row: it waits until it is asked about again. Where nobody has asked for a minute since then, it waits in vain. */
+  get waitsSql(): string {
+    const isAhead = "order_timers_u.next > now() - interval '1 minute'"
+    return `EXISTS (SELECT 1 FROM ${this.table} AS order_timers_u WHERE ${this.isOf('order_timers_u')} AND ${isAhead})`
+  }
+
   /** For the settling statement: the orders of `source` no longer wait. */
   removeSql(source: string): string {
     return `DELETE FROM ${this.table} AS order_timers_u USING ${source}

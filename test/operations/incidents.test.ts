@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { startExpiryWorker, transition } from '../../lib/index.js'
 import { PostgresServer } from '../support/postgres-server.js'
 import { RedisServer } from '../support/redis-server.js'
@@ -41,6 +42,18 @@ async function onRedis(options: StageOptions, story: (stage: Stage, server: Redi
 }
 
 const throwing = { run: () => Promise.reject(new Error('no stock')) }
+
+/** Does this again and again, some times a second, while the story goes on. */
+async function meanwhile(act: () => Promise<unknown>, story: () => Promise<unknown>): Promise<void> {
+  const ending = new AbortController()
+  const acting = (async () => {
+    for (; !ending.signal.aborted; await delay(150)) await act()
+  })()
+  await story().finally(() => {
+    ending.abort()
+    return acting
+  })
+}
 
 /** A fault that both see, only after it has lasted for a minute: a deployment has such moments. */
 const lasting = (code: string, { web, shop }: Stage) =>
@@ -203,21 +216,18 @@ const INCIDENTS: Record<string, (name: string) => Promise<void>> = {
       await shop.worker({ fallback: OFTEN })
       await calm()
       await server.kill()
-      const ending = new AbortController()
-      const ordering = (async () => {
-        while (!ending.signal.aborted) await web.schedule(KIND, await shop.order({ status: 4 }), { after: '300ms' })
-      })()
-      await tells({
-        status: ['✘ REDIS_UNAVAILABLE', /^Redis at 127\.0\.0\.1:\d+ db 0 does not answer/],
-        statusMay: ['! CATCHING_UP', '! LATE'],
-        web: ['redis degraded REDIS_UNAVAILABLE'],
-        worker: ['redis degraded REDIS_UNAVAILABLE'],
-        readyMay: ['lateness degraded'],
-        metrics: [fault('REDIS_UNAVAILABLE'), `settled_total{kind="${KIND}",path="sweep"}`],
-        alerts: ['OrderTimersFault', 'OrderTimersLate'],
-      })
-      ending.abort()
-      await ordering
+      const order = async () => web.schedule(KIND, await shop.order({ status: 4 }), { after: '300ms' })
+      await meanwhile(order, () =>
+        tells({
+          status: ['✘ REDIS_UNAVAILABLE', /^Redis at 127\.0\.0\.1:\d+ db 0 does not answer/],
+          statusMay: ['! CATCHING_UP', '! LATE'],
+          web: ['redis degraded REDIS_UNAVAILABLE'],
+          worker: ['redis degraded REDIS_UNAVAILABLE'],
+          readyMay: ['lateness degraded'],
+          metrics: [fault('REDIS_UNAVAILABLE'), `settled_total{kind="${KIND}",path="sweep"}`],
+          alerts: ['OrderTimersFault', 'OrderTimersLate'],
+        }),
+      )
       await logged('REDIS_UNAVAILABLE')
       await server.restart()
       await waitUntil(async () => (await look()).troubles.every(({ code }) => code === 'LATE'), { within: 60_000, every: 1_000 })
@@ -404,23 +414,18 @@ const INCIDENTS: Record<string, (name: string) => Promise<void>> = {
   'the rule keeps throwing': (name) =>
     on({ name, more: throwing }, async ({ shop, due, tells, logged }) => {
       await shop.worker({ fallback: OFTEN })
-      const ending = new AbortController()
-      const ordering = (async () => {
-        while (!ending.signal.aborted) {
-          await due(0)
-          await waitUntil(() => true, { every: 500 })
-        }
-      })()
-      await tells({
-        status: ['! RULE_FAILED', /no stock$/],
-        statusMay: OVERDUE,
-        readyMay: ['overdue degraded'],
-        metrics: [`failed_total{kind="${KIND}"}`],
-        alerts: ['OrderTimersFailing'],
-        alertsMay: ['OrderTimersOverdue', 'OrderTimersSweepLate'], // four seconds of a busy machine are no measure
-      })
-      ending.abort()
-      await ordering
+      await meanwhile(
+        () => due(0),
+        () =>
+          tells({
+            status: ['! RULE_FAILED', /no stock$/],
+            statusMay: OVERDUE,
+            readyMay: ['overdue degraded'],
+            metrics: [`failed_total{kind="${KIND}"}`],
+            alerts: ['OrderTimersFailing'],
+            alertsMay: ['OrderTimersOverdue', 'OrderTimersSweepLate'], // four seconds of a busy machine are no measure
+          }),
+      )
       await logged('RULE_FAILED')
     }),
 
