@@ -1,43 +1,62 @@
-// The shop's Express app: place, pay, ship, confirm, extend, list, and a page to do so by hand.
+// The shop's Express app.
 
 import { fileURLToPath } from 'node:url'
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
-import { HttpError } from './http-error.js'
-import type { Database } from './models.js'
-import { orderRoutes } from './orders.js'
-import type { ShopLog } from './timers.js'
+import { orderTimersAdmin } from 'express-order-timers/admin'
+import { countdown } from 'express-order-timers/countdown'
+import { Order } from './models.js'
+import { buyerPages } from './pages/buyer.js'
+import { html } from './pages/html.js'
+import { layout } from './pages/layout.js'
+import { staffPages } from './pages/staff.js'
+import { timers } from './timers.js'
+import { buyerOf, isStaff, meetVisitor, staffOnly } from './visitor.js'
 
-const publicFolder = fileURLToPath(new URL('public', import.meta.url))
-
-export interface AppDependencies extends Database {
-  timers: RequestHandler
-  log: ShopLog
-}
-
-export function createApp({ sequelize, Order, timers, log }: AppDependencies): Express {
+/** @param breaks the demo's own pages, for breaking things */
+export function createApp(breaks: RequestHandler): Express {
   const app = express()
   app.disable('x-powered-by')
   app.use((_req, res, next) => {
     res.set({ 'Content-Security-Policy': "default-src 'self'", 'X-Content-Type-Options': 'nosniff' })
     next()
   })
-  app.use(express.static(publicFolder))
-  app.use(express.json())
+  app.use(express.static(fileURLToPath(new URL('public', import.meta.url))))
   app.use(timers)
-  app.use('/orders', orderRoutes({ sequelize, Order }))
-  app.use((req) => {
-    throw new HttpError(404, `there is nothing at ${req.method} ${req.path}`)
-  })
-  app.use(answerError(log))
+
+  // An order's countdown is for whoever placed it, and for the staff.
+  app.use(
+    '/countdown',
+    countdown(timers, {
+      authorize: async (req, _kind, id) => isStaff(req) || (await Order.count({ where: { id, buyer: buyerOf(req) ?? '' } })) > 0,
+    }),
+  )
+  app.use(
+    '/staff/timers',
+    staffOnly,
+    orderTimersAdmin(timers, {
+      authorize: (req) => isStaff(req) && { user: 'staff', can: 'act' },
+      show: (order) => ({ Items: order.get('items') as string, Total: `NT$${order.get('total')}` }),
+    }),
+  )
+
+  app.use(meetVisitor, express.urlencoded({ extended: false }))
+  app.use(buyerPages)
+  app.use('/staff', staffPages)
+  app.use('/break', breaks)
+  app.use((_req, res) => void res.status(404).send(apology(res.locals.visitor, res.locals.visitor.words.notFound)))
+  app.use(answerError)
   return app
 }
 
-/** The timers' errors carry `status`, `expose` and `code`, as body-parser's and the shop's own do. */
-function answerError(log: ShopLog): ErrorRequestHandler {
-  return (error, _req, res, next) => {
-    if (res.headersSent) return next(error)
-    const status = error.status ?? 500
-    if (status >= 500) log.error(error)
-    res.status(status).json({ error: error.expose ? error.message : 'something went wrong', code: error.code })
-  }
+/** The timers' errors carry `status` and `expose`, as body-parser's and the shop's own do. */
+const answerError: ErrorRequestHandler = (error, _req, res, next) => {
+  if (res.headersSent) return next(error)
+  const status = error.status ?? 500
+  if (status >= 500) console.error(error)
+  const { visitor } = res.locals
+  res.status(status).send(apology(visitor, status === 409 ? visitor.words.tooLate : visitor.words.notFound))
+}
+
+function apology(visitor: Parameters<typeof layout>[0], text: string): string {
+  return layout(visitor, { title: text, path: '/', main: html`<p><a href="/orders">${visitor.words.nav.orders}</a></p>` })
 }

@@ -25,3 +25,12 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     confirmAfter: duration(env.CONFIRM_AFTER ?? '30s'),
   }
 }
+
+export const config = readConfig(process.env)
+
+const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
+
+export function millisecondsOf(time: Duration): number {
+  const [, number, unit = 'ms'] = /^([\d.]+)([a-z]*)$/.exec(String(time)) ?? []
+  return Number(number) * UNITS[(unit || 'ms') as keyof typeof UNITS]
+}

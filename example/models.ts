@@ -1,14 +1,8 @@
-// The shop's one model, as shops have it: an order with an integer status. `confirmDueAt` is all that the timers add to the table.
+// The shop's one table that the timers know. They add `confirmDueAt`, when it confirms itself, and `confirmLeftMs`, what is left of that while
+// a dispute is open.
 
-import {
-  type CreationOptional,
-  DataTypes,
-  type InferAttributes,
-  type InferCreationAttributes,
-  Model,
-  type ModelStatic,
-  Sequelize,
-} from 'sequelize'
+import { type CreationOptional, DataTypes, type InferAttributes, type InferCreationAttributes, Model, Sequelize } from 'sequelize'
+import { config } from './config.js'
 
 export const CANCELLED = 0
 export const PLACED = 1
@@ -16,46 +10,45 @@ export const PAID = 2
 export const SHIPPED = 4
 export const COMPLETED = 5
 
+export const sequelize = new Sequelize(config.databaseUrl, { logging: false, define: { schema: config.schema } })
+
 export class Order extends Model<InferAttributes<Order>, InferCreationAttributes<Order>> {
   declare id: CreationOptional<number>
-  declare item: string
+  /** Whose cookie it was placed with. */
+  declare buyer: string
+  declare items: string
+  declare total: number
   declare status: CreationOptional<number>
+  declare disputeOpen: CreationOptional<boolean>
+  /** Who moved it last by hand: `buyer`, `staff` or `payment service`. */
+  declare movedBy: CreationOptional<string | null>
   declare confirmDueAt: CreationOptional<Date | null>
+  declare confirmLeftMs: CreationOptional<string | null>
   declare createdAt: CreationOptional<Date>
   declare updatedAt: CreationOptional<Date>
 }
 
-export interface Database {
-  sequelize: Sequelize
-  Order: ModelStatic<Order>
-}
-
-export function connectDatabase(url: string, schema: string): Database {
-  const sequelize = new Sequelize(url, { logging: false, define: { schema } })
-  return { sequelize, Order: defineOrder(sequelize) }
-}
-
-/** As the owner of the tables. */
-export async function createTables({ sequelize }: Database, schema: string): Promise<void> {
-  await sequelize.query(`CREATE SCHEMA IF NOT EXISTS "${schema}"`)
-  await sequelize.sync()
-}
-
-function defineOrder(sequelize: Sequelize): ModelStatic<Order> {
-  return class extends Order {}.init(
-    {
-      id: { type: DataTypes.INTEGER, primaryKey: true, autoIncrement: true },
-      item: { type: DataTypes.STRING(100), allowNull: false },
-      status: { type: DataTypes.INTEGER, allowNull: false, defaultValue: PLACED },
-      confirmDueAt: { type: DataTypes.DATE },
-      createdAt: { type: DataTypes.DATE, allowNull: false },
-      updatedAt: { type: DataTypes.DATE, allowNull: false },
-    },
-    {
-      sequelize,
-      modelName: 'Order',
-      tableName: 'orders',
-      indexes: [{ fields: ['createdAt'], where: { status: PLACED } }, { fields: ['confirmDueAt'] }],
-    },
-  )
-}
+Order.init(
+  {
+    id: { type: DataTypes.INTEGER, primaryKey: true, autoIncrement: true },
+    buyer: { type: DataTypes.STRING(36), allowNull: false },
+    items: { type: DataTypes.STRING(200), allowNull: false },
+    total: { type: DataTypes.INTEGER, allowNull: false },
+    status: { type: DataTypes.INTEGER, allowNull: false, defaultValue: PLACED },
+    disputeOpen: { type: DataTypes.BOOLEAN, allowNull: false, defaultValue: false },
+    movedBy: { type: DataTypes.STRING(20) },
+    confirmDueAt: { type: DataTypes.DATE },
+    confirmLeftMs: { type: DataTypes.BIGINT },
+    createdAt: DataTypes.DATE,
+    updatedAt: DataTypes.DATE,
+  },
+  {
+    sequelize,
+    tableName: 'shop_orders',
+    indexes: [
+      { fields: ['createdAt', 'id'], where: { status: PLACED } },
+      { fields: ['confirmDueAt', 'id'], where: { status: SHIPPED } },
+      { fields: ['buyer'] },
+    ],
+  },
+)

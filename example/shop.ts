@@ -1,67 +1,61 @@
-// The whole shop: its database, its timers, its app and the worker, opened together and closed in reverse.
+// The whole shop: its tables, its app and its worker, opened together and closed in reverse.
 
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
-import type { Express } from 'express'
-import { type ExpiryWorker, startExpiryWorker } from 'express-order-timers'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { createApp } from './app.js'
-import type { Config } from './config.js'
-import { connectDatabase, createTables, type Database } from './models.js'
-import { makeTimers, type ShopLog } from './timers.js'
+import { Breaks } from './break/breaks.js'
+import { OldRecipe } from './break/old-recipe.js'
+import { breakPages } from './break/pages.js'
+import { config } from './config.js'
+import { sequelize } from './models.js'
+import { timers } from './timers.js'
+import { type ShopWorker, WorkerHere, WorkerProcess } from './workers.js'
 
-export interface Shop extends Database {
-  app: Express
-  timers: ReturnType<typeof makeTimers>
-  /** Starts a worker in this process. `sweep` is when the sweep runs, as a cron expression; every minute by default. */
-  startWorker(sweep?: string): ExpiryWorker
-  /** Listens, on a free port where it is 0, and resolves to the page's address. */
-  listen(port: number): Promise<string>
+export interface Shop {
+  address: string
+  worker: ShopWorker
   close(): Promise<void>
 }
 
-/** Opens the shop, and creates its tables where they are missing. */
-export async function openShop(config: Omit<Config, 'port'>, log: ShopLog): Promise<Shop> {
-  const database = connectDatabase(config.databaseUrl, config.schema)
-  await createTables(database, config.schema)
-  return shopOn(database, config, log)
-}
-
-/** The shop over tables that exist. */
-export function shopOn({ sequelize, Order }: Database, config: Omit<Config, 'port' | 'databaseUrl'>, log: ShopLog): Shop {
-  const timers = makeTimers(Order, config, log)
-  const app = createApp({ sequelize, Order, timers, log })
-  const servers: Server[] = []
-  const workers: ExpiryWorker[] = []
-
+/** @param separate whether the worker is a process of its own */
+export async function openShop(port: number, separate: boolean): Promise<Shop> {
+  await createTables()
+  const worker = separate ? new WorkerProcess() : new WorkerHere()
+  const oldRecipe = new OldRecipe()
+  const breaks = new Breaks(worker)
+  const server = createServer(createApp(breakPages(breaks, worker, oldRecipe))).listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  await worker.start()
   return {
-    sequelize,
-    Order,
-    timers,
-    app,
-    startWorker(sweep) {
-      const worker = startExpiryWorker(app, sweep === undefined ? {} : { fallback: sweep })
-      workers.push(worker)
-      return worker
-    },
-    async listen(port) {
-      const server = createServer(app).listen(port, '127.0.0.1')
-      servers.push(server)
-      await once(server, 'listening')
-      return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    },
+    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    worker,
     async close() {
-      await Promise.all(servers.map(closeServer))
-      await Promise.all(workers.map((worker) => worker.stop()))
-      await timers.close()
+      const closed = once(server, 'close')
+      server.close()
+      server.closeIdleConnections()
+      const closing = timers.close() // ends the streams, for which the server waits
+      await Promise.all([closed, closing, worker.stop(), breaks.close(), oldRecipe.close()])
       await sequelize.close()
     },
   }
 }
 
-async function closeServer(server: Server): Promise<void> {
-  const closed = once(server, 'close')
-  server.close()
-  server.closeIdleConnections()
-  await closed
+/** A shop has migrations of its own, and keeps what `npx order-timers migration --sql` prints among them; here it is run as it is printed. */
+async function createTables(): Promise<void> {
+  await sequelize.query(`CREATE SCHEMA IF NOT EXISTS "${config.schema}"`)
+  await sequelize.sync()
+  const [program, module] = [
+    createRequire(import.meta.url).resolve('express-order-timers/package.json'),
+    new URL('timers.ts', import.meta.url),
+  ]
+  const args = [join(dirname(program), 'dist/esm/cli/main.js'), 'migration', '--sql', '--module', fileURLToPath(module)]
+  const { stdout } = await promisify(execFile)(process.execPath, args)
+  await sequelize.query(stdout)
+  await sequelize.query(OldRecipe.table)
 }

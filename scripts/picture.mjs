@@ -4,42 +4,47 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
-import { readConfig } from '../example/config.ts'
-import { PAID, PLACED, SHIPPED } from '../example/models.ts'
-import { openShop } from '../example/shop.ts'
 import { project } from './paths.mjs'
 import { SetupError } from './processes.mjs'
 import { ensureBrowser } from './system.mjs'
 
 const SWITCHES = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-sync']
-const SIZE = { viewport: { width: 860, height: 600 }, deviceScaleFactor: 2 }
+const SIZE = { viewport: { width: 760, height: 600 }, deviceScaleFactor: 1.5, locale: 'en-GB' }
 const FIRST_AFTER_MS = 1_500
 const WAITS_MS = 10_000
 
-const quiet = { debug() {}, info() {}, warn: console.warn, error: console.error }
 const executablePath = await ensureBrowser()
 if (executablePath === undefined) throw new SetupError('the picture needs a browser')
-const config = { ...readConfig(process.env), schema: 'order_timers_picture', payAfter: '5s', confirmAfter: '9s' }
-const shop = await openShop(config, quiet)
+Object.assign(process.env, { SHOP_SCHEMA: 'order_timers_picture', PAY_AFTER: '7s', CONFIRM_AFTER: '9s' })
+const { openShop } = await import('../example/shop.ts')
+const { sequelize } = await import('../example/models.ts')
+const shop = await openShop(0, false)
 const browser = await chromium.launch({ executablePath, args: SWITCHES })
 try {
-  await shop.startWorker().ready
-  await shop.Order.create({ item: 'Jasmine tea', status: PAID })
   const page = await browser.newPage(SIZE)
-  await page.goto(await shop.listen(0))
-  const shipped = await shop.Order.create({ item: 'Black tea', status: SHIPPED })
-  await shop.timers.schedule('order_confirm', shipped)
-  const placed = await shop.Order.create({ item: 'Oolong', status: PLACED })
-  await shop.timers.schedule('order_pay', placed)
+  await page.request.post(`${shop.address}/staff/sign-in`, { form: { password: 'tea' } })
+  const paid = await place(page, 'alishan')
+  await page.request.post(`${paid}/pay`)
+  const shipped = await place(page, 'ruby')
+  await page.request.post(`${shipped}/pay`)
+  await page.request.post(`${shipped}/ship`)
+  await place(page, 'dongding')
+  await page.goto(`${shop.address}/orders`)
   await page.waitForTimeout(FIRST_AFTER_MS)
-  const before = await page.locator('table').screenshot()
+  const before = await page.locator('main').screenshot()
   await page.waitForTimeout(WAITS_MS)
-  const after = await page.locator('table').screenshot()
+  const after = await page.locator('main').screenshot()
   await drawTogether(await browser.newPage(SIZE), { Now: before, [`${WAITS_MS / 1000} seconds later, without a request`]: after })
 } finally {
   await browser.close()
-  await shop.sequelize.dropSchema(config.schema, {})
+  await sequelize.dropSchema('order_timers_picture', {})
   await shop.close()
+}
+
+/** Resolves to the order's address. */
+async function place(page, tea) {
+  await page.request.post(`${shop.address}/basket`, { form: { add: tea } })
+  return (await page.request.post(`${shop.address}/checkout`)).url()
 }
 
 /** One picture of several, each under its title. */
@@ -68,7 +73,7 @@ async function toWebp(page, png) {
       await image.decode()
       const canvas = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height })
       canvas.getContext('2d').drawImage(image, 0, 0)
-      return canvas.toDataURL('image/webp', 0.8)
+      return canvas.toDataURL('image/webp', 0.6)
     },
     `data:image/png;base64,${png.toString('base64')}`,
   )

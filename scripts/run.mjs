@@ -32,7 +32,7 @@ const GROUPS = {
     'test/operations/incidents.test.ts',
     'test/operations/{!(chaos|rolling-restarts|incidents),*/**/*}.test.ts',
   ],
-  pages: ['test/pages/*.test.ts'],
+  pages: ['test/pages/shop.test.ts', 'test/pages/!(shop).test.ts'],
   topologies: ['test/topologies/sentinel.test.ts', 'test/topologies/!(sentinel).test.ts'],
 }
 

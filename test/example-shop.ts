@@ -1,9 +1,9 @@
-// The example shop for one suite: in a schema and under a prefix of its own, with a worker. `close` removes it.
+// The smallest shop for one suite: in a schema and under a prefix of its own, with a worker. `close` removes it.
 
 import { randomBytes } from 'node:crypto'
 import type { Duration } from 'express-order-timers'
 import { dropSchema } from '../example/once/drop-schema.js'
-import { openShop, type Shop } from '../example/shop.js'
+import { openShop, type Shop } from '../example/once/shop.js'
 
 export interface TestShop extends Shop {
   /** What the shop logged as errors. */

@@ -1,4 +1,4 @@
-// The example shop over HTTP, on the package as it was built; and the demo's unattended run, as a user starts it.
+// The smallest shop over HTTP, on the package as it was built; and the demo's unattended run, as a user starts it.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -14,7 +14,7 @@ const [CANCELLED, PLACED, PAID, SHIPPED, COMPLETED] = [0, 1, 2, 4, 5]
 const payAfterMs = 3000
 const confirmAfterMs = 2000
 
-describe('the example shop', () => {
+describe('the smallest shop', () => {
   let shop: TestShop
 
   before(async () => {

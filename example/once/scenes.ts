@@ -2,9 +2,9 @@
 
 import type { ExpiryWorker } from 'express-order-timers'
 import type { Redis } from 'ioredis'
-import { CANCELLED, COMPLETED, PLACED } from '../models.js'
-import type { Shop } from '../shop.js'
 import type { Customer, SeenOrder } from './customer.js'
+import { CANCELLED, COMPLETED, PLACED } from './models.js'
+import type { Shop } from './shop.js'
 import type { StatusChanges } from './status-changes.js'
 import { waitFor } from './wait.js'
 

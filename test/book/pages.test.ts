@@ -42,7 +42,7 @@ const COMMANDS: Record<string, string> = {
   'npm run matrix': 'scripts/matrix.mjs',
   'npm run check': '.ci/run',
   'npm run demo -- --once': 'test/example.test.ts',
-  'npm run demo': 'test/pages/example.test.ts',
+  'npm run demo': 'test/pages/shop.test.ts',
   'npm run bench': 'bench/main.ts',
   'npm run chaos -- --seconds 600 --workers 3': 'chaos/chaos.ts',
   'npm run chaos -- --seconds 45 --workers 3': 'chaos/chaos.ts',

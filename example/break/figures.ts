@@ -1,0 +1,40 @@
+// What the live strip shows: how the last minute's orders were settled, as the timers' own history has it, and what is overdue.
+
+import { QueryTypes } from 'sequelize'
+import { config, millisecondsOf } from '../config.js'
+import { PLACED, SHIPPED, sequelize } from '../models.js'
+
+export interface Figures {
+  settled: number
+  /** Milliseconds from the deadline to the settlement. */
+  median: number
+  latest: number
+  alarm: number
+  event: number
+  sweep: number
+  early: number
+  twice: number
+  overdue: number
+  /** Overdue for 15 s, which is three sweeps. */
+  lost: number
+}
+
+export async function readFigures(): Promise<Figures> {
+  const schema = `"${config.schema}"`
+  const [figures] = await sequelize.query<Figures>(
+    `WITH last AS (SELECT * FROM ${schema}.order_timers_history WHERE settled_at > now() - interval '1 minute'),
+       due AS (
+         SELECT "createdAt" + $1 * interval '1 millisecond' AS at FROM ${schema}.shop_orders WHERE status = ${PLACED}
+         UNION ALL SELECT "confirmDueAt" FROM ${schema}.shop_orders WHERE status = ${SHIPPED} AND "confirmDueAt" IS NOT NULL)
+     SELECT count(*)::int AS settled, coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY lateness_ms), 0)::float8 AS median,
+       coalesce(max(lateness_ms), 0)::float8 AS latest,
+       count(*) FILTER (WHERE via = 'alarm')::int AS alarm, count(*) FILTER (WHERE via = 'event')::int AS event,
+       count(*) FILTER (WHERE via = 'sweep')::int AS sweep, count(*) FILTER (WHERE lateness_ms < 0)::int AS early,
+       (count(*) - count(DISTINCT (kind, order_id, deadline)))::int AS twice,
+       (SELECT count(*) FROM due WHERE at < now() - interval '1 second')::int AS overdue,
+       (SELECT count(*) FROM due WHERE at < now() - interval '15 seconds')::int AS lost
+     FROM last`,
+    { bind: [millisecondsOf(config.payAfter)], type: QueryTypes.SELECT },
+  )
+  return figures as Figures
+}

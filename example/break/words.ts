@@ -1,0 +1,73 @@
+// The words of the page on which things are broken, in the shop's two languages.
+
+import type { Language } from '../pages/words.js'
+
+const en = {
+  about: 'Place an order, break something, and watch: the deadline is on the order’s row in Postgres, so it is settled all the same, once.',
+  now: 'The last minute',
+  workerOn: 'worker runs',
+  workerOff: 'no worker',
+  doIt: 'Do it',
+  code: 'The code',
+  onlySeparate: 'Only with npm run demo -- --worker separate.',
+  old: 'The old recipe, on the same orders',
+  oldAbout: 'SETEX, and a subscriber to expired keys. It gets a twin of each order from when it is switched on.',
+  listeners: { 0: 'Switch off', 1: 'One subscriber', 2: 'Two subscribers' } as Record<number, string>,
+  figures: {
+    settled: 'settled',
+    median: 'late, median',
+    latest: 'late, most',
+    via: 'alarm / event / sweep',
+    overdue: 'overdue now',
+    lost: 'lost',
+    early: 'early',
+    twice: 'twice',
+  },
+  oldFigures: { done: 'done', latest: 'late, most', overdue: 'due for 5 s, no event', twice: 'done twice' },
+  breaks: {
+    flush: ['Flush Redis', 'All timers in Redis are gone.'],
+    cut: ['Cut the listeners', 'Nobody hears Redis for five seconds.'],
+    stop: ['Stop the worker', 'Nobody settles orders until it is started again.'],
+    start: ['Start the worker', 'It settles at once what came due meanwhile.'],
+    kill: ['kill -9 the worker', 'In the midst of whatever it does.'],
+    rush: ['10,000 orders at once', 'All of them are due at the same moment, in eight seconds.'],
+    foreign: ['100,000 foreign keys', 'Redis finds expired keys later the more there are.'],
+    webhook: ['A late payment', 'It comes a second after the order was cancelled. Watch the log.'],
+  } as Record<string, [string, string]>,
+}
+
+const zh: typeof en = {
+  about: '下一張訂單,弄壞一樣東西,看看會怎樣:時限寫在 Postgres 的訂單上,所以照樣會處理,而且只處理一次。',
+  now: '最近一分鐘',
+  workerOn: 'worker 執行中',
+  workerOff: '沒有 worker',
+  doIt: '動手',
+  code: '程式碼',
+  onlySeparate: '只在 npm run demo -- --worker separate 時可用。',
+  old: '舊作法,處理同一批訂單',
+  oldAbout: 'SETEX 加上訂閱過期事件。開啟之後,每張訂單都有一個分身。',
+  listeners: { 0: '關閉', 1: '一個訂閱者', 2: '兩個訂閱者' },
+  figures: {
+    settled: '已處理',
+    median: '延遲中位數',
+    latest: '最大延遲',
+    via: '鬧鐘 / 事件 / 掃描',
+    overdue: '目前逾時',
+    lost: '遺失',
+    early: '過早',
+    twice: '重複',
+  },
+  oldFigures: { done: '已處理', latest: '最大延遲', overdue: '逾時 5 秒無事件', twice: '重複處理' },
+  breaks: {
+    flush: ['清空 Redis', 'Redis 裡的計時器全部消失。'],
+    cut: ['切斷監聽', '五秒內沒有人聽得到 Redis。'],
+    stop: ['停止 worker', '在重新啟動之前,沒有人處理訂單。'],
+    start: ['啟動 worker', '立刻處理這段時間到期的訂單。'],
+    kill: ['kill -9 worker', '不管它正在做什麼。'],
+    rush: ['一萬張訂單同時到期', '八秒後全部在同一刻到期。'],
+    foreign: ['十萬個外來的鍵', '鍵越多,Redis 越晚發現過期。'],
+    webhook: ['遲來的付款', '訂單取消一秒後才到。請看紀錄。'],
+  },
+}
+
+export const BREAK_WORDS: Record<Language, typeof en> = { en, 'zh-TW': zh }

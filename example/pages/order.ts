@@ -1,0 +1,57 @@
+// One order as the buyer and the staff see it: its status, its countdown, what can be done, and what has happened.
+
+import { COMPLETED, type Order, PLACED, SHIPPED } from '../models.js'
+import type { Visitor } from '../visitor.js'
+import { html, type Markup } from './html.js'
+import type { Words } from './words.js'
+
+/** How a deadline settled it: a row of the timers' history. */
+export interface Settled {
+  deadline: Date
+  settled_at: Date
+  lateness_ms: number
+  via: string
+}
+
+const KINDS: Record<number, string> = { [PLACED]: 'order_pay', [SHIPPED]: 'order_confirm' }
+
+/** @param settled by a deadline, if one did */
+export function orderCard({ words }: Visitor, order: Order, actions: string[], settled?: Settled): Markup {
+  return html`<article class="card order" aria-labelledby="order-${order.id}">
+<h2 id="order-${order.id}"><a href="/orders/${order.id}">${words.order} ${order.id}</a> <span class="status s${order.status}">${words.status[order.status]}</span></h2>
+<p class="items">${order.items} <span class="price">NT$${order.total}</span></p>
+${countdownOf(words, order)}
+${history(words, order, settled)}
+${actions.length > 0 && html`<div class="actions">${actions.map((action) => button(words, order, action))}</div>`}
+</article>`
+}
+
+/** `was` is how it stood when the page was made: /shop.js loads the page again when that changes. */
+function countdownOf(words: Words, order: Order): Markup | false {
+  const kind = KINDS[order.status]
+  if (kind === undefined) return false
+  const texts = Object.entries(words.countdown[kind] ?? {}).map(([state, text]) => html` ${state}="${text}"`)
+  return html`<p class="next"><order-countdown kind="${kind}" order="${order.id}" was="${order.disputeOpen ? 'paused' : 'running'}" ended=""${texts}>…</order-countdown>
+<span class="wrong" hidden>${words.nobody}</span></p>`
+}
+
+function history(words: Words, order: Order, settled: Settled | undefined): Markup | false {
+  const end = words.ended[order.status]
+  if (settled && end) {
+    return html`<dl class="happened"><dt>${words.how}</dt><dd>${end}</dd><dt>${words.deadline}</dt><dd>${instant(settled.deadline)}</dd>
+<dt>${words.when}</dt><dd>${instant(settled.settled_at)}: ${words.late(settled.lateness_ms.toFixed(1), settled.via)}</dd></dl>`
+  }
+  if (!order.movedBy) return false
+  const what = words.status[order.status === COMPLETED ? COMPLETED : order.status] ?? ''
+  return html`<dl class="happened"><dt>${words.how}</dt><dd>${words.byHand(what, order.movedBy)}</dd></dl>`
+}
+
+function button(words: Words, { id }: Order, action: string): Markup {
+  const text = words[action as 'pay']
+  const first = action === 'pay' || action === 'ship' || action === 'confirm' || action === 'close'
+  return html`<form method="post" action="/orders/${id}/${action}"><button${first ? html` class="primary"` : ''}>${text}</button></form>`
+}
+
+function instant(at: Date): Markup {
+  return html`<time datetime="${at.toISOString()}">${at.toISOString().slice(11, 23)}</time>`
+}

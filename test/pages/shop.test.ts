@@ -1,0 +1,227 @@
+// The example shop in a real browser, as `npm run demo -- --worker separate` opens it: deadlines pass, things break, and nothing is lost. CHROMIUM is the
+// browser that the set-up found. With UPDATE_PICTURES=1 the README's picture is taken again; SHOP_PICTURES names a folder for a picture of each page.
+
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import axe from 'axe-core'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { dropSchema } from '../../example/once/drop-schema.js'
+import { dieWithTests } from '../support/opened.js'
+import { waitUntil } from '../support/waiting.js'
+import { SWITCHES } from './switches.js'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const PHONE = { width: 390, height: 844 }
+const DESKTOP = { width: 1200, height: 860 }
+
+interface Figures {
+  now: { settled: number; sweep: number; overdue: number; lost: number; early: number; twice: number }
+  old: { pending: number; done: number; overdue: number; twice: number; latest: number }
+  worker: boolean
+}
+
+describe('the example shop in a browser', function () {
+  this.timeout(90_000)
+  const schema = `t_${randomBytes(6).toString('hex')}`
+  const problems: string[] = []
+  let shop: ChildProcess
+  let address: string
+  let browser: Browser
+  let context: BrowserContext
+  let page: Page
+
+  before(async function () {
+    const executablePath = process.env.CHROMIUM
+    if (executablePath === undefined) return this.skip()
+    const env = { ...process.env, PORT: '0', SHOP_SCHEMA: schema, SHOP_PREFIX: `${schema}:`, PAY_AFTER: '8s', CONFIRM_AFTER: '8s' }
+    const args = ['--import', 'tsx', 'example/demo.ts', '--worker', 'separate']
+    shop = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] })
+    dieWithTests(shop)
+    for await (const line of createInterface({ input: shop.stdout as NodeJS.ReadableStream })) {
+      address = /^The shop is open: (\S+)/.exec(line)?.[1] ?? ''
+      if (address) break
+    }
+    shop.stdout?.resume()
+    browser = await chromium.launch({ executablePath, args: SWITCHES })
+    ;[context, page] = await visitor({ viewport: DESKTOP })
+    await page.goto(`${address}/staff/sign-in`)
+    await page.getByLabel('Password').fill('tea')
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByRole('heading', { level: 1, name: 'To ship' }).waitFor()
+  })
+
+  after(async () => {
+    await browser?.close()
+    if (!shop) return
+    shop.kill('SIGTERM')
+    await once(shop, 'exit')
+    await dropSchema(process.env.DATABASE_URL as string, schema)
+  })
+
+  afterEach(() => assert.deepEqual(problems.splice(0), []))
+
+  async function visitor(options: Parameters<Browser['newContext']>[0]): Promise<[BrowserContext, Page]> {
+    const opened = await browser.newContext({ reducedMotion: 'reduce', locale: 'en-GB', ...options })
+    const its = await opened.newPage()
+    its.on('pageerror', (error) => problems.push(String(error)))
+    its.on('console', (message) => message.type() === 'error' && problems.push(`${message.text()} ${message.location().url}`))
+    return [opened, its]
+  }
+
+  async function place(): Promise<string> {
+    await page.goto(address)
+    await page.getByRole('button', { name: 'Add to basket: Sun Moon Lake ruby' }).click()
+    await page.goto(`${address}/basket`)
+    await page.getByRole('button', { name: 'Place order' }).click()
+    await page.waitForURL(/\/orders\/\d+$/)
+    return page.url()
+  }
+
+  const click = (name: string) => page.getByRole('button', { name, exact: true }).click()
+  const status = () => page.locator('.status').innerText()
+  const countdown = () => page.locator('order-countdown').innerText()
+  const figures = async () => (await (await page.request.get(`${address}/break/figures`)).json()) as Figures
+  const breakIt = (name: string) => page.request.post(`${address}/break/${name}`)
+
+  async function shipped(): Promise<string> {
+    const url = await place()
+    await click('Pay now')
+    await click('Ship')
+    await page.locator('order-countdown[state=running]').waitFor()
+    return url
+  }
+
+  async function isSettled(url: string, as: string, within = 20_000): Promise<void> {
+    await page.goto(url)
+    await waitUntil(async () => (await status()) === as, { within, what: `${url} to be ${as}` })
+  }
+
+  it('cancels an order that is not paid, at the end of its countdown, and says how it came', async () => {
+    await place()
+    await waitUntil(async () => /^Cancelled unless paid in \d\.\d s$/.test(await countdown()))
+    await page.locator('.status.s0').waitFor({ timeout: 15_000 })
+    const happened = await page.locator('.happened').innerText()
+    assert.match(happened, /Cancelled by its deadline/)
+    const [, late] = /: ([\d.]+) ms after it, by the (alarm|event|sweep)/.exec(happened) ?? []
+    assert.ok(Number(late) < 1_000, happened)
+  })
+
+  it('confirms a shipped order by itself; extends; a dispute pauses it and resumes it', async () => {
+    await shipped()
+    await click('Give me 30 s more')
+    await waitUntil(async () => /in 0:3\d$/.test(await countdown()))
+    await click('Open a dispute')
+    await waitUntil(async () => /^Dispute open: 0:3\d left/.test(await countdown()))
+    const left = await countdown()
+    await click('Close the dispute')
+    await waitUntil(async () => /^Confirms itself in 0:3\d$/.test(await countdown()), { what: `the countdown to go on after ${left}` })
+    await shipped()
+    await page.locator('.status.s5').waitFor({ timeout: 20_000 })
+    assert.match(await page.locator('.happened').innerText(), /Confirmed by its deadline/)
+  })
+
+  it('confirms by hand, and says by whom; what comes too late is refused', async () => {
+    const url = await shipped()
+    await click('I have received it')
+    assert.match(await page.locator('.happened').innerText(), /Completed by the buyer/)
+    const refused = await page.request.post(`${url}/confirm`)
+    assert.equal(refused.status(), 409)
+  })
+
+  it("shows nobody somebody else's order", async () => {
+    const url = await place()
+    const [other, its] = await visitor({})
+    const found = await its.request.get(url)
+    assert.equal(found.status(), 404)
+    const id = /\d+$/.exec(url)?.[0]
+    const { countdowns } = await (await its.request.get(`${address}/countdown/now?order_pay=${id}`)).json()
+    assert.equal(countdowns[0].state, 'absent')
+    await other.close()
+  })
+
+  describe('loses nothing', () => {
+    afterEach(async () => {
+      const { now } = await figures()
+      assert.deepEqual([now.lost, now.early, now.twice], [0, 0, 0])
+    })
+
+    it('when Redis is flushed, and the listeners are cut', async () => {
+      const url = await place()
+      await breakIt('flush')
+      void breakIt('cut').catch(() => {})
+      await isSettled(url, 'Cancelled')
+    })
+
+    it('when the worker is killed, and when it was stopped while orders came due', async () => {
+      const killed = await place()
+      await breakIt('kill')
+      await isSettled(killed, 'Cancelled', 30_000)
+      await waitUntil(async () => (await figures()).worker, { within: 30_000 })
+      const stopped = await place()
+      await breakIt('stop')
+      await page.goto(stopped)
+      await page.getByText('nobody settles it').waitFor({ timeout: 20_000 })
+      await breakIt('start')
+      await page.locator('.status.s0').waitFor({ timeout: 20_000 })
+    })
+
+    it('when a payment comes too late', async () => {
+      assert.equal((await breakIt('webhook')).status(), 200)
+    })
+
+    it('while the old recipe loses what is flushed, and does twice what two subscribers hear', async () => {
+      await breakIt('old/2')
+      await place()
+      await waitUntil(async () => (await figures()).old.twice > 0, { within: 40_000 })
+      const lost = await place()
+      await waitUntil(async () => (await figures()).old.pending > 0)
+      await breakIt('flush')
+      await waitUntil(async () => (await figures()).old.overdue > 0, { within: 40_000 })
+      await isSettled(lost, 'Cancelled')
+      await breakIt('old/0')
+    })
+
+    it('when ten thousand orders come due at once, and the page stays live', async () => {
+      await page.goto(`${address}/break`)
+      await page.locator('[data-figure=settled]').filter({ hasText: /\d/ }).waitFor()
+      await page.getByRole('button', { name: /10,000 orders at once/ }).click()
+      await waitUntil(async () => (await figures()).now.settled >= 10_000, { within: 60_000 })
+      await waitUntil(async () => Number((await page.locator('[data-figure=settled]').first().innerText()).replaceAll(/\D/g, '')) >= 10_000)
+    })
+  })
+
+  it('has pages without a violation, in both themes, on phone and desktop, that fit the screen', async function () {
+    this.timeout(180_000)
+    const url = await shipped()
+    const cookies = await context.cookies()
+    const views = [
+      { viewport: DESKTOP, colorScheme: 'light', lang: 'en' },
+      { viewport: PHONE, colorScheme: 'dark', lang: 'zh-TW' },
+      { viewport: PHONE, colorScheme: 'light', lang: 'en' },
+      { viewport: DESKTOP, colorScheme: 'dark', lang: 'zh-TW' },
+    ] as const
+    const paths = ['/', '/basket', '/orders', url.slice(address.length), '/staff', '/staff/disputes', '/staff/overview', '/break']
+    for (const { viewport, colorScheme, lang } of views) {
+      const [opened, its] = await visitor({ viewport, colorScheme, bypassCSP: true })
+      await opened.addCookies(cookies)
+      for (const path of paths) {
+        await its.goto(`${address}${path}?lang=${lang}`)
+        await its.evaluate(axe.source)
+        const found: axe.AxeResults = await its.evaluate(`axe.run({ resultTypes: ['violations'] })`)
+        const violations = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join('; ')}`)
+        assert.deepEqual(violations, [], its.url())
+        const over: number = await its.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
+        assert.equal(over, 0, `${its.url()} is wider than ${viewport.width}`)
+        const folder = process.env.SHOP_PICTURES
+        if (folder)
+          await its.screenshot({ path: join(folder, `${path.replaceAll('/', '_')}-${viewport.width}-${colorScheme}.png`), fullPage: true })
+      }
+      await opened.close()
+    }
+  })
+})
