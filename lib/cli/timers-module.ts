@@ -88,7 +88,17 @@ function choose(file: string, module: Exports): Timers {
   )
   const exported = names.join(', ') || 'nothing'
   const what = others.length === 0 ? 'none of them is what orderTimers({ … }) returns' : `${others.length} of them are timers`
-  throw notFound(`${show(file)} exports ${exported}, and ${what}; export the timers that are meant as "timers"`)
+  const makes = others.length > 0 ? undefined : names.find((name) => levels.some((level) => isMaker(name, level[name])))
+  const remedy =
+    makes === undefined
+      ? 'export the timers that are meant as "timers"'
+      : `if ${makes} makes them, name a module that calls it: export const timers = ${makes}(…)`
+  throw notFound(`${show(file)} exports ${exported}, and ${what}; ${remedy}`)
+}
+
+/** A function such as `makeTimers`, which is not called here: it may start anything. */
+function isMaker(name: string, value: unknown): boolean {
+  return typeof value === 'function' && !isTimers(value) && /timers/i.test(`${name} ${value.name}`)
 }
 
 function inside(value: unknown): Exports {

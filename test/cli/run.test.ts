@@ -206,6 +206,11 @@ describe('the command line', () => {
       )
       await project.write('none.mjs', 'export const app = () => {}')
       assert.match((await notFound('none.mjs')).message, /exports app, and none of them is what orderTimers\(\{ … \}\) returns;/)
+      await project.write('maker.mjs', 'export function makeTimers() { throw new Error("called") }\nexport const other = () => {}')
+      assert.match(
+        (await notFound('maker.mjs')).message,
+        /exports makeTimers, other, and none .* returns; if makeTimers makes them, name a module that calls it: export const timers = makeTimers\(…\)$/,
+      )
     })
 
     it('or says why the module could not be loaded, and where', async () => {
