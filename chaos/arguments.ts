@@ -19,6 +19,10 @@ export interface Arguments {
   results?: string
   /** Another checkout of the package. */
   beside?: string
+  /** `payments`: the shop whose customers pay around the deadline, with `verify`. */
+  shop?: string
+  /** Of that shop: whether the payment service is only asked, and closes nothing. */
+  lookOnly?: boolean
 }
 
 const NUMBERS = {
@@ -29,10 +33,10 @@ const NUMBERS = {
   seed: { least: 0, most: 2 ** 32 - 1 },
 } as const
 const PATHS = ['save', 'plan', 'results', 'beside'] as const
-const SWITCHES = ['json', 'no-shrink'] as const
+const SWITCHES = ['json', 'no-shrink', 'look-only'] as const
 
 export const USAGE = `npm run chaos -- [--seconds 45 | --minutes <number> [--results FILE]] [--workers 3] [--orders-per-second 450] [--seed <number>] [--json]
-  [--save FILE] [--plan FILE] [--no-shrink] [--beside DIRECTORY]`
+  [--save FILE] [--plan FILE] [--no-shrink] [--beside DIRECTORY] [--shop payments [--look-only]]`
 
 /** Each with those that it cannot go with, and why. */
 const APART: [keyof Arguments, (keyof Arguments)[], string][] = [
@@ -41,8 +45,15 @@ const APART: [keyof Arguments, (keyof Arguments)[], string][] = [
     ['seconds', 'workers', 'ordersPerSecond', 'seed', 'minutes'],
     'the plan says how long, with how many workers and with which seed; leave them out',
   ],
+  ['shop', ['plan', 'minutes', 'save', 'beside'], 'that shop has faults of its own, and no plan; leave it out'],
   ['minutes', ['save'], 'each of the runs has a plan of its own; save one with --seed and the seed that its result has'],
 ]
+
+const SWITCHED: Record<(typeof SWITCHES)[number], Partial<Arguments>> = {
+  json: { json: true },
+  'no-shrink': { shrink: false },
+  'look-only': { lookOnly: true },
+}
 
 export class ArgumentError extends Error {}
 
@@ -59,7 +70,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
     if (isOf(Object.keys(NUMBERS) as (keyof typeof NUMBERS)[], name))
       given[name === 'orders-per-second' ? 'ordersPerSecond' : name] = wholeNumber(name, rest.shift())
     else if (isOf(PATHS, name)) given[name] = path(name, rest.shift())
-    else if (isOf(SWITCHES, name)) Object.assign(given, name === 'json' ? { json: true } : { shrink: false })
+    else if (isOf(SWITCHES, name)) Object.assign(given, SWITCHED[name])
+    else if (name === 'shop') given.shop = shop(rest.shift())
     else throw new ArgumentError(`there is no option "--${name}"; ${USAGE}`)
   }
   for (const [name, others, why] of APART) {
@@ -91,6 +103,11 @@ function wholeNumber(name: keyof typeof NUMBERS, text: string | undefined): numb
   throw new ArgumentError(
     `--${name} must be a whole number from ${least} to ${most}, got ${text === undefined ? 'nothing' : JSON.stringify(text)}; ${USAGE}`,
   )
+}
+
+function shop(text: string | undefined): string {
+  if (text === 'payments') return text
+  throw new ArgumentError(`--shop must be payments, got ${text === undefined ? 'nothing' : JSON.stringify(text)}; ${USAGE}`)
 }
 
 function path(name: string, text: string | undefined): string {
