@@ -96,7 +96,7 @@ describe('the beats of a process', () => {
       beatAt,
       ...rest
     } = record as NonNullable<typeof record>
-    assert.deepEqual(rest, { host: hostname(), pid: process.pid, version: VERSION, role: 'worker', sweepMs: 60_000 })
+    assert.deepEqual(rest, { host: hostname(), pid: process.pid, version: VERSION, role: 'worker', sweepMs: 60_000, holds: true })
     assert.deepEqual([id, redis], [runtimeOf(shop.timers).identity.id, runtimeOf(shop.timers).redis?.connection.where])
     assert.deepEqual(Object.keys(rules).sort(), Object.keys(oneOfEach(shop.database)).sort())
     assert.ok(Math.abs(startedAt - performance.timeOrigin) < 1 && ageMs < 5_000 && Math.abs(clockMs) < 1_000 && beatAt > 0, String(ageMs))
