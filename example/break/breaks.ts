@@ -70,6 +70,16 @@ export class Breaks {
     })
   }
 
+  /** The payment provider is down: no order is cancelled for want of a payment that it cannot take. */
+  async hold(): Promise<void> {
+    await timers.hold('order_pay', { reason: 'the payment provider is down', by: 'staff' })
+  }
+
+  /** It is back. Whoever could not pay meanwhile has 15 seconds more. */
+  async release(): Promise<void> {
+    await timers.release('order_pay', { grace: '15s' })
+  }
+
   async close(): Promise<void> {
     this.redis.disconnect()
   }

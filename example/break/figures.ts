@@ -15,7 +15,7 @@ export interface Figures {
   early: number
   twice: number
   overdue: number
-  /** Overdue for 15 s, which is three sweeps. */
+  /** Overdue for 15 s, which is three sweeps, and not held. */
   lost: number
 }
 
@@ -32,7 +32,8 @@ export async function readFigures(): Promise<Figures> {
        count(*) FILTER (WHERE via = 'sweep')::int AS sweep, count(*) FILTER (WHERE lateness_ms < 0)::int AS early,
        (count(*) - count(DISTINCT (kind, order_id, deadline)))::int AS twice,
        (SELECT count(*) FROM due WHERE at < now() - interval '1 second')::int AS overdue,
-       (SELECT count(*) FROM due WHERE at < now() - interval '15 seconds')::int AS lost
+       (SELECT count(*) FROM due WHERE at < now() - interval '15 seconds' AND NOT EXISTS (
+         SELECT FROM ${schema}.order_timers_holds WHERE state <> 'released'))::int AS lost
      FROM last`,
     { bind: [millisecondsOf(config.payAfter)], type: QueryTypes.SELECT },
   )

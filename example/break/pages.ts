@@ -11,7 +11,7 @@ import { readFigures } from './figures.js'
 import type { OldRecipe } from './old-recipe.js'
 import { BREAK_WORDS } from './words.js'
 
-const BREAKS = ['flush', 'cut', 'stop', 'start', 'kill', 'rush', 'foreign', 'webhook'] as const
+const BREAKS = ['flush', 'cut', 'stop', 'start', 'kill', 'rush', 'foreign', 'webhook', 'hold', 'release'] as const
 
 type Break = (typeof BREAKS)[number]
 
@@ -56,7 +56,9 @@ export function breakPages(breaks: Breaks, worker: ShopWorker, oldRecipe: OldRec
   router.post('/:name', async (req, res, next) => {
     const name = BREAKS.find((one) => one === req.params.name)
     if (!name) return next()
-    await breaks[name]()
+    await breaks[name]().catch((error) => {
+      if (error.status !== 409) throw error // it is held already, or not held
+    })
     res.redirect(303, '/break')
   })
   return router

@@ -33,6 +33,8 @@ const en = {
     rush: ['10,000 orders at once', 'All of them are due at the same moment, in eight seconds.'],
     foreign: ['100,000 foreign keys', 'Redis finds expired keys later the more there are.'],
     webhook: ['A late payment', 'It comes a second after the order was cancelled. Watch the log.'],
+    hold: ['The payment provider is down', 'Nobody can pay, so nothing unpaid is cancelled: the kind is held.'],
+    release: ['The payment provider is back', 'Whoever could not pay has 15 seconds more.'],
   } as Record<string, [string, string]>,
 }
 
@@ -67,6 +69,8 @@ const zh: typeof en = {
     rush: ['一萬張訂單同時到期', '八秒後全部在同一刻到期。'],
     foreign: ['十萬個外來的鍵', '鍵越多,Redis 越晚發現過期。'],
     webhook: ['遲來的付款', '訂單取消一秒後才到。請看紀錄。'],
+    hold: ['金流服務中斷', '沒有人能付款,所以未付款的訂單先不取消:整類暫停。'],
+    release: ['金流服務恢復', '來不及付款的人還有 15 秒。'],
   },
 }
 

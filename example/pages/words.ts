@@ -37,7 +37,7 @@ const en = {
   nobody: 'It is due, and nobody settles it: is a worker running?',
   status: { 0: 'Cancelled', 1: 'Waiting for payment', 2: 'Paid, being packed', 4: 'On its way', 5: 'Completed' } as Record<number, string>,
   countdown: {
-    order_pay: { running: 'Cancelled unless paid in {time}', settling: 'Being cancelled…' },
+    order_pay: { running: 'Cancelled unless paid in {time}', settling: 'Being cancelled…', held: 'Nothing is cancelled at present' },
     order_confirm: {
       running: 'Confirms itself in {time}',
       settling: 'Being confirmed…',
@@ -92,7 +92,7 @@ const zh: typeof en = {
   nobody: '時限已到,卻沒有人處理:worker 有在執行嗎?',
   status: { 0: '已取消', 1: '等待付款', 2: '已付款,備貨中', 4: '運送中', 5: '已完成' },
   countdown: {
-    order_pay: { running: '{time} 內未付款將取消', settling: '取消處理中…' },
+    order_pay: { running: '{time} 內未付款將取消', settling: '取消處理中…', held: '目前不會取消' },
     order_confirm: {
       running: '{time} 後自動確認收貨',
       settling: '確認處理中…',

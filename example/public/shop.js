@@ -4,7 +4,7 @@ const patienceMs = 3000
 
 addEventListener('countdown', ({ target, detail }) => {
   const was = target.getAttribute('was')
-  const is = detail.state === 'settling' ? 'running' : detail.state
+  const is = ['settling', 'checking', 'held'].includes(detail.state) ? 'running' : detail.state
   clearTimeout(target.patience)
   const wrong = target.parentElement.querySelector('.wrong')
   wrong.hidden = true

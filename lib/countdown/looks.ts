@@ -4,7 +4,8 @@ import { type WatchedOrders, watchedRows } from '../rows/watched-rows.js'
 import { withinCall } from '../sequelize/call-connection.js'
 import type { Runtime } from '../timers/runtime.js'
 import { Refusal } from '../web/refusal.js'
-import { type Seen, seenIn } from './state.js'
+import { HeldKinds } from './held-kinds.js'
+import { type KindFacts, type Seen, seenIn } from './state.js'
 
 const EVERY_MS = 1_000
 /** Of all that ask at once. */
@@ -31,6 +32,7 @@ export class Looks {
   private wanted = new Map<string, Watched>()
   private next: Promise<Look> | undefined
   private lastAt = Number.NEGATIVE_INFINITY
+  private readonly heldKinds = new HeldKinds()
 
   constructor(private readonly runtime: Runtime) {}
 
@@ -63,9 +65,18 @@ export class Looks {
       const { sequelize } = (orders[0] as WatchedOrders).row.guard.table
       const found = await withinCall(sequelize, undefined, performance.now(), (within) => watchedRows(orders, within))
       at = performance.now()
-      for (const row of found) seen.set(nameOf(row), seenIn(row))
+      const facts = await this.factsOf(orders)
+      for (const row of found) seen.set(nameOf(row), seenIn(row, facts.get(row.kind) as KindFacts))
     }
     return { seen, at }
+  }
+
+  private async factsOf(orders: readonly WatchedOrders[]): Promise<Map<string, KindFacts>> {
+    const facts = new Map<string, KindFacts>()
+    for (const { kind, row } of orders) {
+      facts.set(kind, { isHeld: await this.heldKinds.isHeld(kind, row), verifies: row.verification !== undefined })
+    }
+    return facts
   }
 
   /** A shop with one database has one statement. */

@@ -14,7 +14,7 @@ export interface Countdown {
   /** As it was asked for. */
   id: string
   state: CountdownState
-  /** Milliseconds to the deadline, negative once it has passed; where it is paused or held those that are left; null where there is no timer. */
+  /** Milliseconds to the deadline, negative once it has passed; where it is paused those that are left; null where there is no timer, and where it is held. */
   remaining: number | null
 }
 
@@ -22,8 +22,18 @@ export type Seen = Pick<Countdown, 'state' | 'remaining'>
 
 export const ABSENT: Seen = { state: 'absent', remaining: null }
 
-export function seenIn({ applies, paused, remainingMs }: WatchedRow): Seen {
+/** What is true of all orders of a kind. */
+export interface KindFacts {
+  isHeld: boolean
+  /** Whether `verify` asks before an order is settled. */
+  verifies: boolean
+}
+
+/** While a kind is held its deadlines pass and nothing comes of it, so no time is counted down. */
+export function seenIn({ applies, paused, remainingMs }: WatchedRow, { isHeld, verifies }: KindFacts): Seen {
   if (!applies || remainingMs === null) return { state: 'ended', remaining: null }
   if (paused) return { state: 'paused', remaining: remainingMs }
-  return { state: remainingMs > 0 ? 'running' : 'settling', remaining: remainingMs }
+  if (isHeld) return { state: 'held', remaining: null }
+  if (remainingMs > 0) return { state: 'running', remaining: remainingMs }
+  return { state: verifies ? 'checking' : 'settling', remaining: remainingMs }
 }

@@ -115,7 +115,7 @@ export class Streams {
 export function countdownOf(wish: Wish, granted: ReadonlySet<Wish>, { seen, at }: Look): Countdown {
   const found: Seen = (granted.has(wish) && wish.watched && seen.get(nameOf(wish.watched))) || ABSENT
   const { kind, id } = wish
-  const runs = found.state === 'running' || found.state === 'settling'
+  const runs = found.state !== 'paused'
   const remaining = found.remaining !== null && runs ? Math.round(found.remaining - (performance.now() - at)) : found.remaining
   return { kind, id, state: found.state, remaining }
 }
@@ -129,7 +129,7 @@ function tell(viewer: Viewer, look: Look): void {
 
 function isNews({ wishes, told }: Viewer, { state, remaining }: Countdown, index: number): boolean {
   const wish = wishes[index] as Wish
-  const mark = state === 'running' && remaining !== null ? performance.now() + remaining : state === 'settling' ? null : remaining
+  const mark = state === 'running' && remaining !== null ? performance.now() + remaining : state === 'paused' ? remaining : null
   const before = told.get(wish)
   told.set(wish, { state, mark: before?.state === state && isSame(before.mark, mark) ? before.mark : mark })
   return before?.state !== state || !isSame(before.mark, mark)

@@ -12,7 +12,7 @@ import axe from 'axe-core'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { dropSchema } from '../../example/once/drop-schema.js'
 import { dieWithTests } from '../support/opened.js'
-import { waitUntil } from '../support/waiting.js'
+import { holdsFor, waitUntil } from '../support/waiting.js'
 import { SWITCHES } from './switches.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -168,6 +168,15 @@ describe('the example shop in a browser', function () {
       await page.getByText('nobody settles it').waitFor({ timeout: 20_000 })
       await breakIt('start')
       await page.locator('.status.s0').waitFor({ timeout: 20_000 })
+    })
+
+    it('while the payment provider is down, and cancels nothing meanwhile', async () => {
+      const url = await place()
+      await breakIt('hold')
+      await page.locator('order-countdown[state=held]').waitFor()
+      await holdsFor(9_000, async () => (await page.locator('.status').innerText()) === 'Waiting for payment', { every: 500 })
+      await breakIt('release')
+      await isSettled(url, 'Cancelled', 40_000)
     })
 
     it('when a payment comes too late', async () => {

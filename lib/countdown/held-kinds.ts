@@ -1,0 +1,31 @@
+// Which kinds are held, as it was read within the last few seconds. Where it cannot be read, such as without the right, a kind counts as not held.
+
+import type { RowRule } from '../rows/row-rule.js'
+
+const FRESH_MS = 5_000
+
+interface Entry {
+  isHeld: boolean
+  readAt: number
+  reading: Promise<void> | undefined
+}
+
+export class HeldKinds {
+  private readonly entries = new Map<string, Entry>()
+
+  /** Waits for a kind's first read alone. */
+  async isHeld(kind: string, { holds }: RowRule): Promise<boolean> {
+    const entry = this.entries.get(kind) ?? { isHeld: false, readAt: Number.NEGATIVE_INFINITY, reading: undefined }
+    this.entries.set(kind, entry)
+    const isFirst = entry.readAt === Number.NEGATIVE_INFINITY
+    if (performance.now() - entry.readAt > FRESH_MS) {
+      entry.reading ??= holds
+        .standing()
+        .then((standing) => standing.length > 0)
+        .catch(() => false)
+        .then((isHeld) => void Object.assign(entry, { isHeld, readAt: performance.now(), reading: undefined }))
+    }
+    if (isFirst) await entry.reading
+    return entry.isHeld
+  }
+}
