@@ -11,6 +11,8 @@ export interface Wish {
   /** `refused`: certainly nothing was written. */
   answer: Answer
   deadline?: number | null
+  /** Of a move. */
+  status?: number | undefined
   armed?: unknown
   /** Of the error. */
   code?: string

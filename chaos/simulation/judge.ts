@@ -78,7 +78,8 @@ function wasArmed(world: World, history: History, { id, before }: Change, deadli
 /** Every wish that succeeded has its change, and every change of the shop's its wish. */
 function judgeWishes(world: World, history: History, anomalies: string[]): void {
   const unexplained = new Set(world.changes.filter(({ by, before, after }) => by === 'shop' && (before || after.status === 1)))
-  for (const wish of history.wishes) {
+  // Of wishes that ask for the same, the one that ended first has the first change, or none would be left for it.
+  for (const wish of history.wishes.toSorted((a, b) => a.completedAt - b.completedAt)) {
     if (wish.answer !== 'ok' || wish.call === 'call' || wish.call === 'uncall') continue
     const found = [...unexplained].find((change) => explains(wish, change))
     if (found) unexplained.delete(found)
@@ -104,7 +105,10 @@ function explains(wish: Wish, change: Change): boolean {
     case 'ship':
     case 'schedule':
     case 'extend':
+    case 'write':
       return change.after.deadline === wish.deadline
+    case 'move':
+      return change.after.status === wish.status
     case 'cancel':
       return change.after.deadline === null
     default:

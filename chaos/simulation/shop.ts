@@ -12,7 +12,8 @@ const REFUSALS = new Set(['ORDER_NOT_IN_FROM', 'NO_TIMER', 'ORDER_NOT_FOUND', 'P
 
 interface Answered {
   id?: string | number
-  deadline?: Date | null
+  deadline?: Date | null | undefined
+  status?: number | undefined
   armed?: unknown
 }
 
@@ -83,9 +84,10 @@ export class Shop {
     this.wishes.push(wish)
     const done = (answer: Answer) => Object.assign(wish, { answer, completedAt: time.epochMs })
     const answered = time.as(SHOP, act).then(
-      ({ id: found, deadline, armed }) => {
+      ({ id: found, deadline, status, armed }) => {
         if (found !== undefined) wish.id = Number(found)
         wish.deadline = deadline?.getTime() ?? null
+        wish.status = status
         wish.armed = armed
         done('ok')
       },
@@ -111,9 +113,9 @@ export class Shop {
     return { id }
   }
 
-  private async update(id: number, values: object): Promise<Answered> {
+  private async update(id: number, values: { status?: number; confirmDueAt?: Date | null }): Promise<Answered> {
     await this.Order.update(values, { where: { id } })
-    return { id }
+    return { id, deadline: values.confirmDueAt, status: values.status }
   }
 
   /** As another service would, on a connection of its own. */
