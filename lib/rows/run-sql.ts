@@ -19,6 +19,8 @@ export interface Portion {
   locked: string[]
   /** The last row that was looked at; null where there was none. */
   last: string | null
+  /** How long Postgres took for it, milliseconds. */
+  tookMs: number
 }
 
 interface KeysetPage {
@@ -77,11 +79,17 @@ export class RunSql {
 SELECT (SELECT json_agg(order_timers_id::text ORDER BY order_timers_id) FROM order_timers_moved)::text AS ids,
   (SELECT json_agg(order_timers_deadline ORDER BY order_timers_id) FROM order_timers_moved)::text AS deadlines,
   (SELECT json_agg(order_timers_id::text) FROM order_timers_page WHERE order_timers_id NOT IN (SELECT order_timers_id FROM order_timers_free))::text AS locked,
-  ${last} AS last`
-    type Row = { ids: string | null; deadlines: string | null; locked: string | null; last: string | null }
+  ${last} AS last, extract(epoch FROM clock_timestamp() - statement_timestamp())::float8 * 1000 AS took`
+    type Row = { ids: string | null; deadlines: string | null; locked: string | null; last: string | null; took: number }
     const [found] = await rows<Row>(table.sequelize, sql, bind, transaction)
     const list = <T>(text: string | null | undefined): T[] => JSON.parse(text ?? '[]')
-    return { ids: list(found?.ids), deadlines: list(found?.deadlines), locked: list(found?.locked), last: found?.last ?? null }
+    return {
+      ids: list(found?.ids),
+      deadlines: list(found?.deadlines),
+      locked: list(found?.locked),
+      last: found?.last ?? null,
+      tookMs: found?.took ?? 0,
+    }
   }
 
   /** Looks at so many rows at most, whether they match or not, so that no portion takes long where few do. */

@@ -15,10 +15,10 @@ import type { Runtime } from '../runtime.js'
 import { endRun } from './end.js'
 import type { BulkRule } from './request.js'
 
-/** How long a portion should take: that long a request may wait for a row. */
+/** How long a portion should take Postgres: that long a request may wait for a row. Round trips do not count, which smaller portions would only add. */
 const PORTION_MS = 30
 const FIRST_PORTION = 200
-const LEAST_PORTION = 10
+const LEAST_PORTION = 100
 const MOST_IN_PORTION = 5_000
 
 const LIMITS: StatementLimits = { lockMs: 300, statementMs: 20_000, idleMs: 5_000 }
@@ -108,7 +108,6 @@ export class Runner {
   private async step(pageOf: (place: RunPlace) => PortionPage | false, options: RunOptions): Promise<Step | undefined> {
     const { runs } = this.tables
     const { id } = this.run
-    const startedAt = performance.now()
     const step = await this.persist(() =>
       inTransaction(runs.sequelize, LIMITS, async (transaction): Promise<Step | undefined> => {
         const place = await runs.lock(id, transaction)
@@ -124,7 +123,7 @@ export class Runner {
       }),
     )
     if (!step) return undefined
-    this.adapt(performance.now() - startedAt)
+    if (step.portion.ids.length > 0) this.adapt(step.portion.tookMs)
     this.moved += step.portion.ids.length
     await this.told
     this.told = this.tell(step.portion)
@@ -188,7 +187,7 @@ export class Runner {
   }
 }
 
-const NOTHING: Portion = { ids: [], deadlines: [], locked: [], last: null }
+const NOTHING: Portion = { ids: [], deadlines: [], locked: [], last: null, tookMs: 0 }
 
 function lockedText(ids: readonly string[]): string {
   const some = ids.slice(0, 10).join(', ')
