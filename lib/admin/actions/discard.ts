@@ -3,7 +3,7 @@
 import { errorText } from '../../error-text.js'
 import type { Runtime } from '../../timers/runtime.js'
 import { type Acted, type ActedOrder, actedOn, countDone, refusedOrder } from './acted.js'
-import { connectedRedis, notDead, REDIS_WAIT_MS } from './redis-act.js'
+import { connectedRedis, NOT_TAKEN, notDead, REDIS_WAIT_MS } from './redis-act.js'
 import type { Actor, ParsedAct } from './request.js'
 import { actOnRows, type OnRows } from './row-act.js'
 
@@ -28,5 +28,5 @@ export async function discardDead(runtime: Runtime, rule: OnRows, act: ParsedAct
 /** The row has no deadline any more, so nothing tries the order again; the letter is still listed. */
 function letterKept(kind: string, order: ActedOrder, why: string): ActedOrder {
   const text = `${kind}: order ${order.id} is not tried any more, but Redis did not drop its letter (${why.replace(/^orderTimers: /, '')}); discard it again`
-  return { ...order, outcome: 'failed', code: 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE', why: text }
+  return { ...order, outcome: 'failed', code: NOT_TAKEN, why: text }
 }

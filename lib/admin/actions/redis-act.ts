@@ -2,7 +2,7 @@
 // done, and as done or failed after.
 
 import { errorText } from '../../error-text.js'
-import { OrderTimersError, show } from '../../errors.js'
+import { type ErrorCode, OrderTimersError, show } from '../../errors.js'
 import { isReply } from '../../redis/replies.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { withinCall } from '../../sequelize/call-connection.js'
@@ -14,6 +14,10 @@ import type { Actor, ParsedAct } from './request.js'
 
 /** How long to wait for Redis, for the connection and for each command. */
 export const REDIS_WAIT_MS = 2_000
+
+/** Of an order about which Redis did not do what it was asked for, and of one of which that is not known. */
+export const NOT_TAKEN: ErrorCode = 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE'
+const UNKNOWN: ErrorCode = 'ERR_ORDER_TIMERS_OUTCOME_UNKNOWN'
 
 /** The deadline of a key that another program set is its TTL, read a moment ago. */
 const TOLERANCE_MS = 5
@@ -132,7 +136,7 @@ async function cancelOne(
 
 /** A command that Redis did not answer may have been carried out all the same. */
 function failedOrder(id: string, error: unknown): ActedOrder {
-  if (isReply(error)) return { id, outcome: 'failed', code: 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE', why: errorText(error) }
+  if (isReply(error)) return { id, outcome: 'failed', code: NOT_TAKEN, why: errorText(error) }
   const why = `${errorText(error)}; whether it was carried out is not known: look at the order again`
-  return { id, outcome: 'failed', code: 'ERR_ORDER_TIMERS_OUTCOME_UNKNOWN', why }
+  return { id, outcome: 'failed', code: UNKNOWN, why }
 }
