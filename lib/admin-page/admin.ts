@@ -12,7 +12,7 @@ import { Answers } from './answers.js'
 import { Authorization } from './authorization.js'
 import { type AdminOptions, parseAdminOptions } from './options.js'
 import { Routes } from './routes.js'
-import { Streams } from './streams.js'
+import { STREAMS, Streams } from './streams.js'
 
 export interface AdminRouter extends RequestHandler {
   /** Ends the live pages, so that the server can be closed. `timers.close()` does the same. */
@@ -44,5 +44,5 @@ export function orderTimersAdmin<R extends Rules>(timers: OrderTimers<R>, option
     setSecurityHeaders(res)
     routes.answer(req, res).catch((error: unknown) => refuse(res, refusalOf(error)))
   }
-  return Object.assign(orderTimersAdminPage, { close: () => streams.close() })
+  return Object.assign(orderTimersAdminPage, { close: () => streams.close(), [STREAMS]: streams })
 }

@@ -6,8 +6,9 @@ import { EventStream } from '../web/event-stream.js'
 import { Refusal } from '../web/refusal.js'
 
 const MOST = 20
-const EVERY_MS = 4_000
-const ASK_AGAIN_MS = 30_000
+
+/** Names the streams of a router, for tests. */
+export const STREAMS = Symbol('streams')
 
 export interface StreamsDependencies {
   /** What every viewer is told, as JSON. Never rejects. */
@@ -22,6 +23,8 @@ interface Viewer {
 }
 
 export class Streams {
+  /** How often viewers are told, and how often `authorize` is asked again of each. */
+  readonly times = { everyMs: 4_000, askAgainMs: 30_000 }
   private readonly viewers = new Set<Viewer>()
   private timer: NodeJS.Timeout | undefined
   private closed = false
@@ -33,11 +36,11 @@ export class Streams {
     if (res.destroyed) return // the viewer went while `authorize` was asked; no further `close` is emitted
     if (this.closed) throw new Refusal(503, 'CLOSED', 'the timers are closed')
     if (this.viewers.size >= MOST) throw new Refusal(503, 'TOO_MANY_STREAMS', `${MOST} pages are live already; this one looks every 15 s`)
-    const asking = setInterval(() => void this.askAgain(viewer, req), ASK_AGAIN_MS).unref()
+    const asking = setInterval(() => void this.askAgain(viewer, req), this.times.askAgainMs).unref()
     const viewer: Viewer = { stream: new EventStream(res, () => this.remove(viewer)), asking }
     this.viewers.add(viewer)
     void this.tell([viewer])
-    this.timer ??= setInterval(() => void this.tell([...this.viewers]), EVERY_MS).unref()
+    this.timer ??= setInterval(() => void this.tell([...this.viewers]), this.times.everyMs).unref()
   }
 
   /** At once, such as after an act. */

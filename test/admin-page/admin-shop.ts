@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express, { type Express, type RequestHandler } from 'express'
+import { DataTypes, type Model, type ModelStatic, type Sequelize } from 'sequelize'
 import { type AdminOptions, type AdminRouter, orderTimersAdmin } from '../../lib/admin-page/index.js'
 import { transition } from '../../lib/index.js'
 import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
@@ -36,10 +37,12 @@ export interface AdminShopOptions extends ShopOptions {
   /** Before the page. */
   before?: RequestHandler[]
   recorded?: boolean
+  /** Whether timers of order_confirm can be paused. */
+  pausable?: boolean
   makeApp?: () => Express
 }
 
-function rules(Order: Shop<never>['database']['Order']) {
+function rules(Order: Shop<never>['database']['Order'], pausable = false) {
   return {
     order_confirm: transition(Order, {
       from: 4,
@@ -48,6 +51,7 @@ function rules(Order: Shop<never>['database']['Order']) {
       after: '24h',
       history: true,
       attempts: 1,
+      ...((pausable ? { pause: { keep: 'leftMs' } } : {}) as object),
       brake: { max: 1_000, per: '1h' },
       run: (orders) => {
         for (const order of orders) if (order.note?.startsWith('fails')) throw new Error(order.note)
@@ -58,10 +62,19 @@ function rules(Order: Shop<never>['database']['Order']) {
   }
 }
 
+function withKeptTime(Order: ModelStatic<Model>, sequelize: Sequelize): ModelStatic<Model> {
+  const attributes = { status: DataTypes.INTEGER, note: DataTypes.TEXT, confirmDueAt: DataTypes.DATE, leftMs: DataTypes.BIGINT }
+  return sequelize.define('Pausable', attributes, { tableName: Order.tableName })
+}
+
 export async function openAdminShop(options: AdminShopOptions = {}): Promise<AdminShop> {
-  const { admin: adminOptions, before = [], recorded = true, makeApp = express, ...shopOptions } = options
-  const shop = await openShop(({ Order }) => rules(Order as never), shopOptions)
+  const { admin: adminOptions, before = [], recorded = true, pausable = false, makeApp = express, ...shopOptions } = options
+  const shop = await openShop(
+    ({ Order, sequelize }) => rules((pausable ? withKeptTime(Order, sequelize) : Order) as never, pausable),
+    shopOptions,
+  )
   const { client } = shop.database
+  if (pausable) await client.query('ALTER TABLE orders ADD COLUMN "leftMs" bigint')
   await client.query([...History.createSql(HISTORY_TABLE), ...Brake.createSql(BRAKE_TABLE)].join(';'))
   if (recorded) await createActionsTable(shop.database)
   await shop.timers.check()

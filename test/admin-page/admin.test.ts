@@ -8,6 +8,7 @@ import express from 'express'
 import express4 from 'express4'
 import { type Status, status, type Trouble } from '../../lib/admin/status.js'
 import { type AdminOptions, orderTimersAdmin } from '../../lib/admin-page/index.js'
+import { STREAMS, type Streams } from '../../lib/admin-page/streams.js'
 import { bury } from '../support/dead-letters.js'
 import { runtimeOf } from '../support/runtime.js'
 import { inTime, waitUntil } from '../support/waiting.js'
@@ -424,6 +425,28 @@ describe('the admin page', () => {
       })
       next.end()
       await next.ended
+    })
+
+    it('until one may no longer look, which is asked again and again; an act is refused at once', async () => {
+      const { times } = Reflect.get(shop.admin, STREAMS) as Streams
+      const { askAgainMs } = times
+      times.askAgainMs = 50
+      try {
+        const live = await stream()
+        await waitUntil(() => live.events.length > 0)
+        const one = await order()
+        asked.length = 0
+        await waitUntil(() => asked.length >= 3)
+        assert.deepEqual(asked[0], { action: 'read', kind: undefined, count: 0 })
+        authorize = () => false
+        const { status, json } = await shop.act({ action: 'cancel', kind: 'order_confirm', orders: [one] })
+        assert.deepEqual([status, json.error.code], [403, 'REFUSED'])
+        await inTime(live.ended, 5_000, 'the stream to end')
+        assert.equal(live.events.at(-1)?.event, 'refused')
+        assert.ok(await shop.timers.remaining('order_confirm', one.id))
+      } finally {
+        times.askAgainMs = askAgainMs
+      }
     })
 
     it('until the router is closed, or the timers', async () => {

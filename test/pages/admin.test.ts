@@ -262,6 +262,30 @@ describe('the admin page in a browser', function () {
       await page.getByText('It has no timer').waitFor()
     })
 
+    it('pauses a timer, and resumes it with the time that was left', async () => {
+      const other = await openAdminShop({ pausable: true })
+      try {
+        const id = await other.order({ status: 4 })
+        await other.timers.schedule('order_confirm', id, { after: '1h' })
+        await visit(`?view=order&id=${id}`, page, other.url)
+        assert.match(await doIt('Pause'), /1 done/)
+        await page
+          .getByText(/paused/i)
+          .first()
+          .waitFor()
+        assert.equal(await page.getByRole('button', { name: 'Settle now' }).count(), 0)
+        const { rows } = await other.database.client.query('SELECT "confirmDueAt" AS due, "leftMs" AS left FROM orders')
+        assert.equal(rows[0].due, null)
+        assert.ok(Number(rows[0].left) > HOUR_MS - 120_000)
+        assert.match(await doIt('Resume'), /1 done/)
+        await page.getByText(/It is settled in/).waitFor()
+        assert.ok(((await other.timers.remaining('order_confirm', id)) ?? 0) > HOUR_MS - 240_000)
+        await page.goto('about:blank')
+      } finally {
+        await other.close()
+      }
+    })
+
     it('settles now: a worker does', async () => {
       const [id] = await orders(1)
       await visit(`?view=order&id=${id}`)

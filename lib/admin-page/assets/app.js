@@ -2,9 +2,11 @@
 // page; the other screens look again when they hear them.
 
 import { ask } from './act.js'
+import { Choice } from './choice.js'
 import { h } from './dom.js'
-import { span, words } from './format.js'
-import { chosenBar, dueScreen, fitting, stuckScreen } from './lists.js'
+import { words } from './format.js'
+import { dueScreen, stuckScreen } from './lists.js'
+import { Live, LOOK_MS } from './live.js'
 import { nowScreen, verdictOf } from './now.js'
 import { orderScreen } from './one.js'
 import { actionsScreen, lateScreen, processesScreen } from './others.js'
@@ -20,23 +22,16 @@ const DRAWN = {
   processes: processesScreen,
   actions: actionsScreen,
 }
-const LOOK_MS = 15_000
-const SILENT_MS = 12_000
 
 const main = document.getElementById('content')
 const header = document.querySelector('header')
 const said = document.getElementById('said')
-const live = h('span', { class: 'live' })
 const who = h('span', { class: 'who' })
 
 let now
 let shown
-let stream
-let heardAt = Date.now()
-let isLive = false
-let isOver = false
 let looking = 0
-const chosen = new Map()
+const choice = new Choice({ draw, act, kinds: () => now?.kinds ?? [] })
 
 function heading() {
   const current = screenIn(query())
@@ -52,7 +47,7 @@ function heading() {
       'div',
       { class: 'aside' },
       who,
-      live,
+      live.sign,
       h(
         'a',
         {
@@ -85,9 +80,7 @@ function draw() {
     go,
     act,
     actions: shown.actions,
-    choosing,
-    choice,
-    bar: (acts) => (can ? chosenBar(chosen.size, fitting(acts, rulesChosen()), { act: actOnChosen, clear }) : undefined),
+    ...choice.columnsOf(shown, can),
   }
   const key = document.activeElement?.dataset?.key
   const scrolled = main.querySelector('.scroll')?.scrollLeft
@@ -105,78 +98,6 @@ function draw() {
   if (scrolled) main.querySelector('.scroll').scrollLeft = scrolled
   if (me) who.textContent = words.signedIn(me.user, me.can)
   announce()
-
-  function choosing() {
-    return can && data.orders?.length > 0 ? [{ head: chooseAll(data.orders, view), check: true }] : []
-  }
-  function choice(kind, { id, deadlineMs, failure }, label) {
-    if (!can) return []
-    const name = `${kind} ${id}`
-    const order = { kind, id, deadline: failure?.dead || (view === 'stuck' && data.state === 'dead') ? undefined : deadlineMs }
-    return [
-      h('input', {
-        type: 'checkbox',
-        'aria-label': label,
-        'data-key': `choose ${name}`,
-        checked: chosen.has(name),
-        onchange: (event) => choose(name, order, event.target.checked),
-      }),
-    ]
-  }
-}
-
-function chooseAll(orders, view) {
-  const named = orders.map(({ kind = query().get('kind') ?? shown.data.kind, id, deadlineMs }) => [
-    `${kind} ${id}`,
-    { kind, id, deadline: view === 'stuck' && shown.data.state === 'dead' ? undefined : deadlineMs },
-  ])
-  const toggle = (event) => {
-    for (const [name, order] of named) event.target.checked ? chosen.set(name, order) : chosen.delete(name)
-    draw()
-  }
-  return h('input', {
-    type: 'checkbox',
-    'aria-label': words.form.all,
-    'data-key': 'choose all',
-    checked: named.length > 0 && named.every(([name]) => chosen.has(name)),
-    onchange: toggle,
-  })
-}
-
-function choose(name, order, isChosen) {
-  if (isChosen) chosen.set(name, order)
-  else chosen.delete(name)
-  draw()
-}
-
-function rulesChosen() {
-  const kinds = new Set([...chosen.values()].map(({ kind }) => kind))
-  return now?.kinds.filter(({ kind }) => kinds.has(kind)) ?? []
-}
-
-function clear() {
-  chosen.clear()
-  draw()
-  main.focus()
-}
-
-/** One act for each rule of which orders were chosen. */
-async function actOnChosen(action) {
-  const kinds = Map.groupBy ? Map.groupBy([...chosen.values()], ({ kind }) => kind) : grouped([...chosen.values()])
-  for (const [kind, orders] of kinds)
-    await act(
-      action,
-      kind,
-      orders.map(({ id, deadline }) => ({ id, deadline })),
-    )
-  chosen.clear()
-  draw()
-}
-
-function grouped(orders) {
-  const kinds = new Map()
-  for (const order of orders) kinds.set(order.kind, [...(kinds.get(order.kind) ?? []), order])
-  return kinds
 }
 
 async function act(action, kind, orders, stoppedSince) {
@@ -239,7 +160,7 @@ function go(view, changes) {
 }
 
 function arrive() {
-  chosen.clear()
+  choice.clear()
   heading()
   void look()
 }
@@ -248,68 +169,35 @@ function arrive() {
 function isBusy() {
   const { activeElement } = document
   return (
-    chosen.size > 0 ||
+    choice.size > 0 ||
     document.querySelector('dialog') !== null ||
     (main.contains(activeElement) && /^(?:INPUT|SELECT)$/.test(activeElement.tagName))
   )
 }
 
+let lookedAt = Date.now()
 function hear(news) {
-  heardAt = Date.now()
-  isLive = true
   if (news) now = news
   if (shown?.view === 'now' && !isBusy()) draw()
-  else if (!isBusy() && heardAt - lookedAt > LOOK_MS && !query().get('after')) {
-    lookedAt = heardAt
+  else if (!isBusy() && Date.now() - lookedAt > LOOK_MS && !query().get('after')) {
+    lookedAt = Date.now()
     void look()
   } else announce()
-  tick()
 }
-let lookedAt = Date.now()
 
-function listen() {
-  if (document.hidden || isOver || stream) return
-  stream = new EventSource('stream')
-  stream.addEventListener('news', ({ data }) => hear(JSON.parse(data)))
-  stream.addEventListener('refused', () => {
-    rest()
-    isOver = true
+const live = new Live({
+  hear,
+  refused() {
     shown = { ...shown, error: words.ended }
     draw()
-  })
-  stream.addEventListener('closed', () => {
-    isLive = false
-    tick()
-  })
-  // Refused, or too many are live: look now and then instead.
-  stream.addEventListener('error', () => {
-    isLive = false
-    if (stream?.readyState === EventSource.CLOSED) stream = undefined
-  })
-}
-
-function rest() {
-  stream?.close()
-  stream = undefined
-  isLive = false
-}
-
-function tick() {
-  const silentMs = Date.now() - heardAt
-  const isLost = !isOver && !document.hidden && silentMs > SILENT_MS + LOOK_MS
-  live.className = `live ${isLive ? 'on' : isLost ? 'off' : ''}`
-  const text = isLive ? words.live : isLost ? words.lost(span(silentMs)) : words.looking
-  if (live.textContent !== text) live.textContent = text
-}
-
-async function lookInstead() {
-  if (isLive || document.hidden || isOver) return
-  listen()
-  if (isBusy()) return
-  await look()
-  if (shown && !shown.error) heardAt = Date.now()
-  tick()
-}
+  },
+  /** @returns whether the page is up to date after it */
+  async look() {
+    if (isBusy()) return false
+    await look()
+    return shown !== undefined && !shown.error
+  },
+})
 
 document.addEventListener('click', (event) => {
   const anchor = event.target.closest?.('a[href^="./"]')
@@ -333,19 +221,9 @@ document.addEventListener('click', (event) => {
   }
 })
 addEventListener('popstate', arrive)
-addEventListener('pagehide', rest)
-addEventListener('pageshow', listen)
-document.addEventListener('visibilitychange', () => {
-  if (document.hidden) return rest()
-  listen()
-  void look()
-})
-setInterval(tick, 1_000)
-setInterval(lookInstead, LOOK_MS)
 
 names()
 heading()
 main.append(h('p', { class: 'intro' }, words.loading))
-tick()
 void look()
-listen()
+live.start()
