@@ -97,6 +97,17 @@ export async function runPayments({ seconds, workers, ordersPerSecond, seed, ask
     return undefined
   }
 
+  /** While the worker waits for its answer, which is true of the sessions that it closed, another one is begun and paid. */
+  service.asides = 0.2
+  service.onAsked = async (orderId) => {
+    const session = performance.now() < endsAt ? await beginSession(Number(orderId)) : undefined
+    if (!session) return
+    const paying: Promise<unknown> = delay(300)
+      .then(() => service.pay(session))
+      .finally(() => customers.delete(paying))
+    customers.add(paying)
+  }
+
   async function customer(choices: Random): Promise<void> {
     const order = await Order.create({})
     await timers.schedule('order_pay', order.id, { after: DUE_MS })

@@ -33,6 +33,9 @@ export class PaymentService {
   readonly enquiries = new Map<string, Enquiries>()
   readonly counts = { webhooks: 0, lost: 0, doubled: 0, refused: 0, slow: 0 }
   down = false
+  /** How often a customer begins another session between the question and its answer. */
+  asides = 0
+  onAsked: (orderId: string) => Promise<void> = async () => {}
   slowMs = 0
   private readonly late = new Set<Promise<unknown>>()
 
@@ -115,6 +118,7 @@ export class PaymentService {
     const isPaid = sessions.some(({ state, refunded }) => state === 'paid' && !refunded)
     if (isPaid) counted.no += 1
     else counted.yes += 1
+    if (this.random.chance(this.asides)) await this.onAsked(orderId).catch(() => {})
     return { status: 200, body: { state: isPaid ? 'paid' : 'unpaid', id: sessions.at(-1)?.id } }
   }
 
