@@ -25,7 +25,7 @@ export interface OrderCounts {
   /** The rule applies to them, its `where` holds, and they have no deadline; also those to which `backfill` gives none (`cancel`). */
   undated: number
   paused: number
-  /** They have a deadline, due or not, and `where` or `pause.while` holds them back. */
+  /** They have a deadline, due or not, and `where` or `pause.while` holds them back; or they are due, and the rule is held. */
   held: number
   /** Due within the days asked for, and after them. */
   upcoming: number
@@ -114,8 +114,10 @@ export async function countOrders(row: SettledRows, options: CountOptions): Prom
       .map((one) => ({ id: one.id as string, deadline: new Date(one.deadline_ms as number) }))
   const { failed } = options
   const dead = failed?.dead.length
-  const [overdue, retrying, locked, stale, undated] = [sum('overdue'), sum('retrying'), sum('locked'), sum('stale'), sum('undated')]
-  const [paused, held, upcoming, later] = [sum('paused'), sum('held'), sum('upcoming'), sum('later')]
+  const [due, retrying, locked, stale, undated] = [sum('overdue'), sum('retrying'), sum('locked'), sum('stale'), sum('undated')]
+  const [paused, heldBack, upcoming, later] = [sum('paused'), sum('held'), sum('upcoming'), sum('later')]
+  const isHeld = due > 0 && (await row.holds.standing()).length > 0
+  const [overdue, held] = isHeld ? [0, heldBack + due] : [due, heldBack]
   return {
     overdue,
     retrying: failed && retrying,
@@ -127,7 +129,7 @@ export async function countOrders(row: SettledRows, options: CountOptions): Prom
     hours: counted
       .flatMap(({ hour, count }) => (hour === null ? [] : [{ from: new Date(hour * HOUR_MS), count: count as number }]))
       .sort((a, b) => a.from.getTime() - b.from.getTime()),
-    samples: { overdue: sample('overdue'), locked: sample('locked'), stale: sample('stale'), upcoming: sample('upcoming') },
+    samples: { overdue: isHeld ? [] : sample('overdue'), locked: sample('locked'), stale: sample('stale'), upcoming: sample('upcoming') },
     queryMs,
   }
 }

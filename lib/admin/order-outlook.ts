@@ -29,9 +29,13 @@ export function outlookOf(found: OrderUnderRule, context: Context): Outlook {
 }
 
 function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
-  const { kind, state, row, redis, lock, brakedSince, unverified, appliesTo, attempts, problem } = found
+  const { kind, state, row, redis, lock, brakedSince, hold, unverified, appliesTo, attempts, problem } = found
   const nothing = (why: string, command?: string): Outlook => ({ next: `nothing: ${why}`, command })
   if (problem !== undefined && !row) return { next: 'not known, since its row could not be read', command: 'order-timers doctor' }
+  if (hold && ['held', 'overdue', 'retrying', 'locked'].includes(state) && (row?.deadline ?? Date.now()) <= Date.now()) {
+    const until = hold.opensAt ? `until ${hold.opensAt.toISOString()}` : 'until it is released'
+    return nothing(`the rule is held since ${hold.since.toISOString()} (${hold.reason}), ${until}`, `order-timers release ${kind}`)
+  }
   switch (state) {
     case 'gone':
       return nothing('there is no such order')

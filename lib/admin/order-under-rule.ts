@@ -8,7 +8,9 @@ import type { RowRule } from '../rows/row-rule.js'
 import type { RowState } from '../rows/timer-state.js'
 import type { UnverifiedOrder } from '../rows/unverified.js'
 import type { ShopRule } from '../rules/rule.js'
+import { heldKind } from '../timers/hold.js'
 import type { Runtime } from '../timers/runtime.js'
+import type { HeldKind } from '../types.js'
 import { countOrders, ORDER_STATES, type OrderStates, statesOf } from './order-counts.js'
 import { problemOf } from './problem.js'
 
@@ -39,6 +41,8 @@ export interface OrderUnderRule {
   brakedSince: Date | null
   /** Under `verify`: what was answered of it, and when it is asked about again; undefined where it does not wait for an answer. */
   unverified?: UnverifiedOrder | undefined
+  /** What holds the rule; null where nothing does. */
+  hold: HeldKind | null
   /** How many attempts the rule has. */
   attempts: number
   /** What the rule applies to, in words. */
@@ -53,7 +57,7 @@ export interface OrderUnderRule {
 export async function orderUnderRule(runtime: Runtime, rule: ShopRule, id: string): Promise<OrderUnderRule> {
   const { kind, row, attempts } = rule
   const found: OrderUnderRule = {
-    ...{ kind, attempts, state: 'redis', row: undefined, lock: undefined, brakedSince: null, history: undefined },
+    ...{ kind, attempts, state: 'redis', row: undefined, lock: undefined, brakedSince: null, hold: null, history: undefined },
     ...{ appliesTo: row?.guard.inWords, problem: undefined },
     redis: await inRedis(runtime, kind, id).catch(() => undefined),
   }
@@ -71,6 +75,8 @@ async function readRow(row: RowRule, id: string, found: OrderUnderRule): Promise
   found.state = await stateOf(row, id, found)
   ;[found.lock] = await lockHolders(guard, [id]).catch(() => [])
   found.unverified = await row.verification?.unverified.of(id)
+  const [hold] = await row.holds.standing()
+  if (hold) found.hold = heldKind(found.kind, hold)
   if (row.brake) found.brakedSince = await row.brake.brakedAt()
   if (row.history) found.history = await historyOfOrder(guard.table, row.history.table, found.kind, id, MOST_ENTRIES)
 }

@@ -11,7 +11,9 @@ import { isSwept, type ShopRule } from '../rules/rule.js'
 import { inTransaction } from '../sequelize/database.js'
 import { QUESTION } from '../sequelize/statement-limits.js'
 import { type LeftRun, leftRun } from '../timers/bulk/unfinished.js'
+import { heldKind } from '../timers/hold.js'
 import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
+import type { HeldKind } from '../types.js'
 import type { LatenessByPath } from '../worker/settling/lateness.js'
 import { keptFailures } from './kept-failures.js'
 import { countOrders, type OrderCounts, type OrderStates, oldestOverdue, statesOf } from './order-counts.js'
@@ -35,6 +37,8 @@ export interface RuleStatus {
   /** Timers in the due index, and dead letters; undefined if Redis does not answer or is not used. */
   armed: number | undefined
   dead: number | undefined
+  /** What holds it; null where nothing does. */
+  hold: HeldKind | null
   /** Since when its brake has stopped it; null if it has no brake or is not stopped. */
   brakedSince: Date | null
   /** Of a rule with `verify`: the orders that wait for an answer. */
@@ -84,7 +88,7 @@ export function unknownRule(runtime: Runtime, kind: string, problem?: string): R
   const noLocks = { rowLock: undefined, tableLock: undefined, sweepLock: undefined, leftRun: undefined }
   return {
     ...{ kind, form: runtime.form(kind), ...nothing, ...noLocks },
-    ...{ brakedSince: null, dryRun: false, problem, notLookedAt: false, next: null },
+    ...{ hold: null, brakedSince: null, dryRun: false, problem, notLookedAt: false, next: null },
   }
 }
 
@@ -114,6 +118,8 @@ export async function ruleStatus(
     if (found.tableLock?.keepsFromReading) return found
     if (row.deadline.in !== 'redis') await readRows(row, runtime, found, await countOrders(row, { days: 1, failed }))
     found.unverified = await row.verification?.unverified.summary()
+    const [hold] = await row.holds.standing()
+    if (hold) found.hold = heldKind(kind, hold)
     if (row.brake) found.brakedSince = await row.brake.brakedAt()
     found.leftRun = await leftRun(row, runtime.keys.prefix)
     const { problem, notLookedAt } = await lookInWords(row)

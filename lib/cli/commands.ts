@@ -6,6 +6,7 @@ import { cancelCommand, extendCommand, scheduleCommand } from './commands/bulk.j
 import { deadCommand, retryCommand } from './commands/dead.js'
 import { doctorCommand } from './commands/doctor.js'
 import { historyCommand } from './commands/history.js'
+import { holdCommand } from './commands/hold.js'
 import { listCommand } from './commands/list.js'
 import { migrationCommand } from './commands/migration.js'
 import { planCommand } from './commands/plan.js'
@@ -37,6 +38,7 @@ export const COMMANDS: Record<string, Command> = {
   schedule: scheduleCommand,
   cancel: cancelCommand,
   runs: runsCommand,
+  hold: holdCommand,
   release: releaseCommand,
   rearm: rearmCommand,
   prune: pruneCommand,

@@ -34,7 +34,7 @@ function ruleText(rule: UnderRule): string[] {
   return [kind, ...indented([...facts.map(([what, value]) => `${what.padEnd(8)} ${oneLine(value)}`), ...(past ?? [])])]
 }
 
-function rowFacts({ row, lock, brakedSince }: UnderRule): [string, string][] {
+function rowFacts({ row, lock, brakedSince, hold }: UnderRule): [string, string][] {
   if (!row) return []
   const { status, deadline, remainingMs, paused, extended } = row
   const facts: [string, string][] = []
@@ -44,6 +44,7 @@ function rowFacts({ row, lock, brakedSince }: UnderRule): [string, string][] {
   if (extended > 0) facts.push(['extended', String(extended)])
   if (lock) facts.push(['locked', lockText(lock)])
   if (brakedSince) facts.push(['brake', `stopped since ${brakedSince.toISOString()}`])
+  if (hold) facts.push(['held', `since ${hold.since.toISOString()} by ${hold.by}: ${hold.reason}`])
   return facts
 }
 

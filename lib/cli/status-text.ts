@@ -28,6 +28,7 @@ export function statusText({ headline, troubles, postgres, redis, clock, process
     `Sweep: ${sweepText(rules)}`,
     `Next deadline: ${nextText(rules)}`,
     ...rules.flatMap(unverifiedText),
+    ...rules.flatMap(heldText),
     ...processesText(processes),
   ].join('\n')
 }
@@ -71,6 +72,13 @@ function sweepText(rules: readonly RuleStatus[]): string {
   return ages.length === 0
     ? 'when a worker last read what is overdue is not known'
     : `a worker read what is overdue ${ageText(Math.max(...ages))} ago`
+}
+
+function heldText({ kind, hold }: RuleStatus): string[] {
+  if (!hold) return []
+  const end = hold.opensAt ? `opens at ${hold.opensAt.toISOString()}` : hold.until ? `until ${hold.until.toISOString()}` : ''
+  const state = hold.state === 'releasing' && !hold.opensAt ? 'its deadlines are being moved' : end
+  return [`Held: ${kind} since ${hold.since.toISOString()} by ${oneLine(hold.by)} (${oneLine(hold.reason)})${state ? `; ${state}` : ''}`]
 }
 
 function nextText(rules: readonly RuleStatus[]): string {

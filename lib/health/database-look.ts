@@ -110,6 +110,7 @@ export class DatabaseLook {
     const all = await this.count(rule, undefined)
     if (!all || all.ageMs <= EXCUSES_FROM_MS) return all
     if (rule.row.brake && (await this.ask(false, async () => rule.row.brake?.brakedAt())) !== null) return undefined
+    if ((await this.ask(false, () => rule.row.holds.standing())).length > 0) return undefined
     const failed = await this.failedIds(rule.kind)
     return failed && failed.length > 0 ? this.count(rule, failed) : all
   }

@@ -93,7 +93,8 @@ export class Counting {
     }
     states.dead = dead.length
     const brakedAt = states.overdue > 0 ? await ('brake' in row ? row.brake?.brakedAt() : undefined) : undefined
-    if (brakedAt) Object.assign(states, { held: states.held + states.overdue, overdue: 0 })
+    const isStopped = brakedAt || (states.overdue > 0 && (await row.holds.standing()).length > 0)
+    if (isStopped) Object.assign(states, { held: states.held + states.overdue, overdue: 0 })
     this.orders.set(kind, { states, oldestOverdueMs: states.overdue > 0 ? nowMs - oldestMs : 0, at: performance.now() })
   }
 

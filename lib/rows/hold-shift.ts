@@ -91,7 +91,7 @@ WHERE h.kind = ${table.literal(options.kind)} AND h.order_id = page.id::text AND
     : ''
   const sql = `WITH page AS MATERIALIZED (${page}), moved AS (UPDATE ${table.aliased} SET ${column} = ${deadlineColumn} + ${boundIntervalSql('$2')}
 FROM page WHERE ${table.id} = page.id)${told}
-SELECT (SELECT count(*) FROM page)::int AS count, (SELECT id::text FROM page ORDER BY id DESC LIMIT 1) AS last`
+SELECT (SELECT count(*) FROM page)::int AS count, (SELECT page.id::text FROM page ORDER BY page.id DESC LIMIT 1) AS last`
   const bind = [since, lengthMs, portion, ...(after === null ? [] : [after])]
   const [found] = await rows<{ count: number; last: string | null }>(table.sequelize, sql, bind, transaction)
   return found ?? { count: 0, last: null }

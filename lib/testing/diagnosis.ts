@@ -42,6 +42,7 @@ export async function whyNotSettled(worker: ExpiryWorker, rule: ShopRule, id: st
   if (row && !state) return 'the order is gone'
   if (row && state && !state.inFrom) return `it has been moved, perhaps by another worker: ${row.states.notInFrom(id, state).message}`
   if (row?.deadline.in === 'column' && state?.deadline === null) return 'its deadline was cleared meanwhile'
+  if (row && (await row.holds.standing()).length > 0) return 'the rule is held'
   if (await row?.brake?.brakedAt()) return 'the brake has stopped the rule'
   if (row && (await isLocked(row, id))) return 'its row is locked by another transaction'
   return faults.length > 0

@@ -23,7 +23,7 @@ export interface HoldDetails {
   /** How long to wait for what is being settled. */
   waitMs?: number
   /** In the transaction that commits the hold. */
-  beside?: Beside<unknown>
+  beside?: Beside<unknown> | undefined
 }
 
 /**

@@ -1,0 +1,56 @@
+// Holds a kind, and releases the hold, as recorded acts: the entry is in the transaction that commits the hold, or begins its release.
+
+import { ActionsTable } from '../../rows/actions-table.js'
+import type { Hold } from '../../rows/holds.js'
+import { codedErrors } from '../../timers/coded-errors.js'
+import { type HoldDetails, holdable, holdKind, type ReleasedHold, releaseHold } from '../../timers/hold.js'
+import { askForSweep, type Released } from '../../timers/release.js'
+import type { Runtime } from '../../timers/runtime.js'
+import type { HeldKind, HoldOptions, ReleaseOptions } from '../../types.js'
+import { requireEnabled } from './act.js'
+import { entryOf } from './record.js'
+import { type Actor, requireActor } from './request.js'
+
+/** How long an operator waits for what is being settled. */
+const SETTLING_MS = 10_000
+
+/** @throws OrderTimersError as `timers.hold`; INVALID_ACTION, NOT_RECORDED, and then nothing is held */
+export function holdAct(runtime: Runtime, kind: string, options: HoldOptions, actor: Actor, details: HoldDetails = {}): Promise<HeldKind> {
+  return codedErrors(runtime.redis?.source.describe() ?? '', async () => {
+    requireActor(actor)
+    requireEnabled(runtime)
+    const by = { by: actor.user, ...options }
+    const beside = recording(runtime, kind, 'hold', { ...actor, reason: options.reason })
+    const held = await holdKind(runtime, kind, by, { waitMs: SETTLING_MS, beside, ...details })
+    runtime.meters.actions.add('hold')
+    return held
+  })
+}
+
+export interface ActedHoldRelease extends Released, ReleasedHold {}
+
+/**
+ * @param waitMs how long to wait for Redis, which passes it on to the workers
+ * @throws OrderTimersError as `timers.release` for a hold; INVALID_ACTION, NOT_RECORDED, and then nothing is released
+ */
+export function releaseHoldAct(
+  runtime: Runtime,
+  kind: string,
+  options: ReleaseOptions,
+  actor: Actor,
+  waitMs?: number,
+): Promise<ActedHoldRelease> {
+  return codedErrors(runtime.redis?.source.describe() ?? '', async () => {
+    requireActor(actor)
+    requireEnabled(runtime)
+    const released = await releaseHold(runtime, kind, options, recording(runtime, kind, 'release', actor))
+    runtime.meters.actions.add('release')
+    return { ...released, ...(await askForSweep(runtime, true, waitMs)) }
+  })
+}
+
+function recording(runtime: Runtime, kind: string, action: string, actor: Actor): HoldDetails['beside'] {
+  const { guard } = holdable(runtime, kind)
+  const table = new ActionsTable(guard.table, runtime.keys.prefix)
+  return (transaction, _hold: Hold) => table.record({ ...entryOf(action, kind, actor), state: 'done', count: 1, orders: [] }, transaction)
+}
