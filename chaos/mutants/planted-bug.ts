@@ -12,7 +12,7 @@ export interface Edit {
 /** What a bug is about: a feature of docs/promises.md, or a part that all of them rest on. */
 export type Subject = Feature | (typeof FOUNDATIONS)[number]
 
-export const FOUNDATIONS = ['sweep', 'claims', 'leases', 'clocks', 'failures', 'redis', 'postgres', 'calls', 'verify'] as const
+export const FOUNDATIONS = ['sweep', 'claims', 'leases', 'clocks', 'failures', 'redis', 'postgres', 'calls', 'hold', 'verify'] as const
 
 export interface PlantedBug {
   /** For `--only`. */

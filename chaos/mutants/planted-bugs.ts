@@ -5,6 +5,7 @@ import { CALL_BUGS } from './bugs/calls.js'
 import { CLAIM_BUGS } from './bugs/claims.js'
 import { DELIVERY_BUGS } from './bugs/deliveries.js'
 import { GUARD_BUGS } from './bugs/guard.js'
+import { HOLD_BUGS } from './bugs/holds.js'
 import { POSTGRES_BUGS } from './bugs/postgres.js'
 import { READ_BUGS } from './bugs/reads.js'
 import { REDIS_BUGS } from './bugs/redis.js'
@@ -24,5 +25,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ...SWEEP_BUGS,
   ...REDIS_BUGS,
   ...POSTGRES_BUGS,
+  ...HOLD_BUGS,
   ...VERIFY_BUGS,
 ]

@@ -62,13 +62,13 @@ function sweepTroubles({ readAgoMs }: RuleStatus, { sweepMs }: RuleContext): Tro
 }
 
 function overdueTroubles(
-  { rows, inRedis, brakedSince, dryRun, lateness }: RuleStatus,
+  { rows, inRedis, brakedSince, hold, dryRun, lateness }: RuleStatus,
   { sweepMs, now, catchingUp }: RuleContext,
 ): Trouble[] {
   const found: Trouble[] = []
   const { overdue = 0, oldestOverdue = null } = rows ?? inRedis ?? {}
   const ageMs = oldestOverdue === null ? 0 : now - oldestOverdue.getTime()
-  if (overdue > 0 && ageMs > OVERDUE_MS && brakedSince === null && !dryRun) {
+  if (overdue > 0 && ageMs > OVERDUE_MS && brakedSince === null && hold === null && !dryRun) {
     const isStuck = ageMs > sweepLimits(sweepMs).stuckMs && !catchingUp
     const message = `${overdue.toLocaleString('en-US')} ${overdue === 1 ? 'order is' : 'orders are'} overdue and nothing excuses it, the oldest for ${ageText(ageMs)}`
     found.push(

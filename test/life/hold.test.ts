@@ -13,8 +13,19 @@ const rulesOf = (Parcel: Parcels) => ({
   order_confirm: transition(Parcel, { ...CONFIRM, brake: { max: 100, per: '1h' } }),
   order_pay: transition(Parcel, { from: 1, to: 0, since: 'placedAt', after: '15m' }),
   order_ship: transition(Parcel, { from: 2, to: 0, deadline: false, after: '24h' }),
+  order_slow: transition(Parcel, {
+    ...{ from: 3, to: 5, since: 'placedAt', after: '1s' },
+    run: async () => {
+      running = true
+      await mayFinish
+    },
+  }),
   order_other: async () => {},
 })
+
+let running = false
+let finish = () => {}
+let mayFinish: Promise<void>
 
 async function refuses(call: () => Promise<unknown>, name: string, message = /./): Promise<void> {
   const refusal = await refused(call)
@@ -26,16 +37,24 @@ describe('hold', () => {
   let shop: ParcelShop<ReturnType<typeof rulesOf>>
 
   beforeEach(async () => {
+    running = false
+    mayFinish = new Promise((resolve) => {
+      finish = resolve
+    })
     shop = await openParcels(rulesOf)
   })
 
-  afterEach(() => shop.close())
+  afterEach(() => {
+    finish()
+    return shop.close()
+  })
 
   const migrate = async () => {
     for (const sql of Holds.createSql(HOLDS_TABLE)) await shop.sql(sql)
   }
   const statusOf = async (id: number) => (await shop.find(id)).status
   const unpaid = () => shop.parcel(null, { status: 1, placedAt: new Date(Date.now() - HOUR_MS) })
+  const slow = () => shop.parcel(null, { status: 3, placedAt: new Date(Date.now() - HOUR_MS) })
   const later = async () => {
     const id = await shop.parcel(null)
     await shop.timers.schedule('order_confirm', id, { after: 50 })
@@ -90,15 +109,34 @@ describe('hold', () => {
     await waitUntil(async () => (await statusOf(second)) === 5)
   })
 
-  it('waits for what is being settled, and says so where that takes too long; the hold stands', async () => {
+  it('is committed before it waits for what is being settled, and returns once that has ended', async () => {
     await migrate()
-    const blocker = await shop.database.connect()
-    const [lock] = await shop.sql(`SELECT hashtextextended(concat('express-order-timers:hold:${shop.key('')}:order_confirm:',
-  to_regclass('"${HOLDS_TABLE}"')::oid), 0)::text AS key`)
-    await blocker.query(`BEGIN; SELECT pg_advisory_xact_lock_shared(${lock?.key})`)
-    await refuses(() => shop.timers.hold('order_confirm', WHY), 'HOLD_IN_FLIGHT', /1 transactions that began before/)
-    await blocker.query('COMMIT')
-    await refuses(() => shop.timers.hold('order_confirm', WHY), 'ALREADY_HELD', /by on call \(the provider is down\)/)
+    const [id, next] = [await slow(), await slow()]
+    const started = shop.worker(EVERY_SECOND) // its first sweep waits for what it settles
+    await waitUntil(() => running)
+    let returned = false
+    const holding = shop.timers.hold('order_slow', WHY).then(() => {
+      returned = true
+    })
+    await waitUntil(async () => (await shop.sql(`SELECT 1 FROM ${HOLDS_TABLE}`)).length === 1, { within: 1_500 })
+    assert.deepEqual([returned, await statusOf(id)], [false, 3])
+    finish()
+    await holding
+    assert.equal(await statusOf(id), 5)
+    assert.equal(await statusOf(next), 5, 'of the same batch')
+    await started
+  })
+
+  it('says so where that takes too long; the hold stands', async () => {
+    await migrate()
+    const id = await slow()
+    const started = shop.worker(EVERY_SECOND)
+    await waitUntil(() => running)
+    await refuses(() => shop.timers.hold('order_slow', WHY), 'HOLD_IN_FLIGHT', /1 transactions that began before/)
+    await refuses(() => shop.timers.hold('order_slow', WHY), 'ALREADY_HELD', /by on call \(the provider is down\)/)
+    finish()
+    await started
+    assert.equal(await statusOf(id), 5)
   })
 
   it('moves each deadline that was to come by its length, to the millisecond, and no other', async () => {

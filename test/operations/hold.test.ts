@@ -17,7 +17,7 @@ const ROUNDS = { withRedis: 88, withoutRedis: 12 }
 const MANY = 20_000
 
 /** How long each hold is watched. */
-const WATCHED_MS = 60
+const WATCHED_MS = 40
 
 describe('hold, beside working workers', () => {
   let postgres: PostgresServer
@@ -72,7 +72,7 @@ SELECT 4, clock_timestamp() + n * interval '3 milliseconds', now(), now() FROM g
       await timers.release('order_confirm')
     }
     await waitUntil(async () => (await sql('SELECT 1 FROM orders WHERE status = 5 LIMIT 1')).length > 0)
-    for (let n = 0; n < ROUNDS.withRedis; n++) await Promise.all([round(), delay(150)])
+    for (let n = 0; n < ROUNDS.withRedis; n++) await Promise.all([round(), delay(120)])
     await round(async () => {
       await workers.shift()?.kill()
       await startWorker('four')
