@@ -144,12 +144,14 @@ WHERE prefix = $1 AND kind = $2 AND state = 'releasing' AND opens_at <= clock_ti
     }
   }
 
-  /** The holds that stand, a person's first. None where there is no table. @throws what Postgres throws */
+  /** The holds that stand, a person's first. None where there is no table, or this role may not read it. @throws what Postgres throws */
   standing(): Promise<Hold[]> {
     let exists = false
     const begin = {
       statements: [
-        withoutBinding(`SELECT to_regclass(${this.orders.literal(withoutBinding(this.table))}) IS NOT NULL AS order_timers_holds`),
+        withoutBinding(
+          `SELECT has_table_privilege(to_regclass(${this.orders.literal(withoutBinding(this.table))}), 'SELECT') AS order_timers_holds`,
+        ),
       ],
       answer: ([found]: readonly BeginRow[]) => {
         exists = isTrue(found?.order_timers_holds)

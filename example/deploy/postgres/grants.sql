@@ -14,6 +14,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON order_timers_processes TO shop_web, shop
 -- What people do by hand is recorded, and never changed. (prune, which removes old records, is for the owner.)
 GRANT SELECT, INSERT ON order_timers_actions TO shop_web, shop_worker;
 
+-- What is held. Without the right a worker settles nothing, since it could not see a hold.
+GRANT SELECT, INSERT, UPDATE ON order_timers_holds TO shop_web, shop_worker;
+
 -- Only for rules with "history" or "brake". A web process needs the brake for release(), health and metrics, and shows the history on the admin page.
 GRANT SELECT, INSERT, UPDATE ON order_timers_history TO shop_worker;
 GRANT SELECT ON order_timers_history TO shop_web;
