@@ -25,6 +25,8 @@ export interface Scrapes {
   /** Names of alerts that must fire, and such that may. */
   alerts: readonly string[]
   alertsMay: readonly string[]
+  /** As the table in docs/health.md has it. */
+  row: string
 }
 
 /** @throws with the alerts that differ */

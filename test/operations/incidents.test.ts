@@ -506,8 +506,10 @@ describe('an incident', function () {
   })
 
   it('is what each alert of example/deploy/prometheus is for, and no alert is raised without one', async () => {
-    const nobody = { name: 'no process reports', first: new Map(), second: new Map(), betweenS: 1, atS: 0, alertsMay: [] }
+    const nobody = { name: 'no process reports', first: new Map(), second: new Map(), betweenS: 1, atS: 0, alertsMay: [], row: '' }
     const all = [...scraped, { ...nobody, alerts: ['OrderTimersAbsent'] }]
+    const page = await readFile(new URL('../../docs/health.md', import.meta.url), 'utf8')
+    for (const { row } of scraped) assert.ok(page.includes(`\n${row}\n`), `docs/health.md lacks the row: ${row}`)
     await assertAlerts(all)
     if (process.env.INCIDENT) return
     const names = [...(await readFile(ALERTS, 'utf8')).matchAll(/^ +- alert: (\w+)$/gm)].map(([, name]) => name as string)

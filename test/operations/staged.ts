@@ -17,7 +17,7 @@ import { runtimeOf } from '../support/runtime.js'
 import { makeTimers, openShop } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
 import type { Scrapes } from './alerting.js'
-import { type Expected, Exposition, freshly, missing, readyLines, type Series, type Told, untrue } from './told.js'
+import { type Expected, Exposition, freshly, missing, readyLines, rowOf, type Series, type Told, untrue } from './told.js'
 
 export type More = Partial<Pick<TransitionOptions<OrderRow>, 'run' | 'attempts' | 'brake'>>
 
@@ -133,7 +133,7 @@ export async function stage({ name = '', more = {}, redis, databaseUrl, webDb, p
       await delay(BETWEEN_MS)
       const second = await scrapeAll(within)
       const betweenS = (performance.now() - firstAt) / 1_000
-      scraped.push({ ...{ name, first, second, betweenS, alerts, alertsMay }, atS: Date.now() / 1_000 })
+      scraped.push({ ...{ name, first, second, betweenS, alerts, alertsMay }, atS: Date.now() / 1_000, row: rowOf(name, expected) })
       return told.status
     },
     logged: (code: string) => waitUntil(() => log.all.some(({ fields }) => fields.code === code), { what: `the log line ${code}` }),

@@ -141,3 +141,11 @@ export function untrue(expected: Expected, told: Told): string[] {
 export function withoutInstance(series: string): string {
   return series.replace(/instance="\w+",?/, '').replace('{}', '')
 }
+
+/** As the table in docs/health.md has it. */
+export function rowOf(name: string, { status: [mark], web, worker, alerts }: Expected): string {
+  const quoted = (lines: readonly string[] | undefined, none: string) => lines?.map((line) => `\`${line}\``).join(', ') || none
+  const ofWorker = quoted(worker, name.startsWith('the worker is') ? 'none runs' : 'ok')
+  const names = alerts.map((alert) => alert.replace('OrderTimers', '')).join(', ')
+  return `| ${name} | ${mark === '' ? 'all is well' : `\`${mark}\``} | ${quoted(web, 'ok')} | ${ofWorker} | ${names || 'none'} |`
+}
