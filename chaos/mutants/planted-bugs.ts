@@ -1,6 +1,7 @@
 // All planted bugs. Where the design has no place for a classic mistake, it is the nearest edit that has the same effect.
 
 import { AUTO_BUGS } from './bugs/auto.js'
+import { BULK_BUGS } from './bugs/bulk.js'
 import { CALL_BUGS } from './bugs/calls.js'
 import { CLAIM_BUGS } from './bugs/claims.js'
 import { DELIVERY_BUGS } from './bugs/deliveries.js'
@@ -27,4 +28,5 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   ...POSTGRES_BUGS,
   ...HOLD_BUGS,
   ...VERIFY_BUGS,
+  ...BULK_BUGS,
 ]

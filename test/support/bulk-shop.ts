@@ -7,7 +7,7 @@ import { runtimeOf } from './runtime.js'
 import { openShop, type Shop, type ShopOptions } from './shop.js'
 
 export interface BulkShop<R extends Rules> extends Shop<R> {
-  /** Shipped orders with these ids from 1 on, each due an hour later than the one before, the first in an hour. */
+  /** Shipped orders, each due at an hour of its own, the first in an hour; not in the order of their ids. */
   shipped(count: number, note?: string): Promise<void>
   /** Milliseconds by id. */
   deadlines(condition?: string): Promise<Map<number, number | null>>
@@ -28,7 +28,7 @@ export async function openBulkShop<const R extends Rules>(rules: (database: Data
     ...shop,
     async shipped(count, note = '') {
       await client.query(`INSERT INTO orders (status, note, "confirmDueAt", "createdAt", "updatedAt")
-        SELECT 4, '${note}', date_trunc('ms', now()) + n * interval '1 hour', now(), now() FROM generate_series(1, ${count}) AS n`)
+        SELECT 4, '${note}', date_trunc('ms', now()) + (n * 7919 % ${count} + 1) * interval '1 hour', now(), now() FROM generate_series(1, ${count}) AS n`)
     },
     async deadlines(condition = 'TRUE') {
       const { rows } = await client.query(`SELECT id, "confirmDueAt" AS at FROM orders WHERE ${condition} ORDER BY id`)
