@@ -1,7 +1,7 @@
 // Orders that `verify` was asked about and whose answer was not `true`: when each is asked about again, and what was answered. A row is here from the first
 // such answer until the order is settled or no longer due. A person's word that an order be settled unverified is kept here too.
 
-import type { Model, Transaction } from 'sequelize'
+import type { Transaction } from 'sequelize'
 import { inTransaction, orderRows, rows } from '../sequelize/database.js'
 import { ONE_STATEMENT } from '../sequelize/statement-limits.js'
 import { allOf } from './conditions.js'
@@ -9,61 +9,12 @@ import type { RowGuard } from './guard.js'
 import { type HoldPlace, HoldSwitch } from './hold-switch.js'
 import { epochMsSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
+import type { AskableOrder, NotedAnswer, UnverifiedOrder, UnverifiedSummary } from './unverified-orders.js'
 
 export const UNVERIFIED_TABLE = 'order_timers_unverified'
 
 /** How long an order that something else holds back is left alone. */
 const HELD_MS = 60_000
-
-/** An order that is due, as `ask` is to be asked about it. */
-export interface AskableOrder {
-  id: string
-  order: Model
-  xmin: string
-  deadlineMs: number | null
-  /** How often it was asked about, and how often in a row the answer was `false`. */
-  times: number
-  falses: number
-  /** Until it may be asked about again, milliseconds; 0 where that is now. */
-  waitMs: number
-  /** A person's word that it be settled all the same. */
-  waived: { at: string; by: string; reason: string } | undefined
-}
-
-/** An answer that is not `true`, to be kept. */
-export interface NotedAnswer {
-  id: string
-  /** Until it is asked about again. */
-  waitMs: number
-  /** `false`, or a duration; undefined where it could not be found out. */
-  answer?: string | undefined
-  error?: string | undefined
-  reference?: string | undefined
-  xmin: string
-}
-
-/** An order that waits for an answer. */
-export interface UnverifiedOrder {
-  next: Date
-  times: number
-  since: Date
-  answer: string | null
-  error: string | null
-  reference: string | null
-}
-
-/** The orders of a rule that wait for an answer. */
-export interface UnverifiedSummary {
-  count: number
-  /** Since when the first of them waits. */
-  since: Date | null
-  /** When one is asked about next. */
-  next: Date | null
-  lastError: string | null
-  /** Of how many the last answers, three or more, were `false`; and one of them. */
-  refused: number
-  refusedId: string | null
-}
 
 interface FoundOrder {
   order_timers_id: string

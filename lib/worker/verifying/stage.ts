@@ -8,7 +8,7 @@ import type { SharedPace } from '../../redis/shared-pace.js'
 import { idempotencyKey } from '../../rows/history.js'
 import type { SweptRows, Verification } from '../../rows/row-rule.js'
 import type { Proof } from '../../rows/settlement.js'
-import type { AskableOrder, NotedAnswer } from '../../rows/unverified.js'
+import type { AskableOrder, NotedAnswer } from '../../rows/unverified-orders.js'
 import type { BoundRule, OrderRule } from '../../rules/rule.js'
 import type { Reporter } from '../reporter.js'
 import type { Work } from '../settling/work.js'
@@ -199,9 +199,8 @@ export class VerifyingStage {
     }
     for (const { id, waitMs, answer, error } of answers) {
       this.askLater(rule, id, waitMs, dispositions)
-      log('debug', () => `${rule.kind} ${id}: not settled, asked again in ${Math.ceil(waitMs / 1000)} s (${error ?? answer})`, {
-        ...{ kind: rule.kind, id },
-      })
+      const fields = { kind: rule.kind, id }
+      log('debug', () => `${rule.kind} ${id}: not settled, asked again in ${Math.ceil(waitMs / 1000)} s (${error ?? answer})`, fields)
     }
   }
 
