@@ -38,6 +38,8 @@ export interface ProcessRecord {
   holds?: boolean
   /** Of a worker: milliseconds between two of its sweeps, null where none is scheduled. */
   sweepMs?: number | null
+  /** Of a worker that beats less often than usual: milliseconds between two beats. */
+  beatMs?: number
   /** What is wrong at present, as this process sees it. Left out where nothing is. */
   faults?: RecordedFault[]
 }

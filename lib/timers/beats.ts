@@ -14,16 +14,20 @@ import type { DeclaredRule, ShopRule } from '../rules/rule.js'
 import { VERSION } from '../version.js'
 import { within } from '../wait.js'
 import { BEAT_TIMES, type BeatTimes } from './beat-times.js'
+import { type BeatingWorker, recordOf, seldomMs, sumOf } from './beating-worker.js'
 import { ALIVE_MS, type Finding, findingsOf } from './findings.js'
 import { ProcessRows } from './process-rows.js'
 import { recordedFaults } from './recorded-faults.js'
-import { type FaultSink, Suspicions } from './suspicions.js'
+import { Suspicions } from './suspicions.js'
 import { WorkerWatch } from './worker-watch.js'
 
 /** How long the end of a process waits to say so. */
 const LEAVE_MS = 500
 
 const REDIS_MS = 1_000
+
+/** How often the loop of a worker that beats seldom turns. */
+const TURN_MS = 15_000
 
 /** How long a beat in Redis waits for the row in Postgres, which may take a minute where the pool is exhausted or Postgres is silent. */
 const ROW_MS = 1_000
@@ -39,18 +43,6 @@ export interface BeatsDependencies {
   /** What is wrong at present with the timers of a process without a worker. */
   faults(): readonly FaultOf<string>[]
   log: Log
-}
-
-/** What a worker adds to its process's beats. */
-export interface BeatingWorker {
-  faults: FaultSink & { list(): readonly FaultOf<string>[] }
-  schedule: { readonly intervalMs: number | undefined }
-  latenessCounts: {
-    /** What has been counted since it was last asked, by field. */
-    takeCounts(): ReadonlyMap<string, number>
-    /** Counts that Redis did not take. */
-    putBack(counts: ReadonlyMap<string, number>): void
-  }
 }
 
 export class Beats {
@@ -90,7 +82,7 @@ export class Beats {
       })
     this.rows = new ProcessRows(keys.prefix, [...declared.keys()], rule)
     this.rules = Object.fromEntries([...declared].map(([kind, { fingerprint }]) => [kind, fingerprint]))
-    redis?.connection.onUp(() => this.begin())
+    redis?.connection.onUp(() => this.connected())
   }
 
   /** The app has mounted the timers. */
@@ -104,6 +96,7 @@ export class Beats {
     const endReports = this.suspicions.reportTo(worker.faults)
     this.workers.add(worker)
     this.begun = true
+    this.lastBeat = undefined
     this.rowIn(this.times.firstRowOfWorker)
     this.beatIn(0)
     return async () => {
@@ -134,6 +127,14 @@ export class Beats {
     this.loop.rests()
   }
 
+  /** A worker that beats seldom does so again at once. */
+  private connected(): void {
+    this.begin()
+    if (seldomMs(this.workers) === undefined) return
+    this.lastBeat = undefined
+    this.beatIn(0)
+  }
+
   private begin(): void {
     if (this.begun || this.ended || this.onlyLooks) return
     this.begun = true
@@ -147,8 +148,9 @@ export class Beats {
 
   private get everyMs(): number {
     const { worker, look, doubting } = this.times
-    if (this.role === 'worker') return worker
-    return this.suspicions.any ? doubting : look
+    if (this.role === 'worker') return Math.min(seldomMs(this.workers) ?? worker, TURN_MS)
+    if (this.suspicions.any) return doubting
+    return this.watch?.isSeldom ? this.times.web : look
   }
 
   private beatIn(milliseconds: number): void {
@@ -160,7 +162,9 @@ export class Beats {
 
   /** A web process that has nothing to say only looks whether a worker is there. */
   private async beatOrLook(): Promise<void> {
+    if (this.lastBeat && this.lastBeat.passedMs() < (seldomMs(this.workers) ?? 0)) return
     const mayLook = this.role === 'web' && !this.suspicions.any && this.lastBeat !== undefined && this.lastBeat.passedMs() < this.times.web
+    if (mayLook && this.watch?.isSeldom) return
     if (mayLook && !this.dependencies.redis?.connection.usable) return this.watch?.failed()
     if (!mayLook || !(await this.watch?.workerBeats())) await this.beat()
   }
@@ -235,14 +239,13 @@ export class Beats {
   private record(): ProcessRecord {
     const { identity, redis } = this.dependencies
     const { id, host, pid, startedAt } = identity
-    const intervals = [...this.workers].flatMap(({ schedule }) => schedule.intervalMs ?? [])
     return {
       ...{ id, host, pid, version: VERSION, holds: true, startedAt: startedAt.getTime(), role: this.role },
       redis: redis?.connection.where ?? null,
       ...(this.redisData !== undefined && { redisData: this.redisData }),
       rules: this.rules,
       databases: this.rows.databases(),
-      ...(this.role === 'worker' && { sweepMs: intervals.length > 0 ? Math.max(...intervals) : null }),
+      ...recordOf(this.workers),
       ...recordedFaults(this.faults()),
     }
   }
@@ -251,10 +254,4 @@ export class Beats {
   private faults(): readonly FaultOf<string>[] {
     return this.workers.size > 0 ? [...this.workers].flatMap(({ faults }) => faults.list()) : this.dependencies.faults()
   }
-}
-
-function sumOf(all: readonly ReadonlyMap<string, number>[]): ReadonlyMap<string, number> {
-  const sum = new Map<string, number>()
-  for (const counts of all) for (const [field, count] of counts) sum.set(field, (sum.get(field) ?? 0) + count)
-  return sum
 }

@@ -38,8 +38,13 @@ export interface Finding {
   graceMs: number
 }
 
-export function isAliveByBeat({ role, ageMs }: Pick<SeenProcess, 'role' | 'ageMs'>): boolean {
-  return ageMs < ALIVE_MS[role]
+export function isAliveByBeat(one: Pick<SeenProcess, 'role' | 'ageMs' | 'beatMs'>): boolean {
+  return one.ageMs < aliveMs(one)
+}
+
+/** For how long it counts as alive after a beat. */
+export function aliveMs({ role, beatMs }: Pick<SeenProcess, 'role' | 'beatMs'>): number {
+  return beatMs === undefined ? ALIVE_MS[role] : 2.5 * beatMs
 }
 
 export function isAliveByRow({ ageMs }: Pick<SeenProcess, 'ageMs'>): boolean {
@@ -71,7 +76,7 @@ function noWorker(self: Looker, all: readonly SeenProcess[]): Finding {
     message: `no worker is alive (${silence}), and nothing is settled`,
     remedy: `start a worker ${where}`,
     // One that ended in good order, as in a deployment, leaves no record.
-    graceMs: last && last.ageMs < JUST_DIED_MS ? 0 : 60_000,
+    graceMs: last && last.ageMs < JUST_DIED_MS + aliveMs(last) ? 0 : 60_000,
   }
 }
 

@@ -4,15 +4,15 @@
 
 import { Moment } from '../moment.js'
 import { isWatched } from '../redis/live-feed.js'
-import type { BeatAnswer, Presence } from '../redis/presence.js'
-import { ALIVE_MS } from './findings.js'
+import type { BeatAnswer, Presence, SeenProcess } from '../redis/presence.js'
+import { ALIVE_MS, aliveMs } from './findings.js'
 
 /** Longer than this between two answers is a gap. */
 const GAP_MS = 6_000
 
 export class WorkerWatch {
   /** The worker that was heard of last. */
-  private worker: string | undefined
+  private worker: SeenProcess | undefined
   /** Redis's clock, and when it was read. */
   private clock: { now: number; moment: Moment } | undefined
   private heard: Moment | undefined
@@ -32,7 +32,7 @@ export class WorkerWatch {
     this.broken = false
     this.clock = { now, moment: new Moment() }
     const [latest] = processes.filter(({ role }) => role === 'worker').sort((one, other) => one.ageMs - other.ageMs)
-    this.worker = latest?.id
+    this.worker = latest
   }
 
   /** A beat was not answered, or refused. */
@@ -45,16 +45,21 @@ export class WorkerWatch {
     return this.unbrokenSince.passedMs() < ALIVE_MS.worker
   }
 
+  /** Whether the worker that was heard of last beats so seldom that it need not be looked at between two beats of this process. */
+  get isSeldom(): boolean {
+    return this.worker?.beatMs !== undefined
+  }
+
   /** @returns whether the worker that was heard of last still beats; false also where that is not known. Never rejects */
   async workerBeats(): Promise<boolean> {
     const { worker, clock } = this
     if (worker === undefined || clock === undefined) return false
     try {
-      const { beatAt, watcher } = await this.presence.signsOf(worker)
+      const { beatAt, watcher } = await this.presence.signsOf(worker.id)
       this.hear(false)
       const now = clock.now + clock.moment.passedMs()
       this.onWatched(isWatched(watcher, now))
-      return beatAt !== undefined && now - beatAt < ALIVE_MS.worker
+      return beatAt !== undefined && now - beatAt < aliveMs(worker)
     } catch {
       this.failed()
       return false

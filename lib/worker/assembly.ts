@@ -11,7 +11,7 @@ import { Clocks } from './clocks.js'
 import { ConnectionWarmer } from './connection-warmer.js'
 import type { WorkerEmitter } from './events.js'
 import { Faults } from './faults.js'
-import { Intake } from './intake/intake.js'
+import { Intake, type IntakeDependencies } from './intake/intake.js'
 import { LostData } from './intake/lost-data.js'
 import { Reporter } from './reporter.js'
 import { Dispatcher } from './settling/dispatcher.js'
@@ -44,7 +44,7 @@ export interface AssemblyOptions {
   /** Called with the arming of each timer that a settlement starts. */
   onArming?(arming: Promise<unknown>): void
   /** What brings work from Redis. Left out: the sweep alone settles. */
-  intake?: { configureRedis: boolean }
+  intake?: Pick<IntakeDependencies, 'configureRedis' | 'idle'>
 }
 
 export interface Assembly {
@@ -60,6 +60,8 @@ export interface Assembly {
   sweep: Sweep
   lostData: LostData | undefined
   intake: Intake | undefined
+  /** Milliseconds between two beats, where they are not as usual. */
+  beatMs: number | undefined
 }
 
 /** @param rules what is settled, by kind: rules and reminders */
@@ -101,10 +103,10 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
     horizonMs: () => options.horizonMs ?? schedule.horizonMs(),
   })
   const common = { standstill, faults, reporter, latenessCounts, clocks, warmer, lockedRows, dispatcher, schedule, sweep }
-  if (!redis || !claims || !options.intake) return { ...common, lostData: undefined, intake: undefined }
+  if (!redis || !claims || !options.intake) return { ...common, lostData: undefined, intake: undefined, beatMs: undefined }
   const lostData = new LostData({ redis, rules, claims, sweep, reporter })
   const intake = new Intake({ runtime, redis, rules, claims, dispatcher, faults, sweep, ...options.intake })
-  return { ...common, lostData, intake }
+  return { ...common, lostData, intake, beatMs: intake.pace.beatMs }
 }
 
 /** How many batches of a rule are settled at once. A settling transaction needs a connection of the pool, and so do the shop's requests. */

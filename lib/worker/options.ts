@@ -24,6 +24,11 @@ export interface WorkerOptions {
    * a second, at most an hour. Claims of rules over rows hold for 3 s, or for this if it is shorter.
    */
   lease?: Duration
+  /**
+   * `'economy'` for a Redis that is paid for by the command: a worker with nothing to do sends 12 commands a minute at most instead of 60, and keys that other
+   * services set are not scanned for. Timers are as punctual, and trouble is noticed later (docs/redis.md says how much).
+   */
+  idle?: 'economy'
 }
 
 export interface ParsedWorkerOptions {
@@ -32,6 +37,7 @@ export interface ParsedWorkerOptions {
   catchUp: number
   configureRedis: boolean
   leaseMs: number
+  idle: 'economy' | undefined
 }
 
 /** How many batches of each rule are settled at once. */
@@ -40,7 +46,7 @@ export const DEFAULT_CONCURRENCY = 2
 /** Half of Sequelize's default pool of 5 is 2: as many batches as one rule settles at once, so one rule alone catches up at full speed. */
 export const DEFAULT_CATCH_UP = 0.5
 
-const OPTIONS = ['fallback', 'concurrency', 'catchUp', 'configureRedis', 'lease']
+const OPTIONS = ['fallback', 'concurrency', 'catchUp', 'configureRedis', 'lease', 'idle']
 const SHORTEST_LEASE_MS = 1_000
 const LONGEST_LEASE_MS = 3_600_000
 
@@ -57,9 +63,11 @@ export function parseWorkerOptions(options: WorkerOptions): ParsedWorkerOptions 
     throw invalid(`startExpiryWorker: "catchUp" must be a number more than 0 and at most 1, got ${show(catchUp)}`)
   if (typeof configureRedis !== 'boolean')
     throw invalid(`startExpiryWorker: "configureRedis" must be true or false, got ${show(configureRedis)}`)
+  if (options.idle !== undefined && options.idle !== 'economy')
+    throw invalid(`startExpiryWorker: "idle" must be 'economy' or left out, got ${show(options.idle)}`)
   const leaseMs = parseDuration('startExpiryWorker: "lease"', lease, { mostMs: LONGEST_LEASE_MS })
   if (leaseMs < SHORTEST_LEASE_MS) throw invalid(`startExpiryWorker: "lease" must be a second at least, got ${show(lease)}`)
-  return { fallback: parseFallback(options.fallback), concurrency, catchUp, configureRedis, leaseMs }
+  return { fallback: parseFallback(options.fallback), concurrency, catchUp, configureRedis, leaseMs, idle: options.idle }
 }
 
 function invalid(message: string): OrderTimersError {

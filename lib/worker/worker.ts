@@ -30,13 +30,13 @@ export class ExpiryWorker extends WorkerEmitter {
   /** @internal use `startExpiryWorker` */
   constructor(
     private readonly runtime: Runtime,
-    { configureRedis, ...options }: ParsedWorkerOptions,
+    { configureRedis, idle, ...options }: ParsedWorkerOptions,
   ) {
     super()
     const { log } = runtime
     this.logTo(log)
     const rules = new Map(runtime.workerRules().map((rule) => [rule.kind, rule]))
-    this.assembly = assemble(runtime, rules, { ...options, events: this, log, intake: { configureRedis } })
+    this.assembly = assemble(runtime, rules, { ...options, events: this, log, intake: { configureRedis, idle } })
     runtime.running.add(this)
     this.ready = runtime.enabled ? this.start() : Promise.resolve()
   }

@@ -37,6 +37,20 @@ describe("a web process's watch over the workers", () => {
     assert.equal(await watch.workerBeats(), false)
   })
 
+  it('gives a worker that beats seldom as much longer', async () => {
+    watch.answered({
+      now: Date.now(),
+      redisData: '',
+      watched: false,
+      processes: [{ id: 'seldom', role: 'worker', ageMs: 0, beatMs: 60_000 } as SeenProcess],
+    })
+    assert.equal(watch.isSeldom, true)
+    await record('seldom', 60_000)
+    assert.equal(await watch.workerBeats(), true)
+    await record('seldom', 151_000)
+    assert.equal(await watch.workerBeats(), false)
+  })
+
   it('knows that workers must first have had time to beat again where a beat failed, and is not in doubt at the start', () => {
     answer()
     assert.equal(watch.isFresh, false)

@@ -13,7 +13,7 @@ import { UsageError } from '../usage-error.js'
 type Values = CommandInput['values']
 
 export const workerCommand: Command = {
-  usage: 'worker [--fallback CRON|off] [--concurrency N] [--configure-redis] [--json] [--alive-file FILE] [--check]',
+  usage: 'worker [--fallback CRON|off] [--concurrency N] [--configure-redis] [--idle economy] [--json] [--alive-file FILE] [--check]',
   help: 'runs a worker until SIGTERM or SIGINT: one line once it is ready, with --json its log as JSON lines; --check asks whether the worker of this host works, for container probes (exit status 1 where not)',
   example: 'order-timers worker --json',
   options: {
@@ -22,6 +22,7 @@ export const workerCommand: Command = {
     fallback: { type: 'string' },
     concurrency: { type: 'string' },
     'configure-redis': { type: 'boolean' },
+    idle: { type: 'string' },
     'alive-file': { type: 'string' },
     check: { type: 'boolean' },
   },
@@ -68,12 +69,13 @@ async function run({ runtime, values, print, remark }: CommandInput): Promise<nu
   return OK
 }
 
-function optionsOf({ fallback, concurrency, 'configure-redis': configureRedis }: Values): ReturnType<typeof parseWorkerOptions> {
+function optionsOf({ fallback, concurrency, 'configure-redis': configureRedis, idle }: Values): ReturnType<typeof parseWorkerOptions> {
   try {
     return parseWorkerOptions({
       ...(fallback !== undefined && { fallback: fallback === 'off' ? false : (fallback as string) }),
       ...(concurrency !== undefined && { concurrency: Number(concurrency) }),
       ...(configureRedis === true && { configureRedis }),
+      ...(idle !== undefined && { idle: idle as 'economy' }),
     })
   } catch (error) {
     throw new UsageError(

@@ -15,7 +15,7 @@ import { reportConnection } from './connection-faults.js'
 import { ExpiryProbe } from './expiry-probe.js'
 import { ExternalKeys } from './external-keys.js'
 import { Listener } from './listener.js'
-import { PULSE_MS, Pulses } from './pulses.js'
+import { ECONOMY, type Pace, Pulses, USUAL } from './pulses.js'
 import { ServerWatch } from './server-watch.js'
 import { Subscriber } from './subscriber.js'
 
@@ -36,6 +36,8 @@ export interface IntakeDependencies {
   sweep: Sweep
   /** Whether `notify-keyspace-events` may be changed. */
   configureRedis: boolean
+  /** `economy`: few commands while there is nothing to do. */
+  idle: 'economy' | undefined
 }
 
 export class Intake {
@@ -43,6 +45,7 @@ export class Intake {
   readonly subscriber: Subscriber
   readonly expiryProbe: ExpiryProbe
   readonly externalKeys: ExternalKeys
+  readonly pace: Pace
   private readonly pulses: Pulses
   private readonly watch: ServerWatch
   private readonly alarms: ReadonlyMap<string, Alarm>
@@ -54,7 +57,8 @@ export class Intake {
     const { keys, log } = runtime
     const { connection, source } = redis
     const workerId = runtime.identity.token()
-    const everyMs = PULSE_MS
+    this.pace = dependencies.idle === 'economy' ? ECONOMY : USUAL
+    const { everyMs, scans } = this.pace
     this.alarms = new Map(
       [...rules.values()].map((rule) => [rule.kind, new Alarm(rule, claims, dispatcher, connection, MISSING_PULSES * everyMs)]),
     )
@@ -75,7 +79,7 @@ export class Intake {
         kinds: [...rules.keys()],
         everyMs,
         expiryProbe: this.expiryProbe,
-        externalKeys: this.externalKeys,
+        externalKeys: scans ? this.externalKeys : undefined,
       },
       onHead: (head) => this.alarms.get(head.kind)?.found(claims.untilNextMs(head)),
       onAnswered: () => void claims.retry(),

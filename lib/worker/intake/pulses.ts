@@ -8,8 +8,18 @@ import type { ExpiryProbe } from './expiry-probe.js'
 import type { ExternalKeys } from './external-keys.js'
 import { Rest } from './rest.js'
 
-/** How often a pulse is sent. The alarms look by themselves where two in a row are missing. */
-export const PULSE_MS = 1_000
+/** How often a pulse is sent, whether the keyspace is scanned, and how often the worker beats where that is not as usual. */
+export interface Pace {
+  everyMs: number
+  scans: boolean
+  beatMs?: number
+}
+
+/** With what a sweep of three rules notes each minute, this is a command a second. */
+export const USUAL: Pace = { everyMs: 1_050, scans: true }
+
+/** For a Redis that is paid for by the command: one in five seconds. */
+export const ECONOMY: Pace = { everyMs: 7_500, scans: false, beatMs: 60_000 }
 
 /** Each so many milliseconds a pulse also drops old tombstones and asks what kind of server this is. */
 const THOROUGH_MS = 8_000
