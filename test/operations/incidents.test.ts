@@ -16,6 +16,9 @@ import { confirming, type Stage, type StageOptions, scraped, stage } from './sta
 /** How many are staged at the same time. */
 const AT_ONCE = 5
 
+/** Thousands of events for a worker in this very process would make the others late. */
+const ALONE = 'another service sets and loses thousands of keys'
+
 const DAY_MS = 86_400_000
 const OFTEN = '*/2 * * * * *'
 const KIND = 'order_confirm'
@@ -494,13 +497,15 @@ describe('an incident', function () {
 
   it('is told by status, /ready, the metrics and the log within ten seconds, and nothing else is', async () => {
     const told: Record<string, string> = {}
-    const waiting = [...wanted]
+    const stageOne = (name: string) =>
+      INCIDENTS[name]?.(name).catch((error: Error) => {
+        told[name] = error.message
+      })
+    const waiting = wanted.filter((name) => name !== ALONE)
     const lane = async () => {
-      for (let name = waiting.shift(); name !== undefined; name = waiting.shift())
-        await INCIDENTS[name]?.(name).catch((error: Error) => {
-          told[name as string] = error.message
-        })
+      for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) await stageOne(name)
     }
+    if (wanted.includes(ALONE)) await stageOne(ALONE)
     await Promise.all(Array.from({ length: AT_ONCE }, lane))
     assert.deepEqual(told, {})
   })

@@ -4,7 +4,9 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import express from 'express'
+import request from 'supertest'
 import { type Status, status } from '../../lib/admin/status.js'
+import { orderTimersAdmin } from '../../lib/admin-page/index.js'
 import { type OrderTimersHealth, orderTimersHealth } from '../../lib/health.js'
 import { type TransitionOptions, transition } from '../../lib/index.js'
 import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
@@ -17,7 +19,7 @@ import { runtimeOf } from '../support/runtime.js'
 import { makeTimers, openShop } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
 import type { Scrapes } from './alerting.js'
-import { type Expected, Exposition, freshly, missing, readyLines, rowOf, type Series, type Told, untrue } from './told.js'
+import { type Expected, Exposition, freshly, linesOf, missing, readyLines, rowOf, type Series, type Told, untrue } from './told.js'
 
 export type More = Partial<Pick<TransitionOptions<OrderRow>, 'run' | 'attempts' | 'brake'>>
 
@@ -66,7 +68,8 @@ export async function stage({ name = '', more = {}, redis, databaseUrl, webDb, p
     ...{ redis: webDb === undefined ? shop.redis.url : `${redis?.url}/${webDb}`, prefix: shop.redis.prefix },
     logger: webLog,
   })
-  express().use(web)
+  const app = express().use(web)
+  app.use('/admin', orderTimersAdmin(web, { authorize: () => ({ user: 'operator', can: 'read' }) }))
   const ofWorker = new Exposition(shop.timers, 'worker')
   const health = { web: orderTimersHealth(web), worker: orderTimersHealth(shop.timers) }
   const hasWorker = () => runtimeOf(shop.timers).running.size > 0
@@ -95,6 +98,15 @@ export async function stage({ name = '', more = {}, redis, databaseUrl, webDb, p
       ready: { web: ofWeb.lines, worker: ofWorker?.lines },
       isFailing: ofWeb.isFailing || ofWorker?.isFailing === true,
     }
+  }
+  /** Lines in which the page and `status` differ. */
+  const apart = async (): Promise<string[]> => {
+    const [found, { body }] = await Promise.all([look(), request(app).get('/admin/data/now')])
+    const [said, shown] = [linesOf(found), linesOf(body.data)]
+    return [
+      ...said.filter((line) => !shown.includes(line)).map((line) => `only status: ${line}`),
+      ...shown.filter((line) => !said.includes(line)).map((line) => `only the page: ${line}`),
+    ]
   }
   return {
     shop,
@@ -127,6 +139,14 @@ export async function stage({ name = '', more = {}, redis, databaseUrl, webDb, p
       assert.ok(told)
       assert.deepEqual(untrue(expected, told), [], told.status.headline)
       assert.ok(tookMs < WITHIN_MS + 2 * lookMs + 3_000, `told after ${tookMs} ms, where a look takes ${lookMs} ms`)
+      let apartIn: string[] = []
+      const isTogether = async () => {
+        apartIn = await apart()
+        return apartIn.length === 0
+      }
+      await waitUntil(isTogether, { within: 2 * WITHIN_MS, every: 1_000 }).catch((error) => {
+        throw new Error(apartIn.join('; '), { cause: error })
+      })
       const { alerts, alertsMay = [] } = expected
       const within = alerts.includes('OrderTimersNotCounted') ? undefined : 15_000
       const [first, firstAt] = [await scrapeAll(within), performance.now()]
