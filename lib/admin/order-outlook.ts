@@ -36,6 +36,15 @@ function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
     const until = hold.opensAt ? `until ${hold.opensAt.toISOString()}` : 'until it is released'
     return nothing(`the rule is held since ${hold.since.toISOString()} (${hold.reason}), ${until}`, `order-timers release ${kind}`)
   }
+  if (unverified && (state === 'held' || state === 'overdue')) {
+    const { next, times, answer, error } = unverified
+    const last = error ? `the last time it could not be found out: ${error}` : `the last answer was ${answer}`
+    const asked = `"verify" has asked about it ${timesText(times)}, and ${last}`
+    return {
+      next: `asked about again ${whenText(next)}; ${asked}`,
+      command: `order-timers settle ${kind} ${id} --unverified --reason "…"`,
+    }
+  }
   switch (state) {
     case 'gone':
       return nothing('there is no such order')
@@ -63,15 +72,6 @@ function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
       }
     case 'overdue':
       if (brakedSince) return nothing(`the rule is stopped by its brake since ${brakedSince.toISOString()}`, `order-timers release ${kind}`)
-      if (unverified) {
-        const { next, times, answer, error } = unverified
-        const last = error ? `the last time it could not be found out: ${error}` : `the last answer was ${answer}`
-        const asked = `"verify" has asked about it ${timesText(times)}, and ${last}`
-        return {
-          next: `asked about again ${whenText(next)}; ${asked}`,
-          command: `order-timers settle ${kind} ${id} --unverified --reason "…"`,
-        }
-      }
       if (redis?.claimedBy !== undefined) return { next: `a worker is settling it (${redis.claimedBy})`, command: undefined }
       return { next: 'settled by the next sweep at the latest', command: `order-timers sweep --kind ${kind}` }
     case 'pending': {
