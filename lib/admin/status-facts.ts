@@ -11,7 +11,7 @@ import { clockDifference, type RedisStatus, redisStatus } from './server-status.
 
 /** From how many overdue orders on it is a backlog, which is counted twice. */
 export const BACKLOG = 200
-export const BACKLOG_MS = 1_500
+const BACKLOG_MS = 1_500
 
 export interface Backlog {
   /** How many were overdue when they were counted for the second time. */

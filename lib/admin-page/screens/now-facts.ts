@@ -1,10 +1,9 @@
 // What the screen "Now" judges by: the facts of `status`, from looks that are short and shared by all who look. So both say the same sentence.
 
-import { setTimeout as delay } from 'node:timers/promises'
 import { boundRule, postgresTrouble } from '../../admin/problem.js'
 import { latenessOfAll, livingProcesses, type Processes } from '../../admin/processes.js'
 import { clockDifference, type RedisStatus, redisStatus } from '../../admin/server-status.js'
-import { BACKLOG, BACKLOG_MS, type Backlog, type Facts } from '../../admin/status-facts.js'
+import { BACKLOG, type Backlog, type Facts } from '../../admin/status-facts.js'
 import { CAP } from '../../rows/capped-orders-sql.js'
 import type { Runtime } from '../../timers/runtime.js'
 import type { LatenessByPath } from '../../worker/settling/lateness.js'
@@ -57,14 +56,8 @@ export class NowReads {
       this.lateness.get('', () => latenessOfAll(runtime)).catch(() => undefined),
       this.clock.get('', () => this.turn.take(() => clockDifference(runtime, bound))).catch(() => undefined),
     ])
-    let kinds = await this.count()
-    let backlog = this.backlogOf(kinds)
-    if (backlog === 'unknown') {
-      await delay(BACKLOG_MS)
-      this.kinds.forget()
-      kinds = await this.count()
-      backlog = this.backlogOf(kinds)
-    }
+    const kinds = await this.count()
+    const backlog = this.backlogOf(kinds)
     const rules = kinds.map(({ value: { status } }) => {
       const isSaid = status.notLookedAt && postgres.value !== undefined
       return { ...status, lateness: lateness?.value?.get(status.kind), ...(isSaid && { problem: undefined, notLookedAt: false }) }
@@ -76,7 +69,7 @@ export class NowReads {
       clock: { postgresAheadMs: clock?.value },
       processes,
       rules,
-      backlog: backlog === 'unknown' ? undefined : backlog,
+      backlog,
     }
     return { facts, kinds }
   }
@@ -100,8 +93,8 @@ export class NowReads {
     return Promise.all(this.runtime.kinds.map((kind) => this.kinds.get(kind, () => this.counts.of(kind))))
   }
 
-  /** `unknown`: there is one, and it has been counted once only. */
-  private backlogOf(kinds: readonly Aged<KindLook>[]): Backlog | 'unknown' | undefined {
+  /** Undefined also where it has been counted once only: the next news say whether it shrinks. */
+  private backlogOf(kinds: readonly Aged<KindLook>[]): Backlog | undefined {
     const late = kinds.flatMap(({ value: { status } }) => (status.brakedSince || !status.rows ? [] : [status.rows]))
     const overdue = late.reduce((sum, rows) => sum + rows.overdue, 0)
     const at = performance.now() - Math.max(0, ...kinds.map(({ ageMs }) => ageMs))
@@ -113,7 +106,7 @@ export class NowReads {
     const recent = this.earlier.filter((one) => at - one.at <= SPAN_MS)
     const [first] = recent
     if (!first || at - (recent.at(-1)?.at ?? 0) >= 1_000) this.earlier = [...recent, { at, overdue, oldestMs }]
-    if (!first || at - first.at < 1_000) return 'unknown'
+    if (!first || at - first.at < 1_000) return undefined
     const seconds = (at - first.at) / 1_000
     if (overdue > CAP) return { overdue, perSecond: 0, doneAt: null, oldestMoves: oldestMs > first.oldestMs + 1_000 }
     const perSecond = Math.round((first.overdue - overdue) / seconds)

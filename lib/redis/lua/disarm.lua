@@ -18,7 +18,8 @@ local score = redis.call('ZSCORE', due, id)
 if score and expected ~= '' and tonumber(score) ~= tonumber(expected) then return 0 end
 if not score and toleranceMs ~= '' then
   local left = redis.call('PTTL', key)
-  if left < 0 or math.abs(now + left - expected) > tonumber(toleranceMs) then return 0 end
+  local off = now + left - tonumber(expected)
+  if left < 0 or math.max(off, -off) > tonumber(toleranceMs) then return 0 end
 end
 redis.call('SADD', (tombstoneSets(tombstones, 'cancelled')), id)
 if redis.call('HDEL', failures, id) == 1 then forgetDead(id) end

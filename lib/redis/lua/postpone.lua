@@ -5,7 +5,7 @@
 -- ARGV    id
 --         byMs       milliseconds to add; 'now' makes it due now, and never later than it was
 --         expected   the deadline it must have; '' for any
---         toleranceMs   how far from that it may be: the deadline of a key that another program set is its TTL, which was read a moment before
+--         toleranceMs   how far from that it may be: a TTL was read a moment before
 -- Output  the deadline before and the new one, as text; of one that is not as expected only that before; nil where there is no timer
 local due, key = KEYS[1], KEYS[2]
 local id, byMs, expected, toleranceMs = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -18,7 +18,10 @@ if not before then
   if left < 0 then return false end
   before = now + left
 end
-if expected ~= '' and math.abs(before - expected) > tonumber(toleranceMs) then return { string.format('%.0f', before) } end
+if expected ~= '' then
+  local off = before - tonumber(expected)
+  if math.max(off, -off) > tonumber(toleranceMs) then return { string.format('%.0f', before) } end
+end
 local deadline = string.format('%.0f', byMs == 'now' and math.min(before, math.floor(now)) or before + byMs)
 beforeAdding()
 redis.call('ZADD', due, deadline, id)
