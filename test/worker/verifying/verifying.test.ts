@@ -417,10 +417,7 @@ describe('"verify"', () => {
     await Promise.all([settle(id, 'closed by phone'), settle(touched, 'too')])
     await shop.sql(`UPDATE parcels SET country = 'JP' WHERE id = ${touched}`)
     const view = await viewOrder(runtime, String(touched), 'order_pay')
-    assert.match(
-      view.rules[0]?.next ?? '',
-      /^asked about again now .*"verify" has asked about it once, and the last answer was false/,
-    )
+    assert.match(view.rules[0]?.next ?? '', /^asked about again now .*"verify" has asked about it once, and the last answer was false/)
     await worker()
     await waitUntil(async () => (await statusOf(id)) === 0)
     await waitUntil(() => service.timesOf(touched) === 2)
