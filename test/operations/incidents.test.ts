@@ -285,35 +285,6 @@ const INCIDENTS: Record<string, (name: string) => Promise<void>> = {
     }).finally(() => server.stop())
   },
 
-  'Redis and Postgres are silent': async (name) => {
-    const [redis, postgres] = await Promise.all([RedisServer.start(), PostgresServer.start()])
-    await on({ name, redis, databaseUrl: postgres.url }, async ({ shop, web, calm, health, tells }) => {
-      const worker = await shop.worker({ fallback: OFTEN })
-      await calm()
-      redis.pause()
-      await postgres.pause()
-      const silentAt = performance.now()
-      await tells({
-        status: ['✘ POSTGRES_UNAVAILABLE', /^Postgres does not answer .*check that it runs and can be reached/],
-        statusMay: ['✘ REDIS_UNAVAILABLE'],
-        web: ['redis degraded REDIS_UNAVAILABLE'],
-        worker: ['redis degraded REDIS_UNAVAILABLE'],
-        readyMay: ['postgres degraded POSTGRES_UNAVAILABLE', 'postgres failing POSTGRES_UNAVAILABLE', 'faults degraded', ...LATE.readyMay],
-        metrics: [fault('REDIS_UNAVAILABLE')],
-        faultsMay: ['POSTGRES_UNAVAILABLE', 'SWEEP_FAILED', 'NOT_LOOKED_AT'],
-        alerts: ['OrderTimersFault', 'OrderTimersNotCounted'],
-        alertsMay: ['OrderTimersSweepLate'],
-      })
-      await waitUntil(() => performance.now() - silentAt > 75_000, { within: 80_000, every: 1_000 })
-      for (const one of [health.web, health.worker]) assert.deepEqual(one.live(), { status: 'ok', silent: [] })
-      assert.ok(!web.health().faults.some(({ code }) => code === 'NO_WORKER'))
-      redis.resume()
-      await postgres.resume()
-      await calm()
-      await worker.stop()
-    }).finally(() => Promise.all([redis.stop(), postgres.stop()]))
-  },
-
   'Postgres is 30 s ahead': (name) =>
     on({ name, postgresAheadMs: 30_000 }, async ({ shop, tells }) => {
       await shop.worker({ fallback: OFTEN })
