@@ -1,5 +1,5 @@
--- Follows rows whose deadlines a run has changed. Moves what is in the index, adds what comes due before the horizon, and removes what has no
--- deadline any more. Failures stay: a dead letter does not come back.
+-- Follows rows whose deadlines a run has changed. Moves what is in the index, adds what comes due before the horizon, and removes what
+-- has no deadline any more. Failures stay: a dead letter does not come back.
 --
 -- KEYS    due, failures
 --         tombstones   the beginning of the tombstones' names
@@ -23,7 +23,7 @@ local gone, earliest = nil, nil
 for i, id in ipairs(ids) do
   local deadline = deadlines[i]
   local score = redis.call('ZSCORE', due, id)
-  if deadline == cjson.null then
+  if type(deadline) ~= 'number' then -- null
     gone = gone or tombstoneSets(tombstones, 'cancelled')
     redis.call('SADD', gone, id)
     if score then redis.call('ZREM', due, id) end
