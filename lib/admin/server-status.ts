@@ -52,7 +52,8 @@ async function refusal(probe: (() => Promise<unknown>) | undefined): Promise<str
 }
 
 /**
- * How far Postgres's clock is ahead of Redis's, in milliseconds, of the first database of these rules. Exact to about the round trips.
+ * How far Postgres's clock is ahead of Redis's at least, in milliseconds, of the first database of these rules: a difference that the round trips could
+ * explain, such as those of a process that gets little CPU, is none.
  * @returns undefined where one of them is not used or does not answer. Never rejects
  */
 export async function clockDifference({ redis }: Runtime, rules: readonly Pick<ShopRule, 'row'>[]): Promise<number | undefined> {
@@ -66,15 +67,26 @@ export async function clockDifference({ redis }: Runtime, rules: readonly Pick<S
   try {
     await Promise.all([postgres(), ofRedis()]) // the first answer of a connection is slow
     const read = await within(WAIT_MS, Promise.all([offsetOf(postgres), offsetOf(ofRedis)]))
-    return read && Math.round(read[0] - read[1])
+    return read && leastDifference(...read)
   } catch {
     return undefined
   }
 }
 
-/** A clock minus this process's. */
-async function offsetOf(read: () => Promise<number>): Promise<number> {
+/** A clock minus this process's, which lies between the two. */
+interface Offset {
+  least: number
+  most: number
+}
+
+async function offsetOf(read: () => Promise<number>): Promise<Offset> {
   const askedAt = performance.now()
   const now = await read()
-  return now - (askedAt + performance.now()) / 2
+  return { least: now - performance.now(), most: now - askedAt }
+}
+
+export function leastDifference(a: Offset, b: Offset): number {
+  const [least, most] = [a.least - b.most, a.most - b.least]
+  if (least > 0) return Math.round(least)
+  return most < 0 ? Math.round(most) : 0
 }
