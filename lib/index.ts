@@ -3,6 +3,7 @@
 export type * from './bulk.js'
 export { type Duration, duration } from './duration.js'
 export { type ErrorCode, OrderTimersError, type Problem } from './errors.js'
+export type * from './hold.js'
 export type { LoggerLike } from './logger.js'
 export type { ModelSource } from './rows/model-source.js'
 export type { AfterCommit, Answer, Ask, Description, Run } from './rows/row-options.js'

@@ -1,6 +1,7 @@
 // One order under one rule: what its row, Redis, the locks and the history say of it. Reads only.
 
 import type { Redis } from 'ioredis'
+import type { HeldKind } from '../hold.js'
 import type { Failure } from '../redis/failed-timers.js'
 import { type HistoryEntry, historyOfOrder } from '../rows/history-reads.js'
 import { type LockHolder, lockHolders } from '../rows/lock-holders.js'
@@ -10,7 +11,6 @@ import type { UnverifiedOrder } from '../rows/unverified-orders.js'
 import type { ShopRule } from '../rules/rule.js'
 import { heldKind } from '../timers/hold.js'
 import type { Runtime } from '../timers/runtime.js'
-import type { HeldKind } from '../types.js'
 import { countOrders, ORDER_STATES, type OrderStates, statesOf } from './order-counts.js'
 import { problemOf } from './problem.js'
 

@@ -1,5 +1,6 @@
 // How one rule stands: its orders by state, what is in the way of those that are due, and when a worker last read it.
 
+import type { HeldKind } from '../hold.js'
 import { SweepMarks } from '../redis/sweep-marks.js'
 import { type LockHolder, lockHolders } from '../rows/lock-holders.js'
 import type { RowRule } from '../rows/row-rule.js'
@@ -13,7 +14,6 @@ import { QUESTION } from '../sequelize/statement-limits.js'
 import { type LeftRun, leftRun } from '../timers/bulk/unfinished.js'
 import { heldKind } from '../timers/hold.js'
 import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
-import type { HeldKind } from '../types.js'
 import type { LatenessByPath } from '../worker/settling/lateness.js'
 import { keptFailures } from './kept-failures.js'
 import { countOrders, type OrderCounts, type OrderStates, oldestOverdue, statesOf } from './order-counts.js'

@@ -1,6 +1,6 @@
 // What becomes of the deadlines of a rule that was held, as it is typed.
 
-import type { ReleaseOptions } from '../types.js'
+import type { ReleaseOptions } from '../hold.js'
 import type { CommandInput } from './command.js'
 import { UsageError } from './usage-error.js'
 

@@ -18,6 +18,7 @@ import { type BeatingWorker, recordOf, seldomMs, sumOf } from './beating-worker.
 import { ALIVE_MS, type Finding, findingsOf } from './findings.js'
 import { ProcessRows } from './process-rows.js'
 import { recordedFaults } from './recorded-faults.js'
+import { RowBeats } from './row-beats.js'
 import { Suspicions } from './suspicions.js'
 import { WorkerWatch } from './worker-watch.js'
 
@@ -28,9 +29,6 @@ const REDIS_MS = 1_000
 
 /** How often the loop of a worker that beats seldom turns. */
 const TURN_MS = 15_000
-
-/** How long a beat in Redis waits for the row in Postgres, which may take a minute where the pool is exhausted or Postgres is silent. */
-const ROW_MS = 1_000
 
 export interface BeatsDependencies {
   identity: Identity
@@ -52,17 +50,14 @@ export class Beats {
   seen: { processes: readonly SeenProcess[]; at: Moment } | undefined
   private readonly presence: Presence | undefined
   private readonly rows: ProcessRows
+  private readonly rowBeats: RowBeats
   private readonly workers = new Set<BeatingWorker>()
   private readonly rules: Record<string, string>
   private timer: NodeJS.Timeout | undefined
   private readonly watch: WorkerWatch | undefined
   private lastBeat: Moment | undefined
-  private nextRow = new Moment()
-  private rowAfterMs = 0
   private beating: Promise<void> | undefined
   private redisData: string | undefined
-  private writing: Promise<void> | undefined
-  private seenInPostgres: SeenProcess[] | undefined
   private isMounted = false
   private begun = false
   private onlyLooks = false
@@ -81,6 +76,7 @@ export class Beats {
         if (redis?.feed) redis.feed.watched = isWatched
       })
     this.rows = new ProcessRows(keys.prefix, [...declared.keys()], rule)
+    this.rowBeats = new RowBeats(this.rows, times.row)
     this.rules = Object.fromEntries([...declared].map(([kind, { fingerprint }]) => [kind, fingerprint]))
     redis?.connection.onUp(() => this.connected())
   }
@@ -97,7 +93,7 @@ export class Beats {
     this.workers.add(worker)
     this.begun = true
     this.lastBeat = undefined
-    this.rowIn(this.times.firstRowOfWorker)
+    this.rowBeats.dueIn(this.times.firstRowOfWorker)
     this.beatIn(0)
     return async () => {
       endReports()
@@ -138,7 +134,7 @@ export class Beats {
   private begin(): void {
     if (this.begun || this.ended || this.onlyLooks) return
     this.begun = true
-    this.rowIn(this.times.row)
+    this.rowBeats.dueIn()
     this.beatIn(this.times.first)
   }
 
@@ -169,11 +165,6 @@ export class Beats {
     if (!mayLook || !(await this.watch?.workerBeats())) await this.beat()
   }
 
-  private rowIn(milliseconds: number): void {
-    this.nextRow = new Moment()
-    this.rowAfterMs = milliseconds
-  }
-
   /** Never rejects. */
   private beat(): Promise<void> {
     this.beating ??= this.beatOnce().finally(() => {
@@ -184,20 +175,11 @@ export class Beats {
 
   private async beatOnce(): Promise<void> {
     this.lastBeat = new Moment()
-    if (this.nextRow.passedMs() >= this.rowAfterMs && !this.writing) {
-      this.rowIn(this.times.row)
-      this.writing = this.writeRow()
-      await within(ROW_MS, this.writing)
-    }
+    await this.rowBeats.beat(() => this.record())
     const redis = await this.beatInRedis()
     if (this.ended) return
-    const findings = findingsOf(this.record(), { redis, postgres: this.seenInPostgres })
+    const findings = findingsOf(this.record(), { redis, postgres: this.rowBeats.seen })
     if (findings) this.suspicions.take(findings.map((finding) => this.withGrace(finding)))
-  }
-
-  private async writeRow(): Promise<void> {
-    this.seenInPostgres = await this.rows.write(this.record())
-    this.writing = undefined
   }
 
   /** A worker has as long to beat again as it may be silent, once Redis answers again. */

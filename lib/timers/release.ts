@@ -2,7 +2,7 @@
 
 import { errorText } from '../error-text.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
-import type { ReleaseOptions } from '../types.js'
+import type { ReleaseOptions } from '../hold.js'
 import { releaseHold } from './hold.js'
 import type { Runtime } from './runtime.js'
 

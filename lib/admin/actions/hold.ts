@@ -1,12 +1,12 @@
 // Holds a kind, and releases the hold, as recorded acts: the entry is in the transaction that commits the hold, or begins its release.
 
+import type { HeldKind, HoldOptions, ReleaseOptions } from '../../hold.js'
 import { ActionsTable } from '../../rows/actions-table.js'
 import type { Hold } from '../../rows/holds.js'
 import { codedErrors } from '../../timers/coded-errors.js'
 import { type HoldDetails, holdable, holdKind, type ReleasedHold, releaseHold } from '../../timers/hold.js'
 import { askForSweep, type Released } from '../../timers/release.js'
 import type { Runtime } from '../../timers/runtime.js'
-import type { HeldKind, HoldOptions, ReleaseOptions } from '../../types.js'
 import { requireEnabled } from './act.js'
 import { entryOf } from './record.js'
 import { type Actor, requireActor } from './request.js'

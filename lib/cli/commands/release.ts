@@ -2,8 +2,8 @@
 
 import { releaseHoldAct } from '../../admin/actions/hold.js'
 import { releaseBrake } from '../../admin/release.js'
+import type { ReleaseOptions } from '../../hold.js'
 import { whatToRelease } from '../../timers/release.js'
-import type { ReleaseOptions } from '../../types.js'
 import { actorOf, REASON_OPTION, recordedIfPossible } from '../acting.js'
 import { type Command, type CommandInput, JSON_OPTION, json, MODULE_OPTION, OK } from '../command.js'
 import { END_OPTIONS, endOf } from '../hold-options.js'

@@ -1,0 +1,41 @@
+// When this process's rows in Postgres are written: once a minute, apart from its beats in Redis, which never wait long for Postgres.
+
+import { Moment } from '../moment.js'
+import type { ProcessRecord, SeenProcess } from '../redis/presence.js'
+import { within } from '../wait.js'
+import type { ProcessRows } from './process-rows.js'
+
+/** How long a beat in Redis waits for the row in Postgres, which may take a minute where the pool is exhausted or Postgres is silent. */
+const WAIT_MS = 1_000
+
+export class RowBeats {
+  /** All processes as Postgres last had them; undefined where they could not be read. */
+  seen: SeenProcess[] | undefined
+  private last = new Moment()
+  private afterMs = 0
+  private writing: Promise<void> | undefined
+
+  constructor(
+    private readonly rows: ProcessRows,
+    private readonly everyMs: number,
+  ) {}
+
+  /** The next beat after so many milliseconds writes the row. */
+  dueIn(milliseconds: number = this.everyMs): void {
+    this.last = new Moment()
+    this.afterMs = milliseconds
+  }
+
+  /** Writes the row where that is due. Resolves when it is written, or after a moment. Never rejects. */
+  async beat(record: () => ProcessRecord): Promise<void> {
+    if (this.last.passedMs() < this.afterMs || this.writing) return
+    this.dueIn()
+    this.writing = this.write(record())
+    await within(WAIT_MS, this.writing)
+  }
+
+  private async write(record: ProcessRecord): Promise<void> {
+    this.seen = await this.rows.write(record)
+    this.writing = undefined
+  }
+}
