@@ -24,7 +24,9 @@ import { aclRules, REDIS_COMMANDS, type RedisRole } from '../../lib/redis/rights
 import { ACTIONS_TABLE, ActionsTable } from '../../lib/rows/actions-table.js'
 import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
 import { HISTORY_TABLE, History } from '../../lib/rows/history.js'
+import { HOLDS_TABLE, Holds } from '../../lib/rows/holds.js'
 import { PROCESSES_TABLE, ProcessesTable } from '../../lib/rows/processes-table.js'
+import { RUNS_TABLE, RunsTable } from '../../lib/rows/runs-table.js'
 import type { RuntimeRedis } from '../../lib/timers/runtime.js'
 import { SpanLinks } from '../../lib/tracing/span-links.js'
 import { defineParcel, EVERY_SECOND, openParcels } from '../life/parcels.js'
@@ -46,6 +48,8 @@ const OWN_TABLES = [
   ...Brake.createSql(BRAKE_TABLE),
   ...ProcessesTable.createSql(PROCESSES_TABLE),
   ...ActionsTable.createSql(ACTIONS_TABLE),
+  ...Holds.createSql(HOLDS_TABLE),
+  ...RunsTable.createSql(RUNS_TABLE),
 ]
 const ROLES = (schema: string) => ['web', 'worker'].map((role) => `CREATE ROLE ${schema}_${role} LOGIN PASSWORD '${role}'`).join(';\n')
 const dropRoles = (schema: string) =>

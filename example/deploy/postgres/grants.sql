@@ -17,6 +17,13 @@ GRANT SELECT, INSERT ON order_timers_actions TO shop_web, shop_worker;
 -- What is held. Without the right a worker settles nothing, since it could not see a hold.
 GRANT SELECT, INSERT, UPDATE ON order_timers_holds TO shop_web, shop_worker;
 
+-- What is moved in bulk: by a call or the command, with the rights of a web process. Workers and "status" tell of a run that was left.
+GRANT SELECT, INSERT, UPDATE ON order_timers_runs TO shop_web;
+GRANT SELECT ON order_timers_runs TO shop_worker;
+
+-- Only for rules with "verify", which have this table:
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON order_timers_unverified TO shop_web, shop_worker;
+
 -- Only for rules with "history" or "brake". A web process needs the brake for release(), health and metrics, and shows the history on the admin page.
 GRANT SELECT, INSERT, UPDATE ON order_timers_history TO shop_worker;
 GRANT SELECT ON order_timers_history TO shop_web;
