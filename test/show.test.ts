@@ -124,6 +124,21 @@ describe('No call says anything of a row that was passed by mistake:', () => {
       await silent('transaction of a handler', () => timers.schedule('order_other', 'a', { after: '1h', transaction: value() }))
       await silent('dead', () => timers.dead(value()))
       await silent('release', () => timers.release(value()))
+      await silent('what', () => timers.release('order_confirm', { what: value() }))
+      await silent('grace', () => timers.release('order_confirm', { grace: value() }))
+      await silent('hold', () => timers.hold(value(), { reason: 'a test' }))
+      for (const name of ['reason', 'by', 'until', 'shift', 'grace'])
+        await silent(name, () => timers.hold('order_confirm', { reason: 'a test', [name]: value() }))
+      await silent('extendAll', () => timers.extendAll(value(), { where: { id }, by: '1h' }))
+      await silent('by of many', () => timers.extendAll('order_confirm', { where: { id }, by: value() }))
+      await silent('at of many', () => timers.scheduleAll('order_confirm', { where: { id }, at: value() }))
+      await silent('after of many', () => timers.scheduleAll('order_confirm', { where: { id }, after: value() }))
+      // The names and the listed values of `where` are shown, whatever they are.
+      if (!title.includes('key that is data')) await silentOption('where', () => timers.cancelAll('order_confirm', { where: value() }))
+      if (title !== 'an array of values')
+        await silentOption('a value of where', () => timers.cancelAll('order_confirm', { where: { id: value() } }))
+      await silent('resumeRun', () => timers.resumeRun(value()))
+      await silent('abandonRun', () => timers.abandonRun(value()))
     })
 
     it(`${title} as an option`, async () => {

@@ -145,14 +145,15 @@ WHERE prefix = $1 AND kind = $2 AND state = 'releasing' AND opens_at <= clock_ti
   }
 
   /** The holds that stand, a person's first. None where there is no table, or this role may not read it. @throws what Postgres throws */
-  standing(): Promise<Hold[]> {
+  async standing(within?: Transaction): Promise<Hold[]> {
+    const look = `SELECT has_table_privilege(to_regclass(${this.orders.literal(withoutBinding(this.table))}), 'SELECT') AS order_timers_holds`
+    if (within) {
+      const [found] = await rows<BeginRow>(this.sequelize, withoutBinding(look), undefined, within)
+      return isTrue(found?.order_timers_holds) ? this.read(undefined, within) : []
+    }
     let exists = false
     const begin = {
-      statements: [
-        withoutBinding(
-          `SELECT has_table_privilege(to_regclass(${this.orders.literal(withoutBinding(this.table))}), 'SELECT') AS order_timers_holds`,
-        ),
-      ],
+      statements: [withoutBinding(look)],
       answer: ([found]: readonly BeginRow[]) => {
         exists = isTrue(found?.order_timers_holds)
       },

@@ -81,8 +81,9 @@ export async function carryOut(row: RowRule, hold: Hold, signal?: AbortSignal): 
 
 /** @throws OrderTimersError UNKNOWN_KIND, NOT_HOLDABLE; what binding the rule throws */
 export function holdable(runtime: Runtime, kind: string): RowRule {
-  const reminded = runtime.kinds.includes(kind) ? undefined : runtime.kinds.find((one) => kind.startsWith(`${one}.reminder-`))
-  if (reminded !== undefined) throw notHoldable(`${kind} is a reminder, which is held with its rule; hold "${reminded}"`)
+  const reminded = runtime.kinds.find((one) => typeof kind === 'string' && kind.startsWith(`${one}.reminder-`))
+  if (reminded !== undefined && !runtime.kinds.includes(kind))
+    throw notHoldable(`${kind} is a reminder, which is held with its rule; hold "${reminded}"`)
   const { row } = runtime.rule(kind)
   if (row) return row
   throw notHoldable(`"${kind}" is a plain function, which has no row to look at; stop its workers, or declare it as an effect(Model, …)`)

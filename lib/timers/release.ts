@@ -1,8 +1,10 @@
 // Releases a rule that its brake has stopped, and asks the running workers to sweep at once.
 
+import type { Transaction } from 'sequelize'
 import { errorText } from '../error-text.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 import type { ReleaseOptions } from '../hold.js'
+import { REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
 import { releaseHold } from './hold.js'
 import type { Runtime } from './runtime.js'
 
@@ -30,9 +32,15 @@ export async function releaseRule(runtime: Runtime, kind: string, timeoutMs = PU
 
 /**
  * What `release` is about: a hold where one stands or its options are given, else the brake.
- * @throws OrderTimersError HELD_AND_BRAKED where both stand and nothing says which; INVALID_OPTION
+ * @throws OrderTimersError UNKNOWN_KIND; HELD_AND_BRAKED where both stand and nothing says which; INVALID_OPTION
  */
-export async function whatToRelease(runtime: Runtime, kind: string, options: ReleaseOptions = {}): Promise<'hold' | 'brake'> {
+export async function whatToRelease(
+  runtime: Runtime,
+  kind: string,
+  options: ReleaseOptions = {},
+  within?: Transaction,
+): Promise<'hold' | 'brake'> {
+  const { row } = runtime.rule(kind)
   refuseUnknownOptions(`orderTimers: ${kind}`, options, ['shift', 'grace', 'expect', 'what'])
   const { what, ...ofHold } = options
   const isOfHold = Object.values(ofHold).some((value) => value !== undefined)
@@ -45,10 +53,9 @@ export async function whatToRelease(runtime: Runtime, kind: string, options: Rel
     )
   if (what !== undefined) return what
   if (isOfHold) return 'hold'
-  const { row } = runtime.rule(kind)
-  const hold = (await row?.holds.standing())?.find(({ owner }) => owner === '')
+  const hold = (await row?.holds.standing(within))?.find(({ owner }) => owner === '')
   if (!hold) return 'brake'
-  if (!(await row?.brake?.brakedAt())) return 'hold'
+  if (!(await row?.brake?.brakedAt(within))) return 'hold'
   const both = `is held since ${new Date(hold.since).toISOString()} (${hold.reason}), and its brake has stopped it too`
   const remedy = `say which is to be released: { what: 'hold' } or { what: 'brake' } (--what hold, --what brake)`
   throw new OrderTimersError('HELD_AND_BRAKED', `orderTimers: ${kind}: ${both}; ${remedy}`)
@@ -74,10 +81,24 @@ export async function askForSweep({ redis }: Runtime, wasStopped: boolean, timeo
  * @returns whether the rule was stopped
  */
 export async function release(runtime: Runtime, kind: string, options?: ReleaseOptions): Promise<boolean> {
-  const isHold = (await whatToRelease(runtime, kind, options)) === 'hold'
+  const { isHold, wasBraked } = await releaseBrakeUnlessHold(runtime, kind, options)
   if (isHold) await releaseHold(runtime, kind, options)
-  const { wasStopped, workersAsked, next } = isHold ? await askForSweep(runtime, true) : await releaseRule(runtime, kind)
+  const { wasStopped, workersAsked, next } = await askForSweep(runtime, isHold || wasBraked)
   if (!wasStopped) return false
   runtime.log('info', `${kind}: released; ${next}`, { kind, ...(workersAsked === 0 && { code: 'RELEASED' }) })
   return true
+}
+
+/** On one connection, in the time of one call. */
+async function releaseBrakeUnlessHold(
+  runtime: Runtime,
+  kind: string,
+  options?: ReleaseOptions,
+): Promise<{ isHold: boolean; wasBraked: boolean }> {
+  const work = async (within?: Transaction) => {
+    const isHold = (await whatToRelease(runtime, kind, options, within)) === 'hold'
+    return { isHold, wasBraked: !isHold && ((await row?.brake?.release(within)) ?? false) }
+  }
+  const { row } = runtime.rule(kind)
+  return row ? withinCall(row.guard.table.sequelize, undefined, performance.now() - REDIS_SHARE_MS, work) : work()
 }

@@ -69,11 +69,15 @@ describe('the command line', () => {
         ['sweep', '--yes'],
         'order-timers: --yes is for --stale; without that, a sweep settles what is overdue and asks nothing',
       ],
-      ['no kind', ['release'], 'order-timers: KIND is missing; write: order-timers release KIND [--reason TEXT] [--json]'],
+      [
+        'no kind',
+        ['release'],
+        'order-timers: KIND is missing; write: order-timers release KIND [--shift | --grace DURATION] [--expect N] [--what hold|brake] [--reason TEXT] [--json]',
+      ],
       [
         'a word too many',
         ['release', 'a', 'b'],
-        'order-timers: "b" is one too many; write: order-timers release KIND [--reason TEXT] [--json]',
+        'order-timers: "b" is one too many; write: order-timers release KIND [--shift | --grace DURATION] [--expect N] [--what hold|brake] [--reason TEXT] [--json]',
       ],
     ]
     for (const [what, args, message] of mistakes) {
@@ -96,7 +100,7 @@ describe('the command line', () => {
     assert.deepEqual(one, {
       status: 0,
       stdout:
-        'order-timers release KIND [--reason TEXT] [--json] [--module FILE]\n\nreleases a rule that its brake has stopped; running workers settle at once what was held\n\nExample: order-timers release order_confirm',
+        'order-timers release KIND [--shift | --grace DURATION] [--expect N] [--what hold|brake] [--reason TEXT] [--json] [--module FILE]\n\nreleases a rule that its brake has stopped, or that is held; running workers settle at once what was held. --shift first moves every deadline that was to come by the length of the hold\n\nExample: order-timers release order_confirm',
       stderr: '',
     })
   })

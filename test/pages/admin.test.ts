@@ -259,7 +259,7 @@ describe('the admin page in a browser', function () {
       await page.getByText('the customer called').waitFor()
       assert.match(await doIt('Cancel timer'), /1 done/)
       assert.equal((await rowOf(id as number)).due, null)
-      await page.getByText('It has no timer').waitFor()
+      await page.getByRole('region', { name: 'order_confirm' }).getByText('It has no timer').waitFor()
     })
 
     it('pauses a timer, and resumes it with the time that was left', async () => {

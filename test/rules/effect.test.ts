@@ -29,7 +29,7 @@ describe('effect(Model, options)', () => {
 
   it('does not take the options about statuses', async () => {
     const known =
-      'where, run, afterCommit, history, description, attempts, timeout, staleAfter, reminders, dryRun, brake, deadline, since, after, pause, maxExtensions, maxTotal, extended, backfill'
+      'where, run, afterCommit, history, description, attempts, timeout, staleAfter, reminders, dryRun, brake, verify, deadline, since, after, pause, maxExtensions, maxTotal, extended, backfill'
     for (const name of ['from', 'to', 'set', 'status', 'individualHooks', 'auto'])
       assert.deepEqual(await declared({ ...PLAIN, [name]: 1 }), invalid(`unknown option "${name}"; the options are ${known}`))
     assert.deepEqual(await declared(null), invalid('effect() takes its options as an object, got null'))

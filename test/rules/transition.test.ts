@@ -46,7 +46,7 @@ describe('transition(Model, options)', () => {
       ...[
         'from, to, status, set, individualHooks, auto, where, run, afterCommit, history, description, attempts, timeout, staleAfter, reminders',
       ],
-      ...['dryRun, brake, deadline, since, after, pause, maxExtensions, maxTotal, extended, backfill'],
+      ...['dryRun, brake, verify, deadline, since, after, pause, maxExtensions, maxTotal, extended, backfill'],
     ].join(', ')
     assert.deepEqual(
       await declared({ ...PLAIN, dedline: 'confirmDueAt' }),

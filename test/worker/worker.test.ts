@@ -342,7 +342,7 @@ describe('startExpiryWorker(timers, options)', () => {
   const invalid = (message: string) => refusal('INVALID_OPTION', 500, `startExpiryWorker: ${message}`)
 
   it('refuses a misspelt option', async () => {
-    const message = 'unknown option "fallBack"; the options are fallback, concurrency, catchUp, configureRedis, lease'
+    const message = 'unknown option "fallBack"; the options are fallback, concurrency, catchUp, configureRedis, lease, idle'
     assert.deepEqual(await started({ fallBack: false }), invalid(message))
     const inFallback = 'startExpiryWorker: "fallback": unknown option "timeZone"; the options are cron, timezone'
     assert.deepEqual(await started({ fallback: { cron: '* * * * *', timeZone: 'UTC' } }), refusal('INVALID_OPTION', 500, inFallback))

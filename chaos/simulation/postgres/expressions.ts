@@ -311,6 +311,7 @@ const FUNCTIONS: Record<string, (argument: Expression) => Strict> = {
   // No story holds a rule: there is no table of holds, and nobody takes that lock exclusively.
   pg_try_advisory_xact_lock_shared: () => ({ type: 'bool', act: () => true }),
   to_regclass: () => ({ type: 'int8', act: () => null, takes: 'text' }),
+  has_table_privilege: () => ({ type: 'bool', act: (table: Value) => (table === null ? null : true) }),
   pg_try_advisory_xact_lock: () => ({ type: 'bool', act: (name: string, { session }) => session.tryAdvisoryLock(name) }),
 }
 

@@ -53,6 +53,7 @@ export async function bulk(
 
 /** Goes on with the run of a kind that has not ended. @throws OrderTimersError NO_RUN; as `bulk` */
 export async function resumeRun(runtime: Runtime, kind: string, options: RunOptions = {}): Promise<BulkResult> {
+  runtime.rule(kind) // a kind that is none is not shown
   refuseUnknownOptions(`orderTimers: ${kind}: resumeRun()`, options, ['onProgress', 'signal'])
   const { rule, run } = await unfinishedRun(runtime, kind, 'resumeRun')
   return { kind, action: run.action, run: run.id, moved: await carryOut(runtime, rule, run, options), plan: undefined }
