@@ -39,6 +39,9 @@ export class Counting {
   postgresSkewMs: number | undefined
   /** When the rule was read that has waited longest, by this process's clock; undefined while nobody can say. */
   lastReadAt: number | undefined
+  /** Those whose orders are counted, or would be if their rules could be bound. */
+  private kinds: readonly string[] = []
+  private readonly startedAt = performance.now()
   private skewMs: number | undefined
   private timer: NodeJS.Timeout | undefined
   private stopped = false
@@ -54,6 +57,11 @@ export class Counting {
     clearTimeout(this.timer)
   }
 
+  /** Milliseconds since each kind's orders were counted; since counting began where that has never succeeded. */
+  get agesMs(): [kind: string, ageMs: number][] {
+    return this.kinds.map((kind) => [kind, performance.now() - (this.orders.get(kind)?.at ?? this.startedAt)])
+  }
+
   private countIn(milliseconds: number): void {
     if (this.stopped) return
     this.timer = setTimeout(async () => {
@@ -66,10 +74,9 @@ export class Counting {
   /** Never rejects: what could not be counted keeps its age. */
   async count(): Promise<void> {
     if (this.runtime.health().status === 'off') return
-    const swept = this.runtime.kinds.flatMap((kind) => {
-      const { rule } = boundRule(this.runtime, kind)
-      return isSwept(rule) ? [rule] : []
-    })
+    const bound = this.runtime.kinds.map((kind) => ({ kind, rule: boundRule(this.runtime, kind).rule }))
+    this.kinds = bound.flatMap(({ kind, rule }) => (rule && !isSwept(rule) ? [] : [kind]))
+    const swept = bound.flatMap(({ rule }) => (isSwept(rule) ? [rule] : []))
     this.skewMs = undefined
     for (const rule of swept) await this.countRule(rule).catch(() => {})
     this.postgresSkewMs = this.skewMs

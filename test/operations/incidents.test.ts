@@ -460,11 +460,14 @@ const INCIDENTS: Record<string, (name: string) => Promise<void>> = {
     }),
 }
 
+/** Those whose faults must last for a minute before they are told begin first. */
+const SLOW = ['the web process uses another db of Redis', 'the prefix is shared by another database', 'the rules of two workers differ']
+
 /** A part of a name, to stage such incidents alone. */
-const wanted = Object.keys(INCIDENTS).filter((name) => name.includes(process.env.INCIDENT ?? ''))
+const wanted = [...new Set([...SLOW, ...Object.keys(INCIDENTS)])].filter((name) => name.includes(process.env.INCIDENT ?? ''))
 
 describe('an incident', function () {
-  this.timeout(420_000)
+  this.timeout(600_000)
 
   it('is told by status, /ready, the metrics and the log within ten seconds, and nothing else is', async () => {
     const told: Record<string, string> = {}

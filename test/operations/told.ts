@@ -73,15 +73,20 @@ export class Exposition {
   }
 }
 
-/** The same of a process that has just been started: its orders are counted after a second, where Postgres answers. */
+/**
+ * The same of a process that has just been started: its orders are counted after a second, where Postgres answers. Where it does not, nothing is said of
+ * how long that has been so: this one began a moment ago.
+ */
 export async function freshly(timers: unknown, process: string, within = 3_000): Promise<Series> {
   const exposition = new Exposition(timers, process)
   const shows = (name: string) => async () =>
     [...(await exposition.read()).keys()].some((series) => series.startsWith(`order_timers_${name}`))
   try {
-    await waitUntil(shows('orders_age_seconds'), { within, every: 100 }).catch(() => {})
+    await waitUntil(shows('orders{'), { within, every: 100 }).catch(() => {})
     await waitUntil(shows('sweep_last_read_timestamp_seconds'), { within: within / 3, every: 100 }).catch(() => {}) // asked after the counting
-    return await exposition.read()
+    const series = await exposition.read()
+    if (await shows('orders{')()) return series
+    return new Map([...series].filter(([name]) => !name.startsWith('order_timers_orders_age_seconds')))
   } finally {
     exposition.end()
   }
