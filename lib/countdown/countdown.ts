@@ -51,7 +51,7 @@ export function countdown<R extends Rules>(timers: OrderTimers<R>, options: Coun
     if (path !== '/now' && path !== '/stream') throw new Refusal(404, 'NOTHING_HERE', 'there is nothing here')
     const wishes = wishesIn(query, runtime)
     if (path === '/stream' && req.method === 'HEAD') return answer(req, res, 'text/event-stream', '')
-    if (path === '/stream') streams.refuseMore()
+    if (path === '/stream') streams.refuseMore(wishes.length)
     const granted = await permissions.of(req, wishes)
     if (path === '/stream') return streams.add(req, res, wishes, granted)
     const look = await looks.at(wishes.flatMap(({ watched }) => watched ?? []))

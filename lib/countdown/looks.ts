@@ -7,8 +7,8 @@ import { Refusal } from '../web/refusal.js'
 import { HeldKinds } from './held-kinds.js'
 import { type KindFacts, type Seen, seenIn } from './state.js'
 
-const EVERY_MS = 1_000
-/** Of all that ask at once. */
+export const EVERY_MS = 1_000
+/** Of all that ask within a second, streams and others. */
 const MOST_ORDERS = 20_000
 
 /** An order under a rule, by ids as the rule writes them. */
@@ -41,8 +41,11 @@ export class Looks {
    * @throws Refusal 503 where too many are asked for, OrderTimersError where Postgres does not answer
    */
   at(orders: Iterable<Watched>): Promise<Look> {
-    for (const order of orders) this.wanted.set(nameOf(order), order)
-    if (this.wanted.size > MOST_ORDERS) return Promise.reject(new Refusal(503, 'BUSY', 'too many orders are watched at present'))
+    const more = new Map([...orders].map((order) => [nameOf(order), order]))
+    for (const name of this.wanted.keys()) more.delete(name)
+    if (this.wanted.size + more.size > MOST_ORDERS)
+      return Promise.reject(new Refusal(503, 'BUSY', 'too many orders are watched at present'))
+    for (const [name, order] of more) this.wanted.set(name, order)
     this.next ??= this.look()
     return this.next
   }

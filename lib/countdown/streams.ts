@@ -6,12 +6,14 @@ import { errorText } from '../error-text.js'
 import type { Log } from '../logger.js'
 import { EventStream } from '../web/event-stream.js'
 import { Refusal } from '../web/refusal.js'
-import { type Look, type Looks, nameOf, type Watched } from './looks.js'
+import { EVERY_MS, type Look, type Looks, nameOf, type Watched } from './looks.js'
 import type { Permissions } from './permissions.js'
 import { ABSENT, type Countdown, type Seen } from './state.js'
 import type { Wish } from './wishes.js'
 
 const MOST_STREAMS = 2_000
+/** Of all streams: half of what a look reads, so that streams leave room for requests. */
+const MOST_WATCHED = 10_000
 const ASK_AGAIN_MS = 60_000
 const BEAT_MS = 15_000
 /** So that not all browsers come back at once when a process has ended. */
@@ -36,6 +38,7 @@ interface Told {
 
 export class Streams {
   private readonly viewers = new Set<Viewer>()
+  private watched = 0
   private looking = false
   private closed = false
   private failing = false
@@ -45,20 +48,23 @@ export class Streams {
     private readonly permissions: Permissions,
     private readonly log: Log,
     private readonly askAgainMs = ASK_AGAIN_MS,
+    private readonly mostWatched = MOST_WATCHED,
   ) {}
 
   /** @throws Refusal 503 */
-  refuseMore(): void {
+  refuseMore(orders: number): void {
     if (this.closed) throw new Refusal(503, 'CLOSED', 'the timers are closed')
-    if (this.viewers.size >= MOST_STREAMS) throw new Refusal(503, 'TOO_MANY_STREAMS', 'too many pages are open at present')
+    if (this.viewers.size >= MOST_STREAMS || this.watched + orders > this.mostWatched)
+      throw new Refusal(503, 'TOO_MANY_STREAMS', 'too many pages are open at present')
   }
 
   /** @throws Refusal 503 */
   add(req: Request, res: Response, wishes: readonly Wish[], granted: ReadonlySet<Wish>): void {
     if (res.destroyed) return // the viewer went while `authorize` was asked; no further `close` is emitted
-    this.refuseMore()
+    this.refuseMore(wishes.length)
     const viewer: Viewer = { stream: new EventStream(res, () => this.remove(viewer)), wishes, granted, told: new Map(), timers: [] }
     this.viewers.add(viewer)
+    this.watched += wishes.length
     viewer.timers.push(
       setInterval(() => viewer.stream.send('beat', '{}'), BEAT_MS).unref(),
       setInterval(() => void this.askAgain(viewer, req), this.askAgainMs).unref(),
@@ -85,7 +91,10 @@ export class Streams {
     while (this.viewers.size > 0) {
       const viewers = [...this.viewers]
       const look = await this.looks.at(watchedOf(viewers)).catch((error: unknown) => this.tellFailure(error))
-      if (!look) continue
+      if (!look) {
+        await new Promise((resolve) => setTimeout(resolve, EVERY_MS).unref())
+        continue
+      }
       this.failing = false
       for (const viewer of viewers) if (this.viewers.has(viewer)) tell(viewer, look)
     }
@@ -107,7 +116,7 @@ export class Streams {
 
   private remove(viewer: Viewer): void {
     for (const timer of viewer.timers) clearInterval(timer)
-    this.viewers.delete(viewer)
+    if (this.viewers.delete(viewer)) this.watched -= viewer.wishes.length
   }
 }
 

@@ -243,6 +243,42 @@ describe('the countdown', () => {
     }
   })
 
+  it('refuses a stream where too many orders are watched, and takes it when another has ended', async () => {
+    const ids = await Promise.all([1, 2, 3].map(() => shop.parcel(HOUR_MS)))
+    const runtime = (shop.timers as unknown as { [RUNTIME]: Runtime })[RUNTIME]
+    const permissions = new Permissions(() => true, runtime.log)
+    const streams = new Streams(new Looks(runtime), permissions, runtime.log, undefined, 4)
+    const other = await listen(
+      express().get('/countdown/stream', async (req, res) => {
+        const wishes = wishesIn(req.url.slice(req.url.indexOf('?') + 1), runtime)
+        try {
+          streams.add(req, res, wishes, await permissions.of(req, wishes))
+        } catch (error) {
+          res.status((error as { status: number }).status).end()
+        }
+      }),
+    )
+    try {
+      const first = await follow(`parcel_confirm=${ids.join()}`, other.url)
+      assert.equal((await follow(`parcel_confirm=${ids.slice(1).join()}`, other.url)).response.statusCode, 503)
+      first.response.destroy()
+      await waitUntil(async () => (await follow(`parcel_confirm=${ids.slice(1).join()}`, other.url)).response.statusCode === 200)
+    } finally {
+      streams.close()
+      await other.close()
+    }
+  })
+
+  it('answers others, and its process goes on, where more orders are asked for at once than are read', async () => {
+    const id = await shop.parcel(HOUR_MS)
+    const runtime = (shop.timers as unknown as { [RUNTIME]: Runtime })[RUNTIME]
+    const looks = new Looks(runtime)
+    const many = Array.from({ length: 20_001 }, (_, index) => ({ kind: 'parcel_confirm', id: String(index + 1_000) }))
+    await assert.rejects(looks.at(many), /too many orders/)
+    const { seen: found } = await looks.at([{ kind: 'parcel_confirm', id: String(id) }])
+    assert.equal(found.get(`parcel_confirm:${id}`)?.state, 'running')
+  })
+
   it('ends its streams with close(), of its own and of the timers, so that a server can close', async () => {
     const id = await shop.parcel(HOUR_MS)
     const stream = await follow(`parcel_confirm=${id}`)
