@@ -20,7 +20,7 @@ const ELSEWHERE = [
   /^SELECT (?:N|N AS still_open|.* AS now)$/,
   /^SELECT place, .* pg_postmaster_start_time\(\)/, // which database a process beats in
   /^SELECT to_regclass\(\$N\) IS NOT NULL AS exists, has_table_privilege\(/,
-  /^SELECT coalesce\(has_table_privilege\(/,
+  /^SELECT (?:coalesce\()?has_table_privilege\(/, // of our own tables
   /^SELECT l\.transactionid::text AS xid, .* FROM pg_locks /,
   /^SELECT l\.pid, .* FROM pg_locks /, // who has locked a table
   /^WITH lock AS \(SELECT hashtextextended\(.* FROM lock JOIN pg_locks /, // who holds the sweep's lock
