@@ -22,8 +22,11 @@ export interface RedisStatus {
   problem: string | undefined
 }
 
-/** Never rejects. */
-export async function redisStatus({ redis }: Runtime, waitMs = WAIT_MS): Promise<RedisStatus> {
+/**
+ * Never rejects.
+ * @param asksConfig whether CONFIG GET is asked: a web process with the least rights may not, and each refusal is an entry in Redis's ACL LOG
+ */
+export async function redisStatus({ redis }: Runtime, { waitMs = WAIT_MS, asksConfig = true } = {}): Promise<RedisStatus> {
   const nothing = { notifications: undefined, publishesExpiry: undefined, refuses: undefined, problem: undefined }
   if (!redis) return { used: false, answering: false, ...nothing }
   const { connection } = redis
@@ -31,7 +34,7 @@ export async function redisStatus({ redis }: Runtime, waitMs = WAIT_MS): Promise
     await connection.connected(waitMs)
     await connection.run(waitMs, (client) => client.ping())
     await assertUsable(connection)
-    const { notifications } = await readSettings(connection)
+    const { notifications } = asksConfig ? await readSettings(connection) : {}
     const publishes = notifications === undefined ? undefined : publishesExpiry(notifications)
     const refuses = await refusal(connection.refusals.probe)
     return { used: true, answering: true, notifications, publishesExpiry: publishes, refuses, problem: undefined }

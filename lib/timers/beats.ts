@@ -76,7 +76,7 @@ export class Beats {
         if (redis?.feed) redis.feed.watched = isWatched
       })
     this.rows = new ProcessRows(keys.prefix, [...declared.keys()], rule)
-    this.rowBeats = new RowBeats(this.rows, times.row)
+    this.rowBeats = new RowBeats(this.rows)
     this.rules = Object.fromEntries([...declared].map(([kind, { fingerprint }]) => [kind, fingerprint]))
     redis?.connection.onUp(() => this.connected())
   }
@@ -134,7 +134,7 @@ export class Beats {
   private begin(): void {
     if (this.begun || this.ended || this.onlyLooks) return
     this.begun = true
-    this.rowBeats.dueIn()
+    this.rowBeats.dueIn(this.times.row)
     this.beatIn(this.times.first)
   }
 
@@ -175,7 +175,7 @@ export class Beats {
 
   private async beatOnce(): Promise<void> {
     this.lastBeat = new Moment()
-    await this.rowBeats.beat(() => this.record())
+    await this.rowBeats.beat(() => this.record(), this.times.row)
     const redis = await this.beatInRedis()
     if (this.ended) return
     const findings = findingsOf(this.record(), { redis, postgres: this.rowBeats.seen })

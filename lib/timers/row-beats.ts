@@ -15,21 +15,18 @@ export class RowBeats {
   private afterMs = 0
   private writing: Promise<void> | undefined
 
-  constructor(
-    private readonly rows: ProcessRows,
-    private readonly everyMs: number,
-  ) {}
+  constructor(private readonly rows: ProcessRows) {}
 
   /** The next beat after so many milliseconds writes the row. */
-  dueIn(milliseconds: number = this.everyMs): void {
+  dueIn(milliseconds: number): void {
     this.last = new Moment()
     this.afterMs = milliseconds
   }
 
-  /** Writes the row where that is due. Resolves when it is written, or after a moment. Never rejects. */
-  async beat(record: () => ProcessRecord): Promise<void> {
+  /** Writes the row where that is due, and then again after `everyMs`. Resolves when it is written, or after a moment. Never rejects. */
+  async beat(record: () => ProcessRecord, everyMs: number): Promise<void> {
     if (this.last.passedMs() < this.afterMs || this.writing) return
-    this.dueIn()
+    this.dueIn(everyMs)
     this.writing = this.write(record())
     await within(WAIT_MS, this.writing)
   }

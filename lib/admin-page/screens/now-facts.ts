@@ -12,7 +12,8 @@ import { type Aged, Remembered } from '../remembered.js'
 import type { Turn } from '../turn.js'
 import { KindCounts, type KindLook } from './kind-counts.js'
 
-const REDIS_WAIT_MS = 1_000
+/** What workers report of Redis's settings is among their faults. */
+const REDIS_LOOK = { waitMs: 1_000, asksConfig: false }
 
 /** Against which count a backlog is compared. */
 const SPAN_MS = 15_000
@@ -50,7 +51,7 @@ export class NowReads {
     const { runtime } = this
     const bound = runtime.kinds.flatMap((kind) => boundRule(runtime, kind).rule ?? [])
     const [redis, postgres, processes, lateness, clock] = await Promise.all([
-      this.redis.get('', () => redisStatus(runtime, REDIS_WAIT_MS)),
+      this.redis.get('', () => redisStatus(runtime, REDIS_LOOK)),
       this.postgres.get('', () => this.turn.take(() => postgresTrouble(bound))).catch(couldNotLook),
       this.living(),
       this.lateness.get('', () => latenessOfAll(runtime)).catch(() => undefined),
@@ -75,8 +76,7 @@ export class NowReads {
   }
 
   async living(): Promise<Processes> {
-    const beatsAreWritten = async () =>
-      (await this.redis.get('', () => redisStatus(this.runtime, REDIS_WAIT_MS))).value.refuses === undefined
+    const beatsAreWritten = async () => (await this.redis.get('', () => redisStatus(this.runtime, REDIS_LOOK))).value.refuses === undefined
     const look = async () => {
       const written = await beatsAreWritten()
       return this.turn.take(() => livingProcesses(this.runtime, { beatsAreWritten: written }))
