@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
 import { Slowdown, worstOf } from '../../chaos/slowdown.js'
 import { waitUntil } from '../support/waiting.js'
 
@@ -12,9 +15,21 @@ describe('The slowdown of the machine', () => {
   })
 
   it('is measured by what the machine does', async () => {
+    const busy = Array.from({ length: 2 * availableParallelism() }, () =>
+      spawn(process.execPath, [
+        '-e',
+        `setTimeout(() => process.exit(), 30_000)
+      setInterval(() => { for (const end = Date.now() + 50; Date.now() < end; ); })`,
+      ]),
+    )
     const slowdown = new Slowdown()
-    await waitUntil(() => slowdown.worst > 1, { within: 20_000 })
-    slowdown.stop()
-    assert.ok(slowdown.worst < 1000, String(slowdown.worst))
+    try {
+      await waitUntil(() => slowdown.worst > 1, { within: 20_000 })
+      assert.ok(slowdown.worst < 1000, String(slowdown.worst))
+    } finally {
+      slowdown.stop()
+      for (const one of busy) one.kill('SIGKILL')
+      await Promise.all(busy.map((one) => one.exitCode === null && one.signalCode === null && once(one, 'exit')))
+    }
   })
 })

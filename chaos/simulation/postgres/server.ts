@@ -247,7 +247,12 @@ class PostgresSession implements Session {
       end(state)
       this.work()
     }
-    const catalog = catalogAnswer(sql, params, this.server.tables, (xid) => this.server.running(xid))
+    let catalog: ReturnType<typeof catalogAnswer>
+    try {
+      catalog = catalogAnswer(sql, params, this.server.tables, (xid) => this.server.running(xid))
+    } catch (error) {
+      return fail(error)
+    }
     if (catalog) {
       this.give({ ...catalog, tag: `SELECT ${catalog.rows.length}` }, true)
       return end()
