@@ -108,9 +108,9 @@ function explains(wish: Wish, change: Change): boolean {
     case 'write':
       return change.after.deadline === wish.deadline
     case 'move':
-      return change.after.status === wish.status
+      return change.after.status === wish.status && change.before?.status !== wish.status
     case 'cancel':
-      return change.after.deadline === null
+      return change.after.deadline === null && change.before?.deadline !== null
     default:
       return true
   }
