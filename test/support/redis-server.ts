@@ -17,7 +17,7 @@ export class RedisServer {
   private constructor(
     readonly port: number,
     readonly directory: string,
-    private args: string[],
+    public args: readonly string[],
   ) {
     this.close = enter(`redis-server on port ${port}`, () => this.stop())
   }
@@ -47,7 +47,7 @@ export class RedisServer {
   }
 
   /** Starts it again on the same port and directory, with other arguments if given; kills it first if it runs. */
-  async restart(args: string[] = this.args): Promise<void> {
+  async restart(args: readonly string[] = this.args): Promise<void> {
     await this.kill()
     this.args = args
     await this.process.start({
