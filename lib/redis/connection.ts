@@ -5,6 +5,7 @@ import type { Redis } from 'ioredis'
 import type { OrderTimersError } from '../errors.js'
 import { within } from '../wait.js'
 import { Availability } from './availability.js'
+import { keepUpToDate } from './cluster-upkeep.js'
 import { Layout } from './layout.js'
 import { Listeners } from './listeners.js'
 import { Obstacles } from './obstacles.js'
@@ -14,19 +15,17 @@ import { Pace } from './pace.js'
 import { Quiet } from './quiet.js'
 import { type Operation, Refusals } from './refusals.js'
 import { isReplica, isReply, replyFault } from './replies.js'
-import type { RedisSource } from './source.js'
+import type { RedisSource } from './single-source.js'
 import { redisError } from './trouble.js'
 
 export class RedisConnection {
   readonly client: Redis
   /** Which Redis it is, for messages. */
   readonly where: string
+  readonly topology: RedisSource['topology']
   /** Writes that Redis refuses. */
   readonly refusals = new Refusals()
-  /**
-   * False from the moment that the server turned out to be unable to serve timers (a replica, a cluster node). The worker's server watch
-   * sets it.
-   */
+  /** False from the moment that the server turned out to be unable to serve timers (a replica, a cluster node). The worker's server watch sets it. */
   fit = true
   /** Of `performance.now()`: when Redis last answered to `ask`. */
   answeredAt = 0
@@ -40,14 +39,17 @@ export class RedisConnection {
   private readonly opening: Opening
   private readonly quiet: Quiet
   private readonly layout: Layout
+  private readonly endUpkeep: () => void
 
   /** @param layoutKey where the layout of the data is noted, for a connection that reads or writes data */
   constructor(source: RedisSource, name: string, layoutKey?: string) {
     this.client = source.create(name)
     this.where = source.describe()
+    this.topology = source.topology
     this.availability = new Availability(this.where)
     this.obstacles = new Obstacles(this.client, () => this.up())
     this.quiet = new Quiet(this.client)
+    this.endUpkeep = this.topology === 'cluster' ? keepUpToDate(this.client) : () => {}
     this.layout = new Layout(this.client, layoutKey)
     this.opening = new Opening(this.client, {
       afterReady: () => this.layout.known,
@@ -56,7 +58,7 @@ export class RedisConnection {
       },
     })
     this.client.on('error', (error) => {
-      this.availability.trouble = error
+      this.availability.trouble = (error as { lastNodeError?: Error }).lastNodeError ?? error // what the last node of a cluster said
       if ((error as { command?: { name?: string } }).command?.name === 'select') this.obstacles.untilSelected(source.db)
       // Where no Sentinel names a primary no connection follows, and so no `close`: ioredis asks them again by itself.
       if (this.client.status === 'connecting') this.availability.down(error)
@@ -139,8 +141,9 @@ export class RedisConnection {
     const wait = this.answering ? waitMs - (performance.now() - startedAt) : 0
     const result = await within(Math.max(0, wait), answer)
     if (result === undefined) {
-      this.availability.down(new Error(`no answer in ${waitMs} ms`))
-      throw this.unavailable()
+      const silence = new Error(`no answer in ${waitMs} ms`)
+      if (this.topology !== 'cluster') this.availability.down(silence) // of a cluster it is one node that is silent
+      throw this.unavailable(silence)
     }
     if ('value' in result) return result.value
     throw result.error
@@ -180,10 +183,7 @@ export class RedisConnection {
     if (!this.ready) throw this.unavailable()
   }
 
-  /**
-   * Closes the connection and opens another: the address or the Sentinels may lead to another server by now. Once at a time, however many
-   * ask for it.
-   */
+  /** Closes the connection and opens another, which may lead to another server by now. Once at a time, however many ask for it. */
   reconnect(reason: unknown): void {
     if (!this.ready || this.leaving) return
     this.leaving = true
@@ -200,6 +200,8 @@ export class RedisConnection {
     this.doubtListeners.clear()
     this.refusals.stop()
     this.departures.stop()
+    this.quiet.stop()
+    this.endUpkeep()
     this.client.disconnect()
   }
 
@@ -207,7 +209,7 @@ export class RedisConnection {
   private judge(error: Error, what: string | undefined): Error {
     const fault = replyFault(error)
     if (fault === 'REDIS_UNAVAILABLE') {
-      if (this.ready) {
+      if (this.ready && this.topology !== 'cluster') {
         this.availability.down(error)
         this.obstacles.whileBusy()
       }
@@ -218,8 +220,9 @@ export class RedisConnection {
       if (what !== undefined) this.refusals.note(what, error)
       return error
     }
+    if (this.topology === 'cluster') return error
     this.doubtListeners.call(error)
-    if (isReplica(error)) this.departures.ask(() => this.reconnect(error))
+    if (isReplica(error) && this.topology === 'server') this.departures.ask(() => this.reconnect(error))
     return error
   }
 

@@ -48,3 +48,26 @@ export const OURS = {
   monitor: false,
   himportFieldsets: [],
 }
+
+/** The same for a `Cluster`, whose connections have those above as `redisOptions`. */
+export const OURS_IN_CLUSTER = {
+  lazyConnect: true,
+  keyPrefix: '',
+  scripts: OURS.scripts,
+  enableOfflineQueue: false,
+  enableReadyCheck: true,
+  enableAutoPipelining: false,
+  shardedSubscribers: false,
+  himportFieldsets: [],
+  scaleReads: 'master',
+  clusterRetryStrategy: retryAfterMs,
+  clusterNodeRetryStrategy: null,
+  // A slot that has moved, or whose node fails over, is asked for again: for less than a second in all, since nobody waits for longer.
+  maxRedirections: 8,
+  retryDelayOnFailover: 100,
+  retryDelayOnClusterDown: 100,
+  retryDelayOnTryAgain: 100,
+  retryDelayOnMoved: 0,
+  slotsRefreshTimeout: 1_500,
+  slotsRefreshInterval: null, // see cluster-upkeep.ts
+}

@@ -2,7 +2,9 @@
 
 import { OrderTimersError } from '../errors.js'
 import type { RedisConnection } from './connection.js'
+import { missingIn, serversOf } from './primaries.js'
 import { isReplica } from './replies.js'
+import { redisError } from './trouble.js'
 
 /** The oldest version with ZADD LT, SET PXAT and ZMSCORE (https://redis.io/docs/latest/commands/set/#history). */
 const OLDEST = [6, 2] as const
@@ -30,8 +32,13 @@ const CLUSTER_NODE: Unfitness = {
   remedy: 'give a standalone Redis',
 }
 
-/** @throws OrderTimersError REDIS_UNUSABLE for a replica, a cluster or a version before 6.2 */
+/**
+ * @throws OrderTimersError REDIS_UNUSABLE for a replica, a node of a cluster by itself or a version before 6.2; REDIS_UNAVAILABLE where a primary
+ * of a cluster does not answer
+ */
 export async function assertUsable(connection: RedisConnection): Promise<void> {
+  const [missing] = missingIn(connection.client)
+  if (missing !== undefined) throw redisError(new Error(`not connected to its node ${missing}`), connection.where)
   const unfitness = await readUnfitness(connection)
   if (!unfitness) return
   const message = `orderTimers: Redis at ${connection.where} cannot serve: ${unfitness.what}; ${unfitness.remedy}`
@@ -40,17 +47,19 @@ export async function assertUsable(connection: RedisConnection): Promise<void> {
 
 /** @returns null where the server can serve timers, undefined where this user may not ask */
 export async function readUnfitness(connection: RedisConnection): Promise<Unfitness | null | undefined> {
-  const info = await readInfo(connection)
-  return info === undefined ? undefined : unfitnessIn(info)
+  const infos = await readInfo(connection)
+  if (infos === undefined) return undefined
+  return infos.map((info) => unfitnessIn(info, connection.topology)).find((unfitness) => unfitness !== null) ?? null
 }
 
-/** The same from the text of INFO. What it does not say is taken to be right. */
-export function unfitnessIn(info: string): Unfitness | null {
+/** The same from the text of INFO. What it does not say is taken to be right. A node of a cluster that became a replica is left, not judged. */
+export function unfitnessIn(info: string, topology: RedisConnection['topology']): Unfitness | null {
   const version = /^(?:redis_version):(\d+)\.(\d+)/m.exec(info)
   const [major, minor] = [Number(version?.[1] ?? OLDEST[0]), Number(version?.[2] ?? OLDEST[1])]
   if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
     return { what: `Redis ${major}.${minor} is too old`, remedy: '6.2 or later is needed' }
   }
+  if (topology !== 'server') return null
   if (/^role:slave/m.test(info)) return REPLICA
   if (/^cluster_enabled:1/m.test(info)) return CLUSTER_NODE
   return null
@@ -90,9 +99,9 @@ export async function enableExpiryEvents(connection: RedisConnection, present: s
   await connection.ask((client) => client.config('SET', 'notify-keyspace-events', withExpiryEvents(present)))
 }
 
-async function readInfo(connection: RedisConnection): Promise<string | undefined> {
+async function readInfo(connection: RedisConnection): Promise<string[] | undefined> {
   try {
-    return await connection.ask((client) => client.info())
+    return await connection.ask((client) => Promise.all(serversOf(client).map((server) => server.info())))
   } catch (error) {
     if (error instanceof OrderTimersError) throw error
     return undefined // this user may not call INFO

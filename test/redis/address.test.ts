@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import type { Redis, RedisOptions } from 'ioredis'
 import { orderTimers } from '../../lib/index.js'
-import { parseRedisSource, type RedisSource } from '../../lib/redis/source.js'
+import type { RedisSource } from '../../lib/redis/single-source.js'
+import { parseRedisSource } from '../../lib/redis/source.js'
 import { refused } from '../support/refused.js'
 
 const source = (redis: unknown) => parseRedisSource(redis) as RedisSource

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { RedisConnection } from '../../lib/redis/connection.js'
-import { parseRedisSource, type RedisSource } from '../../lib/redis/source.js'
+import type { RedisSource } from '../../lib/redis/single-source.js'
+import { parseRedisSource } from '../../lib/redis/source.js'
 import { RedisServer } from '../support/redis-server.js'
 import { waitForEvent, waitUntil } from '../support/waiting.js'
 

@@ -4,7 +4,8 @@ import { assertUsable, publishesExpiry, withExpiryEvents } from '../../lib/redis
 import { refusal, refused } from '../support/refused.js'
 
 /** A connection to a Redis that cannot be had here: one of another version. */
-const redisThatSays = (info: string) => ({ ask: async () => info, where: '127.0.0.1:6379 db 0' }) as unknown as RedisConnection
+const redisThatSays = (info: string) =>
+  ({ ask: async () => [info], where: '127.0.0.1:6379 db 0', topology: 'server', client: {} }) as unknown as RedisConnection
 
 describe('a Redis', () => {
   it('must be 6.2 or later', async () => {
@@ -20,7 +21,7 @@ describe('a Redis', () => {
   })
 
   it('is taken as it is where INFO is refused', async () => {
-    const refuses = { ask: () => Promise.reject(new Error('NOPERM this user has no permissions to run the info command')) }
+    const refuses = { client: {}, ask: () => Promise.reject(new Error('NOPERM this user has no permissions to run the info command')) }
     await assertUsable(refuses as unknown as RedisConnection)
   })
 

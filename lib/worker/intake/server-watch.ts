@@ -73,7 +73,8 @@ export class ServerWatch {
     const eviction = evictionIn(info)
     if (eviction === undefined) return
     this.describedAt = performance.now()
-    const isNew = unfitnessIn(info) !== null || (this.eviction !== undefined && eviction !== this.eviction)
+    const isNew =
+      unfitnessIn(info, this.dependencies.connection.topology) !== null || (this.eviction !== undefined && eviction !== this.eviction)
     if (isNew && this.usable) void this.look()
   }
 

@@ -5,7 +5,7 @@
 import { OrderTimersError } from '../../errors.js'
 import type { Meters } from '../../meters.js'
 import { RedisConnection } from '../../redis/connection.js'
-import type { RedisSource } from '../../redis/source.js'
+import type { RedisSource } from '../../redis/single-source.js'
 import type { Faults } from '../faults.js'
 
 const RETRY_MS = 500

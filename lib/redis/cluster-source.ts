@@ -1,0 +1,118 @@
+// A Redis Cluster as the option `redis`: the shop's own ioredis `Cluster`, or its nodes with ioredis's options. What would lead to another server
+// than was meant, or put all keys on one node, is refused.
+
+import { Cluster, type ClusterNode, type ClusterOptions, type Redis, type RedisOptions } from 'ioredis'
+import { OrderTimersError, show } from '../errors.js'
+import { checked, parseAddress } from './address.js'
+import { OURS, OURS_IN_CLUSTER } from './own-options.js'
+import { type Client, fromClient, type RedisSource } from './single-source.js'
+
+/** A cluster by addresses of some of its nodes, and the options of ioredis's `Cluster`: what concerns each connection is in `redisOptions`. */
+export interface ClusterAddresses extends Omit<ClusterOptions, 'scripts' | 'lazyConnect' | 'scaleReads'> {
+  nodes: readonly (string | number | { host?: string; port?: number })[]
+}
+
+/** A client of the shop's ioredis, of whichever copy. */
+export interface ClusterClient {
+  isCluster: true
+  status: string
+  options: ClusterOptions
+  startupNodes?: readonly ClusterNode[]
+  duplicate(nodes: readonly ClusterNode[], override: ClusterOptions): Redis
+}
+
+/** What the options of a client of ours are. */
+type Ours = ClusterOptions & { redisOptions: NonNullable<ClusterOptions['redisOptions']> & { replyMapping: 'legacy' } }
+
+/** How many of the nodes a message names. */
+const MOST_NAMED = 3
+
+const EXAMPLE = 'redis: { nodes: ["redis-1:6379", "redis-2:6379"], redisOptions: { password } }'
+
+/** Options that ioredis's `Cluster` takes for each connection, in `redisOptions`, and would ignore beside it. */
+const OF_EACH_CONNECTION = ['username', 'password', 'tls', 'family', 'connectTimeout', 'commandTimeout', 'socketTimeout', 'keepAlive']
+
+/** Options that say where one server is. */
+const OF_ONE_SERVER = ['sentinels', 'host', 'port', 'path', 'name'] as const
+
+export function isCluster(value: unknown): value is ClusterClient {
+  return (value as { isCluster?: unknown } | null | undefined)?.isCluster === true
+}
+
+/** @throws OrderTimersError INVALID_OPTION */
+export function fromCluster(client: ClusterClient): RedisSource {
+  const { options, startupNodes = [] } = client
+  const create = (name: string): Redis => {
+    const override = withOurs(options, name)
+    const made = client.duplicate([], override)
+    if (made.status === 'wait' && (made.options as ClusterOptions).enableOfflineQueue === false) return made
+    made.disconnect?.()
+    return new Cluster([...startupNodes], { ...options, ...override }) as unknown as Redis
+  }
+  return { ...about(options, startupNodes.map(addressOf)), create }
+}
+
+/** @throws OrderTimersError INVALID_OPTION */
+export function fromNodes({ nodes, ...options }: ClusterAddresses): RedisSource {
+  const wrong = OF_ONE_SERVER.find((name) => name in options)
+  if (wrong !== undefined) throw invalid(`has "nodes", which are a cluster's, and ${show(wrong)}, which is of one server; give one of them`)
+  const misplaced = OF_EACH_CONNECTION.find((name) => name in options)
+  if (misplaced !== undefined)
+    throw invalid(`has ${show(misplaced)} beside "nodes", where ioredis ignores it; give it in "redisOptions": ${EXAMPLE}`)
+  if (!Array.isArray(nodes) || nodes.length === 0) throw invalid(`must have the addresses of some nodes as "nodes", such as ${EXAMPLE}`)
+  const addresses = nodes.map(nodeOf)
+  const [first = {}] = addresses
+  // What an address says beyond host and port holds for the nodes that the cluster names, too.
+  const { host: _, port: __, ...rest } = first
+  const all: ClusterOptions = { ...options, redisOptions: { ...rest, ...options.redisOptions } }
+  const starts = addresses.map(({ host = '127.0.0.1', port = 6379 }) => ({ host, port }))
+  const create = (name: string) => new Cluster(starts, { ...all, ...withOurs(all, name) }) as unknown as Redis
+  return { ...about(all, starts.map(addressOf)), create }
+}
+
+/**
+ * One node alone.
+ * @param client the cluster's own connection to it, which is duplicated
+ */
+export function fromNode(client: Redis): RedisSource {
+  const { host, port } = client.options
+  return {
+    ...fromClient(client as unknown as Client),
+    topology: 'node',
+    describe: () => `${addressOf({ host, port })} (a node of the cluster)`,
+  }
+}
+
+function about(options: ClusterOptions, addresses: readonly string[]): Omit<RedisSource, 'create'> {
+  const { db, keyPrefix: ofEach } = checked(options.redisOptions ?? {}) as RedisOptions
+  const { keyPrefix = ofEach ?? '', db: besides } = options as { keyPrefix?: unknown; db?: unknown }
+  if (Number(db ?? besides ?? 0) !== 0) throw invalid(`names db ${show(db ?? besides)}, and a cluster has db 0 alone; use "prefix" instead`)
+  if (typeof keyPrefix !== 'string') throw invalid(`must have text as "keyPrefix", not ${show(keyPrefix)}`)
+  if (/[{}]/.test(keyPrefix))
+    throw invalid(`has the keyPrefix ${show(keyPrefix)}, whose braces would put all keys on one node; give one without braces`)
+  const named = addresses.slice(0, MOST_NAMED).join(', ') + (addresses.length > MOST_NAMED ? ', …' : '')
+  return { keyPrefix, db: 0, topology: 'cluster', describe: () => `cluster ${named}` }
+}
+
+function withOurs({ redisOptions }: ClusterOptions, name: string): Ours {
+  const ofEach = { ...redisOptions, ...(OURS as object), db: 0, connectionName: name, replyMapping: 'legacy' }
+  return { ...(OURS_IN_CLUSTER as object), redisOptions: ofEach } as Ours
+}
+
+function nodeOf(node: unknown): RedisOptions {
+  if (typeof node === 'string') return parseAddress(node)
+  if (typeof node === 'number') return checked({ port: node })
+  if (node === null || typeof node !== 'object' || Array.isArray(node))
+    throw invalid(`has ${show(node)} among its "nodes"; each is host:port, a URL, or { host, port }`)
+  return checked(node)
+}
+
+function addressOf(node: unknown): string {
+  if (typeof node !== 'object' || node === null) return typeof node === 'string' ? addressOf(parseAddress(node)) : `127.0.0.1:${node}`
+  const { host = '127.0.0.1', port = 6379 } = node as { host?: string | undefined; port?: number | undefined }
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+function invalid(why: string): OrderTimersError {
+  return new OrderTimersError('INVALID_OPTION', `orderTimers: "redis" ${why}`)
+}

@@ -1,0 +1,115 @@
+// The primaries of a cluster: which nodes serve slots, as far as the cluster's client knows. Nodes come, go and are promoted; whoever has something
+// of its own on each of them is told.
+
+import type { Cluster, Redis } from 'ioredis'
+import { SLOTS, slotOf, tagIn } from '../slots.js'
+import { fromNode } from './cluster-source.js'
+import type { RedisConnection } from './connection.js'
+import type { RedisSource } from './single-source.js'
+
+/** A node that serves slots. */
+export interface Primary {
+  /** Host and port. */
+  address: string
+  source: RedisSource
+  /** A hash tag: keys with it lie on this node. */
+  tag: string
+}
+
+export interface PrimariesListeners {
+  onAdded(primary: Primary): void
+  onRemoved(primary: Primary): void
+  /** Its tag has changed, since the slot of the former one has moved. */
+  onMoved(primary: Primary): void
+}
+
+export class Primaries {
+  private readonly known = new Map<string, Primary>()
+  private readonly cluster: Cluster
+  private endListening = () => {}
+
+  constructor(connection: RedisConnection) {
+    this.cluster = asCluster(connection.client)
+  }
+
+  start(listeners: PrimariesListeners): void {
+    const look = () => this.look(listeners)
+    for (const event of ['refresh', 'ready']) this.cluster.on(event, look)
+    this.endListening = () => {
+      for (const event of ['refresh', 'ready']) this.cluster.off(event, look)
+    }
+    look()
+  }
+
+  stop(): void {
+    this.endListening()
+  }
+
+  /** Has the client ask the cluster again: something does not lie where it was. */
+  askAgain(): void {
+    if (this.cluster.status === 'ready') this.cluster.refreshSlotsCache()
+  }
+
+  private look({ onAdded, onRemoved, onMoved }: PrimariesListeners): void {
+    const serving = servingNow(this.cluster)
+    if (serving.size === 0) return // not connected: nothing is known
+    for (const [address, primary] of this.known) {
+      if (serving.has(address)) continue
+      this.known.delete(address)
+      onRemoved(primary)
+    }
+    for (const [address, slots] of serving) {
+      const known = this.known.get(address)
+      if (!known) {
+        const client = connectionTo(this.cluster, address)
+        if (!client) continue // it has gone already, or is not known yet: another look follows
+        const primary = { address, source: fromNode(client), tag: tagIn(slots) }
+        this.known.set(address, primary)
+        onAdded(primary)
+      } else if (!slots.has(slotOf(known.tag))) {
+        known.tag = tagIn(slots)
+        onMoved(known)
+      }
+    }
+  }
+}
+
+/** The clients of each server: of a cluster those of its primaries, of one server its own. */
+export function serversOf(client: Redis): Redis[] {
+  return isClusters(client) ? asCluster(client).nodes('master') : [client]
+}
+
+/** Which of a cluster's primaries there is no connection to: its slots are not served until a replica takes over. */
+export function missingIn(client: Redis): string[] {
+  if (!isClusters(client)) return []
+  const cluster = asCluster(client)
+  return [...servingNow(cluster).keys()].filter((address) => {
+    const status = connectionTo(cluster, address)?.status
+    return status === undefined || status === 'close' || status === 'end'
+  })
+}
+
+function isClusters(client: Redis): boolean {
+  return (client as { isCluster?: boolean }).isCluster === true
+}
+
+function asCluster(client: Redis): Cluster {
+  return client as unknown as Cluster
+}
+
+/** By address, the slots that each primary serves. */
+function servingNow({ slots }: Cluster): Map<string, Set<number>> {
+  const serving = new Map<string, Set<number>>()
+  for (let slot = 0; slot < SLOTS; slot += 1) {
+    const address = slots[slot]?.[0]
+    if (address === undefined) continue
+    const ofNode = serving.get(address) ?? new Set()
+    serving.set(address, ofNode)
+    ofNode.add(slot)
+  }
+  return serving
+}
+
+function connectionTo(cluster: Cluster, address: string): Redis | undefined {
+  return cluster.nodes('all').find(({ options }) => `${options.host}:${options.port}` === address)
+}

@@ -1,0 +1,29 @@
+// Slots of Redis Cluster: a key's slot is the CRC16 of its name modulo 16,384, or of what stands between its first braces, the hash tag
+// (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#key-distribution-model).
+
+export const SLOTS = 16_384
+
+/** The slot of a key. */
+export function slotOf(key: string): number {
+  const open = key.indexOf('{')
+  const close = open < 0 ? -1 : key.indexOf('}', open + 1)
+  return crc16(close > open + 1 ? key.slice(open + 1, close) : key) % SLOTS
+}
+
+/** A hash tag whose slot is one of these: always the same for the same slots. */
+export function tagIn(slots: ReadonlySet<number>): string {
+  for (let n = 0; ; n += 1) {
+    const tag = n.toString(36)
+    if (slots.has(slotOf(tag))) return tag
+  }
+}
+
+/** CRC-16/XMODEM. */
+function crc16(text: string): number {
+  let crc = 0
+  for (const byte of Buffer.from(text)) {
+    crc ^= byte << 8
+    for (let bit = 0; bit < 8; bit += 1) crc = (crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1) & 0xffff
+  }
+  return crc
+}
