@@ -52,7 +52,7 @@ export function countdown<R extends Rules>(timers: OrderTimers<R>, options: Coun
     const wishes = wishesIn(query, runtime)
     if (path === '/stream' && req.method === 'HEAD') return answer(req, res, 'text/event-stream', '')
     if (path === '/stream') streams.refuseMore(wishes.length)
-    const granted = await permissions.of(req, wishes)
+    const granted = await permissions.of(req, wishes, () => res.destroyed)
     if (path === '/stream') return streams.add(req, res, wishes, granted)
     const look = await looks.at(wishes.flatMap(({ watched }) => watched ?? []))
     answer(req, res, JSON_TYPE, JSON.stringify({ countdowns: wishes.map((wish) => countdownOf(wish, granted, look)) }))

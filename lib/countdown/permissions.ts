@@ -4,7 +4,8 @@ import type { Request } from 'express'
 import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
 import type { Log } from '../logger.js'
-import { askShop } from '../web/ask-shop.js'
+import { askShop, WAIT_MS } from '../web/ask-shop.js'
+import type { Watched } from './looks.js'
 import type { CountdownOptions } from './options.js'
 import type { Wish } from './wishes.js'
 
@@ -15,29 +16,43 @@ export class Permissions {
   constructor(
     private readonly authorize: CountdownOptions['authorize'],
     private readonly log: Log,
+    private readonly waitMs = WAIT_MS,
   ) {}
 
-  /** Those that may be watched. Never rejects. */
-  async of(req: Request, wishes: readonly Wish[]): Promise<Set<Wish>> {
+  /**
+   * Those that may be watched. Never rejects. What can be no id is not asked about. Once the shop has not answered in time, it is not asked about the
+   * rest: a hundred such answers would take minutes.
+   * @param isGone whether nobody waits for it any more
+   */
+  async of(req: Request, wishes: readonly Wish[], isGone: () => boolean): Promise<Set<Wish>> {
     const granted = new Set<Wish>()
     const left = wishes.values()
+    let answers = true
     const ask = async () => {
-      for (const wish of left) if (await this.may(req, wish)) granted.add(wish)
+      for (const wish of left) {
+        if (!answers || isGone()) return
+        if (!wish.watched) continue
+        const answer = await this.may(req, wish.watched)
+        if (answer === 'none') answers = false
+        if (answer === true) granted.add(wish)
+      }
     }
     await Promise.all(Array.from({ length: AT_ONCE }, ask))
     return granted
   }
 
-  private async may(req: Request, { kind, id }: Wish): Promise<boolean> {
+  private async may(req: Request, { kind, id }: Watched): Promise<boolean | 'none'> {
+    const begunAt = performance.now()
     let answer: unknown
     try {
-      answer = await askShop(() => this.authorize(req, kind, id))
+      answer = await askShop(() => this.authorize(req, kind, id), this.waitMs)
     } catch (error) {
       this.warn(`"authorize" threw (${errorText(error)})`)
       return false
     }
-    if (typeof answer !== 'boolean') this.warn(`"authorize" must answer true or false within 10 s, got ${show(answer)}`)
-    return answer === true
+    if (typeof answer === 'boolean') return answer
+    this.warn(`"authorize" must answer true or false within 10 s, got ${show(answer)}`)
+    return answer === undefined && performance.now() - begunAt >= this.waitMs ? 'none' : false
   }
 
   private warn(what: string): void {

@@ -11,14 +11,19 @@ import type { Permissions } from './permissions.js'
 import { ABSENT, type Countdown, type Seen } from './state.js'
 import type { Wish } from './wishes.js'
 
-const MOST_STREAMS = 2_000
-/** Of all streams: half of what a look reads, so that streams leave room for requests. */
-const MOST_WATCHED = 10_000
-const ASK_AGAIN_MS = 60_000
-const BEAT_MS = 15_000
+const LIMITS = {
+  mostStreams: 2_000,
+  /** Of all streams: half of what a look reads, so that streams leave room for requests. */
+  mostWatched: 10_000,
+  askAgainMs: 60_000,
+  beatMs: 15_000,
+}
 /** So that not all browsers come back at once when a process has ended. */
 const RETRY_FROM_MS = 1_000
 const RETRY_SPREAD_MS = 4_000
+/** For a page that has nothing to show: it must not hold one of the streams, and may ask again. */
+const NOTHING_RETRY_FROM_MS = 15_000
+const NOTHING_RETRY_SPREAD_MS = 15_000
 /** Postgres's answers come this much sooner or later; a deadline that was moved differs by more. */
 const SAME_DEADLINE_MS = 250
 
@@ -28,6 +33,10 @@ interface Viewer {
   granted: ReadonlySet<Wish>
   told: Map<Wish, Told>
   timers: NodeJS.Timeout[]
+  /** Whether it is being asked again which orders it may show. */
+  isAsking: boolean
+  /** Whether it had taken too little at the last beat. */
+  wasFull: boolean
 }
 
 interface Told {
@@ -42,19 +51,21 @@ export class Streams {
   private looking = false
   private closed = false
   private failing = false
+  private readonly limits: typeof LIMITS
 
   constructor(
     private readonly looks: Looks,
     private readonly permissions: Permissions,
     private readonly log: Log,
-    private readonly askAgainMs = ASK_AGAIN_MS,
-    private readonly mostWatched = MOST_WATCHED,
-  ) {}
+    limits: Partial<typeof LIMITS> = {},
+  ) {
+    this.limits = { ...LIMITS, ...limits }
+  }
 
   /** @throws Refusal 503 */
   refuseMore(orders: number): void {
     if (this.closed) throw new Refusal(503, 'CLOSED', 'the timers are closed')
-    if (this.viewers.size >= MOST_STREAMS || this.watched + orders > this.mostWatched)
+    if (this.viewers.size >= this.limits.mostStreams || this.watched + orders > this.limits.mostWatched)
       throw new Refusal(503, 'TOO_MANY_STREAMS', 'too many pages are open at present')
   }
 
@@ -62,14 +73,16 @@ export class Streams {
   add(req: Request, res: Response, wishes: readonly Wish[], granted: ReadonlySet<Wish>): void {
     if (res.destroyed) return // the viewer went while `authorize` was asked; no further `close` is emitted
     this.refuseMore(wishes.length)
-    const viewer: Viewer = { stream: new EventStream(res, () => this.remove(viewer)), wishes, granted, told: new Map(), timers: [] }
+    const stream = new EventStream(res, () => this.remove(viewer))
+    const viewer: Viewer = { stream, wishes, granted, told: new Map(), timers: [], isAsking: false, wasFull: false }
     this.viewers.add(viewer)
     this.watched += wishes.length
     viewer.timers.push(
-      setInterval(() => viewer.stream.send('beat', '{}'), BEAT_MS).unref(),
-      setInterval(() => void this.askAgain(viewer, req), this.askAgainMs).unref(),
+      setInterval(() => beat(viewer), this.limits.beatMs).unref(),
+      // Sooner by up to a fifth, each at a time of its own: pages that came at once are not asked about at once for ever.
+      setInterval(() => void this.askAgain(viewer, req), this.limits.askAgainMs * (1 - Math.random() / 5)).unref(),
     )
-    viewer.stream.write(`retry: ${Math.round(RETRY_FROM_MS + Math.random() * RETRY_SPREAD_MS)}\n\n`)
+    retryAfter(stream, RETRY_FROM_MS, RETRY_SPREAD_MS)
     void this.lookAtOnce(viewer)
     if (!this.looking) void this.lookOn()
   }
@@ -111,7 +124,10 @@ export class Streams {
   }
 
   private async askAgain(viewer: Viewer, req: Request): Promise<void> {
-    viewer.granted = await this.permissions.of(req, viewer.wishes)
+    if (viewer.isAsking) return
+    viewer.isAsking = true
+    viewer.granted = await this.permissions.of(req, viewer.wishes, () => !this.viewers.has(viewer))
+    viewer.isAsking = false
   }
 
   private remove(viewer: Viewer): void {
@@ -129,11 +145,31 @@ export function countdownOf(wish: Wish, granted: ReadonlySet<Wish>, { seen, at }
   return { kind, id, state: found.state, remaining }
 }
 
+/** Tells what has changed. A viewer that reads too slowly is told later, as things are then: nothing is kept for it. */
 function tell(viewer: Viewer, look: Look): void {
-  const news = viewer.wishes
-    .map((wish) => countdownOf(wish, viewer.granted, look))
-    .filter((countdown, index) => isNews(viewer, countdown, index))
-  if (news.length > 0) viewer.stream.send('countdowns', JSON.stringify(news))
+  const { stream, wishes, granted, told } = viewer
+  if (stream.isFull) return
+  const isFirst = told.size === 0
+  const news = wishes.map((wish) => countdownOf(wish, granted, look)).filter((countdown, index) => isNews(viewer, countdown, index))
+  if (news.length > 0) stream.send('countdowns', JSON.stringify(news))
+  if (isFirst && news.every(({ state }) => state === 'absent')) endForNow(stream)
+}
+
+/** Whoever guesses ids could hold all of the streams otherwise. Orders that do not exist and orders of others end it alike. */
+function endForNow(stream: EventStream): void {
+  retryAfter(stream, NOTHING_RETRY_FROM_MS, NOTHING_RETRY_SPREAD_MS)
+  stream.end()
+}
+
+function retryAfter(stream: EventStream, fromMs: number, spreadMs: number): void {
+  stream.write(`retry: ${Math.round(fromMs + Math.random() * spreadMs)}\n\n`)
+}
+
+function beat(viewer: Viewer): void {
+  const { stream, wasFull } = viewer
+  viewer.wasFull = stream.isFull
+  if (!stream.isFull) stream.send('beat', '{}')
+  else if (wasFull) stream.drop()
 }
 
 function isNews({ wishes, told }: Viewer, { state, remaining }: Countdown, index: number): boolean {

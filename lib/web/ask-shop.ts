@@ -6,8 +6,8 @@ import { within } from '../wait.js'
 export const WAIT_MS = 10_000
 
 /** @returns undefined where the shop does not answer in time. @throws what `ask` throws */
-export function askShop(ask: () => unknown): Promise<unknown> {
+export function askShop(ask: () => unknown, waitMs = WAIT_MS): Promise<unknown> {
   const asked = (async () => ask())()
   asked.catch(() => {}) // where it fails after the limit
-  return within(WAIT_MS, asked)
+  return within(waitMs, asked)
 }

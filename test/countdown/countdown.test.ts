@@ -3,9 +3,10 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
-import express from 'express'
+import { connect } from 'node:net'
+import express, { type Request, type RequestHandler, type Response } from 'express'
 import { type CountdownOptions, type CountdownRouter, countdown } from '../../lib/countdown/index.js'
 import { Looks } from '../../lib/countdown/looks.js'
 import { Permissions } from '../../lib/countdown/permissions.js'
@@ -18,7 +19,9 @@ import { listen, send } from '../admin-page/admin-shop.js'
 import { openParcels, type ParcelShop } from '../life/parcels.js'
 import { waitUntil } from '../support/waiting.js'
 
-const express4 = createRequire(import.meta.url)('express4') as typeof express
+const load = createRequire(import.meta.url)
+const express4 = load('express4') as typeof express
+const compression = load('compression') as (options: { threshold: number }) => RequestHandler
 const HOUR_MS = 3_600_000
 
 interface Seen {
@@ -202,9 +205,26 @@ describe('the countdown', () => {
     const [, , noId] = await seen(`parcel_confirm=${own},${other},tea`)
     assert.deepEqual({ ...noId, id: '' }, { ...absent, id: '' })
     assert.deepEqual(asked.slice(0, 2).sort(), [`parcel_confirm:${own}`, `parcel_confirm:${other}`].sort())
-    const stream = await follow(`parcel_confirm=${other}`)
-    await waitUntil(() => stream.told.length === 1)
-    assert.equal(stream.told[0]?.state, 'absent')
+  })
+
+  it('keeps no stream open for orders of others, nor for orders that do not exist, and asks about nothing that can be no id', async () => {
+    const [own, other] = [await shop.parcel(HOUR_MS), await shop.parcel(HOUR_MS)]
+    authorize = (_req, _kind, id) => id !== String(other)
+    const ends = async (query: string) => {
+      const stream = await follow(query)
+      await once(stream.response, 'end')
+      assert.ok(stream.told.length > 0 && stream.told.every(({ state }) => state === 'absent'))
+      return stream.lines.map((line) => line.replaceAll(/\d+/g, '0'))
+    }
+    const [denied, absent] = await Promise.all([ends(`parcel_confirm=${other}`), ends(`parcel_confirm=${other + 100}`)])
+    assert.deepEqual(denied, absent)
+    const lines = await ends('parcel_confirm=tea,0,-1,1e3,2147483648')
+    assert.match(lines.at(-1) as string, /^retry: 0$/)
+    assert.deepEqual(asked.sort(), [`parcel_confirm:${other}`, `parcel_confirm:${other + 100}`].sort())
+    const stream = await follow(`parcel_confirm=${other},${own}`)
+    await waitUntil(() => stream.told.length === 2)
+    await shop.timers.extend('parcel_confirm', own, '1h')
+    await waitUntil(() => stream.told.length === 3)
   })
 
   it('takes what is not true for a no', async () => {
@@ -219,15 +239,27 @@ describe('the countdown', () => {
     }
   })
 
+  it('asks no further where the shop does not answer, and where the customer is gone', async () => {
+    const runtime = (shop.timers as unknown as { [RUNTIME]: Runtime })[RUNTIME]
+    const wishes = wishesIn(`parcel_confirm=${Array.from({ length: 50 }, (_, index) => index + 1)}`, runtime)
+    const asked: string[] = []
+    const never = (_req: unknown, _kind: string, id: string) => new Promise<boolean>(() => asked.push(id))
+    const none = await new Permissions(never, runtime.log, 50).of({} as Request, wishes, () => false)
+    assert.deepEqual([none.size, asked.length], [0, 5])
+    const slow = async (_req: unknown, _kind: string, id: string) => asked.push(id) > 0
+    const few = await new Permissions(slow, runtime.log).of({} as Request, wishes, () => asked.length >= 20)
+    assert.ok(few.size <= 20, String(few.size))
+  })
+
   it('asks again whether a stream may show its orders', async () => {
     const id = await shop.parcel(HOUR_MS)
     const runtime = (shop.timers as unknown as { [RUNTIME]: Runtime })[RUNTIME]
     const permissions = new Permissions((req, kind, of) => authorize(req, kind, of), runtime.log)
-    const streams = new Streams(new Looks(runtime), permissions, runtime.log, 100)
+    const streams = new Streams(new Looks(runtime), permissions, runtime.log, { askAgainMs: 100 })
     const other = await listen(
       express().get('/countdown/stream', async (req, res) => {
         const wishes = wishesIn(`parcel_confirm=${id}`, runtime)
-        streams.add(req, res, wishes, await permissions.of(req, wishes))
+        streams.add(req, res, wishes, await permissions.of(req, wishes, () => res.destroyed))
       }),
     )
     try {
@@ -247,12 +279,12 @@ describe('the countdown', () => {
     const ids = await Promise.all([1, 2, 3].map(() => shop.parcel(HOUR_MS)))
     const runtime = (shop.timers as unknown as { [RUNTIME]: Runtime })[RUNTIME]
     const permissions = new Permissions(() => true, runtime.log)
-    const streams = new Streams(new Looks(runtime), permissions, runtime.log, undefined, 4)
+    const streams = new Streams(new Looks(runtime), permissions, runtime.log, { mostWatched: 4 })
     const other = await listen(
       express().get('/countdown/stream', async (req, res) => {
         const wishes = wishesIn(req.url.slice(req.url.indexOf('?') + 1), runtime)
         try {
-          streams.add(req, res, wishes, await permissions.of(req, wishes))
+          streams.add(req, res, wishes, await permissions.of(req, wishes, () => res.destroyed))
         } catch (error) {
           res.status((error as { status: number }).status).end()
         }
@@ -295,6 +327,122 @@ describe('the countdown', () => {
     await shop.timers.close()
     await closed
     await other.close().catch(() => {})
+  })
+
+  /** Streams of 100 orders whose deadlines move with each look, of which there are as many as the event loop allows. */
+  async function restless(limits: ConstructorParameters<typeof Streams>[3] = {}) {
+    const runtime = (shop.timers as unknown as { [RUNTIME]: Runtime })[RUNTIME]
+    const wishes = wishesIn(`parcel_confirm=${Array.from({ length: 100 }, (_, index) => index + 1)}`, runtime)
+    const count = { looks: 0 }
+    const looks = {
+      at: async () => {
+        await new Promise(setImmediate)
+        const remaining = HOUR_MS + ++count.looks * 10_000
+        const seen = new Map(wishes.map(({ kind, id }) => [`${kind}:${id}`, { state: 'running', remaining }]))
+        return { seen, at: performance.now() }
+      },
+    }
+    const streams = new Streams(looks as unknown as Looks, new Permissions(() => true, runtime.log), runtime.log, limits)
+    const answers: Response[] = []
+    const other = await listen(
+      express().get('/countdown/stream', (req, res) => {
+        answers.push(res)
+        streams.add(req, res, wishes, new Set(wishes))
+      }),
+    )
+    const stalled = async () => {
+      const socket = connect(Number(new URL(other.url).port), '127.0.0.1').pause()
+      socket.on('error', () => {}).write('GET /countdown/stream HTTP/1.1\r\nHost: shop\r\n\r\n')
+      await waitUntil(() => answers.at(-1)?.writableNeedDrain)
+      return socket
+    }
+    return { streams, count, answers, stalled, ...other }
+  }
+
+  it('keeps nothing for a customer who does not read, and tells him how things are once he does', async () => {
+    const { streams, count, answers, stalled, close } = await restless()
+    try {
+      const socket = await stalled()
+      const unsent = (answers[0] as Response).writableLength
+      const looks = count.looks
+      await waitUntil(() => count.looks > looks + 200)
+      assert.equal(answers[0]?.writableLength, unsent)
+      assert.ok(unsent < 100_000, String(unsent))
+      let last = 0
+      socket.on('data', (chunk) => {
+        for (const [, remaining] of String(chunk).matchAll(/"remaining":(\d+)\}/g)) last = Number(remaining)
+      })
+      const now = HOUR_MS + count.looks * 10_000
+      socket.resume()
+      await waitUntil(() => last > now)
+      socket.destroy()
+    } finally {
+      streams.close()
+      await close()
+    }
+  })
+
+  it('lets go of a customer who goes on not reading', async () => {
+    const { streams, answers, stalled, close } = await restless({ beatMs: 100 })
+    try {
+      const socket = await stalled()
+      await waitUntil(() => answers[0]?.destroyed)
+      socket.destroy()
+    } finally {
+      streams.close()
+      await close()
+    }
+  })
+
+  it('ends with close() also where a customer does not read, and a browser would keep its connection', async () => {
+    const { streams, server: other, url, stalled, close } = await restless()
+    const agent = new Agent({ keepAlive: true })
+    try {
+      const socket = await stalled()
+      const [response] = (await once(httpRequest(`${url}/countdown/stream`, { agent }).end(), 'response')) as [IncomingMessage]
+      response.resume()
+      const closed = once(other, 'close')
+      other.close()
+      streams.close()
+      const begunAt = performance.now()
+      await closed
+      const seconds = (performance.now() - begunAt) / 1_000
+      assert.ok(seconds < 4, `${seconds} s`)
+      socket.destroy()
+    } finally {
+      agent.destroy()
+      await close().catch(() => {})
+    }
+  })
+
+  it('streams through compression as it comes, whatever is accepted, and has its answers compressed', async () => {
+    const id = await shop.parcel(HOUR_MS)
+    const compressing = await listen(
+      express()
+        .use(compression({ threshold: 0 }))
+        .use('/countdown', router),
+    )
+    try {
+      const headers = { 'Accept-Encoding': 'gzip', Accept: 'application/json' }
+      const request = httpRequest(`${compressing.url}/countdown/stream?parcel_confirm=${id}`, { agent: false, headers }).end()
+      const [response] = (await once(request, 'response')) as [IncomingMessage]
+      readers.push(response)
+      assert.equal(response.headers['content-encoding'], undefined)
+      let text = ''
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk
+      })
+      response.on('error', () => {})
+      await waitUntil(() => text.includes('"state":"running"'))
+      const answered = await fetch(`${compressing.url}/countdown/now?parcel_confirm=${id}`, {
+        headers: { ...headers, Accept: 'text/html' },
+      })
+      assert.equal(answered.headers.get('content-encoding'), 'gzip')
+      assert.equal(((await answered.json()) as { countdowns: Seen[] }).countdowns[0]?.state, 'running')
+    } finally {
+      router.close()
+      await compressing.close()
+    }
   })
 
   it('goes on after Postgres did not answer', async () => {

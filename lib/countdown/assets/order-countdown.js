@@ -4,16 +4,27 @@
 
 const WORDS = {
   en: { running: '{time}', paused: 'paused, {time} left', held: 'on hold', checking: 'checking payment…', settling: 'being settled…' },
-  zh: { running: '{time}', paused: '已暫停,剩 {time}', held: '暫時保留', checking: '確認付款中…', settling: '處理中…' },
+  zh: { running: '{time}', paused: '已暫停，剩 {time}', held: '暫時保留', checking: '確認付款中…', settling: '處理中…' },
 }
 const UNITS = { en: ['d', 'h'], zh: ['天', '時'] }
 const SILENT_MS = 40_000
+/** A proxy may keep a stream to itself: a page that has heard nothing asks, and goes on asking. */
+const UNHEARD_MS = 10_000
 const all = new Set()
 let streams = []
 let opening
 let tickedAt = Date.now()
+let slept = false
 
 class OrderCountdown extends HTMLElement {
+  static get observedAttributes() {
+    return ['kind', 'order']
+  }
+
+  attributeChangedCallback() {
+    open()
+  }
+
   connectedCallback() {
     all.add(this)
     open()
@@ -38,6 +49,10 @@ class OrderCountdown extends HTMLElement {
     this.show(state)
   }
 
+  get which() {
+    return { kind: this.getAttribute('kind'), id: this.getAttribute('order') }
+  }
+
   tick() {
     if (this.state !== 'running') return
     this.left = this.dueAt - performance.now()
@@ -53,7 +68,7 @@ class OrderCountdown extends HTMLElement {
     if (this.state === state) return
     this.state = state
     this.setAttribute('state', state)
-    const detail = { kind: this.getAttribute('kind'), id: this.getAttribute('order'), state, remaining: this.left }
+    const detail = { ...this.which, state, remaining: this.left }
     this.dispatchEvent(new CustomEvent('countdown', { bubbles: true, detail }))
   }
 }
@@ -82,22 +97,30 @@ function open(waitMs = 50) {
 function follow(elements) {
   const ids = {}
   for (const element of elements) {
-    const kind = element.getAttribute('kind')
-    ids[kind] = [...(ids[kind] ?? []), element.getAttribute('order')]
+    const { kind, id } = element.which
+    ids[kind] = [...(ids[kind] ?? []), id]
   }
-  const source = new EventSource(new URL(`stream?${new URLSearchParams(ids)}`, import.meta.url))
-  const stream = { source, heardAt: Date.now() }
-  source.addEventListener('beat', () => {
-    stream.heardAt = Date.now()
-  })
-  source.addEventListener('countdowns', ({ data }) => {
-    stream.heardAt = Date.now()
-    for (const countdown of JSON.parse(data)) {
-      for (const element of elements) {
-        if (element.getAttribute('kind') === countdown.kind && element.getAttribute('order') === countdown.id) element.take(countdown)
-      }
+  const at = (path) => new URL(`${path}?${new URLSearchParams(ids)}`, import.meta.url)
+  const show = (countdowns) => {
+    for (const countdown of countdowns) {
+      for (const element of elements)
+        if (element.which.kind === countdown.kind && element.which.id === countdown.id) element.take(countdown)
     }
-  })
+  }
+  const source = new EventSource(at('stream'))
+  const stream = {
+    source,
+    at: Date.now(),
+    patience: UNHEARD_MS,
+    ask: async () => show((await (await fetch(at('now'))).json()).countdowns),
+  }
+  for (const name of ['beat', 'countdowns']) {
+    source.addEventListener(name, ({ data }) => {
+      stream.at = Date.now()
+      stream.patience = SILENT_MS
+      show([JSON.parse(data)].flat())
+    })
+  }
   source.onerror = () => source.readyState === 2 && open(5000 + Math.random() * 10_000)
   return stream
 }
@@ -105,10 +128,18 @@ function follow(elements) {
 /** A clock that stood still while the machine slept, or the page was hidden, is set by a stream that is opened again. */
 setInterval(() => {
   const now = Date.now()
-  const slept = now - tickedAt > 5000
+  slept = slept || now - tickedAt > 5000
   tickedAt = now
   for (const element of all) element.tick()
-  if (all.size > 0 && !document.hidden && (slept || streams.some(({ heardAt }) => now - heardAt > SILENT_MS))) open()
+  if (document.hidden) return
+  for (const stream of streams) {
+    if (now - stream.at < stream.patience) continue
+    stream.at = now
+    if (stream.patience === SILENT_MS) slept = true
+    else stream.ask().catch(() => {})
+  }
+  if (slept) open()
+  slept = false
 }, 100)
 
 customElements.define('order-countdown', OrderCountdown)
