@@ -2,7 +2,7 @@
 
 import { Listeners } from './listeners.js'
 import { isReply, replyWord } from './replies.js'
-import { explain } from './trouble.js'
+import { CLOSED, explain } from './trouble.js'
 
 /** How much longer than its limit a wait takes where this process did not run meanwhile (SIGSTOP, a blocked event loop). */
 const STOOD_STILL_MS = 750
@@ -49,10 +49,11 @@ export class Availability {
     this.upListeners.call()
   }
 
-  /** Redis does not answer. */
-  down(error: unknown): void {
+  /** Redis does not answer. @param error undefined where a connection was closed and no reason came */
+  down(error: unknown = CLOSED): void {
     this.trouble = error
-    const reason = `${explain(error, this.where).code} ${isReply(error) ? replyWord(error) : ''}`
+    // A better reason than that it was closed is reported too.
+    const reason = `${explain(error, this.where).code} ${isReply(error) ? replyWord(error) : error === CLOSED ? 'closed' : ''}`
     if (this.reported === reason) return
     this.answering = false
     this.reported = reason

@@ -13,6 +13,11 @@ const WHAT: Record<ReplyFault, string> = {
 
 const CODES: ErrorName[] = ['REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'REDIS_REFUSES']
 
+/** The reason where no other is known: a server that is killed closes its connections without a word. */
+export const CLOSED = new Error('the connection was closed')
+
+const NOT_CONNECTED = new Error('not connected')
+
 const SENTINELS = 'check that the Sentinels run, can be reached, and know the primary by "name"'
 
 /** ioredis says so of a round in which no Sentinel answered, or none knew the name; the next round follows by itself. */
@@ -32,8 +37,8 @@ export function explain(error: unknown, where: string): { code: ReplyFault; what
     return { code: 'REDIS_UNAVAILABLE', what: `Redis at ${where} ${WHAT.REDIS_UNAVAILABLE}`, why, remedy: SENTINELS }
   }
   const code = isReply(cause) ? replyFault(cause) : 'REDIS_UNAVAILABLE'
-  const { code: errno, message } = (cause ?? {}) as { code?: string; message?: string }
-  const why = (isReply(cause) ? errorText(cause) : (errno ?? message)) ?? 'not connected'
+  const { code: errno, message } = (cause ?? NOT_CONNECTED) as { code?: string; message?: string }
+  const why = (isReply(cause) ? errorText(cause) : errno || message) || NOT_CONNECTED.message
   const remedy = (isReply(cause) && replyRemedy(cause)) || (code === 'REDIS_REFUSES' ? undefined : 'check that it runs and can be reached')
   return { code, what: `Redis at ${where} ${WHAT[code]}`, why, remedy: remedy ?? 'see what Redis answered' }
 }
@@ -43,8 +48,8 @@ export function reasonOf(error: unknown): unknown {
   return error instanceof OrderTimersError && isRedisTrouble(error) ? error.cause : error
 }
 
-/** The coded error; an error that has a code is returned as it is. */
-export function redisError(cause: unknown, where: string): OrderTimersError {
+/** The coded error, always with a cause; an error that has a code is returned as it is. */
+export function redisError(cause: unknown = NOT_CONNECTED, where: string): OrderTimersError {
   if (cause instanceof OrderTimersError) return cause
   const { code, what, why, remedy } = explain(cause, where)
   return new OrderTimersError(code, `orderTimers: ${what} (${why}); ${remedy}`, { cause })

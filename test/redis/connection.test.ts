@@ -34,4 +34,36 @@ describe('a connection to Redis', () => {
     connection.close()
     await server.stop()
   })
+
+  it('that is closed without a word says so, and has a better reason as soon as there is one', async () => {
+    const server = await RedisServer.start()
+    const connection = new RedisConnection(parseRedisSource(server.url) as RedisSource, 'test')
+    await connection.connected(5000)
+    const down: unknown[] = []
+    connection.onDown((error) => down.push(error))
+    const closed = waitForEvent(connection.client, 'close')
+    await server.kill()
+    await closed
+    const error = await connection
+      .run(100, (client) => client.ping())
+      .then(
+        () => assert.fail('it was answered'),
+        (cause: Error) => cause,
+      )
+    assert.match(error.message, /does not answer \((the connection was closed|ECONNREFUSED|ECONNRESET)\); check that it runs/)
+    assert.ok(error.cause instanceof Error)
+    assert.match(String(down[0]), /the connection was closed|ECONN/)
+    await waitUntil(() => /ECONNREFUSED/.test(String(down.at(-1))))
+    connection.close()
+    await server.stop()
+  })
+
+  it('that was never made has a cause too', async () => {
+    const connection = new RedisConnection(parseRedisSource('redis://127.0.0.1:1') as RedisSource, 'test')
+    await assert.rejects(
+      connection.run(1, (client) => client.ping()),
+      ({ message, cause }: Error) => /does not answer \(.+\)/.test(message) && cause instanceof Error,
+    )
+    connection.close()
+  })
 })
