@@ -45,6 +45,14 @@ export class ClockEstimate {
     return this.errorAt(performance.now())
   }
 
+  /** How far `ownMs` is ahead of the server's clock at least, whole milliseconds; undefined before the first reading. */
+  leastAhead(ownMs: number): number | undefined {
+    const now = this.now()
+    if (now === undefined) return undefined
+    const ahead = ownMs - now
+    return Math.round(Math.sign(ahead) * Math.max(0, Math.abs(ahead) - this.error))
+  }
+
   forget(): void {
     this.offset = undefined
     this.uncertainty = Number.POSITIVE_INFINITY

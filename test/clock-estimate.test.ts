@@ -29,6 +29,20 @@ describe("an estimate of a server's clock", () => {
     assert.ok(Math.abs(offsetOf(estimate) - 1000.3) < 0.2)
   })
 
+  it('says how far another clock is ahead or behind at least: what the round trip explains is no difference', () => {
+    const estimate = new ClockEstimate()
+    assert.equal(estimate.leastAhead(0), undefined)
+    const at = performance.now()
+    estimate.note(10_000, at - 3_000, at) // the process got no CPU for 3 s
+    const server = estimate.now() as number
+    assert.deepEqual(
+      [-1_400, 0, 1_400].map((aheadMs) => Math.abs(estimate.leastAhead(server + aheadMs) as number)),
+      [0, 0, 0],
+    )
+    for (const aheadMs of [-60_000, 60_000])
+      assert.ok(Math.abs((estimate.leastAhead(server + aheadMs) as number) - Math.sign(aheadMs) * 58_500) < 20, String(aheadMs))
+  })
+
   it('says how wrong the reading in use may have been: by half its round trip', () => {
     const estimate = new ClockEstimate()
     assert.equal(estimate.readingError, Number.POSITIVE_INFINITY)

@@ -30,6 +30,14 @@ export class RedisClock {
     return this.estimate.readingError
   }
 
+  /**
+   * How far this process's wall clock is ahead of Redis's at least, whole milliseconds: what the round trip of the reading explains, such as that of
+   * a process that gets little CPU, is no difference. Undefined where there is no estimate. Asks nobody.
+   */
+  ownAhead(): number | undefined {
+    return this.estimate.leastAhead(Date.now())
+  }
+
   /** Notes Redis's time, in milliseconds, from the reply to a command. @param askedAt when it was sent, by `performance.now()` */
   note(redisMs: number, askedAt: number): void {
     this.estimate.note(redisMs, askedAt, performance.now())

@@ -42,6 +42,10 @@ export interface ProcessRecord {
   beatMs?: number
   /** What is wrong at present, as this process sees it. Left out where nothing is. */
   faults?: RecordedFault[]
+  /**
+   * How far its clock is ahead of the server's at least, in milliseconds, as it has measured it; null before it has. Earlier versions do not say.
+   */
+  aheadMs?: number | null
 }
 
 /** A fault as others are told of it. */
@@ -69,7 +73,7 @@ export interface SeenProcess extends ProcessRecord {
   beatAt: number
   /** Milliseconds since then. */
   ageMs: number
-  /** How far its clock is ahead of the server's, in milliseconds. What the beat took to arrive makes it a little too small. */
+  /** How far its clock is ahead of the server's at least, in milliseconds: what a round trip explains is no difference. */
   clockMs: number
 }
 
@@ -101,7 +105,7 @@ export class Presence {
     const values = [
       record.id,
       Date.now(),
-      JSON.stringify(record),
+      JSON.stringify({ ...record, aheadMs: this.pulse.ownAheadMs ?? null }),
       KEPT_MS,
       LAYOUT,
       VERSION,
@@ -151,14 +155,20 @@ function parseRecords(records: readonly string[], now: number): SeenProcess[] {
     if (!parsed) continue
     const [, at, wall, json = ''] = parsed
     try {
-      const record = JSON.parse(json) as ProcessRecord
+      const { aheadMs, ...record } = JSON.parse(json) as ProcessRecord
       const beatAt = Number(at)
-      seen.push({ ...record, beatAt, ageMs: Math.max(0, now - beatAt), clockMs: Number(wall) - beatAt })
+      seen.push({ ...record, beatAt, ageMs: Math.max(0, now - beatAt), clockMs: clockOf(aheadMs, Number(wall) - beatAt) })
     } catch {
       // not ours
     }
   }
   return seen
+}
+
+/** @param aheadMs what the process has measured @param writtenMs its clock when it sent the beat, minus the server's when that arrived */
+function clockOf(aheadMs: number | null | undefined, writtenMs: number): number {
+  if (aheadMs === undefined) return writtenMs
+  return aheadMs ?? Math.max(0, writtenMs) // that it seems slow may be the beat's way
 }
 
 /** @param records as of `parseRecords` */

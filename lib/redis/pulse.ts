@@ -122,7 +122,15 @@ export class Pulse {
 
   async beatAlone(values: Values): Promise<string[]> {
     const { processes, layout } = this.keys
-    return (await this.connection.ask((client) => scripts(client).orderTimersBeat(processes, layout, ...values))) as string[]
+    const askedAt = performance.now()
+    const reply = (await this.connection.ask((client) => scripts(client).orderTimersBeat(processes, layout, ...values))) as string[]
+    this.clock.note(Number(reply[0]), askedAt)
+    return reply
+  }
+
+  /** As `RedisClock.ownAhead`. */
+  get ownAheadMs(): number | undefined {
+    return this.clock.ownAhead()
   }
 
   /** @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error. A refused write throws nothing: the connection notes it */

@@ -3,10 +3,11 @@
 
 import { createHash } from 'node:crypto'
 import type { Sequelize, Transaction } from 'sequelize'
+import { ClockEstimate } from '../clock-estimate.js'
 import { inTransaction, rows } from '../sequelize/database.js'
 import { withoutBinding } from '../sequelize/sql.js'
 import { QUESTION } from '../sequelize/statement-limits.js'
-import { epochMsSql } from './instant-sql.js'
+import { boundIntervalSql, epochMsSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
 
 export const PROCESSES_TABLE = 'order_timers_processes'
@@ -31,7 +32,7 @@ export interface ProcessRow {
   holds?: boolean
 }
 
-/** A row as it was read: when it was last written by Postgres's clock, how long ago that is, and how far the process's clock was ahead. */
+/** A row as it was read: when it was last written by Postgres's clock, how long ago that is, and how far the process's clock was ahead at least. */
 export interface SeenRow extends ProcessRow {
   beatAt: number
   ageMs: number
@@ -46,7 +47,17 @@ export interface TableBeat {
   processes: SeenRow[] | undefined
 }
 
-type Rights = { exists: boolean; reads: boolean | null; writes: boolean | null; removes: boolean | null }
+interface Rights {
+  exists: boolean
+  reads: boolean | null
+  writes: boolean | null
+  removes: boolean | null
+}
+
+/** How far this process's clock is ahead of Postgres's at least, milliseconds: what the round trip explains is no difference. */
+interface Asked extends Rights {
+  aheadMs: number
+}
 
 export class ProcessesTable {
   /** As SQL. */
@@ -89,9 +100,9 @@ export class ProcessesTable {
   beat(prefix: string, row: ProcessRow | undefined, orderTables: readonly string[]): Promise<TableBeat> {
     return inTransaction(this.sequelize, QUESTION, async (transaction) => {
       const identities = await this.identities(orderTables, transaction)
-      const { exists, reads, writes, removes } = await this.rights(transaction)
+      const { exists, reads, writes, removes, aheadMs } = await this.rights(transaction)
       if (!exists) return { state: 'no table', identities, processes: undefined }
-      if (row && reads && writes) await this.write(prefix, row, transaction)
+      if (row && reads && writes) await this.write(prefix, row, aheadMs, transaction)
       if (row?.role === 'worker' && removes) await this.removeOld(transaction)
       const processes = reads ? await this.read(prefix, transaction) : undefined
       return { state: reads && (writes || !row) ? 'written' : 'no right', identities, processes }
@@ -107,12 +118,16 @@ export class ProcessesTable {
   }
 
   /** Asked first, since a statement that fails would be in the log of the shop's Postgres each minute. */
-  private async rights(transaction: Transaction): Promise<Rights> {
+  private async rights(transaction: Transaction): Promise<Asked> {
     const may = (right: string) => `has_table_privilege(to_regclass($1), '${right}')`
     const sql = `SELECT to_regclass($1) IS NOT NULL AS exists, ${may('SELECT')} AS reads,
-  ${may('INSERT')} AND ${may('UPDATE')} AS writes, ${may('DELETE')} AS removes`
-    const [rights] = await rows<Rights>(this.sequelize, sql, [withoutBinding(this.name)], transaction)
-    return rights as Rights
+  ${may('INSERT')} AND ${may('UPDATE')} AS writes, ${may('DELETE')} AS removes, ${epochMsSql('clock_timestamp()')} AS now`
+    const clock = new ClockEstimate()
+    const askedAt = performance.now()
+    const [found] = await rows<Rights & { now: number }>(this.sequelize, sql, [withoutBinding(this.name)], transaction)
+    const { now, ...rights } = found as Rights & { now: number }
+    clock.note(now, askedAt, performance.now())
+    return { ...rights, aheadMs: clock.leastAhead(Date.now()) ?? 0 }
   }
 
   /** A copy of a server, such as one restored from a snapshot, has its system identifier, and so the instant of its start counts too. */
@@ -125,15 +140,15 @@ FROM unnest($1::text[]) WITH ORDINALITY AS named (name, place) WHERE to_regclass
     return new Map(found.map(({ place, identity }) => [orderTables[Number(place) - 1] as string, shortHash(identity)]))
   }
 
-  private async write(prefix: string, row: ProcessRow, transaction: Transaction): Promise<void> {
+  private async write(prefix: string, row: ProcessRow, aheadMs: number, transaction: Transaction): Promise<void> {
     const { id, host, pid, version, role, startedAt, redis, redisData, rules } = row
     const instant = (parameter: string) => `to_timestamp(${parameter}::float8 / 1000)`
     const sql = `INSERT INTO ${this.name}
   (id, prefix, layout, host, pid, version, role, started_at, own_clock, redis, redis_data, rules, beat_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, ${instant('$8')}, ${instant('$9')}, $10, $11, $12, clock_timestamp())
+VALUES ($1, $2, $3, $4, $5, $6, $7, ${instant('$8')}, clock_timestamp() + ${boundIntervalSql('$9')}, $10, $11, $12, clock_timestamp())
 ON CONFLICT (id) DO UPDATE SET role = EXCLUDED.role, own_clock = EXCLUDED.own_clock, redis = EXCLUDED.redis,
   redis_data = EXCLUDED.redis_data, rules = EXCLUDED.rules, beat_at = EXCLUDED.beat_at`
-    const values = [id, prefix, LAYOUT, host, pid, version, role, startedAt, Date.now(), redis, redisData, JSON.stringify(rules)]
+    const values = [id, prefix, LAYOUT, host, pid, version, role, startedAt, aheadMs, redis, redisData, JSON.stringify(rules)]
     await rows(this.sequelize, sql, values, transaction)
   }
 
@@ -150,7 +165,14 @@ FROM ${this.name} WHERE prefix = $1 AND beat_at > ${now} - interval '1 hour'`
     const found = await rows<StoredRow>(this.sequelize, sql, [prefix], transaction)
     return found.map(({ redis_data, rules, started_ms, beat_ms, age_ms, clock_ms, ...row }) => ({
       ...row,
-      ...{ redisData: redis_data, rules: JSON.parse(rules), startedAt: started_ms, beatAt: beat_ms, ageMs: age_ms, clockMs: clock_ms },
+      ...{
+        redisData: redis_data,
+        rules: JSON.parse(rules),
+        startedAt: started_ms,
+        beatAt: beat_ms,
+        ageMs: age_ms,
+        clockMs: Math.round(clock_ms),
+      },
     }))
   }
 }

@@ -104,6 +104,22 @@ describe('the beats of a process', () => {
     assert.deepEqual(await seen(), [])
   })
 
+  it('take no clock for slow because a beat was long on its way', async () => {
+    const web = otherProcess(runtimeOf(shop.timers))
+    web.beats.mounted()
+    const raw = async () => /^(\d+) (\d+) /.exec((await shop.redis.client.hget(shop.key('order-timers:processes'), web.identity.id)) ?? '')
+    const lateMs = async () => {
+      const [, at, wall] = (await raw()) ?? []
+      return Number(at) - Number(wall)
+    }
+    await waitUntil(raw)
+    await shop.redis.client.client('PAUSE', 700, 'WRITE')
+    await waitUntil(async () => (await lateMs()) > 300, { every: 10 })
+    const [record] = await seen()
+    assert.ok(Math.abs(record?.clockMs ?? Number.NaN) < 100, String(record?.clockMs))
+    await web.end()
+  })
+
   it('tell a web process that its worker died, and that there is one again, in its own log and health', async () => {
     const runtime = runtimeOf(shop.timers)
     const lines = new Lines()

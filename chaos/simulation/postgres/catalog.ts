@@ -39,7 +39,10 @@ export function catalogAnswer(
   if (/FROM pg_constraint c/.test(sql))
     return { columns: text('name', 'column', 'type', 'table', 'key', 'required', 'condition'), rows: [] }
   if (/ AS exists, has_table_privilege\(/.test(sql))
-    return { columns: bool('exists', 'reads', 'writes', 'removes'), rows: [[false, null, null, null]] }
+    return {
+      columns: [...bool('exists', 'reads', 'writes', 'removes'), { name: 'now', type: 'float8' }],
+      rows: [[false, null, null, null, 0]],
+    }
   if (/pg_postmaster_start_time/.test(sql)) {
     const names = cast(params[0] ?? null, 'unknown', 'array') as string[]
     return { columns: [{ name: 'place', type: 'int8' }, ...text('identity')], rows: names.map((name, i) => [i + 1, `1 5 ${name}`]) }
