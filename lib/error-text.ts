@@ -43,6 +43,9 @@ function cut(text: string, longest: number): string {
   return text.length > longest ? `${text.slice(0, longest - 1)}…` : text
 }
 
+/** Sequelize's own message is "Operation timeout", which sounds as if Postgres had been asked. */
+const POOL_TIMEOUT = 'SequelizeConnectionAcquireTimeoutError'
+
 function isOwn(error: unknown): boolean {
   const { code } = (error ?? {}) as Coded
   return typeof code === 'string' && code.startsWith('ERR_ORDER_TIMERS_')
@@ -52,6 +55,7 @@ function messageOf(error: unknown): string {
   try {
     const { errors, message } = (error ?? {}) as { errors?: unknown; message?: unknown }
     if (error instanceof AggregateError && Array.isArray(errors) && !message) return errors.map(errorText).join('; ')
+    if ((error as { name?: unknown })?.name === POOL_TIMEOUT) return "Sequelize's pool had no free connection in time"
     if (typeof message === 'string' && typeof error === 'object') return message
     return typeof error === 'object' && error !== null ? Object.prototype.toString.call(error) : String(error)
   } catch {

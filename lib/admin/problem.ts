@@ -5,6 +5,7 @@ import type { RowRule } from '../rows/row-rule.js'
 import type { ShopRule } from '../rules/rule.js'
 import { rows } from '../sequelize/database.js'
 import { faultOwnerOf } from '../sequelize/fault-owner.js'
+import { fullPool, isPoolExhausted, POOL_REMEDY } from '../sequelize/pool-exhausted.js'
 import type { Runtime } from '../timers/runtime.js'
 import { within } from '../wait.js'
 
@@ -34,9 +35,7 @@ export async function problemOf({ row }: Pick<ShopRule, 'row'>, error: unknown):
     const unreachable = owner === 'database'
     const message = errorText(cause)
     return {
-      message: unreachable
-        ? `Postgres does not answer (${message}); check that it runs and can be reached, and that user, password and database are right`
-        : message,
+      message: unreachable ? noAnswer(cause) : message,
       unreachable,
       isConfiguration: owner === 'configuration',
     }
@@ -67,12 +66,28 @@ export async function postgresTrouble(rules: readonly Pick<ShopRule, 'row'>[]): 
   const answers = [...databases].map((sequelize) =>
     within(
       WAIT_MS,
-      rows(sequelize, 'SELECT 1', [], null).then(() => null, errorText),
+      rows(sequelize, 'SELECT 1', [], null).then(() => null, noAnswer),
     ),
   )
   for (const answer of await Promise.all(answers)) {
     if (answer === null) continue
-    return `Postgres does not answer (${answer ?? `nothing in ${WAIT_MS} ms`}); check that it runs and can be reached, and that user, password and database are right`
+    return answer ?? silence([...databases].map(fullPool).find((full) => full !== undefined))
   }
   return undefined
+}
+
+/** In words for a person. @param error what a statement threw that Postgres did not carry out */
+function noAnswer(error: unknown): string {
+  if (isPoolExhausted(error)) return `${errorText(error)}, so Postgres was not asked; ${POOL_REMEDY}`
+  return `Postgres does not answer (${errorText(error)}); ${CHECK}`
+}
+
+const CHECK = 'check that it runs and can be reached, and that user, password and database are right'
+
+/** @param full says so, where the pool has no free connection: then Postgres may not even have been asked */
+function silence(full: string | undefined): string {
+  const nothing = `nothing in ${WAIT_MS} ms`
+  return full === undefined
+    ? `Postgres does not answer (${nothing}); ${CHECK}`
+    : `Postgres was not asked: ${full}, ${nothing}; ${POOL_REMEDY}`
 }

@@ -9,6 +9,7 @@ import { overdueSql } from '../rows/overdue-sql.js'
 import type { SweptRule } from '../rules/rule.js'
 import { inTransaction, rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
+import { fullPool, isPoolExhausted, POOL_REMEDY } from '../sequelize/pool-exhausted.js'
 import { within } from '../wait.js'
 
 /** A rule's orders that are overdue although nothing excuses it. */
@@ -68,7 +69,12 @@ export class DatabaseLook {
     await within(WAIT_MS, this.round)
     if (!this.asking) return
     const unansweredMs = performance.now() - this.asking.since
-    if (unansweredMs > (this.asking.ofClock ? 0.9 * WAIT_MS : SILENT_MS)) this.trouble = `no answer in ${Math.round(unansweredMs)} ms`
+    if (unansweredMs > (this.asking.ofClock ? 0.9 * WAIT_MS : SILENT_MS)) this.trouble = this.silence(unansweredMs)
+  }
+
+  private silence(unansweredMs: number): string {
+    const full = fullPool(this.sequelize)
+    return `no answer in ${Math.round(unansweredMs)} ms${full === undefined ? '' : `: ${full}; ${POOL_REMEDY}`}`
   }
 
   private async askAll(rules: readonly SweptRule[]): Promise<void> {
@@ -89,7 +95,7 @@ export class DatabaseLook {
       this.skewMs = skewMs ?? this.skewMs
       return true
     } catch (error) {
-      this.trouble = errorText(error)
+      this.trouble = isPoolExhausted(error) ? `${errorText(error)}; ${POOL_REMEDY}` : errorText(error)
       return false
     }
   }

@@ -31,6 +31,8 @@ export interface ConnectionManager {
   releaseConnection(connection: PoolConnection): unknown
   destroyConnection(connection: PoolConnection): Promise<unknown>
   getTypeParser?(oid: number, format: 'text'): (text: string) => unknown
+  /** With replication, "write" is the primary's. */
+  pool?: { write?: object }
   /** The driver. */
   lib?: { Client?: PgClient }
 }

@@ -5,6 +5,7 @@ import { OrderTimersError } from '../errors.js'
 import { isReply } from '../redis/replies.js'
 import { redisError } from '../redis/trouble.js'
 import { faultOwnerOf } from '../sequelize/fault-owner.js'
+import { isPoolExhausted, POOL_REMEDY } from '../sequelize/pool-exhausted.js'
 import { remedyOf } from '../sequelize/wrong-statement.js'
 
 /** @param where Redis's address, for the message */
@@ -15,9 +16,15 @@ export async function codedErrors<T>(where: string, call: () => Promise<T>): Pro
     if (isReply(cause)) throw redisError(cause, where)
     const whose = cause instanceof OrderTimersError ? undefined : faultOwnerOf(cause)
     const what = `orderTimers: Postgres did not carry out the statement (${errorText(cause)})`
+    if (isPoolExhausted(cause)) throw poolExhausted(cause)
     if (whose === 'database') throw new OrderTimersError('POSTGRES_UNAVAILABLE', `${what}; it is safe to try again`, { cause })
     if (whose === 'configuration')
       throw new OrderTimersError('INVALID_MODEL', `${what}; ${remedyOf(cause)}; timers.check() says more`, { cause })
     throw cause
   }
+}
+
+function poolExhausted(cause: unknown): OrderTimersError {
+  const message = `orderTimers: ${errorText(cause)}, so nothing was sent to Postgres; ${POOL_REMEDY}; it is safe to try again`
+  return new OrderTimersError('POSTGRES_UNAVAILABLE', message, { cause })
 }

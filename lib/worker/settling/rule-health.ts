@@ -6,6 +6,7 @@ import { errorText } from '../../error-text.js'
 import { OrderTimersError } from '../../errors.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { type FaultOwner, faultOwnerOf } from '../../sequelize/fault-owner.js'
+import { isPoolExhausted, POOL_REMEDY } from '../../sequelize/pool-exhausted.js'
 import { remedyOf } from '../../sequelize/wrong-statement.js'
 import type { Faults } from '../faults.js'
 import type { Lanes } from './lanes.js'
@@ -37,8 +38,10 @@ export class RuleHealth {
       const remedy = 'look at the cause, and report it with the versions of this package, Sequelize and Node'
       this.faults.raise('INTERNAL', { kind, message, remedy, error })
     } else {
-      const message = `${kind}: the database is in trouble, orders are kept and tried again`
-      this.faults.raise('POSTGRES_UNAVAILABLE', { kind, message, error })
+      const isExhausted = isPoolExhausted(error)
+      const what = isExhausted ? "Sequelize's pool had no free connection in time" : 'the database is in trouble'
+      const message = `${kind}: ${what}, orders are kept and tried again`
+      this.faults.raise('POSTGRES_UNAVAILABLE', { kind, message, error, ...(isExhausted && { remedy: POOL_REMEDY }) })
     }
     return lane.pause()
   }

@@ -6,6 +6,7 @@ import { errorText } from '../../error-text.js'
 import { OrderTimersError } from '../../errors.js'
 import { type BoundRule, isSwept, type SweptRule } from '../../rules/rule.js'
 import { faultOwnerOf } from '../../sequelize/fault-owner.js'
+import { isPoolExhausted, POOL_REMEDY } from '../../sequelize/pool-exhausted.js'
 import type { RuntimeRedis } from '../../timers/runtime.js'
 import type { Reporter } from '../reporter.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
@@ -220,6 +221,6 @@ export class Sweep {
     }
     if (reporter.faults.justWoke()) void this.run() // most likely it failed because the process stood still
     const message = `${kind}: the sweep could not read or settle (${errorText(error)}); the next one tries again`
-    reporter.faults.raise('SWEEP_FAILED', { kind, message, error })
+    reporter.faults.raise('SWEEP_FAILED', { kind, message, error, ...(isPoolExhausted(error) && { remedy: POOL_REMEDY }) })
   }
 }
