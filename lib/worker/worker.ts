@@ -76,7 +76,7 @@ export class ExpiryWorker extends WorkerEmitter {
     schedule.start(sweep)
     lockedRows.start()
     this.endBeats = this.runtime.beats?.addWorker(this.assembly)
-    await intake?.subscriber.attempted
+    await intake?.attempted
     void this.logStart()
     await sweep.run()
   }

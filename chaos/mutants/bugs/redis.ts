@@ -3,6 +3,7 @@
 import type { PlantedBug } from '../planted-bug.js'
 
 const INTAKE = 'lib/worker/intake/intake.ts'
+const SERVER_INTAKE = 'lib/worker/intake/server-intake.ts'
 
 export const REDIS_BUGS: readonly PlantedBug[] = [
   {
@@ -38,8 +39,8 @@ export const REDIS_BUGS: readonly PlantedBug[] = [
     what: 'no catching up on `ready`',
     edits: [
       {
-        file: INTAKE,
-        find: 'this.catchUp()\n    void this.prove()',
+        file: SERVER_INTAKE,
+        find: 'this.listeners.onMissed()\n    void this.prove()',
         replace: 'void this.prove()',
       },
       {
@@ -62,9 +63,9 @@ export const REDIS_BUGS: readonly PlantedBug[] = [
         replace: '2 ** 31 - 1',
       },
       {
-        file: INTAKE,
-        find: 'this.expiryProbe.takes(key) || this.listener.take(key)',
-        replace: 'this.expiryProbe.takes(key) || (this.wake(), this.listener.take(key))',
+        file: SERVER_INTAKE,
+        find: 'this.expiryProbe.takes(key) || onExpired(key)',
+        replace: "this.expiryProbe.takes(key) || (onWake(''), onExpired(key))",
       },
     ],
     suites: ['test/faults/redis-goes.test.ts', 'test/worker/worker.test.ts'],

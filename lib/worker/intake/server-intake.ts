@@ -1,0 +1,165 @@
+// What a worker has on each server that publishes expiry events: the subscription, the expiry probe, the scan for external keys, the server watch,
+// and pulses, which carry the probe and the scan. One Redis is one such server; of a cluster each primary is one.
+
+import type { Keys } from '../../keys.js'
+import type { Loop } from '../../loop.js'
+import type { Meters } from '../../meters.js'
+import type { RedisConnection } from '../../redis/connection.js'
+import type { Head, Pulse } from '../../redis/pulse.js'
+import type { RedisSource } from '../../redis/single-source.js'
+import type { Faults } from '../faults.js'
+import { reportConnection } from './connection-faults.js'
+import { ExpiryProbe } from './expiry-probe.js'
+import { ExternalKeys } from './external-keys.js'
+import { type Pace, Pulses } from './pulses.js'
+import { ServerWatch } from './server-watch.js'
+import { Subscriber } from './subscriber.js'
+
+/** How often a subscription that gets no events is renewed, since it may be on another server: where the server is known to publish, and elsewhere. */
+const RENEW_EVERY_MS = 10_000
+const RENEW_SELDOM_MS = 60_000
+
+export interface ServerIntakeDependencies {
+  /** For commands. */
+  connection: RedisConnection
+  /** For the subscription. */
+  source: RedisSource
+  pulse: Pulse
+  keys: Keys
+  workerId: string
+  /** Whose external keys are looked for. */
+  kinds: readonly string[]
+  /** Whose indexes the pulses look at. */
+  indexes: readonly string[]
+  pace: Pace
+  faults: Faults
+  meters: Pick<Meters, 'subscriptionResets'>
+  /** Whether `notify-keyspace-events` may be changed. */
+  configureRedis: boolean
+}
+
+export interface ServerIntakeListeners {
+  onWake(message: string): void
+  onExpired(key: string): void
+  onHead(head: Head): void
+  /** A pulse was answered. */
+  onAnswered(): void
+  /** Messages may have been missed. */
+  onMissed(): void
+  /** It can serve, after it could not or was not connected. */
+  onServing(): void
+}
+
+export class ServerIntake {
+  readonly subscriber: Subscriber
+  readonly expiryProbe: ExpiryProbe
+  readonly externalKeys: ExternalKeys
+  private readonly pulses: Pulses
+  private readonly watch: ServerWatch
+  private readonly unlisten: (() => void)[] = []
+  private renewedAt = Number.NEGATIVE_INFINITY
+
+  constructor(
+    private readonly dependencies: ServerIntakeDependencies,
+    private readonly listeners: ServerIntakeListeners,
+  ) {
+    const { connection, source, pulse, keys, workerId, kinds, indexes, pace, faults, meters, configureRedis } = dependencies
+    const { everyMs, scans } = pace
+    this.subscriber = new Subscriber(source, keys.wakeChannel, faults, meters, everyMs)
+    this.watch = new ServerWatch({ connection, faults, configureRedis })
+    this.expiryProbe = new ExpiryProbe({
+      key: keys.expiryProbe(workerId),
+      controlTtlMs: 4 * everyMs,
+      isListening: () => this.subscriber.subscribed && connection.fit,
+      onResult: (proved) => this.judgeEvents(proved),
+    })
+    this.externalKeys = new ExternalKeys(keys, kinds, connection, workerId)
+    this.pulses = new Pulses({
+      ...{ pulse, connection, kinds: indexes, everyMs, expiryProbe: this.expiryProbe },
+      externalKeys: scans ? this.externalKeys : undefined,
+      onHead: (head) => listeners.onHead(head),
+      onAnswered: () => listeners.onAnswered(),
+      onServer: (info) => this.watch.described(info),
+    })
+  }
+
+  start(): void {
+    const { connection, faults } = this.dependencies
+    const { onMissed, onWake, onExpired } = this.listeners
+    this.unlisten.push(reportConnection(connection, faults))
+    this.unlisten.push(connection.onUp(() => this.handleConnected()))
+    this.unlisten.push(connection.onDown(() => this.expiryProbe.forget()))
+    this.unlisten.push(connection.refusals.onAccepted(onMissed))
+    this.watch.start({ onUsable: () => this.handleUsable(), onConfigured: () => void this.prove() })
+    connection.open()
+    if (connection.ready) this.handleConnected()
+    this.subscriber.start({
+      onWake,
+      onExpired: (key) => this.expiryProbe.takes(key) || onExpired(key),
+      onSubscribed: () => this.handleSubscribed(),
+    })
+    this.pulses.start()
+  }
+
+  /** Hears no more events, and sends nothing more. */
+  async stop(): Promise<void> {
+    for (const unlisten of this.unlisten) unlisten()
+    this.expiryProbe.stop()
+    await Promise.all([this.pulses.stop(), this.externalKeys.stop(), this.watch.stop()])
+    this.subscriber.stop()
+  }
+
+  get loop(): Loop {
+    return this.pulses.loop
+  }
+
+  /** Finds out now whether expiry events arrive. Never rejects. */
+  prove(): Promise<void> {
+    return this.pulses.prove()
+  }
+
+  /** Whether expiry events arrive; undefined where neither is proved as things are now. */
+  get events(): boolean | undefined {
+    const { refusals, serving } = this.dependencies.connection
+    return serving && this.subscriber.subscribed && !refusals.present ? this.expiryProbe.proved : undefined
+  }
+
+  private handleSubscribed(): void {
+    this.listeners.onMissed()
+    void this.prove()
+  }
+
+  private handleConnected(): void {
+    this.expiryProbe.forget()
+    if (this.dependencies.connection.fit) this.listeners.onServing()
+    void this.watch.look()
+  }
+
+  /** The subscription may still be on the server that could not serve. */
+  private handleUsable(): void {
+    this.subscriber.renew()
+    this.expiryProbe.forget()
+    this.listeners.onServing()
+  }
+
+  private judgeEvents(proved: boolean): void {
+    const { connection, faults } = this.dependencies
+    if (proved) {
+      faults.clear('EVENTS_OFF')
+      return
+    }
+    const message = `a test key expired in Redis at ${connection.where} and its event did not arrive`
+    if (!faults.has('EVENTS_OFF'))
+      faults.raise('EVENTS_OFF', { message, remedy: 'are at least these flags in redis.conf? notify-keyspace-events Ex' })
+    void this.watch.look()
+    if (this.watch.publishes !== false) this.renewSubscription()
+  }
+
+  /** The events may be published by another server than the one that is subscribed to. */
+  private renewSubscription(): void {
+    const now = performance.now()
+    if (now - this.renewedAt < (this.watch.publishes ? RENEW_EVERY_MS : RENEW_SELDOM_MS)) return
+    this.renewedAt = now
+    this.subscriber.renew()
+  }
+}
