@@ -20,6 +20,7 @@ export function createApp(breaks: RequestHandler): Express {
     res.set({ 'Content-Security-Policy': "default-src 'self'", 'X-Content-Type-Options': 'nosniff' })
     next()
   })
+  app.use(meetVisitor)
   app.use(express.static(fileURLToPath(new URL('public', import.meta.url))))
   app.use(timers)
 
@@ -39,7 +40,7 @@ export function createApp(breaks: RequestHandler): Express {
     }),
   )
 
-  app.use(meetVisitor, express.urlencoded({ extended: false }))
+  app.use(express.urlencoded({ extended: false }))
   app.use(buyerPages)
   app.use('/staff', staffPages)
   app.use('/break', breaks)
@@ -54,9 +55,10 @@ const answerError: ErrorRequestHandler = (error, _req, res, next) => {
   const status = error.status ?? 500
   if (status >= 500) console.error(error)
   const { visitor } = res.locals
-  res.status(status).send(apology(visitor, status === 409 ? visitor.words.tooLate : visitor.words.notFound))
+  const { tooLate, notFound, wentWrong } = visitor.words
+  res.status(status).send(apology(visitor, status >= 500 ? wentWrong : status === 409 ? tooLate : notFound))
 }
 
 function apology(visitor: Parameters<typeof layout>[0], text: string): string {
-  return layout(visitor, { title: text, path: '/', main: html`<p><a href="/orders">${visitor.words.nav.orders}</a></p>` })
+  return layout(visitor, { title: text, path: '', main: html`<p><a href="/orders">${visitor.words.nav.orders}</a></p>` })
 }

@@ -1,4 +1,5 @@
-// What a visitor may break. Each is what happens to shops, done for real; its code is shown beside its button.
+// What a visitor may break. Each is what happens to shops, done for real; its code is shown beside its button. What it returns is the `{n}` of
+// its words.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
@@ -10,6 +11,8 @@ import type { ShopWorker } from '../workers.js'
 
 const RUSH = 10_000
 const FOREIGN = 100_000
+/** At a time, so that the shop answers others meanwhile. */
+const PORTION = 500
 const HERD = '00000000-0000-0000-0000-000000000000'
 
 export class Breaks {
@@ -18,10 +21,11 @@ export class Breaks {
   constructor(private readonly worker: ShopWorker) {}
 
   /** Redis loses everything, as after a crash without persistence. */
-  async flush(): Promise<void> {
-    if (process.env.REDIS_IS_OURS === '1') await this.redis.flushall()
-    else
-      for await (const keys of this.redis.scanStream({ match: `${config.prefix}*` })) if (keys.length > 0) await this.redis.unlink(...keys)
+  async flush(): Promise<number> {
+    if (process.env.REDIS_IS_OURS !== '1') return this.unlinkOwn()
+    const keys = await this.redis.dbsize()
+    await this.redis.flushall()
+    return keys
   }
 
   /** For five seconds, every connection that listens to Redis is cut again and again. */
@@ -43,31 +47,36 @@ export class Breaks {
   }
 
   /** Ten thousand orders whose time to pay ends at the same moment, in eight seconds. */
-  async rush(): Promise<void> {
-    const seconds = 8
-    const createdAt = new Date(Date.now() - millisecondsOf(config.payAfter) + seconds * 1_000)
-    const rows = Array.from({ length: RUSH }, () => ({ buyer: HERD, items: 'rush', total: 1, status: PLACED, createdAt }))
-    const orders = await Order.bulkCreate(rows, { returning: ['id', 'createdAt'] })
-    await Promise.all(orders.map((order) => timers.schedule('order_pay', order)))
+  async rush(): Promise<number> {
+    const createdAt = new Date(Date.now() - millisecondsOf(config.payAfter) + 8_000)
+    for (let done = 0; done < RUSH; done += PORTION) {
+      const rows = Array.from({ length: PORTION }, () => ({ buyer: HERD, items: 'rush', total: 1, status: PLACED, createdAt }))
+      const orders = await Order.bulkCreate(rows, { returning: ['id', 'createdAt'] })
+      await Promise.all(orders.map((order) => timers.schedule('order_pay', order)))
+    }
+    return RUSH
   }
 
   /** Another service fills this Redis with a hundred thousand keys of its own, each with a time to live. */
-  async foreign(): Promise<void> {
-    for (let done = 0; done < FOREIGN; done += 5_000) {
+  async foreign(): Promise<number> {
+    for (let done = 0; done < FOREIGN; done += PORTION) {
       const pipeline = this.redis.pipeline()
-      for (let index = done; index < done + 5_000; index += 1) pipeline.setex(`${config.prefix}session:${index}`, 600 + (index % 600), '1')
+      for (let index = done; index < done + PORTION; index += 1)
+        pipeline.setex(`${config.prefix}session:${index}`, 600 + (index % 600), '1')
       await pipeline.exec()
     }
+    return FOREIGN
   }
 
   /** The payment service tells of a payment when the order is cancelled already: the UPDATE changes no row, and the money goes back. */
-  async webhook(): Promise<void> {
+  async webhook(): Promise<number> {
     const order = await place(HERD, 'late payment', 1)
     await delay(millisecondsOf(config.payAfter) + 1_000)
     await pay(order, 'payment service').catch((error) => {
       if (error.status !== 409) throw error
       console.info(`order ${order.id} was cancelled before the payment came: the money goes back`)
     })
+    return order.id
   }
 
   /** The payment provider is down: no order is cancelled for want of a payment that it cannot take. */
@@ -78,6 +87,14 @@ export class Breaks {
   /** It is back. Whoever could not pay meanwhile has 15 seconds more. */
   async release(): Promise<void> {
     await timers.release('order_pay', { grace: '15s' })
+  }
+
+  /** In a Redis that has other keys too, it loses the shop's. */
+  private async unlinkOwn(): Promise<number> {
+    let gone = 0
+    for await (const keys of this.redis.scanStream({ match: `${config.prefix}*`, count: 1_000 }))
+      if (keys.length > 0) gone += await this.redis.unlink(...keys)
+    return gone
   }
 
   async close(): Promise<void> {

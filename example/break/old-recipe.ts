@@ -14,7 +14,7 @@ export interface OldFigures {
   pending: number
   done: number
   overdue: number
-  /** Milliseconds from the deadline, of those that were done. */
+  /** Milliseconds from the deadline, also of those that still wait for their event. */
   latest: number
   twice: number
 }
@@ -72,7 +72,7 @@ export class OldRecipe {
       `SELECT count(*) FILTER (WHERE times = 0)::int AS pending, count(*) FILTER (WHERE times > 0)::int AS done,
          count(*) FILTER (WHERE times = 0 AND due_at < now() - interval '5 seconds')::int AS overdue,
          count(*) FILTER (WHERE times > 1)::int AS twice,
-         coalesce(max(extract(epoch FROM done_at - due_at)) * 1000, 0)::float8 AS latest FROM ${TABLE}`,
+         coalesce(max(extract(epoch FROM coalesce(done_at, now()) - due_at)) FILTER (WHERE due_at < now()) * 1000, 0)::float8 AS latest FROM ${TABLE}`,
       { type: QueryTypes.SELECT },
     )
     return figures as OldFigures

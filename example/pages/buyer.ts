@@ -1,15 +1,14 @@
 // What a buyer does: choose, check out, and look after his orders.
 
 import { type Request, type Response, Router } from 'express'
-import { QueryTypes } from 'sequelize'
-import { config } from '../config.js'
 import { HttpError } from '../http-error.js'
-import { Order, PAID, PLACED, SHIPPED, sequelize } from '../models.js'
+import { Order, PAID, PLACED, SHIPPED } from '../models.js'
 import { closeDispute, confirm, extend, openDispute, pay, place, ship } from '../orders.js'
 import { buyerOf, cookiesOf, isStaff } from '../visitor.js'
-import { html } from './html.js'
+import { html, type Markup } from './html.js'
 import { layout } from './layout.js'
-import { orderCard, type Settled } from './order.js'
+import { orderCard, orderCards } from './order.js'
+import { settledOf } from './settled.js'
 import { TEAS, type Tea, teaNamed } from './teas.js'
 
 export const buyerPages = Router()
@@ -29,7 +28,7 @@ buyerPages.get('/', (req, res) => {
 buyerPages.get('/basket', (req, res) => {
   const { words } = res.locals.visitor
   const teas = basketOf(req)
-  if (teas.length === 0) return show(req, res, words.nav.basket, html`<p>${words.empty}</p>`)
+  if (teas.length === 0) return show(req, res, words.nav.basket, nothingYet(res))
   const rows = teas.map(
     (tea, index) => html`<li><span>${nameOf(tea, res)}</span><span class="price">NT$${tea.price}</span>
 <form method="post" action="/basket"><input type="hidden" name="remove" value="${index}"><button aria-label="${words.remove}: ${nameOf(tea, res)}">${words.remove}</button></form></li>`,
@@ -64,7 +63,7 @@ buyerPages.post('/checkout', async (req, res) => {
 buyerPages.get('/orders', async (req, res) => {
   const { visitor } = res.locals
   const orders = await Order.findAll({ where: { buyer: visitor.buyer }, order: [['id', 'DESC']], limit: 50 })
-  const main = orders.length === 0 ? html`<p>${visitor.words.empty}</p>` : orders.map((order) => orderCard(visitor, order, []))
+  const main = orders.length === 0 ? nothingYet(res) : await orderCards(visitor, orders)
   show(req, res, visitor.words.nav.orders, main)
 })
 
@@ -72,7 +71,8 @@ buyerPages.get('/orders/:id', async (req, res) => {
   const { visitor } = res.locals
   const order = await orderFor(req)
   const title = `${visitor.words.order} ${order.id}`
-  const main = html`${orderCard(visitor, order, actionsOn(order, isStaff(req)), await settledOf(order))}<p><a href="/orders">${visitor.words.all}</a></p>`
+  const settled = (await settledOf([order])).get(order.id)
+  const main = html`${orderCard(visitor, order, actionsOn(order, isStaff(req)), settled)}<p><a href="/orders">${visitor.words.all}</a></p>`
   show(req, res, title, main)
 })
 
@@ -107,16 +107,6 @@ function actionsOn({ status, disputeOpen }: Order, byStaff: boolean): string[] {
   return disputeOpen ? (byStaff ? ['close'] : []) : ['confirm', 'extend', 'open']
 }
 
-/** How its last deadline settled it, with the lateness that Postgres measured. */
-async function settledOf(order: Order): Promise<Settled | undefined> {
-  const [settled] = await sequelize.query<Settled>(
-    `SELECT deadline, settled_at, lateness_ms, via FROM "${config.schema}".order_timers_history
-     WHERE order_id = $1 AND to_status = $2 ORDER BY id DESC LIMIT 1`,
-    { bind: [String(order.id), String(order.status)], type: QueryTypes.SELECT },
-  )
-  return settled
-}
-
 function basketOf(req: Request): Tea[] {
   return (cookiesOf(req).basket ?? '').split('.').flatMap((id) => teaNamed(id) ?? [])
 }
@@ -127,6 +117,11 @@ function totalOf(teas: Tea[]): number {
 
 function nameOf(tea: Tea, res: Response): string {
   return res.locals.visitor.language === 'en' ? tea.en : tea.zh
+}
+
+function nothingYet(res: Response): Markup {
+  const { words } = res.locals.visitor
+  return html`<p>${words.empty} <a href="/">${words.choose}</a></p>`
 }
 
 function show(req: Request, res: Response, title: string, main: Parameters<typeof layout>[1]['main']): void {

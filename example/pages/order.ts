@@ -1,17 +1,10 @@
 // One order as the buyer and the staff see it: its status, its countdown, what can be done, and what has happened.
 
-import { COMPLETED, type Order, PLACED, SHIPPED } from '../models.js'
+import { type Order, PLACED, SHIPPED } from '../models.js'
 import type { Visitor } from '../visitor.js'
 import { html, type Markup } from './html.js'
+import { type Settled, settledOf } from './settled.js'
 import type { Words } from './words.js'
-
-/** How a deadline settled it: a row of the timers' history. */
-export interface Settled {
-  deadline: Date
-  settled_at: Date
-  lateness_ms: number
-  via: string
-}
 
 const KINDS: Record<number, string> = { [PLACED]: 'order_pay', [SHIPPED]: 'order_confirm' }
 
@@ -24,6 +17,12 @@ ${countdownOf(words, order)}
 ${history(words, order, settled)}
 ${actions.length > 0 && html`<div class="actions">${actions.map((action) => button(words, order, action))}</div>`}
 </article>`
+}
+
+/** Orders in a list, each with what can be done to it there. */
+export async function orderCards(visitor: Visitor, orders: readonly Order[], actions: string[] = []): Promise<Markup[]> {
+  const settled = await settledOf(orders)
+  return orders.map((order) => orderCard(visitor, order, actions, settled.get(order.id)))
 }
 
 /** `was` is how it stood when the page was made: /shop.js loads the page again when that changes. */
@@ -41,9 +40,8 @@ function history(words: Words, order: Order, settled: Settled | undefined): Mark
     return html`<dl class="happened"><dt>${words.how}</dt><dd>${end}</dd><dt>${words.deadline}</dt><dd>${instant(settled.deadline)}</dd>
 <dt>${words.when}</dt><dd>${instant(settled.settled_at)}: ${words.late(settled.lateness_ms.toFixed(1), settled.via)}</dd></dl>`
   }
-  if (!order.movedBy) return false
-  const what = words.status[order.status === COMPLETED ? COMPLETED : order.status] ?? ''
-  return html`<dl class="happened"><dt>${words.how}</dt><dd>${words.byHand(what, order.movedBy)}</dd></dl>`
+  const moved = order.movedBy && words.moved[order.status]
+  return moved ? html`<dl class="happened"><dt>${words.how}</dt><dd>${words.byHand(moved, order.movedBy as string)}</dd></dl>` : false
 }
 
 function button(words: Words, { id }: Order, action: string): Markup {

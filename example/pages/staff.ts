@@ -5,7 +5,7 @@ import { Order, PAID, SHIPPED } from '../models.js'
 import { signIn, signOut, staffOnly } from '../visitor.js'
 import { html } from './html.js'
 import { layout } from './layout.js'
-import { orderCard } from './order.js'
+import { orderCards } from './order.js'
 
 /** It is a demo's, and its page says it. */
 const PASSWORD = 'tea'
@@ -32,14 +32,14 @@ staffPages.post('/sign-out', (req, res) => {
 staffPages.get('/', async (_req, res) => {
   const { visitor } = res.locals
   const orders = await Order.findAll({ where: { status: PAID }, order: [['id', 'ASC']], limit: 50 })
-  const main = orders.length === 0 ? html`<p>${visitor.words.empty}</p>` : orders.map((order) => orderCard(visitor, order, ['ship']))
+  const main = orders.length === 0 ? html`<p>${visitor.words.empty}</p>` : await orderCards(visitor, orders, ['ship'])
   res.send(layout(visitor, { title: visitor.words.nav.ship, path: '/staff', main }))
 })
 
 staffPages.get('/disputes', async (_req, res) => {
   const { visitor } = res.locals
   const orders = await Order.findAll({ where: { status: SHIPPED, disputeOpen: true }, order: [['id', 'ASC']], limit: 50 })
-  const main = orders.length === 0 ? html`<p>${visitor.words.empty}</p>` : orders.map((order) => orderCard(visitor, order, ['close']))
+  const main = orders.length === 0 ? html`<p>${visitor.words.empty}</p>` : await orderCards(visitor, orders, ['close'])
   res.send(layout(visitor, { title: visitor.words.nav.disputes, path: '/staff/disputes', main }))
 })
 
@@ -48,15 +48,15 @@ staffPages.get('/overview', async (_req, res) => {
   const { words } = visitor
   const counts = await Order.count({ group: ['status'] })
   const rows = counts.map(({ status, count }) => html`<tr><th scope="row">${words.status[Number(status)]}</th><td>${count}</td></tr>`)
-  const main = html`<div class="card"><table><thead><tr><th scope="col">${words.order}</th><th scope="col">${words.count}</th></tr></thead><tbody>${rows}</tbody></table></div>
+  const main = html`<div class="card"><table><thead><tr><th scope="col">${words.stands}</th><th scope="col">${words.count}</th></tr></thead><tbody>${rows}</tbody></table></div>
 <form method="post" action="/staff/sign-out"><button>${words.signOut}</button></form>`
   res.send(layout(visitor, { title: words.nav.overview, path: '/staff/overview', main }))
 })
 
 function signInPage(visitor: Parameters<typeof layout>[0], isWrong = false): string {
   const { words } = visitor
-  const main = html`<form class="card" method="post" action="/staff/sign-in">
-<label for="password">${words.password}</label> <input id="password" name="password" type="password" autocomplete="current-password" required>
+  const main = html`<form class="card sign-in" method="post" action="/staff/sign-in">
+<label for="password">${words.password}</label><input id="password" name="password" type="password" autocomplete="current-password" required>
 <button class="primary">${words.signIn}</button>
 <p>${words.hint}</p>${isWrong && html`<p role="alert">${words.wrong}</p>`}</form>`
   return layout(visitor, { title: words.nav.staff, path: '/staff/sign-in', main })

@@ -16,6 +16,7 @@ const en = {
   },
   add: 'Add to basket',
   empty: 'Nothing here yet.',
+  choose: 'Choose a tea.',
   total: 'Total',
   remove: 'Remove',
   checkout: 'Place order',
@@ -34,6 +35,7 @@ const en = {
   signOut: 'Sign out',
   tooLate: 'Too late: the order has moved on meanwhile.',
   notFound: 'There is nothing here.',
+  wentWrong: 'Something went wrong. Please try again.',
   nobody: 'It is due, and nobody settles it: is a worker running?',
   status: { 0: 'Cancelled', 1: 'Waiting for payment', 2: 'Paid, being packed', 4: 'On its way', 5: 'Completed' } as Record<number, string>,
   countdown: {
@@ -46,18 +48,22 @@ const en = {
     },
   } as Record<string, Record<string, string>>,
   ended: { 0: 'Cancelled by its deadline', 5: 'Confirmed by its deadline' } as Record<number, string>,
+  /** What was done to it by hand, by the status that it has now. */
+  moved: { 2: 'Paid', 4: 'Shipped', 5: 'Receipt confirmed' } as Record<number, string>,
   byHand: (what: string, who: string) => `${what} by the ${who}`,
   late: (ms: string, via: string) => `${ms} ms after it, by the ${via}`,
   when: 'When',
   how: 'How',
   deadline: 'Deadline',
-  buyer: 'Buyer',
+  stands: 'Status',
   count: 'Orders',
 }
 
+const PATHS: Record<string, string> = { alarm: '鬧鐘', event: '事件', sweep: '掃描' }
+
 const zh: typeof en = {
-  shop: '葉與時限',
-  slogan: '台灣好茶。逾時未付款,茶葉就回到架上。',
+  shop: '葉與期限',
+  slogan: '台灣好茶。逾時未付款，茶葉就回到架上。',
   nav: {
     tea: '選茶',
     basket: '購物籃',
@@ -71,6 +77,7 @@ const zh: typeof en = {
   },
   add: '加入購物籃',
   empty: '目前沒有東西。',
+  choose: '去選茶。',
   total: '合計',
   remove: '移除',
   checkout: '送出訂單',
@@ -87,26 +94,28 @@ const zh: typeof en = {
   wrong: '密碼不對。',
   signIn: '登入',
   signOut: '登出',
-  tooLate: '太遲了:訂單已經有了變化。',
+  tooLate: '太遲了：訂單已經有了變化。',
   notFound: '這裡什麼都沒有。',
-  nobody: '時限已到,卻沒有人處理:worker 有在執行嗎?',
-  status: { 0: '已取消', 1: '等待付款', 2: '已付款,備貨中', 4: '運送中', 5: '已完成' },
+  wentWrong: '發生錯誤，請再試一次。',
+  nobody: '期限已到，卻沒有人處理：worker 有在執行嗎？',
+  status: { 0: '已取消', 1: '等待付款', 2: '已付款，備貨中', 4: '運送中', 5: '已完成' },
   countdown: {
     order_pay: { running: '{time} 內未付款將取消', settling: '取消處理中…', held: '目前不會取消' },
     order_confirm: {
       running: '{time} 後自動確認收貨',
       settling: '確認處理中…',
-      paused: '爭議中:結束後還剩 {time}',
-      held: '暫時保留:目前不會有任何變化',
+      paused: '爭議中：結束後還剩 {time}',
+      held: '暫時保留：目前不會有任何變化',
     },
   },
-  ended: { 0: '時限到,自動取消', 5: '時限到,自動確認收貨' },
-  byHand: (what, who) => `${what}(${who === 'buyer' ? '買家' : who === 'staff' ? '店員' : '金流服務'})`,
-  late: (ms, via) => `晚 ${ms} 毫秒,由 ${via} 處理`,
+  ended: { 0: '期限到，自動取消', 5: '期限到，自動確認收貨' },
+  moved: { 2: '付款', 4: '出貨', 5: '確認收貨' },
+  byHand: (what, who) => `${what}（${who === 'buyer' ? '買家' : who === 'staff' ? '店員' : '金流服務'}）`,
+  late: (ms, via) => `晚 ${ms} 毫秒，由${PATHS[via] ?? via}處理`,
   when: '時間',
   how: '經過',
-  deadline: '時限',
-  buyer: '買家',
+  deadline: '期限',
+  stands: '狀態',
   count: '訂單數',
 }
 

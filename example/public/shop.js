@@ -16,7 +16,7 @@ addEventListener('countdown', ({ target, detail }) => {
   if (is !== was) void showAgain()
 })
 
-/** Puts the page as it is now in the place of what is shown, and leaves the focus where it is. */
+/** Puts the page as it is now in the place of what is shown, or the part of it that has orders, and leaves the focus where it is. */
 async function showAgain() {
   if (showAgain.isUnderWay) return
   showAgain.isUnderWay = true
@@ -24,44 +24,64 @@ async function showAgain() {
   const text = await fetch(location.href).then((response) => response.text())
   showAgain.isUnderWay = false
   const action = document.activeElement?.closest('form')?.getAttribute('action')
-  document.querySelector('main').replaceWith(new DOMParser().parseFromString(text, 'text/html').querySelector('main'))
+  const part = document.querySelector('[data-again]') ? '[data-again]' : 'main'
+  document.querySelector(part).replaceWith(new DOMParser().parseFromString(text, 'text/html').querySelector(part))
   if (action) document.querySelector(`form[action="${action}"] button`)?.focus()
 }
 
 addEventListener('submit', async (event) => {
-  if (!('break' in event.target.dataset)) return
+  const form = event.target
+  if (!('break' in form.dataset)) return
   event.preventDefault()
-  const button = event.target.querySelector('button')
-  button.disabled = true
-  await fetch(event.target.action, { method: 'POST' }).finally(() => {
-    button.disabled = false
-    button.focus()
-  })
+  const button = form.querySelector('button')
+  if (button.hasAttribute('aria-disabled')) return
+  button.setAttribute('aria-disabled', 'true') // a button that is disabled loses the focus
+  const answer = await fetch(form.action, { method: 'POST', headers: { accept: 'application/json' } }).catch(() => undefined)
+  button.removeAttribute('aria-disabled')
+  const outcome = form.parentElement.querySelector('.outcome')
+  if (outcome && answer?.ok) outcome.textContent = (await answer.json()).text
+  if (form.parentElement.matches('[data-again]')) void showAgain()
 })
 
 const strip = document.getElementById('figures')
-if (strip) setInterval(showFigures, 1000)
+if (strip) void showFigures()
 
+/** One question after the other, however long an answer takes. */
 async function showFigures() {
-  if (document.hidden) return
-  const { now, old, faults, worker } = await fetch('/break/figures').then((response) => response.json())
+  if (!document.hidden)
+    await fetch('/break/figures')
+      .then(show)
+      .catch(() => {})
+  setTimeout(showFigures, 1000)
+}
+
+async function show(response) {
+  const { now, old, faults, worker, listening } = await response.json()
   put(strip, { ...now, median: ms(now.median), latest: ms(now.latest), via: `${now.alarm} / ${now.event} / ${now.sweep}` })
-  put(document.getElementById('old-figures'), { ...old, latest: ms(old.latest) })
+  put(document.getElementById('old-figures'), listening > 0 ? { ...old, latest: ms(old.latest) } : undefined)
+  const recipe = document.getElementById('listening')
+  say(recipe, recipe.dataset[listening])
+  recipe.classList.toggle('off', listening === 0)
   const shown = document.getElementById('worker')
-  shown.textContent = worker ? shown.dataset.on : shown.dataset.off
+  say(shown, worker ? shown.dataset.on : shown.dataset.off)
   shown.classList.toggle('off', !worker)
-  const fault = document.getElementById('fault')
-  if (fault.textContent !== faults.join(', ')) fault.textContent = faults.join(', ')
+  say(document.getElementById('fault'), faults.join(', '))
 }
 
 function put(list, figures) {
   for (const dd of list.querySelectorAll('[data-figure]')) {
     const { figure } = dd.dataset
-    dd.textContent = typeof figures[figure] === 'number' ? figures[figure].toLocaleString() : figures[figure]
-    dd.classList.toggle('bad', ['lost', 'early', 'twice', 'overdue'].includes(figure) && figures[figure] > 0)
+    const value = figures?.[figure] ?? '–'
+    say(dd, value.toLocaleString())
+    dd.classList.toggle('bad', ['lost', 'early', 'twice', 'overdue'].includes(figure) && value > 0)
   }
 }
 
 function ms(value) {
   return value < 1000 ? `${value.toFixed(value < 10 ? 1 : 0)} ms` : `${(value / 1000).toFixed(1)} s`
+}
+
+/** What says the same is left alone, so that nothing is drawn or read out again. */
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text
 }
