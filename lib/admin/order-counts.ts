@@ -2,6 +2,7 @@
 // (rows/order-counts-sql.ts). `plan`, `sweep` and `status` all count this way. Nothing is written, locked or armed.
 
 import type { FailedIds } from '../redis/failed-timers.js'
+import { noteHeldTime } from '../rows/held-time.js'
 import { orderCountsSql, type State } from '../rows/order-counts-sql.js'
 import type { SettledRows } from '../rows/row-rule.js'
 import { readOnly } from './read-only.js'
@@ -104,6 +105,7 @@ const IDLE_MS = 10_000
  * @throws what Postgres or Sequelize throws
  */
 export async function countOrders(row: SettledRows, options: CountOptions): Promise<OrderCounts> {
+  await noteHeldTime(row)
   const { found, queryMs } = await readCounts(row, options)
   const counted = found.filter((one) => one.count !== null)
   const sum = (state: State, column: 'count' | 'soon' = 'count') =>

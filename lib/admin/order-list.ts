@@ -3,6 +3,7 @@
 
 import { OrderTimersError } from '../errors.js'
 import { type ListedState, type PageQuery, pageSql } from '../rows/capped-orders-sql.js'
+import { noteHeldTime } from '../rows/held-time.js'
 import type { RowRule } from '../rows/row-rule.js'
 import { isSwept, type ShopRule } from '../rules/rule.js'
 import type { StatementLimits } from '../sequelize/statement-limits.js'
@@ -68,6 +69,7 @@ async function ofRows(
   place: Place | undefined,
 ): Promise<OrderList> {
   const { failed, problem } = await keptFailures(runtime, kind)
+  await noteHeldTime(row)
   if (problem !== undefined && (state === 'dead' || state === 'retrying')) throw new OrderTimersError('REDIS_UNAVAILABLE', problem)
   const bind: unknown[] = [failed?.dead ?? [], failed?.retrying ?? [], limit]
   if (place) bind.push(place.micros)

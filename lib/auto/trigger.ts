@@ -108,7 +108,7 @@ function pausing(guard: RowGuard, deadline: string, keep: string, none: string):
   return [
     'IF order_timers_is THEN',
     `  IF EXISTS (SELECT FROM (SELECT NEW.*) AS ${guard.table.alias} WHERE ${guard.pausedSql}) THEN`,
-    `    IF NOT (${none}) AND NEW.${deadline} > ${guard.staleLineSql} THEN`,
+    `    IF NOT (${none}) AND NEW.${deadline} > now() - ${intervalSql(guard.staleAfterMs)} THEN`,
     `      NEW.${keep} := ${left};`,
     `      NEW.${deadline} := ${guard.noTimerSql};`,
     '    END IF;',

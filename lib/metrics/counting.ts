@@ -5,6 +5,7 @@ import { boundRule } from '../admin/problem.js'
 import type { FailedIds } from '../redis/failed-timers.js'
 import { SweepMarks } from '../redis/sweep-marks.js'
 import { cappedCountsSql, type ListedState, LOOK_SETTINGS } from '../rows/capped-orders-sql.js'
+import { noteHeldTime } from '../rows/held-time.js'
 import { CANNOT_SEE_LOCKS } from '../rows/order-counts-sql.js'
 import { isSwept, type SweptRule } from '../rules/rule.js'
 import { inTransaction, rows } from '../sequelize/database.js'
@@ -87,6 +88,7 @@ export class Counting {
     const { kind, row } = rule
     const { dead, retrying } = await this.failed(kind)
     const bind = [dead, retrying]
+    if (!rule.reminder) await noteHeldTime(row)
     const found = await this.ask(rule, true, bind).catch((error) => {
       if (!CANNOT_SEE_LOCKS.includes(sqlStateOf(error) ?? '')) throw error
       return this.ask(rule, false, bind)

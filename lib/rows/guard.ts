@@ -52,12 +52,6 @@ export class RowGuard {
   readonly notPausedSql: Condition
   /** Under `paranoid`. */
   readonly notDeletedSql: Condition
-  /** Due by Postgres's clock, and not stale. */
-  readonly dueSql: Condition
-  /** It was not stale when it was first asked about under `verify`: the time in which it waits for an answer does not count. */
-  readonly waitedSql: Condition
-  /** Overdue for longer than `staleAfter`. */
-  readonly staleSql: string
   /** Nothing holds back an order that is due: neither `where` nor a pause. */
   readonly eligibleSql: string
   /** The column with the deadline, or with what it is counted from. */
@@ -68,8 +62,8 @@ export class RowGuard {
   readonly knownDeadlineSql: string
   /** What to write for "no timer". */
   readonly noTimerSql: string
-  /** What is due before this instant is stale: overdue for so long that a person should look first. */
-  readonly staleLineSql: string
+  /** How long the kind was held lately, which does not count towards `staleAfter`: as held-time.ts has read it last. */
+  heldMs = 0
   /** `from`, cast as the attribute's type has it; empty for a condition. */
   readonly from: readonly Status[]
   readonly statusAttribute: string | undefined
@@ -79,14 +73,13 @@ export class RowGuard {
     readonly table: OrderTable,
     private readonly options: GuardOptions,
   ) {
-    const { applies, where, deadline, pausedWhile, unless, unverifiedSince, backfilled = false, staleAfterMs } = options
+    const { applies, where, deadline, pausedWhile, unless, backfilled = false } = options
     this.statusAttribute = 'status' in applies ? applies.status : undefined
     this.from = 'status' in applies ? applies.from.map((value) => table.status('"from"', applies.status, value)) : []
     if (deadline) this.deadlineColumn = table.column(table.instant(deadline.option, deadline.attribute).name)
     this.noTimerSql = backfilled ? NO_TIMER_AT : 'NULL'
     this.deadlineSql = this.deadlineOver(this.deadlineColumn && instantSql(this.deadlineColumn))
     this.knownDeadlineSql = this.deadlineOver(this.deadlineColumn)
-    this.staleLineSql = `now() - ${intervalSql(staleAfterMs)}`
 
     const own = 'status' in applies ? table.isOneOf(applies.status, this.from) : this.required('"where"', applies.where)
     const inScope = table.inScope()
@@ -98,11 +91,40 @@ export class RowGuard {
     this.notPausedSql = paused && `${paused} IS NOT TRUE`
     this.notDeletedSql = table.notDeleted()
     this.eligibleSql = allOf([this.whereSql, this.notPausedSql])
-    if (unverifiedSince) this.waitedSql = `coalesce(${this.deadlineIs('>', `${unverifiedSince} - ${intervalSql(staleAfterMs)}`)}, FALSE)`
+  }
+
+  get staleAfterMs(): number {
+    return this.options.staleAfterMs
+  }
+
+  /** What is due before this instant is stale: overdue for so long that a person should look first. */
+  get staleLineSql(): string {
+    return `now() - ${this.staleAfterSql}`
+  }
+
+  /** Due by Postgres's clock, and not stale. */
+  get dueSql(): Condition {
+    if (!this.options.deadline) return undefined
     const { waitedSql } = this
-    const fresh = deadline && this.deadlineIs('>', this.staleLineSql)
-    this.staleSql = deadline ? allOf([this.deadlineIs('<=', this.staleLineSql), waitedSql && `NOT ${waitedSql}`]) : 'FALSE'
-    if (deadline) this.dueSql = allOf([this.deadlineIs('<=', 'now()'), waitedSql ? `(${fresh} OR ${waitedSql})` : fresh])
+    const fresh = this.deadlineIs('>', this.staleLineSql)
+    return allOf([this.deadlineIs('<=', 'now()'), waitedSql ? `(${fresh} OR ${waitedSql})` : fresh])
+  }
+
+  /** Overdue for longer than `staleAfter`. */
+  get staleSql(): string {
+    if (!this.options.deadline) return 'FALSE'
+    const { waitedSql } = this
+    return allOf([this.deadlineIs('<=', this.staleLineSql), waitedSql && `NOT ${waitedSql}`])
+  }
+
+  /** It was not stale when it was first asked about under `verify`: the time in which it waits for an answer does not count. */
+  get waitedSql(): Condition {
+    const { unverifiedSince } = this.options
+    return unverifiedSince && `coalesce(${this.deadlineIs('>', `${unverifiedSince} - ${this.staleAfterSql}`)}, FALSE)`
+  }
+
+  private get staleAfterSql(): string {
+    return intervalSql(this.options.staleAfterMs + this.heldMs)
   }
 
   /** `deadline <operator> instant`, with the column alone on the left, so that an index on it serves. */

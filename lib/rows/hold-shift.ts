@@ -1,5 +1,5 @@
 // Moves every deadline later than a hold's start by the hold's length: by the primary key, in portions, each in one transaction with the cursor.
-// So a run that was killed goes on where it was, and moves no order twice; two runs take turns. Reminders that were told go with the deadline.
+// So a run that was killed goes on where it was, and moves no order twice; of two runs one waits. Reminders that were told go with the deadline.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Transaction } from 'sequelize'
@@ -14,7 +14,12 @@ import { boundIntervalSql } from './instant-sql.js'
 import type { RowRule } from './row-rule.js'
 
 const PORTION = 1_000
-const LIMITS = { lockMs: 2_000, statementMs: 20_000, idleMs: 5_000 }
+
+/** Requests of the shop's wait for the rows that a portion has locked, so a portion gives up soon where it waits itself. */
+const LIMITS = { lockMs: 100, statementMs: 20_000, idleMs: 5_000 }
+
+/** How many rows a portion looks at, times its size, whether they are to be moved or not. */
+const LOOKED_AT = 20
 
 /** How long a portion is repeated whose rows others have locked. */
 const PATIENCE_MS = 30_000
@@ -32,33 +37,48 @@ export async function shiftDeadlines(
   { portion = PORTION, signal }: { portion?: number; signal?: AbortSignal | undefined } = {},
 ): Promise<number> {
   let moved = 0
+  let size = portion
   let movedAt = performance.now()
   while (!signal?.aborted) {
     try {
-      const done = await movePortion(row, hold, portion)
+      const done = await movePortion(row, hold, size)
+      movedAt = performance.now()
+      if (done === 'elsewhere') {
+        await delay(RETRY_MS, undefined, { signal }).catch(() => {})
+        continue
+      }
       moved += done.moved
       if (done.isLast) break
-      movedAt = performance.now()
+      size = Math.min(portion, 2 * size)
     } catch (cause) {
       const state = sqlStateOf(cause)
       if (!LOCK_WAIT_ENDED.has(state) && !ROLLED_BACK.has(state)) throw cause
       if (performance.now() - movedAt > PATIENCE_MS) throw rowLocked(row, cause)
-      await delay(RETRY_MS, undefined, { signal }).catch(() => {})
+      if (size === 1) await delay(RETRY_MS, undefined, { signal }).catch(() => {})
+      size = Math.ceil(size / 2) // until what stands before the locked row is moved
     }
   }
   return moved
 }
 
-function movePortion(row: RowRule, { id }: Pick<Hold, 'id'>, portion: number): Promise<{ moved: number; isLast: boolean }> {
+/** @returns 'elsewhere' while another process moves a portion of it */
+async function movePortion(
+  row: RowRule,
+  { id }: Pick<Hold, 'id'>,
+  portion: number,
+): Promise<{ moved: number; isLast: boolean } | 'elsewhere'> {
   const { sequelize } = row.guard.table
   const { holds } = row
   return inTransaction(sequelize, LIMITS, async (transaction) => {
-    const locked = `SELECT cursor_id AS after, since::text AS since, length_ms::float8 AS "lengthMs" FROM ${holds.table}
-WHERE id = $1 AND state = 'releasing' FOR UPDATE`
+    const releasing = `FROM ${holds.table} WHERE id = $1 AND state = 'releasing'`
+    const locked = `SELECT cursor_id AS after, since::text AS since, length_ms::float8 AS "lengthMs" ${releasing} FOR UPDATE SKIP LOCKED`
     const [run] = await rows<Run>(sequelize, locked, [id], transaction)
-    if (!run) return { moved: 0, isLast: true }
+    if (!run) {
+      const isLast = (await rows(sequelize, `SELECT id ${releasing}`, [id], transaction)).length === 0
+      return isLast ? { moved: 0, isLast } : 'elsewhere'
+    }
     const { count, last } = await move(row, run, portion, transaction)
-    const isLast = count < portion
+    const isLast = last === null
     const noted = `UPDATE ${holds.table} SET moved = moved + $2, cursor_id = coalesce($3, cursor_id) WHERE id = $1`
     await rows(sequelize, noted, [id, count, last], transaction)
     if (isLast) await holds.end({ id }, transaction)
@@ -83,15 +103,22 @@ async function move(
   const { table, deadlineColumn } = guard
   const column = table.bareColumn(deadline.attribute)
   const isLater = [`${deadlineColumn} > $1::timestamptz`, `isfinite(${deadlineColumn})`, `${deadlineColumn} <> ${NO_TIMER_AT}`]
+  const ahead = after === null ? undefined : `${table.id} > $4`
+  const end = `SELECT id FROM (SELECT ${table.id} AS id FROM ${table.aliased}${ahead ? ` WHERE ${ahead}` : ''} ORDER BY ${table.id} LIMIT ${LOOKED_AT} * $3::int
+) AS looked_at ORDER BY id DESC LIMIT 1`
+  // The CASE keeps Postgres from finding the rows by an index on the deadline.
   const page = `SELECT ${table.id} AS id, ${deadlineColumn} AS deadline FROM ${table.aliased}
-WHERE ${allOf([...isLater, after === null ? undefined : `${table.id} > $4`])} ORDER BY ${table.id} LIMIT $3 FOR NO KEY UPDATE OF ${table.alias}`
+WHERE ${allOf([ahead, `${table.id} <= (SELECT id FROM looked_to)`, `CASE WHEN ${allOf(isLater)} THEN TRUE ELSE FALSE END`])}
+ORDER BY ${table.id} LIMIT $3::int FOR NO KEY UPDATE OF ${table.alias}`
   const told = history
     ? `, told AS (UPDATE ${history.table} AS h SET deadline = h.deadline + ${boundIntervalSql('$2')} FROM page
 WHERE h.kind = ${table.literal(options.kind)} AND h.order_id = page.id::text AND h.reminder <> '' AND h.deadline = page.deadline)`
     : ''
-  const sql = `WITH page AS MATERIALIZED (${page}), moved AS (UPDATE ${table.aliased} SET ${column} = ${deadlineColumn} + ${boundIntervalSql('$2')}
+  const sql = `WITH looked_to AS MATERIALIZED (${end}), page AS MATERIALIZED (${page}),
+moved AS (UPDATE ${table.aliased} SET ${column} = ${deadlineColumn} + ${boundIntervalSql('$2')}
 FROM page WHERE ${table.id} = page.id)${told}
-SELECT (SELECT count(*) FROM page)::int AS count, (SELECT page.id::text FROM page ORDER BY page.id DESC LIMIT 1) AS last`
+SELECT (SELECT count(*) FROM page)::int AS count, CASE (SELECT count(*) FROM page) WHEN $3::int
+  THEN (SELECT page.id FROM page ORDER BY page.id DESC LIMIT 1) ELSE (SELECT id FROM looked_to) END::text AS last`
   const bind = [since, lengthMs, portion, ...(after === null ? [] : [after])]
   const [found] = await rows<{ count: number; last: string | null }>(table.sequelize, sql, bind, transaction)
   return found ?? { count: 0, last: null }

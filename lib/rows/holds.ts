@@ -145,11 +145,16 @@ WHERE prefix = $1 AND kind = $2 AND state = 'releasing' AND opens_at <= clock_ti
   }
 
   /** The holds that stand, a person's first. None where there is no table, or this role may not read it. @throws what Postgres throws */
-  async standing(within?: Transaction): Promise<Hold[]> {
+  standing(within?: Transaction): Promise<Hold[]> {
+    return this.ifThere((transaction) => this.read(undefined, transaction), within)
+  }
+
+  /** Nothing where there is no table, or this role may not read it. */
+  async ifThere<T>(ask: (transaction: Transaction) => Promise<T[]>, within: Transaction | undefined): Promise<T[]> {
     const look = `SELECT has_table_privilege(to_regclass(${this.orders.literal(withoutBinding(this.table))}), 'SELECT') AS order_timers_holds`
     if (within) {
       const [found] = await rows<BeginRow>(this.sequelize, withoutBinding(look), undefined, within)
-      return isTrue(found?.order_timers_holds) ? this.read(undefined, within) : []
+      return isTrue(found?.order_timers_holds) ? ask(within) : []
     }
     let exists = false
     const begin = {
@@ -158,7 +163,7 @@ WHERE prefix = $1 AND kind = $2 AND state = 'releasing' AND opens_at <= clock_ti
         exists = isTrue(found?.order_timers_holds)
       },
     }
-    const read = (transaction: Transaction) => (exists ? this.read(undefined, transaction) : Promise.resolve([]))
+    const read = (transaction: Transaction) => (exists ? ask(transaction) : Promise.resolve([]))
     return inTransaction(this.sequelize, QUICK_QUESTION, read, { begin })
   }
 
@@ -207,7 +212,8 @@ WHERE prefix = $1 AND kind = $2 AND id = $3 AND state = 'releasing' RETURNING id
     return this.ask<Hold>(sql, [owner ?? null], transaction)
   }
 
-  private ask<Row>(sql: string, values: readonly unknown[], transaction: Transaction): Promise<Row[]> {
+  /** $1 and $2 are the prefix and the kind. */
+  ask<Row>(sql: string, values: readonly unknown[], transaction: Transaction): Promise<Row[]> {
     return rows<Row>(this.sequelize, sql, [this.prefix, this.kind, ...values], transaction)
   }
 

@@ -62,7 +62,7 @@ function attributeType(kind: string, table: OrderTable, name: string): Attribute
 
 /** What a value's text looks like. */
 const SHAPES: Record<string, RegExp> = {
-  ...Object.fromEntries(['INTEGER', 'BIGINT', 'SMALLINT', 'TINYINT', 'MEDIUMINT'].map((key) => [key, /^-?\d{1,18}$/])),
+  ...Object.fromEntries(['INTEGER', 'BIGINT', 'SMALLINT', 'TINYINT', 'MEDIUMINT'].map((key) => [key, /^-?\d{1,19}$/])),
   ...Object.fromEntries(['DECIMAL', 'FLOAT', 'REAL', 'DOUBLE PRECISION', 'DOUBLE'].map((key) => [key, /^-?\d{1,40}(?:\.\d{1,40})?$/])),
   ...Object.fromEntries(['UUID', 'UUIDV4', 'UUIDV1'].map((key) => [key, /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i])),
   DATEONLY: /^\d{4}-\d\d-\d\d$/,

@@ -57,51 +57,66 @@ export function startedColumn(index: number): string {
   return `order_timers_started_${index}`
 }
 
-export class SettlementSql {
+interface Texts {
   /** Of orders that were not settled, why. */
-  readonly classify: string
+  classify: string
   /** What `take` would take, without a lock and without a write. */
-  readonly dryRun: string
+  dryRun: string
   /** One of the orders that is still due. */
-  readonly stillDue: string
+  stillDue: string
   /** Those of the orders that are due and that nobody has locked. */
-  readonly lockable: string
+  lockable: string
+  /** Locks what is due, writes what is written without instances, and returns the orders. */
+  take: string
+}
+
+export class SettlementSql {
   /** The rule's `set`. */
   private readonly set: string[]
   private linked: Cascade | undefined
-  private text: string | undefined
+  private made: Texts | undefined
+  /** What the guard knew of holds when the texts were made. */
+  private heldMs = 0
 
   constructor(private readonly options: SettlementOptions) {
-    const { guard } = options.row
-    const { pause } = columnOf(options.row.options) ?? {}
+    this.set = options.row.guard.table.assignments(options.row.set ?? {})
+  }
+
+  /** The statements, put together once. */
+  get texts(): Texts {
+    const { heldMs } = this.options.row.guard
+    if (this.made && this.heldMs === heldMs) return this.made
+    this.heldMs = heldMs
+    this.made = this.written()
+    return this.made
+  }
+
+  private written(): Texts {
+    const { row } = this.options
+    const { guard } = row
+    const { pause } = columnOf(row.options) ?? {}
     const { table } = guard
     const someDue = `${table.id} = ANY($1) AND ${guard.settlesSql}`
-    this.set = table.assignments(options.row.set ?? {})
-    this.classify = `SELECT ${table.id}::text AS id, ${allOf([guard.appliesSql, guard.notDeletedSql])} AS applies, ${guard.eligibleSql} AS eligible,
+    const classify = `SELECT ${table.id}::text AS id, ${allOf([guard.appliesSql, guard.notDeletedSql])} AS applies, ${guard.eligibleSql} AS eligible,
   ${pause ? `${table.column(pause.keep)} IS NOT NULL` : 'FALSE'} AS paused,
-  ${guard.staleSql} AS stale,${options.row.verification ? ` ${table.alias}.xmin::text AS xmin,` : ''}
+  ${guard.staleSql} AS stale,${row.verification ? ` ${table.alias}.xmin::text AS xmin,` : ''}
   ${remainingMsSql(guard.deadlineSql, 'now()')}::float8 AS remaining_ms
 FROM ${table.aliased} WHERE ${table.id} = ANY($1)`
-    this.dryRun = `SELECT ${table.id}::text AS ${ID}, ${epochMsSql(guard.deadlineSql)} AS ${DEADLINE_MS} FROM ${table.aliased} WHERE ${someDue}`
-    this.stillDue = `${this.marking()}SELECT ${table.id}::text AS id FROM ${table.aliased} WHERE ${someDue} LIMIT 1`
-    this.lockable = `SELECT ${table.id}::text AS id FROM ${table.aliased} WHERE ${someDue}
+    const dryRun = `SELECT ${table.id}::text AS ${ID}, ${epochMsSql(guard.deadlineSql)} AS ${DEADLINE_MS} FROM ${table.aliased} WHERE ${someDue}`
+    const stillDue = `${this.marking()}SELECT ${table.id}::text AS id FROM ${table.aliased} WHERE ${someDue} LIMIT 1`
+    const lockable = `SELECT ${table.id}::text AS id FROM ${table.aliased} WHERE ${someDue}
 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
+    return { classify, dryRun, stillDue, lockable, take: this.taking() }
   }
 
   /** What `take` writes for other rules on the same table, as far as those are bound. */
   link(cascade: Cascade | undefined): void {
     this.linked = cascade
-    this.text = undefined
+    this.made = undefined
   }
 
   get cascade(): Cascade | undefined {
     return this.linked
-  }
-
-  /** Locks what is due, writes what is written without instances, and returns the orders. */
-  get take(): string {
-    this.text ??= this.taking()
-    return this.text
   }
 
   /** Whether `take` writes to the orders at all. */

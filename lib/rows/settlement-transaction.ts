@@ -92,8 +92,8 @@ export class SettlementTransaction {
    */
   async plan(transaction: Transaction): Promise<void> {
     const { sequelize } = this.row.guard.table
-    if (this.row.options.dryRun) await rows(sequelize, `EXPLAIN ${this.sql.dryRun}`, [[]], transaction)
-    else await rows(sequelize, `EXPLAIN ${this.sql.take}`, this.sql.bindTake([], NOBODY, 1), transaction)
+    if (this.row.options.dryRun) await rows(sequelize, `EXPLAIN ${this.sql.texts.dryRun}`, [[]], transaction)
+    else await rows(sequelize, `EXPLAIN ${this.sql.texts.take}`, this.sql.bindTake([], NOBODY, 1), transaction)
   }
 
   /** Has Postgres plan everything that settling may ask, on an explaining transaction. */
@@ -101,12 +101,12 @@ export class SettlementTransaction {
     const { sequelize, idType } = this.row.guard.table
     const { dryRun } = this.row.options
     const ids = [[idType.example]]
-    if (dryRun) await rows(sequelize, this.sql.dryRun, ids, transaction)
+    if (dryRun) await rows(sequelize, this.sql.texts.dryRun, ids, transaction)
     else await this.take([idType.example], NOBODY, 1, transaction)
-    await rows(sequelize, this.sql.classify, ids, transaction)
+    await rows(sequelize, this.sql.texts.classify, ids, transaction)
     if (dryRun) return
-    await rows(sequelize, this.sql.stillDue, ids, transaction)
-    await rows(sequelize, this.sql.lockable, ids, transaction)
+    await rows(sequelize, this.sql.texts.stillDue, ids, transaction)
+    await rows(sequelize, this.sql.texts.lockable, ids, transaction)
   }
 
   private take(
@@ -115,7 +115,7 @@ export class SettlementTransaction {
     limit: number | undefined,
     transaction: Transaction,
   ): Promise<SettledRow[]> {
-    return orderRows<SettledRow>(this.row.guard.table.sequelize, this.sql.take, this.sql.bindTake(ids, by, limit), transaction)
+    return orderRows<SettledRow>(this.row.guard.table.sequelize, this.sql.texts.take, this.sql.bindTake(ids, by, limit), transaction)
   }
 
   /** Runs the shop's own work on the orders that were taken. @returns them as instances, where the shop's code gets any */
@@ -135,7 +135,7 @@ export class SettlementTransaction {
    */
   private async unsettled(ids: string[], afterOwnWork: boolean, transaction: Transaction): Promise<UnsettledRow[]> {
     const { sequelize } = this.row.guard.table
-    if (ids.length > 0) return rows<UnsettledRow>(sequelize, this.sql.classify, [ids], transaction)
+    if (ids.length > 0) return rows<UnsettledRow>(sequelize, this.sql.texts.classify, [ids], transaction)
     if (afterOwnWork) await rows(sequelize, STILL_OPEN, undefined, transaction)
     return []
   }
@@ -156,7 +156,7 @@ export class SettlementTransaction {
   private dryRun(ids: string[]): Promise<Settlement> {
     const { sequelize } = this.row.guard.table
     return this.transact(async (transaction) => {
-      const found = await rows<SettledRow>(sequelize, this.sql.dryRun, [ids], transaction)
+      const found = await rows<SettledRow>(sequelize, this.sql.texts.dryRun, [ids], transaction)
       const missing = without(ids, found)
       const reasons = this.reasons(missing, await this.unsettled(missing, false, transaction))
       const dryRun = found.map(settledOrder)

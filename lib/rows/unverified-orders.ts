@@ -15,6 +15,8 @@ export interface AskableOrder {
   waitMs: number
   /** A person's word that it be settled all the same. */
   waived: { at: string; by: string; reason: string } | undefined
+  /** Such a word that no longer counts, since the row was written after it: the xmin that it was given for. */
+  voidWord: string | undefined
 }
 
 /** An answer that is not `true`, to be kept. */
@@ -27,6 +29,7 @@ export interface NotedAnswer {
   error?: string | undefined
   reference?: string | undefined
   xmin: string
+  voidWord: string | undefined
 }
 
 /** An order that waits for an answer. */

@@ -1,7 +1,7 @@
 // Orders that `verify` was asked about and whose answer was not `true`: when each is asked about again, and what was answered. A row is here from the first
 // such answer until the order is settled or no longer due. A person's word that an order be settled unverified is kept here too.
 
-import type { Transaction } from 'sequelize'
+import type { Model, Transaction } from 'sequelize'
 import { inTransaction, orderRows, rows } from '../sequelize/database.js'
 import { ONE_STATEMENT } from '../sequelize/statement-limits.js'
 import { allOf } from './conditions.js'
@@ -24,6 +24,7 @@ interface FoundOrder {
   order_timers_falses: number
   order_timers_wait_ms: number | null
   order_timers_waived: string | null
+  order_timers_row: string | null
   [column: string]: unknown
 }
 
@@ -99,7 +100,7 @@ WHERE order_timers_u.kind = ${this.kindSql} AND order_timers_u.order_id = ${sour
     const { table } = guard
     const sql = `SELECT ${table.alias}.*, ${table.id}::text AS order_timers_id, ${table.alias}.xmin::text AS order_timers_xmin,
   ${epochMsSql(guard.deadlineSql)} AS order_timers_deadline_ms, coalesce(order_timers_asked, 0) AS order_timers_times,
-  coalesce(order_timers_falses, 0) AS order_timers_falses, order_timers_waived,
+  coalesce(order_timers_falses, 0) AS order_timers_falses, order_timers_waived, order_timers_row,
   CASE WHEN order_timers_row = ${table.alias}.xmin::text
     THEN extract(epoch from order_timers_next - clock_timestamp())::float8 * 1000 END AS order_timers_wait_ms
 FROM ${table.aliased} LEFT JOIN (SELECT order_id AS order_timers_order, times AS order_timers_asked, falses AS order_timers_falses,
@@ -107,19 +108,10 @@ FROM ${table.aliased} LEFT JOIN (SELECT order_id AS order_timers_order, times AS
 ) AS order_timers_u ON order_timers_order = ${table.id}::text
 WHERE ${table.id} = ANY($1) AND ${guard.settlesSql}`
     const found = await orderRows<FoundOrder>(table.sequelize, sql, [ids], transaction)
-    return found.map((row) => ({
-      id: String(row.order_timers_id),
-      order: table.instance(row),
-      xmin: row.order_timers_xmin,
-      deadlineMs: row.order_timers_deadline_ms,
-      times: Number(row.order_timers_times),
-      falses: Number(row.order_timers_falses),
-      waitMs: Math.max(0, Math.ceil(Number(row.order_timers_wait_ms ?? 0))),
-      waived: row.order_timers_wait_ms === null || row.order_timers_waived === null ? undefined : JSON.parse(row.order_timers_waived),
-    }))
+    return found.map((row) => askableOrder(row, table.instance(row)))
   }
 
-  /** Keeps when these are asked about again. */
+  /** Keeps when these are asked about again. A person's word that came while they were asked about stands. */
   async note(answers: readonly NotedAnswer[], within?: Transaction): Promise<void> {
     const sql = `INSERT INTO ${this.table} AS u (kind, order_id, next, times, falses, answer, error, reference, row_xmin)
 SELECT ${this.kindSql}, a.id, clock_timestamp() + a."waitMs" * interval '1 millisecond', 1, (a.answer IS NOT DISTINCT FROM 'false')::int, a.answer, a.error,
@@ -127,8 +119,10 @@ SELECT ${this.kindSql}, a.id, clock_timestamp() + a."waitMs" * interval '1 milli
 FROM json_to_recordset($1::json) AS a (id text, "waitMs" float8, answer text, error text, reference text, xmin text) ORDER BY a.id
 ON CONFLICT (kind, order_id) DO UPDATE SET next = excluded.next, times = u.times + 1, answer = excluded.answer, error = excluded.error,
   falses = CASE excluded.falses WHEN 0 THEN 0 ELSE u.falses + 1 END, reference = coalesce(excluded.reference, u.reference),
-  row_xmin = excluded.row_xmin, waived = NULL`
-    await this.run(sql, [JSON.stringify(answers)], within)
+  row_xmin = excluded.row_xmin, waived = NULL
+WHERE u.waived IS NULL OR u.row_xmin = ANY($2)`
+    const voidWords = answers.flatMap(({ voidWord }) => voidWord ?? [])
+    await this.run(sql, [JSON.stringify(answers), voidWords], within)
   }
 
   /**
@@ -208,5 +202,21 @@ ON CONFLICT (kind, order_id) DO UPDATE SET next = excluded.next, row_xmin = excl
     const { sequelize } = this.orders
     const ask = (transaction: Transaction) => rows<Row>(sequelize, sql, bind, transaction)
     return within ? ask(within) : inTransaction(sequelize, ONE_STATEMENT, ask)
+  }
+}
+
+function askableOrder(row: FoundOrder, order: Model): AskableOrder {
+  const { order_timers_wait_ms: waitMs, order_timers_waived: word } = row
+  const isVoid = waitMs === null
+  return {
+    id: String(row.order_timers_id),
+    order,
+    xmin: row.order_timers_xmin,
+    deadlineMs: row.order_timers_deadline_ms,
+    times: Number(row.order_timers_times),
+    falses: Number(row.order_timers_falses),
+    waitMs: Math.max(0, Math.ceil(Number(waitMs ?? 0))),
+    waived: word === null || isVoid ? undefined : JSON.parse(word),
+    voidWord: word !== null && isVoid ? (row.order_timers_row ?? undefined) : undefined,
   }
 }

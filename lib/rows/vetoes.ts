@@ -34,7 +34,7 @@ export class Vetoes {
   ): Promise<OrderTimersError | undefined> {
     if (unsettled.length === 0 || !this.sql.writes) return undefined
     const { sequelize } = this.row.guard.table
-    const free = await rows<{ id: string }>(sequelize, this.sql.lockable, [unsettled], transaction)
+    const free = await rows<{ id: string }>(sequelize, this.sql.texts.lockable, [unsettled], transaction)
     if (free.length === 0) return undefined
     await rows(sequelize, 'SAVEPOINT order_timers_veto', [], transaction)
     const taken = new Set((await take(free.map(({ id }) => id))).map(idOf))
@@ -47,7 +47,7 @@ export class Vetoes {
   async refuseStillDue(taken: readonly SettledRow[], transaction: Transaction): Promise<void> {
     const { guard, options, move } = this.row
     const bind = [taken.map((row) => row.order_timers_id)]
-    const [left] = await rows<{ id: unknown }>(guard.table.sequelize, this.sql.stillDue, bind, transaction)
+    const [left] = await rows<{ id: unknown }>(guard.table.sequelize, this.sql.texts.stillDue, bind, transaction)
     if (!left) return
     if (move) throw this.vetoed(String(left.id), 'a hook or a trigger kept the instance from being saved')
     const remedy = 'let "run" write what "where" asks for, so that the order does not match any more'

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { planRule } from '../../lib/admin/plan.js'
 import { type TimerCalls, transition } from '../../lib/index.js'
 import { HOLDS_TABLE, Holds } from '../../lib/rows/holds.js'
 import { refused } from '../support/refused.js'
+import { runtimeOf } from '../support/runtime.js'
 import { waitForEvent, waitUntil } from '../support/waiting.js'
 import { EVERY_SECOND, openParcels, type ParcelShop, type Parcels } from './parcels.js'
 
@@ -20,6 +22,7 @@ const rulesOf = (Parcel: Parcels) => ({
       await mayFinish
     },
   }),
+  order_old: transition(Parcel, { from: 6, to: 0, since: 'placedAt', after: '1s', staleAfter: '30m' }),
   order_other: async () => {},
 })
 
@@ -179,6 +182,60 @@ describe('hold', () => {
     await waitUntil(async () => (await shop.sql(`SELECT state FROM ${HOLDS_TABLE}`))[0]?.state === 'released')
     const [hold] = await shop.sql(`SELECT length_ms::int AS length FROM ${HOLDS_TABLE}`)
     assert.equal((await shop.find(id)).dueAt?.getTime(), before + (hold?.length as number))
+  })
+
+  it('is released by a sweep also where Redis alone knows the deadlines', async () => {
+    await migrate()
+    await shop.timers.hold('order_ship', { ...WHY, until: 300, shift: false })
+    const worker = await shop.worker(EVERY_SECOND)
+    const id = await shop.parcel(null, { status: 2 })
+    await shop.timers.schedule('order_ship', id, { after: 20 })
+    await waitUntil(async () => (await statusOf(id)) === 0)
+    assert.equal((await shop.sql(`SELECT state FROM ${HOLDS_TABLE}`))[0]?.state, 'released')
+    assert.deepEqual(worker.faultsTold, [])
+  })
+
+  it('moves deadlines before a row that another transaction has locked, keeps no other locked, and holds up no other rule', async () => {
+    await migrate()
+    const ids = [await shop.parcel(HOUR_MS), await shop.parcel(HOUR_MS), await shop.parcel(HOUR_MS)]
+    const [first, second] = ids as [number, number]
+    const dueAt = async (id: number) => (await shop.find(id)).dueAt?.getTime() as number
+    const before = await Promise.all(ids.map(dueAt))
+    const locker = await shop.database.connect()
+    await locker.query(`BEGIN; SELECT 1 FROM parcels WHERE id = ${second} FOR UPDATE`)
+    await shop.timers.hold('order_confirm', { ...WHY, until: 1, shift: true })
+    const other = await unpaid()
+    await shop.worker(EVERY_SECOND)
+    await waitUntil(async () => (await dueAt(first)) > (before[0] as number))
+    await waitUntil(async () => (await statusOf(other)) === 0)
+    assert.equal((await shop.sql(`SELECT state FROM ${HOLDS_TABLE}`))[0]?.state, 'releasing')
+    await locker.query('COMMIT')
+    await waitUntil(async () => (await shop.sql(`SELECT state FROM ${HOLDS_TABLE}`))[0]?.state === 'released')
+    const [hold] = await shop.sql(`SELECT length_ms::int AS length, moved::int AS moved FROM ${HOLDS_TABLE}`)
+    assert.equal(hold?.moved, 3)
+    assert.deepEqual(
+      await Promise.all(ids.map(dueAt)),
+      before.map((at) => at + (hold?.length as number)),
+    )
+  })
+
+  it('does not count towards "staleAfter"', async () => {
+    await migrate()
+    const overdue = (minutes: number) => shop.parcel(null, { status: 6, placedAt: new Date(Date.now() - minutes * 60_000) })
+    const [within, before, long] = [await overdue(100), await overdue(140), await overdue(200)]
+    await shop.timers.hold('order_old', WHY)
+    await shop.sql(`UPDATE ${HOLDS_TABLE} SET since = now() - interval '2 hours'`)
+    const census = async () => (await planRule(runtimeOf(shop.timers), 'order_old', { days: 1, asBackfilled: false })).census
+    assert.deepEqual([(await census())?.held, (await census())?.stale], [2, 1])
+    const worker = await shop.worker({ fallback: false })
+    await shop.timers.release('order_old')
+    await waitUntil(async () => (await statusOf(within)) === 0 && (await statusOf(before)) === 0)
+    await waitForEvent(worker, 'swept')
+    assert.deepEqual([await statusOf(long), (await census())?.stale], [6, 1], 'overdue for 80 minutes in which it was not held')
+    await shop.sql(`UPDATE ${HOLDS_TABLE} SET since = since - interval '1 hour', ended_at = ended_at - interval '1 hour'`)
+    const after = await overdue(100)
+    assert.equal((await census())?.stale, 2, 'an hour of these 100 minutes it was not held')
+    await shop.sql(`DELETE FROM parcels WHERE id = ${after}`)
   })
 
   it('refuses what it cannot do, and holds nothing then', async () => {

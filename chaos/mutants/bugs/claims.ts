@@ -186,8 +186,9 @@ export const CLAIM_BUGS: readonly PlantedBug[] = [
       },
       {
         file: 'lib/rows/settlement-transaction.ts',
-        find: 'sequelize, this.sql.take, this.sql.bindTake(ids, by, limit)',
-        replace: "sequelize, this.sql.take.replace('now()', `to_timestamp(${Date.now()} / 1000.0)`), this.sql.bindTake(ids, by, limit)",
+        find: 'sequelize, this.sql.texts.take, this.sql.bindTake(ids, by, limit)',
+        replace:
+          "sequelize, this.sql.texts.take.replace('now()', `to_timestamp(${Date.now()} / 1000.0)`), this.sql.bindTake(ids, by, limit)",
       },
     ],
     suites: ['test/faults/clocks.test.ts'],

@@ -59,7 +59,7 @@ export const VERIFY_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: STAGE,
-        find: 'return { id, xmin, waitMs: waitMs ?? againMs(falses), answer: String(answer), reference }',
+        find: 'return { id, xmin, voidWord, waitMs: waitMs ?? againMs(falses), answer: String(answer), reference }',
         replace: 'return { id, xmin, waitMs: waitMs ?? 0, answer: String(answer), reference }',
       },
     ],

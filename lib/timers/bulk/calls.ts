@@ -5,6 +5,7 @@ import type { Transaction } from 'sequelize'
 import type { BulkOptions, BulkPlan, BulkResult, RunOptions } from '../../bulk.js'
 import { OrderTimersError, refuseUnknownOptions } from '../../errors.js'
 import { ActionsTable } from '../../rows/actions-table.js'
+import { noteHeldTime } from '../../rows/held-time.js'
 import { type PlannedRun, planRun } from '../../rows/run-plan.js'
 import { RUN_OWNER, type Run, type RunAction, RunsTable, type RunTask } from '../../rows/runs-table.js'
 import { inTransaction } from '../../sequelize/database.js'
@@ -40,6 +41,7 @@ export async function bulk(
 ): Promise<BulkResult> {
   const { rule, task } = parseBulk(runtime, kind, action, options)
   const { guard, deadline } = rule.row
+  await noteHeldTime(rule.row)
   const planned = await inTransaction(guard.table.sequelize, PLANNING, (transaction) => planRun(guard, deadline, task, transaction))
   if (task.atMs !== null && task.atMs <= planned.now) {
     const message = `orderTimers: ${kind}: "at" must be in the future by Postgres's clock, got ${new Date(task.atMs).toISOString()}`
@@ -97,6 +99,7 @@ export async function beginRun(
 
 export async function carryOut(runtime: Runtime, rule: BulkRule, run: Run, options: RunOptions): Promise<number> {
   await runtime.redis?.connection.connected(CONNECT_MS).catch(() => {})
+  await noteHeldTime(rule.row)
   return new Runner(runtime, rule, run, tablesOf(runtime, rule)).carryOut(options)
 }
 

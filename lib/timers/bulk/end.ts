@@ -21,17 +21,24 @@ export async function endRun(
   let ended: Run | undefined
   const end = async (transaction: Transaction): Promise<void> => {
     ended = await runs.end(id, state, transaction)
-    if (!ended || record === null) return
+    if (!ended) throw new EndedBefore()
+    if (record === null) return
     const entry = { action, kind, actor, via: 'call', reason: undefined, count: ended.moved, orders: [], ends: record }
     const failed = { state: 'failed', error: `abandoned after ${ended.moved} of ${ended.planned} orders` } as const
     await actions.record({ ...entry, ...(state === 'done' ? { state } : failed) }, transaction)
   }
   try {
-    await row.holds.beginRelease('none', { owner: RUN_OWNER }, end)
+    await row.holds.beginRelease('none', { owner: RUN_OWNER }, end).catch((error) => {
+      if (!(error instanceof OrderTimersError) || error.code !== 'ERR_ORDER_TIMERS_NOT_HELD') throw error
+      return inTransaction(runs.sequelize, ONE_STATEMENT, end) // another process has ended both, or somebody removed the hold
+    })
   } catch (error) {
-    if (!(error instanceof OrderTimersError) || error.code !== 'ERR_ORDER_TIMERS_NOT_HELD') throw error
-    await inTransaction(runs.sequelize, ONE_STATEMENT, end) // another process has ended both, or somebody removed the hold
+    if (error instanceof EndedBefore) return undefined
+    throw error
   }
-  if (ended) await askForSweep(runtime, true)
+  await askForSweep(runtime, true)
   return ended
 }
+
+/** Rolls the release back: the hold that stands is that of the kind's next run. */
+class EndedBefore extends Error {}

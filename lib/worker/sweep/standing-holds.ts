@@ -1,36 +1,85 @@
 // What a sweep does with the holds of a rule: it skips a rule that is held, releases a hold whose end has come, and goes on with the release of a
-// process that died. It tells of a run in bulk that nobody carries out any more.
+// process that died. Deadlines are moved beside the sweep, which does not wait for that. It tells of a run in bulk that nobody carries out any more.
 
+import { noteHeldTime } from '../../rows/held-time.js'
 import type { Hold } from '../../rows/holds.js'
 import type { RowRule } from '../../rows/row-rule.js'
 import { RUN_OWNER } from '../../rows/runs-table.js'
-import type { BoundRule } from '../../rules/rule.js'
+import type { BoundRule, OrderRule, ReminderRule } from '../../rules/rule.js'
 import { leftRun } from '../../timers/bulk/unfinished.js'
 import { carryOut } from '../../timers/hold.js'
-import type { Faults } from '../faults.js'
+import type { Reporter } from '../reporter.js'
+import type { Dispatcher } from '../settling/dispatcher.js'
 
-/** @returns what still stands, a person's first @throws what Postgres throws, and ROW_LOCKED */
-export async function standingHolds({ row, reminder }: BoundRule, stopping: AbortSignal): Promise<Hold[]> {
-  if (!row) return []
-  const standing = await row.holds.standing()
-  const own = standing.find(({ owner }) => owner === '')
-  if (!own || reminder || !('link' in row)) return standing
-  const isOver = own.state === 'held' && own.untilOver === true
-  const release = isOver ? await row.holds.beginRelease(own.end ?? 'none', { graceMs: own.graceMs ?? 0 }) : own
-  if (release.state === 'held' || (release.state === 'releasing' && release.end === 'grace')) return standing
-  await carryOut(row, release, stopping)
-  return row.holds.standing()
+export interface StandingHoldsDependencies {
+  prefix: string
+  reporter: Reporter
+  dispatcher: Dispatcher
+  stopping: AbortSignal
+  /** Whether sweeps follow. A single pass waits until the deadlines are moved. */
+  comesBack: boolean
+  sweepAgain: () => void
+  reportError: (rule: BoundRule, error: unknown) => Promise<void>
 }
 
-/** @throws what Postgres throws */
-export async function reportLeftRun(
-  { kind, row, reminder }: BoundRule,
-  standing: readonly Hold[],
-  prefix: string,
-  faults: Faults,
-): Promise<void> {
-  if (!row || reminder) return
-  const left = standing.some(({ owner }) => owner === RUN_OWNER) ? await leftRun(row as RowRule, prefix) : undefined
-  if (!left) return faults.clear('RUN_UNFINISHED', kind)
-  faults.raise('RUN_UNFINISHED', { kind, message: `${kind}: ${left.message}`, remedy: left.remedy })
+export class StandingHolds {
+  private readonly shifts = new Map<string, Promise<void>>()
+
+  constructor(private readonly dependencies: StandingHoldsDependencies) {}
+
+  /** @returns whether the rule is held @throws what Postgres throws */
+  async stop(rule: OrderRule | ReminderRule): Promise<boolean> {
+    const { dispatcher, reporter } = this.dependencies
+    const standing = await this.standing(rule)
+    const [hold] = standing
+    reporter.onHold(rule, hold)
+    if (!rule.reminder) {
+      await this.reportLeftRun(rule.kind, rule.row, standing)
+      await noteHeldTime(rule.row)
+    }
+    if (!hold) dispatcher.endRest(rule)
+    return hold !== undefined
+  }
+
+  /** Resolves when no deadlines are moved any more. */
+  async ended(): Promise<void> {
+    await Promise.all(this.shifts.values())
+  }
+
+  /** Those that still stand, a person's first. */
+  private async standing(rule: OrderRule | ReminderRule): Promise<Hold[]> {
+    const { holds } = rule.row
+    const standing = await holds.standing()
+    const own = standing.find(({ owner }) => owner === '')
+    if (!own || rule.reminder) return standing
+    const isOver = own.state === 'held' && own.untilOver === true
+    const release = isOver ? await holds.beginRelease(own.end ?? 'none', { graceMs: own.graceMs ?? 0 }) : own
+    if (release.state === 'releasing' && release.end === 'shift') await this.shift(rule, release)
+    return isOver || release.end === 'shift' ? holds.standing() : standing
+  }
+
+  private async shift(rule: OrderRule, hold: Hold): Promise<void> {
+    const { kind, row } = rule
+    const { stopping, comesBack, sweepAgain, reportError } = this.dependencies
+    if (!comesBack) {
+      await carryOut(row, hold, stopping)
+      return
+    }
+    if (this.shifts.has(kind)) return
+    const shift = carryOut(row, hold, stopping).then(
+      () => stopping.aborted || sweepAgain(),
+      (error) => (stopping.aborted ? undefined : reportError(rule, error)),
+    )
+    this.shifts.set(
+      kind,
+      shift.then(() => void this.shifts.delete(kind)),
+    )
+  }
+
+  private async reportLeftRun(kind: string, row: RowRule, standing: readonly Hold[]): Promise<void> {
+    const { reporter, prefix } = this.dependencies
+    const left = standing.some(({ owner }) => owner === RUN_OWNER) ? await leftRun(row, prefix) : undefined
+    if (!left) return reporter.faults.clear('RUN_UNFINISHED', kind)
+    reporter.faults.raise('RUN_UNFINISHED', { kind, message: `${kind}: ${left.message}`, remedy: left.remedy })
+  }
 }

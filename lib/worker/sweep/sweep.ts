@@ -4,7 +4,7 @@
 
 import { errorText } from '../../error-text.js'
 import { OrderTimersError } from '../../errors.js'
-import { type BoundRule, isSwept, type SweptRule } from '../../rules/rule.js'
+import { type BoundRule, isSwept, type OrderRule, type SweptRule } from '../../rules/rule.js'
 import { faultOwnerOf } from '../../sequelize/fault-owner.js'
 import { isPoolExhausted, POOL_REMEDY } from '../../sequelize/pool-exhausted.js'
 import type { RuntimeRedis } from '../../timers/runtime.js'
@@ -21,7 +21,7 @@ import { OverduePages } from './overdue-pages.js'
 import type { SweepReads } from './reads.js'
 import { maintainRows, NoDeadline } from './row-maintenance.js'
 import { passesCheck } from './rule-check.js'
-import { reportLeftRun, standingHolds } from './standing-holds.js'
+import { StandingHolds } from './standing-holds.js'
 import { type Transact, transactUntil } from './transact.js'
 import { UpcomingTimers } from './upcoming-timers.js'
 
@@ -68,9 +68,12 @@ export class Sweep {
   private readonly stopping = new AbortController()
   /** Rules whose deadlines are on rows. */
   private readonly rules: readonly SweptRule[]
+  /** Rules whose deadlines are in Redis alone, and which may be held. */
+  private readonly unswept: readonly OrderRule[]
   private readonly transact: Transact
   private readonly overdue: OverdueOrders
   private readonly verified: VerifiedSweep
+  private readonly holds: StandingHolds
   private readonly upcoming: UpcomingTimers
   private readonly leftOrders: LeftOrders
   private readonly counts: OccasionalCounts
@@ -80,12 +83,15 @@ export class Sweep {
     const stopping = this.stopping.signal
     const transact = transactUntil(stopping)
     this.rules = [...rules.values()].filter(isSwept)
+    this.unswept = [...rules.values()].filter((rule): rule is OrderRule => rule.row?.deadline.in === 'redis')
     this.transact = transact
     const pages = new OverduePages({ reads, transact, stopping, prefix })
     this.overdue = new OverdueOrders({ pages, reads, dispatcher, memory, claims, connection: redis?.connection, stopping })
     const { overdue } = this
     const reportError = (rule: BoundRule, error: unknown) => this.reportError(rule, error)
     this.verified = new VerifiedSweep({ overdue, dispatcher, reads, reporter, stopping, comesBack, reportError })
+    const sweepAgain = () => void this.run()
+    this.holds = new StandingHolds({ prefix, reporter, dispatcher, stopping, comesBack, sweepAgain, reportError })
     this.upcoming = new UpcomingTimers({ redis, transact, stopping, horizonMs })
     this.leftOrders = new LeftOrders({ reporter, transact, stopping })
     this.counts = new OccasionalCounts(reporter, this.leftOrders, transact, reads)
@@ -130,6 +136,7 @@ export class Sweep {
   async stop(): Promise<void> {
     this.stopping.abort()
     await Promise.all([this.current, this.verified.stop()])
+    await this.holds.ended()
   }
 
   /** Resolves when what the sweeps so far have asked about under `verify` is answered and settled. */
@@ -160,6 +167,8 @@ export class Sweep {
         if (!this.stopping.signal.aborted) await this.reportError(rule, error)
       }
     }
+    for (const rule of this.unswept)
+      if (!this.stopping.signal.aborted) await this.holds.stop(rule).catch((error) => this.reportError(rule, error))
     this.lastEndedAt = new Date()
     this.dependencies.reporter.swept({ ...totals, durationMs: performance.now() - startedAt })
   }
@@ -183,23 +192,12 @@ export class Sweep {
   }
 
   private async settleOverdue(rule: SweptRule): Promise<SettledOverdue> {
-    if (!(await this.isHeld(rule)) && !(await this.isBraked(rule))) {
+    if (!(await this.holds.stop(rule)) && !(await this.isBraked(rule))) {
       if (!isVerified(rule)) return this.overdue.settle(rule)
       this.verified.begin(rule) // beside the sweep, which waits for no payment service
     }
     void this.dependencies.reads.read(rule.kind)
     return { overdue: 0, stale: await this.transact(rule.row, (transaction) => rule.row.deadline.pending.stale(transaction)) }
-  }
-
-  /** Also carries out what was agreed for the hold's end. */
-  private async isHeld(rule: SweptRule): Promise<boolean> {
-    const { dispatcher, reporter } = this.dependencies
-    const standing = await standingHolds(rule, this.stopping.signal)
-    const [hold] = standing
-    reporter.onHold(rule, hold)
-    await reportLeftRun(rule, standing, this.dependencies.prefix, reporter.faults)
-    if (!hold) dispatcher.endRest(rule)
-    return hold !== undefined
   }
 
   private async isBraked(rule: SweptRule): Promise<boolean> {

@@ -175,7 +175,7 @@ export class VerifyingStage {
     const pauseMs = admission.failed(retryAfterMs(error))
     await this.note(
       rule,
-      orders.map(({ id, xmin }) => ({ id, xmin, waitMs: pauseMs, error: errorText(error) })),
+      orders.map(({ id, xmin, voidWord }) => ({ id, xmin, voidWord, waitMs: pauseMs, error: errorText(error) })),
       dispositions,
     )
     const waiting = await row.verification.unverified.summary().catch(() => undefined)
@@ -236,13 +236,13 @@ function keepAsked(first: Looked, second: Looked | undefined): Looked | undefine
   return { ...second, toAsk: second.toAsk.filter(({ id }) => asked.has(id)) }
 }
 
-function noted({ id, xmin, times, falses }: AskableOrder, answered: Exclude<Answered, { answer: true }>): NotedAnswer {
+function noted({ id, xmin, voidWord, times, falses }: AskableOrder, answered: Exclude<Answered, { answer: true }>): NotedAnswer {
   if ('error' in answered) {
     const { error } = answered
-    return { id, xmin, waitMs: retryAfterMs(error) ?? againMs(times), error: errorText(error) }
+    return { id, xmin, voidWord, waitMs: retryAfterMs(error) ?? againMs(times), error: errorText(error) }
   }
   const { answer, waitMs, reference } = answered
-  return { id, xmin, waitMs: waitMs ?? againMs(falses), answer: String(answer), reference }
+  return { id, xmin, voidWord, waitMs: waitMs ?? againMs(falses), answer: String(answer), reference }
 }
 
 function againMs(times: number): number {

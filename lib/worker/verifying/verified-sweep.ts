@@ -91,7 +91,8 @@ export class VerifiedSweep {
   private async report(rule: VerifiedRule): Promise<void> {
     const { kind } = rule
     const { faults } = this.dependencies.reporter
-    const { refused, refusedId } = await rule.row.verification.unverified.summary()
+    const { count, refused, refusedId } = await rule.row.verification.unverified.summary()
+    if (count === 0) faults.clear('VERIFY_FAILED', kind) // another worker has settled what this one could not ask about
     if (refused === 0) return faults.clear('UNVERIFIED', kind)
     const message = `${kind}: ${refused} orders are due, and "verify.ask" keeps answering false, such as of ${refusedId}`
     const remedy = `if they are paid, move them out of where the rule applies; or: order-timers settle ${kind} ${refusedId} --unverified --reason "…"`

@@ -4,6 +4,10 @@ import { once } from 'node:events'
 import { DataTypes, literal, Op } from 'sequelize'
 import { status } from '../../../lib/admin/status.js'
 import { type BulkProgress, transition } from '../../../lib/index.js'
+import type { Run } from '../../../lib/rows/runs-table.js'
+import { tablesOf } from '../../../lib/timers/bulk/calls.js'
+import { endRun } from '../../../lib/timers/bulk/end.js'
+import { bulkRule } from '../../../lib/timers/bulk/request.js'
 import { type BulkShop, confirmRule, openBulkShop } from '../../support/bulk-shop.js'
 import type { Database } from '../../support/database.js'
 import { refusal, refused } from '../../support/refused.js'
@@ -155,6 +159,29 @@ describe('extendAll, scheduleAll and cancelAll', () => {
     assert.equal((await shop.runs())[0]?.state, 'abandoned')
     assert.equal((await shop.actions())[1]?.state, 'failed')
     assert.equal((await shop.timers.cancelAll('order_confirm', { all: true })).moved, 300)
+  })
+
+  it('is ended by nobody twice: who ends it late leaves the hold of the next run alone', async () => {
+    await shop.shipped(300)
+    const left = async () => {
+      const stop = new AbortController()
+      const onProgress = () => stop.abort(new Error('stop'))
+      await assert.rejects(shop.timers.extendAll('order_confirm', { all: true, by: '1d', onProgress, signal: stop.signal }))
+    }
+    const runtime = runtimeOf(shop.timers)
+    const rule = bulkRule(runtime.rule('order_confirm'), 'extendAll')
+    const tables = tablesOf(runtime, rule)
+    await left()
+    const [first] = await tables.runs.unfinished('order_confirm')
+    await shop.timers.abandonRun('order_confirm')
+    await left()
+    assert.equal(await endRun(runtime, rule, first as Run, 'done', tables), undefined)
+    assert.deepEqual(
+      (await rule.row.holds.standing()).map(({ owner, state }) => [owner, state]),
+      [['run', 'held']],
+    )
+    assert.equal((await shop.timers.resumeRun('order_confirm')).moved, 300)
+    assert.deepEqual(await rule.row.holds.standing(), [])
   })
 
   it('holds the kind until the run has ended, and tells of one that was left', async () => {

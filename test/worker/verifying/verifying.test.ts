@@ -429,6 +429,29 @@ describe('"verify"', () => {
     assert.equal(await statusOf(touched), 1)
   })
 
+  it('keeps a word that was given while the order was asked about', async () => {
+    await open()
+    await shop.sql(ActionsTable.createSql(ACTIONS_TABLE).join(';'))
+    const id = await unpaid()
+    let answer = (_: unknown) => {}
+    const asked = new Promise<void>((resolve) => {
+      service.answers = (ids) => {
+        resolve()
+        return new Promise((answered) => {
+          answer = answered
+        }).then(() => ids.map(() => false))
+      }
+    })
+    const started = await worker(EVERY_SECOND)
+    await asked
+    const word = { user: 'night shift', via: 'command', reason: 'closed by phone' } as const
+    await act(runtimeOf(shop.timers), { action: 'settle', kind: 'order_pay', orders: [{ id }], unverified: true }, word)
+    answer(undefined)
+    await waitUntil(async () => (await statusOf(id)) === 0)
+    assert.equal(service.timesOf(id), 1)
+    assert.deepEqual(started.faultsTold, [])
+  })
+
   it('asks also in a single sweep, of what is stale too, and by expire', async () => {
     await open({}, { staleAfter: '1m' })
     const [stale, late] = [await unpaid(-120_000), await unpaid()]
