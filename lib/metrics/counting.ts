@@ -1,5 +1,5 @@
 // What only servers know, for metrics: orders by state, the oldest overdue one, Postgres's clock, and when somebody last read what is overdue. A timer
-// of its own asks, every 30 s at most and for at most a fiftieth of the time; collecting shows what it last found, with its age.
+// of its own asks, every 30 s at most, and less often where counting takes long; collecting shows what it last found, with its age.
 
 import { boundRule } from '../admin/problem.js'
 import type { FailedIds } from '../redis/failed-timers.js'
@@ -26,8 +26,11 @@ export interface CountedOrders {
 const EVERY_MS = 30_000
 const FIRST_MS = 1_000
 
-/** Counting takes at most one part in so many of the time. */
+/** The statements take at most one part in so many of the time. */
 const SHARE = 50
+
+/** However long they took: what is shown for longer than this is no longer the case. */
+const SELDOM_MS = 120_000
 
 const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 2_000 }
 const REDIS_MS = 1_000
@@ -44,6 +47,8 @@ export class Counting {
   private kinds: readonly string[] = []
   private readonly startedAt = performance.now()
   private skewMs: number | undefined
+  /** How long statements took in this count. Waiting for a connection of the pool is no load on Postgres. */
+  private spentMs = 0
   private timer: NodeJS.Timeout | undefined
   private stopped = false
 
@@ -66,10 +71,14 @@ export class Counting {
   private countIn(milliseconds: number): void {
     if (this.stopped) return
     this.timer = setTimeout(async () => {
-      const startedAt = performance.now()
       await this.count()
-      this.countIn(Math.max(EVERY_MS, SHARE * (performance.now() - startedAt)))
+      this.countIn(this.pauseMs)
     }, milliseconds).unref()
+  }
+
+  /** Milliseconds from the end of a count to the next. */
+  get pauseMs(): number {
+    return pauseAfter(this.spentMs)
   }
 
   /** Never rejects: what could not be counted keeps its age. */
@@ -79,6 +88,7 @@ export class Counting {
     this.kinds = bound.flatMap(({ kind, rule }) => (rule && !isSwept(rule) ? [] : [kind]))
     const swept = bound.flatMap(({ rule }) => (isSwept(rule) ? [rule] : []))
     this.skewMs = undefined
+    this.spentMs = 0
     for (const rule of swept) await this.countRule(rule).catch(() => {})
     this.postgresSkewMs = this.skewMs
     await this.readMarks(swept.map(({ kind }) => kind)).catch(() => {})
@@ -110,11 +120,16 @@ export class Counting {
   private ask({ row }: SweptRule, seesLocks: boolean, bind: unknown[]): Promise<Counted[]> {
     const { sequelize } = row.guard.table
     return inTransaction(sequelize, LIMITS, async (transaction) => {
-      await rows(sequelize, LOOK_SETTINGS, undefined, transaction)
-      const askedAt = Date.now()
-      const [clock] = await rows<{ now: number }>(sequelize, NOW, [], transaction)
-      if (clock) this.skewMs = clock.now - (askedAt + Date.now()) / 2
-      return rows<Counted>(sequelize, cappedCountsSql(row, seesLocks), bind, transaction)
+      const begunAt = performance.now()
+      try {
+        await rows(sequelize, LOOK_SETTINGS, undefined, transaction)
+        const askedAt = Date.now()
+        const [clock] = await rows<{ now: number }>(sequelize, NOW, [], transaction)
+        if (clock) this.skewMs = clock.now - (askedAt + Date.now()) / 2
+        return await rows<Counted>(sequelize, cappedCountsSql(row, seesLocks), bind, transaction)
+      } finally {
+        this.spentMs += performance.now() - begunAt
+      }
     })
   }
 
@@ -135,6 +150,11 @@ export class Counting {
     const known = (ages ?? []).filter((ageMs) => ageMs !== undefined)
     if (known.length > 0) this.lastReadAt = Date.now() - Math.max(...known)
   }
+}
+
+/** @param spentMs how long the statements of a count took */
+export function pauseAfter(spentMs: number): number {
+  return Math.min(SELDOM_MS, Math.max(EVERY_MS, SHARE * spentMs))
 }
 
 interface Counted {
