@@ -1,4 +1,7 @@
-// All key names are built and parsed here: the timers' own keys `kind:id`, and those of the due index.
+// All key names are built and parsed here: the timers' own keys `kind:id`, and those of the due index. In a cluster the index is parted, by id, over
+// partitions: the names of one partition share a slot, and those of different ones lie evenly over all slots.
+
+import { hashTag, slotOf, tagOf } from './slots.js'
 
 /** An expired key's name, parsed. */
 export type ParsedKey = { kind: string; id: string } | 'external'
@@ -9,8 +12,14 @@ export const KIND_SHAPE = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/
 /** Everything but the timers' own keys is kept under this word, so no kind may have this name. */
 export const RESERVED_KIND = 'order-timers'
 
-/** A message on the wake channel that asks every worker to sweep at once. Any other message wakes the alarms. */
+/**
+ * A message on the wake channel that asks every worker to sweep at once. Any other message wakes alarms: the name of a due index those of that
+ * index, anything else all.
+ */
 export const SWEEP_REQUEST = 'sweep'
+
+/** In how many partitions the index of a cluster is, unless its data say otherwise. */
+const PARTITIONS = 8
 
 /** The longest key that can be one of ours. Longer names are not parsed (a key name may be up to 512 MB long). */
 const MAX_KEY_LENGTH = 512
@@ -24,16 +33,21 @@ export class Keys {
   readonly processes: string
   /** Hash: which version of this package writes here, and the name of these data. */
   readonly layout: string
+  /** In how many partitions the index is. In a cluster it is read from the data with each connection. */
+  partitions: number
 
   constructor(
     /** The prefix of every name: ioredis's `keyPrefix`, if the shop's client has one, and then the option `prefix`. */
     readonly prefix: string,
+    /** Whether the keys lie in a cluster. There the timers' own keys have slots of their own, which scripts leave alone. */
+    readonly inCluster = false,
   ) {
+    this.partitions = inCluster ? PARTITIONS : 1
     this.wakeChannel = `${prefix}${RESERVED_KIND}:wake`
     this.watchChannel = `${prefix}${RESERVED_KIND}:watch`
     this.scannerLock = `${prefix}${RESERVED_KIND}:scanner`
-    this.processes = `${prefix}${RESERVED_KIND}:processes`
-    this.layout = `${prefix}${RESERVED_KIND}:layout`
+    this.processes = `${this.common}processes`
+    this.layout = `${this.common}layout`
   }
 
   /** The key of one timer, such as `order_confirm:34`. */
@@ -46,14 +60,46 @@ export class Keys {
     return `${this.prefix}${kind}:`
   }
 
-  /** A worker's expiry probe: a short-lived key whose expiry event must come back. */
-  expiryProbe(workerId: string): string {
-    return `${this.prefix}${RESERVED_KIND}:canary:${workerId}`
+  /** The partition that has an id. */
+  partitionOf(id: string): number {
+    return this.partitions === 1 ? 0 : slotOf(id) % this.partitions
+  }
+
+  /** Ids by the partition that has them. */
+  split(ids: readonly string[]): Map<number, string[]> {
+    const parts = new Map<number, string[]>()
+    for (const id of ids) {
+      const partition = this.partitionOf(id)
+      const part = parts.get(partition)
+      if (part) part.push(id)
+      else parts.set(partition, [id])
+    }
+    return parts
+  }
+
+  /** All partitions: 0, 1, … */
+  get everyPartition(): number[] {
+    return Array.from({ length: this.partitions }, (_, partition) => partition)
+  }
+
+  /** What scripts are told to begin the timers' keys with: nothing in a cluster, where they leave those alone. */
+  setsTimersOf(kind: string): string {
+    return this.inCluster ? '' : this.timersOf(kind)
+  }
+
+  /** A set that never exists, in the slot of a timer's key: storing it there removes the key without an event. */
+  nothingBeside(key: string): string {
+    return hashTag(key) !== undefined ? `${key}:none` : `{${key}}:none`
+  }
+
+  /** A worker's expiry probe: a short-lived key whose expiry event must come back. In a cluster it is in a partition's slot. */
+  expiryProbe(workerId: string, partition = 0): string {
+    return `${this.beginning(partition)}canary:${workerId}`
   }
 
   /** Hash, kind, path and bucket to count: how late orders were. Without a minute, the beginning of these names. */
   lateness(minute: number | '' = ''): string {
-    return `${this.prefix}${RESERVED_KIND}:lateness:${minute}`
+    return `${this.common}lateness:${minute}`
   }
 
   /** Hash, id to span: which sampled spans scheduled orders whose deadlines are on this day. */
@@ -67,9 +113,9 @@ export class Keys {
     return { string: `${base}string`, set: `${base}set`, zset: `${base}zset`, hash: `${base}hash`, none: `${base}none` }
   }
 
-  /** The sets of one kind. The braces are a hash tag, so that in a cluster they share a slot. */
-  sets(kind: string): KindSets {
-    const base = `${this.prefix}${RESERVED_KIND}:{${kind}}:`
+  /** The sets of one kind, or of one partition of it. In braces is a hash tag, so that in a cluster they share a slot. */
+  sets(kind: string, partition = 0): KindSets {
+    const base = this.inCluster ? `${this.beginning(partition)}${kind}:` : `${this.prefix}${RESERVED_KIND}:{${kind}}:`
     return {
       due: `${base}due`,
       leases: `${base}leases`,
@@ -81,6 +127,15 @@ export class Keys {
       undated: `${base}undated`,
       pace: `${base}pace`,
     }
+  }
+
+  /** The beginning of the names that concern no kind. In a cluster one beat writes several of them, so they are in one slot. */
+  private get common(): string {
+    return this.beginning(0)
+  }
+
+  private beginning(partition: number): string {
+    return `${this.prefix}${RESERVED_KIND}:${this.inCluster ? `{${tagOf(partition, this.partitions)}}:` : ''}`
   }
 
   /** Splits a key's name at the first colon after the prefix. The id is not checked: only the rule knows what an id is. */
@@ -108,7 +163,7 @@ export interface KindSets {
   keysRemoved: string
   /** Hash, id to JSON: attempts that failed, and dead letters. */
   failures: string
-  /** When a worker last read what is overdue, by Redis's clock. */
+  /** When a worker last read what is overdue, by Redis's clock. This and the following are in partition 0 alone. */
   read: string
   /** How many orders without a deadline a worker last counted, and when. */
   undated: string

@@ -3,11 +3,22 @@
 
 export const SLOTS = 16_384
 
+/** So many partitions have different slots. */
+export const MOST_PARTITIONS = 64
+
+/** Of partition 0, whatever the number of partitions. None is at the edge of a node's range. */
+const FIRST_SLOT = 128
+
 /** The slot of a key. */
 export function slotOf(key: string): number {
+  return crc16(hashTag(key) ?? key) % SLOTS
+}
+
+/** What alone decides the slot of a key: what stands between its first braces. */
+export function hashTag(key: string): string | undefined {
   const open = key.indexOf('{')
   const close = open < 0 ? -1 : key.indexOf('}', open + 1)
-  return crc16(close > open + 1 ? key.slice(open + 1, close) : key) % SLOTS
+  return close > open + 1 ? key.slice(open + 1, close) : undefined
 }
 
 /** A hash tag whose slot is one of these: always the same for the same slots. */
@@ -16,6 +27,16 @@ export function tagIn(slots: ReadonlySet<number>): string {
     const tag = n.toString(36)
     if (slots.has(slotOf(tag))) return tag
   }
+}
+
+const tags = new Map<number, string>()
+
+/** The hash tag of one of so many partitions, whose slots lie evenly over all, so that each node gets its share. The same in every process. */
+export function tagOf(partition: number, partitions: number): string {
+  const slot = FIRST_SLOT + Math.floor((partition * SLOTS) / partitions)
+  const tag = tags.get(slot) ?? tagIn(new Set([slot]))
+  tags.set(slot, tag)
+  return tag
 }
 
 /** CRC-16/XMODEM. */

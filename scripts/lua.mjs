@@ -8,13 +8,14 @@ import { project } from './paths.mjs'
 const folder = join('lib', 'redis', 'lua')
 const INCLUDE = /^--- include (\S+)$/
 
-/** All scripts: file, name (arm-missing.lua is orderTimersArmMissing), number of keys, and lines, each with the file and the number it has there. */
+/** All scripts: file, name (arm-missing.lua is orderTimersArmMissing), number of keys (undefined where it varies, and each call says it), and lines, each with the file and the number it has there. */
 export function readScripts() {
   const files = readdirSync(join(project, folder)).filter((file) => file.endsWith('.lua'))
   return files.sort().map((file) => {
     const lines = assemble(file)
     const keys = lines.flatMap(({ text }) => [...text.matchAll(/\bKEYS\[(\d+)\]/g)].map(([, n]) => Number(n)))
-    return { file: join(folder, file), name: nameOf(file), numberOfKeys: Math.max(0, ...keys), lines }
+    const varies = lines.some(({ text }) => text.includes('#KEYS'))
+    return { file: join(folder, file), name: nameOf(file), numberOfKeys: varies ? undefined : Math.max(0, ...keys), lines }
   })
 }
 

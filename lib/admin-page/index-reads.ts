@@ -22,14 +22,10 @@ export interface IndexPart {
  * @param from milliseconds; `due`: all that are due by now; `pending`: all that are not
  * @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error
  */
-export async function readIndex({ redis, keys }: Runtime, kind: string, from: number | 'due' | 'pending'): Promise<IndexPart> {
+export async function readIndex({ redis }: Runtime, kind: string, from: number | 'due' | 'pending'): Promise<IndexPart> {
   if (!redis) return { timers: [], nowMs: Date.now() }
-  const { due } = keys.sets(kind)
   await redis.connection.connected(WAIT_MS)
   const nowMs = await redis.clock.now()
   const [min, max] = from === 'due' ? ['-inf', String(nowMs)] : [from === 'pending' ? `(${nowMs}` : String(from), '+inf']
-  const flat = await redis.connection.run(WAIT_MS, (client) => client.zrange(due, min, max, 'BYSCORE', 'LIMIT', 0, CAP + 1, 'WITHSCORES'))
-  const timers: Indexed[] = []
-  for (let i = 0; i < flat.length; i += 2) timers.push({ id: flat[i] as string, deadlineMs: Number(flat[i + 1]) })
-  return { timers, nowMs }
+  return { timers: await redis.index.between(kind, min, max, CAP + 1, WAIT_MS), nowMs }
 }

@@ -101,24 +101,19 @@ async function ofRedis(runtime: Runtime, rule: ShopRule, { state, limit }: ListQ
     throw invalid(
       `${kind}: its deadlines are in Redis alone, where timers are pending or overdue; \`order-timers dead ${kind}\` lists dead letters`,
     )
-  const { connection, clock } = runtime.requireRedis(kind, 'its deadlines are in Redis alone; give "redis" to have them')
+  const { connection, clock, index } = runtime.requireRedis(kind, 'its deadlines are in Redis alone; give "redis" to have them')
   await connection.connected(WAIT_MS)
   const nowMs = await clock.now()
   const fromMs = place && Number(BigInt(place.micros) / 1_000n)
   const from = fromMs === undefined ? (state === 'overdue' ? '-inf' : `(${nowMs}`) : String(fromMs)
   const until = state === 'overdue' ? String(nowMs) : '+inf'
-  const { due } = runtime.keys.sets(kind)
   const found: { id: string; ms: number }[] = []
   for (let offset = 0; found.length <= limit; ) {
-    const read = offset
-    const flat = await connection.run(WAIT_MS, (client) =>
-      client.zrange(due, from, until, 'BYSCORE', 'LIMIT', read, limit + 1, 'WITHSCORES'),
-    )
-    for (let i = 0; i < flat.length; i += 2) {
-      const [id = '', ms] = [flat[i], Number(flat[i + 1])]
+    const timers = await index.between(kind, from, until, limit + 1, WAIT_MS, offset)
+    for (const { id, deadlineMs: ms } of timers) {
       if (ms !== fromMs || place?.id === undefined || Buffer.compare(Buffer.from(id), Buffer.from(place.id)) > 0) found.push({ id, ms })
     }
-    if (flat.length <= 2 * limit) break
+    if (timers.length <= limit) break
     offset += limit + 1
   }
   const page = found.slice(0, limit)

@@ -97,7 +97,7 @@ async function inRedis({ redis, keys }: Runtime, kind: string, id: string): Prom
   const deadlineMs = await index.deadline(kind, id, WAIT_MS)
   const keyMs = await connection.run(WAIT_MS, (client) => client.pttl(keys.timer(kind, id)))
   const failure = (await failures.of(kind, [id])).get(id)
-  const { leases, lease } = keys.sets(kind)
+  const { leases, lease } = keys.sets(kind, keys.partitionOf(id))
   const tokens = await connection.run(WAIT_MS, (client) => client.zrange(leases, '0', '49'))
   const asked = (client: Redis) => Promise.all(tokens.map((token) => client.smismember(`${lease}${token}`, id)))
   const held = await connection.run(WAIT_MS, asked).catch(() => []) // a web process's user may not

@@ -107,10 +107,10 @@ export async function ruleStatus(
     const { failed } = redis ? await keptFailures(runtime, kind) : { failed: undefined }
     if (redis && failed) found.lastError = await lastErrorOf(redis, kind, failed.retrying)
     found.dead = failed?.dead.length
-    found.armed = await redis?.connection.run(WAIT_MS, (client) => client.zcard(runtime.keys.sets(kind).due))
+    found.armed = await redis?.index.count(kind, WAIT_MS)
     const first = await redis?.index.first(kind, WAIT_MS)
     found.next = first === undefined ? null : new Date(first)
-    if (redis && !isSwept(rule)) await readRedis(redis, runtime, found)
+    if (redis && !isSwept(rule)) await readRedis(redis, found)
     if (redis && isSwept(rule)) found.readAgoMs = await new SweepMarks(redis.connection, runtime.keys, redis.clock).age(kind)
     if (!row || !postgresAnswers) return found
     found.dryRun = row.options.dryRun
@@ -142,18 +142,16 @@ async function readRows(row: RowRule, runtime: Runtime, found: RuleStatus, count
 }
 
 /** What waits for another attempt is in the index under the time of that. What is claimed is not in it. */
-async function readRedis({ connection, clock }: RuntimeRedis, runtime: Runtime, found: RuleStatus): Promise<void> {
-  const { due } = runtime.keys.sets(found.kind)
+async function readRedis({ index, clock }: RuntimeRedis, found: RuleStatus): Promise<void> {
   const nowMs = await clock.now()
-  const range = (from: string, until: string, most: number) =>
-    connection.run(WAIT_MS, (client) => client.zrange(due, from, until, 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES'))
+  const range = (from: string, until: string, most: number) => index.between(found.kind, from, until, most, WAIT_MS)
   const [overdue, upcoming] = await Promise.all([range('-inf', String(nowMs), MOST_COUNTED), range(`(${nowMs}`, '+inf', 1)])
-  const count = overdue.length / 2
+  const count = overdue.length
   found.inRedis = {
     ...{ pending: Math.max(0, (found.armed ?? 0) - count), overdue: count },
-    oldestOverdue: count === 0 ? null : new Date(Number(overdue[1])),
+    oldestOverdue: count === 0 ? null : new Date(overdue[0]?.deadlineMs ?? nowMs),
   }
-  found.next = upcoming[1] === undefined ? null : new Date(Number(upcoming[1]))
+  found.next = upcoming[0] === undefined ? null : new Date(upcoming[0].deadlineMs)
 }
 
 /** Who stands in the way of orders that are due. @param lockedIds orders whose rows are locked @throws what Postgres or Sequelize throws */

@@ -1,4 +1,4 @@
-// Timers that are armed within one turn of the event loop, by many requests, go to Redis in one call for each kind. The turn ends with `setImmediate`: after
+// Timers that are armed within one turn of the event loop, by many requests, go to Redis in one call for each kind, in a cluster for each partition of it. The turn ends with `setImmediate`: after
 // the answers on all connections of the pool have been read, where `nextTick` comes after each.
 
 export interface ArmedTimer {
@@ -26,25 +26,26 @@ export class ArmBatches {
   constructor(private readonly send: Send) {}
 
   /** Resolves or rejects with the timer's batch. */
-  add(kind: string, timer: ArmedTimer): Promise<void> {
-    const batch = this.open.get(kind) ?? this.begin(kind)
+  add(kind: string, timer: ArmedTimer, partition = 0): Promise<void> {
+    const name = partition === 0 ? kind : `${partition} ${kind}`
+    const batch = this.open.get(name) ?? this.begin(name, kind)
     batch.timers.push(timer)
     if (batch.timers.length >= MOST) batch.send()
     return batch.sent
   }
 
-  private begin(kind: string): Batch {
+  private begin(name: string, kind: string): Batch {
     const timers: ArmedTimer[] = []
     let send = () => {}
     const sent = new Promise<void>((resolve) => {
       send = () => {
-        if (this.open.get(kind)?.timers !== timers) return
-        this.open.delete(kind)
+        if (this.open.get(name)?.timers !== timers) return
+        this.open.delete(name)
         resolve(this.send(kind, timers))
       }
     })
     const batch = { timers, sent, send }
-    this.open.set(kind, batch)
+    this.open.set(name, batch)
     setImmediate(send)
     return batch
   }

@@ -102,7 +102,7 @@ export class Arming {
 
   /** For rules without a deadline on the row. @throws OrderTimersError REDIS_UNAVAILABLE */
   armOrThrow(kind: string, id: string, deadlineMs: number): Promise<void> {
-    return this.batches.add(kind, { id, deadlineMs })
+    return this.batches.add(kind, { id, deadlineMs }, this.index.partitionOf(id))
   }
 
   /**

@@ -1,33 +1,47 @@
 // Redis's clock, as this process estimates it: read from each claim's reply and otherwise once a minute, so that an absolute deadline needs
-// no round trip.
+// no round trip. In a cluster each partition has the clock of the node that has it, and nodes' clocks may differ.
 
 import { ClockEstimate } from '../clock-estimate.js'
+import type { Keys } from '../keys.js'
 import type { RedisConnection } from './connection.js'
+import { scripts } from './script-calls.js'
 
 const FRESH_MS = 60_000
 const WAIT_MS = 200
 
 export class RedisClock {
-  private readonly estimate = new ClockEstimate()
+  private readonly estimates = [new ClockEstimate()]
 
-  constructor(private readonly connection: RedisConnection) {
-    connection.onDown(() => this.estimate.forget())
+  /** @param keys of a cluster; left out, one server has the clock */
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly keys?: Pick<Keys, 'inCluster' | 'partitionOf' | 'sets'>,
+  ) {
+    connection.onDown(() => {
+      for (const estimate of this.estimates) estimate.forget()
+    })
   }
 
   /** @returns Redis's time in milliseconds, rounded. @throws OrderTimersError REDIS_UNAVAILABLE */
-  async now(): Promise<number> {
-    if (this.estimate.age > FRESH_MS || this.estimate.now() === undefined) await this.ask()
-    return Math.round(this.estimate.now() as number)
+  async now(partition = 0): Promise<number> {
+    const estimate = this.of(partition)
+    if (estimate.age > FRESH_MS || estimate.now() === undefined) await this.ask(partition)
+    return Math.round(estimate.now() as number)
+  }
+
+  /** The clock that decides when the timer with this id is due. @throws as `now` */
+  nowFor(id: string): Promise<number> {
+    return this.now(this.keys?.partitionOf(id))
   }
 
   /** The estimate, with fractions; undefined where there is none. Asks nobody. */
-  known(): number | undefined {
-    return this.estimate.now()
+  known(partition = 0): number | undefined {
+    return this.of(partition).now()
   }
 
   /** The error bound of the reading in use, milliseconds. */
-  get readingError(): number {
-    return this.estimate.readingError
+  readingError(partition = 0): number {
+    return this.of(partition).readingError
   }
 
   /**
@@ -35,17 +49,26 @@ export class RedisClock {
    * a process that gets little CPU, is no difference. Undefined where there is no estimate. Asks nobody.
    */
   ownAhead(): number | undefined {
-    return this.estimate.leastAhead(Date.now())
+    return this.of(0).leastAhead(Date.now())
   }
 
   /** Notes Redis's time, in milliseconds, from the reply to a command. @param askedAt when it was sent, by `performance.now()` */
-  note(redisMs: number, askedAt: number): void {
-    this.estimate.note(redisMs, askedAt, performance.now())
+  note(redisMs: number, askedAt: number, partition = 0): void {
+    this.of(partition).note(redisMs, askedAt, performance.now())
   }
 
-  private async ask(): Promise<void> {
+  private of(partition: number): ClockEstimate {
+    while (partition >= this.estimates.length) this.estimates.push(new ClockEstimate())
+    return this.estimates[partition] as ClockEstimate
+  }
+
+  private async ask(partition: number): Promise<void> {
     const askedAt = performance.now()
-    const [seconds, microseconds] = await this.connection.run(WAIT_MS, (client) => client.time())
-    this.estimate.note(Number(seconds) * 1_000 + Number(microseconds) / 1_000, askedAt, performance.now())
+    const now = await this.connection.run(WAIT_MS, async (client) => {
+      if (this.keys?.inCluster) return Number(await scripts(client).orderTimersTime(this.keys.sets('clock', partition).due))
+      const [seconds, microseconds] = await client.time()
+      return Number(seconds) * 1_000 + Number(microseconds) / 1_000
+    })
+    this.of(partition).note(now, askedAt, performance.now())
   }
 }

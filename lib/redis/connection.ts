@@ -3,6 +3,7 @@
 
 import type { Redis } from 'ioredis'
 import type { OrderTimersError } from '../errors.js'
+import type { Keys } from '../keys.js'
 import { within } from '../wait.js'
 import { Availability } from './availability.js'
 import { keepUpToDate } from './cluster-upkeep.js'
@@ -41,8 +42,8 @@ export class RedisConnection {
   private readonly layout: Layout
   private readonly endUpkeep: () => void
 
-  /** @param layoutKey where the layout of the data is noted, for a connection that reads or writes data */
-  constructor(source: RedisSource, name: string, layoutKey?: string) {
+  /** @param keys of the data, for a connection that reads or writes data */
+  constructor(source: RedisSource, name: string, keys?: Keys) {
     this.client = source.create(name)
     this.where = source.describe()
     this.topology = source.topology
@@ -50,7 +51,7 @@ export class RedisConnection {
     this.obstacles = new Obstacles(this.client, () => this.up())
     this.quiet = new Quiet(this.client)
     this.endUpkeep = this.topology === 'cluster' ? keepUpToDate(this.client) : () => {}
-    this.layout = new Layout(this.client, layoutKey)
+    this.layout = new Layout(this.client, keys)
     this.opening = new Opening(this.client, {
       afterReady: () => this.layout.known,
       onFailed: (error) => {

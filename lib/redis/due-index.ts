@@ -1,17 +1,27 @@
-// The due index: what is armed, by deadline, one sorted set for each kind, and a key for each timer. It only reads and writes: claims are
-// in leases.ts, failed attempts in failed-timers.ts, and what to do when Redis does not answer is the caller's to decide.
+// The due index: what is armed, by deadline, one sorted set for each kind, in a cluster one for each partition of it, and a key for each timer. It only
+// reads and writes: claims are in leases.ts, failed attempts in failed-timers.ts, and what to do when Redis does not answer is the caller's to decide.
 
+import type { Redis } from 'ioredis'
 import { type Keys, SWEEP_REQUEST } from '../keys.js'
 import type { ArmedTimer } from './arm-batches.js'
 import type { RedisConnection } from './connection.js'
 import { loadScripts, mayHaveWritten, operation, probeWrites, scripts } from './script-calls.js'
+import { TimerKeys } from './timer-keys.js'
 
 export class DueIndex {
+  private readonly timerKeys: TimerKeys
+
   constructor(
     private readonly connection: RedisConnection,
     private readonly keys: Keys,
   ) {
+    this.timerKeys = new TimerKeys(keys)
     connection.refusals.probe = () => probeWrites(connection, keys)
+  }
+
+  /** The partition that has an id; timers of different ones cannot be armed in one call. */
+  partitionOf(id: string): number {
+    return this.keys.partitionOf(id)
   }
 
   /** Loads the scripts into Redis before they are needed. Never rejects. */
@@ -19,23 +29,31 @@ export class DueIndex {
     return loadScripts(this.connection)
   }
 
-  /** Adds timers, or moves them. Safe to repeat. @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error */
+  /**
+   * Adds timers, all of one partition, or moves them. Safe to repeat.
+   * @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error
+   */
   async arm(kind: string, timers: readonly ArmedTimer[], waitMs: number): Promise<void> {
-    const { due, failures } = this.keys.sets(kind)
-    const values: (string | number)[] = [due, failures, this.keys.wakeChannel, this.keys.timersOf(kind)]
+    const { due, failures } = this.keys.sets(kind, this.keys.partitionOf(timers[0]?.id ?? ''))
+    const values: (string | number)[] = [due, failures, this.keys.wakeChannel, this.keys.setsTimersOf(kind)]
     for (const { id, deadlineMs } of timers) values.push(deadlineMs, id)
-    await this.connection.run(waitMs, (client) => scripts(client).orderTimersArm(...values), operation('arm', kind))
+    const arm = (client: Redis) => scripts(client).orderTimersArm(...values)
+    const withKeys = (client: Redis) => arm(client).then(() => this.timerKeys.set(client, kind, timers))
+    await this.connection.run<unknown>(waitMs, this.keys.inCluster ? withKeys : arm, operation('arm', kind))
   }
 
   /** Adds timers that are missing or have a later deadline; each id has the deadline at the same place. @returns how many */
   async armMissing(kind: string, ids: readonly string[], deadlines: readonly number[]): Promise<number> {
-    const { due, failures } = this.keys.sets(kind)
-    const rows = [JSON.stringify(ids), JSON.stringify(deadlines)]
-    const armed = await this.connection.ask(
-      (client) => scripts(client).orderTimersArmMissing(due, failures, this.keys.wakeChannel, this.keys.timersOf(kind), ...rows),
-      operation('arm', kind, (armed) => (Number(armed) > 0 ? 'memory' : undefined)),
-    )
-    return armed as number
+    const armed = await this.eachPart(ids, async (places, partition) => {
+      const { due, failures } = this.keys.sets(kind, partition)
+      const rows = [JSON.stringify(at(ids, places)), JSON.stringify(at(deadlines, places))]
+      const armed = await this.connection.ask(
+        (client) => scripts(client).orderTimersArmMissing(due, failures, this.keys.wakeChannel, this.keys.setsTimersOf(kind), ...rows),
+        operation('arm', kind, (armed) => ((armed as number[]).length > 0 ? 'memory' : undefined)),
+      )
+      return this.keysSet(kind, ids, deadlines, places, armed as number[])
+    })
+    return armed.reduce((sum, count) => sum + count, 0)
   }
 
   /**
@@ -43,13 +61,18 @@ export class DueIndex {
    * `horizonMs` is left to the sweep, and failures stay.
    */
   async move(kind: string, ids: readonly string[], deadlines: readonly (number | null)[], horizonMs: number): Promise<void> {
-    const { due, failures, tombstones } = this.keys.sets(kind)
-    const rows = [JSON.stringify(ids), JSON.stringify(deadlines)]
-    await this.connection.ask(
-      (client) =>
-        scripts(client).orderTimersMove(due, failures, tombstones, this.keys.wakeChannel, this.keys.timersOf(kind), horizonMs, ...rows),
-      operation('move', kind, mayHaveWritten),
-    )
+    await this.eachPart(ids, async (places, partition) => {
+      const { due, failures, tombstones } = this.keys.sets(kind, partition)
+      const rows = [JSON.stringify(at(ids, places)), JSON.stringify(at(deadlines, places))]
+      const prefix = this.keys.setsTimersOf(kind)
+      const moved = await this.connection.ask(
+        (client) => scripts(client).orderTimersMove(due, failures, tombstones, this.keys.wakeChannel, prefix, horizonMs, ...rows),
+        operation('move', kind, mayHaveWritten),
+      )
+      const gone = at(ids, places).filter((_, i) => deadlines[places[i] as number] === null)
+      if (this.keys.inCluster) this.timerKeys.drop(this.connection.client, kind, gone)
+      return this.keysSet(kind, ids, deadlines as readonly number[], places, moved as number[])
+    })
   }
 
   /**
@@ -58,14 +81,17 @@ export class DueIndex {
    * @returns whether there was one
    */
   async disarm(kind: string, id: string, deadlineMs: number | undefined, waitMs: number, toleranceMs: number | '' = ''): Promise<boolean> {
-    const { due, failures, tombstones } = this.keys.sets(kind)
+    const { due, failures, tombstones } = this.keys.sets(kind, this.keys.partitionOf(id))
+    const sets = [due, failures, tombstones]
+    const { inCluster } = this.keys
     const key = this.keys.timer(kind, id)
-    const removed = await this.connection.run(
-      waitMs,
-      (client) => scripts(client).orderTimersDisarm(due, failures, tombstones, key, id, deadlineMs ?? '', toleranceMs),
-      operation('disarm', kind, mayHaveWritten),
-    )
-    return removed === 1
+    const disarm = async (client: Redis) => {
+      if (!inCluster) return scripts(client).orderTimersDisarm(4, ...sets, key, id, deadlineMs ?? '', toleranceMs)
+      const expiry = toleranceMs === '' ? undefined : await this.timerKeys.expiry(client, kind, id)
+      const removed = await scripts(client).orderTimersDisarm(3, ...sets, id, deadlineMs ?? '', toleranceMs, expiry ?? '')
+      return removed !== -1 && (await this.timerKeys.remove(client, kind, id)) ? 1 : removed
+    }
+    return (await this.connection.run(waitMs, disarm, operation('disarm', kind, mayHaveWritten))) === 1
   }
 
   /** Moves a deadline that only Redis knows. @returns the new one; undefined where there is no timer */
@@ -88,29 +114,46 @@ export class DueIndex {
     toleranceMs = 0,
   ): Promise<{ before: number; after: number | undefined } | undefined> {
     const key = this.keys.timer(kind, id)
-    const { due } = this.keys.sets(kind)
-    const moved = (await this.connection.run(
+    const { due } = this.keys.sets(kind, this.keys.partitionOf(id))
+    const how = [id, byMs, expectedMs ?? '', toleranceMs]
+    const postpone = async (client: Redis) => {
+      if (!this.keys.inCluster) return (await scripts(client).orderTimersPostpone(2, due, key, ...how)) as string[] | null
+      const expiry = await this.timerKeys.expiry(client, kind, id)
+      const moved = (await scripts(client).orderTimersPostpone(1, due, ...how, expiry ?? '')) as string[] | null
+      if (moved?.[1] !== undefined) await this.timerKeys.set(client, kind, [{ id, deadlineMs: Number(moved[1]) }])
+      return moved
+    }
+    const proves = (moved: string[] | null) => (moved?.[1] === undefined ? undefined : 'memory')
+    const moved = await this.connection.run<string[] | null>(
       waitMs,
-      (client) => scripts(client).orderTimersPostpone(due, key, id, byMs, expectedMs ?? '', toleranceMs),
-      operation('postpone', kind, (moved) => ((moved as string[] | null)?.[1] === undefined ? undefined : 'memory')),
-    )) as string[] | null
+      postpone,
+      operation('postpone', kind, (moved) => proves(moved as string[] | null)),
+    )
     return moved === null ? undefined : { before: Number(moved[0]), after: moved[1] === undefined ? undefined : Number(moved[1]) }
   }
 
   /** A deadline that only Redis knows, in milliseconds of its clock; that of an external key, too. */
   async deadline(kind: string, id: string, waitMs: number): Promise<number | undefined> {
-    const score = await this.connection.run(waitMs, (client) => client.zscore(this.keys.sets(kind).due, id))
+    const { due } = this.keys.sets(kind, this.keys.partitionOf(id))
+    const score = await this.connection.run(waitMs, (client) => client.zscore(due, id))
     if (score !== null) return Number(score)
+    if (this.keys.inCluster) return this.connection.run(waitMs, (client) => this.timerKeys.expiry(client, kind, id))
     const [left, time] = await this.connection.run(waitMs, (client) => Promise.all([client.pttl(this.keys.timer(kind, id)), client.time()]))
     return left < 0 ? undefined : milliseconds(time) + left
   }
 
   /** The same for many ids, in two round trips at most. Ids without a timer are left out. */
   async deadlines(kind: string, ids: readonly string[], waitMs: number): Promise<Map<string, number>> {
-    const scores = await this.connection.run(waitMs, (client) => client.zmscore(this.keys.sets(kind).due, ...ids))
-    const deadlines = new Map(ids.flatMap((id, i) => (scores[i] == null ? [] : [[id, Number(scores[i])] as const])))
+    const deadlines = await this.armed(kind, ids, waitMs)
     const others = ids.filter((id) => !deadlines.has(id))
     if (others.length === 0) return deadlines
+    if (this.keys.inCluster) {
+      const expiries = await this.connection.run(waitMs, (client) =>
+        Promise.all(others.map((id) => this.timerKeys.expiry(client, kind, id))),
+      )
+      for (const [i, id] of others.entries()) if (expiries[i] !== undefined) deadlines.set(id, expiries[i])
+      return deadlines
+    }
     const [time, ...left] = await this.connection.run(waitMs, (client) =>
       Promise.all([client.time(), ...others.map((id) => client.pttl(this.keys.timer(kind, id)))]),
     )
@@ -119,16 +162,88 @@ export class DueIndex {
     return deadlines
   }
 
+  /** The deadlines of those of the ids that are in the index. */
+  async armed(kind: string, ids: readonly string[], waitMs: number): Promise<Map<string, number>> {
+    const deadlines = new Map<string, number>()
+    await this.eachPart(ids, async (places, partition) => {
+      const part = at(ids, places)
+      const scores = await this.connection.run(waitMs, (client) => client.zmscore(this.keys.sets(kind, partition).due, ...part))
+      for (const [i, id] of part.entries()) if (scores[i] != null) deadlines.set(id, Number(scores[i]))
+    })
+    return deadlines
+  }
+
+  /** How many are armed. */
+  async count(kind: string, waitMs: number): Promise<number> {
+    const counts = await this.everyPart(kind, waitMs, (client, due) => client.zcard(due))
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+
   /** The earliest deadline of a kind; undefined where nothing is armed. */
   async first(kind: string, waitMs: number): Promise<number | undefined> {
-    const [, score] = await this.connection.run(waitMs, (client) => client.zrange(this.keys.sets(kind).due, '0', '0', 'WITHSCORES'))
-    return score === undefined ? undefined : Number(score)
+    return (await this.between(kind, '-inf', '+inf', 1, waitMs))[0]?.deadlineMs
+  }
+
+  /**
+   * By deadline, and then by id.
+   * @param min and `max` as of ZRANGE BYSCORE
+   * @param offset how many to leave out
+   */
+  async between(kind: string, min: string, max: string, most: number, waitMs: number, offset = 0): Promise<ArmedTimer[]> {
+    const [skip, count] = this.keys.partitions === 1 ? [offset, most] : [0, offset + most]
+    const lists = await this.everyPart(kind, waitMs, (client, due) =>
+      client.zrange(due, min, max, 'BYSCORE', 'LIMIT', skip, count, 'WITHSCORES'),
+    )
+    const timers = lists.flatMap((flat) => flat.flatMap((id, i) => (i % 2 === 0 ? [{ id, deadlineMs: Number(flat[i + 1]) }] : [])))
+    return lists.length === 1 ? timers : timers.sort(byDeadline).slice(offset, offset + most)
   }
 
   /** Asks all workers to sweep at once. @returns how many received it */
   requestSweep(waitMs: number): Promise<number> {
     return this.connection.run(waitMs, (client) => client.publish(this.keys.wakeChannel, SWEEP_REQUEST))
   }
+
+  /** Calls it for each partition with the places of its ids. @throws what a call throws, once all have ended */
+  private async eachPart<T>(ids: readonly string[], call: (places: readonly number[], partition: number) => Promise<T>): Promise<T[]> {
+    if (this.keys.partitions === 1) return [await call([...ids.keys()], 0)]
+    const parts = new Map<number, number[]>()
+    for (const [place, id] of ids.entries()) {
+      const partition = this.keys.partitionOf(id)
+      const places = parts.get(partition)
+      if (places) places.push(place)
+      else parts.set(partition, [place])
+    }
+    const results = await Promise.allSettled([...parts].map(([partition, places]) => call(places, partition)))
+    return results.map((result) => {
+      if (result.status === 'rejected') throw result.reason
+      return result.value
+    })
+  }
+
+  /** The same of each partition, in one round trip. */
+  private everyPart<T>(kind: string, waitMs: number, ask: (client: Redis, due: string) => Promise<T>): Promise<T[]> {
+    const dues = this.keys.everyPartition.map((partition) => this.keys.sets(kind, partition).due)
+    return this.connection.run(waitMs, (client) => Promise.all(dues.map((due) => ask(client, due))))
+  }
+
+  /** @param armed what a script says that it armed: places among those of its partition, from 1 @returns how many */
+  private async keysSet(kind: string, ids: readonly string[], deadlines: readonly number[], places: readonly number[], armed: number[]) {
+    if (!this.keys.inCluster) return armed.length
+    const timers = at(
+      places,
+      armed.map((place) => place - 1),
+    ).map((place) => ({ id: ids[place] as string, deadlineMs: deadlines[place] as number }))
+    await this.timerKeys.set(this.connection.client, kind, timers)
+    return armed.length
+  }
+}
+
+function at<T>(all: readonly T[], places: readonly number[]): readonly T[] {
+  return places.length === all.length ? all : places.map((place) => all[place] as T)
+}
+
+function byDeadline(one: ArmedTimer, other: ArmedTimer): number {
+  return one.deadlineMs - other.deadlineMs || Buffer.compare(Buffer.from(one.id), Buffer.from(other.id))
 }
 
 function milliseconds([seconds, microseconds]: (number | string)[]): number {

@@ -1,6 +1,7 @@
 // Timers whose rule failed, one hash for each kind: orders that wait for another attempt, and dead letters. Failures are written when a
 // claim ends (leases.ts).
 
+import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
 import type { RedisConnection } from './connection.js'
 import { mayHaveWritten, operation, scripts } from './script-calls.js'
@@ -48,29 +49,36 @@ export class FailedTimers {
 
   /** The failures of these ids. Ids without one are left out. */
   async of(kind: string, ids: readonly string[]): Promise<Map<string, Failure>> {
-    const values = await this.connection.ask((client) => client.hmget(this.keys.sets(kind).failures, ...ids))
-    return new Map(ids.flatMap((id, i) => (values[i] ? [[id, JSON.parse(values[i]) as Failure] as const] : [])))
+    const parts = this.keys.partitions === 1 ? [[0, ids] as const] : [...this.keys.split(ids)]
+    const found = await this.connection.ask((client) =>
+      Promise.all(parts.map(([partition, part]) => client.hmget(this.keys.sets(kind, partition).failures, ...part))),
+    )
+    const values = found.flatMap((values, i) => values.map((value, k) => [parts[i]?.[1][k] as string, value] as const))
+    return new Map(values.flatMap(([id, value]) => (value ? [[id, JSON.parse(value) as Failure] as const] : [])))
   }
 
   /** Reads the failures themselves only where some are no dead letters, and then their ids alone. */
   async ids(kind: string, waitMs: number): Promise<FailedIds> {
-    const { failures } = this.keys.sets(kind)
-    const [dead, all] = await this.connection.run(waitMs, (client) =>
-      Promise.all([client.zrange(`${failures}:dead`, '0', '-1'), client.hlen(failures)]),
+    const isParted = this.keys.partitions > 1
+    const counts = await this.everyPart(kind, waitMs, (client, failures) =>
+      Promise.all([
+        isParted ? client.zrange(`${failures}:dead`, '0', '-1', 'WITHSCORES') : client.zrange(`${failures}:dead`, '0', '-1'),
+        client.hlen(failures),
+      ]),
     )
-    if (all <= dead.length) return { dead, retrying: [] }
+    const dead = isParted ? byScore(counts.flatMap(([scored]) => scored)) : (counts[0]?.[0] ?? [])
+    if (counts.reduce((sum, [, all]) => sum + all, 0) <= dead.length) return { dead, retrying: [] }
     const isDead = new Set(dead)
-    const ids = await this.connection.run(waitMs, (client) => client.hkeys(failures))
+    const ids = (await this.everyPart(kind, waitMs, (client, failures) => client.hkeys(failures))).flat()
     return { dead, retrying: ids.filter((id) => !isDead.has(id)) }
   }
 
   /** All failures of a kind: of orders that wait for another attempt, and of dead letters. */
   async all(kind: string, waitMs: number): Promise<Map<string, Failure>> {
     // As HGETALL in capitals: a shop may have set a reply transformer for `hgetall`, which all clients of ioredis in a process share.
-    const { failures } = this.keys.sets(kind)
-    const values = (await this.connection.run(waitMs, (client) => client.call('HGETALL', failures))) as string[]
+    const lists = await this.everyPart(kind, waitMs, (client, failures) => client.call('HGETALL', failures) as Promise<string[]>)
     const all = new Map<string, Failure>()
-    for (let i = 0; i < values.length; i += 2) all.set(values[i] as string, JSON.parse(values[i + 1] as string))
+    for (const values of lists) for (let i = 0; i < values.length; i += 2) all.set(values[i] as string, JSON.parse(values[i + 1] as string))
     return all
   }
 
@@ -81,15 +89,18 @@ export class FailedTimers {
 
   /** The newest dead letters of a kind, or those that died before the `next` of another page. */
   async deadPage(kind: string, before: string | undefined, limit: number, waitMs: number): Promise<DeadPage> {
-    const { failures } = this.keys.sets(kind)
-    const answer = await this.connection.run(waitMs, (client) => scripts(client).orderTimersDeadPage(failures, before ?? '', limit))
-    const [total, values] = answer as [number, string[]]
-    const letters: StoredDeadLetter[] = []
-    for (let i = 0; i < values.length; i += 4) {
-      const [id, , json, stack] = values.slice(i, i + 4) as [string, string, string, string]
-      if (json !== '') letters.push({ ...(JSON.parse(json) as Failure), id, stack: stack === '' ? undefined : stack })
-    }
-    return { letters, total, next: values.length === 4 * limit ? values.at(-3) : undefined }
+    const pages = (await this.everyPart(kind, waitMs, (client, failures) =>
+      scripts(client).orderTimersDeadPage(failures, before ?? '', limit),
+    )) as [total: number, values: string[]][]
+    const found = pages.flatMap(([, values]) => quadruples(values))
+    if (pages.length > 1) found.sort(([, one], [, other]) => Number(other) - Number(one))
+    // Partitions may give the same score, and a page ends between two scores.
+    const end = found[limit - 1]?.[1]
+    const page = end === undefined ? found : found.filter(([, score]) => Number(score) >= Number(end))
+    const letters = page.flatMap(([id, , json, stack]) =>
+      json === '' ? [] : [{ ...(JSON.parse(json) as Failure), id, stack: stack === '' ? undefined : stack }],
+    )
+    return { letters, total: pages.reduce((sum, [total]) => sum + total, 0), next: end }
   }
 
   /** Puts dead letters back, due now, with their attempts forgotten. @returns those of the ids that were dead letters */
@@ -103,12 +114,37 @@ export class FailedTimers {
   }
 
   private async end(kind: string, how: 'due' | 'dropped', ids: readonly string[], waitMs: number): Promise<Set<string>> {
-    const { due, failures } = this.keys.sets(kind)
-    const ended = await this.connection.run(
-      waitMs,
-      (client) => scripts(client).orderTimersRevive(due, failures, this.keys.wakeChannel, how, JSON.stringify(ids)),
-      operation('revive', kind, mayHaveWritten),
+    const parts = this.keys.partitions === 1 ? [[0, ids] as const] : [...this.keys.split(ids)]
+    const ended = await Promise.all(
+      parts.map(([partition, part]) => {
+        const { due, failures } = this.keys.sets(kind, partition)
+        return this.connection.run(
+          waitMs,
+          (client) => scripts(client).orderTimersRevive(due, failures, this.keys.wakeChannel, how, JSON.stringify(part)),
+          operation('revive', kind, mayHaveWritten),
+        )
+      }),
     )
-    return new Set(JSON.parse(ended as string))
+    return new Set(ended.flatMap((json) => JSON.parse(json as string) as string[]))
   }
+
+  /** The same of each partition, in one round trip. */
+  private everyPart<T>(kind: string, waitMs: number, ask: (client: Redis, failures: string) => Promise<T>): Promise<T[]> {
+    const names = this.keys.everyPartition.map((partition) => this.keys.sets(kind, partition).failures)
+    return this.connection.run(waitMs, (client) => Promise.all(names.map((name) => ask(client, name))))
+  }
+}
+
+/** @param scored id, score, id, score, … @returns the ids alone */
+function byScore(scored: readonly string[]): string[] {
+  const pairs = scored.flatMap((id, i) => (i % 2 === 0 ? [[id, Number(scored[i + 1])] as const] : []))
+  return pairs.sort(([, one], [, other]) => one - other).map(([id]) => id)
+}
+
+type Quadruple = [id: string, score: string, json: string, stack: string]
+
+function quadruples(values: readonly string[]): Quadruple[] {
+  const found: Quadruple[] = []
+  for (let i = 0; i < values.length; i += 4) found.push(values.slice(i, i + 4) as Quadruple)
+  return found
 }

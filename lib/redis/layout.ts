@@ -2,10 +2,15 @@
 // layout serves nothing: what it would misread there may be anything. The sweep over Postgres settles meanwhile.
 
 import type { Redis } from 'ioredis'
+import type { Keys } from '../keys.js'
+import { MOST_PARTITIONS } from '../slots.js'
 import { LAYOUT, VERSION } from '../version.js'
 import { Attempts } from './attempts.js'
 
 const ASK_EVERY_MS = 5_000
+
+/** In how many partitions a cluster's index is. */
+const PARTITIONS = 'partitions'
 
 /** A later version of this package has written here. */
 export class NewerLayout extends Error {
@@ -25,12 +30,12 @@ export class Layout {
   private newer: NewerLayout | undefined
   private readonly later = new Attempts(ASK_EVERY_MS)
 
-  /** @param key where the layout is noted; undefined where that does not matter */
+  /** @param keys of the data, which are told in how many partitions a cluster's index is; undefined where that does not matter */
   constructor(
     private readonly client: Redis,
-    private readonly key: string | undefined,
+    private readonly keys: Keys | undefined,
   ) {
-    this.isKnown = key === undefined
+    this.isKnown = keys === undefined
   }
 
   /** False until it is known that this version understands the data. */
@@ -44,19 +49,19 @@ export class Layout {
    * @param onUnderstood called when it is known that this version understands the data, at last
    */
   look(onNewer: (error: NewerLayout) => void, onUnderstood: () => void): void {
-    const { key } = this
-    if (key === undefined) {
+    const { keys } = this
+    if (keys === undefined) {
       onUnderstood()
       return
     }
     this.end()
-    const known = this.read(key).then((newer) => {
+    const known = this.read(keys).then((newer) => {
       if (this.known !== known) return // another connection by now
       this.isKnown = true
       this.newer = newer
       if (newer) {
         onNewer(newer)
-        this.later.start(() => this.isOver(key), onUnderstood)
+        this.later.start(() => this.isOver(keys), onUnderstood)
       } else onUnderstood()
     })
     this.known = known
@@ -65,22 +70,28 @@ export class Layout {
   /** The connection has ended. */
   end(): void {
     this.later.end()
-    this.isKnown = this.key === undefined
+    this.isKnown = this.keys === undefined
     this.newer = undefined
   }
 
-  private async isOver(key: string): Promise<boolean> {
-    this.newer = await this.read(key)
+  private async isOver(keys: Keys): Promise<boolean> {
+    this.newer = await this.read(keys)
     return this.newer === undefined
   }
 
   /** A Redis that does not say so, or not to this user, is taken for one that this version understands. */
-  private async read(key: string): Promise<NewerLayout | undefined> {
+  private async read(keys: Keys): Promise<NewerLayout | undefined> {
     try {
-      const [layout, version] = await this.client.hmget(key, 'layout', 'version')
+      if (keys.inCluster) await this.client.hsetnx(keys.layout, PARTITIONS, keys.partitions).catch(() => {}) // the first one decides
+      const [layout, version, partitions] = await this.client.hmget(keys.layout, 'layout', 'version', PARTITIONS)
+      if (keys.inCluster && isCount(partitions)) keys.partitions = Number(partitions)
       return Number(layout) > LAYOUT ? new NewerLayout(Number(layout), version ?? 'of an unknown version') : undefined
     } catch {
       return undefined
     }
   }
+}
+
+function isCount(text: string | null | undefined): boolean {
+  return Number.isInteger(Number(text)) && Number(text) >= 1 && Number(text) <= MOST_PARTITIONS
 }

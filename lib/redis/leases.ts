@@ -1,12 +1,15 @@
 // Claims: timers that a worker has taken out of the due index, each claim a set of its own under a token, until it ends or its lease
-// expires. Who claims, when, and what becomes of the timers is the worker's to decide.
+// expires. A claim in a cluster is in one partition, or in several under the same token. Who claims, when, and what becomes of the timers is the
+// worker's to decide.
 
 import { OrderTimersError } from '../errors.js'
 import type { Keys } from '../keys.js'
+import { failureText, parsePairs } from './claim-texts.js'
 import type { RedisClock } from './clock.js'
 import type { RedisConnection } from './connection.js'
 import type { Failure } from './failed-timers.js'
 import { mayHaveWritten, operation, scripts } from './script-calls.js'
+import { TimerKeys } from './timer-keys.js'
 
 /**
  * A claim, or the end of one, that reaches Redis later than this does nothing: nobody waits for its answer any more (a frozen Redis
@@ -44,6 +47,8 @@ export interface ClaimOptions {
   leaseMs: number
   /** What to add to Redis's clock, milliseconds. */
   skewMs: number
+  /** Of a cluster's index. */
+  partition?: number
 }
 
 export interface ClaimAnswer extends Claim {
@@ -78,74 +83,85 @@ export interface FinishOptions {
   tombstone?: 'settled' | 'external'
   /** The first attempt was not answered: nothing is done where it was carried out. */
   isRetry?: boolean
+  /** Of a cluster's index. */
+  partition?: number
 }
 
-type TakeReply = [taken: string, settledBefore: number]
+type TakeReply = [taken: string, settledBefore: number, armed?: string]
 type ClaimReply = [now: string, next: string, burstLeft: number, claimed: string, leaseEnds: string, epoch: string, lost: number]
 
 export class Leases {
-  /** The newest epoch seen, by kind: an index with an older one has lost data. */
+  /** The newest epoch seen, by kind or by partition and kind: an index with an older one has lost data. */
   private readonly epochs = new Map<string, number>()
+  private readonly timerKeys: TimerKeys
 
   constructor(
     private readonly connection: RedisConnection,
     private readonly keys: Keys,
     private readonly clock: RedisClock,
-  ) {}
-
-  /** The newest epoch of an index that this process has seen; 0 for none. */
-  knownEpoch(kind: string): number {
-    return this.epochs.get(kind) ?? 0
+  ) {
+    this.timerKeys = new TimerKeys(keys)
   }
 
-  noteEpoch(kind: string, epoch: number): void {
-    this.epochs.set(kind, epoch)
+  /** The newest epoch of an index that this process has seen; 0 for none. */
+  knownEpoch(kind: string, partition = 0): number {
+    return this.epochs.get(placeName(kind, partition)) ?? 0
+  }
+
+  noteEpoch(kind: string, epoch: number, partition = 0): void {
+    this.epochs.set(placeName(kind, partition), epoch)
   }
 
   /** Takes the oldest timers that are due. @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error */
-  async claim(kind: string, token: string, { limit, leaseMs, skewMs }: ClaimOptions): Promise<ClaimAnswer> {
-    const known = this.knownEpoch(kind)
-    const { due, leases, lease, tombstones, keysRemoved } = this.keys.sets(kind)
-    const validUntil = (await this.clock.now()) + VALID_MS
+  async claim(kind: string, token: string, { limit, leaseMs, skewMs, partition = 0 }: ClaimOptions): Promise<ClaimAnswer> {
+    const known = this.knownEpoch(kind, partition)
+    const { due, leases, lease, tombstones, keysRemoved } = this.keys.sets(kind, partition)
+    const validUntil = (await this.clock.now(partition)) + VALID_MS
     const askedAt = performance.now()
     const reply = (await this.connection.ask(
       (client) =>
         scripts(client).orderTimersClaim(
           ...[due, leases, lease + token, tombstones, keysRemoved, lease, token, leaseMs, limit, skewMs],
-          ...[this.keys.timersOf(kind), validUntil, BURST.withinMs, BURST.dueForMs, BURST.keysRemoved, known, RESTORING_MS],
+          ...[this.keys.setsTimersOf(kind), validUntil, BURST.withinMs, BURST.dueForMs, BURST.keysRemoved, known, RESTORING_MS],
         ),
       operation('claim', kind, (reply) => ((reply as ClaimReply)[3] === '[]' ? undefined : 'write')),
     )) as ClaimReply
     const [now, next, burstLeft, claimed, leaseEnds, epoch, lost] = reply
-    if (epoch !== '') this.noteEpoch(kind, Number(epoch))
-    this.clock.note(Number(now), askedAt)
+    if (epoch !== '') this.noteEpoch(kind, Number(epoch), partition)
+    this.clock.note(Number(now), askedAt, partition)
+    const timers = parsePairs(claimed)
+    if (this.keys.inCluster) this.timerKeys.drop(this.connection.client, kind, timers.ids)
     return {
-      ...{ token, ...parsePairs(claimed), now: Number(now), next: optional(next), leaseEnds: optional(leaseEnds) },
+      ...{ token, ...timers, now: Number(now), next: optional(next), leaseEnds: optional(leaseEnds) },
       ...{ burstLeft: burstLeft === 1, lost: lost === 1 },
     }
   }
 
-  /** Takes overdue rows that the sweep found, unless they are claimed. @param look at the second, also those that were settled a moment ago */
+  /**
+   * Takes overdue rows that the sweep found, all of one partition, unless they are claimed.
+   * @param look at the second, also those that were settled a moment ago
+   */
   takeOverdue(kind: string, token: string, leaseMs: number, ids: readonly string[], look: Look = 'first'): Promise<OverdueClaim> {
     return this.take(kind, token, leaseMs, look === 'second' ? 'second look' : 'sweep', ids)
   }
 
-  /** Takes orders whose external keys expired. */
-  takeExpired(kind: string, token: string, leaseMs: number, ids: readonly string[]): Promise<Claim> {
-    return this.take(kind, token, leaseMs, 'event', ids)
+  /** Takes orders whose external keys expired, all of one partition. */
+  async takeExpired(kind: string, token: string, leaseMs: number, ids: readonly string[]): Promise<Claim> {
+    const free = this.keys.inCluster ? await this.connection.ask((client) => this.timerKeys.withoutKey(client, kind, ids)) : ids
+    return free.length > 0 ? this.take(kind, token, leaseMs, 'event', free) : { token, ids: [] }
   }
 
   /** Extends a lease while its work goes on. @returns whether it was still held, and had not expired */
-  async keep(kind: string, token: string, leaseMs: number): Promise<boolean> {
+  async keep(kind: string, token: string, leaseMs: number, partition = 0): Promise<boolean> {
     const kept = await this.connection.ask(
-      (client) => scripts(client).orderTimersKeep(this.keys.sets(kind).leases, token, leaseMs),
+      (client) => scripts(client).orderTimersKeep(this.keys.sets(kind, partition).leases, token, leaseMs),
       operation('keep', kind, (kept) => (kept === 1 ? 'memory' : undefined)),
     )
     return kept === 1
   }
 
   /**
-   * Ends a claim. What has no disposition is settled: it is forgotten.
+   * Ends a claim in one partition. What has no disposition is settled: it is forgotten.
    * @param skewMs what to add to Redis's clock
    * @returns whether the lease was still held
    * @throws OrderTimersError REDIS_UNAVAILABLE, also where this reached Redis too late to be carried out
@@ -155,27 +171,27 @@ export class Leases {
     token: string,
     skewMs: number,
     dispositions: readonly Disposition[],
-    { tombstone = 'settled', isRetry = false }: FinishOptions = {},
+    { tombstone = 'settled', isRetry = false, partition = 0 }: FinishOptions = {},
   ): Promise<boolean> {
     const gone = dispositions.filter((one) => one.gone).map(({ id }) => id)
     const values = dispositions.flatMap((one) =>
       one.gone ? [] : [one.id, one.delayMs ?? '', one.failure ? failureText(one.failure, one.stack) : ''],
     )
-    const validUntil = (await this.clock.now()) + VALID_MS
+    const validUntil = (await this.clock.now(partition)) + VALID_MS
     const askedAt = performance.now()
     const how = [token, tombstone, skewMs, validUntil, isRetry ? 'retry' : '', gone.length > 0 ? JSON.stringify(gone) : '']
     const wasHeld = await this.connection.ask(
-      (client) => scripts(client).orderTimersFinish(...this.claimKeys(kind, token), ...how, ...values),
+      (client) => scripts(client).orderTimersFinish(...this.claimKeys(kind, token, partition), ...how, ...values),
       operation('finish', kind, (wasHeld) => (wasHeld === 1 ? 'write' : undefined)),
     )
     if (typeof wasHeld === 'number') return wasHeld === 1
-    this.clock.note(Number(wasHeld), askedAt) // it came too late: perhaps Redis's clock was set
+    this.clock.note(Number(wasHeld), askedAt, partition) // it came too late: perhaps Redis's clock was set
     throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: ${kind}: the end of a claim reached Redis too late`)
   }
 
   /** Gives a claim back as a whole. Safe to repeat, and for a claim that never arrived. @param skewMs what to add to Redis's clock */
-  async release(kind: string, token: string, skewMs: number): Promise<void> {
-    const { due, leases, lease } = this.keys.sets(kind)
+  async release(kind: string, token: string, skewMs: number, partition = 0): Promise<void> {
+    const { due, leases, lease } = this.keys.sets(kind, partition)
     await this.connection.ask(
       (client) => scripts(client).orderTimersRelease(due, leases, lease + token, token, skewMs),
       operation('release', kind, mayHaveWritten),
@@ -184,11 +200,13 @@ export class Leases {
 
   /** Notes that the data that an index had lost is armed again. */
   async restored(kind: string): Promise<void> {
-    const epoch = await this.connection.ask(
-      (client) => scripts(client).orderTimersRestored(this.keys.sets(kind).due, this.knownEpoch(kind)),
-      operation('restore', kind),
-    )
-    this.noteEpoch(kind, Number(epoch))
+    for (const partition of this.keys.everyPartition) {
+      const epoch = await this.connection.ask(
+        (client) => scripts(client).orderTimersRestored(this.keys.sets(kind, partition).due, this.knownEpoch(kind, partition)),
+        operation('restore', kind),
+      )
+      this.noteEpoch(kind, Number(epoch), partition)
+    }
   }
 
   private async take(
@@ -198,35 +216,25 @@ export class Leases {
     via: 'sweep' | 'second look' | 'event',
     ids: readonly string[],
   ): Promise<OverdueClaim> {
-    const values = [this.keys.sets(kind).lease, token, leaseMs, via, this.keys.timersOf(kind), JSON.stringify(ids)]
-    const [taken, settledBefore] = (await this.connection.ask(
-      (client) => scripts(client).orderTimersTake(...this.claimKeys(kind, token), ...values),
+    const partition = this.keys.partitionOf(ids[0] ?? '')
+    const values = [this.keys.sets(kind, partition).lease, token, leaseMs, via, this.keys.setsTimersOf(kind), JSON.stringify(ids)]
+    const [taken, settledBefore, armed] = (await this.connection.ask(
+      (client) => scripts(client).orderTimersTake(...this.claimKeys(kind, token, partition), ...values),
       operation('claim', kind, (reply) => ((reply as TakeReply)[0] === '[]' ? undefined : 'write')),
     )) as TakeReply
+    if (armed !== undefined) this.timerKeys.drop(this.connection.client, kind, JSON.parse(armed))
     return { token, ids: JSON.parse(taken), settledBefore }
   }
 
-  private claimKeys(kind: string, token: string): [string, string, string, string, string] {
-    const { due, leases, lease, tombstones, failures } = this.keys.sets(kind)
+  private claimKeys(kind: string, token: string, partition: number): [string, string, string, string, string] {
+    const { due, leases, lease, tombstones, failures } = this.keys.sets(kind, partition)
     return [due, leases, lease + token, tombstones, failures]
   }
 }
 
-/** JSON has no line breaks, so one can end it. */
-function failureText(failure: Failure, stack = ''): string {
-  return stack === '' ? JSON.stringify(failure) : `${JSON.stringify(failure)}\n${stack}`
-}
-
-/** Ids and deadlines of JSON: id, deadline, id, deadline, … */
-function parsePairs(json: string): Pick<ClaimAnswer, 'ids' | 'deadlines'> {
-  const pairs: string[] = JSON.parse(json)
-  const ids: string[] = []
-  const deadlines: number[] = []
-  for (let i = 0; i < pairs.length; i += 2) {
-    ids.push(pairs[i] as string)
-    deadlines.push(Number(pairs[i + 1]))
-  }
-  return { ids, deadlines }
+/** The first has the kind's own name, so that one server builds no text for it. */
+function placeName(kind: string, partition: number): string {
+  return partition === 0 ? kind : `${partition} ${kind}`
 }
 
 function optional(value: string): number | undefined {

@@ -1,4 +1,4 @@
-// A worker's pulse: one call a second for all that a worker asks Redis while it waits. It looks at the head of each index, shows lost data and a
+// A worker's pulse: one call a second, in a cluster one for each partition, for all that a worker asks Redis while it waits. It looks at the head of each index, shows lost data and a
 // silent connection, carries the expiry probe, and takes a beat and a step of the scan for external keys along. When it is sent, and what follows
 // from it, is the worker's to decide.
 
@@ -18,6 +18,8 @@ const WRITE: Operation = { what: 'expiry probe', proves: () => 'memory' }
 /** What is at the head of one index. */
 export interface Head {
   kind: string
+  /** Of a cluster's index. */
+  partition: number
   /** Redis's clock, milliseconds. */
   now: number
   /** The first deadline in the index, milliseconds; undefined where it is empty. */
@@ -38,7 +40,9 @@ export interface ProbeKeys {
 export interface PulseOptions {
   /** The kinds whose indexes are looked at. */
   kinds: readonly string[]
-  probe: ProbeKeys
+  /** Of a cluster's index. With that of 0 goes a waiting beat. */
+  partition?: number
+  probe?: ProbeKeys | undefined
   /** Old tombstones are dropped, and the server is described. */
   isThorough: boolean
   /** What the first step of a scan for external keys needs; see `scanValues`. */
@@ -135,13 +139,14 @@ export class Pulse {
 
   /** @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error. A refused write throws nothing: the connection notes it */
   async send(options: PulseOptions): Promise<PulseAnswer> {
-    const beat = this.waiting
-    this.waiting = undefined
+    const { partition = 0 } = options
+    const beat = partition === 0 ? this.waiting : undefined
+    if (beat) this.waiting = undefined
     try {
       const reply = await this.ask(options, beat?.values)
       if (reply[8] !== '') beat?.reject(new ReplyError(reply[8]))
       else beat?.resolve(reply[7])
-      return this.parse(reply, options.kinds)
+      return this.parse(reply, options.kinds, partition)
     } catch (error) {
       beat?.reject(error)
       throw error
@@ -154,36 +159,44 @@ export class Pulse {
     this.waiting = undefined
   }
 
-  private async ask({ kinds, probe, isThorough, scan = [] }: PulseOptions, beat: Values | undefined): Promise<PulseReply> {
+  private async ask(options: PulseOptions, beat: Values | undefined): Promise<PulseReply> {
+    const { kinds, probe, isThorough, scan = [], partition = 0 } = options
     const { processes, layout } = this.keys
-    const heads = kinds.flatMap((kind) => {
-      const { due, leases, tombstones } = this.keys.sets(kind)
-      return [due, leases, tombstones, this.leases.knownEpoch(kind)]
+    const names = kinds.flatMap((kind) => {
+      const { due, leases, tombstones } = this.keys.sets(kind, partition)
+      return [due, leases, tombstones]
     })
-    const lists = [heads, [probe.key, probe.control, PROBE_TTL_MS, probe.controlTtlMs], scan].map((list) => JSON.stringify(list))
-    const [headsJson = '', probeJson = '', scanJson = ''] = lists
-    const values = [headsJson, probeJson, isThorough ? '1' : '', scanJson, ...(beat ? [processes, layout, ...beat] : [])]
+    const keys = [...(probe ? [probe.key, probe.control] : []), ...names, ...(beat ? [processes, layout] : [])]
+    const epochs = kinds.map((kind) => this.leases.knownEpoch(kind, partition))
+    const [epochsJson = '', probeJson = '', scanJson = ''] = [epochs, probe ? [PROBE_TTL_MS, probe.controlTtlMs] : [], scan].map((list) =>
+      JSON.stringify(list),
+    )
+    const values = [epochsJson, probeJson, isThorough ? '1' : '', scanJson, ...(beat ?? [])]
     const askedAt = performance.now()
     let reply: PulseReply | undefined
     try {
       await this.connection.ask(async (client) => {
-        reply = (await scripts(client).orderTimersPulse(...values)) as PulseReply
+        reply = (await scripts(client).orderTimersPulse(keys.length, ...keys, ...values)) as PulseReply
         if (reply[3] !== '') throw new ReplyError(reply[3])
       }, WRITE)
     } catch (error) {
       if (reply === undefined) throw error
     }
     if (reply === undefined) throw new Error('a pulse had no reply')
-    this.clock.note(Number(reply[0]), askedAt)
+    this.clock.note(Number(reply[0]), askedAt, partition)
     return reply
   }
 
-  private parse([now, isSet, hasControl, refused, heads, server, scan]: PulseReply, kinds: readonly string[]): PulseAnswer {
+  private parse(
+    [now, isSet, hasControl, refused, heads, server, scan]: PulseReply,
+    kinds: readonly string[],
+    partition: number,
+  ): PulseAnswer {
     return {
       heads: kinds.map((kind, i) => {
         const [next = '', leaseEnds = '', epoch = ''] = heads.slice(3 * i, 3 * i + 3)
-        if (epoch !== '') this.leases.noteEpoch(kind, Number(epoch))
-        return { kind, now: Number(now), next: optional(next), leaseEnds: optional(leaseEnds), lost: epoch === '' }
+        if (epoch !== '') this.leases.noteEpoch(kind, Number(epoch), partition)
+        return { kind, partition, now: Number(now), next: optional(next), leaseEnds: optional(leaseEnds), lost: epoch === '' }
       }),
       probe: { isRefused: refused !== '', isSet: isSet === 1, hasControl: hasControl === 1 },
       server,

@@ -100,7 +100,7 @@ async function bringRedisForward(runtime: Runtime, rule: ShopRule, id: string): 
   const known = await redis?.index.deadline(rule.kind, id, REDIS_WAIT_MS)
   const state = await rule.row?.states.read(id, null)
   if (!redis || known === undefined || state?.inFrom === false) throw await whyNoTimer('expire', runtime, rule, id)
-  await redis.arming.armOrThrow(rule.kind, id, await redis.clock.now())
+  await redis.arming.armOrThrow(rule.kind, id, await redis.clock.nowFor(id))
   return true
 }
 

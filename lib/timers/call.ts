@@ -60,7 +60,7 @@ export class Call {
     const value = this.givenDeadline()
     if (row) await this.requireInFrom(row)
     const redis = this.requireRedis()
-    return this.armInRedisAlone(redis, 'atMs' in value ? value.atMs : (await redis.clock.now()) + value.afterMs)
+    return this.armInRedisAlone(redis, 'atMs' in value ? value.atMs : (await redis.clock.nowFor(this.id)) + value.afterMs)
   }
 
   async extend(by: unknown): Promise<Timer> {
@@ -107,7 +107,7 @@ export class Call {
     if (row && !(await this.readBeforeRedis(row)).inFrom) return null
     const redis = this.requireRedis()
     const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_WAIT_MS)
-    return deadline === undefined ? null : Math.max(0, deadline - (await redis.clock.now()))
+    return deadline === undefined ? null : Math.max(0, deadline - (await redis.clock.nowFor(this.id)))
   }
 
   async retry(): Promise<void> {

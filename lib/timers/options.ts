@@ -53,7 +53,14 @@ export function parseOptions(options: OrderTimersOptions): ParsedOptions {
       redis: where,
     })
   }
-  return { redis, keys: new Keys(keyPrefix + prefix), rules: declareRules(options.rules), enabled, log, hasLogger: logger !== undefined }
+  return {
+    redis,
+    keys: new Keys(keyPrefix + prefix, redis && redis.topology === 'cluster'),
+    rules: declareRules(options.rules),
+    enabled,
+    log,
+    hasLogger: logger !== undefined,
+  }
 }
 
 function declareRules(rules: unknown): Map<string, DeclaredRule> {

@@ -54,7 +54,7 @@ async function pendingOnRow(
 async function pendingInRedis({ redis }: Runtime, { kind }: ShopRule, id: string): Promise<ListedTimer | undefined> {
   if (!redis) return undefined
   const deadline = await redis.index.deadline(kind, id, REQUEST_WAIT_MS)
-  return deadline === undefined ? undefined : listedTimer(kind, id, deadline, Math.max(0, deadline - (await redis.clock.now())))
+  return deadline === undefined ? undefined : listedTimer(kind, id, deadline, Math.max(0, deadline - (await redis.clock.nowFor(id))))
 }
 
 export function listedTimer(kind: string, id: string, deadlineMs: number, remaining: number): ListedTimer {

@@ -161,8 +161,8 @@ export class Runtime {
   }
 
   private connect(source: RedisSource): RuntimeRedis {
-    const connection = new RedisConnection(source, 'express-order-timers', this.keys.layout)
-    const clock = new RedisClock(connection)
+    const connection = new RedisConnection(source, 'express-order-timers', this.keys)
+    const clock = new RedisClock(connection, this.keys)
     const index = new DueIndex(connection, this.keys)
     const feed = new LiveFeed(connection, this.keys, this.identity.id)
     const leases = new Leases(connection, this.keys, clock)

@@ -91,7 +91,8 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
     new IndexClaims({
       ...{ leases: redis.leases, failures: redis.failures },
       leaseMs: (rule) => leaseMsOf(rule, options.leaseMs),
-      skewMs: (kind) => clocks.skewMs(kind),
+      skewMs: (kind, partition) => clocks.skewMs(kind, partition),
+      keys,
       token: () => identity.token(),
     })
   const schedule = new SweepSchedule(options.fallback)

@@ -27,14 +27,14 @@ export class Clocks {
   }
 
   /**
-   * Postgres's time minus Redis's, in milliseconds; 0 for rules whose deadlines are in Redis alone, and while it is unknown. It is the smallest
+   * Postgres's time minus Redis's, in a cluster that of the node which has the partition, in milliseconds; 0 for rules whose deadlines are in Redis alone, and while it is unknown. It is the smallest
    * difference that the readings allow, so that nothing is claimed early, plus the time that a settlement needs to reach Postgres.
    */
-  skewMs(kind: string): number {
+  skewMs(kind: string, partition = 0): number {
     const postgres = this.estimate(kind)
-    const [postgresNow, redisNow] = [postgres?.now(), this.redis?.known()]
+    const [postgresNow, redisNow] = [postgres?.now(), this.redis?.known(partition)]
     if (!this.redis || !postgres || postgresNow === undefined || redisNow === undefined) return 0
-    return postgresNow - redisNow - Math.max(0, postgres.readingError + this.redis.readingError - TRANSIT_MS)
+    return postgresNow - redisNow - Math.max(0, postgres.readingError + this.redis.readingError(partition) - TRANSIT_MS)
   }
 
   /** Milliseconds since a deadline, by the clock that the rule's deadlines are in; null while that clock is unknown. */

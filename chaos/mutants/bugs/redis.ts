@@ -25,7 +25,7 @@ export const REDIS_BUGS: readonly PlantedBug[] = [
         file: 'lib/redis/lua/arm.lua',
         find: `for i = 3, #ARGV, 2 do
   local deadline, id = ARGV[i], ARGV[i + 1]
-  redis.call('SET', keyPrefix .. id, '1', 'PXAT', deadline)`,
+  setKey(id, deadline)`,
         replace: `for i = 3, #ARGV - 1, 2 do
   local deadline, id = ARGV[i], ARGV[i + 1]
   redis.call('SET', keyPrefix .. id, '1', 'PX', math.max(1, deadline - ARGV[#ARGV]))`,

@@ -1,5 +1,6 @@
 // Whether Redis and the rows agree: orders that come due within a minute and are not armed, or too late; and armed timers without an order to settle.
 
+import type { Keys } from '../../keys.js'
 import { epochMsSql } from '../../rows/instant-sql.js'
 import type { PendingRows } from '../../rows/pending-rows.js'
 import type { RowRule } from '../../rows/row-rule.js'
@@ -75,23 +76,18 @@ async function unarmed({ redis, runtime }: Subject, kind: string, row: RowRule):
     pending.upcoming(transaction, { horizonMs: SOON_MS, after: undefined, limit: MOST }),
   )
   if (page.ids.length === 0) return { missing: [], late: [], looked: 0 }
-  const { connection } = redis as SubjectRedis
-  const scores = await connection.run(WAIT_MS, (client) => client.zmscore(runtime.keys.sets(kind).due, ...page.ids))
+  const armed = await (redis as SubjectRedis).index.armed(kind, page.ids, WAIT_MS)
   const { failed } = await keptFailures(runtime, kind)
   const failures = new Set([...(failed?.dead ?? []), ...(failed?.retrying ?? [])])
-  const missing = page.ids.filter((id, i) => scores[i] == null && !failures.has(id))
-  const late = page.ids.filter(
-    (id, i) => scores[i] != null && Number(scores[i]) > (page.deadlines[i] as number) + LEAST_LATE_MS && !failures.has(id),
-  )
+  const missing = page.ids.filter((id) => !armed.has(id) && !failures.has(id))
+  const late = page.ids.filter((id, i) => (armed.get(id) ?? 0) > (page.deadlines[i] as number) + LEAST_LATE_MS && !failures.has(id))
   return { missing, late, looked: page.ids.length }
 }
 
 /** The first that are armed. An order that has left the rule is dropped when its timer is due; one without a row or a deadline should not be there. */
 async function leftOver({ redis, runtime }: Subject, kind: string, { guard }: RowRule): Promise<Finding> {
-  const { connection } = redis as SubjectRedis
-  const { due } = runtime.keys.sets(kind)
   const expected = 'each armed timer has an order with a deadline'
-  const ids = await connection.run(WAIT_MS, (client) => client.zrange(due, '0', String(MOST - 1)))
+  const ids = (await (redis as SubjectRedis).index.between(kind, '-inf', '+inf', MOST, WAIT_MS)).map(({ id }) => id)
   const valid = ids.filter((id) => guard.table.parseId(id) !== null)
   const { table, deadlineSql } = guard
   const sql = `SELECT ${table.id}::text AS id, ${epochMsSql(deadlineSql)} AS ms FROM ${table.aliased} WHERE ${table.id} = ANY($1)`
@@ -103,11 +99,15 @@ async function leftOver({ redis, runtime }: Subject, kind: string, { guard }: Ro
   if (without.length === 0) return fine(LEFT_OVER, { kind, expected, found: `${ids.length} were looked at` })
   const text = `${without.length} of ${ids.length} have none; a worker drops them when they are due`
   const some = without.slice(0, MOST_SHOWN)
-  const names = some.map((id) => JSON.stringify(id)).join(' ')
-  return advice(
-    LEFT_OVER,
-    { kind, expected, found: text, shared: text },
-    redisCli(`ZREM ${due} ${names}`),
-    redisCli(`UNLINK ${some.map((id) => JSON.stringify(runtime.keys.timer(kind, id))).join(' ')}`),
+  const { keys } = runtime
+  const removals = [...keys.split(some)].map(([partition, part]) =>
+    redisCli(`ZREM ${keys.sets(kind, partition).due} ${part.map((id) => JSON.stringify(id)).join(' ')}`),
   )
+  return advice(LEFT_OVER, { kind, expected, found: text, shared: text }, ...removals, ...unlinks(keys, kind, some))
+}
+
+/** In a cluster each key is removed by a command of its own, since each has its own slot. */
+function unlinks(keys: Keys, kind: string, ids: readonly string[]): ReturnType<typeof redisCli>[] {
+  const names = ids.map((id) => JSON.stringify(keys.timer(kind, id)))
+  return keys.inCluster ? names.map((name) => redisCli(`UNLINK ${name}`)) : [redisCli(`UNLINK ${names.join(' ')}`)]
 }

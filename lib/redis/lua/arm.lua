@@ -2,13 +2,14 @@
 --
 -- KEYS    due, failures
 -- ARGV    wakeChannel
---         keyPrefix    the beginning of the timers' keys
+--         keyPrefix    as shared/set-key.lua says
 --         then deadline, id, deadline, id, …
 -- Output  none
 local due, failures = KEYS[1], KEYS[2]
 local wakeChannel, keyPrefix = ARGV[1], ARGV[2]
---- include shared/wake.lua
+--- include shared/wake-if-earlier.lua
 --- include shared/before-adding.lua
+--- include shared/set-key.lua
 --- include shared/forget-dead.lua
 
 local head = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
@@ -18,7 +19,7 @@ redis.call('ZADD', due, unpack(ARGV, 3))
 local anyFailed = redis.call('EXISTS', failures) == 1
 for i = 3, #ARGV, 2 do
   local deadline, id = ARGV[i], ARGV[i + 1]
-  redis.call('SET', keyPrefix .. id, '1', 'PXAT', deadline)
+  setKey(id, deadline)
   if anyFailed and redis.call('HDEL', failures, id) == 1 then forgetDead(id) end
   if tonumber(deadline) < tonumber(earliest) then earliest = deadline end
 end

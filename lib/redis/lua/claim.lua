@@ -11,7 +11,7 @@
 -- ARGV    leasePrefix    the beginning of the leases' names
 --         token, leaseMs, limit
 --         skewMs         what to add to Redis's clock
---         keyPrefix      the beginning of the timers' keys
+--         keyPrefix      the beginning of the timers' keys; '' in a cluster, where the caller removes them, and those of a burst expire
 --         validUntil     by Redis's clock; a claim that arrives later takes nothing
 --         burstWithinMs  a burst is due within so many milliseconds
 --         burstDueForMs  and has been due for no longer than this; the keys of older timers have expired
@@ -68,7 +68,7 @@ if count > 0 then
   callInPortions('SADD', lease, ids)
   redis.call('SET', lease .. ':deadlines', answer[4])
   redis.call('ZADD', leases, now + leaseMs, token)
-  if keysRemoved < burst then
+  if keyPrefix ~= '' and keysRemoved < burst then
     local names = {}
     for i, id in ipairs(ids) do names[i] = keyPrefix .. id end
     removeKeys(names, popped[2])
@@ -76,7 +76,7 @@ if count > 0 then
   burst = burst - count
 end
 
-if burst > limit then
+if keyPrefix ~= '' and burst > limit then
   local expired = redis.call('ZCOUNT', due, '-inf', dueUntil - burstDueForMs)
   local last = burst - math.min(burst, keysRemoved) - 1
   local first = math.max(expired, last + 1 - burstKeys)

@@ -2,28 +2,30 @@
 --
 -- KEYS    due, failures
 --         tombstones   the beginning of the tombstones' names
---         key          the timer's key
+--         key          the timer's key; left out in a cluster, where the caller looks at it before and removes it after
 -- ARGV    id
 --         expected     the deadline it must have; '' for any
---         toleranceMs  how far the TTL of a key that is not in the index may be from that; '' for as far as it likes
--- Output  1 where there was one, else 0
-local due, failures, tombstones, key = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local id, expected, toleranceMs = ARGV[1], ARGV[2], ARGV[3]
+--         toleranceMs  how far the expiry of a key that is not in the index may be from that; '' for as far as it likes
+--         keyExpires   when the key expires, '' where there is none; looked at only where KEYS has no key
+-- Output  1 where there was one, 0 where there was none, -1 where it has another deadline
+local due, failures, tombstones, key = KEYS[1], KEYS[2], KEYS[3], #KEYS == 4 and KEYS[4]
+local id, expected, toleranceMs, keyExpires = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 --- include shared/now.lua
 --- include shared/tombstones.lua
 --- include shared/after-removing.lua
 --- include shared/forget-dead.lua
 
 local score = redis.call('ZSCORE', due, id)
-if score and expected ~= '' and tonumber(score) ~= tonumber(expected) then return 0 end
+if score and expected ~= '' and tonumber(score) ~= tonumber(expected) then return -1 end
 if not score and toleranceMs ~= '' then
-  local left = redis.call('PTTL', key)
+  local left = key and redis.call('PTTL', key) or (tonumber(keyExpires) or -1) - now
   local off = now + left - tonumber(expected)
-  if left < 0 or math.max(off, -off) > tonumber(toleranceMs) then return 0 end
+  if left < 0 or math.max(off, -off) > tonumber(toleranceMs) then return -1 end
 end
 redis.call('SADD', (tombstoneSets(tombstones, 'cancelled')), id)
 if redis.call('HDEL', failures, id) == 1 then forgetDead(id) end
 local removed = redis.call('ZREM', due, id)
 if removed == 1 then afterRemoving() end
+if not key then return removed end
 local unlinked = redis.call('UNLINK', key)
 return math.max(removed, unlinked)

@@ -1,20 +1,21 @@
 -- Moves a deadline that only Redis knows, unless it has another one meanwhile.
 --
 -- KEYS    due
---         key        the timer's key
+--         key        the timer's key; left out in a cluster, where the caller sets it after
 -- ARGV    id
 --         byMs       milliseconds to add; 'now' makes it due now, and never later than it was
 --         expected   the deadline it must have; '' for any
 --         toleranceMs   how far from that it may be: a TTL was read a moment before
+--         keyExpires    when the key expires, '' where there is none; looked at only where KEYS has no key
 -- Output  the deadline before and the new one, as text; of one that is not as expected only that before; nil where there is no timer
-local due, key = KEYS[1], KEYS[2]
-local id, byMs, expected, toleranceMs = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local due, key = KEYS[1], #KEYS == 2 and KEYS[2]
+local id, byMs, expected, toleranceMs, keyExpires = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 --- include shared/now.lua
 --- include shared/before-adding.lua
 
 local before = redis.call('ZSCORE', due, id)
 if not before then
-  local left = redis.call('PTTL', key)
+  local left = key and redis.call('PTTL', key) or (tonumber(keyExpires) or -1) - now
   if left < 0 then return false end
   before = now + left
 end
@@ -25,5 +26,5 @@ end
 local deadline = string.format('%.0f', byMs == 'now' and math.min(before, math.floor(now)) or before + byMs)
 beforeAdding()
 redis.call('ZADD', due, deadline, id)
-redis.call('SET', key, '1', 'PXAT', deadline)
+if key then redis.call('SET', key, '1', 'PXAT', deadline) end
 return { string.format('%.0f', before), deadline }

@@ -2,12 +2,14 @@
 -- key of the expiry probe and sets it again, and can carry a beat and a step of the scan for external keys. It removes nothing from an
 -- index.
 --
--- KEYS    none: the names are in the lists, which are as long as the worker has indexes
--- ARGV    heads       as JSON: due, leases, tombstones, knownEpoch, due, leases, …
---         probe       as JSON: key, control, ttlMs, controlTtlMs
+-- KEYS    key, control  of the expiry probe, if there is one
+--         then due, leases, tombstones, due, leases, …: as many as the worker has indexes
+--         and with a beat last of all processes, layout
+-- ARGV    epochs      as JSON: of each index the newest epoch that the worker has seen
+--         probe       as JSON: ttlMs, controlTtlMs; empty for none
 --         isThorough  '1' where old tombstones are dropped and the server is described, else ''
 --         scan        as JSON: lock, worker, lockMs, count, soonMs, then keyPrefix, due, keyPrefix, due, …; empty for no step
---         beat        processes, layout, and then as shared/beat.lua says; nothing for no beat
+--         beat        as shared/beat.lua says; nothing for no beat
 -- Output  now        by Redis's clock, as text
 --         isSet      1 where the probe's key has not expired, else 0
 --         hasControl 1 where the control key was there, else 0
@@ -18,31 +20,37 @@
 --         scan       as shared/scan-step.lua says
 --         beat       as shared/beat.lua says; empty where it was refused
 --         beatError  why it was refused
-local heads, probe, isThorough, scan = cjson.decode(ARGV[1]), cjson.decode(ARGV[2]), ARGV[3] == '1', cjson.decode(ARGV[4])
+local epochs, probe, isThorough, scan = cjson.decode(ARGV[1]), cjson.decode(ARGV[2]), ARGV[3] == '1', cjson.decode(ARGV[4])
 --- include shared/now.lua
 --- include shared/epoch.lua
 --- include shared/tombstones.lua
 --- include shared/scan-step.lua
 --- include shared/beat.lua
 
-local key, control, ttlMs, controlTtlMs = probe[1], probe[2], probe[3], probe[4]
-local answer = { string.format('%.3f', now), redis.call('EXISTS', key), redis.call('EXISTS', control), '', {}, '', {}, {}, '' }
+local ttlMs, controlTtlMs = probe[1], probe[2]
+local before = ttlMs and 2 or 0
+local answer = { string.format('%.3f', now), 0, 0, '', {}, '', {}, {}, '' }
 
 -- First, since it needs memory: a script that has written anything may go on although memory is full.
-local set = redis.pcall('SET', control, '1', 'PX', controlTtlMs)
-if not set.err and answer[2] == 0 then set = redis.pcall('SET', key, '1', 'PX', ttlMs) end
-local isRefused = set.err ~= nil
-if isRefused then answer[4] = set.err end
+local isRefused = false
+if ttlMs then
+  local key, control = KEYS[1], KEYS[2]
+  answer[2], answer[3] = redis.call('EXISTS', key), redis.call('EXISTS', control)
+  local set = redis.pcall('SET', control, '1', 'PX', controlTtlMs)
+  if not set.err and answer[2] == 0 then set = redis.pcall('SET', key, '1', 'PX', ttlMs) end
+  isRefused = set.err ~= nil
+  if isRefused then answer[4] = set.err end
+end
 
-for i = 1, #heads, 4 do
-  local due, leases, tombstones, knownEpoch = heads[i], heads[i + 1], heads[i + 2], heads[i + 3]
+for i, knownEpoch in ipairs(epochs) do
+  local due, leases, tombstones = KEYS[before + 3 * i - 2], KEYS[before + 3 * i - 1], KEYS[before + 3 * i]
   local found = answer[5]
   local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')[2] or ''
   found[#found + 1] = first
   found[#found + 1] = redis.call('ZRANGE', leases, 0, 0, 'WITHSCORES')[2] or ''
   found[#found + 1] = epochOf(due .. ':state', first == '', knownEpoch)
   if isThorough and not isRefused then
-    for sort in pairs(tombstoneTurnMs) do tombstoneSets(tombstones, sort) end
+    for sort in pairs(tombstoneTurnMs) do pcall(tombstoneSets, tombstones, sort) end
   end
 end
 
@@ -62,7 +70,7 @@ end
 
 if #ARGV > 4 then
   local ok, found = not isRefused, answer[4]
-  if ok then ok, found = pcall(beat, ARGV[5], ARGV[6], 7) end
+  if ok then ok, found = pcall(beat, KEYS[#KEYS - 1], KEYS[#KEYS], 5) end
   if ok then
     answer[8] = found
   else

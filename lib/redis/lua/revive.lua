@@ -10,6 +10,7 @@ local wakeChannel, putsBack, ids = ARGV[1], ARGV[2] == 'due', cjson.decode(ARGV[
 --- include shared/now.lua
 --- include shared/before-adding.lua
 --- include shared/forget-dead.lua
+--- include shared/wake.lua
 
 local ended = {}
 for _, id in ipairs(ids) do
@@ -25,5 +26,5 @@ for _, id in ipairs(ids) do
   end
 end
 if #ended == 0 then return '[]' end
-if putsBack then redis.pcall('PUBLISH', wakeChannel, '1') end
+if putsBack then wake() end
 return cjson.encode(ended)

@@ -10,9 +10,10 @@
 -- ARGV    leasePrefix  the beginning of the leases' names
 --         token, leaseMs
 --         via          'sweep', 'second look' or 'event'
---         keyPrefix    the beginning of the timers' keys
+--         keyPrefix    the beginning of the timers' keys; '' in a cluster, where the caller looks at them before and removes them after
 --         ids          as JSON
--- Output  the ids that were taken, as JSON, and how many were left out because they were settled a moment ago
+-- Output  the ids that were taken, as JSON; how many were left out because they were settled a moment ago; and in a cluster those of the
+--         taken that were in the index, as JSON
 local due, leases, lease, tombstones, failures = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local leasePrefix, token, leaseMs, via, keyPrefix, ids = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], cjson.decode(ARGV[6])
 local isEvent = via == 'event'
@@ -41,7 +42,7 @@ local anyFailed = redis.call('HLEN', failures) > 0
 if isEvent or anyFailed then
   taken = {}
   for _, id in ipairs(ids) do
-    local isFree = not isEvent or redis.call('EXISTS', keyPrefix .. id) == 0
+    local isFree = not isEvent or keyPrefix == '' or redis.call('EXISTS', keyPrefix .. id) == 0
     if isFree and not (anyFailed and isHeldByFailure(id)) then taken[#taken + 1] = id end
   end
 end
@@ -52,6 +53,7 @@ redis.call('ZADD', leases, now + leaseMs, token)
 local _, armed = partition('ZMSCORE', due, taken)
 callInPortions('ZREM', due, armed)
 if #armed > 0 then afterRemoving() end
+if keyPrefix == '' then return { cjson.encode(taken), settledBefore, #armed == 0 and '[]' or cjson.encode(armed) } end
 for i, id in ipairs(armed) do armed[i] = keyPrefix .. id end
 removeKeys(armed, 0)
 return { cjson.encode(taken), settledBefore }

@@ -1,4 +1,4 @@
-// The alarm of one rule: sleeps until the first timer of the due index is due, claims what is due, and hands it to the dispatcher. It needs no event.
+// The alarm of one rule, in a cluster of one partition of its index: sleeps until the first timer of the due index is due, claims what is due, and hands it to the dispatcher. It needs no event.
 // While it sleeps, each pulse of the worker says anew when there is something to claim. Where no pulse comes, it looks by itself.
 
 import { Loop } from '../../loop.js'
@@ -26,8 +26,9 @@ export class Alarm {
     private readonly connection: RedisConnection,
     /** For how long it sleeps without a pulse. */
     private readonly longestSleepMs: number,
+    private readonly partition = 0,
   ) {
-    this.loop = new Loop(`alarm ${rule.kind}`)
+    this.loop = new Loop(`alarm ${rule.kind}${partition === 0 ? '' : ` ${partition}`}`)
   }
 
   start(): void {
@@ -72,7 +73,7 @@ export class Alarm {
     this.inTrouble = true
     if (!this.connection.usable) return TROUBLE_SLEEP_MS
     try {
-      const { work, untilNextMs } = await this.claims.due(this.rule, this.dispatcher.batchSize(this.rule))
+      const { work, untilNextMs } = await this.claims.due(this.rule, this.dispatcher.batchSize(this.rule), this.partition)
       this.dispatcher.ruleHealth.taskSucceeded('alarm', this.rule.kind)
       void this.dispatcher.dispatch(work)
       this.inTrouble = false

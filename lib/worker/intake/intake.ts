@@ -1,4 +1,4 @@
-// Everything that brings work from Redis to the dispatcher: the alarms on the due index, the listener, and what there is on the server
+// Everything that brings work from Redis to the dispatcher: the alarms on each partition of the due index, the listener, and what there is on the server
 // (server-intake.ts). Whenever something may have been missed it wakes the alarms and runs a sweep. With `redis: false` a worker has no intake,
 // and its sweep alone settles.
 
@@ -10,13 +10,10 @@ import type { Faults } from '../faults.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
 import type { IndexClaims } from '../settling/index-claims.js'
 import type { Sweep } from '../sweep/sweep.js'
-import { Alarm } from './alarm.js'
 import { Listener } from './listener.js'
+import { PartitionIntake } from './partition-intake.js'
 import { ECONOMY, type Pace, USUAL } from './pulses.js'
 import { ServerIntake } from './server-intake.js'
-
-/** How many pulses may be missing before an alarm looks by itself. */
-const MISSING_PULSES = 2.5
 
 export interface IntakeDependencies {
   runtime: Runtime
@@ -36,26 +33,29 @@ export class Intake {
   readonly listener: Listener
   readonly pace: Pace
   private readonly server: ServerIntake
-  private readonly alarms: ReadonlyMap<string, Alarm>
+  /** One for each partition of the due index; how many there are in a cluster is known once the data have been looked at. */
+  private readonly partitions: PartitionIntake[] = []
+  private started = false
+  private stopped = false
+  private unlisten = () => {}
 
   constructor(private readonly dependencies: IntakeDependencies) {
     const { runtime, redis, rules, claims, dispatcher, faults, configureRedis } = dependencies
     const { keys, log, meters } = runtime
     const { connection, source, pulse } = redis
     this.pace = dependencies.idle === 'economy' ? ECONOMY : USUAL
-    const longestSleepMs = MISSING_PULSES * this.pace.everyMs
-    this.alarms = new Map([...rules.values()].map((rule) => [rule.kind, new Alarm(rule, claims, dispatcher, connection, longestSleepMs)]))
+    this.addPartitions()
     this.listener = new Listener(keys, rules, claims, dispatcher, log, redis.feed)
     const kinds = [...rules.keys()]
     const workerId = runtime.identity.token()
     const { pace } = this
     this.server = new ServerIntake(
-      { connection, source, pulse, keys, workerId, kinds, indexes: kinds, pace, faults, meters, configureRedis },
+      { connection, source, pulse, keys, workerId, kinds, indexes: keys.inCluster ? [] : kinds, pace, faults, meters, configureRedis },
       {
-        onWake: (message) => (message === SWEEP_REQUEST ? this.sweepAsked() : this.wake()),
+        onWake: (message) => (message === SWEEP_REQUEST ? this.sweepAsked() : this.wakeOf(message)),
         onExpired: (key) => this.listener.take(key),
-        onHead: (head) => this.alarms.get(head.kind)?.found(claims.untilNextMs(head)),
-        onAnswered: () => void claims.retry(),
+        onHead: (head) => this.partitions[0]?.found(head),
+        onAnswered: () => void claims.retry(0),
         onMissed: () => this.catchUp(),
         onServing: () => this.resume(),
       },
@@ -64,17 +64,21 @@ export class Intake {
 
   start(): void {
     this.server.start()
-    for (const alarm of this.alarms.values()) alarm.start()
+    this.started = true
+    for (const partition of this.partitions) partition.start()
+    this.unlisten = this.dependencies.redis.connection.onUp(() => this.addPartitions())
   }
 
   /** Brings no more work. */
   async stop(): Promise<void> {
+    this.stopped = true
+    this.unlisten()
     await this.listener.stop()
-    await Promise.all([...[...this.alarms.values()].map((alarm) => alarm.stop()), this.server.stop()])
+    await Promise.all([...this.partitions.map((partition) => partition.stop()), this.server.stop()])
   }
 
   get loops(): Loop[] {
-    return [this.server.loop, ...[...this.alarms.values()].map(({ loop }) => loop)]
+    return [this.server.loop, ...this.partitions.flatMap(({ loops }) => loops)]
   }
 
   /** Resolves when the first attempt to subscribe has ended, whether it succeeded or not. */
@@ -107,8 +111,22 @@ export class Intake {
     return this.server.externalKeys.passes
   }
 
+  private addPartitions(): void {
+    const { pace } = this
+    while (this.partitions.length < this.dependencies.runtime.keys.partitions && !this.stopped) {
+      const partition = new PartitionIntake({ ...this.dependencies, everyMs: pace.everyMs }, this.partitions.length)
+      this.partitions.push(partition)
+      if (this.started) partition.start()
+    }
+  }
+
   private wake(): void {
-    for (const alarm of this.alarms.values()) alarm.wake()
+    for (const partition of this.partitions) partition.wake()
+  }
+
+  /** @param message the name of an index with a new first timer; an earlier version says only that there is one */
+  private wakeOf(message: string): void {
+    if (!this.partitions.some((partition) => partition.wakeOf(message))) this.wake()
   }
 
   /** By a person, such as one who has released a rule. */

@@ -1,4 +1,4 @@
-// Sends the worker's pulses and hands on what they find: heads of indexes to the alarms, and the answers for the expiry probe, the scan for
+// Sends the worker's pulses, in a cluster those of one partition, and hands on what they find: heads of indexes to the alarms, and the answers for the expiry probe, the scan for
 // external keys and the server watch. A pulse that goes unanswered shows a silent connection.
 
 import { Loop } from '../../loop.js'
@@ -28,8 +28,11 @@ export interface PulsesDependencies {
   pulse: Pulse
   connection: RedisConnection
   kinds: readonly string[]
+  /** Of a cluster's index. */
+  partition?: number
   everyMs: number
-  expiryProbe: ExpiryProbe
+  /** Undefined where the pulses carry none. */
+  expiryProbe: ExpiryProbe | undefined
   /** Undefined where nothing is scanned. */
   externalKeys: ExternalKeys | undefined
   onHead(head: Head): void
@@ -50,7 +53,8 @@ export class Pulses {
   constructor(private readonly dependencies: PulsesDependencies) {}
 
   start(): void {
-    this.endPulse = this.dependencies.pulse.begin()
+    const { pulse, partition = 0 } = this.dependencies
+    if (partition === 0) this.endPulse = pulse.begin()
     this.later()
   }
 
@@ -68,7 +72,7 @@ export class Pulses {
     await this.send()
     await this.rest.for(PROBE_TTL_MS + 2)
     await this.send()
-    await this.dependencies.expiryProbe.judged
+    await this.dependencies.expiryProbe?.judged
   }
 
   /** Sends a pulse, or waits for the one that is under way. Never rejects. */
@@ -88,18 +92,18 @@ export class Pulses {
   }
 
   private async sendOne(): Promise<void> {
-    const { pulse, connection, kinds, expiryProbe, externalKeys, onHead, onServer, onAnswered } = this.dependencies
+    const { pulse, connection, kinds, partition = 0, expiryProbe, externalKeys, onHead, onServer, onAnswered } = this.dependencies
     if (this.stopped) return
-    if (!connection.usable) return pulse.fail(new Error('there is no connection'))
+    if (!connection.usable) return partition === 0 ? pulse.fail(new Error('there is no connection')) : undefined
     const isThorough = performance.now() - this.thoroughAt >= THOROUGH_MS
     try {
       const scan = externalKeys?.firstStep()
-      const answer = await pulse.send({ kinds, probe: expiryProbe.keys, isThorough, scan })
+      const answer = await pulse.send({ kinds, partition, probe: expiryProbe?.keys, isThorough, scan })
       if (isThorough) this.thoroughAt = performance.now()
       if (this.stopped) return
       onAnswered()
       for (const head of answer.heads) onHead(head)
-      expiryProbe.answered(answer.probe)
+      expiryProbe?.answered(answer.probe)
       if (scan) externalKeys?.stepped(answer.scanned)
       if (isThorough) onServer(answer.server)
     } catch {

@@ -1,35 +1,34 @@
 // Claims in the due index, each under a lease and a token of its own: nothing but this token can end the claim, and what its end puts back
-// comes back.
+// comes back. What an alarm claims is in one partition. What is claimed by its ids may be in several, and each is claimed and ended by itself, so that a
+// node of a cluster that is away holds up its own share only.
 
+import type { Keys } from '../../keys.js'
 import { Moment } from '../../moment.js'
 import type { FailedTimers } from '../../redis/failed-timers.js'
-import { BURST, type Claim, type ClaimAnswer, type Disposition, type Leases, type Look } from '../../redis/leases.js'
+import type { Claim, Disposition, Leases, Look } from '../../redis/leases.js'
 import type { Head } from '../../redis/pulse.js'
 import type { BoundRule } from '../../rules/rule.js'
 import type { Path } from '../events.js'
 import { Acknowledgements } from './acknowledgements.js'
 import { BACKLOG_MS } from './catch-up.js'
 import { Lease } from './lease.js'
+import { AHEAD_MS, untilNextClaimMs } from './next-claim.js'
 import type { Work } from './work.js'
-
-/** How long before its deadline a timer is claimed, so that Redis has answered when it is due. */
-const AHEAD_MS = 3
 
 export interface IndexClaimsDependencies {
   leases: Leases
   failures: FailedTimers
   leaseMs: (rule: BoundRule) => number
-  /** Postgres's clock minus Redis's. */
-  skewMs: (kind: string) => number
+  /** Postgres's clock minus that of Redis, or of the node that has a partition. */
+  skewMs: (kind: string, partition: number) => number
+  keys: Pick<Keys, 'partitions' | 'split'>
   /** A token that no other claim has. */
   token: () => string
 }
 
 export class IndexClaims {
-  private readonly acknowledgements = new Acknowledgements()
   private readonly started = new Moment()
-  /** By kind: the latest claim that took everything that was due. */
-  private readonly looks = new Map<string, Moment>()
+  private readonly parts: { acknowledgements: Acknowledgements; looks: Map<string, Moment> }[] = []
   private reportLost: (kind: string) => void = () => {}
 
   constructor(private readonly dependencies: IndexClaimsDependencies) {}
@@ -43,15 +42,20 @@ export class IndexClaims {
    * Claims the oldest timers that are due, or will be in a moment.
    * @returns `untilNextMs`: milliseconds until the next claim should be made; infinite if the index is empty
    */
-  async due(rule: BoundRule, limit: number): Promise<{ work: Work; untilNextMs: number }> {
+  async due(rule: BoundRule, limit: number, partition: number): Promise<{ work: Work; untilNextMs: number }> {
     const { kind } = rule
     const { leases, leaseMs } = this.dependencies
-    const skewMs = this.dependencies.skewMs(kind)
+    const { looks } = this.part(partition)
+    const skewMs = this.dependencies.skewMs(kind, partition)
     const sentAt = new Moment()
-    const claim = await this.claim(rule, (token) => leases.claim(kind, token, { limit, leaseMs: leaseMs(rule), skewMs: skewMs + AHEAD_MS }))
+    const token = this.dependencies.token()
+    const claim = await this.claim(rule, token, partition, () =>
+      leases.claim(kind, token, { limit, leaseMs: leaseMs(rule), skewMs: skewMs + AHEAD_MS, partition }),
+    )
     if (claim.lost) this.reportLost(kind)
-    const work = this.work(rule, 'alarm', claim, { sentAt, lookedAt: this.looks.get(kind) ?? this.started, deadlines: claim.deadlines })
-    if (claim.ids.length < limit) this.looks.set(kind, sentAt)
+    const looked = { sentAt, lookedAt: looks.get(kind) ?? this.started, deadlines: claim.deadlines }
+    const work = this.work(rule, 'alarm', claim, [partition], looked)
+    if (claim.ids.length < limit) looks.set(kind, sentAt)
     const [oldest = Number.POSITIVE_INFINITY] = claim.deadlines
     work.isBacklog = claim.now + skewMs - oldest > BACKLOG_MS
     const last = claim.deadlines.at(-1)
@@ -62,12 +66,14 @@ export class IndexClaims {
   /** What a pulse has found at the head of the index. @returns milliseconds until the next claim should be made */
   untilNextMs(head: Head): number {
     if (head.lost) return 0
-    return untilNextClaimMs({ ...head, burstLeft: false }, this.dependencies.skewMs(head.kind))
+    return untilNextClaimMs({ ...head, burstLeft: false }, this.dependencies.skewMs(head.kind, head.partition))
   }
 
-  /** Sends again what was not answered. Never rejects. */
-  async retry(): Promise<void> {
-    await this.acknowledgements.retryAll().catch(() => {})
+  /** Sends again what was not answered of a partition. Never rejects. */
+  async retry(partition: number): Promise<void> {
+    await this.part(partition)
+      .acknowledgements.retryAll()
+      .catch(() => {})
   }
 
   /**
@@ -78,35 +84,77 @@ export class IndexClaims {
   async overdue(rule: BoundRule, ids: readonly string[], lookedAt: Moment, look: Look): Promise<OverdueWork> {
     const { leases, leaseMs } = this.dependencies
     const sentAt = new Moment()
-    const claim = await this.claim(rule, (token) => leases.takeOverdue(rule.kind, token, leaseMs(rule), ids, look))
-    return { work: this.work(rule, 'sweep', claim, { sentAt, lookedAt }), settledBefore: claim.settledBefore }
+    const { claims, ...claim } = await this.claimParts(rule, ids, (token, part) =>
+      leases.takeOverdue(rule.kind, token, leaseMs(rule), part, look),
+    )
+    const settledBefore = claims.reduce((sum, { settledBefore }) => sum + settledBefore, 0)
+    return { work: this.work(rule, 'sweep', claim, claim.partitions, { sentAt, lookedAt }), settledBefore, unclaimed: claim.unclaimed }
   }
 
   /** Orders whose keys another service had set, and that have expired. */
   async expired(rule: BoundRule, ids: readonly string[]): Promise<Work> {
     const { leases, leaseMs } = this.dependencies
     const sentAt = new Moment()
-    const claim = await this.claim(rule, (token) => leases.takeExpired(rule.kind, token, leaseMs(rule), ids))
-    return this.work(rule, 'event', claim, { sentAt, lookedAt: this.started })
+    const claim = await this.claimParts(rule, ids, (token, part) => leases.takeExpired(rule.kind, token, leaseMs(rule), part))
+    return this.work(rule, 'event', claim, claim.partitions, { sentAt, lookedAt: this.started })
+  }
+
+  /** Claims ids, those of each partition by themselves. @throws what a claim throws, where none succeeds */
+  private async claimParts<T extends Claim>(
+    rule: BoundRule,
+    ids: readonly string[],
+    claim: (token: string, ids: readonly string[]) => Promise<T>,
+  ): Promise<Claim & { claims: T[]; partitions: number[]; unclaimed: string[] }> {
+    const token = this.dependencies.token()
+    const { keys } = this.dependencies
+    if (keys.partitions === 1) {
+      const claimed = await this.claim(rule, token, 0, () => claim(token, ids))
+      return { token, ids: claimed.ids, claims: [claimed], partitions: [0], unclaimed: [] }
+    }
+    const parts = [...keys.split(ids)]
+    const results = await Promise.allSettled(parts.map(([partition, part]) => this.claim(rule, token, partition, () => claim(token, part))))
+    const all: Claim & { claims: T[]; partitions: number[]; unclaimed: string[] } = {
+      token,
+      ids: [],
+      claims: [],
+      partitions: [],
+      unclaimed: [],
+    }
+    for (const [i, result] of results.entries()) {
+      const [partition, part] = parts[i] as [number, string[]]
+      if (result.status === 'rejected') all.unclaimed.push(...part)
+      else {
+        all.claims.push(result.value)
+        all.ids.push(...result.value.ids)
+        if (result.value.ids.length > 0) all.partitions.push(partition)
+      }
+    }
+    const [first] = results
+    if (all.claims.length === 0 && first?.status === 'rejected') throw first.reason
+    return all
   }
 
   /** A claim that Redis does not answer may have been made all the same, so it is released later. */
-  private async claim<T>(rule: BoundRule, claim: (token: string) => Promise<T>): Promise<T> {
+  private async claim<T>(rule: BoundRule, token: string, partition: number, claim: () => Promise<T>): Promise<T> {
     const { leases, leaseMs, skewMs } = this.dependencies
-    const token = this.dependencies.token()
-    await this.acknowledgements.retryAll()
-    return this.acknowledgements.send(
-      token,
-      leaseMs(rule),
-      () => claim(token),
-      () => leases.release(rule.kind, token, skewMs(rule.kind)),
+    const { acknowledgements } = this.part(partition)
+    await acknowledgements.retryAll()
+    return acknowledgements.send(token, leaseMs(rule), claim, () =>
+      leases.release(rule.kind, token, skewMs(rule.kind, partition), partition),
     )
   }
 
-  private work(rule: BoundRule, via: Path, claim: Claim, { sentAt, lookedAt, deadlines = [] }: Looked): Work {
+  private work(
+    rule: BoundRule,
+    via: Path,
+    { token, ids }: Claim,
+    partitions: readonly number[],
+    { sentAt, lookedAt, deadlines = [] }: Looked,
+  ): Work {
     const { leases, failures } = this.dependencies
-    const { token, ids } = claim
     const leaseMs = this.dependencies.leaseMs(rule)
+    const keep = (partition: number) => leases.keep(rule.kind, token, leaseMs, partition)
+    const tombstone = via === 'event' ? 'external' : 'settled'
     return {
       rule,
       via,
@@ -114,15 +162,36 @@ export class IndexClaims {
       ids,
       lookedAt,
       deadlineOf: lookUp(ids, deadlines),
-      lease: new Lease(leaseMs, sentAt, () => leases.keep(rule.kind, token, leaseMs)),
+      lease: new Lease(leaseMs, sentAt, async () => (await Promise.all(partitions.map(keep))).every(Boolean)),
       failures: (failed) => failures.of(rule.kind, failed),
-      finish: (dispositions) => this.finish(rule, token, dispositions, via === 'event' ? 'external' : 'settled'),
+      finish: (dispositions) => this.finish(rule, token, partitions, dispositions, tombstone),
     }
   }
 
-  private finish(
+  private async finish(
     rule: BoundRule,
     token: string,
+    partitions: readonly number[],
+    dispositions: readonly Disposition[],
+    tombstone: 'settled' | 'external',
+  ): Promise<unknown> {
+    const [only = 0] = partitions
+    if (partitions.length === 1) return this.finishPart(rule, token, only, dispositions, tombstone)
+    const parts = this.dependencies.keys.split(dispositions.map(({ id }) => id))
+    const ends = partitions.map((partition) => {
+      const ids = new Set(parts.get(partition))
+      const ofPart = dispositions.filter(({ id }) => ids.has(id))
+      return this.finishPart(rule, token, partition, ofPart, tombstone)
+    })
+    const failed = (await Promise.allSettled(ends)).find((end) => end.status === 'rejected')
+    if (failed) throw failed.reason
+    return undefined
+  }
+
+  private finishPart(
+    rule: BoundRule,
+    token: string,
+    partition: number,
     dispositions: readonly Disposition[],
     tombstone: 'settled' | 'external',
   ): Promise<unknown> {
@@ -130,13 +199,19 @@ export class IndexClaims {
     const { leases, leaseMs } = this.dependencies
     const at = performance.now()
     const send = (dispositions: readonly Disposition[], isRetry: boolean) =>
-      leases.finish(kind, token, this.dependencies.skewMs(kind), dispositions, { tombstone, isRetry })
-    return this.acknowledgements.send(
+      leases.finish(kind, token, this.dependencies.skewMs(kind, partition), dispositions, { tombstone, isRetry, partition })
+    return this.part(partition).acknowledgements.send(
       token,
       leaseMs(rule),
       () => send(dispositions, false),
       () => send(later(dispositions, performance.now() - at), true),
     )
+  }
+
+  /** What is known of each partition: what it did not answer, and by kind the latest claim that took everything that was due. */
+  private part(partition: number): { acknowledgements: Acknowledgements; looks: Map<string, Moment> } {
+    while (partition >= this.parts.length) this.parts.push({ acknowledgements: new Acknowledgements(), looks: new Map() })
+    return this.parts[partition] as { acknowledgements: Acknowledgements; looks: Map<string, Moment> }
   }
 }
 
@@ -144,24 +219,14 @@ export interface OverdueWork {
   work: Work
   /** How many were left out because they were settled a moment ago. */
   settledBefore: number
+  /** Those whose node of a cluster did not answer. */
+  unclaimed: readonly string[]
 }
 
 interface Looked {
   sentAt: Moment
   lookedAt: Moment
   deadlines?: readonly number[]
-}
-
-/** Orders that a dead worker has claimed are claimed as soon as its lease ends. */
-function untilNextClaimMs(
-  { now, next, burstLeft, leaseEnds }: Pick<ClaimAnswer, 'now' | 'next' | 'burstLeft' | 'leaseEnds'>,
-  skewMs: number,
-): number {
-  if (burstLeft) return 0
-  const untilLeaseEndsMs = leaseEnds === undefined ? Number.POSITIVE_INFINITY : Math.max(0, leaseEnds - now)
-  if (next === undefined) return untilLeaseEndsMs
-  const untilDueMs = Math.max(0, next - (now + skewMs))
-  return Math.min(untilLeaseEndsMs, Math.max(0, untilDueMs - (untilDueMs > BURST.withinMs ? BURST.withinMs : AHEAD_MS)))
 }
 
 /**

@@ -57,6 +57,11 @@ export class OverdueOrders {
         overdue += claimed.work.ids.length
         settledBefore += claimed.settledBefore
         running.push(dispatcher.dispatch(claimed.work))
+        if (claimed.unclaimed.length > 0) {
+          const work = this.dependencies.memory.overdue(rule, claimed.unclaimed, lookedAt)
+          overdue += work.ids.length
+          running.push(dispatcher.dispatch(work))
+        }
         first += ids.length
       }
       stale = page.stale
@@ -75,6 +80,6 @@ export class OverdueOrders {
         // Redis went away or refuses the claim. Its connection reports that; the rows are settled all the same.
       }
     }
-    return { work: memory.overdue(rule, ids, lookedAt), settledBefore: 0 }
+    return { work: memory.overdue(rule, ids, lookedAt), settledBefore: 0, unclaimed: [] }
   }
 }

@@ -1,0 +1,20 @@
+// How claims are written to Redis and read from its answers: one long text is parsed faster than thousands of short ones.
+
+import type { Failure } from './failed-timers.js'
+
+/** JSON has no line breaks, so one can end it. */
+export function failureText(failure: Failure, stack = ''): string {
+  return stack === '' ? JSON.stringify(failure) : `${JSON.stringify(failure)}\n${stack}`
+}
+
+/** Ids and deadlines of JSON: id, deadline, id, deadline, … */
+export function parsePairs(json: string): { ids: string[]; deadlines: number[] } {
+  const pairs: string[] = JSON.parse(json)
+  const ids: string[] = []
+  const deadlines: number[] = []
+  for (let i = 0; i < pairs.length; i += 2) {
+    ids.push(pairs[i] as string)
+    deadlines.push(Number(pairs[i + 1]))
+  }
+  return { ids, deadlines }
+}

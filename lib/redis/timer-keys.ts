@@ -1,0 +1,47 @@
+// The timers' own keys in a cluster, where each has a slot of its own, which no script may touch: they are set and removed after the script, each at
+// its node. A key that is missing or left behind costs nothing but punctuality or a needless event, so nothing here ever fails.
+
+import type { Redis } from 'ioredis'
+import type { Keys } from '../keys.js'
+import { within } from '../wait.js'
+import type { ArmedTimer } from './arm-batches.js'
+import { scripts } from './script-calls.js'
+
+/** How long a call waits for the nodes of the keys. What is cancelled later must find the key, but a node that is away holds up nobody for long. */
+const SET_MS = 100
+
+export class TimerKeys {
+  constructor(private readonly keys: Keys) {}
+
+  /** Never rejects. */
+  async set(client: Redis, kind: string, timers: readonly ArmedTimer[]): Promise<void> {
+    const set = timers.map(({ id, deadlineMs }) => client.set(this.keys.timer(kind, id), '1', 'PXAT', Math.ceil(deadlineMs)))
+    await within(SET_MS, Promise.allSettled(set))
+  }
+
+  /** Removes them without an event, also those past their expiry, and waits for no answer. */
+  drop(client: Redis, kind: string, ids: readonly string[]): void {
+    for (const id of ids) {
+      const key = this.keys.timer(kind, id)
+      client.sinterstore(key, this.keys.nothingBeside(key)).catch(() => {})
+    }
+  }
+
+  /** @returns whether there was one */
+  async remove(client: Redis, kind: string, id: string): Promise<boolean> {
+    const removed = client.unlink(this.keys.timer(kind, id)).catch(() => 0)
+    return (await within(SET_MS, removed)) === 1
+  }
+
+  /** When a key expires, by the clock of its node; undefined where there is none. @throws as the client does */
+  async expiry(client: Redis, kind: string, id: string): Promise<number | undefined> {
+    const expiry = await scripts(client).orderTimersKeyExpires(this.keys.timer(kind, id))
+    return expiry === '' ? undefined : Number(expiry)
+  }
+
+  /** Those of the ids that have no key. @throws as the client does */
+  async withoutKey(client: Redis, kind: string, ids: readonly string[]): Promise<string[]> {
+    const found = await Promise.all(ids.map((id) => client.exists(this.keys.timer(kind, id))))
+    return ids.filter((_, i) => found[i] === 0)
+  }
+}
