@@ -4,7 +4,7 @@
 import type { WhereOptions } from 'sequelize'
 import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
-import { joinedColumn } from '../sequelize/sql.js'
+import { joinedColumn } from '../sequelize/where.js'
 import { allOf, type Condition } from './conditions.js'
 import { instantSql, intervalSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
@@ -82,7 +82,7 @@ export class RowGuard {
     this.knownDeadlineSql = this.deadlineOver(this.deadlineColumn)
 
     const own = 'status' in applies ? table.isOneOf(applies.status, this.from) : this.required('"where"', applies.where)
-    const inScope = table.inScope()
+    const inScope = this.rendered(`the scope of ${table.model.name}`, table.scope)
     this.isScoped = inScope !== undefined
     this.appliesSql = allOf([inScope, own, unless && `NOT ${unless}`])
     this.whereSql = this.rendered('"where"', where)

@@ -17,9 +17,9 @@ import {
   storedName,
   textSql,
   valueSql,
-  whereSql,
   withoutBinding,
 } from '../sequelize/sql.js'
+import { unreadableValue, whereSql } from '../sequelize/where.js'
 import type { Condition } from './conditions.js'
 import { type IdType, idTypeOf } from './id-type.js'
 import { initialisedModel, type ModelSource } from './model-source.js'
@@ -157,9 +157,9 @@ export class OrderTable {
     return where && `(${columnsWhereSql(this.model, where, this.model.name)})`
   }
 
-  /** The condition of the scope that the shop has given the rule, in brackets. */
-  inScope(): Condition {
-    return this.where(chosenWhere(this.model))
+  /** The condition of the scope that the shop has given the rule. */
+  get scope(): WhereOptions | undefined {
+    return chosenWhere(this.model)
   }
 
   /** A text as a literal of SQL. */
@@ -187,6 +187,9 @@ export class OrderTable {
   assignments(set: Record<string, unknown>): string[] {
     return Object.entries(set).map(([name, value]) => {
       this.attribute('"set"', name)
+      const problem = unreadableValue(this.model, name, value)
+      if (problem !== undefined)
+        throw this.invalid(`"set.${name}" must be a value, or an expression of ${this.model.name}'s own Sequelize: ${problem}`)
       return `${this.bareColumn(name)} = ${valueSql(this.model, name, value)}`
     })
   }

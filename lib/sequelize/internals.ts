@@ -11,6 +11,8 @@ export interface QueryGenerator {
   getWhereConditions(where: unknown, alias: string, model: unknown): string | undefined
   whereQuery(where: unknown, options: { model: unknown }): string
   escape(value: unknown, attribute: unknown, options: { context: 'UPDATE' }): string
+  /** The operators by the names that the shop gives them (`operatorsAliases`). */
+  OperatorsAliasMap?: Record<string, symbol> | false
 }
 
 export function generatorOf(sequelize: Sequelize): QueryGenerator {

@@ -36,12 +36,6 @@ export function textSql(model: AnyModel, text: string): string {
   return forBinding(generatorOf(model).escape(text, undefined, { context: 'UPDATE' }))
 }
 
-/** A Sequelize `where` over attributes as SQL over the columns of `alias`; an empty text where it says nothing. */
-export function whereSql(model: AnyModel, where: WhereOptions | undefined, alias: string): string {
-  if (where === undefined) return ''
-  return forBinding(generatorOf(model).getWhereConditions(withColumns(where, model), alias, model) ?? '')
-}
-
 /** A `where` over columns as SQL over those of `alias`. */
 export function columnsWhereSql(model: AnyModel, where: WhereOptions, alias: string): string {
   return forBinding(generatorOf(model).getWhereConditions(where, alias, model) ?? '')
@@ -105,38 +99,6 @@ export function withoutBinding(sql: string): string {
 
 function generatorOf(model: AnyModel): QueryGenerator {
   return generatorOfSequelize(sequelizeOf(model))
-}
-
-/** Attribute names become column names, at every depth of and/or/not. Operators are symbols and stay. */
-function withColumns(where: unknown, model: AnyModel): unknown {
-  if (Array.isArray(where)) return where.map((part) => withColumns(part, model))
-  if (!isPlain(where)) return where
-  return Object.fromEntries(
-    Reflect.ownKeys(where).map((key) => {
-      const value = (where as Record<PropertyKey, unknown>)[key]
-      if (typeof key === 'symbol') return [key, withColumns(value, model)]
-      return [attributeInfo(model, key)?.field ?? key, value]
-    }),
-  )
-}
-
-/** An object as it is written, also one without a prototype; no instance of Sequelize's own classes. */
-function isPlain(value: unknown): value is object {
-  if (value === null || typeof value !== 'object') return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || Object.getPrototypeOf(prototype) === null
-}
-
-/** A key such as `$user.isPaid$`, at any depth of and/or/not, which names a column of a table that is not joined here. */
-export function joinedColumn(model: AnyModel, where: unknown): string | undefined {
-  if (Array.isArray(where)) return where.map((part) => joinedColumn(model, part)).find((key) => key !== undefined)
-  if (!isPlain(where)) return undefined
-  for (const key of Reflect.ownKeys(where)) {
-    if (typeof key === 'string' && /^\$.+\..+\$$/.test(key) && !key.startsWith(`$${model.name}.`)) return key
-    const found = typeof key === 'symbol' ? joinedColumn(model, (where as Record<PropertyKey, unknown>)[key]) : undefined
-    if (found !== undefined) return found
-  }
-  return undefined
 }
 
 /**
