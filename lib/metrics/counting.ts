@@ -17,7 +17,8 @@ export type CountedState = ListedState
 
 /** A rule's orders as they were last counted; each up to 10,001. */
 export interface CountedOrders {
-  states: Record<CountedState, number>
+  /** Without `dead` where Redis never said which orders are dead letters. */
+  states: Partial<Record<CountedState, number>>
   oldestOverdueMs: number
   /** When, by `performance.now()`. */
   at: number
@@ -34,7 +35,7 @@ const SELDOM_MS = 120_000
 
 const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 2_000 }
 const REDIS_MS = 1_000
-const NONE: Record<CountedState, number> = { pending: 0, overdue: 0, retrying: 0, locked: 0, dead: 0, stale: 0, held: 0 }
+const NONE: Record<Exclude<CountedState, 'dead'>, number> = { pending: 0, overdue: 0, retrying: 0, locked: 0, stale: 0, held: 0 }
 const NOW = 'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS now'
 
 export class Counting {
@@ -47,6 +48,8 @@ export class Counting {
   private kinds: readonly string[] = []
   private readonly startedAt = performance.now()
   private skewMs: number | undefined
+  /** As Redis last said: while it does not answer, dead letters are no less dead. */
+  private readonly failed = new Map<string, FailedIds>()
   /** How long statements took in this count. Waiting for a connection of the pool is no load on Postgres. */
   private spentMs = 0
   private timer: NodeJS.Timeout | undefined
@@ -96,24 +99,22 @@ export class Counting {
 
   private async countRule(rule: SweptRule): Promise<void> {
     const { kind, row } = rule
-    const { dead, retrying } = await this.failed(kind)
-    const bind = [dead, retrying]
+    const failed = await this.failedOf(kind)
+    const bind = [failed?.dead ?? [], failed?.retrying ?? []]
     if (!rule.reminder) await noteHeldTime(row)
     const found = await this.ask(rule, true, bind).catch((error) => {
       if (!CANNOT_SEE_LOCKS.includes(sqlStateOf(error) ?? '')) throw error
       return this.ask(rule, false, bind)
     })
-    const states = { ...NONE }
+    const states: Record<Exclude<CountedState, 'dead'>, number> & { dead?: number } = { ...NONE }
     let [nowMs, oldestMs] = [0, 0]
     for (const { state, count, first } of found) {
       if (state === 'now') nowMs = first
       else states[state] = count
       if (state === 'overdue') oldestMs = first
     }
-    states.dead = dead.length
-    const brakedAt = states.overdue > 0 ? await ('brake' in row ? row.brake?.brakedAt() : undefined) : undefined
-    const isStopped = brakedAt || (states.overdue > 0 && (await row.holds.standing()).length > 0)
-    if (isStopped) Object.assign(states, { held: states.held + states.overdue, overdue: 0 })
+    if (failed) states.dead = failed.dead.length
+    if (states.overdue > 0 && (await settlesNothing(rule))) Object.assign(states, { held: states.held + states.overdue, overdue: 0 })
     this.orders.set(kind, { states, oldestOverdueMs: states.overdue > 0 ? nowMs - oldestMs : 0, at: performance.now() })
   }
 
@@ -133,13 +134,14 @@ export class Counting {
     })
   }
 
-  private async failed(kind: string): Promise<FailedIds> {
+  /** @returns undefined where Redis never said */
+  private async failedOf(kind: string): Promise<FailedIds | undefined> {
     const { redis } = this.runtime
-    const none = { dead: [], retrying: [] }
-    if (!redis) return none
+    if (!redis) return { dead: [], retrying: [] }
     if (!redis.connection.ready) await within(REDIS_MS, redis.connection.openQuietly())
-    if (!redis.connection.serving) return none
-    return redis.failures.ids(kind, 2 * REDIS_MS).catch(() => none)
+    const found = redis.connection.serving ? await redis.failures.ids(kind, 2 * REDIS_MS).catch(() => undefined) : undefined
+    if (found) this.failed.set(kind, found)
+    return this.failed.get(kind)
   }
 
   private async readMarks(kinds: readonly string[]): Promise<void> {
@@ -150,6 +152,12 @@ export class Counting {
     const known = (ages ?? []).filter((ageMs) => ageMs !== undefined)
     if (known.length > 0) this.lastReadAt = Date.now() - Math.max(...known)
   }
+}
+
+/** Whether that is as somebody wishes, so that no order of it is overdue. */
+async function settlesNothing({ row }: SweptRule): Promise<boolean> {
+  if (row.options.dryRun || (await row.brake?.brakedAt())) return true
+  return (await row.holds.standing()).length > 0
 }
 
 /** @param spentMs how long the statements of a count took */

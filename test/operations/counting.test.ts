@@ -2,15 +2,20 @@
 
 import assert from 'node:assert/strict'
 import { transition } from '../../lib/index.js'
-import { Counting, pauseAfter } from '../../lib/metrics/counting.js'
+import { type CountedOrders, Counting, pauseAfter } from '../../lib/metrics/counting.js'
 import type { Database } from '../support/database.js'
+import { bury } from '../support/dead-letters.js'
+import { RedisServer } from '../support/redis-server.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop, type Shop } from '../support/shop.js'
+import { waitUntil } from '../support/waiting.js'
 
 const rules = ({ Order }: Database) => ({
   order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h', attempts: 1 }),
   order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' }),
 })
+
+const overdue = { status: 4, confirmDueAt: new Date(Date.now() - 3_600_000) }
 
 describe('counting for metrics', () => {
   let shop: Shop<ReturnType<typeof rules>>
@@ -44,5 +49,52 @@ describe('counting for metrics', () => {
     await counting.count() // each waits for the lock, 300 ms
     await holder.query('ROLLBACK')
     assert.ok(counting.pauseMs > 30_000 && counting.pauseMs <= 120_000, String(counting.pauseMs))
+  })
+
+  it('keeps dead letters and orders that are tried again apart from overdue ones while Redis is down', async () => {
+    const server = await RedisServer.start()
+    shop = await openShop(rules, { redisUrl: server.url })
+    const { failures } = runtimeOf(shop.timers).keys.sets('order_confirm')
+    const [dead, retrying] = [await shop.order(overdue), await shop.order(overdue)]
+    await bury(shop.redis.client, failures, [dead])
+    await shop.redis.client.hset(failures, retrying, JSON.stringify({ attempts: 1, error: 'no stock', at: '', dead: false }))
+    const counting = new Counting(runtimeOf(shop.timers))
+    const fresh = new Counting(runtimeOf(shop.timers))
+    const counted = async (one: Counting) => {
+      await one.count()
+      const { states, oldestOverdueMs } = one.orders.get('order_confirm') as CountedOrders
+      return { dead: states.dead, retrying: states.retrying, overdue: states.overdue, isOverdue: oldestOverdueMs > 0 }
+    }
+    const apart = { dead: 1, retrying: 1, overdue: 0, isOverdue: false }
+    assert.deepEqual(await counted(counting), apart)
+    await server.kill()
+    await waitUntil(() => runtimeOf(shop.timers).redis?.connection.serving === false)
+    assert.deepEqual(await counted(counting), apart)
+    assert.deepEqual(await counted(fresh), { dead: undefined, retrying: 0, overdue: 2, isOverdue: true }) // it knows of none, and says no 0
+    await server.restart()
+    await shop.close()
+    await server.stop()
+  })
+
+  it('calls nothing overdue that a rule with dryRun leaves', async () => {
+    shop = await openShop((database) => ({
+      ...rules(database),
+      order_pay: transition(database.Order, { from: 1, to: 0, since: 'createdAt', after: '15m', dryRun: true }),
+    }))
+    await shop.order({ status: 1, createdAt: overdue.confirmDueAt })
+    await shop.order(overdue)
+    const counting = new Counting(runtimeOf(shop.timers))
+    await counting.count()
+    const states = (kind: string) => {
+      const { states, oldestOverdueMs } = counting.orders.get(kind) as CountedOrders
+      return [states.overdue, states.held, oldestOverdueMs > 0]
+    }
+    assert.deepEqual(
+      [states('order_pay'), states('order_confirm')],
+      [
+        [0, 1, false],
+        [1, 0, true],
+      ],
+    )
   })
 })
