@@ -45,11 +45,11 @@ export function breakPages(breaks: Breaks, worker: ShopWorker, oldRecipe: OldRec
 <section class="strip now card" aria-labelledby="now"><h2 id="now">${words.now} <span id="worker" class="status" data-on="${words.workerOn}" data-off="${words.workerOff}"></span></h2>
 <p id="fault" role="status"></p>
 <dl id="figures">${figures.map((name) => html`<div><dt>${words.figures[name]}</dt><dd data-figure="${name}">–</dd></div>`)}</dl></section>
-<section class="strip card old" aria-labelledby="old"><h2 id="old">${words.old} <span id="listening" class="status" data-0="${words.listening[0]}" data-1="${words.listening[1]}" data-2="${words.listening[2]}"></span></h2><p>${words.oldAbout}</p>
-<div class="actions">${[1, 2, 0].map((count) => html`<form method="post" action="/break/old/${count}" data-break><button>${words.listeners[count]}</button></form>`)}</div>
+<section class="strip card old" aria-labelledby="old"><div class="head"><h2 id="old">${words.old} <span id="listening" class="status" data-0="${words.listening[0]}" data-1="${words.listening[1]}" data-2="${words.listening[2]}"></span></h2>
+<div class="actions">${[1, 2, 0].map((count) => html`<form method="post" action="/break/old/${count}" data-break><button>${words.listeners[count]}</button></form>`)}</div></div><p>${words.oldAbout}</p>
 <dl id="old-figures">${old.map((name) => html`<div><dt>${words.oldFigures[name]}</dt><dd data-figure="${name}">–</dd></div>`)}</dl></section>
-<section data-again aria-labelledby="yours"><h2 id="yours">${words.yours}</h2>
-<form method="post" action="/break/place" data-break><button class="primary">${words.place}</button></form>
+<section data-again aria-labelledby="yours"><form class="head" method="post" action="/break/place" data-break><h2 id="yours">${words.yours}</h2>
+<button class="primary">${words.place}</button></form>
 <div class="yours">${await orderCards(visitor, orders)}</div></section>
 <ul class="breaks">${buttons}</ul>`
     res.send(layout(visitor, { title: visitor.words.nav.break, path: '/break', main }))
