@@ -26,6 +26,7 @@ const LONGEST_ID = 600
 
 export class Answers {
   private readonly turn = new Turn()
+  private readonly reads: OrderReads
   private readonly now: NowScreen
   private readonly due: DueScreen
   private readonly late: LateScreen
@@ -38,6 +39,7 @@ export class Answers {
     { show }: ParsedAdminOptions,
   ) {
     const reads = new OrderReads(runtime, this.turn)
+    this.reads = reads
     const shown = new ShownOrders(runtime, reads, show, runtime.log)
     this.now = new NowScreen(runtime, reads, this.turn)
     this.due = new DueScreen(runtime, reads, shown)
@@ -96,6 +98,7 @@ export class Answers {
           : act(this.runtime, { action, kind, orders, by }, actor),
       )
     } finally {
+      this.reads.forget()
       this.now.forget()
     }
   }

@@ -2,19 +2,19 @@
 // most, in a read-only transaction, one at a time for all pages together.
 
 import type { Transaction } from 'sequelize'
-import { keptFailures } from '../admin/kept-failures.js'
 import { problemOf } from '../admin/problem.js'
 import {
+  CAP,
+  CAPPED_LOOK_SETTINGS,
   cappedCountsSql,
   type ListedState,
-  LOOK_SETTINGS,
   type PageQuery,
   pageSql,
-  pausedCountSql,
   slicesSql,
 } from '../rows/capped-orders-sql.js'
 import { CANNOT_SEE_LOCKS } from '../rows/order-counts-sql.js'
 import type { RowRule, SettledRows } from '../rows/row-rule.js'
+import { type Portion, WalkedOrders } from '../rows/walked-orders.js'
 import type { ShopRule } from '../rules/rule.js'
 import { inTransaction, rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
@@ -22,7 +22,11 @@ import { QUERY_CANCELED } from '../sequelize/sqlstates.js'
 import { QUICK_QUESTION } from '../sequelize/statement-limits.js'
 import type { Runtime } from '../timers/runtime.js'
 import { Refusal } from '../web/refusal.js'
+import { FailuresOfRules } from './known-failures.js'
 import type { Turn } from './turn.js'
+
+/** How long a page of orders that no index finds is looked for. */
+const WALK_MS = 150
 
 export interface CappedCount {
   count: number
@@ -77,32 +81,65 @@ export function isListed(rule: ShopRule | undefined): rule is ListedRule {
 }
 
 export class OrderReads {
+  private readonly failures: FailuresOfRules
+
   constructor(
-    private readonly runtime: Runtime,
+    runtime: Runtime,
     private readonly turn: Turn,
-  ) {}
+  ) {
+    this.failures = new FailuresOfRules(runtime)
+  }
 
   async counts({ kind, row }: ListedRule): Promise<CappedCounts> {
-    const bind = await this.failed(kind)
+    const { dead, retrying, bind } = await this.failures.of(kind)
     const found = await this.withLocks((seesLocks) =>
       this.ask<{ state: ListedState | 'now' } & CappedCount>(row, cappedCountsSql(row, seesLocks), bind),
     )
     const states = Object.fromEntries(found.map(({ state, count, first, last }) => [state, { count, first, last }]))
     const { now, ...others } = states
-    return { states: others, dead: bind[0].length, retrying: bind[1], nowMs: now?.first ?? Date.now() }
+    return { states: others, dead: dead.length, retrying, nowMs: now?.first ?? Date.now() }
   }
 
-  /** Undefined where the rule has no `pause`. */
+  /** Takes long with many orders, and lets others read in between. Ends at the cap. Undefined where the rule has no `pause`. */
   async paused({ row }: ListedRule): Promise<number | undefined> {
-    const sql = pausedCountSql(row)
-    if (sql === undefined) return undefined
-    const [found] = await this.ask<{ count: number }>(row, sql, [])
-    return found?.count ?? 0
+    const { pausedSql } = new WalkedOrders(row)
+    if (pausedSql === undefined) return undefined
+    let count = 0
+    for (let after: string | undefined; count <= CAP; ) {
+      const { ids, next } = await this.walk(row, pausedSql, after, CAP + 1)
+      count += ids.length
+      if (next === undefined) break
+      after = next
+    }
+    return Math.min(count, CAP + 1)
+  }
+
+  /** A page of the orders without a deadline, by id. One that is not full may go on all the same: so many orders were walked in vain. */
+  async undated({ row }: ListedRule, after: string | undefined, limit: number): Promise<Portion> {
+    const { undatedSql } = new WalkedOrders(row)
+    const begunAt = performance.now()
+    const ids: string[] = []
+    let next = after
+    do {
+      const portion = await this.walk(row, undatedSql, next, limit - ids.length)
+      ids.push(...portion.ids)
+      next = portion.next
+    } while (next !== undefined && ids.length < limit && performance.now() - begunAt < WALK_MS)
+    return { ids, next }
+  }
+
+  private walk(row: RowRule & SettledRows, isWanted: string, after: string | undefined, most: number): Promise<Portion> {
+    return this.within(row, (transaction) => new WalkedOrders(row).portion(transaction, isWanted, after, most))
   }
 
   async page({ kind, row }: ListedRule, { state, after, inclusive = false, withinMs, limit }: PageWish): Promise<FoundPage> {
     const how: PageQuery['after'] = after && (after.id !== undefined ? 'order' : inclusive ? 'before deadline' : 'deadline')
-    const bind = [...(await this.failed(kind)), limit, ...(after ? [after.micros] : []), ...(after?.id === undefined ? [] : [after.id])]
+    const bind = [
+      ...(await this.failures.of(kind)).bind,
+      limit,
+      ...(after ? [after.micros] : []),
+      ...(after?.id === undefined ? [] : [after.id]),
+    ]
     if (withinMs !== undefined) bind.push(withinMs)
     const query = { state, after: how, within: withinMs !== undefined }
     const found = await this.withLocks((seesLocks) =>
@@ -114,7 +151,7 @@ export class OrderReads {
   }
 
   async slices({ kind, row }: ListedRule, withinMs: number, seconds: number): Promise<{ fromMs: number; count: number }[]> {
-    const bind = [...(await this.failed(kind)), withinMs, seconds]
+    const bind = [...(await this.failures.of(kind)).bind, withinMs, seconds]
     const found = await this.ask<{ from_ms: number; count: number }>(row, slicesSql(row), bind)
     return found.map(({ from_ms, count }) => ({ fromMs: from_ms, count }))
   }
@@ -149,7 +186,7 @@ export class OrderReads {
     const { sequelize } = row.guard.table
     return this.turn.take(() =>
       inTransaction(sequelize, QUICK_QUESTION, async (transaction) => {
-        await rows(sequelize, LOOK_SETTINGS, undefined, transaction)
+        await rows(sequelize, CAPPED_LOOK_SETTINGS, undefined, transaction)
         return work(transaction)
       }),
     )
@@ -164,9 +201,8 @@ export class OrderReads {
     }
   }
 
-  /** What the statements bind first. Where Redis does not say, no order counts as failed. */
-  private async failed(kind: string): Promise<[string[], string[]]> {
-    const { failed } = await keptFailures(this.runtime, kind)
-    return [failed?.dead ?? [], failed?.retrying ?? []]
+  /** After an act. */
+  forget(): void {
+    this.failures.forget()
   }
 }

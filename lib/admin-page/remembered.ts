@@ -45,6 +45,17 @@ export class Remembered<T> {
     return aged(entry.found ?? old)
   }
 
+  /** What is known, at once, while a new look begins where that has become old. @returns undefined where nothing is known that is good enough */
+  latest(name: string, look: () => Promise<T>): Aged<T> | undefined {
+    const { freshMs, maxAgeMs } = this.options
+    const entry = this.entries.get(name) ?? this.add(name)
+    if (!entry.found || ageOf(entry.found) >= freshMs) {
+      entry.looking ??= this.look(entry, look)
+      entry.looking.catch(() => {}) // asked again the next time
+    }
+    return entry.found && ageOf(entry.found) < maxAgeMs ? aged(entry.found) : undefined
+  }
+
   /** After a change: looks that are under way may not have seen it, so nobody is told of them who asks from now on. */
   forget(): void {
     this.entries.clear()

@@ -4,7 +4,7 @@
 import { boundRule } from '../admin/problem.js'
 import type { FailedIds } from '../redis/failed-timers.js'
 import { SweepMarks } from '../redis/sweep-marks.js'
-import { cappedCountsSql, type ListedState, LOOK_SETTINGS } from '../rows/capped-orders-sql.js'
+import { CAPPED_LOOK_SETTINGS, cappedCountsSql, type ListedState } from '../rows/capped-orders-sql.js'
 import { noteHeldTime } from '../rows/held-time.js'
 import { CANNOT_SEE_LOCKS } from '../rows/order-counts-sql.js'
 import { isSwept, type SweptRule } from '../rules/rule.js'
@@ -123,7 +123,7 @@ export class Counting {
     return inTransaction(sequelize, LIMITS, async (transaction) => {
       const begunAt = performance.now()
       try {
-        await rows(sequelize, LOOK_SETTINGS, undefined, transaction)
+        await rows(sequelize, CAPPED_LOOK_SETTINGS, undefined, transaction)
         const askedAt = Date.now()
         const [clock] = await rows<{ now: number }>(sequelize, NOW, [], transaction)
         if (clock) this.skewMs = clock.now - (askedAt + Date.now()) / 2

@@ -73,6 +73,15 @@ export class FailedTimers {
     return { dead, retrying: ids.filter((id) => !isDead.has(id)) }
   }
 
+  /** Changes whenever a dead letter comes or goes, or another number of orders waits for another attempt. Cheap, however many there are. */
+  async mark(kind: string, waitMs: number): Promise<string> {
+    const { failures } = this.keys.sets(kind)
+    const [dead, all, newest] = await this.connection.run(waitMs, (client) =>
+      Promise.all([client.zcard(`${failures}:dead`), client.hlen(failures), client.zrange(`${failures}:dead`, '-1', '-1', 'WITHSCORES')]),
+    )
+    return `${dead} ${all} ${newest.join(' ')}`
+  }
+
   /** All failures of a kind: of orders that wait for another attempt, and of dead letters. */
   async all(kind: string, waitMs: number): Promise<Map<string, Failure>> {
     // As HGETALL in capitals: a shop may have set a reply transformer for `hgetall`, which all clients of ioredis in a process share.

@@ -4,7 +4,6 @@
 import { allOf, type Condition } from './conditions.js'
 import { epochMsSql } from './instant-sql.js'
 import { isLockedSql } from './row-is-locked.js'
-import { columnOf } from './row-options.js'
 import type { SettledRows } from './row-rule.js'
 
 /** Where a count ends. One more is read, so that 10,000 and more can be told apart. */
@@ -26,8 +25,14 @@ const RANGES: Record<ListedState, readonly Range[]> = {
   held: ['due', 'pending'],
 }
 
-/** What each transaction with these statements begins with. The ids of many dead letters must fit into a hash, and compiling takes longer than the statement. */
+/** What each transaction that looks begins with. The ids of many dead letters must fit into a hash, and compiling takes longer than the statement. */
 export const LOOK_SETTINGS = `SET TRANSACTION READ ONLY; SET LOCAL jit = off; SET LOCAL work_mem = '64MB'`
+
+/**
+ * The same for these statements. Read in the order of the index they end at their cap; a bitmap or the whole table would first be read to its end
+ * and sorted.
+ */
+export const CAPPED_LOOK_SETTINGS = `${LOOK_SETTINGS}; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off`
 
 /** `$1`: ids of dead letters; `$2`: of orders that are tried again. */
 const STATE = `CASE WHEN dead THEN 'dead' WHEN NOT eligible THEN 'held' WHEN range = 'stale' THEN 'stale' WHEN range = 'pending' THEN 'pending'
@@ -39,15 +44,6 @@ export function cappedCountsSql(row: SettledRows, seesLocks: boolean): string {
   return `SELECT ${STATE} AS state, count(*)::int AS count, ${epochMsSql('min(deadline)')} AS first, ${epochMsSql('max(deadline)')} AS last
 FROM (${ranges.join('\nUNION ALL ')}) AS found GROUP BY 1
 UNION ALL SELECT 'now', 0, ${epochMsSql('now()')}, NULL`
-}
-
-/** How many are paused, up to the cap; undefined where the rule has no `pause`. No index serves this. */
-export function pausedCountSql(row: SettledRows): string | undefined {
-  const { pause } = columnOf(row.options) ?? {}
-  const { table, appliesSql, notDeletedSql, deadlineSql } = row.guard
-  if (!pause) return undefined
-  const where = allOf([appliesSql, notDeletedSql, `${deadlineSql} IS NULL`, `${table.column(pause.keep)} IS NOT NULL`])
-  return `SELECT count(*)::int AS count FROM (SELECT 1 FROM ${table.aliased} WHERE ${where} LIMIT ${CAP + 1}) AS paused`
 }
 
 export interface PageQuery {

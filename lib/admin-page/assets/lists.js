@@ -119,7 +119,9 @@ export function stuckScreen(stuck, context) {
       ),
     ),
     h('p', { class: 'intro' }, words.about[state]),
-    rows.length > 0 ? table(words.states[state], columns, rows) : h('p', { class: 'card empty' }, words.none),
+    rows.length > 0
+      ? table(words.states[state], columns, rows)
+      : h('p', { class: 'card empty' }, stuck.next ? words.stuck.notYet : words.none),
     pages('stuck', { kind, state }, params, stuck.next),
     context.bar(ACTS[state] ?? []),
   ]

@@ -101,6 +101,7 @@ export default {
     failedAt: 'Failed',
     first: 'first',
     stack: 'Stack',
+    notYet: 'None among the orders read so far. The next page goes on.',
     holder: 'Locked by',
     openFor: (time) => `open for ${time}`,
   },

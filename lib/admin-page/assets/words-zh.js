@@ -121,6 +121,7 @@ export default {
     failedAt: '失敗時間',
     first: '第一次',
     stack: '堆疊',
+    notYet: '目前讀到的訂單裡沒有；下一頁會繼續往下找。',
     holder: '鎖定者',
     openFor: (time) => `交易已開啟 ${time}`,
   },

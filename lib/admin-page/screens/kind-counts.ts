@@ -33,7 +33,8 @@ export interface KindLook {
   status: RuleStatus
 }
 
-const PAUSED = { freshMs: 60_000, waitMs: 0, maxAgeMs: 300_000 }
+/** No index finds them, so they are counted beside the looks. */
+const PAUSED = { freshMs: 60_000, maxAgeMs: 300_000 }
 
 export class KindCounts {
   private readonly paused = new Remembered<number | undefined>(PAUSED)
@@ -80,7 +81,7 @@ export class KindCounts {
     }
     const { states, dead, retrying, nowMs } = found
     const undated = await this.marks?.undated(kind).catch(() => undefined)
-    const paused = await this.paused.get(kind, () => this.reads.paused(rule)).catch(() => undefined)
+    const paused = this.paused.latest(kind, () => this.reads.paused(rule))
     const counts = { ...(dead > 0 && { dead }), ...(paused?.value && { paused: paused.value }), ...(undated && { undated: undated.count }) }
     for (const [state, { count }] of Object.entries(states)) Object.assign(counts, { [state]: count })
     const brakedAt = await this.reads.brakedAt(rule)

@@ -6,7 +6,6 @@ import { boundRule } from '../../admin/problem.js'
 import type { Failure } from '../../redis/failed-timers.js'
 import { CAP, type ListedState } from '../../rows/capped-orders-sql.js'
 import { type LockHolder, lockHolders } from '../../rows/lock-holders.js'
-import { UndatedOrders } from '../../rows/undated-orders.js'
 import type { Runtime } from '../../timers/runtime.js'
 import { Refusal } from '../../web/refusal.js'
 import { isListed, type ListedRule, type OrderReads, type Place } from '../order-reads.js'
@@ -87,10 +86,8 @@ export class StuckScreen {
   }
 
   private async undated(rule: ListedRule, after: string | undefined): Promise<Found> {
-    const { row } = rule
-    const undated = new UndatedOrders(row)
-    const ids = await this.reads.within(row, (transaction) => undated.page(transaction, after, PAGE))
-    return { orders: ids.map((id) => ({ id, deadlineMs: null })), next: ids.length === PAGE ? ids.at(-1) : undefined, nowMs: Date.now() }
+    const { ids, next } = await this.reads.undated(rule, after, PAGE)
+    return { orders: ids.map((id) => ({ id, deadlineMs: null })), next, nowMs: Date.now() }
   }
 
   /** Newest first. */

@@ -1,0 +1,56 @@
+// The orders on which the rules failed, as the statements of the page bind them. With many dead letters it takes longer to fetch their ids than to ask
+// anything else, so they are fetched again only where some have come or gone.
+
+import { keptFailures } from '../admin/kept-failures.js'
+import type { FailedIds } from '../redis/failed-timers.js'
+import type { Runtime } from '../timers/runtime.js'
+import { Remembered } from './remembered.js'
+
+export interface KnownFailures extends FailedIds {
+  /** The dead letters and those that are tried again, as literals of text[]. */
+  bind: readonly [string, string]
+}
+
+interface Fetched {
+  mark: string
+  at: number
+  failures: KnownFailures
+}
+
+const WAIT_MS = 1_000
+
+/** While some are tried again, one may have come as another went, which the mark does not show. */
+const UNSEEN_MS = 10_000
+
+export class FailuresOfRules {
+  private readonly known = new Remembered<KnownFailures>({ freshMs: 2_000, waitMs: 50, maxAgeMs: 15_000 })
+  private readonly fetched = new Map<string, Fetched>()
+
+  constructor(private readonly runtime: Runtime) {}
+
+  /** Where Redis does not say, no order counts as failed. Never rejects. */
+  async of(kind: string): Promise<KnownFailures> {
+    return (await this.known.get(kind, () => this.look(kind))).value
+  }
+
+  /** After an act. */
+  forget(): void {
+    this.known.forget()
+    this.fetched.clear()
+  }
+
+  private async look(kind: string): Promise<KnownFailures> {
+    const mark = await this.runtime.redis?.failures.mark(kind, WAIT_MS).catch(() => undefined)
+    const last = this.fetched.get(kind)
+    if (last && last.mark === mark && (last.failures.retrying.length === 0 || performance.now() - last.at < UNSEEN_MS)) return last.failures
+    const { dead, retrying } = (await keptFailures(this.runtime, kind)).failed ?? { dead: [], retrying: [] }
+    const failures: KnownFailures = { dead, retrying, bind: [arrayLiteral(dead), arrayLiteral(retrying)] }
+    if (mark !== undefined) this.fetched.set(kind, { mark, at: performance.now(), failures })
+    return failures
+  }
+}
+
+/** pg would make it of the array each time that it is bound. */
+function arrayLiteral(ids: readonly string[]): string {
+  return `{${ids.map((id) => `"${id.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`
+}
