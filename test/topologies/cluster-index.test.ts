@@ -1,0 +1,291 @@
+// The due index of a cluster: partitions whose keys share a slot, scripts that touch no other, and the timers' own keys, which lie anywhere.
+
+import assert from 'node:assert/strict'
+import type { Redis } from 'ioredis'
+import { Keys } from '../../lib/keys.js'
+import { RedisClock } from '../../lib/redis/clock.js'
+import { fromNodes } from '../../lib/redis/cluster-source.js'
+import { RedisConnection } from '../../lib/redis/connection.js'
+import { DueIndex } from '../../lib/redis/due-index.js'
+import { FailedTimers, type Failure } from '../../lib/redis/failed-timers.js'
+import { Leases } from '../../lib/redis/leases.js'
+import { Presence } from '../../lib/redis/presence.js'
+import { Pulse } from '../../lib/redis/pulse.js'
+import { slotOf } from '../../lib/slots.js'
+import { enter } from '../support/opened.js'
+import { RedisCluster } from '../support/redis-cluster.js'
+import { waitUntil } from '../support/waiting.js'
+
+const KIND = 'order_confirm'
+const WAIT_MS = 2_000
+const HOUR_MS = 3_600_000
+const DEAD: Failure = { attempts: 5, error: 'no stock', at: new Date(0).toISOString(), dead: true }
+
+describe('The due index of a cluster', function () {
+  this.timeout(60_000)
+  let cluster: RedisCluster
+  let shops = 0
+
+  before(async () => {
+    cluster = await RedisCluster.start()
+  })
+
+  after(() => cluster.stop())
+
+  const open = async (options: { prefix?: string; partitions?: number } = {}) => {
+    shops += 1
+    const { prefix = `shop${shops}:`, partitions } = options
+    const keys = new Keys(prefix, true)
+    if (partitions !== undefined) keys.partitions = partitions
+    const connection = new RedisConnection(fromNodes({ nodes: cluster.addresses }), 'test', keys)
+    const strikeOut = enter('a connection to a cluster', async () => connection.close())
+    await connection.connected(10_000)
+    const clock = new RedisClock(connection, keys)
+    const leases = new Leases(connection, keys, clock)
+    const pulse = new Pulse(connection, keys, clock, leases)
+    const close = () => {
+      connection.close()
+      strikeOut()
+    }
+    const index = new DueIndex(connection, keys)
+    const arm = (ids: readonly string[], deadlineMs: number) => Promise.all(ids.map((id) => index.arm(KIND, [{ id, deadlineMs }], WAIT_MS)))
+    return { keys, prefix, connection, clock, leases, pulse, index, failures: new FailedTimers(connection, keys), arm, close }
+  }
+
+  const names = (count: number, from = 1) => Array.from({ length: count }, (_, i) => String(from + i))
+
+  it('spreads timers over all primaries, and gives each to one claim, with its key until then', async () => {
+    const { keys, index, leases, clock, connection, arm, close } = await open()
+    const ids = names(400)
+    const now = await clock.now()
+    await arm(ids.slice(0, 200), now - 1_000)
+    await index.armMissing(
+      KIND,
+      ids,
+      ids.map(() => now + HOUR_MS),
+    )
+    assert.equal(await index.count(KIND, WAIT_MS), 400)
+    assert.equal(await index.first(KIND, WAIT_MS), now - 1_000)
+    const listed = await index.between(KIND, '-inf', '+inf', 10, WAIT_MS, 195)
+    assert.deepEqual(
+      listed.map(({ deadlineMs }) => deadlineMs),
+      [...Array(5).fill(now - 1_000), ...Array(5).fill(now + HOUR_MS)],
+    )
+    const shares = await Promise.all((await cluster.primaries()).map(({ client }) => client.keys(`${keys.prefix}order-timers:*:due`)))
+    assert.ok(
+      shares.every((share) => share.length >= 2),
+      JSON.stringify(shares),
+    )
+    const exist = async () =>
+      (await Promise.all(ids.slice(200).map((id) => connection.client.pttl(keys.timer(KIND, id))))).filter((ms) => ms > 0)
+    assert.equal((await exist()).length, 200)
+
+    const claimed: string[] = []
+    for (const partition of keys.everyPartition) {
+      const claim = await leases.claim(KIND, `token-${partition}`, { limit: 1_000, leaseMs: 10_000, skewMs: 0, partition })
+      assert.ok(claim.ids.length > 5, `partition ${partition} has ${claim.ids.length}`)
+      claimed.push(...claim.ids)
+      assert.equal(await leases.keep(KIND, claim.token, 10_000, partition), true)
+      assert.equal(await leases.finish(KIND, claim.token, 0, [], { partition }), true)
+    }
+    assert.deepEqual(claimed.sort(), ids.slice(0, 200).sort())
+    assert.equal(await index.count(KIND, WAIT_MS), 200)
+    // what was settled a moment ago is no external key
+    assert.deepEqual((await leases.takeExpired(KIND, 'late', 1_000, [ids[0]!])).ids, [])
+    close()
+  })
+
+  it('takes the key of a timer away with it, and follows what other programs set', async () => {
+    const { keys, index, leases, clock, connection, close } = await open()
+    const { client } = connection
+    const now = await clock.now()
+    const key = (id: string) => client.pttl(keys.timer(KIND, id))
+    await index.arm(KIND, [{ id: '7', deadlineMs: now + HOUR_MS }], WAIT_MS)
+    assert.equal(await index.disarm(KIND, '7', now + 1, WAIT_MS), false)
+    assert.ok((await key('7')) > 0)
+    assert.equal(await index.disarm(KIND, '7', now + HOUR_MS, WAIT_MS), true)
+    assert.equal(await key('7'), -2)
+
+    await client.set(keys.timer(KIND, '8'), 'php', 'PX', 60_000)
+    const found = await index.deadline(KIND, '8', WAIT_MS)
+    assert.ok(Math.abs(found! - (await clock.nowFor('8')) - 60_000) < 5_000)
+    const moved = await index.postpone(KIND, '8', 60_000, WAIT_MS)
+    assert.ok(Math.abs(moved! - found! - 60_000) < 5_000)
+    assert.ok((await key('8')) > 90_000)
+    assert.deepEqual([...(await index.deadlines(KIND, ['7', '8', '9'], WAIT_MS)).keys()], ['8'])
+    await client.set(keys.timer(KIND, '9'), 'php', 'PX', 60_000)
+    assert.deepEqual((await leases.takeExpired(KIND, 'token', 1_000, ['9'])).ids, [], 'it was set again')
+    assert.equal(await index.disarm(KIND, '9', (await clock.nowFor('9')) + HOUR_MS, WAIT_MS, 1_000), false)
+    await client.unlink(keys.timer(KIND, '9'))
+    assert.deepEqual((await leases.takeExpired(KIND, 'token', 1_000, ['9'])).ids, ['9'])
+
+    const ids = names(30, 100)
+    await index.move(
+      KIND,
+      ids,
+      ids.map(() => now + 1_000),
+      HOUR_MS,
+    )
+    await index.move(
+      KIND,
+      ids,
+      ids.map((_, i) => (i < 10 ? null : now + HOUR_MS)),
+      HOUR_MS,
+    )
+    await waitUntil(async () => (await Promise.all(ids.map(key))).filter((ms) => ms > 60_000).length === 20)
+    await waitUntil(async () => (await Promise.all(ids.map(key))).filter((ms) => ms === -2).length === 10)
+    close()
+  })
+
+  it('pages through the dead letters of all partitions, newest first, and revives them', async () => {
+    const { keys, index, leases, failures, clock, arm, close } = await open()
+    const ids = names(40)
+    await arm(ids, (await clock.now()) - 1_000)
+    const died: string[] = []
+    for (const partition of keys.everyPartition) {
+      const { ids, token } = await leases.claim(KIND, `token-${partition}`, { limit: 100, leaseMs: 10_000, skewMs: 0, partition })
+      await leases.finish(
+        KIND,
+        token,
+        0,
+        ids.map((id) => ({ id, failure: DEAD, stack: `of ${id}` })),
+        { partition },
+      )
+      died.push(...ids)
+    }
+    const shown: string[] = []
+    let before: string | undefined
+    do {
+      const page = await failures.deadPage(KIND, before, 7, WAIT_MS)
+      assert.equal(page.total, 40)
+      for (const { id, stack } of page.letters) assert.equal(stack, `of ${id}`)
+      shown.push(...page.letters.map(({ id }) => id))
+      before = page.next
+    } while (before !== undefined)
+    assert.deepEqual(shown, died.reverse())
+    assert.deepEqual((await failures.ids(KIND, WAIT_MS)).dead.sort(), ids.sort())
+    assert.equal((await failures.of(KIND, ids)).size, 40)
+    assert.deepEqual([...(await failures.revive(KIND, [...ids, '999'], WAIT_MS))].sort(), ids.sort())
+    assert.equal(await index.count(KIND, WAIT_MS), 40)
+    close()
+  })
+
+  it('is in as many partitions as its data say', async () => {
+    const first = await open({ partitions: 4 })
+    const second = await open({ prefix: first.prefix })
+    assert.equal(second.keys.partitions, 4)
+    await first.arm(names(20), (await first.clock.now()) + HOUR_MS)
+    assert.equal(await second.index.count(KIND, WAIT_MS), 20)
+    first.close()
+    second.close()
+  })
+
+  it('touches with each script keys of one slot, and none beside those that the call names', async () => {
+    const { keys, index, leases, failures, pulse, clock, connection, prefix, close } = await open()
+    const struckOut = enter('monitors', async () => {
+      for (const monitor of monitors) monitor.disconnect()
+    })
+    const partition = 5
+    const ids = names(2_000)
+      .filter((id) => keys.partitionOf(id) === partition)
+      .slice(0, 20)
+    const commands: { source: string; args: string[] }[] = []
+    const monitors: Redis[] = []
+    for (const node of await cluster.primaries()) {
+      const monitor = await node.client.monitor()
+      monitor.on('monitor', (_time: string, args: string[], source: string) => commands.push({ source, args }))
+      monitor.on('error', () => {})
+      monitors.push(monitor)
+    }
+    const now = await clock.now(partition)
+    const claim = (token: string) => leases.claim(KIND, token, { limit: 100, leaseMs: 10_000, skewMs: 0, partition })
+    const probe = { key: keys.expiryProbe('w', partition), control: `${keys.expiryProbe('w', partition)}:control`, controlTtlMs: 1_000 }
+    const record = { id: 'p', role: 'worker', rules: {}, databases: [] } as never
+    const steps: [what: string, step: () => Promise<unknown>][] = [
+      [
+        'arm',
+        () =>
+          index.arm(
+            KIND,
+            ids.map((id) => ({ id, deadlineMs: now - 50 })),
+            WAIT_MS,
+          ),
+      ],
+      [
+        'armMissing',
+        () =>
+          index.armMissing(
+            KIND,
+            ids,
+            ids.map(() => now - 100),
+          ),
+      ],
+      ['claim', () => claim('a')],
+      ['keep', () => leases.keep(KIND, 'a', 10_000, partition)],
+      ['release', () => leases.release(KIND, 'a', 0, partition)],
+      ['claim', () => leases.claim(KIND, 'short', { limit: 3, leaseMs: 1, skewMs: 0, partition })],
+      ['claim of an ended lease', () => claim('b')],
+      [
+        'finish',
+        () =>
+          leases.finish(
+            KIND,
+            'b',
+            0,
+            ids.slice(0, 4).map((id, i) => (i < 2 ? { id, failure: DEAD, stack: 's' } : { id, delayMs: 5 })),
+            { partition },
+          ),
+      ],
+      ['deadPage', () => failures.deadPage(KIND, undefined, 10, WAIT_MS)],
+      ['revive', () => failures.revive(KIND, ids, WAIT_MS)],
+      ['takeOverdue', () => leases.takeOverdue(KIND, 'c', 1_000, ids, 'second')],
+      ['takeExpired', () => leases.takeExpired(KIND, 'd', 1_000, ids)],
+      [
+        'move',
+        () =>
+          index.move(
+            KIND,
+            ids,
+            ids.map((_, i) => (i % 2 ? null : now + 1)),
+            HOUR_MS,
+          ),
+      ],
+      ['disarm', () => index.disarm(KIND, ids[0]!, undefined, WAIT_MS)],
+      ['postpone', () => index.postpone(KIND, ids[2]!, 1_000, WAIT_MS)],
+      ['restored', () => leases.restored(KIND)],
+      ['pulse', () => pulse.send({ kinds: [KIND, 'order_pay'], partition, probe, isThorough: true })],
+      ['pulse without a probe', () => pulse.send({ kinds: [KIND], partition, isThorough: true })],
+      ['beat', () => new Presence(connection, keys, pulse).beat(record, new Map([['a b c', 1]]))],
+      ['probe', async () => connection.refusals.probe?.()],
+    ]
+    let scripted = 0
+    for (const [what, step] of steps) {
+      commands.length = 0
+      await step()
+      const end = `${prefix}end of ${what}`
+      for (const { client } of await cluster.primaries()) await client.get(end).catch(() => {}) // MOVED, but the monitors show it
+      await waitUntil(() => commands.filter(({ args }) => args[1] === end).length >= 1)
+      const calls = commands.filter(({ args: [name = ''] }) => /^eval/i.test(name))
+      assert.ok(calls.length > 0, what)
+      const declared = calls.flatMap(({ args }) => args.slice(3, 3 + Number(args[2])))
+      const touched = commands
+        .filter(({ source, args }) => source === 'lua' && args[0]?.toLowerCase() !== 'publish' && (args[1] ?? '').startsWith(prefix))
+        .map(({ args }) => args[1]!)
+      scripted += touched.length
+      const slots = new Set(declared.map(slotOf))
+      if (!['deadPage', 'revive', 'restored'].includes(what)) {
+        const ofTimers = declared.filter((name) => name.startsWith(`${prefix}${KIND}:`)).map(slotOf)
+        assert.equal(slots.size - new Set(ofTimers).size, 1, `${what} declares ${declared}`)
+      }
+      for (const name of touched) {
+        assert.ok(slots.has(slotOf(name)), `${what} touched ${name}`)
+        const isDerived = declared.some((key) => name.startsWith(key)) || /:(lease|lateness):/.test(name)
+        assert.ok(isDerived, `${what} touched ${name}, which no key of its call names`)
+      }
+    }
+    assert.ok(scripted > 100, `${scripted} keys were touched`)
+    for (const monitor of monitors) monitor.disconnect()
+    struckOut()
+    close()
+  })
+})
