@@ -19,6 +19,7 @@ describe('the countdown in a browser', function () {
   let page: Page
   let content = ''
   let streams = 0
+  let isKept = false
   const problems: string[] = []
 
   function rules(Parcel: Parameters<Parameters<typeof openParcels>[0]>[0]) {
@@ -36,11 +37,16 @@ describe('the countdown in a browser', function () {
     router = countdown(shop.timers, { authorize: (_req, _kind, id) => id !== '404' })
     const app = express().use('/shop/countdown', (req, res, next) => {
       if (req.path === '/stream') streams += 1
-      router(req, res, next)
+      if (req.path === '/stream' && isKept) res.type('text/event-stream').flushHeaders()
+      else router(req, res, next)
     })
     app.get('/', (_req, res) => void res.send(content))
     server = await listen(app)
     browser = await chromium.launch({ executablePath, args: SWITCHES })
+  })
+
+  /** Each has a page of its own: some set the page's clock. */
+  beforeEach(async () => {
     page = await browser.newPage()
     page.on('pageerror', (error) => problems.push(String(error)))
     page.on(
@@ -55,7 +61,10 @@ describe('the countdown in a browser', function () {
     await shop?.close()
   })
 
-  afterEach(() => assert.deepEqual(problems.splice(0), []))
+  afterEach(async () => {
+    await page?.close()
+    assert.deepEqual(problems.splice(0), [])
+  })
 
   async function show(...elements: string[]) {
     content = `<!doctype html><html lang="en"><title>orders</title><script type="module" src="/shop/countdown/order-countdown.js"></script>
@@ -118,6 +127,42 @@ describe('the countdown in a browser', function () {
     await waitUntil(async () => /^9:\d\d$/.test(await textOf(id)))
     await shop.timers.extend('parcel_confirm', id, '10m')
     await waitUntil(async () => /^19:\d\d$/.test(await textOf(id)))
+  })
+
+  it('shows another order when its attribute changes', async () => {
+    const [one, other] = [await shop.parcel(600_000), await shop.parcel(1_200_000)]
+    await show(element(one))
+    await waitUntil(async () => (await textOf(one)).startsWith('9:'))
+    await page.locator('order-countdown').evaluate((shown, id) => shown.setAttribute('order', id), String(other))
+    await waitUntil(async () => (await textOf(other)).startsWith('19:'))
+  })
+
+  it('asks where a proxy keeps the stream to itself, and goes on asking', async () => {
+    const id = await shop.parcel(600_000)
+    isKept = true
+    try {
+      await page.clock.install()
+      await show(element(id))
+      await waitUntil(() => streams === 1)
+      await page.clock.runFor(11_000)
+      await waitUntil(async () => (await textOf(id)).startsWith('9:'))
+      await shop.sql('UPDATE parcels SET status = 5 WHERE id = $1', [id])
+      await page.clock.runFor(11_000)
+      await page.locator('order-countdown[state=ended]').waitFor({ state: 'attached' })
+      assert.equal(streams, 1)
+    } finally {
+      isKept = false
+    }
+  })
+
+  it('is right again when the machine wakes up', async () => {
+    const id = await shop.parcel(600_000)
+    await page.clock.install()
+    await show(element(id))
+    await waitUntil(async () => (await textOf(id)).startsWith('9:'))
+    await page.clock.fastForward(3_600_000)
+    await waitUntil(() => streams === 2)
+    await waitUntil(async () => (await textOf(id)).startsWith('9:'))
   })
 
   it('comes back after its stream was cut, and goes on counting meanwhile', async () => {
