@@ -14,6 +14,8 @@ export interface FaultOf<Code extends string> {
   kind?: string
   /** The channel of Redis that it is about. */
   channel?: string
+  /** The node of a Redis Cluster that it is about: host and port. */
+  node?: string
   /** What is wrong, and what to do about it. */
   message: string
   /** The error behind it, as text. */
@@ -30,6 +32,8 @@ export interface FaultReport {
   kind?: string
   /** The channel of Redis that it is about, where it is about one. */
   channel?: string
+  /** The node of a Redis Cluster that it is about, where it is about one: host and port. */
+  node?: string
   message: string
   /** What to do about it. Appended to the message after a semicolon. */
   remedy?: string
@@ -39,7 +43,7 @@ export interface FaultReport {
 /** Receives faults in addition to the log. */
 export interface FaultListener<Code extends string> {
   emitSafely(event: 'fault', fault: Omit<FaultOf<Code>, 'since'> & { error?: unknown }): void
-  emitSafely(event: 'recovered', over: Pick<FaultOf<Code>, 'code' | 'kind' | 'channel' | 'since'>): void
+  emitSafely(event: 'recovered', over: Pick<FaultOf<Code>, 'code' | 'kind' | 'channel' | 'node' | 'since'>): void
 }
 
 export class FaultsOf<Code extends string> {
@@ -51,14 +55,16 @@ export class FaultsOf<Code extends string> {
   ) {}
 
   /** Reports a new fault. Of a fault that is present already, the latest message and cause are kept. */
-  raise(code: Code, { kind, channel, message: what, remedy, error }: FaultReport): void {
-    const key = keyOf(code, kind ?? channel)
+  raise(code: Code, report: FaultReport): void {
+    const { kind, channel, node, message: what, remedy, error } = report
+    const key = keyOf(code, aboutOf(report))
     const known = this.present.get(key)
     const message = remedy === undefined ? what : `${what}; ${remedy}`
     const about = {
       code,
       ...(kind !== undefined && { kind }),
       ...(channel !== undefined && { channel }),
+      ...(node !== undefined && { node }),
       message,
       ...(error !== undefined && { cause: errorText(error) }),
       ...(remedy !== undefined && { remedy }),
@@ -70,18 +76,20 @@ export class FaultsOf<Code extends string> {
     this.listener.emitSafely('fault', { ...about, ...(error !== undefined && { error }) })
   }
 
-  /** @param about the rule or the channel that the fault is about; without one, the fault that is about none */
+  /** @param about what `aboutOf` says; without it, the fault that is about no rule, channel or node */
   clear(code: Code, about?: string): void {
     const known = this.present.get(keyOf(code, about))
     if (!known) return
     this.present.delete(keyOf(code, about))
-    const { kind, channel, since } = known
-    const fields = { code, ...(kind !== undefined && { kind }), ...(channel !== undefined && { channel }) }
+    const { kind, channel, node, since } = known
+    const fields = {
+      ...{ code, ...(kind !== undefined && { kind }), ...(channel !== undefined && { channel }), ...(node !== undefined && { node }) },
+    }
     this.log('info', `${code}: over${about === undefined ? '' : ` (${about})`}`, fields)
     this.listener.emitSafely('recovered', { ...fields, since })
   }
 
-  /** @param about the rule or the channel that the fault is about */
+  /** @param about as for `clear` */
   has(code: Code, about?: string): boolean {
     return this.present.has(keyOf(code, about))
   }
@@ -89,6 +97,12 @@ export class FaultsOf<Code extends string> {
   list(): FaultOf<Code>[] {
     return [...this.present.values()]
   }
+}
+
+/** What a fault is about, as text: the rule, or the channel, and the node. */
+export function aboutOf({ kind, channel, node }: { kind?: string; channel?: string; node?: string }): string | undefined {
+  const parts = [kind ?? channel, node].filter((part) => part !== undefined)
+  return parts.length > 0 ? parts.join(' at ') : undefined
 }
 
 function keyOf(code: string, about = ''): string {

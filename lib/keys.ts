@@ -97,6 +97,16 @@ export class Keys {
     return `${this.beginning(partition)}canary:${workerId}`
   }
 
+  /** The same for one node of a cluster, by a hash tag whose slot it serves. */
+  expiryProbeOn(tag: string, workerId: string): string {
+    return `${this.prefix}${RESERVED_KIND}:{${tag}}:canary:${workerId}`
+  }
+
+  /** The lock of the scan for external keys on one node of a cluster. */
+  scannerLockOn(tag: string): string {
+    return `${this.prefix}${RESERVED_KIND}:{${tag}}:scanner`
+  }
+
   /** Hash, kind, path and bucket to count: how late orders were. Without a minute, the beginning of these names. */
   lateness(minute: number | '' = ''): string {
     return `${this.common}lateness:${minute}`

@@ -84,14 +84,14 @@ export function fromNode(client: Redis): RedisSource {
 }
 
 function about(options: ClusterOptions, addresses: readonly string[]): Omit<RedisSource, 'create'> {
-  const { db, keyPrefix: ofEach } = checked(options.redisOptions ?? {}) as RedisOptions
+  const { db, keyPrefix: ofEach, username: user = 'default' } = checked(options.redisOptions ?? {}) as RedisOptions
   const { keyPrefix = ofEach ?? '', db: besides } = options as { keyPrefix?: unknown; db?: unknown }
   if (Number(db ?? besides ?? 0) !== 0) throw invalid(`names db ${show(db ?? besides)}, and a cluster has db 0 alone; use "prefix" instead`)
   if (typeof keyPrefix !== 'string') throw invalid(`must have text as "keyPrefix", not ${show(keyPrefix)}`)
   if (/[{}]/.test(keyPrefix))
     throw invalid(`has the keyPrefix ${show(keyPrefix)}, whose braces would put all keys on one node; give one without braces`)
   const named = addresses.slice(0, MOST_NAMED).join(', ') + (addresses.length > MOST_NAMED ? ', …' : '')
-  return { keyPrefix, db: 0, topology: 'cluster', describe: () => `cluster ${named}` }
+  return { keyPrefix, db: 0, user, topology: 'cluster', describe: () => `cluster ${named}` }
 }
 
 function withOurs({ redisOptions }: ClusterOptions, name: string): Ours {

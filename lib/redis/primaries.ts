@@ -1,7 +1,7 @@
 // The primaries of a cluster: which nodes serve slots, as far as the cluster's client knows. Nodes come, go and are promoted; whoever has something
 // of its own on each of them is told.
 
-import type { Cluster, Redis } from 'ioredis'
+import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import { SLOTS, slotOf, tagIn } from '../slots.js'
 import { fromNode } from './cluster-source.js'
 import type { RedisConnection } from './connection.js'
@@ -74,9 +74,33 @@ export class Primaries {
   }
 }
 
+/** The primaries of a cluster that are known now; none of one server. */
+export function primariesNow(client: Redis): Primary[] {
+  if (!isClusters(client)) return []
+  const cluster = asCluster(client)
+  return [...servingNow(cluster)].flatMap(([address, slots]) => {
+    const own = connectionTo(cluster, address)
+    return own ? [{ address, source: fromNode(own), tag: tagIn(slots) }] : []
+  })
+}
+
 /** The clients of each server: of a cluster those of its primaries, of one server its own. */
 export function serversOf(client: Redis): Redis[] {
   return isClusters(client) ? asCluster(client).nodes('master') : [client]
+}
+
+/** The options of each connection to a server. */
+export function optionsOfEach(client: Redis): RedisOptions {
+  return { ...client.options, ...asCluster(client).options.redisOptions }
+}
+
+/** The addresses of all nodes of a cluster that are known now; none of one server. */
+export function addressesOf(client: Redis): string[] {
+  return isClusters(client)
+    ? asCluster(client)
+        .nodes('all')
+        .map(({ options }) => `${options.host}:${options.port}`)
+    : []
 }
 
 /** Which of a cluster's primaries there is no connection to: its slots are not served until a replica takes over. */

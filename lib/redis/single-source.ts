@@ -10,6 +10,8 @@ export interface RedisSource {
   keyPrefix: string
   /** The number of the database. */
   db: number
+  /** The user of ACL. */
+  user: string
   /** One server, all nodes of a cluster, or one of its nodes alone. */
   topology: 'server' | 'cluster' | 'node'
   /** Where Redis is, for messages: host, port and db, the path of a socket, the Sentinels' name for it, or nodes; never a user or a password. */
@@ -46,7 +48,8 @@ function withOurs(options: RedisOptions, name: string): RedisOptions & { replyMa
 
 function about(options: RedisOptions): Omit<RedisSource, 'create'> {
   const db = Number.isSafeInteger(options.db) ? (options.db as number) : 0
-  return { keyPrefix: options.keyPrefix ?? '', db, topology: 'server', describe: () => describeAddress({ ...options, db }) }
+  const { keyPrefix = '', username: user = 'default' } = options
+  return { keyPrefix, db, user, topology: 'server', describe: () => describeAddress({ ...options, db }) }
 }
 
 function isOurs({ options, status }: Redis, name: string): boolean {

@@ -52,9 +52,11 @@ export interface WorkerEvents {
   /** Orders are overdue by more than `staleAfter` and are not settled. `count` is exact up to 1,000. */
   stale: [{ kind: string; count: number; oldest: Date }]
   /** Something is wrong, and the worker goes on in spite of it. Emitted once, until `recovered`. */
-  fault: [{ code: FaultCode; kind?: string; channel?: string; message: string; cause?: string; remedy?: string; error?: unknown }]
+  fault: [
+    { code: FaultCode; kind?: string; channel?: string; node?: string; message: string; cause?: string; remedy?: string; error?: unknown },
+  ]
   /** A fault is over; `since` is when it began. */
-  recovered: [{ code: FaultCode; kind?: string; channel?: string; since: Date }]
+  recovered: [{ code: FaultCode; kind?: string; channel?: string; node?: string; since: Date }]
   /** A sweep has ended. `overdue`: orders that it found overdue. `armed`: timers that it armed. `horizonMs`: how much of `durationMs` went into arming. */
   swept: [{ overdue: number; armed: number; durationMs: number; horizonMs: number }]
   /** Redis had lost these rules' timers, and those that come due soon were armed again from Postgres; `armed`: how many. */

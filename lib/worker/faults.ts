@@ -1,13 +1,16 @@
 // A worker's faults: what is wrong at present, by code and by what it is about. If the process itself has just stood still, a fault that is
 // concluded from silence is reported two seconds later, unless it is over by then: it was this process that did not listen.
 
-import { type FaultListener, type FaultOf, type FaultReport, FaultsOf } from '../faults.js'
+import { aboutOf, type FaultListener, type FaultOf, type FaultReport, FaultsOf } from '../faults.js'
 import type { Log } from '../logger.js'
 import type { FaultCode } from './events.js'
 import type { Standstill } from './standstill.js'
 
 /** Something that is wrong at present. */
 export type Fault = FaultOf<FaultCode>
+
+/** The faults of one server. */
+export type ServerFaults = Pick<Faults, 'raise' | 'clear' | 'has'>
 
 /** Concluded from an answer that did not come. */
 const BY_SILENCE: ReadonlySet<FaultCode> = new Set(['REDIS_UNAVAILABLE', 'POSTGRES_UNAVAILABLE', 'SWEEP_FAILED', 'EVENTS_OFF'])
@@ -32,7 +35,7 @@ export class Faults extends FaultsOf<FaultCode> {
   }
 
   override raise(code: FaultCode, report: FaultReport): void {
-    const about = report.kind ?? report.channel
+    const about = aboutOf(report)
     const key = `${code} ${about ?? ''}`
     if (this.doubtful.has(key)) return
     const begin = () => {
@@ -54,5 +57,38 @@ export class Faults extends FaultsOf<FaultCode> {
   stop(): void {
     for (const timer of this.doubtful.values()) clearTimeout(timer)
     this.doubtful.clear()
+  }
+}
+
+/** The faults of one node of a cluster. */
+export class NodeFaults implements ServerFaults {
+  private ended = false
+
+  constructor(
+    private readonly faults: Faults,
+    private readonly node: string,
+  ) {}
+
+  raise(code: FaultCode, report: FaultReport): void {
+    if (!this.ended) this.faults.raise(code, { ...report, node: this.node })
+  }
+
+  clear(code: FaultCode, about?: string): void {
+    this.faults.clear(code, this.about(about))
+  }
+
+  has(code: FaultCode, about?: string): boolean {
+    return this.faults.has(code, this.about(about))
+  }
+
+  /** The node has left the cluster, or serves nothing any more. */
+  end(): void {
+    this.ended = true
+    for (const code of BY_SILENCE) this.clear(code) // also what is still in doubt
+    for (const fault of this.faults.list()) if (fault.node === this.node) this.faults.clear(fault.code, aboutOf(fault))
+  }
+
+  private about(channel: string | undefined): string | undefined {
+    return aboutOf({ node: this.node, ...(channel !== undefined && { channel }) })
   }
 }

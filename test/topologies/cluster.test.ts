@@ -1,9 +1,14 @@
-// Redis Cluster: what the tests' own cluster of six nodes does, and what a shop on it sees.
+// Redis Cluster: what the tests' own cluster of six nodes does, and what a worker on it hears and says while its nodes change.
 
 import assert from 'node:assert/strict'
 import { Cluster } from 'ioredis'
+import { CLUSTERS } from '../../lib/redis/source.js'
+import { confirming } from '../faults/confirming.js'
+import { Lines } from '../support/lines.js'
 import { enter } from '../support/opened.js'
 import { RedisCluster } from '../support/redis-cluster.js'
+import { openShop } from '../support/shop.js'
+import { waitUntil } from '../support/waiting.js'
 
 describe('A cluster of six nodes', () => {
   it('keeps what was written while a primary is killed, comes back, and slots move to a new node', async () => {
@@ -31,4 +36,46 @@ describe('A cluster of six nodes', () => {
     struckOut()
     await cluster.stop()
   }).timeout(90_000)
+})
+
+describe('A worker on a cluster', () => {
+  before(() => {
+    CLUSTERS.refused = false
+  })
+  after(() => {
+    CLUSTERS.refused = true
+  })
+
+  it('hears the events of each primary, of one that is promoted and of one that is added, and its faults name their node', async () => {
+    const cluster = await RedisCluster.start()
+    const logger = new Lines()
+    const shop = await openShop(confirming(), { redis: { nodes: cluster.addresses } as never, logger })
+    const worker = await shop.worker({ fallback: false })
+    const hearsAll = () => worker.health().redis?.events === true && worker.health().status === 'ok'
+    await waitUntil(hearsAll, { within: 30_000 })
+
+    const [first, second] = await cluster.primaries()
+    const promoted = await cluster.killPrimary(first!)
+    const [gone] = worker.faultsTold
+    assert.equal(gone?.code, 'REDIS_UNAVAILABLE')
+    assert.equal(gone.node, `127.0.0.1:${first!.port}`)
+    assert.match(gone.message, new RegExp(`^Redis at 127\\.0\\.0\\.1:${first!.port} \\(a node of the cluster\\) does not answer`))
+    const told = (text: string) => logger.of('info').some((line) => line.includes(text))
+    await waitUntil(() => told(`127.0.0.1:${promoted.port} serves slots`) && told(`127.0.0.1:${first!.port} serves no slots any more`))
+    await waitUntil(hearsAll, { within: 30_000 })
+
+    const added = await cluster.addNode()
+    const [[from]] = (await cluster.slotsOf(second!)) as [[number, number]]
+    await cluster.moveSlots(second!, added, [from, from + 19])
+    await waitUntil(() => told(`127.0.0.1:${added.port} serves slots`))
+    await waitUntil(hearsAll, { within: 30_000 })
+
+    await added.client.config('SET', 'notify-keyspace-events', '')
+    await waitUntil(() => worker.health().faults.some(({ code, node }) => code === 'EVENTS_OFF' && node === `127.0.0.1:${added.port}`))
+    await waitUntil(() => worker.health().redis?.events === false)
+    await added.client.config('SET', 'notify-keyspace-events', 'Ex')
+    await waitUntil(hearsAll, { within: 30_000 })
+    await shop.close()
+    await cluster.stop()
+  }).timeout(120_000)
 })

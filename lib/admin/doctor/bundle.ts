@@ -2,6 +2,7 @@
 // errors. Names of tables, columns and rules stay, since nothing could be understood without them.
 
 import { arch, hostname, platform, release } from 'node:os'
+import { addressesOf, optionsOfEach } from '../../redis/primaries.js'
 import type { Runtime } from '../../timers/runtime.js'
 import { VERSION } from '../../version.js'
 import { livingProcesses } from '../processes.js'
@@ -47,7 +48,9 @@ function privateTexts(runtime: Runtime, hosts: readonly string[]): Map<string, s
     if (typeof text === 'string' && text.length > 1 && !texts.has(text)) texts.set(text, as)
   }
   for (const [i, host] of [...new Set(hosts)].entries()) hide(host, `HOST-${i + 1}`)
-  const options = runtime.redis?.connection.client.options
+  const client = runtime.redis?.connection.client
+  const options = client && optionsOfEach(client)
+  for (const [i, address] of (client ? addressesOf(client) : []).entries()) hide(address, `REDIS-NODE-${i + 1}`)
   hide(runtime.redis?.connection.where, 'REDIS')
   hide(options?.host, 'REDIS-HOST')
   hide(options?.path, 'REDIS-SOCKET')

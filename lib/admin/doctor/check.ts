@@ -35,6 +35,8 @@ export interface Check {
   name: string
   /** Which server it asks. Where that one does not answer, the check says that it could not look. */
   needs?: 'redis' | 'postgres'
+  /** Of a cluster it looks at each primary by itself. */
+  ofEachNode?: true
   /** @returns one finding or more. @throws what kept it from looking */
   look(subject: Subject): Promise<Finding[]>
 }

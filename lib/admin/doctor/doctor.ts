@@ -5,7 +5,7 @@ import type { Runtime } from '../../timers/runtime.js'
 import { within } from '../../wait.js'
 import { type Check, type Finding, unseen, type Verdict } from './check.js'
 import { CHECKS } from './checks.js'
-import { cannotAsk, type Subject, type SubjectRole, subjectOf, why } from './subject.js'
+import { cannotAsk, endNodes, type Subject, type SubjectRole, subjectOf, why } from './subject.js'
 
 /** How long one check may take. */
 const CHECK_MS = 30_000
@@ -27,15 +27,23 @@ export interface Diagnosis {
 /** Never rejects. */
 export async function doctor(runtime: Runtime, options: DoctorOptions = {}): Promise<Diagnosis> {
   const subject = await subjectOf(runtime, { directory: options.directory ?? process.cwd(), role: options.role ?? 'worker' })
-  return diagnose(subject)
+  return diagnose(subject).finally(() => endNodes(subject))
 }
 
 export async function diagnose(subject: Subject): Promise<Diagnosis> {
   const findings: Finding[] = []
-  for (const check of CHECKS) findings.push(...(await lookedAt(check, subject)))
+  for (const check of CHECKS) findings.push(...(await lookedAtAll(check, subject)))
   const counts = { fine: 0, wrong: 0, advice: 0, unseen: 0 }
   for (const { verdict } of findings) counts[verdict] += 1
   return { ok: counts.wrong === 0, counts, findings }
+}
+
+/** Of a cluster at each primary, where the check wants that; what is found then names the node. */
+async function lookedAtAll(check: Check, subject: Subject): Promise<Finding[]> {
+  const nodes = subject.redis?.nodes ?? []
+  if (!check.ofEachNode || nodes.length === 0) return lookedAt(check, subject)
+  const found = await Promise.all(nodes.map((node) => lookedAt(check, { ...subject, redis: node })))
+  return found.flatMap((findings, i) => findings.map((finding) => ({ ...finding, found: `${nodes[i]?.address}: ${finding.found}` })))
 }
 
 async function lookedAt({ name, needs, look }: Check, subject: Subject): Promise<Finding[]> {

@@ -17,20 +17,21 @@ const OFF_MS = 200
 export const redisEvents: Check = {
   name: NAME,
   needs: 'redis',
+  ofEachNode: true,
   async look({ redis, runtime, role }) {
     if (role === 'web') return []
     return [await proved(redis as SubjectRedis, runtime)]
   },
 }
 
-async function proved({ connection, source }: SubjectRedis, { keys }: Subject['runtime']): Promise<Finding> {
+async function proved({ connection, source, tag }: SubjectRedis, { keys }: Subject['runtime']): Promise<Finding> {
   const expected = 'an expired key comes back as an event within a second'
   const { notifications } = await readSettings(connection)
   const off = notifications !== undefined && !publishesExpiry(notifications)
   const listener = source.create('express-order-timers:doctor')
   listener.on('error', () => {})
   const channel = `__keyevent@${source.db}__:expired`
-  const user = connection.client.options.username ?? 'default'
+  const { user } = source
   try {
     await within(WAIT_MS, listener.connect())
     await listener.subscribe(channel)
@@ -41,7 +42,8 @@ async function proved({ connection, source }: SubjectRedis, { keys }: Subject['r
     return wrong(NAME, { expected, found }, redisCli(`ACL SETUSER ${user} &${channel} +subscribe`))
   }
   const roundTrip = async () => {
-    const key = keys.expiryProbe(`doctor:${randomUUID()}`)
+    const name = `doctor:${randomUUID()}`
+    const key = tag === undefined ? keys.expiryProbe(name) : keys.expiryProbeOn(tag, name)
     const startedAt = performance.now()
     const arrival = new Promise<number>((resolve) => {
       listener.on('message', (_, name) => name === key && resolve(performance.now() - startedAt))

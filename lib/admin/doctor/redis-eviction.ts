@@ -2,6 +2,7 @@
 
 import { readSettings } from '../../redis/server.js'
 import { byHand, type Check, fine, redisCli, redisConf, unseen, wrong } from './check.js'
+import { grantInfo } from './redis-reachable.js'
 import type { SubjectRedis } from './subject.js'
 
 const NAME = 'redis.eviction'
@@ -10,8 +11,9 @@ const LINE = 'maxmemory-policy noeviction'
 export const redisEviction: Check = {
   name: NAME,
   needs: 'redis',
+  ofEachNode: true,
   async look({ redis }) {
-    const { connection, info } = redis as SubjectRedis
+    const { connection, info, source } = redis as SubjectRedis
     const policy = info?.get('maxmemory_policy') ?? (await readSettings(connection)).eviction
     const evicted = Number(info?.get('evicted_keys') ?? 0)
     const about = {
@@ -21,7 +23,7 @@ export const redisEviction: Check = {
     if (policy === 'noeviction') return [fine(NAME, about)]
     if (policy === undefined) {
       const found = 'this user may call neither INFO nor CONFIG GET'
-      return [unseen(NAME, { expected: LINE, found }, redisCli(`ACL SETUSER ${connection.client.options.username ?? 'default'} +info`))]
+      return [unseen(NAME, { expected: LINE, found }, redisCli(grantInfo(source.user)))]
     }
     return [wrong(NAME, about, redisConf(LINE), redisCli(`CONFIG SET ${LINE}`), byHand('on a managed service: in its parameters'))]
   },

@@ -10,13 +10,11 @@ const MEGABYTE = 1_048_576
 export const redisMemory: Check = {
   name: NAME,
   needs: 'redis',
+  ofEachNode: true,
   async look({ redis }) {
     const expected = `less than ${MOST_USED * 100} % of "maxmemory" is used`
     const info = redis?.info
-    if (!info)
-      return [
-        unseen(NAME, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(redis?.connection.client.options.username))),
-      ]
+    if (!info) return [unseen(NAME, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(redis?.source.user)))]
     const { used, limit } = memoryOf(info)
     if (limit === 0) return [fine(NAME, { expected, found: `no limit is set; ${megabytes(used)} are used` })]
     const found = `${megabytes(used)} of ${megabytes(limit)} (${Math.round((used / limit) * 100)} %)`

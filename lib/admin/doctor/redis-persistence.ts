@@ -8,6 +8,7 @@ const NAME = 'redis.persistence'
 export const redisPersistence: Check = {
   name: NAME,
   needs: 'redis',
+  ofEachNode: true,
   async look({ redis, rules }) {
     const inRedis = rules
       .filter(({ row, problem }) => problem === undefined && (!row || row.deadline.in === 'redis'))
@@ -18,10 +19,7 @@ export const redisPersistence: Check = {
       return [fine(NAME, { expected: 'none is needed: all deadlines are on rows', found })]
     }
     const expected = `appendonly yes, since the timers of ${inRedis.join(', ')} are in Redis alone`
-    if (!info)
-      return [
-        unseen(NAME, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(redis?.connection.client.options.username))),
-      ]
+    if (!info) return [unseen(NAME, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(redis?.source.user)))]
     if (info.get('aof_enabled') === '1') return [fine(NAME, { expected, found: saves(info) })]
     return [wrong(NAME, { expected, found: saves(info) }, redisConf('appendonly yes'), redisCli('CONFIG SET appendonly yes'))]
   },

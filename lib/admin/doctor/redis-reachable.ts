@@ -27,12 +27,13 @@ export const redisReachable: Check = {
   },
 }
 
-async function fitness({ connection, info }: SubjectRedis) {
-  const expected = 'a standalone primary'
+async function fitness({ connection, info, source, nodes }: SubjectRedis) {
+  const expected = source.topology === 'cluster' ? 'primaries that serve all slots' : 'a standalone primary'
   const unfit = await readUnfitness(connection)
-  if (unfit === undefined)
-    return [unseen(SERVES, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(connection.client.options.username)))]
-  if (unfit === null) return [fine(SERVES, { expected, found: `a primary, Redis ${info?.get('redis_version') ?? ''}` })]
+  if (unfit === undefined) return [unseen(SERVES, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(source.user)))]
+  const version = info?.get('redis_version') ?? ''
+  const named = nodes.length > 0 ? `${nodes.length} primaries (${nodes.map(({ address }) => address).join(', ')})` : 'a primary'
+  if (unfit === null) return [fine(SERVES, { expected, found: `${named}, Redis ${version}` })]
   const primary = info?.get('master_host')
   const address = primary === undefined ? '' : `: it is at ${primary}:${info?.get('master_port')}`
   return [wrong(SERVES, { expected, found: unfit.what }, byHand(`${unfit.remedy}${address}`))]

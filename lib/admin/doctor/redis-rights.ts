@@ -32,8 +32,8 @@ export const redisRights: Check = {
 }
 
 async function rights(subject: Subject): Promise<Finding> {
-  const { connection } = subject.redis as SubjectRedis
-  const user = connection.client.options.username ?? 'default'
+  const { connection, source } = subject.redis as SubjectRedis
+  const { user } = source
   const questions = questionsOf(subject)
   const expected = `the user ${user} may use ${new Set(questions.map(({ command }) => command)).size} commands on the keys and channels of the timers`
   let answers: unknown

@@ -14,11 +14,12 @@ export const redisTtlKeys: Check = {
   needs: 'redis',
   async look({ redis, runtime, role }) {
     if (role === 'web') return [] // nothing that a web process does needs an event
-    const { connection, index, info, source } = redis as SubjectRedis
+    const { index, info, source, nodes } = redis as SubjectRedis
     const expected = `at most ${MOST_KEYS.toLocaleString('en-US')} keys of others with a TTL in db ${source.db}`
-    if (!info)
-      return [unseen(NAME, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(connection.client.options.username)))]
-    const expiring = Number(/expires=(\d+)/.exec(info.get(`db${source.db}`) ?? '')?.[1] ?? 0)
+    if (!info) return [unseen(NAME, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(source.user)))]
+    const expiringIn = (of: ReadonlyMap<string, string>) => Number(/expires=(\d+)/.exec(of.get(`db${source.db}`) ?? '')?.[1] ?? 0)
+    const servers = nodes.length > 0 ? nodes.flatMap((node) => node.info ?? []) : [info]
+    const expiring = servers.reduce((sum, server) => sum + expiringIn(server), 0)
     const own = await Promise.all(runtime.kinds.map((kind) => index.count(kind, WAIT_MS)))
     const others = Math.max(0, expiring - own.reduce((sum, count) => sum + count, 0))
     const late = Number(info.get('expired_stale_perc') ?? 0)

@@ -2,6 +2,8 @@
 
 import type { Sequelize } from 'sequelize'
 import { errorText } from '../../error-text.js'
+import { RedisConnection } from '../../redis/connection.js'
+import { type Primary, primariesNow } from '../../redis/primaries.js'
 import type { RowRule } from '../../rows/row-rule.js'
 import { inTransaction, rows } from '../../sequelize/database.js'
 import { QUESTION } from '../../sequelize/statement-limits.js'
@@ -35,11 +37,20 @@ export interface SubjectDatabase {
   rules: { kind: string; row: RowRule }[]
 }
 
+/** A Redis, or one primary of a cluster. */
 export interface SubjectRedis extends RuntimeRedis {
   /** Why it cannot be used; undefined where it serves. */
   trouble: unknown
-  /** INFO by field; undefined where this user may not ask, or nobody answers. */
+  /** INFO by field, of one of a cluster's nodes; undefined where this user may not ask, or nobody answers. */
   info: ReadonlyMap<string, string> | undefined
+  /** The primaries of a cluster. */
+  nodes: readonly SubjectNode[]
+  /** Of one primary of a cluster: a hash tag whose slot it serves. */
+  tag?: string
+}
+
+export interface SubjectNode extends SubjectRedis {
+  address: string
 }
 
 export interface Subject {
@@ -102,12 +113,34 @@ async function redisOf(redis: RuntimeRedis): Promise<SubjectRedis> {
     await connection.connected(CONNECT_MS)
     await connection.run(ANSWER_MS, (client) => client.time()) // PING is refused by a Redis that cannot save
   } catch (error) {
-    return { ...redis, trouble: error, info: undefined }
+    return { ...redis, trouble: error, info: undefined, nodes: [] }
   }
+  const nodes = await Promise.all(primariesNow(connection.client).map((primary) => nodeOf(redis, primary)))
+  return { ...redis, trouble: undefined, info: await infoOf(connection), nodes }
+}
+
+/** With a connection of its own, which `endNodes` closes. */
+async function nodeOf(redis: RuntimeRedis, { address, source, tag }: Primary): Promise<SubjectNode> {
+  const connection = new RedisConnection(source, 'express-order-timers:doctor')
+  const node = { ...redis, source, connection, address, tag, nodes: [] }
   try {
-    return { ...redis, trouble: undefined, info: fieldsOf(await connection.run(ANSWER_MS, (client) => client.info())) }
+    await connection.connected(CONNECT_MS)
+    return { ...node, trouble: undefined, info: await infoOf(connection) }
+  } catch (error) {
+    return { ...node, trouble: error, info: undefined }
+  }
+}
+
+/** Closes the connections to single nodes. */
+export function endNodes({ redis }: Subject): void {
+  for (const { connection } of redis?.nodes ?? []) connection.close()
+}
+
+async function infoOf(connection: RedisConnection): Promise<Map<string, string> | undefined> {
+  try {
+    return fieldsOf(await connection.run(ANSWER_MS, (client) => client.info()))
   } catch {
-    return { ...redis, trouble: undefined, info: undefined }
+    return undefined
   }
 }
 

@@ -4,13 +4,13 @@ import { errorText } from '../../error-text.js'
 import type { RedisConnection } from '../../redis/connection.js'
 import { isReply } from '../../redis/replies.js'
 import { explain } from '../../redis/trouble.js'
-import type { Faults } from '../faults.js'
+import type { ServerFaults } from '../faults.js'
 
 /** The two reasons why there may be no connection: nobody answers, or nobody is let in. Only one of them holds at a time. */
 const UNCONNECTED = ['REDIS_UNAVAILABLE', 'REDIS_REFUSES'] as const
 
 /** Reports lost connections and refused writes. @returns ends it */
-export function reportConnection(connection: RedisConnection, faults: Faults): () => void {
+export function reportConnection(connection: RedisConnection, faults: ServerFaults): () => void {
   const { refusals, where } = connection
   const up = () => {
     faults.clear('REDIS_UNAVAILABLE')
@@ -31,7 +31,7 @@ export function reportConnection(connection: RedisConnection, faults: Faults): (
 }
 
 /** Reports the first write that Redis refuses, and that writes succeed again. @returns ends it */
-export function reportRefusedWrites({ refusals, where }: RedisConnection, faults: Faults): () => void {
+export function reportRefusedWrites({ refusals, where }: RedisConnection, faults: ServerFaults): () => void {
   const refused = refusals.onRefused(({ what, error, remedy }) => {
     const message = `Redis at ${where} refuses writes (${what}: ${errorText(error)}); the sweep over Postgres carries on`
     faults.raise('REDIS_REFUSES', { message, error, ...(remedy !== undefined && { remedy }) })

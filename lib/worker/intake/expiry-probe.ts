@@ -8,8 +8,8 @@ import { afterRunning } from '../../wait.js'
 const WAIT_MS = 700
 
 export interface ExpiryProbeDependencies {
-  /** The probe's key, of this worker alone. */
-  key: string
+  /** The probe's key, of this worker alone. In a cluster it moves when its slot does. */
+  key(): string
   /** How long the control key lives: longer than two pulses are apart. */
   controlTtlMs: number
   /** Whether expiry events are subscribed to, on a server that can serve. */
@@ -34,8 +34,8 @@ export class ExpiryProbe {
   constructor(private readonly dependencies: ExpiryProbeDependencies) {}
 
   get keys() {
-    const { key, controlTtlMs } = this.dependencies
-    return { key, control: `${key}:control`, controlTtlMs }
+    const key = this.dependencies.key()
+    return { key, control: `${key}:control`, controlTtlMs: this.dependencies.controlTtlMs }
   }
 
   stop(): void {

@@ -25,12 +25,22 @@ const SHORTEST_PASS_MS = 1_000
 /** Keys that expire later than this are left to a later pass. Used until the first pass has shown how long passes take. */
 const FIRST_HORIZON_MS = 300_000
 
+export interface ExternalKeysDependencies {
+  keys: Keys
+  kinds: readonly string[]
+  connection: RedisConnection
+  workerId: string
+  /** The name of the lock under which one worker scans this server. */
+  lock(): string
+  /** Of these keys those that the index does not have, where the scan itself cannot ask it. */
+  unindexed(found: ScanStep['found']): Promise<ScanStep['found']>
+}
+
 export class ExternalKeys {
   /** How many passes over the keyspace have been completed. */
   passes = 0
   private readonly touches: Touches
   private readonly rest = new Rest()
-  private readonly lock: string
   private readonly patterns: readonly string[]
   private horizonMs = FIRST_HORIZON_MS
   /** When the first step of the pass was sent. */
@@ -38,15 +48,12 @@ export class ExternalKeys {
   private passing: Promise<void> | undefined
   private stopped = false
 
-  constructor(
-    keys: Keys,
-    kinds: readonly string[],
-    private readonly connection: RedisConnection,
-    private readonly workerId: string,
-  ) {
+  constructor(private readonly dependencies: ExternalKeysDependencies) {
+    const { connection, keys, kinds } = dependencies
     this.touches = new Touches(connection)
-    this.lock = `${keys.scannerLock}:${kinds.join(',')}`
-    this.patterns = kinds.flatMap((kind) => [keys.timersOf(kind), keys.sets(kind).due])
+    // A script on one node of a cluster cannot ask the index, whose partitions lie anywhere.
+    const dueOf = (kind: string) => (connection.topology === 'node' ? '' : keys.sets(kind).due)
+    this.patterns = kinds.flatMap((kind) => [keys.timersOf(kind), dueOf(kind)])
   }
 
   async stop(): Promise<void> {
@@ -60,7 +67,7 @@ export class ExternalKeys {
   firstStep(): readonly (string | number)[] | undefined {
     if (this.passing || this.stopped) return undefined
     this.startedAt = performance.now()
-    return [this.lock, this.workerId, LOCK_MS, STEP_KEYS, this.horizonMs, ...this.patterns]
+    return [this.lock, this.dependencies.workerId, LOCK_MS, STEP_KEYS, this.horizonMs, ...this.patterns]
   }
 
   /** A pulse has taken the first step. @param first undefined where another worker scans */
@@ -73,10 +80,14 @@ export class ExternalKeys {
       })
   }
 
+  private get lock(): string {
+    return `${this.dependencies.lock()}:${this.dependencies.kinds.join(',')}`
+  }
+
   private async pass(first: ScanStep): Promise<void> {
     let [step, stepStartedAt]: [ScanStep, number] = [first, this.startedAt]
     for (;;) {
-      for (const [key, leftMs] of step.found) this.touches.schedule(key, leftMs)
+      for (const [key, leftMs] of await this.dependencies.unindexed(step.found)) this.touches.schedule(key, leftMs)
       if (step.cursor === '0') break
       await this.rest.for(Math.min(LONGEST_REST_MS, (performance.now() - stepStartedAt) * REST_FACTOR))
       if (this.stopped) return
@@ -90,7 +101,8 @@ export class ExternalKeys {
   }
 
   private async step(cursor: string): Promise<ScanStep | undefined> {
-    const values = [this.lock, this.workerId, LOCK_MS, cursor, STEP_KEYS, this.horizonMs, ...this.patterns]
-    return parseScan((await this.connection.ask((client) => scripts(client).orderTimersScan(...values))) as (string | number)[])
+    const { connection, workerId } = this.dependencies
+    const values = [this.lock, workerId, LOCK_MS, cursor, STEP_KEYS, this.horizonMs, ...this.patterns]
+    return parseScan((await connection.ask((client) => scripts(client).orderTimersScan(...values))) as (string | number)[])
   }
 }

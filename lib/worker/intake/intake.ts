@@ -13,7 +13,8 @@ import type { Sweep } from '../sweep/sweep.js'
 import { Listener } from './listener.js'
 import { PartitionIntake } from './partition-intake.js'
 import { ECONOMY, type Pace, USUAL } from './pulses.js'
-import { ServerIntake } from './server-intake.js'
+import type { ServerIntake } from './server-intake.js'
+import { loopsOf, type Servers, serversOf } from './servers.js'
 
 export interface IntakeDependencies {
   runtime: Runtime
@@ -32,7 +33,7 @@ export interface IntakeDependencies {
 export class Intake {
   readonly listener: Listener
   readonly pace: Pace
-  private readonly server: ServerIntake
+  private readonly servers: Servers
   /** One for each partition of the due index; how many there are in a cluster is known once the data have been looked at. */
   private readonly partitions: PartitionIntake[] = []
   private started = false
@@ -42,15 +43,15 @@ export class Intake {
   constructor(private readonly dependencies: IntakeDependencies) {
     const { runtime, redis, rules, claims, dispatcher, faults, configureRedis } = dependencies
     const { keys, log, meters } = runtime
-    const { connection, source, pulse } = redis
+    const { connection } = redis
     this.pace = dependencies.idle === 'economy' ? ECONOMY : USUAL
     this.addPartitions()
     this.listener = new Listener(keys, rules, claims, dispatcher, log, redis.feed)
     const kinds = [...rules.keys()]
     const workerId = runtime.identity.token()
     const { pace } = this
-    this.server = new ServerIntake(
-      { connection, source, pulse, keys, workerId, kinds, indexes: keys.inCluster ? [] : kinds, pace, faults, meters, configureRedis },
+    this.servers = serversOf(
+      { redis, keys, workerId, kinds, pace, faults, log, meters, configureRedis },
       {
         onWake: (message) => (message === SWEEP_REQUEST ? this.sweepAsked() : this.wakeOf(message)),
         onExpired: (key) => this.listener.take(key),
@@ -63,7 +64,7 @@ export class Intake {
   }
 
   start(): void {
-    this.server.start()
+    this.servers.start()
     this.started = true
     for (const partition of this.partitions) partition.start()
     this.unlisten = this.dependencies.redis.connection.onUp(() => this.addPartitions())
@@ -74,41 +75,48 @@ export class Intake {
     this.stopped = true
     this.unlisten()
     await this.listener.stop()
-    await Promise.all([...this.partitions.map((partition) => partition.stop()), this.server.stop()])
+    await Promise.all([...this.partitions.map((partition) => partition.stop()), this.servers.stop()])
   }
 
   get loops(): Loop[] {
-    return [this.server.loop, ...this.partitions.flatMap(({ loops }) => loops)]
+    return [...loopsOf(this.servers), ...this.partitions.flatMap(({ loops }) => loops)]
   }
 
   /** Resolves when the first attempt to subscribe has ended, whether it succeeded or not. */
   get attempted(): Promise<void> {
-    return this.server.subscriber.attempted
+    return this.servers.attempted
   }
 
   /** Finds out now whether expiry events arrive. Never rejects. */
-  prove(): Promise<void> {
-    return this.server.prove()
+  async prove(): Promise<void> {
+    await Promise.all(this.servers.list.map((server) => server.prove()))
   }
 
   /** Whether Redis answers now and can serve timers. */
   get connected(): boolean {
-    return this.dependencies.redis.connection.serving
+    return this.dependencies.redis.connection.serving && this.servers.list.every(({ serving }) => serving)
   }
 
   /** Whether expiry events are subscribed to. */
   get subscribed(): boolean {
-    return this.server.subscriber.subscribed
+    return this.areAll(({ subscriber }) => subscriber.subscribed)
   }
 
   /** Whether expiry events arrive; undefined where neither is proved as things are now. */
   get events(): boolean | undefined {
-    return this.server.events
+    if (this.servers.list.some(({ events }) => events === false)) return false
+    return this.areAll(({ events }) => events) || undefined
   }
 
   /** How often the keyspace has been scanned for external keys. */
   get externalScans(): number {
-    return this.server.externalKeys.passes
+    const passes = this.servers.list.map(({ externalKeys }) => externalKeys.passes)
+    return passes.length > 0 ? Math.min(...passes) : 0
+  }
+
+  private areAll(holds: (server: ServerIntake) => boolean | undefined): boolean {
+    const { list } = this.servers
+    return list.length > 0 && list.every((server) => holds(server) === true)
   }
 
   private addPartitions(): void {

@@ -7,10 +7,10 @@ import type { Meters } from '../../meters.js'
 import type { RedisConnection } from '../../redis/connection.js'
 import type { Head, Pulse } from '../../redis/pulse.js'
 import type { RedisSource } from '../../redis/single-source.js'
-import type { Faults } from '../faults.js'
+import type { ServerFaults } from '../faults.js'
 import { reportConnection } from './connection-faults.js'
 import { ExpiryProbe } from './expiry-probe.js'
-import { ExternalKeys } from './external-keys.js'
+import { ExternalKeys, type ExternalKeysDependencies } from './external-keys.js'
 import { type Pace, Pulses } from './pulses.js'
 import { ServerWatch } from './server-watch.js'
 import { Subscriber } from './subscriber.js'
@@ -27,12 +27,16 @@ export interface ServerIntakeDependencies {
   pulse: Pulse
   keys: Keys
   workerId: string
+  /** In a cluster, a hash tag whose slot this node serves now. */
+  tag: (() => string) | undefined
+  /** Of keys that the scan found, those that the index does not have, where the scan itself cannot ask it. */
+  unindexed: ExternalKeysDependencies['unindexed']
   /** Whose external keys are looked for. */
   kinds: readonly string[]
   /** Whose indexes the pulses look at. */
   indexes: readonly string[]
   pace: Pace
-  faults: Faults
+  faults: ServerFaults
   meters: Pick<Meters, 'subscriptionResets'>
   /** Whether `notify-keyspace-events` may be changed. */
   configureRedis: boolean
@@ -63,17 +67,20 @@ export class ServerIntake {
     private readonly dependencies: ServerIntakeDependencies,
     private readonly listeners: ServerIntakeListeners,
   ) {
-    const { connection, source, pulse, keys, workerId, kinds, indexes, pace, faults, meters, configureRedis } = dependencies
+    const { connection, source, pulse, keys, workerId, tag, unindexed, kinds, indexes, pace, faults, meters, configureRedis } = dependencies
     const { everyMs, scans } = pace
     this.subscriber = new Subscriber(source, keys.wakeChannel, faults, meters, everyMs)
     this.watch = new ServerWatch({ connection, faults, configureRedis })
     this.expiryProbe = new ExpiryProbe({
-      key: keys.expiryProbe(workerId),
+      key: () => (tag ? keys.expiryProbeOn(tag(), workerId) : keys.expiryProbe(workerId)),
       controlTtlMs: 4 * everyMs,
       isListening: () => this.subscriber.subscribed && connection.fit,
       onResult: (proved) => this.judgeEvents(proved),
     })
-    this.externalKeys = new ExternalKeys(keys, kinds, connection, workerId)
+    this.externalKeys = new ExternalKeys({
+      ...{ keys, kinds, connection, workerId, unindexed },
+      lock: () => (tag ? keys.scannerLockOn(tag()) : keys.scannerLock),
+    })
     this.pulses = new Pulses({
       ...{ pulse, connection, kinds: indexes, everyMs, expiryProbe: this.expiryProbe },
       externalKeys: scans ? this.externalKeys : undefined,
@@ -116,6 +123,11 @@ export class ServerIntake {
   /** Finds out now whether expiry events arrive. Never rejects. */
   prove(): Promise<void> {
     return this.pulses.prove()
+  }
+
+  /** Whether it answers now and can serve timers. */
+  get serving(): boolean {
+    return this.dependencies.connection.serving
   }
 
   /** Whether expiry events arrive; undefined where neither is proved as things are now. */

@@ -14,7 +14,7 @@ import {
   unfitnessIn,
   withExpiryEvents,
 } from '../../redis/server.js'
-import type { Faults } from '../faults.js'
+import type { ServerFaults } from '../faults.js'
 
 const WRONG_EVERY_MS = 750
 const RIGHT_EVERY_MS = 10_000
@@ -24,7 +24,7 @@ const DESCRIBED_EVERY_MS = 300_000
 
 export interface ServerWatchDependencies {
   connection: RedisConnection
-  faults: Faults
+  faults: ServerFaults
   /** Whether `notify-keyspace-events` may be changed. */
   configureRedis: boolean
 }
@@ -56,7 +56,9 @@ export class ServerWatch {
 
   start(listeners: ServerWatchListeners): void {
     this.listeners = listeners
-    this.unlisten = this.dependencies.connection.onDoubt((error) => this.doubt(error))
+    const { connection } = this.dependencies
+    // Of a cluster a node that has no slots any more is left, not judged.
+    if (connection.topology === 'server') this.unlisten = connection.onDoubt((error) => this.doubt(error))
     this.lookLater()
   }
 

@@ -6,7 +6,7 @@ import { OrderTimersError } from '../../errors.js'
 import type { Meters } from '../../meters.js'
 import { RedisConnection } from '../../redis/connection.js'
 import type { RedisSource } from '../../redis/single-source.js'
-import type { Faults } from '../faults.js'
+import type { ServerFaults } from '../faults.js'
 
 const RETRY_MS = 500
 const HEARTBEAT_MS = 1_000
@@ -44,7 +44,7 @@ export class Subscriber {
   constructor(
     private readonly source: RedisSource,
     wakeChannel: string,
-    private readonly faults: Faults,
+    private readonly faults: ServerFaults,
     private readonly meters: Pick<Meters, 'subscriptionResets'>,
     private readonly pulseMs: number,
   ) {
@@ -67,6 +67,11 @@ export class Subscriber {
   /** Whether expiry events are subscribed to. */
   get subscribed(): boolean {
     return this.expired.subscribed
+  }
+
+  /** Whether wakes are subscribed to. */
+  get hearsWakes(): boolean {
+    return this.wake.subscribed
   }
 
   start(listeners: SubscriberListeners): void {

@@ -2,7 +2,7 @@
 -- time has the lock. Finds keys of our kinds that expire soon and are not in the index. A key's expiry is asked first, since Redis has just
 -- looked at the key; the index is asked only about those that expire soon.
 --
--- kinds    keyPrefix, due, keyPrefix, due, …: the beginning of a kind's keys, and its due index
+-- kinds    keyPrefix, due, keyPrefix, due, …: the beginning of a kind's keys, and its due index; '' for one that cannot be asked here
 -- Answers  the next cursor, then key, milliseconds to its expiry, key, milliseconds, …; nothing where another worker has the lock
 local function hasLock(lock, worker, lockMs)
   if redis.call('GET', lock) == worker then return redis.call('PEXPIRE', lock, lockMs) == 1 end
@@ -19,7 +19,8 @@ local function scanStep(lock, worker, lockMs, cursor, count, soonMs, kinds)
       local keyPrefix, due = kinds[i], kinds[i + 1]
       if string.sub(key, 1, #keyPrefix) == keyPrefix then
         local left = redis.call('PTTL', key)
-        if left >= 0 and left <= soonMs and #key < 600 and not redis.call('ZSCORE', due, string.sub(key, #keyPrefix + 1)) then
+        local isNamed = left >= 0 and left <= soonMs and #key < 600
+        if isNamed and (due == '' or not redis.call('ZSCORE', due, string.sub(key, #keyPrefix + 1))) then
           answer[#answer + 1] = key
           answer[#answer + 1] = left
         end
