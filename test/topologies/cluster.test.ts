@@ -9,6 +9,12 @@ import { enter } from '../support/opened.js'
 import { RedisCluster } from '../support/redis-cluster.js'
 import { openShop } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
+import { allWereSettled, burst, webProcess } from './bursts.js'
+
+const COUNT = 2_000
+
+/** So many slots move: enough to take partitions of the index along. */
+const MOVED = 400
 
 describe('A cluster of six nodes', () => {
   it('keeps what was written while a primary is killed, comes back, and slots move to a new node', async () => {
@@ -78,4 +84,24 @@ describe('A worker on a cluster', () => {
     await shop.close()
     await cluster.stop()
   }).timeout(120_000)
+
+  it('settles every order once and none early while a primary is killed and slots move to a new node', async () => {
+    const cluster = await RedisCluster.start()
+    const redis = { nodes: cluster.addresses } as never
+    const shop = await openShop(confirming(), { redis })
+    const web = webProcess(shop.database, { redis, prefix: shop.redis.prefix })
+    const worker = await shop.worker({ fallback: '*/10 * * * * *' })
+    const { half, done } = burst(shop.database, web, COUNT)
+    await half
+    const [first, second] = await cluster.primaries()
+    const added = await cluster.addNode()
+    const [[from]] = (await cluster.slotsOf(second!)) as [[number, number]]
+    await Promise.all([cluster.killPrimary(first!), cluster.moveSlots(second!, added, [from, from + MOVED - 1])])
+    await done
+    await allWereSettled(shop.database, COUNT, { lateMs: 20_000, within: 40_000 })
+    await waitUntil(() => worker.health().status === 'ok' && worker.health().redis?.events, { within: 30_000 })
+    await web.close()
+    await shop.close()
+    await cluster.stop()
+  }).timeout(180_000)
 })
