@@ -43,7 +43,6 @@ export class Intake {
   constructor(private readonly dependencies: IntakeDependencies) {
     const { runtime, redis, rules, claims, dispatcher, faults, configureRedis } = dependencies
     const { keys, log, meters } = runtime
-    const { connection } = redis
     this.pace = dependencies.idle === 'economy' ? ECONOMY : USUAL
     this.addPartitions()
     this.listener = new Listener(keys, rules, claims, dispatcher, log, redis.feed)
