@@ -77,5 +77,5 @@ export class LiveFeed {
 /** @param sign the value of WATCH_FIELD, if there is one */
 export function isWatched(sign: string | null | undefined, now: number): boolean {
   const at = Number.parseInt(sign ?? '', 10)
-  return now - at < WATCHED_MS
+  return Math.abs(now - at) < WATCHED_MS
 }

@@ -5,6 +5,7 @@ import type { Keys } from '../keys.js'
 import { LAYOUT, VERSION } from '../version.js'
 import type { RedisConnection } from './connection.js'
 import { isWatched, WATCH_FIELD } from './live-feed.js'
+import { type ProcessRecord, parseRecord, type SeenProcess } from './process-records.js'
 import type { Pulse } from './pulse.js'
 
 /** How long the record of a process that is silent is kept, so that a person can be told when it was last heard of. */
@@ -12,70 +13,6 @@ const KEPT_MS = 3_600_000
 
 /** How long the counts of lateness are kept: a day, and an hour more. */
 export const LATENESS_KEPT_MS = 25 * 3_600_000
-
-/** A worker settles orders. A web process only schedules them. */
-export type Role = 'worker' | 'web'
-
-/** What a process says of itself. */
-export interface ProcessRecord {
-  /** Host, process id and random characters: the same in its claims, the history and its log. */
-  id: string
-  host: string
-  pid: number
-  /** The version of this package. */
-  version: string
-  /** When the process began, in milliseconds by its own clock. */
-  startedAt: number
-  role: Role
-  /** The Redis that it uses, with its db; null with `redis: false`. */
-  redis: string | null
-  /** The name of the data in that Redis. Processes that use the same data have the same. Undefined while it is not known. */
-  redisData?: string
-  /** The fingerprint of each rule's declared values. */
-  rules: Record<string, string>
-  databases: DatabaseRecord[]
-  /** Whether it heeds holds; earlier versions do not. */
-  holds?: boolean
-  /** Of a worker: milliseconds between two of its sweeps, null where none is scheduled. */
-  sweepMs?: number | null
-  /** Of a worker that beats less often than usual: milliseconds between two beats. */
-  beatMs?: number
-  /** What is wrong at present, as this process sees it. Left out where nothing is. */
-  faults?: RecordedFault[]
-  /**
-   * How far its clock is ahead of the server's at least, in milliseconds, as it has measured it; null before it has. Earlier versions do not say.
-   */
-  aheadMs?: number | null
-}
-
-/** A fault as others are told of it. */
-export interface RecordedFault {
-  code: string
-  kind?: string
-  message: string
-  /** When it began, in milliseconds by the process's clock. */
-  since: number
-}
-
-/** A database that a process uses. */
-export interface DatabaseRecord {
-  /** The same in processes whose tables are the same. */
-  identity: string
-  kinds: string[]
-  /** How long before the beat the process first got this identity, and last got it, in milliseconds. */
-  sinceMs: number
-  confirmedMs: number
-}
-
-/** A process as it was last heard of. */
-export interface SeenProcess extends ProcessRecord {
-  /** When it last beat, by the server's clock, in milliseconds. */
-  beatAt: number
-  /** Milliseconds since then. */
-  ageMs: number
-  /** How far its clock is ahead of the server's at least, in milliseconds: what a round trip explains is no difference. */
-  clockMs: number
-}
 
 export interface BeatAnswer {
   /** Redis's clock, milliseconds. */
@@ -147,28 +84,9 @@ export class Presence {
   }
 }
 
-/** @param records id, record, id, record, …; what cannot be read, such as that of a later version, is left out */
+/** @param records id, record, id, record, … */
 function parseRecords(records: readonly string[], now: number): SeenProcess[] {
-  const seen: SeenProcess[] = []
-  for (let i = 1; i < records.length; i += 2) {
-    const parsed = /^(\d+) (\d+) (\{.*\})$/s.exec(records[i] as string)
-    if (!parsed) continue
-    const [, at, wall, json = ''] = parsed
-    try {
-      const { aheadMs, ...record } = JSON.parse(json) as ProcessRecord
-      const beatAt = Number(at)
-      seen.push({ ...record, beatAt, ageMs: Math.max(0, now - beatAt), clockMs: clockOf(aheadMs, Number(wall) - beatAt) })
-    } catch {
-      // not ours
-    }
-  }
-  return seen
-}
-
-/** @param aheadMs what the process has measured @param writtenMs its clock when it sent the beat, minus the server's when that arrived */
-function clockOf(aheadMs: number | null | undefined, writtenMs: number): number {
-  if (aheadMs === undefined) return writtenMs
-  return aheadMs ?? Math.max(0, writtenMs) // that it seems slow may be the beat's way
+  return records.flatMap((text, i) => (i % 2 === 1 ? (parseRecord(text, now) ?? []) : []))
 }
 
 /** @param records as of `parseRecords` */

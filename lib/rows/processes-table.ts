@@ -161,19 +161,28 @@ ON CONFLICT (id) DO UPDATE SET role = EXCLUDED.role, own_clock = EXCLUDED.own_cl
     const sql = `SELECT id, host, pid, version, role, redis, redis_data, rules, layout >= 2 AS holds, ${epochMsSql('started_at')} AS started_ms,
   ${epochMsSql('beat_at')} AS beat_ms, greatest(0, ${epochMsSql(now)} - ${epochMsSql('beat_at')}) AS age_ms,
   ${epochMsSql('own_clock')} - ${epochMsSql('beat_at')} AS clock_ms
-FROM ${this.name} WHERE prefix = $1 AND beat_at > ${now} - interval '1 hour'`
+FROM ${this.name} WHERE prefix = $1 AND beat_at BETWEEN ${now} - interval '1 hour' AND ${now} + interval '1 minute'`
     const found = await rows<StoredRow>(this.sequelize, sql, [prefix], transaction)
     return found.map(({ redis_data, rules, started_ms, beat_ms, age_ms, clock_ms, ...row }) => ({
       ...row,
       ...{
         redisData: redis_data,
-        rules: JSON.parse(rules),
+        rules: parsed(rules),
         startedAt: started_ms,
         beatAt: beat_ms,
         ageMs: age_ms,
         clockMs: Math.round(clock_ms),
       },
     }))
+  }
+}
+
+/** @returns nothing of use where it is no JSON; the reader leaves such rows out */
+function parsed(rules: string): ProcessRow['rules'] {
+  try {
+    return JSON.parse(rules)
+  } catch {
+    return null as never
   }
 }
 

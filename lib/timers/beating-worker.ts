@@ -1,7 +1,7 @@
 // What a worker adds to the beats of its process. There may be several workers in one process, which beats once for all.
 
 import type { FaultOf } from '../faults.js'
-import type { ProcessRecord } from '../redis/presence.js'
+import type { ProcessRecord } from '../redis/process-records.js'
 import type { FaultSink } from './suspicions.js'
 
 /** What a worker adds to its process's beats. */

@@ -1,6 +1,7 @@
 // The beats by which a process tells all others that it is there, and learns of them: in Redis (a worker every 2 s, a web process every 15 s), and
 // once a minute in Postgres, where the table is. Nothing here keeps the process running, and no order waits for it.
 
+import { errorText } from '../error-text.js'
 import type { FaultOf } from '../faults.js'
 import type { Identity } from '../identity.js'
 import type { Keys } from '../keys.js'
@@ -8,7 +9,8 @@ import type { Log } from '../logger.js'
 import { Loop } from '../loop.js'
 import { Moment } from '../moment.js'
 import type { RedisConnection } from '../redis/connection.js'
-import { Presence, type ProcessRecord, type Role, type SeenProcess } from '../redis/presence.js'
+import { Presence } from '../redis/presence.js'
+import type { ProcessRecord, Role, SeenProcess } from '../redis/process-records.js'
 import type { Pulse } from '../redis/pulse.js'
 import type { DeclaredRule, ShopRule } from '../rules/rule.js'
 import { VERSION } from '../version.js'
@@ -57,6 +59,7 @@ export class Beats {
   private readonly watch: WorkerWatch | undefined
   private lastBeat: Moment | undefined
   private beating: Promise<void> | undefined
+  private failure: string | undefined
   private redisData: string | undefined
   private isMounted = false
   private begun = false
@@ -167,10 +170,23 @@ export class Beats {
 
   /** Never rejects. */
   private beat(): Promise<void> {
-    this.beating ??= this.beatOnce().finally(() => {
-      this.beating = undefined
-    })
+    this.beating ??= this.beatOnce()
+      .catch((error) => this.failed(error))
+      .finally(() => {
+        this.beating = undefined
+      })
     return this.beating
+  }
+
+  /** What nobody expected. Each such error is told once, since the next beat follows in a moment. */
+  private failed(error: unknown): void {
+    const text = errorText(error)
+    if (text === this.failure) return
+    this.failure = text
+    this.dependencies.log('error', `INTERNAL: a beat of this process failed (${text}); orders are settled all the same`, {
+      code: 'INTERNAL',
+      error,
+    })
   }
 
   private async beatOnce(): Promise<void> {

@@ -2,7 +2,7 @@
 // prefix. Nothing is refused for it.
 
 import type { PresenceFaultCode } from '../faults.js'
-import type { ProcessRecord, SeenProcess } from '../redis/presence.js'
+import type { ProcessRecord, SeenProcess } from '../redis/process-records.js'
 
 /** For how long a process counts as alive after its last beat in Redis: a worker beats every 2 s, a web process every 15 s. */
 export const ALIVE_MS = { worker: 5_000, web: 45_000 } as const

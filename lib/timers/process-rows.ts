@@ -2,7 +2,8 @@
 // databases' identities.
 
 import { Moment } from '../moment.js'
-import type { DatabaseRecord, ProcessRecord, SeenProcess } from '../redis/presence.js'
+import type { DatabaseRecord, ProcessRecord, SeenProcess } from '../redis/process-records.js'
+import { isRecord } from '../redis/process-records.js'
 import { ProcessesTable, type ProcessesTableState, type ProcessRow, type SeenRow } from '../rows/processes-table.js'
 import type { ShopRule } from '../rules/rule.js'
 
@@ -53,7 +54,7 @@ export class ProcessRows {
         for (const [orders, identity] of identities) for (const kind of kinds.get(orders) ?? []) this.note(kind, identity)
         if (state === 'written') written.push(table)
         isRead ||= processes !== undefined
-        for (const one of processes ?? [])
+        for (const one of processes?.filter((row) => isRecord(ofRow(row))) ?? [])
           if (!((seen.get(one.id)?.ageMs ?? Number.POSITIVE_INFINITY) < one.ageMs)) seen.set(one.id, ofRow(one))
       } catch {
         // Postgres does not answer; what settles reports that

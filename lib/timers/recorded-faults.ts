@@ -1,7 +1,7 @@
 // What a process tells the others of its faults, with its beat.
 
 import type { FaultOf } from '../faults.js'
-import type { ProcessRecord } from '../redis/presence.js'
+import type { ProcessRecord } from '../redis/process-records.js'
 
 /** How many others are told of, and how much of each message. */
 const MOST_FAULTS = 10

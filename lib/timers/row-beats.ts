@@ -1,7 +1,7 @@
 // When this process's rows in Postgres are written: once a minute, apart from its beats in Redis, which never wait long for Postgres.
 
 import { Moment } from '../moment.js'
-import type { ProcessRecord, SeenProcess } from '../redis/presence.js'
+import type { ProcessRecord, SeenProcess } from '../redis/process-records.js'
 import { within } from '../wait.js'
 import type { ProcessRows } from './process-rows.js'
 
@@ -32,7 +32,10 @@ export class RowBeats {
   }
 
   private async write(record: ProcessRecord): Promise<void> {
-    this.seen = await this.rows.write(record)
-    this.writing = undefined
+    try {
+      this.seen = await this.rows.write(record)
+    } finally {
+      this.writing = undefined
+    }
   }
 }

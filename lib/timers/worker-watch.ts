@@ -4,7 +4,8 @@
 
 import { Moment } from '../moment.js'
 import { isWatched } from '../redis/live-feed.js'
-import type { BeatAnswer, Presence, SeenProcess } from '../redis/presence.js'
+import type { BeatAnswer, Presence } from '../redis/presence.js'
+import type { SeenProcess } from '../redis/process-records.js'
 import { ALIVE_MS, aliveMs } from './findings.js'
 
 /** Longer than this between two answers is a gap. */

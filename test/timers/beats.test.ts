@@ -194,6 +194,46 @@ describe('the beats of a process', () => {
     await redis.close()
   })
 
+  it('leave out what is no record, also one that an old instant keeps from lapsing, and go on', async () => {
+    const { keys } = runtimeOf(shop.timers)
+    const hourAhead = Date.now() + 3_600_000
+    await shop.redis.client.hset(keys.processes, {
+      ...{ x: '9999999999999 1 {"role":"worker"}', y: `${Date.now()} 1 {"role":"worker"}`, z: `${Date.now()} 1 {"rules":null}`, v: 'text' },
+      watch: `${hourAhead} watch`,
+    })
+    const web = otherProcess(runtimeOf(shop.timers))
+    web.beats.mounted()
+    const worker = await shop.worker()
+    await waitUntil(() => web.beats.seen?.processes.some(({ role }) => role === 'worker'))
+    assert.deepEqual((await seen()).map(({ id }) => id).sort(), [web.identity.id, runtimeOf(shop.timers).identity.id].sort())
+    assert.deepEqual([web.faults(), worker.faultsTold], [[], []])
+    const kept = await shop.redis.client.hkeys(keys.processes)
+    assert.ok(!kept.includes('x') && !kept.includes('watch'), `what lies in the future is removed: ${kept}`)
+    assert.equal(runtimeOf(shop.timers).redis?.feed.watched, false)
+    await worker.stop()
+    await web.end()
+  })
+
+  it('that fail as nobody expected are told once, and end neither the process nor the next beat', async () => {
+    const lines = new Lines()
+    const runtime = runtimeOf(shop.timers)
+    const web = otherProcess(runtime, toLog(lines))
+    const { suspicions } = web.beats
+    let failed = 0
+    const take = suspicions.take.bind(suspicions)
+    suspicions.take = (findings) => {
+      if (failed++ < 3) throw new TypeError('unexpected')
+      take(findings)
+    }
+    web.beats.mounted()
+    await waitUntil(() => failed > 4)
+    assert.deepEqual(
+      lines.all.filter(({ level }) => level === 'error').map(({ fields }) => fields.code),
+      ['INTERNAL'],
+    )
+    await web.end()
+  })
+
   describe('in Postgres', () => {
     const processes = async () => {
       const { rows } = await shop.database.client.query(`SELECT role, prefix, host, pid, version, redis FROM ${PROCESSES_TABLE}`)
@@ -230,6 +270,21 @@ describe('the beats of a process', () => {
       assert.deepEqual([worker.faultsTold, both.findings], [[], []])
       await worker.stop()
       assert.deepEqual(await processes(), [])
+    })
+
+    it('leave out rows that are none, and one from the future', async () => {
+      await create()
+      const row = (id: string, at: string, rules: string) =>
+        `('${id}', '${runtimeOf(shop.timers).keys.prefix}', 1, 'h', 1, '1', 'worker', now(), ${at}, now(), NULL, NULL, '${rules}')`
+      const rows = [
+        row('a', 'now()', 'text'),
+        row('b', 'now()', 'null'),
+        row('c', 'now()', '{}'),
+        row('d', "now() + interval '1 year'", '{}'),
+      ]
+      await shop.database.client.query(`INSERT INTO ${PROCESSES_TABLE} VALUES ${rows.join(', ')}`)
+      const { postgres, processes: listed } = await livingProcesses(runtimeOf(shop.timers))
+      assert.deepEqual([postgres, listed.map(({ id }) => id)], ['read', ['c']])
     })
 
     it('are missing without the table, and nothing is the worse for it', async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { SeenProcess } from '../../lib/redis/presence.js'
+import type { SeenProcess } from '../../lib/redis/process-records.js'
 import { ALIVE_BY_ROW_MS, ALIVE_MS, type Finding, findingsOf, type Looker, type Seen } from '../../lib/timers/findings.js'
 
 const RULES = { order_pay: 'a', order_confirm: 'b' }

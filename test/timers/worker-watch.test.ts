@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { Presence, type SeenProcess } from '../../lib/redis/presence.js'
+import { Presence } from '../../lib/redis/presence.js'
+import type { SeenProcess } from '../../lib/redis/process-records.js'
 import { ALIVE_MS } from '../../lib/timers/findings.js'
 import { WorkerWatch } from '../../lib/timers/worker-watch.js'
 import { runtimeOf } from '../support/runtime.js'

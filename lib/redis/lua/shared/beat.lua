@@ -1,5 +1,6 @@
 -- Defines beat(processes, layout, first): writes a process's record, adds what it has counted, and answers with the records of all
--- processes. It names the data if they have no name yet, and drops the records of processes that have not beaten for long.
+-- processes. It names the data if they have no name yet, and drops the records of processes that have not beaten for long, or
+-- only in the future.
 --
 -- ARGV from `first`: id, wallMs, record   the record is JSON; wallMs is the process's own clock
 --                    keptMs               how long the record of a silent process is kept
@@ -26,7 +27,8 @@ local function beat(processes, layout, first)
   local answer = { at, redis.call('HGET', layout, 'name') }
   local records = redis.call('HGETALL', processes)
   for i = 1, #records, 2 do
-    if (tonumber(string.sub(records[i + 1], 1, 13)) or 0) < now - keptMs then
+    local writtenAt = tonumber(string.sub(records[i + 1], 1, 13)) or 0
+    if writtenAt < now - keptMs or writtenAt > now + 60000 then
       redis.call('HDEL', processes, records[i])
     else
       answer[#answer + 1] = records[i]
