@@ -50,9 +50,10 @@ export async function problemOf({ row }: Pick<ShopRule, 'row'>, error: unknown):
 
 /** What the check of a rule's tables and statements finds wrong, and why it could not be made. The latter does not mean that something is wrong. */
 export async function lookInWords({ look }: RowRule): Promise<{ problem: string | undefined; notLookedAt: string | undefined }> {
-  const { wrong, unseen } = await look()
+  const { wrong, partial, unseen } = await look()
+  const all = [...wrong, ...partial]
   return {
-    problem: wrong.length === 0 ? undefined : wrong.map(({ message }) => message).join('\n'),
+    problem: all.length === 0 ? undefined : all.map(({ message }) => message).join('\n'),
     notLookedAt: unseen === undefined ? undefined : `its statements were not looked at (${errorText(unseen)}); ask again`,
   }
 }

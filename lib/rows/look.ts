@@ -20,6 +20,8 @@ const FULL_EVERY_MS = 10 * 60_000
 export class RuleLook {
   /** The columns when all statements were last found right, and when that was. */
   private right: { columns: string; at: number } | undefined
+  /** What the last look at all found that does not keep the rule from running. */
+  private partial: string[] = []
 
   constructor(
     private readonly row: SettledRows,
@@ -35,10 +37,11 @@ export class RuleLook {
     const { table } = this.row.guard
     try {
       const problems = await this.problems(briefly, withoutWorker)
-      return { wrong: problems.map((problem) => table.invalid(problem)), unseen: undefined }
+      const coded = (texts: string[]) => texts.map((text) => table.invalid(text))
+      return { wrong: coded(problems), partial: coded(this.partial), unseen: undefined }
     } catch (error) {
       this.right = undefined
-      return { wrong: [], unseen: error }
+      return { wrong: [], partial: [], unseen: error }
     }
   }
 
@@ -49,11 +52,13 @@ export class RuleLook {
     const tables = await inTransaction(sequelize, LOOK, (transaction) => lookAtTables(row, transaction))
     if (tables.problems.length > 0 || (briefly && this.isKnownRight(tables.columns))) return tables.problems
     this.right = undefined
+    this.partial = []
     const ofOptions = await this.statements(optionStatements(row), (name) => name, withoutWorker)
     if (ofOptions.length > 0) return ofOptions
     const ofValues = await inTransaction(sequelize, LOOK, (transaction) => lookAtReferences(row, transaction))
     const ofRule = await this.statements(ruleStatements(row, this.explain), (name) => `its statement for ${name}`, withoutWorker)
-    if (ofValues.length + ofRule.length > 0) return [...ofValues, ...ofRule]
+    this.partial = ofValues.partial
+    if (ofValues.wrong.length + ofRule.length > 0) return [...ofValues.wrong, ...ofRule]
     if (!withoutWorker) this.right = { columns: tables.columns, at: performance.now() }
     return []
   }

@@ -5,9 +5,9 @@ import type { Transaction } from 'sequelize'
 import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
 import { rows } from '../sequelize/database.js'
-import { sqlStateOf } from '../sequelize/fault-owner.js'
+import { isDatabaseTrouble, isLocked, sqlStateOf } from '../sequelize/fault-owner.js'
 import { isExpression, referenceOf, valueSql } from '../sequelize/sql.js'
-import { CHECK_VIOLATION, INSUFFICIENT_PRIVILEGE } from '../sequelize/sqlstates.js'
+import { INSUFFICIENT_PRIVILEGE } from '../sequelize/sqlstates.js'
 import { columnsOf } from './columns.js'
 import type { SettledRows } from './row-rule.js'
 
@@ -26,6 +26,8 @@ interface Constraint {
   /** The table and the column that a foreign key names, quoted. */
   table: string | null
   key: string | null
+  /** Of a foreign key over several columns: the others, quoted, with which a row refers to nothing where one of them is NULL. */
+  optional: string | null
   /** The columns of that table which must be given, quoted. */
   required: string | null
   /** The condition of a CHECK. */
@@ -37,12 +39,18 @@ export interface ValueProblem {
   message: string
   /** The INSERT of the row that is missing; other columns that must have a value stand in it as `…`. */
   insert?: string
+  /** Whether the rule works for its other orders, so that it need not rest. */
+  isPartial: boolean
 }
 
 /** @returns what is wrong, in words; a row that is missing with its INSERT as a comment */
-export async function lookAtReferences(row: SettledRows, transaction: Transaction): Promise<string[]> {
+export async function lookAtReferences(row: SettledRows, transaction: Transaction): Promise<{ wrong: string[]; partial: string[] }> {
   const problems = await valueProblems(row, transaction)
-  return problems.map(({ message, insert }) => (insert === undefined ? message : `${message}; insert it:\n-- ${insert}`))
+  const inWords = ({ message, insert }: ValueProblem) => (insert === undefined ? message : `${message}; insert it:\n-- ${insert}`)
+  return {
+    wrong: problems.filter(({ isPartial }) => !isPartial).map(inWords),
+    partial: problems.filter(({ isPartial }) => isPartial).map(inWords),
+  }
 }
 
 /** The INSERT of each row that the rule's values refer to according to the model, whether the row exists or not. */
@@ -60,6 +68,8 @@ export async function valueProblems(row: SettledRows, transaction: Transaction):
   if (values.length === 0) return []
   const constraints = await rows<Constraint>(table.sequelize, CONSTRAINTS, [table.tableText], transaction)
   const columns = await columnsOf(table, transaction)
+  // A foreign key sees all rows. A question under row-level security would see some, and so it is refused instead (insufficient privilege).
+  await rows(table.sequelize, 'SET LOCAL row_security = off', [], transaction)
   const problems: ValueProblem[] = []
   for (const value of values) {
     const { name: column, type, baseType } = columns.get(value.attribute) ?? {}
@@ -67,10 +77,12 @@ export async function valueProblems(row: SettledRows, transaction: Transaction):
     if (refused)
       problems.push({
         message: `${value.option} is ${show(value.value)}, which ${type} refuses (${refused}), so every settlement would fail; change the domain, or the option`,
+        isPartial: false,
       })
     for (const constraint of constraints) {
       if (constraint.column !== column || !(constraint.condition === null || value.written)) continue
-      if (!(await holds(row, value, constraint, transaction))) problems.push(problem(row, value, constraint))
+      const answer = await holds(row, value, constraint, transaction)
+      if (answer !== true) problems.push(problem(row, value, constraint, answer))
     }
   }
   return problems
@@ -101,22 +113,22 @@ async function refusal(
     await rows(table.sequelize, `SELECT CAST(${valueSql(table.model, attribute, value)} AS ${type})`, [], transaction)
     return undefined
   } catch (error) {
-    if (sqlStateOf(error) !== CHECK_VIOLATION) throw error
+    if (isDatabaseTrouble(error) || sqlStateOf(error) === undefined) throw error
     await rows(table.sequelize, 'ROLLBACK TO SAVEPOINT order_timers_look', [], transaction)
     return errorText(error)
   }
 }
 
-/** True also where this user may not read the other table. */
+/** @returns true also where this user may not read all of the other table; a text where the question itself failed, such as a function of a CHECK */
 async function holds(
   { guard }: SettledRows,
   { attribute, value }: Value,
   constraint: Constraint,
   transaction: Transaction,
-): Promise<boolean> {
+): Promise<boolean | string> {
   const { table } = guard
   const literal = valueSql(table.model, attribute, value)
-  const { condition, key } = constraint
+  const { condition, key, optional } = constraint
   const quoted = `"${constraint.column.replaceAll('"', '""')}"`
   const sql = condition
     ? `SELECT ((${condition}) IS NOT FALSE)::int AS holds FROM (SELECT CAST(${literal} AS ${constraint.type}) AS ${quoted}) AS one`
@@ -126,27 +138,36 @@ async function holds(
     const [row] = await rows<{ holds: number | string }>(table.sequelize, condition ? sql.replace(/\B\$/g, '$$$$') : sql, [], transaction)
     return Number(row?.holds) > 0
   } catch (error) {
-    if (sqlStateOf(error) !== INSUFFICIENT_PRIVILEGE) throw error
+    // No index may lead from this column alone to the rows of a larger table.
+    const isUnseen = sqlStateOf(error) === INSUFFICIENT_PRIVILEGE || (optional !== null && isLocked(error))
+    if (!isUnseen && (isDatabaseTrouble(error) || sqlStateOf(error) === undefined)) throw error
     await rows(table.sequelize, 'ROLLBACK TO SAVEPOINT order_timers_look', [], transaction)
-    return true
+    return isUnseen || errorText(error)
   }
 }
 
 function problem(
   { guard }: SettledRows,
   { option, value, written }: Value,
-  { name, table, key, required, condition }: Constraint,
+  { name, table, key, optional, required, condition }: Constraint,
+  answer: false | string,
 ): ValueProblem {
   const { tableText } = guard.table
-  if (condition !== null)
+  if (condition !== null) {
+    const why = answer === false ? condition : `${condition}: ${answer}`
     return {
-      message: `${option} is ${show(value)}, which the constraint "${name}" of ${tableText} refuses (${condition}), so every settlement would fail; change the constraint, or the option`,
+      message: `${option} is ${show(value)}, which the constraint "${name}" of ${tableText} refuses (${why}), so every settlement would fail; change the constraint, or the option`,
+      isPartial: false,
     }
-  const effect = written ? 'so every settlement would fail on it' : 'so no order can ever have it'
+  }
+  const sometimes = `so a settlement would fail on it unless ${optional} is NULL`
+  const effect = !written ? 'so no order can ever have it' : optional ? sometimes : 'so every settlement would fail on it'
   const others = required?.split(', ').filter((column) => column !== key) ?? []
+  const missing = answer === false ? `has no row in ${table}` : `cannot be looked for in ${table} (${answer})`
   return {
-    message: `${option} is ${show(value)}, which has no row in ${table}, to which the foreign key "${name}" of ${tableText} refers, ${effect}`,
+    message: `${option} is ${show(value)}, which ${missing}, to which the foreign key "${name}" of ${tableText} refers, ${effect}`,
     insert: insertSql(table as string, [key as string, ...others], value),
+    isPartial: !written || Boolean(optional),
   }
 }
 
@@ -165,11 +186,16 @@ function literalOf(value: unknown): string {
   return `E'${quoted.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r')}'`
 }
 
+/** Not those that Postgres 18 is told not to enforce. */
 const CONSTRAINTS = `SELECT c.conname AS name, a.attname AS column, format_type(a.atttypid, a.atttypmod) AS type,
   CASE c.contype WHEN 'f' THEN c.confrelid::regclass::text END AS table,
-  (SELECT quote_ident(k.attname) FROM pg_attribute k WHERE c.contype = 'f' AND k.attrelid = c.confrelid AND k.attnum = c.confkey[1]) AS key,
+  (SELECT quote_ident(k.attname) FROM pg_attribute k WHERE c.contype = 'f' AND k.attrelid = c.confrelid AND k.attnum = c.confkey[own.place]) AS key,
+  CASE WHEN cardinality(c.conkey) > 1 THEN (SELECT coalesce(string_agg(quote_ident(o.attname), ' or ' ORDER BY o.attnum), '') FROM pg_attribute o
+    WHERE o.attrelid = c.conrelid AND o.attnum = ANY(c.conkey) AND o.attnum <> own.attnum AND NOT o.attnotnull AND c.confmatchtype = 's') END AS optional,
   (SELECT string_agg(quote_ident(r.attname), ', ' ORDER BY r.attnum) FROM pg_attribute r WHERE c.contype = 'f' AND r.attrelid = c.confrelid
     AND r.attnum > 0 AND NOT r.attisdropped AND r.attnotnull AND NOT r.atthasdef AND r.attidentity = '') AS required,
   CASE c.contype WHEN 'c' THEN pg_get_expr(c.conbin, c.conrelid) END AS condition
-FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
-WHERE c.conrelid = to_regclass($1) AND c.contype IN ('f', 'c') AND cardinality(c.conkey) = 1`
+FROM pg_constraint c CROSS JOIN unnest(c.conkey) WITH ORDINALITY AS own (attnum, place)
+JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = own.attnum
+WHERE c.conrelid = to_regclass($1) AND (c.contype = 'f' OR c.contype = 'c' AND cardinality(c.conkey) = 1)
+  AND to_jsonb(c) ->> 'conenforced' IS DISTINCT FROM 'false'`

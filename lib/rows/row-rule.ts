@@ -133,6 +133,8 @@ export interface LookOptions {
 export interface Look {
   /** What is wrong, each with its remedy. */
   wrong: OrderTimersError[]
+  /** What is wrong as well, and keeps the rule from some orders alone. A person should know it; the rule need not rest. */
+  partial: OrderTimersError[]
   /** Why something could not be looked at. */
   unseen: unknown
 }

@@ -2,7 +2,15 @@
 // do. It is derived from SQLSTATEs and from the names that Sequelize and pg give their errors, never from classes: the shop may have other copies.
 
 import { OrderTimersError } from '../errors.js'
-import { INFRASTRUCTURE, LOCK_WAIT_ENDED, SQLSTATE, WRONG_SERVER, WRONG_STATEMENT, WRONG_STATEMENT_OR_ROW } from './sqlstates.js'
+import {
+  CONSTRAINT_VIOLATIONS,
+  INFRASTRUCTURE,
+  LOCK_WAIT_ENDED,
+  SQLSTATE,
+  WRONG_SERVER,
+  WRONG_STATEMENT,
+  WRONG_STATEMENT_OR_ROW,
+} from './sqlstates.js'
 
 /**
  * `rule`: the shop's own code, its triggers and constraints; counted as an attempt. `database`: Postgres or the network; retried for ever.
@@ -33,6 +41,11 @@ export function isDatabaseTrouble(error: unknown, inShopsCode = false): boolean 
 /** Whether the fault is the statement's or a single row's; only planning the statement again can tell. */
 export function isDoubtful(error: unknown): boolean {
   return WRONG_STATEMENT_OR_ROW.test(sqlStateOf(error) ?? '')
+}
+
+/** Whether a foreign key or a CHECK refused what was written: the rule's own values, or what else the row has. */
+export function isOfConstraint(error: unknown): boolean {
+  return CONSTRAINT_VIOLATIONS.has(sqlStateOf(error))
 }
 
 /** Whether a look at a rule waited for a lock, or took too long: the rule itself may be right. */

@@ -3,6 +3,7 @@
 
 export const STRING_DATA_RIGHT_TRUNCATION = '22001'
 export const NUMERIC_VALUE_OUT_OF_RANGE = '22003'
+export const FOREIGN_KEY_VIOLATION = '23503'
 export const CHECK_VIOLATION = '23514'
 /** Under an isolation stricter than READ COMMITTED. */
 export const SERIALIZATION_FAILURE = '40001'
@@ -37,6 +38,9 @@ export const WRONG_STATEMENT = /^(?:42|3F)/
 
 /** Data exception, feature not supported: the statement's fault where Postgres names the place in its text, else a row's. */
 export const WRONG_STATEMENT_OR_ROW = /^(?:22|0A)/
+
+/** What is written refers to no row, or a condition on it does not hold. */
+export const CONSTRAINT_VIOLATIONS: ReadonlySet<unknown> = new Set([FOREIGN_KEY_VIOLATION, CHECK_VIOLATION])
 
 /** A lock was not to be had in time: by `lock_timeout`, or by `statement_timeout` where several wait in line for it. */
 export const LOCK_WAIT_ENDED: ReadonlySet<unknown> = new Set([LOCK_NOT_AVAILABLE, QUERY_CANCELED])

@@ -52,8 +52,8 @@ async function checkRule(runtime: Runtime, kind: string, note: Note): Promise<vo
   )
   for (const one of rule ? [rule, ...rule.reminders] : []) {
     if (!one.row) continue
-    const { wrong, unseen } = await one.row.look({ withoutWorker: runtime.running.size === 0 })
-    for (const error of wrong) note(one.kind, error)
+    const { wrong, partial, unseen } = await one.row.look({ withoutWorker: runtime.running.size === 0 })
+    for (const error of [...wrong, ...partial]) note(one.kind, error)
     if (unseen === undefined) continue
     note(one.kind, unseen instanceof OrderTimersError ? unseen : notLookedAt(one.kind, one.row.guard.table.tableText, unseen))
     return

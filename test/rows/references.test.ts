@@ -22,6 +22,8 @@ const STATUSES = `CREATE TABLE order_statuses (id integer PRIMARY KEY, name text
 INSERT INTO order_statuses VALUES (1, 'unpaid'), (0, 'cancelled'), (4, 'shipped')`
 const REFERS = 'ALTER TABLE orders ADD CONSTRAINT orders_status FOREIGN KEY (status) REFERENCES order_statuses'
 
+const long = () => ({ createdAt: new Date(Date.now() - 16 * 60_000) })
+
 describe('A status that the status table lacks', () => {
   it('is said by check(), plan, status and the worker before a settlement fails on it, with the INSERT as a comment', async () => {
     const shop = await openShop(pay)
@@ -80,6 +82,79 @@ ALTER TABLE orders ADD FOREIGN KEY ("userId") REFERENCES users`)
     }
   })
 
+  it('is no fault where row-level security hides the status table, whose rows a foreign key sees all the same', async () => {
+    const shop = await openShop(pay)
+    const { client, schema } = shop.database
+    const role = `${schema}_role`
+    await client.query(`${STATUSES}; INSERT INTO order_statuses VALUES (9, 'closed'); ${REFERS}; CREATE ROLE ${role};
+ALTER TABLE order_statuses ENABLE ROW LEVEL SECURITY; GRANT USAGE ON SCHEMA ${schema} TO ${role};
+GRANT SELECT ON order_statuses TO ${role}; GRANT SELECT, UPDATE (status, "userId", "updatedAt") ON orders TO ${role}`)
+    try {
+      const { sequelize, Order } = shop.database.connectSequelize()
+      sequelize.addHook('afterConnect', (connection) => (connection as Client).query(`SET ROLE ${role}`) as never)
+      const timers = makeTimers(pay({ Order }), { redis: false })
+      assert.equal(await Order.count(), 0)
+      await timers.check()
+      await timers.close()
+    } finally {
+      await shop.close()
+      await dropRole(role)
+    }
+  })
+
+  it('is said, and stops nothing, where it is one of several in "from"', async () => {
+    const shop = await openShop(({ Order }: Pick<Database, 'Order'>) => ({
+      order_pay: transition(Order, { from: [1, 7], to: 0, since: 'createdAt', after: '15m' }),
+    }))
+    await shop.database.client.query(`${STATUSES}; ${REFERS}`)
+    const { message } = await refused(() => shop.timers.check())
+    assert.match(message, /"from" is "?7"?, which has no row in order_statuses, .* so no order can ever have it; insert it/)
+    const worker = await shop.worker({ fallback: '* * * * * *' })
+    const id = await shop.order({ createdAt: new Date(Date.now() - 16 * 60_000) })
+    await waitUntil(async () => (await shop.statusOf(id)) === 0)
+    assert.deepEqual(worker.health().faults, [])
+    await shop.close()
+  })
+
+  it('counts no attempt where its row is deleted while the worker runs', async () => {
+    const shop = await openShop(pay)
+    await shop.database.client.query(`${STATUSES}; INSERT INTO order_statuses VALUES (9, 'closed'); ${REFERS}`)
+    const worker = await shop.worker({ fallback: '* * * * * *' })
+    await shop.database.client.query('DELETE FROM order_statuses WHERE id = 9')
+    const ids = [await shop.order(long()), await shop.order(long())]
+    const fault = await waitUntil(() => worker.health().faults.find(({ code }) => code === 'INVALID_MODEL'))
+    assert.match(fault.message, /"to" is "?9"?, which has no row in order_statuses/)
+    assert.equal(worker.health().kinds.order_pay?.failed, 0)
+    await shop.database.client.query("INSERT INTO order_statuses VALUES (9, 'closed')")
+    await waitUntil(async () => (await Promise.all(ids.map(shop.statusOf))).every((status) => status === 9))
+    await waitUntil(() => worker.health().faults.length === 0)
+    assert.equal(worker.health().kinds.order_pay?.failed, 0)
+    await shop.close()
+  })
+
+  it('is found in a foreign key over several columns, and stops the rule only where none of the others may be NULL', async () => {
+    const shop = await openShop(pay)
+    const { client } = shop.database
+    await client.query(`CREATE TABLE places (status integer, total integer, PRIMARY KEY (total, status)); INSERT INTO places VALUES (1, 100), (0, 100);
+ALTER TABLE orders ADD CONSTRAINT orders_place FOREIGN KEY (total, status) REFERENCES places (total, status)`)
+    const wrong = /"to" is "?9"?, which has no row in places, to which the foreign key "orders_place" of "orders" refers, so /
+    const look = async () => {
+      const { wrong: stopping, partial } = (await runtimeOf(shop.timers).rule('order_pay').row?.look()) ?? { wrong: [], partial: [] }
+      return { stopping: stopping.map(({ message }) => message), partial: partial.map(({ message }) => message) }
+    }
+    await client.query('ALTER TABLE orders ALTER total DROP NOT NULL')
+    const { stopping, partial } = await look()
+    assert.deepEqual(stopping, [])
+    assert.match(partial.join(), wrong)
+    assert.match(partial.join(), /so a settlement would fail on it unless total is NULL/)
+    assert.match((await refused(() => shop.timers.check())).message, wrong)
+    await client.query('ALTER TABLE orders ALTER total SET NOT NULL')
+    assert.match((await look()).stopping.join(), /so every settlement would fail on it/)
+    await client.query('INSERT INTO places VALUES (9, 100)')
+    await shop.timers.check()
+    await shop.close()
+  })
+
   it('is printed by the migration as an INSERT in a comment, as far as it is missing', async () => {
     const shop = await openShop(({ Order }: Pick<Database, 'Order'>) => ({
       order_pay: transition(Order, { from: [1, 8], to: 0, since: 'createdAt', after: '15m', set: { note: "it's\nlate" } }),
@@ -135,6 +210,19 @@ describe('A status that the column refuses', () => {
     await shop.database.client.query('ALTER TABLE orders ADD CONSTRAINT known CHECK (status IN (0, 1, 2, 4, 5))')
     const { message } = await refused(() => shop.timers.check())
     assert.match(message, /"to" is "?9"?, which the constraint "known" of "orders" refuses/)
+    await shop.close()
+  })
+
+  it('is found where a CHECK calls a function that fails on it, and beside the rest', async () => {
+    const shop = await openShop(pay)
+    await shop.database.client.query(`CREATE FUNCTION known(integer) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN IF $1 > 5 THEN RAISE EXCEPTION 'unknown status %', $1; END IF; RETURN TRUE; END $$;
+ALTER TABLE orders ADD CONSTRAINT known CHECK (known(status)); CREATE TABLE users (id serial PRIMARY KEY);
+ALTER TABLE orders ADD FOREIGN KEY ("userId") REFERENCES users`)
+    const { code, message } = await refused(() => shop.timers.check())
+    assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_MODEL')
+    assert.match(message, /"to" is "?9"?, which the constraint "known" of "orders" refuses \(known\(status\): unknown status 9\)/)
+    assert.match(message, /"set\.userId" is 77, which has no row in users/)
     await shop.close()
   })
 

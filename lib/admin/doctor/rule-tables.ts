@@ -22,7 +22,8 @@ export const ruleTables: Check = {
 
 async function ofRule(kind: string, row: RowRule, role: string, withoutWorker: boolean): Promise<Finding[]> {
   const expected = 'tables, columns, values and rights that fit its statements'
-  const { wrong: problems, unseen: notLookedAt } = await row.look({ withoutWorker })
+  const { wrong: stopping, partial, unseen: notLookedAt } = await row.look({ withoutWorker })
+  const problems = [...stopping, ...partial]
   if (notLookedAt !== undefined) return [unseen(NAME, { kind, expected, found: why(notLookedAt) })]
   if (problems.length === 0) return [fine(NAME, { kind, expected, found: 'all of its statements can run' })]
   return problems.map(({ message }) => {

@@ -15,8 +15,14 @@ import type { Lanes } from './lanes.js'
 type Task = 'alarm' | 'deliveries'
 
 export class RuleHealth {
-  /** Rules with a failed statement in which the check finds nothing wrong. Only a settled batch shows that this is over. */
-  private readonly unexplained = new Set<string>()
+  /**
+   * Rules with a failed statement in which the check finds nothing wrong, and how many checks have passed since. It is over when a batch is
+   * settled, or when the orders have had the time from one check to the next to fail again.
+   */
+  private readonly unexplained = new Map<string, number>()
+
+  /** By kind: what has been said of it that is wrong and does not stop it. */
+  private readonly partial = new Map<string, ReadonlySet<string>>()
 
   /** By kind: tasks that fail on a bug of ours. A settled batch does not show that this is over. */
   private readonly failingTasks = new Map<string, Set<Task>>()
@@ -75,13 +81,28 @@ export class RuleHealth {
   settled({ kind, row }: BoundRule): void {
     if (row) this.faults.clear('POSTGRES_UNAVAILABLE', kind)
     this.clearInternal(kind)
-    if (this.unexplained.delete(kind)) this.faults.clear('INVALID_MODEL', kind)
+    // A batch that began before the rule was suspended shows nothing of what was found then.
+    if (this.unexplained.delete(kind) || !this.lanes.ofKind(kind).suspended) this.faults.clear('INVALID_MODEL', kind)
   }
 
   /** The check of the rule's tables and statements found nothing wrong: the rule is no longer suspended. */
   checkPassed(kind: string): void {
     this.lanes.ofKind(kind).resume()
-    if (!this.unexplained.has(kind)) this.faults.clear('INVALID_MODEL', kind)
+    const passed = this.unexplained.get(kind)
+    if (passed === 0) {
+      this.unexplained.set(kind, 1)
+      return
+    }
+    this.unexplained.delete(kind)
+    this.faults.clear('INVALID_MODEL', kind)
+  }
+
+  /** @returns what is wrong with the rule, does not stop it, and has not been said yet */
+  newlyPartial(kind: string, problems: readonly OrderTimersError[]): string[] {
+    const messages = problems.map(({ message }) => message)
+    const said = this.partial.get(kind)
+    this.partial.set(kind, new Set(messages))
+    return messages.filter((message) => !said?.has(message))
   }
 
   checkFailed(kind: string, problems: readonly OrderTimersError[]): void {
@@ -103,7 +124,7 @@ export class RuleHealth {
   private async explain({ kind, row }: BoundRule, error: unknown): Promise<void> {
     const problems = error instanceof OrderTimersError ? [error] : ((await row?.look())?.wrong ?? [])
     if (problems.length > 0) return this.checkFailed(kind, problems)
-    this.unexplained.add(kind)
+    this.unexplained.set(kind, 0)
     this.faults.raise('INVALID_MODEL', {
       kind,
       message: `${kind}: its statement cannot run (${errorText(error)}), so nothing of it is settled; orders are kept`,

@@ -8,7 +8,7 @@ import type { Failure } from '../../redis/failed-timers.js'
 import type { Disposition } from '../../redis/leases.js'
 import type { Settlement } from '../../rows/settlement.js'
 import type { BoundRule } from '../../rules/rule.js'
-import { type FaultOwner, faultOwnerOf, isDoubtful, sqlStateOf } from '../../sequelize/fault-owner.js'
+import { type FaultOwner, faultOwnerOf, isDoubtful, isOfConstraint, sqlStateOf } from '../../sequelize/fault-owner.js'
 import { QUERY_CANCELED } from '../../sequelize/sqlstates.js'
 import type { Tracer } from '../../tracer.js'
 import type { Reporter } from '../reporter.js'
@@ -35,6 +35,8 @@ export interface SettlerDependencies {
 
 export class Settler {
   private givenUp = false
+  /** By kind: when a constraint refused rows, and the check found the rule right. */
+  private readonly foundRight = new Map<string, number>()
 
   constructor(private readonly dependencies: SettlerDependencies) {}
 
@@ -85,7 +87,7 @@ export class Settler {
     const { lanes, ruleHealth } = this.dependencies
     const isSlow = (error instanceof TookTooLong && !inRule) || sqlStateOf(error) === QUERY_CANCELED
     if (isSlow) lanes.of(rule).halve(ids.length)
-    const owner = isSlow ? 'database' : await ownerOf(rule, error, inRule)
+    const owner = isSlow ? 'database' : await this.ownerOf(rule, error, inRule)
     if (this.givenUp) return putBack(ids, 0, dispositions)
     if (owner !== 'rule') return putBack(ids, await ruleHealth.failed(rule, owner, error), dispositions)
     if (ids.length > 1) return this.settleHalves(work, ids, dispositions)
@@ -97,6 +99,24 @@ export class Settler {
     const middle = Math.ceil(ids.length / 2)
     await this.settle(work, ids.slice(0, middle), dispositions)
     await this.settle(work, ids.slice(middle), dispositions)
+  }
+
+  /**
+   * Some errors do not say whether the statement is wrong or one row fails on it: its values may be refused by a constraint, or refer to a row
+   * that was deleted while the worker ran. Then Postgres is asked to check the rule.
+   */
+  private async ownerOf({ kind, row }: BoundRule, error: unknown, inRule: boolean): Promise<FaultOwner> {
+    const owner = faultOwnerOf(error, inRule)
+    const isConstraint = isOfConstraint(error)
+    if (owner !== 'rule' || inRule || !row || !(isConstraint || isDoubtful(error))) return owner
+    if (isConstraint && performance.now() < (this.foundRight.get(kind) ?? Number.NEGATIVE_INFINITY) + CHECK_HOLDS_MS) return owner
+    try {
+      await row.check()
+      this.foundRight.set(kind, performance.now())
+      return owner
+    } catch (wrong) {
+      return faultOwnerOf(wrong) === 'configuration' ? 'configuration' : owner
+    }
   }
 
   /**
@@ -120,15 +140,8 @@ export class Settler {
   }
 }
 
-/** Some errors do not say whether the statement is wrong or one row fails on it. Then Postgres is asked to check the statement. */
-async function ownerOf({ row }: BoundRule, error: unknown, inRule: boolean): Promise<FaultOwner> {
-  const owner = faultOwnerOf(error, inRule)
-  if (owner !== 'rule' || inRule || !row || !isDoubtful(error)) return owner
-  return row.check().then(
-    () => 'rule',
-    (wrong: unknown) => (faultOwnerOf(wrong) === 'configuration' ? 'configuration' : 'rule'),
-  )
-}
+/** How long a check holds for further rows that a constraint refuses: of one batch there may be hundreds. */
+const CHECK_HOLDS_MS = 1_000
 
 function failureOf(error: unknown, attempts: number, dead: boolean, earlier: Failure | undefined): Failure {
   const first = earlier && (earlier.first ?? { error: earlier.error, at: earlier.at })

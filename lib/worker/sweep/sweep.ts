@@ -20,7 +20,7 @@ import { OverdueOrders, type SettledOverdue } from './overdue-orders.js'
 import { OverduePages } from './overdue-pages.js'
 import type { SweepReads } from './reads.js'
 import { maintainRows, NoDeadline } from './row-maintenance.js'
-import { passesCheck } from './rule-check.js'
+import { type CheckedOnlyRule, isCheckedOnly, passesCheck } from './rule-check.js'
 import { StandingHolds } from './standing-holds.js'
 import { type Transact, transactUntil } from './transact.js'
 import { UpcomingTimers } from './upcoming-timers.js'
@@ -68,6 +68,8 @@ export class Sweep {
   private readonly stopping = new AbortController()
   /** Rules whose deadlines are on rows. */
   private readonly rules: readonly SweptRule[]
+  /** Rules over rows whose deadlines Redis alone has. */
+  private readonly checkedOnly: readonly CheckedOnlyRule[]
   /** Rules whose deadlines are in Redis alone, and which may be held. */
   private readonly unswept: readonly OrderRule[]
   private readonly transact: Transact
@@ -83,6 +85,7 @@ export class Sweep {
     const stopping = this.stopping.signal
     const transact = transactUntil(stopping)
     this.rules = [...rules.values()].filter(isSwept)
+    this.checkedOnly = [...rules.values()].filter(isCheckedOnly)
     this.unswept = [...rules.values()].filter((rule): rule is OrderRule => rule.row?.deadline.in === 'redis')
     this.transact = transact
     const pages = new OverduePages({ reads, transact, stopping, prefix })
@@ -169,13 +172,25 @@ export class Sweep {
     }
     for (const rule of this.unswept)
       if (!this.stopping.signal.aborted) await this.holds.stop(rule).catch((error) => this.reportError(rule, error))
+    for (const rule of this.checkedOnly) await this.checkOnly(rule)
     this.lastEndedAt = new Date()
     this.dependencies.reporter.swept({ ...totals, durationMs: performance.now() - startedAt })
   }
 
+  private async checkOnly(rule: CheckedOnlyRule): Promise<void> {
+    if (this.stopping.signal.aborted) return
+    const { dispatcher, reporter } = this.dependencies
+    try {
+      await passesCheck(rule, dispatcher.ruleHealth, reporter)
+      dispatcher.ruleHealth.swept(rule.kind)
+    } catch (error) {
+      if (!this.stopping.signal.aborted) await this.reportError(rule, error)
+    }
+  }
+
   private async sweepRule(rule: SweptRule, totals: Totals): Promise<void> {
     const { dispatcher, reporter } = this.dependencies
-    if (!(await passesCheck(rule, dispatcher.ruleHealth, reporter.faults))) return
+    if (!(await passesCheck(rule, dispatcher.ruleHealth, reporter))) return
     const maintenanceError = await maintainRows(rule, { transact: this.transact, log: reporter.log, stopping: this.stopping.signal })
     const { overdue, stale } = await this.settleOverdue(rule)
     totals.overdue += overdue
