@@ -1,4 +1,5 @@
--- Defines wake(): publishes which index has something new at its head. A user who may not publish arms all the same. Needs wakeChannel, due.
+-- Defines wake(): publishes which index has something new at its head. A user who may not publish arms all the same.
+-- Needs wakeChannel, due.
 local function wake()
   redis.pcall('PUBLISH', wakeChannel, due)
 end
