@@ -13,17 +13,27 @@ interface Earlier {
   ageMs: number
 }
 
+/** How long ago they were read, milliseconds; 0 where that was for this reading. */
+interface NotedOrders extends OverdueOrders {
+  agoMs: number
+}
+
 export class Backlog {
   private readonly earlier = new Map<string, Earlier[]>()
 
   /** @param now milliseconds, from any beginning */
   constructor(private readonly now = () => performance.now()) {}
 
-  /** Takes the rules' overdue orders, once for each reading. */
-  note(found: readonly OverdueOrders[]): void {
+  /**
+   * Takes the rules' overdue orders, once for each reading.
+   * @param unread rules that nobody came to, of which nothing is known
+   */
+  note(found: readonly NotedOrders[], unread: readonly string[]): void {
     const at = this.now()
-    for (const kind of this.earlier.keys()) if (!found.some((one) => one.kind === kind)) this.earlier.delete(kind)
-    for (const { kind, count, ageMs } of found) {
+    const known = new Set([...found.map(({ kind }) => kind), ...unread])
+    for (const kind of this.earlier.keys()) if (!known.has(kind)) this.earlier.delete(kind)
+    for (const { kind, count, ageMs, agoMs } of found) {
+      if (agoMs > 0) continue // it was noted when it was read
       const before = this.earlier.get(kind) ?? []
       const recent = before.filter((one) => at - one.at <= SPAN_MS)
       this.earlier.set(kind, [...(recent.length > 0 ? recent : before.slice(-1)), { at, count, ageMs }])

@@ -54,10 +54,13 @@ export class Look {
     return [...new Map(all.map((fault) => [`${fault.code} ${fault.kind ?? fault.channel ?? ''}`, fault])).values()]
   }
 
-  /** Only what was read now says whether a backlog shrinks. */
+  /** A rule that this look did not come to keeps what is known of it: the questions about others may have taken too long. */
   private noteBacklog(postgres: PostgresReading | undefined, redis: RedisReading | undefined): void {
-    const onRows = postgres?.overdue.filter(({ agoMs }) => agoMs === 0) ?? []
-    if (postgres?.trouble === undefined) this.backlog.note([...onRows, ...(redis?.overdue ?? [])])
+    if (postgres?.trouble !== undefined) return
+    const { overdue = [], unread = [], notLookedAt = [] } = postgres ?? {}
+    const inRedis = redis?.overdue?.map((orders) => ({ ...orders, agoMs: 0 })) ?? []
+    const unsaid = redis && !redis.overdue ? this.runtime.kinds.filter((kind) => !this.sweptKinds().includes(kind)) : []
+    this.backlog.note([...overdue, ...inRedis], [...unread.map(({ kind }) => kind), ...notLookedAt, ...unsaid])
   }
 
   private sweep(workers: readonly ExpiryWorker[], redis: RedisReading | undefined): Pick<Findings, 'sweep' | 'sweepUnknown'> {
