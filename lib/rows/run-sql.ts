@@ -26,14 +26,13 @@ export interface Portion {
 interface KeysetPage {
   after: string | null
   upTo: string
+  /** How many orders that match it moves at most, and how many rows it looks at for them. */
   limit: number
+  lookAt: number
 }
 
 /** A portion by keyset, or of orders that were locked before. */
 export type PortionPage = KeysetPage | { ids: readonly string[] }
-
-/** A portion is of so many orders that match at most, among so many times as many rows. */
-const LOOKED_AT = 20
 
 interface PageSql {
   before?: string
@@ -73,8 +72,8 @@ export class RunSql {
   SELECT ${id} FROM ${table.aliased} WHERE ${table.id} = ANY(ARRAY(SELECT order_timers_id FROM order_timers_page)) AND ${this.matches}
   ORDER BY ${table.id} FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED
 ), order_timers_moved AS (
-  UPDATE ${table.aliased} SET ${this.assignments(bound).join(', ')} FROM order_timers_free WHERE ${table.id} = order_timers_id
-  RETURNING order_timers_id, ${epochMsSql(this.guard.deadlineSql)} AS order_timers_deadline
+  UPDATE ${table.aliased} SET ${this.assignments(bound).join(', ')} WHERE ${table.id} = ANY(ARRAY(SELECT order_timers_id FROM order_timers_free))
+  RETURNING ${id}, ${epochMsSql(this.guard.deadlineSql)} AS order_timers_deadline
 )
 SELECT (SELECT json_agg(order_timers_id::text ORDER BY order_timers_id) FROM order_timers_moved)::text AS ids,
   (SELECT json_agg(order_timers_deadline ORDER BY order_timers_id) FROM order_timers_moved)::text AS deadlines,
@@ -93,7 +92,7 @@ SELECT (SELECT json_agg(order_timers_id::text ORDER BY order_timers_id) FROM ord
   }
 
   /** Looks at so many rows at most, whether they match or not, so that no portion takes long where few do. */
-  private byKeyset({ after, upTo, limit }: KeysetPage, bound: (value: unknown) => string): PageSql {
+  private byKeyset({ after, upTo, limit, lookAt }: KeysetPage, bound: (value: unknown) => string): PageSql {
     const { table } = this.guard
     const from = after === null ? [] : [`${table.id} > ${bound(after)}`]
     const ahead = allOf([...from, `${table.id} <= ${bound(upTo)}`])
@@ -102,7 +101,7 @@ SELECT (SELECT json_agg(order_timers_id::text ORDER BY order_timers_id) FROM ord
     return {
       before: `order_timers_end AS MATERIALIZED (
   SELECT order_timers_id FROM (
-    SELECT ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${ahead} ORDER BY ${table.id} LIMIT ${LOOKED_AT} * ${most}::int
+    SELECT ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${ahead} ORDER BY ${table.id} LIMIT ${bound(lookAt)}::int
   ) AS order_timers_ahead ORDER BY order_timers_id DESC LIMIT 1
 ), `,
       place: allOf([...from, `${table.id} <= ${end}`]),

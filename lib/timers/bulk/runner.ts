@@ -29,6 +29,9 @@ const TOLD = 500
 /** What comes due later is armed by the sweep. */
 const HORIZON_MS = 5 * 60_000
 
+/** Where few rows match, a portion looks at so many times as many as it may move. */
+const MOST_LOOKED_AT = 20
+
 /** So many locked rows are waited for before more are looked at. */
 const MOST_SKIPPED = 2_000
 
@@ -49,6 +52,7 @@ interface Step {
 export class Runner {
   private readonly sql: RunSql
   private size = FIRST_PORTION
+  private lookAt = 1
   private moved: number
   private told: Promise<void> = Promise.resolve()
 
@@ -71,8 +75,12 @@ export class Runner {
     await this.awaitSettling()
     for (let step: Step | undefined; ; ) {
       options.signal?.throwIfAborted()
-      step = await this.step((place) => place.lastId !== null && { after: place.cursor, upTo: place.lastId, limit: this.size }, options)
+      const limit = this.size
+      const lookAt = limit * this.lookAt
+      step = await this.step((place) => place.lastId !== null && { after: place.cursor, upTo: place.lastId, limit, lookAt }, options)
       if (!step || step.ended) break
+      const isFull = step.portion.ids.length + step.portion.locked.length >= limit
+      this.lookAt = isFull ? Math.max(1, Math.floor(this.lookAt / 2)) : Math.min(MOST_LOOKED_AT, this.lookAt * 2)
       if (step.skipped.length >= MOST_SKIPPED) await this.retrySkipped(options)
     }
     await this.retrySkipped(options)
