@@ -238,6 +238,17 @@ describe('hold', () => {
     await shop.sql(`DELETE FROM parcels WHERE id = ${after}`)
   })
 
+  it('is refused while a worker runs that knows no holds, which is named', async () => {
+    await migrate()
+    const id = 'old:1:abcdef'
+    const who = { id, host: 'old', pid: 1, version: '0.0.9', startedAt: 0, role: 'worker', redis: null, databases: [] }
+    const beats = `${Date.now()} ${Date.now()} ${JSON.stringify({ ...who, rules: { order_confirm: 'x' } })}`
+    await shop.redis.client.hset(runtimeOf(shop.timers).keys.processes, id, beats)
+    await refuses(() => shop.timers.hold('order_confirm', WHY), 'WORKERS_TOO_OLD', /know no holds.*old:1:abcdef \(version 0\.0\.9\)/)
+    assert.deepEqual(await shop.sql(`SELECT * FROM ${HOLDS_TABLE}`), [])
+    assert.equal((await shop.timers.hold('order_pay', WHY)).state, 'held', 'it has no such rule')
+  })
+
   it('refuses what it cannot do, and holds nothing then', async () => {
     const { timers } = shop
     const hold = timers.hold as TimerCalls['hold']

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type Reminder, type Rule, transition } from '../../lib/index.js'
+import { HOLDS_TABLE, Holds } from '../../lib/rows/holds.js'
 import { closeProxies, openProxies, workerConfig } from '../faults/own-worker.js'
 import { armed, flush, NOT_ARMED } from '../support/armed.js'
 import { holdsFor, inTime, waitForEvent, waitUntil } from '../support/waiting.js'
@@ -75,6 +76,34 @@ describe('a reminder', () => {
     await waitForEvent(worker, 'swept')
     assert.equal(calls.length, 1)
     assert.deepEqual(worker.settled, [])
+  })
+
+  it('is held with its rule, and comes after a release that moves the deadlines; who was reminded is not reminded again', async () => {
+    await open()
+    for (const sql of Holds.createSql(HOLDS_TABLE)) await shop.sql(sql)
+    const worker = await shop.worker(EVERY_SECOND)
+    const [first, second] = [await shop.parcel(), await shop.parcel()]
+    const soon = { after: 2 * HOUR_MS + 50 }
+    await shop.timers.schedule('order_confirm', first, soon)
+    await waitUntil(() => calls.length === 1)
+    await shop.timers.hold('order_confirm', { reason: 'the provider is down' })
+    await shop.timers.schedule('order_confirm', second, soon)
+    await waitForEvent(worker, 'swept')
+    await waitForEvent(worker, 'swept')
+    assert.deepEqual(
+      calls.map(({ ids }) => ids),
+      [[first]],
+    )
+    await shop.timers.release('order_confirm', { shift: true })
+    await waitUntil(() => calls.length === 2)
+    await waitUntil(async () => ((await shop.find(first)).dueAt as Date).getTime() - 2 * HOUR_MS < Date.now())
+    await waitForEvent(worker, 'swept')
+    await waitForEvent(worker, 'swept')
+    assert.deepEqual(
+      calls.map(({ ids }) => ids),
+      [[first], [second]],
+    )
+    assert.equal(calls[1]?.keys[0], await keyOf(second))
   })
 
   it('comes at its time also where "no timer" is a date far away', async () => {
