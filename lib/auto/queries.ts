@@ -102,7 +102,7 @@ export class AutoQueries extends AutoStatement implements Queries {
     const extra: Assignments[] = []
     for (const values of records) {
       for (const rule of overwrites) refuseUpsert(rule, 'bulkCreate with updateOnDuplicate', values, options.updateOnDuplicate)
-      const order = rules.some(({ afterOf }) => afterOf) ? this.order(values) : undefined
+      const order = rules.some(({ afterOf }) => afterOf) ? this.order(rules, values) : undefined
       const leaving = overwrites.filter((rule) => !rule.isFrom(values[rule.status.field]))
       const concerned = rules.filter(({ status }) => status.field in values)
       const written = await this.written('inserting', concerned, order, values, from)

@@ -7,7 +7,7 @@ import { epochMsSql, intervalSql, wholeMsSql } from '../rows/instant-sql.js'
 import { columnOf } from '../rows/row-options.js'
 import type { ColumnDeadline } from '../rows/row-rule.js'
 import type { HookingRule } from '../rules/rule.js'
-import { type AttributeInfo, isExpression, quoteColumn, valueSql } from '../sequelize/sql.js'
+import { type AttributeInfo, isExpression, quoteColumn, tableSql, valueSql } from '../sequelize/sql.js'
 
 /** Arms and disarms timers in Redis. Never rejects. */
 export interface AutoArming {
@@ -32,6 +32,8 @@ const WHOLE_NUMBERS = new Set(['INTEGER', 'SMALLINT', 'BIGINT', 'TINYINT', 'MEDI
 
 export class AutoRule {
   readonly row: HookingRule['row']
+  /** The table of the rule's model, as Sequelize quotes it. */
+  readonly table: string
   readonly status: AttributeInfo
   /** The deadline, or what it is counted from. */
   readonly start: AttributeInfo
@@ -54,6 +56,7 @@ export class AutoRule {
     const { table } = this.row.guard
     const { status, from } = this.row.move
     const attribute = (name: string) => table.attribute('attribute', name)
+    this.table = tableSql(table.model, table.model.getTableName())
     this.id = attribute(table.idAttribute)
     this.status = attribute(status)
     const { deadline } = this.row

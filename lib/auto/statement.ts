@@ -7,7 +7,7 @@ import { instantOfMsSql, intervalSql } from '../rows/instant-sql.js'
 import { afterCommit, transactionOf } from '../sequelize/after-commit.js'
 import { ownSearchPath } from '../sequelize/query-options.js'
 import { RECORD, RETURNED, type Returned } from '../sequelize/returning.js'
-import { type AnyModel, isTableOf, sequelizeOf, withoutBinding } from '../sequelize/sql.js'
+import { type AnyModel, sequelizeOf, tableSql, withoutBinding } from '../sequelize/sql.js'
 import { armAll, type StartedTimer } from './arming.js'
 import { freshByOrder } from './orders.js'
 import { type Assignments, type AutoRule, afterSql, type FreshSql, type Values } from './rule.js'
@@ -35,11 +35,13 @@ export class AutoStatement {
     private readonly hooked: ReadonlySet<AutoRule>,
   ) {}
 
-  /** The rules that a statement concerns; none with the shop's `hooks: false`. */
+  /** The rules that a statement concerns: those on its table, of which a model has one in each schema; none with the shop's `hooks: false`. */
   protected rules(table: unknown, values: Values, { hooks }: StatementOptions): AutoRule[] {
     if (hooks === false) return []
     const rules = [...this.hooked].filter(({ status }) => status.field in values)
-    return rules.length > 0 && isTableOf(this.model, table) ? rules : []
+    if (rules.length === 0) return rules
+    const written = tableSql(this.model, table)
+    return rules.filter((rule) => rule.table === written)
   }
 
   protected reads(rules: readonly AutoRule[]): string[] {
@@ -127,8 +129,8 @@ export class AutoStatement {
     return bindParam !== false && !searchPath && !exception && ownSearchPath(sequelizeOf(this.model)) === undefined
   }
 
-  protected order(values: Values): Model {
-    return ([...this.hooked][0] as AutoRule).row.guard.table.instance(values)
+  protected order([rule]: readonly AutoRule[], values: Values): Model {
+    return (rule as AutoRule).row.guard.table.instance(values)
   }
 
   /** The instance now has what the row has, so these attributes do not count as changed. */

@@ -57,9 +57,9 @@ export function quoteTable(model: AnyModel, tableName?: string): string {
   return forBinding(generatorOf(model).quoteTable(typeof own === 'string' ? tableName : { ...own, tableName }))
 }
 
-/** Whether a table, as Sequelize has it, is the model's own. */
-export function isTableOf(model: AnyModel, table: unknown): boolean {
-  return generatorOf(model).quoteTable(table) === generatorOf(model).quoteTable(model.getTableName())
+/** A table, as Sequelize has it, quoted. */
+export function tableSql(model: AnyModel, table: unknown): string {
+  return generatorOf(model).quoteTable(table)
 }
 
 export function attributeInfo(model: AnyModel, name: string): AttributeInfo | undefined {

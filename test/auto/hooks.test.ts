@@ -100,4 +100,24 @@ describe('auto, when it hooks a model', () => {
     assert.equal(order.dueAt ?? null, null)
     await timers.close()
   })
+
+  it('hooks the table in the schema that the rule is given, and not the one without it', async () => {
+    const tenant = `${database.schema}_tenant`
+    await database.client.query(`CREATE SCHEMA ${tenant}`)
+    try {
+      const OfTenant = Hooked.schema(tenant)
+      await OfTenant.sync()
+      const timers = timersOver(OfTenant)
+      assert.equal(await isTimed(), false)
+      assert.equal(await isTimed(OfTenant), true)
+      assert.equal(await isTimed(Hooked.schema(tenant)), true)
+      const order = await OfTenant.create({ state: 2 })
+      await OfTenant.update({ state: 4 }, { where: { id: order.id } })
+      await order.reload()
+      assert.equal((await armed(redis, 'confirm', order.id)).due, order.dueAt?.getTime())
+      await timers.close()
+    } finally {
+      await database.client.query(`DROP SCHEMA ${tenant} CASCADE`)
+    }
+  })
 })
