@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { Cluster } from 'ioredis'
+import { Keys } from '../../lib/keys.js'
 import { CLUSTERS } from '../../lib/redis/source.js'
+import { slotOf } from '../../lib/slots.js'
 import { confirming } from '../faults/confirming.js'
 import { Lines } from '../support/lines.js'
 import { enter } from '../support/opened.js'
@@ -13,7 +15,7 @@ import { allWereSettled, burst, webProcess } from './bursts.js'
 
 const COUNT = 2_000
 
-/** So many slots move: enough to take partitions of the index along. */
+/** So many slots move, among them that of a partition of the index. */
 const MOVED = 400
 
 describe('A cluster of six nodes', () => {
@@ -95,8 +97,11 @@ describe('A worker on a cluster', () => {
     await half
     const [first, second] = await cluster.primaries()
     const added = await cluster.addNode()
-    const [[from]] = (await cluster.slotsOf(second!)) as [[number, number]]
+    const ofPartition = (partition: number) => slotOf(new Keys('', true).sets('order_confirm', partition).due)
+    assert.equal((await cluster.ownerOf(ofPartition(3))).id, second!.id)
+    const from = ofPartition(3) - MOVED / 2
     await Promise.all([cluster.killPrimary(first!), cluster.moveSlots(second!, added, [from, from + MOVED - 1])])
+    assert.equal((await cluster.ownerOf(ofPartition(3))).id, added.id)
     await done
     await allWereSettled(shop.database, COUNT, { lateMs: 20_000, within: 40_000 })
     await waitUntil(() => worker.health().status === 'ok' && worker.health().redis?.events, { within: 30_000 })
