@@ -12,25 +12,44 @@ export interface ActWish {
   reason: string | undefined
   /** Of `release`: since when the rule was shown to be stopped, in milliseconds. */
   stoppedSince: number | undefined
+  /** Of `release`: since when the rule was shown to be held. Then the hold is released, and not what its brake has stopped. */
+  heldSince: number | undefined
+  /** Of the release of a hold: the deadlines that were to come are moved by its length, or the rule stays held for `by`. Undefined: neither. */
+  end: 'shift' | 'grace' | undefined
 }
 
 const MOST_ORDERS = 200
 
+/** Acts on a rule, and not on orders. */
+const ON_RULES: readonly unknown[] = ['hold', 'release']
+
 /** What is in the orders is checked by the acts. @throws Refusal 400 */
-export function parseWish({ action, kind, orders = [], by, reason, stoppedSince }: Record<string, unknown>): ActWish {
-  if (action !== 'release' && !ACTS.includes(action as (typeof ACTS)[number])) throw wrong('there is no such act')
+export function parseWish(given: Record<string, unknown>): ActWish {
+  const { action, kind, orders = [], by, reason, stoppedSince, heldSince, end } = given
+  const isOnRule = ON_RULES.includes(action)
+  if (!isOnRule && !ACTS.includes(action as (typeof ACTS)[number])) throw wrong('there is no such act')
   if (typeof kind !== 'string') throw wrong('"kind" must name a rule')
   if (!Array.isArray(orders) || !orders.every((order) => order !== null && typeof order === 'object'))
     throw wrong('"orders" must be an array of { id, deadline }')
-  if (action !== 'release' && orders.length === 0) throw wrong('no order was named')
+  if (!isOnRule && orders.length === 0) throw wrong('no order was named')
   if (!orders.every((order) => hasDeadline(action as ActWish['action'], order)))
     throw wrong('each order needs the "deadline" that was shown: milliseconds, or null for none')
   if (orders.length > MOST_ORDERS) throw wrong(`an act takes ${MOST_ORDERS} orders at most`)
-  if (by !== undefined && typeof by !== 'string') throw wrong('"by" must be a duration')
-  if (reason !== undefined && typeof reason !== 'string') throw wrong('"reason" must be a text')
-  if (stoppedSince !== undefined && !Number.isSafeInteger(stoppedSince)) throw wrong('"stoppedSince" must be whole milliseconds')
-  const instant = stoppedSince as number | undefined
-  return { action: action as ActWish['action'], kind, orders, by: by?.trim(), reason: reason?.trim() || undefined, stoppedSince: instant }
+  if (end !== undefined && end !== 'shift' && end !== 'grace') throw wrong('"end" must be "shift" or "grace"')
+  const parsed = { by: textOf(by, '"by" must be a duration'), reason: textOf(reason, '"reason" must be a text') }
+  if (action === 'hold' && parsed.reason === undefined) throw wrong('say why the rule is held: everybody who wonders reads it')
+  const instants = { stoppedSince: instantOf(stoppedSince, 'stoppedSince'), heldSince: instantOf(heldSince, 'heldSince') }
+  return { action: action as ActWish['action'], kind, orders, ...parsed, ...instants, end }
+}
+
+function textOf(value: unknown, message: string): string | undefined {
+  if (value !== undefined && typeof value !== 'string') throw wrong(message)
+  return value?.trim() || undefined
+}
+
+function instantOf(value: unknown, name: string): number | undefined {
+  if (value !== undefined && !Number.isSafeInteger(value)) throw wrong(`"${name}" must be whole milliseconds`)
+  return value as number | undefined
 }
 
 /** A dead letter is acted on whatever the deadline on its row is. */

@@ -4,9 +4,11 @@ import { act } from '../admin/actions/act.js'
 import type { Acted } from '../admin/actions/acted.js'
 import { actionsState, listActions } from '../admin/actions/list.js'
 import { type ActedRelease, releaseAct } from '../admin/actions/release.js'
+import type { Actor } from '../admin/actions/request.js'
 import type { Runtime } from '../timers/runtime.js'
 import { Refusal } from '../web/refusal.js'
 import type { ActWish } from './act-wish.js'
+import { type ActedHold, holdFromPage, releaseFromPage } from './hold-acts.js'
 import type { ParsedAdminOptions } from './options.js'
 import { OrderReads } from './order-reads.js'
 import { Remembered } from './remembered.js'
@@ -89,18 +91,22 @@ export class Answers {
   }
 
   /** @throws OrderTimersError */
-  async act({ action, kind, orders, by, reason, stoppedSince }: ActWish, user: string): Promise<Acted | ActedRelease> {
-    const actor = { user, via: 'page' as const, reason }
+  async act(wish: ActWish, user: string): Promise<Acted | ActedRelease | ActedHold> {
+    const actor = { user, via: 'page' as const, reason: wish.reason }
     try {
-      return await this.turn.take<Acted | ActedRelease>(() =>
-        action === 'release'
-          ? releaseAct(this.runtime, kind, actor, { stoppedSince })
-          : act(this.runtime, { action, kind, orders, by }, actor),
-      )
+      return await this.turn.take<Acted | ActedRelease | ActedHold>(() => this.carryOut(wish, actor))
     } finally {
       this.reads.forget()
       this.now.forget()
     }
+  }
+
+  private carryOut(wish: ActWish, actor: Actor): Promise<Acted | ActedRelease | ActedHold> {
+    const { runtime } = this
+    const { action, kind, orders, by, stoppedSince, heldSince } = wish
+    if (action === 'hold') return holdFromPage(runtime, wish, actor)
+    if (action !== 'release') return act(runtime, { action, kind, orders, by }, actor)
+    return heldSince === undefined ? releaseAct(runtime, kind, actor, { stoppedSince }) : releaseFromPage(runtime, wish, actor)
   }
 
   private kind(query: URLSearchParams): string | undefined {

@@ -5,14 +5,14 @@ import type { Model } from 'sequelize'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 
 /** What somebody wants to do: look, or one of the acts. */
-export type AdminAction = 'read' | 'extend' | 'pause' | 'resume' | 'cancel' | 'settle' | 'retry' | 'discard' | 'release'
+export type AdminAction = 'read' | 'extend' | 'pause' | 'resume' | 'cancel' | 'settle' | 'retry' | 'discard' | 'hold' | 'release'
 
 /** What a request is about. */
 export interface AdminQuestion {
   action: AdminAction
   /** The rule that it is about, where it is about one. */
   kind: string | undefined
-  /** How many orders an act is about; 0 for `read` and `release`. */
+  /** How many orders an act is about; 0 for `read`, `hold` and `release`. */
   count: number
 }
 

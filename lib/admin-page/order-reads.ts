@@ -12,6 +12,8 @@ import {
   pageSql,
   slicesSql,
 } from '../rows/capped-orders-sql.js'
+import { noteHeldTime } from '../rows/held-time.js'
+import type { Hold } from '../rows/holds.js'
 import { CANNOT_SEE_LOCKS } from '../rows/order-counts-sql.js'
 import type { RowRule, SettledRows } from '../rows/row-rule.js'
 import { type Portion, WalkedOrders } from '../rows/walked-orders.js'
@@ -90,10 +92,19 @@ export class OrderReads {
     this.failures = new FailuresOfRules(runtime)
   }
 
-  async counts({ kind, row }: ListedRule): Promise<CappedCounts> {
+  /** What holds the rule, a person's hold first. The statements that follow know for how long it was held. */
+  holds({ row }: { row: RowRule }): Promise<Hold[]> {
+    return this.within(row, async (transaction) => {
+      await noteHeldTime(row, transaction)
+      return row.holds.standing(transaction)
+    })
+  }
+
+  /** @param isHeld what nothing else excuses counts as held then */
+  async counts({ kind, row }: ListedRule, isHeld: boolean): Promise<CappedCounts> {
     const { dead, retrying, bind } = await this.failures.of(kind)
     const found = await this.withLocks((seesLocks) =>
-      this.ask<{ state: ListedState | 'now' } & CappedCount>(row, cappedCountsSql(row, seesLocks), bind),
+      this.ask<{ state: ListedState | 'now' } & CappedCount>(row, cappedCountsSql(row, seesLocks, isHeld), bind),
     )
     const states = Object.fromEntries(found.map(({ state, count, first, last }) => [state, { count, first, last }]))
     const { now, ...others } = states
@@ -132,7 +143,9 @@ export class OrderReads {
     return this.within(row, (transaction) => new WalkedOrders(row).portion(transaction, isWanted, after, most))
   }
 
-  async page({ kind, row }: ListedRule, { state, after, inclusive = false, withinMs, limit }: PageWish): Promise<FoundPage> {
+  async page(rule: ListedRule, { state, after, inclusive = false, withinMs, limit }: PageWish): Promise<FoundPage> {
+    const { kind, row } = rule
+    const isHeld = state !== 'pending' && (await this.holds(rule)).length > 0
     const how: PageQuery['after'] = after && (after.id !== undefined ? 'order' : inclusive ? 'before deadline' : 'deadline')
     const bind = [
       ...(await this.failures.of(kind)).bind,
@@ -141,7 +154,7 @@ export class OrderReads {
       ...(after?.id === undefined ? [] : [after.id]),
     ]
     if (withinMs !== undefined) bind.push(withinMs)
-    const query = { state, after: how, within: withinMs !== undefined }
+    const query = { state, after: how, within: withinMs !== undefined, isHeld }
     const found = await this.withLocks((seesLocks) =>
       this.ask<{ id: string | null; deadline_ms: number; micros: string | null }>(row, pageSql(row, { ...query, seesLocks }), bind),
     )

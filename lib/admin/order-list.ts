@@ -70,6 +70,7 @@ async function ofRows(
 ): Promise<OrderList> {
   const { failed, problem } = await keptFailures(runtime, kind)
   await noteHeldTime(row)
+  const isHeld = state !== 'pending' && (await row.holds.standing()).length > 0
   if (problem !== undefined && (state === 'dead' || state === 'retrying')) throw new OrderTimersError('REDIS_UNAVAILABLE', problem)
   const bind: unknown[] = [failed?.dead ?? [], failed?.retrying ?? [], limit]
   if (place) bind.push(place.micros)
@@ -79,7 +80,7 @@ async function ofRows(
     row.guard.table.sequelize,
     LIMITS,
     bind,
-    (seesLocks) => pageSql(row, { state, after, within: false, seesLocks }),
+    (seesLocks) => pageSql(row, { state, after, within: false, seesLocks, isHeld }),
   )
   const orders = found.filter(({ id }) => id !== null)
   const end = found.find(({ id }) => id === null)

@@ -34,14 +34,16 @@ export const LOOK_SETTINGS = `SET TRANSACTION READ ONLY; SET LOCAL jit = off; SE
  */
 export const CAPPED_LOOK_SETTINGS = `${LOOK_SETTINGS}; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off`
 
-/** `$1`: ids of dead letters; `$2`: of orders that are tried again. */
-const STATE = `CASE WHEN dead THEN 'dead' WHEN NOT eligible THEN 'held' WHEN range = 'stale' THEN 'stale' WHEN range = 'pending' THEN 'pending'
-  WHEN found.id::text IN (SELECT unnest($2::text[])) THEN 'retrying' WHEN locked THEN 'locked' ELSE 'overdue' END`
+/** `$1`: ids of dead letters; `$2`: of orders that are tried again. @param isHeld whether the rule is held: what nothing else excuses is held by that */
+const stateSql = (
+  isHeld = false,
+) => `CASE WHEN dead THEN 'dead' WHEN NOT eligible THEN 'held' WHEN range = 'stale' THEN 'stale' WHEN range = 'pending' THEN 'pending'
+  WHEN found.id::text IN (SELECT unnest($2::text[])) THEN 'retrying' WHEN locked THEN 'locked' ELSE '${isHeld ? 'held' : 'overdue'}' END`
 
 /** A row for each state in which there are orders: `state`, `count`, and the first and last deadline of those counted; and `now`, with Postgres's time as `first`. */
-export function cappedCountsSql(row: SettledRows, seesLocks: boolean): string {
+export function cappedCountsSql(row: SettledRows, seesLocks: boolean, isHeld = false): string {
   const ranges = (['pending', 'due', 'stale'] as const).map((range) => `(${rangeSql(row, range, { seesLocks, limit: CAP + 1 })})`)
-  return `SELECT ${STATE} AS state, count(*)::int AS count, ${epochMsSql('min(deadline)')} AS first, ${epochMsSql('max(deadline)')} AS last
+  return `SELECT ${stateSql(isHeld)} AS state, count(*)::int AS count, ${epochMsSql('min(deadline)')} AS first, ${epochMsSql('max(deadline)')} AS last
 FROM (${ranges.join('\nUNION ALL ')}) AS found GROUP BY 1
 UNION ALL SELECT 'now', 0, ${epochMsSql('now()')}, NULL`
 }
@@ -53,13 +55,15 @@ export interface PageQuery {
   /** Only orders that are due within so many milliseconds from now: `$6`, or `$5`, or `$4`, behind those. */
   within: boolean
   seesLocks: boolean
+  /** Whether the rule is held. */
+  isHeld?: boolean
 }
 
 /**
  * A page of the orders in one state, by deadline and id; `$3` is its size. Of the range the cap is read at most, so a page may be shorter than
  * that and not be the last: the row without an id, which comes last, says where the next page goes on, if the cap was reached, and Postgres's time.
  */
-export function pageSql(row: SettledRows, { state, after, within, seesLocks }: PageQuery): string {
+export function pageSql(row: SettledRows, { state, after, within, seesLocks, isHeld }: PageQuery): string {
   const { guard } = row
   let next = 4
   const parameter = () => `$${next++}`
@@ -77,7 +81,7 @@ export function pageSql(row: SettledRows, { state, after, within, seesLocks }: P
   const read = `SELECT * FROM (${found.join('\nUNION ALL ')}) AS ranges ORDER BY deadline, id LIMIT ${CAP}`
   return `WITH found AS MATERIALIZED (${read})
 (SELECT found.id::text AS id, ${epochMsSql('deadline')} AS deadline_ms, ${microsSql('deadline')} AS micros
-FROM found WHERE ${STATE} = '${state}' ORDER BY deadline, found.id LIMIT $3)
+FROM found WHERE ${stateSql(isHeld)} = '${state}' ORDER BY deadline, found.id LIMIT $3)
 UNION ALL
 (SELECT NULL, ${epochMsSql('now()')}, CASE (SELECT count(*) FROM found) WHEN ${CAP} THEN (SELECT ${microsSql('max(deadline)')} FROM found) END)`
 }
@@ -87,7 +91,7 @@ export function slicesSql(row: SettledRows): string {
   const conditions = [row.guard.deadlineIs('<=', `now() + $3::float8 * interval '1 millisecond'`)]
   const pending = rangeSql(row, 'pending', { seesLocks: false, limit: CAP + 1, conditions })
   return `SELECT (floor(date_part('epoch', deadline) / $4::float8) * $4::float8 * 1000)::float8 AS from_ms, count(*)::int AS count
-FROM (${pending}) AS found WHERE ${STATE} = 'pending' GROUP BY 1 ORDER BY 1`
+FROM (${pending}) AS found WHERE ${stateSql()} = 'pending' GROUP BY 1 ORDER BY 1`
 }
 
 interface RangeOptions {

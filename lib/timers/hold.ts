@@ -50,6 +50,7 @@ export interface ReleasedHold {
 
 /**
  * Releases a person's hold, or joins the release that has begun.
+ * @param signal once aborted, what is left to be moved is left to the sweeps, and the kind stays held until then
  * @returns once the kind is released; with a grace, once it is known when it opens
  * @throws OrderTimersError UNKNOWN_KIND, NOT_HOLDABLE, INVALID_OPTION, INVALID_DURATION, NOT_HELD, HOLDS_MISSING, ROW_LOCKED, POSTGRES_UNAVAILABLE
  */
@@ -58,6 +59,7 @@ export async function releaseHold(
   kind: string,
   options: ReleaseOptions = {},
   beside?: Beside<unknown>,
+  signal?: AbortSignal,
 ): Promise<ReleasedHold> {
   const row = holdable(runtime, kind)
   const { end, graceMs } = parseEnd(kind, row, options) ?? { end: 'none' as const, graceMs: 0 }
@@ -69,7 +71,7 @@ export async function releaseHold(
     if (expect !== undefined) await row.brake?.expect(expect, transaction)
     await beside?.(transaction, begun)
   })
-  return carryOut(row, hold)
+  return carryOut(row, hold, signal)
 }
 
 /** What a release has to do once it has begun. A run that was killed goes on. */

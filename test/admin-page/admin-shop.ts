@@ -9,6 +9,9 @@ import { type AdminOptions, type AdminRouter, orderTimersAdmin } from '../../lib
 import { transition } from '../../lib/index.js'
 import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
 import { HISTORY_TABLE, History } from '../../lib/rows/history.js'
+import { HOLDS_TABLE, Holds } from '../../lib/rows/holds.js'
+import { RUNS_TABLE, RunsTable } from '../../lib/rows/runs-table.js'
+import { UNVERIFIED_TABLE, Unverified } from '../../lib/rows/unverified.js'
 import { createActionsTable } from '../admin/actions/acting.js'
 import { enter } from '../support/opened.js'
 import { openShop, type Shop, type ShopOptions } from '../support/shop.js'
@@ -39,10 +42,12 @@ export interface AdminShopOptions extends ShopOptions {
   recorded?: boolean
   /** Whether timers of order_confirm can be paused. */
   pausable?: boolean
+  /** What order_confirm asks before it settles. */
+  verify?: (orders: Model[]) => Promise<(boolean | `${number}m`)[]>
   makeApp?: () => Express
 }
 
-function rules(Order: Shop<never>['database']['Order'], pausable = false) {
+function rules(Order: Shop<never>['database']['Order'], pausable = false, verify?: AdminShopOptions['verify']) {
   return {
     order_confirm: transition(Order, {
       from: 4,
@@ -52,6 +57,7 @@ function rules(Order: Shop<never>['database']['Order'], pausable = false) {
       history: true,
       attempts: 1,
       ...((pausable ? { pause: { keep: 'leftMs' } } : {}) as object),
+      ...((verify ? { verify: { ask: verify } } : {}) as object),
       brake: { max: 1_000, per: '1h' },
       run: (orders) => {
         for (const order of orders) if (order.note?.startsWith('fails')) throw new Error(order.note)
@@ -68,14 +74,23 @@ function withKeptTime(Order: ModelStatic<Model>, sequelize: Sequelize): ModelSta
 }
 
 export async function openAdminShop(options: AdminShopOptions = {}): Promise<AdminShop> {
-  const { admin: adminOptions, before = [], recorded = true, pausable = false, makeApp = express, ...shopOptions } = options
+  const { admin: adminOptions, before = [], recorded = true, pausable = false, verify, makeApp = express, ...shopOptions } = options
   const shop = await openShop(
-    ({ Order, sequelize }) => rules((pausable ? withKeptTime(Order, sequelize) : Order) as never, pausable),
+    ({ Order, sequelize }) => rules((pausable ? withKeptTime(Order, sequelize) : Order) as never, pausable, verify),
     shopOptions,
   )
   const { client } = shop.database
   if (pausable) await client.query('ALTER TABLE orders ADD COLUMN "leftMs" bigint')
-  await client.query([...History.createSql(HISTORY_TABLE), ...Brake.createSql(BRAKE_TABLE)].join(';'))
+  const tables = [
+    History.createSql(HISTORY_TABLE),
+    Brake.createSql(BRAKE_TABLE),
+    Holds.createSql(HOLDS_TABLE),
+    RunsTable.createSql(RUNS_TABLE),
+  ]
+  const verified = `ALTER TABLE ${HISTORY_TABLE} ADD COLUMN IF NOT EXISTS verified jsonb`
+  await client.query(
+    [...tables, ...(verify ? [[verified]] : []), ...(verify ? [Unverified.createSql(UNVERIFIED_TABLE)] : [])].flat().join(';'),
+  )
   if (recorded) await createActionsTable(shop.database)
   await shop.timers.check()
   const admin = orderTimersAdmin(shop.timers, { authorize: () => ({ user: 'support', can: 'act' }), ...adminOptions })

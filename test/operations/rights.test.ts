@@ -9,10 +9,14 @@ import type { Redis } from 'ioredis'
 import type { Model, Sequelize } from 'sequelize'
 import { runMainJob } from '../../example/once/main-job.js'
 import { act } from '../../lib/admin/actions/act.js'
+import { rearmAct } from '../../lib/admin/actions/rearm.js'
 import type { ActName } from '../../lib/admin/actions/request.js'
 import { redisRights } from '../../lib/admin/doctor/redis-rights.js'
 import { subjectOf } from '../../lib/admin/doctor/subject.js'
+import { listOrders } from '../../lib/admin/order-list.js'
 import { status } from '../../lib/admin/status.js'
+import { watch } from '../../lib/admin/watch.js'
+import { parseWish } from '../../lib/admin-page/act-wish.js'
 import { Answers } from '../../lib/admin-page/answers.js'
 import { parseAdminOptions } from '../../lib/admin-page/options.js'
 import { STUCK_STATES } from '../../lib/admin-page/screens/stuck.js'
@@ -27,7 +31,7 @@ import { HISTORY_TABLE, History } from '../../lib/rows/history.js'
 import { HOLDS_TABLE, Holds } from '../../lib/rows/holds.js'
 import { PROCESSES_TABLE, ProcessesTable } from '../../lib/rows/processes-table.js'
 import { RUNS_TABLE, RunsTable } from '../../lib/rows/runs-table.js'
-import type { RuntimeRedis } from '../../lib/timers/runtime.js'
+import type { Runtime, RuntimeRedis } from '../../lib/timers/runtime.js'
 import { SpanLinks } from '../../lib/tracing/span-links.js'
 import { defineParcel, EVERY_SECOND, openParcels } from '../life/parcels.js'
 import { blockOf, blocksOf, root } from '../support/book.js'
@@ -224,6 +228,14 @@ async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<v
   await acts('settle', 'order_confirm', acted)
   await acts('cancel', 'order_confirm', acted)
   await acts('discard', 'order_confirm', discarded)
+  const page = new Answers(runtimeOf(timers), parseAdminOptions({ authorize: () => false }))
+  const onRule = (action: string, more: object) => page.act(parseWish({ action, kind: 'order_confirm', reason: 'a test', ...more }), 'mei')
+  await onRule('hold', {})
+  const standing = () => runtimeOf(timers).rule('order_confirm').row?.holds.standing()
+  const [hold] = (await standing()) ?? []
+  assert.equal(hold?.by, 'mei')
+  await onRule('release', { heldSince: Math.trunc(hold?.since ?? 0), end: 'shift' })
+  assert.deepEqual(await standing(), [])
   await runtimeOf(timers).redis?.connection.refusals.probe?.()
   const { connection } = runtimeOf(timers).redis as RuntimeRedis
   await new SpanLinks(connection, keys).note('order_confirm', String(moved), Date.now(), { traceId: '1', spanId: '2' })
@@ -256,6 +268,7 @@ async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<v
   assert.deepEqual([redis.answering, processes.redis, processes.postgres], [true, 'read', 'read'])
   assert.deepEqual(worker.faultsTold, [])
   assert.equal(await rightsFound(its, 'worker'), 'fine')
+  await commandsOf(runtimeOf(its), moved)
   await worker.stop()
   await its.close()
   await sequelize.close()
@@ -266,6 +279,16 @@ async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<v
   await client.query(dropRoles(schema))
   await shop.close()
   await server.stop()
+}
+
+/** The commands that are run beside the workers, as their user. */
+async function commandsOf(runtime: Runtime, pending: number): Promise<void> {
+  const end = await watch(runtime, { onNote() {}, onLost() {}, onTrouble: assert.fail })
+  await end()
+  const { orders } = await listOrders(runtime, 'order_confirm', { state: 'pending', limit: 100, after: undefined })
+  assert.ok(orders.some(({ id }) => id === String(pending)))
+  const { rules } = await rearmAct(runtime, { kind: 'order_confirm' }, { user: 'mei', via: 'command' })
+  assert.ok(rules.some(({ kind, read }) => kind === 'order_confirm' && read > 0))
 }
 
 function grantsFor(schema: string): string {

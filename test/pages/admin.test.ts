@@ -9,9 +9,10 @@ import { createServer, request as httpRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import axe from 'axe-core'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { type Browser, type BrowserContext, chromium, type Locator, type Page } from 'playwright-core'
 import { type AdminShop, MOUNT, openAdminShop } from '../admin-page/admin-shop.js'
 import { enter } from '../support/opened.js'
+import { runtimeOf } from '../support/runtime.js'
 import type { TestWorker } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
 import { SWITCHES } from './switches.js'
@@ -101,6 +102,8 @@ describe('the admin page in a browser', function () {
     await on.locator('h1').waitFor()
   }
 
+  const row = (kind: string) => page.getByRole('row').filter({ has: page.getByRole('link', { name: kind, exact: true }) })
+
   const orders = async (count: number, dueInMs = HOUR_MS, values: object = {}) =>
     Promise.all(
       Array.from({ length: count }, async () => {
@@ -116,8 +119,8 @@ describe('the admin page in a browser', function () {
   }
 
   /** Presses a button, gives a reason, and reads what came of it. */
-  async function doIt(button: string, fill: Record<string, string> = {}): Promise<string> {
-    await page.getByRole('button', { name: button, exact: true }).first().click()
+  async function doIt(button: string, fill: Record<string, string> = {}, within: Page | Locator = page): Promise<string> {
+    await within.getByRole('button', { name: button, exact: true }).first().click()
     const dialog = page.getByRole('dialog')
     for (const [label, text] of Object.entries(fill)) await dialog.getByLabel(label).fill(text)
     await dialog.getByRole('button', { name: 'Do it' }).click()
@@ -306,6 +309,112 @@ describe('the admin page in a browser', function () {
       assert.match(await doIt('Discard'), /1 done/)
       await page.getByRole('button', { name: 'Discard' }).waitFor({ state: 'detached' })
       assert.equal((await rowOf(two as number)).status, 4)
+    })
+
+    it('holds a rule, says since when, by whom and why, and lets it go on with its deadlines moved', async () => {
+      user = '<b>support</b>'
+      const [due, later] = [...(await orders(1, 4_000)), ...(await orders(1))] as [number, number]
+      const before = (await rowOf(later)).due?.getTime() ?? 0
+      await visit()
+      const said = await doIt('Hold', { Why: '<i>the payment service</i> is down' }, row('order_confirm'))
+      assert.match(said, /It is held\./)
+      const words = /held since [\d:]+ by <b>support<\/b>: <i>the payment service<\/i> is down/
+      await page.getByRole('row').getByText(words).waitFor()
+      assert.equal(await page.locator('main i, main b').count(), 0)
+      assert.equal(await row('order_confirm').getByRole('button', { name: 'Hold' }).count(), 0)
+      await accessible()
+      await picture('held')
+      await visit(`?view=order&id=${due}`)
+      await page.getByText('It is due, and the whole rule is held.').waitFor()
+      await page.getByText(words).waitFor()
+      await visit('?view=stuck&kind=order_confirm&state=held')
+      await page.getByRole('link', { name: String(due), exact: true }).waitFor()
+      assert.equal((await rowOf(due)).status, 4)
+      can = 'read'
+      await visit()
+      await page.getByRole('row').getByText(words).waitFor()
+      assert.equal(await page.getByRole('button', { name: /Hold|Release/ }).count(), 0)
+      can = 'act'
+      await visit('?lang=zh-TW')
+      await page.getByText(/由 <b>support<\/b> 暫停整條規則：<i>/).waitFor()
+      await visit()
+      await row('order_confirm').getByRole('button', { name: 'Release' }).click()
+      const dialog = page.getByRole('dialog')
+      await dialog.getByLabel('Deadlines').selectOption('grace')
+      await dialog.getByLabel(/For how long/).waitFor()
+      await dialog.getByLabel('Deadlines').selectOption('shift')
+      await accessible()
+      await dialog.getByRole('button', { name: 'Do it' }).click()
+      await dialog.getByText(/It goes on\. \d+ deadlines were moved\./).waitFor()
+      await dialog.getByRole('button', { name: 'Close' }).click()
+      await waitUntil(async () => (await rowOf(due)).status === 5)
+      assert.ok(((await rowOf(later)).due?.getTime() ?? 0) > before)
+      await visit('?view=actions')
+      await page.getByRole('row').filter({ hasText: 'Hold' }).filter({ hasText: '<i>the payment service' }).first().waitFor()
+    })
+
+    it('releases no other hold than the one that was shown', async () => {
+      await shop.timers.hold('order_pay', { reason: 'the first' })
+      const shown = async () => {
+        const { kinds } = (await shop.ask('data/now')).json.data
+        return kinds.find(({ kind }: { kind: string }) => kind === 'order_pay').holds[0]
+      }
+      const first = await waitUntil(shown) // by the next look
+      await shop.timers.release('order_pay')
+      await shop.timers.hold('order_pay', { reason: 'the second' })
+      const { status, json } = await shop.act({ action: 'release', kind: 'order_pay', heldSince: first.sinceMs })
+      assert.deepEqual([status, json.error.code], [409, 'ERR_ORDER_TIMERS_NOT_HELD'])
+      assert.match(json.error.message, /another hold stands, since .+ \(the second\); nothing was released/)
+      assert.equal(await shop.timers.release('order_pay'), true)
+    })
+
+    it('says that a change of many orders was left unfinished, and holds the rule', async () => {
+      const { client } = shop.database
+      const prefix = runtimeOf(shop.timers).keys.prefix
+      await client.query(
+        `INSERT INTO order_timers_runs (prefix, kind, action, conditions, overwrite, planned, moved, actor, process, moved_at)
+         VALUES ($1, 'order_confirm', 'extendAll', '{}', FALSE, 900, 120, 'night shift', 'web-3:7:abcdef', now() - interval '10 minutes')`,
+        [prefix],
+      )
+      await client.query(
+        `INSERT INTO order_timers_holds (prefix, kind, owner, orders, reason, placed_by, since)
+         VALUES ($1, 'order_confirm', 'run', 'orders', 'extendAll <b>900</b> orders', 'night shift', now())`,
+        [prefix],
+      )
+      try {
+        await visit()
+        await page
+          .getByRole('heading', { level: 1 })
+          .or(page.locator('main li'))
+          .getByText(/RUN UNFINISHED: order_confirm: run \d+/)
+          .first()
+          .waitFor()
+        await page.getByText(/held since [\d:]+ by a change of many orders \(night shift: extendAll <b>900<\/b> orders\)/).waitFor()
+        assert.equal(await row('order_confirm').getByRole('button', { name: 'Release' }).count(), 0)
+        await visit('?lang=zh-TW')
+        await page.getByText('批次變更的行程已經不在').first().waitFor()
+      } finally {
+        await client.query(`DELETE FROM order_timers_runs; UPDATE order_timers_holds SET state = 'released' WHERE owner = 'run'`)
+      }
+    })
+
+    it('says which orders wait for `verify`, and what was answered', async () => {
+      const other = await openAdminShop({ verify: async (asked) => asked.map(() => false), logger: false })
+      try {
+        await other.worker()
+        const id = await other.order({ status: 4 })
+        await other.timers.schedule('order_confirm', id, { after: 50 })
+        await waitUntil(async () => (await other.database.client.query('SELECT FROM order_timers_unverified')).rows.length === 1)
+        await visit('', page, other.url)
+        await page.getByText(/1 order waits for an answer of `verify`, the first since .+; next asked at/).waitFor()
+        await visit(`?view=order&id=${id}`, page, other.url)
+        await page.getByText('It is due, and `verify` has not said yes.').waitFor()
+        await page.getByText(/asked once · last answer: false · next at/).waitFor()
+        await accessible()
+        await page.goto('about:blank')
+      } finally {
+        await other.close()
+      }
     })
 
     it('releases a rule that its brake has stopped', async () => {

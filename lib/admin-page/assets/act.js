@@ -1,22 +1,25 @@
 // The dialog of an act: what it means, the orders, a reason; and then what came of it, order by order.
 
 import { h } from './dom.js'
-import { number, words } from './format.js'
+import { at, number, words } from './format.js'
 
 const LISTED = 12
 const OUTCOMES = ['done', 'skipped', 'refused', 'failed']
 
 /**
  * @param orders with the deadlines that were shown
- * @param stoppedSince of `release`: since when the brake had stopped the rule, as it was shown
+ * @param about of `release`: `stoppedSince` or `heldSince`, as it was shown, and whether a hold's end can move deadlines (`shiftable`)
  * @returns when the dialog is closed: whether something was sent
  */
-export function ask(action, kind, orders, stoppedSince) {
+export function ask(action, kind, orders, { stoppedSince, heldSince, shiftable } = {}) {
   const { form } = words
   const by = action === 'extend' ? h('input', { id: 'by', name: 'by', value: '24h', required: true, autocomplete: 'off' }) : undefined
-  const reason = h('input', { id: 'reason', name: 'reason', maxlength: 500, autocomplete: 'off' })
+  const end = heldSince === undefined ? undefined : endOf(shiftable)
+  const why = action === 'hold' ? form.why : form.reason
+  const reason = h('input', { id: 'reason', name: 'reason', maxlength: 500, required: action === 'hold', autocomplete: 'off' })
+  const meant = heldSince === undefined ? action : 'releaseHold'
   const body = h('div', {})
-  const title = h('h2', { id: 'asked' }, words.ask[action](number(orders.length)))
+  const title = h('h2', { id: 'asked' }, words.ask[meant](number(orders.length), kind))
   const dialog = h('dialog', { 'aria-labelledby': 'asked' }, title, body)
   let sent = false
 
@@ -24,7 +27,7 @@ export function ask(action, kind, orders, stoppedSince) {
     event.preventDefault()
     sent = true
     body.replaceChildren(h('p', { role: 'status' }, form.working))
-    const result = await post({ action, kind, orders, by: by?.value, reason: reason.value, stoppedSince })
+    const result = await post({ action, kind, orders, by: by?.value, ...end?.wish(), reason: reason.value, stoppedSince, heldSince })
     body.replaceChildren(
       ...result,
       h('div', { class: 'buttons' }, h('button', { class: 'first', autofocus: true, onclick: () => dialog.close() }, form.close)),
@@ -33,7 +36,7 @@ export function ask(action, kind, orders, stoppedSince) {
   }
   const shown = orders.slice(0, LISTED)
   body.append(
-    h('p', {}, words.means[action]),
+    h('p', {}, words.means[meant]),
     orders.length > 0 &&
       h(
         'ul',
@@ -45,7 +48,8 @@ export function ask(action, kind, orders, stoppedSince) {
       'form',
       { onsubmit: send },
       by && [h('label', { for: 'by' }, form.by), by],
-      h('label', { for: 'reason' }, form.reason),
+      end?.fields,
+      h('label', { for: 'reason' }, why),
       reason,
       h(
         'div',
@@ -64,6 +68,28 @@ export function ask(action, kind, orders, stoppedSince) {
       resolve(sent)
     })
   })
+}
+
+/** What becomes of the deadlines when a hold ends. */
+function endOf(shiftable) {
+  const { ends } = words.form
+  const offered = Object.entries(ends.choices).filter(([end]) => end !== 'shift' || shiftable)
+  const grace = h('input', { id: 'grace', name: 'grace', value: '30m', required: true, autocomplete: 'off' })
+  const graceField = h('div', { hidden: true }, h('label', { for: 'grace' }, ends.grace), grace)
+  const change = () => {
+    graceField.hidden = choice.value !== 'grace'
+    grace.disabled = choice.value !== 'grace'
+  }
+  const choice = h(
+    'select',
+    { id: 'end', name: 'end', onchange: change },
+    offered.map(([end, text]) => h('option', { value: end }, text)),
+  )
+  change()
+  return {
+    fields: [h('label', { for: 'end' }, ends.label), choice, graceField],
+    wish: () => ({ end: choice.value === 'none' ? undefined : choice.value, by: choice.value === 'grace' ? grace.value : undefined }),
+  }
 }
 
 async function post(wish) {
@@ -97,10 +123,12 @@ function isUnknown(status, code = '') {
   return code.endsWith('OUTCOME_UNKNOWN') || code === 'FAILED' || code === '' || status === 500
 }
 
-function ended({ orders = [], record, wasStopped, stoppedAgain, next }) {
+function ended({ orders = [], record, wasStopped, stoppedAgain, next, hold }) {
   const { form } = words
   const groups = OUTCOMES.map((outcome) => [outcome, orders.filter((one) => one.outcome === outcome)]).filter(([, of]) => of.length > 0)
   return [
+    hold && h('p', { role: 'status' }, form.holds[hold.state](hold.opensAtMs === null ? '' : at(hold.opensAtMs), number(hold.moved))),
+    hold?.more && h('p', { class: 'sub', lang: 'en' }, hold.more),
     wasStopped !== undefined &&
       h('p', { role: 'status' }, stoppedAgain ? form.stoppedAgain : form.released(wasStopped), ' ', stoppedAgain ? '' : next),
     groups.length > 0 &&

@@ -100,8 +100,8 @@ function draw() {
   announce()
 }
 
-async function act(action, kind, orders, stoppedSince) {
-  if (await ask(action, kind, orders, stoppedSince)) await look()
+async function act(action, kind, orders, about) {
+  if (await ask(action, kind, orders, about)) await look()
 }
 
 /** What a screen reader is told when it changes, and what the tab is called. */

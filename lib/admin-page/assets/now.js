@@ -1,7 +1,7 @@
 // The screen "Now": the sentence first, then each rule in a row.
 
 import { h, svg, table } from './dom.js'
-import { ago, capped, number, percent, span, time, words } from './format.js'
+import { ago, at, capped, number, percent, span, time, words } from './format.js'
 import { link } from './place.js'
 
 const SIGNS = { good: '✓', warn: '!', bad: '✘' }
@@ -100,12 +100,46 @@ function state(kind, can, act) {
         can &&
           h(
             'button',
-            { 'data-key': `release ${kind.kind}`, onclick: () => act('release', kind.kind, [], kind.brakedAtMs) },
+            { 'data-key': `release ${kind.kind}`, onclick: () => act('release', kind.kind, [], { stoppedSince: kind.brakedAtMs }) },
             words.now.release,
           ),
       ),
+    kind.holds.map((hold) =>
+      h(
+        'span',
+        { class: 'sub is-warn' },
+        held(hold),
+        ' ',
+        can && !hold.isRun && hold.state === 'held' && button('release', kind, act, { heldSince: hold.sinceMs, shiftable: kind.shiftable }),
+      ),
+    ),
+    kind.unverified && h('span', { class: 'sub' }, unverified(kind.unverified)),
+    can && kind.holdable && !kind.holds.some(({ isRun }) => !isRun) && h('span', { class: 'sub' }, button('hold', kind, act)),
     kind.ageMs > 6_000 && h('span', { class: 'sub' }, words.now.counted(ago(kind.ageMs))),
   ]
+}
+
+function button(action, { kind }, act, about) {
+  return h('button', { class: 'quiet', 'data-key': `${action} ${kind}`, onclick: () => act(action, kind, [], about) }, words.acts[action])
+}
+
+/** In words: since when, by whom, why, and until when. */
+export function held({ sinceMs, by, reason, isRun, state, untilMs }) {
+  const { holds } = words
+  const what = isRun ? holds.run(at(sinceMs), by, reason) : holds.person(at(sinceMs), by, reason)
+  const end = state === 'moving' ? holds.moving : untilMs === null ? '' : holds.until(at(untilMs))
+  return end === '' ? what : `${what} ${end}`
+}
+
+function unverified({ count, sinceMs, nextMs, refused, refusedId, lastError }) {
+  const { verify } = words
+  return [
+    verify.waiting(number(count), ago(Math.max(0, Date.now() - sinceMs)), nextMs === null ? '' : at(nextMs)),
+    refused > 0 ? verify.refused(number(refused), refusedId) : '',
+    lastError ? verify.lastError(lastError) : '',
+  ]
+    .filter(Boolean)
+    .join(' ')
 }
 
 function stuckCell({ kind, counts, oldestMs, atMs, undatedAgeMs }, state, oldest) {

@@ -3,6 +3,7 @@
 import { h, table } from './dom.js'
 import { ago, at, number, span, time, words } from './format.js'
 import { errorOf, holder } from './lists.js'
+import { held } from './now.js'
 
 const IDLE = ['no row', 'not applying', 'no timer']
 
@@ -34,13 +35,15 @@ function idle({ next }) {
 }
 
 function card(order, nowMs, can, act) {
-  const { kind, id, next, row, armedMs, failure, lock, history, columns, acts, problem, redisProblem } = order
+  const { kind, id, next, row, armedMs, failure, lock, holds, unverified, history, columns, acts, problem, redisProblem } = order
   const deadline = row?.deadline ?? armedMs
   const left = deadline === null || deadline === undefined ? 0 : Math.abs(deadline - (row?.now ?? nowMs))
   const level = {
     dead: 'is-bad',
     stale: 'is-warn',
     braked: 'is-bad',
+    'rule held': 'is-warn',
+    unverified: 'is-warn',
     overdue: left > 5_000 ? 'is-bad' : undefined,
     retrying: 'is-warn',
     locked: 'is-warn',
@@ -53,6 +56,8 @@ function card(order, nowMs, can, act) {
       next !== 'dead' && [words.one.armed, armedMs === null ? (redisProblem ?? words.one.notArmed) : time(armedMs)],
     failure && [words.one.attempts, number(failure.attempts)],
     lock && [words.one.lock, holder(lock)],
+    ...(IDLE.includes(next) ? [] : holds.map((hold) => [words.one.held, held(hold)])),
+    unverified && [words.one.verify, answerOf(unverified)],
     ...columns.map(([heading, text]) => [heading, text]),
   ].filter(Boolean)
   return h(
@@ -90,6 +95,13 @@ function card(order, nowMs, can, act) {
       ),
     history.length > 0 && [h('h3', {}, words.one.history), historyTable(history)],
   )
+}
+
+/** What `verify` was told of it last. */
+function answerOf({ nextMs, times, answer, error, reference }) {
+  const last = error ? words.verify.lastError(error) : words.verify.answer(answer ?? '')
+  const more = [words.verify.asked(number(times)), last, reference ?? '', words.verify.next(at(nextMs))]
+  return more.filter(Boolean).join(' · ')
 }
 
 /** The deadline as the act compares it. Of a dead letter none is; where there is none, there must be none still. */

@@ -7,11 +7,16 @@ import { boundRule, problemOf } from '../../admin/problem.js'
 import { lastErrorOf, locksOf, type RuleStatus, unknownRule } from '../../admin/rule-status.js'
 import { SweepMarks } from '../../redis/sweep-marks.js'
 import type { ListedState } from '../../rows/capped-orders-sql.js'
+import type { Hold } from '../../rows/holds.js'
+import { RUN_OWNER } from '../../rows/runs-table.js'
 import type { ShopRule } from '../../rules/rule.js'
+import { leftRun } from '../../timers/bulk/unfinished.js'
+import { heldKind } from '../../timers/hold.js'
 import type { Runtime } from '../../timers/runtime.js'
 import { readIndex } from '../index-reads.js'
 import { type CappedCounts, isListed, type ListedRule, type OrderReads } from '../order-reads.js'
 import { Remembered } from '../remembered.js'
+import { type ShownHold, type ShownUnverified, shownHold, shownUnverified } from '../shown-hold.js'
 
 export interface CountedKind {
   kind: string
@@ -25,6 +30,10 @@ export interface CountedKind {
   atMs: number
   /** How long ago a worker counted those without a deadline. */
   undatedAgeMs: number | undefined
+  /** What holds it, a person's hold first. */
+  holds: ShownHold[]
+  /** Of a rule with `verify`: the orders that wait for an answer; undefined where none does. */
+  unverified: ShownUnverified | undefined
   problem: string | undefined
 }
 
@@ -52,7 +61,16 @@ export class KindCounts {
   async of(kind: string): Promise<KindLook> {
     const { rule, problem } = boundRule(this.runtime, kind)
     const status = unknownRule(this.runtime, kind, problem?.message)
-    const nothing = { kind, counts: undefined, nextMs: null, oldestMs: null, brakedAtMs: null, undatedAgeMs: undefined }
+    const nothing = {
+      kind,
+      counts: undefined,
+      nextMs: null,
+      oldestMs: null,
+      brakedAtMs: null,
+      undatedAgeMs: undefined,
+      holds: [],
+      unverified: undefined,
+    }
     const counted: CountedKind = { ...nothing, atMs: Date.now(), problem: problem?.message }
     const look: KindLook = { counted, status }
     if (!rule) return look
@@ -67,13 +85,16 @@ export class KindCounts {
     return look
   }
 
-  private async onRows(rule: ListedRule, { counted, status }: KindLook): Promise<void> {
+  private async onRows(rule: ListedRule, look: KindLook): Promise<void> {
+    const { counted, status } = look
     const { kind, row } = rule
     status.dryRun = row.options.dryRun
     status.readAgoMs = await this.marks?.age(kind).catch(() => undefined)
     let found: CappedCounts
     try {
-      found = await this.reads.counts(rule)
+      const holds = await this.reads.holds(rule)
+      await this.putHolds(rule, holds, look)
+      found = await this.reads.counts(rule, holds.length > 0)
     } catch (error) {
       await this.addLocks(rule, status, [])
       if (status.tableLock) return
@@ -91,10 +112,19 @@ export class KindCounts {
     this.put(counted, status)
     const { verification } = row
     if (verification) status.unverified = await this.reads.inTurn(() => verification.unverified.summary()).catch(() => undefined)
+    counted.unverified = shownUnverified(status.unverified)
     if (retrying.length > 0 && this.runtime.redis)
       status.lastError = await lastErrorOf(this.runtime.redis, kind, retrying).catch(() => undefined)
     const isLate = oldestMs !== null && nowMs - oldestMs > OVERDUE_MS
     if (isLate || states.locked) await this.addLocks(rule, status, states.locked ? await this.lockedIds(rule) : [])
+  }
+
+  private async putHolds({ kind, row }: ListedRule, holds: readonly Hold[], { counted, status }: KindLook): Promise<void> {
+    counted.holds = holds.map(shownHold)
+    const [hold] = holds
+    if (hold) status.hold = heldKind(kind, hold)
+    if (holds.some(({ owner }) => owner === RUN_OWNER))
+      status.leftRun = await this.reads.inTurn(() => leftRun(row, this.runtime.keys.prefix)).catch(() => undefined)
   }
 
   /** As `status` has it. Its figures are of this process's clock, by which it judges ages. */

@@ -16,6 +16,9 @@ export interface KindNow extends CountedKind {
   form: string | undefined
   /** Whether its timers can be paused by hand. */
   pausable: boolean
+  /** Whether it can be held, and whether a hold's end can move its deadlines. */
+  holdable: boolean
+  shiftable: boolean
   /** Of the last hour. */
   lateness: LatenessByPath | undefined
   /** How long ago the orders were counted. */
@@ -58,6 +61,7 @@ export class NowScreen {
         ...counted,
         form: this.runtime.form(counted.kind),
         pausable: isPausable(this.runtime, counted.kind),
+        ...holdability(this.runtime, counted.kind),
         lateness: facts.rules[i]?.lateness,
         ageMs,
       })),
@@ -77,4 +81,9 @@ export class NowScreen {
 function isPausable(runtime: Runtime, kind: string): boolean {
   const deadline = boundRule(runtime, kind).rule?.row?.deadline
   return deadline?.in === 'column' && deadline.pause !== undefined && deadline.pause.while === undefined
+}
+
+function holdability(runtime: Runtime, kind: string): { holdable: boolean; shiftable: boolean } {
+  const row = boundRule(runtime, kind).rule?.row
+  return { holdable: row !== undefined, shiftable: row?.deadline.in === 'column' }
 }

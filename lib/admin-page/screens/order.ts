@@ -12,6 +12,7 @@ import { sqlStateOf } from '../../sequelize/fault-owner.js'
 import type { Runtime } from '../../timers/runtime.js'
 import type { AdminAction } from '../options.js'
 import type { OrderReads } from '../order-reads.js'
+import { type ShownHold, shownHold } from '../shown-hold.js'
 import type { Columns, ShownOrders } from '../shown-orders.js'
 
 const WAIT_MS = 1_000
@@ -24,6 +25,8 @@ export type Next =
   | 'paused'
   | 'dead'
   | 'held'
+  | 'rule held'
+  | 'unverified'
   | 'stale'
   | 'braked'
   | 'retrying'
@@ -42,6 +45,10 @@ export interface OrderOfKind {
   redisProblem: string | undefined
   failure: Failure | undefined
   lock: LockHolder | undefined
+  /** What holds the rule. */
+  holds: ShownHold[]
+  /** Under `verify`: what was answered of it, and when it is asked about again. */
+  unverified: { nextMs: number; times: number; answer: string | null; error: string | null; reference: string | null } | undefined
   history: HistoryEntry[]
   columns: Columns
   acts: AdminAction[]
@@ -90,8 +97,10 @@ export class OrderScreen {
       if (row) {
         const state = await this.state(row, id)
         const brakedAt = await this.reads.brakedAt(rule as ShopRule & { row: RowRule })
+        found.holds = (await this.reads.holds({ row })).map(shownHold)
+        found.unverified = await this.unverified(row, id)
         found.row = state && row.deadline.in === 'redis' ? { ...state, deadline: inRedis.armedMs } : state
-        found.next = nextOf(rule, state, inRedis, brakedAt !== null)
+        found.next = nextOf(rule, state, { ...inRedis, ...found }, brakedAt !== null)
         if (state?.locked) [found.lock] = await this.reads.inTurn(() => lockHolders(row.guard, [id])).catch(() => [])
         found.history = await this.reads.within(row, (transaction) => historyOf(row, id, transaction)).catch(() => [])
         ;[found.columns = []] = state ? await this.shown.of([{ kind, id }]) : []
@@ -102,6 +111,13 @@ export class OrderScreen {
     if (inRedis.redisProblem && (!row || row.deadline.in === 'redis')) found.problem ??= inRedis.redisProblem // it alone knows
     found.acts = actsOn(rule, found)
     return found
+  }
+
+  private async unverified({ verification }: RowRule, id: string): Promise<OrderOfKind['unverified']> {
+    const found = verification && (await this.reads.inTurn(() => verification.unverified.of(id)).catch(() => undefined))
+    if (!found) return undefined
+    const { next, times, answer, error, reference } = found
+    return { nextMs: next.getTime(), times, answer, error, reference }
   }
 
   private async state(row: RowRule, id: string): Promise<OneOrder | undefined> {
@@ -129,11 +145,16 @@ export class OrderScreen {
 }
 
 function nothing(kind: string, id: string): OrderOfKind {
-  const base = { kind, id, next: 'no row' as const, row: undefined, armedMs: null, history: [], columns: [], acts: [] }
-  return { ...base, redisProblem: undefined, failure: undefined, lock: undefined, problem: undefined }
+  const base = { kind, id, next: 'no row' as const, row: undefined, armedMs: null, holds: [], history: [], columns: [], acts: [] }
+  return { ...base, redisProblem: undefined, failure: undefined, lock: undefined, unverified: undefined, problem: undefined }
 }
 
-function nextOf({ row }: ShopRule, state: OneOrder | undefined, { failure, armedMs }: InRedis, braked: boolean): Next {
+function nextOf(
+  { row }: ShopRule,
+  state: OneOrder | undefined,
+  { failure, armedMs, holds, unverified }: OrderOfKind,
+  braked: boolean,
+): Next {
   if (!state) return 'no row'
   if (failure?.dead) return 'dead'
   if (!state.applies) return 'not applying'
@@ -143,7 +164,9 @@ function nextOf({ row }: ShopRule, state: OneOrder | undefined, { failure, armed
   if (!state.eligible) return 'held'
   if (deadline > state.now) return 'pending'
   if (state.stale) return 'stale'
+  if (holds.length > 0) return 'rule held'
   if (braked) return 'braked'
+  if (unverified) return 'unverified'
   if (failure) return 'retrying'
   return state.locked ? 'locked' : 'overdue'
 }

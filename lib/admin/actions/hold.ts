@@ -1,5 +1,6 @@
 // Holds a kind, and releases the hold, as recorded acts: the entry is in the transaction that commits the hold, or begins its release.
 
+import { OrderTimersError } from '../../errors.js'
 import type { HeldKind, HoldOptions, ReleaseOptions } from '../../hold.js'
 import { ActionsTable } from '../../rows/actions-table.js'
 import type { Hold } from '../../rows/holds.js'
@@ -29,21 +30,32 @@ export function holdAct(runtime: Runtime, kind: string, options: HoldOptions, ac
 
 export interface ActedHoldRelease extends Released, ReleasedHold {}
 
-/**
- * @param waitMs how long to wait for Redis, which passes it on to the workers
- * @throws OrderTimersError as `timers.release` for a hold; INVALID_ACTION, NOT_RECORDED, and then nothing is released
- */
+export interface HoldReleaseDetails {
+  /** How long to wait for Redis, which passes it on to the workers. */
+  waitMs?: number
+  /** Since when it was shown to be held, in milliseconds: another hold is not released. */
+  shownSince?: number | undefined
+  /** As of `releaseHold`. */
+  signal?: AbortSignal
+}
+
+/** @throws OrderTimersError as `timers.release` for a hold; NOT_HELD where another one stands; INVALID_ACTION, NOT_RECORDED, and then nothing is released */
 export function releaseHoldAct(
   runtime: Runtime,
   kind: string,
   options: ReleaseOptions,
   actor: Actor,
-  waitMs?: number,
+  { waitMs, shownSince, signal }: HoldReleaseDetails = {},
 ): Promise<ActedHoldRelease> {
   return codedErrors(runtime.redis?.source.describe() ?? '', async () => {
     requireActor(actor)
     requireEnabled(runtime)
-    const released = await releaseHold(runtime, kind, options, recording(runtime, kind, 'release', actor))
+    const record = recording(runtime, kind, 'release', actor)
+    const beside: HoldDetails['beside'] = async (transaction, hold) => {
+      if (shownSince !== undefined && Math.trunc(hold.since) !== shownSince) throw heldAgain(kind, hold)
+      await record?.(transaction, hold)
+    }
+    const released = await releaseHold(runtime, kind, options, beside, signal)
     runtime.meters.actions.add('release')
     return { ...released, ...(await askForSweep(runtime, true, waitMs)) }
   })
@@ -53,4 +65,12 @@ function recording(runtime: Runtime, kind: string, action: string, actor: Actor)
   const { guard } = holdable(runtime, kind)
   const table = new ActionsTable(guard.table, runtime.keys.prefix)
   return (transaction, _hold: Hold) => table.record({ ...entryOf(action, kind, actor), state: 'done', count: 1, orders: [] }, transaction)
+}
+
+function heldAgain(kind: string, { since, by, reason }: Hold): OrderTimersError {
+  const other = `another hold stands, since ${new Date(since).toISOString()} by ${by} (${reason})`
+  return new OrderTimersError(
+    'NOT_HELD',
+    `orderTimers: ${kind}: the hold that was shown has ended, and ${other}; nothing was released; look at it again`,
+  )
 }
