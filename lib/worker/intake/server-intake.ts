@@ -143,7 +143,10 @@ export class ServerIntake {
 
   private handleConnected(): void {
     this.expiryProbe.forget()
-    if (this.dependencies.connection.fit) this.listeners.onServing()
+    if (this.dependencies.connection.fit) {
+      this.listeners.onServing()
+      if (this.subscriber.subscribed) void this.prove() // where the subscription stayed, nothing else would before the next pulses
+    }
     void this.watch.look()
   }
 

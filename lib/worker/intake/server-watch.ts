@@ -100,6 +100,7 @@ export class ServerWatch {
 
   private lookAgain(): void {
     const { connection } = this.dependencies
+    if (this.looking) return // another follows it; a new connection would cut it short
     if (this.usable && connection.ready) {
       if (this.knows()) this.lookLater()
       else void this.look()

@@ -244,6 +244,21 @@ describe("the subscriber's connection", () => {
     await server.stop()
   })
 
+  it('that stays while the one for commands is cut is proved again at once, also by a worker whose pulses are seldom', async () => {
+    const server = await RedisServer.start()
+    const shop = await openShop(oneOfEach, { redisUrl: server.url })
+    const worker = await shop.worker({ fallback: false, idle: 'economy' })
+    await events(worker)
+    const cutAt = performance.now()
+    await shop.redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await waitUntil(() => worker.health().redis?.events === undefined)
+    await events(worker)
+    const tookMs = performance.now() - cutAt
+    assert.ok(tookMs < 5_000, `it took ${tookMs} ms, and two pulses take 7,500 and more`)
+    await shop.close()
+    await server.stop()
+  })
+
   it('and the one for commands come back after Redis was away, with everything that came due', async () => {
     const server = await RedisServer.start()
     const lines = new Lines()
