@@ -9,7 +9,7 @@ import { SetupError } from './processes.mjs'
 import { ensureBrowser } from './system.mjs'
 
 const SWITCHES = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-sync']
-const SIZE = { viewport: { width: 760, height: 600 }, deviceScaleFactor: 1.5, locale: 'en-GB' }
+const SIZE = { viewport: { width: 760, height: 600 }, deviceScaleFactor: 1.25, locale: 'en-GB' }
 const FIRST_AFTER_MS = 1_500
 const WAITS_MS = 10_000
 
