@@ -35,7 +35,8 @@ local answer = { string.format('%.3f', now), 0, 0, '', {}, '', {}, {}, '' }
 local isRefused = false
 if ttlMs then
   local key, control = KEYS[1], KEYS[2]
-  answer[2], answer[3] = redis.call('EXISTS', key), redis.call('EXISTS', control)
+  answer[2] = redis.call('EXISTS', key)
+  answer[3] = redis.call('EXISTS', control)
   local set = redis.pcall('SET', control, '1', 'PX', controlTtlMs)
   if not set.err and answer[2] == 0 then set = redis.pcall('SET', key, '1', 'PX', ttlMs) end
   isRefused = set.err ~= nil
