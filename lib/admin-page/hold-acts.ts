@@ -8,9 +8,6 @@ import type { ActWish } from './act-wish.js'
 
 const SETTLING_MS = 2_000
 
-/** After that the sweeps of the workers move what is left. */
-const MOVING_MS = 2_000
-
 export interface ActedHold {
   kind: string
   hold: {
@@ -36,10 +33,13 @@ export async function holdFromPage(runtime: Runtime, { kind, reason = '' }: ActW
   }
 }
 
-/** @throws OrderTimersError as `timers.release`; NOT_HELD where another hold stands than was shown */
+/**
+ * Deadlines are moved by the sweep of a worker, which is asked for at once: it may take long, and the web's role may lack the rights.
+ * @throws OrderTimersError as `timers.release`; NOT_HELD where another hold stands than was shown
+ */
 export async function releaseFromPage(runtime: Runtime, { kind, end, by, heldSince }: ActWish, actor: Actor): Promise<ActedHold> {
   const options = end === 'shift' ? { shift: true } : end === 'grace' ? { grace: by as `${number}h` } : {}
-  const details = { shownSince: heldSince, signal: AbortSignal.timeout(MOVING_MS) }
+  const details = { shownSince: heldSince, signal: AbortSignal.abort() }
   const { hold, moved, next } = await releaseHoldAct(runtime, kind, options, actor, details)
   const isMoving = hold.end === 'shift' && !(await isReleased(runtime, kind))
   const state = hold.opensAt !== null ? 'opening' : isMoving ? 'moving' : 'released'

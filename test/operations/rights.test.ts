@@ -234,7 +234,7 @@ async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<v
   const standing = () => runtimeOf(timers).rule('order_confirm').row?.holds.standing()
   const [hold] = (await standing()) ?? []
   assert.equal(hold?.by, 'mei')
-  await onRule('release', { heldSince: Math.trunc(hold?.since ?? 0), end: 'shift' })
+  await onRule('release', { heldSince: Math.trunc(hold?.since ?? 0) })
   assert.deepEqual(await standing(), [])
   await runtimeOf(timers).redis?.connection.refusals.probe?.()
   const { connection } = runtimeOf(timers).redis as RuntimeRedis
