@@ -72,12 +72,21 @@ function redisFacts({ redis, attempts }: UnderRule): [string, string][] {
 }
 
 export function historyTable(entries: readonly HistoryEntry[]): string[] {
-  const rows = entries.map(({ settledAt, id, reminder, from, to, latenessMs, via, worker, attempts, error, nextTry }) => {
+  const areVerified = entries.some(({ verified }) => verified !== undefined)
+  const rows = entries.map(({ settledAt, id, reminder, from, to, latenessMs, via, worker, attempts, error, nextTry, verified }) => {
     const what = reminder === '' ? `${from ?? '-'} → ${to ?? '-'}` : `reminded, ${reminder} before`
     const after = nextTry || error ? `${attempts} attempts${error ? `: ${oneLine(error)}` : ''}` : ''
-    return [settledAt.toISOString(), oneLine(id), what, latenessMs === null ? undefined : ageText(latenessMs), via, worker, after]
+    const late = latenessMs === null ? undefined : ageText(latenessMs)
+    return [settledAt.toISOString(), oneLine(id), what, late, via, worker, after, ...(areVerified ? [verifiedText(verified)] : [])]
   })
-  return table(['at', 'order', 'what', 'late by', 'via', 'worker', 'afterCommit'], rows)
+  return table(['at', 'order', 'what', 'late by', 'via', 'worker', 'afterCommit', ...(areVerified ? ['verified'] : [])], rows)
+}
+
+function verifiedText(verified: HistoryEntry['verified']): string {
+  if (!verified) return ''
+  const { at, answer, reference, by, reason } = verified
+  if (!answer) return oneLine(`unverified, by ${by}: ${reason}`)
+  return oneLine(`true at ${at}${reference === undefined ? '' : `, ${reference}`}`)
 }
 
 function indented(lines: readonly string[]): string[] {

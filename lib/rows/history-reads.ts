@@ -1,6 +1,7 @@
 // Reads of the history table, for a person: what became of one order, and what a rule did in the last minutes. Nothing is written or locked.
 
 import { rows } from '../sequelize/database.js'
+import { VERIFIED_COLUMN } from './history.js'
 import { boundIntervalSql, epochMsSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
 
@@ -22,6 +23,17 @@ export interface HistoryEntry {
   attempts: number
   error: string | null
   nextTry: Date | null
+  /** Under `verify`: what it was settled by, an answer or a person's word. */
+  verified?: Verified
+}
+
+export interface Verified {
+  /** ISO 8601. */
+  at: string
+  answer?: true
+  reference?: string
+  by?: string
+  reason?: string
 }
 
 interface Row {
@@ -38,10 +50,15 @@ interface Row {
   attempts: number
   error: string | null
   next_ms: number | null
+  verified: string | null
 }
 
+/** The history's table may lack the column, where no rule has `verify`. */
+const HISTORY = 'order_timers_h'
+
 const COLUMNS = `id::text AS entry, order_id, reminder, from_status, to_status, ${epochMsSql('deadline')} AS deadline_ms,
-  ${epochMsSql('settled_at')} AS settled_ms, lateness_ms, via, worker, attempts, error, ${epochMsSql('next_try')} AS next_ms`
+  ${epochMsSql('settled_at')} AS settled_ms, lateness_ms, via, worker, attempts, error, ${epochMsSql('next_try')} AS next_ms,
+  (to_jsonb(${HISTORY}) -> '${VERIFIED_COLUMN}')::text AS verified`
 
 /** @param table the history's, as SQL @returns newest first @throws what Postgres throws */
 export async function historyOfOrder(
@@ -51,7 +68,7 @@ export async function historyOfOrder(
   id: string,
   limit: number,
 ): Promise<HistoryEntry[]> {
-  const sql = `SELECT ${COLUMNS} FROM ${table} WHERE order_id = $1 AND kind = $2 ORDER BY id DESC LIMIT ${limit}`
+  const sql = `SELECT ${COLUMNS} FROM ${table} AS ${HISTORY} WHERE order_id = $1 AND kind = $2 ORDER BY id DESC LIMIT ${limit}`
   return (await rows<Row>(sequelize, sql, [id, kind], null)).map(entryOf)
 }
 
@@ -63,7 +80,7 @@ export async function historyOfRule(
   { sequelize }: OrderTable,
   { table, kind, sinceMs, before, limit }: { table: string; kind: string; sinceMs: number; before: string | undefined; limit: number },
 ): Promise<HistoryEntry[]> {
-  const sql = `SELECT ${COLUMNS} FROM ${table}
+  const sql = `SELECT ${COLUMNS} FROM ${table} AS ${HISTORY}
 WHERE kind = $1 AND settled_at >= clock_timestamp() - ${boundIntervalSql('$2')} AND ($3::bigint IS NULL OR id < $3::bigint) ORDER BY id DESC LIMIT ${limit}`
   return (await rows<Row>(sequelize, sql, [kind, sinceMs, before ?? null], null)).map(entryOf)
 }
@@ -75,5 +92,6 @@ function entryOf(row: Row): HistoryEntry {
     ...{ entry, id: row.order_id, reminder, from: row.from_status, to: row.to_status },
     ...{ deadline: instant(row.deadline_ms), settledAt: new Date(row.settled_ms), latenessMs: row.lateness_ms },
     ...{ via, worker, attempts, error, nextTry: instant(row.next_ms) },
+    ...(row.verified !== null && row.verified !== 'null' && { verified: JSON.parse(row.verified) as Verified }),
   }
 }

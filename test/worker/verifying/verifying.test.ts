@@ -424,6 +424,8 @@ describe('"verify"', () => {
     assert.equal(service.timesOf(id), 1)
     const [{ verified }] = (await shop.history()) as unknown as [{ verified: Record<string, unknown> }]
     assert.deepEqual([verified.by, verified.reason, verified.answer], ['night shift', 'closed by phone', undefined])
+    const shown = await viewOrder(runtime, String(id), 'order_pay')
+    assert.deepEqual(shown.rules[0]?.history?.[0]?.verified?.reason, 'closed by phone')
     const [record] = await shop.sql(`SELECT action, reason FROM ${ACTIONS_TABLE} ORDER BY id LIMIT 1`)
     assert.equal(record?.action, 'settle unverified')
     assert.equal(await statusOf(touched), 1)
