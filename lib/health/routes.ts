@@ -20,7 +20,7 @@ export interface OrderTimersHealth {
   (req: IncomingMessage, res: ServerResponse, next?: (error?: unknown) => void): void
   /** Whether this process still works: `failing` where its own loops have not turned for a minute. Asks no server. */
   live(): Live
-  /** Whether orders are settled as they should be. Looks once a second at most, and waits two seconds at most. Never rejects. */
+  /** Whether orders are settled as they should be. Looks once a second at most, and waits three seconds at most. Never rejects. */
   ready(): Promise<Ready>
 }
 
