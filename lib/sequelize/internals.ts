@@ -80,7 +80,7 @@ interface InternalOptions {
   dialectOptions?: { prependSearchPath?: boolean }
   searchPath?: string
   /** The shop's defaults for all statements. */
-  query?: object
+  query?: { searchPath?: string; supportsSearchPath?: boolean }
 }
 
 export function optionsOf(sequelize: Sequelize): InternalOptions {

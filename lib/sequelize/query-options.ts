@@ -50,8 +50,10 @@ function hasDefaults(query: object | undefined): boolean {
 
 /** What `dialectOptions.prependSearchPath` would put before each statement; undefined where the shop does not use it. */
 export function ownSearchPath(sequelize: Sequelize): string | undefined {
-  const { dialectOptions, searchPath } = optionsOf(sequelize)
-  return dialectOptions?.prependSearchPath ? `SET LOCAL search_path TO ${searchPath || 'DEFAULT'}` : undefined
+  const { dialectOptions, query, searchPath: ofAll } = optionsOf(sequelize)
+  if (!dialectOptions?.prependSearchPath || query?.supportsSearchPath === false) return undefined
+  const searchPath = query?.searchPath === undefined ? ofAll : query.searchPath
+  return `SET LOCAL search_path TO ${searchPath || 'DEFAULT'}`
 }
 
 /** On what a statement is given as its transaction: the search path of its connection is set, so that no statement sets it again. */

@@ -1,7 +1,9 @@
-// Errors of the servers as coded errors, for `next(err)`. An error that the shop's own code or data caused is thrown as it is.
+// Errors of the servers as coded errors, for `next(err)`. An error that the shop's own code or data caused keeps its
+// class; a database's loses its statement, its parameters and the row that it shows.
 
 import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
+import { redactedCause } from '../redacted-cause.js'
 import { isReply } from '../redis/replies.js'
 import { redisError } from '../redis/trouble.js'
 import { faultOwnerOf } from '../sequelize/fault-owner.js'
@@ -20,7 +22,7 @@ export async function codedErrors<T>(where: string, call: () => Promise<T>): Pro
     if (whose === 'database') throw new OrderTimersError('POSTGRES_UNAVAILABLE', `${what}; it is safe to try again`, { cause })
     if (whose === 'configuration')
       throw new OrderTimersError('INVALID_MODEL', `${what}; ${remedyOf(cause)}; timers.check() says more`, { cause })
-    throw cause
+    throw redactedCause(cause)
   }
 }
 

@@ -40,6 +40,15 @@ const WHOLE: [title: string, options: Options | ((database: Database) => Options
   ['omitNull', { omitNull: true }],
   ['keepDefaultTimezone and a timezone', { keepDefaultTimezone: true, timezone: '+08:00' } as Options],
   ['a prepended search path', ({ schema }) => ({ searchPath: schema, dialectOptions: { prependSearchPath: true, options: '' } }) as never],
+  [
+    'a prepended search path among the defaults of queries',
+    ({ schema }) =>
+      ({ searchPath: 'nowhere', query: { searchPath: schema }, dialectOptions: { prependSearchPath: true, options: '' } }) as never,
+  ],
+  [
+    'a search path that no statement is to prepend',
+    { searchPath: 'nowhere', query: { supportsSearchPath: false }, dialectOptions: { prependSearchPath: true } } as never,
+  ],
   ['hooks on every query', { hooks: { beforeQuery: () => {}, afterQuery: () => {} } } as never],
   ['a pool of one', { pool: { max: 1 } }],
 ]

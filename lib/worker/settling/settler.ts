@@ -4,6 +4,7 @@
 
 import { shortErrorText, stackText } from '../../error-text.js'
 import { Moment } from '../../moment.js'
+import { redactedCause } from '../../redacted-cause.js'
 import type { Failure } from '../../redis/failed-timers.js'
 import type { Disposition } from '../../redis/leases.js'
 import type { Settlement } from '../../rows/settlement.js'
@@ -92,7 +93,8 @@ export class Settler {
     if (owner !== 'rule') return putBack(ids, await ruleHealth.failed(rule, owner, error), dispositions)
     if (ids.length > 1) return this.settleHalves(work, ids, dispositions)
     if (await this.leaseExpired(work, ids)) return
-    await this.countAttempt(work, ids[0] as string, error, dispositions)
+    // What the shop's own code threw is its own; Postgres shows the row that it refuses.
+    await this.countAttempt(work, ids[0] as string, inRule ? error : redactedCause(error), dispositions)
   }
 
   private async settleHalves(work: Work, ids: string[], dispositions: Disposition[]): Promise<void> {
