@@ -2,18 +2,22 @@
 
 import assert from 'node:assert/strict'
 import { Cluster } from 'ioredis'
+import { doctor } from '../../lib/admin/doctor/doctor.js'
+import { status } from '../../lib/admin/status.js'
 import { Keys } from '../../lib/keys.js'
 import { CLUSTERS } from '../../lib/redis/source.js'
 import { slotOf } from '../../lib/slots.js'
-import { confirming } from '../faults/confirming.js'
+import { confirmed, confirming, shipUnarmed } from '../faults/confirming.js'
 import { Lines } from '../support/lines.js'
 import { enter } from '../support/opened.js'
 import { RedisCluster } from '../support/redis-cluster.js'
+import { runtimeOf } from '../support/runtime.js'
 import { openShop } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
 import { allWereSettled, burst, webProcess } from './bursts.js'
 
 const COUNT = 2_000
+const MANY = 18_000
 
 /** So many slots move, among them that of a partition of the index. */
 const MOVED = 400
@@ -93,6 +97,9 @@ describe('A worker on a cluster', () => {
     const shop = await openShop(confirming(), { redis })
     const web = webProcess(shop.database, { redis, prefix: shop.redis.prefix })
     const worker = await shop.worker({ fallback: '*/10 * * * * *' })
+    // The sweep arms these, and they come due in the seconds after the kill.
+    await shipUnarmed(shop.database, MANY, 12_000)
+    await worker.sweepNow()
     const { half, done } = burst(shop.database, web, COUNT)
     await half
     const [first, second] = await cluster.primaries()
@@ -103,10 +110,38 @@ describe('A worker on a cluster', () => {
     await Promise.all([cluster.killPrimary(first!), cluster.moveSlots(second!, added, [from, from + MOVED - 1])])
     assert.equal((await cluster.ownerOf(ofPartition(3))).id, added.id)
     await done
-    await allWereSettled(shop.database, COUNT, { lateMs: 20_000, within: 40_000 })
+    await allWereSettled(shop.database, MANY + COUNT, { lateMs: 30_000, within: 60_000 })
     await waitUntil(() => worker.health().status === 'ok' && worker.health().redis?.events, { within: 30_000 })
     await web.close()
     await shop.close()
     await cluster.stop()
   }).timeout(180_000)
+
+  it('settles orders whose keys another service sets, on whichever node each lies, and the doctor looks at each primary', async () => {
+    const cluster = await RedisCluster.start()
+    const shop = await openShop(confirming(), { redis: { nodes: cluster.addresses } as never })
+    const worker = await shop.worker({ fallback: false })
+    await waitUntil(() => worker.health().redis?.events && (worker.health().redis?.externalScans ?? 0) > 0, { within: 30_000 })
+    const ids = await shipUnarmed(shop.database, 30, 1_000)
+    const other = new Cluster(cluster.addresses)
+    const struckOut = enter('a client of a cluster', async () => other.disconnect())
+    await Promise.all(ids.map((id) => other.set(shop.key(`order_confirm:${id}`), '1', 'EX', 2)))
+    await confirmed(shop, 30)
+    assert.deepEqual(new Set(worker.settled.map(({ via }) => via)), new Set(['event']))
+
+    const [first] = await cluster.primaries()
+    await first!.client.config('SET', 'maxmemory-policy', 'allkeys-lru')
+    const { findings } = await doctor(runtimeOf(shop.timers))
+    const wrong = findings
+      .filter(({ name, verdict }) => name.startsWith('redis.') && verdict === 'wrong')
+      .map(({ name, found }) => `${name} ${found}`)
+    assert.deepEqual(wrong, [`redis.eviction 127.0.0.1:${first!.port}: maxmemory-policy allkeys-lru`])
+    assert.equal(findings.filter(({ name, verdict }) => name === 'redis.events' && verdict === 'fine').length, 3)
+    const { ok, redis } = await status(runtimeOf(shop.timers))
+    assert.deepEqual([ok, redis.answering, redis.publishesExpiry], [true, true, true])
+    other.disconnect()
+    struckOut()
+    await shop.close()
+    await cluster.stop()
+  }).timeout(90_000)
 })
