@@ -76,7 +76,13 @@ export const READ_BUGS: readonly PlantedBug[] = [
     name: 'watched-by-nobody',
     about: ['redis'],
     what: 'processes tell what happens although nobody watches',
-    edits: [{ file: 'lib/redis/live-feed.ts', find: 'return Math.abs(now - at) < WATCHED_MS', replace: 'return !(Math.abs(now - at) >= WATCHED_MS)' }],
+    edits: [
+      {
+        file: 'lib/redis/live-feed.ts',
+        find: 'return Math.abs(now - at) < WATCHED_MS',
+        replace: 'return !(Math.abs(now - at) >= WATCHED_MS)',
+      },
+    ],
     suites: ['test/cli/commands/watch.test.ts'],
   },
   {
