@@ -179,7 +179,9 @@ export class RedisCluster {
     for (;;) {
       const keys = (await from.client.call('CLUSTER', 'GETKEYSINSLOT', slot, 100)) as string[]
       if (keys.length === 0) break
-      await from.client.call('MIGRATE', '127.0.0.1', to.port, '', 0, 5_000, 'KEYS', ...keys)
+      // Both refuse keys for the seconds in which slots of another primary have no owner (CLUSTERDOWN).
+      const migrate = () => from.client.call('MIGRATE', '127.0.0.1', to.port, '', 0, 5_000, 'KEYS', ...keys)
+      await waitUntil(migrate, { ...FAILOVER, what: `slot ${slot} to move` })
     }
     // The new owner first: until it knows, both would send a client to the other.
     await to.client.call('CLUSTER', 'SETSLOT', slot, 'NODE', to.id)
