@@ -204,7 +204,8 @@ export class Pulse {
     }
   }
 
-  private sendWaiting(): void {
+  /** A beat that waits for a pulse goes by itself, now. */
+  sendWaiting(): void {
     const beat = this.waiting
     this.waiting = undefined
     if (beat) void this.beatAlone(beat.values).then(beat.resolve, beat.reject)

@@ -209,6 +209,7 @@ export class Beats {
     const connection = this.dependencies.redis?.connection
     if (!this.presence || !connection) return undefined
     if (!connection.ready && this.role === 'web') await within(REDIS_MS, connection.openQuietly())
+    if (this.ended) return undefined // while it waited
     if (!connection.usable) {
       this.watch?.failed()
       return undefined
@@ -227,8 +228,11 @@ export class Beats {
     }
   }
 
+  /** A beat that is under way comes first: after it, nobody would remove the record that it writes. */
   private async leave(): Promise<void> {
     const { redis, identity } = this.dependencies
+    redis?.pulse.sendWaiting()
+    if (this.beating) await within(LEAVE_MS, this.beating)
     const leaving = [this.rows.leave(identity.id)]
     if (this.presence && redis?.connection.serving) leaving.push(this.presence.leave(identity.id).catch(() => {}))
     await within(LEAVE_MS, Promise.all(leaving))

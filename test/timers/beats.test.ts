@@ -21,7 +21,7 @@ import { openRedis } from '../support/redis.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop, type Shop } from '../support/shop.js'
 import { type OneOfEach, oneOfEach } from '../support/shop-rules.js'
-import { inTime, waitUntil } from '../support/waiting.js'
+import { holdsFor, inTime, waitUntil } from '../support/waiting.js'
 
 const QUICK: BeatTimes = { worker: 100, web: 100, look: 100, doubting: 100, first: 10, firstRowOfWorker: 0, row: 100, quietStart: 0 }
 
@@ -167,6 +167,32 @@ describe('the beats of a process', () => {
     const tookMs = performance.now() - since
     assert.ok(tookMs > 4_000 && tookMs < 10_000, String(tookMs))
     await Promise.all([endWorker(), killed.end(), web.end()])
+  })
+
+  it('write no record of a process that has ended, also where one waits for a pulse as the worker and the timers end at once', async () => {
+    const worker = await shop.worker()
+    const { redis, keys } = runtimeOf(shop.timers)
+    const pulse = redis?.pulse as unknown as { waiting: unknown }
+    const records = () => shop.redis.client.hlen(keys.processes)
+    await waitUntil(async () => (await records()) === 1)
+    await waitUntil(() => pulse.waiting, { every: 5 })
+    await Promise.all([worker.stop(), shop.timers.close()])
+    await holdsFor(1_500, async () => (await records()) === 0)
+  })
+
+  it('write no record of a process that ended while one waited for its row in Postgres', async () => {
+    const single = await openShop(oneOfEach, { database: { pool: { max: 1 } } })
+    const { sequelize } = single.database
+    const holder = await sequelize.transaction()
+    await sequelize.query('SELECT 1', { transaction: holder })
+    const runtime = runtimeOf(single.timers)
+    const process = otherProcess(runtime)
+    process.beats.mounted()
+    await waitUntil(() => (process.beats as unknown as { beating: unknown }).beating !== undefined, { every: 5 })
+    await process.end()
+    await holdsFor(1_500, async () => (await single.redis.client.hexists(runtime.keys.processes, process.identity.id)) === 0)
+    await holder.rollback()
+    await single.close()
   })
 
   it('of a process that has mounted the timers begin by themselves, and end with it', async () => {
