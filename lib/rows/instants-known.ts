@@ -52,16 +52,20 @@ export class InstantsKnown {
     return this.looking
   }
 
-  /** Never rejects. */
+  /** Never rejects. A look that could not be made says nothing: what was known before stands, and the next call looks again. */
   private async note(look: Promise<string | undefined>): Promise<string | undefined> {
-    const wrong = await look.catch(() => undefined)
-    this.rightAt = wrong === undefined ? performance.now() : undefined
-    return wrong
+    try {
+      const wrong = await look
+      this.rightAt = wrong === undefined ? performance.now() : undefined
+      return wrong
+    } catch {
+      return undefined
+    }
   }
 
   private async problem(transaction: Transaction): Promise<string | undefined> {
     const { table } = this.guard
     const column = (await columnsOf(table, transaction)).get(this.attribute)
-    return column && !isInstant(column) ? notAnInstant(table, '"since"', column) : undefined
+    return column && !isInstant(column) ? notAnInstant(table, '"since"', column, transaction) : undefined
   }
 }

@@ -1,7 +1,8 @@
 // Columns that hold instants must be `timestamp with time zone`. Postgres reads a value without a zone in the zone of each connection, so an order
 // would be settled hours too early. Statements refuse other types (instant-sql.ts); this file explains the problem and its remedies.
 
-import { inTransaction, rows } from '../sequelize/database.js'
+import type { Transaction } from 'sequelize'
+import { rows } from '../sequelize/database.js'
 import { QUICK_QUESTION } from '../sequelize/statement-limits.js'
 import type { Column } from './columns.js'
 import type { OrderTable } from './order-table.js'
@@ -12,14 +13,20 @@ export function isInstant({ baseType }: Column): boolean {
 
 /**
  * @param option how the rule names the column
+ * @param transaction the caller's, which may be the shop's: its connection may be the pool's only one
  * @returns what is wrong with it, and what to do, in words. The changes are comments: each locks and rewrites the table, and which of them is
  * right only a person can know.
  */
-export async function notAnInstant(table: OrderTable, option: string, { name, type, baseType, isView }: Column): Promise<string> {
+export async function notAnInstant(
+  table: OrderTable,
+  option: string,
+  { name, type, baseType, isView }: Column,
+  transaction: Transaction,
+): Promise<string> {
   const column = `"${name.replaceAll('"', '""')}"`
   const is = type === baseType || type.startsWith('timestamp') ? type : `${type}, a domain over ${baseType}`
   const alter = (using: string) => `ALTER TABLE ${table.tableText} ALTER COLUMN ${column} TYPE timestamptz USING ${using}`
-  const { seen, changes } = await readings(table, column, baseType, alter)
+  const { seen, changes } = await readings({ table, column, baseType, alter, transaction })
   return [
     `${option}: the column ${column} of ${table.tableText} must be timestamp with time zone, it is ${is}; each connection would read it in a zone of its own, and orders would be settled too early, so the rule settles nothing until it is changed`,
     ...(isView ? [`${table.tableText} is a view: change the column of the table beneath it, and make the view again`] : []),
@@ -36,7 +43,16 @@ interface Readings {
   changes: string[]
 }
 
-async function readings(table: OrderTable, column: string, baseType: string, alter: (using: string) => string): Promise<Readings> {
+interface Subject {
+  table: OrderTable
+  /** Quoted. */
+  column: string
+  baseType: string
+  alter(using: string): string
+  transaction: Transaction
+}
+
+async function readings({ table, column, baseType, alter, transaction }: Subject): Promise<Readings> {
   if (!/^(?:timestamp|date$)/.test(baseType)) {
     const number = /int|numeric|double|real/.test(baseType)
     const seconds = [
@@ -46,7 +62,7 @@ async function readings(table: OrderTable, column: string, baseType: string, alt
     const changes = number ? seconds : [`if each of them names its zone: ${alter(`${column}::timestamptz`)}`]
     return { seen: 'what its values mean only you can know:', changes }
   }
-  const { newest, clocks } = await newestBesideNow(table, column)
+  const { newest, clocks } = await newestBesideNow(table, column, transaction)
   const inZone = (zone: string) => alter(`${baseType === 'date' ? `${column}::timestamp` : column} AT TIME ZONE '${zone}'`)
   const value = newest === null ? 'there is no value yet' : `its newest value is ${newest}`
   const now = clocks.map(({ zone, now }) => `${now} in ${zone}`).join(' and ')
@@ -70,13 +86,36 @@ const CLOCKS = `SELECT DISTINCT ON (now) zone, now FROM (
 ) AS clocks ORDER BY now, rank`
 
 /** The newest value is that of the last row where ids are numbers, and else the greatest, if it is found within a second. */
-async function newestBesideNow(table: OrderTable, column: string): Promise<{ newest: string | null; clocks: Clock[] }> {
-  const ask = <Row>(sql: string) =>
-    inTransaction(table.sequelize, QUICK_QUESTION, (transaction) => rows<Row>(table.sequelize, sql, [], transaction))
-  const clocks = await ask<Clock>(CLOCKS)
-  const last = table.idType.sort === 'number' ? `${table.bareColumn(table.idAttribute)} DESC` : `${column} DESC NULLS LAST`
-  const [row] = await ask<{ newest: string | null }>(`SELECT ${column}::text AS newest FROM ${table.table} ORDER BY ${last} LIMIT 1`).catch(
-    () => [{ newest: 'not found within a second' }],
-  )
-  return { newest: row?.newest ?? null, clocks: clocks.sort(({ zone }) => (zone === 'UTC' ? -1 : 1)) }
+async function newestBesideNow(
+  table: OrderTable,
+  column: string,
+  transaction: Transaction,
+): Promise<{ newest: string | null; clocks: Clock[] }> {
+  const clocks = await rows<Clock>(table.sequelize, CLOCKS, [], transaction)
+  const value = column.replaceAll('$', '$$$$')
+  const last = table.idType.sort === 'number' ? `${table.bareColumn(table.idAttribute)} DESC` : `${value} DESC NULLS LAST`
+  const sql = `SELECT ${value}::text AS newest FROM ${table.table} ORDER BY ${last} LIMIT 1`
+  return {
+    newest: await newestWithin(table, sql, transaction),
+    clocks: clocks.sort(({ zone }) => (zone === 'UTC' ? -1 : 1)),
+  }
+}
+
+const UNDO = 'ROLLBACK TO SAVEPOINT order_timers_newest; RELEASE SAVEPOINT order_timers_newest'
+
+/**
+ * Leaves the transaction as it was, its limits included. All of it is one message: a statement of the shop's own that runs at the same time on this
+ * connection would otherwise come between, and be rolled back with it.
+ */
+async function newestWithin({ sequelize }: OrderTable, sql: string, transaction: Transaction): Promise<string | null> {
+  const { lockMs, statementMs } = QUICK_QUESTION
+  const limits = `SET LOCAL lock_timeout = ${lockMs}; SET LOCAL statement_timeout = ${statementMs}`
+  try {
+    const message = `SAVEPOINT order_timers_newest; ${limits}; ${sql}; ${UNDO}`
+    const [row] = await rows<{ newest: string | null }>(sequelize, message, [], transaction)
+    return row?.newest ?? null
+  } catch {
+    await rows(sequelize, UNDO, [], transaction)
+    return 'not found within a second'
+  }
 }

@@ -35,7 +35,7 @@ export async function lookAtTables(row: SettledRows, transaction: Transaction): 
     return { columns: shape, problems: [`there is no table ${table.tableText} (yet); create it, or name the right one in the model`] }
   const problems: string[] = []
   for (const need of needsOf(row)) {
-    const problem = await lookAtColumn(table, columns, need)
+    const problem = await lookAtColumn(table, columns, need, transaction)
     if (problem !== undefined) problems.push(problem)
   }
   return { columns: shape, problems: [...problems, ...(await missingTables(row, transaction))] }
@@ -70,6 +70,7 @@ async function lookAtColumn(
   table: OrderTable,
   columns: Map<string, Column>,
   { option, attribute, type, instant, emptiedFor }: Need,
+  transaction: Transaction,
 ): Promise<string | undefined> {
   const { field } = table.attribute(option, attribute)
   const column = columns.get(attribute)
@@ -77,7 +78,7 @@ async function lookAtColumn(
     return `the table ${table.tableText} has no column "${field}"; add it with ALTER TABLE ${table.tableText} ADD COLUMN "${field}" ${type}`
   if (emptiedFor !== undefined && column.isRequired)
     return `${option}: the column "${field}" of ${table.tableText} is NOT NULL, and NULL is written there for ${emptiedFor}; ALTER TABLE ${table.tableText} ALTER COLUMN "${field}" DROP NOT NULL`
-  return instant && !isInstant(column) ? notAnInstant(table, option, column) : undefined
+  return instant && !isInstant(column) ? notAnInstant(table, option, column, transaction) : undefined
 }
 
 const MIGRATE = 'create it with what `order-timers migration` prints'

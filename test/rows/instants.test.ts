@@ -1,7 +1,7 @@
 // Instants without a time zone: whatever the column's type is, and whichever path brings the order, nothing is settled too early.
 
 import assert from 'node:assert/strict'
-import type { Options } from 'sequelize'
+import type { Options, Transaction } from 'sequelize'
 import { sweepOnce } from '../../lib/admin/sweep-once.js'
 import { transition } from '../../lib/index.js'
 import { expire } from '../../lib/testing.js'
@@ -138,6 +138,77 @@ describe('An instant without a time zone', () => {
     await client.query(`CREATE VIEW orders AS SELECT id, status, "createdAt"::timestamp AS "createdAt" FROM all_orders`)
     const { message } = await refused(() => shop.timers.check())
     assert.match(message, /"orders" is a view: change the column of the table beneath it/)
+    await shop.close()
+  })
+
+  const openWithOneConnection = async () => {
+    const shop = await openShop(pay, { database: { ...TAIPEI, pool: { max: 1, acquire: 3_000 } } })
+    const toTimestamp = `ALTER TABLE orders ALTER COLUMN "createdAt" TYPE timestamp USING "createdAt" AT TIME ZONE 'UTC'`
+    return { ...shop, spoil: () => shop.database.client.query(toTimestamp) }
+  }
+  const BOTH_READINGS = /its newest value is \d{4}-.*; now it is .* in UTC and .* in Asia\/Taipei/
+
+  it('is told with both readings over a pool of one connection: by check(), and by a call within a transaction, which it leaves as it was', async () => {
+    const shop = await openWithOneConnection()
+    const { sequelize, Order } = shop.database
+    await shop.spoil()
+    const id = await shop.order()
+    const told = await refused(() => shop.timers.check())
+    assert.equal(told.code, 'ERR_ORDER_TIMERS_INVALID_MODEL')
+    assert.match(told.message, BOTH_READINGS)
+
+    const limits = async (transaction: Transaction) =>
+      (
+        await sequelize.query(`SELECT current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement`, {
+          transaction,
+        })
+      )[0]
+    await sequelize.transaction(async (transaction) => {
+      const before = await limits(transaction)
+      const order = await Order.findByPk(id, { transaction, rejectOnEmpty: true })
+      await Order.update({ status: 10 }, { where: { id }, transaction })
+      const error = await refused(() => shop.timers.schedule('order_pay', order, { transaction }))
+      assert.equal(error.code, 'ERR_ORDER_TIMERS_INVALID_MODEL')
+      assert.match(error.message, BOTH_READINGS)
+      assert.deepEqual(await limits(transaction), before)
+    })
+    assert.equal(await shop.statusOf(id), 10)
+    await shop.close()
+  })
+
+  it('is told without its newest value where that cannot be read in time, and the transaction goes on', async () => {
+    const shop = await openWithOneConnection()
+    const { sequelize, Order, client } = shop.database
+    await shop.spoil()
+    const id = await shop.order()
+    const order = await Order.findByPk(id, { rejectOnEmpty: true })
+    const locked = await shop.database.connect()
+    await locked.query('BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE')
+    await sequelize.transaction(async (transaction) => {
+      const { message } = await refused(() => shop.timers.schedule('order_pay', order, { transaction }))
+      assert.match(message, /its newest value is not found within a second; now it is .* in UTC and .* in Asia\/Taipei/)
+      await locked.query('COMMIT')
+      await Order.update({ status: 10 }, { where: { id }, transaction })
+    })
+    const { rows } = await client.query('SELECT status FROM orders')
+    assert.deepEqual(rows, [{ status: 10 }])
+    await shop.close()
+  })
+
+  it('is asked for again where the look could not be made: not to know is not to know it is right', async () => {
+    const shop = await openWithOneConnection()
+    const { sequelize, Order } = shop.database
+    await shop.spoil()
+    const order = await Order.findByPk(await shop.order(), { rejectOnEmpty: true })
+    await assert.rejects(
+      sequelize.transaction(async (transaction) => {
+        await sequelize.query('SELECT 1 / 0', { transaction }).catch(() => {})
+        await shop.timers.schedule('order_pay', order, { transaction }) // Postgres answers nothing here any more
+        throw new Error('rolled back')
+      }),
+      /rolled back/,
+    )
+    assert.equal((await refused(() => shop.timers.schedule('order_pay', order))).code, 'ERR_ORDER_TIMERS_INVALID_MODEL')
     await shop.close()
   })
 })

@@ -1,4 +1,5 @@
-// No statement of a rule's reaches Postgres, in a shop's life under each form of rule, that a look at the rule has not had planned.
+// No statement of a rule's reaches Postgres, in a shop's life under each form of rule, that a look at the rule has not had planned. The shop's pool has
+// one connection: what asks for another while it holds one waits in vain.
 
 import assert from 'node:assert/strict'
 import type { Sequelize } from 'sequelize'
@@ -8,6 +9,8 @@ import { sweepOnce } from '../../lib/admin/sweep-once.js'
 import { type AnyRule, effect, transition } from '../../lib/index.js'
 import { lockHolders } from '../../lib/rows/lock-holders.js'
 import type { RowRule } from '../../lib/rows/row-rule.js'
+import { connectionManagerOf } from '../../lib/sequelize/internals.js'
+import { isPoolExhausted } from '../../lib/sequelize/pool-exhausted.js'
 import { OWN_OPTIONS } from '../../lib/sequelize/query-options.js'
 import { expire } from '../../lib/testing.js'
 import { EVERY_SECOND, openParcels, type Parcels } from '../life/parcels.js'
@@ -52,6 +55,23 @@ function watch(sequelize: Sequelize): string[] {
   })
   return seen
 }
+
+/** What waited for a connection in vain. */
+function watchPool(sequelize: Sequelize): string[] {
+  const inVain: string[] = []
+  const manager = connectionManagerOf(sequelize)
+  const getConnection = manager.getConnection.bind(manager)
+  manager.getConnection = async (options) => {
+    const { stack = '' } = new Error('asked for a connection')
+    return getConnection(options).catch((error) => {
+      if (isPoolExhausted(error)) inVain.push(stack)
+      throw error
+    })
+  }
+  return inVain
+}
+
+const ONE_CONNECTION = { database: { pool: { max: 1, acquire: 8_000 } } }
 
 const CONFIRM = { from: 4, to: 5, deadline: 'dueAt' } as const
 const WHILE = { keep: 'leftMs', while: { disputeOpen: true } } as const
@@ -101,12 +121,14 @@ CREATE TRIGGER veto BEFORE UPDATE ON parcels FOR EACH ROW WHEN (OLD.country = 'X
 
 describe('The statements of a rule', () => {
   for (const [form, rules] of Object.entries(FORMS))
-    it(`have all been planned before they run, under ${form}`, async () => {
+    it(`have all been planned before they run, and need one connection, under ${form}`, async () => {
       let seen: string[] = []
+      let inVain: string[] = []
       const shop = await openParcels((parcels, sequelize) => {
         seen = watch(sequelize)
+        inVain = watchPool(sequelize)
         return rules(parcels)
-      })
+      }, ONE_CONNECTION)
       await shop.timers.check()
       const planned = new Set(seen.flatMap((sql) => (sql.startsWith('EXPLAIN ') ? [shape(sql.slice(8))] : [])))
       seen.length = 0
@@ -115,6 +137,7 @@ describe('The statements of a rule', () => {
       const ran = seen.map(shape).filter((sql) => !ELSEWHERE.some((other) => other.test(sql)) && !sql.startsWith('EXPLAIN '))
       const unplanned = new Set(ran.filter((sql) => !planned.has(sql)))
       assert.deepEqual([...unplanned], [])
+      assert.deepEqual(inVain, [])
       assert.ok(new Set(ran).size > 3, `${new Set(ran).size} statements ran`)
       await shop.close()
     })
