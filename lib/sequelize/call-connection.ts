@@ -6,6 +6,7 @@ import type { Sequelize, Transaction } from 'sequelize'
 import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
 import { afterRunning } from '../wait.js'
+import { ofShopsTransaction } from './call-transaction.js'
 import { requestCancel } from './cancel-request.js'
 import { faultOwnerOf, sqlStateOf } from './fault-owner.js'
 import { connectionManagerOf, type PoolConnection } from './internals.js'
@@ -34,7 +35,7 @@ export function callConnectionOf(transaction: Transaction | null | undefined): C
 /**
  * Runs `work` in the shop's transaction, if there is one, which has no limit of ours; else on a connection of the call's own.
  * @param startedAt when the call began, by `performance.now()`
- * @throws OrderTimersError POSTGRES_UNAVAILABLE, OUTCOME_UNKNOWN, and what `work` throws
+ * @throws OrderTimersError POSTGRES_UNAVAILABLE, OUTCOME_UNKNOWN, TRANSACTION_FINISHED, and what `work` throws
  */
 export function withinCall<T>(
   sequelize: Sequelize,
@@ -42,7 +43,10 @@ export function withinCall<T>(
   startedAt: number,
   work: (within: Transaction) => Promise<T>,
 ): Promise<T> {
-  return transaction ? work(transaction) : new CallConnection(sequelize, startedAt).run(work)
+  if (!transaction) return new CallConnection(sequelize, startedAt).run(work)
+  return work(transaction).catch((error) => {
+    throw ofShopsTransaction(error)
+  })
 }
 
 export class CallConnection {

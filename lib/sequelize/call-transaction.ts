@@ -5,7 +5,9 @@ import { types } from 'node:util'
 import type { Transaction } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
 import { transactionOf } from './after-commit.js'
+import { sqlStateOf } from './fault-owner.js'
 import type { InternalTransaction } from './internals.js'
+import { IN_FAILED_TRANSACTION } from './sqlstates.js'
 
 /**
  * @param where what the message begins with
@@ -25,6 +27,7 @@ export function callTransaction(where: string, given: unknown, sequelize: object
     throw new OrderTimersError('INVALID_OPTION', `${where}: "transaction" belongs to another Sequelize instance than the model; ${remedy}`)
   }
   refuseFinished(where, found, given !== undefined)
+  refuseReplica(where, found)
   return found
 }
 
@@ -36,6 +39,22 @@ function refuseFinished(where: string, transaction: InternalTransaction, passed:
     const remedy = 'await the call before the transaction ends, or pass { transaction: null } to write outside of it'
     throw new OrderTimersError('TRANSACTION_FINISHED', `${where}: ${which} ${what} already, and nothing was written; ${remedy}`)
   }
+}
+
+/** A read-only transaction gets a replica's connection: what is read there may be late, and nothing can be written. */
+function refuseReplica(where: string, { options, sequelize }: InternalTransaction): void {
+  if (options?.readOnly !== true || !sequelize?.options?.replication) return
+  const remedy = 'begin it without that option, or pass { transaction: null }'
+  throw new OrderTimersError('INVALID_OPTION', `${where}: "transaction" was begun with readOnly: true, so it runs on a replica; ${remedy}`)
+}
+
+/** What a statement in the shop's own transaction threw, or what that means where the transaction has failed: no repetition of the call mends it. */
+export function ofShopsTransaction(error: unknown): unknown {
+  if (sqlStateOf(error) !== IN_FAILED_TRANSACTION) return error
+  const why = 'an earlier statement of this transaction failed, so Postgres refuses each later one'
+  const remedy =
+    'let it roll back, and repeat it as a whole; a statement that may fail needs a savepoint: sequelize.transaction({ transaction }, …)'
+  return new OrderTimersError('TRANSACTION_FINISHED', `orderTimers: ${why}, and nothing was written; ${remedy}`)
 }
 
 /** By its methods, since the shop may have another copy of Sequelize than anybody's `instanceof` would know. */

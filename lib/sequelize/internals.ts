@@ -50,7 +50,8 @@ export type InternalTransaction = Transaction & {
   /** Of a nested one. */
   parent?: InternalTransaction | null
   finished?: 'commit' | 'rollback'
-  sequelize?: object
+  sequelize?: { options?: { replication?: unknown } }
+  options?: { readOnly?: unknown }
   connection?: PoolConnection
   /** Called by Sequelize where COMMIT itself has failed. */
   forceCleanup?(): Promise<void>

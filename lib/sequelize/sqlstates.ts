@@ -5,6 +5,8 @@ export const STRING_DATA_RIGHT_TRUNCATION = '22001'
 export const NUMERIC_VALUE_OUT_OF_RANGE = '22003'
 export const FOREIGN_KEY_VIOLATION = '23503'
 export const CHECK_VIOLATION = '23514'
+/** An earlier statement of the transaction failed. */
+export const IN_FAILED_TRANSACTION = '25P02'
 /** Under an isolation stricter than READ COMMITTED. */
 export const SERIALIZATION_FAILURE = '40001'
 export const DEADLOCK_DETECTED = '40P01'

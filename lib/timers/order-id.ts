@@ -57,8 +57,12 @@ export function isInstance(order: unknown, expected?: AnyModel): order is Model 
   return !types.isProxy(model) && isModel(model) && typeof model.primaryKeyAttribute === 'string'
 }
 
+/** Any other text may be a whole row. */
+const LIKE_AN_ID = /^(?:\d+|[^@{}[\]]{0,40})$/s
+
 /** An instance by its model, and by its id only where it is of the rule's model: another model's key may be an address. */
 function shown(order: OrderOrId, rule: ShopRule | undefined): string {
+  if (typeof order === 'string' && !LIKE_AN_ID.test(order)) return `a text of ${order.length} characters that looks like no id`
   if (!isInstance(order)) return show(order)
   const id = rule !== undefined && isAbout(rule, order) ? ` with the id ${show(plainId(order))}` : ''
   return `an instance of ${modelOf(order).name}${id}`

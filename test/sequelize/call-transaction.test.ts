@@ -100,6 +100,18 @@ describe('A transaction that is no use', () => {
         assert.equal((await refused(call)).code, 'ERR_ORDER_TIMERS_INVALID_OPTION', name)
   })
 
+  it('in which a statement has failed is named as the reason: no repetition of the call would help', async () => {
+    await sequelize.transaction().then(async (transaction) => {
+      await assert.rejects(sequelize.query('SELECT 1 / 0', { transaction }))
+      for (const [name, call] of Object.entries(calls(transaction)).filter(([name]) => !name.includes('order_other'))) {
+        const { code, status, message } = await refused(call)
+        assert.deepEqual([code, status], ['ERR_ORDER_TIMERS_TRANSACTION_FINISHED', 500], name)
+        assert.ok(message.includes('an earlier statement of this transaction failed') && message.includes('savepoint'), message)
+      }
+      await transaction.rollback()
+    })
+  })
+
   it('of the CLS namespace is refused where it is finished, and null asks for none', async () => {
     const namespace = ClsNamespace.use()
     try {

@@ -15,6 +15,7 @@ const EVERY_SECOND = { fallback: '* * * * * *' }
 describe('a shop with a replica', () => {
   let replica: Database
   let shop: Shop<ReturnType<typeof rules>>
+  let connected: ReturnType<typeof replicated>
   let told: string[]
   let fails: boolean
 
@@ -37,7 +38,10 @@ describe('a shop with a replica', () => {
     told = []
     fails = true
     replica = await openDatabase()
-    shop = await openShop((database) => rules(replicated(database, replica)))
+    shop = await openShop((database) => {
+      connected = replicated(database, replica)
+      return rules(connected)
+    })
     for (const sql of History.createSql(HISTORY_TABLE)) await shop.database.client.query(sql)
   })
 
@@ -50,6 +54,20 @@ describe('a shop with a replica', () => {
     const id = await shop.order({ status: 4 })
     const { Order } = replicated(shop.database, replica)
     assert.equal(await Order.findByPk(id), null)
+  })
+
+  it('has a transaction on the replica refused, which may write nothing and reads what is late', async () => {
+    const id = await shop.order({ status: 4, confirmDueAt: new Date(Date.now() + 60_000) })
+    await connected.sequelize.transaction({ readOnly: true }, async (transaction) => {
+      for (const call of [
+        () => shop.timers.extend('order_confirm', id, '1h', { transaction }),
+        () => shop.timers.remaining('order_confirm', id, { transaction }),
+      ]) {
+        const { code, message } = await refused(call)
+        assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_OPTION')
+        assert.ok(message.includes('it runs on a replica'), message)
+      }
+    })
   })
 
   it('is told again of an order that its replica has never seen, and once', async () => {

@@ -46,6 +46,15 @@ describe('the order that a call is about', () => {
     await notes.close()
   })
 
+  it('is not shown where it may be a row: no value of a row is in a message', async () => {
+    for (const text of [JSON.stringify({ id: 34, email: 'a@b.example' }), 'a@b.example', 'x'.repeat(41)]) {
+      const { code, message } = await refused(() => timers.schedule('order_confirm', text))
+      assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_ID')
+      assert.ok(message.includes(`got a text of ${text.length} characters that looks like no id`), message)
+      assert.ok(!message.includes(text.slice(0, 11)), message)
+    }
+  })
+
   it('is refused when it is missing or no id of the type, before Postgres or Redis is asked', async () => {
     statements.length = 0
     const message = (call: string, shown: string) =>
