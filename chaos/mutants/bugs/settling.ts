@@ -174,7 +174,13 @@ export const SETTLING_BUGS: readonly PlantedBug[] = [
     name: 'error-swallowed',
     about: ['handler', 'failures'],
     what: "a handler's error swallowed and the timer dropped",
-    edits: [{ file: SETTLER, find: 'await this.countAttempt(work, ids[0] as string, error, dispositions)', replace: '' }],
+    edits: [
+      {
+        file: SETTLER,
+        find: 'await this.countAttempt(work, ids[0] as string, inRule ? error : redactedCause(error), dispositions)',
+        replace: '',
+      },
+    ],
     suites: ['test/faults/failing-handlers.test.ts'],
     likely: 'is settled once by a plain handler that succeeds at its second attempt',
   },
