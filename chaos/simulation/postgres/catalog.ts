@@ -37,7 +37,7 @@ export function catalogAnswer(
   if (/FROM pg_attribute a JOIN pg_class c/.test(sql) && table)
     return { columns: [...text('name', 'type'), ...bool('isView', 'isRequired'), ...text('baseType')], rows: attributes(table) }
   if (/FROM pg_constraint c/.test(sql))
-    return { columns: text('name', 'column', 'type', 'table', 'key', 'required', 'condition'), rows: [] }
+    return { columns: text('name', 'column', 'type', 'table', 'key', 'optional', 'required', 'condition'), rows: [] }
   if (/ AS exists, has_table_privilege\(/.test(sql))
     return {
       columns: [...bool('exists', 'reads', 'writes', 'removes'), { name: 'now', type: 'float8' }],
