@@ -9,7 +9,7 @@ import { SetupError } from './processes.mjs'
 import { ensureBrowser } from './system.mjs'
 
 const SWITCHES = ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-sync']
-const SIZE = { viewport: { width: 760, height: 600 }, deviceScaleFactor: 1.25, locale: 'en-GB' }
+const SIZE = { viewport: { width: 760, height: 600 }, deviceScaleFactor: 1, locale: 'en-GB' }
 const FIRST_AFTER_MS = 1_500
 const WAITS_MS = 10_000
 
@@ -73,7 +73,7 @@ async function toWebp(page, png) {
       await image.decode()
       const canvas = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height })
       canvas.getContext('2d').drawImage(image, 0, 0)
-      return canvas.toDataURL('image/webp', 0.6)
+      return canvas.toDataURL('image/webp', 0.55)
     },
     `data:image/png;base64,${png.toString('base64')}`,
   )
