@@ -42,7 +42,7 @@ const SILENT_MS = 2_000
 const NOW = 'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS now'
 
 /** Only when an order has been overdue for so long is it asked what may excuse it. */
-const EXCUSES_FROM_MS = 5_000
+export const EXCUSES_FROM_MS = 5_000
 
 export class DatabaseLook {
   /** Why it does not answer; undefined where it does. */

@@ -1,12 +1,13 @@
-// What a look at readiness asks Redis: when overdue orders were last read, which timers failed, which are overdue that Redis alone has, and, in a
-// process without a worker, how late orders were. Nothing is asked while Redis does not answer, and no answer is waited for longer than half a second.
+// What a look at readiness asks Redis: when overdue orders were last read, which timers failed, which are overdue that Redis alone has (and of these
+// Postgres, whether their rule is held), and, in a process without a worker, how late orders were. Nothing is asked while Redis does not answer, and no answer is waited for longer than half a second.
 
 import { latenessOfAll } from '../admin/processes.js'
 import type { LatenessSummary } from '../lateness-buckets.js'
 import type { FailedIds } from '../redis/failed-timers.js'
+import type { ShopRule } from '../rules/rule.js'
 import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
 import { within } from '../wait.js'
-import type { OverdueOrders } from './database-look.js'
+import { EXCUSES_FROM_MS, type OverdueOrders } from './database-look.js'
 
 export interface RedisReading {
   /** Whether it answers now, and can serve timers. */
@@ -34,6 +35,9 @@ interface Failed extends FailedIds {
 export class RedisLook {
   private readonly failed = new Map<string, Failed>()
   private asking: Promise<RedisReading> | undefined
+  /** Rules of which nothing is settled because somebody wishes so, as Postgres last said. */
+  private readonly excused = new Set<string>()
+  private excusing: Promise<void> | undefined
 
   constructor(private readonly runtime: Runtime) {}
 
@@ -63,7 +67,7 @@ export class RedisLook {
     const [readAgoMs, , overdue, lateness] = await Promise.all([
       orNothing(this.reads(redis)),
       orNothing(this.readAllFailed(redis)),
-      orNothing(this.overdue(redis)),
+      orNothing(this.overdue(redis)).then((overdue) => overdue && this.withoutExcuse(overdue)),
       orNothing(this.lateness()),
     ])
     return { answers: redis.connection.serving, readAgoMs, dead: this.dead(), overdue, lateness }
@@ -91,6 +95,28 @@ export class RedisLook {
     })
   }
 
+  /** Never rejects. Postgres is asked nothing while nothing has been overdue for long, and by one question at a time. */
+  private async withoutExcuse(overdue: OverdueOrders[]): Promise<OverdueOrders[]> {
+    const long = overdue.filter(({ ageMs }) => ageMs > EXCUSES_FROM_MS)
+    if (long.length === 0) return overdue
+    this.excusing ??= this.readExcuses(long.map(({ kind }) => kind)).finally(() => {
+      this.excusing = undefined
+    })
+    await within(WAIT_MS, this.excusing)
+    return overdue.filter((one) => !long.includes(one) || !this.excused.has(one.kind))
+  }
+
+  private async readExcuses(kinds: readonly string[]): Promise<void> {
+    for (const kind of kinds) {
+      try {
+        if (await settlesNothing(this.runtime.rule(kind))) this.excused.add(kind)
+        else this.excused.delete(kind)
+      } catch {
+        // the look at Postgres tells it; until then the rule is as it was
+      }
+    }
+  }
+
   private async readAllFailed(redis: RuntimeRedis): Promise<void> {
     for (const kind of this.runtime.kinds) await this.readFailed(redis, kind)
   }
@@ -112,4 +138,10 @@ export class RedisLook {
   private async lateness(): Promise<ReadonlyMap<string, LatenessSummary> | undefined> {
     return this.runtime.running.size > 0 ? undefined : latenessOfAll(this.runtime, 1)
   }
+}
+
+async function settlesNothing({ row }: ShopRule): Promise<boolean> {
+  if (!row) return false
+  if (row.options.dryRun || (await row.brake?.brakedAt())) return true
+  return (await row.holds.standing()).length > 0
 }

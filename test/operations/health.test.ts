@@ -9,6 +9,7 @@ import express from 'express'
 import request from 'supertest'
 import { type OrderTimersHealth, orderTimersHealth } from '../../lib/health.js'
 import { transition } from '../../lib/index.js'
+import { HOLDS_TABLE, Holds } from '../../lib/rows/holds.js'
 import { bury } from '../support/dead-letters.js'
 import { PostgresServer } from '../support/postgres-server.js'
 import { RedisServer } from '../support/redis-server.js'
@@ -182,6 +183,21 @@ describe('health', function () {
     await says(health, 'failing', { overdue: 'failing' })
     await shop.worker()
     await says(health, 'ok')
+  })
+
+  it('sees no overdue timers of a rule that is held, also where Redis alone has its deadlines', async () => {
+    const shop = await openShop(({ Order }) => ({ order_ship: transition(Order, { from: 2, to: 0, deadline: false, after: '24h' }) }))
+    shops.push(shop as never)
+    const runtime = runtimeOf(shop.timers)
+    runtime.beats?.onlyLook()
+    for (const sql of Holds.createSql(HOLDS_TABLE)) await shop.database.client.query(sql)
+    const health = orderTimersHealth(shop.timers)
+    await shop.redis.client.zadd(runtime.keys.sets('order_ship').due, Date.now() - 100_000, '34')
+    await says(health, 'failing', { overdue: 'failing' })
+    await shop.timers.hold('order_ship', { reason: 'the carrier is down' })
+    await says(health, 'ok')
+    await shop.timers.release('order_ship')
+    await says(health, 'failing', { overdue: 'failing' })
   })
 
   it('is degraded while Redis is down, and never failing for that alone', async () => {
