@@ -54,7 +54,7 @@ export class FailedTimers {
       Promise.all(parts.map(([partition, part]) => client.hmget(this.keys.sets(kind, partition).failures, ...part))),
     )
     const values = found.flatMap((values, i) => values.map((value, k) => [parts[i]?.[1][k] as string, value] as const))
-    return new Map(values.flatMap(([id, value]) => (value ? [[id, JSON.parse(value) as Failure] as const] : [])))
+    return new Map(values.flatMap(([id, value]) => (value ? [[id, parseFailure(value)] as const] : [])))
   }
 
   /** Reads the failures themselves only where some are no dead letters, and then their ids alone. */
@@ -87,7 +87,8 @@ export class FailedTimers {
     // As HGETALL in capitals: a shop may have set a reply transformer for `hgetall`, which all clients of ioredis in a process share.
     const lists = await this.everyPart(kind, waitMs, (client, failures) => client.call('HGETALL', failures) as Promise<string[]>)
     const all = new Map<string, Failure>()
-    for (const values of lists) for (let i = 0; i < values.length; i += 2) all.set(values[i] as string, JSON.parse(values[i + 1] as string))
+    for (const values of lists)
+      for (let i = 0; i < values.length; i += 2) all.set(values[i] as string, parseFailure(values[i + 1] as string))
     return all
   }
 
@@ -107,7 +108,7 @@ export class FailedTimers {
     const end = found[limit - 1]?.[1]
     const page = end === undefined ? found : found.filter(([, score]) => Number(score) >= Number(end))
     const letters = page.flatMap(([id, , json, stack]) =>
-      json === '' ? [] : [{ ...(JSON.parse(json) as Failure), id, stack: stack === '' ? undefined : stack }],
+      json === '' ? [] : [{ ...parseFailure(json), id, stack: stack === '' ? undefined : stack }],
     )
     return { letters, total: pages.reduce((sum, [total]) => sum + total, 0), next: end }
   }
@@ -148,6 +149,29 @@ export class FailedTimers {
 function byScore(scored: readonly string[]): string[] {
   const pairs = scored.flatMap((id, i) => (i % 2 === 0 ? [[id, Number(scored[i + 1])] as const] : []))
   return pairs.sort(([, one], [, other]) => one - other).map(([id]) => id)
+}
+
+/** What is no failure is one all the same to the scripts, which leave a dead letter alone, so it is shown and can be put back or dropped. */
+function parseFailure(json: string): Failure {
+  try {
+    const failure = JSON.parse(json) as Failure
+    const { attempts, dead, first } = failure
+    if (
+      Number.isSafeInteger(attempts) &&
+      attempts >= 0 &&
+      typeof dead === 'boolean' &&
+      isNoted(failure) &&
+      (first === undefined || isNoted(first))
+    )
+      return failure
+  } catch {
+    // not even JSON
+  }
+  return { attempts: 0, error: 'what Redis has of it cannot be read', at: new Date(0).toISOString(), dead: json.includes('"dead":true') }
+}
+
+function isNoted({ error, at }: Pick<Failure, 'error' | 'at'>): boolean {
+  return typeof error === 'string' && typeof at === 'string' && !Number.isNaN(Date.parse(at))
 }
 
 type Quadruple = [id: string, score: string, json: string, stack: string]

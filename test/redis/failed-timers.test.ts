@@ -53,6 +53,28 @@ describe('a timer that failed', () => {
     assert.deepEqual([...(await failures.revive(KIND, ['1'], WAIT_MS))], [])
   })
 
+  it('is shown although what stands there cannot be read, and does not hide others', async () => {
+    const { client } = opened.redis
+    const { failures: key } = opened.keys.sets(KIND)
+    await client.hset(key, '1', JSON.stringify(FAILURE))
+    const odd = ['', 'text', 'null', '{"dead":true}', '{"attempts":"x","error":"e","at":"x","dead":true}']
+    odd.push(JSON.stringify({ ...FAILURE, dead: true, first: { error: 1 } }), JSON.stringify({ ...FAILURE, at: 'never', dead: true }))
+    for (const [i, text] of odd.entries()) {
+      await client.hset(key, `odd ${i}`, text)
+      await client.zadd(`${key}:dead`, i + 1, `odd ${i}`)
+    }
+    const dead = ['odd 3', 'odd 4', 'odd 5', 'odd 6']
+    assert.deepEqual((await failures.of(KIND, ['1', ...dead])).get('1'), FAILURE)
+    assert.deepEqual([...(await failures.dead(KIND, WAIT_MS)).keys()].sort(), dead)
+    const { letters } = await failures.deadPage(KIND, undefined, 10, WAIT_MS)
+    assert.deepEqual(
+      letters.map(({ attempts, error }) => [attempts, error]).slice(0, 2),
+      Array(2).fill([0, 'what Redis has of it cannot be read']),
+    )
+    assert.deepEqual([...(await failures.revive(KIND, dead, WAIT_MS))].sort(), dead)
+    assert.deepEqual([...(await failures.dead(KIND, WAIT_MS)).keys()], [])
+  })
+
   /** Has these die in this order, in claims of at most `perClaim`. */
   const bury = async (ids: string[], perClaim = ids.length, stack?: string) => {
     for (let first = 0; first < ids.length; first += perClaim) {
