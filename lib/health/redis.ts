@@ -4,6 +4,7 @@
 import { latenessOfAll } from '../admin/processes.js'
 import type { LatenessSummary } from '../lateness-buckets.js'
 import type { FailedIds } from '../redis/failed-timers.js'
+import { ageOfMark } from '../redis/sweep-marks.js'
 import type { ShopRule } from '../rules/rule.js'
 import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
 import { within } from '../wait.js'
@@ -81,7 +82,8 @@ export class RedisLook {
     const { kinds, keys } = this.runtime
     const marks = await connection.ask((client) => Promise.all(kinds.map((kind) => client.get(keys.sets(kind).read))))
     const now = await clock.now()
-    return new Map(kinds.flatMap((kind, i) => (marks[i] ? [[kind, Math.max(0, now - Number(marks[i]))] as const] : [])))
+    const ages = kinds.map((kind, i) => [kind, ageOfMark(marks[i] ?? '', now)] as const)
+    return new Map(ages.flatMap(([kind, ageMs]) => (ageMs === undefined ? [] : [[kind, ageMs] as const])))
   }
 
   /** The first timer of each rule that has no rows to be swept. What failed is in the index under the time of its next attempt. */

@@ -65,8 +65,8 @@ export interface SeenProcess extends ProcessRecord {
   clockMs: number
 }
 
-/** By how much Redis's clock may go back, as after a failover, without its processes being taken for gone until they beat again. */
-const FUTURE_MS = 60_000
+/** By how much Redis's clock may go back, as after a failover, without what was noted before being left out: processes would be taken for gone. */
+export const FUTURE_MS = 60_000
 
 /** @param text when it was written by Redis's clock, the process's own clock, and JSON @param now Redis's clock @returns undefined where it is left out */
 export function parseRecord(text: string, now: number): SeenProcess | undefined {

@@ -1,9 +1,10 @@
 // What the sweep leaves for whoever looks: when any worker of this prefix last read a rule's overdue rows, and how many orders without a deadline
-// were counted. By Redis's clock, so that no process's own clock matters.
+// were counted. By Redis's clock, so that no process's own clock matters. What is no such note, or lies in the future, counts as none.
 
 import type { Keys } from '../keys.js'
 import type { RedisClock } from './clock.js'
 import type { RedisConnection } from './connection.js'
+import { FUTURE_MS } from './process-records.js'
 
 /** Longer than three intervals of a monthly schedule. */
 const KEPT_MS = 120 * 86_400_000
@@ -29,7 +30,7 @@ export class SweepMarks {
   async age(kind: string): Promise<number | undefined> {
     try {
       const noted = await this.connection.ask((client) => client.get(this.keys.sets(kind).read))
-      return noted === null ? undefined : Math.max(0, (await this.clock.now()) - Number(noted))
+      return noted === null ? undefined : ageOfMark(noted, await this.clock.now())
     } catch {
       return undefined
     }
@@ -50,10 +51,17 @@ export class SweepMarks {
     try {
       const noted = await this.connection.ask((client) => client.get(this.keys.sets(kind).undated))
       if (noted === null) return undefined
-      const [count, at] = noted.split(' ')
-      return { count: Number(count), ageMs: Math.max(0, (await this.clock.now()) - Number(at)) }
+      const [, count, at = ''] = /^(\d{1,15}) (\d+)$/.exec(noted) ?? []
+      const ageMs = ageOfMark(at, await this.clock.now())
+      return ageMs === undefined ? undefined : { count: Number(count), ageMs }
     } catch {
       return undefined
     }
   }
+}
+
+/** @param noted milliseconds, as text @param now Redis's clock @returns undefined where that is no instant, or one that no failover explains */
+export function ageOfMark(noted: string, now: number): number | undefined {
+  if (!/^\d{1,15}$/.test(noted) || Number(noted) > now + FUTURE_MS) return undefined
+  return Math.max(0, now - Number(noted))
 }
