@@ -1,4 +1,5 @@
-// The counts of how late orders were, which workers add to with their beats: a hash for each minute of Redis's clock, kept for 25 hours.
+// The counts of how late orders were, which workers add to with their beats: a hash for each minute of Redis's clock, kept for 25 hours. What is no
+// such count is left out.
 
 import type { Keys } from '../keys.js'
 import { BUCKETS, bucketNamed } from '../lateness-buckets.js'
@@ -6,6 +7,9 @@ import type { RedisConnection } from './connection.js'
 
 /** How many minutes are read at once. */
 const PORTION = 120
+
+/** More than this does not fit into a sum. */
+const MOST = 0xffff_ffff
 
 /** By kind, path and bucket. */
 export type LatenessCounts = Map<string, Map<string, Uint32Array>>
@@ -27,7 +31,7 @@ export class LatenessReader {
     for (let first = 0; first <= minutes; first += PORTION) {
       const names = Array.from({ length: Math.min(PORTION, minutes + 1 - first) }, (_, i) => this.keys.lateness(present - first - i))
       const hashes = await this.connection.run(waitMs, (client) => Promise.all(names.map((name) => client.hgetall(name))))
-      for (const hash of hashes) for (const [field, count] of Object.entries(hash)) add(counts, field, Number(count))
+      for (const hash of hashes) for (const [field, count] of Object.entries(hash)) if (isCount(count)) add(counts, field, Number(count))
     }
     return counts
   }
@@ -42,5 +46,9 @@ function add(counts: LatenessCounts, field: string, count: number): void {
   counts.set(kind, paths)
   const buckets = paths.get(path) ?? new Uint32Array(BUCKETS)
   paths.set(path, buckets)
-  buckets[bucket] = (buckets[bucket] as number) + count
+  buckets[bucket] = Math.min(MOST, (buckets[bucket] as number) + count)
+}
+
+function isCount(text: string): boolean {
+  return /^\d{1,10}$/.test(text) && Number(text) <= MOST
 }

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { RedisLook } from '../../lib/health/redis.js'
+import { LatenessReader } from '../../lib/redis/lateness-counts.js'
 import { SweepMarks } from '../../lib/redis/sweep-marks.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop, type Shop } from '../support/shop.js'
@@ -43,5 +44,17 @@ describe('what stands in Redis in another form', () => {
     assert.deepEqual([await look(), (await marks.undated(kind))?.count], [true, 3])
     await shop.redis.client.set(read, Date.now() + 30_000) // as after a failover
     assert.equal(await marks.age(kind), 0)
+  })
+
+  it('is no count of lateness, and the sum of many stays the most there is', async () => {
+    const [seconds] = await shop.redis.client.time()
+    const minute = Math.floor(Number(seconds) / 60)
+    const odd = { '1': 'x', '2': '-1', '5': '1.5', '10': '99999999999', '20': '' }
+    const fields = (counts: object) =>
+      Object.fromEntries(Object.entries(counts).map(([bucket, count]) => [`order_pay event ${bucket}`, count]))
+    await shop.redis.client.hset(keys.lateness(minute), fields({ ...odd, '50': '7', '100': '4294967295' }))
+    await shop.redis.client.hset(keys.lateness(minute - 1), fields({ '50': '1', '100': '4294967295' }))
+    const counts = (await new LatenessReader(redis.connection, keys).read(3, 5_000)).get('order_pay')?.get('event')
+    assert.deepEqual([...(counts ?? [])].slice(0, 8), [0, 0, 0, 0, 0, 8, 4_294_967_295, 0])
   })
 })
