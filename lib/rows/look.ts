@@ -12,6 +12,7 @@ import { remedyOf } from '../sequelize/wrong-statement.js'
 import { lookAtReferences } from './references.js'
 import type { Look, LookOptions, SettledRows } from './row-rule.js'
 import { optionStatements, ruleStatements, type Statement } from './statements.js'
+import { lookAtStatusDefault } from './status-default.js'
 import { lookAtTables } from './table-look.js'
 
 /** How long a look at all statements is good for, as long as the columns do not change. */
@@ -55,7 +56,10 @@ export class RuleLook {
     this.partial = []
     const ofOptions = await this.statements(optionStatements(row), (name) => name, withoutWorker)
     if (ofOptions.length > 0) return ofOptions
-    const ofValues = await inTransaction(sequelize, LOOK, (transaction) => lookAtReferences(row, transaction))
+    const ofValues = await inTransaction(sequelize, LOOK, async (transaction) => {
+      const { wrong, partial } = await lookAtReferences(row, transaction)
+      return { wrong, partial: [...partial, ...(await lookAtStatusDefault(row, transaction))] }
+    })
     const ofRule = await this.statements(ruleStatements(row, this.explain), (name) => `its statement for ${name}`, withoutWorker)
     this.partial = ofValues.partial
     if (ofValues.wrong.length + ofRule.length > 0) return [...ofValues.wrong, ...ofRule]
