@@ -52,12 +52,11 @@ export class RedisConnection {
     this.quiet = new Quiet(this.client)
     this.endUpkeep = this.topology === 'cluster' ? keepUpToDate(this.client) : () => {}
     this.layout = new Layout(this.client, keys)
-    this.opening = new Opening(this.client, {
-      afterReady: () => this.layout.known,
-      onFailed: (error) => {
-        this.availability.trouble ??= error // the `error` event gave the reason; this says only that there is no connection
-      },
-    })
+    // Where an `error` event gave a reason, the failed opening says only that there is no connection.
+    const onFailed = (error: unknown) => {
+      this.availability.trouble ??= error
+    }
+    this.opening = new Opening(this.client, { afterReady: () => this.layout.known, onFailed })
     this.client.on('error', (error) => {
       this.availability.trouble = (error as { lastNodeError?: Error }).lastNodeError ?? error // what the last node of a cluster said
       if ((error as { command?: { name?: string } }).command?.name === 'select') this.obstacles.untilSelected(source.db)

@@ -83,10 +83,9 @@ export class DueIndex {
   async disarm(kind: string, id: string, deadlineMs: number | undefined, waitMs: number, toleranceMs: number | '' = ''): Promise<boolean> {
     const { due, failures, tombstones } = this.keys.sets(kind, this.keys.partitionOf(id))
     const sets = [due, failures, tombstones]
-    const { inCluster } = this.keys
     const key = this.keys.timer(kind, id)
     const disarm = async (client: Redis) => {
-      if (!inCluster) return scripts(client).orderTimersDisarm(4, ...sets, key, id, deadlineMs ?? '', toleranceMs)
+      if (!this.keys.inCluster) return scripts(client).orderTimersDisarm(4, ...sets, key, id, deadlineMs ?? '', toleranceMs)
       const expiry = toleranceMs === '' ? undefined : await this.timerKeys.expiry(client, kind, id)
       const removed = await scripts(client).orderTimersDisarm(3, ...sets, id, deadlineMs ?? '', toleranceMs, expiry ?? '')
       return removed !== -1 && (await this.timerKeys.remove(client, kind, id)) ? 1 : removed

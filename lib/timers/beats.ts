@@ -1,7 +1,6 @@
 // The beats by which a process tells all others that it is there, and learns of them: in Redis (a worker every 2 s, a web process every 15 s), and
 // once a minute in Postgres, where the table is. Nothing here keeps the process running, and no order waits for it.
 
-import { errorText } from '../error-text.js'
 import type { FaultOf } from '../faults.js'
 import type { Identity } from '../identity.js'
 import type { Keys } from '../keys.js'
@@ -15,6 +14,7 @@ import type { Pulse } from '../redis/pulse.js'
 import type { DeclaredRule, ShopRule } from '../rules/rule.js'
 import { VERSION } from '../version.js'
 import { within } from '../wait.js'
+import { beatFailures } from './beat-failures.js'
 import { BEAT_TIMES, type BeatTimes } from './beat-times.js'
 import { type BeatingWorker, recordOf, seldomMs, sumOf } from './beating-worker.js'
 import { ALIVE_MS, type Finding, findingsOf } from './findings.js'
@@ -51,6 +51,7 @@ export class Beats {
   /** All processes as Redis had them, and when; undefined before the first beat that Redis answered. */
   seen: { processes: readonly SeenProcess[]; at: Moment } | undefined
   private readonly presence: Presence | undefined
+  private readonly failed: (error: unknown) => void
   private readonly rows: ProcessRows
   private readonly rowBeats: RowBeats
   private readonly workers = new Set<BeatingWorker>()
@@ -59,7 +60,6 @@ export class Beats {
   private readonly watch: WorkerWatch | undefined
   private lastBeat: Moment | undefined
   private beating: Promise<void> | undefined
-  private failure: string | undefined
   private redisData: string | undefined
   private isMounted = false
   private begun = false
@@ -72,6 +72,7 @@ export class Beats {
   ) {
     const { declared, redis, keys, rule, log } = dependencies
     this.suspicions = new Suspicions(log, times.quietStart)
+    this.failed = beatFailures(log)
     this.presence = redis && new Presence(redis.connection, keys, redis.pulse)
     this.watch =
       this.presence &&
@@ -176,17 +177,6 @@ export class Beats {
         this.beating = undefined
       })
     return this.beating
-  }
-
-  /** What nobody expected. Each such error is told once, since the next beat follows in a moment. */
-  private failed(error: unknown): void {
-    const text = errorText(error)
-    if (text === this.failure) return
-    this.failure = text
-    this.dependencies.log('error', `INTERNAL: a beat of this process failed (${text}); orders are settled all the same`, {
-      code: 'INTERNAL',
-      error,
-    })
   }
 
   private async beatOnce(): Promise<void> {
