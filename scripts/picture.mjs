@@ -73,7 +73,7 @@ async function toWebp(page, png) {
       await image.decode()
       const canvas = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height })
       canvas.getContext('2d').drawImage(image, 0, 0)
-      return canvas.toDataURL('image/webp', 0.55)
+      return canvas.toDataURL('image/webp', 0.3)
     },
     `data:image/png;base64,${png.toString('base64')}`,
   )
