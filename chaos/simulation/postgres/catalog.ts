@@ -21,6 +21,7 @@ const bool = (...names: string[]): Answer['columns'] => names.map((name) => ({ n
 
 /**
  * @param running the transaction of this id, if it runs
+ * @param clock microseconds since 1970
  * @returns undefined where the statement does not ask the catalog
  */
 export function catalogAnswer(
@@ -28,6 +29,7 @@ export function catalogAnswer(
   params: readonly (string | null)[],
   tables: ReadonlyMap<string, Table>,
   running: (xid: string) => Transaction | undefined,
+  clock: number,
 ): Answer | undefined {
   const table = tables.get((params[0] ?? '').replaceAll('"', ''))
   if (/^EXPLAIN /.test(sql)) return { columns: text('QUERY PLAN'), rows: [['Result']] }
@@ -41,7 +43,7 @@ export function catalogAnswer(
   if (/ AS exists, has_table_privilege\(/.test(sql))
     return {
       columns: [...bool('exists', 'reads', 'writes', 'removes'), { name: 'now', type: 'float8' }],
-      rows: [[false, null, null, null, 0]],
+      rows: [[false, null, null, null, Math.ceil(Math.round(clock) / 1000)]],
     }
   if (/pg_postmaster_start_time/.test(sql)) {
     const names = cast(params[0] ?? null, 'unknown', 'array') as string[]

@@ -249,7 +249,7 @@ class PostgresSession implements Session {
     }
     let catalog: ReturnType<typeof catalogAnswer>
     try {
-      catalog = catalogAnswer(sql, params, this.server.tables, (xid) => this.server.running(xid))
+      catalog = catalogAnswer(sql, params, this.server.tables, (xid) => this.server.running(xid), this.server.clock())
     } catch (error) {
       return fail(error)
     }
