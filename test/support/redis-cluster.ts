@@ -136,10 +136,9 @@ export class RedisCluster {
   }
 
   private async startNode(): Promise<ClusterNode> {
-    const server = await RedisServer.prepare()
-    const bus = await freePort() // the usual one, 10,000 above, may be no port at all
-    await server.restart([
-      ...['--cluster-enabled', 'yes', '--cluster-port', String(bus), '--cluster-node-timeout', String(NODE_TIMEOUT_MS)],
+    // The usual port of the bus, 10,000 above, may be no port at all.
+    const server = await RedisServer.startOnFreePorts(async () => [
+      ...['--cluster-enabled', 'yes', '--cluster-port', String(await freePort()), '--cluster-node-timeout', String(NODE_TIMEOUT_MS)],
       ...['--cluster-allow-replica-migration', 'no', '--repl-diskless-sync-delay', '0', ...this.args],
     ])
     const client = new Redis({ host: '127.0.0.1', port: server.port, maxRetriesPerRequest: null, retryStrategy: () => 100 })

@@ -10,6 +10,8 @@ import { ServerProcess } from './server-process.js'
 
 const DEFAULTS = ['--save', '', '--appendonly', 'no', '--notify-keyspace-events', 'Ex']
 
+const MOST_ATTEMPTS = 5
+
 export class RedisServer {
   private readonly process = new ServerProcess()
   private readonly close: () => void
@@ -24,9 +26,21 @@ export class RedisServer {
 
   /** Starts one. Arguments are redis-server's own, such as `['--appendonly', 'yes']`. */
   static async start(args: string[] = []): Promise<RedisServer> {
-    const server = await RedisServer.prepare(args)
-    await server.restart()
-    return server
+    return RedisServer.startOnFreePorts(() => args)
+  }
+
+  /** With other arguments in each attempt: a port that was free a moment ago may be in use by now. */
+  static async startOnFreePorts(argsOf: () => string[] | Promise<string[]>): Promise<RedisServer> {
+    for (let attempt = 1; ; attempt += 1) {
+      const server = await RedisServer.prepare(await argsOf())
+      try {
+        await server.restart()
+        return server
+      } catch (error) {
+        await server.stop()
+        if (attempt === MOST_ATTEMPTS || !String(error).includes('Address already in use')) throw error
+      }
+    }
   }
 
   /** A port and a directory, and nothing that runs yet: a Redis that is down at first. */
