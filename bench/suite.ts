@@ -6,7 +6,7 @@ import { startPostgres } from './postgres-server.js'
 import { type Progress, showProgress } from './progress.js'
 import { redisVersion } from './redis-server.js'
 import { type Figures, middleOf, type Row } from './row.js'
-import type { Entry, Scenario } from './scenarios/scenario.js'
+import { type Entry, OutOfTime, type Scenario } from './scenarios/scenario.js'
 import { Site } from './site.js'
 
 export interface Results {
@@ -80,7 +80,7 @@ async function measure(one: Measured, postgres: Postgres, profileDir: string | u
       one.figures.push(figures)
       return progress.done(figuresInWords(figures))
     } catch (error) {
-      if (tried < TRIES) continue
+      if (tried < TRIES && !(error instanceof OutOfTime)) continue
       one.failed = error instanceof Error ? error.message : String(error)
       return progress.done(`failed: ${one.failed}`)
     }

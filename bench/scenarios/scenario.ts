@@ -25,4 +25,7 @@ export interface Scenario {
   run(site: Site, entry: Entry): Promise<Figures>
 }
 
+/** It took longer than it may, and would again: it is not repeated. */
+export class OutOfTime extends Error {}
+
 export const PEERS = ['bullmq', 'bee-queue', 'graphile-worker', 'pg-boss'] as const
