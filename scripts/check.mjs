@@ -1,4 +1,4 @@
-// All that is checked without running anything: types, lint, format, import cycles, Lua, and the package as it would be published.
+// All that is checked without running anything: types, lint, format, import cycles, Lua, sizes, and the package as it would be published.
 // Every check is made, and those that failed are shown at the end.
 
 import { readdirSync } from 'node:fs'
@@ -28,6 +28,7 @@ async function main() {
       'Lua as it is embedded': [process.execPath, 'scripts/embed-lua.mjs', '--check'],
       'pages as they are embedded': [process.execPath, 'scripts/embed-page.mjs', '--check'],
       'lint of Lua (luacheck)': [process.execPath, 'scripts/lint-lua.mjs', luacheck],
+      'sizes of files and of the package': [process.execPath, 'scripts/sizes.mjs', tarball],
       'package (publint)': node('publint/src/cli.js', tarball, '--strict'),
       'package types (attw)': node('@arethetypeswrong/cli/dist/index.js', tarball, '--no-definitely-typed'),
     }
