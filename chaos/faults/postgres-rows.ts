@@ -55,7 +55,7 @@ export const POSTGRES_ROWS = {
   'sweep-locked': {
     lasts: [2500, 5000],
     async strike({ world, witness, forMs }) {
-      const tries = world.links('postgres', world.workers).map((link) => link.count('requests', 'pg_try_advisory_xact_lock'))
+      const tries = world.links('postgres', world.workers).map((link) => link.count('requests', 'pg_try_advisory_xact_lock('))
       await world.withPostgres(async (client) => {
         await client.query('BEGIN')
         for (const { kind, table } of RULES) {

@@ -80,7 +80,7 @@ export const PROCESSES = {
   'killed-before-commit': killedAt('postgres', 'COMMIT', 'requests'),
   'killed-in-commit': killedAt('postgres', 'COMMIT', 'replies'),
   'killed-before-finish': killedAt('redis', scriptRequest('orderTimersFinish'), 'requests'),
-  'killed-in-sweep': killedAt('postgres', 'pg_try_advisory_xact_lock', 'replies'),
+  'killed-in-sweep': killedAt('postgres', 'pg_try_advisory_xact_lock(', 'replies'),
   /** `afterCommit` has been called, and that is not written down. */
   'killed-in-delivery': killedAt('postgres', 'SET next_try = NULL, error = NULL', 'requests'),
   /** The deadline is on the row, and Redis does not know of it. */

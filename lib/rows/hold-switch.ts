@@ -2,6 +2,7 @@
 // next statement, whose snapshot is younger than the lock. `hold` commits its row first and then waits for the exclusive lock. So each settling
 // transaction either sees the row, or has ended before `hold` returns.
 
+import { createHash } from 'node:crypto'
 import type { Transaction } from 'sequelize'
 import type { BeginQuestion } from '../sequelize/database.js'
 import { rows } from '../sequelize/database.js'
@@ -29,78 +30,91 @@ export interface OnHold {
   opensInMs: number | undefined
 }
 
+const PLACING: OnHold = { since: undefined, reason: '', opensInMs: undefined }
+
 /** What is asked within BEGIN. */
 export interface BeginRow {
   order_timers_free?: unknown
   order_timers_holds?: unknown
+  order_timers_held?: unknown
   order_timers_since?: unknown
   order_timers_reason?: string
   order_timers_opens_in?: unknown
 }
 
 /**
- * The key of the kind's lock, as SQL. The table of holds is in it by its number: processes may name its schema or not, and shops in other schemas
- * have locks of their own.
+ * The two numbers of the kind's lock, as SQL. The first is the table's own: processes may name its schema or not, and shops in other schemas have
+ * locks of their own. Kinds whose second number is the same wait for each other's holds to be placed, and no longer.
  */
-export function holdLockSql({ prefix, kind, orders, table }: HoldPlace): string {
-  const name = orders.literal(`express-order-timers:hold:${prefix}:${kind}:`)
-  return withoutBinding(`hashtextextended(concat(${name}, to_regclass(${orders.literal(withoutBinding(table))})::oid), 0)`)
+export function holdLockSql(place: HoldPlace): string {
+  return `${tableNumberSql(place)}::int4, ${nameNumber(place)}`
 }
 
 /** The processes of Postgres that have the kind's lock. */
 export function withLockHolders(place: HoldPlace): string {
-  // Postgres shows the two halves of the key: https://www.postgresql.org/docs/current/view-pg-locks.html
-  return `WITH lock AS (SELECT ${holdLockSql(place)} AS key)
-SELECT l.pid FROM lock JOIN pg_locks AS l ON l.classid::bigint = ((lock.key >> 32) & 4294967295) AND l.objid::bigint = (lock.key & 4294967295)
-WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+  // Postgres shows the two numbers without a sign: https://www.postgresql.org/docs/current/view-pg-locks.html
+  return `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted
+  AND classid = ${tableNumberSql(place)} AND objid::bigint = ${nameNumber(place) >>> 0}
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
+}
+
+function tableNumberSql({ orders, table }: HoldPlace): string {
+  return withoutBinding(`${orders.literal(withoutBinding(table))}::regclass::oid`)
+}
+
+function nameNumber({ prefix, kind }: HoldPlace): number {
+  return createHash('sha1').update(`express-order-timers:hold:${prefix}:${kind}`).digest().readInt32BE()
 }
 
 export class HoldSwitch {
   /** Whether the table was there when it was last looked for. */
   private exists = false
+  private readonly seek: string
   private readonly lock: string
+  /** Says as little as it can: it is asked with each batch, and Postgres plans it each time. */
+  private readonly glance: string
   private readonly look: string
 
   constructor(private readonly place: HoldPlace) {
     const { prefix, kind, orders, table } = place
-    const name = orders.literal(withoutBinding(table))
-    this.lock = withoutBinding(
-      `SELECT pg_try_advisory_xact_lock_shared(${holdLockSql(place)}) AS order_timers_free, to_regclass(${name}) IS NOT NULL AS order_timers_holds`,
-    )
+    const standing = `FROM ${table} WHERE prefix = ${orders.literal(prefix)} AND kind = ${orders.literal(kind)} AND state <> 'released'`
+    this.seek = withoutBinding(`SELECT to_regclass(${orders.literal(withoutBinding(table))}) IS NOT NULL AS order_timers_holds`)
+    this.lock = `SELECT pg_try_advisory_xact_lock_shared(${holdLockSql(place)}) AS order_timers_free`
+    this.glance = withoutBinding(`SELECT 1 AS order_timers_held ${standing} LIMIT 1`)
     this.look = withoutBinding(`SELECT ${epochMsSql('since')} AS order_timers_since, reason AS order_timers_reason,
   extract(epoch FROM opens_at - clock_timestamp())::float8 * 1000 AS order_timers_opens_in
-FROM ${table} WHERE prefix = ${orders.literal(prefix)} AND kind = ${orders.literal(kind)} AND state <> 'released'
-  AND (opens_at IS NULL OR opens_at > clock_timestamp()) ORDER BY opens_at NULLS FIRST LIMIT 1`)
+${standing} AND (opens_at IS NULL OR opens_at > clock_timestamp()) ORDER BY opens_at NULLS FIRST LIMIT 1`)
   }
 
   /**
-   * Has `transact` begin its transaction with the lock and the look, in the round trip of BEGIN.
+   * Has `transact` begin its transaction with the lock and a glance at the holds, in the round trip of BEGIN.
    * @param settle called with why nothing may be settled; undefined where it may
    */
   async within<T>(
     transact: (begin: BeginQuestion, work: (transaction: Transaction) => Promise<T>) => Promise<T>,
     settle: (transaction: Transaction, onHold: OnHold | undefined) => Promise<T>,
   ): Promise<T> {
-    const looks = this.exists
+    const glances = this.exists
     let answer: readonly BeginRow[] = []
     const begin = {
-      statements: looks ? [this.lock, this.look] : [this.lock],
+      statements: glances ? [this.lock, this.glance] : [this.seek],
       answer: (found: readonly object[]) => {
         answer = found
       },
     }
     try {
       return await transact(begin, async (transaction) => {
-        const [first = {}, ...held] = answer
-        this.exists = isTrue(first.order_timers_holds)
-        if (!isTrue(first.order_timers_free)) return settle(transaction, { since: undefined, reason: '', opensInMs: undefined })
-        if (looks || !this.exists) return settle(transaction, onHoldOf(held[0]))
-        // Once: the table has come since the last look for it.
-        const [hold] = await rows<BeginRow>(this.place.orders.sequelize, this.look, undefined, transaction)
-        return settle(transaction, onHoldOf(hold))
+        const ask = async (sql: string) => (await rows<BeginRow>(this.place.orders.sequelize, sql, undefined, transaction))[0]
+        const [first, held] = answer
+        if (glances) return settle(transaction, isTrue(first?.order_timers_free) ? held && onHoldOf(await ask(this.look)) : PLACING)
+        this.exists = isTrue(first?.order_timers_holds)
+        if (!this.exists) return settle(transaction, undefined)
+        // Once: the table has come since it was last sought.
+        const lock = await ask(this.lock)
+        return settle(transaction, isTrue(lock?.order_timers_free) ? onHoldOf(await ask(this.look)) : PLACING)
       })
     } catch (error) {
-      if (!looks || sqlStateOf(error) !== UNDEFINED_TABLE || answer.length > 0) throw error
+      if (!glances || sqlStateOf(error) !== UNDEFINED_TABLE || answer.length > 0) throw error
       this.exists = false // it was dropped
       return this.within(transact, settle)
     }

@@ -30,7 +30,7 @@ interface Step {
 const STEPS: Step[][] = [
   [
     { step: 'waiting for the answer to a claim', server: 'redis', request: scriptRequest('orderTimersClaim'), free: true },
-    { step: 'while a sweep reads', server: 'postgres', request: 'pg_try_advisory_xact_lock', swept: true, holdsSweepLock: true },
+    { step: 'while a sweep reads', server: 'postgres', request: 'pg_try_advisory_xact_lock(', swept: true, holdsSweepLock: true },
     { step: 'while a sweep claims', server: 'redis', request: scriptRequest('orderTimersTake'), swept: true, free: true },
     { step: 'while rows are locked and updated', server: 'postgres', request: 'SKIP LOCKED' },
   ],

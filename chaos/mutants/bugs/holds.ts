@@ -21,7 +21,7 @@ export const HOLD_BUGS: readonly PlantedBug[] = [
     name: 'hold-not-looked-at',
     about: ['hold'],
     what: 'the lock is taken, and nobody looks whether the kind is held',
-    edits: [{ file: SWITCH, find: 'return settle(transaction, onHoldOf(held[0]))', replace: 'return settle(transaction, undefined)' }],
+    edits: [{ file: SWITCH, find: 'if (row?.order_timers_since === undefined) return undefined', replace: 'return undefined' }],
     suites: SUITES,
     likely: 'by every path',
   },

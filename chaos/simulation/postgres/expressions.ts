@@ -308,8 +308,7 @@ const FUNCTIONS: Record<string, (argument: Expression) => Strict> = {
   floor: ({ type }) => ({ type: type === 'numeric' ? 'numeric' : 'float8', act: (value: Value) => whole(value, Math.floor) }),
   round: ({ type }) => ({ type: type === 'numeric' ? 'numeric' : 'float8', act: (value: Value) => whole(value, roundHalfEven) }),
   hashtextextended: () => ({ type: 'int8', act: (text: string) => text, takes: 'text' }),
-  // No story holds a rule: there is no table of holds, and nobody takes that lock exclusively.
-  pg_try_advisory_xact_lock_shared: () => ({ type: 'bool', act: () => true }),
+  // No story holds a rule: there is no table of holds.
   to_regclass: () => ({ type: 'int8', act: () => null, takes: 'text' }),
   has_table_privilege: () => ({ type: 'bool', act: (table: Value) => (table === null ? null : true) }),
   pg_try_advisory_xact_lock: () => ({ type: 'bool', act: (name: string, { session }) => session.tryAdvisoryLock(name) }),
