@@ -154,8 +154,10 @@ function isInstance(this: unknown, value: unknown): boolean {
   return isOurs && (this === OrderTimersError || Function.prototype[Symbol.hasInstance].call(this, value))
 }
 
-/** Refuses unknown option names, so that a misspelt option is noticed. @throws OrderTimersError INVALID_OPTION */
+/** Refuses unknown option names, so that a misspelt option is noticed, and what is no object. @throws OrderTimersError INVALID_OPTION */
 export function refuseUnknownOptions(where: string, options: object, known: readonly string[]): void {
+  if (options === null || typeof options !== 'object' || Array.isArray(options))
+    throw new OrderTimersError('INVALID_OPTION', `${where}: the options must be an object, got ${show(options)}`)
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue
     throw new OrderTimersError('INVALID_OPTION', `${where}: unknown option ${show(name)}; the options are ${known.join(', ')}`)

@@ -41,7 +41,6 @@ const WHOLE_DAY: Hours = ['00:00', '24:00']
 
 /** @throws OrderTimersError INVALID_OPTION */
 export function parseCalendar(options: CalendarOptions, isDate: (text: string) => boolean): ParsedCalendar {
-  if (typeof options !== 'object' || options === null) throw invalid(`the options must be an object, got ${show(options)}`)
   refuseUnknownOptions('calendar', options, KNOWN)
   const { timeZone, workdays = [1, 2, 3, 4, 5], hours = WHOLE_DAY, holidays = [], extraWorkdays = [] } = options
   const extra = dates('extraWorkdays', extraWorkdays, isDate)

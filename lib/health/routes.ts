@@ -2,7 +2,8 @@
 // under Node's own http server.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
+import { refuseUnknownOptions } from '../errors.js'
+import { requireFunction } from '../option-types.js'
 import { runtimeOf } from '../worker/runtime-of.js'
 import { type Live, Liveness } from './liveness.js'
 import { Readiness, type Ready } from './readiness.js'
@@ -32,12 +33,9 @@ const STATUS = { ok: 200, degraded: 200, off: 200, failing: 503 } as const
  * @throws OrderTimersError NOT_MOUNTED, INVALID_OPTION
  */
 export function orderTimersHealth(appOrTimers: unknown, options: HealthOptions = {}): OrderTimersHealth {
-  if (options === null || typeof options !== 'object')
-    throw new OrderTimersError('INVALID_OPTION', `orderTimersHealth: the options must be an object, got ${show(options)}`)
   refuseUnknownOptions('orderTimersHealth', options, ['authorize'])
   const { authorize } = options
-  if (authorize !== undefined && typeof authorize !== 'function')
-    throw new OrderTimersError('INVALID_OPTION', `orderTimersHealth: "authorize" must be a function, got ${show(authorize)}`)
+  requireFunction('orderTimersHealth', 'authorize', authorize)
   const runtime = runtimeOf(appOrTimers)
   const [liveness, readiness] = [new Liveness(runtime), new Readiness(runtime)]
 

@@ -2,6 +2,7 @@
 
 import { errorText } from '../error-text.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
+import { parseFlag } from '../option-types.js'
 import { runtimeOf } from '../worker/runtime-of.js'
 import { Counting } from './counting.js'
 import { figures } from './figures.js'
@@ -26,12 +27,11 @@ export interface OrderTimersMetrics {
  * @throws OrderTimersError NOT_MOUNTED, INVALID_OPTION; MISSING_PACKAGE where no registry is given and prom-client is not installed
  */
 export function orderTimersMetrics(appOrTimers: unknown, options: MetricsOptions = {}): OrderTimersMetrics {
-  if (options === null || typeof options !== 'object') throw invalid(`the options must be an object, got ${show(options)}`)
   refuseUnknownOptions('orderTimersMetrics', options, ['registry', 'orders'])
   const { orders = true, registry = ownRegistry() } = options
   if (typeof registry?.registerMetric !== 'function' || typeof registry.removeSingleMetric !== 'function')
     throw invalid(`"registry" must be a Registry of prom-client, got ${show(registry)}`)
-  if (typeof orders !== 'boolean') throw invalid(`"orders" must be true or false, got ${show(orders)}`)
+  parseFlag('orderTimersMetrics', 'orders', orders)
   const runtime = runtimeOf(appOrTimers)
   const counting = new Counting(runtime)
   const metrics = [...figures(runtime), ...gauges(runtime, counting)]

@@ -46,8 +46,11 @@ class Parser {
 
   parse(): RowOptions {
     const { options, check } = this
+    const { attempts = DEFAULT.attempts, timeout = DEFAULT.timeout, staleAfter = DEFAULT.staleAfter } = options
     this.refuseOtherForms()
     for (const name of ['run', 'afterCommit']) check.isFunction(`"${name}"`, options[name])
+    if (options.description !== undefined && typeof options.description !== 'string')
+      check.isFunction('"description", where it is no text,', options.description)
     const after = this.after()
     return {
       kind: this.kind,
@@ -56,9 +59,9 @@ class Parser {
       afterCommit: options.afterCommit as RowOptions['afterCommit'],
       history: check.flag('history', options.history),
       description: options.description as RowOptions['description'],
-      attempts: options.attempts === undefined ? DEFAULT.attempts : check.count('"attempts"', options.attempts),
-      timeoutMs: check.duration('"timeout"', options.timeout ?? DEFAULT.timeout, { ...WAITING_BOUNDS, leastMs: 100 }),
-      staleAfterMs: check.duration('"staleAfter"', options.staleAfter ?? DEFAULT.staleAfter, A_SECOND_AT_LEAST),
+      attempts: check.count('"attempts"', attempts),
+      timeoutMs: check.duration('"timeout"', timeout, { ...WAITING_BOUNDS, leastMs: 100 }),
+      staleAfterMs: check.duration('"staleAfter"', staleAfter, A_SECOND_AT_LEAST),
       deadline: this.deadline(after),
       reminders: this.reminders(),
       dryRun: check.flag('dryRun', options.dryRun),
@@ -175,12 +178,13 @@ class Parser {
     if (this.options.history !== true)
       throw check.invalid('"verify" needs "history: true", since each answer that an order was settled by is kept there')
     if (this.form === 'redis') throw check.invalid('"verify" needs a deadline on the row; give "deadline" or "since"')
+    const { batch = VERIFY.batch, concurrency = VERIFY.concurrency, perSecond = VERIFY.perSecond, timeout = VERIFY.timeout } = given
     return {
       ask: given.ask as DeclaredVerify['ask'],
-      batch: check.count('"verify.batch"', given.batch ?? VERIFY.batch),
-      concurrency: check.count('"verify.concurrency"', given.concurrency ?? VERIFY.concurrency),
-      perSecond: check.count('"verify.perSecond"', given.perSecond ?? VERIFY.perSecond),
-      timeoutMs: check.duration('"verify.timeout"', given.timeout ?? VERIFY.timeout, { ...WAITING_BOUNDS, leastMs: 100 }),
+      batch: check.count('"verify.batch"', batch),
+      concurrency: check.count('"verify.concurrency"', concurrency),
+      perSecond: check.count('"verify.perSecond"', perSecond),
+      timeoutMs: check.duration('"verify.timeout"', timeout, { ...WAITING_BOUNDS, leastMs: 100 }),
     }
   }
 

@@ -46,7 +46,7 @@ export async function expire(
   options: ExpireOptions = {},
 ): Promise<SettledOrder> {
   refuseUnknownOptions('expire', options, ['reminder', 'within'])
-  const limitMs = parseDuration('expire: "within"', options.within ?? SETTLE_MS, WAITING_BOUNDS)
+  const limitMs = parseDuration('expire: "within"', options.within === undefined ? SETTLE_MS : options.within, WAITING_BOUNDS)
   const runtime = runtimeOf(worker)
   const rule = runtime.rule(kind)
   const id = idOf(rule, order)

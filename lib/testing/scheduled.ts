@@ -29,6 +29,7 @@ export async function assertScheduled<R extends Rules>(
   order: OrderOrId,
   options: ScheduledOptions = {},
 ): Promise<ListedTimer> {
+  refuseUnknownOptions('assertScheduled', options, ['after', 'within', 'transaction'])
   const { after, within, ...more } = options
   const { timer, rule, id, runtime } = await look('assertScheduled', timers, kind, order, more)
   const leastMs = after === undefined ? 0 : parseDuration('assertScheduled: "after"', after)

@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { inUnits, parseDuration, parseInstant } from '../duration.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 import type { HeldKind, HoldOptions, ReleaseOptions } from '../hold.js'
+import { parseFlag } from '../option-types.js'
 import { Presence } from '../redis/presence.js'
 import { shiftDeadlines } from '../rows/hold-shift.js'
 import type { Beside, Hold, HoldEnd, PlacedHold } from '../rows/holds.js'
@@ -109,7 +110,6 @@ function dateOf(milliseconds: number | null): Date | null {
 }
 
 function parseHold(kind: string, row: RowRule, options: HoldOptions): PlacedHold {
-  if (options === null || typeof options !== 'object') throw invalid(`${kind}: hold() takes { reason }, got ${show(options)}`)
   refuseUnknownOptions(`orderTimers: ${kind}`, options, ['reason', 'by', 'until', 'shift', 'grace'])
   const { reason, by = hostname(), until } = options
   for (const [name, text] of [['reason', reason] as const, ['by', by] as const]) {
@@ -134,7 +134,7 @@ function parseUntil(kind: string, until: NonNullable<HoldOptions['until']>): Non
 
 /** @returns undefined where neither is given */
 function parseEnd(kind: string, row: RowRule, { shift, grace }: Pick<ReleaseOptions, 'shift' | 'grace'>): Ending | undefined {
-  if (shift !== undefined && typeof shift !== 'boolean') throw invalid(`${kind}: "shift" must be true or false, got ${show(shift)}`)
+  parseFlag(`orderTimers: ${kind}`, 'shift', shift)
   if (shift && grace !== undefined) throw invalid(`${kind}: give "shift" or "grace", not both`)
   if (grace !== undefined) return { end: 'grace', graceMs: parseDuration(`orderTimers: ${kind}: "grace"`, grace) }
   if (shift && row.deadline.in === 'since')

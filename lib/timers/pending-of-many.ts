@@ -1,6 +1,7 @@
 // The pending timers of many orders at once, for pages that list orders: one statement for each rule, or one pipeline where Redis alone has the
 // deadlines. An order without a timer has no entry, and neither has an id without an order.
 
+import type { Transaction } from 'sequelize'
 import { OrderTimersError, refuseUnknownOptions } from '../errors.js'
 import { REQUEST_WAIT_MS } from '../redis/arming.js'
 import type { RowRule } from '../rows/row-rule.js'
@@ -69,8 +70,9 @@ interface Found {
 async function pendingOnRows(rule: ShopRule, ids: readonly string[], options: WriteOptions, startedAt: number): Promise<Found> {
   const distinct = [...new Set(ids)]
   const { kind, row } = rule
+  const transaction = callTransaction(`orderTimers: ${kind}`, options.transaction, row?.guard.table.sequelize)
   if (!row || distinct.length === 0) return { pending: new Map(), inRedis: distinct }
-  const pending = await pendingRows(row, kind, distinct, options, startedAt)
+  const pending = await pendingRows(row, kind, distinct, transaction, startedAt)
   return row.deadline.in !== 'redis' ? { pending, inRedis: [] } : { pending: new Map(), inRedis: distinct.filter((id) => pending.has(id)) }
 }
 
@@ -83,10 +85,15 @@ async function allPending({ kind }: ShopRule, { pending, inRedis }: Found, redis
 }
 
 /** The orders that the rule applies to. Of a rule with deadlines on the row only those that have one. */
-async function pendingRows(row: RowRule, kind: string, ids: readonly string[], options: WriteOptions, startedAt: number): Promise<Pending> {
-  const { sequelize } = row.guard.table
-  const transaction = callTransaction(`orderTimers: ${kind}`, options.transaction, sequelize)
-  const states = await withinCall(sequelize, transaction, startedAt - REDIS_SHARE_MS, (within) => row.states.findAll(ids, within))
+async function pendingRows(
+  row: RowRule,
+  kind: string,
+  ids: readonly string[],
+  transaction: Transaction | undefined,
+  startedAt: number,
+): Promise<Pending> {
+  const ask = (within: Transaction) => row.states.findAll(ids, within)
+  const states = await withinCall(row.guard.table.sequelize, transaction, startedAt - REDIS_SHARE_MS, ask)
   const timers = new Map<string, ListedTimer>()
   for (const [id, { inFrom, deadline, remainingMs }] of states) {
     if (inFrom && (deadline !== null || row.deadline.in === 'redis')) timers.set(id, listedTimer(kind, id, deadline ?? 0, remainingMs ?? 0))

@@ -42,10 +42,11 @@ async function pendingOnRow(
   options: WriteOptions,
   startedAt: number,
 ): Promise<ListedTimer | 'in Redis' | undefined> {
+  const transaction = callTransaction(`orderTimers: ${kind}`, options.transaction, row?.guard.table.sequelize)
   if (!row) return 'in Redis'
-  const { sequelize } = row.guard.table
-  const transaction = callTransaction(`orderTimers: ${kind}`, options.transaction, sequelize)
-  const state = await withinCall(sequelize, transaction, startedAt - REDIS_SHARE_MS, (within) => row.states.find(id, within))
+  const state = await withinCall(row.guard.table.sequelize, transaction, startedAt - REDIS_SHARE_MS, (within) =>
+    row.states.find(id, within),
+  )
   if (!state?.inFrom) return undefined
   if (row.deadline.in === 'redis') return 'in Redis'
   return state.deadline === null ? undefined : listedTimer(kind, id, state.deadline, state.remainingMs as number)

@@ -52,8 +52,6 @@ const LONGEST_LEASE_MS = 3_600_000
 
 /** @throws OrderTimersError INVALID_OPTION, INVALID_DURATION */
 export function parseWorkerOptions(options: WorkerOptions): ParsedWorkerOptions {
-  if (options === null || typeof options !== 'object')
-    throw invalid(`startExpiryWorker: the options must be an object, got ${show(options)}`)
   refuseUnknownOptions('startExpiryWorker', options, OPTIONS)
   const { concurrency = DEFAULT_CONCURRENCY, catchUp = DEFAULT_CATCH_UP, configureRedis = false, lease = '30s' } = options
   if (!Number.isSafeInteger(concurrency) || concurrency < 1 || concurrency > 100) {

@@ -13,7 +13,7 @@ import type { StatementLimits } from '../../sequelize/statement-limits.js'
 import { refuseOldWorkers } from '../hold.js'
 import type { Runtime } from '../runtime.js'
 import { endRun } from './end.js'
-import { type BulkRule, bulkRule, parseBulk } from './request.js'
+import { type BulkRule, bulkRule, checkRunOptions, parseBulk } from './request.js'
 import { Runner } from './runner.js'
 
 /** Counting a large table may take a while. */
@@ -56,7 +56,9 @@ export async function bulk(
 /** Goes on with the run of a kind that has not ended. @throws OrderTimersError NO_RUN; as `bulk` */
 export async function resumeRun(runtime: Runtime, kind: string, options: RunOptions = {}): Promise<BulkResult> {
   runtime.rule(kind) // a kind that is none is not shown
-  refuseUnknownOptions(`orderTimers: ${kind}: resumeRun()`, options, ['onProgress', 'signal'])
+  const call = `orderTimers: ${kind}: resumeRun()`
+  refuseUnknownOptions(call, options, ['onProgress', 'signal'])
+  checkRunOptions(call, options)
   const { rule, run } = await unfinishedRun(runtime, kind, 'resumeRun')
   return { kind, action: run.action, run: run.id, moved: await carryOut(runtime, rule, run, options), plan: undefined }
 }

@@ -1,8 +1,9 @@
 // What a call on many orders asks for, checked before anything is read or written.
 
-import type { BulkOptions, ExtendAllOptions, ScheduleAllOptions } from '../../bulk.js'
+import type { BulkOptions, ExtendAllOptions, RunOptions, ScheduleAllOptions } from '../../bulk.js'
 import { parseDuration, parseInstant } from '../../duration.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../../errors.js'
+import { parseFlag, requireFunction, requireSignal, requireText } from '../../option-types.js'
 import type { ColumnDeadline, RowRule } from '../../rows/row-rule.js'
 import { parseRunWhere } from '../../rows/run-where.js'
 import type { RunAction, RunTask } from '../../rows/runs-table.js'
@@ -29,11 +30,15 @@ const OWN: Record<RunAction, readonly string[]> = {
  */
 export function parseBulk(runtime: Runtime, kind: string, action: RunAction, options: AnyOptions): { rule: BulkRule; task: RunTask } {
   const rule = bulkRule(runtime.rule(kind), action)
-  if (options === null || typeof options !== 'object')
-    throw new OrderTimersError('INVALID_OPTION', `orderTimers: ${kind}: ${action}() takes its options as an object, got ${show(options)}`)
-  refuseUnknownOptions(`orderTimers: ${kind}: ${action}()`, options, [...COMMON, ...OWN[action]])
-  const { where, all = false, by, overwrite = false } = options
-  if ((where === undefined || isEmpty(where)) && all !== true) {
+  const call = `orderTimers: ${kind}: ${action}()`
+  refuseUnknownOptions(call, options, [...COMMON, ...OWN[action]])
+  const { where, by } = options
+  const all = parseFlag(call, 'all', options.all)
+  const overwrite = parseFlag(call, 'overwrite', options.overwrite)
+  parseFlag(call, 'dryRun', options.dryRun)
+  requireText(call, 'reason', options.reason)
+  checkRunOptions(call, options)
+  if ((where === undefined || isEmpty(where)) && !all) {
     const message = `orderTimers: ${kind}: ${action}() needs "where", such as { country: 'TW' }, or all: true for all orders of the rule`
     throw new OrderTimersError('INVALID_WHERE', `${message}, got ${show(where)}`)
   }
@@ -46,9 +51,15 @@ export function parseBulk(runtime: Runtime, kind: string, action: RunAction, opt
       where: where === undefined ? {} : parseRunWhere(kind, rule.row.guard.table, where),
       byMs: action === 'extendAll' ? parseDuration(`orderTimers: ${kind}: "by"`, by) : null,
       ...(action === 'scheduleAll' ? parseDeadline(kind, rule, options) : { atMs: null, afterMs: null }),
-      overwrite: overwrite === true,
+      overwrite,
     },
   }
+}
+
+/** @throws OrderTimersError INVALID_OPTION */
+export function checkRunOptions(call: string, { onProgress, signal }: RunOptions): void {
+  requireFunction(call, 'onProgress', onProgress)
+  requireSignal(call, 'signal', signal)
 }
 
 /** @throws OrderTimersError NOT_ON_SINCE, NOT_IN_BULK */

@@ -28,7 +28,7 @@ export function parseFallback(value: unknown): Required<Fallback> | false {
     const why = errors.map(({ message }) => message).join('; ')
     throw invalid(`"fallback" must be ${shape}, got ${show(given.cron)} (${why})`)
   }
-  const timezone = given.timezone ?? EVERY_MINUTE.timezone
+  const { timezone = EVERY_MINUTE.timezone } = given
   try {
     new Intl.DateTimeFormat('en', { timeZone: timezone })
   } catch (cause) {
