@@ -1,5 +1,6 @@
 // Moves every deadline later than a hold's start by the hold's length: by the primary key, in portions, each in one transaction with the cursor.
-// So a run that was killed goes on where it was, and moves no order twice; of two runs one waits. Reminders that were told go with the deadline.
+// So a shift that was killed goes on where it was, and moves no order twice; of two processes one waits. Reminders that were told go with the
+// deadline. Orders with a greater id than the last one when the release began are not in it.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Transaction } from 'sequelize'
@@ -61,6 +62,16 @@ export async function shiftDeadlines(
   return moved
 }
 
+/**
+ * Notes which order is the last at present, once: in the transaction that begins the release, else with the first portion. Those that come later
+ * were never held.
+ */
+export async function noteLastOrder({ guard, holds }: RowRule, { id }: Pick<Hold, 'id'>, transaction: Transaction): Promise<void> {
+  const { table } = guard
+  const last = `SELECT ${table.id}::text FROM ${table.aliased} ORDER BY ${table.id} DESC LIMIT 1`
+  await rows(table.sequelize, `UPDATE ${holds.table} SET last_id = (${last}) WHERE id = $1 AND last_id IS NULL`, [id], transaction)
+}
+
 /** @returns 'elsewhere' while another process moves a portion of it */
 async function movePortion(
   row: RowRule,
@@ -71,8 +82,12 @@ async function movePortion(
   const { holds } = row
   return inTransaction(sequelize, LIMITS, async (transaction) => {
     const releasing = `FROM ${holds.table} WHERE id = $1 AND state = 'releasing'`
-    const locked = `SELECT cursor_id AS after, since::text AS since, length_ms::float8 AS "lengthMs" ${releasing} FOR UPDATE SKIP LOCKED`
-    const [run] = await rows<Run>(sequelize, locked, [id], transaction)
+    const locked = `SELECT cursor_id AS after, last_id AS "upTo", since::text AS since, length_ms::float8 AS "lengthMs" ${releasing} FOR UPDATE SKIP LOCKED`
+    let [run] = await rows<Run>(sequelize, locked, [id], transaction)
+    if (run?.upTo === null) {
+      await noteLastOrder(row, { id }, transaction)
+      ;[run] = await rows<Run>(sequelize, locked, [id], transaction)
+    }
     if (!run) {
       const isLast = (await rows(sequelize, `SELECT id ${releasing}`, [id], transaction)).length === 0
       return isLast ? { moved: 0, isLast } : 'elsewhere'
@@ -88,6 +103,8 @@ async function movePortion(
 
 interface Run {
   after: string | null
+  /** Null where there is no order. */
+  upTo: string | null
   /** As text, with its microseconds. */
   since: string
   lengthMs: number
@@ -95,16 +112,16 @@ interface Run {
 
 async function move(
   { guard, deadline, history, options }: RowRule,
-  { after, since, lengthMs }: Run,
+  { after, upTo, since, lengthMs }: Run,
   portion: number,
   transaction: Transaction,
 ): Promise<{ count: number; last: string | null }> {
-  if (deadline.in !== 'column') return { count: 0, last: null }
+  if (deadline.in !== 'column' || upTo === null) return { count: 0, last: null }
   const { table, deadlineColumn } = guard
   const column = table.bareColumn(deadline.attribute)
   const isLater = [`${deadlineColumn} > $1::timestamptz`, `isfinite(${deadlineColumn})`, `${deadlineColumn} <> ${NO_TIMER_AT}`]
-  const ahead = after === null ? undefined : `${table.id} > $4`
-  const end = `SELECT id FROM (SELECT ${table.id} AS id FROM ${table.aliased}${ahead ? ` WHERE ${ahead}` : ''} ORDER BY ${table.id} LIMIT ${LOOKED_AT} * $3::int
+  const ahead = allOf([`${table.id} <= $4`, after === null ? undefined : `${table.id} > $5`])
+  const end = `SELECT id FROM (SELECT ${table.id} AS id FROM ${table.aliased} WHERE ${ahead} ORDER BY ${table.id} LIMIT ${LOOKED_AT} * $3::int
 ) AS looked_at ORDER BY id DESC LIMIT 1`
   // The CASE keeps Postgres from finding the rows by an index on the deadline.
   const page = `SELECT ${table.id} AS id, ${deadlineColumn} AS deadline FROM ${table.aliased}
@@ -119,7 +136,7 @@ moved AS (UPDATE ${table.aliased} SET ${column} = ${deadlineColumn} + ${boundInt
 FROM page WHERE ${table.id} = page.id)${told}
 SELECT (SELECT count(*) FROM page)::int AS count, CASE (SELECT count(*) FROM page) WHEN $3::int
   THEN (SELECT page.id FROM page ORDER BY page.id DESC LIMIT 1) ELSE (SELECT id FROM looked_to) END::text AS last`
-  const bind = [since, lengthMs, portion, ...(after === null ? [] : [after])]
+  const bind = [since, lengthMs, portion, upTo, ...(after === null ? [] : [after])]
   const [found] = await rows<{ count: number; last: string | null }>(table.sequelize, sql, bind, transaction)
   return found ?? { count: 0, last: null }
 }

@@ -95,6 +95,7 @@ export class Holds {
   opens_at timestamptz,
   ended_at timestamptz,
   cursor_id text,
+  last_id text,
   moved bigint NOT NULL DEFAULT 0
 )`,
       `CREATE UNIQUE INDEX IF NOT EXISTS ${HOLDS_TABLE}_standing ON ${table} (prefix, kind, owner) WHERE state <> 'released'`,

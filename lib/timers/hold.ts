@@ -6,7 +6,7 @@ import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 import type { HeldKind, HoldOptions, ReleaseOptions } from '../hold.js'
 import { parseFlag } from '../option-types.js'
 import { Presence } from '../redis/presence.js'
-import { shiftDeadlines } from '../rows/hold-shift.js'
+import { noteLastOrder, shiftDeadlines } from '../rows/hold-shift.js'
 import type { Beside, Hold, HoldEnd, PlacedHold } from '../rows/holds.js'
 import type { RowRule } from '../rows/row-rule.js'
 import { isAliveByBeat, isAliveByRow } from './findings.js'
@@ -70,6 +70,7 @@ export async function releaseHold(
   if (expect !== undefined && !row.brake) throw invalid(`${kind}: "expect" is for a rule with a brake, which this one does not have`)
   const hold = await row.holds.beginRelease(end, { graceMs }, async (transaction, begun) => {
     if (expect !== undefined) await row.brake?.expect(expect, transaction)
+    if (begun.end === 'shift') await noteLastOrder(row, begun, transaction)
     await beside?.(transaction, begun)
   })
   return carryOut(row, hold, signal)

@@ -157,6 +157,41 @@ describe('hold', () => {
     assert.equal(await statusOf(other), 1)
   })
 
+  it('moves what is written meanwhile as well where it comes to it, nothing twice, and no order that came after the release had begun', async () => {
+    await migrate()
+    const ids = await Promise.all([1, 2, 3, 4, 5, 6].map(() => shop.parcel(HOUR_MS)))
+    const [given, extendedBehind, givenBehind, locked, extendedAhead, givenAhead] = ids.sort((a, b) => a - b) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ]
+    const dueAt = async (id: number) => (await shop.find(id)).dueAt?.getTime() as number
+    await shop.timers.hold('order_confirm', WHY)
+    await shop.timers.schedule('order_confirm', given, { after: '2h' })
+    const before = new Map(await Promise.all(ids.map(async (id) => [id, await dueAt(id)] as const)))
+    const locker = await shop.database.connect()
+    await locker.query(`BEGIN; SELECT 1 FROM parcels WHERE id = ${locked} FOR UPDATE`)
+    const released = shop.timers.release('order_confirm', { shift: true })
+    await waitUntil(async () => (await dueAt(givenBehind)) > (before.get(givenBehind) as number))
+    const own = new Map<number, number>()
+    for (const id of [extendedBehind, extendedAhead]) await shop.timers.extend('order_confirm', id, '1h')
+    for (const id of [givenBehind, givenAhead, await shop.parcel(null)]) {
+      const { deadline } = await shop.timers.schedule('order_confirm', id, { after: '5h' })
+      own.set(id, (deadline as Date).getTime())
+    }
+    await locker.query('COMMIT')
+    await released
+    const [hold] = await shop.sql(`SELECT state, length_ms::int AS length, moved::int AS moved FROM ${HOLDS_TABLE}`)
+    const length = hold?.length as number
+    assert.deepEqual([hold?.state, hold?.moved], ['released', 6])
+    for (const id of [given, locked]) assert.equal(await dueAt(id), (before.get(id) as number) + length)
+    for (const id of [extendedBehind, extendedAhead]) assert.equal(await dueAt(id), (before.get(id) as number) + length + HOUR_MS)
+    for (const [id, at] of own) assert.equal(await dueAt(id), id === givenAhead ? at + length : at)
+  })
+
   it('opens after a grace, by itself', async () => {
     await migrate()
     await shop.timers.hold('order_pay', WHY)
