@@ -45,7 +45,7 @@ const APART: [keyof Arguments, (keyof Arguments)[], string][] = [
     ['seconds', 'workers', 'ordersPerSecond', 'seed', 'minutes'],
     'the plan says how long, with how many workers and with which seed; leave them out',
   ],
-  ['shop', ['plan', 'minutes', 'save', 'beside'], 'that shop has faults of its own, and no plan; leave it out'],
+  ['shop', ['plan', 'save', 'beside'], 'that shop has faults of its own, and no plan; leave it out'],
   ['minutes', ['save'], 'each of the runs has a plan of its own; save one with --seed and the seed that its result has'],
 ]
 

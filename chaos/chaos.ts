@@ -7,6 +7,7 @@ import { ArgumentError, type Arguments, parseArguments } from './arguments.js'
 import { cellsText } from './cells.js'
 import { FEATURES } from './history.js'
 import { runForMinutes } from './long-run.js'
+import { runPaymentsForMinutes } from './payments/long-run.js'
 import { runPayments } from './payments/run.js'
 import { makePlan, type Plan, PlanError, parsePlan } from './plan.js'
 import { Random } from './random.js'
@@ -48,8 +49,10 @@ async function main(): Promise<number> {
   return result.anomalies.length === 0 ? 0 : 1
 }
 
-async function payments({ lookOnly = false, json, ...options }: Arguments): Promise<number> {
-  const result = await runPayments({ ...options, asking: lookOnly ? 'look' : 'close', say })
+async function payments({ lookOnly = false, minutes, json, ...options }: Arguments): Promise<number> {
+  const asking = lookOnly ? 'look' : 'close'
+  if (minutes !== undefined) return runPaymentsForMinutes({ ...options, minutes, asking, json, say })
+  const result = await runPayments({ ...options, asking, say })
   for (const text of result.anomalies.slice(0, SHOWN_ANOMALIES)) say(`BROKEN ${text}`)
   process.stdout.write(`${JSON.stringify(result, null, json ? undefined : 2)}\n`)
   // A mere look cannot close the gap: what comes through is counted, and only what else is wrong fails the run.

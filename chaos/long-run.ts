@@ -7,10 +7,39 @@ import { makePlan } from './plan.js'
 import { Random } from './random.js'
 import { type RunResult, runChaos } from './run.js'
 
-/** A line of the file. */
-interface Line extends RunResult {
-  /** How long the run took, from its start to its verdict. */
-  tookMs: number
+/** A line of the file: a result, and how long the run took, from its start to its verdict. */
+type LineOf<Result> = Result & { tookMs: number }
+
+type Line = LineOf<RunResult>
+
+/**
+ * Runs until so many minutes are spent, counting those of the runs that the file has already.
+ * @param tell what is said of a run: what it was about, and what was broken
+ * @returns all of the file's results
+ */
+export async function repeat<Result extends { seed: number }>(
+  { minutes, results: file, seed: first }: { minutes: number; results: string; seed: number },
+  run: (seed: number) => Promise<Result>,
+  tell: (result: Result) => { count: string; anomalies: readonly string[] },
+  say: (text: string) => void,
+): Promise<LineOf<Result>[]> {
+  const done = readResults<Result>(file)
+  if (done.length > 0) say(`${file} has ${done.length} runs already; they count`)
+  const spentMs = () => done.reduce((sum, { tookMs }) => sum + tookMs, 0)
+  const base = done[0]?.seed ?? first
+  while (spentMs() < minutes * 60_000) {
+    const seed = (base + done.length) % 2 ** 32
+    const beganAt = performance.now()
+    const result = await run(seed)
+    const line = { ...result, tookMs: Math.round(performance.now() - beganAt) }
+    appendFileSync(file, `${JSON.stringify(line)}\n`)
+    done.push(line)
+    const leftMinutes = Math.max(0, minutes - spentMs() / 60_000)
+    const { count, anomalies } = tell(result)
+    say(`run ${done.length}, seed ${seed}: ${count}, ${anomalies.length} anomalies; ${leftMinutes.toFixed(0)} of ${minutes} minutes left`)
+    for (const text of anomalies.slice(0, 5)) say(`  BROKEN ${text}`)
+  }
+  return done
 }
 
 export interface Sum {
@@ -27,27 +56,16 @@ export interface Sum {
 }
 
 export async function runForMinutes(options: Arguments & { minutes: number }, say: (text: string) => void): Promise<number> {
-  const { minutes, seconds, workers, ordersPerSecond, seed: first, beside, json } = options
-  const file = options.results ?? `chaos-${first}.jsonl`
-  const done = existsSync(file) ? readLines(file) : []
-  if (done.length > 0) say(`${file} has ${done.length} runs already; they count`)
-  const spentMs = () => done.reduce((sum, { tookMs }) => sum + tookMs, 0)
-  const base = done[0]?.seed ?? first
-  while (spentMs() < minutes * 60_000) {
-    const seed = (base + done.length) % 2 ** 32
-    const beganAt = performance.now()
+  const { seconds, workers, ordersPerSecond, beside, json } = options
+  const run = (seed: number): Promise<RunResult> => {
     const plan = makePlan(new Random(seed), { seed, seconds, workers, ordersPerSecond }, { beside: beside !== undefined })
-    const result = await runChaos(plan, { beside, say: () => {} })
-    const line: Line = { ...result, tookMs: Math.round(performance.now() - beganAt) }
-    appendFileSync(file, `${JSON.stringify(line)}\n`)
-    done.push(line)
-    const leftMinutes = Math.max(0, minutes - spentMs() / 60_000)
-    say(
-      `run ${done.length}, seed ${seed}: ${result.timers} timers, ${result.anomalies.length} anomalies; ${leftMinutes.toFixed(0)} of ${minutes} minutes left`,
-    )
-    for (const { invariant, order, message } of result.anomalies.slice(0, 5)) say(`  BROKEN ${invariant}: ${order} ${message}`)
+    return runChaos(plan, { beside, say: () => {} })
   }
-  const sum = sumUp(done)
+  const tell = ({ timers, anomalies }: RunResult) => ({
+    count: `${timers} timers`,
+    anomalies: anomalies.map(({ invariant, order, message }) => `${invariant}: ${order} ${message}`),
+  })
+  const sum = sumUp(await repeat({ ...options, results: options.results ?? `chaos-${options.seed}.jsonl` }, run, tell, say))
   process.stdout.write(`${JSON.stringify(sum, null, json ? undefined : 2)}\n`)
   return sum.anomalies === 0 ? 0 : 1
 }
@@ -67,13 +85,14 @@ function sumUp(lines: readonly Line[]): Sum {
   }
 }
 
-/** The last line may have been cut. */
-function readLines(file: string): Line[] {
+/** None where there is no such file. The last line may have been cut. */
+export function readResults<Result>(file: string): LineOf<Result>[] {
+  if (!existsSync(file)) return []
   return readFileSync(file, 'utf8')
     .split('\n')
     .flatMap((line) => {
       try {
-        return [JSON.parse(line) as Line]
+        return [JSON.parse(line) as LineOf<Result>]
       } catch {
         return []
       }

@@ -10,6 +10,8 @@ export interface JudgedOrder {
   writes: number
   sessions: readonly Session[]
   enquiries: Enquiries | undefined
+  /** Deleted at the payment service, which knows nothing of it. */
+  gone: boolean
 }
 
 export interface PaymentVerdict {
@@ -18,6 +20,8 @@ export interface PaymentVerdict {
   paid: number
   /** Paid at the payment service, and the shop was never told: they wait, and are reported as UNVERIFIED. */
   waiting: number
+  /** Deleted at the payment service: whether they are paid cannot be known, so they wait as well. */
+  gone: number
   /** Payments of cancelled orders: refunded, and not, since the webhook was lost. With closing there is none. */
   raceRefunds: number
   unrefunded: number
@@ -30,7 +34,7 @@ export interface PaymentVerdict {
 export function judgePayments(orders: readonly JudgedOrder[], asking: Asking, spared: number): PaymentVerdict {
   const anomalies: string[] = []
   let [raceRefunds, unrefunded, enquiries, repeats, due, again] = [0, 0, 0, 0, 0, 0]
-  for (const { id, status, sessions, writes, enquiries: counted } of orders) {
+  for (const { id, status, sessions, writes, enquiries: counted, gone } of orders) {
     const paid = sessions.filter(({ state }) => state === 'paid')
     const refunded = paid.filter((one) => one.refunded)
     if (status === 'cancelled') {
@@ -41,7 +45,7 @@ export function judgePayments(orders: readonly JudgedOrder[], asking: Asking, sp
       anomalies.push(`order ${id} is both paid (${paid.map((one) => one.id)}) and cancelled`)
     if (status === 'cancelled' && asking === 'close' && paid.length > refunded.length)
       anomalies.push(`order ${id}: money without an order or a refund`)
-    if (status === 'placed' && paid.length === 0) anomalies.push(`order ${id} was never settled`)
+    if (status === 'placed' && paid.length === 0 && !gone) anomalies.push(`order ${id} was never settled`)
     if (status === 'cancelled' && (counted?.yes ?? 0) === 0) anomalies.push(`order ${id} was cancelled unverified`)
     const { asked = 0, yes = 0, no = 0 } = counted ?? {}
     enquiries += asked
@@ -51,11 +55,17 @@ export function judgePayments(orders: readonly JudgedOrder[], asking: Asking, sp
     again += Math.max(0, yes - 1 - writes)
   }
   if (again > spared) anomalies.push(`${again} orders were asked about again without a reason; ${spared} may be for killed workers`)
-  const count = (wanted: string) => orders.filter(({ status }) => status === wanted).length
+  const count = (wanted: string) => orders.filter(({ status, gone }) => status === wanted && !(wanted === 'placed' && gone)).length
   const allowedEnquiries = due + repeats + spared + orders.reduce((sum, { writes }) => sum + writes, 0)
   if (enquiries > allowedEnquiries) anomalies.push(`${enquiries} enquiries, and ${allowedEnquiries} were allowed`)
   return {
-    ...{ orders: orders.length, cancelled: count('cancelled'), paid: count('paid'), waiting: count('placed') },
+    ...{
+      orders: orders.length,
+      cancelled: count('cancelled'),
+      paid: count('paid'),
+      waiting: count('placed'),
+      gone: orders.filter(({ status, gone }) => status === 'placed' && gone).length,
+    },
     ...{ raceRefunds, unrefunded, enquiries, allowedEnquiries, anomalies },
   }
 }

@@ -99,6 +99,7 @@ export async function runPayments({ seconds, workers, ordersPerSecond, seed, ask
 
   /** While the worker waits for its answer, which is true of the sessions that it closed, another one is begun and paid. */
   service.asides = 0.2
+  service.deleted = 0.005
   service.onAsked = async (orderId) => {
     const session = performance.now() < endsAt ? await beginSession(Number(orderId)) : undefined
     if (!session) return
@@ -161,7 +162,14 @@ export async function runPayments({ seconds, workers, ordersPerSecond, seed, ask
       'SELECT o.id::text AS id, o.status, count(w.order_id)::int AS writes FROM orders o LEFT JOIN writes w ON w.order_id = o.id GROUP BY o.id',
     )
     const orders = rows.map(({ id, status, writes }): JudgedOrder => {
-      return { id, status, writes, sessions: service.ofOrder.get(id) ?? [], enquiries: service.enquiries.get(id) }
+      return {
+        id,
+        status,
+        writes,
+        sessions: service.ofOrder.get(id) ?? [],
+        enquiries: service.enquiries.get(id),
+        gone: service.gone.has(id),
+      }
     })
     const spared = (kills + workers) * BATCH * CONCURRENCY
     return { ...judgePayments(orders, asking, spared), seed, asking, kills, webhooks: service.counts }
@@ -180,7 +188,9 @@ export async function runPayments({ seconds, workers, ordersPerSecond, seed, ask
     const until = performance.now() + QUIET_WITHIN_MS
     for (;;) {
       const { rows } = await client.query("SELECT id::text AS id FROM orders WHERE status = 'placed'")
-      const unpaid = rows.filter(({ id }) => !(service.ofOrder.get(id) ?? []).some(({ state }) => state === 'paid'))
+      const unpaid = rows.filter(
+        ({ id }) => !service.gone.has(id) && !(service.ofOrder.get(id) ?? []).some(({ state }) => state === 'paid'),
+      )
       if (unpaid.length === 0 || performance.now() > until) return
       await delay(500)
     }

@@ -31,8 +31,12 @@ export class PaymentService {
   readonly sessions = new Map<string, Session>()
   readonly ofOrder = new Map<string, Session[]>()
   readonly enquiries = new Map<string, Enquiries>()
+  /** Orders that somebody deleted here: nothing is known of them any more, and nothing can be paid. */
+  readonly gone = new Set<string>()
   readonly counts = { webhooks: 0, lost: 0, doubled: 0, refused: 0, slow: 0 }
   down = false
+  /** How often an order is deleted before it is first asked about. */
+  deleted = 0
   /** How often a customer begins another session between the question and its answer. */
   asides = 0
   onAsked: (orderId: string) => Promise<void> = async () => {}
@@ -65,7 +69,8 @@ export class PaymentService {
 
   /** The shop begins a session. */
   open(orderId: string): Session {
-    const session: Session = { id: `session-${this.sessions.size + 1}`, orderId, state: 'open', refunded: false }
+    const state = this.gone.has(orderId) ? 'expired' : 'open'
+    const session: Session = { id: `session-${this.sessions.size + 1}`, orderId, state, refunded: false }
     this.sessions.set(session.id, session)
     this.ofOrder.set(orderId, [...(this.ofOrder.get(orderId) ?? []), session])
     return session
@@ -88,6 +93,11 @@ export class PaymentService {
     if (session.state === 'open') session.state = 'expired'
   }
 
+  private delete(orderId: string): void {
+    this.gone.add(orderId)
+    for (const session of this.ofOrder.get(orderId) ?? []) this.expire(session)
+  }
+
   /** Until every webhook that is under way has come. */
   async quiet(): Promise<void> {
     while (this.late.size > 0) await Promise.all(this.late)
@@ -101,8 +111,10 @@ export class PaymentService {
   /** `POST /close/ID` closes what can still be paid for an order; `GET /order/ID` only looks. */
   private async answer(request: IncomingMessage): Promise<{ status: number; body: object }> {
     const [, act = '', orderId = ''] = (request.url ?? '').split('/')
-    const counted = this.enquiries.get(orderId) ?? { asked: 0, yes: 0, no: 0 }
+    const known = this.enquiries.get(orderId)
+    const counted = known ?? { asked: 0, yes: 0, no: 0 }
     this.enquiries.set(orderId, counted)
+    if (!known && this.random.chance(this.deleted)) this.delete(orderId)
     counted.asked += 1
     if (this.slowMs > 0) {
       this.counts.slow += 1
@@ -112,6 +124,10 @@ export class PaymentService {
       this.counts.refused += 1
       counted.no += 1
       return { status: 503, body: {} }
+    }
+    if (this.gone.has(orderId)) {
+      counted.no += 1
+      return { status: 404, body: {} }
     }
     const sessions = this.ofOrder.get(orderId) ?? []
     if (act === 'close') for (const session of sessions) this.expire(session)

@@ -4,7 +4,15 @@ import type { Session } from '../../../chaos/payments/service.js'
 
 const session = (state: Session['state'], refunded = false): Session => ({ id: 's', orderId: '1', state, refunded })
 const order = (more: Partial<JudgedOrder>): JudgedOrder => {
-  return { id: '1', status: 'cancelled', writes: 1, sessions: [session('expired')], enquiries: { asked: 1, yes: 1, no: 0 }, ...more }
+  return {
+    id: '1',
+    status: 'cancelled',
+    writes: 1,
+    sessions: [session('expired')],
+    enquiries: { asked: 1, yes: 1, no: 0 },
+    gone: false,
+    ...more,
+  }
 }
 const broken = (more: Partial<JudgedOrder>, asking: 'close' | 'look' = 'close', spared = 0) =>
   judgePayments([order(more)], asking, spared).anomalies
@@ -22,6 +30,12 @@ describe('the judge of the payments shop', () => {
       0,
     )
     assert.deepEqual([verdict.anomalies, verdict.waiting], [[], 1])
+  })
+
+  it('leaves alone what the service has deleted, unless it was cancelled all the same', () => {
+    const verdict = judgePayments([order({ status: 'placed', gone: true, enquiries: { asked: 3, yes: 0, no: 3 } })], 'close', 0)
+    assert.deepEqual([verdict.anomalies, verdict.waiting, verdict.gone], [[], 0, 1])
+    assert.match(broken({ gone: true, enquiries: { asked: 3, yes: 0, no: 3 } })[0] ?? '', /unverified/)
   })
 
   it('counts refunds and lost money where ask only looks, and takes them for broken where it closes', () => {
