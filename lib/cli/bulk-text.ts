@@ -33,7 +33,7 @@ export function runsText(runs: readonly Run[]): string {
     ...[id, kind, action, new Date(startedAt).toISOString(), moved, planned, skipped],
     ...[`${Math.round(silentMs / 1_000)} s ago`, process],
   ])
-  return table(['run', 'rule', 'what', 'since', 'moved', 'of', 'locked', 'last moved', 'by'], rows).join('\n')
+  return table(['run', 'rule', 'what', 'since', 'moved', 'of', 'locked', 'last seen', 'by'], rows).join('\n')
 }
 
 function megabytes(bytes: number): string {

@@ -2,6 +2,7 @@
 
 import { ageText } from '../admin/age-text.js'
 import type { OrderView } from '../admin/order-view.js'
+import { VIA_RUN } from '../rows/history.js'
 import type { HistoryEntry } from '../rows/history-reads.js'
 import type { LockHolder } from '../rows/lock-holders.js'
 import { oneLine } from './one-line.js'
@@ -74,12 +75,17 @@ function redisFacts({ redis, attempts }: UnderRule): [string, string][] {
 export function historyTable(entries: readonly HistoryEntry[]): string[] {
   const areVerified = entries.some(({ verified }) => verified !== undefined)
   const rows = entries.map(({ settledAt, id, reminder, from, to, latenessMs, via, worker, attempts, error, nextTry, verified }) => {
-    const what = reminder === '' ? `${from ?? '-'} → ${to ?? '-'}` : `reminded, ${reminder} before`
+    const what = whatText({ reminder, from, to, via })
     const after = nextTry || error ? `${attempts} attempts${error ? `: ${oneLine(error)}` : ''}` : ''
     const late = latenessMs === null ? undefined : ageText(latenessMs)
     return [settledAt.toISOString(), oneLine(id), what, late, via, worker, after, ...(areVerified ? [verifiedText(verified)] : [])]
   })
   return table(['at', 'order', 'what', 'late by', 'via', 'worker', 'afterCommit', ...(areVerified ? ['verified'] : [])], rows)
+}
+
+function whatText({ reminder, from, to, via }: Pick<HistoryEntry, 'reminder' | 'from' | 'to' | 'via'>): string {
+  if (via === VIA_RUN) return `${reminder}: ${from ?? 'no timer'} → ${to ?? 'no timer'}`
+  return reminder === '' ? `${from ?? '-'} → ${to ?? '-'}` : `reminded, ${reminder} before`
 }
 
 function verifiedText(verified: HistoryEntry['verified']): string {

@@ -9,7 +9,7 @@ export interface HistoryEntry {
   /** The row's own id. */
   entry: string
   id: string
-  /** What was reminded of, as it was declared; '' of a settlement. */
+  /** What was reminded of, as it was declared; `run ID` where a run over many orders moved the deadline; '' of a settlement. */
   reminder: string
   from: string | null
   to: string | null

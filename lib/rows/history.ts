@@ -1,8 +1,10 @@
-// The optional history: one row for each settlement and each reminder, written in the same transaction. The rows make `afterCommit` run at
+// The optional history: one row for each settlement, each reminder, and each order that a run moves, in the same transaction. The rows make `afterCommit` run at
 // least once (until `next_try` is cleared) and reminders at most once (by their unique index).
 
 import type { Sequelize, Transaction } from 'sequelize'
+import { OrderTimersError } from '../errors.js'
 import { rows, statement } from '../sequelize/database.js'
+import { withoutBinding } from '../sequelize/sql.js'
 import { allOf } from './conditions.js'
 import { boundIntervalSql, epochMsSql, intervalSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
@@ -12,6 +14,9 @@ export const HISTORY_TABLE = 'order_timers_history'
 
 /** JSONB: by which answer, or whose word, an order was settled. Only a rule with `verify` needs it. */
 export const VERIFIED_COLUMN = 'verified'
+
+/** The path of a row that says what a run over many orders did; `reminder` has its id, and keeps these rows from being taken for settlements. */
+export const VIA_RUN = 'run'
 
 /** Beyond the rule's timeouts: the grace period before another worker may redeliver. */
 const MARGIN_MS = 5_000
@@ -92,6 +97,27 @@ SELECT ${literal(this.kind)}, order_timers_id::text, ${literal(label)}, order_ti
 FROM ${source} ON CONFLICT (kind, order_id, deadline, reminder) WHERE reminder <> '' DO NOTHING RETURNING ${RECORDED}`
   }
 
+  /** For a portion of a run: a row for each order that it moved, with the deadline before and after in place of statuses. */
+  insertMoved(source: string, run: string, worker: string): string {
+    const text = (instant: string) => `to_char(${instant} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+    return `INSERT INTO ${this.table} (kind, order_id, reminder, from_status, to_status, deadline, via, worker)
+SELECT ${this.orders.literal(this.kind)}, order_timers_id::text, concat('run ', ${run}::text), ${text('order_timers_before')}, ${text('order_timers_after')},
+  order_timers_before, '${VIA_RUN}', ${worker} FROM ${source}`
+  }
+
+  /** @throws OrderTimersError NOT_RECORDED where this role may not add to the table, or there is none */
+  async requireInsert(transaction: Transaction | null): Promise<void> {
+    const name = withoutBinding(this.table)
+    const sql = `SELECT has_table_privilege(to_regclass($1), 'INSERT') IS TRUE AS may`
+    const [found] = await rows<{ may: boolean }>(this.orders.sequelize, sql, [name], transaction)
+    if (found?.may) return
+    const remedy = `GRANT INSERT ON ${name} TO it, or create the table with what \`order-timers migration\` prints`
+    throw new OrderTimersError(
+      'NOT_RECORDED',
+      `orderTimers: ${this.kind}: its rule has "history", and this role may not add to ${name}; ${remedy}`,
+    )
+  }
+
   /** A condition: the order was reminded of this deadline. */
   reminded(label: string, deadline: string): string {
     const { literal, id } = this.orders
@@ -148,7 +174,7 @@ RETURNING h.id::text AS entry, h.order_id, h.attempts, ${epochMsSql('h.deadline'
       allOf([
         `${t}.kind = ANY($3)`,
         `${t}.next_try IS NULL`,
-        `(${t}.reminder = '' OR ${t}.deadline < clock_timestamp() - ${boundIntervalSql('$2')})`,
+        `(${t}.reminder = '' OR ${t}.via = '${VIA_RUN}' OR ${t}.deadline < clock_timestamp() - ${boundIntervalSql('$2')})`,
       ])
     return prune({ sequelize, table, column: 'settled_at', condition, bound: kinds }, olderThanMs)
   }

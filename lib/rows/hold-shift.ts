@@ -10,6 +10,7 @@ import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { LOCK_WAIT_ENDED, ROLLED_BACK } from '../sequelize/sqlstates.js'
 import { allOf } from './conditions.js'
 import { NO_TIMER_AT } from './guard.js'
+import { VIA_RUN } from './history.js'
 import type { Hold } from './holds.js'
 import { boundIntervalSql } from './instant-sql.js'
 import type { RowRule } from './row-rule.js'
@@ -129,7 +130,7 @@ WHERE ${allOf([ahead, `${table.id} <= (SELECT id FROM looked_to)`, `CASE WHEN ${
 ORDER BY ${table.id} LIMIT $3::int FOR NO KEY UPDATE OF ${table.alias}`
   const told = history
     ? `, told AS (UPDATE ${history.table} AS h SET deadline = h.deadline + ${boundIntervalSql('$2')} FROM page
-WHERE h.kind = ${table.literal(options.kind)} AND h.order_id = page.id::text AND h.reminder <> '' AND h.deadline = page.deadline)`
+WHERE h.kind = ${table.literal(options.kind)} AND h.order_id = page.id::text AND h.reminder <> '' AND h.via <> '${VIA_RUN}' AND h.deadline = page.deadline)`
     : ''
   const sql = `WITH looked_to AS MATERIALIZED (${end}), page AS MATERIALIZED (${page}),
 moved AS (UPDATE ${table.aliased} SET ${column} = ${deadlineColumn} + ${boundIntervalSql('$2')}

@@ -4,7 +4,7 @@
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
 import { allOf } from './conditions.js'
-import { HISTORY_TABLE } from './history.js'
+import { HISTORY_TABLE, VIA_RUN } from './history.js'
 import { epochMsSql } from './instant-sql.js'
 import { isLockedSql } from './row-is-locked.js'
 import { columnOf } from './row-options.js'
@@ -25,7 +25,7 @@ export interface OneOrder {
   now: number
 }
 
-/** What the history has of a settlement or a reminder. */
+/** What the history has of a settlement, of a reminder, or of a run over many orders, which is the path then. */
 export interface HistoryEntry {
   reminder: string
   fromStatus: string | null
@@ -65,8 +65,10 @@ FROM ${table.aliased} WHERE ${table.id} = $1`
 export async function historyOf({ guard, options }: SettledRows, id: string, transaction: Transaction): Promise<HistoryEntry[]> {
   if (!options.history) return []
   const { table } = guard
-  const sql = `SELECT reminder, from_status AS "fromStatus", to_status AS "toStatus", ${epochMsSql('deadline')} AS "deadlineMs",
-  ${epochMsSql('settled_at')} AS "settledMs", lateness_ms AS "latenessMs", via, worker, attempts, next_try IS NOT NULL AS pending, error
+  const run = `via = '${VIA_RUN}'`
+  const what = `CASE WHEN ${run} THEN '' ELSE reminder END AS reminder, CASE WHEN ${run} THEN reminder ELSE via END AS via`
+  const sql = `SELECT ${what}, from_status AS "fromStatus", to_status AS "toStatus", ${epochMsSql('deadline')} AS "deadlineMs",
+  ${epochMsSql('settled_at')} AS "settledMs", lateness_ms AS "latenessMs", worker, attempts, next_try IS NOT NULL AS pending, error
 FROM ${table.inSameSchema(HISTORY_TABLE)} WHERE order_id = $1 AND kind = $2 ORDER BY settled_at DESC LIMIT ${MOST_ENTRIES}`
   return rows<HistoryEntry>(table.sequelize, sql, [id, options.kind], transaction)
 }

@@ -5,6 +5,7 @@ import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
 import { allOf, type Condition } from './conditions.js'
 import type { RowGuard } from './guard.js'
+import type { History } from './history.js'
 import { boundIntervalSql, epochMsSql, instantOfMsSql } from './instant-sql.js'
 import type { DeclaredColumn } from './row-options.js'
 import { runWhereSql } from './run-where.js'
@@ -31,8 +32,17 @@ interface KeysetPage {
   lookAt: number
 }
 
+/** Which run moves them, by which process; with the rule's `history` each order has a row there. */
+export interface Mover {
+  run: string
+  process: string
+  history: History | undefined
+}
+
 /** A portion by keyset, or of orders that were locked before. */
 export type PortionPage = KeysetPage | { ids: readonly string[] }
+
+const MOVED = 'order_timers_moved JOIN order_timers_free USING (order_timers_id)'
 
 interface PageSql {
   before?: string
@@ -60,8 +70,8 @@ export class RunSql {
   }
 
   /** Moves one portion, in the transaction that has locked the run. Rows that somebody else has locked are left. */
-  async move(page: PortionPage, transaction: Transaction): Promise<Portion> {
-    const { table } = this.guard
+  async move(page: PortionPage, { run, process, history }: Mover, transaction: Transaction): Promise<Portion> {
+    const { table, deadlineSql } = this.guard
     const bind: unknown[] = []
     const bound = (value: unknown) => `$${bind.push(value)}`
     const id = `${table.id} AS order_timers_id`
@@ -69,12 +79,12 @@ export class RunSql {
     const sql = `WITH ${before}order_timers_page AS MATERIALIZED (
   SELECT ${id} FROM ${table.aliased} WHERE ${place} AND ${this.matches} ORDER BY ${table.id}${limit}
 ), order_timers_free AS MATERIALIZED (
-  SELECT ${id} FROM ${table.aliased} WHERE ${table.id} = ANY(ARRAY(SELECT order_timers_id FROM order_timers_page)) AND ${this.matches}
+  SELECT ${id}${history ? `, ${deadlineSql} AS order_timers_before` : ''} FROM ${table.aliased} WHERE ${table.id} = ANY(ARRAY(SELECT order_timers_id FROM order_timers_page)) AND ${this.matches}
   ORDER BY ${table.id} FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED
 ), order_timers_moved AS (
   UPDATE ${table.aliased} SET ${this.assignments(bound).join(', ')} WHERE ${table.id} = ANY(ARRAY(SELECT order_timers_id FROM order_timers_free))
-  RETURNING ${id}, ${epochMsSql(this.guard.deadlineSql)} AS order_timers_deadline
-)
+  RETURNING ${id}, ${epochMsSql(deadlineSql)} AS order_timers_deadline${history ? `, ${deadlineSql} AS order_timers_after` : ''}
+)${history ? `, order_timers_noted AS (${history.insertMoved(MOVED, bound(run), bound(process))})` : ''}
 SELECT (SELECT json_agg(order_timers_id::text ORDER BY order_timers_id) FROM order_timers_moved)::text AS ids,
   (SELECT json_agg(order_timers_deadline ORDER BY order_timers_id) FROM order_timers_moved)::text AS deadlines,
   (SELECT json_agg(order_timers_id::text) FROM order_timers_page WHERE order_timers_id NOT IN (SELECT order_timers_id FROM order_timers_free))::text AS locked,

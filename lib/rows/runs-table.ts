@@ -47,7 +47,7 @@ export interface Run extends RunTask {
   reason: string | undefined
   /** The process that carries it out, or did. */
   process: string
-  /** How long ago it last moved a portion, milliseconds. */
+  /** How long ago a process last said that it carries it out, milliseconds. */
   silentMs: number
   /** Of its act in the table of actions. */
   record: string | null
@@ -169,6 +169,13 @@ ON CONFLICT DO NOTHING RETURNING ${RUN}`
   ): Promise<void> {
     const sql = `UPDATE ${this.name} SET cursor = $2, skipped = $3::text[], moved = moved + $4, process = $5, moved_at = clock_timestamp() WHERE id = $1`
     await rows(this.sequelize, sql, [id, cursor, skipped, moved, by], transaction)
+  }
+
+  /** Says that a process carries it out. A portion that has the run's row locked says so by itself. */
+  async beat(id: string, by: string): Promise<void> {
+    const sql = `UPDATE ${this.name} SET process = $2, moved_at = clock_timestamp()
+WHERE id = (SELECT id FROM ${this.name} WHERE id = $1 AND state = 'running' FOR UPDATE SKIP LOCKED)`
+    await inTransaction(this.sequelize, QUESTION, (transaction) => rows(this.sequelize, sql, [id, by], transaction))
   }
 
   /** @returns the run; undefined where it had ended already */

@@ -24,9 +24,10 @@ GRANT SELECT ON order_timers_runs TO shop_worker;
 -- Only for rules with "verify", which have this table:
 -- GRANT SELECT, INSERT, UPDATE, DELETE ON order_timers_unverified TO shop_web, shop_worker;
 
--- Only for rules with "history" or "brake". A web process needs the brake for release(), health and metrics, and shows the history on the admin page.
+-- Only for rules with "history" or "brake". A web process needs the brake for release(), health and metrics, and shows the history on the admin page;
+-- a run in bulk adds to it.
 GRANT SELECT, INSERT, UPDATE ON order_timers_history TO shop_worker;
-GRANT SELECT ON order_timers_history TO shop_web;
+GRANT SELECT, INSERT ON order_timers_history TO shop_web;
 GRANT SELECT, INSERT, UPDATE ON order_timers_brakes TO shop_worker;
 GRANT SELECT, UPDATE ON order_timers_brakes TO shop_web;
 

@@ -2,6 +2,7 @@
 
 import { historyPages } from '../../admin/rule-history.js'
 import { parseDuration } from '../../duration.js'
+import { VIA_RUN } from '../../rows/history.js'
 import type { HistoryEntry } from '../../rows/history-reads.js'
 import { type Command, JSON_OPTION, json, MODULE_OPTION, OK } from '../command.js'
 import { oneLine } from '../one-line.js'
@@ -42,7 +43,8 @@ function historyText(kind: string, found: readonly HistoryEntry[], settled: read
   if (found.length === 0) return `${kind}: nothing was settled in that time`
   const groups = new Map<string, { what: string; via: string; worker: string; count: number; last: Date }>()
   for (const { from, to, reminder, via, worker, settledAt } of found) {
-    const what = reminder === '' ? `${from ?? '-'} → ${to ?? '-'}` : `reminded, ${reminder} before`
+    const told = via === VIA_RUN ? `moved by ${reminder}` : `reminded, ${reminder} before`
+    const what = reminder === '' ? `${from ?? '-'} → ${to ?? '-'}` : told
     const group = groups.get(`${what} ${via} ${worker}`) ?? { what, via, worker, count: 0, last: settledAt }
     group.count += 1
     groups.set(`${what} ${via} ${worker}`, group)

@@ -60,6 +60,7 @@ export async function resumeRun(runtime: Runtime, kind: string, options: RunOpti
   refuseUnknownOptions(call, options, ['onProgress', 'signal'])
   checkRunOptions(call, options)
   const { rule, run } = await unfinishedRun(runtime, kind, 'resumeRun')
+  await rule.row.history?.requireInsert(null)
   return { kind, action: run.action, run: run.id, moved: await carryOut(runtime, rule, run, options), plan: undefined }
 }
 
@@ -83,6 +84,7 @@ export async function beginRun(
   await refuseOldWorkers(runtime, kind)
   let begun: Run | undefined
   const begin = async (transaction: Transaction): Promise<void> => {
+    await rule.row.history?.requireInsert(transaction)
     const act = { action: task.action, kind, actor: user, via, reason, state: 'asked', count, orders: [] } as const
     const record = await actions.record(act, transaction)
     const process = runtime.identity.id

@@ -6,7 +6,7 @@ import type { RunOptions } from '../../bulk.js'
 import { errorText } from '../../error-text.js'
 import { OrderTimersError } from '../../errors.js'
 import type { ActionsTable } from '../../rows/actions-table.js'
-import { type Portion, type PortionPage, RunSql } from '../../rows/run-sql.js'
+import { type Mover, type Portion, type PortionPage, RunSql } from '../../rows/run-sql.js'
 import type { Run, RunPlace, RunsTable } from '../../rows/runs-table.js'
 import { inTransaction } from '../../sequelize/database.js'
 import { isDatabaseTrouble } from '../../sequelize/fault-owner.js'
@@ -35,13 +35,14 @@ const MOST_LOOKED_AT = 20
 /** So many locked rows are waited for before more are looked at. */
 const MOST_SKIPPED = 2_000
 
-/** How long to wait while Postgres does not answer, and for rows that others have locked. */
+/** How long to wait while Postgres does not answer, and for rows that others have locked; how often to say that the run is carried out. */
 export interface Patience {
   troubleMs: number
   lockedMs: number
+  beatMs: number
 }
 
-const PATIENCE: Patience = { troubleMs: 60_000, lockedMs: 60_000 }
+const PATIENCE: Patience = { troubleMs: 60_000, lockedMs: 60_000, beatMs: 5_000 }
 
 interface Step {
   portion: Portion
@@ -53,6 +54,7 @@ export class Runner {
   private readonly sql: RunSql
   private size = FIRST_PORTION
   private lookAt = 1
+  private readonly mover: Mover
   private moved: number
   private told: Promise<void> = Promise.resolve()
 
@@ -64,6 +66,7 @@ export class Runner {
     private readonly patience = PATIENCE,
   ) {
     this.sql = new RunSql(rule.row.guard, rule.row.deadline, run, run.startedAt)
+    this.mover = { run: run.id, process: runtime.identity.id, history: rule.row.history }
     this.moved = run.moved
   }
 
@@ -72,6 +75,33 @@ export class Runner {
    * @throws OrderTimersError RUN_UNFINISHED where rows stay locked, or Postgres does not answer; what `signal` was aborted with
    */
   async carryOut(options: RunOptions): Promise<number> {
+    const endBeats = this.beat()
+    try {
+      return await this.moveAll(options)
+    } finally {
+      await endBeats()
+    }
+  }
+
+  /** Says at once and again and again that a process carries the run out, also while it waits. */
+  private beat(): () => Promise<void> {
+    const { runs } = this.tables
+    let beating: Promise<void> | undefined
+    const beat = () => {
+      beating ??= runs.beat(this.run.id, this.runtime.identity.id).catch(() => {}) // where Postgres does not answer, portions tell of it
+      void beating.then(() => {
+        beating = undefined
+      })
+    }
+    beat()
+    const timer = setInterval(beat, this.patience.beatMs)
+    return async () => {
+      clearInterval(timer)
+      await beating
+    }
+  }
+
+  private async moveAll(options: RunOptions): Promise<number> {
     await this.awaitSettling()
     for (let step: Step | undefined; ; ) {
       options.signal?.throwIfAborted()
@@ -122,7 +152,7 @@ export class Runner {
         if (!place) return undefined
         const page = pageOf(place)
         if (!page) return { portion: NOTHING, skipped: place.skipped, ended: true }
-        const portion = await this.sql.move(page, transaction)
+        const portion = await this.sql.move(page, this.mover, transaction)
         const others = 'ids' in page ? place.skipped.filter((one) => !page.ids.includes(one)) : place.skipped
         const skipped = [...others, ...portion.locked]
         const cursor = 'ids' in page ? place.cursor : (portion.last ?? place.cursor)

@@ -3,8 +3,8 @@
 import type { RowRule } from '../../rows/row-rule.js'
 import { RunsTable } from '../../rows/runs-table.js'
 
-/** A living process moves a portion, or tries to, far more often. */
-const SILENT_MS = 15_000
+/** A living process gives a sign every 5 s, but for a portion that takes Postgres long: that has 20 s. */
+const SILENT_MS = 30_000
 
 export interface LeftRun {
   message: string
@@ -22,7 +22,7 @@ export async function leftRun(
   if (!run || run.silentMs < SILENT_MS) return undefined
   const { id, action, moved, planned, process, silentMs } = run
   return {
-    message: `run ${id} (${action}, ${moved} of ${planned} orders) has moved nothing for ${Math.round(silentMs / 1_000)} s, and holds the rule; its process was ${process}`,
+    message: `run ${id} (${action}, ${moved} of ${planned} orders) has been left for ${Math.round(silentMs / 1_000)} s, and holds the rule; its process was ${process}`,
     remedy: `order-timers runs ${kind} --resume goes on, and --abandon ends it where it is`,
   }
 }

@@ -2,12 +2,17 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { DataTypes, literal, Op } from 'sequelize'
+import { historyPages } from '../../../lib/admin/rule-history.js'
 import { status } from '../../../lib/admin/status.js'
 import { type BulkProgress, transition } from '../../../lib/index.js'
+import type { HistoryEntry } from '../../../lib/rows/history-reads.js'
+import { holdLockSql } from '../../../lib/rows/hold-switch.js'
 import type { Run } from '../../../lib/rows/runs-table.js'
 import { tablesOf } from '../../../lib/timers/bulk/calls.js'
 import { endRun } from '../../../lib/timers/bulk/end.js'
 import { bulkRule } from '../../../lib/timers/bulk/request.js'
+import { Runner } from '../../../lib/timers/bulk/runner.js'
+import { leftRun } from '../../../lib/timers/bulk/unfinished.js'
 import { type BulkShop, confirmRule, openBulkShop } from '../../support/bulk-shop.js'
 import type { Database } from '../../support/database.js'
 import { refusal, refused } from '../../support/refused.js'
@@ -197,7 +202,7 @@ describe('extendAll, scheduleAll and cancelAll', () => {
     assert.equal(kind, 'order_confirm')
     assert.match(
       message ?? '',
-      /^order_confirm: run 1 \(extendAll, 200 of 300 orders\) has moved nothing for \d+ s, and holds the rule; .* --resume goes on/,
+      /^order_confirm: run 1 \(extendAll, 200 of 300 orders\) has been left for \d+ s, and holds the rule; .* --resume goes on/,
     )
     const { troubles } = await status(runtimeOf(shop.timers))
     assert.ok(troubles.some(({ code }) => code === 'RUN_UNFINISHED'))
@@ -209,6 +214,84 @@ describe('extendAll, scheduleAll and cancelAll', () => {
     await shop.database.client.query(`UPDATE orders SET "confirmDueAt" = now() WHERE id = 300`)
     await shop.timers.schedule('order_confirm', 300, { after: 1 })
     await waitUntil(() => worker.settled.length === 1)
+  })
+
+  it('says that it is carried out also while it waits, so that it is not taken for one that was left', async () => {
+    await shop.shipped(300)
+    const stop = new AbortController()
+    const onProgress = () => stop.abort(new Error('stop'))
+    await assert.rejects(shop.timers.extendAll('order_confirm', { all: true, by: '1d', onProgress, signal: stop.signal }))
+    const runtime = runtimeOf(shop.timers)
+    const rule = bulkRule(runtime.rule('order_confirm'), 'resumeRun')
+    const tables = tablesOf(runtime, rule)
+    const settling = await shop.database.connect()
+    await settling.query('BEGIN')
+    await settling.query(`SELECT pg_advisory_xact_lock_shared(${holdLockSql(rule.row.holds)})`)
+    const leave = async () => {
+      await shop.database.client.query(`UPDATE order_timers_runs SET moved_at = now() - interval '1 minute'`)
+      assert.match((await leftRun(rule.row, runtime.keys.prefix))?.message ?? '', /has been left for \d+ s/)
+    }
+    await leave()
+    const [run] = await tables.runs.unfinished('order_confirm')
+    const patience = { troubleMs: 5_000, lockedMs: 10_000, beatMs: 20 }
+    const carriedOut = new Runner(runtime, rule, run as Run, tables, patience).carryOut({})
+    const isSeen = async () => (await leftRun(rule.row, runtime.keys.prefix)) === undefined
+    await waitUntil(isSeen)
+    await shop.database.client.query(`UPDATE order_timers_runs SET moved_at = now() - interval '1 minute'`)
+    await waitUntil(isSeen)
+    assert.equal((await shop.runs())[0]?.moved, 200, 'nothing is moved meanwhile')
+    await settling.query('COMMIT')
+    assert.equal(await carriedOut, 300)
+  })
+
+  it('notes in the history of a rule that keeps one which run moved each order, from when to when', async () => {
+    const other = await openBulkShop(({ Order }) => ({
+      order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h', history: true }),
+    }))
+    try {
+      await other.shipped(250)
+      await other.database.client.query(`UPDATE orders SET "confirmDueAt" = NULL WHERE id = 250`)
+      const before = await other.deadlines()
+      const first = await other.timers.extendAll('order_confirm', { all: true, by: '1d' })
+      const second = await other.timers.scheduleAll('order_confirm', { all: true, after: '2d' })
+      await other.timers.cancelAll('order_confirm', { where: { id: 7 } })
+      const pages: HistoryEntry[] = []
+      for await (const page of historyPages(runtimeOf(other.timers), 'order_confirm', DAY_MS)) pages.push(...page)
+      const text = (at: number | null | undefined) => (at == null ? null : new Date(at).toISOString())
+      const noted = pages.map(({ id, reminder, from, to, deadline, via }) => ({
+        id,
+        reminder,
+        from,
+        to,
+        deadline: deadline?.getTime() ?? null,
+        via,
+      }))
+      const entries = (run: string | null) => noted.filter(({ reminder }) => reminder === `run ${run}`)
+      const expected = [...before].slice(0, 249).map(([id, at]) => {
+        return { id: String(id), reminder: `run ${first.run}`, from: text(at), to: text((at as number) + DAY_MS), deadline: at, via: 'run' }
+      })
+      assert.deepEqual(new Set(entries(first.run)), new Set(expected))
+      const filled = (await other.deadlines('id = 250')).get(250)
+      assert.deepEqual(entries(second.run), [
+        { id: '250', reminder: `run ${second.run}`, from: null, to: text(filled), deadline: null, via: 'run' },
+      ])
+      assert.deepEqual(
+        noted.filter(({ to }) => to === null).map(({ id }) => id),
+        ['7'],
+      )
+      assert.equal(noted.length, 251)
+      await other.database.client.query('DROP TABLE order_timers_history')
+      const { code, message } = await refused(() => other.timers.extendAll('order_confirm', { all: true, by: '1d' }))
+      assert.equal(code, 'ERR_ORDER_TIMERS_NOT_RECORDED')
+      assert.match(message, /its rule has "history", and this role may not add to "order_timers_history"; GRANT INSERT/)
+      assert.deepEqual(
+        (await other.runs()).map(({ state }) => state),
+        ['done', 'done', 'done'],
+      )
+      assert.deepEqual(await runtimeOf(other.timers).rule('order_confirm').row?.holds.standing(), [])
+    } finally {
+      await other.close()
+    }
   })
 
   it('passes rows that another transaction has locked, and moves them once they are free', async () => {
