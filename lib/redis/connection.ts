@@ -15,7 +15,7 @@ import { OURS } from './own-options.js'
 import { Pace } from './pace.js'
 import { Quiet } from './quiet.js'
 import { type Operation, Refusals } from './refusals.js'
-import { isReplica, isReply, replyFault } from './replies.js'
+import { isMoving, isReplica, isReply, replyFault } from './replies.js'
 import type { RedisSource } from './single-source.js'
 import { redisError } from './trouble.js'
 
@@ -209,7 +209,7 @@ export class RedisConnection {
   private judge(error: Error, what: string | undefined): Error {
     const fault = replyFault(error)
     if (fault === 'REDIS_UNAVAILABLE') {
-      if (this.ready && this.topology !== 'cluster') {
+      if (this.ready && this.topology !== 'cluster' && !isMoving(error)) {
         this.availability.down(error)
         this.obstacles.whileBusy()
       }

@@ -2,13 +2,14 @@
 // of its own on each of them is told.
 
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
-import { SLOTS, slotOf, tagIn } from '../slots.js'
+import type { Keys } from '../keys.js'
+import { SLOTS, slotOf, tagIn, tagOf } from '../slots.js'
 import { fromNode } from './cluster-source.js'
 import type { RedisConnection } from './connection.js'
 import type { RedisSource } from './single-source.js'
 
 /** A node that serves slots. */
-export interface Primary {
+export interface NodeOfCluster {
   /** Host and port. */
   address: string
   source: RedisSource
@@ -16,10 +17,16 @@ export interface Primary {
   tag: string
 }
 
+/** The same, as a worker has it. */
+export interface Primary extends NodeOfCluster {
+  /** The first partition of the index that lies on this node, whose tag that is then; undefined where it has none. */
+  partition: number | undefined
+}
+
 export interface PrimariesListeners {
   onAdded(primary: Primary): void
   onRemoved(primary: Primary): void
-  /** Its tag has changed, since the slot of the former one has moved. */
+  /** Its tag has changed, since slots have moved. */
   onMoved(primary: Primary): void
 }
 
@@ -28,7 +35,10 @@ export class Primaries {
   private readonly cluster: Cluster
   private endListening = () => {}
 
-  constructor(connection: RedisConnection) {
+  constructor(
+    connection: RedisConnection,
+    private readonly keys: Pick<Keys, 'partitions'>,
+  ) {
     this.cluster = asCluster(connection.client)
   }
 
@@ -63,19 +73,21 @@ export class Primaries {
       if (!known) {
         const client = connectionTo(this.cluster, address)
         if (!client) continue // it has gone already, or is not known yet: another look follows
-        const primary = { address, source: fromNode(client), tag: tagIn(slots) }
+        const primary = { address, source: fromNode(client), ...placeIn(slots, this.keys) }
         this.known.set(address, primary)
         onAdded(primary)
-      } else if (!slots.has(slotOf(known.tag))) {
-        known.tag = tagIn(slots)
-        onMoved(known)
+        continue
       }
+      const { tag, partition } = placeIn(slots, this.keys)
+      if (partition === known.partition && slots.has(slotOf(known.tag))) continue
+      Object.assign(known, { tag, partition })
+      onMoved(known)
     }
   }
 }
 
 /** The primaries of a cluster that are known now; none of one server. */
-export function primariesNow(client: Redis): Primary[] {
+export function primariesNow(client: Redis): NodeOfCluster[] {
   if (!isClusters(client)) return []
   const cluster = asCluster(client)
   return [...servingNow(cluster)].flatMap(([address, slots]) => {
@@ -119,6 +131,15 @@ function isClusters(client: Redis): boolean {
 
 function asCluster(client: Redis): Cluster {
   return client as unknown as Cluster
+}
+
+/** Where a worker has what concerns the node as a whole: beside the first partition of the index there, or anywhere. */
+function placeIn(slots: ReadonlySet<number>, { partitions }: Pick<Keys, 'partitions'>): Pick<Primary, 'tag' | 'partition'> {
+  for (let partition = 0; partition < partitions; partition += 1) {
+    const tag = tagOf(partition, partitions)
+    if (slots.has(slotOf(tag))) return { tag, partition }
+  }
+  return { tag: tagIn(slots), partition: undefined }
 }
 
 /** By address, the slots that each primary serves. */

@@ -1,6 +1,6 @@
-// A worker's pulse: one call a second, in a cluster one for each partition, for all that a worker asks Redis while it waits. It looks at the head of each index, shows lost data and a
-// silent connection, carries the expiry probe, and takes a beat and a step of the scan for external keys along. When it is sent, and what follows
-// from it, is the worker's to decide.
+// A worker's pulse: one call for all that a worker asks Redis while it waits. It looks at the head of each index, in a cluster of one partition, shows
+// lost data and a silent connection, carries the expiry probe, and takes a beat and a step of the scan for external keys along. When it is sent, and
+// what follows from it, is the worker's to decide.
 
 import { ReplyError } from 'ioredis'
 import type { Keys } from '../keys.js'
@@ -38,10 +38,12 @@ export interface ProbeKeys {
 }
 
 export interface PulseOptions {
+  /** Left out, that of all commands; of a cluster it may be the one to the node that has the partition. */
+  connection?: RedisConnection
   /** The kinds whose indexes are looked at. */
   kinds: readonly string[]
-  /** Of a cluster's index. With that of 0 goes a waiting beat. */
-  partition?: number
+  /** Of a cluster's index; undefined where none is looked at. With that of 0 goes a waiting beat. */
+  partition: number | undefined
   probe?: ProbeKeys | undefined
   /** Old tombstones are dropped, and the server is described. */
   isThorough: boolean
@@ -139,14 +141,14 @@ export class Pulse {
 
   /** @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error. A refused write throws nothing: the connection notes it */
   async send(options: PulseOptions): Promise<PulseAnswer> {
-    const { partition = 0 } = options
+    const { partition } = options
     const beat = partition === 0 ? this.waiting : undefined
     if (beat) this.waiting = undefined
     try {
       const reply = await this.ask(options, beat?.values)
       if (reply[8] !== '') beat?.reject(new ReplyError(reply[8]))
       else beat?.resolve(reply[7])
-      return this.parse(reply, options.kinds, partition)
+      return this.parse(reply, options)
     } catch (error) {
       beat?.reject(error)
       throw error
@@ -160,7 +162,8 @@ export class Pulse {
   }
 
   private async ask(options: PulseOptions, beat: Values | undefined): Promise<PulseReply> {
-    const { kinds, probe, isThorough, scan = [], partition = 0 } = options
+    const { connection = this.connection, probe, isThorough, scan = [], partition = 0 } = options
+    const kinds = looked(options)
     const { processes, layout } = this.keys
     const names = kinds.flatMap((kind) => {
       const { due, leases, tombstones } = this.keys.sets(kind, partition)
@@ -175,7 +178,7 @@ export class Pulse {
     const askedAt = performance.now()
     let reply: PulseReply | undefined
     try {
-      await this.connection.ask(async (client) => {
+      await connection.ask(async (client) => {
         reply = (await scripts(client).orderTimersPulse(keys.length, ...keys, ...values)) as PulseReply
         if (reply[3] !== '') throw new ReplyError(reply[3])
       }, WRITE)
@@ -183,17 +186,14 @@ export class Pulse {
       if (reply === undefined) throw error
     }
     if (reply === undefined) throw new Error('a pulse had no reply')
-    this.clock.note(Number(reply[0]), askedAt, partition)
+    if (options.partition !== undefined) this.clock.note(Number(reply[0]), askedAt, partition)
     return reply
   }
 
-  private parse(
-    [now, isSet, hasControl, refused, heads, server, scan]: PulseReply,
-    kinds: readonly string[],
-    partition: number,
-  ): PulseAnswer {
+  private parse([now, isSet, hasControl, refused, heads, server, scan]: PulseReply, options: PulseOptions): PulseAnswer {
+    const { partition = 0 } = options
     return {
-      heads: kinds.map((kind, i) => {
+      heads: looked(options).map((kind, i) => {
         const [next = '', leaseEnds = '', epoch = ''] = heads.slice(3 * i, 3 * i + 3)
         if (epoch !== '') this.leases.noteEpoch(kind, Number(epoch), partition)
         return { kind, partition, now: Number(now), next: optional(next), leaseEnds: optional(leaseEnds), lost: epoch === '' }
@@ -210,6 +210,11 @@ export class Pulse {
     this.waiting = undefined
     if (beat) void this.beatAlone(beat.values).then(beat.resolve, beat.reject)
   }
+}
+
+/** The kinds whose indexes this pulse looks at. */
+function looked({ kinds, partition }: PulseOptions): readonly string[] {
+  return partition === undefined ? [] : kinds
 }
 
 /** @param reply as shared/scan-step.lua says */

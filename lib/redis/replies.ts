@@ -84,6 +84,11 @@ export function isReplica(error: Error): boolean {
   return ['READONLY', 'MASTERDOWN'].includes(replyWord(error))
 }
 
+/** Whether it is refused for a moment only because the slot of its keys moves to another node. */
+export function isMoving(error: Error): boolean {
+  return replyWord(error) === 'TRYAGAIN'
+}
+
 /** Whether every write is refused for this, so that one that succeeds proves that all would. */
 export function isServerWide(word: string): boolean {
   return SERVER_WIDE.includes(word)

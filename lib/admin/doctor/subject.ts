@@ -3,7 +3,7 @@
 import type { Sequelize } from 'sequelize'
 import { errorText } from '../../error-text.js'
 import { RedisConnection } from '../../redis/connection.js'
-import { type Primary, primariesNow } from '../../redis/primaries.js'
+import { type NodeOfCluster, primariesNow } from '../../redis/primaries.js'
 import type { RowRule } from '../../rows/row-rule.js'
 import { inTransaction, rows } from '../../sequelize/database.js'
 import { QUESTION } from '../../sequelize/statement-limits.js'
@@ -120,7 +120,7 @@ async function redisOf(redis: RuntimeRedis): Promise<SubjectRedis> {
 }
 
 /** With a connection of its own, which `endNodes` closes. */
-async function nodeOf(redis: RuntimeRedis, { address, source, tag }: Primary): Promise<SubjectNode> {
+async function nodeOf(redis: RuntimeRedis, { address, source, tag }: NodeOfCluster): Promise<SubjectNode> {
   const connection = new RedisConnection(source, 'express-order-timers:doctor')
   const node = { ...redis, source, connection, address, tag, nodes: [] }
   try {

@@ -54,8 +54,8 @@ export class Intake {
       {
         onWake: (message) => (message === SWEEP_REQUEST ? this.sweepAsked() : this.wakeOf(message)),
         onExpired: (key) => this.listener.take(key),
-        onHead: (head) => this.partitions[0]?.found(head),
-        onAnswered: () => void claims.retry(0),
+        onHead: (head) => this.partitions[head.partition]?.foundByServer(head),
+        onAnswered: (partition) => void claims.retry(partition),
         onMissed: () => this.catchUp(),
         onServing: () => this.resume(),
       },
@@ -119,9 +119,8 @@ export class Intake {
   }
 
   private addPartitions(): void {
-    const { pace } = this
     while (this.partitions.length < this.dependencies.runtime.keys.partitions && !this.stopped) {
-      const partition = new PartitionIntake({ ...this.dependencies, everyMs: pace.everyMs }, this.partitions.length)
+      const partition = new PartitionIntake({ ...this.dependencies, pace: this.pace }, this.partitions.length)
       this.partitions.push(partition)
       if (this.started) partition.start()
     }

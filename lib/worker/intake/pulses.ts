@@ -1,5 +1,5 @@
-// Sends the worker's pulses, in a cluster those of one partition, and hands on what they find: heads of indexes to the alarms, and the answers for the expiry probe, the scan for
-// external keys and the server watch. A pulse that goes unanswered shows a silent connection.
+// Sends pulses of a worker and hands on what they find: heads of indexes to the alarms, and the answers for the expiry probe, the scan for external
+// keys and the server watch. A pulse that goes unanswered shows a silent connection.
 
 import { Loop } from '../../loop.js'
 import type { RedisConnection } from '../../redis/connection.js'
@@ -13,13 +13,15 @@ export interface Pace {
   everyMs: number
   scans: boolean
   beatMs?: number
+  /** In a cluster: how often on each primary, where it also looks at one partition, and for each of the other partitions. */
+  cluster: { nodeMs: number; partitionMs: number }
 }
 
-/** With what a sweep of three rules notes each minute, this is a command a second. */
-export const USUAL: Pace = { everyMs: 1_050, scans: true }
+/** With what a sweep of three rules notes each minute, this is a command a second; to each of three primaries that have eight partitions, too. */
+export const USUAL: Pace = { everyMs: 1_050, scans: true, cluster: { nodeMs: 2_100, partitionMs: 3_150 } }
 
 /** For a Redis that is paid for by the command: one in five seconds. */
-export const ECONOMY: Pace = { everyMs: 7_500, scans: false, beatMs: 60_000 }
+export const ECONOMY: Pace = { everyMs: 7_500, scans: false, beatMs: 60_000, cluster: { nodeMs: 15_000, partitionMs: 30_000 } }
 
 /** Each so many milliseconds a pulse also drops old tombstones and asks what kind of server this is. */
 const THOROUGH_MS = 8_000
@@ -28,8 +30,8 @@ export interface PulsesDependencies {
   pulse: Pulse
   connection: RedisConnection
   kinds: readonly string[]
-  /** Of a cluster's index. */
-  partition?: number
+  /** The partition of the index that is looked at now; undefined where none is. */
+  partition(): number | undefined
   everyMs: number
   /** Undefined where the pulses carry none. */
   expiryProbe: ExpiryProbe | undefined
@@ -37,8 +39,8 @@ export interface PulsesDependencies {
   externalKeys: ExternalKeys | undefined
   onHead(head: Head): void
   onServer(info: string): void
-  /** Redis answers, so what it did not answer can be sent again. */
-  onAnswered(): void
+  /** Redis answers, so what it did not answer of this partition can be sent again. */
+  onAnswered(partition: number): void
 }
 
 export class Pulses {
@@ -53,8 +55,12 @@ export class Pulses {
   constructor(private readonly dependencies: PulsesDependencies) {}
 
   start(): void {
-    const { pulse, partition = 0 } = this.dependencies
-    if (partition === 0) this.endPulse = pulse.begin()
+    if (this.carriesBeats) this.endPulse = this.dependencies.pulse.begin()
+    this.later()
+  }
+
+  /** Another pulse has looked at this partition, so the next one of these is due as late as if it had been one of them. */
+  postpone(): void {
     this.later()
   }
 
@@ -92,16 +98,17 @@ export class Pulses {
   }
 
   private async sendOne(): Promise<void> {
-    const { pulse, connection, kinds, partition = 0, expiryProbe, externalKeys, onHead, onServer, onAnswered } = this.dependencies
+    const { pulse, connection, kinds, expiryProbe, externalKeys, onHead, onServer, onAnswered } = this.dependencies
     if (this.stopped) return
-    if (!connection.usable) return partition === 0 ? pulse.fail(new Error('there is no connection')) : undefined
+    if (!connection.usable) return this.carriesBeats ? pulse.fail(new Error('there is no connection')) : undefined
+    const partition = this.dependencies.partition()
     const isThorough = performance.now() - this.thoroughAt >= THOROUGH_MS
     try {
       const scan = externalKeys?.firstStep()
-      const answer = await pulse.send({ kinds, partition, probe: expiryProbe?.keys, isThorough, scan })
+      const answer = await pulse.send({ connection, kinds, partition, probe: expiryProbe?.keys, isThorough, scan })
       if (isThorough) this.thoroughAt = performance.now()
       if (this.stopped) return
-      onAnswered()
+      if (partition !== undefined) onAnswered(partition)
       for (const head of answer.heads) onHead(head)
       expiryProbe?.answered(answer.probe)
       if (scan) externalKeys?.stepped(answer.scanned)
@@ -109,5 +116,10 @@ export class Pulses {
     } catch {
       // Redis does not answer, or refuses: its connection reports that, and the alarms look by themselves.
     }
+  }
+
+  /** A beat waits for these pulses. Those on a node of a cluster take it along where they come first. */
+  private get carriesBeats(): boolean {
+    return this.dependencies.connection.topology !== 'node' && this.dependencies.partition() === 0
   }
 }

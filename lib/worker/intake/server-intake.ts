@@ -31,11 +31,12 @@ export interface ServerIntakeDependencies {
   tag: (() => string) | undefined
   /** Of keys that the scan found, those that the index does not have, where the scan itself cannot ask it. */
   unindexed: ExternalKeysDependencies['unindexed']
-  /** Whose external keys are looked for. */
+  /** Whose external keys are looked for, and whose indexes the pulses look at. */
   kinds: readonly string[]
-  /** Whose indexes the pulses look at. */
-  indexes: readonly string[]
-  pace: Pace
+  /** The partition of the index that the pulses look at now. In a cluster the tag is that of this partition; undefined on a node that has none. */
+  partition(): number | undefined
+  /** How often a pulse is sent, and whether the keyspace is scanned. */
+  pace: Pick<Pace, 'everyMs' | 'scans'>
   faults: ServerFaults
   meters: Pick<Meters, 'subscriptionResets'>
   /** Whether `notify-keyspace-events` may be changed. */
@@ -46,8 +47,8 @@ export interface ServerIntakeListeners {
   onWake(message: string): void
   onExpired(key: string): void
   onHead(head: Head): void
-  /** A pulse was answered. */
-  onAnswered(): void
+  /** A pulse that looked at this partition was answered. */
+  onAnswered(partition: number): void
   /** Messages may have been missed. */
   onMissed(): void
   /** It can serve, after it could not or was not connected. */
@@ -67,7 +68,8 @@ export class ServerIntake {
     private readonly dependencies: ServerIntakeDependencies,
     private readonly listeners: ServerIntakeListeners,
   ) {
-    const { connection, source, pulse, keys, workerId, tag, unindexed, kinds, indexes, pace, faults, meters, configureRedis } = dependencies
+    const { connection, source, pulse, keys, workerId, tag, unindexed, kinds, partition, pace, faults, meters, configureRedis } =
+      dependencies
     const { everyMs, scans } = pace
     this.subscriber = new Subscriber(source, keys.wakeChannel, faults, meters, everyMs)
     this.watch = new ServerWatch({ connection, faults, configureRedis })
@@ -82,10 +84,10 @@ export class ServerIntake {
       lock: () => (tag ? keys.scannerLockOn(tag()) : keys.scannerLock),
     })
     this.pulses = new Pulses({
-      ...{ pulse, connection, kinds: indexes, everyMs, expiryProbe: this.expiryProbe },
+      ...{ pulse, connection, kinds, partition, everyMs, expiryProbe: this.expiryProbe },
       externalKeys: scans ? this.externalKeys : undefined,
       onHead: (head) => listeners.onHead(head),
-      onAnswered: () => listeners.onAnswered(),
+      onAnswered: (answered) => listeners.onAnswered(answered),
       onServer: (info) => this.watch.described(info),
     })
   }

@@ -4,14 +4,14 @@
 import type { Keys } from '../../keys.js'
 import type { Log } from '../../logger.js'
 import type { Loop } from '../../loop.js'
-import { RedisClock } from '../../redis/clock.js'
 import { RedisConnection } from '../../redis/connection.js'
 import { Primaries, type Primary } from '../../redis/primaries.js'
-import { Pulse, type ScanStep } from '../../redis/pulse.js'
+import type { ScanStep } from '../../redis/pulse.js'
 import type { RuntimeRedis } from '../../timers/runtime.js'
 import { within } from '../../wait.js'
 import { type Faults, NodeFaults } from '../faults.js'
 import { reportConnection } from './connection-faults.js'
+import type { Pace } from './pulses.js'
 import { ServerIntake, type ServerIntakeDependencies, type ServerIntakeListeners } from './server-intake.js'
 
 /** How long an answer of the index is waited for. */
@@ -20,9 +20,9 @@ const WAIT_MS = 1_000
 /** How long the nodes of a cluster are waited for at the start. */
 const KNOWN_MS = 3_000
 
-export interface ServersDependencies
-  extends Pick<ServerIntakeDependencies, 'keys' | 'workerId' | 'kinds' | 'pace' | 'meters' | 'configureRedis'> {
+export interface ServersDependencies extends Pick<ServerIntakeDependencies, 'keys' | 'workerId' | 'kinds' | 'meters' | 'configureRedis'> {
   redis: RuntimeRedis
+  pace: Pace
   faults: Faults
   log: Log
 }
@@ -45,9 +45,8 @@ class OneServer implements Servers {
 
   constructor({ redis, ...others }: ServersDependencies, listeners: ServerIntakeListeners) {
     const { connection, source, pulse } = redis
-    const indexes = others.kinds
-    const server = { ...others, connection, source, pulse, indexes, tag: undefined, unindexed: async (found: ScanStep['found']) => found }
-    this.list = [new ServerIntake(server, listeners)]
+    const own = { tag: undefined, partition: () => 0, unindexed: async (found: ScanStep['found']) => found }
+    this.list = [new ServerIntake({ ...others, connection, source, pulse, ...own }, listeners)]
   }
 
   get attempted(): Promise<void> {
@@ -79,7 +78,7 @@ class Nodes implements Servers {
     private readonly dependencies: ServersDependencies,
     private readonly listeners: ServerIntakeListeners,
   ) {
-    this.primaries = new Primaries(dependencies.redis.connection)
+    this.primaries = new Primaries(dependencies.redis.connection, dependencies.keys)
   }
 
   get list(): readonly ServerIntake[] {
@@ -117,15 +116,20 @@ class Nodes implements Servers {
   }
 
   private add(primary: Primary): void {
-    const { redis, faults: all, log, ...others } = this.dependencies
+    const { redis, faults: all, log, pace, ...others } = this.dependencies
     const { address, source } = primary
+    const { pulse } = redis
     const connection = new RedisConnection(source, 'express-order-timers:node')
     const faults = new NodeFaults(all, address)
-    const pulse = new Pulse(connection, others.keys, new RedisClock(connection), redis.leases)
     const unindexed = (found: ScanStep['found']) => notIn(redis, others.keys, found)
     const intake = new ServerIntake(
-      { ...others, connection, source, pulse, faults, indexes: [], tag: () => primary.tag, unindexed },
-      { ...this.listeners, onAnswered() {}, onWake: (message) => this.isFirst(address) && this.listeners.onWake(message) },
+      {
+        ...{ ...others, connection, source, pulse, faults, unindexed },
+        pace: { everyMs: pace.cluster.nodeMs, scans: pace.scans },
+        tag: () => primary.tag,
+        partition: () => primary.partition,
+      },
+      { ...this.listeners, onWake: (message) => this.isFirst(address) && this.listeners.onWake(message) },
     )
     this.nodes.set(address, { intake, connection, faults })
     connection.onDoubt(() => this.primaries.askAgain()) // its slots, or those of the keys that were asked for, have moved

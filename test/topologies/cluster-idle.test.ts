@@ -1,0 +1,78 @@
+// How many commands a worker with nothing to do sends to each primary of a cluster.
+
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { WorkerOptions } from '../../lib/index.js'
+import { transition } from '../../lib/index.js'
+import { CLUSTERS } from '../../lib/redis/source.js'
+import type { Database } from '../support/database.js'
+import { enter } from '../support/opened.js'
+import { RedisCluster } from '../support/redis-cluster.js'
+import { openShop } from '../support/shop.js'
+import { waitUntil } from '../support/waiting.js'
+
+function threeRules({ Order }: Pick<Database, 'Order'>) {
+  return {
+    order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' }),
+    order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' }),
+    order_ship: transition(Order, { from: 2, to: 0, deadline: false, after: '24h' }),
+  }
+}
+
+/** Commands a second that each primary gets, without what scripts do inside Redis. */
+async function idleCommands(
+  cluster: RedisCluster,
+  options: WorkerOptions,
+  windowMs: number,
+): Promise<{ perSecond: number[]; shown: string }> {
+  const shop = await openShop(threeRules, { redis: { nodes: cluster.addresses } as never })
+  for (let i = 0; i < 40; i += 1) await shop.timers.schedule('order_confirm', await shop.order({ status: 4 }))
+  const worker = await shop.worker({ fallback: false, ...options })
+  await waitUntil(() => worker.health().redis?.events, { within: 30_000 })
+  const primaries = await cluster.primaries()
+  const sent = await Promise.all(
+    primaries.map(async ({ client }) => {
+      const monitor = await client.monitor()
+      const commands: string[] = []
+      monitor.on('monitor', (_time: string, [name = '']: string[], source: string) => {
+        if (source !== 'lua' && name !== 'REPLCONF') commands.push(name)
+      })
+      monitor.on('error', () => {})
+      return { commands, strikeOut: enter('a monitor', async () => monitor.disconnect()), monitor }
+    }),
+  )
+  const startedAt = performance.now()
+  await sleep(windowMs) // a rate needs a time
+  const seconds = (performance.now() - startedAt) / 1_000
+  for (const { monitor, strikeOut } of sent) {
+    monitor.disconnect()
+    strikeOut()
+  }
+  assert.equal(worker.health().redis?.events, true)
+  assert.deepEqual(worker.faultsTold, [])
+  await shop.close()
+  return {
+    perSecond: sent.map(({ commands }) => commands.length / seconds),
+    shown: sent.map(({ commands }) => `${commands.length} in ${Math.round(seconds)} s: ${commands.join(' ')}`).join('\n'),
+  }
+}
+
+describe('A worker that has nothing to do on a cluster of three primaries', () => {
+  before(() => {
+    CLUSTERS.refused = false
+  })
+  after(() => {
+    CLUSTERS.refused = true
+  })
+
+  it('sends each about a command a second, and in an economy one in five seconds', async () => {
+    const cluster = await RedisCluster.start()
+    const usual = await idleCommands(cluster, {}, 20_000)
+    const economy = await idleCommands(cluster, { idle: 'economy' }, 40_000)
+    const mean = (rates: number[]) => rates.reduce((sum, rate) => sum + rate, 0) / rates.length
+    assert.ok(mean(usual.perSecond) <= 1.15 && Math.max(...usual.perSecond) <= 1.4, usual.shown)
+    assert.ok(mean(economy.perSecond) <= 0.21 && Math.max(...economy.perSecond) <= 0.3, economy.shown)
+    for (const { perSecond, shown } of [usual, economy]) assert.ok(Math.min(...perSecond) > 0, shown)
+    await cluster.stop()
+  }).timeout(180_000)
+})
