@@ -6,6 +6,7 @@ import { type TransitionOptions, transition } from '../../lib/index.js'
 import type { Database } from '../support/database.js'
 import type { OrderRow } from '../support/order.js'
 import type { TestWorker } from '../support/shop.js'
+import { inTurns } from '../support/turns.js'
 import { waitUntil } from '../support/waiting.js'
 
 export const EVERY_SECOND = '* * * * * *'
@@ -31,9 +32,7 @@ interface ConfirmingShop {
 /** Orders that are shipped and come due in so many milliseconds, through the timers as a shop would. */
 export async function ship(shop: ConfirmingShop, count: number, afterMs: number): Promise<number[]> {
   const orders = await shop.database.Order.bulkCreate(Array.from({ length: count }, () => ({ status: 4 })))
-  // So many at once that none waits for a connection of the pool for as long as a call may.
-  for (let first = 0; first < orders.length; first += 50)
-    await Promise.all(orders.slice(first, first + 50).map((order) => shop.timers.schedule('order_confirm', order, { after: afterMs })))
+  await inTurns(orders, (order) => shop.timers.schedule('order_confirm', order, { after: afterMs }))
   return orders.map(({ id }) => id)
 }
 

@@ -6,10 +6,14 @@ import type { RuntimeRedis } from '../../lib/timers/runtime.js'
 import type { Database } from '../support/database.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop } from '../support/shop.js'
+import { turns } from '../support/turns.js'
 import { holdsFor, waitUntil } from '../support/waiting.js'
 import { confirmed, confirming, countIn, EVERY_SECOND, promisesHeld, ship } from './confirming.js'
 
 const ORDERS = 150
+
+/** Calls at once; the rest of the pool is the workers'. */
+const AT_ONCE = 8
 
 describe('At the very instant of the deadline', () => {
   const open = async () => {
@@ -68,7 +72,8 @@ describe('At the very instant of the deadline', () => {
       (id: number) => shop.timers.extend('order_confirm', id, 300),
       (id: number) => shop.timers.schedule('order_confirm', id, { after: 500 }),
     ]
-    const outcomes = await Promise.all(calls.map((call) => atTheDeadline(shop, ids, call)))
+    const inTurn = turns(AT_ONCE)
+    const outcomes = await Promise.all(calls.map((call) => atTheDeadline(shop, ids, call, inTurn)))
     await waitUntil(async () => (await pending(shop)) === 0)
     assert.ok(outcomes.every((won) => won.size <= ORDERS))
     await promisesHeld(shop.database)
@@ -154,6 +159,7 @@ async function atTheDeadline<T>(
   shop: { database: Database },
   ids: readonly number[],
   call: (id: number) => Promise<T>,
+  inTurn = turns(AT_ONCE),
 ): Promise<Map<number, T>> {
   const orders = await shop.database.Order.findAll({ where: { id: [...ids] } })
   const won = new Map<number, T>()
@@ -162,7 +168,7 @@ async function atTheDeadline<T>(
       const at = (confirmDueAt?.getTime() ?? 0) - 12 + (index % 25)
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, at - Date.now())))
       try {
-        won.set(id, await call(id))
+        won.set(id, await inTurn(() => call(id)))
       } catch (error) {
         const refused = error instanceof OrderTimersError ? error.status === 409 : (error as Error).message === 'too late'
         assert.ok(refused, `order ${id}: ${error}`)

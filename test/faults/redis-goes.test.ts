@@ -9,6 +9,7 @@ import { openRedis } from '../support/redis.js'
 import { RedisServer } from '../support/redis-server.js'
 import { openShop, type TestWorker } from '../support/shop.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
+import { inTurns } from '../support/turns.js'
 import { holdsFor, inTime, waitForEvent, waitUntil } from '../support/waiting.js'
 import { confirmed, confirming, countIn, EVERY_SECOND, latest, ship, wereNotLate, wereOnTime } from './confirming.js'
 import { scriptRequest } from './script-request.js'
@@ -363,7 +364,7 @@ describe('When Redis', () => {
     await fault(worker, 'REDIS_UNAVAILABLE')
     const due = Array.from({ length: 60 }, (_, n) => n)
     await holdsFor(10_000 - 1000, () => true, { every: 500 })
-    await Promise.all(due.map((n) => ship(shop, 5, 2100 + n * 50)))
+    await inTurns(due, (n) => ship(shop, 5, 2100 + n * 50), 3)
     await redis.restart()
     await inTime(confirmed(shop, 300, 12_000), 12_000, 'all to be confirmed')
     const lateness = await shop.database.ledger.lateness()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { HandlerWork } from '../../lib/index.js'
 import { openShop } from '../support/shop.js'
+import { inTurns } from '../support/turns.js'
 import { waitUntil } from '../support/waiting.js'
 
 describe('a plain function as a rule', () => {
@@ -27,7 +28,7 @@ describe('a plain function as a rule', () => {
     const shop = await openShop(() => ({ order_other: ({ ids }: HandlerWork) => void sizes.push(ids.length) }))
     const ids = Array.from({ length: 250 }, (_, i) => i + 1)
     const at = Date.now() - 1
-    await Promise.all(ids.map((id) => shop.timers.schedule('order_other', id, { at })))
+    await inTurns(ids, (id) => shop.timers.schedule('order_other', id, { at }))
     const worker = await shop.worker()
     await waitUntil(() => worker.settled.length === 250)
     assert.ok(Math.max(...sizes) <= 100, String(sizes))

@@ -4,6 +4,7 @@ import type { Sequelize, Transaction } from 'sequelize'
 import { type OrderTimers, startExpiryWorker, transition } from '../../../lib/index.js'
 import type { Database } from '../../support/database.js'
 import { openShop, watched } from '../../support/shop.js'
+import { inTurns } from '../../support/turns.js'
 import { waitUntil } from '../../support/waiting.js'
 
 const HOUR_AGO = () => new Date(Date.now() - 3_600_000)
@@ -24,7 +25,7 @@ describe('catching up after an outage', function () {
   const overdue = async ({ database, timers }: { database: Database; timers: object }, each: number) => {
     const made = KINDS.flatMap((_, i) => Array.from({ length: each }, () => ({ status: 11 + i, createdAt: HOUR_AGO() })))
     const orders = await database.Order.bulkCreate(made, { returning: true })
-    await Promise.all(orders.map((order) => (timers as OrderTimers).schedule(KINDS[order.status - 11] as string, order)))
+    await inTurns(orders, (order) => (timers as OrderTimers).schedule(KINDS[order.status - 11] as string, order))
   }
   const inUse = (sequelize: Sequelize) => (sequelize.connectionManager as unknown as { pool: { using: number } }).pool.using
 
