@@ -2,7 +2,7 @@
 // model, a plain client for looks and changes by hand, and the ledger. `close` drops it all.
 
 import { randomBytes } from 'node:crypto'
-import { Client, type ClientConfig, Pool } from 'pg'
+import pg, { Client, type ClientConfig, Pool } from 'pg'
 import { type ModelStatic, type Options, Sequelize } from 'sequelize'
 import { BY_HAND, Ledger, type LedgerOptions } from './ledger.js'
 import { enter } from './opened.js'
@@ -78,6 +78,7 @@ export function sequelizeOn(url: string, schema: string, options: Options = {}, 
   const flags = Object.entries({ search_path: schema, ...settings }).map(([name, value]) => `-c ${name}=${value}`)
   return new Sequelize(url, {
     logging: false,
+    dialectModule: pg, // which Sequelize would load by its name, and so once more where this is bundled
     ...rest,
     dialectOptions: { options: flags.join(' '), ...dialectOptions },
   })
