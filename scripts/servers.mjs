@@ -45,7 +45,7 @@ async function start() {
     ...(bin && { POSTGRES_BIN: bin }),
     ...(bin && user && { POSTGRES_UID: String(user.uid), POSTGRES_GID: String(user.gid) }),
     ...(redisUrl && { REDIS_URL: redisUrl }),
-    ...(databaseUrl && { DATABASE_URL: databaseUrl }),
+    ...(databaseUrl && { DATABASE_URL: databaseUrl, POSTGRES_TEMPLATE: postgres.template }),
   }
 }
 

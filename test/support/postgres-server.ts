@@ -1,5 +1,5 @@
-// A Postgres of a test's own, on a free port, to be crashed, frozen and started again on the same port and data. `initdb` runs once in
-// a test process; each server gets a copy. The binaries are those in POSTGRES_BIN, which scripts/run.mjs sets.
+// A Postgres of a test's own, on a free port, to be crashed, frozen and started again on the same port and data. Its data are a copy of those in
+// POSTGRES_TEMPLATE, and its binaries those in POSTGRES_BIN; scripts/run.mjs sets both.
 
 import { execFile } from 'node:child_process'
 import { rmSync } from 'node:fs'
@@ -34,7 +34,7 @@ export class PostgresServer {
   /** Starts one. Settings are postgresql.conf's, such as `{ max_connections: '20' }`. */
   static async start(settings: Settings = {}): Promise<PostgresServer> {
     const directory = await newDirectory()
-    await run('cp', ['-a', `${await template()}/data`, directory])
+    await copyData(process.env.POSTGRES_TEMPLATE ?? (await template()), directory)
     const server = new PostgresServer(await freePort(), directory, settings)
     await server.restart()
     return server
@@ -47,7 +47,7 @@ export class PostgresServer {
   async startStandby(settings: Settings = {}, own?: Settings): Promise<PostgresServer> {
     await this.shutDown()
     const directory = await newDirectory()
-    await run('cp', ['-a', join(this.directory, 'data'), directory])
+    await copyData(join(this.directory, 'data'), directory)
     await writeFile(join(directory, 'data', 'standby.signal'), '')
     const primary = `host=127.0.0.1 port=${this.port} user=postgres application_name=standby`
     const standby = new PostgresServer(await freePort(), directory, { primary_conninfo: primary, ...settings })
@@ -129,14 +129,23 @@ async function newDirectory(): Promise<string> {
   return directory
 }
 
+/** The template belongs to whoever made it. */
+async function copyData(from: string, directory: string): Promise<void> {
+  const data = join(directory, 'data')
+  await run('cp', ['-Rp', from, data])
+  const user = postgresUser()
+  if (user !== undefined) await run('chown', ['-R', `${user.uid}:${user.gid}`, data])
+}
+
 let initialised: Promise<string> | undefined
 
+/** Where the tests' database is given, and so no template is there: `initdb` once in a test process. */
 function template(): Promise<string> {
   initialised ??= newDirectory().then(async (directory) => {
     process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
     const args = ['-D', `${directory}/data`, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions']
     await run(binary('initdb'), args, { cwd: directory, ...postgresUser() })
-    return directory
+    return join(directory, 'data')
   })
   return initialised
 }
