@@ -1,11 +1,9 @@
 // The book's code compiles, strictly, against the package's types: each page's files are a project.
 
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { blocks, root } from '../support/book.js'
+import { blocks } from '../support/book.js'
 import { filesOf, openProjectOf } from '../support/book-project.js'
+import { complaintsAbout } from '../support/compiler.js'
 
 const compilerOptions = {
   module: 'nodenext',
@@ -26,10 +24,7 @@ describe("the book's code", () => {
         ...filesOf(page),
         'tsconfig.json': JSON.stringify({ compilerOptions, include: ['*.ts', '*.js'] }),
       })
-      const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-      await promisify(execFile)(process.execPath, [tsc, '-p', project.directory, '--pretty', 'false'], { cwd: project.directory })
-        .catch((error) => assert.fail(error.stdout || error))
-        .finally(project.close)
+      assert.deepEqual(await complaintsAbout(project.directory).finally(project.close), [])
     }).timeout(60_000)
   }
 })

@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { flush } from '../support/armed.js'
 import { blockOf } from '../support/book.js'
+import { complaintsAbout } from '../support/compiler.js'
 import { connectByHand } from '../support/database.js'
 import { openRedis } from '../support/redis.js'
 
@@ -409,15 +410,7 @@ const health = orderTimersHealth(timers); console.log(health.live().status, (awa
       ...options,
     }
     await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['*.ts'] }))
-    const tsc = join(root, 'node_modules', compiler, 'bin', 'tsc')
-    try {
-      await run(process.execPath, [tsc, '-p', 'tsconfig.json', '--pretty', 'false'], { cwd: folder })
-      return []
-    } catch (error) {
-      const { stdout } = error as { stdout: string }
-      if (!stdout) throw error
-      return stdout.trimEnd().split('\n')
-    }
+    return complaintsAbout(folder, compiler)
   }
 })
 
