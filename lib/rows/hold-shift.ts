@@ -4,10 +4,13 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Transaction } from 'sequelize'
+import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
 import { inTransaction, rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
-import { LOCK_WAIT_ENDED, ROLLED_BACK } from '../sequelize/sqlstates.js'
+import { INSUFFICIENT_PRIVILEGE, LOCK_WAIT_ENDED, ROLLED_BACK } from '../sequelize/sqlstates.js'
+import { LOOK } from '../sequelize/statement-limits.js'
+import { remedyOf } from '../sequelize/wrong-statement.js'
 import { allOf } from './conditions.js'
 import { NO_TIMER_AT } from './guard.js'
 import { VIA_RUN } from './history.js'
@@ -71,6 +74,23 @@ export async function noteLastOrder({ guard, holds }: RowRule, { id }: Pick<Hold
   const { table } = guard
   const last = `SELECT ${table.id}::text FROM ${table.aliased} ORDER BY ${table.id} DESC LIMIT 1`
   await rows(table.sequelize, `UPDATE ${holds.table} SET last_id = (${last}) WHERE id = $1 AND last_id IS NULL`, [id], transaction)
+}
+
+/**
+ * Has Postgres plan what a portion writes, so that who may not write it begins no release, and the kind is not left in the middle of one.
+ * @throws OrderTimersError INVALID_MODEL; what Postgres throws
+ */
+export async function explainShift(row: RowRule): Promise<void> {
+  const { sequelize, tableText, idType } = row.guard.table
+  const run: Run = { after: null, upTo: idType.example, since: '2000-01-01 00:00:00+00', lengthMs: 0 }
+  try {
+    await inTransaction(sequelize, { ...LOOK, explains: true }, (transaction) => move(row, run, 1, transaction))
+  } catch (cause) {
+    if (sqlStateOf(cause) !== INSUFFICIENT_PRIVILEGE) throw cause
+    const remedy = `release it on the admin page or with \`order-timers release\` as the workers' user, or ${remedyOf(cause, tableText)}`
+    const message = `orderTimers: ${row.options.kind}: deadlines are to be moved, which this user may not (${errorText(cause)}); nothing was released; ${remedy}`
+    throw new OrderTimersError('INVALID_MODEL', message, { cause })
+  }
 }
 
 /** @returns 'elsewhere' while another process moves a portion of it */

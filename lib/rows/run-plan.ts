@@ -1,12 +1,13 @@
 // What a run will do, before anything is written: how many orders, the first of them, and what Postgres has to write.
 
 import type { Transaction } from 'sequelize'
-import { rows } from '../sequelize/database.js'
+import { inTransaction, rows } from '../sequelize/database.js'
+import { LOOK } from '../sequelize/statement-limits.js'
 import type { RowGuard } from './guard.js'
 import { CLOCK, epochMsSql } from './instant-sql.js'
 import type { DeclaredColumn } from './row-options.js'
 import { RunSql } from './run-sql.js'
-import type { RunTask } from './runs-table.js'
+import type { RunsTable, RunTask } from './runs-table.js'
 
 export interface PlannedRun {
   count: number
@@ -24,6 +25,23 @@ const UPDATE_BYTES = 60
 const INDEX_ENTRY_BYTES = 80
 /** A page is logged whole when it is changed for the first time after a checkpoint. */
 const PAGE_BYTES = 8_192
+
+/**
+ * Has Postgres plan what a portion writes, so that a run that may not write it never begins, and holds nothing.
+ * @throws OrderTimersError NOT_RECORDED; what Postgres throws
+ */
+export function explainRun(
+  { guard, deadline }: { guard: RowGuard; deadline: DeclaredColumn },
+  task: RunTask,
+  runs: RunsTable,
+): Promise<void> {
+  const { sequelize, idType } = guard.table
+  const page = { after: null, upTo: idType.example, limit: 1, lookAt: 1 }
+  return inTransaction(sequelize, { ...LOOK, explains: true }, async (transaction) => {
+    await new RunSql(guard, deadline, task, 0).move(page, transaction)
+    await runs.explain(transaction)
+  })
+}
 
 export async function planRun(guard: RowGuard, column: DeclaredColumn, task: RunTask, transaction: Transaction): Promise<PlannedRun> {
   const { sequelize, tableText, aliased, alias } = guard.table

@@ -6,7 +6,7 @@ import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 import type { HeldKind, HoldOptions, ReleaseOptions } from '../hold.js'
 import { parseFlag } from '../option-types.js'
 import { Presence } from '../redis/presence.js'
-import { noteLastOrder, shiftDeadlines } from '../rows/hold-shift.js'
+import { explainShift, noteLastOrder, shiftDeadlines } from '../rows/hold-shift.js'
 import type { Beside, Hold, HoldEnd, PlacedHold } from '../rows/holds.js'
 import type { RowRule } from '../rows/row-rule.js'
 import { isAliveByBeat, isAliveByRow } from './findings.js'
@@ -53,7 +53,8 @@ export interface ReleasedHold {
  * Releases a person's hold, or joins the release that has begun.
  * @param signal once aborted, what is left to be moved is left to the sweeps, and the kind stays held until then
  * @returns once the kind is released; with a grace, once it is known when it opens
- * @throws OrderTimersError UNKNOWN_KIND, NOT_HOLDABLE, INVALID_OPTION, INVALID_DURATION, NOT_HELD, HOLDS_MISSING, ROW_LOCKED, POSTGRES_UNAVAILABLE
+ * @throws OrderTimersError UNKNOWN_KIND, NOT_HOLDABLE, INVALID_OPTION, INVALID_DURATION, NOT_HELD, HOLDS_MISSING, ROW_LOCKED, POSTGRES_UNAVAILABLE;
+ * INVALID_MODEL where deadlines are to be moved and this user may not, and then nothing was released
  */
 export async function releaseHold(
   runtime: Runtime,
@@ -68,6 +69,7 @@ export async function releaseHold(
   if (expect !== undefined && (!Number.isSafeInteger(expect) || expect < 0))
     throw invalid(`${kind}: "expect" must be a whole number of orders, got ${show(expect)}`)
   if (expect !== undefined && !row.brake) throw invalid(`${kind}: "expect" is for a rule with a brake, which this one does not have`)
+  if (end === 'shift' && !signal?.aborted) await explainShift(row)
   const hold = await row.holds.beginRelease(end, { graceMs }, async (transaction, begun) => {
     if (expect !== undefined) await row.brake?.expect(expect, transaction)
     if (begun.end === 'shift') await noteLastOrder(row, begun, transaction)

@@ -234,8 +234,22 @@ async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<v
   const standing = () => runtimeOf(timers).rule('order_confirm').row?.holds.standing()
   const [hold] = (await standing()) ?? []
   assert.equal(hold?.by, 'mei')
+  // Deadlines of reminders that were told are in the history, which a web process may not write: nothing of it is begun.
+  await assert.rejects(timers.release('order_confirm', { shift: true }), {
+    code: 'ERR_ORDER_TIMERS_INVALID_MODEL',
+    message:
+      /permission denied for table order_timers_history\); nothing was released; release it on the admin page or with `order-timers release`/,
+  })
+  assert.deepEqual(
+    (await standing())?.map(({ state }) => state),
+    ['held'],
+  )
   await onRule('release', { heldSince: Math.trunc(hold?.since ?? 0) })
   assert.deepEqual(await standing(), [])
+  await client.query(`REVOKE UPDATE ("dueAt") ON parcels FROM ${schema}_web`)
+  await assert.rejects(timers.extendAll('order_confirm', { by: '1h' }), { code: 'ERR_ORDER_TIMERS_INVALID_MODEL' })
+  assert.deepEqual(await standing(), [])
+  await client.query(`GRANT UPDATE ("dueAt") ON parcels TO ${schema}_web`)
   await runtimeOf(timers).redis?.connection.refusals.probe?.()
   const { connection } = runtimeOf(timers).redis as RuntimeRedis
   await new SpanLinks(connection, keys).note('order_confirm', String(moved), Date.now(), { traceId: '1', spanId: '2' })

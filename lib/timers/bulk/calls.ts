@@ -6,7 +6,7 @@ import type { BulkOptions, BulkPlan, BulkResult, RunOptions } from '../../bulk.j
 import { OrderTimersError, refuseUnknownOptions } from '../../errors.js'
 import { ActionsTable } from '../../rows/actions-table.js'
 import { noteHeldTime } from '../../rows/held-time.js'
-import { type PlannedRun, planRun } from '../../rows/run-plan.js'
+import { explainRun, type PlannedRun, planRun } from '../../rows/run-plan.js'
 import { RUN_OWNER, type Run, type RunAction, RunsTable, type RunTask } from '../../rows/runs-table.js'
 import { inTransaction } from '../../sequelize/database.js'
 import type { StatementLimits } from '../../sequelize/statement-limits.js'
@@ -82,6 +82,7 @@ export async function beginRun(
   const { runs, actions } = tablesOf(runtime, rule)
   const { kind } = rule
   await refuseOldWorkers(runtime, kind)
+  await explainRun(rule.row, task, runs)
   let begun: Run | undefined
   const begin = async (transaction: Transaction): Promise<void> => {
     await rule.row.history?.requireInsert(transaction)
