@@ -11,13 +11,15 @@ export interface NewOrders {
   /** Null: no deadline yet. */
   dueAt: number | null
   spacingMs?: number
+  /** Shipped by default. */
+  status?: number
 }
 
-export async function addOrders(sql: pg.Client, { firstId, count, dueAt, spacingMs = 0 }: NewOrders): Promise<void> {
+export async function addOrders(sql: pg.Client, { firstId, count, dueAt, spacingMs = 0, status = SHIPPED }: NewOrders): Promise<void> {
   if (count === 0) return
   await sql.query(
     `INSERT INTO orders (id, "userId", total, status, note, "confirmDueAt", "createdAt", "updatedAt")
-     SELECT $1::int + i, i % 5000, 19.9, ${SHIPPED}, 'leave it at the door',
+     SELECT $1::int + i, i % 5000, 19.9, ${status}, 'leave it at the door',
             to_timestamp(($3::float8 + i * $4::float8) / 1000), now(), now()
      FROM generate_series(0, $2::int - 1) AS i`,
     [firstId, count, dueAt, spacingMs],

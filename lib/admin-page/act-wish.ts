@@ -23,11 +23,14 @@ const MOST_ORDERS = 200
 /** Acts on a rule, and not on orders. */
 const ON_RULES: readonly unknown[] = ['hold', 'release']
 
+/** Without the answer that `verify` waits for, on a person's word. */
+export const UNVERIFIED = 'settle unverified'
+
 /** What is in the orders is checked by the acts. @throws Refusal 400 */
 export function parseWish(given: Record<string, unknown>): ActWish {
   const { action, kind, orders = [], by, reason, stoppedSince, heldSince, end } = given
   const isOnRule = ON_RULES.includes(action)
-  if (!isOnRule && !ACTS.includes(action as (typeof ACTS)[number])) throw wrong('there is no such act')
+  if (!isOnRule && action !== UNVERIFIED && !ACTS.includes(action as (typeof ACTS)[number])) throw wrong('there is no such act')
   if (typeof kind !== 'string') throw wrong('"kind" must name a rule')
   if (!Array.isArray(orders) || !orders.every((order) => order !== null && typeof order === 'object'))
     throw wrong('"orders" must be an array of { id, deadline }')
@@ -38,6 +41,7 @@ export function parseWish(given: Record<string, unknown>): ActWish {
   if (end !== undefined && end !== 'shift' && end !== 'grace') throw wrong('"end" must be "shift" or "grace"')
   const parsed = { by: textOf(by, '"by" must be a duration'), reason: textOf(reason, '"reason" must be a text') }
   if (action === 'hold' && parsed.reason === undefined) throw wrong('say why the rule is held: everybody who wonders reads it')
+  if (action === UNVERIFIED && parsed.reason === undefined) throw wrong('say why it is settled without an answer: that is recorded')
   const instants = { stoppedSince: instantOf(stoppedSince, 'stoppedSince'), heldSince: instantOf(heldSince, 'heldSince') }
   return { action: action as ActWish['action'], kind, orders, ...parsed, ...instants, end }
 }

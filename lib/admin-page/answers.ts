@@ -7,7 +7,7 @@ import { type ActedRelease, releaseAct } from '../admin/actions/release.js'
 import type { Actor } from '../admin/actions/request.js'
 import type { Runtime } from '../timers/runtime.js'
 import { Refusal } from '../web/refusal.js'
-import type { ActWish } from './act-wish.js'
+import { type ActWish, UNVERIFIED } from './act-wish.js'
 import { type ActedHold, holdFromPage, releaseFromPage } from './hold-acts.js'
 import type { ParsedAdminOptions } from './options.js'
 import { OrderReads } from './order-reads.js'
@@ -22,6 +22,9 @@ import { ShownOrders } from './shown-orders.js'
 import { Turn } from './turn.js'
 
 const ACTIONS_PAGE = 30
+
+/** Who asks is told by then what is known; the news of live pages wait until all is. */
+const NOW_MS = 200
 
 /** Beyond this nothing is an id. */
 const LONGEST_ID = 600
@@ -70,7 +73,7 @@ export class Answers {
     const after = query.get('after') ?? undefined
     switch (screen) {
       case 'now':
-        return this.now.read()
+        return this.now.read(NOW_MS)
       case 'due':
         return this.due.read({ kind: this.kind(query), hours: Number(query.get('hours') ?? 24), after })
       case 'late':
@@ -105,6 +108,7 @@ export class Answers {
     const { runtime } = this
     const { action, kind, orders, by, stoppedSince, heldSince } = wish
     if (action === 'hold') return holdFromPage(runtime, wish, actor)
+    if (action === UNVERIFIED) return act(runtime, { action: 'settle', kind, orders, unverified: true }, actor)
     if (action !== 'release') return act(runtime, { action, kind, orders, by }, actor)
     return heldSince === undefined ? releaseAct(runtime, kind, actor, { stoppedSince }) : releaseFromPage(runtime, wish, actor)
   }

@@ -52,5 +52,6 @@ export class FailuresOfRules {
 
 /** pg would make it of the array each time that it is bound. */
 function arrayLiteral(ids: readonly string[]): string {
+  if (!/[\\"]/.test(ids.join(''))) return ids.length === 0 ? '{}' : `{"${ids.join('","')}"}` // a hundred thousand at once
   return `{${ids.map((id) => `"${id.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`
 }

@@ -5,7 +5,18 @@ import type { Model } from 'sequelize'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 
 /** What somebody wants to do: look, or one of the acts. */
-export type AdminAction = 'read' | 'extend' | 'pause' | 'resume' | 'cancel' | 'settle' | 'retry' | 'discard' | 'hold' | 'release'
+export type AdminAction =
+  | 'read'
+  | 'extend'
+  | 'pause'
+  | 'resume'
+  | 'cancel'
+  | 'settle'
+  | 'settle unverified'
+  | 'retry'
+  | 'discard'
+  | 'hold'
+  | 'release'
 
 /** What a request is about. */
 export interface AdminQuestion {

@@ -18,14 +18,23 @@ import { CANNOT_SEE_LOCKS } from '../rows/order-counts-sql.js'
 import type { RowRule, SettledRows } from '../rows/row-rule.js'
 import { type Portion, WalkedOrders } from '../rows/walked-orders.js'
 import type { ShopRule } from '../rules/rule.js'
-import { inTransaction, rows } from '../sequelize/database.js'
+import { type BeginQuestion, inTransaction, rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { QUERY_CANCELED } from '../sequelize/sqlstates.js'
-import { QUICK_QUESTION } from '../sequelize/statement-limits.js'
+import { QUICK_QUESTION, type StatementLimits } from '../sequelize/statement-limits.js'
 import type { Runtime } from '../timers/runtime.js'
 import { Refusal } from '../web/refusal.js'
 import { FailuresOfRules } from './known-failures.js'
 import type { Turn } from './turn.js'
+
+/** Who looks waits for a table's lock no longer than this: the screen "Now" says who has it. */
+const LIMITS: StatementLimits = { ...QUICK_QUESTION, lockMs: 100 }
+
+/** In the round trip of BEGIN. */
+const BEGIN: BeginQuestion = { statements: [CAPPED_LOOK_SETTINGS], answer() {} }
+
+/** How many orders are read for a page at first. Where they do not fill it, the cap is. */
+const FIRST_READ = 500
 
 /** How long a page of orders that no index finds is looked for. */
 const WALK_MS = 150
@@ -53,6 +62,13 @@ export interface Place {
   id?: string
 }
 
+export interface Stops {
+  /** A person's hold first. */
+  holds: Hold[]
+  /** Since when the rule's brake has stopped it. */
+  brakedAt: Date | null
+}
+
 export interface PageWish {
   state: ListedState
   after?: Place | undefined
@@ -75,6 +91,12 @@ export interface FoundPage {
   nowMs: number
 }
 
+interface FoundRow {
+  id: string | null
+  deadline_ms: number
+  micros: string | null
+}
+
 /** A rule whose deadlines are on its rows. */
 export type ListedRule = ShopRule & { readonly row: SettledRows & RowRule }
 
@@ -92,14 +114,6 @@ export class OrderReads {
     this.failures = new FailuresOfRules(runtime)
   }
 
-  /** What holds the rule, a person's hold first. The statements that follow know for how long it was held. */
-  holds({ row }: { row: RowRule }): Promise<Hold[]> {
-    return this.within(row, async (transaction) => {
-      await noteHeldTime(row, transaction)
-      return row.holds.standing(transaction)
-    })
-  }
-
   /** @param isHeld what nothing else excuses counts as held then */
   async counts({ kind, row }: ListedRule, isHeld: boolean): Promise<CappedCounts> {
     const { dead, retrying, bind } = await this.failures.of(kind)
@@ -111,13 +125,15 @@ export class OrderReads {
     return { states: others, dead: dead.length, retrying, nowMs: now?.first ?? Date.now() }
   }
 
-  /** Takes long with many orders, and lets others read in between. Ends at the cap. Undefined where the rule has no `pause`. */
+  /** Takes long with many orders, and reads only while nobody else does. Ends at the cap. Undefined where the rule has no `pause`. */
   async paused({ row }: ListedRule): Promise<number | undefined> {
     const { pausedSql } = new WalkedOrders(row)
     if (pausedSql === undefined) return undefined
     let count = 0
     for (let after: string | undefined; count <= CAP; ) {
-      const { ids, next } = await this.walk(row, pausedSql, after, CAP + 1)
+      const from = after
+      const portion = (transaction: Transaction) => new WalkedOrders(row).portion(transaction, pausedSql, from, CAP + 1)
+      const { ids, next } = await this.turn.takeWhenQuiet(() => inTransaction(row.guard.table.sequelize, LIMITS, portion, { begin: BEGIN }))
       count += ids.length
       if (next === undefined) break
       after = next
@@ -145,7 +161,7 @@ export class OrderReads {
 
   async page(rule: ListedRule, { state, after, inclusive = false, withinMs, limit }: PageWish): Promise<FoundPage> {
     const { kind, row } = rule
-    const isHeld = state !== 'pending' && (await this.holds(rule)).length > 0
+    const isHeld = state !== 'pending' && (await this.stops(rule)).holds.length > 0
     const how: PageQuery['after'] = after && (after.id !== undefined ? 'order' : inclusive ? 'before deadline' : 'deadline')
     const bind = [
       ...(await this.failures.of(kind)).bind,
@@ -155,12 +171,14 @@ export class OrderReads {
     ]
     if (withinMs !== undefined) bind.push(withinMs)
     const query = { state, after: how, within: withinMs !== undefined, isHeld }
-    const found = await this.withLocks((seesLocks) =>
-      this.ask<{ id: string | null; deadline_ms: number; micros: string | null }>(row, pageSql(row, { ...query, seesLocks }), bind),
-    )
-    const orders = found.flatMap(({ id, deadline_ms, micros }) => (id === null ? [] : [{ id, deadlineMs: deadline_ms, micros }]))
-    const end = found.find(({ id }) => id === null)
-    return { orders, resume: orders.length < limit ? (end?.micros ?? undefined) : undefined, nowMs: end?.deadline_ms ?? Date.now() }
+    const read = async (most: number): Promise<FoundPage> => {
+      const found = await this.withLocks((seesLocks) => this.ask<FoundRow>(row, pageSql(row, { ...query, seesLocks, most }), bind))
+      const orders = found.flatMap(({ id, deadline_ms, micros }) => (id === null ? [] : [{ id, deadlineMs: deadline_ms, micros }]))
+      const end = found.find(({ id }) => id === null)
+      return { orders, resume: orders.length < limit ? (end?.micros ?? undefined) : undefined, nowMs: end?.deadline_ms ?? Date.now() }
+    }
+    const first = await read(FIRST_READ)
+    return first.resume === undefined ? first : read(CAP)
   }
 
   async slices({ kind, row }: ListedRule, withinMs: number, seconds: number): Promise<{ fromMs: number; count: number }[]> {
@@ -169,10 +187,13 @@ export class OrderReads {
     return found.map(({ from_ms, count }) => ({ fromMs: from_ms, count }))
   }
 
-  /** Since when the rule's brake has stopped it. */
-  async brakedAt({ row }: ListedRule): Promise<Date | null> {
-    const { brake } = row
-    return brake ? this.within(row, (transaction) => brake.brakedAt(transaction)) : null
+  /** What stops the rule. The statements that follow know for how long it was held. */
+  stops({ row }: { row: RowRule }): Promise<Stops> {
+    return this.within(row, async (transaction) => {
+      await noteHeldTime(row, transaction)
+      const holds = await row.holds.standing(transaction)
+      return { holds, brakedAt: (await row.brake?.brakedAt(transaction)) ?? null }
+    })
   }
 
   /** What a read threw, in words for a person. */
@@ -197,12 +218,7 @@ export class OrderReads {
   /** Reads in a transaction of its own. */
   within<T>(row: RowRule, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const { sequelize } = row.guard.table
-    return this.turn.take(() =>
-      inTransaction(sequelize, QUICK_QUESTION, async (transaction) => {
-        await rows(sequelize, CAPPED_LOOK_SETTINGS, undefined, transaction)
-        return work(transaction)
-      }),
-    )
+    return this.turn.take(() => inTransaction(sequelize, LIMITS, work, { begin: BEGIN }))
   }
 
   private async withLocks<T>(read: (seesLocks: boolean) => Promise<T>): Promise<T> {

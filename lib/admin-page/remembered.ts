@@ -45,15 +45,27 @@ export class Remembered<T> {
     return aged(entry.found ?? old)
   }
 
+  /** The same, waiting for no longer than this. @returns undefined where nothing is known by then that is good enough @throws what `look` throws */
+  async soon(name: string, look: () => Promise<T>, waitMs: number): Promise<Aged<T> | undefined> {
+    const answer = this.get(name, look)
+    answer.catch(() => {}) // looked at again the next time
+    return (await Promise.race([answer, later(waitMs)])) ?? this.known(name)
+  }
+
+  private known(name: string): Aged<T> | undefined {
+    const found = this.entries.get(name)?.found
+    return found && ageOf(found) < this.options.maxAgeMs ? aged(found) : undefined
+  }
+
   /** What is known, at once, while a new look begins where that has become old. @returns undefined where nothing is known that is good enough */
   latest(name: string, look: () => Promise<T>): Aged<T> | undefined {
-    const { freshMs, maxAgeMs } = this.options
+    const { freshMs } = this.options
     const entry = this.entries.get(name) ?? this.add(name)
     if (!entry.found || ageOf(entry.found) >= freshMs) {
       entry.looking ??= this.look(entry, look)
       entry.looking.catch(() => {}) // asked again the next time
     }
-    return entry.found && ageOf(entry.found) < maxAgeMs ? aged(entry.found) : undefined
+    return this.known(name)
   }
 
   /** After a change: looks that are under way may not have seen it, so nobody is told of them who asks from now on. */
@@ -89,6 +101,6 @@ function aged<T>(found: { value: T; at: number }): Aged<T> {
   return { value: found.value, ageMs: Math.round(ageOf(found)) }
 }
 
-function later(waitMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, waitMs).unref())
+function later(waitMs: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(resolve, waitMs, undefined).unref())
 }

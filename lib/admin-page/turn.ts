@@ -1,15 +1,20 @@
 // One read of the database at a time for all pages together, so that the page takes at most one connection of the shop's pool. Who would wait for
-// too long is refused.
+// too long is refused. What nobody waits for begins only while nobody else reads.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { within } from '../wait.js'
 import { Refusal } from '../web/refusal.js'
 
 const WAIT_MS = 4_000
 const MOST_WAITING = 100
 
+/** A page reads several times, one after the other. */
+const QUIET_MS = 50
+
 export class Turn {
   private last: Promise<unknown> = Promise.resolve()
   private waiting = 0
+  private endedAt = Number.NEGATIVE_INFINITY
 
   /** @throws Refusal 503, and what `work` throws */
   async take<T>(work: () => Promise<T>): Promise<T> {
@@ -33,8 +38,15 @@ export class Turn {
       return await work()
     } finally {
       this.waiting -= 1
+      this.endedAt = performance.now()
       end()
     }
+  }
+
+  /** The same for what nobody waits for. @throws what `work` throws */
+  async takeWhenQuiet<T>(work: () => Promise<T>): Promise<T> {
+    while (this.waiting > 0 || performance.now() - this.endedAt < QUIET_MS) await delay(QUIET_MS, undefined, { ref: false })
+    return this.take(work)
   }
 }
 

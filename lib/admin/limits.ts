@@ -16,6 +16,9 @@ export const LATE_COUNT = 20
 /** How far two clocks may be apart. */
 export const SKEW_MS = 1_000
 
+/** Orders that wait for an answer of `verify` for longer need somebody. */
+export const VERIFY_WAIT_MS = 3_600_000
+
 export interface SweepLimits {
   /** What is overdue for longer is stuck. */
   stuckMs: number

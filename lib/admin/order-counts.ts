@@ -28,6 +28,8 @@ export interface OrderCounts {
   paused: number
   /** They have a deadline, due or not, and `where` or `pause.while` holds them back; or they are due, and the rule is held. */
   held: number
+  /** Due, and waiting for an answer of `verify`. */
+  unverified: number
   /** Due within the days asked for, and after them. */
   upcoming: number
   later: number
@@ -57,16 +59,29 @@ export interface OrderStates {
   dead: number | undefined
   stale: number
   held: number
+  unverified: number
   paused: number
   undated: number
 }
 
 export const ORDER_STATES = [
-  ...(['pending', 'overdue', 'retrying', 'locked', 'dead', 'stale', 'held', 'paused', 'undated'] as const satisfies (keyof OrderStates)[]),
+  ...([
+    'pending',
+    'overdue',
+    'retrying',
+    'locked',
+    'dead',
+    'stale',
+    'held',
+    'unverified',
+    'paused',
+    'undated',
+  ] as const satisfies (keyof OrderStates)[]),
 ]
 
-export function statesOf({ upcoming, later, overdue, retrying, locked, dead, stale, held, paused, undated }: OrderCounts): OrderStates {
-  return { pending: upcoming + later, overdue, retrying, locked, dead, stale, held, paused, undated }
+export function statesOf(counts: OrderCounts): OrderStates {
+  const { upcoming, later, overdue, retrying, locked, dead, stale, held, unverified, paused, undated } = counts
+  return { pending: upcoming + later, overdue, retrying, locked, dead, stale, held, unverified, paused, undated }
 }
 
 /** The earliest deadline of those that count as `overdue`; null where there are none. */
@@ -117,7 +132,7 @@ export async function countOrders(row: SettledRows, options: CountOptions): Prom
   const { failed } = options
   const dead = failed?.dead.length
   const [due, retrying, locked, stale, undated] = [sum('overdue'), sum('retrying'), sum('locked'), sum('stale'), sum('undated')]
-  const [paused, heldBack, upcoming, later] = [sum('paused'), sum('held'), sum('upcoming'), sum('later')]
+  const [paused, heldBack, unverified, upcoming, later] = [sum('paused'), sum('held'), sum('unverified'), sum('upcoming'), sum('later')]
   const isHeld = due > 0 && (await row.holds.standing()).length > 0
   const [overdue, held] = isHeld ? [0, heldBack + due] : [due, heldBack]
   return {
@@ -125,8 +140,8 @@ export async function countOrders(row: SettledRows, options: CountOptions): Prom
     retrying: failed && retrying,
     locked,
     dead,
-    ...{ stale, undated, paused, held, upcoming, later },
-    total: overdue + retrying + locked + (dead ?? 0) + stale + undated + paused + held + upcoming + later,
+    ...{ stale, undated, paused, held, unverified, upcoming, later },
+    total: overdue + retrying + locked + (dead ?? 0) + stale + undated + paused + held + unverified + upcoming + later,
     withinHour: sum('upcoming', 'soon') + sum('later', 'soon'),
     hours: counted
       .flatMap(({ hour, count }) => (hour === null ? [] : [{ from: new Date(hour * HOUR_MS), count: count as number }]))

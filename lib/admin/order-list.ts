@@ -13,7 +13,9 @@ import { invalid } from './actions/request.js'
 import { keptFailures } from './kept-failures.js'
 import { readOnly } from './read-only.js'
 
-export const LISTED_STATES = [...(['pending', 'overdue', 'retrying', 'locked', 'dead', 'stale', 'held'] as const satisfies ListedState[])]
+export const LISTED_STATES = [
+  ...(['pending', 'overdue', 'retrying', 'locked', 'dead', 'stale', 'held', 'unverified'] as const satisfies ListedState[]),
+]
 
 export const MOST_LISTED = 10_000
 

@@ -32,11 +32,11 @@ function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
   const { kind, state, row, redis, lock, brakedSince, hold, unverified, appliesTo, attempts, problem } = found
   const nothing = (why: string, command?: string): Outlook => ({ next: `nothing: ${why}`, command })
   if (problem !== undefined && !row) return { next: 'not known, since its row could not be read', command: 'order-timers doctor' }
-  if (hold && ['held', 'overdue', 'retrying', 'locked'].includes(state) && (row?.deadline ?? Date.now()) <= Date.now()) {
+  if (hold && ['held', 'unverified', 'overdue', 'retrying', 'locked'].includes(state) && (row?.deadline ?? Date.now()) <= Date.now()) {
     const until = hold.opensAt ? `until ${hold.opensAt.toISOString()}` : 'until it is released'
     return nothing(`the rule is held since ${hold.since.toISOString()} (${hold.reason}), ${until}`, `order-timers release ${kind}`)
   }
-  if (unverified && (state === 'held' || state === 'overdue')) {
+  if (unverified && (state === 'unverified' || state === 'overdue')) {
     const { next, times, answer, error } = unverified
     const last = error ? `the last time it could not be found out: ${error}` : `the last answer was ${answer}`
     const asked = `"verify" has asked about it ${timesText(times)}, and ${last}`
@@ -54,6 +54,8 @@ function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
       return nothing('it has no deadline; schedule() or "backfill" gives it one')
     case 'paused':
       return nothing('it is paused, until resume()')
+    case 'unverified':
+      return { next: 'asked about again by itself', command: undefined } // its answer was read a moment before its state
     case 'held':
       return nothing('"where" or a pause holds it back; settled by the first sweep after that has ended')
     case 'stale':

@@ -31,12 +31,21 @@ export interface Processes {
   postgres: 'read' | Exclude<ProcessesTableState, 'written'> | 'not read'
 }
 
-/**
- * Never rejects. Writes nothing.
- * @param beatsAreWritten false where Redis refuses writes: then nobody's silence there says anything
- */
-export async function livingProcesses(runtime: Runtime, { beatsAreWritten = true } = {}): Promise<Processes> {
-  const [read, postgres] = await Promise.all([readRedis(runtime), readPostgres(runtime)])
+export interface LivingOptions {
+  /** False where Redis refuses writes: then nobody's silence there says anything. */
+  beatsAreWritten?: boolean
+  /** Asks Postgres when its turn has come. */
+  inTurn?: InTurn
+}
+
+export type InTurn = <T>(ask: () => Promise<T>) => Promise<T>
+
+/** Never rejects, unless `inTurn` does. Writes nothing. */
+export async function livingProcesses(
+  runtime: Runtime,
+  { beatsAreWritten = true, inTurn = (ask) => ask() }: LivingOptions = {},
+): Promise<Processes> {
+  const [read, postgres] = await Promise.all([readRedis(runtime), inTurn(() => readPostgres(runtime))])
   const redis: typeof read =
     beatsAreWritten || !read.seen ? read : { ...read, seen: undefined, state: { problem: 'Redis refuses writes, so nobody beats' } }
   const listed = new Map<string, ListedProcess>()

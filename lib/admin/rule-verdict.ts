@@ -2,7 +2,7 @@
 
 import { describeHolder } from '../rows/sweep-lock.js'
 import { ageText } from './age-text.js'
-import { LATE_COUNT, LATE_P99_MS, OVERDUE_MS, sweepLimits } from './limits.js'
+import { LATE_COUNT, LATE_P99_MS, OVERDUE_MS, sweepLimits, VERIFY_WAIT_MS } from './limits.js'
 import type { RuleStatus } from './rule-status.js'
 import { degraded, failing, type Trouble } from './trouble.js'
 
@@ -20,7 +20,7 @@ export interface RuleContext {
 
 export function ruleTroubles(rule: RuleStatus, context: RuleContext): Trouble[] {
   const { kind, problem, notLookedAt, brakedSince } = rule
-  const found = [...lockTroubles(rule), ...sweepTroubles(rule, context), ...overdueTroubles(rule, context), ...stuckTroubles(rule)]
+  const found = [...lockTroubles(rule), ...sweepTroubles(rule, context), ...overdueTroubles(rule, context), ...stuckTroubles(rule, context)]
   if (problem !== undefined) found.push(notLookedAt ? degraded('NOT_LOOKED_AT', problem) : failing('INVALID_MODEL', problem))
   if (brakedSince !== null) {
     const message = `stopped by its brake since ${brakedSince.toISOString()}, and settles nothing`
@@ -91,7 +91,7 @@ function overdueTroubles(
 }
 
 /** Orders that wait for a person, or fail. */
-function stuckTroubles({ kind, rows, dead = 0, lastError }: RuleStatus): Trouble[] {
+function stuckTroubles({ kind, rows, dead = 0, lastError, unverified }: RuleStatus, { now }: RuleContext): Trouble[] {
   const found: Trouble[] = []
   const orders = (count: number) => `${count.toLocaleString('en-US')} ${count === 1 ? 'order' : 'orders'}`
   if (dead > 0) {
@@ -107,6 +107,14 @@ function stuckTroubles({ kind, rows, dead = 0, lastError }: RuleStatus): Trouble
         'mend what "run" or "where" meets',
       ),
     )
+  }
+  const waitMs = unverified?.since ? now - unverified.since.getTime() : 0
+  if (unverified && waitMs > VERIFY_WAIT_MS) {
+    const { count, refused, refusedId } = unverified
+    const falses = refused > 0 ? `; ${refused} keep being answered false, such as ${refusedId}` : ''
+    const message = `${orders(count)} ${count === 1 ? 'waits' : 'wait'} for an answer of "verify", the first for ${ageText(waitMs)}${falses}`
+    const remedy = `order-timers list ${kind} --state unverified shows them; order-timers settle ${kind} ID --unverified --reason "…" settles one`
+    found.push(degraded('VERIFY_WAITING', message, remedy))
   }
   if (rows && rows.stale > 0) {
     const message = `${orders(rows.stale)} ${rows.stale === 1 ? 'is' : 'are'} overdue by more than "staleAfter", and held back`

@@ -4,9 +4,11 @@ import { errorText } from '../error-text.js'
 import { replyRemedy } from '../redis/replies.js'
 import { assertUsable, publishesExpiry, readSettings } from '../redis/server.js'
 import type { ShopRule } from '../rules/rule.js'
-import { rows } from '../sequelize/database.js'
+import { inTransaction, rows } from '../sequelize/database.js'
+import { QUESTION } from '../sequelize/statement-limits.js'
 import type { Runtime } from '../timers/runtime.js'
 import { within } from '../wait.js'
+import type { InTurn } from './processes.js'
 
 const WAIT_MS = 5_000
 
@@ -57,19 +59,25 @@ async function refusal(probe: (() => Promise<unknown>) | undefined): Promise<str
 /**
  * How far Postgres's clock is ahead of Redis's at least, in milliseconds, of the first database of these rules: a difference that the round trips could
  * explain, such as those of a process that gets little CPU, is none.
+ * @param inTurn asks Postgres when its turn has come
  * @returns undefined where one of them is not used or does not answer. Never rejects
  */
-export async function clockDifference({ redis }: Runtime, rules: readonly Pick<ShopRule, 'row'>[]): Promise<number | undefined> {
+export async function clockDifference(
+  { redis }: Runtime,
+  rules: readonly Pick<ShopRule, 'row'>[],
+  inTurn: InTurn = (ask) => ask(),
+): Promise<number | undefined> {
   const sequelize = rules.find(({ row }) => row)?.row?.guard.table.sequelize
   if (!redis || !sequelize) return undefined
-  const postgres = () =>
-    rows<{ now: number }>(sequelize, "SELECT date_part('epoch', clock_timestamp()) * 1000 AS now", [], null).then(
-      ([row]) => row?.now ?? Number.NaN,
-    )
+  const ofPostgres = () =>
+    inTransaction(sequelize, QUESTION, (transaction) => {
+      const asked = () => rows<{ now: number }>(sequelize, "SELECT date_part('epoch', clock_timestamp()) * 1000 AS now", [], transaction)
+      return offsetOf(() => asked().then(([row]) => row?.now ?? Number.NaN))
+    })
   const ofRedis = () => redis.connection.ask((client) => client.time()).then(([s, us]) => Number(s) * 1_000 + Number(us) / 1_000)
   try {
-    await Promise.all([postgres(), ofRedis()]) // the first answer of a connection is slow
-    const read = await within(WAIT_MS, Promise.all([offsetOf(postgres), offsetOf(ofRedis)]))
+    await ofRedis() // the first answer of a connection is slow
+    const read = await within(WAIT_MS, Promise.all([inTurn(ofPostgres), offsetOf(ofRedis)]))
     return read && leastDifference(...read)
   } catch {
     return undefined

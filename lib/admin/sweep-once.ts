@@ -16,7 +16,7 @@ import { DEFAULT_CONCURRENCY } from '../worker/options.js'
 import type { KindCounters } from '../worker/settling/counters.js'
 import { ROW_LEASE_MS } from '../worker/settling/lease.js'
 import { keptFailures } from './kept-failures.js'
-import { countOrders, type OrderCounts } from './order-counts.js'
+import { countOrders, type OrderCounts, statesOf } from './order-counts.js'
 
 /** How long the pass waits for a connection to Redis. */
 const CONNECT_MS = 2_000
@@ -49,7 +49,8 @@ export interface KindSwept extends Partial<CountsAfterwards> {
 }
 
 /** Counted as `plan` and `status` do; left out if they could not be counted. In a pass with `stale` no order counts as `stale`. */
-interface CountsAfterwards extends Pick<OrderCounts, 'retrying' | 'locked' | 'dead' | 'stale' | 'held' | 'paused' | 'undated'> {
+interface CountsAfterwards
+  extends Pick<OrderCounts, 'retrying' | 'locked' | 'dead' | 'stale' | 'held' | 'unverified' | 'paused' | 'undated'> {
   /** Overdue, and none of the other states: braked, or claimed by another worker. */
   left: number
   toCome: number
@@ -140,8 +141,8 @@ async function afterwards(
 ): Promise<Afterwards> {
   try {
     const failed = (await keptFailures(runtime, kind)).failed ?? idsOf(failedHere)
-    const { overdue, retrying, locked, dead, stale, held, paused, undated, upcoming, later } = await countOrders(row, { days: 1, failed })
-    const counts: CountsAfterwards = { left: overdue, retrying, locked, dead, stale, held, paused, undated, toCome: upcoming + later }
+    const { overdue: left, pending: toCome, ...states } = statesOf(await countOrders(row, { days: 1, failed }))
+    const counts: CountsAfterwards = { left, ...states, toCome }
     return { counts: { ...counts, brakedSince: (await row.brake?.brakedAt()) ?? null }, unreachable: false }
   } catch (error) {
     return { counts: { brakedSince: null }, unreachable: faultOwnerOf(error) === 'database' }

@@ -22,6 +22,7 @@ function ruleText({ kind, census: counts, dead, notes, problem }: RulePlan, days
     ['undated', counts.undated, 'where the rule applies, without a deadline'],
     ['paused', counts.paused, ''],
     ['held back', counts.held, 'by "where" or a pause'],
+    ...(counts.unverified > 0 ? ([['unverified', counts.unverified, 'until "verify" says yes']] satisfies Figure[]) : []),
     [`due in ${days} ${days === 1 ? 'day' : 'days'}`, counts.upcoming, 'by the hour below'],
     ['due later', counts.later, ''],
     ['in all', counts.total, ''],

@@ -7,7 +7,7 @@ import { oneLine } from './one-line.js'
 import { type Cell, grouped, table } from './table.js'
 
 const HEADER = [
-  ...['rule', 'pending', 'overdue', 'oldest', 'retrying', 'locked', 'dead', 'stale', 'held', 'paused', 'undated'],
+  ...['rule', 'pending', 'overdue', 'oldest', 'retrying', 'locked', 'dead', 'stale', 'held', 'unverified', 'paused', 'undated'],
   ...['p50', 'p99', 'alarm', 'event', 'sweep', 'armed', 'braked since'],
 ]
 
@@ -41,7 +41,7 @@ function ruleCells({ kind, rows, inRedis, dead, lateness, armed, brakedSince }: 
     count === 0 ? undefined : `${Math.round((100 * (paths?.[path].count ?? 0)) / count)} %`
   return [
     ...[kind, pending, overdue, oldest, rows?.retrying, rows?.locked, rows?.dead ?? dead],
-    ...[rows?.stale, rows?.held, rows?.paused, rows?.undated],
+    ...[rows?.stale, rows?.held, rows?.unverified, rows?.paused, rows?.undated],
     ...[p50Ms === null ? undefined : lateText(p50Ms), p99Ms === null ? undefined : lateText(p99Ms)],
     ...[share('alarm'), share('event'), share('sweep'), armed, brakedSince?.toISOString()],
   ]

@@ -5,12 +5,12 @@ import type { KindSwept, SweepResult } from '../admin/sweep-once.js'
 import { sampleText } from './plan-text.js'
 import { grouped, table } from './table.js'
 
-const HEADER = ['rule', 'settled', 'dry run', 'left', 'retrying', 'locked', 'dead', 'stale', 'held']
+const HEADER = ['rule', 'settled', 'dry run', 'left', 'retrying', 'locked', 'dead', 'stale', 'held', 'unverified']
 
 export function sweepText({ kinds, faults, claimed, durationMs }: SweepResult): string {
   const rules = Object.entries(kinds)
-  const rows = rules.map(([kind, { settled, dryRun, left, retrying, locked, dead, stale, held }]) => {
-    return [kind, settled, dryRun, left, retrying, locked, dead, stale, held]
+  const rows = rules.map(([kind, { settled, dryRun, left, retrying, locked, dead, stale, held, unverified }]) => {
+    return [kind, settled, dryRun, left, retrying, locked, dead, stale, held, unverified]
   })
   return [
     ...(rows.length === 0 ? ['no rule here has deadlines on its rows, so there is nothing to sweep'] : table(HEADER, rows)),

@@ -20,6 +20,8 @@ export interface CountedOrders {
   /** Without `dead` where Redis never said which orders are dead letters. */
   states: Partial<Record<CountedState, number>>
   oldestOverdueMs: number
+  /** For how long the first of those waits that wait for an answer of `verify`; 0 where none does. */
+  oldestUnverifiedMs: number
   /** When, by `performance.now()`. */
   at: number
 }
@@ -35,7 +37,15 @@ const SELDOM_MS = 120_000
 
 const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 2_000 }
 const REDIS_MS = 1_000
-const NONE: Record<Exclude<CountedState, 'dead'>, number> = { pending: 0, overdue: 0, retrying: 0, locked: 0, stale: 0, held: 0 }
+const NONE: Record<Exclude<CountedState, 'dead'>, number> = {
+  pending: 0,
+  overdue: 0,
+  retrying: 0,
+  locked: 0,
+  stale: 0,
+  held: 0,
+  unverified: 0,
+}
 const NOW = 'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS now'
 
 export class Counting {
@@ -115,7 +125,12 @@ export class Counting {
     }
     if (failed) states.dead = failed.dead.length
     if (states.overdue > 0 && (await settlesNothing(rule))) Object.assign(states, { held: states.held + states.overdue, overdue: 0 })
-    this.orders.set(kind, { states, oldestOverdueMs: states.overdue > 0 ? nowMs - oldestMs : 0, at: performance.now() })
+    this.orders.set(kind, {
+      states,
+      oldestOverdueMs: states.overdue > 0 ? nowMs - oldestMs : 0,
+      oldestUnverifiedMs: states.unverified > 0 ? Math.max(0, nowMs - (await waitingSince(rule))) : 0,
+      at: performance.now(),
+    })
   }
 
   private ask({ row }: SweptRule, seesLocks: boolean, bind: unknown[]): Promise<Counted[]> {
@@ -152,6 +167,11 @@ export class Counting {
     const known = (ages ?? []).filter((ageMs) => ageMs !== undefined)
     if (known.length > 0) this.lastReadAt = Date.now() - Math.max(...known)
   }
+}
+
+/** By Postgres's clock. */
+async function waitingSince({ row: { verification } }: SweptRule): Promise<number> {
+  return (await verification?.unverified.summary())?.since?.getTime() ?? Number.POSITIVE_INFINITY
 }
 
 /** Whether that is as somebody wishes, so that no order of it is overdue. */

@@ -69,6 +69,11 @@ export function gauges(runtime: Runtime, counting: Counting): Metric[] {
     gauge('oldest_overdue_seconds', 'By how much the oldest order is overdue that nothing excuses; 0 where there is none.', () =>
       ofOrders(({ oldestOverdueMs }) => oldestOverdueMs / 1_000)(),
     ),
+    gauge(
+      'oldest_unverified_seconds',
+      'How long the first of the orders waits that wait for an answer of "verify"; 0 where none does.',
+      () => ofOrders(({ oldestUnverifiedMs }) => oldestUnverifiedMs / 1_000)(),
+    ),
     gauge('orders_age_seconds', "How long ago the rule's orders were counted; where they never were, how long that has been tried.", () =>
       counting.agesMs.map(([kind, ageMs]) => ({ labels: { kind }, value: ageMs / 1_000 })),
     ),

@@ -10,7 +10,7 @@ import type { SettledRows } from './row-rule.js'
 export const CAP = 10_000
 
 /** The states of orders that have a deadline, but for `paused`. Dead letters are not counted here: Redis has their number. */
-export type ListedState = 'pending' | 'overdue' | 'retrying' | 'locked' | 'dead' | 'stale' | 'held'
+export type ListedState = 'pending' | 'overdue' | 'retrying' | 'locked' | 'dead' | 'stale' | 'held' | 'unverified'
 
 type Range = 'pending' | 'due' | 'stale'
 
@@ -23,6 +23,7 @@ const RANGES: Record<ListedState, readonly Range[]> = {
   dead: ['stale', 'due', 'pending'],
   stale: ['stale'],
   held: ['due', 'pending'],
+  unverified: ['due'],
 }
 
 /** What each transaction that looks begins with. The ids of many dead letters must fit into a hash, and compiling takes longer than the statement. */
@@ -37,7 +38,7 @@ export const CAPPED_LOOK_SETTINGS = `${LOOK_SETTINGS}; SET LOCAL enable_bitmapsc
 /** `$1`: ids of dead letters; `$2`: of orders that are tried again. @param isHeld whether the rule is held: what nothing else excuses is held by that */
 const stateSql = (
   isHeld = false,
-) => `CASE WHEN dead THEN 'dead' WHEN NOT eligible THEN 'held' WHEN range = 'stale' THEN 'stale' WHEN range = 'pending' THEN 'pending'
+) => `CASE WHEN dead THEN 'dead' WHEN NOT eligible THEN 'held' WHEN waits THEN 'unverified' WHEN range = 'stale' THEN 'stale' WHEN range = 'pending' THEN 'pending'
   WHEN found.id::text IN (SELECT unnest($2::text[])) THEN 'retrying' WHEN locked THEN 'locked' ELSE '${isHeld ? 'held' : 'overdue'}' END`
 
 /** A row for each state in which there are orders: `state`, `count`, and the first and last deadline of those counted; and `now`, with Postgres's time as `first`. */
@@ -57,13 +58,15 @@ export interface PageQuery {
   seesLocks: boolean
   /** Whether the rule is held. */
   isHeld?: boolean
+  /** How many orders are read at most; the cap by default. */
+  most?: number
 }
 
 /**
- * A page of the orders in one state, by deadline and id; `$3` is its size. Of the range the cap is read at most, so a page may be shorter than
- * that and not be the last: the row without an id, which comes last, says where the next page goes on, if the cap was reached, and Postgres's time.
+ * A page of the orders in one state, by deadline and id; `$3` is its size. Of the range no more than `most` is read, so a page may be shorter than
+ * that and not be the last: the row without an id, which comes last, says where the next page goes on, if so many were read, and Postgres's time.
  */
-export function pageSql(row: SettledRows, { state, after, within, seesLocks, isHeld }: PageQuery): string {
+export function pageSql(row: SettledRows, { state, after, within, seesLocks, isHeld, most = CAP }: PageQuery): string {
   const { guard } = row
   let next = 4
   const parameter = () => `$${next++}`
@@ -76,14 +79,14 @@ export function pageSql(row: SettledRows, { state, after, within, seesLocks, isH
   }
   if (within) conditions.push(guard.deadlineIs('<=', `now() + ${parameter()}::float8 * interval '1 millisecond'`))
   const found = RANGES[state].map(
-    (range) => `(${rangeSql(row, range, { seesLocks, limit: CAP, conditions, isPage: true, dead: state === 'dead' })})`,
+    (range) => `(${rangeSql(row, range, { seesLocks, limit: most, conditions, isPage: true, dead: state === 'dead' })})`,
   )
-  const read = `SELECT * FROM (${found.join('\nUNION ALL ')}) AS ranges ORDER BY deadline, id LIMIT ${CAP}`
+  const read = `SELECT * FROM (${found.join('\nUNION ALL ')}) AS ranges ORDER BY deadline, id LIMIT ${most}`
   return `WITH found AS MATERIALIZED (${read})
 (SELECT found.id::text AS id, ${epochMsSql('deadline')} AS deadline_ms, ${microsSql('deadline')} AS micros
 FROM found WHERE ${stateSql(isHeld)} = '${state}' ORDER BY deadline, found.id LIMIT $3)
 UNION ALL
-(SELECT NULL, ${epochMsSql('now()')}, CASE (SELECT count(*) FROM found) WHEN ${CAP} THEN (SELECT ${microsSql('max(deadline)')} FROM found) END)`
+(SELECT NULL, ${epochMsSql('now()')}, CASE (SELECT count(*) FROM found) WHEN ${most} THEN (SELECT ${microsSql('max(deadline)')} FROM found) END)`
 }
 
 /** How many pending orders there are in each slice of time, of the first that are due. `$1` and `$2` as above; `$3`: milliseconds from now; `$4`: seconds of a slice. */
@@ -120,8 +123,8 @@ function rangeSql(
   const isAsked = `${table.id}::text ${dead ? 'IN' : 'NOT IN'} (SELECT unnest($1::text[]))`
   // `backfill`'s mark for no timer is a deadline of the column, and none of the order.
   const where = allOf([guard.appliesSql, guard.notDeletedSql, ...within, ...conditions, `${deadlineSql} IS NOT NULL`, isAsked])
-  const waits = range === 'due' && verification ? ` AND NOT ${verification.unverified.waitsSql}` : ''
-  return `SELECT '${range}' AS range, ${table.id} AS id, ${deadlineSql} AS deadline, (${guard.eligibleSql}) IS TRUE${waits} AS eligible, ${locked} AS locked, ${dead ? 'TRUE' : 'FALSE'} AS dead
+  const waits = range === 'due' && verification ? verification.unverified.waitsSql : 'FALSE'
+  return `SELECT '${range}' AS range, ${table.id} AS id, ${deadlineSql} AS deadline, (${guard.eligibleSql}) IS TRUE AS eligible, ${waits} AS waits, ${locked} AS locked, ${dead ? 'TRUE' : 'FALSE'} AS dead
   FROM ${table.aliased} WHERE ${where} ORDER BY ${deadlineColumn}${isPage ? `, ${table.id}` : ''} LIMIT ${limit}`
 }
 

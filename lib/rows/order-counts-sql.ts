@@ -10,10 +10,12 @@ import type { SettledRows } from './row-rule.js'
 
 /**
  * How an order stands under a rule; the first that holds. `dead`: a dead letter, whatever its row says. `none`: without a deadline,
- * and `where` does not hold; such orders are not counted. `retrying`, `locked` and `overdue` are due by now, and nothing
+ * and `where` does not hold; such orders are not counted. `unverified`: due, and waiting for an answer of `verify`. `retrying`, `locked` and `overdue` are due by now, and nothing
  * holds them back.
  */
-const STATES = ['dead', 'paused', 'undated', 'none', 'held', 'stale', 'retrying', 'locked', 'overdue', 'upcoming', 'later'] as const
+const STATES = [
+  ...(['dead', 'paused', 'undated', 'none', 'held', 'unverified', 'stale', 'retrying', 'locked', 'overdue', 'upcoming', 'later'] as const),
+] as const
 
 export type State = (typeof STATES)[number]
 
@@ -70,7 +72,7 @@ function classified(
     [allOf([`${deadline} IS NULL`, guard.eligibleSql]), 'undated'],
     [`${deadline} IS NULL`, 'none'],
     [`(${guard.eligibleSql}) IS NOT TRUE`, 'held'],
-    [verification && allOf([isDue, verification.unverified.waitsSql]), 'held'],
+    [verification && allOf([isDue, verification.unverified.waitsSql]), 'unverified'],
     [allOf([`${deadline} <= ${guard.staleLineSql}`, guard.waitedSql && `NOT ${guard.waitedSql}`]), 'stale'],
     [knowsFailures ? `${isDue} AND order_timers_failure = 'retrying'` : undefined, 'retrying'],
     [seesLocks ? `${isDue} AND ${isLockedSql(table.alias)}` : undefined, 'locked'],

@@ -38,7 +38,8 @@ export function explainRun(
   const { sequelize, idType } = guard.table
   const page = { after: null, upTo: idType.example, limit: 1, lookAt: 1 }
   return inTransaction(sequelize, { ...LOOK, explains: true }, async (transaction) => {
-    await new RunSql(guard, deadline, task, 0).move(page, transaction)
+    const mover = { run: '0', process: '', history: undefined } // whose right to the history is asked for as the run begins
+    await new RunSql(guard, deadline, task, 0).move(page, mover, transaction)
     await runs.explain(transaction)
   })
 }

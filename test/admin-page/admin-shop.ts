@@ -22,7 +22,9 @@ export interface AdminShop extends Shop<ReturnType<typeof rules>> {
   admin: AdminRouter
   /** The page's address, with the slash. */
   url: string
+  /** Again, as the page does, while something is not known yet. */
   ask(path: string, options?: Sent): Promise<Answer>
+  askOnce(path: string, options?: Sent): Promise<Answer>
   /** As the page does, from the page's own origin. */
   act(body: unknown, headers?: Record<string, string>): Promise<Answer>
 }
@@ -99,7 +101,12 @@ export async function openAdminShop(options: AdminShopOptions = {}): Promise<Adm
   app.use(MOUNT, admin)
   const server = await listen(app)
   const url = `${server.url}${MOUNT}/`
-  const ask = (path: string, sent: Sent = {}) => send(new URL(path, url), sent)
+  const askOnce = (path: string, sent: Sent = {}) => send(new URL(path, url), sent)
+  const ask = async (path: string, sent?: Sent) => {
+    let answer = await askOnce(path, sent)
+    for (let i = 0; i < 100 && answer.json?.data?.looking; i += 1) answer = await askOnce(path, sent)
+    return answer
+  }
   const act = (body: unknown, headers: Record<string, string> = {}) =>
     ask('act', {
       method: 'POST',
@@ -111,7 +118,7 @@ export async function openAdminShop(options: AdminShopOptions = {}): Promise<Adm
     await server.close()
     await shop.close()
   }
-  return { ...shop, admin, url, ask, act, close }
+  return { ...shop, admin, url, ask, askOnce, act, close }
 }
 
 export interface Sent {

@@ -278,6 +278,8 @@ describe('the admin page', () => {
         { by: 7 },
         { reason: {} },
         { kind: 'nothing' },
+        { action: 'settle unverified' },
+        { action: 'settle unverified', reason: 'a rule without verify' },
       ]) {
         const { status } = await shop.act({ ...wish, ...wrong })
         assert.equal(status, 400, JSON.stringify(wrong))

@@ -46,6 +46,30 @@ describe('what the page remembers', () => {
     await assert.rejects(second, /the server is away/)
   })
 
+  it('is not waited for by who cannot wait: the first answer is there for whoever asks next', async () => {
+    const remembered = new Remembered<string>({ freshMs: 60_000, maxAgeMs: 60_000 })
+    const { ends, look } = looks()
+    assert.equal(await remembered.soon('', look, 1), undefined)
+    ends[0]?.with('found')
+    const next = await remembered.soon('', look, 60_000)
+    assert.equal(next && valueIn(next), 'found')
+    const failing = remembered.soon('other', look, 60_000)
+    ends[1]?.fail()
+    await assert.rejects(failing, /the server is away/)
+    assert.equal(ends.length, 2)
+  })
+
+  it('is given with its age to who cannot wait for a new look', async () => {
+    const remembered = new Remembered<string>({ freshMs: 0, maxAgeMs: 60_000 })
+    const { ends, look } = looks()
+    const first = remembered.get('', look)
+    ends[0]?.with('old')
+    await first
+    const soon = await remembered.soon('', look, 1)
+    assert.equal(soon && valueIn(soon), 'old')
+    ends[1]?.with('new')
+  })
+
   it('is forgotten with the looks that are under way, which may not have seen what changed', async () => {
     const remembered = new Remembered<string>({ freshMs: 60_000, waitMs: 1, maxAgeMs: 60_000 })
     const { ends, look } = looks()

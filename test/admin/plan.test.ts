@@ -42,7 +42,7 @@ describe('the plan', () => {
     assert.equal(only?.kind, 'order_confirm')
     const { hours, samples, queryMs, ...figures } = only.census as NonNullable<typeof only.census>
     assert.deepEqual(figures, {
-      ...{ overdue: 2, retrying: undefined, locked: 0, dead: undefined, stale: 3, undated: 1, paused: 0, held: 0 },
+      ...{ overdue: 2, retrying: undefined, locked: 0, dead: undefined, stale: 3, undated: 1, paused: 0, held: 0, unverified: 0 },
       ...{ upcoming: 3, later: 1, withinHour: 0, total: 10 },
     })
     const expected = new Map<number, number>()

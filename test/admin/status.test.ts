@@ -25,7 +25,7 @@ describe('the status', () => {
     assert.deepEqual({ enabled, postgres }, { enabled: true, postgres: { answering: true, problem: undefined } })
     assert.deepEqual([redis.used, redis.answering, redis.publishesExpiry, redis.problem], [true, true, true, undefined])
     const nothing = { brakedSince: null, problem: undefined }
-    const counts = { overdue: 0, retrying: 0, locked: 0, dead: 0, stale: 0, held: 0, undated: 0, paused: 0 }
+    const counts = { overdue: 0, retrying: 0, locked: 0, dead: 0, stale: 0, held: 0, unverified: 0, undated: 0, paused: 0 }
     const none = { pending: 0, ...counts, oldestOverdue: null, withinHour: 0 }
     const overdue = await shop.database.Order.findByPk(1, { rejectOnEmpty: true })
     const figures = rules.map(({ kind, form, rows, armed, dead, brakedSince, problem }) => ({

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startExpiryWorker, transition } from '../../lib/index.js'
+import { UNVERIFIED_TABLE } from '../../lib/rows/unverified.js'
 import { PostgresServer } from '../support/postgres-server.js'
 import { RedisServer } from '../support/redis-server.js'
 import { makeTimers, openShop } from '../support/shop.js'
@@ -441,6 +442,50 @@ const INCIDENTS: Record<string, (name: string) => Promise<void>> = {
       })
       await logged('STALE')
     }),
+
+  'orders wait for verify': (name) =>
+    on({ name, more: { history: true, verify: { ask: async (orders) => orders.map(() => '30m' as const) } } }, async (staged) => {
+      const { shop, due, tells } = staged
+      await shop.worker({ fallback: OFTEN })
+      const id = await due(1_000)
+      const asked = `UPDATE ${UNVERIFIED_TABLE} SET since = now() - interval '2 hours' WHERE order_id = '${id}'`
+      await waitUntil(async () => (await shop.database.client.query(asked)).rowCount, { within: 30_000, every: 100 })
+      await tells({
+        status: ['! VERIFY_WAITING', /^order_confirm: 1 order waits for an answer of "verify", the first for 2 h/],
+        metrics: [`orders{kind="${KIND}",state="unverified"}`, `oldest_unverified_seconds{kind="${KIND}"}`],
+        alerts: ['OrderTimersUnverified'],
+      })
+    }),
+
+  'Redis and Postgres are both silent': async (name) => {
+    const postgres = await PostgresServer.start()
+    await onRedis({ name, databaseUrl: postgres.url }, async ({ shop, calm, tells, logged, webLog }, redis) => {
+      const worker = await shop.worker({ fallback: OFTEN })
+      await calm()
+      await postgres.pause()
+      redis.pause()
+      const { troubles } = await tells({
+        status: ['✘ POSTGRES_UNAVAILABLE', /^Postgres does not answer \(nothing in 5000 ms\); check that it runs/],
+        statusMay: ['✘ REDIS_UNAVAILABLE'],
+        web: ['redis degraded REDIS_UNAVAILABLE', 'postgres degraded POSTGRES_UNAVAILABLE'],
+        worker: ['redis degraded REDIS_UNAVAILABLE', 'postgres degraded POSTGRES_UNAVAILABLE'],
+        readyMay: ['overdue degraded', 'faults degraded SWEEP_FAILED', ...LATE.readyMay],
+        metrics: [fault('REDIS_UNAVAILABLE')],
+        faultsMay: ['SWEEP_FAILED', 'POSTGRES_UNAVAILABLE'],
+        alerts: ['OrderTimersFault', 'OrderTimersNotCounted', 'OrderTimersSweepLate'],
+      })
+      assert.deepEqual(
+        troubles.map(({ code }) => code),
+        ['POSTGRES_UNAVAILABLE', 'REDIS_UNAVAILABLE'],
+      )
+      await logged('REDIS_UNAVAILABLE')
+      assert.ok(webLog.all.some(({ fields }) => fields.code === 'REDIS_UNAVAILABLE'))
+      redis.resume()
+      await postgres.resume()
+      await calm()
+      await worker.stop()
+    }).finally(() => postgres.stop())
+  },
 
   'a column is missing': (name) =>
     on({ name }, async ({ shop, calm, tells, logged }) => {

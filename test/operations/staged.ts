@@ -10,7 +10,9 @@ import { orderTimersAdmin } from '../../lib/admin-page/index.js'
 import { type OrderTimersHealth, orderTimersHealth } from '../../lib/health.js'
 import { type TransitionOptions, transition } from '../../lib/index.js'
 import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
+import { HISTORY_TABLE, History, VERIFIED_COLUMN } from '../../lib/rows/history.js'
 import { PROCESSES_TABLE, ProcessesTable } from '../../lib/rows/processes-table.js'
+import { UNVERIFIED_TABLE, Unverified } from '../../lib/rows/unverified.js'
 import type { Database } from '../support/database.js'
 import { Lines } from '../support/lines.js'
 import type { OrderRow } from '../support/order.js'
@@ -21,13 +23,15 @@ import { waitUntil } from '../support/waiting.js'
 import type { Scrapes } from './alerting.js'
 import { type Expected, Exposition, freshly, linesOf, missing, readyLines, rowOf, type Series, type Told, untrue } from './told.js'
 
-export type More = Partial<Pick<TransitionOptions<OrderRow>, 'run' | 'attempts' | 'brake'>>
+export type More = Partial<Pick<TransitionOptions<OrderRow>, 'run' | 'attempts' | 'brake' | 'history' | 'verify'>>
 
 /** What an incident may take until all say it: ten seconds, and what two looks take on this machine. */
 const WITHIN_MS = 10_000
 
 /** Between two scrapes. */
 const BETWEEN_MS = 4_000
+
+const VERIFIED_SQL = `ALTER TABLE ${HISTORY_TABLE} ADD COLUMN IF NOT EXISTS ${VERIFIED_COLUMN} jsonb`
 
 export const confirming =
   (more: More = {}) =>
@@ -62,7 +66,9 @@ export async function stage({ name = '', more = {}, redis, databaseUrl, webDb, p
     database: { pool: { max: 4 }, ...(databaseUrl !== undefined && { url: databaseUrl }) },
   })
   if (postgresAheadMs !== 0) await moveClock(shop.database, postgresAheadMs)
-  for (const sql of [...ProcessesTable.createSql(PROCESSES_TABLE), ...Brake.createSql(BRAKE_TABLE)]) await shop.database.client.query(sql)
+  const tables = [ProcessesTable.createSql(PROCESSES_TABLE), Brake.createSql(BRAKE_TABLE)]
+  if (more.verify) tables.push(History.createSql(HISTORY_TABLE), [VERIFIED_SQL], Unverified.createSql(UNVERIFIED_TABLE))
+  for (const sql of tables.flat()) await shop.database.client.query(sql)
   const webLog = new Lines()
   const web = makeTimers(confirming(more)(ownOrder(shop.database)), {
     ...{ redis: webDb === undefined ? shop.redis.url : `${redis?.url}/${webDb}`, prefix: shop.redis.prefix },

@@ -151,7 +151,9 @@ describe('the admin page in a browser', function () {
   async function picture(name: string, on = page) {
     if (process.env.UPDATE_PICTURES === undefined || !docs.includes(`pictures/admin-${name}.png`)) return
     await on.mouse.move(0, 0)
-    await on.screenshot({ path: `${pictures}admin-${name}.png` })
+    const { width, height } = on.viewportSize() as { width: number; height: number }
+    const end: number = await on.evaluate("Math.ceil(document.querySelector('main').getBoundingClientRect().bottom)")
+    await on.screenshot({ path: `${pictures}admin-${name}.png`, clip: { x: 0, y: 0, width, height: Math.min(height, end) } })
   }
 
   describe('shows', () => {
@@ -227,12 +229,12 @@ describe('the admin page in a browser', function () {
     })
 
     it('one order, by its id and by the name of its key', async () => {
-      const [id] = await orders(1, 7_500_000)
+      const [id] = await orders(1, 7_500_000, { note: '高山烏龍 150 g', total: 320 })
       await visit('?view=order')
       await page.getByRole('textbox', { name: 'Order' }).fill(` ${id} `)
       await page.keyboard.press('Enter')
       await page.getByText(/It is settled in 2 h/).waitFor()
-      await page.getByText('of a test').first().waitFor()
+      await page.getByText('高山烏龍').first().waitFor()
       await accessible()
       await picture('order')
       await page.getByRole('textbox', { name: 'Order' }).fill(shop.key(`order_pay:${id}`))
@@ -402,7 +404,7 @@ describe('the admin page in a browser', function () {
       }
     })
 
-    it('says which orders wait for `verify`, and what was answered', async () => {
+    it('says which orders wait for `verify`, and what was answered, and settles them on a person’s word', async () => {
       const other = await openAdminShop({ verify: async (asked) => asked.map(() => false), logger: false })
       try {
         await other.worker()
@@ -415,6 +417,18 @@ describe('the admin page in a browser', function () {
         await page.getByText('It is due, and `verify` has not said yes.').waitFor()
         await page.getByText(/asked once · last answer: false · next at/).waitFor()
         await accessible()
+        await visit('?view=stuck&kind=order_confirm&state=unverified', page, other.url)
+        await page.getByRole('checkbox', { name: `Choose order ${id}`, exact: true }).check()
+        await page.getByRole('button', { name: 'Settle unverified' }).click()
+        await page.getByRole('dialog').getByRole('button', { name: 'Do it' }).click()
+        assert.equal(await page.getByRole('dialog').getByLabel('Reason').evaluate('(input) => input.validity.valueMissing'), true)
+        await accessible()
+        await page.getByRole('dialog').getByLabel('Reason').fill('closed by phone')
+        await page.getByRole('dialog').getByRole('button', { name: 'Do it' }).click()
+        await page.getByRole('dialog').getByText('1 done').waitFor()
+        await waitUntil(async () => (await other.statusOf(id)) === 5)
+        await visit('?view=actions', page, other.url)
+        await page.getByRole('row').filter({ hasText: 'Settle unverified' }).filter({ hasText: 'closed by phone' }).first().waitFor()
         await page.goto('about:blank')
       } finally {
         await other.close()

@@ -15,8 +15,9 @@ export function ask(action, kind, orders, { stoppedSince, heldSince, shiftable }
   const { form } = words
   const by = action === 'extend' ? h('input', { id: 'by', name: 'by', value: '24h', required: true, autocomplete: 'off' }) : undefined
   const end = heldSince === undefined ? undefined : endOf(shiftable)
-  const why = action === 'hold' ? form.why : form.reason
-  const reason = h('input', { id: 'reason', name: 'reason', maxlength: 500, required: action === 'hold', autocomplete: 'off' })
+  const isNeeded = action === 'hold' || action === 'settle unverified'
+  const why = action === 'hold' ? form.why : isNeeded ? form.needed : form.reason
+  const reason = h('input', { id: 'reason', name: 'reason', maxlength: 500, required: isNeeded, autocomplete: 'off' })
   const meant = heldSince === undefined ? action : 'releaseHold'
   const body = h('div', {})
   const title = h('h2', { id: 'asked' }, words.ask[meant](number(orders.length), kind))

@@ -28,6 +28,9 @@ const header = document.querySelector('header')
 const said = document.getElementById('said')
 const who = h('span', { class: 'who' })
 
+/** Where something was not known yet. */
+const AGAIN_MS = 500
+
 let now
 let shown
 let looking = 0
@@ -108,7 +111,7 @@ async function act(action, kind, orders, about) {
 function announce() {
   if (!now) return
   const { level, text } = verdictOf(now)
-  const sign = level === 'good' ? '' : level === 'bad' ? '✘ ' : '! '
+  const sign = { bad: '✘ ', warn: '! ' }[level] ?? ''
   document.title = `${sign}${words.screens[screenIn(query())] ?? ''} · order-timers`
   const spoken = text.replace(/\d[\d,.:]*/g, '')
   if (said.dataset.spoken === spoken) return
@@ -132,6 +135,7 @@ async function look() {
     if (needsNow) now = (await needsNow).data
     if (turn !== looking) return
     if (view === 'now') now = found.data
+    if (now?.looking) setTimeout(() => turn === looking && !isBusy() && look(), AGAIN_MS)
     shown = { view, ...found, actions, ...(view === 'order' && !params.get('id') && { data: null }) }
   } catch (error) {
     if (turn !== looking) return

@@ -6,7 +6,7 @@ import { chooser, href, link, orderLink, tabs } from './place.js'
 
 const MOST = 200
 const HOURS = [1, 6, 24]
-const STATES = ['overdue', 'retrying', 'locked', 'dead', 'stale', 'held', 'undated']
+const STATES = ['overdue', 'retrying', 'locked', 'dead', 'stale', 'held', 'unverified', 'undated']
 
 /** What can be done with orders in a state. */
 const ACTS = {
@@ -17,6 +17,7 @@ const ACTS = {
   dead: ['retry', 'discard'],
   stale: ['settle', 'extend', 'cancel'],
   held: ['extend', 'cancel'],
+  unverified: ['settle unverified', 'extend', 'cancel'],
   undated: [],
 }
 
@@ -72,7 +73,8 @@ export function stuckScreen(stuck, context) {
   const { params, now, go } = context
   const { kind, state } = stuck
   const kinds = now?.kinds.map((one) => one.kind) ?? [kind]
-  const counts = now?.kinds.find((one) => one.kind === kind)?.counts ?? {}
+  const { counts = {}, verifies } = now?.kinds.find((one) => one.kind === kind) ?? {}
+  const states = STATES.filter((one) => one !== 'unverified' || one === state || verifies)
   const headings = columnsOf(stuck.orders)
   const dated = stuck.orders.some(({ deadlineMs }) => deadlineMs !== null)
   const failed = stuck.orders.some(({ failure }) => failure)
@@ -114,7 +116,7 @@ export function stuckScreen(stuck, context) {
         words.screens.stuck,
         'stuck',
         state,
-        STATES.map((one) => [{ state: one }, counts[one] ? `${words.states[one]} ${capped(counts[one])}` : words.states[one], one]),
+        states.map((one) => [{ state: one }, counts[one] ? `${words.states[one]} ${capped(counts[one])}` : words.states[one], one]),
         { kind },
       ),
     ),
@@ -132,9 +134,14 @@ export function fitting(acts, rules) {
   return acts.filter((name) =>
     rules.every(({ form, pausable }) => {
       if (name === 'pause') return pausable
-      return form !== 'since' || name === 'settle' || name === 'retry' || name === 'discard'
+      return form !== 'since' || !['extend', 'resume', 'cancel'].includes(name)
     }),
   )
+}
+
+/** What cannot be undone. */
+export function isGrave(name) {
+  return name === 'cancel' || name === 'discard' || name.startsWith('settle')
 }
 
 /** The bar of what has been chosen. */
@@ -149,7 +156,7 @@ export function chosenBar(count, acts, { act, clear }) {
       h(
         'button',
         {
-          class: name === 'cancel' || name === 'discard' || name === 'settle' ? 'grave' : undefined,
+          class: isGrave(name) ? 'grave' : undefined,
           disabled: isTooMany,
           onclick: () => act(name),
         },

@@ -4,8 +4,8 @@ import { h, svg, table } from './dom.js'
 import { ago, at, capped, number, percent, span, time, words } from './format.js'
 import { link } from './place.js'
 
-const SIGNS = { good: '✓', warn: '!', bad: '✘' }
-const STUCK = ['overdue', 'retrying', 'locked', 'dead', 'stale', 'held', 'undated']
+const SIGNS = { good: '✓', warn: '!', bad: '✘', open: '…' }
+const STUCK = ['overdue', 'retrying', 'locked', 'dead', 'stale', 'held', 'unverified', 'undated']
 
 const LEVELS = { failing: 'bad', degraded: 'warn' }
 
@@ -21,6 +21,7 @@ function english({ code, message }) {
 /** What is said first, for the band, the title and a screen reader. */
 export function verdictOf(now) {
   const [worst, ...others] = now.troubles
+  if (!worst && now.looking) return { level: 'open', text: words.loading, others }
   if (!worst) return { level: 'good', text: words.fine(now.workers), others }
   return { level: LEVELS[worst.level], text: sentence(worst), worst, others }
 }
@@ -37,7 +38,7 @@ function verdict(now) {
     h('span', { class: 'sign', 'aria-hidden': 'true' }, SIGNS[level]),
     h('h1', {}, text),
     worst && more(worst, 'p'),
-    !worst && h('p', {}, words.idle(now.webs)),
+    !worst && !now.looking && h('p', {}, words.idle(now.webs)),
     others.length > 0 &&
       h(
         'ul',
@@ -55,9 +56,10 @@ function more(trouble, element) {
 
 function rules(now, can, act) {
   const { groups, next, oldest, p50, p99, paths, settled } = words.now
+  const stuck = STUCK.filter((one) => one !== 'unverified' || now.kinds.some(({ verifies }) => verifies))
   const columns = [
     { head: words.rule, first: true },
-    ...STUCK.map((state, i) => ({ head: words.states[state], number: true, begins: i === 0 })),
+    ...stuck.map((state, i) => ({ head: words.states[state], number: true, begins: i === 0 })),
     { head: words.states.paused, number: true, begins: true },
     { head: words.states.pending, number: true },
     { head: next, number: true },
@@ -74,7 +76,7 @@ function rules(now, can, act) {
       h('span', { class: 'sub' }, words.now.forms[kind.form] ?? kind.form),
       state(kind, can, act),
     ),
-    ...STUCK.map((one) => stuckCell(kind, one, oldest)),
+    ...stuck.map((one) => stuckCell(kind, one, oldest)),
     kind.counts?.paused ? capped(kind.counts.paused) : null,
     kind.counts?.pending ? link('due', { kind: kind.kind }, capped(kind.counts.pending), { 'data-key': `pending ${kind.kind}` }) : null,
     kind.nextMs === null ? null : h('span', {}, span(Math.max(0, kind.nextMs - kind.atMs)), h('span', { class: 'sub' }, time(kind.nextMs))),
@@ -82,7 +84,7 @@ function rules(now, can, act) {
   ])
   return table(words.now.rules, columns, rows, [
     ['', 1],
-    [groups.stuck, STUCK.length],
+    [groups.stuck, stuck.length],
     [groups.toCome, 3],
     [groups.hour, 4],
   ])
@@ -90,6 +92,7 @@ function rules(now, can, act) {
 
 function state(kind, can, act) {
   return [
+    kind.looking && h('span', { class: 'sub' }, words.loading),
     kind.problem && h('span', { class: 'sub is-bad' }, kind.problem),
     kind.brakedAtMs !== null &&
       h(

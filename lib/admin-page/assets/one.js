@@ -2,7 +2,7 @@
 
 import { h, table } from './dom.js'
 import { ago, at, number, span, time, words } from './format.js'
-import { errorOf, holder } from './lists.js'
+import { errorOf, holder, isGrave } from './lists.js'
 import { held } from './now.js'
 
 const IDLE = ['no row', 'not applying', 'no timer']
@@ -86,7 +86,7 @@ function card(order, nowMs, can, act) {
             'button',
             {
               'data-key': `${name} ${kind}`,
-              class: name === 'cancel' || name === 'discard' || name === 'settle' ? 'grave' : undefined,
+              class: isGrave(name) ? 'grave' : undefined,
               onclick: () => act(name, kind, [{ id, deadline: shown(order) }]),
             },
             words.acts[name],

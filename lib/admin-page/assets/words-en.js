@@ -75,6 +75,7 @@ export default {
     dead: 'dead',
     stale: 'stale',
     held: 'held',
+    unverified: 'unverified',
     paused: 'paused',
     undated: 'undated',
   },
@@ -86,7 +87,9 @@ export default {
     dead: 'The rule failed on these for the last time. Mend the cause, then retry them; or discard the letter, and the order is left as it is.',
     stale:
       'Overdue for longer than staleAfter, so that nothing touches them unasked. Settle them, cancel their timers, or give them more time.',
-    held: 'They have a deadline, and `where`, a pause, `verify` or a hold of the whole rule holds them back. They go on by themselves once that ends.',
+    held: 'They have a deadline, and `where`, a pause or a hold of the whole rule holds them back. They go on by themselves once that ends.',
+    unverified:
+      'Due, and `verify` has not said yes. They are asked about again by themselves. Where the answer will never come, settle them on your word.',
     undated: 'The rule applies to these, and they have no deadline: nothing settles them. `schedule` or `backfill` gives them one.',
   },
   paths: { alarm: 'alarm', event: 'event', sweep: 'sweep' },
@@ -192,6 +195,7 @@ export default {
     resume: 'Resume',
     cancel: 'Cancel timer',
     settle: 'Settle now',
+    'settle unverified': 'Settle unverified',
     retry: 'Retry',
     discard: 'Discard',
     hold: 'Hold',
@@ -203,6 +207,7 @@ export default {
     resume: (n) => `Let ${many(n, 'timer', 'timers')} go on?`,
     cancel: (n) => `Cancel ${many(n, 'timer', 'timers')}?`,
     settle: (n) => `Settle ${many(n, 'order', 'orders')} now?`,
+    'settle unverified': (n) => `Settle ${many(n, 'order', 'orders')} without an answer?`,
     retry: (n) => `Retry ${many(n, 'dead letter', 'dead letters')}?`,
     discard: (n) => `Discard ${many(n, 'dead letter', 'dead letters')}?`,
     hold: (_n, kind) => `Hold ${kind}?`,
@@ -215,6 +220,8 @@ export default {
     resume: 'Each has as much time as remained when it was paused.',
     cancel: 'The rule will not settle them. The orders themselves stay as they are.',
     settle: 'The deadline is set to now, and a worker settles them at once. This cannot be undone.',
+    'settle unverified':
+      'A worker settles them at once, whatever the payment service would say, unless somebody writes the row before that. Your name and reason are recorded with it. This cannot be undone.',
     retry: 'They are due at once, with all their attempts.',
     discard: 'The letter is removed and its timer with it. The order stays as it is.',
     hold: 'No order of this rule is settled until somebody releases it. Orders can still be placed, and deadlines changed.',
@@ -224,6 +231,7 @@ export default {
   form: {
     by: 'By how much (such as 30m, 24h, 3d)',
     reason: 'Reason, for the record (optional)',
+    needed: 'Reason, for the record',
     why: 'Why, for everybody who wonders',
     ends: {
       label: 'Deadlines',

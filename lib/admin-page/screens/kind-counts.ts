@@ -57,10 +57,8 @@ export class KindCounts {
     this.marks = redis && new SweepMarks(redis.connection, keys, redis.clock)
   }
 
-  /** Never rejects. */
-  async of(kind: string): Promise<KindLook> {
-    const { rule, problem } = boundRule(this.runtime, kind)
-    const status = unknownRule(this.runtime, kind, problem?.message)
+  /** Of which nothing is known. */
+  unknown(kind: string, problem?: string): KindLook {
     const nothing = {
       kind,
       counts: undefined,
@@ -71,8 +69,14 @@ export class KindCounts {
       holds: [],
       unverified: undefined,
     }
-    const counted: CountedKind = { ...nothing, atMs: Date.now(), problem: problem?.message }
-    const look: KindLook = { counted, status }
+    return { counted: { ...nothing, atMs: Date.now(), problem }, status: unknownRule(this.runtime, kind, problem) }
+  }
+
+  /** Never rejects. */
+  async of(kind: string): Promise<KindLook> {
+    const { rule, problem } = boundRule(this.runtime, kind)
+    const look = this.unknown(kind, problem?.message)
+    const { counted, status } = look
     if (!rule) return look
     try {
       if (isListed(rule)) await this.onRows(rule, look)
@@ -89,10 +93,13 @@ export class KindCounts {
     const { counted, status } = look
     const { kind, row } = rule
     status.dryRun = row.options.dryRun
-    status.readAgoMs = await this.marks?.age(kind).catch(() => undefined)
+    const [readAgoMs, undated] = await Promise.all([this.marks?.age(kind), this.marks?.undated(kind)])
+    status.readAgoMs = readAgoMs
     let found: CappedCounts
     try {
-      const holds = await this.reads.holds(rule)
+      const { holds, brakedAt } = await this.reads.stops(rule)
+      Object.assign(counted, { brakedAtMs: brakedAt?.getTime() ?? null })
+      status.brakedSince = brakedAt
       await this.putHolds(rule, holds, look)
       found = await this.reads.counts(rule, holds.length > 0)
     } catch (error) {
@@ -101,14 +108,11 @@ export class KindCounts {
       throw error
     }
     const { states, dead, retrying, nowMs } = found
-    const undated = await this.marks?.undated(kind).catch(() => undefined)
     const paused = this.paused.latest(kind, () => this.reads.paused(rule))
     const counts = { ...(dead > 0 && { dead }), ...(paused?.value && { paused: paused.value }), ...(undated && { undated: undated.count }) }
     for (const [state, { count }] of Object.entries(states)) Object.assign(counts, { [state]: count })
-    const brakedAt = await this.reads.brakedAt(rule)
     const [nextMs, oldestMs] = [states.pending?.first ?? null, states.overdue?.first ?? null]
-    Object.assign(counted, { counts, nextMs, oldestMs, brakedAtMs: brakedAt?.getTime() ?? null, atMs: nowMs, undatedAgeMs: undated?.ageMs })
-    status.brakedSince = brakedAt
+    Object.assign(counted, { counts, nextMs, oldestMs, atMs: nowMs, undatedAgeMs: undated?.ageMs })
     this.put(counted, status)
     const { verification } = row
     if (verification) status.unverified = await this.reads.inTurn(() => verification.unverified.summary()).catch(() => undefined)
@@ -130,8 +134,9 @@ export class KindCounts {
   /** As `status` has it. Its figures are of this process's clock, by which it judges ages. */
   private put({ counts = {}, oldestMs, nextMs, atMs }: CountedKind, status: RuleStatus): void {
     const aheadMs = Date.now() - atMs
-    const { pending = 0, overdue = 0, retrying = 0, locked = 0, dead = 0, stale = 0, held = 0, paused = 0, undated = 0 } = counts
-    const states = { pending, overdue, retrying, locked, dead, stale, held, paused, undated }
+    const { pending = 0, overdue = 0, retrying = 0, locked = 0, dead = 0, stale = 0 } = counts
+    const { held = 0, unverified = 0, paused = 0, undated = 0 } = counts
+    const states = { pending, overdue, retrying, locked, dead, stale, held, unverified, paused, undated }
     status.rows = { ...states, oldestOverdue: oldestMs === null ? null : new Date(oldestMs + aheadMs), withinHour: 0 }
     status.next = nextMs === null ? null : new Date(nextMs)
     status.dead = dead

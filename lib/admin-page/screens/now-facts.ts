@@ -1,7 +1,8 @@
-// What the screen "Now" judges by: the facts of `status`, from looks that are short and shared by all who look. So both say the same sentence.
+// What the screen "Now" judges by: the facts of `status`, from looks that are short and shared by all who look. So both say the same sentence. Who
+// does not wait for a look is told what is known, and that something is still looked at.
 
 import { boundRule, postgresTrouble } from '../../admin/problem.js'
-import { latenessOfAll, livingProcesses, type Processes } from '../../admin/processes.js'
+import { type InTurn, latenessOfAll, livingProcesses, type Processes } from '../../admin/processes.js'
 import { clockDifference, type RedisStatus, redisStatus } from '../../admin/server-status.js'
 import { BACKLOG, type Backlog, type Facts } from '../../admin/status-facts.js'
 import { CAP } from '../../rows/capped-orders-sql.js'
@@ -26,8 +27,21 @@ interface Counted {
 
 export interface NowFacts {
   facts: Facts
-  kinds: Aged<KindLook>[]
+  kinds: LookedKind[]
+  /** Whether something is not known yet. */
+  looking: boolean
 }
+
+export interface LookedKind extends Aged<KindLook> {
+  looking: boolean
+}
+
+/** Until it is known. */
+const REDIS_UNKNOWN: RedisStatus = {
+  ...{ used: true, answering: true },
+  ...{ refuses: undefined, notifications: undefined, publishesExpiry: undefined, problem: undefined },
+}
+const PROCESSES_UNKNOWN: Processes = { processes: [], findings: [], redis: { problem: 'not read yet' }, postgres: 'not read' }
 
 export class NowReads {
   private readonly kinds = new Remembered<KindLook>({ freshMs: 2_000, waitMs: 150, maxAgeMs: 30_000 })
@@ -47,41 +61,46 @@ export class NowReads {
     this.counts = new KindCounts(runtime, reads)
   }
 
-  async read(): Promise<NowFacts> {
+  /** @param waitMs for how long to wait for what is not known; undefined: until it is */
+  async read(waitMs?: number): Promise<NowFacts> {
     const { runtime } = this
     const bound = runtime.kinds.flatMap((kind) => boundRule(runtime, kind).rule ?? [])
-    const [redis, postgres, processes, lateness, clock] = await Promise.all([
-      this.redis.get('', () => redisStatus(runtime, REDIS_LOOK)),
-      this.postgres.get('', () => this.turn.take(() => postgresTrouble(bound))).catch(couldNotLook),
-      this.living(),
-      this.lateness.get('', () => latenessOfAll(runtime)).catch(() => undefined),
-      this.clock.get('', () => this.turn.take(() => clockDifference(runtime, bound))).catch(() => undefined),
+    const ask = <T>(of: Remembered<T>, name: string, look: () => Promise<T>): Promise<Aged<T> | undefined> =>
+      waitMs === undefined ? of.get(name, look) : of.soon(name, look, waitMs)
+    const inTurn: InTurn = (work) => this.turn.take(work)
+    const [redis, postgres, processes, lateness, clock, kinds] = await Promise.all([
+      ask(this.redis, '', () => redisStatus(runtime, REDIS_LOOK)),
+      ask(this.postgres, '', () => inTurn(() => postgresTrouble(bound))).catch(couldNotLook),
+      ask(this.processes, '', () => this.lookForLiving()),
+      ask(this.lateness, '', () => latenessOfAll(runtime)).catch(nobodySays),
+      ask(this.clock, '', () => clockDifference(runtime, bound, inTurn)),
+      Promise.all(runtime.kinds.map(async (kind) => this.orUnknown(kind, await ask(this.kinds, kind, () => this.counts.of(kind))))),
     ])
-    const kinds = await this.count()
     const backlog = this.backlogOf(kinds)
     const rules = kinds.map(({ value: { status } }) => {
-      const isSaid = status.notLookedAt && postgres.value !== undefined
+      const isSaid = status.notLookedAt && postgres?.value !== undefined
       return { ...status, lateness: lateness?.value?.get(status.kind), ...(isSaid && { problem: undefined, notLookedAt: false }) }
     })
     const facts: Facts = {
       enabled: runtime.enabled,
-      postgres: { answering: postgres.value === undefined, problem: postgres.value },
-      redis: redis.value,
+      postgres: { answering: postgres?.value === undefined, problem: postgres?.value },
+      redis: redis?.value ?? REDIS_UNKNOWN,
       clock: { postgresAheadMs: clock?.value },
-      processes,
+      processes: processes?.value ?? PROCESSES_UNKNOWN,
       rules,
       backlog,
     }
-    return { facts, kinds }
+    const isUnknown = [redis, postgres, processes, lateness, clock].includes(undefined)
+    return { facts, kinds, looking: isUnknown || kinds.some(({ looking }) => looking) }
   }
 
   async living(): Promise<Processes> {
-    const beatsAreWritten = async () => (await this.redis.get('', () => redisStatus(this.runtime, REDIS_LOOK))).value.refuses === undefined
-    const look = async () => {
-      const written = await beatsAreWritten()
-      return this.turn.take(() => livingProcesses(this.runtime, { beatsAreWritten: written }))
-    }
-    return (await this.processes.get('', look)).value
+    return (await this.processes.get('', () => this.lookForLiving())).value
+  }
+
+  private async lookForLiving(): Promise<Processes> {
+    const { value } = await this.redis.get('', () => redisStatus(this.runtime, REDIS_LOOK))
+    return livingProcesses(this.runtime, { beatsAreWritten: value.refuses === undefined, inTurn: (ask) => this.turn.take(ask) })
   }
 
   /** After an act. */
@@ -89,12 +108,13 @@ export class NowReads {
     this.kinds.forget()
   }
 
-  private count(): Promise<Aged<KindLook>[]> {
-    return Promise.all(this.runtime.kinds.map((kind) => this.kinds.get(kind, () => this.counts.of(kind))))
+  private orUnknown(kind: string, looked: Aged<KindLook> | undefined): LookedKind {
+    return { ...(looked ?? { value: this.counts.unknown(kind), ageMs: 0 }), looking: looked === undefined }
   }
 
   /** Undefined also where it has been counted once only: the next news say whether it shrinks. */
-  private backlogOf(kinds: readonly Aged<KindLook>[]): Backlog | undefined {
+  private backlogOf(kinds: readonly LookedKind[]): Backlog | undefined {
+    if (kinds.some(({ looking }) => looking)) return undefined
     const late = kinds.flatMap(({ value: { status } }) => (status.brakedSince || !status.rows ? [] : [status.rows]))
     const overdue = late.reduce((sum, rows) => sum + rows.overdue, 0)
     const at = performance.now() - Math.max(0, ...kinds.map(({ ageMs }) => ageMs))
@@ -112,6 +132,10 @@ export class NowReads {
     const perSecond = Math.round((first.overdue - overdue) / seconds)
     return { overdue, perSecond, doneAt: perSecond > 0 ? new Date(Date.now() + (overdue / perSecond) * 1_000) : null }
   }
+}
+
+function nobodySays(): Aged<undefined> {
+  return { value: undefined, ageMs: 0 }
 }
 
 function couldNotLook(error: unknown): Aged<string> {

@@ -19,10 +19,14 @@ export interface KindNow extends CountedKind {
   /** Whether it can be held, and whether a hold's end can move its deadlines. */
   holdable: boolean
   shiftable: boolean
+  /** Whether it has `verify`, so that orders can wait for an answer. */
+  verifies: boolean
   /** Of the last hour. */
   lateness: LatenessByPath | undefined
   /** How long ago the orders were counted. */
   ageMs: number
+  /** Whether they are being counted for the first time. */
+  looking: boolean
 }
 
 export interface Now {
@@ -34,7 +38,11 @@ export interface Now {
   workers: number
   webs: number
   kinds: KindNow[]
+  /** Whether something is not known yet: then it is worth asking again in a moment. */
+  looking: boolean
 }
+
+const LOOKING = '… LOOKING: ask again in a moment'
 
 export class NowScreen {
   private readonly reads: NowReads
@@ -47,23 +55,26 @@ export class NowScreen {
     this.reads = new NowReads(runtime, reads, turn)
   }
 
-  async read(): Promise<Now> {
-    const { facts, kinds } = await this.reads.read()
+  /** @param waitMs for how long to wait for what is not known; undefined: until it is */
+  async read(waitMs?: number): Promise<Now> {
+    const { facts, kinds, looking } = await this.reads.read(waitMs)
     const troubles = troublesOf(facts)
     const alive = facts.processes.processes.filter((one) => one.alive)
     return {
       atMs: Date.now(),
-      headline: headlineOf(troubles, facts),
+      headline: looking && troubles.length === 0 ? LOOKING : headlineOf(troubles, facts),
       troubles,
       workers: alive.filter(({ role }) => role === 'worker').length,
       webs: alive.filter(({ role }) => role === 'web').length,
-      kinds: kinds.map(({ value: { counted }, ageMs }, i) => ({
+      looking,
+      kinds: kinds.map(({ value: { counted }, ageMs, looking: isFirst }, i) => ({
         ...counted,
         form: this.runtime.form(counted.kind),
         pausable: isPausable(this.runtime, counted.kind),
-        ...holdability(this.runtime, counted.kind),
+        ...abilities(this.runtime, counted.kind),
         lateness: facts.rules[i]?.lateness,
         ageMs,
+        looking: isFirst,
       })),
     }
   }
@@ -83,7 +94,7 @@ function isPausable(runtime: Runtime, kind: string): boolean {
   return deadline?.in === 'column' && deadline.pause !== undefined && deadline.pause.while === undefined
 }
 
-function holdability(runtime: Runtime, kind: string): { holdable: boolean; shiftable: boolean } {
+function abilities(runtime: Runtime, kind: string): Pick<KindNow, 'holdable' | 'shiftable' | 'verifies'> {
   const row = boundRule(runtime, kind).rule?.row
-  return { holdable: row !== undefined, shiftable: row?.deadline.in === 'column' }
+  return { holdable: row !== undefined, shiftable: row?.deadline.in === 'column', verifies: row?.verification !== undefined }
 }

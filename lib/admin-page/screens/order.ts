@@ -10,6 +10,7 @@ import type { RowRule } from '../../rows/row-rule.js'
 import type { ShopRule } from '../../rules/rule.js'
 import { sqlStateOf } from '../../sequelize/fault-owner.js'
 import type { Runtime } from '../../timers/runtime.js'
+import { UNVERIFIED } from '../act-wish.js'
 import type { AdminAction } from '../options.js'
 import type { OrderReads } from '../order-reads.js'
 import { type ShownHold, shownHold } from '../shown-hold.js'
@@ -96,8 +97,8 @@ export class OrderScreen {
     try {
       if (row) {
         const state = await this.state(row, id)
-        const brakedAt = await this.reads.brakedAt(rule as ShopRule & { row: RowRule })
-        found.holds = (await this.reads.holds({ row })).map(shownHold)
+        const { holds, brakedAt } = await this.reads.stops({ row })
+        found.holds = holds.map(shownHold)
         found.unverified = await this.unverified(row, id)
         found.row = state && row.deadline.in === 'redis' ? { ...state, deadline: inRedis.armedMs } : state
         found.next = nextOf(rule, state, { ...inRedis, ...found }, brakedAt !== null)
@@ -135,9 +136,8 @@ export class OrderScreen {
     if (!redis) return { armedMs: null, failure: undefined, redisProblem: undefined }
     try {
       await redis.connection.connected(WAIT_MS)
-      const armedMs = (await redis.index.deadline(kind, id, WAIT_MS)) ?? null
-      const failure = (await redis.failures.of(kind, [id])).get(id)
-      return { armedMs, failure, redisProblem: undefined }
+      const [armedMs = null, failures] = await Promise.all([redis.index.deadline(kind, id, WAIT_MS), redis.failures.of(kind, [id])])
+      return { armedMs, failure: failures.get(id), redisProblem: undefined }
     } catch (error) {
       return { armedMs: null, failure: undefined, redisProblem: (error as Error).message }
     }
@@ -183,6 +183,7 @@ function actsOn({ row }: ShopRule, { next, row: state, armedMs, failure }: Order
   }
   const isDue = state?.deadline != null && state.deadline <= state.now
   if (hasTimer && (state?.applies ?? true) && (deadline?.in !== 'since' || isDue)) acts.push('settle')
+  if (next === 'unverified') acts.push(UNVERIFIED)
   if (failure?.dead) acts.push('retry', 'discard')
   return acts
 }

@@ -14,7 +14,7 @@ import type { ShownOrders } from '../shown-orders.js'
 const PAGE = 50
 const WAIT_MS = 1_000
 
-export const STUCK_STATES = ['overdue', 'retrying', 'locked', 'dead', 'stale', 'held', 'undated'] as const
+export const STUCK_STATES = ['overdue', 'retrying', 'locked', 'dead', 'stale', 'held', 'unverified', 'undated'] as const
 
 export type StuckState = (typeof STUCK_STATES)[number]
 

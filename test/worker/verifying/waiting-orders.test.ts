@@ -14,7 +14,7 @@ import { runtimeOf } from '../../support/runtime.js'
 import { waitUntil } from '../../support/waiting.js'
 
 describe('an order that waits for an answer of "verify"', () => {
-  it('is held back until it is asked about again, and overdue where nobody asks', async () => {
+  it('is unverified until it is asked about again, and overdue where nobody asks', async () => {
     const verify = { ask: (orders: object[]) => orders.map(() => false) as never }
     const shop = await openParcels((Parcels) => ({
       order_pay: transition(Parcels, { from: 1, to: 0, deadline: 'dueAt', after: '15m', history: true, verify }),
@@ -34,13 +34,13 @@ describe('an order that waits for an answer of "verify"', () => {
         ({ count }) => count === 1,
       )?.state
     const counted = async () => {
-      const { held, overdue } = await countOrders(row, { days: 1 })
-      return { held, overdue, page: await capped(), ready: (await orderTimersHealth(shop.timers).ready()).checks.overdue?.reading }
+      const { unverified, overdue } = await countOrders(row, { days: 1 })
+      return { unverified, overdue, page: await capped(), ready: (await orderTimersHealth(shop.timers).ready()).checks.overdue?.reading }
     }
     await shop.sql(`UPDATE ${UNVERIFIED_TABLE} SET next = now() + interval '1 minute'`)
-    assert.deepEqual(await counted(), { held: 1, overdue: 0, page: 'held', ready: 'ok' })
+    assert.deepEqual(await counted(), { unverified: 1, overdue: 0, page: 'unverified', ready: 'ok' })
     await shop.sql(`UPDATE ${UNVERIFIED_TABLE} SET next = now() - interval '2 minutes'`)
-    assert.deepEqual(await counted(), { held: 0, overdue: 1, page: 'overdue', ready: 'failing' })
+    assert.deepEqual(await counted(), { unverified: 0, overdue: 1, page: 'overdue', ready: 'failing' })
     await shop.close()
   })
 })
