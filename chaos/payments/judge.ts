@@ -6,7 +6,7 @@ import type { Asking } from './tables.js'
 export interface JudgedOrder {
   id: string
   status: string
-  /** How often the row was written after it was created, other than by its settlement. */
+  /** How often the row was written since it was first asked about, other than by its settlement. */
   writes: number
   sessions: readonly Session[]
   enquiries: Enquiries | undefined
@@ -33,7 +33,7 @@ export interface PaymentVerdict {
 /** @param spared how many enquiries may have been lost with workers that were killed */
 export function judgePayments(orders: readonly JudgedOrder[], asking: Asking, spared: number): PaymentVerdict {
   const anomalies: string[] = []
-  let [raceRefunds, unrefunded, enquiries, repeats, due, again] = [0, 0, 0, 0, 0, 0]
+  let [raceRefunds, unrefunded, enquiries, accounted, again] = [0, 0, 0, 0, 0]
   for (const { id, status, sessions, writes, enquiries: counted, gone } of orders) {
     const paid = sessions.filter(({ state }) => state === 'paid')
     const refunded = paid.filter((one) => one.refunded)
@@ -49,14 +49,13 @@ export function judgePayments(orders: readonly JudgedOrder[], asking: Asking, sp
     if (status === 'cancelled' && (counted?.yes ?? 0) === 0) anomalies.push(`order ${id} was cancelled unverified`)
     const { asked = 0, yes = 0, no = 0 } = counted ?? {}
     enquiries += asked
-    due += asked > 0 ? 1 : 0
-    repeats += no
-    // Each write, such as another session, makes one more question necessary.
+    // One for an order that is due, one more after each answer but yes, and one more after each write, such as another session.
+    if (asked > 0) accounted += 1 + no + writes
     again += Math.max(0, yes - 1 - writes)
   }
   if (again > spared) anomalies.push(`${again} orders were asked about again without a reason; ${spared} may be for killed workers`)
   const count = (wanted: string) => orders.filter(({ status, gone }) => status === wanted && !(wanted === 'placed' && gone)).length
-  const allowedEnquiries = due + repeats + spared + orders.reduce((sum, { writes }) => sum + writes, 0)
+  const allowedEnquiries = accounted + spared
   if (enquiries > allowedEnquiries) anomalies.push(`${enquiries} enquiries, and ${allowedEnquiries} were allowed`)
   return {
     ...{

@@ -39,14 +39,17 @@ const DUE_MS = 3_000
 const KILL_EVERY_MS = 4_000
 const QUIET_WITHIN_MS = 120_000
 
+/** How long before the service is asked a worker may have looked at the order. */
+const LOOKED_MS = 1_000
+
 const SQL = [
   `CREATE SCHEMA ${SCHEMA}`,
   `SET search_path = ${SCHEMA}`,
   `CREATE TABLE orders (id serial PRIMARY KEY, status text NOT NULL DEFAULT 'placed', "dueAt" timestamptz, sessions integer NOT NULL DEFAULT 0)`,
   'CREATE INDEX ON orders ("dueAt")',
-  `CREATE TABLE writes (order_id integer NOT NULL)`,
+  `CREATE TABLE writes (order_id integer NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp())`,
   `CREATE FUNCTION note_write() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-  IF NEW.status <> 'cancelled' THEN INSERT INTO ${SCHEMA}.writes VALUES (NEW.id); END IF; RETURN NULL; END $$`,
+  IF NEW.status <> 'cancelled' THEN INSERT INTO ${SCHEMA}.writes (order_id) VALUES (NEW.id); END IF; RETURN NULL; END $$`,
   'CREATE TRIGGER note_write AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION note_write()',
   ...History.createSql(HISTORY_TABLE),
   `ALTER TABLE ${HISTORY_TABLE} ADD COLUMN ${VERIFIED_COLUMN} jsonb`,
@@ -159,9 +162,12 @@ export async function runPayments({ seconds, workers, ordersPerSecond, seed, ask
     say('all is healed; waiting until every order is settled or known to be paid')
     await quiet()
     const { rows } = await client.query(
-      'SELECT o.id::text AS id, o.status, count(w.order_id)::int AS writes FROM orders o LEFT JOIN writes w ON w.order_id = o.id GROUP BY o.id',
+      `SELECT o.id::text AS id, o.status, array_agg(extract(epoch FROM w.at)::float8 * 1000) FILTER (WHERE w.at IS NOT NULL) AS written
+FROM orders o LEFT JOIN writes w ON w.order_id = o.id GROUP BY o.id`,
     )
-    const orders = rows.map(({ id, status, writes }): JudgedOrder => {
+    const orders = rows.map(({ id, status, written }): JudgedOrder => {
+      const askedAt = service.enquiries.get(id)?.firstAt ?? Number.POSITIVE_INFINITY
+      const writes = ((written ?? []) as number[]).filter((at) => at > askedAt - LOOKED_MS).length
       return {
         id,
         status,

@@ -15,6 +15,8 @@ export interface Session {
 
 /** Counted by order, for the judge. */
 export interface Enquiries {
+  /** When it was first asked about, milliseconds since 1970. */
+  firstAt: number
   asked: number
   /** Answers by which the order may be settled, and all others, failures included. */
   yes: number
@@ -112,7 +114,7 @@ export class PaymentService {
   private async answer(request: IncomingMessage): Promise<{ status: number; body: object }> {
     const [, act = '', orderId = ''] = (request.url ?? '').split('/')
     const known = this.enquiries.get(orderId)
-    const counted = known ?? { asked: 0, yes: 0, no: 0 }
+    const counted = known ?? { firstAt: Date.now(), asked: 0, yes: 0, no: 0 }
     this.enquiries.set(orderId, counted)
     if (!known && this.random.chance(this.deleted)) this.delete(orderId)
     counted.asked += 1

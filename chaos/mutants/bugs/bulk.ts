@@ -40,6 +40,20 @@ export const BULK_BUGS: readonly PlantedBug[] = [
     likely: 'moves each deadline of the orders that are meant',
   },
   {
+    name: 'bulk-silent',
+    about: ['calls'],
+    what: 'a run says nothing while it waits, and is told to have been left',
+    edits: [
+      {
+        file: RUNNER,
+        find: '    beat()\n    const timer = setInterval(beat, this.patience.beatMs)',
+        replace: '    const timer = setInterval(() => {}, this.patience.beatMs)',
+      },
+    ],
+    suites: SUITES,
+    likely: 'carried out also while it waits',
+  },
+  {
     name: 'bulk-not-held',
     about: ['calls', 'sweep'],
     what: 'a run does not hold its kind: an order ahead of it is settled at its old deadline',

@@ -40,6 +40,14 @@ export const HOLD_BUGS: readonly PlantedBug[] = [
     likely: 'is being settled',
   },
   {
+    name: 'shift-without-end',
+    about: ['hold'],
+    what: 'a release with shift moves the deadlines of orders too that were placed after it had begun',
+    edits: [{ file: SHIFT, find: '[`${table.id} <= $4`,', replace: '[`(${table.id} <= $4 OR TRUE)`,' }],
+    suites: SUITES,
+    likely: 'moves what is written meanwhile',
+  },
+  {
     name: 'shift-cursor-as-text',
     about: ['hold'],
     what: 'a release with shift goes on behind the id that is the last as text, so orders are moved twice',

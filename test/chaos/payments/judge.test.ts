@@ -9,7 +9,7 @@ const order = (more: Partial<JudgedOrder>): JudgedOrder => {
     status: 'cancelled',
     writes: 1,
     sessions: [session('expired')],
-    enquiries: { asked: 1, yes: 1, no: 0 },
+    enquiries: { firstAt: 0, asked: 1, yes: 1, no: 0 },
     gone: false,
     ...more,
   }
@@ -25,7 +25,7 @@ describe('the judge of the payments shop', () => {
 
   it('leaves alone what is paid and was never moved, since the webhook was lost', () => {
     const verdict = judgePayments(
-      [order({ status: 'placed', sessions: [session('paid')], enquiries: { asked: 3, yes: 0, no: 3 } })],
+      [order({ status: 'placed', sessions: [session('paid')], enquiries: { firstAt: 0, asked: 3, yes: 0, no: 3 } })],
       'close',
       0,
     )
@@ -33,9 +33,9 @@ describe('the judge of the payments shop', () => {
   })
 
   it('leaves alone what the service has deleted, unless it was cancelled all the same', () => {
-    const verdict = judgePayments([order({ status: 'placed', gone: true, enquiries: { asked: 3, yes: 0, no: 3 } })], 'close', 0)
+    const verdict = judgePayments([order({ status: 'placed', gone: true, enquiries: { firstAt: 0, asked: 3, yes: 0, no: 3 } })], 'close', 0)
     assert.deepEqual([verdict.anomalies, verdict.waiting, verdict.gone], [[], 0, 1])
-    assert.match(broken({ gone: true, enquiries: { asked: 3, yes: 0, no: 3 } })[0] ?? '', /unverified/)
+    assert.match(broken({ gone: true, enquiries: { firstAt: 0, asked: 3, yes: 0, no: 3 } })[0] ?? '', /unverified/)
   })
 
   it('counts refunds and lost money where ask only looks, and takes them for broken where it closes', () => {
@@ -49,7 +49,10 @@ describe('the judge of the payments shop', () => {
   it('finds what was cancelled unverified, never settled, or asked about again without a reason', () => {
     assert.match(broken({ enquiries: undefined })[0] ?? '', /unverified/)
     assert.match(broken({ status: 'placed' })[0] ?? '', /never settled/)
-    assert.match(broken({ enquiries: { asked: 4, yes: 4, no: 0 } })[0] ?? '', /2 orders were asked about again without a reason/)
-    assert.deepEqual(broken({ enquiries: { asked: 4, yes: 4, no: 0 } }, 'close', 2), [])
+    assert.match(
+      broken({ enquiries: { firstAt: 0, asked: 4, yes: 4, no: 0 } })[0] ?? '',
+      /2 orders were asked about again without a reason/,
+    )
+    assert.deepEqual(broken({ enquiries: { firstAt: 0, asked: 4, yes: 4, no: 0 } }, 'close', 2), [])
   })
 })
