@@ -87,9 +87,13 @@ export class Keys {
     return this.inCluster ? '' : this.timersOf(kind)
   }
 
-  /** A set that never exists, in the slot of a timer's key: storing it there removes the key without an event. */
-  nothingBeside(key: string): string {
-    return hashTag(key) !== undefined ? `${key}:none` : `{${key}}:none`
+  /**
+   * A set that never exists, in the slot of a timer's key: storing it there removes the key without an event. Its name begins like the kind's keys, so
+   * that a user with rights on those may name it.
+   */
+  nothingBeside(kind: string, id: string): string {
+    const key = this.timer(kind, id)
+    return hashTag(key) !== undefined ? `${key}:none` : `${this.timersOf(kind)}{${key}}:none`
   }
 
   /** A worker's expiry probe: a short-lived key whose expiry event must come back. In a cluster it is in a partition's slot. */
@@ -118,9 +122,14 @@ export class Keys {
   }
 
   /** Keys to test with whether Redis accepts writes, one of each type; `none` never exists. */
-  get writeProbe(): Record<'string' | 'set' | 'zset' | 'hash' | 'none', string> {
-    const base = `${this.prefix}${RESERVED_KIND}:{probe}:`
+  writeProbe(partition = 0): Record<'string' | 'set' | 'zset' | 'hash' | 'none', string> {
+    const base = this.inCluster ? `${this.beginning(partition)}probe:` : `${this.prefix}${RESERVED_KIND}:{probe}:`
     return { string: `${base}string`, set: `${base}set`, zset: `${base}zset`, hash: `${base}hash`, none: `${base}none` }
+  }
+
+  /** In a cluster the due index of a kind under a partition's hash tag, also under one that no partition has now. */
+  dueAt(tag: string, kind: string): string {
+    return `${this.prefix}${RESERVED_KIND}:{${tag}}:${kind}:due`
   }
 
   /** The sets of one kind, or of one partition of it. In braces is a hash tag, so that in a cluster they share a slot. */

@@ -8,6 +8,7 @@ import type { Duration } from './duration.js'
 import type { FaultOf, PresenceFaultCode } from './faults.js'
 import type { HeldKind, HoldOptions, ReleaseOptions } from './hold.js'
 import type { LoggerLike } from './logger.js'
+import type { RedisNodes } from './redis/cluster-source.js'
 import type { TimersFaultCode } from './redis/outage.js'
 import type { RuleForm } from './rules/form.js'
 import type { Handler } from './rules/handler.js'
@@ -33,11 +34,11 @@ export type Kind<R, Form extends RuleForm = RuleForm> = string extends keyof R
 
 export interface OrderTimersOptions<R extends Rules = Rules> {
   /**
-   * Where Redis is: a URL, `host:port`, a port, the path of a socket, ioredis options, or the shop's own ioredis client, which is duplicated
-   * and otherwise left alone. A `keyPrefix` is respected; timeouts, retries and queues are the timers' own. `false`: only Postgres and the
-   * sweep are used. Default: 127.0.0.1:6379.
+   * Where Redis is: a URL, `host:port`, a port, the path of a socket, ioredis options, `nodes` of a cluster, or the shop's own ioredis client, `Redis`
+   * or `Cluster`, which is duplicated and otherwise left alone. A `keyPrefix` is respected; timeouts, retries and queues are the timers' own. `false`:
+   * only Postgres and the sweep are used. Default: 127.0.0.1:6379.
    */
-  redis?: string | number | RedisOptions | Redis | Cluster | false | undefined
+  redis?: string | number | RedisOptions | RedisNodes | Redis | Cluster | false | undefined
   /** What happens to orders at a deadline, by kind. The kind is also the prefix of its keys in Redis: `order_confirm:34`. */
   rules: R
   /** False: rows are written, and nothing is armed or settled. Default: true, unless the environment variable ORDER_TIMERS is off, false, 0 or no. */

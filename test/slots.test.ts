@@ -42,8 +42,10 @@ describe('the keys of a cluster', () => {
   })
 
   it('of timers are those of one server, and each has an empty set in its slot', () => {
-    for (const key of [keys.timer('order_confirm', '34'), 'shop{a}:order_confirm:34'])
-      assert.equal(slotOf(keys.nothingBeside(key)), slotOf(key))
+    for (const id of ['34', 'a{b}c', '{34}']) {
+      assert.equal(slotOf(keys.nothingBeside('order_confirm', id)), slotOf(keys.timer('order_confirm', id)))
+      assert.ok(keys.nothingBeside('order_confirm', id).startsWith('shop:order_confirm:'), 'a user with rights on these keys may name it')
+    }
     assert.equal(keys.timer('order_confirm', '34'), 'shop:order_confirm:34')
   })
 

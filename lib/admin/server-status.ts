@@ -1,6 +1,8 @@
 // Whether Redis and Postgres answer a process that looks, whether Redis takes writes, and how far their clocks are apart.
 
 import { errorText } from '../error-text.js'
+import { timeAt } from '../redis/clock.js'
+import { serversOf } from '../redis/primaries.js'
 import { replyRemedy } from '../redis/replies.js'
 import { assertUsable, publishesExpiry, readSettings } from '../redis/server.js'
 import type { ShopRule } from '../rules/rule.js'
@@ -57,8 +59,8 @@ async function refusal(probe: (() => Promise<unknown>) | undefined): Promise<str
 }
 
 /**
- * How far Postgres's clock is ahead of Redis's at least, in milliseconds, of the first database of these rules: a difference that the round trips could
- * explain, such as those of a process that gets little CPU, is none.
+ * How far Postgres's clock is ahead of Redis's at least, in milliseconds, of the first database of these rules, and in a cluster of the primary where
+ * it is the most: a difference that the round trips could explain, such as those of a process that gets little CPU, is none.
  * @param inTurn asks Postgres when its turn has come
  * @returns undefined where one of them is not used or does not answer. Never rejects
  */
@@ -74,11 +76,13 @@ export async function clockDifference(
       const asked = () => rows<{ now: number }>(sequelize, "SELECT date_part('epoch', clock_timestamp()) * 1000 AS now", [], transaction)
       return offsetOf(() => asked().then(([row]) => row?.now ?? Number.NaN))
     })
-  const ofRedis = () => redis.connection.ask((client) => client.time()).then(([s, us]) => Number(s) * 1_000 + Number(us) / 1_000)
+  const servers = serversOf(redis.connection.client).map((server) => () => redis.connection.ask(() => timeAt(server, undefined)))
+  const ofRedis = () => Promise.all(servers.map(offsetOf))
   try {
     await ofRedis() // the first answer of a connection is slow
-    const read = await within(WAIT_MS, Promise.all([inTurn(ofPostgres), offsetOf(ofRedis)]))
-    return read && leastDifference(...read)
+    const read = await within(WAIT_MS, Promise.all([inTurn(ofPostgres), ofRedis()]))
+    const differences = read?.[1].map((offset) => leastDifference(read[0], offset)) ?? []
+    return differences.sort((one, other) => Math.abs(other) - Math.abs(one))[0]
   } catch {
     return undefined
   }

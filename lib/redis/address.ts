@@ -136,7 +136,7 @@ function areSentinels(value: unknown): boolean {
 
 function schemeRemedy(scheme: string): string {
   if (scheme.includes('sentinel')) return SENTINELS
-  if (scheme.includes('cluster')) return 'a cluster is refused; give a standalone Redis, or one by Sentinel'
+  if (scheme.includes('cluster')) return 'give the nodes of a cluster as redis: { nodes: ["host:port"] }'
   if (scheme.startsWith('valkey')) return 'Valkey speaks the protocol of Redis: write redis, or rediss for TLS'
   return 'its scheme is redis, rediss (TLS) or unix'
 }

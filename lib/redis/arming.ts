@@ -81,7 +81,7 @@ export class Arming {
     return Promise.all(others).then(() => armed)
   }
 
-  private async armOne(kind: string, id: string, deadlineMs: number, waitMs: number): Promise<boolean> {
+  private async armOne(kind: string, id: string, deadlineMs: number, waitMs: number, wasKept = false): Promise<boolean> {
     const name = `${kind}:${id}`
     if (this.kept.size > 0) this.kept.delete(name)
     const batch = this.armOrThrow(kind, id, deadlineMs).then(isArmed, (error) => this.report(kind, error))
@@ -92,7 +92,7 @@ export class Arming {
       this.count(kind, 'dropped')
       return false
     }
-    this.count(kind, 'kept')
+    if (!wasKept) this.count(kind, 'kept')
     const kept = { kind, id, deadlineMs }
     this.kept.set(name, kept)
     // If Redis took it late, it must not be armed again: it may have been armed for another deadline since.
@@ -129,7 +129,7 @@ export class Arming {
     this.rearming = true
     while (this.kept.size > 0) {
       const portion = [...this.kept.values()].slice(0, PORTION)
-      const armed = await Promise.all(portion.map(({ kind, id, deadlineMs }) => this.armOne(kind, id, deadlineMs, REQUEST_WAIT_MS)))
+      const armed = await Promise.all(portion.map(({ kind, id, deadlineMs }) => this.armOne(kind, id, deadlineMs, REQUEST_WAIT_MS, true)))
       if (armed.includes(false)) break
     }
     this.rearming = false

@@ -1,6 +1,7 @@
 // Redis's clock, as this process estimates it: read from each claim's reply and otherwise once a minute, so that an absolute deadline needs
 // no round trip. In a cluster each partition has the clock of the node that has it, and nodes' clocks may differ.
 
+import type { Redis } from 'ioredis'
 import { ClockEstimate } from '../clock-estimate.js'
 import type { Keys } from '../keys.js'
 import type { RedisConnection } from './connection.js'
@@ -64,11 +65,18 @@ export class RedisClock {
 
   private async ask(partition: number): Promise<void> {
     const askedAt = performance.now()
-    const now = await this.connection.run(WAIT_MS, async (client) => {
-      if (this.keys?.inCluster) return Number(await scripts(client).orderTimersTime(this.keys.sets('clock', partition).due))
-      const [seconds, microseconds] = await client.time()
-      return Number(seconds) * 1_000 + Number(microseconds) / 1_000
-    })
+    const key = this.keys?.inCluster ? this.keys.sets('clock', partition).due : undefined
+    const now = await this.connection.run(WAIT_MS, (client) => timeAt(client, key))
     this.of(partition).note(now, askedAt, performance.now())
   }
+}
+
+/**
+ * The clock of a server in milliseconds, with fractions.
+ * @param key in a cluster, of the node that has this key; undefined of one server
+ */
+export async function timeAt(client: Redis, key: string | undefined): Promise<number> {
+  if (key !== undefined) return Number(await scripts(client).orderTimersTime(key))
+  const [seconds, microseconds] = await client.time()
+  return Number(seconds) * 1_000 + Number(microseconds) / 1_000
 }

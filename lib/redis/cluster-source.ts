@@ -7,8 +7,9 @@ import { checked, parseAddress } from './address.js'
 import { OURS, OURS_IN_CLUSTER } from './own-options.js'
 import { type Client, fromClient, type RedisSource } from './single-source.js'
 
-/** A cluster by addresses of some of its nodes, and the options of ioredis's `Cluster`: what concerns each connection is in `redisOptions`. */
-export interface ClusterAddresses extends Omit<ClusterOptions, 'scripts' | 'lazyConnect' | 'scaleReads'> {
+/** A Redis Cluster by some of its nodes, with the options of ioredis's `Cluster`: what concerns each connection is in `redisOptions`. */
+export interface RedisNodes extends Omit<ClusterOptions, 'scripts' | 'lazyConnect' | 'scaleReads'> {
+  /** Each as `host:port`, a URL, a port, or host and port. The client learns of the others. */
   nodes: readonly (string | number | { host?: string; port?: number })[]
 }
 
@@ -53,7 +54,7 @@ export function fromCluster(client: ClusterClient): RedisSource {
 }
 
 /** @throws OrderTimersError INVALID_OPTION */
-export function fromNodes({ nodes, ...options }: ClusterAddresses): RedisSource {
+export function fromNodes({ nodes, ...options }: RedisNodes): RedisSource {
   const wrong = OF_ONE_SERVER.find((name) => name in options)
   if (wrong !== undefined) throw invalid(`has "nodes", which are a cluster's, and ${show(wrong)}, which is of one server; give one of them`)
   const misplaced = OF_EACH_CONNECTION.find((name) => name in options)

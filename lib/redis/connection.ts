@@ -6,7 +6,7 @@ import type { OrderTimersError } from '../errors.js'
 import type { Keys } from '../keys.js'
 import { within } from '../wait.js'
 import { Availability } from './availability.js'
-import { keepUpToDate } from './cluster-upkeep.js'
+import { keepUpToDate, type Upkeep } from './cluster-upkeep.js'
 import { Layout } from './layout.js'
 import { Listeners } from './listeners.js'
 import { Obstacles } from './obstacles.js'
@@ -40,7 +40,7 @@ export class RedisConnection {
   private readonly opening: Opening
   private readonly quiet: Quiet
   private readonly layout: Layout
-  private readonly endUpkeep: () => void
+  private readonly upkeep: Upkeep | undefined
 
   /** @param keys of the data, for a connection that reads or writes data */
   constructor(source: RedisSource, name: string, keys?: Keys) {
@@ -50,7 +50,7 @@ export class RedisConnection {
     this.availability = new Availability(this.where)
     this.obstacles = new Obstacles(this.client, () => this.up())
     this.quiet = new Quiet(this.client)
-    this.endUpkeep = this.topology === 'cluster' ? keepUpToDate(this.client) : () => {}
+    this.upkeep = this.topology === 'cluster' ? keepUpToDate(this.client) : undefined
     this.layout = new Layout(this.client, keys)
     // Where an `error` event gave a reason, the failed opening says only that there is no connection.
     const onFailed = (error: unknown) => {
@@ -63,13 +63,9 @@ export class RedisConnection {
       // Where no Sentinel names a primary no connection follows, and so no `close`: ioredis asks them again by itself.
       if (this.client.status === 'connecting') this.availability.down(error)
     })
-    this.client.on('connect', () => this.obstacles.whileNotReady((error) => this.availability.down(error)))
-    this.client.on('ready', () =>
-      this.layout.look(
-        (error) => this.availability.down(error),
-        () => this.up(),
-      ),
-    )
+    const down = (error: unknown) => this.availability.down(error)
+    this.client.on('connect', () => this.obstacles.whileNotReady(down))
+    this.client.on('ready', () => this.layout.look(down, () => this.up()))
     this.client.on('close', () => this.lost())
     this.client.on('end', () => this.reopen())
   }
@@ -165,7 +161,9 @@ export class RedisConnection {
       return value
     } catch (error) {
       if (!isReply(error)) {
-        this.availability.noteWait(sentAt, OURS.socketTimeout)
+        if (this.upkeep)
+          this.upkeep.doubt() // and several nodes may have been waited for
+        else this.availability.noteWait(sentAt, OURS.socketTimeout)
         throw this.leaving ? this.unavailable() : this.unavailable(error)
       }
       this.answeredAt = performance.now()
@@ -201,7 +199,7 @@ export class RedisConnection {
     this.refusals.stop()
     this.departures.stop()
     this.quiet.stop()
-    this.endUpkeep()
+    this.upkeep?.end()
     this.client.disconnect()
   }
 
@@ -220,8 +218,7 @@ export class RedisConnection {
       if (what !== undefined) this.refusals.note(what, error)
       return error
     }
-    if (this.topology === 'cluster') return error
-    this.doubtListeners.call(error)
+    if (this.topology !== 'cluster') this.doubtListeners.call(error)
     if (isReplica(error) && this.topology === 'server') this.departures.ask(() => this.reconnect(error))
     return error
   }

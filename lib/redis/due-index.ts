@@ -5,18 +5,21 @@ import type { Redis } from 'ioredis'
 import { type Keys, SWEEP_REQUEST } from '../keys.js'
 import type { ArmedTimer } from './arm-batches.js'
 import type { RedisConnection } from './connection.js'
+import { at, eachPart, everyPart } from './parts.js'
 import { loadScripts, mayHaveWritten, operation, probeWrites, scripts } from './script-calls.js'
 import { TimerKeys } from './timer-keys.js'
+import { isRedisTrouble } from './trouble.js'
 
 export class DueIndex {
   private readonly timerKeys: TimerKeys
 
   constructor(
-    private readonly connection: RedisConnection,
-    private readonly keys: Keys,
+    readonly connection: RedisConnection,
+    readonly keys: Keys,
   ) {
     this.timerKeys = new TimerKeys(keys)
     connection.refusals.probe = () => probeWrites(connection, keys)
+    connection.refusals.isParted = keys.inCluster
   }
 
   /** The partition that has an id; timers of different ones cannot be armed in one call. */
@@ -34,24 +37,34 @@ export class DueIndex {
    * @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error
    */
   async arm(kind: string, timers: readonly ArmedTimer[], waitMs: number): Promise<void> {
-    const { due, failures } = this.keys.sets(kind, this.keys.partitionOf(timers[0]?.id ?? ''))
+    const partition = this.keys.partitionOf(timers[0]?.id ?? '')
+    const { due, failures } = this.keys.sets(kind, partition)
     const values: (string | number)[] = [due, failures, this.keys.wakeChannel, this.keys.setsTimersOf(kind)]
     for (const { id, deadlineMs } of timers) values.push(deadlineMs, id)
     const arm = (client: Redis) => scripts(client).orderTimersArm(...values)
     const withKeys = (client: Redis) => arm(client).then(() => this.timerKeys.set(client, kind, timers))
-    await this.connection.run<unknown>(waitMs, this.keys.inCluster ? withKeys : arm, operation('arm', kind))
+    await this.connection.run<unknown>(waitMs, this.keys.inCluster ? withKeys : arm, operation('arm', kind, undefined, partition))
   }
 
-  /** Adds timers that are missing or have a later deadline; each id has the deadline at the same place. @returns how many */
-  async armMissing(kind: string, ids: readonly string[], deadlines: readonly number[]): Promise<number> {
-    const armed = await this.eachPart(ids, async (places, partition) => {
+  /**
+   * Adds timers that are missing or have a later deadline; each id has the deadline at the same place.
+   * @param away partitions that are left out; one that does not answer is added. Without it, that is thrown
+   * @returns how many
+   * @throws what else a call throws
+   */
+  async armMissing(kind: string, ids: readonly string[], deadlines: readonly number[], away?: Set<number>): Promise<number> {
+    const armed = await eachPart(this.keys, ids, async (places, partition) => {
+      if (away?.has(partition)) return 0
       const { due, failures } = this.keys.sets(kind, partition)
       const rows = [JSON.stringify(at(ids, places)), JSON.stringify(at(deadlines, places))]
-      const armed = await this.connection.ask(
+      const arm = this.connection.ask(
         (client) => scripts(client).orderTimersArmMissing(due, failures, this.keys.wakeChannel, this.keys.setsTimersOf(kind), ...rows),
-        operation('arm', kind, (armed) => ((armed as number[]).length > 0 ? 'memory' : undefined)),
+        operation('arm', kind, (armed) => ((armed as number[]).length > 0 ? 'memory' : undefined), partition),
       )
-      return this.keysSet(kind, ids, deadlines, places, armed as number[])
+      return arm.then(
+        (armed) => this.keysSet(kind, ids, deadlines, places, armed as number[]),
+        (error) => noteAway(error, partition, away) ?? 0,
+      )
     })
     return armed.reduce((sum, count) => sum + count, 0)
   }
@@ -61,17 +74,17 @@ export class DueIndex {
    * `horizonMs` is left to the sweep, and failures stay.
    */
   async move(kind: string, ids: readonly string[], deadlines: readonly (number | null)[], horizonMs: number): Promise<void> {
-    await this.eachPart(ids, async (places, partition) => {
+    await eachPart(this.keys, ids, async (places, partition) => {
       const { due, failures, tombstones } = this.keys.sets(kind, partition)
       const rows = [JSON.stringify(at(ids, places)), JSON.stringify(at(deadlines, places))]
       const prefix = this.keys.setsTimersOf(kind)
       const moved = await this.connection.ask(
         (client) => scripts(client).orderTimersMove(due, failures, tombstones, this.keys.wakeChannel, prefix, horizonMs, ...rows),
-        operation('move', kind, mayHaveWritten),
+        operation('move', kind, mayHaveWritten, partition),
       )
       const gone = at(ids, places).filter((_, i) => deadlines[places[i] as number] === null)
       if (this.keys.inCluster) this.timerKeys.drop(this.connection.client, kind, gone)
-      return this.keysSet(kind, ids, deadlines as readonly number[], places, moved as number[])
+      await this.keysSet(kind, ids, deadlines as readonly number[], places, moved as number[])
     })
   }
 
@@ -81,7 +94,8 @@ export class DueIndex {
    * @returns whether there was one
    */
   async disarm(kind: string, id: string, deadlineMs: number | undefined, waitMs: number, toleranceMs: number | '' = ''): Promise<boolean> {
-    const { due, failures, tombstones } = this.keys.sets(kind, this.keys.partitionOf(id))
+    const partition = this.keys.partitionOf(id)
+    const { due, failures, tombstones } = this.keys.sets(kind, partition)
     const sets = [due, failures, tombstones]
     const key = this.keys.timer(kind, id)
     const disarm = async (client: Redis) => {
@@ -90,7 +104,7 @@ export class DueIndex {
       const removed = await scripts(client).orderTimersDisarm(3, ...sets, id, deadlineMs ?? '', toleranceMs, expiry ?? '')
       return removed !== -1 && (await this.timerKeys.remove(client, kind, id)) ? 1 : removed
     }
-    return (await this.connection.run(waitMs, disarm, operation('disarm', kind, mayHaveWritten))) === 1
+    return (await this.connection.run(waitMs, disarm, operation('disarm', kind, mayHaveWritten, partition))) === 1
   }
 
   /** Moves a deadline that only Redis knows. @returns the new one; undefined where there is no timer */
@@ -113,12 +127,13 @@ export class DueIndex {
     toleranceMs = 0,
   ): Promise<{ before: number; after: number | undefined } | undefined> {
     const key = this.keys.timer(kind, id)
-    const { due } = this.keys.sets(kind, this.keys.partitionOf(id))
+    const partition = this.keys.partitionOf(id)
+    const { due } = this.keys.sets(kind, partition)
     const how = [id, byMs, expectedMs ?? '', toleranceMs]
     const postpone = async (client: Redis) => {
       if (!this.keys.inCluster) return (await scripts(client).orderTimersPostpone(2, due, key, ...how)) as string[] | null
-      const expiry = await this.timerKeys.expiry(client, kind, id)
-      const moved = (await scripts(client).orderTimersPostpone(1, due, ...how, expiry ?? '')) as string[] | null
+      const move = async (expiry: number | '') => (await scripts(client).orderTimersPostpone(1, due, ...how, expiry)) as string[] | null
+      const moved = (await move('')) ?? (await this.timerKeys.expiry(client, kind, id).then((expiry) => (expiry ? move(expiry) : null)))
       if (moved?.[1] !== undefined) await this.timerKeys.set(client, kind, [{ id, deadlineMs: Number(moved[1]) }])
       return moved
     }
@@ -126,7 +141,7 @@ export class DueIndex {
     const moved = await this.connection.run<string[] | null>(
       waitMs,
       postpone,
-      operation('postpone', kind, (moved) => proves(moved as string[] | null)),
+      operation('postpone', kind, (moved) => proves(moved as string[] | null), partition),
     )
     return moved === null ? undefined : { before: Number(moved[0]), after: moved[1] === undefined ? undefined : Number(moved[1]) }
   }
@@ -161,12 +176,16 @@ export class DueIndex {
     return deadlines
   }
 
-  /** The deadlines of those of the ids that are in the index. */
-  async armed(kind: string, ids: readonly string[], waitMs: number): Promise<Map<string, number>> {
+  /**
+   * The deadlines of those of the ids that are in the index.
+   * @param away gets the partitions that do not answer. Without it, that is thrown
+   */
+  async armed(kind: string, ids: readonly string[], waitMs: number, away?: Set<number>): Promise<Map<string, number>> {
     const deadlines = new Map<string, number>()
-    await this.eachPart(ids, async (places, partition) => {
+    await eachPart(this.keys, ids, async (places, partition) => {
       const part = at(ids, places)
-      const scores = await this.connection.run(waitMs, (client) => client.zmscore(this.keys.sets(kind, partition).due, ...part))
+      const ask = this.connection.run(waitMs, (client) => client.zmscore(this.keys.sets(kind, partition).due, ...part))
+      const scores = await ask.catch((error) => noteAway(error, partition, away) ?? [])
       for (const [i, id] of part.entries()) if (scores[i] != null) deadlines.set(id, Number(scores[i]))
     })
     return deadlines
@@ -174,7 +193,7 @@ export class DueIndex {
 
   /** How many are armed. */
   async count(kind: string, waitMs: number): Promise<number> {
-    const counts = await this.everyPart(kind, waitMs, (client, due) => client.zcard(due))
+    const counts = await everyPart(this, waitMs, (client, partition) => client.zcard(this.keys.sets(kind, partition).due))
     return counts.reduce((sum, count) => sum + count, 0)
   }
 
@@ -190,8 +209,8 @@ export class DueIndex {
    */
   async between(kind: string, min: string, max: string, most: number, waitMs: number, offset = 0): Promise<ArmedTimer[]> {
     const [skip, count] = this.keys.partitions === 1 ? [offset, most] : [0, offset + most]
-    const lists = await this.everyPart(kind, waitMs, (client, due) =>
-      client.zrange(due, min, max, 'BYSCORE', 'LIMIT', skip, count, 'WITHSCORES'),
+    const lists = await everyPart(this, waitMs, (client, partition) =>
+      client.zrange(this.keys.sets(kind, partition).due, min, max, 'BYSCORE', 'LIMIT', skip, count, 'WITHSCORES'),
     )
     const timers = lists.flatMap((flat) => flat.flatMap((id, i) => (i % 2 === 0 ? [{ id, deadlineMs: Number(flat[i + 1]) }] : [])))
     return lists.length === 1 ? timers : timers.sort(byDeadline).slice(offset, offset + most)
@@ -200,29 +219,6 @@ export class DueIndex {
   /** Asks all workers to sweep at once. @returns how many received it */
   requestSweep(waitMs: number): Promise<number> {
     return this.connection.run(waitMs, (client) => client.publish(this.keys.wakeChannel, SWEEP_REQUEST))
-  }
-
-  /** Calls it for each partition with the places of its ids. @throws what a call throws, once all have ended */
-  private async eachPart<T>(ids: readonly string[], call: (places: readonly number[], partition: number) => Promise<T>): Promise<T[]> {
-    if (this.keys.partitions === 1) return [await call([...ids.keys()], 0)]
-    const parts = new Map<number, number[]>()
-    for (const [place, id] of ids.entries()) {
-      const partition = this.keys.partitionOf(id)
-      const places = parts.get(partition)
-      if (places) places.push(place)
-      else parts.set(partition, [place])
-    }
-    const results = await Promise.allSettled([...parts].map(([partition, places]) => call(places, partition)))
-    return results.map((result) => {
-      if (result.status === 'rejected') throw result.reason
-      return result.value
-    })
-  }
-
-  /** The same of each partition, in one round trip. */
-  private everyPart<T>(kind: string, waitMs: number, ask: (client: Redis, due: string) => Promise<T>): Promise<T[]> {
-    const dues = this.keys.everyPartition.map((partition) => this.keys.sets(kind, partition).due)
-    return this.connection.run(waitMs, (client) => Promise.all(dues.map((due) => ask(client, due))))
   }
 
   /** @param armed what a script says that it armed: places among those of its partition, from 1 @returns how many */
@@ -237,8 +233,10 @@ export class DueIndex {
   }
 }
 
-function at<T>(all: readonly T[], places: readonly number[]): readonly T[] {
-  return places.length === all.length ? all : places.map((place) => all[place] as T)
+/** @throws the error, unless it is that a partition does not answer, and that is to be noted */
+function noteAway(error: unknown, partition: number, away: Set<number> | undefined): undefined {
+  if (!away || !isRedisTrouble(error)) throw error
+  away.add(partition)
 }
 
 function byDeadline(one: ArmedTimer, other: ArmedTimer): number {

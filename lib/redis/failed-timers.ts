@@ -4,6 +4,7 @@
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
 import type { RedisConnection } from './connection.js'
+import { everyPart } from './parts.js'
 import { mayHaveWritten, operation, scripts } from './script-calls.js'
 
 /** Failed attempts of one order. */
@@ -43,8 +44,8 @@ export interface DeadPage {
 
 export class FailedTimers {
   constructor(
-    private readonly connection: RedisConnection,
-    private readonly keys: Keys,
+    readonly connection: RedisConnection,
+    readonly keys: Keys,
   ) {}
 
   /** The failures of these ids. Ids without one are left out. */
@@ -60,7 +61,7 @@ export class FailedTimers {
   /** Reads the failures themselves only where some are no dead letters, and then their ids alone. */
   async ids(kind: string, waitMs: number): Promise<FailedIds> {
     const isParted = this.keys.partitions > 1
-    const counts = await this.everyPart(kind, waitMs, (client, failures) =>
+    const counts = await this.ofEvery(kind, waitMs, (client, failures) =>
       Promise.all([
         isParted ? client.zrange(`${failures}:dead`, '0', '-1', 'WITHSCORES') : client.zrange(`${failures}:dead`, '0', '-1'),
         client.hlen(failures),
@@ -69,23 +70,22 @@ export class FailedTimers {
     const dead = isParted ? byScore(counts.flatMap(([scored]) => scored)) : (counts[0]?.[0] ?? [])
     if (counts.reduce((sum, [, all]) => sum + all, 0) <= dead.length) return { dead, retrying: [] }
     const isDead = new Set(dead)
-    const ids = (await this.everyPart(kind, waitMs, (client, failures) => client.hkeys(failures))).flat()
+    const ids = (await this.ofEvery(kind, waitMs, (client, failures) => client.hkeys(failures))).flat()
     return { dead, retrying: ids.filter((id) => !isDead.has(id)) }
   }
 
   /** Changes whenever a dead letter comes or goes, or another number of orders waits for another attempt. Cheap, however many there are. */
   async mark(kind: string, waitMs: number): Promise<string> {
-    const { failures } = this.keys.sets(kind)
-    const [dead, all, newest] = await this.connection.run(waitMs, (client) =>
+    const marks = await this.ofEvery(kind, waitMs, (client, failures) =>
       Promise.all([client.zcard(`${failures}:dead`), client.hlen(failures), client.zrange(`${failures}:dead`, '-1', '-1', 'WITHSCORES')]),
     )
-    return `${dead} ${all} ${newest.join(' ')}`
+    return marks.flat(2).join(' ')
   }
 
   /** All failures of a kind: of orders that wait for another attempt, and of dead letters. */
   async all(kind: string, waitMs: number): Promise<Map<string, Failure>> {
     // As HGETALL in capitals: a shop may have set a reply transformer for `hgetall`, which all clients of ioredis in a process share.
-    const lists = await this.everyPart(kind, waitMs, (client, failures) => client.call('HGETALL', failures) as Promise<string[]>)
+    const lists = await this.ofEvery(kind, waitMs, (client, failures) => client.call('HGETALL', failures) as Promise<string[]>)
     const all = new Map<string, Failure>()
     for (const values of lists)
       for (let i = 0; i < values.length; i += 2) all.set(values[i] as string, parseFailure(values[i + 1] as string))
@@ -99,7 +99,7 @@ export class FailedTimers {
 
   /** The newest dead letters of a kind, or those that died before the `next` of another page. */
   async deadPage(kind: string, before: string | undefined, limit: number, waitMs: number): Promise<DeadPage> {
-    const pages = (await this.everyPart(kind, waitMs, (client, failures) =>
+    const pages = (await this.ofEvery(kind, waitMs, (client, failures) =>
       scripts(client).orderTimersDeadPage(failures, before ?? '', limit),
     )) as [total: number, values: string[]][]
     const found = pages.flatMap(([, values]) => quadruples(values))
@@ -131,17 +131,15 @@ export class FailedTimers {
         return this.connection.run(
           waitMs,
           (client) => scripts(client).orderTimersRevive(due, failures, this.keys.wakeChannel, how, JSON.stringify(part)),
-          operation('revive', kind, mayHaveWritten),
+          operation('revive', kind, mayHaveWritten, partition),
         )
       }),
     )
     return new Set(ended.flatMap((json) => JSON.parse(json as string) as string[]))
   }
 
-  /** The same of each partition, in one round trip. */
-  private everyPart<T>(kind: string, waitMs: number, ask: (client: Redis, failures: string) => Promise<T>): Promise<T[]> {
-    const names = this.keys.everyPartition.map((partition) => this.keys.sets(kind, partition).failures)
-    return this.connection.run(waitMs, (client) => Promise.all(names.map((name) => ask(client, name))))
+  private ofEvery<T>(kind: string, waitMs: number, ask: (client: Redis, failures: string) => Promise<T>): Promise<T[]> {
+    return everyPart(this, waitMs, (client, partition) => ask(client, this.keys.sets(kind, partition).failures))
   }
 }
 

@@ -3,6 +3,7 @@
 
 import type { Keys } from '../keys.js'
 import { BUCKETS, bucketNamed } from '../lateness-buckets.js'
+import { timeAt } from './clock.js'
 import type { RedisConnection } from './connection.js'
 
 /** How many minutes are read at once. */
@@ -25,8 +26,8 @@ export class LatenessReader {
    * @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error
    */
   async read(minutes: number, waitMs: number): Promise<LatenessCounts> {
-    const [seconds] = await this.connection.run(waitMs, (client) => client.time())
-    const present = Math.floor(Number(seconds) / 60)
+    const now = await this.connection.run(waitMs, (client) => timeAt(client, this.keys.inCluster ? this.keys.layout : undefined))
+    const present = Math.floor(now / 60_000)
     const counts: LatenessCounts = new Map()
     for (let first = 0; first <= minutes; first += PORTION) {
       const names = Array.from({ length: Math.min(PORTION, minutes + 1 - first) }, (_, i) => this.keys.lateness(present - first - i))

@@ -2,6 +2,7 @@
 // expires. A claim in a cluster is in one partition, or in several under the same token. Who claims, when, and what becomes of the timers is the
 // worker's to decide.
 
+import type { Redis } from 'ioredis'
 import { OrderTimersError } from '../errors.js'
 import type { Keys } from '../keys.js'
 import { failureText, parsePairs } from './claim-texts.js'
@@ -124,7 +125,7 @@ export class Leases {
           ...[due, leases, lease + token, tombstones, keysRemoved, lease, token, leaseMs, limit, skewMs],
           ...[this.keys.setsTimersOf(kind), validUntil, BURST.withinMs, BURST.dueForMs, BURST.keysRemoved, known, RESTORING_MS],
         ),
-      operation('claim', kind, (reply) => ((reply as ClaimReply)[3] === '[]' ? undefined : 'write')),
+      operation('claim', kind, (reply) => ((reply as ClaimReply)[3] === '[]' ? undefined : 'write'), partition),
     )) as ClaimReply
     const [now, next, burstLeft, claimed, leaseEnds, epoch, lost] = reply
     if (epoch !== '') this.noteEpoch(kind, Number(epoch), partition)
@@ -145,17 +146,19 @@ export class Leases {
     return this.take(kind, token, leaseMs, look === 'second' ? 'second look' : 'sweep', ids)
   }
 
-  /** Takes orders whose external keys expired, all of one partition. */
-  async takeExpired(kind: string, token: string, leaseMs: number, ids: readonly string[]): Promise<Claim> {
-    const free = this.keys.inCluster ? await this.connection.ask((client) => this.timerKeys.withoutKey(client, kind, ids)) : ids
-    return free.length > 0 ? this.take(kind, token, leaseMs, 'event', free) : { token, ids: [] }
+  /** Takes orders whose external keys expired, all of one partition. `unknown`: those of which it is not known whether their keys were set again. */
+  async takeExpired(kind: string, token: string, leaseMs: number, ids: readonly string[]): Promise<Claim & { unknown: string[] }> {
+    const look = (client: Redis) => this.timerKeys.looked(client, kind, ids)
+    const { without, unknown } = this.keys.inCluster ? await this.connection.ask(look) : { without: ids, unknown: [] }
+    const taken = without.length > 0 ? await this.take(kind, token, leaseMs, 'event', without) : { token, ids: [] }
+    return { ...taken, unknown }
   }
 
   /** Extends a lease while its work goes on. @returns whether it was still held, and had not expired */
   async keep(kind: string, token: string, leaseMs: number, partition = 0): Promise<boolean> {
     const kept = await this.connection.ask(
       (client) => scripts(client).orderTimersKeep(this.keys.sets(kind, partition).leases, token, leaseMs),
-      operation('keep', kind, (kept) => (kept === 1 ? 'memory' : undefined)),
+      operation('keep', kind, (kept) => (kept === 1 ? 'memory' : undefined), partition),
     )
     return kept === 1
   }
@@ -182,7 +185,7 @@ export class Leases {
     const how = [token, tombstone, skewMs, validUntil, isRetry ? 'retry' : '', gone.length > 0 ? JSON.stringify(gone) : '']
     const wasHeld = await this.connection.ask(
       (client) => scripts(client).orderTimersFinish(...this.claimKeys(kind, token, partition), ...how, ...values),
-      operation('finish', kind, (wasHeld) => (wasHeld === 1 ? 'write' : undefined)),
+      operation('finish', kind, (wasHeld) => (wasHeld === 1 ? 'write' : undefined), partition),
     )
     if (typeof wasHeld === 'number') return wasHeld === 1
     this.clock.note(Number(wasHeld), askedAt, partition) // it came too late: perhaps Redis's clock was set
@@ -194,19 +197,17 @@ export class Leases {
     const { due, leases, lease } = this.keys.sets(kind, partition)
     await this.connection.ask(
       (client) => scripts(client).orderTimersRelease(due, leases, lease + token, token, skewMs),
-      operation('release', kind, mayHaveWritten),
+      operation('release', kind, mayHaveWritten, partition),
     )
   }
 
   /** Notes that the data that an index had lost is armed again. */
-  async restored(kind: string): Promise<void> {
-    for (const partition of this.keys.everyPartition) {
-      const epoch = await this.connection.ask(
-        (client) => scripts(client).orderTimersRestored(this.keys.sets(kind, partition).due, this.knownEpoch(kind, partition)),
-        operation('restore', kind),
-      )
-      this.noteEpoch(kind, Number(epoch), partition)
-    }
+  async restored(kind: string, partition = 0): Promise<void> {
+    const epoch = await this.connection.ask(
+      (client) => scripts(client).orderTimersRestored(this.keys.sets(kind, partition).due, this.knownEpoch(kind, partition)),
+      operation('restore', kind, undefined, partition),
+    )
+    this.noteEpoch(kind, Number(epoch), partition)
   }
 
   private async take(
@@ -220,7 +221,7 @@ export class Leases {
     const values = [this.keys.sets(kind, partition).lease, token, leaseMs, via, this.keys.setsTimersOf(kind), JSON.stringify(ids)]
     const [taken, settledBefore, armed] = (await this.connection.ask(
       (client) => scripts(client).orderTimersTake(...this.claimKeys(kind, token, partition), ...values),
-      operation('claim', kind, (reply) => ((reply as TakeReply)[0] === '[]' ? undefined : 'write')),
+      operation('claim', kind, (reply) => ((reply as TakeReply)[0] === '[]' ? undefined : 'write'), partition),
     )) as TakeReply
     if (armed !== undefined) this.timerKeys.drop(this.connection.client, kind, JSON.parse(armed))
     return { token, ids: JSON.parse(taken), settledBefore }

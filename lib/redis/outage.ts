@@ -4,6 +4,7 @@
 import { type FaultReport, FaultsOf } from '../faults.js'
 import type { Log, LogLevel } from '../logger.js'
 import type { RedisConnection } from './connection.js'
+import { missingIn } from './primaries.js'
 import type { ReplyFault } from './replies.js'
 import { assertUsable } from './server.js'
 import { explain, reasonOf, redisError } from './trouble.js'
@@ -20,6 +21,7 @@ export class Outage {
   dropped = 0
   private checks: NodeJS.Timeout | undefined
   private ping: NodeJS.Timeout | undefined
+  private checking = false
 
   /**
    * @param armKept arms the timers that were kept
@@ -56,7 +58,9 @@ export class Outage {
     // A Redis that answers is not unavailable, and one that does not answer refuses nothing.
     if (code !== 'REDIS_UNAVAILABLE') this.end('REDIS_UNAVAILABLE')
     else if (!connection.refusals.present) this.end('REDIS_REFUSES')
-    this.begin(code, { message: `${what} (${why}); ${CONSEQUENCE}`, remedy, error: reasonOf(error) })
+    const missing = missingIn(connection.client)
+    const at = missing.length > 0 ? `, at least its node ${missing.join(', ')}` : ''
+    this.begin(code, { message: `${what}${at} (${why}); ${CONSEQUENCE}`, remedy, error: reasonOf(error) })
     if (code === 'REDIS_REFUSES') void this.check()
   }
 
@@ -104,16 +108,23 @@ export class Outage {
    */
   private async check(): Promise<void> {
     const { connection, faults } = this
-    if (!connection.ready || !connection.answering) return
-    this.end('REDIS_UNAVAILABLE')
+    if (!connection.ready || !connection.answering || this.checking) return
+    this.checking = true
     try {
       await assertUsable(connection)
+      this.end('REDIS_UNAVAILABLE')
       this.end('REDIS_UNUSABLE')
     } catch (error) {
       const { code, message } = redisError(error, connection.where)
-      if (code === 'ERR_ORDER_TIMERS_REDIS_UNUSABLE' && !faults.has('REDIS_UNUSABLE'))
-        this.begin('REDIS_UNUSABLE', { message: message.replace(/^orderTimers: /, ''), error })
+      if (code !== 'ERR_ORDER_TIMERS_REDIS_UNUSABLE') {
+        if (connection.topology === 'cluster') this.armKept() // the other nodes take theirs
+        return
+      }
+      this.end('REDIS_UNAVAILABLE')
+      if (!faults.has('REDIS_UNUSABLE')) this.begin('REDIS_UNUSABLE', { message: message.replace(/^orderTimers: /, ''), error })
       return
+    } finally {
+      this.checking = false
     }
     if (!connection.refusals.present) this.end('REDIS_REFUSES')
     this.armKept()

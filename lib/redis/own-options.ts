@@ -62,8 +62,8 @@ export const OURS_IN_CLUSTER = {
   scaleReads: 'master',
   clusterRetryStrategy: retryAfterMs,
   clusterNodeRetryStrategy: null,
-  // A slot that has moved, or whose node fails over, is asked for again: for less than a second in all, since nobody waits for longer.
-  maxRedirections: 8,
+  // A slot that has moved, or whose node fails over, is asked for again: for half a second in all, and with a node that hangs for about three.
+  maxRedirections: 5,
   retryDelayOnFailover: 100,
   retryDelayOnClusterDown: 100,
   retryDelayOnTryAgain: 100,

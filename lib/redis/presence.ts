@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Keys } from '../keys.js'
 import { LAYOUT, VERSION } from '../version.js'
+import { timeAt } from './clock.js'
 import type { RedisConnection } from './connection.js'
 import { isWatched, WATCH_FIELD } from './live-feed.js'
 import { type ProcessRecord, parseRecord, type SeenProcess } from './process-records.js'
@@ -60,9 +61,9 @@ export class Presence {
   async read(waitMs: number): Promise<BeatAnswer> {
     const { processes, layout } = this.keys
     const [time, name, records] = await this.connection.run(waitMs, (client) =>
-      Promise.all([client.time(), client.hget(layout, 'name'), client.hgetall(processes)]),
+      Promise.all([timeAt(client, this.keys.inCluster ? layout : undefined), client.hget(layout, 'name'), client.hgetall(processes)]),
     )
-    const now = Math.floor(Number(time[0]) * 1_000 + Number(time[1]) / 1_000)
+    const now = Math.floor(time)
     return {
       now,
       redisData: name ?? '',

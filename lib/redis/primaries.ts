@@ -115,6 +115,11 @@ export function addressesOf(client: Redis): string[] {
     : []
 }
 
+/** Which of a cluster's nodes serves a key, as far as is known; undefined of one server. */
+export function servedBy(client: Redis, key: string): string | undefined {
+  return isClusters(client) ? asCluster(client).slots[slotOf(key)]?.[0] : undefined
+}
+
 /** Which of a cluster's primaries there is no connection to: its slots are not served until a replica takes over. */
 export function missingIn(client: Redis): string[] {
   if (!isClusters(client)) return []

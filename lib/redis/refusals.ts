@@ -36,6 +36,8 @@ const LONG_QUIET_MS = 5_000
 export class Refusals {
   /** Writes as a test. The due index sets it. */
   probe: (() => Promise<unknown>) | undefined
+  /** What one node of a cluster accepts proves nothing about another. The due index sets it. */
+  isParted = false
   private readonly refused = new Map<string, Refusal & { at: number }>()
   private readonly refusedListeners = new Listeners<[refusal: Refusal]>()
   private readonly acceptedListeners = new Listeners()
@@ -73,7 +75,10 @@ export class Refusals {
   /** Redis did what an operation does. */
   accept(what: string, proof: Proof): void {
     if (this.refused.size === 0 || proof === undefined) return
-    this.forget(QUIET_MS, (one) => (one.what === what || isServerWide(one.word)) && (one.word !== 'OOM' || proof === 'memory'))
+    this.forget(
+      QUIET_MS,
+      (one) => (one.what === what || (isServerWide(one.word) && !this.isParted)) && (one.word !== 'OOM' || proof === 'memory'),
+    )
   }
 
   /** Ends the probing and forgets what was refused. */

@@ -22,16 +22,21 @@ const OTHER_FAULTS: Record<string, ReplyFault> = {
   CROSSSLOT: 'REDIS_UNUSABLE',
 }
 
+/** Of a server that is a node of a cluster. */
+export const GIVE_CLUSTER = 'give its cluster: redis: { nodes: ["host:port"] }'
+
+const CLUSTER = `this is a node of a cluster; ${GIVE_CLUSTER}`
+
 /** What to do about an error reply, by its code. */
 const REMEDIES: Record<string, string> = {
   LOADING: 'Redis answers once it has loaded its data',
   BUSY: 'a script blocks Redis; end it with SCRIPT KILL',
   READONLY: 'give the primary, or Sentinels',
   MASTERDOWN: 'give the primary, or Sentinels',
-  MOVED: 'this is a cluster node; give a standalone Redis',
-  ASK: 'this is a cluster node; give a standalone Redis',
-  CLUSTERDOWN: 'this is a cluster node; give a standalone Redis',
-  CROSSSLOT: 'this is a cluster node; give a standalone Redis',
+  MOVED: CLUSTER,
+  ASK: CLUSTER,
+  CLUSTERDOWN: CLUSTER,
+  CROSSSLOT: CLUSTER,
   OOM: 'raise "maxmemory", or remove what fills it',
   MISCONF: "Redis cannot save its data; look at its disk and at Redis's log",
   NOREPLICAS: '"min-replicas-to-write" wants more replicas than follow',

@@ -10,6 +10,8 @@ export interface RedisPlace {
   db: number
   /** With those of reminders, such as `order_confirm.reminder-2h`. */
   kinds: readonly string[]
+  /** Whether it is a cluster, of which each node has users of its own. */
+  inCluster?: boolean
 }
 
 /** Arming, the calls, dead letters, the looks of page, health and metrics, beats, links of traces, the probe of a Redis that refused writes, and what ioredis sends on each connection. */
@@ -26,6 +28,13 @@ const WORKER = [
 ]
 
 export const REDIS_COMMANDS: Readonly<Record<RedisRole, readonly string[]>> = { web: WEB, worker: WORKER }
+
+/** What ioredis's `Cluster` sends besides: to learn who serves what, to follow a slot that moves, and to a node that was or becomes a replica. */
+const IN_CLUSTER = ['cluster|slots', 'cluster|info', 'asking', 'readonly', 'readwrite']
+
+export function commandsOf(role: RedisRole, inCluster = false): readonly string[] {
+  return inCluster ? [...REDIS_COMMANDS[role], ...IN_CLUSTER] : REDIS_COMMANDS[role]
+}
 
 export interface RedisChannel {
   name: string
@@ -49,7 +58,14 @@ export function aclRules(role: RedisRole, place: RedisPlace): string {
   const beginnings = [...place.kinds, 'order-timers'].map((kind) => `${place.prefix}${kind}:`)
   const keys = beginnings.map((beginning) => `~${escapedGlob(beginning)}*`)
   const channels = channelsOf(role, place).map(({ name }) => `&${escapedGlob(name)}`)
-  return ['resetkeys', ...keys, 'resetchannels', ...channels, '-@all', ...REDIS_COMMANDS[role].map((command) => `+${command}`)].join(' ')
+  return [
+    'resetkeys',
+    ...keys,
+    'resetchannels',
+    ...channels,
+    '-@all',
+    ...commandsOf(role, place.inCluster).map((command) => `+${command}`),
+  ].join(' ')
 }
 
 /** As a pattern that only this text fits. */

@@ -4,6 +4,7 @@
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
 import type { RedisConnection } from './connection.js'
+import { serversOf } from './primaries.js'
 import type { Operation, Proof } from './refusals.js'
 import { SCRIPTS } from './scripts.generated.js'
 
@@ -16,26 +17,36 @@ export function scripts(client: Redis): Scripted {
 }
 
 /**
- * Loads the scripts into Redis before they are needed, which spares the first claims a round trip. Where Redis refuses, the first calls
+ * Loads the scripts into Redis, in a cluster into each primary, before they are needed, which spares the first claims a round trip. Where Redis refuses, the first calls
  * send them.
  */
 export async function loadScripts(connection: RedisConnection): Promise<void> {
   const texts = Object.values(SCRIPTS).map(({ lua }) => lua)
-  await connection.ask((client) => Promise.all(texts.map((lua) => client.script('LOAD', lua)))).catch(() => {})
+  await connection
+    .ask((client) => Promise.all(serversOf(client).flatMap((server) => texts.map((lua) => server.script('LOAD', lua)))))
+    .catch(() => {})
 }
 
-/** Writes as all scripts together do, and leaves nothing behind. @throws what Redis answers where it refuses a write */
+/** Writes as all scripts together do, in a cluster in each partition, and leaves nothing behind. @throws what Redis answers where it refuses a write */
 export async function probeWrites(connection: RedisConnection, keys: Keys): Promise<void> {
-  const { string, set, zset, hash, none } = keys.writeProbe
-  await connection.ask((client) => scripts(client).orderTimersProbe(string, set, zset, hash, none), {
-    what: 'probe',
-    proves: wroteWithMemory,
-  })
+  const probe = (partition: number) => {
+    const { string, set, zset, hash, none } = keys.writeProbe(partition)
+    const ask = (client: Redis) => scripts(client).orderTimersProbe(string, set, zset, hash, none)
+    return connection.ask(ask, { what: `probe${placed(partition)}`, proves: wroteWithMemory })
+  }
+  await Promise.all(keys.everyPartition.map(probe))
 }
 
-/** @param proves what an answer proves; by default that it wrote what needs memory */
-export function operation(what: string, kind: string, proves: (answer: unknown) => Proof = wroteWithMemory): Operation {
-  return { what: `${what} ${kind}`, proves }
+/**
+ * @param proves what an answer proves; by default that it wrote what needs memory
+ * @param partition where it does so
+ */
+export function operation(what: string, kind: string, proves: (answer: unknown) => Proof = wroteWithMemory, partition = 0): Operation {
+  return { what: partition === 0 ? `${what} ${kind}` : `${what} ${kind}${placed(partition)}`, proves }
+}
+
+function placed(partition: number): string {
+  return partition === 0 ? '' : ` in partition ${partition}`
 }
 
 /** Of a script that may have had nothing to write. */

@@ -3,7 +3,7 @@
 import { OrderTimersError } from '../errors.js'
 import type { RedisConnection } from './connection.js'
 import { missingIn, serversOf } from './primaries.js'
-import { isReplica } from './replies.js'
+import { GIVE_CLUSTER, isReplica } from './replies.js'
 import { redisError } from './trouble.js'
 
 /** The oldest version with ZADD LT, SET PXAT and ZMSCORE (https://redis.io/docs/latest/commands/set/#history). */
@@ -28,8 +28,8 @@ const REPLICA: Unfitness = {
 }
 
 const CLUSTER_NODE: Unfitness = {
-  what: 'this Redis is a cluster node, and one subscriber does not get the expiry events of all nodes',
-  remedy: 'give a standalone Redis',
+  what: 'this Redis is a node of a cluster, which serves only a part of the keys',
+  remedy: GIVE_CLUSTER,
 }
 
 /**
@@ -75,13 +75,16 @@ export function unfitnessBy(error: Error): Unfitness {
   return isReplica(error) ? REPLICA : CLUSTER_NODE
 }
 
-/** The settings that concern timers, where CONFIG is allowed (managed servers often refuse it). */
+/** The settings that concern timers, where CONFIG is allowed (managed servers often refuse it). Of a cluster those of the primary that has them wrong. */
 export async function readSettings(connection: RedisConnection): Promise<ServerSettings> {
-  const [notifications, eviction] = await Promise.all([
+  const [notifications, evictions] = await Promise.all([
     readSetting(connection, 'notify-keyspace-events'),
     readSetting(connection, 'maxmemory-policy'),
   ])
-  return { notifications, eviction }
+  return {
+    notifications: notifications.find((flags) => !publishesExpiry(flags)) ?? notifications[0],
+    eviction: evictions.find((policy) => policy !== 'noeviction') ?? evictions[0],
+  }
 }
 
 /** Whether these flags make Redis publish expiry as `__keyevent@…`: E, and x or A (which stands for it). */
@@ -108,12 +111,13 @@ async function readInfo(connection: RedisConnection): Promise<string[] | undefin
   }
 }
 
-async function readSetting(connection: RedisConnection, name: string): Promise<string | undefined> {
+/** Of each server; none where this user may not read it. */
+async function readSetting(connection: RedisConnection, name: string): Promise<string[]> {
   try {
-    const [, value] = (await connection.ask((client) => client.config('GET', name))) as string[]
-    return value
+    const replies = await connection.ask((client) => Promise.all(serversOf(client).map((server) => server.config('GET', name))))
+    return (replies as string[][]).flatMap(([, value]) => value ?? [])
   } catch (error) {
     if (error instanceof OrderTimersError) throw error
-    return undefined
+    return []
   }
 }

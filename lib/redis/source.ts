@@ -3,7 +3,7 @@
 import type { RedisOptions } from 'ioredis'
 import { OrderTimersError, show } from '../errors.js'
 import { checked, parseAddress } from './address.js'
-import { type ClusterAddresses, fromCluster, fromNodes, isCluster } from './cluster-source.js'
+import { fromCluster, fromNodes, isCluster, type RedisNodes } from './cluster-source.js'
 import { type Client, fromClient, fromOptions, type RedisSource } from './single-source.js'
 
 /** Where Redis is unless the shop says otherwise. */
@@ -23,26 +23,16 @@ const NOT_OF_IOREDIS: Record<string, string> = {
 /** What other packages call a cluster's nodes. ioredis would connect to its default. */
 const OTHER_NODES = ['startupNodes', 'clusterNodes', 'rootNodes']
 
-/** While the due index lies on one node, a cluster is refused. */
-export const CLUSTERS = { refused: true }
-
-/** @throws OrderTimersError INVALID_OPTION, REDIS_UNUSABLE for a cluster */
+/** @throws OrderTimersError INVALID_OPTION */
 export function parseRedisSource(redis: unknown): RedisSource | false {
   if (redis === false) return false
   if (redis === undefined) return fromOptions(DEFAULT)
   if (typeof redis === 'string') return fromOptions(parseAddress(redis))
   if (typeof redis === 'number') return fromOptions(checked({ port: redis }, redis))
-  if (CLUSTERS.refused && (isCluster(redis) || isListOfNodes(redis))) {
-    const remedy = 'give the timers a standalone Redis, or a client that knows it by Sentinel'
-    throw new OrderTimersError(
-      'REDIS_UNUSABLE',
-      `orderTimers: "redis" is a cluster, and one subscriber does not get the expiry events of all its nodes; ${remedy}`,
-    )
-  }
   if (isCluster(redis)) return fromCluster(redis)
   if (isClient(redis)) return fromClient(redis)
   if (isListOfNodes(redis)) {
-    if (isPlain(redis) && 'nodes' in redis) return fromNodes(redis as ClusterAddresses)
+    if (isPlain(redis) && 'nodes' in redis) return fromNodes(redis as RedisNodes)
     throw new OrderTimersError('INVALID_OPTION', 'orderTimers: "redis" must have the nodes of a cluster as "nodes": redis: { nodes: […] }')
   }
   if (isPlain(redis)) {

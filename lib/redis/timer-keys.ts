@@ -10,6 +10,9 @@ import { scripts } from './script-calls.js'
 /** How long a call waits for the nodes of the keys. What is cancelled later must find the key, but a node that is away holds up nobody for long. */
 const SET_MS = 100
 
+/** How long the worker waits to learn whether a key that has expired was set again. */
+const LOOK_MS = 1_000
+
 export class TimerKeys {
   constructor(private readonly keys: Keys) {}
 
@@ -22,8 +25,7 @@ export class TimerKeys {
   /** Removes them without an event, also those past their expiry, and waits for no answer. */
   drop(client: Redis, kind: string, ids: readonly string[]): void {
     for (const id of ids) {
-      const key = this.keys.timer(kind, id)
-      client.sinterstore(key, this.keys.nothingBeside(key)).catch(() => {})
+      client.sinterstore(this.keys.timer(kind, id), this.keys.nothingBeside(kind, id)).catch(() => {})
     }
   }
 
@@ -39,9 +41,16 @@ export class TimerKeys {
     return expiry === '' ? undefined : Number(expiry)
   }
 
-  /** Those of the ids that have no key. @throws as the client does */
-  async withoutKey(client: Redis, kind: string, ids: readonly string[]): Promise<string[]> {
-    const found = await Promise.all(ids.map((id) => client.exists(this.keys.timer(kind, id))))
-    return ids.filter((_, i) => found[i] === 0)
+  /** Those of the ids that have no key, and those whose node does not say. Never rejects. */
+  async looked(client: Redis, kind: string, ids: readonly string[]): Promise<{ without: string[]; unknown: string[] }> {
+    const found = await Promise.all(
+      ids.map((id) =>
+        within(
+          LOOK_MS,
+          client.exists(this.keys.timer(kind, id)).catch(() => undefined),
+        ),
+      ),
+    )
+    return { without: ids.filter((_, i) => found[i] === 0), unknown: ids.filter((_, i) => found[i] === undefined) }
   }
 }

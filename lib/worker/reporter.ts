@@ -185,11 +185,12 @@ export class Reporter {
   }
 
   /** Redis had lost these rules' timers, and those that come due soon were armed again. @param lost rules whose timers were in Redis alone */
-  restored(kinds: string[], armed: number, lost: readonly string[]): void {
+  restored(kinds: string[], armed: number, lost: readonly string[], nodes: readonly (string | undefined)[]): void {
     const rest = lost.length > 0 ? `; timers that were in Redis alone are lost (${lost.join(', ')})` : ''
-    const message = `Redis lost its data; re-armed ${armed} timers from Postgres (${kinds.join(', ')})${rest}`
+    const where = nodes.flatMap((node) => node ?? []).join(', ')
+    const message = `Redis${where && ` at ${where}`} lost its data; re-armed ${armed} timers from Postgres (${kinds.join(', ')})${rest}`
     this.log('warn', message, { code: 'REDIS_LOST_DATA', kinds, armed })
-    this.faults.clear('REDIS_LOST_DATA')
+    for (const node of nodes) this.faults.clear('REDIS_LOST_DATA', node)
     this.events.emitSafely('restored', { kinds, armed })
   }
 

@@ -81,7 +81,7 @@ describe("Redis's address", () => {
     ['http://u:geheim@cache:6379', /its scheme is redis, rediss \(TLS\) or unix/],
     ['tcp://cache:6379', /its scheme is redis, rediss \(TLS\) or unix/],
     ['redis+sentinel://cache:26379/shop', /by Sentinel, give ioredis options: \{ sentinels: \[/],
-    ['redis-cluster://cache:6379', /a cluster is refused/],
+    ['redis-cluster://cache:6379', /give the nodes of a cluster as redis: { nodes:/],
     ['valkey://cache:6379', /write redis, or rediss for TLS/],
     ['redis://u:geheim@a:26379,b:26379', /names several servers; by Sentinel, give ioredis options/],
     ['a:26379,b:26379', /names several servers/],
@@ -132,10 +132,10 @@ describe("Redis's address", () => {
     ['a:7000', 'b:7000'],
     { rootNodes: [{ url: 'redis://a' }] },
   ]) {
-    it(`is refused as ${JSON.stringify(redis)}, which are nodes of a cluster`, async () => {
+    it(`is refused as ${JSON.stringify(redis)}: the nodes of a cluster have a name`, async () => {
       const { code, message } = await refused(() => orderTimers({ rules: { order_other: () => {} }, redis: redis as never }))
-      assert.equal(code, 'ERR_ORDER_TIMERS_REDIS_UNUSABLE')
-      assert.match(message, /give the timers a standalone Redis, or a client that knows it by Sentinel$/)
+      assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_OPTION')
+      assert.match(message, /must have the nodes of a cluster as "nodes": redis: \{ nodes: \[…\] \}$/)
     })
   }
 })

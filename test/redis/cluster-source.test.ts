@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Cluster } from 'ioredis'
 import { Cluster as OldCluster } from 'ioredis-oldest'
-import { type ClusterAddresses, type ClusterClient, fromCluster, fromNodes, isCluster } from '../../lib/redis/cluster-source.js'
+import { type ClusterClient, fromCluster, fromNodes, isCluster, type RedisNodes } from '../../lib/redis/cluster-source.js'
 import type { RedisSource } from '../../lib/redis/single-source.js'
 import { refused } from '../support/refused.js'
 
@@ -64,7 +64,7 @@ describe('A Redis Cluster', () => {
   ]
   for (const [given, why] of refusals) {
     it(`is refused as ${JSON.stringify(given)}, with the remedy and without the password`, async () => {
-      const { code, message } = await refused(() => fromNodes(given as ClusterAddresses))
+      const { code, message } = await refused(() => fromNodes(given as RedisNodes))
       assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_OPTION')
       assert.match(message, /^orderTimers: "redis" /)
       assert.match(message, why)

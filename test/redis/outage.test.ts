@@ -99,7 +99,7 @@ describe('a web process whose timers Redis does not take', () => {
   })
 
   const others: [title: string, args: (primary: RedisServer) => string[], code: string, remedy: RegExp][] = [
-    ["a cluster's node", () => ['--cluster-enabled', 'yes'], 'REDIS_UNUSABLE', /give a standalone Redis/],
+    ["a cluster's node", () => ['--cluster-enabled', 'yes'], 'REDIS_UNUSABLE', /give its cluster/],
     ['a replica', ({ port }) => ['--replicaof', '127.0.0.1', String(port)], 'REDIS_UNUSABLE', /give the primary, or Sentinels/],
     ['another password', () => ['--requirepass', 'geheim'], 'REDIS_REFUSES', /give the user and the password in "redis"/],
     ['too few replicas', () => ['--min-replicas-to-write', '1'], 'REDIS_REFUSES', /min-replicas-to-write/],
@@ -139,7 +139,7 @@ describe('a web process whose timers Redis does not take', () => {
     await waitUntil(() => shop.timers.health().faults.length)
     const [fault] = shop.timers.health().faults
     assert.equal(fault?.code, 'REDIS_UNUSABLE')
-    assert.match(fault.message, new RegExp(`^Redis at ${where()} cannot serve: .*cluster node.*; give a standalone Redis$`))
+    assert.match(fault.message, new RegExp(`^Redis at ${where()} cannot serve: .*node of a cluster.*; give its cluster: .*$`))
   })
 
   it('(a cluster’s node whose neighbour has the slots: MOVED) says REDIS_UNUSABLE, and so do calls', async () => {
@@ -153,7 +153,7 @@ describe('a web process whose timers Redis does not take', () => {
     assert.deepEqual(await schedule(3), [false, false, false])
     const error = await refused(() => shop.timers.schedule('order_other', 7, { after: '1h' }))
     assert.equal(error.code, 'ERR_ORDER_TIMERS_REDIS_UNUSABLE')
-    assert.match(error.message, /MOVED .*; this is a cluster node; give a standalone Redis$/)
+    assert.match(error.message, /MOVED .*; this is a node of a cluster; give its cluster: redis: \{ nodes: \["host:port"\] \}$/)
     await waitUntil(() => shop.timers.health().faults.length)
     assert.deepEqual(
       shop.timers.health().faults.map(({ code }) => code),

@@ -44,19 +44,19 @@ export class RedisCluster {
   private constructor(private readonly args: string[]) {}
 
   /** Resolves when all slots are served and each primary has its replica. Arguments are redis-server's own, for each node. */
-  static async start(args: string[] = []): Promise<RedisCluster> {
+  static async start(args: string[] = [], { primaries: count = PRIMARIES } = {}): Promise<RedisCluster> {
     const cluster = new RedisCluster(args)
-    await Promise.all(Array.from({ length: 2 * PRIMARIES }, () => cluster.startNode()))
+    await Promise.all(Array.from({ length: 2 * count }, () => cluster.startNode()))
     const [first, ...others] = cluster.nodes as [ClusterNode, ...ClusterNode[]]
     // Each epoch is set by hand: nodes with the same one would argue first about which is the newer.
     await Promise.all(cluster.nodes.map((node, i) => node.client.call('CLUSTER', 'SET-CONFIG-EPOCH', i + 1)))
-    const primaries = cluster.nodes.slice(0, PRIMARIES)
-    await Promise.all(primaries.map((node, i) => node.client.call('CLUSTER', 'ADDSLOTSRANGE', ...share(i, PRIMARIES))))
+    const primaries = cluster.nodes.slice(0, count)
+    await Promise.all(primaries.map((node, i) => node.client.call('CLUSTER', 'ADDSLOTSRANGE', ...share(i, count))))
     await Promise.all(others.map((node) => cluster.meet(node, first)))
     await cluster.knowEachOther()
-    await Promise.all(cluster.nodes.slice(PRIMARIES).map((node, i) => node.client.call('CLUSTER', 'REPLICATE', primaries[i]!.id)))
+    await Promise.all(cluster.nodes.slice(count).map((node, i) => node.client.call('CLUSTER', 'REPLICATE', primaries[i]!.id)))
     await cluster.isWhole()
-    const replicas = cluster.nodes.slice(PRIMARIES)
+    const replicas = cluster.nodes.slice(count)
     await waitUntil(async () => (await Promise.all(replicas.map(isLinked))).every(Boolean), { ...FAILOVER, what: 'the replicas to follow' })
     return cluster
   }

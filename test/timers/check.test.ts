@@ -125,7 +125,7 @@ GRANT SELECT, UPDATE ("confirmDueAt") ON orders TO ${role}; GRANT SELECT, UPDATE
     const replica = await RedisServer.start(['--replicaof', '127.0.0.1', String(primary.port)])
     const node = await RedisServer.start(['--cluster-enabled', 'yes'])
     const servers: [RedisServer, string][] = [
-      [node, 'this Redis is a cluster node, and one subscriber does not get the expiry events of all nodes; give a standalone Redis'],
+      [node, 'this Redis is a node of a cluster, which serves only a part of the keys; give its cluster: redis: { nodes: ["host:port"] }'],
       [replica, 'this Redis is a replica, which publishes no expiry events and takes no writes; give the primary, or Sentinels'],
     ]
     for (const [server, message] of servers) {

@@ -79,11 +79,12 @@ describe('orderTimers(options)', () => {
     ])
   })
 
-  it('refuses a cluster', async () => {
-    const cluster = { isCluster: true, options: {}, duplicate() {} }
-    const message =
-      'orderTimers: "redis" is a cluster, and one subscriber does not get the expiry events of all its nodes; give the timers a standalone Redis, or a client that knows it by Sentinel'
-    assert.deepEqual(await withOption({ redis: cluster }), refusal('REDIS_UNUSABLE', 503, message))
+  it('refuses a db of a cluster, and a keyPrefix that would put all keys on one node', async () => {
+    const cluster = (options: object) => withOption({ redis: { isCluster: true, status: 'ready', options, duplicate() {} } })
+    const db = 'orderTimers: "redis" names db 2, and a cluster has db 0 alone; use "prefix" instead'
+    assert.deepEqual(await cluster({ redisOptions: { db: 2 } }), refusal('INVALID_OPTION', 500, db))
+    const braces = 'orderTimers: "redis" has the keyPrefix "{shop}:", whose braces would put all keys on one node; give one without braces'
+    assert.deepEqual(await cluster({ keyPrefix: '{shop}:' }), refusal('INVALID_OPTION', 500, braces))
   })
 
   it('refuses two rules on one attribute of one model, and none that differ', async () => {

@@ -4,7 +4,6 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { WorkerOptions } from '../../lib/index.js'
 import { transition } from '../../lib/index.js'
-import { CLUSTERS } from '../../lib/redis/source.js'
 import type { Database } from '../support/database.js'
 import { enter } from '../support/opened.js'
 import { RedisCluster } from '../support/redis-cluster.js'
@@ -25,7 +24,7 @@ async function idleCommands(
   options: WorkerOptions,
   windowMs: number,
 ): Promise<{ perSecond: number[]; shown: string }> {
-  const shop = await openShop(threeRules, { redis: { nodes: cluster.addresses } as never })
+  const shop = await openShop(threeRules, { redis: { nodes: cluster.addresses } })
   for (let i = 0; i < 40; i += 1) await shop.timers.schedule('order_confirm', await shop.order({ status: 4 }))
   const worker = await shop.worker({ fallback: false, ...options })
   await waitUntil(() => worker.health().redis?.events, { within: 30_000 })
@@ -58,13 +57,6 @@ async function idleCommands(
 }
 
 describe('A worker that has nothing to do on a cluster of three primaries', () => {
-  before(() => {
-    CLUSTERS.refused = false
-  })
-  after(() => {
-    CLUSTERS.refused = true
-  })
-
   it('sends each about a command a second, and in an economy one in five seconds', async () => {
     const cluster = await RedisCluster.start()
     const usual = await idleCommands(cluster, {}, 20_000)

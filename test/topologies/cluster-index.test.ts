@@ -273,7 +273,7 @@ describe('The due index of a cluster', function () {
         .map(({ args }) => args[1]!)
       scripted += touched.length
       const slots = new Set(declared.map(slotOf))
-      if (!['deadPage', 'revive', 'restored'].includes(what)) {
+      if (!['deadPage', 'revive', 'probe'].includes(what)) {
         const ofTimers = declared.filter((name) => name.startsWith(`${prefix}${KIND}:`)).map(slotOf)
         assert.equal(slots.size - new Set(ofTimers).size, 1, `${what} declares ${declared}`)
       }

@@ -5,7 +5,6 @@ import { Cluster } from 'ioredis'
 import { doctor } from '../../lib/admin/doctor/doctor.js'
 import { status } from '../../lib/admin/status.js'
 import { Keys } from '../../lib/keys.js'
-import { CLUSTERS } from '../../lib/redis/source.js'
 import { slotOf } from '../../lib/slots.js'
 import { confirmed, confirming, shipUnarmed } from '../faults/confirming.js'
 import { Lines } from '../support/lines.js'
@@ -53,17 +52,10 @@ describe('A cluster of six nodes', () => {
 })
 
 describe('A worker on a cluster', () => {
-  before(() => {
-    CLUSTERS.refused = false
-  })
-  after(() => {
-    CLUSTERS.refused = true
-  })
-
   it('hears the events of each primary, of one that is promoted and of one that is added, and its faults name their node', async () => {
     const cluster = await RedisCluster.start()
     const logger = new Lines()
-    const shop = await openShop(confirming(), { redis: { nodes: cluster.addresses } as never, logger })
+    const shop = await openShop(confirming(), { redis: { nodes: cluster.addresses }, logger })
     const worker = await shop.worker({ fallback: false })
     const hearsAll = () => worker.health().redis?.events === true && worker.health().status === 'ok'
     await waitUntil(hearsAll, { within: 30_000 })
@@ -95,7 +87,7 @@ describe('A worker on a cluster', () => {
 
   it('settles every order once and none early while a primary is killed and slots move to a new node', async () => {
     const cluster = await RedisCluster.start()
-    const redis = { nodes: cluster.addresses } as never
+    const redis = { nodes: cluster.addresses }
     const shop = await openShop(confirming(), { redis })
     const web = webProcess(shop.database, { redis, prefix: shop.redis.prefix })
     const worker = await shop.worker({ fallback: '*/10 * * * * *' })
@@ -121,7 +113,7 @@ describe('A worker on a cluster', () => {
 
   it('settles orders whose keys another service sets, on whichever node each lies, and the doctor looks at each primary', async () => {
     const cluster = await RedisCluster.start()
-    const shop = await openShop(confirming(), { redis: { nodes: cluster.addresses } as never })
+    const shop = await openShop(confirming(), { redis: { nodes: cluster.addresses } })
     const worker = await shop.worker({ fallback: false })
     await waitUntil(() => worker.health().redis?.events && (worker.health().redis?.externalScans ?? 0) > 0, { within: 30_000 })
     const ids = await shipUnarmed(shop.database, 30, 1_000)

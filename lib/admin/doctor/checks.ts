@@ -10,6 +10,7 @@ import { processes } from './processes.js'
 import { redisEvents } from './redis-events.js'
 import { redisEviction } from './redis-eviction.js'
 import { redisMemory } from './redis-memory.js'
+import { redisPartitions } from './redis-partitions.js'
 import { redisPersistence } from './redis-persistence.js'
 import { redisReachable } from './redis-reachable.js'
 import { redisRights } from './redis-rights.js'
@@ -36,6 +37,7 @@ export const CHECKS: readonly Check[] = [
   redisMemory,
   redisPersistence,
   redisTtlKeys,
+  redisPartitions,
   postgresReachable,
   ruleTables,
   sweepPlans,

@@ -1,12 +1,16 @@
 // The clocks of Postgres, of Redis, of this process and of all others that are alive. Postgres's decides; but Sequelize writes `createdAt` by that of
 // the web process, so a rule with `since` counts from it.
 
+import { servedBy } from '../../redis/primaries.js'
 import { inTransaction, rows } from '../../sequelize/database.js'
 import { QUESTION } from '../../sequelize/statement-limits.js'
 import { livingProcesses } from '../processes.js'
 import { advice, byHand, type Check, type Finding, fine, psql, type Remedy, shell, unseen, wrong } from './check.js'
 import { createdByPostgres, writtenByDatabase } from './created-by-postgres.js'
 import type { Subject, SubjectDatabase, SubjectRedis } from './subject.js'
+
+/** One Redis, or a primary of a cluster. */
+type Server = SubjectRedis & { address?: string }
 
 const REDIS = 'clocks.redis'
 const PROCESS = 'clocks.process'
@@ -28,22 +32,33 @@ export const clocks: Check = {
     if (!database) return []
     const postgres = await readPostgres(database)
     const here = { ms: Date.now() - performance.now(), errorMs: 1 }
-    const redis = subject.redis && subject.redis.trouble === undefined ? await readRedis(subject.redis) : undefined
-    const clocks: Finding[] = []
-    if (redis) clocks.push(ofRedis(postgres, redis, here, subject))
-    return [...clocks, ...(await ofProcesses(subject, { postgres, redis, here }))]
+    const read = await Promise.all(serversOf(subject).map(async (server) => ({ server, reading: await readRedis(server) })))
+    const found = read.map(({ server, reading }) => ofRedis(postgres, reading, here, server, database))
+    const redis = (read.find(({ server }) => server.address === beatsAt(subject)) ?? read[0])?.reading
+    return [...found, ...(await ofProcesses(subject, { postgres, redis, here }))]
   },
 }
 
-function ofRedis(postgres: Reading, redis: Reading, here: Reading, { redis: server, databases }: Subject): Finding {
+/** That answer: one Redis, or the primaries of a cluster, each with a clock of its own. */
+function serversOf({ redis }: Subject): Server[] {
+  const servers = redis && redis.nodes.length > 0 ? redis.nodes : redis ? [redis] : []
+  return servers.filter(({ trouble }) => trouble === undefined)
+}
+
+/** By whose clock of a cluster's nodes the records of processes are dated. */
+function beatsAt({ redis, runtime }: Subject): string | undefined {
+  return redis && servedBy(redis.connection.client, runtime.keys.processes)
+}
+
+function ofRedis(postgres: Reading, redis: Reading, here: Reading, { address, connection }: Server, database: SubjectDatabase): Finding {
   const offMs = apart(redis, postgres)
   const about = {
     expected: "Redis's and Postgres's clocks within 1 s of each other",
-    found: `Redis's clock is ${inWords(offMs)} of Postgres's`,
+    found: `${address === undefined ? '' : `${address}: `}Redis's clock is ${inWords(offMs)} of Postgres's`,
   }
   if (Math.abs(offMs) <= MOST_MS) return fine(REDIS, about)
   const isRedis = Math.abs(apart(redis, here)) > Math.abs(apart(postgres, here))
-  const host = isRedis ? server?.connection.where : databases[0]?.where
+  const host = isRedis ? connection.where : database.where
   const whose = isRedis ? 'Redis' : 'Postgres'
   return wrong(
     REDIS,

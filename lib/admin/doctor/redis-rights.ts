@@ -2,7 +2,7 @@
 // (redis.acl_check_cmd, Redis 7). What is refused is put together to the one line that gives it.
 
 import { isReply, replyWord } from '../../redis/replies.js'
-import { aclRules, channelsOf, escapedGlob, REDIS_COMMANDS } from '../../redis/rights.js'
+import { aclRules, channelsOf, commandsOf, escapedGlob } from '../../redis/rights.js'
 import { reminderKind } from '../../rules/reminder.js'
 import { type Check, type Finding, fine, redisCli, unseen, wrong } from './check.js'
 import type { Subject, SubjectRedis } from './subject.js'
@@ -26,6 +26,7 @@ interface Question {
 export const redisRights: Check = {
   name: NAME,
   needs: 'redis',
+  ofEachNode: true, // each has users of its own
   async look(subject) {
     return [await rights(subject)]
   },
@@ -84,8 +85,8 @@ function questionsOf(subject: Subject): Question[] {
   const { keys } = runtime
   const pattern = (beginning: string) => `~${escapedGlob(beginning)}*`
   const ours = pattern(`${keys.prefix}order-timers:`)
-  const { string, set, hash, zset } = keys.writeProbe
-  const commands = REDIS_COMMANDS[role]
+  const { string, set, hash, zset } = keys.writeProbe()
+  const commands = commandsOf(role, keys.inCluster)
   const onOurs = commands.flatMap((command): Question[] => {
     const args = ARGUMENTS[command]?.({ string, set, hash, zset })
     return args ? [{ command, args, about: ours }] : []
@@ -117,7 +118,8 @@ function questionsOf(subject: Subject): Question[] {
 
 function placeOf({ runtime, redis, rules }: Subject) {
   const reminders = rules.flatMap(({ kind, row }) => (row?.options.reminders ?? []).map(({ label }) => reminderKind(kind, label)))
-  return { prefix: runtime.keys.prefix, db: redis?.source.db ?? 0, kinds: [...runtime.kinds, ...reminders] }
+  const { prefix, inCluster } = runtime.keys
+  return { prefix, db: redis?.source.db ?? 0, kinds: [...runtime.kinds, ...reminders], inCluster }
 }
 
 /** Valid arguments for the commands that are about no key. What nothing rests on, such as the connection's name, is not asked about. */
@@ -129,6 +131,11 @@ const NOWHERE: Record<string, string[]> = {
   ping: [],
   info: [],
   scan: ['0'],
+  'cluster|slots': [],
+  'cluster|info': [],
+  asking: [],
+  readonly: [],
+  readwrite: [],
 }
 
 type Names = Record<'string' | 'set' | 'hash' | 'zset', string>

@@ -1,5 +1,6 @@
 // Follows expiry events. Keys of a rule with a valid id are looked up in the due index, in batches. Those that it has, has claimed or has just
-// removed are our own timers and need no event; the others were set by another service, and are claimed.
+// removed are our own timers and need no event; the others were set by another service, and are claimed. In a cluster each partition of the index has
+// batches of its own, and what its node does not answer is asked again: nothing but these events says that such a key was there.
 
 import { setMaxListeners } from 'node:events'
 import { show } from '../../errors.js'
@@ -14,13 +15,17 @@ import type { IndexClaims } from '../settling/index-claims.js'
 /** Events are gathered for this long, so that a burst costs a few calls. */
 const GATHER_MS = 2
 
-/** How many ids of a rule wait at most. Events beyond that are dropped, and their rows are left to the sweep. */
+/** How many ids of a rule, in a cluster of a partition of it, wait at most. Events beyond that are dropped, and their rows are left to the sweep. */
 const MOST_WAITING = 20_000
+
+/** How often, and for how long, a partition of a cluster is asked again: longer than a failover takes. */
+const AGAIN_MS = 1_000
+const MOST_ATTEMPTS = 60
 
 export class Listener {
   readonly counters = { external: 0, malformed: 0, dropped: 0 }
-  private readonly waiting = new Map<string, Set<string>>()
-  private readonly flushing = new Set<string>()
+  /** Of each rule by partition: ids, and how often each has been asked about. */
+  private readonly waiting = new Map<BoundRule, (Map<string, number> | undefined)[]>()
   private readonly stopping = new AbortController()
 
   constructor(
@@ -57,41 +62,58 @@ export class Listener {
     this.waiting.clear()
   }
 
-  private gather(rule: BoundRule, id: string): void {
-    const ids = this.waiting.get(rule.kind) ?? new Set()
-    this.waiting.set(rule.kind, ids)
-    if (ids.size >= MOST_WAITING) this.counters.dropped += 1
-    else ids.add(id)
-    if (this.flushing.has(rule.kind)) return
-    this.flushing.add(rule.kind)
-    setTimeout(() => void this.flush(rule), GATHER_MS)
+  private gather(rule: BoundRule, id: string, attempts = 0): void {
+    const partition = this.keys.partitionOf(id)
+    const parts = this.waiting.get(rule) ?? []
+    this.waiting.set(rule, parts)
+    const ids = parts[partition]
+    if (!ids) {
+      parts[partition] = new Map([[id, attempts]])
+      setTimeout(() => void this.flush(rule, partition), GATHER_MS)
+    } else if (ids.size >= MOST_WAITING) this.counters.dropped += 1
+    else ids.set(id, attempts)
   }
 
-  private async flush(rule: BoundRule): Promise<void> {
-    const { kind } = rule
+  private async flush(rule: BoundRule, partition: number): Promise<void> {
+    const parts = this.waiting.get(rule)
     for (;;) {
-      const ids = this.waiting.get(kind)
+      const ids = parts?.[partition]
       if (!ids || ids.size === 0 || this.stopping.signal.aborted) break
-      const unknown: string[] = []
+      const unknown = new Map<string, number>()
       const most = this.dispatcher.batchSize(rule)
-      for (const id of ids) {
+      for (const [id, attempts] of ids) {
         ids.delete(id)
-        if (!this.dispatcher.claimedJustNow(kind, id) && unknown.push(id) === most) break
+        if (!this.dispatcher.claimedJustNow(rule.kind, id) && unknown.set(id, attempts).size === most) break
       }
-      if (unknown.length > 0) await this.claim(rule, unknown)
+      if (unknown.size > 0) await this.claim(rule, unknown, partition)
     }
-    this.flushing.delete(kind)
+    if (parts) parts[partition] = undefined
   }
 
-  private async claim(rule: BoundRule, ids: string[]): Promise<void> {
+  private async claim(rule: BoundRule, ids: ReadonlyMap<string, number>, partition: number): Promise<void> {
+    const { kind } = rule
     try {
       await this.dispatcher.free(rule, this.stopping.signal)
       if (this.stopping.signal.aborted) return
-      const work = await this.claims.expired(rule, ids)
+      const { work, unknown } = await this.claims.expired(rule, [...ids.keys()], partition)
       void this.dispatcher.dispatch(work)
+      this.askAgain(rule, unknown, ids)
     } catch (error) {
       // Redis stopped answering. The alarm and the sweep find what these events were about.
-      this.log('debug', `${rule.kind}: ${ids.length} expiry events were not followed`, { kind: rule.kind, error: errorText(error) })
+      this.log('debug', `${kind}: ${ids.size} expiry events were not followed`, { kind, error: errorText(error) })
+      if (this.keys.inCluster) this.askAgain(rule, ids.keys(), ids)
     }
+  }
+
+  private askAgain(rule: BoundRule, again: Iterable<string>, attempts: ReadonlyMap<string, number>): void {
+    const left = [...again].flatMap((id) => {
+      const next = (attempts.get(id) ?? 0) + 1
+      return next < MOST_ATTEMPTS ? [[id, next] as const] : []
+    })
+    if (left.length === 0) return
+    const gatherAll = () => {
+      if (!this.stopping.signal.aborted) for (const [id, next] of left) this.gather(rule, id, next)
+    }
+    setTimeout(gatherAll, AGAIN_MS).unref()
   }
 }

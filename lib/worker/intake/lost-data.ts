@@ -1,6 +1,8 @@
-// Data that Redis lost: FLUSHALL, a deleted index, a restart or a failover without the data. It is reported, what comes due soon is armed again
-// from Postgres at once, and the number of timers armed is reported. One worker does it for all; if it dies, another does.
+// Data that Redis lost: FLUSHALL, a deleted index, a restart or a failover without the data; in a cluster of one node. It is reported, what comes due
+// soon is armed again from Postgres at once, and the number of timers armed is reported. One worker does it for all; if it dies, another does.
 
+import type { Keys } from '../../keys.js'
+import { servedBy } from '../../redis/primaries.js'
 import { type BoundRule, isSwept } from '../../rules/rule.js'
 import type { RuntimeRedis } from '../../timers/runtime.js'
 import type { Reporter } from '../reporter.js'
@@ -9,30 +11,45 @@ import type { Sweep } from '../sweep/sweep.js'
 
 export interface LostDataDependencies {
   redis: Pick<RuntimeRedis, 'connection' | 'leases'>
+  keys: Keys
   rules: ReadonlyMap<string, BoundRule>
   claims: IndexClaims
   sweep: Sweep
   reporter: Reporter
 }
 
+/** What was lost at one place: of one Redis, or of one node of a cluster. */
+interface Loss {
+  kind: string
+  partition: number
+  node: string | undefined
+}
+
 export class LostData {
-  private readonly lost = new Set<string>()
+  /** By kind and partition. */
+  private readonly lost = new Map<string, Loss>()
   private restoring: Promise<void> | undefined
 
   constructor(private readonly dependencies: LostDataDependencies) {
-    dependencies.claims.onLost((kind) => this.found(kind))
+    dependencies.claims.onLost((kind, partition) => this.found(kind, partition))
   }
 
   async stop(): Promise<void> {
     await this.restoring
   }
 
-  private found(kind: string): void {
-    const { redis, reporter } = this.dependencies
-    this.lost.add(kind)
-    const message = `Redis at ${redis.connection.where} lost its data (${[...this.lost].join(', ')}); timers are armed again from Postgres`
-    const remedy = 'was it emptied, or restarted or failed over without its data?'
-    reporter.faults.raise('REDIS_LOST_DATA', { message, remedy })
+  private found(kind: string, partition: number): void {
+    const { redis, keys, reporter } = this.dependencies
+    const name = `${partition} ${kind}`
+    const { node } = this.lost.get(name) ?? { node: servedBy(redis.connection.client, keys.sets(kind, partition).due) }
+    if (!this.lost.has(name)) this.lost.set(name, { kind, partition, node })
+    const kinds = kindsOf([...this.lost.values()].filter((loss) => loss.node === node)).join(', ')
+    const where = node === undefined ? redis.connection.where : `${node} (a node of the cluster)`
+    reporter.faults.raise('REDIS_LOST_DATA', {
+      message: `Redis at ${where} lost its data (${kinds}); timers are armed again from Postgres`,
+      remedy: 'was it emptied, or restarted or failed over without its data?',
+      ...(node !== undefined && { node }),
+    })
     this.restoring ??= this.restore().finally(() => {
       this.restoring = undefined
     })
@@ -41,23 +58,32 @@ export class LostData {
   /** If Redis or Postgres does not answer, the next claim finds the loss again. */
   private async restore(): Promise<void> {
     const { redis, reporter, rules, sweep } = this.dependencies
-    const restored: string[] = []
+    const restored = new Set<Loss>()
     let armed = 0
     try {
-      for (let kinds = [...this.lost]; kinds.length > 0; kinds = [...this.lost].filter((kind) => !restored.includes(kind))) {
+      for (let losses = [...this.lost.values()]; losses.length > 0; losses = [...this.lost.values()].filter((one) => !restored.has(one))) {
         void sweep.run() // settles what came due meanwhile
-        armed += await sweep.armAgain(kinds)
-        for (const kind of kinds) await redis.leases.restored(kind)
-        restored.push(...kinds)
+        armed += await sweep.armAgain(kindsOf(losses))
+        for (const loss of losses) {
+          await redis.leases.restored(loss.kind, loss.partition)
+          restored.add(loss)
+        }
       }
     } catch {
       return
     }
     this.lost.clear()
+    const kinds = kindsOf(restored)
+    const nodes = [...new Set([...restored].map(({ node }) => node))]
     reporter.restored(
-      restored,
+      kinds,
       armed,
-      restored.filter((kind) => !isSwept(rules.get(kind))),
+      kinds.filter((kind) => !isSwept(rules.get(kind))),
+      nodes,
     )
   }
+}
+
+function kindsOf(losses: Iterable<Loss>): string[] {
+  return [...new Set([...losses].map(({ kind }) => kind))]
 }

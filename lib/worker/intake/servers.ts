@@ -11,6 +11,7 @@ import type { RuntimeRedis } from '../../timers/runtime.js'
 import { within } from '../../wait.js'
 import { type Faults, NodeFaults } from '../faults.js'
 import { reportConnection } from './connection-faults.js'
+import { HeardOnce } from './heard-once.js'
 import type { Pace } from './pulses.js'
 import { ServerIntake, type ServerIntakeDependencies, type ServerIntakeListeners } from './server-intake.js'
 
@@ -73,6 +74,8 @@ class Nodes implements Servers {
   private readonly primaries: Primaries
   private readonly unlisten: (() => void)[] = []
   private readonly leaving = new Set<Promise<void>>()
+  /** All nodes publish each wake. */
+  private readonly heard = new HeardOnce()
 
   constructor(
     private readonly dependencies: ServersDependencies,
@@ -129,7 +132,10 @@ class Nodes implements Servers {
         tag: () => primary.tag,
         partition: () => primary.partition,
       },
-      { ...this.listeners, onWake: (message) => this.isFirst(address) && this.listeners.onWake(message) },
+      {
+        ...this.listeners,
+        onWake: (message) => this.heard.heeds(message, address, this.nodes.keys()) && this.listeners.onWake(message),
+      },
     )
     this.nodes.set(address, { intake, connection, faults })
     connection.onDoubt(() => this.primaries.askAgain()) // its slots, or those of the keys that were asked for, have moved
@@ -154,21 +160,15 @@ class Nodes implements Servers {
     })
     this.leaving.add(left)
   }
-
-  /** All nodes publish each wake, so only one of them is heeded: the first that is subscribed. */
-  private isFirst(address: string): boolean {
-    for (const [name, { intake }] of this.nodes) if (intake.subscriber.hearsWakes) return name === address
-    return false
-  }
 }
 
-/** Of keys that a node has, those that are not in the index: other services set them. */
+/** Of keys that a node has, those that are not in the index: other services set them. Where a partition does not say, all are taken for such. */
 async function notIn({ index }: RuntimeRedis, keys: Keys, found: ScanStep['found']): Promise<ScanStep['found']> {
   const ids = new Map<string, string[]>()
   const parsed = found.map(([name]) => keys.parse(name))
   for (const key of parsed) if (key !== 'external') ids.set(key.kind, [...(ids.get(key.kind) ?? []), key.id])
   const indexed = new Map<string, ReadonlyMap<string, number>>()
-  for (const [kind, all] of ids) indexed.set(kind, await index.armed(kind, all, WAIT_MS))
+  for (const [kind, all] of ids) indexed.set(kind, await index.armed(kind, all, WAIT_MS, new Set()))
   return found.filter((_, i) => {
     const key = parsed[i]
     return key !== undefined && key !== 'external' && !indexed.get(key.kind)?.has(key.id)

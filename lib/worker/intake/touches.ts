@@ -58,7 +58,10 @@ export class Touches {
     }
   }
 
-  private countExisting(keys: string[]): Promise<number> {
-    return this.connection.ask((client) => client.exists(...keys))
+  private async countExisting(keys: string[]): Promise<number> {
+    if (this.connection.topology !== 'node') return this.connection.ask((client) => client.exists(...keys))
+    // Each has a slot of its own, and some may have moved to another node meanwhile.
+    const found = await this.connection.ask((client) => Promise.all(keys.map((key) => client.exists(key).catch(() => 0))))
+    return found.reduce((sum, one) => sum + one, 0)
   }
 }

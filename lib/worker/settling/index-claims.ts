@@ -13,6 +13,7 @@ import { Acknowledgements } from './acknowledgements.js'
 import { BACKLOG_MS } from './catch-up.js'
 import { Lease } from './lease.js'
 import { AHEAD_MS, untilNextClaimMs } from './next-claim.js'
+import { type PartedClaim, PartedClaims } from './parted-claims.js'
 import type { Work } from './work.js'
 
 export interface IndexClaimsDependencies {
@@ -29,12 +30,13 @@ export interface IndexClaimsDependencies {
 export class IndexClaims {
   private readonly started = new Moment()
   private readonly parts: { acknowledgements: Acknowledgements; looks: Map<string, Moment> }[] = []
-  private reportLost: (kind: string) => void = () => {}
+  private readonly parted = new PartedClaims()
+  private reportLost: (kind: string, partition: number) => void = () => {}
 
   constructor(private readonly dependencies: IndexClaimsDependencies) {}
 
-  /** Calls the listener whenever a claim shows that the index of a kind has lost data. */
-  onLost(listener: (kind: string) => void): void {
+  /** Calls the listener whenever a claim shows that the index of a kind, or a partition of it, has lost data. */
+  onLost(listener: (kind: string, partition: number) => void): void {
     this.reportLost = listener
   }
 
@@ -52,7 +54,7 @@ export class IndexClaims {
     const claim = await this.claim(rule, token, partition, () =>
       leases.claim(kind, token, { limit, leaseMs: leaseMs(rule), skewMs: skewMs + AHEAD_MS, partition }),
     )
-    if (claim.lost) this.reportLost(kind)
+    if (claim.lost) this.reportLost(kind, partition)
     const looked = { sentAt, lookedAt: looks.get(kind) ?? this.started, deadlines: claim.deadlines }
     const work = this.work(rule, 'alarm', claim, [partition], looked)
     if (claim.ids.length < limit) looks.set(kind, sentAt)
@@ -91,12 +93,16 @@ export class IndexClaims {
     return { work: this.work(rule, 'sweep', claim, claim.partitions, { sentAt, lookedAt }), settledBefore, unclaimed: claim.unclaimed }
   }
 
-  /** Orders whose keys another service had set, and that have expired. */
-  async expired(rule: BoundRule, ids: readonly string[]): Promise<Work> {
-    const { leases, leaseMs } = this.dependencies
+  /**
+   * Orders whose keys another service had set, and that have expired, all of one partition.
+   * @returns `unknown`: those of which it is not known whether their keys were set again
+   */
+  async expired(rule: BoundRule, ids: readonly string[], partition: number): Promise<{ work: Work; unknown: readonly string[] }> {
+    const { leases, leaseMs, token: newToken } = this.dependencies
     const sentAt = new Moment()
-    const claim = await this.claimParts(rule, ids, (token, part) => leases.takeExpired(rule.kind, token, leaseMs(rule), part))
-    return this.work(rule, 'event', claim, claim.partitions, { sentAt, lookedAt: this.started })
+    const token = newToken()
+    const claim = await this.claim(rule, token, partition, () => leases.takeExpired(rule.kind, token, leaseMs(rule), ids))
+    return { work: this.work(rule, 'event', claim, [partition], { sentAt, lookedAt: this.started }), unknown: claim.unknown }
   }
 
   /** Claims ids, those of each partition by themselves. @throws what a claim throws, where none succeeds */
@@ -104,34 +110,16 @@ export class IndexClaims {
     rule: BoundRule,
     ids: readonly string[],
     claim: (token: string, ids: readonly string[]) => Promise<T>,
-  ): Promise<Claim & { claims: T[]; partitions: number[]; unclaimed: string[] }> {
+  ): Promise<PartedClaim<T>> {
     const token = this.dependencies.token()
-    const { keys } = this.dependencies
+    const { keys, leases, skewMs } = this.dependencies
     if (keys.partitions === 1) {
       const claimed = await this.claim(rule, token, 0, () => claim(token, ids))
       return { token, ids: claimed.ids, claims: [claimed], partitions: [0], unclaimed: [] }
     }
-    const parts = [...keys.split(ids)]
-    const results = await Promise.allSettled(parts.map(([partition, part]) => this.claim(rule, token, partition, () => claim(token, part))))
-    const all: Claim & { claims: T[]; partitions: number[]; unclaimed: string[] } = {
-      token,
-      ids: [],
-      claims: [],
-      partitions: [],
-      unclaimed: [],
-    }
-    for (const [i, result] of results.entries()) {
-      const [partition, part] = parts[i] as [number, string[]]
-      if (result.status === 'rejected') all.unclaimed.push(...part)
-      else {
-        all.claims.push(result.value)
-        all.ids.push(...result.value.ids)
-        if (result.value.ids.length > 0) all.partitions.push(partition)
-      }
-    }
-    const [first] = results
-    if (all.claims.length === 0 && first?.status === 'rejected') throw first.reason
-    return all
+    const claimPart = (partition: number, part: readonly string[]) => this.claim(rule, token, partition, () => claim(token, part))
+    const giveBack = (partition: number) => void leases.release(rule.kind, token, skewMs(rule.kind, partition), partition).catch(() => {}) // then its lease ends
+    return this.parted.claim(token, keys.split(ids), claimPart, giveBack)
   }
 
   /** A claim that Redis does not answer may have been made all the same, so it is released later. */

@@ -2,7 +2,6 @@
 
 import type { RedisConnection } from '../../redis/connection.js'
 import type { DueIndex } from '../../redis/due-index.js'
-import { isRedisTrouble } from '../../redis/trouble.js'
 import type { Keyset } from '../../rows/pending-rows.js'
 import type { SweptRule } from '../../rules/rule.js'
 import type { Transact } from './transact.js'
@@ -36,19 +35,16 @@ export class UpcomingTimers {
     const horizonMs = this.dependencies.horizonMs()
     let after: Keyset | undefined
     let armed = 0
+    const away = new Set<number>() // in a cluster one node may be, and costs its own share only
     do {
       const page = await transact(row, (transaction) => row.deadline.pending.upcoming(transaction, { horizonMs, after, limit: PAGE }))
       for (let first = 0; first < page.ids.length; first += BATCH) {
         if (stopping.aborted) return armed
         const last = first + BATCH
-        try {
-          const missing = await redis.index.armMissing(kind, page.ids.slice(first, last), page.deadlines.slice(first, last))
-          this.armed.set(kind, this.armedSoFar(kind) + missing)
-          armed += missing
-        } catch (error) {
-          if (!isRedisTrouble(error)) throw error
-          return armed // the connection reports it, and the rows have the deadlines
-        }
+        const missing = await redis.index.armMissing(kind, page.ids.slice(first, last), page.deadlines.slice(first, last), away)
+        this.armed.set(kind, this.armedSoFar(kind) + missing)
+        armed += missing
+        if (away.size === redis.index.keys.partitions) return armed // the connection reports it, and the rows have the deadlines
       }
       after = page.next
     } while (after)

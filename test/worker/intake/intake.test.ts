@@ -303,8 +303,8 @@ describe('a Redis that cannot serve', () => {
     [
       "a cluster's node",
       () => ['--cluster-enabled', 'yes'],
-      'is a cluster node, and one subscriber does not get the expiry events of all nodes',
-      'give a standalone Redis',
+      'is a node of a cluster, which serves only a part of the keys',
+      'give its cluster: redis: { nodes: ["host:port"] }',
     ],
     [
       'a replica',

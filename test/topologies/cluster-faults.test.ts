@@ -1,0 +1,294 @@
+// One node of a Redis Cluster that hangs, is emptied, is configured otherwise or does not know its users: it costs its own share only, and is told by name.
+
+import assert from 'node:assert/strict'
+import { Cluster } from 'ioredis'
+import { doctor } from '../../lib/admin/doctor/doctor.js'
+import { status } from '../../lib/admin/status.js'
+import { startExpiryWorker } from '../../lib/index.js'
+import { Keys } from '../../lib/keys.js'
+import { fromNodes } from '../../lib/redis/cluster-source.js'
+import { RedisConnection } from '../../lib/redis/connection.js'
+import { aclRules } from '../../lib/redis/rights.js'
+import { slotOf } from '../../lib/slots.js'
+import { confirmed, confirming, EVERY_SECOND, shipUnarmed } from '../faults/confirming.js'
+import { Lines } from '../support/lines.js'
+import { enter } from '../support/opened.js'
+import { type ClusterNode, RedisCluster } from '../support/redis-cluster.js'
+import { refused } from '../support/refused.js'
+import { runtimeOf } from '../support/runtime.js'
+import { openShop } from '../support/shop.js'
+import { TlsServer, VALID } from '../support/tls-server.js'
+import { waitUntil } from '../support/waiting.js'
+import { webProcess } from './bursts.js'
+
+/** Longer than any test here has a node hang: none fails over. */
+const PATIENT = ['--cluster-node-timeout', '60000']
+
+const COUNT = 60
+
+describe('A cluster of which one primary', function () {
+  this.timeout(60_000)
+  let cluster: RedisCluster
+  let hung: ClusterNode
+
+  before(async () => {
+    cluster = await RedisCluster.start(PATIENT)
+    hung = (await cluster.primaries())[1] as ClusterNode
+  })
+  after(() => cluster.stop())
+  afterEach(() => hung.server.resume())
+
+  /** A worker without sweeps, so that all must be settled by the alarm, and a web process. */
+  const open = async () => {
+    const redis = { nodes: cluster.addresses }
+    const shop = await openShop(confirming(), { redis })
+    const logger = new Lines()
+    const web = webProcess(shop.database, { redis, prefix: shop.redis.prefix, logger })
+    const worker = await shop.worker({ fallback: false })
+    await waitUntil(() => worker.health().redis?.events && worker.health().status === 'ok', { within: 30_000 })
+    await web.check()
+    const keys = new Keys(shop.redis.prefix, true)
+    const slots = await cluster.slotsOf(hung)
+    const isOnHung = (id: number | string) => {
+      const slot = slotOf(keys.sets('order_confirm', keys.partitionOf(String(id))).due)
+      return slots.some(([first, last]) => first <= slot && slot <= last)
+    }
+    const schedule = async (afterMs: number) => {
+      const orders = await shop.database.Order.bulkCreate(Array.from({ length: COUNT }, () => ({ status: 4 })))
+      return Promise.all(
+        orders.map(async ({ id }) => {
+          const calledAt = performance.now()
+          const { armed } = await web.schedule('order_confirm', id, { after: afterMs })
+          return { id, armed, tookMs: performance.now() - calledAt }
+        }),
+      )
+    }
+    const close = async () => {
+      await web.close()
+      await shop.close()
+    }
+    return { shop, web, worker, logger, isOnHung, schedule, close }
+  }
+
+  it('hangs costs its own share only, which is armed when it goes on, and is told once', async () => {
+    const { shop, web, worker, logger, isOnHung, schedule, close } = await open()
+    hung.server.pause()
+    const called = await schedule(1_000)
+    assert.ok(called.every(({ tookMs }) => tookMs < 2_000))
+    const others = called.filter(({ id }) => !isOnHung(id))
+    assert.ok(others.length > 10 && others.length < COUNT - 5, `${others.length} are elsewhere`)
+    assert.deepEqual(new Set(called.filter(({ id }) => isOnHung(id)).map(({ armed }) => armed)), new Set([false]))
+    assert.ok(others.some(({ armed }) => armed))
+    await confirmed(shop, others.length)
+    await waitUntil(() => worker.faultsTold.some(({ code, node }) => code === 'REDIS_UNAVAILABLE' && node === `127.0.0.1:${hung.port}`))
+    await schedule(100) // two seconds later the fault is the same one
+    const told = () => [...logger.of('warn'), ...logger.of('info')].filter((line) => line.startsWith('REDIS_UNAVAILABLE'))
+    assert.equal(told().length, 1, told().join('\n'))
+    assert.deepEqual(
+      web.health().faults.map(({ code }) => code),
+      ['REDIS_UNAVAILABLE'],
+    )
+    hung.server.resume()
+    await waitUntil(() => web.health().status === 'ok' && web.health().redis?.kept === 0, { within: 20_000 })
+    await confirmed(shop, 2 * COUNT)
+    assert.deepEqual(new Set(worker.settled.map(({ via }) => via)), new Set(['alarm']))
+    await waitUntil(() => worker.health().status === 'ok' && worker.health().redis?.events, { within: 20_000 })
+    await close()
+  })
+
+  it('hangs leaves its share to the sweep, which arms and settles that of the others meanwhile', async () => {
+    const { shop, close } = await open()
+    const worker = await shop.worker({ fallback: EVERY_SECOND })
+    hung.server.pause()
+    await shipUnarmed(shop.database, COUNT, 3_000)
+    await confirmed(shop, COUNT)
+    hung.server.resume()
+    await waitUntil(() => worker.health().status === 'ok', { within: 20_000 })
+    await close()
+  })
+
+  it('hangs keeps no expired key of another service from being followed when it goes on', async () => {
+    const { shop, worker, isOnHung, close } = await open()
+    await waitUntil(() => (worker.health().redis?.externalScans ?? 0) > 0, { within: 30_000 })
+    const ids = await shipUnarmed(shop.database, COUNT, 0)
+    const other = new Cluster(cluster.addresses)
+    const struckOut = enter('a client of a cluster', async () => other.disconnect())
+    const slots = await cluster.slotsOf(hung)
+    const isElsewhere = (key: string) => slots.every(([first, last]) => slotOf(key) < first || slotOf(key) > last)
+    const keys = ids.flatMap((id) => {
+      const key = shop.key(`order_confirm:${id}`)
+      return isOnHung(id) && isElsewhere(key) ? [key] : []
+    })
+    assert.ok(keys.length > 3, `${keys.length} keys`)
+    await Promise.all(keys.map((key) => other.set(key, '1', 'PX', 1_000)))
+    hung.server.pause()
+    await waitUntil(async () => (await Promise.all(keys.map((key) => other.exists(key)))).every((found) => found === 0))
+    hung.server.resume()
+    await confirmed(shop, keys.length)
+    assert.deepEqual(new Set(worker.settled.map(({ via }) => via)), new Set(['event']))
+    other.disconnect()
+    struckOut()
+    await close()
+  })
+
+  it('hangs carries no command out twice whose connection was given up', async () => {
+    const keys = new Keys('twice:', true)
+    const connection = new RedisConnection(fromNodes({ nodes: cluster.addresses }), 'test', keys)
+    const strikeOut = enter('a connection to a cluster', async () => connection.close())
+    await connection.connected(10_000)
+    const [[slot]] = (await cluster.slotsOf(hung)) as [[number, number]]
+    const key = Array.from({ length: 100_000 }, (_, i) => `twice:${i}`).find((name) => Math.abs(slotOf(name) - slot - 500) < 400) as string
+    const increment = () => connection.ask((client) => client.incr(key))
+    assert.equal(await increment(), 1)
+    hung.server.pause()
+    const { code, message } = await refused(increment)
+    assert.equal(code, 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE', message)
+    hung.server.resume()
+    await waitUntil(async () => (await hung.client.get(key)) === '2')
+    assert.equal(await waitUntil(() => increment().catch(() => undefined)), 3)
+    connection.close()
+    strikeOut()
+  })
+
+  it('is emptied is told by name, and its share is armed again', async () => {
+    const { shop, worker, isOnHung, schedule, close } = await open()
+    const called = await schedule(10_000)
+    assert.ok(called.every(({ armed }) => armed))
+    const restored: number[] = []
+    worker.on('restored', ({ armed }) => restored.push(armed))
+    await hung.client.call('FLUSHALL')
+    const lostCount = called.filter(({ id }) => isOnHung(id)).length
+    await waitUntil(() => restored.reduce((sum, armed) => sum + armed, 0) >= lostCount)
+    const lost = worker.faultsTold.filter(({ code }) => code === 'REDIS_LOST_DATA')
+    assert.deepEqual(new Set(lost.map(({ node }) => node)), new Set([`127.0.0.1:${hung.port}`]))
+    assert.match(lost[0]?.message as string, /\(a node of the cluster\) lost its data \(order_confirm\)/)
+    await waitUntil(() => worker.health().status === 'ok')
+    await confirmed(shop, COUNT)
+    await close()
+  })
+
+  it('publishes no events is found by status', async () => {
+    const { shop, close } = await open()
+    await hung.client.config('SET', 'notify-keyspace-events', '')
+    const { redis, troubles } = await status(runtimeOf(shop.timers))
+    await hung.client.config('SET', 'notify-keyspace-events', 'Ex')
+    assert.equal(redis.publishesExpiry, false)
+    assert.ok(troubles.some(({ code }) => code === 'EVENTS_OFF'))
+    assert.equal((await status(runtimeOf(shop.timers))).redis.publishesExpiry, true)
+    await close()
+  })
+
+  it('lacks a right is found by the doctor, and elsewhere users with the least rights do all that they do', async () => {
+    const place = { prefix: 'rights:', db: 0, kinds: ['order_confirm'], inCluster: true }
+    const asUser = (role: string) => ({ nodes: cluster.addresses, redisOptions: { username: `shop-${role}`, password: role } })
+    for (const { client } of cluster.nodes) {
+      for (const role of ['web', 'worker'] as const)
+        await client.call('ACL', 'SETUSER', `shop-${role}`, 'on', `>${role}`, ...aclRules(role, place).split(' '))
+      await client.call('ACL', 'LOG', 'RESET')
+    }
+    const shop = await openShop(confirming(), { prefix: place.prefix, redis: asUser('worker') })
+    const web = webProcess(shop.database, { prefix: place.prefix, redis: asUser('web') })
+    const worker = await shop.worker({ fallback: '* * * * * *' })
+    await waitUntil(() => worker.health().redis?.events && (worker.health().redis?.externalScans ?? 0) > 0, { within: 30_000 })
+    const orders = await shop.database.Order.bulkCreate(Array.from({ length: 30 }, () => ({ status: 4 })))
+    for (const { id } of orders) assert.equal((await web.schedule('order_confirm', id, { after: 500 })).armed, true)
+    const [first] = orders
+    await web.extend('order_confirm', first!.id, 100)
+    await web.cancel('order_confirm', first!.id)
+    await web.schedule('order_confirm', first!.id, { after: 100 })
+    const other = new Cluster(cluster.addresses)
+    const struckOut = enter('a client of a cluster', async () => other.disconnect())
+    const { id } = await shop.database.Order.create({ status: 4, confirmDueAt: new Date() })
+    await other.set(`${place.prefix}order_confirm:${id}`, '1', 'PX', 100)
+    await confirmed(shop, 31)
+    const logged = await Promise.all(cluster.nodes.map(({ client }) => client.call('ACL', 'LOG')))
+    assert.deepEqual(logged.flat(), [])
+    const rights = async () => {
+      const { findings } = await doctor(runtimeOf(shop.timers))
+      return findings.filter(({ name }) => name === 'redis.rights').map(({ verdict, found }) => ({ verdict, found }))
+    }
+    assert.deepEqual(
+      (await rights()).map(({ verdict }) => verdict),
+      ['fine', 'fine', 'fine'],
+    )
+    await hung.client.call('ACL', 'SETUSER', 'shop-worker', '-sinterstore', '-cluster|slots')
+    const lacking = (await rights()).filter(({ verdict }) => verdict === 'wrong')
+    assert.deepEqual(
+      lacking.map(({ found }) => found),
+      [`127.0.0.1:${hung.port}: it lacks +sinterstore +cluster|slots`],
+    )
+    other.disconnect()
+    struckOut()
+    await web.close()
+    await shop.close()
+  })
+
+  it('is like the others is reached over TLS, under the names that natMap gives', async () => {
+    const proxies = await Promise.all(cluster.nodes.map(({ port }) => TlsServer.start(VALID, port)))
+    const natMap = Object.fromEntries(
+      cluster.nodes.map(({ port }, i) => [`127.0.0.1:${port}`, { host: 'localhost', port: proxies[i]!.port }]),
+    )
+    const [entry] = proxies
+    const redis = {
+      nodes: [{ host: 'localhost', port: entry!.port }],
+      natMap,
+      redisOptions: { tls: { ca: VALID.cert, servername: 'redis.test' }, family: 4 },
+    }
+    const shop = await openShop(confirming(), { redis })
+    const worker = await shop.worker({ fallback: false })
+    await waitUntil(() => worker.health().redis?.events && worker.health().status === 'ok', { within: 30_000 })
+    const orders = await shop.database.Order.bulkCreate(Array.from({ length: 20 }, () => ({ status: 4 })))
+    for (const { id } of orders) assert.equal((await shop.timers.schedule('order_confirm', id, { after: 300 })).armed, true)
+    await confirmed(shop, 20)
+    assert.deepEqual(worker.faultsTold, [])
+    await shop.close()
+    await Promise.all(proxies.map((proxy) => proxy.stop()))
+  })
+})
+
+describe('A cluster with timers in partitions that nobody looks at', () => {
+  it('is told so by the doctor, whose remedy has them settled', async () => {
+    const cluster = await RedisCluster.start()
+    const redis = { nodes: cluster.addresses }
+    const shop = await openShop(confirming(), { redis })
+    const worker = await shop.worker({ fallback: false })
+    await waitUntil(() => worker.health().status === 'ok', { within: 30_000 })
+    const many = webProcess(shop.database, { redis, prefix: shop.redis.prefix })
+    await many.check()
+    runtimeOf(many).keys.partitions = 16 // as a process does that has read another layout
+    const orders = await shop.database.Order.bulkCreate(Array.from({ length: COUNT }, () => ({ status: 4 })))
+    await Promise.all(orders.map(({ id }) => many.schedule('order_confirm', id, { after: 2_000 })))
+    const look = async () => (await doctor(runtimeOf(shop.timers))).findings.find(({ name }) => name === 'redis.partitions')
+    const finding = await look()
+    assert.equal(finding?.verdict, 'wrong')
+    const [, ...command] = /^(HSET) (\S+) (\S+) (\d+)$/.exec(finding.remedies[0]?.text ?? '') ?? []
+    assert.equal(command.at(-1), '16')
+    const other = new Cluster(cluster.addresses)
+    const struckOut = enter('a client of a cluster', async () => other.disconnect())
+    await other.hset(command[1] as string, command[2] as string, command[3] as string)
+    const restarted = webProcess(shop.database, { redis, prefix: shop.redis.prefix })
+    const next = startExpiryWorker(restarted, { fallback: false })
+    await confirmed(shop, COUNT)
+    other.disconnect()
+    struckOut()
+    await next.stop()
+    await Promise.all([many.close(), restarted.close()])
+    await shop.close()
+    await cluster.stop()
+  }).timeout(60_000)
+})
+
+describe('A cluster of one shard', () => {
+  it('serves timers like any other', async () => {
+    const cluster = await RedisCluster.start([], { primaries: 1 })
+    const shop = await openShop(confirming(), { redis: new Cluster(cluster.addresses, { lazyConnect: true }) })
+    const worker = await shop.worker({ fallback: false })
+    await waitUntil(() => worker.health().redis?.events && worker.health().status === 'ok', { within: 30_000 })
+    const orders = await shop.database.Order.bulkCreate(Array.from({ length: 30 }, () => ({ status: 4 })))
+    for (const { id } of orders) assert.equal((await shop.timers.schedule('order_confirm', id, { after: 300 })).armed, true)
+    await confirmed(shop, 30)
+    assert.deepEqual(new Set(worker.settled.map(({ via }) => via)), new Set(['alarm']))
+    await shop.close()
+    await cluster.stop()
+  }).timeout(60_000)
+})
