@@ -36,6 +36,7 @@ export function ensureBuild() {
       try {
         for (const [name, format] of Object.entries(formats)) await compile(join(directory, name), format)
         await declare(directory)
+        await Promise.all(filesIn(directory).map((path) => indentBySpaces(join(directory, path))))
         await chmod(join(directory, 'esm', 'cli', 'main.js'), 0o755) // copying keeps it
         await rm(join(directory, 'cjs', 'cli'), { recursive: true }) // the program is an ES module alone: it must load both kinds
         await replaceFolder(join(project, 'dist'), directory)
@@ -62,6 +63,17 @@ async function declare(directory) {
     for (const format of Object.keys(formats)) await copyInto(join(directory, format, path), join(all, path))
   }
   await rm(all, { recursive: true })
+}
+
+/** The compiler indents by four spaces, which are a hundredth of the package. Texts over several lines stay as they are, and so do files that have any. */
+async function indentBySpaces(path) {
+  if (!/\.(js|d\.ts)$/.test(path)) return
+  const text = await readFile(path, 'utf8')
+  if (text.split('\n').some((line) => line.split('`').length % 2 === 0)) return
+  await writeFile(
+    path,
+    text.replace(/^(?: {4})+/gm, (spaces) => ' '.repeat(spaces.length / 4)),
+  )
 }
 
 /** The declarations that these import, directly or not, and they themselves. */
