@@ -1,5 +1,7 @@
 // The arguments of `npm run chaos -- …`, checked, with the remedy in the message.
 
+import { POSTGRES_TOPOLOGIES, type PostgresTopology, REDIS_TOPOLOGIES, type RedisTopology } from './servers/topology.js'
+
 export interface Arguments {
   seconds: number
   /** Runs one after the other, for so long. */
@@ -21,6 +23,9 @@ export interface Arguments {
   beside?: string
   /** `payments`: the shop whose customers pay around the deadline, with `verify`. */
   shop?: string
+  /** What Redis and Postgres are: one server each, unless it is said. */
+  redis?: RedisTopology
+  postgres?: PostgresTopology
   /** Of that shop: whether the payment service is only asked, and closes nothing. */
   lookOnly?: boolean
 }
@@ -33,19 +38,20 @@ const NUMBERS = {
   seed: { least: 0, most: 2 ** 32 - 1 },
 } as const
 const PATHS = ['save', 'plan', 'results', 'beside'] as const
+const CHOICES = { shop: ['payments'], redis: REDIS_TOPOLOGIES, postgres: POSTGRES_TOPOLOGIES } as const
 const SWITCHES = ['json', 'no-shrink', 'look-only'] as const
 
 export const USAGE = `npm run chaos -- [--seconds 45 | --minutes <number> [--results FILE]] [--workers 3] [--orders-per-second 450] [--seed <number>] [--json]
-  [--save FILE] [--plan FILE] [--no-shrink] [--beside DIRECTORY] [--shop payments [--look-only]]`
+  [--save FILE] [--plan FILE] [--no-shrink] [--beside DIRECTORY] [--redis sentinel|cluster] [--postgres standby] [--shop payments [--look-only]]`
 
 /** Each with those that it cannot go with, and why. */
 const APART: [keyof Arguments, (keyof Arguments)[], string][] = [
   [
     'plan',
-    ['seconds', 'workers', 'ordersPerSecond', 'seed', 'minutes'],
-    'the plan says how long, with how many workers and with which seed; leave them out',
+    ['seconds', 'workers', 'ordersPerSecond', 'seed', 'minutes', 'redis', 'postgres'],
+    'the plan says how long, with how many workers, on which servers and with which seed; leave them out',
   ],
-  ['shop', ['plan', 'save', 'beside'], 'that shop has faults of its own, and no plan; leave it out'],
+  ['shop', ['plan', 'save', 'beside', 'redis', 'postgres'], 'that shop has faults and servers of its own, and no plan; leave it out'],
   ['minutes', ['save'], 'each of the runs has a plan of its own; save one with --seed and the seed that its result has'],
 ]
 
@@ -71,7 +77,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
       given[name === 'orders-per-second' ? 'ordersPerSecond' : name] = wholeNumber(name, rest.shift())
     else if (isOf(PATHS, name)) given[name] = path(name, rest.shift())
     else if (isOf(SWITCHES, name)) Object.assign(given, SWITCHED[name])
-    else if (name === 'shop') given.shop = shop(rest.shift())
+    else if (isOf(Object.keys(CHOICES) as (keyof typeof CHOICES)[], name)) Object.assign(given, { [name]: choice(name, rest.shift()) })
     else throw new ArgumentError(`there is no option "--${name}"; ${USAGE}`)
   }
   for (const [name, others, why] of APART) {
@@ -105,9 +111,11 @@ function wholeNumber(name: keyof typeof NUMBERS, text: string | undefined): numb
   )
 }
 
-function shop(text: string | undefined): string {
-  if (text === 'payments') return text
-  throw new ArgumentError(`--shop must be payments, got ${text === undefined ? 'nothing' : JSON.stringify(text)}; ${USAGE}`)
+function choice(name: keyof typeof CHOICES, text: string | undefined): string {
+  const choices: readonly string[] = CHOICES[name]
+  if (text !== undefined && choices.includes(text)) return text
+  const got = text === undefined ? 'nothing' : JSON.stringify(text)
+  throw new ArgumentError(`--${name} must be ${choices.join(' or ')}, got ${got}; ${USAGE}`)
 }
 
 function path(name: string, text: string | undefined): string {

@@ -40,7 +40,7 @@ async function main(): Promise<number> {
 
   const plan = planOf(options)
   if (save !== undefined) writeFileSync(save, `${JSON.stringify(plan, null, 2)}\n`)
-  say(`seed ${plan.seed}: ${plan.seconds} s with ${plan.workers} workers and ${plan.faults.length} faults`)
+  say(`seed ${plan.seed}: ${plan.seconds} s with ${plan.workers} workers and ${plan.faults.length} faults${onServers(plan)}`)
   const result = await runChaos(plan, { beside, say })
   say(cellsText(result.cells, FEATURES))
   for (const { invariant, order, message } of result.anomalies.slice(0, SHOWN_ANOMALIES)) say(`BROKEN ${invariant}: ${order} ${message}`)
@@ -59,8 +59,11 @@ async function payments({ lookOnly = false, minutes, json, ...options }: Argumen
   return result.anomalies.length === 0 ? 0 : 1
 }
 
-function planOf({ plan, seed, seconds, workers, ordersPerSecond, beside }: Arguments): Plan {
-  if (plan === undefined) return makePlan(new Random(seed), { seed, seconds, workers, ordersPerSecond }, { beside: beside !== undefined })
+function planOf({ plan, seed, seconds, workers, ordersPerSecond, beside, redis, postgres }: Arguments): Plan {
+  if (plan === undefined) {
+    const servers = { ...(redis && { redis }), ...(postgres && { postgres }) }
+    return makePlan(new Random(seed), { seed, seconds, workers, ordersPerSecond, ...servers }, { beside: beside !== undefined })
+  }
   let text: string
   try {
     text = readFileSync(plan, 'utf8')
@@ -68,6 +71,10 @@ function planOf({ plan, seed, seconds, workers, ordersPerSecond, beside }: Argum
     throw new ArgumentError(`--plan: ${(cause as Error).message}`)
   }
   return parsePlan(text, plan)
+}
+
+function onServers({ redis, postgres }: Plan): string {
+  return [redis && `, redis: ${redis}`, postgres && `, postgres: ${postgres}`].filter(Boolean).join('')
 }
 
 /** The smallest plan that still breaks one of the invariants that this one broke. */

@@ -2,11 +2,11 @@
 // either. The process comes and goes; the links stay.
 
 import type { ChildProgram } from '../test/support/child-program.js'
-import { TcpProxy } from '../test/support/tcp-proxy.js'
+import { Link } from './link.js'
 
 export interface Links {
-  redis: TcpProxy
-  postgres: TcpProxy
+  redis: Link
+  postgres: Link
 }
 
 /** What is deployed on a host beyond the ordinary: nothing most of the time. */
@@ -37,15 +37,15 @@ export class Host {
 
   static async open(
     name: string,
-    ports: { redis: number; postgres: number },
+    ports: { redis: readonly number[]; postgres: readonly number[] },
     launch: (host: Host) => ChildProgram,
     onOwnEnd: (host: Host, end: number | string | null) => void,
   ): Promise<Host> {
-    const [redis, postgres] = await Promise.all([TcpProxy.start(ports.redis), TcpProxy.start(ports.postgres)])
+    const [redis, postgres] = await Promise.all([Link.open(ports.redis), Link.open(ports.postgres)])
     return new Host(name, { redis, postgres }, launch, onOwnEnd)
   }
 
-  get bothLinks(): TcpProxy[] {
+  get bothLinks(): Link[] {
     return [this.links.redis, this.links.postgres]
   }
 

@@ -56,9 +56,10 @@ export interface Sum {
 }
 
 export async function runForMinutes(options: Arguments & { minutes: number }, say: (text: string) => void): Promise<number> {
-  const { seconds, workers, ordersPerSecond, beside, json } = options
+  const { seconds, workers, ordersPerSecond, beside, json, redis, postgres } = options
+  const servers = { ...(redis && { redis }), ...(postgres && { postgres }) }
   const run = (seed: number): Promise<RunResult> => {
-    const plan = makePlan(new Random(seed), { seed, seconds, workers, ordersPerSecond }, { beside: beside !== undefined })
+    const plan = makePlan(new Random(seed), { seed, seconds, workers, ordersPerSecond, ...servers }, { beside: beside !== undefined })
     return runChaos(plan, { beside, say: () => {} })
   }
   const tell = ({ timers, anomalies }: RunResult) => ({

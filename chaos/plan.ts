@@ -1,7 +1,8 @@
 // The plan of a run: its seed, and which fault strikes when, for how long. It is made from the seed alone, and may be saved and played again.
 
-import { type FaultKind, faultOf, isFaultKind, kindsOf, LANES, type Lane, NEEDS_OTHER } from './faults/all.js'
+import { type FaultKind, faultOf, isFaultKind, isFor, kindsOf, LANES, type Lane, NEEDS_OTHER } from './faults/all.js'
 import type { Random } from './random.js'
+import { POSTGRES_TOPOLOGIES, REDIS_TOPOLOGIES, type Topology } from './servers/topology.js'
 
 export interface PlannedFault {
   kind: FaultKind
@@ -20,16 +21,27 @@ export interface Plan {
   /** Of all shops together. */
   ordersPerSecond: number
   faults: PlannedFault[]
+  /** One server each unless it says otherwise. */
+  redis?: Topology['redis']
+  postgres?: Topology['postgres']
 }
 
 const FIRST_MS = 1500
 const PAUSE_MS = [600, 1800] as const
 
 /** Every kind of a lane comes before one comes again. Faults end before the time is up. */
-export function makePlan(random: Random, { seed, seconds, workers, ordersPerSecond }: Omit<Plan, 'faults'>, { beside = false } = {}): Plan {
-  const usable = (kind: FaultKind) => beside || !NEEDS_OTHER.has(kind)
+export function makePlan(
+  random: Random,
+  { seed, seconds, workers, ordersPerSecond, ...topology }: Omit<Plan, 'faults'>,
+  { beside = false } = {},
+): Plan {
+  const usable = (kind: FaultKind) => isFor(kind, topologyOf(topology)) && (beside || !NEEDS_OTHER.has(kind))
   const faults = (Object.keys(LANES) as Lane[]).flatMap((lane) => planLane(kindsOf(lane).filter(usable), random.branch(), seconds * 1000))
-  return { seed, seconds, workers, ordersPerSecond, faults: faults.sort((a, b) => a.atMs - b.atMs) }
+  return { seed, seconds, workers, ordersPerSecond, ...topology, faults: faults.sort((a, b) => a.atMs - b.atMs) }
+}
+
+export function topologyOf({ redis = 'server', postgres = 'server' }: Pick<Plan, 'redis' | 'postgres'>): Topology {
+  return { redis, postgres }
 }
 
 function planLane(kinds: readonly FaultKind[], random: Random, endMs: number): PlannedFault[] {
@@ -65,8 +77,16 @@ export function parsePlan(text: string, what: string): Plan {
       `${what} is no plan: it must have whole numbers "seed", "seconds", "workers" and "ordersPerSecond", and a list "faults"`,
     )
   }
+  const topology = topologyOf(plan)
+  const { redis, postgres } = topology
+  if (!REDIS_TOPOLOGIES.includes(redis) || !POSTGRES_TOPOLOGIES.includes(postgres)) {
+    const known = `"redis" one of ${REDIS_TOPOLOGIES.join(', ')}, and "postgres" one of ${POSTGRES_TOPOLOGIES.join(', ')}`
+    throw new PlanError(`${what} must have as ${known}, or leave them out`)
+  }
   for (const { kind, atMs, forMs, host, seed: own } of faults) {
     if (!isFaultKind(kind)) throw new PlanError(`${what} has a fault of the kind ${JSON.stringify(kind)}, and there is none`)
+    if (!isFor(kind, topology))
+      throw new PlanError(`${what} has a fault ${kind}, which there cannot be with "redis": "${redis}" and "postgres": "${postgres}"`)
     if (![atMs, forMs, host, own].every(Number.isSafeInteger)) {
       throw new PlanError(`${what} has a fault ${kind} without whole numbers "atMs", "forMs", "host" and "seed"`)
     }

@@ -25,12 +25,16 @@ async function whatIsPending(world: World): Promise<string[]> {
     const orders = (await pendingOrders(client)).map(({ kind, count }) => `${count} of ${kind}`)
     return deliveries.rowCount ? [...orders, `${deliveries.rowCount} deliveries`] : orders
   })
-  const keys = new Keys(PREFIX)
+  const keys = new Keys(PREFIX, world.redis.topology === 'cluster')
   const timers = await world.withRedis((client) =>
     Promise.all(
       REDIS_ONLY.map(async (kind) => {
-        const { due, leases } = keys.sets(kind)
-        return { kind, count: (await client.zcard(due)) + (await client.zcard(leases)) }
+        const names = keys.everyPartition.flatMap((partition) => {
+          const { due, leases } = keys.sets(kind, partition)
+          return [due, leases]
+        })
+        const counts = await Promise.all(names.map((name) => client.zcard(name)))
+        return { kind, count: counts.reduce((sum, one) => sum + one, 0) }
       }),
     ),
   )

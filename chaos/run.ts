@@ -9,7 +9,7 @@ import { judge, untried } from './judge/judge.js'
 import { readRun } from './judge/read.js'
 import type { Anomaly, Verdict } from './judge/run.js'
 import { Nemesis } from './nemesis.js'
-import type { Plan } from './plan.js'
+import { type Plan, topologyOf } from './plan.js'
 import { waitForQuiet } from './quiet.js'
 import { Slowdown } from './slowdown.js'
 import { SWEEP_MS, World } from './world.js'
@@ -40,7 +40,7 @@ const TRIES_ALL_FROM_ORDERS = 6_750
 
 export async function runChaos(plan: Plan, { beside, say }: RunOptions): Promise<RunResult> {
   const { seed, workers } = plan
-  const world = await World.open({ seed, workers, shops: SHOPS, ordersPerSecond: plan.ordersPerSecond, beside })
+  const world = await World.open({ topology: topologyOf(plan), seed, workers, shops: SHOPS, ordersPerSecond: plan.ordersPerSecond, beside })
   try {
     const nemesis = new Nemesis(world, say)
     await Promise.all([nemesis.carryOut(plan.faults), delay(plan.seconds * 1000)])

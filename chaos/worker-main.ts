@@ -2,6 +2,7 @@
 // it was told to stop.
 
 import { orderTimers, type SettledOrder, startExpiryWorker, type WorkerEvents } from '../lib/index.js'
+import { CLUSTERS } from '../lib/redis/source.js'
 import { onTold, ownConfig, tell } from '../test/support/child-program.js'
 import { sequelizeOn } from '../test/support/database.js'
 import { shiftClock } from '../test/support/shifted-clock.js'
@@ -9,6 +10,7 @@ import { trueNow } from './history.js'
 import type { Deployment } from './host.js'
 import { Journal } from './journal.js'
 import { JournaledCode } from './own-code.js'
+import type { RedisAddress } from './redis-address.js'
 import { makeRules } from './rules.js'
 import { defineTables } from './tables.js'
 
@@ -16,7 +18,7 @@ export interface WorkerConfig {
   databaseUrl: string
   /** A search_path. */
   schema: string
-  redisUrl: string
+  redis: RedisAddress
   prefix: string
   /** `worker 1` …: its connections' application_name. */
   name: string
@@ -27,10 +29,11 @@ export interface WorkerConfig {
 }
 
 const config = ownConfig<WorkerConfig>()
+CLUSTERS.refused = false
 const journal = new Journal(config.directory, config.name)
 const sequelize = sequelizeOn(config.databaseUrl, config.schema, { pool: { max: 6 }, dialectOptions: { application_name: config.name } })
 const rules = makeRules(defineTables(sequelize), sequelize, new JournaledCode(journal), config.deployment)
-const timers = orderTimers({ logger: false, redis: config.redisUrl, prefix: config.prefix, rules })
+const timers = orderTimers({ logger: false, redis: config.redis as never, prefix: config.prefix, rules })
 const worker = startExpiryWorker(timers, { fallback: config.fallback })
 
 /** A brake that stops its rule is a fault to the worker; here it is an event of its own. */

@@ -1,4 +1,4 @@
-// Everything that runs in a chaos run: a Redis and a Postgres of its own, and the workers and the shops, each on a host with its own links.
+// Everything that runs in a chaos run: Redis and Postgres, and the workers and the shops, each on a host with its own links.
 // Faults act upon it. A process that ends without having been told to is written down as a broken promise.
 
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -9,15 +9,21 @@ import { Redis } from 'ioredis'
 import type { Client } from 'pg'
 import { ChildProgram } from '../test/support/child-program.js'
 import { connectByHand, sequelizeOn } from '../test/support/database.js'
-import { PostgresServer } from '../test/support/postgres-server.js'
-import { RedisServer } from '../test/support/redis-server.js'
-import type { TcpProxy } from '../test/support/tcp-proxy.js'
+import type { PostgresServer } from '../test/support/postgres-server.js'
+import type { RedisServer } from '../test/support/redis-server.js'
 import { waitUntil } from '../test/support/waiting.js'
 import { trueNow } from './history.js'
 import { Host } from './host.js'
+import type { Link } from './link.js'
 import { installMovedClock, movePostgresClock } from './moved-clock.js'
 import { bundlePrograms, type Programs } from './programs.js'
 import { createTables } from './schema.js'
+import { ClusterRedis } from './servers/cluster-redis.js'
+import { OneRedis } from './servers/one-redis.js'
+import { PostgresSite } from './servers/postgres-site.js'
+import { GIVES_UP, type RedisSite } from './servers/redis-site.js'
+import { SentinelRedis } from './servers/sentinel-redis.js'
+import type { Topology } from './servers/topology.js'
 import type { ShopConfig } from './shop/main.js'
 import { Slowdown } from './slowdown.js'
 import type { WorkerConfig } from './worker-main.js'
@@ -36,7 +42,10 @@ const READY_WITHIN_MS = 120_000
 const STARTING_MS = 30_000
 const SHOP_ENDS_WITHIN_MS = 120_000
 
+const REDIS = { server: OneRedis, sentinel: SentinelRedis, cluster: ClusterRedis }
+
 export interface WorldOptions {
+  topology: Topology
   seed: number
   workers: number
   shops: number
@@ -59,8 +68,8 @@ export class World {
   private closing = false
 
   private constructor(
-    readonly redis: RedisServer,
-    readonly postgres: PostgresServer,
+    readonly redis: RedisSite,
+    private readonly postgresSite: PostgresSite,
     private readonly programs: Programs,
     private readonly others: Programs | undefined,
     private readonly options: WorldOptions,
@@ -69,10 +78,12 @@ export class World {
   static async open(options: WorldOptions): Promise<World> {
     const worker = new URL('./worker-main.ts', import.meta.url)
     const shop = new URL('./shop/main.ts', import.meta.url)
-    const [redis, postgres, programs, others] = await Promise.all([
-      // Without fsync every write is with the kernel before its reply, so that a killed server loses nothing.
-      RedisServer.start(['--appendonly', 'yes', '--appendfsync', 'no']),
-      PostgresServer.start(),
+    const servers = [REDIS[options.topology.redis].open(), PostgresSite.open(options.topology.postgres)] as const
+    const [redis, postgres] = await Promise.all(servers).catch(async (error) => {
+      for (const opened of await Promise.allSettled(servers)) if (opened.status === 'fulfilled') await opened.value.stop()
+      throw error
+    })
+    const [programs, others] = await Promise.all([
       bundlePrograms({ worker, shop }),
       options.beside === undefined ? undefined : bundlePrograms({ worker }, join(options.beside, 'lib')),
     ])
@@ -96,9 +107,26 @@ export class World {
     return this.others !== undefined
   }
 
-  /** The links of some hosts to one server. */
-  links(server: 'redis' | 'postgres', hosts: readonly Host[] = this.hosts): TcpProxy[] {
+  /** The links of some hosts to Redis or to Postgres. */
+  links(server: 'redis' | 'postgres', hosts: readonly Host[] = this.hosts): Link[] {
     return hosts.map((host) => host.links[server])
+  }
+
+  /** The server that takes writes now. */
+  get postgres(): PostgresServer {
+    return this.postgresSite.primary
+  }
+
+  get postgresStandby(): PostgresServer | undefined {
+    return this.postgresSite.standby
+  }
+
+  failPostgresOver(): Promise<void> {
+    return this.postgresSite.failOver(this.links('postgres'))
+  }
+
+  addPostgresStandby(): Promise<void> {
+    return this.postgresSite.addStandby()
   }
 
   async movePostgresClock(byMs: number): Promise<void> {
@@ -143,33 +171,41 @@ export class World {
     }
   }
 
-  /** Runs commands on the server itself, past the links; Redis may be down for a while. */
-  async withRedis<T>(work: (client: Redis) => Promise<T>): Promise<T> {
-    return waitUntil(
-      async () => {
-        const client = new Redis(this.redis.url, { retryStrategy: () => null, maxRetriesPerRequest: 0, commandTimeout: 5000 })
-        client.on('error', () => {})
-        try {
-          return { answer: await work(client) }
-        } finally {
-          client.disconnect()
-        }
-      },
-      { within: 20_000, every: 50, what: 'Redis' },
-    ).then(({ answer }) => answer)
+  /** Runs commands on the data, past the links; Redis may be down for a while. */
+  withRedis<T>(work: (client: Redis) => Promise<T>): Promise<T> {
+    return inTheEnd(async () => using(await this.redis.connect(), work))
+  }
+
+  /** Runs commands on each server that has the timers now, likewise. */
+  onPrimaries<T>(work: (client: Redis) => Promise<T>): Promise<T[]> {
+    return inTheEnd(async () => this.on(await this.redis.primaries(), work))
+  }
+
+  /** Runs commands on each server that answers, and on no other. */
+  onServers<T>(work: (client: Redis) => Promise<T>): Promise<T[]> {
+    return inTheEnd(() =>
+      this.on(
+        this.redis.servers.filter(({ answering }) => answering),
+        work,
+      ),
+    )
   }
 
   async close(): Promise<void> {
     this.closing = true
     await Promise.all(this.hosts.map((host) => host.close()))
-    await Promise.all([this.redis.stop(), this.postgres.stop()])
+    await Promise.all([this.redis.stop(), this.postgresSite.stop()])
     this.programs.remove()
     this.others?.remove()
     rmSync(this.directory, { recursive: true, force: true })
   }
 
+  private on<T>(servers: readonly RedisServer[], work: (client: Redis) => Promise<T>): Promise<T[]> {
+    return Promise.all(servers.map(({ url }) => using(new Redis(url, GIVES_UP as never), work)))
+  }
+
   private async startHosts(): Promise<void> {
-    const ports = { redis: this.redis.port, postgres: this.postgres.port }
+    const ports = { redis: this.redis.ports, postgres: [this.postgres.port] }
     const onOwnEnd = (host: Host, end: number | string | null) => this.restartAfter(host, end)
     for (let n = 1; n <= this.options.workers; n += 1)
       this.workers.push(await Host.open(`worker ${n}`, ports, (host) => this.launchWorker(host), onOwnEnd))
@@ -181,9 +217,9 @@ export class World {
 
   private connections({ name, links }: Host) {
     return {
-      databaseUrl: `postgres://${HOSTS_ROLE}@127.0.0.1:${links.postgres.port}/postgres`,
+      databaseUrl: `postgres://${HOSTS_ROLE}@127.0.0.1:${links.postgres.ports[0]}/postgres`,
       schema: SEARCH_PATH,
-      redisUrl: `redis://127.0.0.1:${links.redis.port}`,
+      redis: this.redis.addressBy(links.redis.ports),
       prefix: PREFIX,
       name,
       directory: this.directory,
@@ -228,4 +264,18 @@ export class World {
     await sequelize.close()
     await client.end()
   }
+}
+
+async function using<T>(client: Redis, work: (client: Redis) => Promise<T>): Promise<T> {
+  client.on('error', () => {})
+  try {
+    return await work(client)
+  } finally {
+    client.disconnect()
+  }
+}
+
+async function inTheEnd<T>(work: () => Promise<T>): Promise<T> {
+  const { answer } = await waitUntil(async () => ({ answer: await work() }), { within: 20_000, every: 50, what: 'Redis' })
+  return answer
 }

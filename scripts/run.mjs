@@ -33,7 +33,11 @@ const GROUPS = {
     'test/operations/{!(chaos|rolling-restarts|incidents),*/**/*}.test.ts',
   ],
   pages: ['test/pages/shop.test.ts', 'test/pages/!(shop).test.ts'],
-  topologies: ['test/topologies/sentinel.test.ts', 'test/topologies/!(sentinel).test.ts'],
+  topologies: [
+    'test/topologies/sentinel.test.ts',
+    'test/topologies/{chaos,cluster-idle}.test.ts',
+    'test/topologies/!(sentinel|chaos|cluster-idle).test.ts',
+  ],
 }
 
 const apart = Object.values(GROUPS).flat()

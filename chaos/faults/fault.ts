@@ -1,9 +1,11 @@
 // What a fault is: how long it lasts, how it is brought about and ended, and a witness that it bit. A fault that changed nothing that
 // anybody noticed has not bitten.
 
-import type { TcpProxy, Traffic } from '../../test/support/tcp-proxy.js'
+import type { Traffic } from '../../test/support/tcp-proxy.js'
 import type { Host } from '../host.js'
+import type { Link } from '../link.js'
 import type { Random } from '../random.js'
+import type { PostgresTopology, RedisTopology } from '../servers/topology.js'
 import type { World } from '../world.js'
 
 /** How often a fault bit: replies dropped, connections cut, processes gone, statements that waited. */
@@ -32,6 +34,9 @@ export type End = () => unknown
 export interface Fault {
   /** Milliseconds, at least and at most. */
   lasts: readonly [number, number]
+  /** Where it can be brought about, if not anywhere. */
+  redis?: readonly RedisTopology[]
+  postgres?: PostgresTopology
   /** Resolves to what ends it, or when it is over. */
   strike(scene: Scene): Promise<End | undefined> | End
 }
@@ -41,7 +46,7 @@ export type Faults = Record<string, Fault>
 export const AT_ONCE = [0, 0] as const
 
 /** How much went through these links since now. Call the result for the difference. */
-export function traffic(links: readonly TcpProxy[]): () => Traffic {
+export function traffic(links: readonly Link[]): () => Traffic {
   const sum = (): Traffic => {
     const total: Traffic = { requests: 0, replies: 0, heldBack: 0, delayed: 0, repliesDropped: 0, connectionsCut: 0 }
     for (const link of links) for (const name of Object.keys(total) as (keyof Traffic)[]) total[name] += link.traffic[name]
@@ -56,7 +61,7 @@ export function traffic(links: readonly TcpProxy[]): () => Traffic {
 }
 
 /** Requests that came through while nobody answered. */
-export function unanswered(links: readonly TcpProxy[]): () => number {
+export function unanswered(links: readonly Link[]): () => number {
   const seen = traffic(links)
   return () => {
     const { requests, replies } = seen()

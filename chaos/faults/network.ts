@@ -2,8 +2,8 @@
 // Only the faults of this file change how links behave, one at a time.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { TcpProxy } from '../../test/support/tcp-proxy.js'
 import type { Host } from '../host.js'
+import type { Link } from '../link.js'
 import { type End, type Faults, type Scene, traffic } from './fault.js'
 
 export const NETWORK = {
@@ -74,12 +74,12 @@ export const NETWORK = {
 } satisfies Faults
 
 /** One link of one host. */
-function linkOf({ random, worker, shop }: Pick<Scene, 'random' | 'worker' | 'shop'>): TcpProxy {
+function linkOf({ random, worker, shop }: Pick<Scene, 'random' | 'worker' | 'shop'>): Link {
   const host: Host = random.chance(0.7) ? worker : shop
   return host.links[random.chance(0.5) ? 'redis' : 'postgres']
 }
 
-function silent(links: readonly TcpProxy[], witness: Scene['witness'], direction?: 'requests' | 'replies'): End {
+function silent(links: readonly Link[], witness: Scene['witness'], direction?: 'requests' | 'replies'): End {
   const seen = traffic(links)
   for (const link of links) link.silence(direction)
   return async () => {
@@ -92,7 +92,7 @@ function silent(links: readonly TcpProxy[], witness: Scene['witness'], direction
   }
 }
 
-async function flapping(links: readonly TcpProxy[], witness: Scene['witness'], forMs: number): Promise<undefined> {
+async function flapping(links: readonly Link[], witness: Scene['witness'], forMs: number): Promise<undefined> {
   const seen = traffic(links)
   for (let reset = 0; reset < Math.floor(forMs / 300); reset += 1) {
     for (const link of links) link.reset()
@@ -101,7 +101,7 @@ async function flapping(links: readonly TcpProxy[], witness: Scene['witness'], f
   witness.saw(seen().connectionsCut)
 }
 
-function dropping(links: readonly TcpProxy[], request: string, witness: Scene['witness']): End {
+function dropping(links: readonly Link[], request: string, witness: Scene['witness']): End {
   const seen = traffic(links)
   for (const link of links) link.dropReply(request, 10)
   return () => {

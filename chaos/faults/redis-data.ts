@@ -10,7 +10,7 @@ export const REDIS_DATA = {
   'redis-flushed': {
     lasts: AT_ONCE,
     async strike({ world, witness }) {
-      await world.withRedis(async (client) => {
+      await world.onPrimaries(async (client) => {
         witness.saw(await client.dbsize())
         await client.flushall()
       })
@@ -20,9 +20,9 @@ export const REDIS_DATA = {
   'redis-keys-removed': {
     lasts: AT_ONCE,
     async strike({ world, witness, random }) {
-      await world.withRedis(async (client) => {
+      await world.onPrimaries(async (client) => {
         const keys = (await client.keys(`${PREFIX}*`)).filter(() => random.chance(0.5))
-        if (keys.length > 0) witness.saw(await client.unlink(...keys))
+        for (const removed of await Promise.all(keys.map((key) => client.unlink(key)))) witness.saw(removed)
       })
       return undefined
     },
@@ -30,16 +30,21 @@ export const REDIS_DATA = {
   'redis-connections-killed': {
     lasts: AT_ONCE,
     async strike({ world, witness }) {
-      witness.saw(Number(await world.withRedis((client) => client.call('CLIENT', 'KILL', 'TYPE', 'pubsub'))))
-      witness.saw(Number(await world.withRedis((client) => client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'))))
+      await world.onPrimaries(async (client) => {
+        witness.saw(Number(await client.call('CLIENT', 'KILL', 'TYPE', 'pubsub')))
+        witness.saw(Number(await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')))
+      })
       return undefined
     },
   },
   'events-off': {
     lasts: [1000, 4000],
     async strike({ world, witness, random }) {
-      const expired = async () => Number(/^expired_keys:(\d+)/m.exec(await world.withRedis((client) => client.info('stats')))?.[1] ?? 0)
-      await world.withRedis((client) => client.config('SET', 'notify-keyspace-events', ''))
+      const expired = async () => {
+        const stats = await world.onPrimaries((client) => client.info('stats'))
+        return stats.reduce((sum, text) => sum + Number(/^expired_keys:(\d+)/m.exec(text)?.[1] ?? 0), 0)
+      }
+      await world.onPrimaries((client) => client.config('SET', 'notify-keyspace-events', ''))
       const before = await expired()
       const timers = await someTimers(world, random, 50)
       await world.withRedis(async (client) => {
@@ -47,7 +52,7 @@ export const REDIS_DATA = {
       })
       return async () => {
         witness.saw(Math.max(0, (await expired()) - before))
-        await world.withRedis((client) => client.config('SET', 'notify-keyspace-events', 'Ex'))
+        await world.onServers((client) => client.config('SET', 'notify-keyspace-events', 'Ex'))
       }
     },
   },
@@ -56,15 +61,13 @@ export const REDIS_DATA = {
     async strike({ world, witness, random }) {
       const timers = await someTimers(world, random, 300)
       await world.withRedis(async (client) => {
-        const pipeline = client.pipeline()
-        for (const name of timers) {
+        const done = timers.map((name): Promise<unknown> => {
           const key = PREFIX + name
-          if (random.chance(0.3)) pipeline.publish('__keyevent@0__:expired', key)
-          else if (random.chance(0.4)) pipeline.set(key, '1', 'PX', random.between(1, 300))
-          else if (random.chance(0.5)) pipeline.set(key, '1')
-          else pipeline.del(key)
-        }
-        witness.saw((await pipeline.exec())?.length ?? 0)
+          if (random.chance(0.3)) return client.publish('__keyevent@0__:expired', key)
+          if (random.chance(0.4)) return client.set(key, '1', 'PX', random.between(1, 300))
+          return random.chance(0.5) ? client.set(key, '1') : client.del(key)
+        })
+        witness.saw((await Promise.all(done)).length)
       })
       return undefined
     },
@@ -76,10 +79,10 @@ export const REDIS_DATA = {
       const malformed = ['', 'abc', '1:2', '1;DROP TABLE orders--', '99999999999999999999', ' 2 ', '-1', '1\r\n[ERROR] forged']
       while (performance.now() < end) {
         await world.withRedis(async (client) => {
-          const pipeline = client.pipeline()
-          for (let n = 0; n < 500; n += 1) pipeline.set(`session:${random.between(0, 1e9)}`, 'x', 'PX', random.between(1, 1000))
-          for (const text of malformed) pipeline.set(`${PREFIX}order_confirm:${text}`, '1', 'PX', random.between(1, 200))
-          witness.saw((await pipeline.exec())?.length ?? 0)
+          const sessions = Array.from({ length: 500 }, () => `session:${random.between(0, 1e9)}`)
+          const set = sessions.map((name) => client.set(name, 'x', 'PX', random.between(1, 1000)))
+          for (const text of malformed) set.push(client.set(`${PREFIX}order_confirm:${text}`, '1', 'PX', random.between(1, 200)))
+          witness.saw((await Promise.all(set)).length)
         })
         await delay(100)
       }

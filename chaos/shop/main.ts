@@ -1,14 +1,15 @@
 // A process of the shop. It creates orders until it is told to stop, then ends what it has begun, says so, and ends. What it asked for and was
 // answered is in its journal.
 
-import { Redis } from 'ioredis'
 import { orderTimers } from '../../lib/index.js'
+import { CLUSTERS } from '../../lib/redis/source.js'
 import { onTold, ownConfig, tell } from '../../test/support/child-program.js'
 import { ClsNamespace } from '../../test/support/cls-namespace.js'
 import { sequelizeOn } from '../../test/support/database.js'
 import { trueNow } from '../history.js'
 import { Journal } from '../journal.js'
 import { Random } from '../random.js'
+import { clientOf, type RedisAddress } from '../redis-address.js'
 import { makeRules } from '../rules.js'
 import { defineTables } from '../tables.js'
 import { Acts } from './acts.js'
@@ -28,7 +29,7 @@ export interface ShopConfig {
   databaseUrl: string
   /** A search_path. */
   schema: string
-  redisUrl: string
+  redis: RedisAddress
   prefix: string
   /** `shop 1` …: its connections' application_name. */
   name: string
@@ -46,6 +47,7 @@ const RELEASE_EVERY_MS = 2000
 const CLOSING_WITHIN_MS = 60_000
 
 const config = ownConfig<ShopConfig>()
+CLUSTERS.refused = false
 // What is passed a transaction, and what has none, must not notice.
 ClsNamespace.use()
 const sequelize = sequelizeOn(config.databaseUrl, config.schema, {
@@ -53,8 +55,8 @@ const sequelize = sequelizeOn(config.databaseUrl, config.schema, {
   dialectOptions: { application_name: config.name, statement_timeout: 10_000, query_timeout: 10_000 },
 })
 const tables = defineTables(sequelize)
-const timers = orderTimers({ logger: false, redis: config.redisUrl, prefix: config.prefix, rules: makeRules(tables, sequelize) })
-const redis = new Redis(config.redisUrl, {
+const timers = orderTimers({ logger: false, redis: config.redis as never, prefix: config.prefix, rules: makeRules(tables, sequelize) })
+const redis = clientOf(config.redis, {
   maxRetriesPerRequest: 1,
   commandTimeout: 2000,
   enableOfflineQueue: false,

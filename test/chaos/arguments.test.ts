@@ -29,6 +29,8 @@ describe('The arguments of the chaos run', () => {
     ['a word that is no option', ['seconds'], /"seconds" is no option: options begin with --/],
     ['too short a time', ['--seconds', '4'], /--seconds must be a whole number from 5 to 3600, got "4"/],
     ['a number that is missing', ['--workers'], /--workers must be a whole number from 1 to 16, got nothing/],
+    ['a Redis that there is not', ['--redis', 'valkey'], /--redis must be server or sentinel or cluster, got "valkey"/],
+    ['a plan on other servers', ['--plan', 'a', '--redis', 'cluster'], /--plan and --redis do not go together: the plan says/],
     ['a path that is missing', ['--save', '--json'], /--save must be followed by a path/],
     ['a plan with a seed', ['--plan', 'a', '--seed', '1'], /--plan and --seed do not go together: the plan says/],
     ['results without minutes', ['--results', 'a'], /--results is for --minutes/],

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { Link } from '../../chaos/link.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
 import { holdsFor, waitUntil } from '../support/waiting.js'
 
@@ -79,6 +80,27 @@ describe('A link of a host', () => {
     assert.equal(answers, 're:hello')
     held.release()
     await waitUntil(() => answers === 're:hellore:guilty')
+  })
+
+  it('to several servers counts, holds and cuts what goes to any of them', async () => {
+    const { port } = server.address() as AddressInfo
+    const link = await Link.open([port, port])
+    const sent = link.count('requests', 'both')
+    const held = link.hold('guilty', 'requests')
+    const sockets = link.ports.map((one) => connect(one, '127.0.0.1').on('error', () => {}))
+    for (const socket of sockets) socket.write('both')
+    await waitUntil(() => sent.seen === 2)
+    sockets[1]!.write('guilty')
+    await held.seen
+    assert.equal(heard.includes('guilty'), false)
+    held.release()
+    await waitUntil(() => heard.includes('guilty'))
+    const cut = Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve))))
+    link.reset()
+    await cut
+    assert.equal(link.traffic.connectionsCut, 2)
+    sent.end()
+    await link.stop()
   })
 
   it('counts a text in one direction until that ends', async () => {

@@ -7,6 +7,7 @@ import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { Client } from 'pg'
 import { freePort } from './free-port.js'
 import { enter } from './opened.js'
 import { postgresUser } from './postgres-user.js'
@@ -52,6 +53,32 @@ export class PostgresServer {
     const primary = `host=127.0.0.1 port=${this.port} user=postgres application_name=standby`
     const standby = new PostgresServer(await freePort(), directory, { primary_conninfo: primary, ...settings })
     await Promise.all([this.restart(own), standby.restart()])
+    return standby
+  }
+
+  /** Starts a standby that follows this server, which goes on meanwhile. Its settings must keep the WAL that is written until then. */
+  async addStandby(settings: Settings = {}): Promise<PostgresServer> {
+    const directory = await newDirectory()
+    const data = join(directory, 'data')
+    const client = new Client(this.url)
+    await client.connect()
+    try {
+      await client.query("SELECT pg_backup_start('standby', true)")
+      await run('cp', ['-a', join(this.directory, 'data'), directory]).catch(() => {}) // a file may go while it is copied
+      const { rows } = await client.query('SELECT labelfile FROM pg_backup_stop(false)')
+      await writeOwn(join(data, 'backup_label'), rows[0].labelfile)
+    } finally {
+      await client.end()
+    }
+    await rm(join(data, 'postmaster.pid'), { force: true })
+    await writeOwn(join(data, 'postgresql.auto.conf'), '')
+    await writeOwn(join(data, 'standby.signal'), '')
+    const primary = `host=127.0.0.1 port=${this.port} user=postgres application_name=standby`
+    const standby = new PostgresServer(await freePort(), directory, { primary_conninfo: primary, ...settings })
+    await standby.restart().catch(async (error) => {
+      await standby.stop()
+      throw error
+    })
     return standby
   }
 
@@ -135,6 +162,13 @@ async function copyData(from: string, directory: string): Promise<void> {
   await run('cp', ['-Rp', from, data])
   const user = postgresUser()
   if (user !== undefined) await run('chown', ['-R', `${user.uid}:${user.gid}`, data])
+}
+
+/** As Postgres's own user, who must be able to read it, and to write it when it is renamed. */
+async function writeOwn(file: string, text: string): Promise<void> {
+  await writeFile(file, text)
+  const user = postgresUser()
+  if (user !== undefined) await chown(file, user.uid, user.gid)
 }
 
 let initialised: Promise<string> | undefined

@@ -80,11 +80,33 @@ export class RedisCluster {
     return this.node(owner?.id)
   }
 
+  /** The primaries whose replica follows and could take over. */
+  async replicated(): Promise<ClusterNode[]> {
+    const lines = await this.look()
+    const followed = new Set(lines.filter(({ flags, linked }) => linked && !/fail/.test(String(flags))).map(({ primary }) => primary))
+    return (await this.primaries()).filter(({ id }) => followed.has(id))
+  }
+
   /** Kills a primary by SIGKILL. @returns the replica that took over, once all slots are served again */
-  async killPrimary(primary: ClusterNode): Promise<ClusterNode> {
+  killPrimary(primary: ClusterNode): Promise<ClusterNode> {
+    return this.takeOver(primary, () => primary.server.kill())
+  }
+
+  /** Stops a primary by SIGSTOP. @returns as `killPrimary` does */
+  freezePrimary(primary: ClusterNode): Promise<ClusterNode> {
+    return this.takeOver(primary, async () => primary.server.pause())
+  }
+
+  /** Lets a stopped node go on, as a replica of whoever has its slots now. */
+  async thaw(node: ClusterNode): Promise<void> {
+    node.server.resume()
+    await waitUntil(() => isLinked(node), { ...FAILOVER, what: 'the node to follow its successor' })
+  }
+
+  private async takeOver(primary: ClusterNode, strike: () => Promise<void>): Promise<ClusterNode> {
     const slots = (await this.look()).find(({ id }) => id === primary.id)?.slots[0]
     if (!slots) throw new Error(`the node on port ${primary.port} serves no slots`)
-    await primary.server.kill()
+    await strike()
     const successor = async () => {
       const owner = await this.ownerOf(slots[0])
       return owner.id === primary.id ? undefined : owner
@@ -188,7 +210,7 @@ export class RedisCluster {
   }
 
   private running(): ClusterNode[] {
-    return this.nodes.filter(({ server }) => server.running)
+    return this.nodes.filter(({ server }) => server.answering)
   }
 
   private node(id: string | undefined): ClusterNode {

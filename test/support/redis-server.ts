@@ -15,6 +15,7 @@ const MOST_ATTEMPTS = 5
 export class RedisServer {
   private readonly process = new ServerProcess()
   private readonly close: () => void
+  private isFrozen = false
 
   private constructor(
     readonly port: number,
@@ -60,6 +61,11 @@ export class RedisServer {
     return this.process.running
   }
 
+  /** Whether it runs and is not stopped by `pause`. */
+  get answering(): boolean {
+    return this.running && !this.isFrozen
+  }
+
   /** Starts it again on the same port and directory, with other arguments if given; kills it first if it runs. */
   async restart(args: readonly string[] = this.args): Promise<void> {
     await this.kill()
@@ -75,15 +81,18 @@ export class RedisServer {
   /** SIGKILL: nothing is saved. */
   async kill(): Promise<void> {
     await this.process.end('SIGKILL')
+    this.isFrozen = false
   }
 
   /** SIGSTOP: connections stay open, nothing is answered. */
   pause(): void {
     process.kill(this.pid, 'SIGSTOP')
+    this.isFrozen = true
   }
 
   resume(): void {
     if (this.running) process.kill(this.pid, 'SIGCONT')
+    this.isFrozen = false
   }
 
   /** Ends it for good and removes its data. */

@@ -23,11 +23,13 @@ export interface SentinelsOptions {
   tls?: boolean
   /** More of the replica's arguments: what it is as the new primary. */
   replica?: string[]
+  /** Sentinel's failover-timeout; a further failover begins no sooner than twice as long after the last one. */
+  failoverTimeoutMs?: number
 }
 
 export class Sentinels {
   private readonly struckOut = enter('three Sentinels', () => this.stop())
-  private readonly clients: Redis[] = []
+  private readonly clients = new Map<number, Redis>()
 
   private constructor(
     readonly first: RedisServer,
@@ -39,7 +41,7 @@ export class Sentinels {
   ) {}
 
   /** Resolves when each Sentinel knows the replica and the other Sentinels: only then may they fail over. */
-  static async start({ tls = false, replica = [] }: SentinelsOptions = {}): Promise<Sentinels> {
+  static async start({ tls = false, replica = [], failoverTimeoutMs = 6_000 }: SentinelsOptions = {}): Promise<Sentinels> {
     const directory = await mkdtemp(join(tmpdir(), 'order-timers-sentinels-'))
     const encryption = tls ? await encryptionIn(directory) : []
     const settings = ['--repl-diskless-sync-delay', '0', ...encryption]
@@ -54,7 +56,10 @@ export class Sentinels {
     for (let i = 1; i <= 3; i += 1) {
       const port = await freePort()
       const file = fileOf(directory, i)
-      await writeFile(file, `${[...configuration(directory, first.port), ...conf(encryption), ...conf(listening(port))].join('\n')}\n`)
+      await writeFile(
+        file,
+        `${[...configuration(directory, first.port, failoverTimeoutMs), ...conf(encryption), ...conf(listening(port))].join('\n')}\n`,
+      )
       const one = new ServerProcess()
       await startSentinel(one, directory, i)
       ports.push(port)
@@ -73,6 +78,8 @@ export class Sentinels {
 
   /** A client of this server or Sentinel alone; `stop` closes it. */
   client(port: number): Redis {
+    const known = this.clients.get(port)
+    if (known) return known
     const client = new Redis({
       host: '127.0.0.1',
       port,
@@ -81,13 +88,29 @@ export class Sentinels {
       retryStrategy: () => 100,
     })
     client.on('error', () => {})
-    this.clients.push(client)
+    this.clients.set(port, client)
     return client
   }
 
   /** What an operator types: the Sentinels make the replica the primary, and then the primary a replica. */
   async failOver(): Promise<void> {
     await this.client(this.ports[0]!).call('SENTINEL', 'FAILOVER', NAME)
+  }
+
+  /** The server that a Sentinel names as the primary. */
+  async primary(): Promise<RedisServer> {
+    const [, port] = (await this.client(this.ports[0]!).call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', NAME)) as string[]
+    return Number(port) === this.first.port ? this.first : this.second
+  }
+
+  /** Resolves when this server follows the other one, and each Sentinel would promote it. */
+  async isReplica(server: RedisServer, within = 30_000): Promise<void> {
+    const follows = async () => {
+      if (!(await this.client(server.port).info('replication')).includes('master_link_status:up')) return false
+      const known = await Promise.all(this.ports.map((port) => this.client(port).call('SENTINEL', 'REPLICAS', NAME) as Promise<string[][]>))
+      return known.every((replicas) => replicas.length === 1 && fieldOf(replicas[0]!, 'flags') === 'slave')
+    }
+    await waitUntil(follows, { within, what: 'the server to follow the primary', every: 100 })
   }
 
   /** Resolves when most of the Sentinels say that this one is the primary. */
@@ -113,7 +136,7 @@ export class Sentinels {
   }
 
   async stop(): Promise<void> {
-    for (const client of this.clients) client.disconnect()
+    for (const client of this.clients.values()) client.disconnect()
     await this.kill()
     await Promise.all([this.first.stop(), this.second.stop()])
     await rm(this.directory, { recursive: true, force: true })
@@ -142,12 +165,12 @@ function fileOf(directory: string, i: number): string {
   return join(directory, `sentinel-${i}.conf`)
 }
 
-function configuration(directory: string, primaryPort: number): string[] {
+function configuration(directory: string, primaryPort: number, failoverTimeoutMs: number): string[] {
   return [
     ...['bind 127.0.0.1', `dir ${directory}`],
     `sentinel monitor ${NAME} 127.0.0.1 ${primaryPort} 2`,
     `sentinel down-after-milliseconds ${NAME} ${DOWN_AFTER_MS}`,
-    `sentinel failover-timeout ${NAME} 6000`,
+    `sentinel failover-timeout ${NAME} ${failoverTimeoutMs}`,
   ]
 }
 
