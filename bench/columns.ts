@@ -56,6 +56,7 @@ function inWords(name: string): string {
   return words
     .replace(/ ms$/, ' (ms)')
     .replace(/ percent$/, ' (%)')
+    .replace('cpu us', 'CPU µs')
     .replace('cpu', 'CPU')
 }
 

@@ -15,11 +15,25 @@ export interface RedisServer {
 export interface RedisUse {
   memoryBytes: number
   cpuMs: number
+  /** Those within scripts too. */
+  commands: number
 }
 
-export async function startRedis(): Promise<RedisServer> {
+export async function startRedis(more: readonly string[] = []): Promise<RedisServer> {
   const port = await freePort()
-  const options = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--notify-keyspace-events', 'Ex']
+  const options = [
+    '--port',
+    `${port}`,
+    '--bind',
+    '127.0.0.1',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--notify-keyspace-events',
+    'Ex',
+    ...more,
+  ]
   const server = spawn(redisBinary(), options, { stdio: 'ignore' })
   const client = new Redis(port, '127.0.0.1', { lazyConnect: true, maxRetriesPerRequest: null, retryStrategy: () => 20 })
   client.on('error', () => {})
@@ -40,9 +54,13 @@ async function stopRedis(server: ChildProcess, client: Redis): Promise<void> {
 }
 
 export async function redisUse(client: Redis): Promise<RedisUse> {
-  const info = `${await client.info('memory')}\n${await client.info('cpu')}`
+  const info = `${await client.info('memory')}\n${await client.info('cpu')}\n${await client.info('stats')}`
   const field = (name: string) => Number(new RegExp(`^${name}:([\\d.]+)`, 'm').exec(info)?.[1] ?? Number.NaN)
-  return { memoryBytes: field('used_memory'), cpuMs: (field('used_cpu_user') + field('used_cpu_sys')) * 1000 }
+  return {
+    memoryBytes: field('used_memory'),
+    cpuMs: (field('used_cpu_user') + field('used_cpu_sys')) * 1000,
+    commands: field('total_commands_processed'),
+  }
 }
 
 export function redisVersion(): string {

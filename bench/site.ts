@@ -4,13 +4,17 @@ import { HISTORY_TABLE, History } from '../lib/rows/history.js'
 import { HiredChild } from './hired-child.js'
 import { openOrders } from './order.js'
 import type { Database, PostgresServer } from './postgres-server.js'
+import type { RedisCluster } from './redis-cluster.js'
 import { type RedisServer, startRedis } from './redis-server.js'
+import type { Place } from './systems/system.js'
 
 export class Site {
   readonly #children: HiredChild[] = []
   readonly redis: RedisServer
   readonly database: Database
   readonly postgres: PostgresServer
+  /** Where timers are instead, if a scenario says so. */
+  cluster: RedisCluster | undefined
   readonly #profileDir: string | undefined
 
   private constructor(redis: RedisServer, database: Database, postgres: PostgresServer, profileDir: string | undefined) {
@@ -35,8 +39,9 @@ export class Site {
     }
   }
 
-  get place() {
-    return { redisUrl: this.redis.url, databaseUrl: this.database.url }
+  get place(): Place {
+    const nodes = this.cluster?.nodes.map(({ url }) => new URL(url).host)
+    return { redisUrl: this.redis.url, databaseUrl: this.database.url, ...(nodes && { nodes }) }
   }
 
   async hire(): Promise<HiredChild> {

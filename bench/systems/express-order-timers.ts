@@ -24,9 +24,10 @@ function ruleOf(variant: string | undefined) {
   return transition(Order, { ...move, deadline: 'confirmDueAt' })
 }
 
-export function openTimers({ redisUrl, databaseUrl, variant }: Place) {
+export function openTimers({ redisUrl, nodes, databaseUrl, variant }: Place) {
   const sequelize = openOrders(databaseUrl)
-  const timers = orderTimers({ logger: false, redis: redisUrl, rules: { [KIND]: ruleOf(variant) } }) as unknown as Package.OrderTimers
+  const redis = nodes ? ({ nodes } as never) : redisUrl
+  const timers = orderTimers({ logger: false, redis, rules: { [KIND]: ruleOf(variant) } }) as unknown as Package.OrderTimers
   const schedule = (calls: Calls, id: number, dueAt: number) =>
     variant === 'redis' ? calls.schedule(KIND, shippedNow(id)) : calls.schedule(KIND, id, { at: dueAt })
   const close = async () => {

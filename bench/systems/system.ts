@@ -4,6 +4,8 @@
 /** Where a system finds its servers and what it is to do there. */
 export interface Place {
   redisUrl: string
+  /** Of a cluster, where it is one. */
+  nodes?: string[]
   databaseUrl: string
   /** Which way of using the system, where it has several. */
   variant?: string | undefined
