@@ -1,6 +1,7 @@
-// Writes docs/benchmarks.md, its pictures and the record that they are drawn from. All of it is made anew each time.
+// Writes docs/benchmarks.md, its pictures, docs/capacity.md and the record that they are made from, whole each time.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { capacityPage } from './capacity.js'
 import { draw } from './pictures.js'
 import type { BenchRecord } from './record.js'
 import { markdownTables } from './table.js'
@@ -39,6 +40,7 @@ export async function writeDocs(record: BenchRecord): Promise<void> {
   const pictures = await draw(record.rows)
   for (const { file, svg } of pictures) writeFileSync(`${DOCS}benchmark-${file}`, svg)
   writeFileSync(`${DOCS}benchmarks.json`, `${JSON.stringify(record, null, 2)}\n`)
+  writeFileSync(`${DOCS}capacity.md`, capacityPage(record))
   const shown = pictures.map(({ file, about }) => `![${about}](benchmark-${file})`).join('\n\n')
   const versions = Object.entries(record.versions).map(([name, version]) => `${name} ${version}`)
   writeFileSync(
