@@ -2,7 +2,6 @@
 // it was told to stop.
 
 import { orderTimers, type SettledOrder, startExpiryWorker, type WorkerEvents } from '../lib/index.js'
-import { CLUSTERS } from '../lib/redis/source.js'
 import { onTold, ownConfig, tell } from '../test/support/child-program.js'
 import { sequelizeOn } from '../test/support/database.js'
 import { shiftClock } from '../test/support/shifted-clock.js'
@@ -29,7 +28,6 @@ export interface WorkerConfig {
 }
 
 const config = ownConfig<WorkerConfig>()
-CLUSTERS.refused = false
 const journal = new Journal(config.directory, config.name)
 const sequelize = sequelizeOn(config.databaseUrl, config.schema, { pool: { max: 6 }, dialectOptions: { application_name: config.name } })
 const rules = makeRules(defineTables(sequelize), sequelize, new JournaledCode(journal), config.deployment)

@@ -2,7 +2,6 @@
 // answered is in its journal.
 
 import { orderTimers } from '../../lib/index.js'
-import { CLUSTERS } from '../../lib/redis/source.js'
 import { onTold, ownConfig, tell } from '../../test/support/child-program.js'
 import { ClsNamespace } from '../../test/support/cls-namespace.js'
 import { sequelizeOn } from '../../test/support/database.js'
@@ -47,7 +46,6 @@ const RELEASE_EVERY_MS = 2000
 const CLOSING_WITHIN_MS = 60_000
 
 const config = ownConfig<ShopConfig>()
-CLUSTERS.refused = false
 // What is passed a transaction, and what has none, must not notice.
 ClsNamespace.use()
 const sequelize = sequelizeOn(config.databaseUrl, config.schema, {
