@@ -1,8 +1,8 @@
 // Where set-up finds and puts things: the project, its cache inside node_modules, and temporary directories.
 // A temporary directory can be entered by every user, because Postgres refuses to run as root.
 
-import { accessSync, chmodSync, constants, existsSync, mkdtempSync, realpathSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { accessSync, chmodSync, constants, existsSync, mkdtempSync, realpathSync, statfsSync, statSync } from 'node:fs'
+import { freemem, tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -26,7 +26,29 @@ function isExecutable(path) {
 
 export function makeTemporaryDirectory() {
   const parents = [tmpdir(), '/tmp', '/var/tmp'].filter((path) => existsSync(path))
-  const path = mkdtempSync(join(parents.find(isOpenToAll) ?? tmpdir(), 'express-order-timers-'))
+  return makeDirectoryIn(parents.find(isOpenToAll) ?? tmpdir())
+}
+
+const MEMORY = '/dev/shm'
+
+/** A directory for data alone, in memory where there is room: programs may not be started from there. */
+export function makeDataDirectory() {
+  return hasRoom(MEMORY) ? makeDirectoryIn(MEMORY) : makeTemporaryDirectory()
+}
+
+/** For the data of all servers of the tests, which are less than one GB. */
+function hasRoom(path) {
+  try {
+    accessSync(path, constants.W_OK)
+    const { bavail, bsize } = statfsSync(path)
+    return bavail * bsize > 4e9 && freemem() > 4e9
+  } catch {
+    return false
+  }
+}
+
+function makeDirectoryIn(parent) {
+  const path = mkdtempSync(join(parent, 'express-order-timers-'))
   chmodSync(path, 0o711)
   return path
 }

@@ -49,6 +49,9 @@ const PARTS = {
   ...Object.fromEntries(Object.entries(GROUPS).map(([name, lines]) => [`mocha:${name}`, lines.map((files) => ['--spec', files])])),
 }
 
+/** Settings of the tests' Postgres: its data end with it, and all of its servers' data are in memory. */
+const OF_TESTS = ['fsync=off', 'full_page_writes=off', 'synchronous_commit=off', 'max_wal_size=128MB', 'min_wal_size=32MB']
+
 main().then((status) => process.exit(status), exitWith)
 
 async function main() {
@@ -99,7 +102,7 @@ async function startServers({ redis, postgres }) {
   const runsTests = forTests || job === 'chaos/mutants/main.ts'
   const wanted = {
     redis: process.env.REDIS_URL || redis === undefined ? undefined : { binary: redis },
-    postgres: { ...postgres, options: runsTests ? ['fsync=off'] : [] },
+    postgres: { ...postgres, ...(runsTests && { forTests: true, options: OF_TESTS }) },
   }
   if (wanted.redis === undefined && postgres.bin === undefined) return { environment: {}, stop() {} }
 

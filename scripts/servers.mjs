@@ -8,7 +8,7 @@ import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { makeTemporaryDirectory } from './paths.mjs'
+import { makeDataDirectory, makeTemporaryDirectory } from './paths.mjs'
 import { binFor, postgresServer, postgresUser } from './postgres.mjs'
 import { SetupError } from './processes.mjs'
 import { redisServer } from './redis.mjs'
@@ -19,6 +19,7 @@ let stopping = false
 
 const { redis, postgres } = JSON.parse(process.argv[2])
 const directory = makeTemporaryDirectory()
+const dataDirectory = postgres.forTests ? makeDataDirectory() : directory
 
 process.stdin.resume()
 process.stdin.once('end', stop)
@@ -39,13 +40,13 @@ async function start() {
   const user = await postgresUser()
   const [redisUrl, databaseUrl] = await Promise.all([
     redis && startServer(redisServer({ binary: redis.binary, directory })),
-    postgres.template && startServer(await postgresServer({ ...postgres, bin, directory })),
+    postgres.template && startServer(await postgresServer({ ...postgres, bin, directory: dataDirectory })),
   ])
   return {
     ...(bin && { POSTGRES_BIN: bin }),
     ...(bin && user && { POSTGRES_UID: String(user.uid), POSTGRES_GID: String(user.gid) }),
     ...(redisUrl && { REDIS_URL: redisUrl }),
-    ...(databaseUrl && { DATABASE_URL: databaseUrl, POSTGRES_TEMPLATE: postgres.template }),
+    ...(databaseUrl && { DATABASE_URL: databaseUrl, POSTGRES_TEMPLATE: postgres.template, POSTGRES_DATA: dataDirectory }),
   }
 }
 
@@ -94,7 +95,7 @@ async function stop() {
   await Promise.all([...children].map(stopServer))
   await started.catch(() => {})
   await Promise.all([...children].map(stopServer))
-  rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+  for (const path of [directory, dataDirectory]) rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
   process.exit(0)
 }
 

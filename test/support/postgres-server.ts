@@ -1,5 +1,5 @@
 // A Postgres of a test's own, on a free port, to be crashed, frozen and started again on the same port and data. Its data are a copy of those in
-// POSTGRES_TEMPLATE, and its binaries those in POSTGRES_BIN; scripts/run.mjs sets both.
+// POSTGRES_TEMPLATE, and its binaries those in POSTGRES_BIN; scripts/run.mjs sets both, and where data go.
 
 import { execFile } from 'node:child_process'
 import { rmSync } from 'node:fs'
@@ -150,7 +150,7 @@ function binary(name: string): string {
 }
 
 async function newDirectory(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'order-timers-postgres-'))
+  const directory = await mkdtemp(join(process.env.POSTGRES_DATA ?? tmpdir(), 'order-timers-postgres-'))
   const user = postgresUser()
   if (user !== undefined) await chown(directory, user.uid, user.gid)
   return directory
