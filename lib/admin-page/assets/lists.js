@@ -70,8 +70,7 @@ export function dueScreen(due, context) {
 }
 
 export function stuckScreen(stuck, context) {
-  const { params, now, go } = context
-  const { kind, state } = stuck
+  const [{ params, now, go }, { kind, state }] = [context, stuck]
   const kinds = now?.kinds.map((one) => one.kind) ?? [kind]
   const { counts = {}, verifies } = now?.kinds.find((one) => one.kind === kind) ?? {}
   const states = STATES.filter((one) => one !== 'unverified' || one === state || verifies)
