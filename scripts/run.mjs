@@ -20,9 +20,9 @@ const [job, ...args] = process.argv.slice(2)
 /** Files of tests that run beside all the others, each group in a process of its own. Each takes about as long, nearly all of it waiting. */
 const BESIDE = [
   'test/{book/*,faults/redis-*}.test.ts',
-  'test/faults/!(redis-*).test.ts',
+  'test/{faults/!(redis-*),life/*}.test.ts',
   'test/{cli,worker}/**/*.test.ts',
-  'test/{auto,life,redis,rows,rules,sequelize}/**/*.test.ts',
+  'test/{auto,redis,rows,rules,sequelize}/**/*.test.ts',
 ]
 
 /** Tests that are not of the core, by the name that follows `mocha:`. Each line runs in a process of its own. */
