@@ -24,7 +24,7 @@ import { Turn } from './turn.js'
 const ACTIONS_PAGE = 30
 
 /** Who asks is told by then what is known; the news of live pages wait until all is. */
-const NOW_MS = 200
+const SOON_MS = 200
 
 /** Beyond this nothing is an id. */
 const LONGEST_ID = 600
@@ -61,9 +61,9 @@ export class Answers {
   /** Whether acts can be recorded, so that they are done: `ready`, or what is missing. */
   recording(): Promise<string> {
     return this.recorded
-      .get('', () => this.turn.take(() => actionsState(this.runtime)))
+      .soon('', () => this.turn.take(() => actionsState(this.runtime)), SOON_MS)
       .then(
-        ({ value }) => value,
+        (found) => found?.value ?? 'unknown',
         () => 'unknown',
       )
   }
@@ -73,7 +73,7 @@ export class Answers {
     const after = query.get('after') ?? undefined
     switch (screen) {
       case 'now':
-        return this.now.read(NOW_MS)
+        return this.now.read(SOON_MS)
       case 'due':
         return this.due.read({ kind: this.kind(query), hours: Number(query.get('hours') ?? 24), after })
       case 'late':

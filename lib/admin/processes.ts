@@ -9,6 +9,7 @@ import type { ProcessesTableState } from '../rows/processes-table.js'
 import { type Finding, findingsOf, isAliveByBeat, isAliveByRow } from '../timers/findings.js'
 import { ProcessRows } from '../timers/process-rows.js'
 import type { Runtime } from '../timers/runtime.js'
+import { within } from '../wait.js'
 import { byPath, type LatenessByPath } from '../worker/settling/lateness.js'
 
 const WAIT_MS = 2_000
@@ -40,12 +41,14 @@ export interface LivingOptions {
 
 export type InTurn = <T>(ask: () => Promise<T>) => Promise<T>
 
-/** Never rejects, unless `inTurn` does. Writes nothing. */
+const NOT_READ = { seen: undefined, state: 'not read' } as const
+
+/** Never rejects. Writes nothing. */
 export async function livingProcesses(
   runtime: Runtime,
   { beatsAreWritten = true, inTurn = (ask) => ask() }: LivingOptions = {},
 ): Promise<Processes> {
-  const [read, postgres] = await Promise.all([readRedis(runtime), inTurn(() => readPostgres(runtime))])
+  const [read, postgres] = await Promise.all([readRedis(runtime), inTurn(() => readPostgres(runtime)).catch(() => NOT_READ)])
   const redis: typeof read =
     beatsAreWritten || !read.seen ? read : { ...read, seen: undefined, state: { problem: 'Redis refuses writes, so nobody beats' } }
   const listed = new Map<string, ListedProcess>()
@@ -102,7 +105,7 @@ async function readRedis({ redis, keys }: Runtime): Promise<Read<Processes['redi
 
 async function readPostgres(runtime: Runtime): Promise<Read<Processes['postgres']>> {
   const rows = new ProcessRows(runtime.keys.prefix, runtime.kinds, (kind) => runtime.rule(kind))
-  const seen = await rows.read()
+  const seen = await within(WAIT_MS, rows.read()) // a server that is frozen takes connections, and never answers on them
   if (seen) return { seen, state: 'read' }
   return { seen, state: rows.state === 'written' || rows.state === 'unknown' ? 'not read' : rows.state }
 }

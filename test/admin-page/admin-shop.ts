@@ -104,7 +104,8 @@ export async function openAdminShop(options: AdminShopOptions = {}): Promise<Adm
   const askOnce = (path: string, sent: Sent = {}) => send(new URL(path, url), sent)
   const ask = async (path: string, sent?: Sent) => {
     let answer = await askOnce(path, sent)
-    for (let i = 0; i < 100 && answer.json?.data?.looking; i += 1) answer = await askOnce(path, sent)
+    const isOpen = ({ json }: Answer, i: number) => json?.data?.looking || (json?.recording === 'unknown' && i < 10)
+    for (let i = 0; i < 100 && isOpen(answer, i); i += 1) answer = await askOnce(path, sent)
     return answer
   }
   const act = (body: unknown, headers: Record<string, string> = {}) =>

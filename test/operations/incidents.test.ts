@@ -464,6 +464,10 @@ const INCIDENTS: Record<string, (name: string) => Promise<void>> = {
       await calm()
       await postgres.pause()
       redis.pause()
+      const answerAgain = async () => {
+        redis.resume()
+        await postgres.resume()
+      }
       const { troubles } = await tells({
         status: ['✘ POSTGRES_UNAVAILABLE', /^Postgres does not answer \(nothing in 5000 ms\); check that it runs/],
         statusMay: ['✘ REDIS_UNAVAILABLE'],
@@ -473,15 +477,13 @@ const INCIDENTS: Record<string, (name: string) => Promise<void>> = {
         metrics: [fault('REDIS_UNAVAILABLE')],
         faultsMay: ['SWEEP_FAILED', 'POSTGRES_UNAVAILABLE'],
         alerts: ['OrderTimersFault', 'OrderTimersNotCounted', 'OrderTimersSweepLate'],
-      })
+      }).finally(answerAgain)
       assert.deepEqual(
         troubles.map(({ code }) => code),
         ['POSTGRES_UNAVAILABLE', 'REDIS_UNAVAILABLE'],
       )
       await logged('REDIS_UNAVAILABLE')
       assert.ok(webLog.all.some(({ fields }) => fields.code === 'REDIS_UNAVAILABLE'))
-      redis.resume()
-      await postgres.resume()
       await calm()
       await worker.stop()
     }).finally(() => postgres.stop())

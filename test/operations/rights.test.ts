@@ -330,7 +330,7 @@ async function looksAtAll(timers: object, order: number): Promise<void> {
     const text = JSON.stringify(await answers.data(name, new URLSearchParams(query)))
     assert.doesNotMatch(text, /"(problem|redisProblem)":"|"problems":\[\{|may not|permission|NOPERM/, `${screen}: ${text}`)
   }
-  assert.equal(await answers.recording(), 'ready')
+  await waitUntil(async () => (await answers.recording()) === 'ready', { what: 'acts to be recordable' })
   const { checks } = await orderTimersHealth(timers as never).ready()
   assert.deepEqual([checks.postgres?.reading, checks.redis?.reading, checks.dead?.reading], ['ok', 'ok', 'ok'])
   const counting = new Counting(runtimeOf(timers))

@@ -421,7 +421,7 @@ describe('the admin page in a browser', function () {
         await page.getByRole('checkbox', { name: `Choose order ${id}`, exact: true }).check()
         await page.getByRole('button', { name: 'Settle unverified' }).click()
         await page.getByRole('dialog').getByRole('button', { name: 'Do it' }).click()
-        assert.equal(await page.getByRole('dialog').getByLabel('Reason').evaluate('(input) => input.validity.valueMissing'), true)
+        assert.equal(await page.evaluate("document.getElementById('reason').validity.valueMissing"), true)
         await accessible()
         await page.getByRole('dialog').getByLabel('Reason').fill('closed by phone')
         await page.getByRole('dialog').getByRole('button', { name: 'Do it' }).click()

@@ -135,7 +135,8 @@ async function look() {
     if (needsNow) now = (await needsNow).data
     if (turn !== looking) return
     if (view === 'now') now = found.data
-    if (now?.looking) setTimeout(() => turn === looking && !isBusy() && look(), AGAIN_MS)
+    const againMs = now?.looking ? AGAIN_MS : found.recording === 'unknown' ? 4 * AGAIN_MS : undefined
+    if (againMs !== undefined) setTimeout(() => turn === looking && !isBusy() && look(), againMs)
     shown = { view, ...found, actions, ...(view === 'order' && !params.get('id') && { data: null }) }
   } catch (error) {
     if (turn !== looking) return

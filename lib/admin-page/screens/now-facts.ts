@@ -5,6 +5,7 @@ import { boundRule, postgresTrouble } from '../../admin/problem.js'
 import { type InTurn, latenessOfAll, livingProcesses, type Processes } from '../../admin/processes.js'
 import { clockDifference, type RedisStatus, redisStatus } from '../../admin/server-status.js'
 import { BACKLOG, type Backlog, type Facts } from '../../admin/status-facts.js'
+import { errorText } from '../../error-text.js'
 import { CAP } from '../../rows/capped-orders-sql.js'
 import type { Runtime } from '../../timers/runtime.js'
 import type { LatenessByPath } from '../../worker/settling/lateness.js'
@@ -70,9 +71,9 @@ export class NowReads {
     const inTurn: InTurn = (work) => this.turn.take(work)
     const [redis, postgres, processes, lateness, clock, kinds] = await Promise.all([
       ask(this.redis, '', () => redisStatus(runtime, REDIS_LOOK)),
-      ask(this.postgres, '', () => inTurn(() => postgresTrouble(bound))).catch(couldNotLook),
+      ask(this.postgres, '', () => inTurn(() => postgresTrouble(bound)).catch(errorText)),
       ask(this.processes, '', () => this.lookForLiving()),
-      ask(this.lateness, '', () => latenessOfAll(runtime)).catch(nobodySays),
+      ask(this.lateness, '', () => latenessOfAll(runtime).catch(() => undefined)),
       ask(this.clock, '', () => clockDifference(runtime, bound, inTurn)),
       Promise.all(runtime.kinds.map(async (kind) => this.orUnknown(kind, await ask(this.kinds, kind, () => this.counts.of(kind))))),
     ])
@@ -132,12 +133,4 @@ export class NowReads {
     const perSecond = Math.round((first.overdue - overdue) / seconds)
     return { overdue, perSecond, doneAt: perSecond > 0 ? new Date(Date.now() + (overdue / perSecond) * 1_000) : null }
   }
-}
-
-function nobodySays(): Aged<undefined> {
-  return { value: undefined, ageMs: 0 }
-}
-
-function couldNotLook(error: unknown): Aged<string> {
-  return { value: (error as Error).message, ageMs: 0 }
 }
