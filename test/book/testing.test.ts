@@ -19,7 +19,7 @@ describe('docs/testing.md', () => {
     const run = async (timers: string) => {
       const project = await openProjectOf({ ...files, 'timers.ts': timers })
       const tsx = join(root, 'node_modules/tsx/dist/esm/index.mjs')
-      const ended = await runProgram(['--import', tsx, '--test', 'orders.test.ts'], project.directory, 30_000, env)
+      const ended = await runProgram(['--import', tsx, '--test', 'orders.test.ts'], project.directory, 90_000, env)
       await project.close()
       return ended
     }
@@ -29,5 +29,5 @@ describe('docs/testing.md', () => {
     const failed = await run(timers.replace('to: 5', 'to: 6'))
     assert.equal(failed.status, 1, failed.stdout)
     await Promise.all([database.close(), redis.close()])
-  }).timeout(60_000)
+  }).timeout(200_000)
 })
