@@ -77,13 +77,14 @@ export class HoldSwitch {
 
   constructor(private readonly place: HoldPlace) {
     const { prefix, kind, orders, table } = place
-    const standing = `FROM ${table} WHERE prefix = ${orders.literal(prefix)} AND kind = ${orders.literal(kind)} AND state <> 'released'`
+    const standing = `FROM ${table} WHERE prefix = ${orders.literal(prefix)} AND kind = ${orders.literal(kind)} AND state <> 'released'
+  AND (opens_at IS NULL OR opens_at > clock_timestamp())`
     this.seek = withoutBinding(`SELECT to_regclass(${orders.literal(withoutBinding(table))}) IS NOT NULL AS order_timers_holds`)
     this.lock = `SELECT pg_try_advisory_xact_lock_shared(${holdLockSql(place)}) AS order_timers_free`
     this.glance = withoutBinding(`SELECT 1 AS order_timers_held ${standing} LIMIT 1`)
     this.look = withoutBinding(`SELECT ${epochMsSql('since')} AS order_timers_since, reason AS order_timers_reason,
   extract(epoch FROM opens_at - clock_timestamp())::float8 * 1000 AS order_timers_opens_in
-${standing} AND (opens_at IS NULL OR opens_at > clock_timestamp()) ORDER BY opens_at NULLS FIRST LIMIT 1`)
+${standing} ORDER BY opens_at NULLS FIRST LIMIT 1`)
   }
 
   /**

@@ -69,13 +69,19 @@ export async function releaseHold(
   if (expect !== undefined && (!Number.isSafeInteger(expect) || expect < 0))
     throw invalid(`${kind}: "expect" must be a whole number of orders, got ${show(expect)}`)
   if (expect !== undefined && !row.brake) throw invalid(`${kind}: "expect" is for a rule with a brake, which this one does not have`)
-  if (end === 'shift' && !signal?.aborted) await explainShift(row)
+  if (end === 'shift' && !signal?.aborted) await explainShiftOf(row)
   const hold = await row.holds.beginRelease(end, { graceMs }, async (transaction, begun) => {
     if (expect !== undefined) await row.brake?.expect(expect, transaction)
     if (begun.end === 'shift') await noteLastOrder(row, begun, transaction)
     await beside?.(transaction, begun)
   })
   return carryOut(row, hold, signal)
+}
+
+/** Nothing where no hold of a person's stands that has not begun to end: beginning the release says so. @throws OrderTimersError INVALID_MODEL */
+async function explainShiftOf(row: RowRule): Promise<void> {
+  const [first] = await row.holds.standing()
+  if (first?.owner === '' && first.state === 'held') await explainShift(row)
 }
 
 /** What a release has to do once it has begun. A run that was killed goes on. */

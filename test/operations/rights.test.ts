@@ -247,7 +247,7 @@ async function play({ file: name, db, prefix, keyPrefix = '' }: Form): Promise<v
   await onRule('release', { heldSince: Math.trunc(hold?.since ?? 0) })
   assert.deepEqual(await standing(), [])
   await client.query(`REVOKE UPDATE ("dueAt") ON parcels FROM ${schema}_web`)
-  await assert.rejects(timers.extendAll('order_confirm', { by: '1h' }), { code: 'ERR_ORDER_TIMERS_INVALID_MODEL' })
+  await assert.rejects(timers.extendAll('order_confirm', { by: '1h', all: true }), { code: 'ERR_ORDER_TIMERS_INVALID_MODEL' })
   assert.deepEqual(await standing(), [])
   await client.query(`GRANT UPDATE ("dueAt") ON parcels TO ${schema}_web`)
   await runtimeOf(timers).redis?.connection.refusals.probe?.()
