@@ -122,8 +122,13 @@ export class Keys {
   }
 
   /** Keys to test with whether Redis accepts writes, one of each type; `none` never exists. */
-  writeProbe(partition = 0): Record<'string' | 'set' | 'zset' | 'hash' | 'none', string> {
-    const base = this.inCluster ? `${this.beginning(partition)}probe:` : `${this.prefix}${RESERVED_KIND}:{probe}:`
+  writeProbe(partition = 0): WriteProbeKeys {
+    return this.writeProbeOn(this.inCluster ? tagOf(partition, this.partitions) : undefined)
+  }
+
+  /** The same on one node of a cluster, by a hash tag whose slot it serves; undefined of one server. */
+  writeProbeOn(tag: string | undefined): WriteProbeKeys {
+    const base = `${this.prefix}${RESERVED_KIND}:${tag === undefined ? '{probe}' : `{${tag}}:probe`}:`
     return { string: `${base}string`, set: `${base}set`, zset: `${base}zset`, hash: `${base}hash`, none: `${base}none` }
   }
 
@@ -165,6 +170,9 @@ export class Keys {
     return { kind: name.slice(this.prefix.length, colon), id: name.slice(colon + 1) }
   }
 }
+
+/** A key of each type, and one that never exists. */
+export type WriteProbeKeys = Record<'string' | 'set' | 'zset' | 'hash' | 'none', string>
 
 export interface KindSets {
   /** Sorted set, id by deadline in milliseconds: what is armed. */

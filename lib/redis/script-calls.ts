@@ -2,7 +2,7 @@
 // proves about a Redis that refuses writes (see refusals.ts).
 
 import type { Redis } from 'ioredis'
-import type { Keys } from '../keys.js'
+import type { Keys, WriteProbeKeys } from '../keys.js'
 import type { RedisConnection } from './connection.js'
 import { serversOf } from './primaries.js'
 import type { Operation, Proof } from './refusals.js'
@@ -29,12 +29,17 @@ export async function loadScripts(connection: RedisConnection): Promise<void> {
 
 /** Writes as all scripts together do, in a cluster in each partition, and leaves nothing behind. @throws what Redis answers where it refuses a write */
 export async function probeWrites(connection: RedisConnection, keys: Keys): Promise<void> {
-  const probe = (partition: number) => {
-    const { string, set, zset, hash, none } = keys.writeProbe(partition)
-    const ask = (client: Redis) => scripts(client).orderTimersProbe(string, set, zset, hash, none)
-    return connection.ask(ask, { what: `probe${placed(partition)}`, proves: wroteWithMemory })
-  }
-  await Promise.all(keys.everyPartition.map(probe))
+  await Promise.all(keys.everyPartition.map((partition) => probeWith(connection, keys.writeProbe(partition), partition)))
+}
+
+/** The same on one node of a cluster. @param tag a hash tag whose slot it serves */
+export async function probeWritesOn(connection: RedisConnection, keys: Keys, tag: string): Promise<void> {
+  await probeWith(connection, keys.writeProbeOn(tag))
+}
+
+function probeWith(connection: RedisConnection, { string, set, zset, hash, none }: WriteProbeKeys, partition = 0): Promise<unknown> {
+  const ask = (client: Redis) => scripts(client).orderTimersProbe(string, set, zset, hash, none)
+  return connection.ask(ask, { what: `probe${placed(partition)}`, proves: wroteWithMemory })
 }
 
 /**

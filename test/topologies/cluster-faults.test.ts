@@ -18,7 +18,7 @@ import { refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop } from '../support/shop.js'
 import { TlsServer, VALID } from '../support/tls-server.js'
-import { waitUntil } from '../support/waiting.js'
+import { holdsFor, waitUntil } from '../support/waiting.js'
 import { webProcess } from './bursts.js'
 
 /** Longer than any test here has a node hang: none fails over. */
@@ -166,6 +166,18 @@ describe('A cluster of which one primary', function () {
     await waitUntil(() => worker.health().status === 'ok')
     await confirmed(shop, COUNT, 30_000)
     await close()
+  })
+
+  it('refuses writes refuses them until it takes some, also with pulses far apart', async () => {
+    const shop = await openShop(confirming(), { redis: { nodes: cluster.addresses } })
+    await hung.client.config('SET', 'maxmemory', '1')
+    const worker = await shop.worker({ fallback: false, idle: 'economy' })
+    const refuses = () => worker.health().faults.some(({ code, node }) => code === 'REDIS_REFUSES' && node === `127.0.0.1:${hung.port}`)
+    await waitUntil(refuses, { within: 20_000 })
+    await holdsFor(7_000, refuses) // a refusal that nobody asks about is forgotten after 5 s; pulses are 15 s apart
+    await hung.client.config('SET', 'maxmemory', '0')
+    await waitUntil(() => !refuses(), { within: 5_000 })
+    await shop.close()
   })
 
   it('publishes no events is found by status', async () => {

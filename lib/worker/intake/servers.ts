@@ -7,6 +7,7 @@ import type { Loop } from '../../loop.js'
 import { RedisConnection } from '../../redis/connection.js'
 import { Primaries, type Primary } from '../../redis/primaries.js'
 import type { ScanStep } from '../../redis/pulse.js'
+import { probeWritesOn } from '../../redis/script-calls.js'
 import type { RuntimeRedis } from '../../timers/runtime.js'
 import { within } from '../../wait.js'
 import { type Faults, NodeFaults } from '../faults.js'
@@ -123,6 +124,7 @@ class Nodes implements Servers {
     const { address, source } = primary
     const { pulse } = redis
     const connection = new RedisConnection(source, 'express-order-timers:node')
+    connection.refusals.probe = () => probeWritesOn(connection, others.keys, primary.tag) // what refused once may do so until the next pulse
     const faults = new NodeFaults(all, address)
     const unindexed = (found: ScanStep['found']) => notIn(redis, others.keys, found)
     const intake = new ServerIntake(
