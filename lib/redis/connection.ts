@@ -167,7 +167,7 @@ export class RedisConnection {
         throw this.leaving ? this.unavailable() : this.unavailable(error)
       }
       this.answeredAt = performance.now()
-      throw this.judge(error, operation?.what)
+      throw this.judge(error, operation)
     }
   }
 
@@ -204,7 +204,7 @@ export class RedisConnection {
   }
 
   /** What an error that Redis answered means for the connection. @returns what is to be thrown */
-  private judge(error: Error, what: string | undefined): Error {
+  private judge(error: Error, operation: Pick<Operation, 'what' | 'partition'> | undefined): Error {
     const fault = replyFault(error)
     if (fault === 'REDIS_UNAVAILABLE') {
       if (this.ready && this.topology !== 'cluster' && !isMoving(error)) {
@@ -215,7 +215,7 @@ export class RedisConnection {
     }
     this.up()
     if (fault === 'REDIS_REFUSES') {
-      if (what !== undefined) this.refusals.note(what, error)
+      if (operation) this.refusals.note(operation, error)
       return error
     }
     if (this.topology !== 'cluster') this.doubtListeners.call(error)

@@ -18,7 +18,8 @@ export class DueIndex {
     readonly keys: Keys,
   ) {
     this.timerKeys = new TimerKeys(keys)
-    connection.refusals.probe = () => probeWrites(connection, keys)
+    connection.refusals.probe = (partition) => probeWrites(connection, keys, partition)
+    connection.refusals.partitions = () => keys.everyPartition
     connection.refusals.isParted = keys.inCluster
   }
 

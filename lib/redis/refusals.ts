@@ -13,6 +13,8 @@ export type Proof = 'memory' | 'write' | undefined
 export interface Operation<T = unknown> {
   /** What it does, and of which kind, such as `claim order_confirm`. */
   what: string
+  /** Where it does so, of a cluster's index; left out, in the first or on one server. */
+  partition?: number
   proves(answer: T): Proof
 }
 
@@ -21,6 +23,7 @@ export interface Refusal {
   word: string
   /** What was refused, such as `claim order_confirm`. */
   what: string
+  partition: number
   error: Error
   remedy: string | undefined
 }
@@ -34,10 +37,14 @@ const QUIET_MS = 900
 const LONG_QUIET_MS = 5_000
 
 export class Refusals {
-  /** Writes as a test. The due index sets it. */
-  probe: (() => Promise<unknown>) | undefined
+  /** Writes as a test, in this partition or, where none is given, in all. The due index sets it. */
+  probe: ((partition?: number) => Promise<unknown>) | undefined
+  /** Which partitions there are. The due index sets it. */
+  partitions: () => readonly number[] = () => [0]
   /** What one node of a cluster accepts proves nothing about another. The due index sets it. */
   isParted = false
+  /** Partitions in which a test has no answer yet: their node may be away. */
+  private readonly probing = new Set<number>()
   private readonly refused = new Map<string, Refusal & { at: number }>()
   private readonly refusedListeners = new Listeners<[refusal: Refusal]>()
   private readonly acceptedListeners = new Listeners()
@@ -62,12 +69,12 @@ export class Refusals {
   }
 
   /** Redis refused what an operation does. */
-  note(what: string, error: Error): void {
+  note({ what, partition = 0 }: Pick<Operation, 'what' | 'partition'>, error: Error): void {
     const isNew = this.refused.size === 0
-    const refusal = { word: replyWord(error), what, error, remedy: replyRemedy(error) }
+    const refusal = { word: replyWord(error), what, partition, error, remedy: replyRemedy(error) }
     this.refused.set(what, { ...refusal, at: performance.now() })
     if (!isNew) return
-    this.timer = setInterval(() => void this.tryAgain(), PROBE_EVERY_MS)
+    this.timer = setInterval(() => this.tryAgain(), PROBE_EVERY_MS)
     this.timer.unref()
     this.refusedListeners.call(refusal)
   }
@@ -89,13 +96,21 @@ export class Refusals {
     this.acceptedListeners.clear()
   }
 
-  private async tryAgain(): Promise<void> {
+  /** In every partition, not only where something was refused: it may have been a timer's own key, which lies on another node. */
+  private tryAgain(): void {
+    for (const partition of this.partitions()) if (!this.probing.has(partition)) void this.tryIn(partition)
+  }
+
+  private async tryIn(partition: number): Promise<void> {
+    this.probing.add(partition)
     try {
-      await this.probe?.()
+      await this.probe?.(partition)
     } catch {
       return // noted where the answer came in
+    } finally {
+      this.probing.delete(partition)
     }
-    this.forget(LONG_QUIET_MS, () => true)
+    this.forget(LONG_QUIET_MS, (one) => one.partition === partition)
   }
 
   private forget(quietMs: number, which: (refusal: Refusal) => boolean): void {

@@ -27,9 +27,13 @@ export async function loadScripts(connection: RedisConnection): Promise<void> {
     .catch(() => {})
 }
 
-/** Writes as all scripts together do, in a cluster in each partition, and leaves nothing behind. @throws what Redis answers where it refuses a write */
-export async function probeWrites(connection: RedisConnection, keys: Keys): Promise<void> {
-  await Promise.all(keys.everyPartition.map((partition) => probeWith(connection, keys.writeProbe(partition), partition)))
+/**
+ * Writes as all scripts together do, in a cluster in one partition or in each, and leaves nothing behind.
+ * @throws what Redis answers where it refuses a write
+ */
+export async function probeWrites(connection: RedisConnection, keys: Keys, only?: number): Promise<void> {
+  const partitions = only === undefined ? keys.everyPartition : [only]
+  await Promise.all(partitions.map((partition) => probeWith(connection, keys.writeProbe(partition), partition)))
 }
 
 /** The same on one node of a cluster. @param tag a hash tag whose slot it serves */
@@ -39,7 +43,7 @@ export async function probeWritesOn(connection: RedisConnection, keys: Keys, tag
 
 function probeWith(connection: RedisConnection, { string, set, zset, hash, none }: WriteProbeKeys, partition = 0): Promise<unknown> {
   const ask = (client: Redis) => scripts(client).orderTimersProbe(string, set, zset, hash, none)
-  return connection.ask(ask, { what: `probe${placed(partition)}`, proves: wroteWithMemory })
+  return connection.ask(ask, { what: `probe${placed(partition)}`, partition, proves: wroteWithMemory })
 }
 
 /**
@@ -47,7 +51,7 @@ function probeWith(connection: RedisConnection, { string, set, zset, hash, none 
  * @param partition where it does so
  */
 export function operation(what: string, kind: string, proves: (answer: unknown) => Proof = wroteWithMemory, partition = 0): Operation {
-  return { what: partition === 0 ? `${what} ${kind}` : `${what} ${kind}${placed(partition)}`, proves }
+  return { what: partition === 0 ? `${what} ${kind}` : `${what} ${kind}${placed(partition)}`, partition, proves }
 }
 
 function placed(partition: number): string {

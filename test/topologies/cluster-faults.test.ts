@@ -175,8 +175,19 @@ describe('A cluster of which one primary', function () {
     const refuses = () => worker.health().faults.some(({ code, node }) => code === 'REDIS_REFUSES' && node === `127.0.0.1:${hung.port}`)
     await waitUntil(refuses, { within: 20_000 })
     await holdsFor(7_000, refuses) // a refusal that nobody asks about is forgotten after 5 s; pulses are 15 s apart
-    await hung.client.config('SET', 'maxmemory', '0')
-    await waitUntil(() => !refuses(), { within: 5_000 })
+    const { refusals } = runtimeOf(shop.timers).redis!.connection
+    const orders = await shop.database.Order.bulkCreate(Array.from({ length: 20 }, () => ({ status: 4 })))
+    await Promise.all(orders.map(({ id }) => shop.timers.schedule('order_confirm', id, { after: '1h' })))
+    assert.ok(refusals.present)
+    const [silent] = (await cluster.primaries()).filter((node) => node !== hung) as [ClusterNode]
+    silent.server.pause()
+    try {
+      await hung.client.config('SET', 'maxmemory', '0')
+      await waitUntil(() => !refuses(), { within: 5_000 })
+      await waitUntil(() => !refusals.present, { within: 15_000 }) // whoever else is away
+    } finally {
+      silent.server.resume()
+    }
     await shop.close()
   })
 
