@@ -13,6 +13,9 @@ export type TimersFaultCode = ReplyFault | 'TIMERS_DROPPED'
 
 const CHECK_EVERY_MS = 1_000
 const ANSWER_MS = 1_000
+
+/** In a cluster: for how long no call may have gone unanswered. Longer than two checks, each of which arms what was kept. */
+const QUIET_MS = 3_000
 const CONSEQUENCE = 'timers are kept until it returns, and the sweep settles what comes due'
 
 export class Outage {
@@ -22,6 +25,7 @@ export class Outage {
   private checks: NodeJS.Timeout | undefined
   private ping: NodeJS.Timeout | undefined
   private checking = false
+  private unansweredAt = Number.NEGATIVE_INFINITY
 
   /**
    * @param armKept arms the timers that were kept
@@ -45,7 +49,9 @@ export class Outage {
 
   /** Redis did not take a timer. */
   notTaken(error: unknown): void {
-    if (!this.faults.has(explain(error, this.connection.where).code)) this.report(error)
+    const { code } = explain(error, this.connection.where)
+    if (code === 'REDIS_UNAVAILABLE') this.unansweredAt = performance.now()
+    if (!this.faults.has(code)) this.report(error)
   }
 
   private report(error: unknown): void {
@@ -56,7 +62,7 @@ export class Outage {
       return
     }
     // A Redis that answers is not unavailable, and one that does not answer refuses nothing.
-    if (code !== 'REDIS_UNAVAILABLE') this.end('REDIS_UNAVAILABLE')
+    if (code !== 'REDIS_UNAVAILABLE') this.endUnavailable()
     else if (!connection.refusals.present) this.end('REDIS_REFUSES')
     const missing = missingIn(connection.client)
     const at = missing.length > 0 ? `, at least its node ${missing.join(', ')}` : ''
@@ -102,6 +108,12 @@ export class Outage {
     this.checks = undefined
   }
 
+  /** Redis answers. That the nodes of a cluster do proves nothing of a slot that is moving, about which calls go unanswered. */
+  private endUnavailable(): void {
+    if (this.connection.topology === 'cluster' && performance.now() - this.unansweredAt < QUIET_MS) return
+    this.end('REDIS_UNAVAILABLE')
+  }
+
   /**
    * After each connection, and each second during a fault. It also asks what kind of server this is, since some refuse a command without
    * saying that they cannot serve at all.
@@ -112,7 +124,7 @@ export class Outage {
     this.checking = true
     try {
       await assertUsable(connection)
-      this.end('REDIS_UNAVAILABLE')
+      this.endUnavailable()
       this.end('REDIS_UNUSABLE')
     } catch (error) {
       const { code, message } = redisError(error, connection.where)

@@ -191,6 +191,30 @@ describe('A cluster of which one primary', function () {
     await shop.close()
   })
 
+  it('gives a slot away is told once, and what was kept is armed when the slot has moved', async () => {
+    const { shop, web, logger, isOnHung, close } = await open()
+    const orders = await shop.database.Order.bulkCreate(Array.from({ length: COUNT }, () => ({ status: 4 })))
+    const { id } = orders.find((order) => isOnHung(order.id))!
+    const schedule = () => web.schedule('order_confirm', id, { after: '1h' })
+    assert.equal((await schedule()).armed, true) // one of the two keys is there, so a node that gives the slot away does not say ASK
+    const keys = new Keys(shop.redis.prefix, true)
+    const slot = slotOf(keys.sets('order_confirm', keys.partitionOf(String(id))).due)
+    const taker = (await cluster.primaries()).find((node) => node !== hung)!
+    await taker.client.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', hung.id)
+    await hung.client.call('CLUSTER', 'SETSLOT', slot, 'MIGRATING', taker.id)
+    const told = () => [...logger.of('warn'), ...logger.of('info')].filter((line) => line.startsWith('REDIS_UNAVAILABLE'))
+    try {
+      assert.equal((await schedule()).armed, false)
+      await waitUntil(() => told().length === 1)
+      await holdsFor(5_000, () => told().length === 1)
+    } finally {
+      for (const node of [hung, taker]) await node.client.call('CLUSTER', 'SETSLOT', slot, 'STABLE')
+    }
+    await waitUntil(() => web.health().status === 'ok' && web.health().redis?.kept === 0, { within: 20_000 })
+    assert.equal(told().length, 2, told().join('\n'))
+    await close()
+  })
+
   it('publishes no events is found by status', async () => {
     const { shop, close } = await open()
     await hung.client.config('SET', 'notify-keyspace-events', '')
