@@ -15,7 +15,7 @@ import { OURS } from './own-options.js'
 import { Pace } from './pace.js'
 import { Quiet } from './quiet.js'
 import { type Operation, Refusals } from './refusals.js'
-import { isMoving, isReplica, isReply, replyFault } from './replies.js'
+import { isMoving, isReplica, isReply, noteOfCluster, replyFault } from './replies.js'
 import type { RedisSource } from './single-source.js'
 import { redisError } from './trouble.js'
 
@@ -205,6 +205,7 @@ export class RedisConnection {
 
   /** What an error that Redis answered means for the connection. @returns what is to be thrown */
   private judge(error: Error, operation: Pick<Operation, 'what' | 'partition'> | undefined): Error {
+    if (this.topology !== 'server') noteOfCluster(error)
     const fault = replyFault(error)
     if (fault === 'REDIS_UNAVAILABLE') {
       if (this.ready && this.topology !== 'cluster' && !isMoving(error)) {

@@ -46,6 +46,12 @@ const REMEDIES: Record<string, string> = {
   WRONGPASS: 'give the right user and password in "redis"',
 }
 
+/** The remedy for the same codes where a cluster or one of its nodes is what was asked. */
+const SLOT_UNSERVED = 'the cluster serves no such slot now; look at CLUSTER INFO'
+
+/** What clusters and their nodes answered. */
+const ofClusters = new WeakSet<Error>()
+
 /** Error codes that concern every write on the server. */
 const SERVER_WIDE = ['OOM', 'MISCONF', 'NOREPLICAS']
 
@@ -78,8 +84,14 @@ export function replyFault(error: Error): ReplyFault {
   return OTHER_FAULTS[replyWord(error)] ?? 'REDIS_REFUSES'
 }
 
+/** Notes that a cluster or one of its nodes answered so, not one server that turned out to be a node. */
+export function noteOfCluster(error: Error): void {
+  ofClusters.add(error)
+}
+
 export function replyRemedy(error: Error): string | undefined {
   const word = replyWord(error)
+  if (REMEDIES[word] === CLUSTER && ofClusters.has(error)) return SLOT_UNSERVED
   const right = word === 'NOPERM' ? missingRight(error.message) : undefined
   return right === undefined ? REMEDIES[word] : `allow this user ${right}; docs/redis.md lists all rights that it needs`
 }

@@ -6,9 +6,10 @@ import { doctor } from '../../lib/admin/doctor/doctor.js'
 import { status } from '../../lib/admin/status.js'
 import { startExpiryWorker } from '../../lib/index.js'
 import { Keys } from '../../lib/keys.js'
-import { fromNodes } from '../../lib/redis/cluster-source.js'
+import { fromNode, fromNodes } from '../../lib/redis/cluster-source.js'
 import { RedisConnection } from '../../lib/redis/connection.js'
 import { aclRules } from '../../lib/redis/rights.js'
+import { explain } from '../../lib/redis/trouble.js'
 import { slotOf } from '../../lib/slots.js'
 import { confirmed, confirming, EVERY_SECOND, shipUnarmed } from '../faults/confirming.js'
 import { Lines } from '../support/lines.js'
@@ -213,6 +214,21 @@ describe('A cluster of which one primary', function () {
     await waitUntil(() => web.health().status === 'ok' && web.health().redis?.kept === 0, { within: 20_000 })
     assert.equal(told().length, 2, told().join('\n'))
     await close()
+  })
+
+  it('is asked for a slot that it does not serve is not taken for one that was given alone', async () => {
+    const connection = new RedisConnection(fromNode(hung.client), 'test')
+    const strikeOut = enter('a connection to a node', async () => connection.close())
+    connection.open()
+    await connection.connected(10_000)
+    const [[slot]] = (await cluster.slotsOf(hung)) as [[number, number]]
+    const key = Array.from({ length: 1_000 }, (_, i) => `elsewhere:${i}`).find((name) => slotOf(name) < slot) as string
+    const error: Error = await connection.ask((client) => client.get(key)).catch((refused) => refused)
+    assert.match(error.message, /^MOVED /)
+    const { code, remedy } = explain(error, connection.where)
+    assert.deepEqual([code, remedy], ['REDIS_UNUSABLE', 'the cluster serves no such slot now; look at CLUSTER INFO'])
+    connection.close()
+    strikeOut()
   })
 
   it('publishes no events is found by status', async () => {
