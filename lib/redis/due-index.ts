@@ -4,6 +4,7 @@
 import type { Redis } from 'ioredis'
 import { type Keys, SWEEP_REQUEST } from '../keys.js'
 import type { ArmedTimer } from './arm-batches.js'
+import { ClusterTimers } from './cluster-timers.js'
 import type { RedisConnection } from './connection.js'
 import { at, eachPart, everyPart } from './parts.js'
 import { loadScripts, mayHaveWritten, operation, probeWrites, scripts } from './script-calls.js'
@@ -12,12 +13,14 @@ import { isRedisTrouble } from './trouble.js'
 
 export class DueIndex {
   private readonly timerKeys: TimerKeys
+  private readonly inCluster: ClusterTimers
 
   constructor(
     readonly connection: RedisConnection,
     readonly keys: Keys,
   ) {
     this.timerKeys = new TimerKeys(keys)
+    this.inCluster = new ClusterTimers(keys, this.timerKeys)
     connection.refusals.probe = (partition) => probeWrites(connection, keys, partition)
     connection.refusals.partitions = () => keys.everyPartition
     connection.refusals.isParted = keys.inCluster
@@ -97,15 +100,11 @@ export class DueIndex {
   async disarm(kind: string, id: string, deadlineMs: number | undefined, waitMs: number, toleranceMs: number | '' = ''): Promise<boolean> {
     const partition = this.keys.partitionOf(id)
     const { due, failures, tombstones } = this.keys.sets(kind, partition)
-    const sets = [due, failures, tombstones]
-    const key = this.keys.timer(kind, id)
-    const disarm = async (client: Redis) => {
-      if (!this.keys.inCluster) return scripts(client).orderTimersDisarm(4, ...sets, key, id, deadlineMs ?? '', toleranceMs)
-      const expiry = toleranceMs === '' ? undefined : await this.timerKeys.expiry(client, kind, id)
-      const removed = await scripts(client).orderTimersDisarm(3, ...sets, id, deadlineMs ?? '', toleranceMs, expiry ?? '')
-      return removed !== -1 && (await this.timerKeys.remove(client, kind, id)) ? 1 : removed
-    }
-    return (await this.connection.run(waitMs, disarm, operation('disarm', kind, mayHaveWritten, partition))) === 1
+    const disarm = (client: Redis) =>
+      this.keys.inCluster
+        ? this.inCluster.disarm(client, kind, id, deadlineMs, toleranceMs, waitMs)
+        : scripts(client).orderTimersDisarm(4, due, failures, tombstones, this.keys.timer(kind, id), id, deadlineMs ?? '', toleranceMs)
+    return (await this.connection.run<unknown>(waitMs, disarm, operation('disarm', kind, mayHaveWritten, partition))) === 1
   }
 
   /** Moves a deadline that only Redis knows. @returns the new one; undefined where there is no timer */
@@ -131,13 +130,10 @@ export class DueIndex {
     const partition = this.keys.partitionOf(id)
     const { due } = this.keys.sets(kind, partition)
     const how = [id, byMs, expectedMs ?? '', toleranceMs]
-    const postpone = async (client: Redis) => {
-      if (!this.keys.inCluster) return (await scripts(client).orderTimersPostpone(2, due, key, ...how)) as string[] | null
-      const move = async (expiry: number | '') => (await scripts(client).orderTimersPostpone(1, due, ...how, expiry)) as string[] | null
-      const moved = (await move('')) ?? (await this.timerKeys.expiry(client, kind, id).then((expiry) => (expiry ? move(expiry) : null)))
-      if (moved?.[1] !== undefined) await this.timerKeys.set(client, kind, [{ id, deadlineMs: Number(moved[1]) }])
-      return moved
-    }
+    const postpone = async (client: Redis) =>
+      this.keys.inCluster
+        ? this.inCluster.postpone(client, kind, id, how)
+        : ((await scripts(client).orderTimersPostpone(2, due, key, ...how)) as string[] | null)
     const proves = (moved: string[] | null) => (moved?.[1] === undefined ? undefined : 'memory')
     const moved = await this.connection.run<string[] | null>(
       waitMs,
