@@ -1,6 +1,7 @@
 // A Redis Cluster as the option `redis`: the shop's own ioredis `Cluster`, or its nodes with ioredis's options. What would lead to another server
 // than was meant, or put all keys on one node, is refused.
 
+import { isDeepStrictEqual } from 'node:util'
 import { Cluster, type ClusterNode, type ClusterOptions, type Redis, type RedisOptions } from 'ioredis'
 import { OrderTimersError, show } from '../errors.js'
 import { checked, parseAddress } from './address.js'
@@ -62,10 +63,10 @@ export function fromNodes({ nodes, ...options }: RedisNodes): RedisSource {
     throw invalid(`has ${show(misplaced)} beside "nodes", where ioredis ignores it; give it in "redisOptions": ${EXAMPLE}`)
   if (!Array.isArray(nodes) || nodes.length === 0) throw invalid(`must have the addresses of some nodes as "nodes", such as ${EXAMPLE}`)
   const addresses = nodes.map(nodeOf)
-  const [first = {}] = addresses
-  // What an address says beyond host and port holds for the nodes that the cluster names, too.
-  const { host: _, port: __, ...rest } = first
-  const all: ClusterOptions = { ...options, redisOptions: { ...rest, ...options.redisOptions } }
+  const [first = {}, ...others] = addresses
+  // What the first address says beyond host and port holds for all nodes, since the cluster names some that no address does.
+  const all: ClusterOptions = { ...options, redisOptions: { ...beyondAddress(first), ...options.redisOptions } }
+  for (const other of others) refuseOther(beyondAddress(other), all.redisOptions as Record<string, unknown>, addressOf(other))
   const starts = addresses.map(({ host = '127.0.0.1', port = 6379 }) => ({ host, port }))
   const create = (name: string) => new Cluster(starts, { ...all, ...withOurs(all, name) }) as unknown as Redis
   return { ...about(all, starts.map(addressOf)), create }
@@ -106,6 +107,20 @@ function nodeOf(node: unknown): RedisOptions {
   if (node === null || typeof node !== 'object' || Array.isArray(node))
     throw invalid(`has ${show(node)} among its "nodes"; each is host:port, a URL, or { host, port }`)
   return checked(node)
+}
+
+function beyondAddress({ host: _, port: __, ...rest }: RedisOptions): RedisOptions {
+  return rest
+}
+
+/** @throws OrderTimersError INVALID_OPTION, without the value, which may be a password */
+function refuseOther(given: object, ofAll: Record<string, unknown>, address: string): void {
+  const others = Object.entries(given).filter(([, value]) => value !== undefined && value !== null)
+  const differing = others.find(([name, value]) => !(name === 'db' && value === 0) && !isDeepStrictEqual(value, ofAll[name]))
+  if (differing === undefined) return
+  throw invalid(
+    `has ${show(differing[0])} of its own for ${address}, and all nodes are connected to alike; give it in "redisOptions": ${EXAMPLE}`,
+  )
 }
 
 function addressOf(node: unknown): string {

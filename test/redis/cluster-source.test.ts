@@ -24,6 +24,8 @@ describe('A Redis Cluster', () => {
     const more = fromNodes({ nodes: ['redis://u:geheim@a:1', 'b:2', 'c:3', 'd:4'] })
     assert.equal(more.describe(), 'cluster a:1, b:2, c:3, …')
     assert.deepEqual([made(more).options.redisOptions?.password, more.user], ['geheim', 'u'])
+    const alike = fromNodes({ nodes: ['rediss://:geheim@a:1/0', 'b:2', 'rediss://:geheim@c:3/0'], redisOptions: { password: 'geheim' } })
+    assert.deepEqual(made(alike).options.redisOptions?.tls, {})
   })
 
   for (const [copy, Class] of Object.entries({ ioredis: Cluster, 'another copy of ioredis': OldCluster })) {
@@ -60,6 +62,10 @@ describe('A Redis Cluster', () => {
     [{ nodes: ['redis://a:1/2'] }, /names db 2/],
     [{ nodes: NODES, keyPrefix: '{shop}:' }, /braces would put all keys on one node/],
     [{ nodes: NODES, keyPrefix: 7 }, /text as "keyPrefix"/],
+    [{ nodes: ['a:1', 'redis://u:geheim@b:2'] }, /has "username" of its own for b:2, .* give it in "redisOptions"/],
+    [{ nodes: ['redis://:geheim@a:1', 'redis://:geheim2@b:2'] }, /has "password" of its own for b:2/],
+    [{ nodes: ['redis://a:1', 'rediss://b:2'] }, /has "tls" of its own for b:2/],
+    [{ nodes: ['redis://a:1', 'redis://b:2/3'] }, /has "db" of its own for b:2/],
     [{ nodes: [{ host: 'a', port: 70_000 }] }, /a port from 1 to 65535/],
   ]
   for (const [given, why] of refusals) {
