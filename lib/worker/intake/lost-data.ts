@@ -55,32 +55,47 @@ export class LostData {
     })
   }
 
-  /** If Redis or Postgres does not answer, the next claim finds the loss again. */
+  /** If Postgres or Redis does not answer, or one node of a cluster, the next claim finds the loss there again. */
   private async restore(): Promise<void> {
-    const { redis, reporter, rules, sweep } = this.dependencies
+    const { reporter, rules, sweep } = this.dependencies
     const restored = new Set<Loss>()
+    const left = new Set<Loss>()
+    const rest = () => [...this.lost.values()].filter((loss) => !restored.has(loss) && !left.has(loss))
     let armed = 0
     try {
-      for (let losses = [...this.lost.values()]; losses.length > 0; losses = [...this.lost.values()].filter((one) => !restored.has(one))) {
+      for (let losses = rest(); losses.length > 0; losses = rest()) {
         void sweep.run() // settles what came due meanwhile
-        armed += await sweep.armAgain(kindsOf(losses))
+        const again = await sweep.armAgain(kindsOf(losses))
+        armed += again.armed
         for (const loss of losses) {
-          await redis.leases.restored(loss.kind, loss.partition)
-          restored.add(loss)
+          const isRestored = !again.away.has(loss.partition) && (await this.noteRestored(loss))
+          if (isRestored) restored.add(loss)
+          else left.add(loss)
         }
       }
     } catch {
       return
     }
-    this.lost.clear()
+    for (const [name, loss] of this.lost) if (restored.has(loss)) this.lost.delete(name)
+    if (restored.size === 0) return
     const kinds = kindsOf(restored)
-    const nodes = [...new Set([...restored].map(({ node }) => node))]
+    const nodesLeft = new Set([...left].map(({ node }) => node))
+    const nodes = [...new Set([...restored].map(({ node }) => node))].filter((node) => !nodesLeft.has(node))
     reporter.restored(
       kinds,
       armed,
       kinds.filter((kind) => !isSwept(rules.get(kind))),
       nodes,
     )
+  }
+
+  private async noteRestored({ kind, partition }: Loss): Promise<boolean> {
+    try {
+      await this.dependencies.redis.leases.restored(kind, partition)
+      return true
+    } catch {
+      return false
+    }
   }
 }
 

@@ -126,14 +126,15 @@ export class Sweep {
 
   /**
    * Arms what comes due before the sweep after next, of these kinds, while a sweep may run too.
-   * @returns how many were missing and are armed now, those that the sweep came first to included
+   * @returns how many were missing and are armed now, those that the sweep came first to included; and the partitions of which some were not armed
    */
-  async armAgain(kinds: readonly string[]): Promise<number> {
+  async armAgain(kinds: readonly string[]): Promise<{ armed: number; away: ReadonlySet<number> }> {
     const rules = this.rules.filter(({ kind }) => kinds.includes(kind))
     const armedSoFar = () => rules.reduce((sum, { kind }) => sum + this.upcoming.armedSoFar(kind), 0)
     const before = armedSoFar()
-    for (const rule of rules) await this.upcoming.arm(rule)
-    return armedSoFar() - before
+    const away = new Set<number>()
+    for (const rule of rules) await this.upcoming.arm(rule, away)
+    return { armed: armedSoFar() - before, away }
   }
 
   async stop(): Promise<void> {

@@ -28,23 +28,31 @@ export class UpcomingTimers {
     return this.armed.get(kind) ?? 0
   }
 
-  /** @returns how many were missing in the due index */
-  async arm({ kind, row }: SweptRule): Promise<number> {
+  /**
+   * @param away gets the partitions of the due index that do not answer and are left out: in a cluster a node may be away, and costs its own share only
+   * @returns how many were missing in the due index
+   */
+  async arm({ kind, row }: SweptRule, away = new Set<number>()): Promise<number> {
     const { redis, transact, stopping } = this.dependencies
-    if (!redis?.connection.usable) return 0
+    if (!redis) return 0
+    const noneIsLeft = () => away.size === redis.index.keys.partitions
+    const leaveOutAll = () => {
+      for (const partition of redis.index.keys.everyPartition) away.add(partition)
+    }
+    if (!redis.connection.usable) leaveOutAll()
+    if (noneIsLeft()) return 0 // the connection reports it, and the rows have the deadlines
     const horizonMs = this.dependencies.horizonMs()
     let after: Keyset | undefined
     let armed = 0
-    const away = new Set<number>() // in a cluster one node may be, and costs its own share only
     do {
       const page = await transact(row, (transaction) => row.deadline.pending.upcoming(transaction, { horizonMs, after, limit: PAGE }))
       for (let first = 0; first < page.ids.length; first += BATCH) {
-        if (stopping.aborted) return armed
+        if (stopping.aborted) leaveOutAll()
+        if (noneIsLeft()) return armed
         const last = first + BATCH
         const missing = await redis.index.armMissing(kind, page.ids.slice(first, last), page.deadlines.slice(first, last), away)
         this.armed.set(kind, this.armedSoFar(kind) + missing)
         armed += missing
-        if (away.size === redis.index.keys.partitions) return armed // the connection reports it, and the rows have the deadlines
       }
       after = page.next
     } while (after)
