@@ -118,7 +118,7 @@ describe('"verify"', () => {
     const [paid, processing, unknown, refused, free] = await Promise.all([unpaid(), unpaid(), unpaid(), unpaid(), unpaid()])
     const answers: Record<number, unknown> = {
       [paid]: false,
-      [processing]: '400ms',
+      [processing]: '2s',
       [unknown]: new Error('no session'),
       [refused]: Promise.reject(new Error('gone')),
     }
@@ -132,7 +132,7 @@ describe('"verify"', () => {
         .sort((a, b) => Number(a[0]) - Number(b[0])),
       [
         [paid, 'false'],
-        [processing, '400ms'],
+        [processing, '2s'],
         [unknown, 'no session'],
         [refused, 'gone'],
       ].sort((a, b) => Number(a[0]) - Number(b[0])),
