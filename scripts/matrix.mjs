@@ -1,10 +1,10 @@
-// Runs the core's tests on the versions of Node, Express, ioredis and Sequelize that the package works with, and prints a table of them:
-//   npm run matrix                                   any two versions meet in one of the runs at least: nine runs, each as long as npm test
+// Runs the tests of the core and of the package on the versions of Node, Express, ioredis and Sequelize that the package works with, and prints a table of them:
+//   npm run matrix                                   any two versions meet in one of the runs at least: nine runs, each as long as npm test and test:package
 //   npm run matrix -- --all                          every combination
 //   npm run matrix -- --only node=24 --only express=4.17
 //   npm run matrix -- test/timers/*.test.ts          some of the tests alone
 // Each result is added to --results FILE (matrix.jsonl), and what the file has is not run again. Exits with 1 if a run failed.
-// test/package, which is among the tests, uses the packed tarball as an ES module, as CommonJS, bundled, and with each TypeScript.
+// test/package uses the packed tarball as an ES module, as CommonJS, bundled, and with each TypeScript.
 
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
@@ -86,8 +86,15 @@ async function test(copy, versions, files) {
   const node = await installNode(versions.node)
   await run(command, [...args, 'install', ...QUIET, '--legacy-peer-deps', '--save-dev', '--save-exact', ...packages], { cwd: copy })
   const env = { ...process.env, REDIS_URL: '', DATABASE_URL: '', PATH: `${dirname(node)}:${process.env.PATH}` }
-  const { status, output } = await attempt(node, ['scripts/run.mjs', 'mocha', ...files], { cwd: copy, env })
-  if (status !== 0) process.stderr.write(`${output.trimEnd()}\n`)
+  const jobs = files.length > 0 ? [['mocha', ...files]] : [['mocha'], ['mocha:package']]
+  let status = 0
+  let output = ''
+  for (const job of jobs) {
+    const ended = await attempt(node, ['scripts/run.mjs', ...job], { cwd: copy, env })
+    if (ended.status !== 0) process.stderr.write(`${ended.output.trimEnd()}\n`)
+    status ||= ended.status
+    output += ended.output
+  }
   const count = (word) => [...output.matchAll(new RegExp(`^ *(\\d+) ${word}`, 'gm'))].reduce((sum, [, number]) => sum + Number(number), 0)
   return { status, passing: count('passing'), failing: count('failing'), pending: count('pending') }
 }

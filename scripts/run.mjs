@@ -32,6 +32,7 @@ const GROUPS = {
     'test/operations/incidents.test.ts',
     'test/operations/{!(chaos|rolling-restarts|incidents),*/**/*}.test.ts',
   ],
+  package: ['test/package/*.test.ts'],
   pages: ['test/pages/shop.test.ts', 'test/pages/!(shop).test.ts'],
   topologies: [
     'test/topologies/sentinel.test.ts',

@@ -37,6 +37,7 @@ const COMMANDS: Record<string, string> = {
   'npm test': '.ci/run',
   'npm run test:operations': '.ci/run',
   'npm run test:pages': '.ci/run',
+  'npm run test:package': '.ci/run',
   'npm run test:topologies': '.ci/run',
   'npm run test:postgres': 'scripts/postgres-versions.mjs',
   'npm run matrix': 'scripts/matrix.mjs',
