@@ -36,7 +36,7 @@ const GROUPS = {
   pages: ['test/pages/shop.test.ts', 'test/pages/!(shop).test.ts'],
   topologies: [
     'test/topologies/sentinel.test.ts',
-    'test/topologies/{chaos,cluster-idle}.test.ts',
+    'test/topologies/@(chaos|cluster-idle).test.ts',
     'test/topologies/!(sentinel|chaos|cluster-idle).test.ts',
   ],
 }
