@@ -1,7 +1,9 @@
 // What stands armed in Redis, looked at with a plain client: the due index and the timers' own keys.
 
+import type { Timer } from '../../lib/index.js'
 import { Keys } from '../../lib/keys.js'
 import type { TestRedis } from './redis.js'
+import { waitUntil } from './waiting.js'
 
 /** A timer's entry in the due index and its key's expiry, milliseconds since 1970; null where there is none. */
 export async function armed(
@@ -26,4 +28,9 @@ export async function flush({ client, prefix }: TestRedis): Promise<number> {
     if (keys.length > 0) removed += await client.unlink(...(keys as string[]))
   }
   return removed
+}
+
+/** Makes the call again until Redis took the timer in the 200 ms that a call waits for it: on a loaded machine `armed: false` is no fault. */
+export async function untilArmed(schedule: () => Promise<Timer>): Promise<void> {
+  await waitUntil(async () => (await schedule()).armed === true, { within: 20_000 })
 }

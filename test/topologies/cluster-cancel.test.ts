@@ -6,6 +6,7 @@ import { transition } from '../../lib/index.js'
 import { Keys } from '../../lib/keys.js'
 import { slotOf } from '../../lib/slots.js'
 import type { RuntimeRedis } from '../../lib/timers/runtime.js'
+import { untilArmed } from '../support/armed.js'
 import type { Database } from '../support/database.js'
 import { type ClusterNode, RedisCluster, type Slots } from '../support/redis-cluster.js'
 import { refused } from '../support/refused.js'
@@ -66,7 +67,7 @@ describe('A timer that a cluster alone has, whose key is on a node that hangs,',
     const { timers } = shop
     const ids = await orders(6)
     const dueAt = Date.now() + 25_000
-    for (const id of ids) assert.equal((await timers.schedule(KIND, id, { at: new Date(dueAt) })).armed, true)
+    for (const id of ids) await untilArmed(() => timers.schedule(KIND, id, { at: new Date(dueAt) }))
     hung.server.pause()
     const cancelled = ids.slice(0, 3)
     for (const id of ids.slice(0, 5)) assert.equal((await refused(() => timers.cancel(KIND, id))).code, UNAVAILABLE)
