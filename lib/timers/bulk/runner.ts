@@ -23,6 +23,10 @@ const MOST_IN_PORTION = 5_000
 
 const LIMITS: StatementLimits = { lockMs: 300, statementMs: 20_000, idleMs: 5_000 }
 
+/** After each portion Postgres is left to the shop's requests for so great a part of the time that it took. */
+const REST = 0.75
+const MOST_REST_MS = 50
+
 /** How many orders Redis is told of in one call. */
 const TOLD = 500
 
@@ -112,6 +116,7 @@ export class Runner {
       const isFull = step.portion.ids.length + step.portion.locked.length >= limit
       this.lookAt = isFull ? Math.max(1, Math.floor(this.lookAt / 2)) : Math.min(MOST_LOOKED_AT, this.lookAt * 2)
       if (step.skipped.length >= MOST_SKIPPED) await this.retrySkipped(options)
+      await delay(Math.min(MOST_REST_MS, step.portion.tookMs * REST))
     }
     await this.retrySkipped(options)
     await this.told
