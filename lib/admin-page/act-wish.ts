@@ -1,4 +1,4 @@
-// What the page sends to have done: an act, a rule, and the orders with the deadlines that were shown.
+// An action as the page sends it: the action, a rule, and the orders with the deadlines that were shown.
 
 import { ACTS, type ActOrder } from '../admin/actions/request.js'
 import { Refusal } from '../web/refusal.js'
@@ -10,23 +10,23 @@ export interface ActWish {
   orders: ActOrder[]
   by: string | undefined
   reason: string | undefined
-  /** Of `release`: since when the rule was shown to be stopped, in milliseconds. */
+  /** For `release`: the time since which the page showed the rule as stopped, in milliseconds. */
   stoppedSince: number | undefined
-  /** Of `release`: since when the rule was shown to be held. Then the hold is released, and not what its brake has stopped. */
+  /** For `release`: the time since which the page showed the rule as held. Then the hold is released, and not the brake. */
   heldSince: number | undefined
-  /** Of the release of a hold: the deadlines that were to come are moved by its length, or the rule stays held for `by`. Undefined: neither. */
+  /** For the release of a hold: future deadlines are moved by its length, or the rule stays held for `by`. Undefined: neither. */
   end: 'shift' | 'grace' | undefined
 }
 
 const MOST_ORDERS = 200
 
-/** Acts on a rule, and not on orders. */
+/** Actions on a rule, and not on orders. */
 const ON_RULES: readonly unknown[] = ['hold', 'release']
 
-/** Without the answer that `verify` waits for, on a person's word. */
+/** An operator has the order settled without the answer that `verify` waits for. */
 export const UNVERIFIED = 'settle unverified'
 
-/** What is in the orders is checked by the acts. @throws Refusal 400 */
+/** The actions themselves check the orders. @throws Refusal 400 */
 export function parseWish(given: Record<string, unknown>): ActWish {
   const { action, kind, orders = [], by, reason, stoppedSince, heldSince, end } = given
   const isOnRule = ON_RULES.includes(action)
@@ -56,7 +56,7 @@ function instantOf(value: unknown, name: string): number | undefined {
   return value as number | undefined
 }
 
-/** A dead letter is acted on whatever the deadline on its row is. */
+/** For a dead letter the deadline on its row does not matter. */
 function hasDeadline(action: ActWish['action'], { deadline }: ActOrder): boolean {
   return action === 'retry' || action === 'discard' || deadline === null || typeof deadline === 'number'
 }

@@ -1,5 +1,5 @@
 // `orderTimersAdmin(timers, options)`: the page as one Express handler. It can be mounted anywhere, on Express 4 and 5, and uses nothing of Express
-// but what a request says of itself.
+// except the request and the response.
 
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { OrderTimersError, show } from '../errors.js'

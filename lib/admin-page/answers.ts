@@ -1,4 +1,4 @@
-// What the page is told, by screen, and what is done at its request. Reads go one at a time over one connection of the pool at most.
+// The answers of the page, by screen, and its actions. Reads run one at a time, over one connection of the pool at most.
 
 import { act } from '../admin/actions/act.js'
 import type { Acted } from '../admin/actions/acted.js'
@@ -23,10 +23,10 @@ import { Turn } from './turn.js'
 
 const ACTIONS_PAGE = 30
 
-/** Who asks is told by then what is known; the news of live pages wait until all is. */
+/** A request is answered after this time with what is known; updates of live pages wait until everything is. */
 const SOON_MS = 200
 
-/** Beyond this nothing is an id. */
+/** Longer text is not an id. */
 const LONGEST_ID = 600
 
 export class Answers {
@@ -53,12 +53,12 @@ export class Answers {
     this.order = new OrderScreen(runtime, reads, shown)
   }
 
-  /** What live pages are told. Never rejects. */
+  /** The update for live pages. Never rejects. */
   async news(): Promise<string> {
     return JSON.stringify(await this.now.read().catch(() => null))
   }
 
-  /** Whether acts can be recorded, so that they are done: `ready`, or what is missing. */
+  /** Whether actions can be recorded, and so are possible: `ready`, or what is missing. */
   recording(): Promise<string> {
     return this.recorded
       .soon('', () => this.turn.take(() => actionsState(this.runtime)), SOON_MS)

@@ -9,7 +9,7 @@ export interface Asset {
 
 const TYPES: Record<string, string> = { js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml' }
 
-/** @returns undefined where there is no such file; the shell is none */
+/** @returns undefined if there is no such file; index.html is not among them */
 export function assetNamed(name: string): Asset | undefined {
   const type = TYPES[name.slice(name.lastIndexOf('.') + 1)]
   const text = type && Object.hasOwn(ASSETS, name) ? ASSETS[name] : undefined
@@ -17,8 +17,8 @@ export function assetNamed(name: string): Asset | undefined {
 }
 
 /**
- * The page without content, which its script fills.
- * @param wished by the URL
+ * The page without content; its script adds the content.
+ * @param wished the language in the URL
  * @param accepted the header Accept-Language
  */
 export function shellIn(wished: string | null, accepted: string | undefined): string {

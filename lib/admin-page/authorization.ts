@@ -1,4 +1,4 @@
-// Asks the shop who somebody is and what he may do. Whatever is not clearly a yes is a no.
+// Asks the shop who sends a request and what they may do. Anything but a clear yes is a no.
 
 import type { Request } from 'express'
 import { errorText } from '../error-text.js'
@@ -8,7 +8,7 @@ import { askShop, WAIT_MS } from '../web/ask-shop.js'
 import { Refusal } from '../web/refusal.js'
 import type { AdminGrant, AdminQuestion, Authorize } from './options.js'
 
-/** Beyond this a name is no name. */
+/** Longer names are refused. */
 const LONGEST_USER = 200
 
 export class Authorization {

@@ -1,27 +1,27 @@
-// The JSON body of an act, whether the shop has a body parser before the page or not.
+// The JSON body of an action, with or without a body parser of the shop in front of the page.
 
 import type { Request } from 'express'
 import { Refusal } from '../web/refusal.js'
 
-/** 200 ids with their deadlines are less than 40 kB. */
+/** 200 ids with their deadlines take less than 40 kB. */
 const MOST_BYTES = 100_000
 
 /** @throws Refusal 400, 413, 415 */
 export async function jsonBody(req: Request): Promise<Record<string, unknown>> {
-  // A form of another site can send text/plain, which a parser may take for JSON.
+  // A form on another site can send text/plain, which a lenient parser may accept as JSON.
   if (!/^application\/json\s*(?:;|$)/i.test(req.headers['content-type'] ?? '')) {
     throw new Refusal(415, 'NOT_JSON', 'an act is sent as application/json')
   }
   const { body } = req as { body?: unknown }
   if (Buffer.isBuffer(body) || typeof body === 'string') return parsed(String(body))
-  // Not `complete`: a short body has arrived as a whole while an async log-in was asked, and nobody has read it yet.
+  // Not `complete`: while an async login was asked, a short body may have arrived completely although nobody has read it.
   if (req.readableEnded || req.readableDidRead) return object(body)
   if (body !== undefined && !isEmpty(body)) return object(body)
   if (req.destroyed) throw aborted()
   return parsed(await read(req))
 }
 
-/** Express 4's parsers leave `{}` where they have read nothing. */
+/** Express 4's parsers leave `{}` if they have read nothing. */
 function isEmpty(body: unknown): boolean {
   return typeof body === 'object' && body !== null && Object.keys(body).length === 0
 }
@@ -33,7 +33,7 @@ function read(req: Request): Promise<string> {
     req.on('data', (chunk: Buffer) => {
       bytes += chunk.length
       if (bytes <= MOST_BYTES) return void chunks.push(chunk)
-      // The rest is taken and dropped: a browser reads no answer while it still sends.
+      // The rest is read and dropped: a browser reads no answer while it is still sending.
       reject(new Refusal(413, 'TOO_LARGE', `an act takes at most ${MOST_BYTES} bytes`))
     })
     req.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')))

@@ -1,4 +1,4 @@
-// Holding a rule from the page, and releasing a hold: what the page is told of it. Neither waits for longer than somebody at a page does.
+// Holding a rule from the page, and releasing a hold, with the answers for the page. Neither waits longer than a user would.
 
 import { holdAct, releaseHoldAct } from '../admin/actions/hold.js'
 import type { Actor } from '../admin/actions/request.js'
@@ -11,17 +11,17 @@ const SETTLING_MS = 2_000
 export interface ActedHold {
   kind: string
   hold: {
-    /** `held`: it holds. `opening`: it opens by itself. `moving`: its deadlines are still being moved. */
+    /** `held`: the rule is held. `opening`: it opens by itself. `moving`: its deadlines are still being moved. */
     state: 'held' | 'released' | 'opening' | 'moving'
     opensAtMs: number | null
     /** How many deadlines were moved so far. */
     moved: number
-    /** What began before the hold, and is still being settled, as text; or who settles now what was held. */
+    /** As text: settlements that began before the hold and still run; or who now settles what was held. */
     more: string | undefined
   }
 }
 
-/** @throws OrderTimersError as `timers.hold`, but for HOLD_IN_FLIGHT: then the hold stands */
+/** @throws OrderTimersError as `timers.hold`, except HOLD_IN_FLIGHT: then the hold stands */
 export async function holdFromPage(runtime: Runtime, { kind, reason = '' }: ActWish, actor: Actor): Promise<ActedHold> {
   const held = (more?: string): ActedHold => ({ kind, hold: { state: 'held', opensAtMs: null, moved: 0, more } })
   try {
@@ -34,8 +34,8 @@ export async function holdFromPage(runtime: Runtime, { kind, reason = '' }: ActW
 }
 
 /**
- * Deadlines are moved by the sweep of a worker, which is asked for at once: it may take long, and the web's role may lack the rights.
- * @throws OrderTimersError as `timers.release`; NOT_HELD where another hold stands than was shown
+ * A worker's sweep moves the deadlines, and is requested at once: this may take long, and the web process's role may lack the rights.
+ * @throws OrderTimersError as `timers.release`; NOT_HELD if the present hold is not the one that was shown
  */
 export async function releaseFromPage(runtime: Runtime, { kind, end, by, heldSince }: ActWish, actor: Actor): Promise<ActedHold> {
   const options = end === 'shift' ? { shift: true } : end === 'grace' ? { grace: by as `${number}h` } : {}

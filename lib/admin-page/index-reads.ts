@@ -1,4 +1,4 @@
-// What the page reads of a rule whose deadlines are in Redis alone: the first 10,000 of its due index from an instant on, by the commands that a
+// What the page reads for a rule whose deadlines are in Redis alone: up to 10,000 entries of its due index from an instant on, by commands that a
 // web process may send anyway.
 
 import { CAP } from '../rows/capped-orders-sql.js'
@@ -12,7 +12,7 @@ export interface Indexed {
 }
 
 export interface IndexPart {
-  /** By deadline, and then by id. 10,001 mean that there may be more. */
+  /** By deadline, then by id. 10,001 entries mean that there may be more. */
   timers: Indexed[]
   /** Redis's time. */
   nowMs: number

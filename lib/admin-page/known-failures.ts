@@ -1,5 +1,5 @@
-// The orders on which the rules failed, as the statements of the page bind them. With many dead letters it takes longer to fetch their ids than to ask
-// anything else, so they are fetched again only where some have come or gone.
+// The orders on which the rules failed, as the statements of the page bind them. With many dead letters fetching their ids is the slowest part of a
+// screen, so they are fetched again only if some were added or removed.
 
 import { keptFailures } from '../admin/kept-failures.js'
 import type { FailedIds } from '../redis/failed-timers.js'
@@ -7,7 +7,7 @@ import type { Runtime } from '../timers/runtime.js'
 import { Remembered } from './remembered.js'
 
 export interface KnownFailures extends FailedIds {
-  /** The dead letters and those that are tried again, as literals of text[]. */
+  /** The dead letters and the orders that are tried again, as text[] literals. */
   bind: readonly [string, string]
 }
 
@@ -19,7 +19,7 @@ interface Fetched {
 
 const WAIT_MS = 1_000
 
-/** While some are tried again, one may have come as another went, which the mark does not show. */
+/** While orders are tried again, one may have been added as another left, and the mark stays the same. */
 const UNSEEN_MS = 10_000
 
 export class FailuresOfRules {
@@ -28,7 +28,7 @@ export class FailuresOfRules {
 
   constructor(private readonly runtime: Runtime) {}
 
-  /** Where Redis does not say, no order counts as failed. Never rejects. */
+  /** If Redis does not answer, no order counts as failed. Never rejects. */
   async of(kind: string): Promise<KnownFailures> {
     return (await this.known.get(kind, () => this.look(kind))).value
   }
@@ -50,7 +50,7 @@ export class FailuresOfRules {
   }
 }
 
-/** pg would make it of the array each time that it is bound. */
+/** pg would build it from the array each time that it is bound. */
 function arrayLiteral(ids: readonly string[]): string {
   if (!/[\\"]/.test(ids.join(''))) return ids.length === 0 ? '{}' : `{"${ids.join('","')}"}` // a hundred thousand at once
   return `{${ids.map((id) => `"${id.replace(/[\\"]/g, '\\$&')}"`).join(',')}}`

@@ -4,7 +4,7 @@ import type { Request } from 'express'
 import type { Model } from 'sequelize'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 
-/** What somebody wants to do: look, or one of the acts. */
+/** What a user wants to do: read, or one of the actions. */
 export type AdminAction =
   | 'read'
   | 'extend'
@@ -21,26 +21,26 @@ export type AdminAction =
 /** What a request is about. */
 export interface AdminQuestion {
   action: AdminAction
-  /** The rule that it is about, where it is about one. */
+  /** The rule, if the request is about one. */
   kind: string | undefined
-  /** How many orders an act is about; 0 for `read`, `hold` and `release`. */
+  /** How many orders the action is about; 0 for `read`, `hold` and `release`. */
   count: number
 }
 
-/** Who somebody is, as it is recorded with each act, and whether he may act. */
+/** The user's name, as it is recorded with each action, and whether they may act. */
 export interface AdminGrant {
   user: string
   can: 'read' | 'act'
 }
 
-/** Says who sends a request and what he may do; `false` refuses. What throws, or answers otherwise, refuses too. */
+/** Says who sends a request and what they may do; `false` refuses. A function that throws or returns anything else also refuses. */
 export type Authorize = (req: Request, question: AdminQuestion) => AdminGrant | false | Promise<AdminGrant | false>
 
 /** The columns of an order that the page shows, by the heading of each. */
 export type ShowOrder = (order: Model) => Record<string, string | number | bigint | boolean | Date | null | undefined>
 
 export interface AdminOptions {
-  /** Asked for every request, for every act, and every 30 s of a stream. */
+  /** Called for every request, for every action, and every 30 s during a stream. */
   authorize: Authorize
   /** What the page shows of an order besides its id, status and deadline. Default: nothing. */
   show?: ShowOrder | undefined

@@ -1,4 +1,4 @@
-// What the page reads of a rule's orders: counts that end at 10,000, pages by keyset, and slices of time. Each read is one statement of a second at
+// What the page reads of a rule's orders: counts up to 10,000, pages by keyset, and slices of time. Each read is one statement of a second at
 // most, in a read-only transaction, one at a time for all pages together.
 
 import type { Transaction } from 'sequelize'
@@ -27,16 +27,16 @@ import { Refusal } from '../web/refusal.js'
 import { FailuresOfRules } from './known-failures.js'
 import type { Turn } from './turn.js'
 
-/** Who looks waits for a table's lock no longer than this: the screen "Now" says who has it. */
+/** A read waits for a table's lock no longer than this: the screen "Now" says who holds it. */
 const LIMITS: StatementLimits = { ...QUICK_QUESTION, lockMs: 100 }
 
 /** In the round trip of BEGIN. */
 const BEGIN: BeginQuestion = { statements: [CAPPED_LOOK_SETTINGS], answer() {} }
 
-/** How many orders are read for a page at first. Where they do not fill it, the cap is. */
+/** How many orders are read for a page at first. If they do not fill it, up to the cap are read. */
 const FIRST_READ = 500
 
-/** How long a page of orders that no index finds is looked for. */
+/** How long a page of orders without an index is searched. */
 const WALK_MS = 150
 
 export interface CappedCount {
@@ -56,7 +56,7 @@ export interface CappedCounts {
   nowMs: number
 }
 
-/** Where a page goes on: behind an order, in microseconds since 1970. `order` is undefined where it goes on behind a deadline. */
+/** Where a page continues: after an order, in microseconds since 1970. `order` is undefined if it continues after a deadline. */
 export interface Place {
   micros: string
   id?: string
@@ -72,7 +72,7 @@ export interface Stops {
 export interface PageWish {
   state: ListedState
   after?: Place | undefined
-  /** Whether orders with the very deadline of `after` come too, where that names no order. */
+  /** Whether orders with the deadline of `after` itself are included, if `after` names no order. */
   inclusive?: boolean
   withinMs?: number | undefined
   limit: number
@@ -86,7 +86,7 @@ export interface FoundOrder {
 
 export interface FoundPage {
   orders: FoundOrder[]
-  /** Where to go on although the page is not full: so much was read that was in other states. */
+  /** Where to continue although the page is not full: the cap was reached by orders in other states. */
   resume: string | undefined
   nowMs: number
 }
@@ -114,7 +114,7 @@ export class OrderReads {
     this.failures = new FailuresOfRules(runtime)
   }
 
-  /** @param isHeld what nothing else excuses counts as held then */
+  /** @param isHeld then orders without another excuse count as held */
   async counts({ kind, row }: ListedRule, isHeld: boolean): Promise<CappedCounts> {
     const { dead, retrying, bind } = await this.failures.of(kind)
     const found = await this.withLocks((seesLocks) =>
@@ -125,7 +125,7 @@ export class OrderReads {
     return { states: others, dead: dead.length, retrying, nowMs: now?.first ?? Date.now() }
   }
 
-  /** Takes long with many orders, and reads only while nobody else does. Ends at the cap. Undefined where the rule has no `pause`. */
+  /** Slow with many orders, and reads only while no other read runs. Ends at the cap. Undefined if the rule has no `pause`. */
   async paused({ row }: ListedRule): Promise<number | undefined> {
     const { pausedSql } = new WalkedOrders(row)
     if (pausedSql === undefined) return undefined
@@ -141,7 +141,7 @@ export class OrderReads {
     return Math.min(count, CAP + 1)
   }
 
-  /** A page of the orders without a deadline, by id. One that is not full may go on all the same: so many orders were walked in vain. */
+  /** A page of the orders without a deadline, by id. One that is not full may have a next page: the time for searching was over. */
   async undated({ row }: ListedRule, after: string | undefined, limit: number): Promise<Portion> {
     const { undatedSql } = new WalkedOrders(row)
     const begunAt = performance.now()
@@ -187,7 +187,7 @@ export class OrderReads {
     return found.map(({ from_ms, count }) => ({ fromMs: from_ms, count }))
   }
 
-  /** What stops the rule. The statements that follow know for how long it was held. */
+  /** What stops the rule. Later statements then know how long it was held. */
   stops({ row }: { row: RowRule }): Promise<Stops> {
     return this.within(row, async (transaction) => {
       await noteHeldTime(row, transaction)
@@ -196,7 +196,7 @@ export class OrderReads {
     })
   }
 
-  /** What a read threw, in words for a person. */
+  /** The error of a read, as text for a person. */
   async problem({ row }: Pick<ShopRule, 'row'>, error: unknown): Promise<Refusal> {
     if (error instanceof Refusal) return error
     if (sqlStateOf(error) === QUERY_CANCELED) {
@@ -210,7 +210,7 @@ export class OrderReads {
     return this.within(row, (transaction) => rows<Row>(row.guard.table.sequelize, sql, bind, transaction))
   }
 
-  /** What opens transactions by itself. */
+  /** For functions that open their own transactions. */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
     return this.turn.take(work)
   }

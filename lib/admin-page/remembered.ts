@@ -1,18 +1,18 @@
-// What was looked up a moment ago, for everybody who asks the same meanwhile: one look at a time for each question, however many pages are open.
-// An answer always comes with its age. One that has become too old is never given: then the new look is waited for, or what it throws is thrown.
+// A cache of answers: one query at a time for each key, however many pages ask for it.
+// An answer always comes with its age. One that is too old is never returned: the caller waits for the new query, or gets its error.
 
 export interface RememberedOptions {
-  /** For how long an answer is good. */
+  /** How long an answer is fresh. */
   freshMs: number
-  /** How long to wait for a new answer where there is an old one. Default: for ever. */
+  /** How long to wait for a new answer if there is an old one. Default: without limit. */
   waitMs?: number
-  /** From which age on an answer is no answer. */
+  /** The age from which an answer is too old. */
   maxAgeMs: number
 }
 
 export interface Aged<T> {
   value: T
-  /** How long ago the look began that brought it. */
+  /** How long ago its query began. */
   ageMs: number
 }
 
@@ -28,7 +28,7 @@ export class Remembered<T> {
 
   constructor(private readonly options: RememberedOptions) {}
 
-  /** @throws what `look` throws, where there is no older answer that is good enough */
+  /** @throws what `look` throws, if no older answer may be used */
   async get(name: string, look: () => Promise<T>): Promise<Aged<T>> {
     const { freshMs, waitMs, maxAgeMs } = this.options
     const entry = this.entries.get(name) ?? this.add(name)
@@ -45,10 +45,10 @@ export class Remembered<T> {
     return aged(entry.found ?? old)
   }
 
-  /** The same, waiting for no longer than this. @returns undefined where nothing is known by then that is good enough @throws what `look` throws */
+  /** The same, but waits no longer than this. @returns undefined if there is no usable answer by then @throws what `look` throws */
   async soon(name: string, look: () => Promise<T>, waitMs: number): Promise<Aged<T> | undefined> {
     const answer = this.get(name, look)
-    answer.catch(() => {}) // looked at again the next time
+    answer.catch(() => {}) // queried again the next time
     return (await Promise.race([answer, later(waitMs)])) ?? this.known(name)
   }
 
@@ -57,7 +57,7 @@ export class Remembered<T> {
     return found && ageOf(found) < this.options.maxAgeMs ? aged(found) : undefined
   }
 
-  /** What is known, at once, while a new look begins where that has become old. @returns undefined where nothing is known that is good enough */
+  /** The present answer, at once; if it is not fresh, a new query begins. @returns undefined if there is no usable answer */
   latest(name: string, look: () => Promise<T>): Aged<T> | undefined {
     const { freshMs } = this.options
     const entry = this.entries.get(name) ?? this.add(name)
@@ -68,7 +68,7 @@ export class Remembered<T> {
     return this.known(name)
   }
 
-  /** After a change: looks that are under way may not have seen it, so nobody is told of them who asks from now on. */
+  /** After a change: running queries may not have seen it, so later callers do not get their answers. */
   forget(): void {
     this.entries.clear()
   }

@@ -1,5 +1,5 @@
-// Which request is answered by what. Everything is asked of `authorize` first, the page's own script and style too. All paths are relative, so that
-// the page works wherever it is mounted, and behind a proxy that knows it under another path.
+// The routes of the page. Every request first passes `authorize`, even those for the page's own script and style. All paths are relative, so that
+// the page works wherever it is mounted, and behind a proxy that serves it under another path.
 
 import type { Request, Response } from 'express'
 import { answer, JSON_TYPE, splitUrl } from '../web/answer.js'
@@ -63,7 +63,7 @@ export class Routes {
       answer(req, res, 'text/html; charset=utf-8', shellIn(query.get('lang'), req.headers['accept-language']))
       return
     }
-    // Relative names need the slash. Behind a proxy only the last part of the path is sure to be what the browser has.
+    // Relative names need the slash. Behind a proxy only the last part of the path is certainly the same in the browser.
     const search = query.size > 0 ? `?${query}` : ''
     res.statusCode = 302
     res.setHeader('Location', `./${path.slice(path.lastIndexOf('/') + 1)}/${search}`)

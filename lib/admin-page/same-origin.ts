@@ -1,5 +1,5 @@
-// Whether a POST comes from the page itself. A browser says so in Sec-Fetch-Site, which no script can set; only where it says nothing does
-// Origin decide.
+// Whether a POST comes from the page itself. A browser says so in Sec-Fetch-Site, which no script can set. Only if that header is missing,
+// Origin decides.
 
 import type { Request } from 'express'
 import { Refusal } from '../web/refusal.js'
@@ -15,7 +15,7 @@ export function requireSameOrigin(req: Request, origins: ReadonlySet<string>): v
   if (typeof origin !== 'string' || !(origins.has(origin) || origin === ownOrigin(req))) throw crossSite()
 }
 
-/** The origin of the request's own URL, as the app's `trust proxy` lets it be known. */
+/** The origin of the request's own URL, under the app's `trust proxy`. */
 function ownOrigin(req: Request): string | undefined {
   const trusts = req.app?.get('trust proxy fn') as ((address: string | undefined, hop: number) => boolean) | undefined
   const forwarded = trusts?.(req.socket.remoteAddress, 0) ? req.headers['x-forwarded-host'] : undefined

@@ -1,4 +1,4 @@
-// What the page says of what holds a rule: a person's hold, or the one that a run in bulk has; and of orders that wait for an answer of `verify`.
+// Holds of a rule as the page shows them: a person's, or that of a bulk run; and orders that wait for an answer of `verify`.
 
 import type { Hold } from '../rows/holds.js'
 import type { UnverifiedSummary } from '../rows/unverified-orders.js'
@@ -8,7 +8,7 @@ export interface ShownHold {
   sinceMs: number
   reason: string
   by: string
-  /** A run in bulk has it, and ends it. */
+  /** It belongs to a bulk run, which ends it. */
   isRun: boolean
   /** `moving`: its release moves deadlines. `opening`: it opens by itself at `untilMs`. */
   state: 'held' | 'moving' | 'opening'
@@ -24,13 +24,13 @@ export interface ShownUnverified {
   count: number
   sinceMs: number | null
   nextMs: number | null
-  /** Of how many the last answers, three or more, were `false`; and one of them. */
+  /** How many had `false` for an answer three or more times in a row; and one of them. */
   refused: number
   refusedId: string | null
   lastError: string | null
 }
 
-/** @returns undefined where none waits */
+/** @returns undefined if none waits */
 export function shownUnverified(summary: UnverifiedSummary | undefined): ShownUnverified | undefined {
   if (!summary || summary.count === 0) return undefined
   const { count, since, next, refused, refusedId, lastError } = summary

@@ -12,7 +12,7 @@ import type { OrderReads } from './order-reads.js'
 const MOST_COLUMNS = 30
 const LONGEST = 500
 
-/** Headings with their texts. */
+/** Text by heading. */
 export type Columns = [string, string][]
 
 export class ShownOrders {
@@ -23,7 +23,7 @@ export class ShownOrders {
     private readonly log: Log,
   ) {}
 
-  /** The columns of each order, at its place; none of an order that has no row. */
+  /** The columns of each order, in the same order; none for an order without a row. */
   async of(orders: readonly { kind: string; id: string }[]): Promise<Columns[]> {
     const columns = new Map<string, Columns>()
     if (this.show !== undefined) {

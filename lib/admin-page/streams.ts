@@ -1,5 +1,5 @@
-// Live pages, by server-sent events. Each stream gets the same news every few seconds, and ends when its viewer goes, when `authorize` no longer
-// lets him look, and when the timers or the router are closed.
+// Live pages, by server-sent events. Each stream gets the same update every few seconds. It ends when its viewer leaves, when `authorize` no longer
+// allows reading, and when the timers or the router are closed.
 
 import type { Request, Response } from 'express'
 import { EventStream } from '../web/event-stream.js'
@@ -7,13 +7,13 @@ import { Refusal } from '../web/refusal.js'
 
 const MOST = 20
 
-/** Names the streams of a router, for tests. */
+/** The property with a router's streams, for tests. */
 export const STREAMS = Symbol('streams')
 
 export interface StreamsDependencies {
-  /** What every viewer is told, as JSON. Never rejects. */
+  /** The update for every viewer, as JSON. Never rejects. */
   news: () => Promise<string>
-  /** @throws where the viewer may no longer look */
+  /** @throws if the viewer may no longer look */
   mayLook: (req: Request) => Promise<unknown>
 }
 
@@ -23,7 +23,7 @@ interface Viewer {
 }
 
 export class Streams {
-  /** How often viewers are told, and how often `authorize` is asked again of each. */
+  /** How often viewers get an update, and how often `authorize` is called again for each. */
   readonly times = { everyMs: 4_000, askAgainMs: 30_000 }
   private readonly viewers = new Set<Viewer>()
   private timer: NodeJS.Timeout | undefined
@@ -33,7 +33,7 @@ export class Streams {
 
   /** @throws Refusal 503 */
   add(req: Request, res: Response): void {
-    if (res.destroyed) return // the viewer went while `authorize` was asked; no further `close` is emitted
+    if (res.destroyed) return // the viewer left during `authorize`; no further `close` is emitted
     if (this.closed) throw new Refusal(503, 'CLOSED', 'the timers are closed')
     if (this.viewers.size >= MOST) throw new Refusal(503, 'TOO_MANY_STREAMS', `${MOST} pages are live already; this one looks every 15 s`)
     const asking = setInterval(() => void this.askAgain(viewer, req), this.times.askAgainMs).unref()

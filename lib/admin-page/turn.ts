@@ -1,5 +1,5 @@
-// One read of the database at a time for all pages together, so that the page takes at most one connection of the shop's pool. Who would wait for
-// too long is refused. What nobody waits for begins only while nobody else reads.
+// One read of the database at a time for all pages together, so that the page uses at most one connection of the shop's pool. Reads that would wait
+// too long are refused. Background reads begin only while no other read runs.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { within } from '../wait.js'
@@ -8,7 +8,7 @@ import { Refusal } from '../web/refusal.js'
 const WAIT_MS = 4_000
 const MOST_WAITING = 100
 
-/** A page reads several times, one after the other. */
+/** A page needs several reads, one after the other. */
 const QUIET_MS = 50
 
 export class Turn {
@@ -22,7 +22,7 @@ export class Turn {
     this.waiting += 1
     const before = this.last
     let end = () => {}
-    // Whoever gives up leaves a place in the row that is passed once all before it have ended.
+    // A read that gives up keeps its place in the queue, which is skipped when it comes.
     const own = new Promise<void>((resolve) => {
       end = resolve
     })
@@ -43,7 +43,7 @@ export class Turn {
     }
   }
 
-  /** The same for what nobody waits for. @throws what `work` throws */
+  /** The same for background reads. @throws what `work` throws */
   async takeWhenQuiet<T>(work: () => Promise<T>): Promise<T> {
     while (this.waiting > 0 || performance.now() - this.endedAt < QUIET_MS) await delay(QUIET_MS, undefined, { ref: false })
     return this.take(work)

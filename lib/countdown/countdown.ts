@@ -1,4 +1,4 @@
-// `countdown(timers, options)`: what customers see of their orders' deadlines, as one Express handler: JSON, a stream, and the custom element that
+// `countdown(timers, options)`: countdowns for customers as one Express handler: JSON, a stream, and the custom element that
 // shows it. It can be mounted anywhere, on Express 4 and 5.
 
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
@@ -23,7 +23,7 @@ export interface CountdownRouter extends RequestHandler {
 }
 
 /**
- * Makes the router of countdowns: `app.use('/countdown', countdown(timers, { authorize }))`. Asks no server until somebody watches.
+ * Makes the router for countdowns: `app.use('/countdown', countdown(timers, { authorize }))`. Asks no server until somebody watches.
  * @param timers what `orderTimers(…)` returned
  * @throws OrderTimersError INVALID_OPTION, such as where `authorize` is missing
  */
@@ -64,7 +64,7 @@ export function countdown<R extends Rules>(timers: OrderTimers<R>, options: Coun
   return Object.assign(countdownRouter, { close: () => streams.close() })
 }
 
-/** What went wrong at a server is for the log of the shop, and not for its customers. */
+/** Server problems go into the shop's log, and not to its customers. */
 function forCustomers(refusal: Refusal): Refusal {
   return refusal.status < 500 ? refusal : new Refusal(503, refusal.code, 'the countdowns cannot be read at present')
 }

@@ -1,4 +1,4 @@
-// Which kinds are held, as it was read within the last few seconds. Where it cannot be read, such as without the right, a kind counts as not held.
+// Which kinds are held, read at most every few seconds. If it cannot be read, for example without the right, a kind counts as not held.
 
 import type { RowRule } from '../rows/row-rule.js'
 
@@ -13,7 +13,7 @@ interface Entry {
 export class HeldKinds {
   private readonly entries = new Map<string, Entry>()
 
-  /** Waits for a kind's first read alone. */
+  /** Waits only for a kind's first read. */
   async isHeld(kind: string, { holds }: RowRule): Promise<boolean> {
     const entry = this.entries.get(kind) ?? { isHeld: false, readAt: Number.NEGATIVE_INFINITY, reading: undefined }
     this.entries.set(kind, entry)

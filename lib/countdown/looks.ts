@@ -1,4 +1,4 @@
-// Looks at rows for everybody who watches: what is asked for is collected, and read by one statement a second at most, however many ask.
+// Reads rows for all viewers: requests are collected and read by one statement a second at most, however many there are.
 
 import { type WatchedOrders, watchedRows } from '../rows/watched-rows.js'
 import { withinCall } from '../sequelize/call-connection.js'
@@ -8,16 +8,16 @@ import { HeldKinds } from './held-kinds.js'
 import { type KindFacts, type Seen, seenIn } from './state.js'
 
 export const EVERY_MS = 1_000
-/** Of all that ask within a second, streams and others. */
+/** The limit for one second, for streams and other requests together. */
 const MOST_ORDERS = 20_000
 
-/** An order under a rule, by ids as the rule writes them. */
+/** An order under a rule; the id in its canonical form. */
 export interface Watched {
   kind: string
   id: string
 }
 
-/** What a look has seen, by `nameOf`. An order that does not exist is not in it. */
+/** The rows of one reading, by `nameOf`. An order that does not exist is not in it. */
 export interface Look {
   seen: ReadonlyMap<string, Seen>
   /** When Postgres answered, by `performance.now()`. */
@@ -37,8 +37,8 @@ export class Looks {
   constructor(private readonly runtime: Runtime) {}
 
   /**
-   * What the rows say, within a second or little more.
-   * @throws Refusal 503 where too many are asked for, OrderTimersError where Postgres does not answer
+   * The rows of these orders, within a second or little more.
+   * @throws Refusal 503 if too many are requested, OrderTimersError if Postgres does not answer
    */
   at(orders: Iterable<Watched>): Promise<Look> {
     const more = new Map([...orders].map((order) => [nameOf(order), order]))
@@ -53,7 +53,7 @@ export class Looks {
   private async look(): Promise<Look> {
     const waitMs = this.lastAt + EVERY_MS - performance.now()
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs).unref())
-    else await Promise.resolve() // what is asked for in this turn is read together
+    else await Promise.resolve() // requests of the same turn are read together
     const wanted = [...this.wanted.values()]
     this.wanted = new Map()
     this.next = undefined
@@ -82,14 +82,14 @@ export class Looks {
     return facts
   }
 
-  /** A shop with one database has one statement. */
+  /** One statement for each database. */
   private bySequelize(wanted: readonly Watched[]): WatchedOrders[][] {
     const byKind = new Map<string, string[]>(wanted.map(({ kind }) => [kind, []]))
     for (const { kind, id } of wanted) byKind.get(kind)?.push(id)
     const bySequelize = new Map<object, WatchedOrders[]>()
     for (const [kind, ids] of byKind) {
       const { row } = this.runtime.rule(kind)
-      if (!row) continue // no wish is for such a rule
+      if (!row) continue // requests are not for such a rule
       const { sequelize } = row.guard.table
       const of = bySequelize.get(sequelize) ?? []
       bySequelize.set(sequelize, of)

@@ -5,8 +5,8 @@ import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 
 export interface CountdownOptions {
   /**
-   * Whether whoever sends the request may see this order's countdown. Asked for each order, and each minute again while it is watched, with the request that began
-   * it. Only `true` counts. `id` is the order's id as text.
+   * Whether the sender of the request may see this order's countdown. Called for each order, and again each minute while it is watched, with the request that opened
+   * the stream. Only `true` counts. `id` is the order's id as text.
    */
   authorize: (req: Request, kind: string, id: string) => boolean | Promise<boolean>
 }

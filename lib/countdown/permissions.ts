@@ -1,4 +1,4 @@
-// Asks the shop which orders somebody may watch. Whatever is not clearly a yes is a no.
+// Asks the shop which orders a customer may watch. Anything but a clear yes is a no.
 
 import type { Request } from 'express'
 import { errorText } from '../error-text.js'
@@ -9,7 +9,7 @@ import type { Watched } from './looks.js'
 import type { CountdownOptions } from './options.js'
 import type { Wish } from './wishes.js'
 
-/** Asked at once, so that one page does not take all of the shop's pool. */
+/** How many calls run at once, so that one page does not use the shop's whole pool. */
 const AT_ONCE = 5
 
 export class Permissions {
@@ -20,9 +20,9 @@ export class Permissions {
   ) {}
 
   /**
-   * Those that may be watched. Never rejects. What can be no id is not asked about. Once the shop has not answered in time, it is not asked about the
-   * rest: a hundred such answers would take minutes.
-   * @param isGone whether nobody waits for it any more
+   * The orders that may be watched. Never rejects. Text that cannot be an id is not asked about. If one call takes too long, the shop is not asked about the
+   * rest: a hundred such calls would take minutes.
+   * @param isGone whether the viewer has left
    */
   async of(req: Request, wishes: readonly Wish[], isGone: () => boolean): Promise<Set<Wish>> {
     const granted = new Set<Wish>()

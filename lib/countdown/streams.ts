@@ -1,5 +1,5 @@
-// The open streams of this process. Once a second all of their orders are looked at together, and each stream is told what has changed: between
-// changes a browser counts by itself. A stream asks again each minute which orders it may show.
+// The open streams of this process. Once a second all of their orders are read together, and each stream gets what has changed. Between
+// changes a browser counts by itself. Each minute a stream checks again which orders it may show.
 
 import type { Request, Response } from 'express'
 import { errorText } from '../error-text.js'
@@ -13,18 +13,18 @@ import type { Wish } from './wishes.js'
 
 const LIMITS = {
   mostStreams: 2_000,
-  /** Of all streams: half of what a look reads, so that streams leave room for requests. */
+  /** For all streams: half of what one reading takes, so that streams leave room for requests. */
   mostWatched: 10_000,
   askAgainMs: 60_000,
   beatMs: 15_000,
 }
-/** So that not all browsers come back at once when a process has ended. */
+/** So that not all browsers reconnect at once when a process has ended. */
 const RETRY_FROM_MS = 1_000
 const RETRY_SPREAD_MS = 4_000
-/** For a page that has nothing to show: it must not hold one of the streams, and may ask again. */
+/** For a page that has nothing to show: it must not keep a stream, and may ask again. */
 const NOTHING_RETRY_FROM_MS = 15_000
 const NOTHING_RETRY_SPREAD_MS = 15_000
-/** Postgres's answers come this much sooner or later; a deadline that was moved differs by more. */
+/** The variation of Postgres's response time; a moved deadline differs by more. */
 const SAME_DEADLINE_MS = 250
 
 interface Viewer {
@@ -33,15 +33,15 @@ interface Viewer {
   granted: ReadonlySet<Wish>
   told: Map<Wish, Told>
   timers: NodeJS.Timeout[]
-  /** Whether it is being asked again which orders it may show. */
+  /** Whether it is being checked again which orders it may show. */
   isAsking: boolean
-  /** Whether it had taken too little at the last beat. */
+  /** Whether it had unsent data at the last beat. */
   wasFull: boolean
 }
 
 interface Told {
   state: Countdown['state']
-  /** By `performance.now()` where the time runs; else milliseconds that are left. */
+  /** By `performance.now()` while the timer runs; else the remaining milliseconds. */
   mark: number | null
 }
 
@@ -71,7 +71,7 @@ export class Streams {
 
   /** @throws Refusal 503 */
   add(req: Request, res: Response, wishes: readonly Wish[], granted: ReadonlySet<Wish>): void {
-    if (res.destroyed) return // the viewer went while `authorize` was asked; no further `close` is emitted
+    if (res.destroyed) return // the viewer left during `authorize`; no further `close` is emitted
     this.refuseMore(wishes.length)
     const stream = new EventStream(res, () => this.remove(viewer))
     const viewer: Viewer = { stream, wishes, granted, told: new Map(), timers: [], isAsking: false, wasFull: false }
@@ -79,7 +79,7 @@ export class Streams {
     this.watched += wishes.length
     viewer.timers.push(
       setInterval(() => beat(viewer), this.limits.beatMs).unref(),
-      // Sooner by up to a fifth, each at a time of its own: pages that came at once are not asked about at once for ever.
+      // Earlier by a random part of up to a fifth, so that pages that were opened together are not all checked together each time.
       setInterval(() => void this.askAgain(viewer, req), this.limits.askAgainMs * (1 - Math.random() / 5)).unref(),
     )
     retryAfter(stream, RETRY_FROM_MS, RETRY_SPREAD_MS)
@@ -92,13 +92,13 @@ export class Streams {
     for (const { stream } of this.viewers) stream.end()
   }
 
-  /** In the look that comes next, which a second viewer of this second shares with the first. */
+  /** In the next reading, which all viewers of this second share. */
   private async lookAtOnce(viewer: Viewer): Promise<void> {
     const look = await this.looks.at(watchedOf([viewer])).catch(() => undefined)
     if (look && this.viewers.has(viewer)) tell(viewer, look)
   }
 
-  /** Until nobody watches. What cannot be read is asked for again, and the pages count on meanwhile. */
+  /** Until nobody watches. What cannot be read is read again later; meanwhile the pages continue to count. */
   private async lookOn(): Promise<void> {
     this.looking = true
     while (this.viewers.size > 0) {
@@ -114,7 +114,7 @@ export class Streams {
     this.looking = false
   }
 
-  /** Once, until a look succeeds. */
+  /** Logged once, until a reading succeeds. */
   private tellFailure(error: unknown): undefined {
     if (!this.failing && !this.closed) {
       const what = `countdown: the orders that are watched could not be read (${errorText(error)}); their countdowns go on by themselves`
@@ -136,7 +136,7 @@ export class Streams {
   }
 }
 
-/** What a customer sees of an order: what the rows say, if it is for him. */
+/** What a customer sees of an order: its state, if the order is theirs. */
 export function countdownOf(wish: Wish, granted: ReadonlySet<Wish>, { seen, at }: Look): Countdown {
   const found: Seen = (granted.has(wish) && wish.watched && seen.get(nameOf(wish.watched))) || ABSENT
   const { kind, id } = wish
@@ -145,7 +145,7 @@ export function countdownOf(wish: Wish, granted: ReadonlySet<Wish>, { seen, at }
   return { kind, id, state: found.state, remaining }
 }
 
-/** Tells what has changed. A viewer that reads too slowly is told later, as things are then: nothing is kept for it. */
+/** Sends what has changed. A viewer that reads too slowly gets the state at a later time: nothing is buffered for it. */
 function tell(viewer: Viewer, look: Look): void {
   const { stream, wishes, granted, told } = viewer
   if (stream.isFull) return
@@ -155,7 +155,7 @@ function tell(viewer: Viewer, look: Look): void {
   if (isFirst && news.every(({ state }) => state === 'absent')) endForNow(stream)
 }
 
-/** Whoever guesses ids could hold all of the streams otherwise. Orders that do not exist and orders of others end it alike. */
+/** Otherwise guessing ids could occupy all streams. Orders that do not exist and orders of others end it in the same way. */
 function endForNow(stream: EventStream): void {
   retryAfter(stream, NOTHING_RETRY_FROM_MS, NOTHING_RETRY_SPREAD_MS)
   stream.end()

@@ -1,4 +1,4 @@
-// Which orders a request asks for: `?order_pay=34,35&order_confirm=12`.
+// The orders that a request asks for: `?order_pay=34,35&order_confirm=12`.
 
 import type { Runtime } from '../timers/runtime.js'
 import { Refusal } from '../web/refusal.js'
@@ -12,11 +12,11 @@ export interface Wish {
   kind: string
   /** As it was asked for. */
   id: string
-  /** As the rule writes it; none where it can be no id. */
+  /** As the rule writes it; none if it can be no id. */
   watched: Watched | undefined
 }
 
-/** @throws Refusal 400, and OrderTimersError where a rule's model is wrong */
+/** @throws Refusal 400, and OrderTimersError if a rule's model is wrong */
 export function wishesIn(query: string, runtime: Runtime): Wish[] {
   const asked = [...new URLSearchParams(query)].flatMap(([kind, ids]) =>
     ids

@@ -1,4 +1,4 @@
-// How the package's own routes answer: a text with its length, or a refusal as JSON.
+// Responses of the package's own routes: a text with its length, or a refusal as JSON.
 
 import type { Request, Response } from 'express'
 import type { Refusal } from './refusal.js'

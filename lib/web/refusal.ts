@@ -1,4 +1,4 @@
-// An answer that is not the one that was asked for: its HTTP status, a code for the page, and a sentence.
+// A refused request: its HTTP status, a code for the page, and a sentence.
 
 import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
@@ -13,7 +13,7 @@ export class Refusal extends Error {
   }
 }
 
-/** What the page is told of an error. */
+/** The refusal for an error. */
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error
   if (error instanceof OrderTimersError) return new Refusal(error.status, error.code, error.message)

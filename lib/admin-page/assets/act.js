@@ -1,4 +1,4 @@
-// The dialog of an act: what it means, the orders, a reason; and then what came of it, order by order.
+// The dialog of an action: what it does, the orders, a reason; and then the outcome for each order.
 
 import { h } from './dom.js'
 import { at, number, words } from './format.js'
@@ -71,7 +71,7 @@ export function ask(action, kind, orders, { stoppedSince, heldSince, shiftable }
   })
 }
 
-/** What becomes of the deadlines when a hold ends. */
+/** What happens to the deadlines when a hold ends. */
 function endOf(shiftable) {
   const { ends } = words.form
   const offered = Object.entries(ends.choices).filter(([end]) => end !== 'shift' || shiftable)
@@ -119,7 +119,7 @@ async function post(wish) {
   }
 }
 
-/** No answer, one of a proxy, or one that says so: the act may have been carried out. */
+/** No answer, an answer of a proxy, or one that says so: the action may have been carried out. */
 function isUnknown(status, code = '') {
   return code.endsWith('OUTCOME_UNKNOWN') || code === 'FAILED' || code === '' || status === 500
 }

@@ -1,5 +1,5 @@
-// The page: which screen is shown, what is known, and when it is looked up again. News of "Now" come by a stream that rests while nobody sees the
-// page; the other screens look again when they hear them.
+// The page: which screen is shown, what is known, and when it is looked up again. Updates of "Now" come by a stream that is closed while the page
+// is hidden; the other screens reload when they receive one.
 
 import { ask } from './act.js'
 import { Choice } from './choice.js'
@@ -28,7 +28,7 @@ const header = document.querySelector('header')
 const said = document.getElementById('said')
 const who = h('span', { class: 'who' })
 
-/** Where something was not known yet. */
+/** How soon to ask again if something was not known yet. */
 const AGAIN_MS = 500
 
 let now
@@ -70,7 +70,7 @@ function names() {
   for (const element of [document.querySelector('.skip')]) element.textContent = words.skip
 }
 
-/** Draws the screen, and puts the focus and the scrolling back where they were. */
+/** Draws the screen, and restores focus and scroll position. */
 function draw() {
   if (!shown) return
   const { view, data, error, recording, me } = shown
@@ -107,7 +107,7 @@ async function act(action, kind, orders, about) {
   if (await ask(action, kind, orders, about)) await look()
 }
 
-/** What a screen reader is told when it changes, and what the tab is called. */
+/** Announces a change to screen readers, and sets the title of the tab. */
 function announce() {
   if (!now) return
   const { level, text } = verdictOf(now)
@@ -170,7 +170,7 @@ function arrive() {
   void look()
 }
 
-/** Nothing is drawn anew under somebody who is choosing or typing. */
+/** The screen is not redrawn while the user is choosing or typing. */
 function isBusy() {
   const { activeElement } = document
   return (

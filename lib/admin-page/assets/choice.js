@@ -1,4 +1,4 @@
-// The orders that somebody has chosen on a list, and what he does to all of them. Each is kept with the deadline that was shown.
+// The orders that the user has selected on a list, and the actions on all of them. Each is kept with the deadline that was shown.
 
 import { h } from './dom.js'
 import { words } from './format.js'
@@ -22,11 +22,11 @@ export class Choice {
     this.#chosen.clear()
   }
 
-  /** What a screen's table begins with, and the bar below it; nothing where one may not act. */
+  /** The first column of a screen's table, and the bar below it; nothing if the user may not act. */
   columnsOf({ view, data }, can) {
     if (!can) return { choosing: () => [], choice: () => [], bar: () => undefined }
     const { orders = [], state } = data ?? {}
-    // A dead letter is acted on whatever the deadline on its row is.
+    // For a dead letter the deadline on its row does not matter.
     const shown = ({ deadlineMs, failure }) => (failure?.dead || (view === 'stuck' && state === 'dead') ? undefined : deadlineMs)
     const wish = (kind, order) => [`${kind} ${order.id}`, { kind, id: order.id, deadline: shown(order) }]
     return {
@@ -66,7 +66,7 @@ export class Choice {
     document.getElementById('content').focus()
   }
 
-  /** One act for each rule of which orders were chosen. */
+  /** One action for each rule whose orders were selected. */
   async #act(action) {
     const kinds = new Map()
     for (const { kind, ...order } of this.#chosen.values()) kinds.set(kind, [...(kinds.get(kind) ?? []), order])

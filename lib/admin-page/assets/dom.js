@@ -1,4 +1,4 @@
-// Elements of the page. Text always becomes a text node, so that nothing that a shop, a customer or a server wrote is ever read as markup.
+// Elements of the page. Text always becomes a text node, so text of a shop, a customer or a server is never interpreted as markup.
 
 /** @param props attributes; `on…` are listeners, and what is undefined or false is left out */
 export function h(tag, props = {}, ...children) {
@@ -20,7 +20,7 @@ function filled(element, props, children) {
 }
 
 /**
- * A table that is a list of cards on a telephone. The roles are named because such a display takes them away.
+ * A table that is a list of cards on a telephone. The roles are set explicitly because such a `display` removes them.
  * @param columns each has `head`, and may have `number`, `begins`, `wide` and `text`
  * @param rows arrays of cells; a cell is what `h` takes as a child, and `null` is nothing
  * @param groups headings above the columns: [text, how many columns]

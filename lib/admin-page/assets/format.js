@@ -43,14 +43,14 @@ export function ago(milliseconds) {
   return milliseconds < 1_000 ? words.just : words.ago(span(milliseconds))
 }
 
-/** The time of day, and the day where it is not today. */
+/** The time of day, with the date if it is not today. */
 export function at(milliseconds) {
   const date = new Date(milliseconds)
   const today = date.toDateString() === new Date().toDateString()
   return today ? clock.format(date) : `${day.format(date)} ${clock.format(date)}`
 }
 
-/** A moment, with its ISO form for whoever needs all digits. */
+/** An instant, with its ISO form as a tooltip. */
 export function time(milliseconds) {
   if (milliseconds === null || milliseconds === undefined) return null
   const date = new Date(milliseconds)

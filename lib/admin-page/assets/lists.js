@@ -128,7 +128,7 @@ export function stuckScreen(stuck, context) {
   ]
 }
 
-/** Those of these acts that go with each of the rules. */
+/** The actions that are possible for each of the rules. */
 export function fitting(acts, rules) {
   return acts.filter((name) =>
     rules.every(({ form, pausable }) => {
@@ -143,7 +143,7 @@ export function isGrave(name) {
   return name === 'cancel' || name === 'discard' || name.startsWith('settle')
 }
 
-/** The bar of what has been chosen. */
+/** The bar for the selected orders. */
 export function chosenBar(count, acts, { act, clear }) {
   if (count === 0 || acts.length === 0) return undefined
   const isTooMany = count > MOST
@@ -172,7 +172,7 @@ export function failureCells(failure, nowMs) {
   return [number(failure.attempts), ago(Math.max(0, nowMs - Date.parse(failure.at))), errorOf(failure.error, first, stack)]
 }
 
-/** The last error; the first one where it was another, and the stack for whoever opens it. */
+/** The last error; the first one if it differs; and the stack, folded. */
 export function errorOf(error, first, stack) {
   return h(
     'div',

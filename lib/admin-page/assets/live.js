@@ -1,15 +1,15 @@
-// The stream of news. It rests while nobody sees the page; where there is none to be had, the page looks every now and then instead.
+// The stream of updates. It is closed while the page is hidden; if no stream is available, the page polls instead.
 
 import { h } from './dom.js'
 import { span, words } from './format.js'
 
 export const LOOK_MS = 15_000
 
-/** After so long without news the page says so. */
+/** After this time without an update the page says so. */
 const SILENT_MS = 27_000
 
 export class Live {
-  /** What the bar at the top says of it. */
+  /** The state of the stream in the bar at the top. */
   sign = h('span', { class: 'live' })
   #page
   #stream
@@ -17,7 +17,7 @@ export class Live {
   #isLive = false
   #isOver = false
 
-  /** @param page what to do with news, when one may no longer look, and instead of news */
+  /** @param page what to do with an update, when access has ended, and without updates */
   constructor(page) {
     this.#page = page
   }
@@ -55,7 +55,7 @@ export class Live {
       this.#isLive = false
       this.#tick()
     })
-    // Lost, and then the browser tries again; or refused, as when too many are live.
+    // The stream was lost, and the browser tries again; or it was refused, for example because too many are open.
     stream.addEventListener('error', () => {
       this.#isLive = false
       if (stream.readyState === EventSource.CLOSED && this.#stream === stream) this.#stream = undefined

@@ -9,7 +9,7 @@ const STUCK = ['overdue', 'retrying', 'locked', 'dead', 'stale', 'held', 'unveri
 
 const LEVELS = { failing: 'bad', degraded: 'warn' }
 
-/** A trouble as a sentence, as `order-timers status` says it; in another language than English its name, beside which that sentence stands. */
+/** A problem as a sentence, in the words of `order-timers status`; in other languages its translated name, next to that sentence. */
 export function sentence(trouble) {
   return words.troubles === undefined ? english(trouble) : (words.troubles[trouble.code] ?? words.troubles.other)(trouble)
 }
@@ -18,7 +18,7 @@ function english({ code, message }) {
   return `${code === 'NO_WORKER' ? 'NO WORKER ALIVE' : code.replaceAll('_', ' ')}: ${message}`
 }
 
-/** What is said first, for the band, the title and a screen reader. */
+/** The first sentence, for the banner, the title and screen readers. */
 export function verdictOf(now) {
   const [worst, ...others] = now.troubles
   if (!worst && now.looking) return { level: 'open', text: words.loading, others }
@@ -48,7 +48,7 @@ function verdict(now) {
   )
 }
 
-/** What to do; and where the sentence is in another language, the package's own. */
+/** The remedy; in other languages also the English sentence. */
 function more(trouble, element) {
   const own = { class: element === 'span' ? 'sub' : undefined, lang: 'en' }
   return [words.troubles && h(element, own, english(trouble)), trouble.remedy && h(element, own, `→ ${trouble.remedy}`)]
@@ -165,7 +165,7 @@ function lateness(late) {
   return [number(late.count), span(late.p50Ms), h('span', { class: slow }, span(late.p99Ms)), pathsBar(late.paths, late.count)]
 }
 
-/** The share of each path; the words say the same. */
+/** The share of each path; the text says the same. */
 function pathsBar(paths, all) {
   const shares = ['alarm', 'event', 'sweep'].map((path) => [path, (paths[path]?.count ?? 0) / all])
   const text = shares

@@ -97,14 +97,14 @@ function card(order, nowMs, can, act) {
   )
 }
 
-/** What `verify` was told of it last. */
+/** The last answer of `verify` for it. */
 function answerOf({ nextMs, times, answer, error, reference }) {
   const last = error ? words.verify.lastError(error) : words.verify.answer(answer ?? '')
   const more = [words.verify.asked(number(times)), last, reference ?? '', words.verify.next(at(nextMs))]
   return more.filter(Boolean).join(' · ')
 }
 
-/** The deadline as the act compares it. Of a dead letter none is; where there is none, there must be none still. */
+/** The deadline as the action compares it. For a dead letter it is not compared; null: the order must still have none. */
 function shown({ row, armedMs, failure }) {
   if (failure?.dead) return undefined
   return (row ? row.deadline : armedMs) ?? null

@@ -52,7 +52,7 @@ export function lateScreen(late) {
   ]
 }
 
-/** By the square root, so that a few late ones are seen beside many that were on time. */
+/** By the square root, so that a few late orders are visible beside many punctual ones. */
 function spreadChart(buckets, bounds, most) {
   const bars = buckets.map((count, i) => {
     if (count === 0) return undefined

@@ -1,4 +1,4 @@
-// The URL of what is shown: the screen and its filters. Links are real links, so that they can be opened elsewhere, copied and gone back to.
+// The URL of what is shown: the screen and its filters. Links are real links, so the user can open them in a new tab, copy them and go back.
 
 import { h } from './dom.js'
 import { lang } from './format.js'
@@ -11,7 +11,7 @@ export function screenIn(params) {
   return params.get('view') ?? 'now'
 }
 
-/** @param changes filters; undefined takes one away */
+/** @param changes filters; undefined removes one */
 export function href(view, changes = {}) {
   const params = new URLSearchParams()
   if (view !== 'now') params.set('view', view)
@@ -22,7 +22,7 @@ export function href(view, changes = {}) {
   return text === '' ? './' : `./?${text}`
 }
 
-/** A link within the page. `key` is by what it is found again, and focused, when the screen is drawn anew. */
+/** A link within the page. `key` identifies it, so that it keeps the focus when the screen is redrawn. */
 export function link(view, changes, text, props = {}) {
   return h(
     'a',
@@ -39,7 +39,7 @@ export function orderLink(kind, id) {
   return link('order', { id, kind: undefined }, id, { class: 'id', 'data-key': `order ${kind} ${id}` })
 }
 
-/** Links of one choice, of which one is current. */
+/** Links of one choice; one of them is current. */
 export function tabs(label, view, current, choices, others) {
   return h(
     'div',
@@ -50,7 +50,7 @@ export function tabs(label, view, current, choices, others) {
   )
 }
 
-/** A select that goes where its option says. */
+/** A select that opens the URL of its option. */
 export function chooser(label, name, options, current, go) {
   const id = `choose-${name}`
   const select = h(

@@ -1,4 +1,4 @@
-// The screen "Due": what comes due within a day, of all rules together, soonest first, page by page; and how many there are in each slice of time.
+// The screen "Due": what comes due within a day, for all rules together, soonest first, page by page; and the number in each slice of time.
 
 import { boundRule } from '../../admin/problem.js'
 import type { Runtime } from '../../timers/runtime.js'
@@ -9,14 +9,14 @@ import type { ShownOrders } from '../shown-orders.js'
 const PAGE = 50
 const HOUR_MS = 3_600_000
 
-/** The ranges that can be looked at, in hours, and the seconds of a slice of each. */
+/** The possible ranges, in hours, and the seconds of a slice in each. */
 const SLICES: Record<number, number> = { 1: 120, 6: 900, 24: 3_600 }
 
 export interface DueWish {
   /** One rule; all where it is undefined. */
   kind: string | undefined
   hours: number
-  /** What the last page gave as `next`. */
+  /** The `next` of the previous page. */
   after: string | undefined
 }
 
@@ -31,7 +31,7 @@ export interface Due {
   nowMs: number
   orders: DueOrder[]
   next: string | undefined
-  /** Of each rule: how many come due in each slice. They end where 10,000 are counted. */
+  /** For each rule: how many come due in each slice. Counting ends at 10,000. */
   slices: { kind: string; seconds: number; counts: { fromMs: number; count: number }[] }[]
   problems: { kind: string; text: string }[]
 }
@@ -57,7 +57,7 @@ export class DueScreen {
         const page = await this.page(one, place, range * HOUR_MS)
         due.nowMs = page.nowMs
         found.push(...page.orders.map((order) => ({ ...order, kind: one, at: BigInt(order.micros ?? 0) })))
-        // What lies behind this was not read of this rule, so the page of all rules ends there.
+        // Later orders of this rule were not read, so the page of all rules ends there.
         if (page.resume !== undefined && (until === undefined || BigInt(page.resume) < until)) until = BigInt(page.resume)
         if (after === undefined) due.slices.push({ kind: one, seconds: SLICES[range] as number, counts: await this.slices(one, range) })
       } catch (error) {
@@ -87,7 +87,7 @@ export class DueScreen {
     return this.reads.page(rule, { state: 'pending', after, inclusive, withinMs, limit: PAGE })
   }
 
-  /** Of a rule whose deadlines are in Redis alone. */
+  /** For a rule whose deadlines are in Redis alone. */
   private async redisPage(kind: string, place: DuePlace | undefined, withinMs: number): Promise<FoundPage> {
     const fromMs = place && Number(BigInt(place.micros) / 1_000n)
     const { timers, nowMs } = await readIndex(this.runtime, kind, fromMs ?? 'pending')
@@ -122,7 +122,7 @@ interface DuePlace {
   id: string
 }
 
-/** Of a place that cannot be read, the first page is shown. */
+/** If the position cannot be parsed, the first page is shown. */
 function parsePlace(text: string): DuePlace | undefined {
   const parsed = /^(-?\d{1,18})\.([A-Za-z][\w.-]*?)\.([^.].*)$/.exec(text)
   return parsed ? { micros: parsed[1] as string, kind: parsed[2] as string, id: parsed[3] as string } : undefined

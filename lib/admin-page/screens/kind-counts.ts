@@ -1,5 +1,5 @@
-// How the orders of one rule stand, for the screen "Now": counts that end at 10,000, of rows or of the due index, and what stands in the way of those
-// that are due. The same figures are put as `status` puts them, so that both judge alike. What cannot be read is said.
+// The orders of one rule by state, for the screen "Now": counts up to 10,000, from rows or from the due index, and what blocks those
+// that are due. The figures have the form of those of `status`, so that both come to the same verdict. What cannot be read is reported.
 
 import { keptFailures } from '../../admin/kept-failures.js'
 import { OVERDUE_MS } from '../../admin/limits.js'
@@ -20,7 +20,7 @@ import { type ShownHold, type ShownUnverified, shownHold, shownUnverified } from
 
 export interface CountedKind {
   kind: string
-  /** A state without orders is left out. More than 10,000 means "and more". Undefined where they could not be read. */
+  /** A state without orders is left out. More than 10,000 means "and more". Undefined if they could not be read. */
   counts: Partial<Record<ListedState | 'paused' | 'undated', number>> | undefined
   /** When the next order is due, and when the oldest that is overdue was, by Postgres's clock. */
   nextMs: number | null
@@ -28,11 +28,11 @@ export interface CountedKind {
   brakedAtMs: number | null
   /** When they were counted, by the same clock. */
   atMs: number
-  /** How long ago a worker counted those without a deadline. */
+  /** How long ago a worker counted the orders without a deadline. */
   undatedAgeMs: number | undefined
-  /** What holds it, a person's hold first. */
+  /** The holds of the rule, a person's hold first. */
   holds: ShownHold[]
-  /** Of a rule with `verify`: the orders that wait for an answer; undefined where none does. */
+  /** For a rule with `verify`: the orders that wait for an answer; undefined if none does. */
   unverified: ShownUnverified | undefined
   problem: string | undefined
 }
@@ -42,7 +42,7 @@ export interface KindLook {
   status: RuleStatus
 }
 
-/** No index finds them, so they are counted beside the looks. */
+/** No index finds them, so they are counted separately. */
 const PAUSED = { freshMs: 60_000, maxAgeMs: 300_000 }
 
 export class KindCounts {
@@ -57,7 +57,7 @@ export class KindCounts {
     this.marks = redis && new SweepMarks(redis.connection, keys, redis.clock)
   }
 
-  /** Of which nothing is known. */
+  /** For a rule whose counts are unknown. */
   unknown(kind: string, problem?: string): KindLook {
     const nothing = {
       kind,
@@ -131,7 +131,7 @@ export class KindCounts {
       status.leftRun = await this.reads.inTurn(() => leftRun(row, this.runtime.keys.prefix)).catch(() => undefined)
   }
 
-  /** As `status` has it. Its figures are of this process's clock, by which it judges ages. */
+  /** In the form of `status`, whose ages are relative to this process's clock. */
   private put({ counts = {}, oldestMs, nextMs, atMs }: CountedKind, status: RuleStatus): void {
     const aheadMs = Date.now() - atMs
     const { pending = 0, overdue = 0, retrying = 0, locked = 0, dead = 0, stale = 0 } = counts
@@ -151,7 +151,7 @@ export class KindCounts {
     return page.orders.map(({ id }) => id)
   }
 
-  /** Of a rule whose deadlines are in Redis alone. */
+  /** For a rule whose deadlines are in Redis alone. */
   private async inRedis(kind: string, { counted, status }: KindLook): Promise<void> {
     if (!this.runtime.redis) {
       counted.problem = 'its deadlines are in Redis alone, and Redis is not used here'

@@ -1,4 +1,4 @@
-// The screen "Late": how late orders were in the last minutes, by rule and by the path that brought them, from the counts that workers write to
+// The screen "Late": how late orders were in the last minutes, by rule and path, from the counts that workers write to
 // Redis with their beats.
 
 import { BUCKETS, LATENESS_BOUNDS_MS, type LatenessSummary, summaryOf } from '../../lateness-buckets.js'
@@ -9,7 +9,7 @@ import { Remembered } from '../remembered.js'
 
 const WAIT_MS = 2_000
 
-/** Minutes that can be looked at. */
+/** The possible ranges, in minutes. */
 const MINUTES = [5, 60, 1_440]
 
 export interface LatePath extends LatenessSummary {
@@ -20,7 +20,7 @@ export interface LatePath extends LatenessSummary {
 
 export interface Late {
   minutes: number
-  /** The upper bounds of the buckets, milliseconds; one bucket more has what is later. */
+  /** The upper bounds of the buckets, milliseconds; one more bucket has what is later. */
   bounds: readonly number[]
   kinds: { kind: string; all: LatenessSummary; paths: LatePath[] }[]
 }

@@ -1,5 +1,5 @@
-// What the screen "Now" judges by: the facts of `status`, from looks that are short and shared by all who look. So both say the same sentence. Who
-// does not wait for a look is told what is known, and that something is still looked at.
+// The facts behind the screen "Now". They are those of `status`, from short queries that all pages share, so both say the same sentence. A caller
+// that does not wait gets what is known, and the information that something is still being read.
 
 import { boundRule, postgresTrouble } from '../../admin/problem.js'
 import { type InTurn, latenessOfAll, livingProcesses, type Processes } from '../../admin/processes.js'
@@ -14,10 +14,10 @@ import { type Aged, Remembered } from '../remembered.js'
 import type { Turn } from '../turn.js'
 import { KindCounts, type KindLook } from './kind-counts.js'
 
-/** What workers report of Redis's settings is among their faults. */
+/** Redis's settings are in the faults that workers report. */
 const REDIS_LOOK = { waitMs: 1_000, asksConfig: false }
 
-/** Against which count a backlog is compared. */
+/** The earlier count that a backlog is compared with. */
 const SPAN_MS = 15_000
 
 interface Counted {
@@ -113,7 +113,7 @@ export class NowReads {
     return { ...(looked ?? { value: this.counts.unknown(kind), ageMs: 0 }), looking: looked === undefined }
   }
 
-  /** Undefined also where it has been counted once only: the next news say whether it shrinks. */
+  /** Also undefined if it has been counted only once: the next update shows whether it shrinks. */
   private backlogOf(kinds: readonly LookedKind[]): Backlog | undefined {
     if (kinds.some(({ looking }) => looking)) return undefined
     const late = kinds.flatMap(({ value: { status } }) => (status.brakedSince || !status.rows ? [] : [status.rows]))

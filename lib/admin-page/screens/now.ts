@@ -1,4 +1,4 @@
-// The screen "Now": what is wrong, who is alive, and how each rule's orders stand. Everybody who looks within two seconds is told the same, in the
+// The screen "Now": what is wrong, who is alive, and each rule's orders by state. All requests within two seconds get the same answer, in the
 // words of `order-timers status`.
 
 import { boundRule } from '../../admin/problem.js'
@@ -19,7 +19,7 @@ export interface KindNow extends CountedKind {
   /** Whether it can be held, and whether a hold's end can move its deadlines. */
   holdable: boolean
   shiftable: boolean
-  /** Whether it has `verify`, so that orders can wait for an answer. */
+  /** Whether it has `verify`. */
   verifies: boolean
   /** Of the last hour. */
   lateness: LatenessByPath | undefined
@@ -31,14 +31,14 @@ export interface KindNow extends CountedKind {
 
 export interface Now {
   atMs: number
-  /** The worst of it in one line, or that all is well: what `order-timers status` says. */
+  /** The worst problem in one line, or that all is well: the first line of `order-timers status`. */
   headline: string
-  /** All that is wrong, worst first. */
+  /** All problems, worst first. */
   troubles: Trouble[]
   workers: number
   webs: number
   kinds: KindNow[]
-  /** Whether something is not known yet: then it is worth asking again in a moment. */
+  /** Whether something is not known yet; then ask again in a moment. */
   looking: boolean
 }
 

@@ -1,5 +1,5 @@
-// The screen "Order": one order under each rule that knows ids like it: what its row says, what Redis has of it, who has locked it, how the rule
-// failed on it, what was done, what comes next, and what can be done by hand.
+// The screen "Order": one order under each rule whose ids have its form: its row, its timer in Redis, who has locked it, how the rule
+// failed on it, what was done by hand, what comes next, and which actions are possible.
 
 import { boundRule } from '../../admin/problem.js'
 import type { Failure } from '../../redis/failed-timers.js'
@@ -18,7 +18,7 @@ import type { Columns, ShownOrders } from '../shown-orders.js'
 
 const WAIT_MS = 1_000
 
-/** What becomes of the order next, by a code that the page has words for. */
+/** What happens to the order next, as a code that the page translates. */
 export type Next =
   | 'no row'
   | 'not applying'
@@ -42,13 +42,13 @@ export interface OrderOfKind {
   row: OneOrder | undefined
   /** The deadline in Redis's due index. */
   armedMs: number | null
-  /** Undefined where Redis does not answer or is not used. */
+  /** Undefined if Redis does not answer or is not used. */
   redisProblem: string | undefined
   failure: Failure | undefined
   lock: LockHolder | undefined
-  /** What holds the rule. */
+  /** The holds of the rule. */
   holds: ShownHold[]
-  /** Under `verify`: what was answered of it, and when it is asked about again. */
+  /** Under `verify`: the last answer, and when it is asked about again. */
   unverified: { nextMs: number; times: number; answer: string | null; error: string | null; reference: string | null } | undefined
   history: HistoryEntry[]
   columns: Columns
@@ -75,7 +75,7 @@ export class OrderScreen {
     private readonly shown: ShownOrders,
   ) {}
 
-  /** @param text an id as it was pasted, also as a key of Redis: `order_confirm:34` */
+  /** @param text an id, or the name of its key in Redis: `order_confirm:34` */
   async read(text: string): Promise<OrderFound> {
     const key = this.runtime.keys.parse(text)
     const isKey = key !== 'external' && this.runtime.kinds.includes(key.kind)
@@ -109,7 +109,7 @@ export class OrderScreen {
     } catch (error) {
       found.problem = (await this.reads.problem(rule, error)).message
     }
-    if (inRedis.redisProblem && (!row || row.deadline.in === 'redis')) found.problem ??= inRedis.redisProblem // it alone knows
+    if (inRedis.redisProblem && (!row || row.deadline.in === 'redis')) found.problem ??= inRedis.redisProblem // only Redis has the deadline
     found.acts = actsOn(rule, found)
     return found
   }
@@ -171,7 +171,7 @@ function nextOf(
   return state.locked ? 'locked' : 'overdue'
 }
 
-/** What the page offers; whether it can be done is decided when it is done. */
+/** The actions that the page offers; whether they are possible is checked when they are carried out. */
 function actsOn({ row }: ShopRule, { next, row: state, armedMs, failure }: OrderOfKind): AdminAction[] {
   const acts: AdminAction[] = []
   const deadline = row?.deadline

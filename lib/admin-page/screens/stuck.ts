@@ -1,4 +1,4 @@
-// The screen "Stuck": the orders of one rule that are due and do not move, by the reason, page by page; and who has locked them, or what the rule
+// The screen "Stuck": the orders of one rule that are due and not settled, by reason, page by page; and who has locked them, or what the rule
 // threw.
 
 import { keptFailures } from '../../admin/kept-failures.js'
@@ -99,7 +99,7 @@ export class StuckScreen {
     return { orders: letters.map(({ id, ...failure }) => ({ id, deadlineMs: null, failure })), next, nowMs: Date.now() }
   }
 
-  /** Of a rule whose deadlines are in Redis alone; oldest first. */
+  /** For a rule whose deadlines are in Redis alone; oldest first. */
   private async retrying(kind: string, after: string | undefined): Promise<Found> {
     const { failed, problem } = await keptFailures(this.runtime, kind)
     if (problem !== undefined) throw new Refusal(503, 'REDIS', problem)

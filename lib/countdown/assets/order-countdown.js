@@ -1,4 +1,4 @@
-// <order-countdown kind="order_pay" order="34">: counts an order's deadline down, and says what becomes of it. All of them on a page share one
+// <order-countdown kind="order_pay" order="34">: counts down to an order's deadline, and shows its state. All of them on a page share one
 // stream for each hundred. Its texts are attributes named like the states, in which {time} is the time that is left; without one, WORDS has
 // them. It sets the attribute `state`, and dispatches `countdown` when that changes.
 
@@ -8,7 +8,7 @@ const WORDS = {
 }
 const UNITS = { en: ['d', 'h'], zh: ['天', '時'] }
 const SILENT_MS = 40_000
-/** A proxy may keep a stream to itself: a page that has heard nothing asks, and goes on asking. */
+/** A proxy may buffer the stream: a page that has received nothing polls. */
 const UNHEARD_MS = 10_000
 const all = new Set()
 let streams = []
@@ -37,7 +37,7 @@ class OrderCountdown extends HTMLElement {
 
   take({ state, remaining }) {
     if (!this.timer) {
-      // What the page had in its place stays until here.
+      // The content between the tags stays until here.
       this.timer = document.createElement('span')
       this.status = document.createElement('span')
       this.timer.setAttribute('role', 'timer') // its ticks are not announced
@@ -83,7 +83,7 @@ function time(ms, [d, h]) {
   return `${Math.floor(s / 86_400)} ${d} ${Math.floor(s / 3600) % 24} ${h}`
 }
 
-/** Opens the streams again, soon: elements come and go together. */
+/** Reopens the streams after a moment, since several elements may be added or removed together. */
 function open(waitMs = 50) {
   clearTimeout(opening)
   opening = setTimeout(() => {
@@ -125,7 +125,7 @@ function follow(elements) {
   return stream
 }
 
-/** A clock that stood still while the machine slept, or the page was hidden, is set by a stream that is opened again. */
+/** Reopening the stream corrects a clock that stood still while the machine slept or the page was hidden. */
 setInterval(() => {
   const now = Date.now()
   slept = slept || now - tickedAt > 5000
