@@ -1,4 +1,4 @@
-// Statements that mark what they add, and statements that drop only what has that mark, so that `down` leaves alone what was there before. The
+// Statements that mark what they add, and statements that drop only what has that mark, so that `down` keeps what existed before. The
 // mark is the comment on the column, the index or the table.
 
 /** What `up` may add: how to find it, to make it, to mark it and to drop it. Names are SQL, quoted. */
@@ -49,7 +49,7 @@ export function columnAddition(table: string, { name, quoted, type }: { name: st
   }
 }
 
-/** It is found by its table's schema, because its bare name may mean an index in another schema. */
+/** It is found by its table's schema, because its bare name may refer to an index in another schema. */
 export function indexAddition(table: string, { name, definition }: { name: string; definition: string }): Addition {
   return {
     find: `SELECT oid, 0 AS part FROM pg_class WHERE relkind IN ('i', 'I') AND relname = ${literal(name)}

@@ -1,4 +1,4 @@
-// How long something takes or took, for a person: in the largest unit of which there are two or more.
+// A duration for a person, in the largest unit that gives a number of two or more.
 
 const UNITS: [ms: number, name: string][] = [
   [86_400_000, 'd'],

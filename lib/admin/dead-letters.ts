@@ -21,7 +21,7 @@ export interface Retried {
   kind: string
   /** The ids that were put back, due now; or dropped. */
   retried: string[]
-  /** Ids that were asked for and are no dead letters, or could not be dropped, each with the reason. */
+  /** Requested ids that are not dead letters, or could not be dropped, each with the reason. */
   notDead: { id: string; why: string }[]
 }
 
@@ -30,7 +30,7 @@ export interface DeadPage {
   letters: (DeadLetter & { stack: string | undefined })[]
   /** How many the rule has. */
   total: number
-  /** Where the next page begins; undefined where there is none. */
+  /** Where the next page begins; undefined if there is none. */
   next: string | undefined
 }
 

@@ -1,4 +1,4 @@
-// What Redis keeps about orders on which a rule failed: those that wait for their next attempt, and dead letters.
+// The orders on which a rule failed, as Redis keeps them: those that wait for their next attempt, and dead letters.
 
 import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
@@ -7,7 +7,7 @@ import type { Runtime } from '../timers/runtime.js'
 
 const WAIT_MS = 5_000
 
-/** Which orders one rule failed on, or why Redis did not say. Both are undefined if Redis is not used. */
+/** The orders on which one rule failed, or why Redis did not answer. Both are undefined if Redis is not used. */
 export interface KeptFailures {
   failed: FailedIds | undefined
   problem: string | undefined

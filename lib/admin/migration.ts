@@ -1,5 +1,5 @@
-// `order-timers migration`: statements that add what the declared rules need of the database: columns, indexes, and the tables of history and
-// brakes. They are built from the rules alone; Postgres is not asked, and nothing is run. `up` itself finds out what is missing and marks what it
+// `order-timers migration`: statements that add what the declared rules need in the database: columns, indexes, and the tables of history and
+// brakes. They are built from the rules only; Postgres is not asked, and nothing is run. `up` itself finds out what is missing and marks what it
 // adds, so that `down` drops that and nothing else.
 
 import { createHash } from 'node:crypto'
@@ -41,7 +41,7 @@ export interface MigrationOptions {
 const LONGEST_NAME = 63
 
 /**
- * @throws OrderTimersError UNKNOWN_KIND, INVALID_MODEL, INVALID_STATUS; INVALID_OPTION where the rules lie in several databases, or for the trigger
+ * @throws OrderTimersError UNKNOWN_KIND, INVALID_MODEL, INVALID_STATUS; INVALID_OPTION if the rules lie in several databases, or for the trigger
  * where `after` is a function
  */
 export function migration(runtime: Runtime, { kinds = runtime.kinds, trigger = false }: MigrationOptions = {}): Migration {
@@ -60,7 +60,7 @@ export function migration(runtime: Runtime, { kinds = runtime.kinds, trigger = f
   }
 }
 
-/** The comment on what a migration adds. Another migration that finds it there leaves it and its mark alone, in `up` and in `down`. */
+/** The comment on what a migration adds. Another migration that finds this comment changes neither the object nor the comment, in `up` and in `down`. */
 function markOf(kinds: readonly string[], additions: readonly Addition[]): string {
   const needs = JSON.stringify([kinds, additions.map(({ create }) => create)])
   return `added by order-timers, migration ${createHash('sha256').update(needs).digest('hex').slice(0, 8)}`
@@ -84,7 +84,7 @@ function additionsOf(row: RowRule): Addition[] {
   return needs
 }
 
-/** Also under `dryRun`, which never asks: it is there once the rule is switched on. */
+/** Also with `dryRun`, which does not need it: it will exist when the rule is switched on. */
 function forVerify(orders: OrderTable): Addition[] {
   const unverified = withoutBinding(orders.inSameSchema(UNVERIFIED_TABLE))
   const history = withoutBinding(orders.inSameSchema(HISTORY_TABLE))
@@ -119,7 +119,7 @@ export interface IndexDefinition {
   definition: string
 }
 
-/** The index by which the sweep finds what is due. Undefined where Redis alone has the deadlines. */
+/** The index by which the sweep finds what is due. Undefined if Redis alone has the deadlines. */
 export function deadlineIndex({ guard: { table, statusAttribute }, deadline }: RowRule): IndexDefinition | undefined {
   if (deadline.in === 'column') {
     const { attribute } = deadline

@@ -1,5 +1,5 @@
 // Rows that the rules' values refer to by a foreign key, such as rows of a status table, as comments in a migration. Postgres says which are
-// missing; if it does not answer, the models say which are needed. Only a person knows what else such a row should have, so they are comments.
+// missing; if it does not answer, the models say which are needed. Only a person knows the other columns of such a row, so they are comments.
 
 import { referencedRows, valueProblems } from '../rows/references.js'
 import type { RowRule } from '../rows/row-rule.js'
@@ -8,7 +8,7 @@ import { LOOK } from '../sequelize/statement-limits.js'
 import type { Runtime } from '../timers/runtime.js'
 
 /**
- * Trouble of Postgres does not make it reject.
+ * Does not reject if Postgres fails.
  * @returns lines for a comment; empty if nothing is missing
  * @throws OrderTimersError UNKNOWN_KIND, INVALID_MODEL, INVALID_STATUS
  */

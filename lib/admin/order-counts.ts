@@ -1,4 +1,4 @@
-// Counts a rule's orders by state, in one statement and one read-only transaction: each order once, under the first state that applies to it
+// Counts a rule's orders by state, in one statement and one read-only transaction: each order once, under the first state that applies
 // (rows/order-counts-sql.ts). `plan`, `sweep` and `status` all count this way. Nothing is written, locked or armed.
 
 import type { FailedIds } from '../redis/failed-timers.js'
@@ -13,7 +13,7 @@ export interface Sample {
 }
 
 export interface OrderCounts {
-  /** Due, and nothing holds them up: the next sweep settles them. */
+  /** Due, and nothing blocks them: the next sweep settles them. */
   overdue: number
   /** Due, failed, and waiting for the next attempt. Undefined if the failures are not known: then they count as overdue. */
   retrying: number | undefined
@@ -46,13 +46,13 @@ export interface OrderCounts {
 }
 
 /**
- * How a rule's orders stand: each order is in one of these states, as `status`, health, metrics and the page name them.
- * What each means stands at `OrderCounts`.
+ * The states of orders, as `status`, health, metrics and the page name them. Each order is in one.
+ * `OrderCounts` explains each.
  */
 export interface OrderStates {
   /** Their deadline is in the future, and nothing holds them back. */
   pending: number
-  /** Due, and nothing excuses that: neither `where`, a pause, an attempt to come, a lock nor `staleAfter`. A brake may. */
+  /** Due without an excuse: neither `where`, a pause, a coming attempt, a lock nor `staleAfter`. A brake may excuse them. */
   overdue: number
   retrying: number | undefined
   locked: number
@@ -84,20 +84,20 @@ export function statesOf(counts: OrderCounts): OrderStates {
   return { pending: upcoming + later, overdue, retrying, locked, dead, stale, held, unverified, paused, undated }
 }
 
-/** The earliest deadline of those that count as `overdue`; null where there are none. */
+/** The earliest deadline of those that count as `overdue`; null if there are none. */
 export function oldestOverdue({ samples }: OrderCounts): Date | null {
   return samples.overdue[0]?.deadline ?? null
 }
 
 export interface CountOptions {
   days: number
-  /** Counts this order alone. */
+  /** Counts only this order. */
   id?: string
   /** How long Postgres may count, in milliseconds. Default: two minutes. */
   statementMs?: number
-  /** Counts orders without a deadline under the one that `backfill` will give them, unless a function `after` says it. */
+  /** Counts orders without a deadline under the one that `backfill` will give them, unless `after` is a function. */
   asBackfilled?: boolean
-  /** The orders on which the rule failed, by what Redis keeps; undefined if that is not known. */
+  /** The orders on which the rule failed, from Redis; undefined if that is not known. */
   failed?: FailedIds | undefined
 }
 

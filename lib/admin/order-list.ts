@@ -1,4 +1,4 @@
-// `order-timers list`: one rule's orders in one state, by deadline, page by page. Of a rule whose deadlines are in Redis alone, its timers there.
+// `order-timers list`: one rule's orders in one state, by deadline, page by page. For a rule whose deadlines are in Redis alone, its timers there.
 // Reads only.
 
 import { OrderTimersError } from '../errors.js'
@@ -26,7 +26,7 @@ export interface ListQuery {
   state: ListedState
   /** How many orders a page has, from 1 to 10,000. */
   limit: number
-  /** Where the last page ended: its `next`. */
+  /** The `next` of the previous page. */
   after: string | undefined
 }
 
@@ -35,9 +35,9 @@ export interface OrderList {
   state: ListedState
   /** By deadline, then by id; a deadline of `infinity` on the row is null. */
   orders: { id: string; deadline: Date | null }[]
-  /** Where the next page begins; null where there is none. */
+  /** Where the next page begins; null if there is none. */
   next: string | null
-  /** The clock by which orders are due: Postgres's, or Redis's where the deadlines are there alone. */
+  /** The clock by which orders are due: Postgres's, or Redis's if the deadlines are only there. */
   now: Date
 }
 
@@ -50,7 +50,7 @@ export function listOrders(runtime: Runtime, kind: string, query: ListQuery): Pr
   })
 }
 
-/** Microseconds since 1970, and the id of the last order where the page ended with one. */
+/** Microseconds since 1970, and the id of the last order if the page ended with one. */
 interface Place {
   micros: string
   id: string | undefined

@@ -1,15 +1,15 @@
-// What will happen next to an order under a rule, and when; and the command that helps. Asks nobody.
+// What will happen next to an order under a rule, and when; and the command that helps. Asks no server.
 
 import { ageText } from './age-text.js'
 import type { OrderUnderRule } from './order-under-rule.js'
 
-/** What is due for longer in Redis is late, though a worker may just be at it. */
+/** A timer that has been due for longer in Redis is late, although a worker may just be settling it. */
 const LATE_MS = 5_000
 
 export interface Outlook {
   /** What will happen next, and when. */
   next: string
-  /** The command that helps; undefined where none is needed. */
+  /** The command that helps; undefined if none is needed. */
   command: string | undefined
 }
 

@@ -1,4 +1,4 @@
-// One order under one rule: what its row, Redis, the locks and the history say of it. Reads only.
+// One order under one rule, from its row, Redis, the locks and the history. Reads only.
 
 import type { Redis } from 'ioredis'
 import type { HeldKind } from '../hold.js'
@@ -17,37 +17,37 @@ import { problemOf } from './problem.js'
 const WAIT_MS = 2_000
 const MOST_ENTRIES = 20
 
-/** How an order stands under a rule; `none`: the rule does not apply to its row; `gone`: there is no such row; `redis`: Redis alone knows. */
+/** An order's state under a rule. `none`: the rule does not apply to its row; `gone`: there is no such row; `redis`: only Redis has its deadline. */
 export type OrderState = keyof OrderStates | 'none' | 'gone' | 'redis'
 
 export interface OrderInRedis {
-  /** Its deadline in the due index; undefined where it is not armed. */
+  /** Its deadline in the due index; undefined if it is not armed. */
   armed: Date | undefined
-  /** For how long its key lives yet, milliseconds; -1 without an end, -2 where there is none. */
+  /** The remaining time of its key, milliseconds; -1 without expiry, -2 without a key. */
   keyMs: number
-  /** The claim that has it, which begins with the worker's identity; undefined where nobody has claimed it. */
+  /** The token of its claim, which begins with the worker's identity; undefined if nobody has claimed it. */
   claimedBy: string | undefined
   failure: Failure | undefined
 }
 
 export interface OrderUnderRule {
   kind: string
-  /** By when it was counted, so an order that is settled a moment later may still be there. */
+  /** An order that was settled a moment later may still be here. */
   state: OrderState
   row: RowState | undefined
-  /** Undefined where Redis does not answer or is not used. */
+  /** Undefined if Redis does not answer or is not used. */
   redis: OrderInRedis | undefined
   lock: LockHolder | undefined
   brakedSince: Date | null
-  /** Under `verify`: what was answered of it, and when it is asked about again; undefined where it does not wait for an answer. */
+  /** Under `verify`: the last answer, and when it is asked about again; undefined if it does not wait for an answer. */
   unverified?: UnverifiedOrder | undefined
-  /** What holds the rule; null where nothing does. */
+  /** The hold of the rule, or null. */
   hold: HeldKind | null
-  /** How many attempts the rule has. */
+  /** The rule's `attempts`. */
   attempts: number
   /** What the rule applies to, in words. */
   appliesTo: string | undefined
-  /** Newest first, 20 at most; undefined where the rule keeps none. */
+  /** Newest first, 20 at most; undefined if the rule keeps none. */
   history: HistoryEntry[] | undefined
   /** Why something could not be read. */
   problem: string | undefined
@@ -100,7 +100,7 @@ async function inRedis({ redis, keys }: Runtime, kind: string, id: string): Prom
   const { leases, lease } = keys.sets(kind, keys.partitionOf(id))
   const tokens = await connection.run(WAIT_MS, (client) => client.zrange(leases, '0', '49'))
   const asked = (client: Redis) => Promise.all(tokens.map((token) => client.smismember(`${lease}${token}`, id)))
-  const held = await connection.run(WAIT_MS, asked).catch(() => []) // a web process's user may not
+  const held = await connection.run(WAIT_MS, asked).catch(() => []) // a web process's user may lack the right
   const claimedBy = tokens.find((_, i) => held[i]?.[0] === 1)
   return { armed: deadlineMs === undefined ? undefined : new Date(deadlineMs), keyMs, claimedBy, failure }
 }

@@ -15,15 +15,15 @@ const MOST_ACTIONS = 10
 export interface OrderView {
   id: string
   rules: (OrderUnderRule & Outlook)[]
-  /** What operators did to it, newest first; undefined where there is no table of actions, or it could not be read. */
+  /** Operators' actions on it, newest first; undefined if there is no table of actions, or it could not be read. */
   actions: ListedAction[] | undefined
-  /** Whether a worker is alive; undefined where that is not known. */
+  /** Whether a worker is alive; undefined if that is not known. */
   workerAlive: boolean | undefined
 }
 
 /**
- * @param kind one rule alone
- * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID where it can be the id of no rule's order
+ * @param kind only this rule
+ * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID if it can be the id of no rule's order
  */
 export async function viewOrder(runtime: Runtime, given: string, kind?: string): Promise<OrderView> {
   if (kind !== undefined) runtime.rule(kind)

@@ -1,4 +1,4 @@
-// `order-timers plan`: what would happen if a rule were switched on. How many orders would be settled at once, how many would be held back, and how
+// `order-timers plan`: what would happen if a rule were switched on: how many orders would be settled at once, how many held back, and how
 // many come due in each hour of the next days. Reads only.
 
 import { columnOf } from '../rows/row-options.js'
@@ -13,13 +13,13 @@ export interface RulePlan {
   kind: string
   form: RuleForm | undefined
   /**
-   * How many orders are in which state; `overdue` is what the first sweep would settle. Undefined where the deadlines are in Redis alone, or the
+   * How many orders are in which state; `overdue` is what the first sweep would settle. Undefined if the deadlines are in Redis alone, or the
    * rows could not be read (see `problem`).
    */
   census: OrderCounts | undefined
   /** Dead letters; undefined if Redis does not answer or is not used. */
   dead: number | undefined
-  /** What a reader of the figures must know. */
+  /** Notes about the figures. */
   notes: string[]
   /** What is wrong with the rule, or why it could not be read, with the remedy. */
   problem: string | undefined
@@ -33,7 +33,7 @@ export interface PlanOptions {
 }
 
 /**
- * What each rule would do, by what its orders' rows say now. Each rule is read by itself. Orders that `backfill` will give a deadline count
+ * What each rule would do, from its orders' rows. Each rule is read separately. Orders that `backfill` will give a deadline count
  * under that deadline. Never rejects: what could not be read is a `problem` in the answer.
  */
 export async function plan(runtime: Runtime, { days = 3 }: PlanOptions = {}): Promise<RulePlan[]> {

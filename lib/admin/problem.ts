@@ -1,4 +1,4 @@
-// Says to a person why a rule could not be read: what its table lacks, with the remedy, or that Postgres does not answer.
+// Why a rule could not be read, for a person: what its table lacks, with the remedy, or that Postgres does not answer.
 
 import { errorText } from '../error-text.js'
 import type { RowRule } from '../rows/row-rule.js'
@@ -15,7 +15,7 @@ export interface Problem {
   message: string
   /** True: Postgres did not answer, so nothing is known. False: something is wrong with the rule or its tables. */
   unreachable: boolean
-  /** Whether something is wrong with the rule or its tables, rather than that it could not be read. */
+  /** Whether something is wrong with the rule or its tables; otherwise it just could not be read. */
   isConfiguration?: boolean
 }
 
@@ -28,7 +28,7 @@ export function boundRule(runtime: Runtime, kind: string): { rule: ShopRule; pro
   }
 }
 
-/** @param error what reading the rule's rows threw. If the check of its tables finds what is wrong, that is the problem. */
+/** @param error the error of reading the rule's rows. If the check of its tables finds the reason, that is the problem. */
 export async function problemOf({ row }: Pick<ShopRule, 'row'>, error: unknown): Promise<Problem> {
   const toProblem = (cause: unknown): Problem => {
     const owner = faultOwnerOf(cause)
@@ -48,7 +48,7 @@ export async function problemOf({ row }: Pick<ShopRule, 'row'>, error: unknown):
   }
 }
 
-/** What the check of a rule's tables and statements finds wrong, and why it could not be made. The latter does not mean that something is wrong. */
+/** The problems that the check of a rule's tables and statements finds, or why it could not be made. The latter does not mean that something is wrong. */
 export async function lookInWords({ look }: RowRule): Promise<{ problem: string | undefined; notLookedAt: string | undefined }> {
   const { wrong, partial, unseen } = await look()
   const all = [...wrong, ...partial]
@@ -77,7 +77,7 @@ export async function postgresTrouble(rules: readonly Pick<ShopRule, 'row'>[]): 
   return undefined
 }
 
-/** In words for a person. @param error what a statement threw that Postgres did not carry out */
+/** Text for a person. @param error the error of a statement that Postgres did not carry out */
 function noAnswer(error: unknown): string {
   if (isPoolExhausted(error)) return `${errorText(error)}, so Postgres was not asked; ${POOL_REMEDY}`
   return `Postgres does not answer (${errorText(error)}); ${CHECK}`
@@ -85,7 +85,7 @@ function noAnswer(error: unknown): string {
 
 const CHECK = 'check that it runs and can be reached, and that user, password and database are right'
 
-/** @param full says so, where the pool has no free connection: then Postgres may not even have been asked */
+/** @param full set if the pool has no free connection: then Postgres may not have been asked */
 function silence(full: string | undefined): string {
   const nothing = `nothing in ${WAIT_MS} ms`
   return full === undefined

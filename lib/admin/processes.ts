@@ -1,4 +1,4 @@
-// Who is there, and how late orders were: what processes have written of themselves in Redis and Postgres, for the command, health and metrics.
+// The records that processes have written in Redis and Postgres, and how late orders were, for the command, health and metrics.
 
 import { errorText } from '../error-text.js'
 import { BUCKETS } from '../lateness-buckets.js'
@@ -17,14 +17,14 @@ const WAIT_MS = 2_000
 /** A process, and whether it counts as alive. */
 export interface ListedProcess extends SeenProcess {
   alive: boolean
-  /** Where it was heard of last. */
+  /** Where its last heartbeat was. */
   by: 'redis' | 'postgres'
 }
 
 export interface Processes {
-  /** Workers first, then web processes; those heard of last first. Processes that ended in good order are in neither place. */
+  /** Workers first, then web processes; the latest heartbeat first. Processes that ended normally have no record. */
   processes: ListedProcess[]
-  /** What they say together, such as that no worker is alive; as seen by a web process, and without the grace that the faults have. */
+  /** Conclusions from all records, such as that no worker is alive; as seen by a web process, and without the delay that faults have. */
   findings: Finding[]
   /** Whether Redis could be read, or why not; `not used` with `redis: false`. */
   redis: 'read' | 'not used' | { problem: string }
@@ -33,9 +33,9 @@ export interface Processes {
 }
 
 export interface LivingOptions {
-  /** False where Redis refuses writes: then nobody's silence there says anything. */
+  /** False if Redis refuses writes: then missing heartbeats mean nothing. */
   beatsAreWritten?: boolean
-  /** Asks Postgres when its turn has come. */
+  /** Queues the query to Postgres. */
   inTurn?: InTurn
 }
 
@@ -68,7 +68,7 @@ export async function livingProcesses(
 }
 
 /**
- * How late the orders of a rule were that workers settled in the last hour, by the path that brought them.
+ * How late a rule's orders were in the last hour, over all workers, by path.
  * @param minutes another time, at most 1,500
  * @returns undefined with `redis: false`
  * @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error
@@ -105,7 +105,7 @@ async function readRedis({ redis, keys }: Runtime): Promise<Read<Processes['redi
 
 async function readPostgres(runtime: Runtime): Promise<Read<Processes['postgres']>> {
   const rows = new ProcessRows(runtime.keys.prefix, runtime.kinds, (kind) => runtime.rule(kind))
-  const seen = await within(WAIT_MS, rows.read()) // a server that is frozen takes connections, and never answers on them
+  const seen = await within(WAIT_MS, rows.read()) // a frozen server accepts connections, and never answers on them
   if (seen) return { seen, state: 'read' }
   return { seen, state: rows.state === 'written' || rows.state === 'unknown' ? 'not read' : rows.state }
 }

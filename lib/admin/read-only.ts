@@ -1,4 +1,4 @@
-// A statement over many rows that looks at rows' locks, in a read-only transaction of its own.
+// A statement over many rows that also reads their locks, in a separate read-only transaction.
 
 import type { Sequelize } from 'sequelize'
 import { LOOK_SETTINGS } from '../rows/capped-orders-sql.js'
@@ -7,7 +7,7 @@ import { inTransaction, rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
 import type { StatementLimits } from '../sequelize/statement-limits.js'
 
-/** @param sqlOf the statement, without a look at locks where the table or this role does not allow that @throws what Postgres or Sequelize throws */
+/** @param sqlOf the statement; without reading locks if the table or this role does not allow that @throws what Postgres or Sequelize throws */
 export async function readOnly<Row extends object>(
   sequelize: Sequelize,
   limits: StatementLimits,

@@ -8,7 +8,7 @@ const PAGE = 10_000
 
 /**
  * Settlements and reminders, newest first.
- * @throws OrderTimersError UNKNOWN_KIND, INVALID_OPTION where the rule keeps no history; what Postgres throws
+ * @throws OrderTimersError UNKNOWN_KIND, INVALID_OPTION if the rule keeps no history; what Postgres throws
  */
 export async function* historyPages(runtime: Runtime, kind: string, sinceMs: number): AsyncGenerator<HistoryEntry[]> {
   const { row } = runtime.rule(kind)

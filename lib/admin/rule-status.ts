@@ -1,4 +1,4 @@
-// How one rule stands: its orders by state, what is in the way of those that are due, and when a worker last read it.
+// The state of one rule: its orders by state, what blocks those that are due, and when a worker last read it.
 
 import type { HeldKind } from '../hold.js'
 import { SweepMarks } from '../redis/sweep-marks.js'
@@ -21,57 +21,57 @@ import { lookInWords, problemOf } from './problem.js'
 
 const WAIT_MS = 5_000
 
-/** Where the count of overdue timers that Redis alone has ends. */
+/** The limit for counting overdue timers that are in Redis alone. */
 const MOST_COUNTED = 10_000
 
-/** Of so many orders that are tried again the latest error is looked for. */
+/** The latest error is searched in this many orders that are tried again. */
 const MOST_RETRIED = 200
 
 export interface RuleStatus {
   kind: string
   form: RuleForm | undefined
-  /** What its orders' rows say; undefined if the deadlines are in Redis alone, or the rows could not be read (see `problem`). */
+  /** Its orders by state; undefined if the deadlines are in Redis alone, or the rows could not be read (see `problem`). */
   rows: RowFigures | undefined
-  /** Of a rule whose deadlines are in Redis alone: its timers there; undefined for others, and where Redis does not say. */
+  /** For a rule whose deadlines are in Redis alone: its timers there; undefined for others, and if Redis does not answer. */
   inRedis: { pending: number; overdue: number; oldestOverdue: Date | null } | undefined
   /** Timers in the due index, and dead letters; undefined if Redis does not answer or is not used. */
   armed: number | undefined
   dead: number | undefined
-  /** What holds it; null where nothing does. */
+  /** Its hold, or null. */
   hold: HeldKind | null
-  /** Since when its brake has stopped it; null if it has no brake or is not stopped. */
+  /** When its brake stopped it; null if it has no brake or is not stopped. */
   brakedSince: Date | null
-  /** Of a rule with `verify`: the orders that wait for an answer. */
+  /** For a rule with `verify`: the orders that wait for an answer. */
   unverified?: UnverifiedSummary | undefined
-  /** Whether it settles nothing by the shop's wish (`dryRun`). */
+  /** Whether it settles nothing because of `dryRun`. */
   dryRun: boolean
   /** What is wrong with the rule or its tables, or why something could not be read. */
   problem: string | undefined
-  /** Whether that only says that it could not be looked at. */
+  /** Whether it only could not be checked. */
   notLookedAt: boolean
   /** How late orders were in the last hour, by all workers; undefined if Redis does not say. */
   lateness: LatenessByPath | undefined
   /** How long ago a worker last read what is overdue, milliseconds; undefined if none did, or Redis does not say. */
   readAgoMs: number | undefined
-  /** The next deadline; null where there is none. */
+  /** The next deadline; null if there is none. */
   next: Date | null
-  /** The latest error of an order that failed and is tried again; undefined where there is none. */
+  /** The latest error of an order that failed and is tried again; undefined if there is none. */
   lastError: { id: string; attempts: number; error: string } | undefined
-  /** Who has locked an order that is due; the first of them. */
+  /** Who has locked a due order; the first of them. */
   rowLock: LockHolder | undefined
   /** Who has locked the whole table. */
   tableLock: TableLock | undefined
-  /** Who holds the lock under which a worker reads what is overdue: another worker for a moment, or a session that blocks all. */
+  /** Who holds the lock for reading overdue orders: another worker for a moment, or a session that blocks all workers. */
   sweepLock: SweepLockHolder | undefined
-  /** A run in bulk that nobody carries out any more, and that holds the rule. */
+  /** A bulk run whose process is gone, and that still holds the rule. */
   leftRun: LeftRun | undefined
 }
 
-/** Each order is in one of the states. */
+/** Counts; each order is in one state. */
 export interface RowFigures extends OrderStates {
   /** The earliest deadline of those that are `overdue`. */
   oldestOverdue: Date | null
-  /** Of `pending`: due within an hour from now. */
+  /** For `pending`: due within an hour from now. */
   withinHour: number
 }
 
@@ -94,7 +94,7 @@ export function unknownRule(runtime: Runtime, kind: string, problem?: string): R
 
 /**
  * Never rejects.
- * @param redis undefined where it does not answer or is not used
+ * @param redis undefined if it does not answer or is not used
  */
 export async function ruleStatus(
   rule: ShopRule,
@@ -141,7 +141,7 @@ async function readRows(row: RowRule, runtime: Runtime, found: RuleStatus, count
   Object.assign(found, { rowLock, sweepLock })
 }
 
-/** What waits for another attempt is in the index under the time of that. What is claimed is not in it. */
+/** Timers that wait for another attempt are in the index under the time of that attempt. Claimed timers are not in it. */
 async function readRedis({ index, clock }: RuntimeRedis, found: RuleStatus): Promise<void> {
   const nowMs = await clock.now()
   const range = (from: string, until: string, most: number) => index.between(found.kind, from, until, most, WAIT_MS)
@@ -154,7 +154,7 @@ async function readRedis({ index, clock }: RuntimeRedis, found: RuleStatus): Pro
   found.next = upcoming[0] === undefined ? null : new Date(upcoming[0].deadlineMs)
 }
 
-/** Who stands in the way of orders that are due. @param lockedIds orders whose rows are locked @throws what Postgres or Sequelize throws */
+/** Who blocks due orders. @param lockedIds orders whose rows are locked @throws what Postgres or Sequelize throws */
 export async function locksOf(
   row: RowRule,
   { keys }: Runtime,
@@ -168,7 +168,7 @@ export async function locksOf(
   return { rowLock, sweepLock, tableLock: await tableLockOf(row.guard.table) }
 }
 
-/** The latest error, of the first 200 that are tried again. */
+/** The latest error among the first 200 orders that are tried again. */
 export async function lastErrorOf({ failures }: RuntimeRedis, kind: string, retrying: readonly string[]): Promise<RuleStatus['lastError']> {
   if (retrying.length === 0) return undefined
   const ids = retrying.slice(0, MOST_RETRIED)

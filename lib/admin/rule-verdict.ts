@@ -1,4 +1,4 @@
-// What is wrong with one rule, from what `status` has gathered of it. Asks nobody.
+// What is wrong with one rule, from the facts that `status` has gathered. Asks no server.
 
 import { describeHolder } from '../rows/sweep-lock.js'
 import { ageText } from './age-text.js'
@@ -6,12 +6,12 @@ import { LATE_COUNT, LATE_P99_MS, OVERDUE_MS, sweepLimits, VERIFY_WAIT_MS } from
 import type { RuleStatus } from './rule-status.js'
 import { degraded, failing, type Trouble } from './trouble.js'
 
-/** A lock that is held for longer is nobody's passing work. */
+/** A lock that is held for longer is not normal work. */
 const LONG_LOCK_S = 5
 const STUCK_LOCK_S = 30
 
 export interface RuleContext {
-  /** Milliseconds between two sweeps; null where none is scheduled. */
+  /** Milliseconds between two sweeps; null if none is scheduled. */
   sweepMs: number | null
   now: number
   /** Whether a backlog shrinks. */
@@ -90,7 +90,7 @@ function overdueTroubles(
   return found
 }
 
-/** Orders that wait for a person, or fail. */
+/** Orders that need a person, or fail. */
 function stuckTroubles({ kind, rows, dead = 0, lastError, unverified }: RuleStatus, { now }: RuleContext): Trouble[] {
   const found: Trouble[] = []
   const orders = (count: number) => `${count.toLocaleString('en-US')} ${count === 1 ? 'order' : 'orders'}`

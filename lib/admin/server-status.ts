@@ -1,4 +1,4 @@
-// Whether Redis and Postgres answer a process that looks, whether Redis takes writes, and how far their clocks are apart.
+// Whether Redis and Postgres answer this process, whether Redis accepts writes, and the difference between their clocks.
 
 import { errorText } from '../error-text.js'
 import { timeAt } from '../redis/clock.js'
@@ -17,7 +17,7 @@ const WAIT_MS = 5_000
 export interface RedisStatus {
   used: boolean
   answering: boolean
-  /** What it answers to a write that it refuses, such as that its memory is full, with the remedy; undefined where it takes writes. */
+  /** Its answer to a refused write, such as that its memory is full, with the remedy; undefined if it accepts writes. */
   refuses: string | undefined
   /** The flags of `notify-keyspace-events`; undefined if this user may not read them. */
   notifications: string | undefined
@@ -59,10 +59,10 @@ async function refusal(probe: (() => Promise<unknown>) | undefined): Promise<str
 }
 
 /**
- * How far Postgres's clock is ahead of Redis's at least, in milliseconds, of the first database of these rules, and in a cluster of the primary where
- * it is the most: a difference that the round trips could explain, such as those of a process that gets little CPU, is none.
- * @param inTurn asks Postgres when its turn has come
- * @returns undefined where one of them is not used or does not answer. Never rejects
+ * The minimum by which Postgres's clock is ahead of Redis's, in milliseconds, for the first database of these rules, and in a cluster for the primary with
+ * the largest difference. A difference that the round trips can explain counts as 0.
+ * @param inTurn queues the query to Postgres
+ * @returns undefined if one of them is not used or does not answer. Never rejects
  */
 export async function clockDifference(
   { redis }: Runtime,
@@ -79,7 +79,7 @@ export async function clockDifference(
   const servers = serversOf(redis.connection.client).map((server) => () => redis.connection.ask(() => timeAt(server, undefined)))
   const ofRedis = () => Promise.all(servers.map(offsetOf))
   try {
-    await ofRedis() // the first answer of a connection is slow
+    await ofRedis() // the first answer on a connection is slow
     const read = await within(WAIT_MS, Promise.all([inTurn(ofPostgres), ofRedis()]))
     const differences = read?.[1].map((offset) => leastDifference(read[0], offset)) ?? []
     return differences.sort((one, other) => Math.abs(other) - Math.abs(one))[0]
@@ -88,7 +88,7 @@ export async function clockDifference(
   }
 }
 
-/** A clock minus this process's, which lies between the two. */
+/** Bounds for a clock minus this process's clock. */
 interface Offset {
   least: number
   most: number

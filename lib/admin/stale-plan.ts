@@ -20,7 +20,7 @@ export interface StalePlan {
   unreachable: boolean
 }
 
-/** @throws OrderTimersError UNKNOWN_KIND, INVALID_OPTION where the timers are switched off */
+/** @throws OrderTimersError UNKNOWN_KIND, INVALID_OPTION if the timers are switched off */
 export async function stalePlan(runtime: Runtime, kind: string | undefined): Promise<StalePlan[]> {
   if (!runtime.enabled) {
     const remedy = 'then nothing is settled; switch them on'

@@ -1,4 +1,4 @@
-// What `status` knows: both servers, who is there, and each rule, asked once. Reads only, apart from a write in Redis that leaves nothing behind.
+// The facts behind `status`: both servers, the processes, and each rule, read once. Reads only, apart from a test write in Redis that leaves nothing behind.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ShopRule } from '../rules/rule.js'
@@ -9,18 +9,18 @@ import { latenessOfAll, livingProcesses, type Processes } from './processes.js'
 import { type RuleStatus, ruleStatus, unknownRule } from './rule-status.js'
 import { clockDifference, type RedisStatus, redisStatus } from './server-status.js'
 
-/** From how many overdue orders on it is a backlog, which is counted twice. */
+/** With this many overdue orders it is a backlog, which is counted twice. */
 export const BACKLOG = 200
 const BACKLOG_MS = 1_500
 
 export interface Backlog {
-  /** How many were overdue when they were counted for the second time. */
+  /** The overdue orders at the second count. */
   overdue: number
   /** By how many it shrinks; negative where it grows. */
   perSecond: number
-  /** When it will be done, if it goes on like this; null where it does not shrink. */
+  /** The estimated end at this rate; null if it does not shrink. */
   doneAt: Date | null
-  /** Where there are too many to count them all: whether the oldest ones are settled. */
+  /** If there are too many to count: whether the oldest ones are being settled. */
   oldestMoves?: boolean
 }
 
@@ -28,21 +28,21 @@ export interface Facts {
   enabled: boolean
   postgres: { answering: boolean; problem: string | undefined }
   redis: RedisStatus
-  /** How far Postgres's clock is ahead of Redis's, milliseconds; undefined where that could not be read. */
+  /** How far Postgres's clock is ahead of Redis's, milliseconds; undefined if that could not be read. */
   clock: { postgresAheadMs: number | undefined }
-  /** Who is there, and what is wrong with that. */
+  /** The processes, and what is wrong with them. */
   processes: Processes
   rules: RuleStatus[]
-  /** More than 200 orders that are overdue and that nothing excuses. */
+  /** The backlog, if more than 200 orders are overdue without an excuse. */
   backlog: Backlog | undefined
 }
 
 export interface FactsOptions {
-  /** Where no worker seems to be alive, it is asked again after so many milliseconds: after an outage of Redis a worker has not beaten at once. */
+  /** If no worker seems alive, ask again after this many milliseconds: after an outage of Redis the first heartbeat takes a moment. */
   confirmMs?: number
 }
 
-/** Each rule is read by itself. Never rejects: what does not answer, or could not be read, is a `problem` in the answer. */
+/** Each rule is read separately. Never rejects: what does not answer, or could not be read, is a `problem` in the result. */
 export async function gatherFacts(runtime: Runtime, { confirmMs = 0 }: FactsOptions = {}): Promise<Facts> {
   const bound = runtime.kinds.map((kind) => ({ kind, ...boundRule(runtime, kind) }))
   const ofShop = bound.flatMap(({ rule }) => (rule ? [rule] : []))

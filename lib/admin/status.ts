@@ -10,15 +10,15 @@ export type { RedisStatus } from './server-status.js'
 export { sentence, type Trouble } from './trouble.js'
 
 export interface Status extends Facts {
-  /** False where an engineer should get up: orders that are due are not settled, or a server does not answer. */
+  /** False if somebody should act now: due orders are not settled, or a server does not answer. */
   ok: boolean
-  /** The worst of it in one line, with what to do; or that all is well. */
+  /** The worst problem in one line, with what to do; or that all is well. */
   headline: string
-  /** All that is wrong, worst first. */
+  /** All problems, worst first. */
   troubles: Trouble[]
 }
 
-/** Never rejects: what does not answer, or could not be read, is told in the answer. */
+/** Never rejects: what does not answer, or could not be read, is in the result. */
 export async function status(runtime: Runtime, options: FactsOptions = {}): Promise<Status> {
   const facts = await gatherFacts(runtime, options)
   const troubles = troublesOf(facts)

@@ -24,7 +24,7 @@ const CONNECT_MS = 2_000
 export interface SweepOptions {
   /** Also settles orders that are overdue by more than `staleAfter`. */
   stale?: boolean
-  /** Sweeps this rule alone. */
+  /** Sweeps only this rule. */
   kind?: string | undefined
   /** Called with each order on which a rule failed, as it happens. */
   onFailed?: (failure: FailedOrder) => void
@@ -37,29 +37,29 @@ export interface FailedOrder {
   attempts: number
 }
 
-/** What became of a rule's orders. Each is counted once: as settled, or by its state when the pass had ended. */
+/** The outcome for a rule's orders. Each is counted once: as settled, or by its state at the end of the pass. */
 export interface KindSwept extends Partial<CountsAfterwards> {
   settled: number
   /** With the option `dryRun`: how many would have been settled. They still count as `left`. */
   dryRun: number
   /** Attempts that failed in this pass; the orders are counted under `retrying` or `dead`. */
   failed: number
-  /** Since when the brake has stopped the rule; null where it has not. */
+  /** When the brake stopped the rule; null if it did not. */
   brakedSince: Date | null
 }
 
 /** Counted as `plan` and `status` do; left out if they could not be counted. In a pass with `stale` no order counts as `stale`. */
 interface CountsAfterwards
   extends Pick<OrderCounts, 'retrying' | 'locked' | 'dead' | 'stale' | 'held' | 'unverified' | 'paused' | 'undated'> {
-  /** Overdue, and none of the other states: braked, or claimed by another worker. */
+  /** Overdue, and in no other state: stopped by the brake, or claimed by another worker. */
   left: number
   toCome: number
 }
 
 export interface SweepResult {
-  /** What became of the orders of each rule. */
+  /** The outcome for the orders of each rule. */
   kinds: Record<string, KindSwept>
-  /** What went wrong, apart from single orders, and rules that are wrong. Orders that were not settled for that reason are kept for another pass. */
+  /** What went wrong, apart from single orders, and wrong rules. Orders that were not settled for that reason are kept for another pass. */
   faults: { code: FaultCode | ErrorName; kind?: string; message: string }[]
   /** Whether Redis answered, so that orders were claimed there. */
   claimed: boolean
@@ -69,8 +69,8 @@ export interface SweepResult {
 }
 
 /**
- * Sweeps each rule by itself. Faults and failures are recorded, and the rest goes on; a locked row is counted and left.
- * @throws OrderTimersError UNKNOWN_KIND, INVALID_OPTION where the timers are switched off, SHARED_DEADLINE
+ * Sweeps each rule separately. Faults and failures are recorded, and the rest continues; a locked row is counted and left.
+ * @throws OrderTimersError UNKNOWN_KIND, INVALID_OPTION if the timers are switched off, SHARED_DEADLINE
  */
 export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): Promise<SweepResult> {
   if (!runtime.enabled) {
@@ -101,12 +101,12 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
 interface PassRecord {
   faults: SweepResult['faults']
   dryRun: Map<string, number>
-  /** By kind and id. Without Redis nobody remembers a failure once this process has ended, so the next pass tries again. */
+  /** By kind and id. Without Redis a failure is forgotten when this process ends, so the next pass tries again. */
   failures: Map<string, Map<string, Failure>>
   durationMs: number
 }
 
-/** What the pass emits, as it happens. */
+/** Events of the pass. */
 function recordOf(events: WorkerEmitter, onFailed: SweepOptions['onFailed']): PassRecord {
   const record: PassRecord = { faults: [], dryRun: new Map(), failures: new Map(), durationMs: 0 }
   const { dryRun, failures, faults } = record
@@ -161,7 +161,7 @@ function rulesOf(runtime: Runtime, { stale = false, kind }: SweepOptions): { rul
     try {
       return [runtime.ruleByItself(each, { settlesStale: stale })]
     } catch (error) {
-      // Two rules on one attribute clear and settle each other's deadlines: then neither may settle anything.
+      // Two rules on one attribute would clear and settle each other's deadlines, so neither may settle anything.
       const code = error instanceof OrderTimersError ? errorName(error.code) : undefined
       if (code === undefined || code === 'SHARED_DEADLINE') throw error
       wrong.push({ code, kind: each, message: errorText(error) })

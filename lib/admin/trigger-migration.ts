@@ -40,7 +40,7 @@ function whyNone({ row }: ShopRule): string | undefined {
 interface Named extends TableTrigger {
   /** The table. */
   name: string
-  /** The function, with brackets. */
+  /** The function, with parentheses. */
   call: string
   mark: string
 }

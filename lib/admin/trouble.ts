@@ -1,6 +1,6 @@
-// Something that is wrong, as `status` says it: how bad it is, what, and what to do.
+// A problem as `status` reports it: how bad it is, what it is, and what to do.
 
-/** `failing`: orders that are due are not settled, or a server does not answer. `degraded`: it can wait until the morning. */
+/** `failing`: due orders are not settled, or a server does not answer. `degraded`: it can wait until the morning. */
 export type Level = 'failing' | 'degraded'
 
 export interface Trouble {
@@ -10,7 +10,7 @@ export interface Trouble {
    * SWITCHED_OFF.
    */
   code: string
-  /** The rule that it is about, where it is about one. */
+  /** The rule, if it is about one. */
   kind?: string
   message: string
   /** What to do about it. */

@@ -1,4 +1,4 @@
-// What is wrong, worst first, and whether an engineer should get up for it: from what `status` has gathered. Asks nobody.
+// What is wrong, worst first, and whether somebody should act now, from the facts that `status` has gathered. Asks no server.
 
 import { withExpiryEvents } from '../redis/server.js'
 import { nameOf } from '../timers/findings.js'
@@ -8,12 +8,12 @@ import { ruleTroubles } from './rule-verdict.js'
 import type { Facts } from './status-facts.js'
 import { degraded, failing, sentence, type Trouble } from './trouble.js'
 
-/** A rule that a deployment has just brought is not served by all workers yet. */
+/** After a deployment a new rule is not served by all workers yet. */
 const DEPLOYING_MS = 60_000
 
 const DEFAULT_SWEEP_MS = 60_000
 
-/** Faults of a worker for which orders are not settled. The others are settled by the sweep, or late. */
+/** Worker faults that keep orders from being settled. With other faults the sweep settles them, or they are late. */
 const FAILING = new Set([
   'NO_WORKER',
   'KIND_UNSERVED',
@@ -24,7 +24,7 @@ const FAILING = new Set([
   'INTERNAL',
 ])
 
-/** In this order: causes before what follows of them. */
+/** In this order: causes before their consequences. */
 const ORDER = [
   ...['POSTGRES_UNAVAILABLE', 'REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'NO_WORKER', 'PREFIX_SHARED', 'INVALID_MODEL', 'KIND_UNSERVED'],
   ...[
@@ -57,7 +57,7 @@ export function troublesOf(facts: Facts): Trouble[] {
   return found.sort((one, other) => rank(one) - rank(other))
 }
 
-/** One line: the worst of it and what to do, or that all is well. */
+/** One line: the worst problem and what to do, or that all is well. */
 export function headlineOf(troubles: readonly Trouble[], { processes, rules }: Facts): string {
   const [worst] = troubles
   if (worst) return sentence(worst)
@@ -84,7 +84,7 @@ function redisTroubles({ redis, rules }: Facts): Trouble[] {
   return [...refuses, degraded('EVENTS_OFF', silent, `CONFIG SET notify-keyspace-events ${flags}, and in redis.conf too`)]
 }
 
-/** What the processes' records say together. */
+/** Conclusions from the processes' records. */
 function presence({ processes: { findings, processes } }: Facts): Trouble[] {
   const isDeploying = processes.some(({ alive, startedAt, clockMs, beatAt }) => alive && beatAt + clockMs - startedAt < DEPLOYING_MS)
   return findings.map(({ code, kind, message, remedy }) => {
@@ -94,7 +94,7 @@ function presence({ processes: { findings, processes } }: Facts): Trouble[] {
   })
 }
 
-/** Faults that workers tell of; those of web processes where no worker is alive, whose other faults follow from that. */
+/** Faults that workers report; if no worker is alive, those of web processes, whose other faults follow from that. */
 function reported({ processes: { processes } }: Facts): Trouble[] {
   const living = processes.filter(({ alive }) => alive)
   return living.flatMap((process) =>
@@ -145,7 +145,7 @@ function catchingUp({ overdue, perSecond, doneAt }: NonNullable<Facts['backlog']
   )
 }
 
-/** The shortest interval between two sweeps of a living worker: what one has read, the others need not. */
+/** The shortest sweep interval of a living worker: one worker's reading is enough for all. */
 function sweepMsOf({ processes: { processes } }: Facts): number | null {
   const intervals = processes.flatMap(({ alive, sweepMs }) => (alive && sweepMs !== undefined ? [sweepMs] : []))
   if (intervals.length === 0) return DEFAULT_SWEEP_MS

@@ -1,4 +1,4 @@
-// What processes tell of timers while somebody watches, on a connection of its own. It shows that it is there every second, so that they go on.
+// Receives what processes publish while somebody watches, on a separate connection. It renews its sign of life every second, so that they continue.
 
 import { OrderTimersError } from '../errors.js'
 import { RedisConnection } from '../redis/connection.js'
@@ -9,22 +9,22 @@ import type { Runtime } from '../timers/runtime.js'
 const WAIT_MS = 5_000
 
 export interface Watched extends FeedNote {
-  /** When it was told. */
+  /** When it was published. */
   at: Date
   process: string
 }
 
 export interface WatchListeners {
   onNote(note: Watched): void
-  /** Batches that a process left out, since there were too many. */
+  /** Batches that a process left out because there were too many. */
   onLost(count: number, process: string): void
-  /** Redis stopped answering, or refuses the subscription; it is tried again. */
+  /** Redis stopped answering, or refuses the subscription, which is tried again. */
   onTrouble(message: string): void
 }
 
 /**
- * @returns ends it, once Redis has accepted the subscription
- * @throws OrderTimersError REDIS_UNAVAILABLE, also where these timers have no Redis; what Redis answers where it refuses the subscription
+ * @returns once Redis has accepted the subscription: a function that ends it
+ * @throws OrderTimersError REDIS_UNAVAILABLE, also if these timers have no Redis; what Redis answers if it refuses the subscription
  */
 export async function watch(runtime: Runtime, { onNote, onLost, onTrouble }: WatchListeners): Promise<() => Promise<void>> {
   const [kind = ''] = runtime.kinds
@@ -47,7 +47,7 @@ export async function watch(runtime: Runtime, { onNote, onLost, onTrouble }: Wat
   const end = async () => {
     clearInterval(signs)
     subscriber.close()
-    await connection.run(WAIT_MS, (client) => client.hdel(processes, WATCH_FIELD)).catch(() => {}) // another watcher shows itself again within a second
+    await connection.run(WAIT_MS, (client) => client.hdel(processes, WATCH_FIELD)).catch(() => {}) // other watchers renew it within a second
   }
   try {
     await subscriber.connected(WAIT_MS)
@@ -64,7 +64,7 @@ export async function watch(runtime: Runtime, { onNote, onLost, onTrouble }: Wat
   return end
 }
 
-/** Anybody may publish on the channel, so nothing is taken for granted. */
+/** Anybody may publish on the channel, so every message is checked. */
 function parseMessage(text: string): FeedMessage | undefined {
   try {
     const { process, lost, notes } = JSON.parse(text) as FeedMessage

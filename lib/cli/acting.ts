@@ -1,4 +1,4 @@
-// Who acts by the command, for the record of acts, and what is done where acts cannot be recorded.
+// The user of the command, for the record of actions, and what is done if actions cannot be recorded.
 
 import { hostname, userInfo } from 'node:os'
 import type { Actor } from '../admin/actions/request.js'
@@ -12,8 +12,8 @@ export function actorOf({ values }: Pick<CommandInput, 'values'>): Actor {
 }
 
 /**
- * For commands that older shops use without the table: they are a way out of trouble, and so are carried out all the same, with a remark.
- * @param act with the actor it is recorded; with undefined it is not
+ * For commands that may be needed in an emergency: without the table they are still carried out, with a remark.
+ * @param act records the action if it gets the actor
  */
 export async function recordedIfPossible<T>(given: CommandInput, act: (actor: Actor | undefined) => Promise<T>): Promise<T> {
   try {

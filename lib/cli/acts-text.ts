@@ -3,7 +3,7 @@
 import type { Acted, ActedOrder } from '../admin/actions/acted.js'
 import { oneLine } from './one-line.js'
 
-/** Of `settle`, `extend` and `cancel`. */
+/** For `settle`, `extend` and `cancel`. */
 export function actedText({ kind, action, orders }: Acted): string {
   return orders.map((order) => `${kind} ${oneLine(order.id)}: ${inWords(kind, action, order)}`).join('\n')
 }

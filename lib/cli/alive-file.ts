@@ -1,4 +1,4 @@
-// The file by which a worker shows that it works, for probes that have neither curl nor Redis: written every few seconds while its loops turn, and
+// The file by which a worker shows that it works, for probes that have neither curl nor Redis. It is written every few seconds while its loops run, and
 // removed when it ends.
 
 import { rmSync, statSync, writeFileSync } from 'node:fs'
@@ -7,14 +7,14 @@ import { join } from 'node:path'
 
 const WRITE_MS = 5_000
 
-/** An older file is one of a worker that hangs or was killed. */
+/** An older file belongs to a worker that hangs or was killed. */
 const ALIVE_MS = 30_000
 
 export function defaultAliveFile(): string {
   return join(tmpdir(), `order-timers-worker-${userInfo().uid}`)
 }
 
-/** @param isLive whether the worker's loops turn @param onError told once @returns ends it */
+/** @param isLive whether the worker's loops run @param onError called once @returns a function that ends it */
 export function keepAlive(file: string, isLive: () => boolean, onError: (error: unknown) => void): () => void {
   let failed = false
   const write = () => {
@@ -34,7 +34,7 @@ export function keepAlive(file: string, isLive: () => boolean, onError: (error: 
   }
 }
 
-/** How long ago a worker wrote the file, in milliseconds; undefined where there is none. */
+/** How long ago a worker wrote the file, in milliseconds; undefined if there is none. */
 export function aliveAgoMs(file: string): number | undefined {
   const written = statSync(file, { throwIfNoEntry: false })
   return written && Math.max(0, Date.now() - written.mtimeMs)

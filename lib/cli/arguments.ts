@@ -1,4 +1,4 @@
-// What was typed: which command, with which options and operands. A word that is not known is refused, with the known one that is nearest.
+// Parses the command line: the command, its options and operands. An unknown word is refused, with the most similar known one.
 
 import { parseArgs } from 'node:util'
 import type { Command, CommandInput } from './command.js'

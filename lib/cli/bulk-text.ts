@@ -1,4 +1,4 @@
-// The output of the commands that change the deadlines of many orders: the plan, how far a run is, and what it came to.
+// The output of the commands that change the deadlines of many orders: the plan, the progress of a run, and its result.
 
 import type { BulkPlan, BulkProgress, BulkResult } from '../bulk.js'
 import type { Run } from '../rows/runs-table.js'

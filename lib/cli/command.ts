@@ -6,7 +6,7 @@ import type { Runtime } from '../timers/runtime.js'
 export const OK = 0
 /** Something is wrong, or nothing was done. */
 export const FAILED = 1
-/** What was typed is no command, or names no rule or id. */
+/** The command line is wrong, or names an unknown rule or id. */
 export const USAGE = 2
 /** The timers could not be loaded, or Postgres or Redis does not answer. */
 export const UNAVAILABLE = 3
@@ -26,7 +26,7 @@ export interface CommandInput {
 export interface Command {
   usage: string
   help: string
-  /** As it is typed. */
+  /** The usage, for the help. */
   example: string
   options: Record<string, { type: 'string' | 'boolean'; multiple?: boolean }>
   /** The operands that must be given, as the usage names them. */
@@ -35,7 +35,7 @@ export interface Command {
   optional?: number
   /** Called before anything is loaded. @throws UsageError */
   check?(given: Pick<CommandInput, 'values'>): void
-  /** Answers without the timers, where it can. @returns the exit status; undefined where the timers are needed */
+  /** Runs without the timers, if it can. @returns the exit status; undefined if the timers are needed */
   answer?(given: Omit<CommandInput, 'runtime' | 'directory' | 'positionals'>): number | undefined
   /** @returns the exit status */
   run(given: CommandInput): Promise<number>

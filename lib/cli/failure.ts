@@ -1,11 +1,11 @@
-// What a command that failed says on stderr, and its exit status.
+// The message of a failed command on stderr, and its exit status.
 
 import { errorText } from '../error-text.js'
 import { faultOwnerOf, isDatabaseTrouble } from '../sequelize/fault-owner.js'
 import { FAILED, UNAVAILABLE, USAGE } from './command.js'
 import { UsageError } from './usage-error.js'
 
-/** Errors about what was typed, and errors where nothing could be read. */
+/** Errors in the command line, and errors because nothing could be read. */
 const TYPED = ['UNKNOWN_KIND', 'INVALID_ID', 'INVALID_ACTION', 'INVALID_DURATION', 'INVALID_WHERE', 'INVALID_DEADLINE', 'NO_RUN']
 const UNREADABLE = ['TIMERS_NOT_FOUND', 'REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'POSTGRES_UNAVAILABLE']
 
@@ -15,7 +15,7 @@ export function statusOf(error: unknown): number {
   return UNREADABLE.includes(name) || isDatabaseTrouble(error) ? UNAVAILABLE : FAILED
 }
 
-/** With the cause's stack where the shop's module could not be loaded, since it shows the place. */
+/** With the cause's stack if the shop's module could not be loaded, since it shows the place. */
 export function failureText(error: unknown): string {
   const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown }
   const message = errorText(error)

@@ -1,4 +1,4 @@
-// A run that a command carries out: it says how far it is every two seconds, and stops after a portion at SIGINT, SIGTERM and SIGHUP.
+// A run that a command carries out: it prints its progress every two seconds, and stops after a portion on SIGINT, SIGTERM and SIGHUP.
 
 import type { BulkProgress, BulkResult, RunOptions } from '../bulk.js'
 import { progressText } from './bulk-text.js'

@@ -1,4 +1,4 @@
-// What becomes of the deadlines of a rule that was held, as it is typed.
+// The options for the deadlines of a rule that was held.
 
 import type { ReleaseOptions } from '../hold.js'
 import type { CommandInput } from './command.js'
@@ -6,7 +6,7 @@ import { UsageError } from './usage-error.js'
 
 export const END_OPTIONS = { shift: { type: 'boolean' }, 'no-shift': { type: 'boolean' }, grace: { type: 'string' } } as const
 
-/** @throws UsageError where more than one is given */
+/** @throws UsageError if more than one is given */
 export function endOf({ shift, 'no-shift': noShift, grace }: CommandInput['values']): Pick<ReleaseOptions, 'shift' | 'grace'> {
   if ([shift, noShift, grace].filter((one) => one !== undefined).length > 1)
     throw new UsageError('give one of --shift, --no-shift and --grace')

@@ -41,7 +41,7 @@ async function importOrRequire(file: string): Promise<Exports> {
   }
 }
 
-/** Whether it was thrown by finding, reading or linking the module. Nothing of it has run then, so loading it in another way does not run it twice. */
+/** Whether finding, reading or linking the module threw it. Then none of the module has run, so loading it in another way does not run it twice. */
 function isOfLoading(error: unknown): boolean {
   const { code = '', message = '', stack = '' } = (error ?? {}) as NodeJS.ErrnoException
   if (LOADING.has(code)) return true

@@ -1,4 +1,4 @@
-// The word that was probably meant.
+// Finds the known word that was probably meant.
 
 /** @returns the known word that is two edits away at most, if there is one */
 export function nearest(word: string, known: readonly string[]): string | undefined {

@@ -1,4 +1,4 @@
-// Text of others in one line: ids and errors may have line breaks and control codes of terminals.
+// External text on one line: ids and errors may contain line breaks and terminal control codes.
 
 export function oneLine(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is replaced

@@ -1,4 +1,4 @@
-// One run of `order-timers`: parses what was typed, loads the shop's timers, runs the command, and closes everything that it used.
+// One run of `order-timers`: parses the command line, loads the shop's timers, runs the command, and closes everything that it used.
 
 import { RUNTIME, type Runtime } from '../timers/runtime.js'
 import { within } from '../wait.js'
@@ -9,7 +9,7 @@ import { help, helpOn } from './help.js'
 import { loadTimers } from './timers-module.js'
 
 export interface RunContext {
-  /** Where the module is looked for. */
+  /** The folder in which the module is searched. */
   directory: string
   print(text: string): void
   remark(text: string): void

@@ -1,8 +1,8 @@
-// The end of a command that runs until it is told to end.
+// The end of a command that runs until a signal.
 
 /**
  * Resolves at the first signal that asks it to end. A second one ends the process at once, as without a handler.
- * @param againMs how long further signals are taken for the first: a terminal's Ctrl-C reaches the program and its child, and the program passes it on
+ * @param againMs how long further signals count as the first: a terminal's Ctrl-C reaches the program and its child, and the program passes it on
  */
 export function signalled(againMs = 0): Promise<void> {
   const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const

@@ -66,7 +66,7 @@ function redisText({ used, problem, refuses, notifications, publishesExpiry }: R
   return `answers; ${set}, so that it publishes no expiry and keys that others set are not served; it must have Ex`
 }
 
-/** By the rule that was not read for the longest. */
+/** For the rule whose last reading is oldest. */
 function sweepText(rules: readonly RuleStatus[]): string {
   const ages = rules.flatMap(({ readAgoMs }) => (readAgoMs === undefined ? [] : [readAgoMs]))
   return ages.length === 0

@@ -33,7 +33,7 @@ export async function loadTimers(
   return timers
 }
 
-/** The package.json of the folder; empty where it cannot be read. */
+/** The package.json of the folder; empty if it cannot be read. */
 export function readPackage(directory: string): { type?: unknown; 'order-timers'?: { module?: unknown } } {
   try {
     return JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'))
@@ -96,7 +96,7 @@ function choose(file: string, module: Exports): Timers {
   throw notFound(`${show(file)} exports ${exported}, and ${what}; ${remedy}`)
 }
 
-/** A function such as `makeTimers`, which is not called here: it may start anything. */
+/** A function such as `makeTimers`. It is not called, because it may start anything. */
 function isMaker(name: string, value: unknown): boolean {
   return typeof value === 'function' && !isTimers(value) && /timers/i.test(`${name} ${value.name}`)
 }

@@ -1,5 +1,5 @@
-// What an operator does to orders by hand: one act, on one order or on 200 at most, recorded in the table of actions. The admin page and the command
-// stand on this.
+// An operator's action on 1 to 200 orders, recorded in the table of actions. The admin page and the command
+// use this.
 
 import { OrderTimersError } from '../../errors.js'
 import { codedErrors } from '../../timers/coded-errors.js'
@@ -11,11 +11,11 @@ import { type Actor, type ActRequest, parseAct, requireActor, requireReason } fr
 import { actOnRows, isOnRows } from './row-act.js'
 
 /**
- * Each order is acted on by itself: what becomes of one does not keep the others.
- * @returns what came of it, for each order
- * @throws OrderTimersError INVALID_ACTION, UNKNOWN_KIND, INVALID_ID, INVALID_DURATION, NOT_ON_SINCE, NOT_PAUSABLE (400); NOT_RECORDED where the
+ * Each order is handled by itself: the outcome for one does not affect the others.
+ * @returns the outcome for each order
+ * @throws OrderTimersError INVALID_ACTION, UNKNOWN_KIND, INVALID_ID, INVALID_DURATION, NOT_ON_SINCE, NOT_PAUSABLE (400); NOT_RECORDED if the
  * table of actions is missing, and INVALID_MODEL, INVALID_OPTION (500); POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE, REDIS_REFUSES, and OUTCOME_UNKNOWN
- * where it may have been carried out (503)
+ * if it may have been carried out (503)
  */
 export function act(runtime: Runtime, request: ActRequest, actor: Actor): Promise<Acted> {
   return codedErrors(runtime.redis?.source.describe() ?? '', async () => {

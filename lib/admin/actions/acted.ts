@@ -1,10 +1,10 @@
-// What came of an act: for each order, and as it is recorded.
+// The outcome of an action: for each order, and as it is recorded.
 
 import type { ErrorCode, OrderTimersError } from '../../errors.js'
 import type { RecordedOrder } from '../../rows/actions-table.js'
 
 /**
- * `done`: it was carried out, or was so already. `skipped`: the order has changed since it was shown. `refused`: the act is not possible on this
+ * `done`: it was carried out, or was already so. `skipped`: the order has changed since it was shown. `refused`: the action is not possible on this
  * order now. `failed`: Redis did not carry it out, or did not answer whether it did.
  */
 export type Outcome = 'done' | 'skipped' | 'refused' | 'failed'
@@ -12,14 +12,14 @@ export type Outcome = 'done' | 'skipped' | 'refused' | 'failed'
 export interface ActedOrder {
   id: string
   outcome: Outcome
-  /** Where it is not `done`. */
+  /** Undefined if it is `done`. */
   code?: ErrorCode
   /** The same in words. */
   why?: string
-  /** The deadline before and after, in milliseconds since 1970; null for none, undefined where it is not known. */
+  /** The deadline before and after, in milliseconds since 1970; null for none, undefined if it is not known. */
   before?: number | null
   after?: number | null
-  /** Of a row's timer that runs: whether Redis has it. If not, the next sweep has it. */
+  /** For a running timer on a row: whether Redis has it. If not, the next sweep handles it. */
   armed?: boolean
 }
 
@@ -27,13 +27,13 @@ export interface Acted {
   action: string
   kind: string
   /**
-   * The id of the entry in `order_timers_actions`. Null where nothing was tried, because no order was a dead letter; and where no database is known,
+   * The id of the entry in `order_timers_actions`. Null if nothing was tried, because no order was a dead letter; and if no database is known,
    * because all rules are plain functions.
    */
   record: string | null
   /** On how many orders it was carried out. */
   count: number
-  /** In the order in which they were given, each once. */
+  /** In the given order, each once. */
   orders: ActedOrder[]
 }
 
@@ -54,13 +54,13 @@ export function skippedOrder(kind: string, id: string, shown: number | null, bef
   return { id, outcome: 'skipped', why, before, after: before }
 }
 
-/** Deadlines of rows are shown rounded up to whole milliseconds; those that only Redis has may be a few milliseconds off. */
+/** Row deadlines are shown rounded up to whole milliseconds; those in Redis alone may be a few milliseconds off. */
 export function isAsShown(shown: number | null | undefined, now: number | null, toleranceMs = 0): boolean {
   if (shown === undefined || shown === now) return true
   return shown !== null && now !== null && Math.abs(shown - now) <= toleranceMs
 }
 
-/** Without the words, which repeat themselves. */
+/** Without the message, which repeats the code. */
 export function forRecord(orders: readonly ActedOrder[]): RecordedOrder[] {
   return orders.map(({ id, outcome, code, before, after }) => ({
     id,

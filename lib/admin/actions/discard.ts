@@ -1,4 +1,4 @@
-// Ends a dead letter for good where its deadline is on the row. The deadline is taken away first: while it is there, every sweep would find the order.
+// Drops a dead letter whose deadline is on the row. The deadline is removed first: as long as it exists, every sweep finds the order.
 
 import { errorText } from '../../error-text.js'
 import type { Runtime } from '../../timers/runtime.js'

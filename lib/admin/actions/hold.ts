@@ -1,4 +1,4 @@
-// Holds a kind, and releases the hold, as recorded acts: the entry is in the transaction that commits the hold, or begins its release.
+// Holds a kind, and releases the hold, as recorded actions: the entry is in the transaction that commits the hold, or begins its release.
 
 import { OrderTimersError } from '../../errors.js'
 import type { HeldKind, HoldOptions, ReleaseOptions } from '../../hold.js'
@@ -12,7 +12,7 @@ import { requireEnabled } from './act.js'
 import { entryOf } from './record.js'
 import { type Actor, requireActor } from './request.js'
 
-/** How long an operator waits for what is being settled. */
+/** How long an operator waits for running settlements. */
 const SETTLING_MS = 10_000
 
 /** @throws OrderTimersError as `timers.hold`; INVALID_ACTION, NOT_RECORDED, and then nothing is held */
@@ -31,15 +31,15 @@ export function holdAct(runtime: Runtime, kind: string, options: HoldOptions, ac
 export interface ActedHoldRelease extends Released, ReleasedHold {}
 
 export interface HoldReleaseDetails {
-  /** How long to wait for Redis, which passes it on to the workers. */
+  /** How long to wait for Redis, which wakes the workers. */
   waitMs?: number
-  /** Since when it was shown to be held, in milliseconds: another hold is not released. */
+  /** The start of the hold that was shown, in milliseconds: no other hold is released. */
   shownSince?: number | undefined
-  /** As of `releaseHold`. */
+  /** As in `releaseHold`. */
   signal?: AbortSignal
 }
 
-/** @throws OrderTimersError as `timers.release` for a hold; NOT_HELD where another one stands; INVALID_ACTION, NOT_RECORDED, and then nothing is released */
+/** @throws OrderTimersError as `timers.release` for a hold; NOT_HELD if another one stands; INVALID_ACTION, NOT_RECORDED, and then nothing is released */
 export function releaseHoldAct(
   runtime: Runtime,
   kind: string,

@@ -1,4 +1,4 @@
-// What operators did, newest first, page by page; and whether acts can be recorded at all.
+// Actions of operators, newest first, page by page; and whether actions can be recorded.
 
 import { OrderTimersError, show } from '../../errors.js'
 import type { ActionsTableState, ListedAction } from '../../rows/actions-table.js'
@@ -7,13 +7,13 @@ import type { Runtime } from '../../timers/runtime.js'
 import { tablesOf } from './record.js'
 
 export interface ActionsQuery {
-  /** Acts on this rule. */
+  /** Only actions on this rule. */
   kind?: string | undefined
-  /** Acts in which this order has part. */
+  /** Only actions on this order. */
   order?: string | undefined
-  /** Acts of this name. */
+  /** Only actions of this name. */
   action?: string | undefined
-  /** Where the last page ended: its `next`. */
+  /** The `next` of the previous page. */
   after?: string | undefined
   /** From 1 to 100; default 20. */
   limit?: number | undefined
@@ -21,15 +21,15 @@ export interface ActionsQuery {
 
 export interface ActionsPage {
   actions: ListedAction[]
-  /** Where the next page begins; undefined where there is none. */
+  /** Where the next page begins; undefined if there is none. */
   next: string | undefined
 }
 
 const MOST = 100
 
 /**
- * Of the first database, where the rules lie in several.
- * @throws OrderTimersError INVALID_ACTION, NOT_RECORDED where there is no table, POSTGRES_UNAVAILABLE
+ * From the first database, if the rules use several.
+ * @throws OrderTimersError INVALID_ACTION, NOT_RECORDED if there is no table, POSTGRES_UNAVAILABLE
  */
 export function listActions(runtime: Runtime, { kind, order, action, after, limit = 20 }: ActionsQuery = {}): Promise<ActionsPage> {
   return codedErrors('', async () => {
@@ -43,8 +43,8 @@ export function listActions(runtime: Runtime, { kind, order, action, after, limi
 }
 
 /**
- * Whether acts on the rules' orders can be recorded; if not, they are refused.
- * @returns the worst of the databases; `ready` also where no rule has rows
+ * Whether actions on the rules' orders can be recorded; if not, they are refused.
+ * @returns the worst of the databases; `ready` also if no rule has rows
  * @throws OrderTimersError POSTGRES_UNAVAILABLE
  */
 export function actionsState(runtime: Runtime): Promise<ActionsTableState> {

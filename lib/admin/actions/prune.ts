@@ -1,4 +1,4 @@
-// Removes what the history and the record of acts have of a time long ago. That is recorded too.
+// Removes old rows of the history and of the record of actions. This is recorded too.
 
 import { parseDuration } from '../../duration.js'
 import { ACTIONS_TABLE, type ActionsTable } from '../../rows/actions-table.js'
@@ -9,13 +9,13 @@ import { boundRule } from '../problem.js'
 import { entryOf, recordAlone, tablesOf } from './record.js'
 import { type Actor, requireActor } from './request.js'
 
-/** Younger rows may still be asked for. */
+/** Younger rows may still be needed. */
 const LEAST_MS = 86_400_000
 
 export interface Pruned {
   /** How many rows were removed from the history. */
   history: number
-  /** And from the record of acts. */
+  /** And from the record of actions. */
   actions: number
 }
 
@@ -41,7 +41,7 @@ export function pruneAct(runtime: Runtime, olderThan: unknown, actor: Actor): Pr
   })
 }
 
-/** The history beside that table of actions. */
+/** The history in the same schema as that table of actions. */
 async function pruneHistory(runtime: Runtime, { name, sequelize }: ActionsTable, olderThanMs: number): Promise<number> {
   const rules = runtime.kinds.flatMap((kind) => {
     const { rule } = boundRule(runtime, kind)

@@ -1,4 +1,4 @@
-// `order-timers rearm`: arms what is on the rows and missing in Redis, or later there. It settles nothing, and what is overdue is the sweep's.
+// `order-timers rearm`: arms timers that are on the rows but missing in Redis, or later there. It settles nothing, and leaves what is overdue to the sweep.
 
 import type { Keyset } from '../../rows/pending-rows.js'
 import { isSwept, type SweptRule } from '../../rules/rule.js'
@@ -20,7 +20,7 @@ const LIMITS = { lockMs: 300, statementMs: 60_000, idleMs: 10_000 }
 export interface RearmOptions {
   /** One rule; default: all whose deadlines are on the rows. */
   kind?: string | undefined
-  /** Only what comes due within so many milliseconds; default: all. */
+  /** Only what comes due within this many milliseconds; default: all. */
   withinMs?: number | undefined
   onProgress?: (progress: RearmedRule) => void
 }
@@ -28,7 +28,7 @@ export interface RearmOptions {
 export interface RearmedRule {
   /** A rule, or a reminder of one. */
   kind: string
-  /** How many orders that are to come were read. */
+  /** How many future orders were read. */
   read: number
   /** How many of them were missing in Redis, or later there. */
   armed: number
@@ -38,13 +38,13 @@ export interface Rearmed {
   rules: RearmedRule[]
 }
 
-/** Longer than any deadline that is meant. */
+/** Longer than any real deadline. */
 const EVER_MS = 200 * 365 * 86_400_000
 
 /**
  * Orders that failed, and dead letters, are left as they are. Safe to repeat.
  * @param actor who does it, for the record, an entry for each rule; without one it is not recorded
- * @throws OrderTimersError UNKNOWN_KIND, INVALID_ACTION where the rule's deadlines are in Redis alone, INVALID_OPTION where the timers are switched off,
+ * @throws OrderTimersError UNKNOWN_KIND, INVALID_ACTION if the rule's deadlines are in Redis alone, INVALID_OPTION if the timers are switched off,
  * INVALID_MODEL, NOT_RECORDED, POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE, REDIS_REFUSES; what was armed until then is armed
  */
 export function rearmAct(runtime: Runtime, { kind, withinMs = EVER_MS, onProgress }: RearmOptions, actor?: Actor): Promise<Rearmed> {

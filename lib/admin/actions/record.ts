@@ -1,5 +1,5 @@
-// Where acts are recorded: in the database of the rule that they are about. A plain function's acts are recorded in that of the first rule with
-// rows; where there is none no database is known, and nothing is recorded.
+// Where actions are recorded: in the database of their rule. Actions on a plain function are recorded in that of the first rule with
+// rows; if there is none, no database is known, and nothing is recorded.
 
 import { errorText } from '../../error-text.js'
 import { type ActionEntry, ActionsTable } from '../../rows/actions-table.js'
@@ -10,13 +10,13 @@ import { boundRule } from '../problem.js'
 import { type Acted, type ActedOrder, actedOn, countDone, forRecord } from './acted.js'
 import type { Actor } from './request.js'
 
-/** Undefined where no rule has rows. */
+/** Undefined if no rule has rows. */
 export function tableFor(runtime: Runtime, rule: BoundRule | undefined): ActionsTable | undefined {
   const row = rule?.row ?? runtime.kinds.map((kind) => boundRule(runtime, kind).rule?.row).find((one) => one !== undefined)
   return row && new ActionsTable(row.guard.table, runtime.keys.prefix)
 }
 
-/** All tables of actions that the rules have, one for each database and schema. */
+/** All tables of actions, one for each database and schema of the rules. */
 export function tablesOf(runtime: Runtime): ActionsTable[] {
   const tables = runtime.kinds.flatMap((kind) => {
     const row = boundRule(runtime, kind).rule?.row
@@ -49,8 +49,8 @@ export interface AskedAct {
 }
 
 /**
- * Records what is asked, has it done, and records how it ended. If that last entry cannot be written the act stands as asked, and is reported as it
- * ended.
+ * Records the request, carries it out, and records the outcome. If that last entry cannot be written, the entry `asked` remains, and the outcome is
+ * returned.
  * @throws OrderTimersError NOT_RECORDED, POSTGRES_UNAVAILABLE, and then nothing was done; what `work` throws, which is recorded as failed
  */
 export async function recorded<T extends Ended>(
@@ -75,7 +75,7 @@ export async function recorded<T extends Ended>(
   }
 }
 
-/** How many orders an act was carried out on; an act in bulk without ids has no `orders`. */
+/** How many orders an action was carried out on; a bulk action without ids has no `orders`. */
 export interface Ended {
   count: number
   orders: ActedOrder[]

@@ -1,4 +1,4 @@
-// An act on what Redis alone has: dead letters, and the timers of rules without a deadline on the row. It is recorded as asked before anything is
+// An action on what only Redis has: dead letters, and the timers of rules without a deadline on the row. It is recorded as asked before anything is
 // done, and as done or failed after.
 
 import { errorText } from '../../error-text.js'
@@ -15,11 +15,11 @@ import type { Actor, ParsedAct } from './request.js'
 /** How long to wait for Redis, for the connection and for each command. */
 export const REDIS_WAIT_MS = 2_000
 
-/** Of an order about which Redis did not do what it was asked for, and of one of which that is not known. */
+/** The outcome of an order for which Redis did not do it, and of one for which this is unknown. */
 export const NOT_TAKEN: ErrorCode = 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE'
 const UNKNOWN: ErrorCode = 'ERR_ORDER_TIMERS_OUTCOME_UNKNOWN'
 
-/** The deadline of a key that another program set is its TTL, read a moment ago. */
+/** The deadline of another program's key comes from its TTL, read a moment ago. */
 const TOLERANCE_MS = 5
 
 /** @throws OrderTimersError NOT_RECORDED, REDIS_UNAVAILABLE, and then nothing was done; what Redis or Postgres throws, once it is recorded as failed */
@@ -45,7 +45,7 @@ export async function connectedRedis(runtime: Runtime, kind: string, waitMs = RE
   return redis
 }
 
-/** Those that are known. Of rules with a deadline on the row they are read only where an order was given with one. */
+/** The known deadlines. For rules with a deadline on the row they are read only if an order was given with one. */
 async function deadlinesOf(redis: RuntimeRedis, rule: BoundRule, shown: ParsedAct['shown']): Promise<Map<string, number>> {
   const { kind, row } = rule
   if (row === undefined || row.deadline.in === 'redis') return redis.index.deadlines(kind, [...shown.keys()], REDIS_WAIT_MS)
@@ -76,7 +76,7 @@ async function carryOut(
   return new Map((await Promise.all(each)).map((order) => [order.id, order]))
 }
 
-/** Dead letters are put back, due now, or dropped. */
+/** Puts dead letters back, due now, or drops them. */
 export async function endDead(
   { failures }: RuntimeRedis,
   kind: string,
@@ -101,8 +101,8 @@ export function notDead(kind: string, id: string, attempts: number | undefined):
 }
 
 /**
- * Extends, cancels, or makes due now. Whether the deadline is still the one that was shown is asked again by the script that moves it, so nothing
- * can come in between.
+ * Extends, cancels, or makes due now. The script that moves the deadline checks again that it is the one that was shown, so nothing
+ * can happen in between.
  */
 async function moveOne(
   redis: RuntimeRedis,

@@ -1,4 +1,4 @@
-// Releases a rule that its brake has stopped, as a recorded act: both are in one transaction.
+// Releases a rule that its brake has stopped, as a recorded action: both are in one transaction.
 
 import { OrderTimersError } from '../../errors.js'
 import { ActionsTable } from '../../rows/actions-table.js'
@@ -11,17 +11,17 @@ import { type Actor, requireActor } from './request.js'
 
 export interface ActedRelease extends Released {
   kind: string
-  /** Since when it has been stopped where that is another time than was shown, so that it was not released; else null. */
+  /** The time of a later stop than the one that was shown; then it was not released. Else null. */
   stoppedAgain: Date | null
   /** The id of the entry in `order_timers_actions`. */
   record: string
 }
 
 /**
- * @param options.waitMs how long to wait for Redis, which passes it on to the workers
+ * @param options.waitMs how long to wait for Redis, which wakes the workers
  * @param options.stoppedSince what was shown, in milliseconds: a rule that was stopped at another time since then is not released, and
  * `stoppedAgain` is when that was
- * @throws OrderTimersError INVALID_ACTION, UNKNOWN_KIND, INVALID_OPTION where the rule has no brake, NOT_RECORDED, POSTGRES_UNAVAILABLE,
+ * @throws OrderTimersError INVALID_ACTION, UNKNOWN_KIND, INVALID_OPTION if the rule has no brake, NOT_RECORDED, POSTGRES_UNAVAILABLE,
  * OUTCOME_UNKNOWN
  */
 export function releaseAct(
@@ -40,7 +40,7 @@ export function releaseAct(
     const done = await withinCall(sequelize, undefined, performance.now(), (within) =>
       (callConnectionOf(within) as CallConnection).transact(async () => {
         const wasStopped = await brake.release(within, stoppedSince)
-        const stoppedAgain = stoppedSince === undefined ? null : await brake.brakedAt(within) // released, it is stopped no more
+        const stoppedAgain = stoppedSince === undefined ? null : await brake.brakedAt(within) // a released rule is not stopped
         const entry = { ...entryOf('release', kind, actor), state: 'done', count: wasStopped ? 1 : 0, orders: [] } as const
         return { wasStopped, stoppedAgain, record: await table.record(entry, within) }
       }),

@@ -1,4 +1,4 @@
-// What an operator asks for, and who asks: checked before anything is read or written.
+// An operator's request, checked before anything is read or written.
 
 import { parseDuration } from '../../duration.js'
 import { OrderTimersError, show } from '../../errors.js'
@@ -8,12 +8,12 @@ import { invalidId } from '../../timers/order-id.js'
 import type { Runtime } from '../../timers/runtime.js'
 import { boundRule } from '../problem.js'
 
-/** The acts on orders. `settle` makes an order due now; `retry` and `discard` are about dead letters. */
+/** The actions on orders. `settle` makes an order due now; `retry` and `discard` are about dead letters. */
 export const ACTS = ['extend', 'pause', 'resume', 'cancel', 'settle', 'retry', 'discard'] as const
 
 export type ActName = (typeof ACTS)[number]
 
-/** How many orders one act may be about. */
+/** How many orders one action may be about. */
 export const MOST_ORDERS = 200
 
 const LONGEST_ACTOR = 200
@@ -35,34 +35,34 @@ export interface ActRequest {
   orders: readonly ActOrder[]
   /** For `extend`: a duration, such as '24h'. */
   by?: unknown
-  /** For `settle`, on a rule with `verify`: they are settled whatever the payment service says. Needs a reason. */
+  /** For `settle`, on a rule with `verify`: the orders are settled without an answer of the payment service. Needs a reason. */
   unverified?: boolean | undefined
 }
 
 export interface ActOrder {
-  /** As the shop has it, or as text. */
+  /** As in the model, or as text. */
   id: unknown
   /**
-   * The deadline that was shown, in milliseconds or as a Date; null for none. An order that has another one by now is skipped. Undefined: it is
-   * acted on whatever its deadline is.
+   * The deadline that was shown, in milliseconds or as a Date; null for none. If it has changed, the order is skipped. Undefined: the deadline
+   * does not matter.
    */
   deadline?: number | Date | null | undefined
 }
 
-/** A request whose parts are right, for a rule that the act goes with. */
+/** A valid request, for a rule that supports the action. */
 export interface ParsedAct {
   action: ActName
   rule: BoundRule
   /** Canonical id to the deadline that was shown. */
   shown: ReadonlyMap<string, number | null | undefined>
-  /** Of `extend`; else 0. */
+  /** For `extend`; else 0. */
   byMs: number
-  /** Of `settle`. */
+  /** For `settle`. */
   unverified: boolean
 }
 
 /**
- * @throws OrderTimersError INVALID_ACTION, UNKNOWN_KIND, INVALID_ID, INVALID_DURATION; NOT_ON_SINCE, NOT_PAUSABLE where the act does not go with
+ * @throws OrderTimersError INVALID_ACTION, UNKNOWN_KIND, INVALID_ID, INVALID_DURATION; NOT_ON_SINCE, NOT_PAUSABLE if the action is not possible on
  * the rule; INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE
  */
 export function parseAct(runtime: Runtime, { action, kind, orders, by, unverified = false }: ActRequest): ParsedAct {
@@ -87,7 +87,7 @@ export function requireActor(actor: Actor): void {
     throw invalid(`"reason" must be a text of ${LONGEST_REASON} characters at most, got ${show(reason)}`)
 }
 
-/** Of an act that somebody may have to answer for. @throws OrderTimersError INVALID_ACTION */
+/** For an action that needs a justification. @throws OrderTimersError INVALID_ACTION */
 export function requireReason({ reason }: Actor): void {
   if (reason === undefined || reason.trim() === '')
     throw invalid('an order is settled unverified for a reason only; give one (--reason "…")')
@@ -123,7 +123,7 @@ function idOf(rule: BoundRule, order: unknown, place: number): string {
   return parsed
 }
 
-/** Of a Date. */
+/** The latest instant of a Date. */
 const LAST_MS = 8.64e15
 
 function shownDeadline({ deadline }: ActOrder): number | null | undefined {

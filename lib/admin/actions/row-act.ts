@@ -1,5 +1,5 @@
-// An act on orders whose deadlines are on their rows: one transaction looks at the rows, writes those that are as they were shown, and records the
-// act. Redis is told after the commit, as after any call. Nothing is settled here: workers do that.
+// An action on orders whose deadlines are on their rows: one transaction reads the rows, writes those that have not changed, and records the
+// action. Redis is updated after the commit, as after any call. Workers settle, not this process.
 
 import type { Transaction } from 'sequelize'
 import { OrderTimersError } from '../../errors.js'
@@ -47,7 +47,7 @@ export async function actOnRows(runtime: Runtime, rule: OnRows, act: ParsedAct, 
   return actedOn(act.action, kind, record, orders)
 }
 
-/** A worker that looks at these asks nobody. It does again where somebody writes the row before that. */
+/** A worker settles these without asking, unless somebody writes the row before that. */
 async function waive(
   { verification }: RowRule,
   orders: readonly ActedOrder[],
@@ -76,13 +76,13 @@ async function written(
     if (!state) return action === 'discard' ? { id, outcome: 'done' } : refusedOrder(id, row.states.notFound(id))
     const { deadline: before, inFrom } = state
     if (!asShown.has(id)) return skippedOrder(kind, id, shown.get(id) ?? null, before)
-    if (action === 'discard' && !inFrom) return { id, outcome: 'done', before, after: before } // nothing would try it again
+    if (action === 'discard' && !inFrom) return { id, outcome: 'done', before, after: before } // no sweep would try it again
     const after = results.get(id) as number | null | OrderTimersError
     return after instanceof OrderTimersError ? refusedOrder(id, after, before) : { id, outcome: 'done', before, after }
   })
 }
 
-/** For each order the deadline that it has now, or why the act is refused. */
+/** For each order its present deadline, or why the action is refused. */
 function outcomes(
   row: OnRows['row'],
   kind: string,
@@ -96,7 +96,7 @@ function outcomes(
   return Promise.resolve(new Map([...states.keys()].map((id) => [id, keptBySince(kind, id)])))
 }
 
-/** Under `since` there is nothing to write. An order that is due is armed, so that a worker looks at it at once. */
+/** Under `since` there is nothing to write. A due order is armed, so that a worker checks it at once. */
 async function dueSince(
   { states: rows }: RowRule,
   kind: string,
@@ -117,7 +117,7 @@ function valueFor(action: ParsedAct['action'], byMs: number): NewDeadline {
   return action === 'pause' || action === 'resume' || action === 'settle' ? action : null
 }
 
-/** What Redis does not take is left to the sweep, which finds it on the rows. */
+/** What Redis does not accept is left to the sweep, which finds it on the rows. */
 async function tellRedis({ redis }: Runtime, rule: OnRows, action: ParsedAct['action'], order: ActedOrder): Promise<void> {
   const { id, outcome, before, after } = order
   if (outcome !== 'done') return
@@ -129,7 +129,7 @@ function rowLocked(kind: string, id: string): OrderTimersError {
   return new OrderTimersError('ROW_LOCKED', `orderTimers: ${kind}: order ${id} is locked by another transaction; ask again`)
 }
 
-/** Of `discard`. */
+/** For `discard`. */
 function keptBySince(kind: string, id: string): OrderTimersError {
   const why = 'its deadline follows from the row ("since"), so the next sweep would find it again; change the row, or retry it'
   return new OrderTimersError('NOT_ON_SINCE', `orderTimers: ${kind}: order ${id} cannot be discarded: ${why}`)

@@ -1,4 +1,4 @@
-// `order-timers sweep --stale --yes` as a recorded act: it settles what nobody would settle unasked.
+// `order-timers sweep --stale --yes` as a recorded action: it settles what is not settled automatically.
 
 import { errorText } from '../../error-text.js'
 import { ActionsTable } from '../../rows/actions-table.js'

@@ -1,4 +1,4 @@
-// Whether Redis and the rows agree: orders that come due within a minute and are not armed, or too late; and armed timers without an order to settle.
+// Whether Redis and the rows agree: orders that come due within a minute but are not armed, or armed too late; and armed timers without an order.
 
 import type { Keys } from '../../keys.js'
 import { epochMsSql } from '../../rows/instant-sql.js'
@@ -16,7 +16,7 @@ const LEFT_OVER = 'armed.left-over'
 
 const SOON_MS = 60_000
 const MOST = 1_000
-/** What is being armed at this moment is there a moment later. */
+/** A timer that is just being armed appears a moment later. */
 const AGAIN_MS = 700
 const WAIT_MS = 5_000
 const LEAST_LATE_MS = 1_000
@@ -84,7 +84,7 @@ async function unarmed({ redis, runtime }: Subject, kind: string, row: RowRule):
   return { missing, late, looked: page.ids.length }
 }
 
-/** The first that are armed. An order that has left the rule is dropped when its timer is due; one without a row or a deadline should not be there. */
+/** The first armed timers. An order that has left the rule is dropped when its timer is due; one without a row or a deadline should not be armed. */
 async function leftOver({ redis, runtime }: Subject, kind: string, { guard }: RowRule): Promise<Finding> {
   const expected = 'each armed timer has an order with a deadline'
   const ids = (await (redis as SubjectRedis).index.between(kind, '-inf', '+inf', MOST, WAIT_MS)).map(({ id }) => id)
@@ -106,7 +106,7 @@ async function leftOver({ redis, runtime }: Subject, kind: string, { guard }: Ro
   return advice(LEFT_OVER, { kind, expected, found: text, shared: text }, ...removals, ...unlinks(keys, kind, some))
 }
 
-/** In a cluster each key is removed by a command of its own, since each has its own slot. */
+/** In a cluster each key needs a separate command, since each has its own slot. */
 function unlinks(keys: Keys, kind: string, ids: readonly string[]): ReturnType<typeof redisCli>[] {
   const names = ids.map((id) => JSON.stringify(keys.timer(kind, id)))
   return keys.inCluster ? names.map((name) => redisCli(`UNLINK ${name}`)) : [redisCli(`UNLINK ${names.join(' ')}`)]

@@ -36,12 +36,12 @@ export async function bundleOf(runtime: Runtime, { counts, findings }: Diagnosis
 }
 
 function shareable({ shared, ...finding }: Finding, redact: (text: string) => string): Finding {
-  // A remedy of a finding with ids has them too.
+  // If a finding contains ids, its remedies do too.
   const remedies = finding.remedies.map(({ in: place, text }) => ({ in: place, text: shared === undefined ? redact(text) : '…' }))
   return { ...finding, expected: redact(finding.expected), found: redact(shared ?? finding.found), remedies }
 }
 
-/** What is replaced, and by what. */
+/** Texts and their replacements. */
 function privateTexts(runtime: Runtime, hosts: readonly string[]): Map<string, string> {
   const texts = new Map<string, string>()
   const hide = (text: unknown, as: string) => {
@@ -77,7 +77,7 @@ function databases(runtime: Runtime): { host?: unknown; database?: unknown; user
   })
 }
 
-/** Longer texts first, since they may contain shorter ones; whole words alone. Addresses and quoted texts that nobody has named go too. */
+/** Longer texts first, since they may contain shorter ones; only whole words. Unknown addresses and quoted texts are replaced too. */
 function redactor(texts: ReadonlyMap<string, string>): (text: string) => string {
   const named = [...texts].sort(([one], [other]) => other.length - one.length)
   return (text) => {

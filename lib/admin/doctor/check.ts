@@ -1,14 +1,14 @@
-// What the doctor's checks have in common: a check looks at one thing and says what it expected, what it found, and how to put it right.
+// What the doctor's checks have in common: each checks one thing and says what it expected, what it found, and how to fix it.
 
 import { errorText } from '../../error-text.js'
 import type { Subject } from './subject.js'
 
 /**
- * `wrong`: a person should act. `advice`: it works, and could be better. `unseen`: it could not be looked at, so nothing is known about it.
+ * `wrong`: a person should act. `advice`: it works, and could be better. `unseen`: it could not be checked, so nothing is known about it.
  */
 export type Verdict = 'fine' | 'wrong' | 'advice' | 'unseen'
 
-/** Where a remedy is carried out. `by hand` is a sentence, all others are lines as they are typed. */
+/** Where a remedy is carried out. `by hand` is a sentence, all others are commands. */
 export type RemedyPlace = 'psql' | 'redis-cli' | 'redis.conf' | 'shell' | 'by hand'
 
 export interface Remedy {
@@ -17,31 +17,31 @@ export interface Remedy {
 }
 
 export interface Finding {
-  /** What was looked at, such as `redis.eviction`. The same fault always has the same name. */
+  /** What was checked, such as `redis.eviction`. The same fault always has the same name. */
   name: string
-  /** The rule that it is about, where it is about one. */
+  /** The rule, if it is about one. */
   kind?: string
   verdict: Verdict
   expected: string
   /** What was found instead; with `unseen`, why nothing could be seen. */
   found: string
-  /** The same without what others should not see, such as ids of orders; left out where `found` has nothing of that kind. */
+  /** The same without what others should not see, such as ids of orders; left out if `found` has nothing of that kind. */
   shared?: string
-  /** Alternatives and steps, in the order in which to try them. Empty where it is fine. */
+  /** Alternatives and steps, in the order in which to try them. Empty if it is fine. */
   remedies: Remedy[]
 }
 
 export interface Check {
   name: string
-  /** Which server it asks. Where that one does not answer, the check says that it could not look. */
+  /** The server that it asks. If that does not answer, the finding is `unseen`. */
   needs?: 'redis' | 'postgres'
-  /** Of a cluster it looks at each primary by itself. */
+  /** In a cluster it checks each primary separately. */
   ofEachNode?: true
-  /** @returns one finding or more. @throws what kept it from looking */
+  /** @returns one finding or more. @throws the error that prevented the check */
   look(subject: Subject): Promise<Finding[]>
 }
 
-/** Looks at each rule by itself, so that one that cannot be read does not hide the others. */
+/** Checks each rule separately, so that one that cannot be read does not hide the others. */
 export async function ofEach<Rule extends { kind: string }>(
   rules: readonly Rule[],
   name: string,

@@ -1,4 +1,4 @@
-// The clocks of Postgres, of Redis, of this process and of all others that are alive. Postgres's decides; but Sequelize writes `createdAt` by that of
+// The clocks of Postgres, Redis, this process and all other living processes. Postgres's decides; but Sequelize writes `createdAt` with that of
 // the web process, so a rule with `since` counts from it.
 
 import { servedBy } from '../../redis/primaries.js'
@@ -39,13 +39,13 @@ export const clocks: Check = {
   },
 }
 
-/** That answer: one Redis, or the primaries of a cluster, each with a clock of its own. */
+/** The Redis servers that answer: one, or the primaries of a cluster, each with its own clock. */
 function serversOf({ redis }: Subject): Server[] {
   const servers = redis && redis.nodes.length > 0 ? redis.nodes : redis ? [redis] : []
   return servers.filter(({ trouble }) => trouble === undefined)
 }
 
-/** By whose clock of a cluster's nodes the records of processes are dated. */
+/** The cluster node whose clock dates the records of processes. */
 function beatsAt({ redis, runtime }: Subject): string | undefined {
   return redis && servedBy(redis.connection.client, runtime.keys.processes)
 }
@@ -99,7 +99,7 @@ async function ofProcesses(
   return [fine(PROCESS, { expected, found: `${all.length} looked at` })]
 }
 
-/** Undefined where no rule counts from an instant that a process writes. */
+/** Undefined if no rule counts from an instant that a process writes. */
 async function sinceRemedies({ databases }: Subject): Promise<Remedy[] | undefined> {
   const remedies: Remedy[] = []
   for (const { rules, sequelize } of databases)
@@ -120,7 +120,7 @@ function setClock(host: string): Remedy[] {
   return [shell(`timedatectl set-ntp true    # on ${host}`), byHand(`or set the clock of ${host} right by its own means`)]
 }
 
-/** How far one is ahead of the other, as far as that is certain. */
+/** The minimum difference between the two, given the error of both readings. */
 function apart(one: Reading, other: Reading): number {
   const ms = one.ms - other.ms
   return Math.sign(ms) * Math.max(0, Math.abs(ms) - one.errorMs - other.errorMs)

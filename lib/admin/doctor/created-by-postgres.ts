@@ -1,4 +1,4 @@
-// A trigger by which Postgres itself writes the instant that a rule with `since` counts from, so that no process's clock matters.
+// A trigger that lets Postgres write the instant from which a rule with `since` counts, so that no process's clock matters.
 
 import type { Sequelize } from 'sequelize'
 import { statement } from '../../sequelize/database.js'

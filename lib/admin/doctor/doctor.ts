@@ -1,5 +1,5 @@
-// `order-timers doctor`: looks at everything that timers need, and says of each thing what was expected, what was found, and how to put it right.
-// It changes nothing; in Redis it sets a few keys of its own and removes them. What it could not look at it never calls fine.
+// `order-timers doctor`: checks everything that timers need, and says for each thing what was expected, what was found, and how to fix it.
+// It changes nothing; in Redis it sets a few test keys and removes them. What it could not check is never reported as fine.
 
 import type { Runtime } from '../../timers/runtime.js'
 import { within } from '../../wait.js'
@@ -11,14 +11,14 @@ import { cannotAsk, endNodes, type Subject, type SubjectRole, subjectOf, why } f
 const CHECK_MS = 30_000
 
 export interface DoctorOptions {
-  /** Where the shop's packages are looked for. Default: the current folder. */
+  /** The folder in which the shop's packages are searched. Default: the current folder. */
   directory?: string
-  /** Whose rights are asked for. Default: those of a worker, which needs the most. */
+  /** The role whose rights are checked. Default: a worker, which needs the most. */
   role?: SubjectRole
 }
 
 export interface Diagnosis {
-  /** Nothing is wrong. What could not be looked at is counted in `unseen`. */
+  /** Nothing is wrong. What could not be checked is counted in `unseen`. */
   ok: boolean
   counts: Record<Verdict, number>
   findings: Finding[]
@@ -38,7 +38,7 @@ export async function diagnose(subject: Subject): Promise<Diagnosis> {
   return { ok: counts.wrong === 0, counts, findings }
 }
 
-/** Of a cluster at each primary, where the check wants that; what is found then names the node. */
+/** In a cluster, on each primary if the check wants that; the finding then names the node. */
 async function lookedAtAll(check: Check, subject: Subject): Promise<Finding[]> {
   const nodes = subject.redis?.nodes ?? []
   if (!check.ofEachNode || nodes.length === 0) return lookedAt(check, subject)

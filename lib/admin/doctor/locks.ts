@@ -1,4 +1,4 @@
-// Locks of other sessions that have lasted: on the orders' table, on rows that are due, and the sweep's own. Each with the line that ends its holder.
+// Long-held locks of other sessions: on the orders' table, on due rows, and the sweep's lock. Each with the command that ends its holder.
 
 import { allOf } from '../../rows/conditions.js'
 import { lockHolders } from '../../rows/lock-holders.js'
@@ -14,7 +14,7 @@ const TABLE = 'locks.table'
 const ROW = 'locks.row'
 const SWEEP = 'locks.sweep'
 
-/** A transaction that has held a lock for longer is not about to end. */
+/** A transaction that holds a lock for longer is unlikely to end soon. */
 const LONG_S = 5
 
 interface TableLock {
@@ -93,7 +93,7 @@ async function onRows(kind: string, row: RowRule): Promise<Finding> {
   )
 }
 
-/** A worker holds it while it reads, for a moment: so a holder is looked at twice. */
+/** A worker holds it for a moment while it reads, so the holder is read twice. */
 async function onSweep(kind: string, { guard: { table } }: RowRule, lock: string): Promise<Finding> {
   const expected = "no session keeps the sweep's lock"
   const look = () => inTransaction(table.sequelize, QUESTION, (transaction) => holdersOf(table.sequelize, lock, transaction))

@@ -1,4 +1,4 @@
-// How each rule's orders stand: what is overdue and why, dead letters, what is stale, what has no deadline, and whether its brake has stopped it.
+// Each rule's orders: what is overdue and why, dead letters, what is stale, what has no deadline, and whether its brake has stopped it.
 
 import type { RowRule } from '../../rows/row-rule.js'
 import { inTransaction, rows } from '../../sequelize/database.js'
@@ -14,7 +14,7 @@ const STALE = 'orders.stale'
 const UNDATED = 'orders.undated'
 const BRAKED = 'orders.braked'
 
-/** An order may be overdue for so long without anything being wrong. */
+/** An order may be overdue for this long without a fault. */
 const GRACE_MS = 5_000
 const STATEMENT_MS = 20_000
 

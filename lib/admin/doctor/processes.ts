@@ -1,4 +1,4 @@
-// Who is alive, and what all processes say together: that no worker runs, that rules or servers differ, and what each has found wrong itself.
+// Which processes are alive, and what their records show: that no worker runs, that rules or servers differ, and the faults of each.
 
 import { ProcessesTable } from '../../rows/processes-table.js'
 import { withoutBinding } from '../../sequelize/sql.js'
@@ -9,7 +9,7 @@ import type { Subject } from './subject.js'
 const ALIVE = 'processes.alive'
 const TABLE = 'processes.table'
 
-/** How each finding is named here. */
+/** The name of each finding. */
 const NAMES: Record<string, string> = {
   NO_WORKER: 'processes.no-worker',
   KIND_UNSERVED: 'processes.kind-unserved',

@@ -1,4 +1,4 @@
-// Whether expiry events are published and arrive: a key that lapses at once, and the event that must come back to a subscriber of this user.
+// Whether expiry events are published and arrive: a key that expires at once, and the event that must reach a subscriber of this user.
 
 import { randomUUID } from 'node:crypto'
 import { isReply } from '../../redis/replies.js'
@@ -11,7 +11,7 @@ import { why } from './subject.js'
 const NAME = 'redis.events'
 const TTL_MS = 20
 const WAIT_MS = 1_000
-/** How long to wait where the configuration says that none will come. */
+/** How long to wait if the configuration says that none will come. */
 const OFF_MS = 200
 
 export const redisEvents: Check = {
@@ -50,7 +50,7 @@ async function proved({ connection, source, tag }: SubjectRedis, { keys }: Subje
     })
     await connection.run(WAIT_MS, (client) => client.set(key, '1', 'PX', TTL_MS))
     await new Promise((resolve) => setTimeout(resolve, TTL_MS + 2))
-    await connection.run(WAIT_MS, (client) => client.exists(key)) // touching an expired key has Redis publish its event at once
+    await connection.run(WAIT_MS, (client) => client.exists(key)) // touching an expired key makes Redis publish its event at once
     return within(off ? OFF_MS : WAIT_MS, arrival)
   }
   try {

@@ -1,4 +1,4 @@
-// Timers in partitions of a cluster's index that no worker looks at: another process has taken it to be in more of them, or its layout was changed.
+// Timers in partitions of a cluster's index that no worker reads: another process assumed more partitions, or the layout was changed.
 
 import { reminderKind } from '../../rules/reminder.js'
 import { MOST_PARTITIONS, tagOf } from '../../slots.js'

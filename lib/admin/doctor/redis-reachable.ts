@@ -57,6 +57,6 @@ function remediesOf(trouble: unknown, remedy: string): Remedy[] {
     return [byHand('name a db that this Redis has (CONFIG GET databases), or raise "databases" in redis.conf')]
   const { code } = (reason ?? {}) as { code?: string }
   if (code !== 'EPIPE' && code !== 'ECONNRESET') return [byHand(remedy)]
-  // A Redis with too many connections closes each new one, and what it says meanwhile is rarely read.
+  // A Redis with too many connections closes each new one, and its error message is rarely received.
   return [redisCli('CONFIG SET maxclients 10000'), redisConf('maxclients 10000'), byHand('or it wants TLS: rediss://…')]
 }

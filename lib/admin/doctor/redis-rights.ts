@@ -1,5 +1,5 @@
-// Whether this user of Redis may do all that timers do. Redis is asked about each command with a key or a channel of ours, and runs none of them
-// (redis.acl_check_cmd, Redis 7). What is refused is put together to the one line that gives it.
+// Whether this Redis user may do everything that timers do. Redis checks each command with one of our keys or channels, and runs none of them
+// (redis.acl_check_cmd, Redis 7). The refused rights become one ACL line.
 
 import { isReply, replyWord } from '../../redis/replies.js'
 import { aclRules, channelsOf, commandsOf, escapedGlob } from '../../redis/rights.js'
@@ -58,7 +58,7 @@ async function rights(subject: Subject): Promise<Finding> {
   return wrong(NAME, { expected, found: `it lacks ${missing.join(' ')}` }, redisCli(`ACL SETUSER ${user} ${missing.join(' ')}`))
 }
 
-/** A command that is refused everywhere is missing itself; and so is a pattern on which everything is refused, or one command that others may use. */
+/** A command that is refused everywhere is missing itself. A pattern is missing if everything on it is refused, or a command that is allowed elsewhere. */
 export function missingRights(refused: readonly Question[], granted: readonly Question[]): string[] {
   const missing = new Set<string>()
   for (const { command, about } of refused) {
@@ -71,7 +71,7 @@ export function missingRights(refused: readonly Question[], granted: readonly Qu
   return [...missing].sort((one, other) => order(one) - order(other))
 }
 
-/** Also with another key, so that it is not the key alone. */
+/** Also with another key, to see that the key is not the reason. */
 function refusedElsewhere(command: string, about: string, refused: readonly Question[]): boolean {
   return refused.some((one) => one.command === command && one.about !== about)
 }
@@ -122,7 +122,7 @@ function placeOf({ runtime, redis, rules }: Subject) {
   return { prefix, db: redis?.source.db ?? 0, kinds: [...runtime.kinds, ...reminders], inCluster }
 }
 
-/** Valid arguments for the commands that are about no key. What nothing rests on, such as the connection's name, is not asked about. */
+/** Valid arguments for the commands without a key. Unimportant ones, such as the connection's name, are not checked. */
 const NOWHERE: Record<string, string[]> = {
   time: [],
   evalsha: ['0', '0'],
@@ -172,7 +172,7 @@ const ARGUMENTS: Record<string, (names: Names) => string[]> = {
   zmscore: ({ zset }) => [zset, '1'],
 }
 
-/** All that is needed, as docs/redis.md says it. */
+/** The whole line, as in docs/redis.md. */
 function fullLine(user: string, subject: Subject): string {
   return `ACL SETUSER ${user} ${aclRules(subject.role, placeOf(subject))}`
 }

@@ -1,4 +1,4 @@
-// Keys of others with a TTL in the same db. Redis finds expired keys by sampling, so with many of them the expiry events of keys that other services
+// Other keys with a TTL in the same db. Redis finds expired keys by sampling, so with many of them the expiry events of keys that other services
 // set as timers come late. The timers of this package need no event.
 
 import { advice, byHand, type Check, fine, redisCli, redisConf, unseen } from './check.js'
@@ -13,7 +13,7 @@ export const redisTtlKeys: Check = {
   name: NAME,
   needs: 'redis',
   async look({ redis, runtime, role }) {
-    if (role === 'web') return [] // nothing that a web process does needs an event
+    if (role === 'web') return [] // a web process needs no events
     const { index, info, source, nodes } = redis as SubjectRedis
     const expected = `at most ${MOST_KEYS.toLocaleString('en-US')} keys of others with a TTL in db ${source.db}`
     if (!info) return [unseen(NAME, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(source.user)))]

@@ -1,4 +1,4 @@
-// Whether Redis takes the writes that timers need, by a script that uses each command once and leaves nothing behind.
+// Whether Redis accepts the writes that timers need, by a script that uses each command once and leaves nothing behind.
 
 import { isReply, replyRemedy, replyWord } from '../../redis/replies.js'
 import { probeWrites } from '../../redis/script-calls.js'

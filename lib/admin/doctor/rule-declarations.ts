@@ -1,4 +1,4 @@
-// Whether each rule fits its model, without a look at the database: attributes, statuses, and deadlines that two rules would share.
+// Whether each rule fits its model, without reading the database: attributes, statuses, and deadlines that two rules would share.
 
 import { byHand, type Check, fine, wrong } from './check.js'
 import { why } from './subject.js'

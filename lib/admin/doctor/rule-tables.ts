@@ -1,4 +1,4 @@
-// What each rule needs of the database: tables, columns, rows that it refers to, rights, and every statement that it runs, planned by Postgres.
+// What each rule needs in the database: tables, columns, rows that it refers to, rights, and every statement that it runs, planned by Postgres.
 
 import { BRAKE_TABLE, Brake } from '../../rows/brake.js'
 import { HISTORY_TABLE, History } from '../../rows/history.js'
@@ -32,7 +32,7 @@ async function ofRule(kind: string, row: RowRule, role: string, withoutWorker: b
   })
 }
 
-/** The lines within a message that a person would type. */
+/** The lines of a message that are commands. */
 export function remediesOf(message: string, { history, brake }: Pick<RowRule, 'history' | 'brake'>, role: string): Remedy[] {
   if (history && message.includes(HISTORY_TABLE) && message.startsWith('there is no table'))
     return statements(History.createSql(withoutBinding(history.table)))

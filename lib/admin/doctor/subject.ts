@@ -1,4 +1,4 @@
-// What the doctor looks at: the rules, the databases that they use, and Redis. Each server is asked once whether it answers, before any check.
+// What the doctor checks: the rules, the databases that they use, and Redis. Each server is asked once whether it answers, before any check.
 
 import type { Sequelize } from 'sequelize'
 import { errorText } from '../../error-text.js'
@@ -14,12 +14,12 @@ import { boundRule } from '../problem.js'
 const CONNECT_MS = 3_000
 const ANSWER_MS = 2_000
 
-/** A process of this role needs fewer rights: a web process takes nothing out of Redis and hears no events. */
+/** A web process needs fewer rights: it claims nothing from Redis and receives no events. */
 export type SubjectRole = 'worker' | 'web'
 
 export interface SubjectRule {
   kind: string
-  /** Undefined where it has no rows, or could not be bound. */
+  /** Undefined if the rule has no rows, or could not be bound. */
   row: RowRule | undefined
   /** Why it could not be bound to its model. */
   problem: string | undefined
@@ -29,23 +29,23 @@ export interface SubjectDatabase {
   sequelize: Sequelize
   /** Host, port and database, for messages. */
   where: string
-  /** Why it cannot be used; undefined where it answers. */
+  /** Why it cannot be used; undefined if it answers. */
   trouble: unknown
-  /** What it says of itself; undefined where it does not answer. */
+  /** Its version and settings; undefined if it does not answer. */
   server: { version: string; role: string; isStandby: boolean; isReadOnly: boolean } | undefined
-  /** The rules whose rows it has. */
+  /** The rules whose rows are in it. */
   rules: { kind: string; row: RowRule }[]
 }
 
 /** A Redis, or one primary of a cluster. */
 export interface SubjectRedis extends RuntimeRedis {
-  /** Why it cannot be used; undefined where it serves. */
+  /** Why it cannot be used; undefined if it serves. */
   trouble: unknown
-  /** INFO by field, of one of a cluster's nodes; undefined where this user may not ask, or nobody answers. */
+  /** INFO by field, in a cluster from one node; undefined if this user may not read it, or no node answers. */
   info: ReadonlyMap<string, string> | undefined
   /** The primaries of a cluster. */
   nodes: readonly SubjectNode[]
-  /** Of one primary of a cluster: a hash tag whose slot it serves. */
+  /** For one primary of a cluster: a hash tag whose slot it serves. */
   tag?: string
 }
 
@@ -55,7 +55,7 @@ export interface SubjectNode extends SubjectRedis {
 
 export interface Subject {
   runtime: Runtime
-  /** Where the shop's packages are looked for. */
+  /** The folder in which the shop's packages are searched. */
   directory: string
   role: SubjectRole
   rules: readonly SubjectRule[]
@@ -111,7 +111,7 @@ async function redisOf(redis: RuntimeRedis): Promise<SubjectRedis> {
   const { connection } = redis
   try {
     await connection.connected(CONNECT_MS)
-    await connection.run(ANSWER_MS, (client) => client.time()) // PING is refused by a Redis that cannot save
+    await connection.run(ANSWER_MS, (client) => client.time()) // a Redis that cannot save refuses PING
   } catch (error) {
     return { ...redis, trouble: error, info: undefined, nodes: [] }
   }
@@ -119,7 +119,7 @@ async function redisOf(redis: RuntimeRedis): Promise<SubjectRedis> {
   return { ...redis, trouble: undefined, info: await infoOf(connection), nodes }
 }
 
-/** With a connection of its own, which `endNodes` closes. */
+/** With a separate connection, which `endNodes` closes. */
 async function nodeOf(redis: RuntimeRedis, { address, source, tag }: NodeOfCluster): Promise<SubjectNode> {
   const connection = new RedisConnection(source, 'express-order-timers:doctor')
   const node = { ...redis, source, connection, address, tag, nodes: [] }
@@ -153,7 +153,7 @@ function fieldsOf(info: string): Map<string, string> {
   return new Map(lines)
 }
 
-/** Why a server that a check needs cannot be asked; undefined where it can. */
+/** Why a server that a check needs cannot be asked; undefined if it can. */
 export function cannotAsk({ redis, databases, runtime }: Subject, needs: 'redis' | 'postgres' | undefined): string | undefined {
   if (needs === 'redis') {
     if (!redis) return runtime.enabled ? 'Redis is not used ("redis" is false)' : 'the timers are switched off here'

@@ -1,4 +1,4 @@
-// How Postgres would read what is overdue and what comes due, by EXPLAIN: by an index on the deadline, however many orders there are.
+// How Postgres plans to read what is overdue and what comes due (EXPLAIN): it should use an index on the deadline, however many orders there are.
 
 import type { RowRule } from '../../rows/row-rule.js'
 import { inTransaction, rows } from '../../sequelize/database.js'
@@ -10,7 +10,7 @@ import { byHand, type Check, type Finding, fine, ofEach, psql, wrong } from './c
 const INDEX = 'sweep.index'
 const PLAN = 'sweep.plan'
 
-/** From so many rows on, a sweep that reads the whole table costs too much. */
+/** With this many rows or more, a sweep that reads the whole table is too expensive. */
 const MANY_ROWS = 10_000
 
 export const sweepPlans: Check = {
@@ -26,7 +26,7 @@ async function ofRule(kind: string, row: RowRule): Promise<Finding[]> {
   const index = deadlineIndex(row) as IndexDefinition
   const expected = `an index that finds what is due, such as ${index.definition}`
   const column = row.guard.deadlineColumn?.split('.').at(-1)?.replaceAll('"', '') ?? ''
-  // With sequential scans made dear, Postgres takes any index that serves, however small the table is.
+  // With enable_seqscan off, Postgres uses any suitable index, however small the table is.
   const cheapest = await plansOf(row, 'SET LOCAL enable_seqscan = off')
   const byIndex = cheapest.every((plan) => usesIndexOn(column, plan))
   if (!byIndex) {
@@ -41,7 +41,7 @@ async function ofRule(kind: string, row: RowRule): Promise<Finding[]> {
   return [fine(INDEX, { kind, expected, found: `there is one on ${column}` }), await planned(kind, row)]
 }
 
-/** How it would really be read now. */
+/** The plan that Postgres would really use now. */
 async function planned(kind: string, row: RowRule): Promise<Finding> {
   const { tableText } = row.guard.table
   const expected = `no reading of the whole table where it has more than ${MANY_ROWS.toLocaleString('en-US')} rows`
@@ -59,7 +59,7 @@ async function planned(kind: string, row: RowRule): Promise<Finding> {
   return wrong(PLAN, { kind, expected, found: `${found}${about}` }, psql(`ANALYZE ${tableText}`), ...resets, ...again)
 }
 
-/** What this role or this database has set of the planner's costs and methods. */
+/** The planner settings that this role or this database has changed. */
 async function changedCosts({ guard: { table } }: RowRule): Promise<{ name: string; setting: string; role: string }[]> {
   const sql = `SELECT name, setting, current_user::text AS role FROM pg_settings
 WHERE category LIKE 'Query Tuning%' AND source IN ('user', 'database', 'database user') ORDER BY name`
@@ -80,7 +80,7 @@ async function plansOf(row: RowRule, setting: string | undefined): Promise<strin
   let collects = false
   const explains = (plan: string[]) => void (collects && plans.push(plan))
   await inTransaction(sequelize, { ...LOOK, explains }, async (transaction) => {
-    // Directly: what our own statements send on this transaction is explained.
+    // Sent directly, because our own statements on this transaction are explained.
     if (setting !== undefined) await sequelize.query(setting, ownOptions(sequelize, transaction, undefined))
     collects = true
     await pending.overdue(transaction, { elapsedMs: 0, after: undefined, limit: 1_000, lock: '' })
@@ -89,7 +89,7 @@ async function plansOf(row: RowRule, setting: string | undefined): Promise<strin
   return plans
 }
 
-/** Postgres's own estimate of all rows. */
+/** Postgres's estimate of the number of rows. */
 async function plansOfTable({ guard: { table } }: RowRule): Promise<string[]> {
   const plans: string[] = []
   await inTransaction(table.sequelize, { ...LOOK, explains: (plan) => void plans.push(...plan) }, (transaction) =>
@@ -98,7 +98,7 @@ async function plansOfTable({ guard: { table } }: RowRule): Promise<string[]> {
   return plans
 }
 
-/** An index over the deadline's column that Postgres does not use, since its building failed. */
+/** An index on the deadline's column that Postgres does not use, since building it failed. */
 async function brokenIndex({ guard: { table } }: RowRule, column: string): Promise<string | undefined> {
   const sql = `SELECT i.indexrelid::regclass::text AS name FROM pg_index AS i
 JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey::int2[])

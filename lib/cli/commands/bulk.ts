@@ -1,4 +1,4 @@
-// `order-timers extend`, `schedule` and `cancel`: orders that are named, or many orders as a run.
+// `order-timers extend`, `schedule` and `cancel`: for given orders, or for many orders as a run.
 
 import { act } from '../../admin/actions/act.js'
 import type { ScheduleAllOptions } from '../../bulk.js'
@@ -57,7 +57,7 @@ export const cancelCommand: Command = {
   run: (given) => one(given, 'cancelAll', 'cancel') ?? many(given, 'cancelAll', {}),
 }
 
-/** Orders that are named. @returns undefined where none is */
+/** For given orders. @returns undefined if none is given */
 function one(given: CommandInput, all: RunAction, action: 'extend' | 'cancel'): Promise<number> | undefined {
   const { runtime, positionals, values, print } = given
   const [kind = '', ...ids] = positionals

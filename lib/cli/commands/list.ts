@@ -45,7 +45,7 @@ function whenText(deadline: Date, now: Date): string {
   return inMs > 0 ? `in ${ageText(inMs)}` : `${ageText(-inMs)} ago`
 }
 
-/** As a word of a shell, where it is not one already. */
+/** Quoted for a shell, if necessary. */
 function quoted(text: string): string {
   return /^[\w.-]+$/.test(text) ? text : `'${oneLine(text).replaceAll("'", `'\\''`)}'`
 }

@@ -7,7 +7,7 @@ import { type Command, JSON_OPTION, json, MODULE_OPTION, OK } from '../command.j
 import { grouped, table } from '../table.js'
 import { UsageError } from '../usage-error.js'
 
-/** From then on, and as often, it says how far it is. */
+/** How often the progress is printed. */
 const PROGRESS_MS = 2_000
 
 export const rearmCommand: Command = {

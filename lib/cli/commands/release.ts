@@ -34,7 +34,7 @@ export const releaseCommand: Command = {
 
 async function releaseHeld(given: CommandInput, kind: string, options: ReleaseOptions): Promise<number> {
   const { runtime, values, print } = given
-  await runtime.redis?.connection.connected(WAIT_MS).catch(() => {}) // what comes next says what came of it
+  await runtime.redis?.connection.connected(WAIT_MS).catch(() => {}) // the next call reports a failure
   const { hold, moved, workersAsked, next } = await releaseHoldAct(runtime, kind, options, actorOf(given), { waitMs: WAIT_MS })
   const opensAt = hold.opensAt === null ? null : new Date(hold.opensAt)
   if (values.json) print(json({ kind, wasHeld: true, moved, lengthMs: hold.lengthMs, opensAt, workersAsked, next }))

@@ -4,7 +4,7 @@ import { status } from '../../admin/status.js'
 import { type Command, FAILED, JSON_OPTION, json, MODULE_OPTION, OK } from '../command.js'
 import { statusText } from '../status-text.js'
 
-/** Longer than a worker's beats are apart. */
+/** Longer than the interval between a worker's heartbeats. */
 const CONFIRM_MS = 2_200
 
 export const statusCommand: Command = {

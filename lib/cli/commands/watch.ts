@@ -10,7 +10,7 @@ import { signalled } from '../signalled.js'
 import { grouped } from '../table.js'
 import { UsageError } from '../usage-error.js'
 
-/** Within this a signal that comes again is the same. */
+/** A repeated signal within this time counts as the same. */
 const AGAIN_MS = 1_000
 
 /** How many ids are shown of a batch. */
