@@ -1,10 +1,10 @@
-// Redis's address as text, in the forms that ioredis takes: a URL, a socket's path, host and port. Versions of ioredis parse them
-// differently, so they are parsed here, and ioredis gets options. What could lead to another server than was meant is refused.
+// Redis's address as text, in the forms that ioredis accepts: a URL, a socket's path, host and port. Versions of ioredis parse them
+// differently, so they are parsed here, and ioredis gets options. Text that could lead to an unintended server is refused.
 
 import type { RedisOptions } from 'ioredis'
 import { OrderTimersError, show } from '../errors.js'
 
-/** What a URL's query may set. Other options that ioredis reads there are overridden or unknown. */
+/** The options that a URL's query may set. Other options that ioredis reads there are overridden or unknown. */
 type Query = Partial<
   Record<'db' | 'family' | 'host' | 'keyPrefix' | 'password' | 'path' | 'port' | 'protocol' | 'tls' | 'username', string>
 >
@@ -15,7 +15,7 @@ const EXPECTED = 'must be a URL such as redis://127.0.0.1:6379/0, host:port, a p
 
 const SENTINELS = 'by Sentinel, give ioredis options: { sentinels: [{ host, port }, …], name: "mymaster" }'
 
-/** Text that an unset or badly quoted variable leaves behind: no host is meant. */
+/** Text that comes from an unset or badly quoted variable, and is not a host. */
 const NO_HOST = new Set(['undefined', 'null', 'false', 'true', 'NaN', '[object Object]'])
 
 /** @throws OrderTimersError INVALID_OPTION, without the password */
@@ -82,7 +82,7 @@ export function describeAddress({ host, port, path, db, sentinels, name }: Redis
   return `${host?.includes(':') ? `[${host}]` : (host ?? 'localhost')}:${port ?? 6379}${of}`
 }
 
-/** The address as an error may show it: only its scheme where a part may be a password. */
+/** The address as an error may show it: only its scheme if a part may be a password. */
 export function shownAddress(text: string): string {
   const [scheme = ''] = SCHEME.exec(text) ?? []
   const rest = text.slice(scheme.length)
@@ -128,7 +128,7 @@ function fromQuery({ db, family, host, keyPrefix, password, path, port, protocol
   return options
 }
 
-/** ioredis throws a plain error for some of what is none, and asks a Sentinel on this host for the rest. */
+/** For invalid values ioredis throws a plain error, or asks a Sentinel on this host. */
 function areSentinels(value: unknown): boolean {
   const isOne = (one: unknown) => typeof (one as { host?: unknown } | null)?.host === 'string'
   return Array.isArray(value) && value.length > 0 && value.every(isOne)

@@ -1,5 +1,5 @@
-// Timers that are armed within one turn of the event loop, by many requests, go to Redis in one call for each kind, in a cluster for each partition of it. The turn ends with `setImmediate`: after
-// the answers on all connections of the pool have been read, where `nextTick` comes after each.
+// Timers that are armed within one turn of the event loop, by many requests, go to Redis in one call for each kind, in a cluster for each of its partitions. The turn ends with `setImmediate`: after
+// the answers on all connections of the pool have been read, while `nextTick` would run after each.
 
 export interface ArmedTimer {
   id: string

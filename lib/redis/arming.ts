@@ -1,4 +1,4 @@
-// Arming for requests, which wait briefly and never fail because of Redis. Timers that Redis did not take are kept, up to a limit, and
+// Arming for requests, which wait briefly and never fail because of Redis. Timers that Redis did not accept are kept, up to a limit, and
 // armed as soon as Redis answers or accepts writes again. The rest is left to the sweep, which finds their deadlines on the rows.
 
 import type { Log } from '../logger.js'
@@ -15,7 +15,7 @@ import { reasonOf } from './trouble.js'
 export const REQUEST_WAIT_MS = 200
 
 /**
- * A call that has spent less than this of its time awaits its batch without a timer of its own: the batch waits no longer than the call
+ * A call that has used less than this of its time awaits its batch without a separate timer: the batch waits no longer than the call
  * may.
  */
 const HARDLY_SPENT_MS = 10
@@ -26,7 +26,7 @@ const MOST_KEPT = 5_000
 /** How many of them are armed at once. */
 const PORTION = 500
 
-/** What arming needs of a rule. Its reminders are due `beforeMs` before its deadline. */
+/** The part of a rule that arming needs. Its reminders are due `beforeMs` before its deadline. */
 export interface ArmedRule {
   kind: string
   reminders: readonly { kind: string; beforeMs: number }[]
@@ -73,7 +73,7 @@ export class Arming {
     return this.kept.size
   }
 
-  /** A timer and its reminders. @returns whether Redis has it now; what it did not take in time is kept */
+  /** Arms a timer and its reminders. @returns whether Redis has it now; what it did not accept in time is kept */
   arm({ kind, reminders }: ArmedRule, id: string, deadlineMs: number, waitMs = REQUEST_WAIT_MS): Promise<boolean> {
     const armed = this.armOne(kind, id, deadlineMs, waitMs)
     if (reminders.length === 0) return armed
@@ -95,7 +95,7 @@ export class Arming {
     if (!wasKept) this.count(kind, 'kept')
     const kept = { kind, id, deadlineMs }
     this.kept.set(name, kept)
-    // If Redis took it late, it must not be armed again: it may have been armed for another deadline since.
+    // If Redis accepted it late, it must not be armed again: it may have been armed for another deadline since.
     void batch.then((late) => late && this.kept.get(name) === kept && this.kept.delete(name))
     return false
   }

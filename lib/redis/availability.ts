@@ -4,10 +4,10 @@ import { Listeners } from './listeners.js'
 import { isReply, replyWord } from './replies.js'
 import { CLOSED, explain } from './trouble.js'
 
-/** How much longer than its limit a wait takes where this process did not run meanwhile (SIGSTOP, a blocked event loop). */
+/** A wait that exceeds its limit by this much shows that this process did not run meanwhile (SIGSTOP, a blocked event loop). */
 const STOOD_STILL_MS = 750
 
-/** For how long after that a missing answer proves nothing about Redis. */
+/** How long after that a missing answer proves nothing about Redis. */
 const DOUBT_MS = 1_000
 
 export class Availability {
@@ -15,7 +15,7 @@ export class Availability {
   answering = false
   /** Why Redis does not answer, as far as is known. */
   trouble: unknown
-  /** What was reported when Redis stopped answering: a fault's code, and the word of Redis's reply where there is one. */
+  /** What was reported when Redis stopped answering: a fault's code, and the word of Redis's reply, if there is one. */
   private reported: string | undefined
   private stoodStillAt = Number.NEGATIVE_INFINITY
   private readonly upListeners = new Listeners()
@@ -23,17 +23,17 @@ export class Availability {
 
   constructor(private readonly where: string) {}
 
-  /** Whether this process stood still until a moment ago, and may have been what was silent. */
+  /** Whether this process stood still until a moment ago, and may itself be the reason for the silence. */
   get justWoke(): boolean {
     return performance.now() - this.stoodStillAt < DOUBT_MS
   }
 
-  /** Called when Redis answers after it did not. */
+  /** Called when Redis answers again. */
   onUp(listener: () => void): () => void {
     return this.upListeners.add(listener)
   }
 
-  /** Called when Redis stops answering, and when the reason changes; at once where Redis does not answer already. */
+  /** Called when Redis stops answering, and when the reason changes; at once if Redis already does not answer. */
   onDown(listener: (error: unknown) => void): () => void {
     const remove = this.downListeners.add(listener)
     if (this.reported) listener(this.trouble)
@@ -49,7 +49,7 @@ export class Availability {
     this.upListeners.call()
   }
 
-  /** Redis does not answer. @param error undefined where a connection was closed and no reason came */
+  /** Redis does not answer. @param error undefined if a connection was closed without a reason */
   down(error: unknown = CLOSED): void {
     this.trouble = error
     // A better reason than that it was closed is reported too.
@@ -60,7 +60,7 @@ export class Availability {
     this.downListeners.call(error)
   }
 
-  /** Has the same reason reported once more if it persists. */
+  /** Reports the same reason once more if it persists. */
   reportAgain(): void {
     this.reported = undefined
   }

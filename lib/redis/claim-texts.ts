@@ -2,12 +2,12 @@
 
 import type { Failure } from './failed-timers.js'
 
-/** JSON has no line breaks, so one can end it. */
+/** JSON contains no line breaks, so one can end it. */
 export function failureText(failure: Failure, stack = ''): string {
   return stack === '' ? JSON.stringify(failure) : `${JSON.stringify(failure)}\n${stack}`
 }
 
-/** Ids and deadlines of JSON: id, deadline, id, deadline, … */
+/** Ids and deadlines from JSON: id, deadline, id, deadline, … */
 export function parsePairs(json: string): { ids: string[]; deadlines: number[] } {
   const pairs: string[] = JSON.parse(json)
   const ids: string[] = []

@@ -35,7 +35,7 @@ export class RedisClock {
     return this.now(this.keys?.partitionOf(id))
   }
 
-  /** The estimate, with fractions; undefined where there is none. Asks nobody. */
+  /** The estimate, with fractions; undefined if there is none. Sends no command. */
   known(partition = 0): number | undefined {
     return this.of(partition).now()
   }
@@ -46,8 +46,8 @@ export class RedisClock {
   }
 
   /**
-   * How far this process's wall clock is ahead of Redis's at least, whole milliseconds: what the round trip of the reading explains, such as that of
-   * a process that gets little CPU, is no difference. Undefined where there is no estimate. Asks nobody.
+   * The minimum by which this process's wall clock is ahead of Redis's, whole milliseconds. A difference that the round trip of the reading can explain
+   * counts as 0. Undefined if there is no estimate. Sends no command.
    */
   ownAhead(): number | undefined {
     return this.of(0).leastAhead(Date.now())
@@ -73,7 +73,7 @@ export class RedisClock {
 
 /**
  * The clock of a server in milliseconds, with fractions.
- * @param key in a cluster, of the node that has this key; undefined of one server
+ * @param key in a cluster, a key on the node; undefined for one server
  */
 export async function timeAt(client: Redis, key: string | undefined): Promise<number> {
   if (key !== undefined) return Number(await scripts(client).orderTimersTime(key))

@@ -1,5 +1,5 @@
-// A Redis Cluster as the option `redis`: the shop's own ioredis `Cluster`, or its nodes with ioredis's options. What would lead to another server
-// than was meant, or put all keys on one node, is refused.
+// A Redis Cluster as the option `redis`: the shop's own ioredis `Cluster`, or its nodes with ioredis's options. Options that would lead to an unintended
+// server, or put all keys on one node, are refused.
 
 import { isDeepStrictEqual } from 'node:util'
 import { Cluster, type ClusterNode, type ClusterOptions, type Redis, type RedisOptions } from 'ioredis'
@@ -14,7 +14,7 @@ export interface RedisNodes extends Omit<ClusterOptions, 'scripts' | 'lazyConnec
   nodes: readonly (string | number | { host?: string; port?: number })[]
 }
 
-/** A client of the shop's ioredis, of whichever copy. */
+/** A client of the shop's copy of ioredis. */
 export interface ClusterClient {
   isCluster: true
   status: string
@@ -23,10 +23,10 @@ export interface ClusterClient {
   duplicate(nodes: readonly ClusterNode[], override: ClusterOptions): Redis
 }
 
-/** What the options of a client of ours are. */
+/** The options of our own clients. */
 type Ours = ClusterOptions & { redisOptions: NonNullable<ClusterOptions['redisOptions']> & { replyMapping: 'legacy' } }
 
-/** How many of the nodes a message names. */
+/** How many nodes a message names. */
 const MOST_NAMED = 3
 
 const EXAMPLE = 'redis: { nodes: ["redis-1:6379", "redis-2:6379"], redisOptions: { password } }'
@@ -34,7 +34,7 @@ const EXAMPLE = 'redis: { nodes: ["redis-1:6379", "redis-2:6379"], redisOptions:
 /** Options that ioredis's `Cluster` takes for each connection, in `redisOptions`, and would ignore beside it. */
 const OF_EACH_CONNECTION = ['username', 'password', 'tls', 'family', 'connectTimeout', 'commandTimeout', 'socketTimeout', 'keepAlive']
 
-/** Options that say where one server is. */
+/** Options with the address of one server. */
 const OF_ONE_SERVER = ['sentinels', 'host', 'port', 'path', 'name'] as const
 
 export function isCluster(value: unknown): value is ClusterClient {
@@ -64,7 +64,7 @@ export function fromNodes({ nodes, ...options }: RedisNodes): RedisSource {
   if (!Array.isArray(nodes) || nodes.length === 0) throw invalid(`must have the addresses of some nodes as "nodes", such as ${EXAMPLE}`)
   const addresses = nodes.map(nodeOf)
   const [first = {}, ...others] = addresses
-  // What the first address says beyond host and port holds for all nodes, since the cluster names some that no address does.
+  // What the first address has besides host and port applies to all nodes, since the cluster names nodes that have no address here.
   const all: ClusterOptions = { ...options, redisOptions: { ...beyondAddress(first), ...options.redisOptions } }
   for (const other of others) refuseOther(beyondAddress(other), all.redisOptions as Record<string, unknown>, addressOf(other))
   const starts = addresses.map(({ host = '127.0.0.1', port = 6379 }) => ({ host, port }))

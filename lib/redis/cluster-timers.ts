@@ -1,5 +1,5 @@
-// How one timer is removed or moved in a cluster, where its entry and its own key may lie on two nodes. Of a timer that Redis alone has, a key that is
-// left behind would carry it out at its old deadline. So the node of the key must answer before anything is acknowledged. What has a row needs no such
+// Removes or moves one timer in a cluster, where its entry and its own key may be on two nodes. If a timer is in Redis alone, a key that is
+// left behind would carry it out at its old deadline. So the node of the key must answer before anything is acknowledged. Timers with a row need no such
 // care: the row decides.
 
 import type { Redis } from 'ioredis'
@@ -19,8 +19,8 @@ export class ClusterTimers {
   ) {}
 
   /**
-   * @param deadlineMs undefined for any; then Redis alone has the timer
-   * @param toleranceMs as of disarm.lua. Where it is not '', Redis alone has the timer
+   * @param deadlineMs undefined for any; then the timer is in Redis alone
+   * @param toleranceMs as in disarm.lua. If it is not '', the timer is in Redis alone
    * @param waitMs how long the caller waits: a removal that was refused is not finished later
    * @returns as disarm.lua does
    * @throws as the client does
@@ -52,7 +52,7 @@ export class ClusterTimers {
     return moved
   }
 
-  /** Its key would expire at the old deadline. It is removed first, but where nothing else says that there is a timer. */
+  /** The key would expire at the old deadline. It is removed first, unless only the key shows that there is a timer. */
   private async makeDue(client: Redis, kind: string, id: string, move: (expiry: number | '') => Promise<Answer>): Promise<Answer> {
     const isInIndex = (await client.zscore(this.sets(kind, id).due, id)) !== null
     if (isInIndex) {

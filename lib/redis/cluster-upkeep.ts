@@ -1,24 +1,24 @@
-// Keeps a cluster's client true to what is promised of every connection: it knows which node serves which slots, also where no command shows that slots
-// have moved, and it sends no command a second time that a server may have carried out.
+// Makes a cluster's client keep the promises of every connection: it knows which node serves which slots, even if no command shows that slots
+// have moved, and it never resends a command that a server may have carried out.
 
 import type { Cluster, Redis } from 'ioredis'
 
 /** ioredis's own interval would keep the process running. */
 const REFRESH_EVERY_MS = 5_000
 
-/** A node that is away is asked about by each command to it, of which there may be many. */
+/** Every command to a node that does not answer asks for the slots, and there may be many. */
 const REFRESH_AT_MOST_EVERY_MS = 250
 
-/** ioredis sends a command again that fails with this text, through whichever node serves its slot by then. */
+/** ioredis resends a command that fails with this text, to the node that then serves its slot. */
 const CLOSED = 'Connection is closed.'
 
-/** What ioredis's `Redis` has and its types do not. */
+/** Members of ioredis's `Redis` that its types lack. */
 interface Internals {
   flushQueue?(error: Error, queues?: { offlineQueue?: boolean; commandQueue?: boolean }): void
 }
 
 export interface Upkeep {
-  /** A command to a node was not answered: its slots may be served by another one by now. */
+  /** A command to a node was not answered: another node may serve its slots now. */
   doubt(): void
   end(): void
 }
@@ -42,15 +42,15 @@ export function keepUpToDate(client: Redis): Upkeep {
   }
 }
 
-/** ioredis connects to a node with the first command to it, and refuses others until it is connected; also its own, before the cluster is ready. */
+/** ioredis connects to a node on the first command to it, and refuses further ones until it is connected, even its own before the cluster is ready. */
 function connectAll(cluster: Cluster): void {
   if (cluster.status !== 'ready') return
-  for (const node of cluster.nodes('master')) if (node.status === 'wait') node.connect().catch(() => {}) // told where a command fails
+  for (const node of cluster.nodes('master')) if (node.status === 'wait') node.connect().catch(() => {}) // the failing command reports it
 }
 
 /**
- * A claim that is carried out twice under one token would forget what the first took. So a command that was sent, and whose connection closed before
- * its answer, fails with another text. What was not sent yet is sent again.
+ * A claim that is carried out twice under one token would overwrite what the first took. So a command that was sent, and whose connection closed before
+ * the answer, fails with another text. Commands that were not sent yet are sent again.
  */
 function sendsOnce(node: Redis): void {
   const internals = node as unknown as Internals

@@ -1,5 +1,5 @@
-// One connection of our own to Redis. It never gives up reconnecting, never queues, never rejects unhandled, and never lets a caller wait
-// for longer than the caller said. A command that timed out may still be carried out, so every command must be safe to repeat.
+// One of our own connections to Redis. It never gives up reconnecting, never queues commands, never causes unhandled rejections, and never lets a caller wait
+// longer than its limit. A command that timed out may still be carried out, so every command must be safe to repeat.
 
 import type { Redis } from 'ioredis'
 import type { OrderTimersError } from '../errors.js'
@@ -21,21 +21,21 @@ import { redisError } from './trouble.js'
 
 export class RedisConnection {
   readonly client: Redis
-  /** Which Redis it is, for messages. */
+  /** The address, for messages. */
   readonly where: string
   readonly topology: RedisSource['topology']
   /** Writes that Redis refuses. */
   readonly refusals = new Refusals()
-  /** False from the moment that the server turned out to be unable to serve timers (a replica, a cluster node). The worker's server watch sets it. */
+  /** False if the server cannot serve timers (a replica, a cluster node). The worker's server watch sets it. */
   fit = true
-  /** Of `performance.now()`: when Redis last answered to `ask`. */
+  /** When Redis last answered `ask`, by `performance.now()`. */
   answeredAt = 0
-  /** Being closed to be opened again; the client itself says `ready` until its socket has closed. */
+  /** True while it is closed in order to be reopened; the client's status is `ready` until its socket has closed. */
   leaving = false
   private readonly availability: Availability
   private readonly obstacles: Obstacles
   private readonly doubtListeners = new Listeners<[error: Error]>()
-  /** How often a replica may be left for whatever server the address leads to now. */
+  /** How often a connection to a replica may be replaced by a new one to the same address. */
   private readonly departures = new Pace()
   private readonly opening: Opening
   private readonly quiet: Quiet
@@ -52,15 +52,15 @@ export class RedisConnection {
     this.quiet = new Quiet(this.client)
     this.upkeep = this.topology === 'cluster' ? keepUpToDate(this.client) : undefined
     this.layout = new Layout(this.client, keys)
-    // Where an `error` event gave a reason, the failed opening says only that there is no connection.
+    // If an `error` event gave a reason, the failed opening only says that there is no connection.
     const onFailed = (error: unknown) => {
       this.availability.trouble ??= error
     }
     this.opening = new Opening(this.client, { afterReady: () => this.layout.known, onFailed })
     this.client.on('error', (error) => {
-      this.availability.trouble = (error as { lastNodeError?: Error }).lastNodeError ?? error // what the last node of a cluster said
+      this.availability.trouble = (error as { lastNodeError?: Error }).lastNodeError ?? error // the error of the last node of a cluster
       if ((error as { command?: { name?: string } }).command?.name === 'select') this.obstacles.untilSelected(source.db)
-      // Where no Sentinel names a primary no connection follows, and so no `close`: ioredis asks them again by itself.
+      // If no Sentinel names a primary there is no connection, and so no `close`: ioredis asks them again by itself.
       if (this.client.status === 'connecting') this.availability.down(error)
     })
     const down = (error: unknown) => this.availability.down(error)
@@ -74,7 +74,7 @@ export class RedisConnection {
     return this.client.status === 'ready' && !this.obstacles.isInWrongDb && this.layout.understood
   }
 
-  /** Whether it is connected to a server that can serve timers. A command may go unanswered all the same: see `serving`. */
+  /** Whether it is connected to a server that can serve timers. A command may still go unanswered: see `serving`. */
   get usable(): boolean {
     return this.ready && this.fit
   }
@@ -89,27 +89,27 @@ export class RedisConnection {
     return this.availability.answering
   }
 
-  /** Whether this process stood still until a moment ago, and may have been what was silent. */
+  /** Whether this process stood still until a moment ago, and may itself be the reason for the silence. */
   get justWoke(): boolean {
     return this.availability.justWoke
   }
 
-  /** Called after each (re)connection. @returns ends it */
+  /** Called after each (re)connection. @returns a function that ends it */
   onUp(listener: () => void): () => void {
     return this.availability.onUp(listener)
   }
 
-  /** Called when Redis stops answering, and when the reason changes; at once where Redis does not answer already. @returns ends it */
+  /** Called when Redis stops answering, and when the reason changes; at once if Redis already does not answer. @returns a function that ends it */
   onDown(listener: (error: unknown) => void): () => void {
     return this.availability.onDown(listener)
   }
 
-  /** Called when a reply says that this server cannot serve (READONLY, MOVED …). @returns ends it */
+  /** Called when a reply says that this server cannot serve (READONLY, MOVED …). @returns a function that ends it */
   onDoubt(listener: (error: Error) => void): () => void {
     return this.doubtListeners.add(listener)
   }
 
-  /** Opens the connection, once. Never rejects: trouble shows in `run` and through `onDown`. */
+  /** Opens the connection, once. Never rejects: problems show in `run` and `onDown`. */
   open(): void {
     this.quiet.end()
     void this.opening.once()
@@ -123,7 +123,7 @@ export class RedisConnection {
 
   /**
    * For requests.
-   * @param waitMs how long to wait for the answer; not at all where Redis is known not to answer
+   * @param waitMs how long to wait for the answer; not at all while Redis is known not to answer
    * @param operation what the command does, where its refusal is to be noted
    * @throws OrderTimersError REDIS_UNAVAILABLE without an answer in time; what Redis itself answers as an error passes through
    */
@@ -138,7 +138,7 @@ export class RedisConnection {
     const result = await within(Math.max(0, wait), answer)
     if (result === undefined) {
       const silence = new Error(`no answer in ${waitMs} ms`)
-      if (this.topology !== 'cluster') this.availability.down(silence) // of a cluster it is one node that is silent
+      if (this.topology !== 'cluster') this.availability.down(silence) // in a cluster only one node is silent
       throw this.unavailable(silence)
     }
     if ('value' in result) return result.value
@@ -162,7 +162,7 @@ export class RedisConnection {
     } catch (error) {
       if (!isReply(error)) {
         if (this.upkeep)
-          this.upkeep.doubt() // and several nodes may have been waited for
+          this.upkeep.doubt() // several nodes may have been involved
         else this.availability.noteWait(sentAt, OURS.socketTimeout)
         throw this.leaving ? this.unavailable() : this.unavailable(error)
       }
@@ -171,7 +171,7 @@ export class RedisConnection {
     }
   }
 
-  /** @throws OrderTimersError REDIS_UNAVAILABLE where there is no connection, and the first attempt at one does not succeed in time */
+  /** @throws OrderTimersError REDIS_UNAVAILABLE if there is no connection, and the first attempt at one does not succeed in time */
   async connected(waitMs: number): Promise<void> {
     if (this.ready && !this.quiet.on) return
     this.quiet.end()
@@ -181,7 +181,7 @@ export class RedisConnection {
     if (!this.ready) throw this.unavailable()
   }
 
-  /** Closes the connection and opens another, which may lead to another server by now. Once at a time, however many ask for it. */
+  /** Closes the connection and opens another, which may lead to another server. Only one at a time, however often it is requested. */
   reconnect(reason: unknown): void {
     if (!this.ready || this.leaving) return
     this.leaving = true
@@ -203,7 +203,7 @@ export class RedisConnection {
     this.client.disconnect()
   }
 
-  /** What an error that Redis answered means for the connection. @returns what is to be thrown */
+  /** The effect of an error reply on the connection. @returns the error to throw */
   private judge(error: Error, operation: Pick<Operation, 'what' | 'partition'> | undefined): Error {
     if (this.topology !== 'server') noteOfCluster(error)
     const fault = replyFault(error)
@@ -241,7 +241,7 @@ export class RedisConnection {
     this.leaving = false
   }
 
-  /** ioredis gives up where a connector of the shop's own does. */
+  /** ioredis gives up if the shop's own connector does. */
   private reopen(): void {
     if (this.opening.again()) this.availability.down(this.availability.trouble)
   }

@@ -26,7 +26,7 @@ export class DueIndex {
     connection.refusals.isParted = keys.inCluster
   }
 
-  /** The partition that has an id; timers of different ones cannot be armed in one call. */
+  /** The partition of an id; timers of different partitions cannot be armed in one call. */
   partitionOf(id: string): number {
     return this.keys.partitionOf(id)
   }
@@ -51,10 +51,10 @@ export class DueIndex {
   }
 
   /**
-   * Adds timers that are missing or have a later deadline; each id has the deadline at the same place.
-   * @param away partitions that are left out; one that does not answer is added. Without it, that is thrown
+   * Adds timers that are missing or have a later deadline; each id has the deadline at the same index.
+   * @param away partitions to skip; one that does not answer is added. Without this set, that error is thrown
    * @returns how many
-   * @throws what else a call throws
+   * @throws other errors of a call
    */
   async armMissing(kind: string, ids: readonly string[], deadlines: readonly number[], away?: Set<number>): Promise<number> {
     const armed = await eachPart(this.keys, ids, async (places, partition) => {
@@ -74,7 +74,7 @@ export class DueIndex {
   }
 
   /**
-   * For orders whose deadlines a run has changed; each id has the deadline at the same place, null for none. What is neither armed nor due within
+   * For orders whose deadlines a run has changed; each id has the deadline at the same index, null for none. What is neither armed nor due within
    * `horizonMs` is left to the sweep, and failures stay.
    */
   async move(kind: string, ids: readonly string[], deadlines: readonly (number | null)[], horizonMs: number): Promise<void> {
@@ -93,8 +93,8 @@ export class DueIndex {
   }
 
   /**
-   * Removes a timer, unless its deadline is not the given one.
-   * @param toleranceMs for a key that another program set: how far its TTL may be from that deadline; left out, its TTL is not looked at
+   * Removes a timer if it has the given deadline.
+   * @param toleranceMs for a key that another program set: how far its TTL may differ from that deadline; if left out, its TTL is not compared
    * @returns whether there was one
    */
   async disarm(kind: string, id: string, deadlineMs: number | undefined, waitMs: number, toleranceMs: number | '' = ''): Promise<boolean> {
@@ -107,16 +107,16 @@ export class DueIndex {
     return (await this.connection.run<unknown>(waitMs, disarm, operation('disarm', kind, mayHaveWritten, partition))) === 1
   }
 
-  /** Moves a deadline that only Redis knows. @returns the new one; undefined where there is no timer */
+  /** Moves a deadline that only Redis knows. @returns the new one; undefined if there is no timer */
   async postpone(kind: string, id: string, byMs: number, waitMs: number): Promise<number | undefined> {
     return (await this.postponeFrom(undefined, kind, id, byMs, waitMs))?.after
   }
 
   /**
    * The same, unless the deadline is not the expected one any more.
-   * @param byMs `now` makes it due now, where it is not yet
-   * @param toleranceMs how far a TTL that was read a moment ago may be off
-   * @returns the deadline before, and the new one, which is undefined where it was not moved; undefined where there is no timer
+   * @param byMs `now` makes it due now, if it is not yet
+   * @param toleranceMs how far a TTL that was read a moment ago may differ
+   * @returns the deadline before, and the new one, which is undefined if it was not moved; undefined if there is no timer
    */
   async postponeFrom(
     expectedMs: number | undefined,
@@ -143,7 +143,7 @@ export class DueIndex {
     return moved === null ? undefined : { before: Number(moved[0]), after: moved[1] === undefined ? undefined : Number(moved[1]) }
   }
 
-  /** A deadline that only Redis knows, in milliseconds of its clock; that of an external key, too. */
+  /** A deadline in Redis alone, in milliseconds of its clock; also that of an external key. */
   async deadline(kind: string, id: string, waitMs: number): Promise<number | undefined> {
     const { due } = this.keys.sets(kind, this.keys.partitionOf(id))
     const score = await this.connection.run(waitMs, (client) => client.zscore(due, id))
@@ -174,8 +174,8 @@ export class DueIndex {
   }
 
   /**
-   * The deadlines of those of the ids that are in the index.
-   * @param away gets the partitions that do not answer. Without it, that is thrown
+   * The deadlines of the ids that are in the index.
+   * @param away gets the partitions that do not answer. Without this set, that error is thrown
    */
   async armed(kind: string, ids: readonly string[], waitMs: number, away?: Set<number>): Promise<Map<string, number>> {
     const deadlines = new Map<string, number>()
@@ -194,15 +194,15 @@ export class DueIndex {
     return counts.reduce((sum, count) => sum + count, 0)
   }
 
-  /** The earliest deadline of a kind; undefined where nothing is armed. */
+  /** The earliest deadline of a kind; undefined if nothing is armed. */
   async first(kind: string, waitMs: number): Promise<number | undefined> {
     return (await this.between(kind, '-inf', '+inf', 1, waitMs))[0]?.deadlineMs
   }
 
   /**
    * By deadline, and then by id.
-   * @param min and `max` as of ZRANGE BYSCORE
-   * @param offset how many to leave out
+   * @param min and `max` as in ZRANGE BYSCORE
+   * @param offset how many to skip
    */
   async between(kind: string, min: string, max: string, most: number, waitMs: number, offset = 0): Promise<ArmedTimer[]> {
     const [skip, count] = this.keys.partitions === 1 ? [offset, most] : [0, offset + most]
@@ -218,7 +218,7 @@ export class DueIndex {
     return this.connection.run(waitMs, (client) => client.publish(this.keys.wakeChannel, SWEEP_REQUEST))
   }
 
-  /** @param armed what a script says that it armed: places among those of its partition, from 1 @returns how many */
+  /** @param armed a script's result: indexes in its partition's list, from 1 @returns how many */
   private async keysSet(kind: string, ids: readonly string[], deadlines: readonly number[], places: readonly number[], armed: number[]) {
     if (!this.keys.inCluster) return armed.length
     const timers = at(
@@ -230,7 +230,7 @@ export class DueIndex {
   }
 }
 
-/** @throws the error, unless it is that a partition does not answer, and that is to be noted */
+/** @throws the error, unless a partition does not answer and `away` records that */
 function noteAway(error: unknown, partition: number, away: Set<number> | undefined): undefined {
   if (!away || !isRedisTrouble(error)) throw error
   away.add(partition)

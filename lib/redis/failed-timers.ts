@@ -15,11 +15,11 @@ export interface Failure {
   /** When the last attempt failed, ISO 8601. */
   at: string
   dead: boolean
-  /** The first attempt's error, and when it failed; left out while there was only one. */
+  /** The first attempt's error, and when it failed; left out after only one attempt. */
   first?: { error: string; at: string }
 }
 
-/** Which orders the rule failed on: ids alone, since a look need not read their errors. */
+/** The orders on which the rule failed: only ids, since most readers do not need their errors. */
 export interface FailedIds {
   /** Oldest first. */
   dead: string[]
@@ -36,9 +36,9 @@ export interface StoredDeadLetter extends Failure {
 export interface DeadPage {
   /** Newest first. */
   letters: StoredDeadLetter[]
-  /** How many there are in all. */
+  /** The total number. */
   total: number
-  /** Where the next page begins; undefined where there is none. */
+  /** Where the next page begins; undefined if there is none. */
   next: string | undefined
 }
 
@@ -58,7 +58,7 @@ export class FailedTimers {
     return new Map(values.flatMap(([id, value]) => (value ? [[id, parseFailure(value)] as const] : [])))
   }
 
-  /** Reads the failures themselves only where some are no dead letters, and then their ids alone. */
+  /** Ids of dead letters come from the sorted set. The ids of all failures are read only if some are not dead letters. */
   async ids(kind: string, waitMs: number): Promise<FailedIds> {
     const isParted = this.keys.partitions > 1
     const counts = await this.ofEvery(kind, waitMs, (client, failures) =>
@@ -74,7 +74,7 @@ export class FailedTimers {
     return { dead, retrying: ids.filter((id) => !isDead.has(id)) }
   }
 
-  /** Changes whenever a dead letter comes or goes, or another number of orders waits for another attempt. Cheap, however many there are. */
+  /** Changes whenever a dead letter is added or removed, or the number of waiting orders changes. Cheap, however many there are. */
   async mark(kind: string, waitMs: number): Promise<string> {
     const marks = await this.ofEvery(kind, waitMs, (client, failures) =>
       Promise.all([client.zcard(`${failures}:dead`), client.hlen(failures), client.zrange(`${failures}:dead`, '-1', '-1', 'WITHSCORES')]),
@@ -84,7 +84,7 @@ export class FailedTimers {
 
   /** All failures of a kind: of orders that wait for another attempt, and of dead letters. */
   async all(kind: string, waitMs: number): Promise<Map<string, Failure>> {
-    // As HGETALL in capitals: a shop may have set a reply transformer for `hgetall`, which all clients of ioredis in a process share.
+    // HGETALL in capitals: a shop may have set a reply transformer for `hgetall`, which all ioredis clients in a process share.
     const lists = await this.ofEvery(kind, waitMs, (client, failures) => client.call('HGETALL', failures) as Promise<string[]>)
     const all = new Map<string, Failure>()
     for (const values of lists)
@@ -104,7 +104,7 @@ export class FailedTimers {
     )) as [total: number, values: string[]][]
     const found = pages.flatMap(([, values]) => quadruples(values))
     if (pages.length > 1) found.sort(([, one], [, other]) => Number(other) - Number(one))
-    // Partitions may give the same score, and a page ends between two scores.
+    // Partitions may have the same score, and a page ends between two scores.
     const end = found[limit - 1]?.[1]
     const page = end === undefined ? found : found.filter(([, score]) => Number(score) >= Number(end))
     const letters = page.flatMap(([id, , json, stack]) =>
@@ -149,7 +149,7 @@ function byScore(scored: readonly string[]): string[] {
   return pairs.sort(([, one], [, other]) => one - other).map(([id]) => id)
 }
 
-/** What is no failure is one all the same to the scripts, which leave a dead letter alone, so it is shown and can be put back or dropped. */
+/** The scripts also treat unreadable text as a failure, so it is shown and can be put back or dropped. */
 function parseFailure(json: string): Failure {
   try {
     const failure = JSON.parse(json) as Failure

@@ -1,5 +1,5 @@
-// The counts of how late orders were, which workers add to with their beats: a hash for each minute of Redis's clock, kept for 25 hours. What is no
-// such count is left out.
+// The counts of how late orders were. Workers add to them with their heartbeats: a hash for each minute of Redis's clock, kept for 25 hours. Invalid
+// counts are left out.
 
 import type { Keys } from '../keys.js'
 import { BUCKETS, bucketNamed } from '../lateness-buckets.js'
@@ -9,7 +9,7 @@ import type { RedisConnection } from './connection.js'
 /** How many minutes are read at once. */
 const PORTION = 120
 
-/** More than this does not fit into a sum. */
+/** Larger counts do not fit into a sum. */
 const MOST = 0xffff_ffff
 
 /** By kind, path and bucket. */

@@ -1,5 +1,5 @@
-// Whether the data in this Redis are ones that this version understands. Each version notes there which layout it writes, and one that finds a newer
-// layout serves nothing: what it would misread there may be anything. The sweep over Postgres settles meanwhile.
+// Whether this version understands the data in this Redis. Each version records the layout that it writes. A version that finds a newer
+// layout does not use Redis, since it could misread anything there. The sweep over Postgres settles meanwhile.
 
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
@@ -9,7 +9,7 @@ import { Attempts } from './attempts.js'
 
 const ASK_EVERY_MS = 5_000
 
-/** In how many partitions a cluster's index is. */
+/** The number of partitions of a cluster's index. */
 const PARTITIONS = 'partitions'
 
 /** A later version of this package has written here. */
@@ -24,13 +24,13 @@ export class NewerLayout extends Error {
 }
 
 export class Layout {
-  /** Resolves when it is known of the present connection. */
+  /** Resolves when it is known for the present connection. */
   known: Promise<void> = Promise.resolve()
   private isKnown: boolean
   private newer: NewerLayout | undefined
   private readonly later = new Attempts(ASK_EVERY_MS)
 
-  /** @param keys of the data, which are told in how many partitions a cluster's index is; undefined where that does not matter */
+  /** @param keys gets the number of partitions of a cluster's index; undefined if that does not matter */
   constructor(
     private readonly client: Redis,
     private readonly keys: Keys | undefined,
@@ -44,7 +44,7 @@ export class Layout {
   }
 
   /**
-   * Of a new connection.
+   * For a new connection.
    * @param onNewer called where a later version has written here
    * @param onUnderstood called when it is known that this version understands the data, at last
    */
@@ -56,7 +56,7 @@ export class Layout {
     }
     this.end()
     const known = this.read(keys).then((newer) => {
-      if (this.known !== known) return // another connection by now
+      if (this.known !== known) return // a new connection
       this.isKnown = true
       this.newer = newer
       if (newer) {
@@ -79,10 +79,10 @@ export class Layout {
     return this.newer === undefined
   }
 
-  /** A Redis that does not say so, or not to this user, is taken for one that this version understands. */
+  /** If Redis has no layout, or this user may not read it, this version may use the data. */
   private async read(keys: Keys): Promise<NewerLayout | undefined> {
     try {
-      if (keys.inCluster) await this.client.hsetnx(keys.layout, PARTITIONS, keys.partitions).catch(() => {}) // the first one decides
+      if (keys.inCluster) await this.client.hsetnx(keys.layout, PARTITIONS, keys.partitions).catch(() => {}) // the first process decides
       const [layout, version, partitions] = await this.client.hmget(keys.layout, 'layout', 'version', PARTITIONS)
       if (keys.inCluster && isCount(partitions)) keys.partitions = Number(partitions)
       return Number(layout) > LAYOUT ? new NewerLayout(Number(layout), version ?? 'of an unknown version') : undefined

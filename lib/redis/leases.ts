@@ -1,6 +1,6 @@
 // Claims: timers that a worker has taken out of the due index, each claim a set of its own under a token, until it ends or its lease
-// expires. A claim in a cluster is in one partition, or in several under the same token. Who claims, when, and what becomes of the timers is the
-// worker's to decide.
+// expires. A claim in a cluster is in one partition, or in several under the same token. Who claims, when, and what happens to the timers is
+// up to the worker.
 
 import type { Redis } from 'ioredis'
 import { OrderTimersError } from '../errors.js'
@@ -13,7 +13,7 @@ import { mayHaveWritten, operation, scripts } from './script-calls.js'
 import { TimerKeys } from './timer-keys.js'
 
 /**
- * A claim, or the end of one, that reaches Redis later than this does nothing: nobody waits for its answer any more (a frozen Redis
+ * A claim, or the end of one, that reaches Redis later than this does nothing, since nobody waits for its answer any more (a frozen Redis
  * executes on waking what was sent to it, and a network delivers after a partition), and it may have been retried. Less than the silence
  * after which a connection is given up.
  */
@@ -25,20 +25,20 @@ const VALID_MS = 1_000
  */
 export const BURST = { withinMs: 500, dueForMs: 5_000, keysRemoved: 5_000 }
 
-/** For how long one worker alone is told that data is lost. Then another is told, since the first may have died. */
+/** How long only one worker restores lost data. Then another one may, since the first may have died. */
 const RESTORING_MS = 5_000
 
-/** What a claim took. */
+/** The result of a claim. */
 export interface Claim {
   token: string
   ids: string[]
 }
 
-/** Of a sweep over what is overdue. */
+/** The result of a sweep's claim. */
 export type Look = 'first' | 'second'
 
 export interface OverdueClaim extends Claim {
-  /** How many were left out because they were settled a moment ago. */
+  /** How many were skipped because they were settled a moment ago. */
   settledBefore: number
 }
 
@@ -46,45 +46,45 @@ export interface ClaimOptions {
   /** How many timers at most. */
   limit: number
   leaseMs: number
-  /** What to add to Redis's clock, milliseconds. */
+  /** Added to Redis's clock, milliseconds. */
   skewMs: number
-  /** Of a cluster's index. */
+  /** For a cluster's index. */
   partition?: number
 }
 
 export interface ClaimAnswer extends Claim {
-  /** In milliseconds, of the id at the same place; ascending. */
+  /** Milliseconds, each for the id at the same index; ascending. */
   deadlines: number[]
   /** Redis's clock, milliseconds. */
   now: number
-  /** The next deadline in the index, milliseconds; undefined where it is empty. */
+  /** The next deadline in the index, milliseconds; undefined if it is empty. */
   next: number | undefined
   /** Whether keys of a burst are left for the next claim to remove. */
   burstLeft: boolean
-  /** When the first lease of another claim ends, milliseconds of Redis's clock; undefined where there is none. */
+  /** When the first lease of another claim ends, milliseconds of Redis's clock; undefined if there is none. */
   leaseEnds: number | undefined
-  /** The index has lost data, and this worker is to restore it. */
+  /** The index has lost data, and this worker must restore it. */
   lost: boolean
 }
 
-/** What becomes of a timer when its claim ends, unless it was settled: it comes back, it is let go, or it is gone. */
+/** What happens to an unsettled timer when its claim ends: it goes back, it is left to the sweep, or it is dropped. */
 export interface Disposition {
   id: string
   /** The rule no longer applies to the order. */
   gone?: true
-  /** From now until it is due again; undefined for a dead letter, for what is left to the next sweep, and for what is gone. */
+  /** From now until it is due again; undefined for a dead letter, for a timer that is left to the next sweep, and for one that is dropped. */
   delayMs?: number | undefined
   failure?: Failure | undefined
-  /** Of a dead letter: the stack of its error. */
+  /** For a dead letter: the stack of its error. */
   stack?: string
 }
 
 export interface FinishOptions {
-  /** Which tombstones settled timers leave: those of external keys expire sooner. */
+  /** The kind of tombstone for settled timers: those of external keys expire sooner. */
   tombstone?: 'settled' | 'external'
-  /** The first attempt was not answered: nothing is done where it was carried out. */
+  /** The first attempt was not answered: if it was carried out, nothing is done. */
   isRetry?: boolean
-  /** Of a cluster's index. */
+  /** For a cluster's index. */
   partition?: number
 }
 
@@ -146,7 +146,7 @@ export class Leases {
     return this.take(kind, token, leaseMs, look === 'second' ? 'second look' : 'sweep', ids)
   }
 
-  /** Takes orders whose external keys expired, all of one partition. `unknown`: those of which it is not known whether their keys were set again. */
+  /** Takes orders whose external keys expired, all of one partition. `unknown`: ids for which it is unknown whether their keys were set again. */
   async takeExpired(kind: string, token: string, leaseMs: number, ids: readonly string[]): Promise<Claim & { unknown: string[] }> {
     const look = (client: Redis) => this.timerKeys.looked(client, kind, ids)
     const { without, unknown } = this.keys.inCluster ? await this.connection.ask(look) : { without: ids, unknown: [] }
@@ -164,10 +164,10 @@ export class Leases {
   }
 
   /**
-   * Ends a claim in one partition. What has no disposition is settled: it is forgotten.
+   * Ends a claim in one partition. Ids without a disposition are settled and dropped.
    * @param skewMs what to add to Redis's clock
    * @returns whether the lease was still held
-   * @throws OrderTimersError REDIS_UNAVAILABLE, also where this reached Redis too late to be carried out
+   * @throws OrderTimersError REDIS_UNAVAILABLE, also if this reached Redis too late to be carried out
    */
   async finish(
     kind: string,
@@ -188,7 +188,7 @@ export class Leases {
       operation('finish', kind, (wasHeld) => (wasHeld === 1 ? 'write' : undefined), partition),
     )
     if (typeof wasHeld === 'number') return wasHeld === 1
-    this.clock.note(Number(wasHeld), askedAt, partition) // it came too late: perhaps Redis's clock was set
+    this.clock.note(Number(wasHeld), askedAt, partition) // the message came too late: perhaps Redis's clock was set
     throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: ${kind}: the end of a claim reached Redis too late`)
   }
 
@@ -201,7 +201,7 @@ export class Leases {
     )
   }
 
-  /** Notes that the data that an index had lost is armed again. */
+  /** Records that the lost data of an index is armed again. */
   async restored(kind: string, partition = 0): Promise<void> {
     const epoch = await this.connection.ask(
       (client) => scripts(client).orderTimersRestored(this.keys.sets(kind, partition).due, this.knownEpoch(kind, partition)),

@@ -1,9 +1,9 @@
-// Functions to be called when something happens.
+// A set of callbacks.
 
 export class Listeners<T extends unknown[] = []> {
   private readonly listeners = new Set<(...about: T) => void>()
 
-  /** @returns removes it */
+  /** @returns a function that removes it */
   add(listener: (...about: T) => void): () => void {
     this.listeners.add(listener)
     return () => this.listeners.delete(listener)

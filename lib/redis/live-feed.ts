@@ -1,14 +1,14 @@
-// What happens to timers, told to whoever watches (`order-timers watch`). A watcher notes in the record of processes that it is there, which each
-// process reads with its beats anyway. While nobody watches, the only cost is the look at one boolean for each batch; while somebody does, one
-// message for all batches of a tenth of a second. No order waits for it, and what cannot be told is lost.
+// Publishes what happens to timers for `order-timers watch`. A watcher writes a sign of life into the record of processes, which each
+// process reads with its heartbeats anyway. While nobody watches, the only cost is one boolean check for each batch. While somebody does, there is one
+// message for all batches of a tenth of a second. No order waits for it, and what cannot be published is lost.
 
 import type { Keys } from '../keys.js'
 import type { RedisConnection } from './connection.js'
 
-/** The field in the record of processes, whose value is the instant of the latest sign of a watcher. Fields of processes have other names. */
+/** The field in the hash of processes with the instant of a watcher's latest sign of life. No process has this name. */
 export const WATCH_FIELD = 'watch'
 
-/** How often a watcher shows that it is there, and after how long it counts as gone. */
+/** How often a watcher renews its sign of life, and when it counts as gone. */
 export const WATCH_EVERY_MS = 1_000
 const WATCHED_MS = 5_000
 
@@ -24,15 +24,15 @@ export const FEED_WORDS = ['armed', 'event', 'settled', 'failed', 'dead'] as con
 export interface FeedNote {
   what: (typeof FEED_WORDS)[number]
   kind: string
-  /** Of `settled`: the path that brought the orders. */
+  /** For `settled`: the path that brought the orders. */
   via?: string
   count: number
-  /** The first of them. `ms`: of `armed` the deadline, of `settled` how late it was, in milliseconds. */
+  /** The first of them. `ms`: for `armed` the deadline, for `settled` how late it was, in milliseconds. */
   orders: { id: string; ms?: number | null | undefined }[]
 }
 
 export interface FeedMessage {
-  /** The process that tells it. */
+  /** The process that publishes it. */
   process: string
   /** How many batches were left out. */
   lost: number
@@ -40,7 +40,7 @@ export interface FeedMessage {
 }
 
 export class LiveFeed {
-  /** Whether somebody watches, as of the last look. */
+  /** Whether somebody watched at the last check. */
   watched = false
   private notes: FeedNote[] = []
   private lost = 0
@@ -70,7 +70,7 @@ export class LiveFeed {
     this.notes = []
     this.lost = 0
     if (!this.connection.serving) return
-    this.connection.ask((client) => client.publish(this.keys.watchChannel, JSON.stringify(message))).catch(() => {}) // a user without the right, or an outage
+    this.connection.ask((client) => client.publish(this.keys.watchChannel, JSON.stringify(message))).catch(() => {}) // the right is missing, or Redis does not answer
   }
 }
 

@@ -1,9 +1,9 @@
-// Which right a user of Redis lacks, as far as Redis's refusal tells it. Of a command within a script Redis tells only the script and the line.
+// The right that a Redis user lacks, as far as Redis's error shows it. For a command within a script Redis only names the script and the line.
 
 import { createHash } from 'node:crypto'
 import { SCRIPTS } from './scripts.generated.js'
 
-/** @returns as a rule of ACL SETUSER, such as `+zadd`; in words where only the sort of right is known; undefined where nothing is */
+/** @returns a rule of ACL SETUSER, such as `+zadd`; in words if only the kind of right is known; undefined if nothing is */
 export function missingRight(message: string): string | undefined {
   const [, command] = /permissions to run the '([^']+)' command/.exec(message) ?? []
   if (command !== undefined) return `+${command}`

@@ -1,4 +1,4 @@
-// Opens a client, once, and opens it again where it ended by itself.
+// Opens a client, once, and reopens it if it ended by itself.
 
 import type { Redis } from 'ioredis'
 
@@ -6,7 +6,7 @@ import type { Redis } from 'ioredis'
 const REOPEN_EVERY_MS = 500
 
 export interface OpeningListeners {
-  /** What is still to be waited for once the client is ready. */
+  /** What to wait for after the client is ready. */
   afterReady(): Promise<void>
   /** There is no connection. */
   onFailed(error: unknown): void
@@ -28,13 +28,13 @@ export class Opening {
     this.firstAttempt = new Promise((resolve) => {
       this.client.once('ready', () => resolve(this.listeners.afterReady()))
       this.client.once('close', () => resolve())
-      this.client.once('error', () => resolve()) // the only event where no Sentinel names a primary
+      this.client.once('error', () => resolve()) // the only event if no Sentinel names a primary
     })
     this.connect()
     return this.firstAttempt
   }
 
-  /** @returns whether that is to happen: it was not closed for good */
+  /** @returns whether it will be reopened: it was not closed for good */
   again(): boolean {
     if (this.closed) return false
     this.reopening = setTimeout(() => this.connect(), REOPEN_EVERY_MS).unref()

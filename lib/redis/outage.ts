@@ -1,4 +1,4 @@
-// The faults of a process that arms timers: each is reported when Redis first does not take a timer and when that is over, and in between
+// The faults of a process that arms timers: each is reported when Redis first does not accept a timer and when that is over, and in between
 // it is checked each second. A worker on the same timers has these faults too, and then only the worker logs them at their level.
 
 import { type FaultReport, FaultsOf } from '../faults.js'
@@ -14,7 +14,7 @@ export type TimersFaultCode = ReplyFault | 'TIMERS_DROPPED'
 const CHECK_EVERY_MS = 1_000
 const ANSWER_MS = 1_000
 
-/** In a cluster: for how long no call may have gone unanswered. Longer than two checks, each of which arms what was kept. */
+/** In a cluster a fault ends once no call has gone unanswered for this long. Longer than two checks, each of which arms what was kept. */
 const QUIET_MS = 3_000
 const CONSEQUENCE = 'timers are kept until it returns, and the sweep settles what comes due'
 
@@ -47,7 +47,7 @@ export class Outage {
     connection.refusals.onAccepted(() => this.end('REDIS_REFUSES'))
   }
 
-  /** Redis did not take a timer. */
+  /** Redis did not accept a timer. */
   notTaken(error: unknown): void {
     const { code } = explain(error, this.connection.where)
     if (code === 'REDIS_UNAVAILABLE') this.unansweredAt = performance.now()
@@ -70,7 +70,7 @@ export class Outage {
     if (code === 'REDIS_REFUSES') void this.check()
   }
 
-  /** A timer was not kept either. @param kept how many are */
+  /** A timer was not kept. @param kept how many are */
   drop(kept: number): void {
     this.dropped += 1
     if (this.faults.has('TIMERS_DROPPED')) return
@@ -78,7 +78,7 @@ export class Outage {
     this.begin('TIMERS_DROPPED', { message })
   }
 
-  /** Redis took timers. @param kept how many are still kept */
+  /** Redis accepted timers. @param kept how many are still kept */
   taken(kept: number): void {
     if (kept === 0) this.end('TIMERS_DROPPED')
   }
@@ -88,7 +88,7 @@ export class Outage {
     clearTimeout(this.ping)
   }
 
-  /** This process stood still, which may be why there was no answer. */
+  /** This process stood still, which may explain the missing answer. */
   private pingLater(): void {
     this.ping ??= setTimeout(async () => {
       this.ping = undefined
@@ -108,7 +108,7 @@ export class Outage {
     this.checks = undefined
   }
 
-  /** Redis answers. That the nodes of a cluster do proves nothing of a slot that is moving, about which calls go unanswered. */
+  /** Redis answers. In a cluster this proves nothing about a moving slot, whose calls go unanswered. */
   private endUnavailable(): void {
     if (this.connection.topology === 'cluster' && performance.now() - this.unansweredAt < QUIET_MS) return
     this.end('REDIS_UNAVAILABLE')
@@ -129,7 +129,7 @@ export class Outage {
     } catch (error) {
       const { code, message } = redisError(error, connection.where)
       if (code !== 'ERR_ORDER_TIMERS_REDIS_UNUSABLE') {
-        if (connection.topology === 'cluster') this.armKept() // the other nodes take theirs
+        if (connection.topology === 'cluster') this.armKept() // the other nodes accept their timers
         return
       }
       this.end('REDIS_UNAVAILABLE')

@@ -12,12 +12,12 @@ function retryAfterMs(times: number): number {
 
 export const OURS = {
   lazyConnect: true,
-  // We add the prefix ourselves, since ioredis adds it to keys but not to what an event carries.
+  // We add the prefix ourselves, since ioredis adds it to keys but not to the names in events.
   keyPrefix: '',
   scripts: { ...SCRIPTS },
-  // The subscriber subscribes again itself, with a catch: where Redis refuses ioredis's own re-subscription, the process ends.
+  // The subscriber resubscribes itself, with a catch: if Redis refuses ioredis's own resubscription, the process ends.
   autoResubscribe: false,
-  // A command fails at once where there is no connection. What must not be lost we keep ourselves, up to a limit.
+  // A command fails at once without a connection. We keep timers ourselves, up to a limit.
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 0,
@@ -49,7 +49,7 @@ export const OURS = {
   himportFieldsets: [],
 }
 
-/** The same for a `Cluster`, whose connections have those above as `redisOptions`. */
+/** The same for a `Cluster`; its connections get the options above as `redisOptions`. */
 export const OURS_IN_CLUSTER = {
   lazyConnect: true,
   keyPrefix: '',
@@ -62,7 +62,7 @@ export const OURS_IN_CLUSTER = {
   scaleReads: 'master',
   clusterRetryStrategy: retryAfterMs,
   clusterNodeRetryStrategy: null,
-  // A slot that has moved, or whose node fails over, is asked for again: for half a second in all, and with a node that hangs for about three.
+  // A command to a slot that has moved, or whose node fails over, is retried: for half a second in all, and for about three if a node hangs.
   maxRedirections: 5,
   retryDelayOnFailover: 100,
   retryDelayOnClusterDown: 100,

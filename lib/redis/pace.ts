@@ -1,16 +1,16 @@
-// Limits how often something is done that many may ask for: the first times at once, then at an interval.
+// Limits how often an action runs that many callers may request: the first times at once, then at an interval.
 
-/** How many times in a row are done at once. */
+/** How many runs in a row are not delayed. */
 const AT_ONCE = 2
 const EVERY_MS = 1_000
 
 export class Pace {
-  /** How many times in a row it was done. */
+  /** How many runs in a row there were. */
   private times = 0
   private lastAt = Number.NEGATIVE_INFINITY
   private later: NodeJS.Timeout | undefined
 
-  /** Does it now or after a delay; one delayed call serves all who ask in between. */
+  /** Runs it now or after a delay; one delayed run serves all requests in between. */
   ask(act: () => void): void {
     const now = performance.now()
     if (now - this.lastAt > EVERY_MS) this.times = 0

@@ -1,10 +1,10 @@
-// Calls on the partitions of a cluster's index: on those that have given ids, each with its own, or on all. One Redis server has one partition.
+// Calls for the partitions of a cluster's index: for those of given ids, each with its own ids, or for all. One Redis server has one partition.
 
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
 import type { RedisConnection } from './connection.js'
 
-/** Calls it for each partition with the places of its ids. @throws what a call throws, once all have ended */
+/** Calls it for each partition with the indexes of its ids. @throws what a call throws, once all have ended */
 export async function eachPart<T>(
   keys: Keys,
   ids: readonly string[],
@@ -25,7 +25,7 @@ export async function eachPart<T>(
   })
 }
 
-/** The same of each partition, in one round trip. */
+/** The same for each partition, in one round trip. */
 export function everyPart<T>(
   { connection, keys }: { connection: RedisConnection; keys: Keys },
   waitMs: number,

@@ -1,4 +1,4 @@
-// The records of the processes that use these timers, in Redis: each writes its own with a beat, and gets those of all others in the same command.
+// The records of the processes that use these timers, in Redis: each process writes its own with a heartbeat, and gets all records in the same command.
 
 import { randomUUID } from 'node:crypto'
 import type { Keys } from '../keys.js'
@@ -9,10 +9,10 @@ import { isWatched, WATCH_FIELD } from './live-feed.js'
 import { type ProcessRecord, parseRecord, type SeenProcess } from './process-records.js'
 import type { Pulse } from './pulse.js'
 
-/** How long the record of a process that is silent is kept, so that a person can be told when it was last heard of. */
+/** How long the record of a silent process is kept, so that its last heartbeat can be shown. */
 const KEPT_MS = 3_600_000
 
-/** How long the counts of lateness are kept: a day, and an hour more. */
+/** How long the counts of lateness are kept: 25 hours. */
 export const LATENESS_KEPT_MS = 25 * 3_600_000
 
 export interface BeatAnswer {
@@ -29,13 +29,13 @@ export class Presence {
   constructor(
     private readonly connection: RedisConnection,
     private readonly keys: Keys,
-    /** Sends the beats; undefined for whoever only reads. */
+    /** Sends the heartbeats; undefined for readers. */
     private readonly pulse?: Pulse,
   ) {}
 
   /**
-   * Waits until Redis answers or the connection is given up for silence. A worker's beat waits for its next pulse.
-   * @param counts of lateness, by field, to be added
+   * Waits until Redis answers or the connection is given up for silence. A worker's heartbeat waits for its next pulse.
+   * @param counts of lateness to add, by field
    * @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error
    */
   async beat(record: ProcessRecord, counts: ReadonlyMap<string, number>): Promise<BeatAnswer> {
@@ -57,7 +57,7 @@ export class Presence {
     return { now: Number(now), redisData, processes: parseRecords(records, Number(now)), watched: hasWatcher(records, Number(now)) }
   }
 
-  /** The records alone. @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error */
+  /** Only reads the records. @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error */
   async read(waitMs: number): Promise<BeatAnswer> {
     const { processes, layout } = this.keys
     const [time, name, records] = await this.connection.run(waitMs, (client) =>
@@ -72,14 +72,14 @@ export class Presence {
     }
   }
 
-  /** When a process last beat, by Redis's clock, and when a watcher last showed itself; undefined where there is none. @throws as `read` */
+  /** When a process last sent a heartbeat, by Redis's clock, and a watcher's last sign of life; undefined if there is none. @throws as `read` */
   async signsOf(id: string): Promise<{ beatAt: number | undefined; watcher: string | null | undefined }> {
     const [record, watcher] = await this.connection.ask((client) => client.hmget(this.keys.processes, id, WATCH_FIELD))
     const at = Number.parseInt(record ?? '', 10)
     return { beatAt: Number.isNaN(at) ? undefined : at, watcher }
   }
 
-  /** The process ends in good order: nobody need wonder where it is. */
+  /** The process ends normally: its record is removed, so that nobody misses it. */
   async leave(id: string): Promise<void> {
     await this.connection.ask((client) => client.hdel(this.keys.processes, id))
   }
@@ -90,7 +90,7 @@ function parseRecords(records: readonly string[], now: number): SeenProcess[] {
   return records.flatMap((text, i) => (i % 2 === 1 ? (parseRecord(text, now) ?? []) : []))
 }
 
-/** @param records as of `parseRecords` */
+/** @param records as from `parseRecords` */
 function hasWatcher(records: readonly string[], now: number): boolean {
   for (let i = 0; i < records.length; i += 2) if (records[i] === WATCH_FIELD) return isWatched(records[i + 1], now)
   return false

@@ -1,5 +1,5 @@
-// The primaries of a cluster: which nodes serve slots, as far as the cluster's client knows. Nodes come, go and are promoted; whoever has something
-// of its own on each of them is told.
+// The primaries of a cluster: the nodes that serve slots, as far as the cluster's client knows. Nodes are added, removed and promoted; listeners
+// learn of each change.
 
 import type { Cluster, Redis, RedisOptions } from 'ioredis'
 import type { Keys } from '../keys.js'
@@ -13,13 +13,13 @@ export interface NodeOfCluster {
   /** Host and port. */
   address: string
   source: RedisSource
-  /** A hash tag: keys with it lie on this node. */
+  /** A hash tag whose keys are on this node. */
   tag: string
 }
 
 /** The same, as a worker has it. */
 export interface Primary extends NodeOfCluster {
-  /** The first partition of the index that lies on this node, whose tag that is then; undefined where it has none. */
+  /** The first partition of the index on this node, which has this tag; undefined if there is none. */
   partition: number | undefined
 }
 
@@ -55,7 +55,7 @@ export class Primaries {
     this.endListening()
   }
 
-  /** Has the client ask the cluster again: something does not lie where it was. */
+  /** Makes the client ask the cluster again: a slot has moved. */
   askAgain(): void {
     if (this.cluster.status === 'ready') this.cluster.refreshSlotsCache()
   }
@@ -72,7 +72,7 @@ export class Primaries {
       const known = this.known.get(address)
       if (!known) {
         const client = connectionTo(this.cluster, address)
-        if (!client) continue // it has gone already, or is not known yet: another look follows
+        if (!client) continue // it has left, or is not known yet: another check follows
         const primary = { address, source: fromNode(client), ...placeIn(slots, this.keys) }
         this.known.set(address, primary)
         onAdded(primary)
@@ -86,7 +86,7 @@ export class Primaries {
   }
 }
 
-/** The primaries of a cluster that are known now; none of one server. */
+/** The known primaries of a cluster; none for one server. */
 export function primariesNow(client: Redis): NodeOfCluster[] {
   if (!isClusters(client)) return []
   const cluster = asCluster(client)
@@ -96,7 +96,7 @@ export function primariesNow(client: Redis): NodeOfCluster[] {
   })
 }
 
-/** The clients of each server: of a cluster those of its primaries, of one server its own. */
+/** The clients for each server: in a cluster those of its primaries, otherwise the only one. */
 export function serversOf(client: Redis): Redis[] {
   return isClusters(client) ? asCluster(client).nodes('master') : [client]
 }
@@ -106,7 +106,7 @@ export function optionsOfEach(client: Redis): RedisOptions {
   return { ...client.options, ...asCluster(client).options.redisOptions }
 }
 
-/** The addresses of all nodes of a cluster that are known now; none of one server. */
+/** The addresses of all known nodes of a cluster; none for one server. */
 export function addressesOf(client: Redis): string[] {
   return isClusters(client)
     ? asCluster(client)
@@ -115,12 +115,12 @@ export function addressesOf(client: Redis): string[] {
     : []
 }
 
-/** Which of a cluster's nodes serves a key, as far as is known; undefined of one server. */
+/** The node of a cluster that serves a key, if it is known; undefined for one server. */
 export function servedBy(client: Redis, key: string): string | undefined {
   return isClusters(client) ? asCluster(client).slots[slotOf(key)]?.[0] : undefined
 }
 
-/** Which of a cluster's primaries there is no connection to: its slots are not served until a replica takes over. */
+/** Primaries of a cluster without a connection: their slots are not served until a replica takes over. */
 export function missingIn(client: Redis): string[] {
   if (!isClusters(client)) return []
   const cluster = asCluster(client)
@@ -138,7 +138,7 @@ function asCluster(client: Redis): Cluster {
   return client as unknown as Cluster
 }
 
-/** Where a worker has what concerns the node as a whole: beside the first partition of the index there, or anywhere. */
+/** Where a worker keeps what concerns the whole node: in the slot of the first partition there, or in any of its slots. */
 function placeIn(slots: ReadonlySet<number>, { partitions }: Pick<Keys, 'partitions'>): Pick<Primary, 'tag' | 'partition'> {
   for (let partition = 0; partition < partitions; partition += 1) {
     const tag = tagOf(partition, partitions)

@@ -1,10 +1,10 @@
-// What a process says of itself in Redis, and how that is read. Anybody who uses this Redis may write there, and a later version may write otherwise: a record that is not of the
-// form that is expected is left out, and so is one from a future that no clock explains.
+// The record that a process writes about itself in Redis, and its parsing. Other programs may write there, and a later version may write another form: a record that does not have the
+// expected form is left out, and so is one from an implausible future.
 
 /** A worker settles orders. A web process only schedules them. */
 export type Role = 'worker' | 'web'
 
-/** What a process says of itself. */
+/** The record of a process. */
 export interface ProcessRecord {
   /** Host, process id and random characters: the same in its claims, the history and its log. */
   id: string
@@ -15,28 +15,28 @@ export interface ProcessRecord {
   /** When the process began, in milliseconds by its own clock. */
   startedAt: number
   role: Role
-  /** The Redis that it uses, with its db; null with `redis: false`. */
+  /** The address and db of its Redis; null with `redis: false`. */
   redis: string | null
-  /** The name of the data in that Redis. Processes that use the same data have the same. Undefined while it is not known. */
+  /** The name of the data in that Redis. The same for all processes that use the same data. Undefined while unknown. */
   redisData?: string
   /** The fingerprint of each rule's declared values. */
   rules: Record<string, string>
   databases: DatabaseRecord[]
-  /** Whether it heeds holds; earlier versions do not. */
+  /** Whether it respects holds; earlier versions do not. */
   holds?: boolean
-  /** Of a worker: milliseconds between two of its sweeps, null where none is scheduled. */
+  /** For a worker: milliseconds between two of its sweeps, null if none is scheduled. */
   sweepMs?: number | null
-  /** Of a worker that beats less often than usual: milliseconds between two beats. */
+  /** For a worker that sends heartbeats less often than usual: milliseconds between two. */
   beatMs?: number
-  /** What is wrong at present, as this process sees it. Left out where nothing is. */
+  /** What is wrong at present, as this process sees it. Left out if nothing is. */
   faults?: RecordedFault[]
   /**
-   * How far its clock is ahead of the server's at least, in milliseconds, as it has measured it; null before it has. Earlier versions do not say.
+   * The minimum by which its clock is ahead of the server's, in milliseconds, as it measured it; null before that. Missing in earlier versions.
    */
   aheadMs?: number | null
 }
 
-/** A fault as others are told of it. */
+/** A fault in the record. */
 export interface RecordedFault {
   code: string
   kind?: string
@@ -47,28 +47,28 @@ export interface RecordedFault {
 
 /** A database that a process uses. */
 export interface DatabaseRecord {
-  /** The same in processes whose tables are the same. */
+  /** The same for processes that use the same table. */
   identity: string
   kinds: string[]
-  /** How long before the beat the process first got this identity, and last got it, in milliseconds. */
+  /** How long before the heartbeat the process first and last read this identity, in milliseconds. */
   sinceMs: number
   confirmedMs: number
 }
 
-/** A process as it was last heard of. */
+/** A process at its last heartbeat. */
 export interface SeenProcess extends ProcessRecord {
-  /** When it last beat, by the server's clock, in milliseconds. */
+  /** Its last heartbeat, by the server's clock, in milliseconds. */
   beatAt: number
   /** Milliseconds since then. */
   ageMs: number
-  /** How far its clock is ahead of the server's at least, in milliseconds: what a round trip explains is no difference. */
+  /** The minimum by which its clock is ahead of the server's, in milliseconds; a difference that a round trip can explain counts as 0. */
   clockMs: number
 }
 
-/** By how much Redis's clock may go back, as after a failover, without what was noted before being left out: processes would be taken for gone. */
+/** How far Redis's clock may go back, for example after a failover, before earlier records are ignored. Otherwise processes would seem gone. */
 export const FUTURE_MS = 60_000
 
-/** @param text when it was written by Redis's clock, the process's own clock, and JSON @param now Redis's clock @returns undefined where it is left out */
+/** @param text when it was written by Redis's clock, the process's own clock, and JSON @param now Redis's clock @returns undefined if it is left out */
 export function parseRecord(text: string, now: number): SeenProcess | undefined {
   const parsed = /^(\d+) (\d+) (\{.*\})$/s.exec(text)
   if (!parsed) return undefined
@@ -84,7 +84,7 @@ export function parseRecord(text: string, now: number): SeenProcess | undefined 
   }
 }
 
-/** Whether it has all that is asked of a process, each of its type. */
+/** Whether it has all required fields, each of its type. */
 export function isRecord(record: ProcessRecord): boolean {
   const { id, host, pid, version, startedAt, role, redis, redisData, rules, databases, sweepMs, beatMs, faults } = record
   return (
@@ -102,10 +102,10 @@ export function isRecord(record: ProcessRecord): boolean {
   )
 }
 
-/** @param aheadMs what the process has measured @param writtenMs its clock when it sent the beat, minus the server's when that arrived */
+/** @param aheadMs the process's own measurement @param writtenMs its clock when it sent the heartbeat, minus the server's when that arrived */
 function clockOf(aheadMs: number | null | undefined, writtenMs: number): number {
   if (aheadMs === undefined) return writtenMs
-  return aheadMs ?? Math.max(0, writtenMs) // that it seems slow may be the beat's way
+  return aheadMs ?? Math.max(0, writtenMs) // a clock that seems slow may be network delay
 }
 
 function isDatabase({ identity, kinds, sinceMs, confirmedMs }: DatabaseRecord): boolean {

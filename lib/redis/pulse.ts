@@ -1,6 +1,6 @@
-// A worker's pulse: one call for all that a worker asks Redis while it waits. It looks at the head of each index, in a cluster of one partition, shows
-// lost data and a silent connection, carries the expiry probe, and takes a beat and a step of the scan for external keys along. When it is sent, and
-// what follows from it, is the worker's to decide.
+// A worker's pulse: one call for everything that an idle worker asks Redis. It reads the head of each index, in a cluster of one partition, shows
+// lost data and a silent connection, and carries the expiry probe, a heartbeat and a step of the scan for external keys. When it is sent, and
+// what follows from it, is up to the worker.
 
 import { ReplyError } from 'ioredis'
 import type { Keys } from '../keys.js'
@@ -15,22 +15,22 @@ export const PROBE_TTL_MS = 20
 
 const WRITE: Operation = { what: 'expiry probe', proves: () => 'memory' }
 
-/** What is at the head of one index. */
+/** The head of one index. */
 export interface Head {
   kind: string
-  /** Of a cluster's index. */
+  /** For a cluster's index. */
   partition: number
   /** Redis's clock, milliseconds. */
   now: number
-  /** The first deadline in the index, milliseconds; undefined where it is empty. */
+  /** The first deadline in the index, milliseconds; undefined if it is empty. */
   next: number | undefined
-  /** When the first lease ends, milliseconds of Redis's clock; undefined where there is none. */
+  /** When the first lease ends, milliseconds of Redis's clock; undefined if there is none. */
   leaseEnds: number | undefined
-  /** The index has lost data, and the next claim says who is to restore it. */
+  /** The index has lost data; the next claim decides which worker restores it. */
   lost: boolean
 }
 
-/** The keys of the expiry probe, and for how long the second lives. */
+/** The keys of the expiry probe, and the lifetime of the second. */
 export interface ProbeKeys {
   key: string
   control: string
@@ -38,11 +38,11 @@ export interface ProbeKeys {
 }
 
 export interface PulseOptions {
-  /** Left out, that of all commands; of a cluster it may be the one to the node that has the partition. */
+  /** Default: the connection for commands; in a cluster it may be the one to the partition's node. */
   connection?: RedisConnection
-  /** The kinds whose indexes are looked at. */
+  /** The kinds whose indexes are read. */
   kinds: readonly string[]
-  /** Of a cluster's index; undefined where none is looked at. With that of 0 goes a waiting beat. */
+  /** The partition of a cluster's index; undefined if none is read. A waiting heartbeat goes with partition 0. */
   partition: number | undefined
   probe?: ProbeKeys | undefined
   /** Old tombstones are dropped, and the server is described. */
@@ -61,9 +61,9 @@ export interface PulseAnswer {
     /** The control key is there: nothing was flushed. */
     hasControl: boolean
   }
-  /** Lines of INFO, where they were asked for and this user may. */
+  /** Lines of INFO, if they were requested and this user may read them. */
   server: string
-  /** What the step of the scan found; undefined where another worker scans. */
+  /** What the step of the scan found; undefined if another worker scans. */
   scanned: ScanStep | undefined
 }
 
@@ -105,7 +105,7 @@ export class Pulse {
     private readonly leases: Pick<Leases, 'knownEpoch' | 'noteEpoch'>,
   ) {}
 
-  /** Pulses are sent from now on, so beats wait for them. @returns ends it */
+  /** Pulses are sent from now on, so heartbeats wait for them. @returns a function that ends it */
   begin(): () => void {
     this.workers += 1
     return () => {
@@ -115,8 +115,8 @@ export class Pulse {
   }
 
   /**
-   * A worker's beat: with the next pulse, or by itself where no pulse follows.
-   * @returns what shared/beat.lua answers
+   * A worker's heartbeat: with the next pulse, or separately if no pulse follows.
+   * @returns the result of shared/beat.lua
    * @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error
    */
   beat(values: Values): Promise<string[]> {
@@ -139,7 +139,7 @@ export class Pulse {
     return this.clock.ownAhead()
   }
 
-  /** @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error. A refused write throws nothing: the connection notes it */
+  /** @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error. A refused write does not throw: the connection records it */
   async send(options: PulseOptions): Promise<PulseAnswer> {
     const { partition } = options
     const beat = partition === 0 ? this.waiting : undefined
@@ -204,7 +204,7 @@ export class Pulse {
     }
   }
 
-  /** A beat that waits for a pulse goes by itself, now. */
+  /** Sends a waiting heartbeat now, without a pulse. */
   sendWaiting(): void {
     const beat = this.waiting
     this.waiting = undefined
@@ -212,7 +212,7 @@ export class Pulse {
   }
 }
 
-/** The kinds whose indexes this pulse looks at. */
+/** The kinds whose indexes this pulse reads. */
 function looked({ kinds, partition }: PulseOptions): readonly string[] {
   return partition === undefined ? [] : kinds
 }

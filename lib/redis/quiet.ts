@@ -1,10 +1,10 @@
-// Whether a connection keeps the process running. One that was opened by a web process's beat alone does not, so that a script that mounts the
+// Whether a connection keeps the process running. One that only a web process's heartbeat opened does not, so that a script that mounts the
 // timers and makes no call ends by itself. The first use by anything else ends that.
 
 import type { Socket } from 'node:net'
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis'
 
-/** How often the connections of a cluster's client are looked at, which come by themselves. */
+/** How often the connections of a cluster's client are checked, since new ones appear. */
 const LOOK_EVERY_MS = 100
 
 type Retrying = Pick<RedisOptions, 'retryStrategy' | 'sentinelRetryStrategy'> & Pick<ClusterOptions, 'clusterRetryStrategy'>
@@ -15,7 +15,7 @@ export class Quiet {
 
   constructor(private readonly client: Redis) {
     client.on('connect', () => this.apply())
-    // ioredis waits for its next attempt with a timer that keeps the process running. Without a next attempt it ends, and is opened again by ours.
+    // ioredis waits for its next attempt with a timer that keeps the process running. Without a next attempt it ends, and our own timer reopens it.
     const options: Retrying = client.options
     for (const name of ['retryStrategy', 'sentinelRetryStrategy', 'clusterRetryStrategy'] as const) {
       const retry = options[name]
@@ -51,7 +51,7 @@ export class Quiet {
   }
 }
 
-/** Of a cluster's client those to nodes that are used, and its own for subscriptions, which nobody uses. */
+/** For a cluster's client: the connections to its nodes, and its unused one for subscriptions. */
 function connectionsOf(client: Redis): Redis[] {
   if (!isCluster(client)) return [client]
   const { subscriber } = client as unknown as { subscriber?: { getInstance?(): Redis | null } }

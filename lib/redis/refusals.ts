@@ -1,5 +1,5 @@
-// Writes that Redis refuses (its memory is full, it cannot save, this user lacks the right). A refusal is noticed in the replies, and it is
-// over when a write succeeds that needs what was refused. Meanwhile a write that leaves nothing behind is tried each second.
+// Writes that Redis refuses (its memory is full, it cannot save, this user lacks the right). Replies show a refusal, and it is
+// over when a write of the same kind succeeds. Meanwhile a test write that leaves nothing behind is tried each second.
 
 import { Listeners } from './listeners.js'
 import { isServerWide, replyRemedy, replyWord } from './replies.js'
@@ -9,11 +9,11 @@ import { isServerWide, replyRemedy, replyWord } from './replies.js'
  */
 export type Proof = 'memory' | 'write' | undefined
 
-/** A command whose refusal is noted. */
+/** A command whose refusal is recorded. */
 export interface Operation<T = unknown> {
   /** What it does, and of which kind, such as `claim order_confirm`. */
   what: string
-  /** Where it does so, of a cluster's index; left out, in the first or on one server. */
+  /** The partition of a cluster's index; left out for the first, and on one server. */
   partition?: number
   proves(answer: T): Proof
 }
@@ -30,45 +30,45 @@ export interface Refusal {
 
 const PROBE_EVERY_MS = 1_000
 
-/** For how long nothing may have been refused before a refusal is over: memory may be full only at times. */
+/** A refusal is over once nothing has been refused for this long: memory may be full only at times. */
 const QUIET_MS = 900
 
-/** The same for what concerns only some writes (a right, a key's type), which the probe's success does not prove. */
+/** The same for refusals of only some writes (a right, a key's type), which a successful test write does not disprove. */
 const LONG_QUIET_MS = 5_000
 
 export class Refusals {
-  /** Writes as a test, in this partition or, where none is given, in all. The due index sets it. */
+  /** The test write, in this partition or, if none is given, in all. The due index sets it. */
   probe: ((partition?: number) => Promise<unknown>) | undefined
-  /** Which partitions there are. The due index sets it. */
+  /** The partitions. The due index sets it. */
   partitions: () => readonly number[] = () => [0]
-  /** What one node of a cluster accepts proves nothing about another. The due index sets it. */
+  /** In a cluster, one node's success proves nothing about another. The due index sets it. */
   isParted = false
-  /** Partitions in which a test has no answer yet: their node may be away. */
+  /** Partitions whose test write has no answer yet: their node may be down. */
   private readonly probing = new Set<number>()
   private readonly refused = new Map<string, Refusal & { at: number }>()
   private readonly refusedListeners = new Listeners<[refusal: Refusal]>()
   private readonly acceptedListeners = new Listeners()
   private timer: NodeJS.Timeout | undefined
 
-  /** The first of what is refused at present. */
+  /** The first present refusal. */
   get present(): Refusal | undefined {
     const [first] = this.refused.values()
     return first
   }
 
-  /** Called when a write is refused after none was; at once where one is refused already. @returns ends it */
+  /** Called when a write is refused after none was; at once if one is already refused. @returns a function that ends it */
   onRefused(listener: (refusal: Refusal) => void): () => void {
     const remove = this.refusedListeners.add(listener)
     if (this.present) listener(this.present)
     return remove
   }
 
-  /** Called when writes succeed again. @returns ends it */
+  /** Called when writes succeed again. @returns a function that ends it */
   onAccepted(listener: () => void): () => void {
     return this.acceptedListeners.add(listener)
   }
 
-  /** Redis refused what an operation does. */
+  /** Redis refused an operation. */
   note({ what, partition = 0 }: Pick<Operation, 'what' | 'partition'>, error: Error): void {
     const isNew = this.refused.size === 0
     const refusal = { word: replyWord(error), what, partition, error, remedy: replyRemedy(error) }
@@ -79,7 +79,7 @@ export class Refusals {
     this.refusedListeners.call(refusal)
   }
 
-  /** Redis did what an operation does. */
+  /** Redis carried out an operation. */
   accept(what: string, proof: Proof): void {
     if (this.refused.size === 0 || proof === undefined) return
     this.forget(
@@ -88,7 +88,7 @@ export class Refusals {
     )
   }
 
-  /** Ends the probing and forgets what was refused. */
+  /** Ends the test writes and forgets the refusals. */
   stop(): void {
     clearInterval(this.timer)
     this.refused.clear()
@@ -96,7 +96,7 @@ export class Refusals {
     this.acceptedListeners.clear()
   }
 
-  /** In every partition, not only where something was refused: it may have been a timer's own key, which lies on another node. */
+  /** In every partition, not only the one of the refusal: the refused key may have been a timer's own key, on another node. */
   private tryAgain(): void {
     for (const partition of this.partitions()) if (!this.probing.has(partition)) void this.tryIn(partition)
   }
@@ -106,7 +106,7 @@ export class Refusals {
     try {
       await this.probe?.(partition)
     } catch {
-      return // noted where the answer came in
+      return // recorded when the answer arrived
     } finally {
       this.probing.delete(partition)
     }

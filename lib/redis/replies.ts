@@ -1,4 +1,4 @@
-// Error replies of Redis: whether an error is one, its error code (the first word), the fault it means, and what to do about it.
+// Error replies of Redis: whether an error is one, its error code (the first word), the fault that it means, and what to do about it.
 
 import { ReplyError } from 'ioredis'
 import { missingRight } from './missing-right.js'
@@ -7,7 +7,7 @@ import { missingRight } from './missing-right.js'
 export type ReplyFault = 'REDIS_UNAVAILABLE' | 'REDIS_UNUSABLE' | 'REDIS_REFUSES'
 
 /**
- * Error codes that mean something else than that the command is refused
+ * Error codes that do not mean that the command is refused
  * (https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors).
  */
 const OTHER_FAULTS: Record<string, ReplyFault> = {
@@ -46,10 +46,10 @@ const REMEDIES: Record<string, string> = {
   WRONGPASS: 'give the right user and password in "redis"',
 }
 
-/** The remedy for the same codes where a cluster or one of its nodes is what was asked. */
+/** The remedy for the same codes if a cluster or one of its nodes replied. */
 const SLOT_UNSERVED = 'the cluster serves no such slot now; look at CLUSTER INFO'
 
-/** What clusters and their nodes answered. */
+/** Replies of clusters and their nodes. */
 const ofClusters = new WeakSet<Error>()
 
 /** Error codes that concern every write on the server. */
@@ -84,7 +84,7 @@ export function replyFault(error: Error): ReplyFault {
   return OTHER_FAULTS[replyWord(error)] ?? 'REDIS_REFUSES'
 }
 
-/** Notes that a cluster or one of its nodes answered so, not one server that turned out to be a node. */
+/** Marks a reply of a cluster or one of its nodes, in contrast to a single server that turned out to be a node. */
 export function noteOfCluster(error: Error): void {
   ofClusters.add(error)
 }
@@ -101,12 +101,12 @@ export function isReplica(error: Error): boolean {
   return ['READONLY', 'MASTERDOWN'].includes(replyWord(error))
 }
 
-/** Whether it is refused for a moment only because the slot of its keys moves to another node. */
+/** Whether it is refused only for a moment because the slot of its keys is moving to another node. */
 export function isMoving(error: Error): boolean {
   return replyWord(error) === 'TRYAGAIN'
 }
 
-/** Whether every write is refused for this, so that one that succeeds proves that all would. */
+/** Whether the reason applies to every write, so that one success proves that all would succeed. */
 export function isServerWide(word: string): boolean {
   return SERVER_WIDE.includes(word)
 }

@@ -1,5 +1,5 @@
-// The least rights of a Redis user, as rules of an ACL: each command that a web process or a worker sends, by itself or within a script, and the keys
-// and the channels. Whoever adds a command to a script or a call adds it
+// The minimum rights of a Redis user, as ACL rules: each command that a web process or a worker sends, directly or within a script, and the keys
+// and the channels. If you add a command to a script or a call, add it
 // here too (test/operations/rights.test.ts).
 
 export type RedisRole = 'web' | 'worker'
@@ -8,13 +8,13 @@ export interface RedisPlace {
   /** ioredis's `keyPrefix`, if there is one, and then the option `prefix`. */
   prefix: string
   db: number
-  /** With those of reminders, such as `order_confirm.reminder-2h`. */
+  /** Including those of reminders, such as `order_confirm.reminder-2h`. */
   kinds: readonly string[]
-  /** Whether it is a cluster, of which each node has users of its own. */
+  /** Whether it is a cluster, where each node has its own users. */
   inCluster?: boolean
 }
 
-/** Arming, the calls, dead letters, the looks of page, health and metrics, beats, links of traces, the probe of a Redis that refused writes, and what ioredis sends on each connection. */
+/** Arming, the calls, dead letters, reads of page, health and metrics, heartbeats, trace links, the test write after a refusal, and what ioredis sends on each connection. */
 const WEB = [
   ...['client|setname', 'select', 'info', 'ping', 'time', 'eval', 'evalsha', 'publish'],
   ...['get', 'set', 'exists', 'pttl', 'pexpire', 'unlink', 'hget', 'hset', 'hsetnx', 'hdel', 'hgetall', 'hkeys', 'hlen', 'hmget'],
@@ -29,7 +29,7 @@ const WORKER = [
 
 export const REDIS_COMMANDS: Readonly<Record<RedisRole, readonly string[]>> = { web: WEB, worker: WORKER }
 
-/** What ioredis's `Cluster` sends besides: to learn who serves what, to follow a slot that moves, and to a node that was or becomes a replica. */
+/** What ioredis's `Cluster` also sends: to learn which node serves what, to follow a moving slot, and to a node that was or becomes a replica. */
 const IN_CLUSTER = ['cluster|slots', 'cluster|info', 'asking', 'readonly', 'readwrite']
 
 export function commandsOf(role: RedisRole, inCluster = false): readonly string[] {
@@ -42,7 +42,7 @@ export interface RedisChannel {
   listens: boolean
   /** Whether the process publishes to it. */
   speaks: boolean
-  /** Whether all works without it, but for `order-timers watch`. */
+  /** Whether only `order-timers watch` needs it. */
   isOptional?: true
 }
 
@@ -53,7 +53,7 @@ export function channelsOf(role: RedisRole, { prefix, db }: Pick<RedisPlace, 'pr
   return role === 'web' ? [wake, watch] : [{ name: `__keyevent@${db}__:expired`, listens: true, speaks: false }, wake, watch]
 }
 
-/** Everything that follows the password in `ACL SETUSER`. It replaces what the user may do so far. */
+/** Everything that follows the password in `ACL SETUSER`. It replaces the user's present rights. */
 export function aclRules(role: RedisRole, place: RedisPlace): string {
   const beginnings = [...place.kinds, 'order-timers'].map((kind) => `${place.prefix}${kind}:`)
   const keys = beginnings.map((beginning) => `~${escapedGlob(beginning)}*`)
@@ -68,7 +68,7 @@ export function aclRules(role: RedisRole, place: RedisPlace): string {
   ].join(' ')
 }
 
-/** As a pattern that only this text fits. */
+/** As a pattern that matches only this text. */
 export function escapedGlob(text: string): string {
   return text.replace(/[\\*?[\]]/g, '\\$&')
 }

@@ -17,7 +17,7 @@ export function scripts(client: Redis): Scripted {
 }
 
 /**
- * Loads the scripts into Redis, in a cluster into each primary, before they are needed, which spares the first claims a round trip. Where Redis refuses, the first calls
+ * Loads the scripts into Redis, in a cluster into each primary, before they are needed, which saves the first claims a round trip. If Redis refuses, the first calls
  * send them.
  */
 export async function loadScripts(connection: RedisConnection): Promise<void> {
@@ -28,8 +28,8 @@ export async function loadScripts(connection: RedisConnection): Promise<void> {
 }
 
 /**
- * Writes as all scripts together do, in a cluster in one partition or in each, and leaves nothing behind.
- * @throws what Redis answers where it refuses a write
+ * A test write with all commands of the scripts, in a cluster in one partition or in each; it leaves nothing behind.
+ * @throws what Redis answers if it refuses a write
  */
 export async function probeWrites(connection: RedisConnection, keys: Keys, only?: number): Promise<void> {
   const partitions = only === undefined ? keys.everyPartition : [only]
@@ -58,7 +58,7 @@ function placed(partition: number): string {
   return partition === 0 ? '' : ` in partition ${partition}`
 }
 
-/** Of a script that may have had nothing to write. */
+/** For a script that may have had nothing to write. */
 export function mayHaveWritten(): Proof {
   return undefined
 }

@@ -10,9 +10,9 @@ import { redisError } from './trouble.js'
 const OLDEST = [6, 2] as const
 
 export interface ServerSettings {
-  /** The flags of `notify-keyspace-events`; undefined where CONFIG is refused. */
+  /** The flags of `notify-keyspace-events`; undefined if CONFIG is refused. */
   notifications: string | undefined
-  /** `maxmemory-policy`; undefined where CONFIG is refused. */
+  /** `maxmemory-policy`; undefined if CONFIG is refused. */
   eviction: string | undefined
 }
 
@@ -33,7 +33,7 @@ const CLUSTER_NODE: Unfitness = {
 }
 
 /**
- * @throws OrderTimersError REDIS_UNUSABLE for a replica, a node of a cluster by itself or a version before 6.2; REDIS_UNAVAILABLE where a primary
+ * @throws OrderTimersError REDIS_UNUSABLE for a replica, a node of a cluster by itself or a version before 6.2; REDIS_UNAVAILABLE if a primary
  * of a cluster does not answer
  */
 export async function assertUsable(connection: RedisConnection): Promise<void> {
@@ -45,7 +45,7 @@ export async function assertUsable(connection: RedisConnection): Promise<void> {
   throw new OrderTimersError('REDIS_UNUSABLE', message)
 }
 
-/** @returns null where the server can serve timers, undefined where this user may not ask */
+/** @returns null if the server can serve timers, undefined if this user may not ask */
 export async function readUnfitness(connection: RedisConnection): Promise<Unfitness | null | undefined> {
   const infos = await readInfo(connection)
   if (infos === undefined) return undefined
@@ -65,17 +65,17 @@ export function unfitnessIn(info: string, topology: RedisConnection['topology'])
   return null
 }
 
-/** `maxmemory-policy` in the text of INFO; undefined where it does not say. */
+/** `maxmemory-policy` in the text of INFO; undefined if it does not say. */
 export function evictionIn(info: string): string | undefined {
   return /^maxmemory_policy:(\S+)/m.exec(info)?.[1]
 }
 
-/** Why the server cannot serve timers, from an error reply that only a replica or a cluster node gives. */
+/** Why the server cannot serve timers, from an error reply that only a replica or a cluster node sends. */
 export function unfitnessBy(error: Error): Unfitness {
   return isReplica(error) ? REPLICA : CLUSTER_NODE
 }
 
-/** The settings that concern timers, where CONFIG is allowed (managed servers often refuse it). Of a cluster those of the primary that has them wrong. */
+/** The settings that concern timers, where CONFIG is allowed (managed servers often refuse it). In a cluster those of the primary with wrong settings. */
 export async function readSettings(connection: RedisConnection): Promise<ServerSettings> {
   const [notifications, evictions] = await Promise.all([
     readSetting(connection, 'notify-keyspace-events'),
@@ -92,12 +92,12 @@ export function publishesExpiry(flags: string): boolean {
   return flags.includes('E') && /[xA]/.test(flags)
 }
 
-/** These flags, with those added that expiry events need: CONFIG SET and a line of redis.conf replace all that are set. */
+/** These flags plus those that expiry events need: CONFIG SET and a line of redis.conf replace all flags. */
 export function withExpiryEvents(flags: string): string {
   return `${flags}${flags.includes('E') ? '' : 'E'}${/[xA]/.test(flags) ? '' : 'x'}`
 }
 
-/** Adds the missing flags to `notify-keyspace-events`. @throws what Redis answers where CONFIG is refused */
+/** Adds the missing flags to `notify-keyspace-events`. @throws what Redis answers if CONFIG is refused */
 export async function enableExpiryEvents(connection: RedisConnection, present: string): Promise<void> {
   await connection.ask((client) => client.config('SET', 'notify-keyspace-events', withExpiryEvents(present)))
 }
@@ -111,7 +111,7 @@ async function readInfo(connection: RedisConnection): Promise<string[] | undefin
   }
 }
 
-/** Of each server; none where this user may not read it. */
+/** For each server; none if this user may not read it. */
 async function readSetting(connection: RedisConnection, name: string): Promise<string[]> {
   try {
     const replies = await connection.ask((client) => Promise.all(serversOf(client).map((server) => server.config('GET', name))))

@@ -1,4 +1,4 @@
-// A rate that all workers of a prefix keep together: how many orders of a rule the payment service is asked about in a second.
+// A rate limit shared by all workers of a prefix: how many orders of a rule the payment service is asked about in a second.
 
 import type { Keys } from '../keys.js'
 import type { RedisConnection } from './connection.js'
@@ -11,8 +11,8 @@ export class SharedPace {
   ) {}
 
   /**
-   * Reserves so many, unless that meant to wait for longer than `mostMs`.
-   * @returns milliseconds until they may begin; undefined where Redis does not answer
+   * Reserves `count`, unless that would mean waiting longer than `mostMs`.
+   * @returns milliseconds until they may begin; undefined if Redis does not answer
    */
   async reserve(kind: string, count: number, perSecond: number, mostMs: number): Promise<number | undefined> {
     if (!this.connection.usable) return undefined
@@ -24,7 +24,7 @@ export class SharedPace {
       )
       return Number(waitMs)
     } catch {
-      return undefined // its connection reports that; each worker then keeps the rate by itself
+      return undefined // its connection reports that; each worker then limits the rate by itself
     }
   }
 }

@@ -6,11 +6,11 @@ import { describeAddress } from './address.js'
 import { OURS } from './own-options.js'
 
 export interface RedisSource {
-  /** The shop's own `keyPrefix`. ioredis adds it to keys but not to what an event carries, so we add it ourselves. */
+  /** The shop's own `keyPrefix`. ioredis adds it to keys but not to the names in events, so we add it ourselves. */
   keyPrefix: string
   /** The number of the database. */
   db: number
-  /** The user of ACL. */
+  /** The ACL user. */
   user: string
   /** One server, all nodes of a cluster, or one of its nodes alone. */
   topology: 'server' | 'cluster' | 'node'
@@ -31,7 +31,7 @@ export function fromOptions(options: RedisOptions): RedisSource {
   return { ...about(options), create: (name) => new Redis(withOurs(options, name)) }
 }
 
-/** A class of the shop's own may give its duplicates other options; then the connection is made from the client's options. */
+/** A shop's own class may give its duplicates other options; then the connection is made from the client's options. */
 export function fromClient(client: Client): RedisSource {
   const create = (name: string): Redis => {
     const made = client.duplicate(withOurs({}, name))

@@ -6,7 +6,7 @@ import { checked, parseAddress } from './address.js'
 import { fromCluster, fromNodes, isCluster, type RedisNodes } from './cluster-source.js'
 import { type Client, fromClient, fromOptions, type RedisSource } from './single-source.js'
 
-/** Where Redis is unless the shop says otherwise. */
+/** The default address. */
 const DEFAULT: RedisOptions = { host: '127.0.0.1', port: 6379 }
 
 /** Options of other Redis clients. ioredis ignores them and would connect to its default. */
@@ -68,7 +68,7 @@ function refuseOthers(options: object): void {
   }
 }
 
-/** Without what may be a password, such as one in the options of another package's client. */
+/** Without possible passwords, such as one in the options of another package's client. */
 function shown(redis: unknown): string {
   const { name } = redis !== null && typeof redis === 'object' ? redis.constructor : {}
   return name === undefined || Array.isArray(redis) ? show(redis) : `an instance of ${name}`

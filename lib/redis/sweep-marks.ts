@@ -1,5 +1,5 @@
-// What the sweep leaves for whoever looks: when any worker of this prefix last read a rule's overdue rows, and how many orders without a deadline
-// were counted. By Redis's clock, so that no process's own clock matters. What is no such note, or lies in the future, counts as none.
+// What the sweep records for others: when any worker of this prefix last read a rule's overdue rows, and how many orders without a deadline
+// were counted. By Redis's clock, so that no process's own clock matters. Invalid records, and those from the future, are ignored.
 
 import type { Keys } from '../keys.js'
 import type { RedisClock } from './clock.js'
@@ -16,7 +16,7 @@ export class SweepMarks {
     private readonly clock: RedisClock,
   ) {}
 
-  /** Notes that this rule was read now. Never rejects: without a note the other workers read from Postgres. */
+  /** Records that this rule was read now. Never rejects: without a record the other workers read from Postgres. */
   async note(kind: string): Promise<void> {
     try {
       const now = await this.clock.now()
@@ -26,7 +26,7 @@ export class SweepMarks {
     }
   }
 
-  /** How many milliseconds ago a worker last read this rule; undefined where none did, or Redis does not answer. */
+  /** How many milliseconds ago a worker last read this rule; undefined if none did, or Redis does not answer. */
   async age(kind: string): Promise<number | undefined> {
     try {
       const noted = await this.connection.ask((client) => client.get(this.keys.sets(kind).read))
@@ -36,7 +36,7 @@ export class SweepMarks {
     }
   }
 
-  /** Notes how many orders have no deadline. Never rejects. */
+  /** Records how many orders have no deadline. Never rejects. */
   async noteUndated(kind: string, count: number): Promise<void> {
     try {
       const now = await this.clock.now()
@@ -46,7 +46,7 @@ export class SweepMarks {
     }
   }
 
-  /** The last count of them, and how many milliseconds old it is; undefined where nobody counted, or Redis does not answer. */
+  /** The last count of them, and how many milliseconds old it is; undefined if nobody counted, or Redis does not answer. */
   async undated(kind: string): Promise<{ count: number; ageMs: number } | undefined> {
     try {
       const noted = await this.connection.ask((client) => client.get(this.keys.sets(kind).undated))
@@ -60,7 +60,7 @@ export class SweepMarks {
   }
 }
 
-/** @param noted milliseconds, as text @param now Redis's clock @returns undefined where that is no instant, or one that no failover explains */
+/** @param noted milliseconds, as text @param now Redis's clock @returns undefined if that is no instant, or one that no failover explains */
 export function ageOfMark(noted: string, now: number): number | undefined {
   if (!/^\d{1,15}$/.test(noted) || Number(noted) > now + FUTURE_MS) return undefined
   return Math.max(0, now - Number(noted))

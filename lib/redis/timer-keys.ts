@@ -1,6 +1,6 @@
-// The timers' own keys in a cluster, where each has a slot of its own, which no script may touch: they are set and removed after the script, each at
-// its node. A key that is missing costs nothing, since the alarm needs none. One that is left behind costs a needless event where a row has the deadline;
-// of a timer that Redis alone has it must not be left behind (see cluster-timers.ts).
+// The timers' own keys in a cluster. Each has its own slot, which no script may touch: they are set and removed after the script, each on
+// its node. A missing key has no effect, since the alarm needs none. If a row has the deadline, a key that is left behind only causes a needless event;
+// if the timer is in Redis alone, the key must not be left behind (see cluster-timers.ts).
 
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
@@ -8,7 +8,7 @@ import { within } from '../wait.js'
 import type { ArmedTimer } from './arm-batches.js'
 import { scripts } from './script-calls.js'
 
-/** How long a call waits for the nodes of the keys. What is cancelled later must find the key, but a node that is away holds up nobody for long. */
+/** How long a call waits for the nodes of the keys. A later `cancel` must find the key, but a node that is down must not delay calls for long. */
 const WAIT_MS = 100
 
 /** How long the worker waits to learn whether a key that has expired was set again. */
@@ -23,7 +23,7 @@ export class TimerKeys {
     await within(WAIT_MS, Promise.allSettled(set))
   }
 
-  /** Removes them without an event, also those past their expiry, and waits for no answer. */
+  /** Removes them without an event, even those past their expiry, and does not wait for an answer. */
   drop(client: Redis, kind: string, ids: readonly string[]): void {
     for (const id of ids) {
       client.sinterstore(this.keys.timer(kind, id), this.keys.nothingBeside(kind, id)).catch(() => {})
@@ -35,19 +35,19 @@ export class TimerKeys {
     return (await client.unlink(this.keys.timer(kind, id))) === 1
   }
 
-  /** @returns whether there was one, as far as its node says. Never rejects. */
+  /** @returns whether there was one, as far as its node answers. Never rejects. */
   async tryToRemove(client: Redis, kind: string, id: string): Promise<boolean> {
     const removed = this.remove(client, kind, id).catch(() => false)
     return (await within(WAIT_MS, removed)) ?? false
   }
 
-  /** When a key expires, by the clock of its node; undefined where there is none. @throws as the client does */
+  /** When a key expires, by the clock of its node; undefined if there is none. @throws as the client does */
   async expiry(client: Redis, kind: string, id: string): Promise<number | undefined> {
     const expiry = await scripts(client).orderTimersKeyExpires(this.keys.timer(kind, id))
     return expiry === '' ? undefined : Number(expiry)
   }
 
-  /** Those of the ids that have no key, and those whose node does not say. Never rejects. */
+  /** The ids that have no key, and those whose node does not answer. Never rejects. */
   async looked(client: Redis, kind: string, ids: readonly string[]): Promise<{ without: string[]; unknown: string[] }> {
     const found = await Promise.all(
       ids.map((id) =>

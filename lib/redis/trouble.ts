@@ -1,4 +1,4 @@
-// Errors about Redis: the code that says whose fault it is, which server it is, why, and what to do about it.
+// Errors about Redis: the code, the server, the reason, and what to do about it.
 
 import { errorText } from '../error-text.js'
 import { type ErrorName, OrderTimersError } from '../errors.js'
@@ -13,14 +13,14 @@ const WHAT: Record<ReplyFault, string> = {
 
 const CODES: ErrorName[] = ['REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'REDIS_REFUSES']
 
-/** The reason where no other is known: a server that is killed closes its connections without a word. */
+/** The reason if no other is known: a killed server closes its connections without an error. */
 export const CLOSED = new Error('the connection was closed')
 
 const NOT_CONNECTED = new Error('not connected')
 
 const SENTINELS = 'check that the Sentinels run, can be reached, and know the primary by "name"'
 
-/** ioredis says so of a round in which no Sentinel answered, or none knew the name; the next round follows by itself. */
+/** ioredis's error for a round in which no Sentinel answered, or none knew the name; it tries the next round by itself. */
 function isOfSentinels(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('All sentinels are unreachable')
 }
@@ -43,12 +43,12 @@ export function explain(error: unknown, where: string): { code: ReplyFault; what
   return { code, what: `Redis at ${where} ${WHAT[code]}`, why, remedy: remedy ?? 'see what Redis answered' }
 }
 
-/** The cause of an error of ours that says only that Redis failed; any other error itself. */
+/** The cause of our own error that only says that Redis failed; any other error itself. */
 export function reasonOf(error: unknown): unknown {
   return error instanceof OrderTimersError && isRedisTrouble(error) ? error.cause : error
 }
 
-/** The coded error, always with a cause; an error that has a code is returned as it is. */
+/** The coded error, always with a cause; an error that already has a code is returned unchanged. */
 export function redisError(cause: unknown = NOT_CONNECTED, where: string): OrderTimersError {
   if (cause instanceof OrderTimersError) return cause
   const { code, what, why, remedy } = explain(cause, where)

@@ -1,12 +1,12 @@
--- Puts timers that the sweep found into the index: only those that are missing there or have a later deadline there, and that neither wait
+-- Adds timers that the sweep found to the index: only those that are missing or have a later deadline there, and that neither wait
 -- for another attempt nor are dead letters.
 --
 -- KEYS    due, failures
 -- ARGV    wakeChannel
 --         keyPrefix    as shared/set-key.lua says
 --         ids          as JSON
---         deadlines    as JSON, each at its id's place
--- Output  the places of those that were armed, as a list
+--         deadlines    as JSON, in the order of the ids
+-- Output  the indexes of the ids that were armed, as a list
 local due, failures = KEYS[1], KEYS[2]
 local wakeChannel, keyPrefix, ids, deadlines = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), cjson.decode(ARGV[4])
 --- include shared/wake-if-earlier.lua

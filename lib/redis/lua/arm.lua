@@ -1,4 +1,4 @@
--- Puts timers into the index, then sets their keys. An explicit arming forgets earlier failures.
+-- Adds timers to the index, then sets their keys. An explicit arming forgets earlier failures.
 --
 -- KEYS    due, failures
 -- ARGV    wakeChannel

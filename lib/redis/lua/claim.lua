@@ -1,30 +1,30 @@
 -- Takes the oldest timers that are due under a lease, and removes their keys. Expired leases go back into the index first.
 --
--- Where a burst is due, more timers than one claim takes, their keys are removed as well, before Redis comes across them and publishes the
+-- In a burst (more due timers than one claim takes) their keys are removed as well, before Redis finds them and publishes the
 -- expiry of each to every worker. That starts with the latest while claims take the oldest, so one number says how many keys are removed.
--- Where that number is wrong some keys expire with an event, which tells the workers nothing new.
+-- If that number is wrong, some keys expire with an event, which is harmless.
 --
 -- KEYS    due, leases
 --         lease          the set that will hold this claim's ids
---         tombstones     the beginning of the tombstones' names
+--         tombstones     the prefix of the tombstones' names
 --         keysRemoved    how many of the latest timers have had their keys removed
--- ARGV    leasePrefix    the beginning of the leases' names
+-- ARGV    leasePrefix    the prefix of the leases' names
 --         token, leaseMs, limit
---         skewMs         what to add to Redis's clock
---         keyPrefix      the beginning of the timers' keys; '' in a cluster, where the caller removes them, and those of a burst expire
+--         skewMs         is added to Redis's clock
+--         keyPrefix      the prefix of the timers' keys; '' in a cluster, where the caller removes them, and those of a burst expire
 --         validUntil     by Redis's clock; a claim that arrives later takes nothing
---         burstWithinMs  a burst is due within so many milliseconds
---         burstDueForMs  and has been due for no longer than this; the keys of older timers have expired
---         burstKeys      how many keys are removed at most
+--         burstWithinMs  a burst is due within this many milliseconds
+--         burstDueForMs  and has not been due for longer than this; the keys of older timers have expired
+--         burstKeys      the maximum number of keys to remove
 --         knownEpoch     the newest epoch that the worker has seen
---         restoringMs    for how long one worker alone is told to restore lost data
+--         restoringMs    how long only one worker restores lost data
 -- Output  now            by Redis's clock, as text
---         next           the index's next deadline; '' where it is empty
+--         next           the index's next deadline; '' if it is empty
 --         burstLeft      1 where keys of a burst are left to remove, else 0
 --         claimed        as JSON: id, deadline, id, deadline, … (one long text is parsed faster than thousands of short ones)
---         leaseEnds      when the first lease of another claim ends, by Redis's clock; '' where there is none
---         epoch          '' where data is lost, see shared/state.lua
---         restores       1 where this worker is to restore the lost data, else 0
+--         leaseEnds      when the first lease of another claim ends, by Redis's clock; '' if there is none
+--         epoch          '' if data is lost, see shared/state.lua
+--         restores       1 if this worker must restore the lost data, else 0
 local due, leases, lease, tombstones, keysRemovedKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local leasePrefix, token, leaseMs, limit, skewMs = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local keyPrefix, validUntil = ARGV[6], tonumber(ARGV[7])
@@ -48,7 +48,7 @@ if answer[6] == '' then
   if turn and turn.ok then answer[7] = 1 end
 end
 
-for sort in pairs(tombstoneTurnMs) do tombstoneSets(tombstones, sort) end -- drops old tombstones although nothing may be settled any more
+for sort in pairs(tombstoneTurnMs) do tombstoneSets(tombstones, sort) end -- drops old tombstones even if nothing is settled any more
 
 local dueUntil = now + skewMs
 for _, expired in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, 16)) do

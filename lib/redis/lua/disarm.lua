@@ -1,12 +1,12 @@
 -- Removes a timer, unless it has been armed for another deadline meanwhile.
 --
 -- KEYS    due, failures
---         tombstones   the beginning of the tombstones' names
---         key          the timer's key; left out in a cluster, where the caller looks at it before and removes it after
+--         tombstones   the prefix of the tombstones' names
+--         key          the timer's key; left out in a cluster, where the caller reads it before and removes it after
 -- ARGV    id
 --         expected     the deadline it must have; '' for any
---         toleranceMs  how far the expiry of a key that is not in the index may be from that; '' for as far as it likes
---         keyExpires   when the key expires, '' where there is none; looked at only where KEYS has no key
+--         toleranceMs  how far the expiry of a key that is not in the index may differ from that; '' for any difference
+--         keyExpires   when the key expires, '' if there is none; looked at only where KEYS has no key
 -- Output  1 where there was one, 0 where there was none, -1 where it has another deadline
 local due, failures, tombstones, key = KEYS[1], KEYS[2], KEYS[3], #KEYS == 4 and KEYS[4]
 local id, expected, toleranceMs, keyExpires = ARGV[1], ARGV[2], ARGV[3], ARGV[4]

@@ -1,17 +1,17 @@
--- Ends a claim. What comes back goes into the index; what is let go leaves no trace, so that the next sweep may look at it; the rest of the
--- lease is forgotten and leaves tombstones. Where the lease had expired and another claim took it, only what comes back is written; on a
+-- Ends a claim. Ids that come back go into the index; released ids leave no trace, so that the next sweep may take them; the rest of the
+-- lease is dropped and leaves tombstones. If the lease had expired and another claim took it, only what comes back is written; on a
 -- retry not even that, since the first attempt may have been carried out.
 --
 -- KEYS    due, leases
 --         lease        the set that holds this claim's ids
---         tombstones   the beginning of the tombstones' names
+--         tombstones   the prefix of the tombstones' names
 --         failures
 -- ARGV    token
---         sortOfRest   which tombstones the rest of the lease leaves, 'settled' or 'external'
---         skewMs       what to add to Redis's clock
+--         sortOfRest   the kind of tombstones for the rest of the lease, 'settled' or 'external'
+--         skewMs       is added to Redis's clock
 --         validUntil   by Redis's clock
 --         isRetry      'retry', or ''
---         gone         ids as JSON that the rule no longer applies to; '' for none
+--         gone         ids as JSON to which the rule no longer applies; '' for none
 --         then id, delayMs, failure, id, delayMs, failure, …: milliseconds from now ('' for a dead letter and for what is let go), and
 --         the failure to keep as JSON ('' for none); that of a dead letter may be followed by a line break and the error's stack
 -- Output  1 where the lease was still held, 0 where it was not; Redis's clock as text where this came too late

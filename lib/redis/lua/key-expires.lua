@@ -2,7 +2,7 @@
 --
 -- KEYS    key
 -- ARGV    none
--- Output  milliseconds, as text; '' where there is no such key, or none that expires
+-- Output  milliseconds, as text; '' if there is no such key, or none that expires
 local key = KEYS[1]
 --- include shared/now.lua
 

@@ -1,9 +1,9 @@
--- Reserves a share of a rate that all workers keep together, unless that share would only come after a while.
+-- Reserves a share of a rate limit that all workers have in common, unless the wait for it would be too long.
 --
--- KEYS    pace         when all that was reserved so far is used up, by Redis's clock; expires then
+-- KEYS    pace         when everything reserved so far is used up, by Redis's clock; expires then
 -- ARGV    count, perSecond
---         mostMs       how long the caller would wait
--- Output  milliseconds, as text, until the caller may begin; where they are more than mostMs, nothing was reserved
+--         mostMs       the longest wait that the caller accepts
+-- Output  milliseconds, as text, until the caller may begin; if they are more than mostMs, nothing was reserved
 local pace = KEYS[1]
 local count, perSecond, mostMs = ARGV[1], ARGV[2], tonumber(ARGV[3])
 --- include shared/now.lua

@@ -1,13 +1,13 @@
--- Moves a deadline that only Redis knows, unless it has another one meanwhile.
+-- Moves a deadline that only Redis has, unless it has changed meanwhile.
 --
 -- KEYS    due
 --         key        the timer's key; left out in a cluster, where the caller sets it after
 -- ARGV    id
 --         byMs       milliseconds to add; 'now' makes it due now, and never later than it was
 --         expected   the deadline it must have; '' for any
---         toleranceMs   how far from that it may be: a TTL was read a moment before
---         keyExpires    when the key expires, '' where there is none; looked at only where KEYS has no key
--- Output  the deadline before and the new one, as text; of one that is not as expected only that before; nil where there is no timer
+--         toleranceMs   how far it may differ from that: a TTL was read a moment before
+--         keyExpires    when the key expires, '' if there is none; looked at only where KEYS has no key
+-- Output  the deadline before and the new one, as text; if it is not as expected, only the one before; nil if there is no timer
 local due, key = KEYS[1], #KEYS == 2 and KEYS[2]
 local id, byMs, expected, toleranceMs, keyExpires = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 --- include shared/now.lua

@@ -1,4 +1,4 @@
--- Writes with each command that the other scripts write with, first with one that needs memory, and leaves nothing behind.
+-- A test write with each write command of the other scripts, first one that needs memory. Leaves nothing behind.
 --
 -- KEYS    text, set, zset, hash  a key of each type
 --         never                  a key that never exists

@@ -1,5 +1,5 @@
--- A worker's pulse: whatever it asks Redis while it waits, in one call. It looks at the head of each index and at its data, touches the
--- key of the expiry probe and sets it again, and can carry a beat and a step of the scan for external keys. It removes nothing from an
+-- A worker's pulse: everything that an idle worker asks Redis, in one call. It reads the head of each index and its data, touches the
+-- key of the expiry probe and sets it again, and can carry a heartbeat and a step of the scan for external keys. It removes nothing from an
 -- index.
 --
 -- KEYS    key, control  of the expiry probe, if there is one
@@ -7,18 +7,18 @@
 --         and with a beat last of all processes, layout
 -- ARGV    epochs      as JSON: of each index the newest epoch that the worker has seen
 --         probe       as JSON: ttlMs, controlTtlMs; empty for none
---         isThorough  '1' where old tombstones are dropped and the server is described, else ''
+--         isThorough  '1' to drop old tombstones and describe the server, else ''
 --         scan        as JSON: lock, worker, lockMs, count, soonMs, then keyPrefix, due, keyPrefix, due, …; empty for no step
 --         beat        as shared/beat.lua says; nothing for no beat
 -- Output  now        by Redis's clock, as text
 --         isSet      1 where the probe's key has not expired, else 0
 --         hasControl 1 where the control key was there, else 0
---         refused    why Redis refuses to write, '' where it does not
---         heads      next, leaseEnds, epoch, next, …: the index's next deadline, when the first lease ends, each '' where there is none;
---                    and the epoch, '' where data is lost
+--         refused    why Redis refuses to write, '' if it does not
+--         heads      next, leaseEnds, epoch, next, …: the index's next deadline, when the first lease ends, each '' if there is none;
+--                    and the epoch, '' if data is lost
 --         server     lines of INFO: role, cluster_enabled, maxmemory_policy, those that are known
 --         scan       as shared/scan-step.lua says
---         beat       as shared/beat.lua says; empty where it was refused
+--         beat       as shared/beat.lua says; empty if it was refused
 --         beatError  why it was refused
 local epochs, probe, isThorough, scan = cjson.decode(ARGV[1]), cjson.decode(ARGV[2]), ARGV[3] == '1', cjson.decode(ARGV[4])
 --- include shared/now.lua

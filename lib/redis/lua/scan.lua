@@ -6,7 +6,7 @@
 --         count   how many keys to look at
 --         soonMs  how soon is soon
 --         then keyPrefix, due, keyPrefix, due, …: the beginning of a kind's keys, and its due index
--- Output  the next cursor, then key, milliseconds to its expiry, key, milliseconds, …; nothing where another worker has the lock
+-- Output  the next cursor, then key, milliseconds to its expiry, key, milliseconds, …; nothing if another worker has the lock
 --- include shared/scan-step.lua
 
 return scanStep(ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6]), { unpack(ARGV, 7) })

@@ -1,7 +1,7 @@
--- Takes the given ids under a lease: those that the sweep found overdue, or those whose external key expired. Left out is what a live claim
--- holds, what has a tombstone, what waits for another attempt, and dead letters; for an event also what the index has (its alarm will
--- come) and what has a living key. A sweep's second look takes also what was settled a moment ago: its row was read since, so the order has
--- come back.
+-- Takes the given ids under a lease: those that the sweep found overdue, or those whose external key expired. It skips ids that a live claim
+-- holds, that have a tombstone, or that wait for another attempt, and dead letters; for an event also ids in the index (the alarm will
+-- take them) and ids with an existing key. A sweep's second look also takes what was settled a moment ago: its row was read since, so the order has
+-- returned.
 --
 -- KEYS    due, leases
 --         lease        the set that will hold this claim's ids
@@ -10,9 +10,9 @@
 -- ARGV    leasePrefix  the beginning of the leases' names
 --         token, leaseMs
 --         via          'sweep', 'second look' or 'event'
---         keyPrefix    the beginning of the timers' keys; '' in a cluster, where the caller looks at them before and removes them after
+--         keyPrefix    the beginning of the timers' keys; '' in a cluster, where the caller reads them before and removes them after
 --         ids          as JSON
--- Output  the ids that were taken, as JSON; how many were left out because they were settled a moment ago; and in a cluster those of the
+-- Output  the ids that were taken, as JSON; how many were skipped because they were settled a moment ago; and in a cluster those of the
 --         taken that were in the index, as JSON
 local due, leases, lease, tombstones, failures = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local leasePrefix, token, leaseMs, via, keyPrefix, ids = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], cjson.decode(ARGV[6])
@@ -25,7 +25,7 @@ local isEvent = via == 'event'
 --- include shared/remove-keys.lua
 --- include shared/after-removing.lua
 
-redis.call('UNLINK', lease) -- first: a Redis whose memory is full lets a script write once it has written what needs no memory
+redis.call('UNLINK', lease) -- first: with full memory Redis lets a script write only after a write that needs no memory
 if isEvent then ids = partition('ZMSCORE', due, ids) end
 local function leaveOut(sort)
   for _, set in ipairs({ tombstoneSets(tombstones, sort) }) do ids = partition('SMISMEMBER', set, ids) end

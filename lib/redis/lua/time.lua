@@ -1,6 +1,6 @@
 -- The clock of the node that has a key.
 --
--- KEYS    key   any key of that node's
+-- KEYS    key   any key on that node
 -- ARGV    none
 -- Output  now, in milliseconds, as text
 local _ = KEYS[1]

@@ -1,4 +1,4 @@
--- Defines beforeAdding(), to be called before something is added to the index. Where this would start a lost index afresh, the epoch is
+-- Defines beforeAdding(), to be called before something is added to the index. If this would start a new index after data loss, the epoch is
 -- removed, so that the next claim detects the loss. Needs due.
 --- include shared/state.lua
 local function beforeAdding()

@@ -1,4 +1,4 @@
--- Defines epochOf(stateName, isEmpty, newest): the epoch of an index as text, or '' where its data is lost. It grows every ten seconds, so
+-- Defines epochOf(stateName, isEmpty, newest): the epoch of an index as text, or '' if its data is lost. It grows every ten seconds, so
 -- that older data is told by it. See shared/state.lua. Needs now.
 --- include shared/now.lua
 local function epochOf(stateName, isEmpty, newest)

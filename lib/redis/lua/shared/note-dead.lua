@@ -1,4 +1,4 @@
--- Defines noteDead(id, stack). Each gets a score of its own, so that pages of them have clear ends. Needs failures, now.
+-- Defines noteDead(id, stack). Each gets a unique score, so that pages have clear ends. Needs failures, now.
 --- include shared/dead-letters.lua
 local newestStacks, died = 10000, 0
 local function noteDead(id, stack)

@@ -1,4 +1,4 @@
--- Defines partition(command, set, values): the values that a set does not hold, and those that it holds. The command is that of the
+-- Defines partition(command, set, values): the values that a set does not contain, and those that it contains. The command is that of the
 -- set's type, ZMSCORE or SMISMEMBER.
 local function partition(command, set, values)
   if redis.call('EXISTS', set) == 0 then return values, {} end

@@ -1,9 +1,9 @@
 -- Defines scanStep(lock, worker, lockMs, cursor, count, soonMs, kinds): one step of a scan for external keys, of which one worker at a
--- time has the lock. Finds keys of our kinds that expire soon and are not in the index. A key's expiry is asked first, since Redis has just
+-- time has the lock. Finds keys of our kinds that expire soon and are not in the index. The key's expiry is read first, since Redis has just
 -- looked at the key; the index is asked only about those that expire soon.
 --
 -- kinds    keyPrefix, due, keyPrefix, due, …: the beginning of a kind's keys, and its due index; '' for one that cannot be asked here
--- Answers  the next cursor, then key, milliseconds to its expiry, key, milliseconds, …; nothing where another worker has the lock
+-- Answers  the next cursor, then key, milliseconds to its expiry, key, milliseconds, …; nothing if another worker has the lock
 local function hasLock(lock, worker, lockMs)
   if redis.call('GET', lock) == worker then return redis.call('PEXPIRE', lock, lockMs) == 1 end
   local taken = redis.pcall('SET', lock, worker, 'PX', lockMs, 'NX')

@@ -1,9 +1,9 @@
 -- Tombstones of timers that were removed a moment ago, by sort:
---   settled    an expiry event may still be on its way and must not be taken for an external key's; a sweep may have read the row before
+--   settled    a late expiry event must not be mistaken for an external key's; a sweep may have read the row before
 --   cancelled  also of orders that left `from`; for events alone: calls about one order may reach Redis in another order than Postgres, and
 --              then only the sweep knows that it is due again
---   external   whatever became of an external key; shorter than the shortest SETEX, since the key may be set again at once
--- Two sets alternate, so that old tombstones are dropped as a whole: each lives for one to two turns. A clock that was set back ends all.
+--   external   for every outcome of an external key; shorter than the shortest SETEX, since the key may be set again at once
+-- Two sets alternate, so that old tombstones are dropped as a whole: each lives for one to two turns. If the clock is set back, all end.
 --
 -- Needs now. Defines tombstoneTurnMs and tombstoneSets(prefix, sort): the set of this turn, to write to, and that of the last turn.
 --- include shared/now.lua

@@ -1,4 +1,4 @@
--- Defines wake(): publishes which index has something new at its head. A user who may not publish arms all the same.
+-- Defines wake(): publishes the name of an index with a new head. Without the right to publish, arming still works.
 -- Needs wakeChannel, due.
 local function wake()
   redis.pcall('PUBLISH', wakeChannel, due)
