@@ -1,5 +1,5 @@
-// Arms the timers that one statement of the shop's has started. The shop waits for the first thousand only, and for a limited time; the rest is
-// armed in the background. What Redis does not take is left to the sweep.
+// Arms the timers that one of the shop's statements has started. The shop waits only for the first thousand, and for a limited time; the rest is
+// armed in the background. What Redis does not accept is left to the sweep.
 
 import type { AutoRule } from './rule.js'
 

@@ -1,5 +1,5 @@
-// What settling one rule means for the rules with `auto` on the same table. Where the order comes into their `from`, the settling UPDATE also starts
-// their timers; where it leaves, the UPDATE ends them. The runtime links each rule when it is bound.
+// What settling one rule means for the rules with `auto` on the same table. If the order enters their `from`, the settling UPDATE also starts
+// their timers; if it leaves, the UPDATE ends them. The runtime links each rule when it is bound.
 
 import type { Cascade, Move, RowRule } from '../rows/row-rule.js'
 import { invalidRule } from '../rules/option-checks.js'
@@ -40,7 +40,7 @@ function cascadeOf(settled: RowRule, autoRules: readonly HookingRule[]): Cascade
   return cascade.assignments.length + cascade.startedTimers.length > 0 ? cascade : undefined
 }
 
-/** @throws OrderTimersError INVALID_OPTION where settling this rule would start a timer whose `after` is a function: there is no instance to call it with */
+/** @throws OrderTimersError INVALID_OPTION if settling this rule would start a timer whose `after` is a function: there is no instance to call it with */
 export function refuseUnknownAfter({ row }: ShopRule, autoRules: readonly HookingRule[]): void {
   if (!row) return
   const unknown = followers(row, autoRules).find(({ rule, starts }) => starts && rule.afterOf)

@@ -6,7 +6,7 @@ import { type AnyModel, sequelizeOf } from '../sequelize/sql.js'
 import { AutoQueries, type Queries } from './queries.js'
 import { type AutoArming, AutoRule } from './rule.js'
 
-/** Where a hooked model keeps its rules. The same symbol in every copy of this package: two timers may hook one model. */
+/** The property with a hooked model's rules. The same symbol in every copy of this package: two timers may hook one model. */
 const HOOKED: unique symbol = Symbol.for('express-order-timers.auto') as never
 
 type Hookable = AnyModel & { [HOOKED]?: Set<AutoRule> }

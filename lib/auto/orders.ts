@@ -1,4 +1,4 @@
-// Where `after` is a function: the orders that a bulk statement is about to move are read and locked, and the function is called for each of them,
+// For `after` as a function: the orders that a bulk statement is about to move are read and locked, and the function is called for each of them,
 // with the values that the statement will write.
 
 import type { Model, Transaction } from 'sequelize'
@@ -30,7 +30,7 @@ export async function freshByOrder(
   return all
 }
 
-/** The deadline by id; NULL for orders without one, and for those in `from` already, which keep theirs. */
+/** The deadline by id; NULL for orders without one, and for those already in `from`, which keep theirs. */
 async function deadlineByOrder(rule: AutoRule, orders: { before: Model; after: Model }[], from: From): Promise<FreshSql> {
   const { table } = rule.row.guard
   const [afterMs, atMs] = [new Map<string, number>(), new Map<string, number>()]
@@ -42,7 +42,7 @@ async function deadlineByOrder(rule: AutoRule, orders: { before: Model; after: M
     if ('atMs' in given) atMs.set(id, given.atMs)
     else afterMs.set(id, given.afterMs)
   }
-  // In JSON, where Postgres finds an id by halving: each order may have a deadline of its own.
+  // As JSON, in which Postgres finds an id by binary search: each order may have a different deadline.
   const ofOrder = (found: Map<string, number>) => {
     const json = table.literal(JSON.stringify(Object.fromEntries(found)))
     return `(${json}::jsonb ->> ${table.bareColumn(table.idAttribute)}::text)::float8`

@@ -1,5 +1,5 @@
 // The statements of one hooked model. Each write of a model passes through its `queryInterface`, with the columns that it is about to write,
-// whichever call of Sequelize made it. Here the deadlines are added to the statement, and armed after the commit.
+// for every call of Sequelize. Here the deadlines are added to the statement, and armed after the commit.
 
 import type { Model } from 'sequelize'
 import { returningMore } from '../sequelize/returning.js'

@@ -1,5 +1,5 @@
 // What a write of the status does to the deadline of one rule: the columns to write with it, as expressions over the row before the statement. So
-// everything happens in the shop's own statement, and an order that is in `from` already keeps its deadline, even if the instance is stale.
+// everything happens in the shop's own statement, and an order that is already in `from` keeps its deadline, even if the instance is outdated.
 
 import { OrderTimersError, show } from '../errors.js'
 import { NO_TIMER_AT, NOT_IN_FROM } from '../rows/guard.js'
@@ -18,13 +18,13 @@ export interface AutoArming {
 /** What to write, as SQL by column. `$` is escaped, since Sequelize looks for bind parameters in it. */
 export type Assignments = Record<string, string>
 
-/** Values by column, as Sequelize hands them over. */
+/** Values by column, as Sequelize passes them. */
 export type Values = Record<string, unknown>
 
 /** Reads an attribute of a row or an instance. */
 export type ReadRow = (attribute: AttributeInfo) => unknown
 
-/** A new deadline, as SQL, NULL for none; null where no order gets one. */
+/** A new deadline, as SQL, NULL for none; null if no order gets one. */
 export type FreshSql = string | null
 
 /** The types for which '4' and 4 are the same status. */
@@ -37,7 +37,7 @@ export class AutoRule {
   readonly status: AttributeInfo
   /** The deadline, or what it is counted from. */
   readonly start: AttributeInfo
-  /** Where `after` is a function. */
+  /** If `after` is a function. */
   readonly afterOf: ColumnDeadline['afterOf']
   /** Milliseconds from `start` to the deadline. */
   private readonly sinceMs: number
@@ -70,7 +70,7 @@ export class AutoRule {
     this.was = table.isOneOf(status, from, '')
   }
 
-  /** The attributes that tell a row's timer. */
+  /** The attributes that determine a row's timer. */
   get reads(): AttributeInfo[] {
     return [this.id, this.status, this.start]
   }
@@ -79,7 +79,7 @@ export class AutoRule {
     return this.row.deadline.in === 'column'
   }
 
-  /** The deadline where `after` is the same for all orders; null where it is a function, which needs the order. */
+  /** The deadline if `after` is the same for all orders; null if it is a function, which needs the order. */
   get fresh(): FreshSql {
     const { afterMs } = this.row.deadline
     return afterMs === undefined ? null : afterSql(intervalSql(afterMs))
@@ -112,7 +112,7 @@ export class AutoRule {
     return this.isFrom(status) ? this.entering(values, fresh) : this.leaving()
   }
 
-  /** The same where the new status is an expression. @param is whether it is in `from`, as SQL */
+  /** The same if the new status is an expression. @param is whether it is in `from`, as SQL */
   updatingTo(is: string, values: Values, fresh: FreshSql): Assignments {
     const leaving = this.leaving()
     const assignments = Object.entries(this.entering(values, fresh)).map(([field, entered]) => {
@@ -127,7 +127,7 @@ export class AutoRule {
     return this.row.guard.table.isAmong(`(${expression})`, this.status.name, [...this.from])
   }
 
-  /** What ends a timer. */
+  /** The values that end a timer. */
   leaving(): Assignments {
     if (!this.writesDeadline) return {}
     const kept = this.keep ? { [this.keep.field]: 'NULL' } : {}
@@ -136,7 +136,7 @@ export class AutoRule {
 
   /**
    * The timer of a row, as SQL: its id and its deadline in whole milliseconds, as one text, so that the shop's own type parsers do not touch them.
-   * NULL where it has none.
+   * NULL if it has none.
    * @param of the prefix of each column, with the dot
    */
   timerSql(of = ''): string {
@@ -156,7 +156,7 @@ export class AutoRule {
     return id === null || !Number.isFinite(deadlineMs) ? undefined : { id, deadlineMs }
   }
 
-  /** The timer that an instance had when it was read. Unknown where the shop's type parsers return no dates; then a claim finds out later. */
+  /** The timer that an instance had when it was read. Unknown if the shop's type parsers return no dates; then a claim finds out later. */
   timerOf(read: ReadRow): { id: string; deadlineMs: number } | undefined {
     const id = this.rule.parseId(read(this.id))
     const start = read(this.start)

@@ -35,7 +35,7 @@ export class AutoStatement {
     private readonly hooked: ReadonlySet<AutoRule>,
   ) {}
 
-  /** The rules that a statement concerns: those on its table, of which a model has one in each schema; none with the shop's `hooks: false`. */
+  /** The rules that a statement concerns: those on its table (a model has one table in each schema); none with the shop's `hooks: false`. */
   protected rules(table: unknown, values: Values, { hooks }: StatementOptions): AutoRule[] {
     if (hooks === false) return []
     const rules = [...this.hooked].filter(({ status }) => status.field in values)
@@ -59,7 +59,7 @@ export class AutoStatement {
     return merge(await Promise.all(rules.map(async (rule) => rule[write](values, await this.fresh(rule, order, values, from)))))
   }
 
-  /** Where `after` is a function it is called only for orders that come into `from`, or may do so. */
+  /** If `after` is a function, it is called only for orders that enter `from`, or may enter it. */
   private async fresh(rule: AutoRule, order: Model | undefined, values: Values, from: From): Promise<FreshSql> {
     const { afterOf, fresh, status } = rule
     if (!afterOf) return fresh
@@ -70,7 +70,7 @@ export class AutoStatement {
     return 'atMs' in given ? instantOfMsSql(given.atMs) : afterSql(intervalSql(given.afterMs))
   }
 
-  /** Postgres's clock, for a function `after` that is told where its deadline begins. */
+  /** Postgres's time, for an `after` function that takes `from`. */
   protected clock(options: StatementOptions): From {
     return clockOnce(sequelizeOf(this.model), this.transaction(options))
   }
@@ -79,7 +79,7 @@ export class AutoStatement {
     return rules.some(({ afterOf }) => afterOf) && this.transaction(options) === undefined
   }
 
-  /** Where `after` is a function: the deadlines, for which the orders are read and locked. */
+  /** If `after` is a function: the deadlines, for which the orders are read and locked. */
   protected async freshOfMany(
     rules: readonly AutoRule[],
     where: unknown,
@@ -133,7 +133,7 @@ export class AutoStatement {
     return (rule as AutoRule).row.guard.table.instance(values)
   }
 
-  /** The instance now has what the row has, so these attributes do not count as changed. */
+  /** The instance now equals the row, so these attributes do not count as changed. */
   protected note(instance: Model, written: Assignments): void {
     const { dataValues, _previousDataValues: previous } = instance as unknown as { dataValues: Values; _previousDataValues: Values }
     for (const [name, { field = name }] of Object.entries(this.model.getAttributes()))
@@ -164,7 +164,7 @@ export class AutoStatement {
   }
 }
 
-/** Two timers on one model write the same. */
+/** Two timers on one model write the same values. */
 export function merge(all: Assignments[]): Assignments {
   return Object.assign({}, ...all)
 }

@@ -1,5 +1,5 @@
 // The Postgres trigger that does what `auto` does, but for every writer: raw SQL, another service, a person at psql. It starts a timer where an
-// order comes into `from`, ends it where it leaves, and applies `pause.while`. It is printed for a migration, and never created by the timers.
+// order enters `from`, ends it when the order leaves, and applies `pause.while`. It is printed for a migration, and never created by the timers.
 
 import { NOT_IN_FROM, type RowGuard } from '../rows/guard.js'
 import { intervalSql, timeLeftMsSql, wholeMsSql } from '../rows/instant-sql.js'

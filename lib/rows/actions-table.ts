@@ -1,5 +1,5 @@
-// The table of actions: what people did to orders, and what came of it. It is only ever added to: an act on rows has one entry, written in its
-// own transaction; an act on Redis has one from before (`asked`), and one that ends it (`done` or `failed`). The table comes by a migration.
+// The table of actions: what operators did to orders, and the outcome. Entries are never changed: an action on rows has one entry, written in its
+// own transaction; an action on Redis has one from before (`asked`), and one that ends it (`done` or `failed`). A migration creates the table.
 
 import type { Sequelize, Transaction } from 'sequelize'
 import { OrderTimersError } from '../errors.js'
@@ -23,10 +23,10 @@ export type ActionsTableState = 'ready' | 'no table' | 'no right'
 
 export type ActionState = 'asked' | 'done' | 'failed'
 
-/** What became of one order. Deadlines are milliseconds since 1970, null for none; undefined where they are not known. */
+/** The outcome for one order. Deadlines are milliseconds since 1970, null for none; undefined if they are not known. */
 export interface RecordedOrder {
   id: string
-  /** Left out where the act has not ended. */
+  /** Left out if the act has not ended. */
   outcome?: string
   code?: string
   before?: number | null
@@ -43,27 +43,27 @@ export interface ActionEntry {
   state: ActionState
   /** The entry that this one ends. */
   ends?: string
-  /** On how many orders it was, or is to be, carried out. */
+  /** The number of orders on which it was, or will be, carried out. */
   count: number
   orders: readonly RecordedOrder[]
   error?: string
 }
 
-/** An act as it is listed: its first entry, with what the one that ended it says. */
+/** An action in a list: its first entry, with the result of its last one. */
 export interface ListedAction extends Omit<ActionEntry, 'ends' | 'error'> {
   id: string
   at: number
-  /** Null: by the first entry itself, or not yet. */
+  /** Null: the first entry ended it, or it has not ended. */
   endedAt: number | null
   error: string | undefined
 }
 
 export interface ActionsQuery {
   kind?: string | undefined
-  /** Acts in which this order has part. */
+  /** Only actions on this order. */
   order?: string | undefined
   action?: string | undefined
-  /** Acts before the one with this id. */
+  /** Only actions before the one with this id. */
   before?: string | undefined
   limit: number
 }
@@ -120,7 +120,7 @@ export class ActionsTable {
 
   /**
    * @returns the entry's id
-   * @throws OrderTimersError NOT_RECORDED where the table is missing, or this role may not add to it
+   * @throws OrderTimersError NOT_RECORDED if the table is missing, or this role may not add to it
    */
   async record(entry: ActionEntry, transaction: Transaction): Promise<string> {
     const { action, kind, actor, via, reason, state, ends, count, orders, error } = entry
@@ -133,7 +133,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::text[], $11::jsonb, $12) RETURN
     return this.coded(async () => (await rows<{ id: string }>(this.sequelize, sql, bind, transaction))[0]?.id as string)
   }
 
-  /** Newest first. @throws OrderTimersError NOT_RECORDED where the table is missing, or may not be read */
+  /** Newest first. @throws OrderTimersError NOT_RECORDED if the table is missing, or may not be read */
   async list({ kind, order, action, before, limit }: ActionsQuery): Promise<ListedAction[]> {
     const bind: unknown[] = [this.prefix, limit]
     const bound = (value: unknown) => `$${bind.push(value)}`
@@ -183,7 +183,7 @@ function remedyOf(sqlState: string | undefined, table: string): string | undefin
   return undefined
 }
 
-/** Postgres's text has no NUL. */
+/** Postgres text cannot contain NUL. */
 function text(given: string): string {
   return given.replaceAll('\0', '').slice(0, LONGEST_TEXT)
 }

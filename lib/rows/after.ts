@@ -1,4 +1,4 @@
-// `after` as a function of the order: what it is told, and what may come of it.
+// `after` as a function of the order: its arguments and its result.
 
 import { types } from 'node:util'
 import type { Model, Sequelize, Transaction } from 'sequelize'
@@ -7,18 +7,18 @@ import { OrderTimersError, show } from '../errors.js'
 import { rows } from '../sequelize/database.js'
 import { epochMsSql, wholeMsSql } from './instant-sql.js'
 
-/** What a function `after` is told besides the order. */
+/** The second argument of an `after` function. */
 export interface AboutAfter {
-  /** When the deadline begins to count, by Postgres's clock: now, or the attribute that `backfill.since` names. */
+  /** The start of the time, by Postgres's clock: now, or the attribute that `backfill.since` names. */
   from: Date
 }
 
 export type AfterFunction = (order: Model, about: AboutAfter) => Duration | Date | null
 
-/** A deadline that `after` gave an order: so long from now, at an instant, or none. */
+/** The result of `after`: a time from now, an instant, or no deadline. */
 export type OrdersDeadline = { afterMs: number } | { atMs: number } | null
 
-/** When the deadlines of one statement begin to count. */
+/** The start of the deadlines of one statement. */
 export type From = () => Promise<Date> | Date
 
 export class AfterOfOrder {
@@ -35,7 +35,7 @@ export class AfterOfOrder {
     this.where = `${rule}: what "after" returned`
     this.takesFrom = after.length > 1
     this.unasked = {
-      // For a function whose second parameter has a default, which JavaScript does not count.
+      // For a function whose second parameter has a default: JavaScript does not count it in `length`.
       get from(): never {
         throw new OrderTimersError('INVALID_OPTION', `${rule}: "after" is told "from" only where its second parameter has no default`)
       },
@@ -43,7 +43,7 @@ export class AfterOfOrder {
   }
 
   /**
-   * @param from asked only where the function takes it, and where it returns a Date, which must be later
+   * @param from called only if the function takes it, or returns a Date, which must be later
    * @throws OrderTimersError INVALID_DURATION, INVALID_DEADLINE, and what the function throws
    */
   async ask(order: Model, from: From): Promise<OrdersDeadline> {
@@ -63,7 +63,7 @@ export class AfterOfOrder {
 
 const CLOCK = `SELECT ${epochMsSql(wholeMsSql('clock_timestamp()'))} AS now`
 
-/** Postgres's clock, read once however often it is asked. */
+/** Postgres's time, read once. */
 export function clockOnce(sequelize: Sequelize, transaction?: Transaction): From {
   let now: Promise<Date> | undefined
   const read = async () => {

@@ -1,4 +1,4 @@
-// The brake: stops a rule that settles more orders than it ever should, until a person releases it. Orders are counted in Postgres, in the settling
+// The brake: stops a rule that settles too many orders, until a person releases it. Orders are counted in Postgres, in the settling
 // transactions, so that the limit holds for all workers together and survives restarts.
 
 import type { Transaction } from 'sequelize'
@@ -41,14 +41,14 @@ export class Brake {
     ]
   }
 
-  /** In words, for a log. */
+  /** As text, for a log. */
   get inWords(): string {
     return `more than ${this.limit.max} orders within ${inUnits(this.limit.perMs)}`
   }
 
   /**
-   * Locks the kind's count until the transaction ends, so that no two workers use the same allowance.
-   * @returns 'locked' where another batch holds the lock for longer than the transaction waits
+   * Locks the kind's count until the transaction ends, so that two workers cannot use the same allowance.
+   * @returns 'locked' if another batch holds the lock for longer than the transaction waits
    */
   async allowance(transaction: Transaction): Promise<Allowance | 'locked'> {
     const over = `b.since <= now() - ${boundIntervalSql('$2')}`
@@ -81,7 +81,7 @@ RETURNING settled, braked_at IS NOT NULL AS braked`
     await rows(this.orders.sequelize, sql, [this.kind, settled], transaction)
   }
 
-  /** Since when the rule is stopped; null where it is not. */
+  /** When the rule was stopped; null if it is not stopped. */
   async brakedAt(transaction?: Transaction): Promise<Date | null> {
     const sql = `SELECT floor(date_part('epoch', braked_at) * 1000) AS braked_ms FROM ${this.table} WHERE kind = $1`
     const [row] = await this.ask<{ braked_ms: number | null }>(sql, transaction)
@@ -90,7 +90,7 @@ RETURNING settled, braked_at IS NOT NULL AS braked`
 
   /**
    * Lets the rule continue, counting from 0.
-   * @param shownMs only where it has been stopped since then, in whole milliseconds, or is not stopped at all
+   * @param shownMs only if it was stopped at this time, in whole milliseconds, or is not stopped
    * @returns whether it was stopped, and was released
    */
   async release(transaction?: Transaction, shownMs: number | null = null): Promise<boolean> {
@@ -106,7 +106,7 @@ WHERE kind = $1 AND ($2::float8 IS NULL OR old.braked_at IS NULL OR floor(date_p
     return row?.braked ?? false
   }
 
-  /** Lets the rule continue, and so many more orders pass than its limit, within its time. */
+  /** Lets the rule continue, with this many orders beyond its limit, within its time. */
   async expect(orders: number, transaction: Transaction): Promise<void> {
     const sql = `INSERT INTO ${this.table} (kind, settled) VALUES ($1, -$2::integer)
 ON CONFLICT (kind) DO UPDATE SET settled = EXCLUDED.settled, since = now(), braked_at = NULL`

@@ -1,4 +1,4 @@
-// Makes an order's timer due at once, by writing its row, so that tests need not wait.
+// Makes an order's timer due now, by writing its row, so that tests need not wait.
 
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
@@ -9,8 +9,8 @@ import type { ColumnDeadline, SinceDeadline } from './row-rule.js'
 
 /**
  * Writes the attribute that the deadline is read from, while the rule applies to the order.
- * @param beforeMs how long before the deadline is to be now, for a reminder
- * @returns the deadline, in milliseconds since 1970; undefined where the order has no timer
+ * @param beforeMs for a reminder: how long before the deadline it is due
+ * @returns the deadline, in milliseconds since 1970; undefined if the order has no timer
  */
 export async function bringForward(
   guard: RowGuard,

@@ -1,20 +1,20 @@
-// Statements over a rule's orders for a page that must answer at once, however many there are: each range of deadlines is read in the order of its
-// index, up to a cap, and the orders in it are told apart by state. The states are those of order-counts-sql.ts, which counts all orders.
+// Statements over a rule's orders for a page that must answer at once, however many there are. Each range of deadlines is read in the order of its
+// index, up to a cap, and each order in it gets its state. The states are those of order-counts-sql.ts, which counts all orders.
 
 import { allOf, type Condition } from './conditions.js'
 import { epochMsSql } from './instant-sql.js'
 import { isLockedSql } from './row-is-locked.js'
 import type { SettledRows } from './row-rule.js'
 
-/** Where a count ends. One more is read, so that 10,000 and more can be told apart. */
+/** The limit of a count. One more row is read, to distinguish "10,000" from "more than 10,000". */
 export const CAP = 10_000
 
-/** The states of orders that have a deadline, but for `paused`. Dead letters are not counted here: Redis has their number. */
+/** The states of orders that have a deadline, except `paused`. Dead letters are not counted here: Redis has their number. */
 export type ListedState = 'pending' | 'overdue' | 'retrying' | 'locked' | 'dead' | 'stale' | 'held' | 'unverified'
 
 type Range = 'pending' | 'due' | 'stale'
 
-/** Which ranges can have orders of a state. */
+/** The ranges that can contain orders of a state. */
 const RANGES: Record<ListedState, readonly Range[]> = {
   pending: ['pending'],
   overdue: ['due'],
@@ -26,16 +26,16 @@ const RANGES: Record<ListedState, readonly Range[]> = {
   unverified: ['due'],
 }
 
-/** What each transaction that looks begins with. The ids of many dead letters must fit into a hash, and compiling takes longer than the statement. */
+/** Settings of each reading transaction. The ids of many dead letters must fit into a hash, and JIT compilation takes longer than the statement. */
 export const LOOK_SETTINGS = `SET TRANSACTION READ ONLY; SET LOCAL jit = off; SET LOCAL work_mem = '64MB'`
 
 /**
- * The same for these statements. Read in the order of the index they end at their cap; a bitmap or the whole table would first be read to its end
+ * The same for these statements. In index order they end at their cap; a bitmap or sequential scan would first read everything
  * and sorted.
  */
 export const CAPPED_LOOK_SETTINGS = `${LOOK_SETTINGS}; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off`
 
-/** `$1`: ids of dead letters; `$2`: of orders that are tried again. @param isHeld whether the rule is held: what nothing else excuses is held by that */
+/** `$1`: ids of dead letters; `$2`: of orders that are tried again. @param isHeld whether the rule is held: then orders without another excuse count as held */
 const stateSql = (
   isHeld = false,
 ) => `CASE WHEN dead THEN 'dead' WHEN NOT eligible THEN 'held' WHEN waits THEN 'unverified' WHEN range = 'stale' THEN 'stale' WHEN range = 'pending' THEN 'pending'
@@ -51,9 +51,9 @@ UNION ALL SELECT 'now', 0, ${epochMsSql('now()')}, NULL`
 
 export interface PageQuery {
   state: ListedState
-  /** Whether the page goes on behind a deadline (`$4`, microseconds since 1970), or behind an order with it (`$5`). */
+  /** Whether the page continues after a deadline (`$4`, microseconds since 1970), or after an order with it (`$5`). */
   after: 'deadline' | 'order' | 'before deadline' | undefined
-  /** Only orders that are due within so many milliseconds from now: `$6`, or `$5`, or `$4`, behind those. */
+  /** Only orders that are due within this many milliseconds from now: `$6`, `$5` or `$4`, after the others. */
   within: boolean
   seesLocks: boolean
   /** Whether the rule is held. */
@@ -63,8 +63,8 @@ export interface PageQuery {
 }
 
 /**
- * A page of the orders in one state, by deadline and id; `$3` is its size. Of the range no more than `most` is read, so a page may be shorter than
- * that and not be the last: the row without an id, which comes last, says where the next page goes on, if so many were read, and Postgres's time.
+ * A page of the orders in one state, by deadline and id; `$3` is its size. At most `most` rows of the range are read, so a page may be shorter than
+ * that and not be the last. The last row, without an id, has Postgres's time and, if `most` rows were read, where the next page continues.
  */
 export function pageSql(row: SettledRows, { state, after, within, seesLocks, isHeld, most = CAP }: PageQuery): string {
   const { guard } = row
@@ -103,7 +103,7 @@ interface RangeOptions {
   conditions?: readonly Condition[]
   /** Orders with one deadline are sorted by their ids. */
   isPage?: boolean
-  /** Dead letters alone. */
+  /** Only dead letters. */
   dead?: boolean
 }
 
@@ -119,16 +119,16 @@ function rangeSql(
     stale: [guard.deadlineIs('<=', guard.staleLineSql)],
   }[range]
   const locked = range === 'due' && seesLocks ? isLockedSql(table.alias) : 'FALSE'
-  // Here and not behind the limit: else many dead letters, which are the oldest of what is due, would hide the others.
+  // Here and not after the limit: otherwise many dead letters, which are the oldest due orders, would hide the others.
   const isAsked = `${table.id}::text ${dead ? 'IN' : 'NOT IN'} (SELECT unnest($1::text[]))`
-  // `backfill`'s mark for no timer is a deadline of the column, and none of the order.
+  // `backfill`'s mark for "no timer" is a value in the column, but not a deadline of the order.
   const where = allOf([guard.appliesSql, guard.notDeletedSql, ...within, ...conditions, `${deadlineSql} IS NOT NULL`, isAsked])
   const waits = range === 'due' && verification ? verification.unverified.waitsSql : 'FALSE'
   return `SELECT '${range}' AS range, ${table.id} AS id, ${deadlineSql} AS deadline, (${guard.eligibleSql}) IS TRUE AS eligible, ${waits} AS waits, ${locked} AS locked, ${dead ? 'TRUE' : 'FALSE'} AS dead
   FROM ${table.aliased} WHERE ${where} ORDER BY ${deadlineColumn}${isPage ? `, ${table.id}` : ''} LIMIT ${limit}`
 }
 
-/** Whole microseconds since 1970 as text; NULL of what is infinite. */
+/** Whole microseconds since 1970 as text; NULL for infinity. */
 function microsSql(instant: string): string {
   return `CASE WHEN isfinite(${instant}) THEN (extract(epoch from ${instant}) * 1000000)::bigint::text END`
 }

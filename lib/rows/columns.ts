@@ -1,4 +1,4 @@
-// The columns of an orders' table as Postgres has them, by the connection's own search path.
+// The columns of an orders' table as Postgres has them, under the connection's own search path.
 
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
@@ -8,14 +8,14 @@ import type { OrderTable } from './order-table.js'
 export interface Column {
   name: string
   type: string
-  /** The type that the domain, if it is one, is based on. */
+  /** The base type, if it is a domain. */
   baseType: string
   isView: boolean
   /** Whether it refuses NULL. */
   isRequired: boolean
 }
 
-/** By attribute name; empty where the table does not exist. Takes no lock on the table. */
+/** By attribute name; empty if the table does not exist. Takes no lock on the table. */
 export async function columnsOf(table: OrderTable, transaction: Transaction): Promise<Map<string, Column>> {
   const found = await rows<Column>(table.sequelize, SQL, [table.tableText], transaction)
   const columns = new Map(

@@ -1,11 +1,11 @@
-// Conditions of SQL: each is kept by itself, and a statement joins those that it needs once.
+// SQL conditions: each is separate, and a statement joins the ones that it needs once.
 
-/** A condition on a row; undefined where there is nothing to ask. */
+/** A condition on a row; undefined if there is nothing to ask. */
 export type Condition = string | undefined
 
 const ALWAYS = 'TRUE'
 
-/** All of these, joined by AND. A condition that contains OR must stand in brackets. */
+/** All of these, joined by AND. A condition that contains OR must be in parentheses. */
 export function allOf(conditions: readonly Condition[]): string {
   const asked = conditions.filter((condition) => condition !== undefined && condition !== ALWAYS)
   return asked.length === 0 ? ALWAYS : asked.join(' AND ')

@@ -38,7 +38,7 @@ export class DeadlineErrors {
     return new OrderTimersError('ROW_LOCKED', message, { cause })
   }
 
-  /** An INTEGER had to hold more than it can. */
+  /** The value does not fit into an INTEGER. */
   tooLarge(id: string, attribute: string, cause: unknown): OrderTimersError {
     const { table } = this.guard
     const remedy = `ALTER TABLE ${table.table} ALTER COLUMN ${table.bareColumn(attribute)} TYPE bigint`

@@ -1,4 +1,4 @@
-// The guarded UPDATEs behind schedule, extend, cancel, pause and resume, as SQL. Each writes the deadline and what is kept with it, and only
+// The guarded UPDATEs behind schedule, extend, cancel, pause and resume, as SQL. Each writes the deadline and the attributes that belong to it, and only
 // while the rule applies to the order. $1 is the order's id.
 
 import { allOf, type Condition } from './conditions.js'
@@ -7,10 +7,10 @@ import { boundIntervalSql, CLOCK, epochMsSql, instantOfMsSql, intervalSql, timeL
 import type { DeclaredColumn } from './row-options.js'
 import { extendedSql } from './timer-state.js'
 
-/** From now by Postgres's clock; an instant; so much later than it is; null: none; or pause it, resume it, or make it due now. */
+/** A time from now by Postgres's clock; an instant; a time to add; null: none; or pause it, resume it, or make it due now. */
 export type NewDeadline = { afterMs: number } | { atMs: number } | { byMs: number } | null | 'pause' | 'resume' | 'settle'
 
-/** What the UPDATE returns. Deadlines are milliseconds since 1970. `before`: only where the write takes the deadline away. */
+/** What the UPDATE returns. Deadlines are milliseconds since 1970. `before`: only if the write removes the deadline. */
 export interface WrittenRow {
   before?: number | null
   deadline: number | null
@@ -18,7 +18,7 @@ export interface WrittenRow {
   extended: unknown
 }
 
-/** How the order's row is locked: at once or not at all, or after a wait. */
+/** How the order's row is locked: without waiting, or with a wait. */
 export type RowLock = 'FOR NO KEY UPDATE' | 'FOR NO KEY UPDATE SKIP LOCKED'
 
 /** What one write sets, and what must hold besides the guard. */
@@ -28,7 +28,7 @@ interface Change {
 }
 
 export class DeadlineSql {
-  /** Each statement is built once: every call works on the same text. */
+  /** Each statement is built once: every call uses the same text. */
   private readonly texts = { 'FOR NO KEY UPDATE': new Map<string, string>(), 'FOR NO KEY UPDATE SKIP LOCKED': new Map<string, string>() }
 
   constructor(
@@ -36,7 +36,7 @@ export class DeadlineSql {
     private readonly column: DeclaredColumn,
   ) {}
 
-  /** @returns the statement; it changes no row where the guard or the change's own condition does not hold */
+  /** @returns the statement; it changes no row if the guard or the change's own condition does not hold */
   of(value: NewDeadline, lock: RowLock): string {
     const name = nameOf(value)
     const texts = this.texts[lock]
@@ -59,7 +59,7 @@ export class DeadlineSql {
 RETURNING ${table.id}::text AS id, ${epochMsSql(guard.deadlineSql)} AS deadline`
   }
 
-  /** What the statement binds after the id. */
+  /** The bind parameters after the id. */
   bind(value: NewDeadline): unknown[] {
     if (value === null || typeof value === 'string') return []
     if ('atMs' in value) return [value.atMs]
@@ -68,7 +68,7 @@ RETURNING ${table.id}::text AS id, ${epochMsSql(guard.deadlineSql)} AS deadline`
     return extensions ? [value.byMs, extensions.most] : [value.byMs]
   }
 
-  /** The row is locked by a subquery rather than a CTE where nothing of the old row is returned: Postgres plans that in far less time. */
+  /** If nothing of the old row is returned, a subquery and not a CTE locks the row: Postgres plans it much faster. */
   private build({ assignments, condition }: Change, lock: RowLock, takesAway: boolean): string {
     const { guard } = this
     const { table } = guard
@@ -117,7 +117,7 @@ RETURNING ${[before, `${epochMsSql(guard.knownDeadlineSql)} AS deadline`, ...kep
     return { assignments: [`${deadline} = ${start}`, ...unpaused, ...this.notExtended()] }
   }
 
-  /** The deadline moves by $2; it is counted, and refused beyond $3, where the rule has a limit. */
+  /** The deadline moves by $2. If the rule has a limit, the extension is counted, and refused beyond $3. */
   private extension(deadline: string, now: string): Change {
     const { guard } = this
     const { extensions } = this.column
@@ -131,7 +131,7 @@ RETURNING ${[before, `${epochMsSql(guard.knownDeadlineSql)} AS deadline`, ...kep
     }
   }
 
-  /** A new deadline is counted as extended by nothing. */
+  /** A new deadline resets the count of extensions. */
   private notExtended(): string[] {
     const { extensions } = this.column
     return extensions ? [`${this.guard.table.bareColumn(extensions.attribute)} = NULL`] : []

@@ -1,4 +1,4 @@
-// Writes an order's deadline for schedule, extend, cancel, pause and resume, and says why where it cannot. Writes the deadline alone, without
+// Writes an order's deadline for schedule, extend, cancel, pause and resume, or says why it cannot. It writes only the deadline, without
 // the shop's hooks, validators, `updatedAt` or version, and only while the order is still in `from`.
 
 import type { Transaction } from 'sequelize'
@@ -14,8 +14,8 @@ import type { DeclaredColumn } from './row-options.js'
 import type { RowState, TimerStates } from './timer-state.js'
 
 /**
- * The deadlines before and after a write, milliseconds since 1970, and the attributes that it wrote, to refresh an instance by. `before` is undefined where
- * the write was to give a deadline.
+ * The deadlines before and after a write, milliseconds since 1970, and the attributes that it wrote, to refresh an instance by. `before` is undefined if
+ * the write sets a deadline.
  */
 export interface Written {
   before: number | null | undefined
@@ -38,8 +38,8 @@ export class DeadlineWrites {
   }
 
   /**
-   * @param transaction the shop's, or the connection of the call (call-connection.ts), which alone is bounded in time
-   * @throws OrderTimersError ORDER_NOT_FOUND, ORDER_NOT_IN_FROM, NO_TIMER, EXTENSION_LIMIT, ROW_LOCKED; INVALID_MODEL where a column is too small
+   * @param transaction the shop's, or the connection of the call (call-connection.ts); only the latter has a time limit
+   * @throws OrderTimersError ORDER_NOT_FOUND, ORDER_NOT_IN_FROM, NO_TIMER, EXTENSION_LIMIT, ROW_LOCKED; INVALID_MODEL if a column is too small
    */
   async write(id: string, value: NewDeadline, transaction: Transaction, isSecond = false): Promise<Written> {
     const { sequelize } = this.guard.table
@@ -55,15 +55,15 @@ export class DeadlineWrites {
     }
     if (written) return this.written(written)
     const state = await this.states.read(id, transaction)
-    // The row may have changed since the UPDATE did not match it, and then it gives no reason.
+    // The row may have changed since the UPDATE did not match it; then there is no reason to report.
     return !isSecond && this.isWritable(value, state) ? this.write(id, value, transaction, true) : this.refuse(id, value, state)
   }
 
   /**
    * The same for many orders in one statement.
    * @param states their rows, which the transaction has locked
-   * @returns for each of them the deadline that it has now, or why the write was refused
-   * @throws OrderTimersError INVALID_MODEL where a column is too small
+   * @returns for each of them its present deadline, or why the write was refused
+   * @throws OrderTimersError INVALID_MODEL if a column is too small
    */
   async writeAll(
     states: ReadonlyMap<string, RowState>,
@@ -94,7 +94,7 @@ export class DeadlineWrites {
     return { before, deadline, attributes }
   }
 
-  /** At once where the row is free, else in a transaction of its own that waits for the row's lock, with a limit. */
+  /** At once if the row is free, else in a separate transaction that waits for the row's lock, with a limit. */
   private async alone(own: CallConnection, write: (lock: RowLock) => Promise<WrittenRow[]>): Promise<WrittenRow[]> {
     try {
       const written = await own.write(() => write('FOR NO KEY UPDATE SKIP LOCKED'))
@@ -109,7 +109,7 @@ export class DeadlineWrites {
     return LOCK_WAIT_ENDED.has(sqlStateOf(error)) ? this.errors.rowLocked(id, error) : error
   }
 
-  /** @throws OrderTimersError INVALID_MODEL where an INTEGER had to hold more than it can */
+  /** @throws OrderTimersError INVALID_MODEL if the value does not fit into an INTEGER */
   private refuseTooLarge(id: string, value: NewDeadline, cause: unknown): void {
     const { pause, extensions } = this.column
     const attribute = value === 'pause' ? pause?.keep : extensions?.attribute
@@ -138,7 +138,7 @@ export class DeadlineWrites {
 
   /**
    * For a write that changed no row.
-   * @returns where the row is already as the write would have left it
+   * @returns if the row is already as the write would have left it
    * @throws OrderTimersError that says why it was refused
    */
   private refuse(id: string, value: NewDeadline, state: RowState): Written {
@@ -153,7 +153,7 @@ export class DeadlineWrites {
   }
 }
 
-/** By how much `extend` moves the deadline. */
+/** The time that `extend` adds. */
 function byOf(value: NewDeadline): number | undefined {
   return value !== null && typeof value === 'object' && 'byMs' in value ? value.byMs : undefined
 }

@@ -1,5 +1,5 @@
-// What must hold on an order's row for a rule to apply, as SQL conditions: still where the rule applies, `where`, not paused, not deleted, and
-// the deadline passed by Postgres's clock. Every statement over a rule's rows is built from these, so that none has a guard of its own.
+// The conditions on an order's row under which a rule applies, as SQL: status (or the effect's condition), `where`, not paused, not deleted, and
+// the deadline passed by Postgres's clock. Every statement over a rule's rows is built from these, so that none has a different guard.
 
 import type { WhereOptions } from 'sequelize'
 import { errorText } from '../error-text.js'
@@ -11,7 +11,7 @@ import type { OrderTable } from './order-table.js'
 
 export type Status = number | string
 
-/** Where a rule applies: to statuses (`transition`), or where a condition holds (`effect`). */
+/** Which orders a rule applies to: by status (`transition`), or by a condition (`effect`). */
 export type Applies = StatusApplies | { where: WhereOptions }
 
 export interface StatusApplies {
@@ -21,29 +21,29 @@ export interface StatusApplies {
 
 export interface GuardOptions {
   applies: Applies
-  /** More that must hold; where it does not, the order waits until it does. */
+  /** A further condition; while it does not hold, the order waits. */
   where?: WhereOptions | undefined
   /** While this holds the timer is paused. */
   pausedWhile?: WhereOptions | undefined
-  /** The attribute that the deadline is read from, and what to add to it; none where the deadline is in Redis alone. */
+  /** The attribute of the deadline, and the time to add to it; none if the deadline is in Redis alone. */
   deadline: { option: '"deadline"' | '"since"'; attribute: string; plusMs: number } | undefined
   /** Whether "no timer" is written as `NO_TIMER_AT` instead of NULL, since NULL is what `backfill` fills. */
   backfilled?: boolean
   staleAfterMs: number
-  /** Where this holds, as SQL, the rule does not apply. */
+  /** If this condition holds, as SQL, the rule does not apply. */
   unless?: string
-  /** Under `verify`: of an order, since when it waits for an answer, as SQL; NULL where it does not. */
+  /** Under `verify`: since when an order has waited for an answer, as SQL; NULL if it does not wait. */
   unverifiedSince?: string | undefined
 }
 
-/** What stands in the deadline's column for "no timer" where NULL would be filled by `backfill`. */
+/** The value for "no timer" in the deadline's column under `backfill`, which would fill NULL. */
 export const NO_TIMER_AT = "'9999-12-31 00:00:00+00'::timestamptz"
 
-/** What stands there once an order has left `from`, also under `backfill`: if the order comes back, the deadline is filled again. */
+/** The value once an order has left `from`, even under `backfill`: if the order returns, the deadline is filled again. */
 export const NOT_IN_FROM = 'NULL'
 
 export class RowGuard {
-  /** Where the rule applies: in `from` (or where an effect's condition holds), and in the scope that the shop has chosen. */
+  /** The rule applies: the order is in `from` (or an effect's condition holds), and in the scope that the shop has chosen. */
   readonly appliesSql: string
   /** The rule's own `where`. */
   readonly whereSql: Condition
@@ -52,19 +52,19 @@ export class RowGuard {
   readonly notPausedSql: Condition
   /** Under `paranoid`. */
   readonly notDeletedSql: Condition
-  /** Nothing holds back an order that is due: neither `where` nor a pause. */
+  /** Neither `where` nor a pause holds back a due order. */
   readonly eligibleSql: string
-  /** The column with the deadline, or with what it is counted from. */
+  /** The column with the deadline, or with its start. */
   readonly deadlineColumn: string | undefined
-  /** The deadline as an expression; NULL where the row has none. No statement with it runs over a column without time zone. */
+  /** The deadline as an expression; NULL if the row has none. No statement with it runs over a column without time zone. */
   readonly deadlineSql: string
-  /** The same, for a statement that has `deadlineSql` elsewhere and so is known to read an instant. Postgres has less to parse. */
+  /** The same, for a statement that also contains `deadlineSql` and so is known to read an instant. Postgres has less to parse. */
   readonly knownDeadlineSql: string
-  /** What to write for "no timer". */
+  /** The value to write for "no timer". */
   readonly noTimerSql: string
-  /** How long the kind was held lately, which does not count towards `staleAfter`: as held-time.ts has read it last. */
+  /** How long the kind was held lately, which does not count towards `staleAfter`: the last value from held-time.ts. */
   heldMs = 0
-  /** `from`, cast as the attribute's type has it; empty for a condition. */
+  /** `from`, cast to the attribute's type; empty for a condition. */
   readonly from: readonly Status[]
   readonly statusAttribute: string | undefined
   private readonly isScoped: boolean
@@ -97,7 +97,7 @@ export class RowGuard {
     return this.options.staleAfterMs
   }
 
-  /** What is due before this instant is stale: overdue for so long that a person should look first. */
+  /** An order that was due before this instant is stale: a person should check it first. */
   get staleLineSql(): string {
     return `now() - ${this.staleAfterSql}`
   }
@@ -117,7 +117,7 @@ export class RowGuard {
     return allOf([this.deadlineIs('<=', this.staleLineSql), waitedSql && `NOT ${waitedSql}`])
   }
 
-  /** It was not stale when it was first asked about under `verify`: the time in which it waits for an answer does not count. */
+  /** It was not stale when it was first asked about under `verify`: the time of waiting for an answer does not count. */
   get waitedSql(): Condition {
     const { unverifiedSince } = this.options
     return unverifiedSince && `coalesce(${this.deadlineIs('>', `${unverifiedSince} - ${this.staleAfterSql}`)}, FALSE)`
@@ -127,22 +127,22 @@ export class RowGuard {
     return intervalSql(this.options.staleAfterMs + this.heldMs)
   }
 
-  /** `deadline <operator> instant`, with the column alone on the left, so that an index on it serves. */
+  /** `deadline <operator> instant`, with only the column on the left, so that an index on it can be used. */
   deadlineIs(operator: '<=' | '>' | '<' | '>=', instant: string): string {
     const plusMs = this.options.deadline?.plusMs
     return `${this.deadlineColumn} ${operator} ${instant}${plusMs ? ` - ${intervalSql(plusMs)}` : ''}`
   }
 
   /**
-   * To be settled now; for rows that are found by their ids. The CASE keeps Postgres from finding them by an index on the deadline or the
-   * status, and from taking them for few, where its statistics are older than what came due.
+   * To be settled now; for rows that are found by their ids. The CASE prevents Postgres from using an index on the deadline or the
+   * status, and from underestimating the number of rows if its statistics are older than the due orders.
    */
   get settlesSql(): string {
     const conditions = allOf([this.appliesSql, this.dueSql, this.eligibleSql, this.notDeletedSql])
     return `CASE WHEN ${conditions} THEN TRUE ELSE FALSE END`
   }
 
-  /** In words, for an error: what the rule applies to. */
+  /** What the rule applies to, as text for an error. */
   get inWords(): string {
     const conditions = this.statusAttribute ? [this.from.map(show).join(' or ')] : ['orders for which its "where" holds']
     if (this.statusAttribute && this.options.where !== undefined) conditions.push('its "where" must hold')
@@ -157,7 +157,7 @@ export class RowGuard {
     return deadline?.plusMs ? `(${start} + ${intervalSql(deadline.plusMs)})` : `(${start})`
   }
 
-  /** @throws OrderTimersError INVALID_MODEL where it is no `where` of Sequelize's, or needs a table that is not joined */
+  /** @throws OrderTimersError INVALID_MODEL if it is no `where` of Sequelize's, or needs a table that is not joined */
   private rendered(option: string, where: WhereOptions | undefined): Condition {
     const { table } = this
     const joined = joinedColumn(table.model, where)
@@ -172,7 +172,7 @@ export class RowGuard {
     }
   }
 
-  /** @throws OrderTimersError INVALID_MODEL where it says nothing, and so would hold for every row */
+  /** @throws OrderTimersError INVALID_MODEL if it says nothing, and so would hold for every row */
   private required(option: string, where: WhereOptions): string {
     const condition = this.rendered(option, where)
     if (condition !== undefined) return condition

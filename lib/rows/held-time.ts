@@ -1,17 +1,17 @@
-// How long a kind was held within the time that counts towards its `staleAfter`. A guard has it as a number, so that no statement asks for it: it is
+// How long a kind was held within the time that counts towards its `staleAfter`. The guard gets it as a number, so that no statement reads it: it is
 // read by each sweep, and by what counts or lists orders, before they use the guard.
 
 import type { Transaction } from 'sequelize'
 import type { Holds } from './holds.js'
 import type { SettledRows } from './row-rule.js'
 
-/** When a kind was held; a hold that stands ends now. */
+/** When a kind was held; a present hold counts as ending now. */
 export interface HeldSpan {
   beganMsAgo: number
   endedMsAgo: number
 }
 
-/** Far more than are placed within any `staleAfter`. */
+/** Far more holds than fit into any `staleAfter`. */
 const MOST_SPANS = 1_000
 
 /** @throws what Postgres throws */
@@ -20,9 +20,9 @@ export async function noteHeldTime({ guard, holds }: Pick<SettledRows, 'guard' |
 }
 
 /**
- * Walks back from now until so much time has passed in which the kind was not held.
- * @param spans the last one to end first; they may overlap
- * @returns how long it was held meanwhile, milliseconds
+ * Goes back from now until this much time without a hold has passed.
+ * @param spans latest end first; they may overlap
+ * @returns how long it was held in that time, milliseconds
  */
 export function heldMs(spans: readonly HeldSpan[], staleAfterMs: number): number {
   let [at, free, held] = [0, 0, 0]
@@ -35,7 +35,7 @@ export function heldMs(spans: readonly HeldSpan[], staleAfterMs: number): number
   return Math.round(held)
 }
 
-/** The last one to end first. */
+/** Latest end first. */
 function spansOf(holds: Holds, within: Transaction | undefined): Promise<HeldSpan[]> {
   const ago = (instant: string) => `(extract(epoch FROM clock_timestamp() - ${instant}) * 1000)::float8`
   const sql = `SELECT ${ago('since')} AS "beganMsAgo", ${ago('coalesce(ended_at, least(opens_at, clock_timestamp()))')} AS "endedMsAgo"

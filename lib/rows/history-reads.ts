@@ -1,4 +1,4 @@
-// Reads of the history table, for a person: what became of one order, and what a rule did in the last minutes. Nothing is written or locked.
+// Reads of the history table, for a person: what happened to one order, and what a rule did in the last minutes. Nothing is written or locked.
 
 import { rows } from '../sequelize/database.js'
 import { VERIFIED_COLUMN } from './history.js'
@@ -9,7 +9,7 @@ export interface HistoryEntry {
   /** The row's own id. */
   entry: string
   id: string
-  /** What was reminded of, as it was declared; `run ID` where a run over many orders moved the deadline; '' of a settlement. */
+  /** The reminder's `before`, as declared; `run ID` if a bulk run moved the deadline; '' for a settlement. */
   reminder: string
   from: string | null
   to: string | null
@@ -19,11 +19,11 @@ export interface HistoryEntry {
   via: string
   /** The identity of the process that did it. */
   worker: string
-  /** `afterCommit`: how often it was tried, its last error, and when it is tried again; null where it succeeded or there is none. */
+  /** `afterCommit`: how often it was tried, its last error, and when it is tried again; null if it succeeded or there is none. */
   attempts: number
   error: string | null
   nextTry: Date | null
-  /** Under `verify`: what it was settled by, an answer or a person's word. */
+  /** Under `verify`: the answer, or the operator's decision, by which it was settled. */
   verified?: Verified
 }
 
@@ -53,7 +53,7 @@ interface Row {
   verified: string | null
 }
 
-/** The history's table may lack the column, where no rule has `verify`. */
+/** The history's table may lack the column if no rule has `verify`. */
 const HISTORY = 'order_timers_h'
 
 const COLUMNS = `id::text AS entry, order_id, reminder, from_status, to_status, ${epochMsSql('deadline')} AS deadline_ms,
@@ -74,7 +74,7 @@ export async function historyOfOrder(
 
 /**
  * One page of what a rule settled, newest first.
- * @param before the last page's last entry
+ * @param before the last entry of the previous page
  */
 export async function historyOfRule(
   { sequelize }: OrderTable,

@@ -1,4 +1,4 @@
-// The optional history: one row for each settlement, each reminder, and each order that a run moves, in the same transaction. The rows make `afterCommit` run at
+// The optional history: one row for each settlement, each reminder, and each order that a bulk run moves, in the same transaction. The rows make `afterCommit` run at
 // least once (until `next_try` is cleared) and reminders at most once (by their unique index).
 
 import type { Sequelize, Transaction } from 'sequelize'
@@ -12,10 +12,10 @@ import { prune } from './prune.js'
 
 export const HISTORY_TABLE = 'order_timers_history'
 
-/** JSONB: by which answer, or whose word, an order was settled. Only a rule with `verify` needs it. */
+/** JSONB: the answer, or the operator's decision, by which an order was settled. Only a rule with `verify` needs it. */
 export const VERIFIED_COLUMN = 'verified'
 
-/** The path of a row that says what a run over many orders did; `reminder` has its id, and keeps these rows from being taken for settlements. */
+/** The path of a row for a bulk run; `reminder` has the run's id, which distinguishes these rows from settlements. */
 export const VIA_RUN = 'run'
 
 /** Beyond the rule's timeouts: the grace period before another worker may redeliver. */
@@ -43,7 +43,7 @@ export class History {
   constructor(
     private readonly kind: string,
     private readonly orders: OrderTable,
-    /** How long the rule's work may take. */
+    /** The time limit of the rule's work. */
     private readonly timeoutMs: number,
   ) {
     this.table = orders.inSameSchema(HISTORY_TABLE)
@@ -77,7 +77,7 @@ export class History {
 
   /**
    * For the settling statement: a row for each of `source`. `$2` is the path, `$3` the worker. Returns what is `RECORDED`.
-   * @param proofs under `verify`, the parameter with what each order is settled by
+   * @param proofs under `verify`, the parameter with the proof for each order
    */
   insertSettled(source: string, to: number | string | undefined, afterCommit: boolean, proofs?: string): string {
     const { literal } = this.orders
@@ -89,7 +89,7 @@ SELECT ${literal(this.kind)}, order_timers_id::text, order_timers_from, ${to ===
   ${LATENESS}, $2, $3, ${tries}${verified ?? ''} FROM ${source} RETURNING ${RECORDED}`
   }
 
-  /** The same for a reminder, due `beforeMs` before the deadline: a row for each order that was not reminded of this deadline yet. */
+  /** The same for a reminder, due `beforeMs` before the deadline: a row for each order that has had no reminder for this deadline. */
   insertReminded(source: string, label: string, beforeMs: number): string {
     const { literal } = this.orders
     return `INSERT INTO ${this.table} (kind, order_id, reminder, deadline, lateness_ms, via, worker)
@@ -97,7 +97,7 @@ SELECT ${literal(this.kind)}, order_timers_id::text, ${literal(label)}, order_ti
 FROM ${source} ON CONFLICT (kind, order_id, deadline, reminder) WHERE reminder <> '' DO NOTHING RETURNING ${RECORDED}`
   }
 
-  /** For a portion of a run: a row for each order that it moved, with the deadline before and after in place of statuses. */
+  /** For a portion of a run: a row for each order that it moved, with the deadlines before and after instead of statuses. */
   insertMoved(source: string, run: string, worker: string): string {
     const text = (instant: string) => `to_char(${instant} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
     return `INSERT INTO ${this.table} (kind, order_id, reminder, from_status, to_status, deadline, via, worker)
@@ -105,7 +105,7 @@ SELECT ${this.orders.literal(this.kind)}, order_timers_id::text, concat('run ', 
   order_timers_before, '${VIA_RUN}', ${worker} FROM ${source}`
   }
 
-  /** @throws OrderTimersError NOT_RECORDED where this role may not add to the table, or there is none */
+  /** @throws OrderTimersError NOT_RECORDED if this role may not add to the table, or there is none */
   async requireInsert(transaction: Transaction | null): Promise<void> {
     const name = withoutBinding(this.table)
     const sql = `SELECT has_table_privilege(to_regclass($1), 'INSERT') IS TRUE AS may`
@@ -118,7 +118,7 @@ SELECT ${this.orders.literal(this.kind)}, order_timers_id::text, concat('run ', 
     )
   }
 
-  /** A condition: the order was reminded of this deadline. */
+  /** A condition: the order has had a reminder for this deadline. */
   reminded(label: string, deadline: string): string {
     const { literal, id } = this.orders
     const reminded = 'order_timers_reminded'
@@ -126,18 +126,18 @@ SELECT ${this.orders.literal(this.kind)}, order_timers_id::text, concat('run ', 
       `${reminded}.kind = ${literal(this.kind)}`,
       `${reminded}.order_id = ${id}::text`,
       `${reminded}.reminder = ${literal(label)}`,
-      `${reminded}.reminder <> ''`, // as the partial index has it
+      `${reminded}.reminder <> ''`, // as in the partial index
       `${reminded}.deadline = ${deadline}`,
     ]
     return `EXISTS (SELECT 1 FROM ${this.table} AS ${reminded} WHERE ${allOf(conditions)})`
   }
 
-  /** How long after a settlement began its first delivery may begin: it ends before another worker may redeliver. */
+  /** How long after the start of a settlement its first delivery may begin, so that it ends before another worker may redeliver. */
   get firstWithinMs(): number {
     return this.timeoutMs + MARGIN_MS
   }
 
-  /** The same for a redelivery, from when it was taken. */
+  /** The same for a redelivery, from the time when it was taken. */
   get againWithinMs(): number {
     return MARGIN_MS
   }
@@ -164,8 +164,8 @@ RETURNING h.id::text AS entry, h.order_id, h.attempts, ${epochMsSql('h.deadline'
   }
 
   /**
-   * Removes entries of these rules that are older. What `afterCommit` still has to be called for stays, and a reminder stays until its order's deadline is
-   * as old: by it the order is not reminded again.
+   * Removes old entries of these rules. Entries with a pending `afterCommit` stay, and a reminder stays until its order's deadline is
+   * that old, so that the order is not reminded again.
    * @param table as SQL
    * @returns how many
    */

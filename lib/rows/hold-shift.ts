@@ -1,5 +1,5 @@
 // Moves every deadline later than a hold's start by the hold's length: by the primary key, in portions, each in one transaction with the cursor.
-// So a shift that was killed goes on where it was, and moves no order twice; of two processes one waits. Reminders that were told go with the
+// So a shift that was killed continues where it was, and moves no order twice; of two processes one waits. Reminders that were sent move with the
 // deadline. Orders with a greater id than the last one when the release began are not in it.
 
 import { setTimeout as delay } from 'node:timers/promises'
@@ -20,21 +20,21 @@ import type { RowRule } from './row-rule.js'
 
 const PORTION = 1_000
 
-/** Requests of the shop's wait for the rows that a portion has locked, so a portion gives up soon where it waits itself. */
+/** The shop's requests wait for rows that a portion has locked, so a portion itself waits only briefly for locks. */
 const LIMITS = { lockMs: 100, statementMs: 20_000, idleMs: 5_000 }
 
-/** How many rows a portion looks at, times its size, whether they are to be moved or not. */
+/** How many rows a portion reads at most, as a multiple of its size. */
 const LOOKED_AT = 20
 
-/** How long a portion is repeated whose rows others have locked. */
+/** How long a portion is repeated if other transactions have locked its rows. */
 const PATIENCE_MS = 30_000
 const RETRY_MS = 200
 
 /**
- * Ends the hold once all are moved.
- * @param options `portion`: how many orders one transaction looks for
+ * Moves all deadlines, then ends the hold.
+ * @param options `portion`: how many orders one transaction moves
  * @returns how many it moved itself
- * @throws OrderTimersError ROW_LOCKED where others keep rows locked; the kind stays held, and the next run goes on; what Postgres throws
+ * @throws OrderTimersError ROW_LOCKED if others keep rows locked; the kind stays held, and the next attempt continues; what Postgres throws
  */
 export async function shiftDeadlines(
   row: RowRule,
@@ -60,14 +60,14 @@ export async function shiftDeadlines(
       if (!LOCK_WAIT_ENDED.has(state) && !ROLLED_BACK.has(state)) throw cause
       if (performance.now() - movedAt > PATIENCE_MS) throw rowLocked(row, cause)
       if (size === 1) await delay(RETRY_MS, undefined, { signal }).catch(() => {})
-      size = Math.ceil(size / 2) // until what stands before the locked row is moved
+      size = Math.ceil(size / 2) // until the rows before the locked one are moved
     }
   }
   return moved
 }
 
 /**
- * Notes which order is the last at present, once: in the transaction that begins the release, else with the first portion. Those that come later
+ * Records the presently greatest id, once: in the transaction that begins the release, else with the first portion. Later orders
  * were never held.
  */
 export async function noteLastOrder({ guard, holds }: RowRule, { id }: Pick<Hold, 'id'>, transaction: Transaction): Promise<void> {
@@ -77,7 +77,7 @@ export async function noteLastOrder({ guard, holds }: RowRule, { id }: Pick<Hold
 }
 
 /**
- * Has Postgres plan what a portion writes, so that who may not write it begins no release, and the kind is not left in the middle of one.
+ * Has Postgres plan the writes of a portion, so that a user without the rights cannot begin a release and leave it unfinished.
  * @throws OrderTimersError INVALID_MODEL; what Postgres throws
  */
 export async function explainShift(row: RowRule): Promise<void> {
@@ -124,7 +124,7 @@ async function movePortion(
 
 interface Run {
   after: string | null
-  /** Null where there is no order. */
+  /** Null if there is no order. */
   upTo: string | null
   /** As text, with its microseconds. */
   since: string
@@ -144,7 +144,7 @@ async function move(
   const ahead = allOf([`${table.id} <= $4`, after === null ? undefined : `${table.id} > $5`])
   const end = `SELECT id FROM (SELECT ${table.id} AS id FROM ${table.aliased} WHERE ${ahead} ORDER BY ${table.id} LIMIT ${LOOKED_AT} * $3::int
 ) AS looked_at ORDER BY id DESC LIMIT 1`
-  // The CASE keeps Postgres from finding the rows by an index on the deadline.
+  // The CASE prevents Postgres from using an index on the deadline.
   const page = `SELECT ${table.id} AS id, ${deadlineColumn} AS deadline FROM ${table.aliased}
 WHERE ${allOf([ahead, `${table.id} <= (SELECT id FROM looked_to)`, `CASE WHEN ${allOf(isLater)} THEN TRUE ELSE FALSE END`])}
 ORDER BY ${table.id} LIMIT $3::int FOR NO KEY UPDATE OF ${table.alias}`

@@ -1,5 +1,5 @@
-// The switch by which a hold stops settling. Each settling transaction takes a shared lock of its kind within BEGIN, and looks at the holds by the
-// next statement, whose snapshot is younger than the lock. `hold` commits its row first and then waits for the exclusive lock. So each settling
+// How a hold stops settling. Each settling transaction takes a shared lock of its kind within BEGIN, and reads the holds in the
+// next statement, whose snapshot is later than the lock. `hold` commits its row first and then waits for the exclusive lock. So each settling
 // transaction either sees the row, or has ended before `hold` returns.
 
 import { createHash } from 'node:crypto'
@@ -12,7 +12,7 @@ import { UNDEFINED_TABLE } from '../sequelize/sqlstates.js'
 import { epochMsSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
 
-/** A kind's holds: in which table, and under which names. */
+/** Where a kind's holds are: the table, the prefix and the kind. */
 export interface HoldPlace {
   readonly prefix: string
   readonly kind: string
@@ -23,16 +23,16 @@ export interface HoldPlace {
 
 /** Why nothing was settled. */
 export interface OnHold {
-  /** Undefined where a hold is being placed at this moment. */
+  /** Undefined if a hold is just being placed. */
   since: number | undefined
   reason: string
-  /** Milliseconds until it opens by itself; undefined where it does not. */
+  /** Milliseconds until it opens by itself; undefined if it does not. */
   opensInMs: number | undefined
 }
 
 const PLACING: OnHold = { since: undefined, reason: '', opensInMs: undefined }
 
-/** What is asked within BEGIN. */
+/** The statements within BEGIN. */
 export interface BeginRow {
   order_timers_free?: unknown
   order_timers_holds?: unknown
@@ -43,14 +43,14 @@ export interface BeginRow {
 }
 
 /**
- * The two numbers of the kind's lock, as SQL. The first is the table's own: processes may name its schema or not, and shops in other schemas have
- * locks of their own. Kinds whose second number is the same wait for each other's holds to be placed, and no longer.
+ * The two numbers of the kind's lock, as SQL. The first belongs to the table: processes may write its schema or not, and shops in other schemas have
+ * other locks. Kinds with the same second number wait while holds are placed for each other, but no longer.
  */
 export function holdLockSql(place: HoldPlace): string {
   return `${tableNumberSql(place)}::int4, ${nameNumber(place)}`
 }
 
-/** The processes of Postgres that have the kind's lock. */
+/** The Postgres processes that hold the kind's lock. */
 export function withLockHolders(place: HoldPlace): string {
   // Postgres shows the two numbers without a sign: https://www.postgresql.org/docs/current/view-pg-locks.html
   return `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted
@@ -67,11 +67,11 @@ function nameNumber({ prefix, kind }: HoldPlace): number {
 }
 
 export class HoldSwitch {
-  /** Whether the table was there when it was last looked for. */
+  /** Whether the table existed at the last check. */
   private exists = false
   private readonly seek: string
   private readonly lock: string
-  /** Says as little as it can: it is asked with each batch, and Postgres plans it each time. */
+  /** As short as possible: it runs with each batch, and Postgres plans it each time. */
   private readonly glance: string
   private readonly look: string
 
@@ -88,8 +88,8 @@ ${standing} ORDER BY opens_at NULLS FIRST LIMIT 1`)
   }
 
   /**
-   * Has `transact` begin its transaction with the lock and a glance at the holds, in the round trip of BEGIN.
-   * @param settle called with why nothing may be settled; undefined where it may
+   * Makes `transact` begin its transaction with the lock and a read of the holds, in the round trip of BEGIN.
+   * @param settle called with the reason why nothing may be settled; undefined if it may
    */
   async within<T>(
     transact: (begin: BeginQuestion, work: (transaction: Transaction) => Promise<T>) => Promise<T>,
@@ -110,7 +110,7 @@ ${standing} ORDER BY opens_at NULLS FIRST LIMIT 1`)
         if (glances) return settle(transaction, isTrue(first?.order_timers_free) ? held && onHoldOf(await ask(this.look)) : PLACING)
         this.exists = isTrue(first?.order_timers_holds)
         if (!this.exists) return settle(transaction, undefined)
-        // Once: the table has come since it was last sought.
+        // Once: the table was created since the last check.
         const lock = await ask(this.lock)
         return settle(transaction, isTrue(lock?.order_timers_free) ? onHoldOf(await ask(this.look)) : PLACING)
       })
@@ -128,7 +128,7 @@ function onHoldOf(row: BeginRow | undefined): OnHold | undefined {
   return { since: Number(since), reason, opensInMs: opensIn === null || opensIn === undefined ? undefined : Number(opensIn) }
 }
 
-/** The answers of BEGIN are as the shop's own parsers read them. */
+/** The results of BEGIN pass through the shop's own parsers. */
 export function isTrue(value: unknown): boolean {
   return value === true || value === 't' || value === 'true'
 }

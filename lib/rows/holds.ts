@@ -1,5 +1,5 @@
-// The table of holds: while a row of a kind stands there, no order of the kind is settled. A hold is held, then releasing, then released, and its
-// row stays. This file places, reads and ends holds; hold-switch.ts is what each settling transaction asks. The table comes by a migration.
+// The table of holds: while it has an active row of a kind, no order of the kind is settled. A hold is held, then releasing, then released, and its
+// row stays. This file places, reads and ends holds; hold-switch.ts is what each settling transaction uses. A migration creates the table.
 
 import type { Sequelize, Transaction } from 'sequelize'
 import { OrderTimersError } from '../errors.js'
@@ -16,24 +16,24 @@ export const HOLDS_TABLE = 'order_timers_holds'
 
 export type HoldState = 'held' | 'releasing' | 'released'
 
-/** What becomes of the deadlines when a hold ends: each is moved by its length; the kind stays held for a while longer; nothing. */
+/** What happens to the deadlines when a hold ends: each is moved by its length; the kind stays held for a while longer; nothing. */
 export type HoldEnd = 'shift' | 'grace' | 'none'
 
 /** Instants are milliseconds since 1970, by Postgres's clock. */
 export interface Hold {
   id: string
-  /** Empty for a person's. Others, such as a run in bulk, have holds of their own beside it. */
+  /** Empty for a person's hold. Other owners, such as a bulk run, have separate holds. */
   owner: string
   state: HoldState
   reason: string
   by: string
   since: number
-  /** When a sweep releases it, and how; and whether that has come. */
+  /** When a sweep releases it, and how; and whether that time has come. */
   until: number | null
   untilOver: boolean | null
   end: HoldEnd | null
   graceMs: number | null
-  /** Both are fixed when the release begins. */
+  /** Both are set when the release begins. */
   releasedAt: number | null
   lengthMs: number | null
   /** With a grace: until then the kind stays held. */
@@ -52,7 +52,7 @@ export interface PlacedHold {
   graceMs?: number | undefined
 }
 
-/** Done in the same transaction, such as the record of the act. */
+/** Runs in the same transaction, such as the record of the action. */
 export type Beside<T> = (transaction: Transaction, hold: Hold) => Promise<T>
 
 const COLUMNS = `id::text AS id, owner, state, reason, placed_by AS by, ends_by AS "end", moved::float8 AS moved,
@@ -114,7 +114,7 @@ export class Holds {
 VALUES ($1, $2, $3, $4, $5, $6, ${CLOCK}, ${at ?? '$7::timestamptz'}, $8, $9)
 ON CONFLICT (prefix, kind, owner) WHERE state <> 'released' DO NOTHING RETURNING ${COLUMNS}`
     const values = [owner, withoutBinding(this.orders.table), clean(reason), clean(by), untilMs ?? null, end ?? null, graceMs ?? null]
-    // What opened by itself stands no longer.
+    // A hold that opened by itself is over.
     const opened = `UPDATE ${this.table} SET state = 'released', ended_at = opens_at
 WHERE prefix = $1 AND kind = $2 AND state = 'releasing' AND opens_at <= clock_timestamp()`
     return this.write(async (transaction) => {
@@ -127,8 +127,8 @@ WHERE prefix = $1 AND kind = $2 AND state = 'releasing' AND opens_at <= clock_ti
   }
 
   /**
-   * Waits until no transaction settles orders of the kind that began before its hold was committed.
-   * @returns the processes of Postgres that still do; none: all have ended
+   * Waits until all transactions that settle orders of the kind and began before the hold was committed have ended.
+   * @returns the Postgres processes that have not; empty: all have ended
    */
   async awaitSettling(waitMs: number): Promise<number[]> {
     const limits = { lockMs: Math.max(1, Math.round(waitMs)), statementMs: Math.round(waitMs) + 1_000, idleMs: 2_000 }
@@ -145,7 +145,7 @@ WHERE prefix = $1 AND kind = $2 AND state = 'releasing' AND opens_at <= clock_ti
     }
   }
 
-  /** The holds that stand, a person's first. None where there is no table, or this role may not read it. @throws what Postgres throws */
+  /** The present holds, a person's first. Empty if there is no table, or this role may not read it. @throws what Postgres throws */
   standing(within?: Transaction): Promise<Hold[]> {
     return this.ifThere((transaction) => this.read(undefined, transaction), within)
   }
@@ -169,8 +169,8 @@ WHERE prefix = $1 AND kind = $2 AND state = 'releasing' AND opens_at <= clock_ti
   }
 
   /**
-   * Begins the release, and fixes its instant and the hold's length; a release that has begun is joined, on its own terms. Without anything that
-   * has to be done first, it is released by this.
+   * Begins the release, and sets its instant and the hold's length. A release that has already begun is joined, with its own options. If nothing
+   * has to be done first, this ends the hold.
    * @throws OrderTimersError NOT_HELD, HOLDS_MISSING
    */
   beginRelease(end: HoldEnd, { owner = '', graceMs = 0 }: { owner?: string; graceMs?: number }, beside?: Beside<unknown>): Promise<Hold> {
@@ -187,7 +187,7 @@ WHERE prefix = $1 AND kind = $2 AND owner = $3 AND state = 'held' RETURNING ${CO
     })
   }
 
-  /** What the release had to do first is done. A hold that has ended stays as it is. @returns whether this ended it */
+  /** Ends the hold after the work of the release. A hold that has already ended is not changed. @returns whether this ended it */
   async end({ id }: Pick<Hold, 'id'>, transaction?: Transaction): Promise<boolean> {
     const sql = `UPDATE ${this.table} SET state = 'released', ended_at = ${CLOCK}
 WHERE prefix = $1 AND kind = $2 AND id = $3 AND state = 'releasing' RETURNING id`
@@ -195,7 +195,7 @@ WHERE prefix = $1 AND kind = $2 AND id = $3 AND state = 'releasing' RETURNING id
     return transaction ? end(transaction) : this.write(end)
   }
 
-  /** @throws OrderTimersError HOLDS_MISSING where the table is missing, or this role may not use it */
+  /** @throws OrderTimersError HOLDS_MISSING if the table is missing, or this role may not use it */
   async write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     try {
       return await inTransaction(this.sequelize, ONE_STATEMENT, work)
@@ -238,7 +238,7 @@ function remedyOf(sqlState: string | undefined, table: string): string | undefin
   return undefined
 }
 
-/** Postgres's text has no NUL. */
+/** Postgres text cannot contain NUL. */
 function clean(text: string): string {
   return text.replaceAll('\0', '')
 }

@@ -5,7 +5,7 @@ import { type IdParser, nameId, uuidId, wholeNumberId } from '../ids.js'
 export interface IdType {
   parse: IdParser
   sort: 'number' | 'uuid' | 'text'
-  /** An id of this type, of no order in particular. */
+  /** An example id of this type. */
   example: string
 }
 

@@ -1,7 +1,7 @@
 // Instants and durations in SQL. Deadlines are whole milliseconds of Postgres's clock, never rounded to an earlier instant.
 // Functions: https://www.postgresql.org/docs/current/functions-datetime.html
 
-/** Postgres's clock while the statement runs, in whole milliseconds: what a new deadline counts from. */
+/** Postgres's clock while the statement runs, in whole milliseconds: a new deadline counts from it. */
 export const CLOCK = wholeMsSql('clock_timestamp()')
 
 /** The same clock when the transaction began. */
@@ -9,8 +9,8 @@ export const CLOCK_AT_BEGIN = wholeMsSql('now()')
 
 /**
  * The column's value, in a statement that Postgres refuses to run (undefined_function) unless the column is a timestamptz or a domain over one.
- * The comparison is never evaluated; of `column + interval` only a timestamptz is again a timestamptz. By the function behind `@>`, since Postgres
- * takes a tenth of the statement's time to choose among the operators of that name.
+ * The comparison is never evaluated; `column + interval` is a timestamptz only for a timestamptz. It uses the function behind `@>`, since Postgres
+ * needs a tenth of the statement's time to choose among the operators of that name.
  */
 export function instantSql(column: string): string {
   return `CASE WHEN FALSE AND range_contains_elem('empty'::tstzrange, ${column} + interval '0') THEN NULL ELSE ${column} END`
@@ -37,14 +37,14 @@ export function wholeMsSql(instant: string): string {
 }
 
 /**
- * Whole milliseconds of an instant since 1970, rounded up: never before it. By way of whole microseconds, Postgres's own unit, since seconds
+ * Whole milliseconds of an instant since 1970, rounded up, so never before it. Computed from whole microseconds, Postgres's own unit, since seconds
  * with a fraction are not exact; and by `date_part`, since `extract` computes in numeric, which takes three times as long.
  */
 export function epochMsSql(instant: string): string {
   return `ceil(round(date_part('epoch', ${instant}) * 1000000) / 1000)`
 }
 
-/** Milliseconds to a deadline, rounded up; negative once it has passed, NULL where there is none. */
+/** Milliseconds to a deadline, rounded up; negative once it has passed, NULL if there is none. */
 export function remainingMsSql(deadline: string, now: string): string {
   return `ceil(extract(epoch from ${deadline} - ${now}) * 1000)`
 }

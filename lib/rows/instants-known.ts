@@ -1,6 +1,6 @@
 // Whether a rule's instants are known to have a time zone, for calls that read an instant from an instance and send no statement. The first such
-// call waits for a look at the table, in its own transaction if it has one: the pool's other connections may all be waiting for it. Later calls trigger
-// another look about once a minute, and do not wait for it.
+// call waits for a check of the table, in its own transaction if it has one: the pool's other connections may all be waiting for it. Later calls trigger
+// another check about once a minute, and do not wait for it.
 
 import type { Transaction } from 'sequelize'
 import { inTransaction } from '../sequelize/database.js'
@@ -17,19 +17,19 @@ export class InstantsKnown {
 
   constructor(
     private readonly guard: RowGuard,
-    /** What `since` names. */
+    /** The attribute that `since` names. */
     private readonly attribute: string,
   ) {}
 
-  /** The table has just been looked at, and its instants are right. */
+  /** The table has just been checked, and its instants are right. */
   noteRight(): void {
     this.rightAt = performance.now()
   }
 
   /**
    * @param within the shop's transaction, if there is one
-   * @returns undefined where they are known, so that a call need not wait for a promise; else it resolves once they are, or Postgres does not answer
-   * @throws OrderTimersError INVALID_MODEL (as a rejection) where the column that `since` names has no time zone
+   * @returns undefined if they are known, so that a call need not wait for a promise; else it resolves once they are, or Postgres does not answer
+   * @throws OrderTimersError INVALID_MODEL (as a rejection) if the column that `since` names has no time zone
    */
   require(within: Transaction | undefined): Promise<void> | undefined {
     if (this.rightAt === undefined) return this.lookFirst(within)
@@ -52,7 +52,7 @@ export class InstantsKnown {
     return this.looking
   }
 
-  /** Never rejects. A look that could not be made says nothing: what was known before stands, and the next call looks again. */
+  /** Never rejects. If the check could not be made, the previous result stays, and the next call checks again. */
   private async note(look: Promise<string | undefined>): Promise<string | undefined> {
     try {
       const wrong = await look

@@ -14,8 +14,8 @@ export function isInstant({ baseType }: Column): boolean {
 /**
  * @param option how the rule names the column
  * @param transaction the caller's, which may be the shop's: its connection may be the pool's only one
- * @returns what is wrong with it, and what to do, in words. The changes are comments: each locks and rewrites the table, and which of them is
- * right only a person can know.
+ * @returns what is wrong with it, and what to do, as text. The changes are comments: each locks and rewrites the table, and only a
+ * person can know which of them is right.
  */
 export async function notAnInstant(
   table: OrderTable,
@@ -37,9 +37,9 @@ export async function notAnInstant(
 }
 
 interface Readings {
-  /** What can be seen of its values. */
+  /** What the values show. */
   seen: string
-  /** What they may mean, each with the change that makes it so. */
+  /** The possible meanings, each with the matching change. */
   changes: string[]
 }
 
@@ -79,13 +79,13 @@ interface Clock {
   now: string
 }
 
-/** UTC, the server's own zone and that of these connections, as far as they differ. */
+/** UTC, the server's zone and the zone of these connections, without duplicates. */
 const CLOCKS = `SELECT DISTINCT ON (now) zone, now FROM (
   SELECT rank, zone, to_char(clock_timestamp() AT TIME ZONE zone, 'YYYY-MM-DD HH24:MI:SS') AS now
   FROM (VALUES (1, 'UTC'), (2, (SELECT reset_val FROM pg_settings WHERE name = 'TimeZone')), (3, current_setting('TimeZone'))) AS zones (rank, zone)
 ) AS clocks ORDER BY now, rank`
 
-/** The newest value is that of the last row where ids are numbers, and else the greatest, if it is found within a second. */
+/** The newest value is that of the last row if ids are numbers, otherwise the greatest, if it is found within a second. */
 async function newestBesideNow(
   table: OrderTable,
   column: string,
@@ -104,8 +104,8 @@ async function newestBesideNow(
 const UNDO = 'ROLLBACK TO SAVEPOINT order_timers_newest; RELEASE SAVEPOINT order_timers_newest'
 
 /**
- * Leaves the transaction as it was, its limits included. All of it is one message: a statement of the shop's own that runs at the same time on this
- * connection would otherwise come between, and be rolled back with it.
+ * Leaves the transaction as it was, including its limits. All of it is one message: otherwise a statement of the shop that runs at the same time on this
+ * connection could come between, and be rolled back with it.
  */
 async function newestWithin({ sequelize }: OrderTable, sql: string, transaction: Transaction): Promise<string | null> {
   const { lockMs, statementMs } = QUICK_QUESTION

@@ -1,4 +1,4 @@
-// Deadlines that remain on orders to which the rule no longer applies. If such an order comes back, its old deadline must not settle it. Clears
+// Deadlines that remain on orders to which the rule no longer applies. If such an order returns, its old deadline must not settle it. Clears
 // those that are certainly obsolete, and counts the others. Locked rows are skipped.
 
 import type { Transaction } from 'sequelize'
@@ -7,20 +7,20 @@ import { allOf, type Condition } from './conditions.js'
 import { NO_TIMER_AT, NOT_IN_FROM, type RowGuard } from './guard.js'
 import { MOST_COUNTED } from './pending-rows.js'
 
-/** What it works on: a rule with `deadline`. */
+/** The parts of a rule with `deadline` that it needs. */
 export interface LeftDeadlinesOptions {
   guard: RowGuard
   /** The attribute of the deadline. */
   deadline: string
   /** The attribute in which a paused timer keeps its time. */
   keep: string | undefined
-  /** Whether it is a transition. Of an effect, `where` may hold an order back for a while, and a deadline that passes meanwhile stands. */
+  /** Whether it is a transition. In an effect, `where` may hold an order back for a while, and a deadline that passes meanwhile stays. */
   moves: boolean
   backfilled: boolean
 }
 
 export class LeftDeadlines {
-  /** The order is not where the rule applies. */
+  /** A condition: the rule does not apply to the order. */
   private readonly away: string
   private readonly passed: string
 
@@ -31,7 +31,7 @@ export class LeftDeadlines {
   }
 
   /**
-   * Clears the deadlines of those of these orders to which the rule no longer applies and whose deadline has passed.
+   * Of these orders, clears the passed deadlines of those to which the rule no longer applies.
    * @returns how many
    */
   async clear(ids: readonly string[], transaction: Transaction): Promise<number> {
@@ -42,7 +42,7 @@ export class LeftDeadlines {
 
   /**
    * Clears one batch of at most `limit` rows: deadlines that passed after their orders had left, and `backfill`'s mark for "no timer" on orders
-   * that it no longer concerns. Deadlines older than `staleAfter` are never settled, and an old shop may have millions of them: they stay.
+   * to which the rule no longer applies. Deadlines older than `staleAfter` are never settled, and an old shop may have millions of them: they stay.
    * @returns how many
    */
   async clearBatch(transaction: Transaction, limit: number): Promise<number> {
@@ -54,7 +54,7 @@ export class LeftDeadlines {
   }
 
   /**
-   * Clears one batch of at most `limit` rows: the time that a pause kept on orders that have left. Works without an index.
+   * Clears one batch of at most `limit` rows: the time that a pause has stored on orders that have left. Works without an index.
    * @returns how many
    */
   async clearPauses(transaction: Transaction, limit: number): Promise<number> {
@@ -63,7 +63,7 @@ export class LeftDeadlines {
     return this.updateBatch([`${guard.table.column(keep)} IS NOT NULL`, `${guard.deadlineSql} IS NULL`], limit, transaction)
   }
 
-  /** How many orders have a deadline and are not where the rule applies. */
+  /** How many orders have a deadline although the rule does not apply to them. */
   async count(transaction: Transaction): Promise<number> {
     const { table, deadlineColumn } = this.options.guard
     const inner = `SELECT 1 FROM ${table.aliased} WHERE ${allOf([`${deadlineColumn} IS NOT NULL`, this.away])} LIMIT $1`
@@ -76,7 +76,7 @@ export class LeftDeadlines {
     return this.update(conditions, 'LIMIT $1', limit, transaction)
   }
 
-  /** The conditions are checked under the row's lock: an order that comes back in another transaction keeps what that one writes. */
+  /** The conditions are checked under the row's lock: an order that returns in another transaction keeps what that transaction writes. */
   private async update(conditions: Condition[], limit: string, bound: unknown, transaction: Transaction): Promise<number> {
     const { guard, deadline, keep } = this.options
     const { table } = guard

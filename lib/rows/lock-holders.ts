@@ -7,18 +7,18 @@ import { QUESTION } from '../sequelize/statement-limits.js'
 import type { RowGuard } from './guard.js'
 import type { OrderTable } from './order-table.js'
 
-/** The transaction that has an order's row locked. */
+/** The transaction that has locked an order's row. */
 export interface LockHolder {
   id: string
-  /** None of a prepared transaction. */
+  /** Null for a prepared transaction. */
   pid: number | null
   application: string | null
   user: string | null
-  /** How long its transaction has been open, in seconds; null where this role may not see it. */
+  /** How long its transaction has been open, in seconds; null if this role may not see it. */
   openForS: number | null
-  /** The verb and the table of its last statement, such as `UPDATE orders`; null where this role may not see it, or nothing else is known. */
+  /** The verb and the table of its last statement, such as `UPDATE orders`; null if this role may not see it, or nothing else is known. */
   statement: string | null
-  /** The role that asked, where it may not see what the holder does. */
+  /** The asking role, if it may not see what the holder does. */
   blindRole: string | null
 }
 
@@ -32,13 +32,13 @@ interface FoundRow {
   role: string
 }
 
-/** How many rows one look covers at most. */
+/** The maximum number of rows in one query. */
 const MOST_ROWS = 100
 
 /** What pg_stat_activity shows to a role that may not see a session. */
 const INSUFFICIENT = '<insufficient privilege>'
 
-/** @returns the holder of each of these rows that is locked now; the others are free, or were locked for a moment only */
+/** @returns the holders of those rows that are locked now; the others are free, or were locked only for a moment */
 export async function lockHolders({ table }: RowGuard, ids: readonly string[]): Promise<LockHolder[]> {
   const ask: Ask = (sql, bind) => inTransaction(table.sequelize, QUESTION, (transaction) => rows(table.sequelize, sql, bind, transaction))
   const marked = await inTransaction(table.sequelize, QUESTION, (transaction) => readMarks(table, ids, transaction))
@@ -58,7 +58,7 @@ export async function lockHolders({ table }: RowGuard, ids: readonly string[]): 
 
 type Ask = <Row>(sql: string, bind: unknown[]) => Promise<Row[]>
 
-/** Those of these transactions that run, by their ids. */
+/** The running ones among these transactions, by id. */
 async function runningAmong(xids: string[], ask: Ask): Promise<Map<string, FoundRow>> {
   return new Map((await ask<FoundRow>(RUNNING, [xids])).map((row) => [row.xid, row]))
 }
@@ -67,7 +67,7 @@ async function runningAmong(xids: string[], ask: Ask): Promise<Map<string, Found
 async function membersOf(multixacts: ReadonlySet<string>, ask: Ask): Promise<Map<string, string[]>> {
   const members = new Map<string, string[]>()
   for (const multixact of multixacts) {
-    // Fails where it is no multixact, or one that no longer exists: then the row is not locked.
+    // Fails if it is not a multixact, or one that no longer exists: then the row is not locked.
     const found = await ask<{ xid: string }>('SELECT xid::text FROM pg_get_multixact_members($1::text::xid)', [multixact]).catch(() => [])
     members.set(
       multixact,
@@ -77,7 +77,7 @@ async function membersOf(multixacts: ReadonlySet<string>, ask: Ask): Promise<Map
   return members
 }
 
-/** The transaction, or multixact, that each of these rows was last locked by. A view has none (undefined_column). */
+/** The transaction, or multixact, that last locked each of these rows. A view has none (undefined_column). */
 export function readMarks(table: OrderTable, ids: readonly string[], transaction: Transaction): Promise<{ id: string; xmax: string }[]> {
   const sql = `SELECT ${table.id}::text AS id, ${table.alias}.xmax::text AS xmax FROM ${table.aliased} WHERE ${table.id} = ANY($1) LIMIT ${MOST_ROWS}`
   return rows(table.sequelize, sql, [ids], transaction)

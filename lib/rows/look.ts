@@ -1,4 +1,4 @@
-// Checks a rule before it matters: its tables, what they refer to, and every statement, planned by Postgres and not run. Problems are reported by
+// Checks a rule in advance: its tables, what they refer to, and every statement, planned by Postgres and not run. Problems are reported by
 // rule and option. What could not be checked (a lock, a connection, a timeout) counts neither as right nor as wrong, and is checked again.
 
 import type { Transaction } from 'sequelize'
@@ -15,13 +15,13 @@ import { optionStatements, ruleStatements, type Statement } from './statements.j
 import { lookAtStatusDefault } from './status-default.js'
 import { lookAtTables } from './table-look.js'
 
-/** How long a look at all statements is good for, as long as the columns do not change. */
+/** How long a check of all statements is valid, as long as the columns do not change. */
 const FULL_EVERY_MS = 10 * 60_000
 
 export class RuleLook {
   /** The columns when all statements were last found right, and when that was. */
   private right: { columns: string; at: number } | undefined
-  /** What the last look at all found that does not keep the rule from running. */
+  /** The warnings of the last full check: they do not prevent the rule from running. */
   private partial: string[] = []
 
   constructor(
@@ -31,7 +31,7 @@ export class RuleLook {
   ) {}
 
   /**
-   * @param how.briefly looks at the tables alone where the statements were found right on the same columns a short while ago
+   * @param how.briefly checks only the tables if the statements were found right on the same columns a short while ago
    * @param how.withoutWorker for a process that settles nothing: it may lack rights that only workers need
    */
   async look({ briefly = false, withoutWorker = false }: LookOptions = {}): Promise<Look> {
@@ -46,7 +46,7 @@ export class RuleLook {
     }
   }
 
-  /** From the tables up: what depends on something wrong is not looked at. */
+  /** From the tables up: what depends on something wrong is not checked. */
   private async problems(briefly: boolean, withoutWorker: boolean): Promise<string[]> {
     const { row } = this
     const { sequelize } = row.guard.table
@@ -81,7 +81,7 @@ export class RuleLook {
           for (; next < statements.length; next += 1) await (statements[next] as Statement).run(transaction)
         })
       } catch (error) {
-        const failed = statements[next] // none where COMMIT failed
+        const failed = statements[next] // none if COMMIT failed
         next += 1
         if (failed?.mayFail?.includes(sqlStateOf(error) ?? '')) continue
         if (withoutWorker && failed?.ofWorker && sqlStateOf(error) === INSUFFICIENT_PRIVILEGE) continue
@@ -95,7 +95,7 @@ export class RuleLook {
   }
 }
 
-/** @throws OrderTimersError INVALID_MODEL with all that is wrong; what kept the look from being made */
+/** @throws OrderTimersError INVALID_MODEL with everything that is wrong; the error that prevented the check */
 export async function check(look: RuleLook): Promise<void> {
   const { wrong, unseen } = await look.look()
   const [first, ...others] = wrong

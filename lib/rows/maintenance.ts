@@ -16,7 +16,7 @@ export interface MaintenanceCounts {
   resumed: number
 }
 
-/** An order that gets no deadline, because the rule's `after` threw for it. */
+/** An order that gets no deadline because the rule's `after` threw for it. */
 export interface MaintenanceFailure {
   id: string
   error: unknown
@@ -28,12 +28,12 @@ interface Update {
   assignments: string[]
 }
 
-/** How many orders one transaction asks the shop's `after` for: each may need a statement of its own, and their rows are locked until the last. */
+/** How many orders one transaction passes to the shop's `after`: each may need a separate statement, and the rows are locked until the last one. */
 const MOST_ASKED = 200
 
 export class Maintenance {
   private failure: MaintenanceFailure | undefined
-  /** The last order that `after` was called for, while there are more: orders for which it throws must not be read again first. */
+  /** The last order for which `after` was called, while there are more: orders for which it throws must not be read again first. */
   private lastAsked: unknown
 
   constructor(
@@ -67,7 +67,7 @@ export class Maintenance {
   /** Has Postgres plan what `runBatch` may write, on an explaining transaction. */
   async explain(transaction: Transaction, id: string): Promise<void> {
     const { backfill } = this.declared
-    const other = new Maintenance(this.guard, this.declared, this.afterOf) // the sweep's own keeps its place
+    const other = new Maintenance(this.guard, this.declared, this.afterOf) // the sweep's instance keeps its position
     await other.runBatch(transaction, 1)
     other.lastAsked = id
     await other.runBatch(transaction, 1)
@@ -84,7 +84,7 @@ export class Maintenance {
     return this.update({ conditions: this.withoutDeadline(), assignments }, transaction, limit)
   }
 
-  /** Where `after` is a function of the order. */
+  /** If `after` is a function of the order. */
   private async backfillOneByOne(since: string | undefined, transaction: Transaction, limit: number): Promise<number> {
     const { table } = this.guard
     const next = this.lastAsked === undefined ? undefined : `${table.id} > $2`
@@ -95,7 +95,7 @@ ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     const bind = this.lastAsked === undefined ? [most] : [most, this.lastAsked]
     const found = await orderRows<Record<string, unknown>>(table.sequelize, sql, bind, transaction)
     this.lastAsked = found.length < most ? undefined : found.at(-1)?.order_timers_id
-    // By what `after` says: most orders get the same, and one statement writes them all.
+    // Grouped by the result of `after`: most orders get the same, and one statement writes them all.
     const idsOf = new Map<string, unknown[]>()
     for (const row of found) {
       const from = new Date(Number(row.order_timers_begins))
@@ -133,7 +133,7 @@ ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     return wholeMsSql(`${backfillStartSql(this.guard, since)} + ${intervalSql(afterMs)}`)
   }
 
-  /** @returns undefined where `after` throws; that order is left without a deadline, and the others get theirs */
+  /** @returns undefined if `after` throws; that order is left without a deadline, and the others get theirs */
   private async askAfter(order: Model, id: string, from: From): Promise<OrdersDeadline | undefined> {
     try {
       return this.afterOf ? await this.afterOf.ask(order, from) : null
@@ -190,7 +190,7 @@ FROM order_timers_due WHERE ${table.id} = order_timers_id RETURNING order_timers
   }
 }
 
-/** What a backfilled deadline is counted from: the attribute that `backfill.since` names, or now. */
+/** The start of a backfilled deadline: the attribute that `backfill.since` names, or now. */
 export function backfillStartSql({ table }: RowGuard, since: string | undefined): string {
   return since === undefined ? 'now()' : `coalesce(${instantSql(table.column(since))}, now())`
 }

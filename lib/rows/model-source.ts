@@ -1,4 +1,4 @@
-// The model that a rule is about, as the shop gives it: looked at when the rule is bound, since models may be initialised later than rules.
+// The model of a rule, as the shop gives it. It is checked when the rule is bound, since models may be initialised later than rules.
 
 import type { Model, ModelStatic } from 'sequelize'
 import { errorText } from '../error-text.js'
@@ -6,12 +6,12 @@ import { OrderTimersError, show } from '../errors.js'
 import { unfitSequelize } from '../sequelize/probe.js'
 import type { AnyModel } from '../sequelize/sql.js'
 
-/** A model class, or a function that returns it where models are initialised later. */
+/** A model class, or a function that returns it if models are initialised later. */
 export type ModelSource<M extends Model> = ModelStatic<M> | (() => ModelStatic<M>)
 
 /**
- * @param rule what a message begins with
- * @throws OrderTimersError INVALID_MODEL where there is no initialised model behind `source`, or its Sequelize cannot be worked with
+ * @param rule the beginning of messages
+ * @throws OrderTimersError INVALID_MODEL if there is no initialised model behind `source`, or its Sequelize is not supported
  */
 export function initialisedModel(rule: string, source: ModelSource<Model>): AnyModel {
   const model = modelOf(rule, source)
@@ -27,12 +27,12 @@ export function initialisedModel(rule: string, source: ModelSource<Model>): AnyM
   )
 }
 
-/** By its methods: the shop may have another copy of Sequelize than ours, for which `instanceof` says no. */
+/** By its methods: the shop may have another copy of Sequelize, for which `instanceof` fails. */
 export function isModel(value: unknown): value is AnyModel {
   return typeof value === 'function' && typeof (value as Partial<AnyModel>).findAll === 'function'
 }
 
-/** @throws OrderTimersError INVALID_MODEL where the shop's function throws */
+/** @throws OrderTimersError INVALID_MODEL if the shop's function throws */
 function modelOf(rule: string, source: ModelSource<Model>): AnyModel | undefined {
   if (isModel(source)) return source
   try {

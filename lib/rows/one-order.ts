@@ -1,4 +1,4 @@
-// One order as a rule sees it, for a person: whether the rule applies, what holds it back, its deadline, and what the history has of it. Takes no
+// One order under a rule, for a person: whether the rule applies, what holds it back, its deadline, and its history. Takes no
 // locks.
 
 import type { Transaction } from 'sequelize'
@@ -16,7 +16,7 @@ export interface OneOrder {
   applies: boolean
   /** Neither `where` nor a pause holds it back. */
   eligible: boolean
-  /** A pause has kept its time. */
+  /** A pause has stored its remaining time. */
   paused: boolean
   locked: boolean
   stale: boolean
@@ -25,7 +25,7 @@ export interface OneOrder {
   now: number
 }
 
-/** What the history has of a settlement, of a reminder, or of a run over many orders, which is the path then. */
+/** A history row of a settlement, a reminder, or a bulk run; for the latter the path is `run`. */
 export interface HistoryEntry {
   reminder: string
   fromStatus: string | null
@@ -42,7 +42,7 @@ export interface HistoryEntry {
 
 const MOST_ENTRIES = 20
 
-/** @returns undefined where there is no such row */
+/** @returns undefined if there is no such row */
 export async function oneOrder(
   { guard, options }: SettledRows,
   id: string,

@@ -9,7 +9,7 @@ import { columnOf } from './row-options.js'
 import type { SettledRows } from './row-rule.js'
 
 /**
- * How an order stands under a rule; the first that holds. `dead`: a dead letter, whatever its row says. `none`: without a deadline,
+ * The state of an order under a rule; the first that holds. `dead`: a dead letter, whatever its row says. `none`: without a deadline,
  * and `where` does not hold; such orders are not counted. `unverified`: due, and waiting for an answer of `verify`. `retrying`, `locked` and `overdue` are due by now, and nothing
  * holds them back.
  */
@@ -21,9 +21,9 @@ export type State = (typeof STATES)[number]
 
 export interface OrderCountsQuery {
   days: number
-  /** Counts orders without a deadline by the one that `backfill` will give them, unless a function of the shop's decides it. */
+  /** Counts orders without a deadline by the one that `backfill` will give them, unless `after` is a function. */
   asBackfilled?: boolean | undefined
-  /** Counts one order alone: the bind parameter with its id, such as `$1`. Arrays of failures are bound before it. */
+  /** Counts only one order: the bind parameter with its id, such as `$1`. Arrays of failures are bound before it. */
   only?: string | undefined
   /** Binds two arrays: the ids of orders on which the rule failed, and `dead` or `retrying` of each. */
   knowsFailures: boolean
@@ -32,13 +32,13 @@ export interface OrderCountsQuery {
 const SAMPLES = 5
 const HOUR_MS = 3_600_000
 
-/** A view has no xmax, and a role may be refused pg_locks. */
+/** A view has no xmax, and a role may lack the right to read pg_locks. */
 export const CANNOT_SEE_LOCKS = [UNDEFINED_COLUMN, INSUFFICIENT_PRIVILEGE]
 
 interface Classified {
-  /** What is selected from. */
+  /** The FROM clause. */
   source: string
-  /** Where the rule applies. */
+  /** The condition under which the rule applies. */
   applies: Condition[]
   /** The order's deadline, and its state, as expressions. */
   deadline: string
@@ -84,7 +84,7 @@ function classified(
   return { source, applies, deadline, state, isBackfilled: backfilled !== undefined }
 }
 
-/** One page of the orders in one state, by deadline: binds the arrays of failures, then the last page's last deadline in milliseconds and id, or NULL. */
+/** One page of the orders in one state, by deadline: binds the arrays of failures, then the deadline in milliseconds and the id of the previous page's last row, or NULL. */
 export function ordersInStateSql(
   rows: SettledRows,
   { states, limit, knowsFailures }: { states: readonly State[]; limit: number; knowsFailures: boolean },
@@ -106,7 +106,7 @@ export function orderCountsSql(rows: SettledRows, query: OrderCountsQuery, seesL
   const { guard } = rows
   const { table, deadlineColumn } = guard
   const { source, applies, deadline, state, isBackfilled } = classified(rows, query, seesLocks)
-  // With the column alone on the left, so that an index on it serves.
+  // With only the column on the left, so that an index on it can be used.
   const is = (operator: '<=' | '>', instant: string) =>
     isBackfilled ? `${deadline} ${operator} ${instant}` : guard.deadlineIs(operator, instant)
   // Milliseconds are computed only for the orders that are shown.
@@ -127,7 +127,7 @@ UNION ALL ${sample('stale', ['stale'], is('<=', guard.staleLineSql))}
 UNION ALL ${sample('upcoming', ['upcoming', 'later'], is('>', 'now()'))}`
 }
 
-/** The deadline that the sweep will write where there is none; undefined where it writes none, or a function of the shop's decides it. */
+/** The deadline that the sweep will write if there is none; undefined if it writes none, or `after` is a function. */
 function backfilledDeadline({ guard, options }: Pick<SettledRows, 'guard' | 'options'>): string | undefined {
   const { backfill, after } = columnOf(options) ?? {}
   if (!backfill || typeof after !== 'number') return undefined

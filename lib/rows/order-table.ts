@@ -1,5 +1,5 @@
 // A rule's model as SQL: the table, the columns that the rule names, the ids and the statuses, all checked when the rule is bound.
-// Attribute names may differ from column names; a scope that the shop has chosen and `paranoid` apply, a default scope does not.
+// Attribute names may differ from column names. A scope that the shop has chosen applies, and so does `paranoid`; a default scope does not.
 
 import type { Model, WhereOptions } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
@@ -45,7 +45,7 @@ export class OrderTable {
     this.instances = classOfInstances(model) as AnyModel
   }
 
-  /** @throws OrderTimersError INVALID_MODEL where there is no initialised model behind `source` */
+  /** @throws OrderTimersError INVALID_MODEL if there is no initialised model behind `source` */
   static of(kind: string, source: ModelSource<Model>): OrderTable {
     const table = new OrderTable(`rule "${kind}"`, initialisedModel(`rule "${kind}"`, source))
     const unfit = unfitScope(table.model)
@@ -54,7 +54,7 @@ export class OrderTable {
     return table
   }
 
-  /** The table as Postgres quotes it, for what is bound or shown. */
+  /** The quoted table, for bind parameters and messages. */
   get tableText(): string {
     return withoutBinding(this.table)
   }
@@ -77,7 +77,7 @@ export class OrderTable {
     return this.column(this.idAttribute)
   }
 
-  /** Turns an id as it came into its canonical text. */
+  /** Turns an id into its canonical text. */
   get parseId(): IdParser {
     return this.idType.parse
   }
@@ -91,12 +91,12 @@ export class OrderTable {
     return `${this.alias}.${this.bareColumn(attribute)}`
   }
 
-  /** A column as the left side of SET needs it. */
+  /** A column for the left side of SET. */
   bareColumn(attribute: string): string {
     return quoteColumn(this.model, this.attribute('attribute', attribute).field)
   }
 
-  /** @throws OrderTimersError INVALID_MODEL where the model has no such attribute */
+  /** @throws OrderTimersError INVALID_MODEL if the model has no such attribute */
   attribute(option: string, name: string): AttributeInfo {
     const info = attributeInfo(this.model, name)
     if (info !== undefined) return info
@@ -118,7 +118,7 @@ export class OrderTable {
     throw this.invalid(`${option} must name an attribute of type BIGINT (or INTEGER), but ${show(name)} is ${info.type.key}`)
   }
 
-  /** A status cast to what the attribute's type holds. @throws OrderTimersError INVALID_STATUS where the attribute's type cannot hold it */
+  /** A status cast to the attribute's type. @throws OrderTimersError INVALID_STATUS if the attribute's type cannot hold it */
   status(option: string, attribute: string, value: unknown): number | string {
     const { type, name } = this.attribute('"status"', attribute)
     const model = this.model.name
@@ -140,18 +140,18 @@ export class OrderTable {
     return this.isAmong(column, attribute, values)
   }
 
-  /** `expression IN (…)`, the values as the attribute's type has them. */
+  /** `expression IN (…)`, with the values cast to the attribute's type. */
   isAmong(expression: string, attribute: string, values: readonly (number | string)[]): string {
     return `${expression} IN (${values.map((value) => valueSql(this.model, attribute, value)).join(', ')})`
   }
 
-  /** A rule's `where` as one condition in brackets, over the columns of `alias`. */
+  /** A rule's `where` as one condition in parentheses, over the columns of `alias`. */
   where(where: WhereOptions | undefined, alias = this.model.name): Condition {
     const rendered = whereSql(this.model, where, alias)
     return rendered === '' ? undefined : `(${rendered})`
   }
 
-  /** Under `paranoid`: the row is not deleted, as Sequelize itself asks it. */
+  /** Under `paranoid`: the row is not deleted, with Sequelize's own condition. */
   notDeleted(): Condition {
     const where = notDeletedWhere(this.model)
     return where && `(${columnsWhereSql(this.model, where, this.model.name)})`
@@ -165,12 +165,12 @@ export class OrderTable {
   /** A text as a literal of SQL. */
   readonly literal = (text: string): string => textSql(this.model, text)
 
-  /** A table of ours, in the schema of the orders' table. */
+  /** One of our own tables, in the schema of the orders' table. */
   inSameSchema(name: string): string {
     return quoteTable(this.model, name)
   }
 
-  /** Assignments that Sequelize makes in every write of the shop's: `updatedAt`, and the version for optimistic locking. */
+  /** Assignments that Sequelize makes in every write: `updatedAt`, and the version for optimistic locking. */
   bookkeeping(): string[] {
     const assignments: string[] = []
     const updatedAt = this.updatedAt()
@@ -183,7 +183,7 @@ export class OrderTable {
     return assignments
   }
 
-  /** Further columns to write, as SQL. @throws OrderTimersError INVALID_MODEL where the model has no such attribute */
+  /** Further columns to write, as SQL. @throws OrderTimersError INVALID_MODEL if the model has no such attribute */
   assignments(set: Record<string, unknown>): string[] {
     return Object.entries(set).map(([name, value]) => {
       this.attribute('"set"', name)
@@ -194,7 +194,7 @@ export class OrderTable {
     })
   }
 
-  /** An instance of the model from a row's columns, as the shop's own queries would give it. */
+  /** An instance of the model from a row's columns, as the shop's own queries would return it. */
   instance(row: Record<string, unknown>): Model {
     const values: Record<string, unknown> = {}
     for (const [name, column] of this.columnNames) if (column in row) values[name] = row[column]

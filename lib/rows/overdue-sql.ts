@@ -1,12 +1,12 @@
-// How many of a rule's orders are overdue although nothing excuses it, and the oldest of them: what health asks. Of a backlog it reads the first
-// ones only, so it may be asked every second.
+// How many of a rule's orders are overdue without an excuse, and the oldest of them, for health. In a backlog it reads only the first
+// ones, so it may run every second.
 
 import { allOf } from './conditions.js'
 import { epochMsSql } from './instant-sql.js'
 import { isLockedSql } from './row-is-locked.js'
 import type { SettledRows } from './row-rule.js'
 
-/** Where the count ends. */
+/** The limit of the count. */
 export const MOST_OVERDUE = 20_000
 
 /**

@@ -1,4 +1,4 @@
-// The shop's own work within a settling transaction: its hooks, one instance after the other (`individualHooks`), and its `run`.
+// The shop's code within a settling transaction: its hooks, one instance after the other (`individualHooks`), and its `run`.
 
 import type { Model, Transaction } from 'sequelize'
 import type { SettledRows } from './row-rule.js'
@@ -16,8 +16,8 @@ export class OwnWork {
   }
 
   /**
-   * Whether the orders must be looked at afterwards: after an UPDATE of ours they are certainly settled, after the shop's own work only
-   * their rows can tell.
+   * Whether the orders must be checked afterwards: after our own UPDATE they are certainly settled, after the shop's code only
+   * their rows show it.
    */
   get mustBeChecked(): boolean {
     return this.savesInstances || (!this.row.move && this.row.guard.deadlineColumn !== undefined)
@@ -36,7 +36,7 @@ export class OwnWork {
     await this.row.options.run?.(instances, { transaction, signal })
   }
 
-  /** Sets stored values: a setter of the model would take those that the rule names for presented ones. */
+  /** Sets stored values: a setter of the model would expect presented ones. */
   private save(instance: Model, transaction: Transaction): Promise<unknown> {
     const { move, deadline } = this.row
     const values = {

@@ -1,5 +1,5 @@
 // What the sweep reads: rows that are overdue, that come due soon, or that have been overdue for so long that a person should look at them.
-// Pages go by keyset (deadline, id), so that a row that cannot be settled does not starve those after it.
+// Pages use the keyset (deadline, id), so that a row that cannot be settled does not block those after it.
 
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
@@ -9,7 +9,7 @@ import { boundIntervalSql, epochMsSql } from './instant-sql.js'
 import { tryLock } from './sweep-lock.js'
 
 export interface OverdueQuery {
-  /** How long ago the pass began, milliseconds: what has come due since is not its work. */
+  /** How long ago the pass began, milliseconds: it does not read what has come due since. */
   elapsedMs: number
   after: Keyset | undefined
   limit: number
@@ -23,37 +23,37 @@ export interface UpcomingQuery {
   limit: number
 }
 
-/** Thousands of rows, by columns, so that they are handed on without a look at each. */
+/** Thousands of rows, by columns, so that they can be passed on without processing each. */
 export interface Page {
   ids: string[]
-  /** Where the next page goes on; none where this one is not full. */
+  /** Where the next page continues; undefined if this one is not full. */
   next: Keyset | undefined
 }
 
-/** What is overdue, as far as it could be read. */
+/** Overdue rows, as far as they could be read. */
 export interface OverduePage extends Page {
   /** False where another transaction held the lock, so that nothing was read. */
   wasRead: boolean
 }
 
 export interface UpcomingPage extends Page {
-  /** In milliseconds, rounded up; each of the row with the id at the same place. */
+  /** In milliseconds, rounded up; each for the id at the same index. */
   deadlines: number[]
 }
 
-/** The last row of a page; the deadline's column as text, with all of Postgres's digits. */
+/** The last row of a page; the deadline's column as text, with full precision. */
 export interface Keyset {
   id: string
   deadline: string
 }
 
-/** What is overdue by more than `staleAfter`; the oldest in milliseconds. */
+/** Rows that are overdue by more than `staleAfter`; the oldest in milliseconds. */
 export interface Stale {
   count: number
   oldest: number | null
 }
 
-/** Where the count of orders that a person should look at ends. */
+/** The limit for counting orders that a person should check. */
 export const MOST_COUNTED = 1_000
 
 interface FoundPage {
@@ -64,23 +64,23 @@ interface FoundPage {
 }
 
 interface PageQuery {
-  /** More than the ids. */
+  /** Further columns besides the ids. */
   columns?: string[]
   conditions: Condition[]
-  /** The milliseconds that the conditions name as $1, the limit, and the name of the lock, if one must be held. */
+  /** Bind parameters: the milliseconds in the conditions ($1), the limit, and the name of the lock, if one is needed. */
   bind: [milliseconds: number, limit: number, lock?: string]
   after: Keyset | undefined
 }
 
 export class PendingRows {
-  /** Where the rule applies to an order, and nothing but its deadline holds it back. */
+  /** The rule applies to the order, and only its deadline holds it back. */
   private readonly waiting: readonly Condition[]
 
   constructor(
     private readonly guard: RowGuard,
-    /** The attribute in which a paused timer keeps its time. */
+    /** The attribute in which a paused timer stores its remaining time. */
     private readonly keep?: string,
-    /** Orders for which this does not hold are not read as overdue: somebody else has them. */
+    /** Orders for which this does not hold are not read as overdue: another part handles them. */
     private readonly isOurs?: Condition,
   ) {
     this.waiting = [guard.appliesSql, guard.eligibleSql, guard.notDeletedSql]
@@ -97,7 +97,7 @@ export class PendingRows {
     const columns = [`json_agg(${epochMsSql('page.deadline')})::text AS deadlines`]
     const conditions = [this.guard.deadlineIs('>', 'now()'), this.guard.deadlineIs('<=', fromNow('$1'))]
     const page = await this.read(transaction, { columns, conditions, bind: [horizonMs, limit], after })
-    return { ...page, deadlines: JSON.parse(page.deadlines ?? '[]') } // bounded on both sides, so that none is infinite
+    return { ...page, deadlines: JSON.parse(page.deadlines ?? '[]') } // bounded on both sides, so none is infinite
   }
 
   async stale(transaction: Transaction): Promise<Stale> {
@@ -109,7 +109,7 @@ export class PendingRows {
     return row ?? { count: 0, oldest: null }
   }
 
-  /** How many orders are where the rule applies, are not paused, and have no deadline, or `backfill`'s mark for none. */
+  /** How many orders the rule applies to that are not paused and have no deadline, or `backfill`'s mark for none. */
   async undated(transaction: Transaction): Promise<number> {
     const { table, deadlineSql } = this.guard
     const notPaused = this.keep && `${table.column(this.keep)} IS NULL`
@@ -125,8 +125,8 @@ export class PendingRows {
   }
 
   /**
-   * Each column comes as one JSON text, which takes a fraction of the time of thousands of rows to read. Its values are in the order of the
-   * inner query: nothing stands between it and the aggregates (https://www.postgresql.org/docs/current/functions-aggregate.html).
+   * Each column is returned as one JSON text, which is much faster to read than thousands of rows. Its values are in the order of the
+   * inner query, since there is nothing between it and the aggregates (https://www.postgresql.org/docs/current/functions-aggregate.html).
    */
   private async read(
     transaction: Transaction,

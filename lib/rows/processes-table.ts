@@ -1,5 +1,5 @@
-// The optional table of processes, for when Redis does not answer or is not used: each process writes its row once a minute. The table comes by a
-// migration. Without it, or without the rights, nothing is written, and no rule is the worse for it.
+// The optional table of processes, for when Redis does not answer or is not used: each process writes its row once a minute. A migration
+// creates it. Without it, or without the rights, nothing is written, and the rules still work.
 
 import { createHash } from 'node:crypto'
 import type { Sequelize, Transaction } from 'sequelize'
@@ -12,7 +12,7 @@ import type { OrderTable } from './order-table.js'
 
 export const PROCESSES_TABLE = 'order_timers_processes'
 
-/** What the row says of its process: from 2 on it heeds holds. */
+/** The version of the row's content: from 2 on the process respects holds. */
 const LAYOUT = 2
 
 /** `written`: the process has its row there. `no table`: the migration is missing. `no right`: this role may not write, or not read. */
@@ -32,7 +32,7 @@ export interface ProcessRow {
   holds?: boolean
 }
 
-/** A row as it was read: when it was last written by Postgres's clock, how long ago that is, and how far the process's clock was ahead at least. */
+/** A row as it was read: when it was last written by Postgres's clock, how long ago that is, and the minimum by which the process's clock was ahead. */
 export interface SeenRow extends ProcessRow {
   beatAt: number
   ageMs: number
@@ -41,9 +41,9 @@ export interface SeenRow extends ProcessRow {
 
 export interface TableBeat {
   state: ProcessesTableState
-  /** Of each of the order tables that were asked for: the same for all processes that use this table of this running server. */
+  /** For each requested order table: the same for all processes that use this table of this running server. */
   identities: Map<string, string>
-  /** Undefined where they may not be read. */
+  /** Undefined if they may not be read. */
   processes: SeenRow[] | undefined
 }
 
@@ -54,7 +54,7 @@ interface Rights {
   removes: boolean | null
 }
 
-/** How far this process's clock is ahead of Postgres's at least, milliseconds: what the round trip explains is no difference. */
+/** The minimum by which this process's clock is ahead of Postgres's, milliseconds; a difference that the round trip can explain counts as 0. */
 interface Asked extends Rights {
   aheadMs: number
 }
@@ -92,9 +92,9 @@ export class ProcessesTable {
   }
 
   /**
-   * Writes the process's row, if that is possible, and reads those of the others, in one transaction.
+   * Writes the process's row, if possible, and reads those of the others, in one transaction.
    * @param row undefined: only reads
-   * @param orderTables tables of orders, as SQL, whose identities are asked for
+   * @param orderTables tables of orders, as SQL, whose identities are requested
    * @throws what Postgres or the connection to it throws
    */
   beat(prefix: string, row: ProcessRow | undefined, orderTables: readonly string[]): Promise<TableBeat> {
@@ -109,7 +109,7 @@ export class ProcessesTable {
     })
   }
 
-  /** The process ends in good order. @throws what Postgres or the connection to it throws */
+  /** The process ends normally. @throws what Postgres or the connection to it throws */
   async leave(id: string): Promise<void> {
     await inTransaction(this.sequelize, QUESTION, async (transaction) => {
       const { exists, removes } = await this.rights(transaction)
@@ -117,7 +117,7 @@ export class ProcessesTable {
     })
   }
 
-  /** Asked first, since a statement that fails would be in the log of the shop's Postgres each minute. */
+  /** Checked first, since a failing statement would appear in the shop's Postgres log each minute. */
   private async rights(transaction: Transaction): Promise<Asked> {
     const may = (right: string) => `has_table_privilege(to_regclass($1), '${right}')`
     const sql = `SELECT to_regclass($1) IS NOT NULL AS exists, ${may('SELECT')} AS reads,
@@ -130,7 +130,7 @@ export class ProcessesTable {
     return { ...rights, aheadMs: clock.leastAhead(Date.now()) ?? 0 }
   }
 
-  /** A copy of a server, such as one restored from a snapshot, has its system identifier, and so the instant of its start counts too. */
+  /** A copy of a server, such as one restored from a snapshot, has the same system identifier, so the time of its start counts too. */
   private async identities(orderTables: readonly string[], transaction: Transaction): Promise<Map<string, string>> {
     const server = `${epochMsSql('pg_postmaster_start_time()')}::bigint, (SELECT oid FROM pg_database WHERE datname = current_database())`
     const sql = `SELECT place, concat_ws(' ', ${server}, to_regclass(name)::oid) AS identity
@@ -177,7 +177,7 @@ FROM ${this.name} WHERE prefix = $1 AND beat_at BETWEEN ${now} - interval '1 hou
   }
 }
 
-/** @returns nothing of use where it is no JSON; the reader leaves such rows out */
+/** @returns an empty value if it is not JSON; the reader ignores such rows */
 function parsed(rules: string): ProcessRow['rules'] {
   try {
     return JSON.parse(rules)

@@ -17,13 +17,13 @@ export interface Prunable {
   table: string
   /** The column with the instant of each row. */
   column: string
-  /** What else must hold of a row that goes. `$3` is `bound`, `$2` the age in milliseconds. */
+  /** Further conditions for removing a row. `$3` is `bound`, `$2` the age in milliseconds. */
   condition: (page: string) => Condition
   bound: unknown
 }
 
 /**
- * Ends with the first page that has nothing so old.
+ * Ends with the first page without old rows.
  * @param olderThanMs by Postgres's clock
  * @returns how many rows it removed
  */

@@ -11,7 +11,7 @@ import { INSUFFICIENT_PRIVILEGE } from '../sequelize/sqlstates.js'
 import { columnsOf } from './columns.js'
 import type { SettledRows } from './row-rule.js'
 
-/** A value that the rule looks for or writes, by its option. */
+/** A value that the rule reads or writes, by its option. */
 interface Value {
   option: string
   attribute: string
@@ -26,24 +26,24 @@ interface Constraint {
   /** The table and the column that a foreign key names, quoted. */
   table: string | null
   key: string | null
-  /** Of a foreign key over several columns: the others, quoted, with which a row refers to nothing where one of them is NULL. */
+  /** For a foreign key over several columns: the others, quoted; if one of them is NULL, the row refers to nothing. */
   optional: string | null
-  /** The columns of that table which must be given, quoted. */
+  /** The required columns of that table, quoted. */
   required: string | null
   /** The condition of a CHECK. */
   condition: string | null
 }
 
-/** Why a value cannot be written, in words. */
+/** Why a value cannot be written, as text. */
 export interface ValueProblem {
   message: string
-  /** The INSERT of the row that is missing; other columns that must have a value stand in it as `…`. */
+  /** The INSERT of the missing row, with `…` for other columns that must have a value. */
   insert?: string
-  /** Whether the rule works for its other orders, so that it need not rest. */
+  /** Whether the rule works for its other orders, so that it need not be suspended. */
   isPartial: boolean
 }
 
-/** @returns what is wrong, in words; a row that is missing with its INSERT as a comment */
+/** @returns what is wrong, as text; a missing row with its INSERT as a comment */
 export async function lookAtReferences(row: SettledRows, transaction: Transaction): Promise<{ wrong: string[]; partial: string[] }> {
   const problems = await valueProblems(row, transaction)
   const inWords = ({ message, insert }: ValueProblem) => (insert === undefined ? message : `${message}; insert it:\n-- ${insert}`)
@@ -68,7 +68,7 @@ export async function valueProblems(row: SettledRows, transaction: Transaction):
   if (values.length === 0) return []
   const constraints = await rows<Constraint>(table.sequelize, CONSTRAINTS, [table.tableText], transaction)
   const columns = await columnsOf(table, transaction)
-  // A foreign key sees all rows. A question under row-level security would see some, and so it is refused instead (insufficient privilege).
+  // A foreign key sees all rows. A query under row-level security would see only some, so it is refused instead (insufficient privilege).
   await rows(table.sequelize, 'SET LOCAL row_security = off', [], transaction)
   const problems: ValueProblem[] = []
   for (const value of values) {
@@ -119,7 +119,7 @@ async function refusal(
   }
 }
 
-/** @returns true also where this user may not read all of the other table; a text where the question itself failed, such as a function of a CHECK */
+/** @returns true also if this user may not read all of the other table; a text if the query itself failed, such as a function of a CHECK */
 async function holds(
   { guard }: SettledRows,
   { attribute, value }: Value,
@@ -138,7 +138,7 @@ async function holds(
     const [row] = await rows<{ holds: number | string }>(table.sequelize, condition ? sql.replace(/\B\$/g, '$$$$') : sql, [], transaction)
     return Number(row?.holds) > 0
   } catch (error) {
-    // No index may lead from this column alone to the rows of a larger table.
+    // There may be no index on only this column of a large table.
     const isUnseen = sqlStateOf(error) === INSUFFICIENT_PRIVILEGE || (optional !== null && isLocked(error))
     if (!isUnseen && (isDatabaseTrouble(error) || sqlStateOf(error) === undefined)) throw error
     await rows(table.sequelize, 'ROLLBACK TO SAVEPOINT order_timers_look', [], transaction)
@@ -186,7 +186,7 @@ function literalOf(value: unknown): string {
   return `E'${quoted.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r')}'`
 }
 
-/** Not those that Postgres 18 is told not to enforce. */
+/** Without constraints that Postgres 18 does not enforce (NOT ENFORCED). */
 const CONSTRAINTS = `SELECT c.conname AS name, a.attname AS column, format_type(a.atttypid, a.atttypmod) AS type,
   CASE c.contype WHEN 'f' THEN c.confrelid::regclass::text END AS table,
   (SELECT quote_ident(k.attname) FROM pg_attribute k WHERE c.contype = 'f' AND k.attrelid = c.confrelid AND k.attnum = c.confkey[own.place]) AS key,

@@ -14,13 +14,13 @@ export type Run<M extends Model> = (orders: M[], context: { transaction: Transac
 export type AfterCommit<M extends Model> = (orders: M[], context: { idempotencyKeys: string[]; signal: AbortSignal }) => unknown
 
 /**
- * What `ask` answers of one order. `true`: nothing can be paid for it any more, so it may be settled. `false`: paid, or it must not be settled; asked
- * again later and later. A duration: asked again after it. An Error: it could not be found out.
+ * The answer of `ask` for one order. `true`: nothing can be paid for it any more, so it may be settled. `false`: paid, or it must not be settled; asked
+ * again at growing intervals. A duration: asked again after it. An Error: the answer is unknown.
  */
 export type Answer = boolean | Duration | Error | { answer: boolean | Duration; reference?: string | undefined }
 
 /**
- * Asks the payment service, outside of any transaction. `idempotencyKeys[i]` belongs to `orders[i]`, and is that of the settlement which follows.
+ * Asks the payment service, outside any transaction. `idempotencyKeys[i]` belongs to `orders[i]`, and is the key of the settlement that follows.
  * @returns one answer for each order, in their order; each may be a promise
  */
 export type Ask<M extends Model> = (
@@ -37,21 +37,21 @@ export interface DeclaredVerify {
   timeoutMs: number
 }
 
-/** How a rule speaks of itself in logs: a text, or a function of the order's id. */
+/** A rule's description for logs: a text, or a function of the order's id. */
 export type Description = string | ((id: string) => string)
 
-/** Each order has a deadline of its own, in a column that this rule alone writes. */
+/** Each order has its own deadline, in a column that only this rule writes. */
 export interface DeclaredColumn {
   in: 'column'
   attribute: string
-  /** From now to the deadline; undefined where each call says it. */
+  /** From now to the deadline; undefined if each call says it. */
   after: number | AfterFunction | undefined
   pause: { keep: string; while: WhereOptions | undefined } | undefined
   extensions: { attribute: string; most: number; unit: 'times' | 'ms' } | undefined
   backfill: { since: string | undefined } | undefined
 }
 
-/** The deadline is counted from a column that the table has already. */
+/** The deadline is counted from an existing column. */
 export interface DeclaredSince {
   in: 'since'
   attribute: string
@@ -61,13 +61,13 @@ export interface DeclaredSince {
 /** The deadline is in Redis alone; the row says only whether the rule applies. */
 export interface DeclaredRedis {
   in: 'redis'
-  /** From now to the deadline; undefined where each call says it. */
+  /** From now to the deadline; undefined if each call says it. */
   afterMs: number | undefined
 }
 
 export type DeclaredDeadline = DeclaredColumn | DeclaredSince | DeclaredRedis
 
-/** The options of `transition` and `effect` that both have, parsed. */
+/** The common options of `transition` and `effect`, parsed. */
 export interface RowOptions {
   kind: string
   deadline: DeclaredDeadline
@@ -85,7 +85,7 @@ export interface RowOptions {
   verify: DeclaredVerify | undefined
 }
 
-/** What only a deadline in a column has; undefined of any other rule. */
+/** The properties of a deadline in a column; undefined for any other rule. */
 export function columnOf({ deadline }: RowOptions): DeclaredColumn | undefined {
   return deadline.in === 'column' ? deadline : undefined
 }

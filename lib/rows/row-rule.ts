@@ -1,4 +1,4 @@
-// A rule as its rows see it: where its deadlines live, and the statements over one orders table, put together from one guard.
+// The rows of a rule: where its deadlines are stored, and the statements over one orders table, built from one guard.
 
 import type { Model, Transaction } from 'sequelize'
 import type { OrderTimersError } from '../errors.js'
@@ -15,9 +15,9 @@ import type { AfterCommit, DeclaredColumn, DeclaredRedis, DeclaredSince, Declare
 import type { TimerStates } from './timer-state.js'
 import type { Unverified } from './unverified.js'
 
-/** A deadline in a column of its own, and what can be done with it. */
+/** A deadline in a separate column, and its operations. */
 export interface ColumnDeadline extends DeclaredColumn {
-  /** Milliseconds from now to the deadline where `schedule` is given none; undefined where it must be given, or where `afterOf` says it. */
+  /** Milliseconds from now to the deadline if `schedule` is given none; undefined if it must be given, or `afterOf` computes it. */
   readonly afterMs: number | undefined
   /** Where `after` is a function. */
   readonly afterOf: AfterOfOrder | undefined
@@ -29,13 +29,13 @@ export interface ColumnDeadline extends DeclaredColumn {
 export interface SinceDeadline extends DeclaredSince {
   readonly pending: PendingRows
   /**
-   * For what reads the instant from an instance. @returns undefined where nothing is to be waited for
-   * @throws OrderTimersError INVALID_MODEL (as a rejection) where the column has no time zone
+   * Before the instant is read from an instance. @returns undefined if there is nothing to wait for
+   * @throws OrderTimersError INVALID_MODEL (as a rejection) if the column has no time zone
    */
   requireInstants(within: Transaction | undefined): Promise<void> | undefined
 }
 
-/** A reminder is due so long before the deadline of its rule, and has no deadline of its own to write. */
+/** A reminder is due this long before the deadline of its rule, and has no deadline of its own to write. */
 export interface ReminderDeadline {
   readonly in: 'reminder'
   readonly pending: PendingRows
@@ -44,15 +44,15 @@ export interface ReminderDeadline {
 /** A deadline that the row knows, so that the sweep finds it. */
 export type RowDeadline = ColumnDeadline | SinceDeadline | ReminderDeadline
 
-/** What is settled under one guard: the rows of a rule, or of a reminder, which has no more than what is not optional. */
+/** What is settled under one guard: the rows of a rule, or of a reminder, which has only the members that are not optional. */
 export interface SettledRows {
   readonly options: RowOptions
   readonly guard: RowGuard
   readonly deadline: RowDeadline | DeclaredRedis
   readonly afterCommit: AfterCommit<Model> | undefined
-  /** Of a transition: where it moves orders, and whether it hooks its model. */
+  /** For a transition: where it moves orders, and whether it hooks its model. */
   readonly move?: Move | undefined
-  /** What settling writes besides the status, by attribute. */
+  /** The attributes that settling writes besides the status. */
   readonly set?: Record<string, unknown>
   readonly states?: TimerStates
   /** What the sweep writes before it settles: `backfill`, and pauses by declaration. */
@@ -61,11 +61,11 @@ export interface SettledRows {
   readonly left?: LeftDeadlines | undefined
   readonly brake?: Brake | undefined
   readonly history?: History | undefined
-  /** With `verify`: what is asked, and of which orders it is not known yet. Not with `dryRun`, which never asks. */
+  /** With `verify`: its options, and the orders that wait for an answer. Not with `dryRun`, which never asks. */
   readonly verification?: Verification | undefined
-  /** Of the kind, or of the rule of a reminder. */
+  /** For the kind, or for the rule of a reminder. */
   readonly holds: Holds
-  /** The order's row on the primary as an instance, without the model's scopes; null where there is no such row. */
+  /** The order's row on the primary as an instance, without the model's scopes; null if there is no such row. */
   find?(id: string, transaction: Transaction | undefined): Promise<Model | null>
 }
 
@@ -74,11 +74,11 @@ export interface Verification extends DeclaredVerify {
   readonly unverified: Unverified
 }
 
-/** What can be asked about the statements of a rule, or of a reminder. */
+/** The checks of the statements of a rule, or of a reminder. */
 export interface RowChecks {
-  /** @throws OrderTimersError INVALID_MODEL where the database lacks a column or a table of the rule's */
+  /** @throws OrderTimersError INVALID_MODEL if the database lacks a column or a table of the rule's */
   check(): Promise<void>
-  /** A look at the tables and the statements. */
+  /** Checks the tables and the statements. */
   look(options?: LookOptions): Promise<Look>
   /** Has Postgres plan, on this transaction's connection, the statement that settles; carries out nothing. */
   plan(transaction: Transaction): Promise<void>
@@ -96,7 +96,7 @@ export interface RowRule extends SettledRows, RowChecks {
   readonly set: Record<string, unknown>
   readonly states: TimerStates
   find(id: string, transaction: Transaction | undefined): Promise<Model | null>
-  /** Has the settling statement start and end timers of other rules too. To be called again when more of those are bound. */
+  /** Makes the settling statement also start and end timers of other rules. Called again when more of those are bound. */
   link(cascade: Cascade | undefined): void
 }
 
@@ -110,7 +110,7 @@ export interface Move {
   from: readonly Status[]
   to: Status
   auto: boolean
-  /** Whether settling saves instances, one by one, so that all that hooks the model sees them. */
+  /** Whether settling saves instances one by one, so that all hooks of the model run. */
   individualHooks: boolean
 }
 
@@ -118,23 +118,23 @@ export interface Move {
 export interface Cascade {
   /** More assignments of the UPDATE. */
   assignments: string[]
-  /** Deadlines of the timers that it starts, as expressions over the updated row; null where it starts none. */
+  /** Deadlines of the timers that it starts, as expressions over the updated row; null if it starts none. */
   startedTimers: { kind: string; deadline: string }[]
 }
 
 export interface LookOptions {
-  /** At the tables alone, where the statements were found right a short while ago. */
+  /** Checks only the tables if the statements were found right a short while ago. */
   briefly?: boolean
   /** For a process that settles nothing, and may lack rights that only workers need. */
   withoutWorker?: boolean
 }
 
-/** What a look at a rule found. */
+/** The result of checking a rule. */
 export interface Look {
   /** What is wrong, each with its remedy. */
   wrong: OrderTimersError[]
-  /** What is wrong as well, and keeps the rule from some orders alone. A person should know it; the rule need not rest. */
+  /** Problems that affect only some orders. They are reported; the rule need not be suspended. */
   partial: OrderTimersError[]
-  /** Why something could not be looked at. */
+  /** Why something could not be checked. */
   unseen: unknown
 }

@@ -20,14 +20,14 @@ export interface PlannedRun {
 
 const SAMPLES = 5
 
-/** What Postgres writes to its log besides the row: for the update, and for a new entry in an index. */
+/** WAL bytes besides the row: for the update, and for a new index entry. */
 const UPDATE_BYTES = 60
 const INDEX_ENTRY_BYTES = 80
-/** A page is logged whole when it is changed for the first time after a checkpoint. */
+/** A page is logged completely at its first change after a checkpoint. */
 const PAGE_BYTES = 8_192
 
 /**
- * Has Postgres plan what a portion writes, so that a run that may not write it never begins, and holds nothing.
+ * Has Postgres plan the writes of a portion, so that a run without the rights never begins, and holds nothing.
  * @throws OrderTimersError NOT_RECORDED; what Postgres throws
  */
 export function explainRun(
@@ -38,7 +38,7 @@ export function explainRun(
   const { sequelize, idType } = guard.table
   const page = { after: null, upTo: idType.example, limit: 1, lookAt: 1 }
   return inTransaction(sequelize, { ...LOOK, explains: true }, async (transaction) => {
-    const mover = { run: '0', process: '', history: undefined } // whose right to the history is asked for as the run begins
+    const mover = { run: '0', process: '', history: undefined } // the right to the history is checked when the run begins
     await new RunSql(guard, deadline, task, 0).move(page, mover, transaction)
     await runs.explain(transaction)
   })

@@ -1,5 +1,5 @@
-// The statements of a run over a rule's orders: what it will move, and one portion of it. A portion goes by the primary key, never by the deadline:
-// that is what the run changes, and an order that was moved would come round again.
+// The statements of a bulk run: its plan, and one portion. A portion goes by the primary key, never by the deadline:
+// the run changes the deadline, so a moved order would be read again.
 
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
@@ -11,14 +11,14 @@ import type { DeclaredColumn } from './row-options.js'
 import { runWhereSql } from './run-where.js'
 import type { RunTask } from './runs-table.js'
 
-/** What one portion did. */
+/** The result of one portion. */
 export interface Portion {
-  /** The orders that were moved, and the deadline that each has now, milliseconds since 1970; null for none. */
+  /** The moved orders with their new deadlines, milliseconds since 1970; null for none. */
   ids: string[]
   deadlines: (number | null)[]
-  /** Orders whose rows somebody else has locked. */
+  /** Orders whose rows another transaction has locked. */
   locked: string[]
-  /** The last row that was looked at; null where there was none. */
+  /** The last row that was read; null if there was none. */
   last: string | null
   /** How long Postgres took for it, milliseconds. */
   tookMs: number
@@ -27,7 +27,7 @@ export interface Portion {
 interface KeysetPage {
   after: string | null
   upTo: string
-  /** How many orders that match it moves at most, and how many rows it looks at for them. */
+  /** The maximum number of matching orders to move, and of rows to read. */
   limit: number
   lookAt: number
 }
@@ -62,14 +62,14 @@ export class RunSql {
     private readonly guard: RowGuard,
     private readonly column: DeclaredColumn,
     private readonly task: RunTask,
-    /** When the run began, milliseconds since 1970: what `after` counts from. */
+    /** The start of the run, milliseconds since 1970: `after` counts from it. */
     private readonly startedAt: number,
   ) {
     const { table, appliesSql, whereSql, notDeletedSql, notPausedSql } = guard
     this.conditions = [appliesSql, whereSql, notDeletedSql, notPausedSql, ...this.ofAction(), runWhereSql(table, task.where)]
   }
 
-  /** Moves one portion, in the transaction that has locked the run. Rows that somebody else has locked are left. */
+  /** Moves one portion, in the transaction that has locked the run. Rows that another transaction has locked are skipped. */
   async move(page: PortionPage, { run, process, history }: Mover, transaction: Transaction): Promise<Portion> {
     const { table, deadlineSql } = this.guard
     const bind: unknown[] = []
@@ -101,7 +101,7 @@ SELECT (SELECT json_agg(order_timers_id::text ORDER BY order_timers_id) FROM ord
     }
   }
 
-  /** Looks at so many rows at most, whether they match or not, so that no portion takes long where few do. */
+  /** Reads a limited number of rows, whether they match or not, so that no portion takes long if few match. */
   private byKeyset({ after, upTo, limit, lookAt }: KeysetPage, bound: (value: unknown) => string): PageSql {
     const { table } = this.guard
     const from = after === null ? [] : [`${table.id} > ${bound(after)}`]
@@ -121,12 +121,12 @@ SELECT (SELECT json_agg(order_timers_id::text ORDER BY order_timers_id) FROM ord
     }
   }
 
-  /** The CASE keeps Postgres from finding the rows by an index on the deadline or the status. */
+  /** The CASE prevents Postgres from using an index on the deadline or the status. */
   private get matches(): string {
     return `CASE WHEN ${allOf(this.conditions)} THEN TRUE ELSE FALSE END`
   }
 
-  /** How many orders it is about. */
+  /** The number of orders. */
   async count(transaction: Transaction): Promise<number> {
     const { table } = this.guard
     const sql = `SELECT count(*)::int AS count FROM ${table.aliased} WHERE ${allOf(this.conditions)}`
@@ -134,7 +134,7 @@ SELECT (SELECT json_agg(order_timers_id::text ORDER BY order_timers_id) FROM ord
     return found?.count ?? 0
   }
 
-  /** The first orders, and what becomes of them. */
+  /** The first orders, with their new deadlines. */
   async samples(most: number, transaction: Transaction): Promise<{ id: string; before: number | null; after: number | null }[]> {
     const { table, deadlineSql } = this.guard
     const bind: unknown[] = [most]
@@ -144,7 +144,7 @@ FROM ${table.aliased} WHERE ${allOf(this.conditions)} ORDER BY ${table.id} LIMIT
     return rows(table.sequelize, sql, bind, transaction)
   }
 
-  /** The greatest id in the table; null where it is empty. */
+  /** The greatest id in the table; null if it is empty. */
   async lastId(transaction: Transaction): Promise<string | null> {
     const { table } = this.guard
     const sql = `SELECT ${table.id}::text AS id FROM ${table.aliased} ORDER BY ${table.id} DESC LIMIT 1`
@@ -157,7 +157,7 @@ FROM ${table.aliased} WHERE ${allOf(this.conditions)} ORDER BY ${table.id} LIMIT
     const { deadlineSql, deadlineColumn, table } = guard
     const hasTimer = `${deadlineSql} IS NOT NULL`
     if (task.action === 'cancelAll') return [hasTimer]
-    // What is stale was left for a person to look at, and more time must not have it settled.
+    // Stale orders are left for a person, and an extension must not make them settle.
     if (task.action === 'extendAll') return [hasTimer, guard.deadlineIs('>', guard.staleLineSql)]
     const notPaused = column.pause && `${table.column(column.pause.keep)} IS NULL`
     return [task.overwrite ? `(${deadlineColumn} IS NULL OR ${hasTimer})` : `${deadlineColumn} IS NULL`, notPaused]

@@ -1,5 +1,5 @@
-// Which orders a run is about: attributes with a value or a list of values. It is kept as JSON, which has neither Sequelize's operators nor
-// expressions, and is rendered by the attributes' types, so that nothing that was stored becomes SQL.
+// The selection of a run's orders: attributes with a value or a list of values. It is stored as JSON, which has neither Sequelize's operators nor
+// expressions, and is rendered by the attributes' types, so that no stored text becomes SQL.
 
 import { OrderTimersError, show } from '../errors.js'
 import { valueSql } from '../sequelize/sql.js'
@@ -15,7 +15,7 @@ export type RunWhere = Record<string, RunValue | RunValue[]>
 const MOST_VALUES = 1_000
 
 /**
- * @param where as the caller has it, or as it was stored
+ * @param where from the caller, or as it was stored
  * @throws OrderTimersError INVALID_WHERE for an unknown attribute, an operator, or a value that the attribute's type cannot hold
  */
 export function parseRunWhere(kind: string, table: OrderTable, where: unknown): RunWhere {
@@ -60,7 +60,7 @@ function attributeType(kind: string, table: OrderTable, name: string): Attribute
   throw invalid(kind, `"where" names ${show(name)}, which is ${type.key}; it takes numbers, texts, dates, booleans, UUIDs and ENUMs`)
 }
 
-/** What a value's text looks like. */
+/** The form of a value's text. */
 const SHAPES: Record<string, RegExp> = {
   ...Object.fromEntries(['INTEGER', 'BIGINT', 'SMALLINT', 'TINYINT', 'MEDIUMINT'].map((key) => [key, /^-?\d{1,19}$/])),
   ...Object.fromEntries(['DECIMAL', 'FLOAT', 'REAL', 'DOUBLE PRECISION', 'DOUBLE'].map((key) => [key, /^-?\d{1,40}(?:\.\d{1,40})?$/])),

@@ -1,5 +1,5 @@
-// The table of runs: changes to the deadlines of many orders of a rule, carried out portion by portion. A run's row says how far it has come; the
-// row and the portion commit together, so a run that was killed resumes without moving an order twice. The table comes by a migration.
+// The table of runs: changes to the deadlines of many orders of a rule, carried out portion by portion. A run's row has its progress; the
+// row and the portion commit together, so a run that was killed resumes without moving an order twice. A migration creates the table.
 
 import type { Sequelize, Transaction } from 'sequelize'
 import { OrderTimersError } from '../errors.js'
@@ -14,7 +14,7 @@ import type { RunWhere } from './run-where.js'
 
 export const RUNS_TABLE = 'order_timers_runs'
 
-/** Whose hold it is that a run has of its kind. */
+/** The owner of the hold that a run has on its kind. */
 export const RUN_OWNER = 'run'
 
 export type RunAction = 'extendAll' | 'scheduleAll' | 'cancelAll'
@@ -23,13 +23,13 @@ export type RunAction = 'extendAll' | 'scheduleAll' | 'cancelAll'
 export interface RunTask {
   action: RunAction
   where: RunWhere
-  /** Of `extendAll`, milliseconds. */
+  /** For `extendAll`, milliseconds. */
   byMs: number | null
-  /** Of `scheduleAll`: the deadline, milliseconds since 1970. */
+  /** For `scheduleAll`: the deadline, milliseconds since 1970. */
   atMs: number | null
-  /** Of `scheduleAll`: from the run's start to the deadline, milliseconds. */
+  /** For `scheduleAll`: from the run's start to the deadline, milliseconds. */
   afterMs: number | null
-  /** Of `scheduleAll`: also orders that have a deadline. */
+  /** For `scheduleAll`: also orders that have a deadline. */
   overwrite: boolean
 }
 
@@ -38,26 +38,26 @@ export interface Run extends RunTask {
   kind: string
   /** By Postgres's clock, milliseconds since 1970. */
   startedAt: number
-  /** How many orders were to be moved when it began. */
+  /** The planned number of orders at its start. */
   planned: number
   moved: number
-  /** How many rows were locked when their portion was moved, and are tried again at the end. */
+  /** How many rows were locked when their portion was moved; they are tried again at the end. */
   skipped: number
   actor: string
   reason: string | undefined
-  /** The process that carries it out, or did. */
+  /** The process that carries it out, or last did. */
   process: string
-  /** How long ago a process last said that it carries it out, milliseconds. */
+  /** How long ago a process last reported that it carries it out, milliseconds. */
   silentMs: number
-  /** Of its act in the table of actions. */
+  /** The id of its entry in the table of actions. */
   record: string | null
 }
 
-/** What a run begins with. */
+/** The initial values of a run. */
 export interface NewRun extends RunTask {
   kind: string
   planned: number
-  /** The greatest id there is: orders that come later are not in the run. Null where there is none. */
+  /** The greatest id: later orders are not in the run. Null if there is none. */
   lastId: string | null
   actor: string
   reason: string | undefined
@@ -65,7 +65,7 @@ export interface NewRun extends RunTask {
   record: string | null
 }
 
-/** How far a run has come, locked by the portion that is being moved. */
+/** The progress of a run; the portion that is being moved has locked it. */
 export interface RunPlace {
   cursor: string | null
   lastId: string | null
@@ -118,8 +118,8 @@ export class RunsTable {
   }
 
   /**
-   * @returns undefined where another run of the kind has not ended
-   * @throws OrderTimersError NOT_RECORDED where the table is missing or may not be used
+   * @returns undefined if another run of the kind has not ended
+   * @throws OrderTimersError NOT_RECORDED if the table is missing or may not be used
    */
   async begin(run: NewRun, transaction: Transaction): Promise<Run | undefined> {
     const { kind, action, where, byMs, atMs, afterMs, overwrite, planned, lastId, actor, reason, process, record } = run
@@ -143,7 +143,7 @@ ON CONFLICT DO NOTHING RETURNING ${RUN}`
     )
   }
 
-  /** The same, and none where the table is missing or may not be read. */
+  /** The same, and none if the table is missing or may not be read. */
   async unfinishedIfAny(kind?: string): Promise<Run[]> {
     const sql = `SELECT coalesce(has_table_privilege(to_regclass($1), 'SELECT'), FALSE) AS readable`
     const [found] = await inTransaction(this.sequelize, QUESTION, (transaction) =>
@@ -152,7 +152,7 @@ ON CONFLICT DO NOTHING RETURNING ${RUN}`
     return found?.readable ? this.unfinished(kind) : []
   }
 
-  /** Locks the run's row until the transaction ends, so that no portion is moved by two processes. @returns undefined where it has ended */
+  /** Locks the run's row until the transaction ends, so that no portion is moved by two processes. @returns undefined if it has ended */
   async lock(id: string, transaction: Transaction): Promise<RunPlace | undefined> {
     const sql = `SELECT cursor, last_id AS "lastId", to_json(skipped)::text AS skipped FROM ${this.name} WHERE id = $1 AND state = 'running' FOR UPDATE`
     type Row = { cursor: string | null; lastId: string | null; skipped: string }
@@ -171,21 +171,21 @@ ON CONFLICT DO NOTHING RETURNING ${RUN}`
     await rows(this.sequelize, sql, [id, cursor, skipped, moved, by], transaction)
   }
 
-  /** Says that a process carries it out. A portion that has the run's row locked says so by itself. */
+  /** Reports that a process carries it out. A portion that has locked the run's row shows that too. */
   async beat(id: string, by: string): Promise<void> {
     const sql = `UPDATE ${this.name} SET process = $2, moved_at = clock_timestamp()
 WHERE id = (SELECT id FROM ${this.name} WHERE id = $1 AND state = 'running' FOR UPDATE SKIP LOCKED)`
     await inTransaction(this.sequelize, QUESTION, (transaction) => rows(this.sequelize, sql, [id, by], transaction))
   }
 
-  /** @returns the run; undefined where it had ended already */
+  /** @returns the run; undefined if it had ended already */
   async end(id: string, state: 'done' | 'abandoned', transaction: Transaction): Promise<Run | undefined> {
     const sql = `UPDATE ${this.name} SET state = $2, ended_at = clock_timestamp() WHERE id = $1 AND state = 'running' RETURNING ${RUN}`
     const [ended] = await rows<StoredRun>(this.sequelize, sql, [id, state], transaction)
     return ended && runOf(ended)
   }
 
-  /** On an explaining transaction: whether this role may write how far a run has come. @throws OrderTimersError NOT_RECORDED; what Postgres throws */
+  /** On an explaining transaction: whether this role may write the progress of a run. @throws OrderTimersError NOT_RECORDED; what Postgres throws */
   explain(transaction: Transaction): Promise<void> {
     return this.coded(async () => {
       await this.moved('0', { cursor: null, skipped: [] }, 0, '', transaction)

@@ -1,4 +1,4 @@
-// What the settling statements returned, read: what was settled, and why the rest was not.
+// Interprets the results of the settling statements: what was settled, and why the rest was not.
 
 import type { Model } from 'sequelize'
 import { idempotencyKey } from './history.js'
@@ -16,7 +16,7 @@ export function settledOrder(row: SettledRow): SettledOrder {
   return { id: idOf(row), deadline: row.order_timers_deadline_ms, latenessMs: null }
 }
 
-/** Those of `ids` that are not among the settled. */
+/** The `ids` that were not settled. */
 export function without(ids: string[], settled: SettledRow[]): string[] {
   const done = new Set(settled.map(idOf))
   return ids.filter((id) => !done.has(id))
@@ -43,7 +43,7 @@ export function classify(
   return answer
 }
 
-/** Orders that are not where the rule applies, and whose deadline has passed. */
+/** Orders to which the rule no longer applies and whose deadline has passed. */
 export function overdueElsewhere(found: UnsettledRow[]): string[] {
   return found.flatMap(({ id, applies, remaining_ms }) =>
     applies !== true && remaining_ms !== null && remaining_ms <= 0 ? [String(id)] : [],

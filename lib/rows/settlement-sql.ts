@@ -1,4 +1,4 @@
-// The SQL of settling a rule's orders. The guard is in the settling UPDATE itself, so anybody may try any order at any time: it is settled
+// The SQL of settling a rule's orders. The guard is in the settling UPDATE itself, so it is safe to try any order at any time: it is settled
 // once, and never early. $1 is always the orders' ids.
 
 import { allOf } from './conditions.js'
@@ -15,7 +15,7 @@ export interface SettlementOptions {
   takesInstances: boolean
   /**
    * For the history: the INSERT of a row for each order of `source`. $2 is the path that brought the orders, $3 the worker. Under `verify`, `proofs` is the
-   * parameter with what each order is settled by.
+   * parameter with the proof for each order.
    */
   record: ((source: string, proofs: string | undefined) => string) | undefined
 }
@@ -24,7 +24,7 @@ export interface SettlementOptions {
 export interface SettledRow {
   order_timers_id: string | number
   order_timers_deadline_ms: number | null
-  /** Whether the rule applies to the row after the UPDATE too, which only a trigger can bring about. */
+  /** Whether the rule still applies to the row after the UPDATE, which only a trigger can cause. */
   order_timers_still?: boolean | null
   order_timers_entry?: string
   [column: string]: unknown
@@ -42,7 +42,7 @@ export interface UnsettledRow {
   xmin?: string
 }
 
-// Names of ours within a statement begin with order_timers_, since the shop's models and tables may be called anything.
+// Our own names within a statement begin with order_timers_, since the shop's models and tables may have any name.
 const ID = 'order_timers_id'
 const DEADLINE = 'order_timers_deadline'
 const DEADLINE_MS = 'order_timers_deadline_ms'
@@ -58,15 +58,15 @@ export function startedColumn(index: number): string {
 }
 
 interface Texts {
-  /** Of orders that were not settled, why. */
+  /** Why orders were not settled. */
   classify: string
-  /** What `take` would take, without a lock and without a write. */
+  /** The orders that `take` would take, without a lock and without a write. */
   dryRun: string
-  /** One of the orders that is still due. */
+  /** An order that is still due. */
   stillDue: string
-  /** Those of the orders that are due and that nobody has locked. */
+  /** The due orders that no transaction has locked. */
   lockable: string
-  /** Locks what is due, writes what is written without instances, and returns the orders. */
+  /** Locks the due orders, writes what needs no instances, and returns the orders. */
   take: string
 }
 
@@ -75,14 +75,14 @@ export class SettlementSql {
   private readonly set: string[]
   private linked: Cascade | undefined
   private made: Texts | undefined
-  /** What the guard knew of holds when the texts were made. */
+  /** The guard's time of holds when the texts were built. */
   private heldMs = 0
 
   constructor(private readonly options: SettlementOptions) {
     this.set = options.row.guard.table.assignments(options.row.set ?? {})
   }
 
-  /** The statements, put together once. */
+  /** The statements, built once. */
   get texts(): Texts {
     const { heldMs } = this.options.row.guard
     if (this.made && this.heldMs === heldMs) return this.made
@@ -109,7 +109,7 @@ FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     return { classify, dryRun, stillDue, lockable, take: this.taking() }
   }
 
-  /** What `take` writes for other rules on the same table, as far as those are bound. */
+  /** Assignments of `take` for other bound rules on the same table. */
   link(cascade: Cascade | undefined): void {
     this.linked = cascade
     this.made = undefined
@@ -124,7 +124,7 @@ FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     return this.assignments().length > 0
   }
 
-  /** What `take` binds. @param limit how many orders the brake lets pass, if the rule has a brake */
+  /** The bind parameters of `take`. @param limit how many orders the brake lets pass, if the rule has a brake */
   bindTake(
     ids: readonly string[],
     { via, worker, proofs }: { via: string; worker: string; proofs?: Proofs | undefined },
@@ -186,13 +186,13 @@ FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
       ...(record ? [`${DUE}.${FROM}`, `${DUE}.${DEADLINE}`] : []),
       ...startedTimers.map(({ deadline }, i) => `${epochMsSql(deadline)} AS ${startedColumn(i)}`),
     ]
-    // The ids are compared once more so that Postgres finds the rows by their key; else it would read the whole table.
+    // The ids are compared once more so that Postgres finds the rows by their key; otherwise it would read the whole table.
     return `UPDATE ${table.aliased} SET ${this.assignments().join(', ')}
 FROM ${DUE} WHERE ${table.id} = ${DUE}.${ID} AND ${table.id} = ANY($1)
 RETURNING ${returned.join(', ')}`
   }
 
-  /** What the settling UPDATE writes; nothing where instances are saved one by one, or where the effect is all the shop's. */
+  /** The assignments of the settling UPDATE; none if instances are saved one by one, or if the shop's code does everything. */
   private assignments(): string[] {
     const { row } = this.options
     const { table } = row.guard
@@ -204,8 +204,8 @@ RETURNING ${returned.join(', ')}`
   }
 
   /**
-   * Of an effect under `backfill`: an order for which `where` still holds is to have no timer, and NULL would be filled. One for which it
-   * no longer holds keeps NULL, and gets a deadline if it comes back.
+   * For an effect under `backfill`: an order for which `where` still holds must have no timer, but NULL would be filled. One for which it
+   * no longer holds keeps NULL, and gets a deadline if it returns.
    */
   private marking(): string {
     const { guard, deadline, move } = this.options.row
@@ -217,7 +217,7 @@ WHERE ${allOf([`${table.id} = ANY($1)`, `${deadlineColumn} IS NULL`, appliesSql,
   }
 }
 
-/** Nobody has written the row since `verify` asked about it. A lock leaves xmin alone. Checked again on the row that was locked, as the whole condition is. */
+/** The row has not been written since `verify` asked about it. A lock does not change xmin. Like the whole condition, it is checked again on the locked row. */
 function isProvenSql({ alias, id }: OrderTable, proofs: string): string {
   return `${alias}.xmin::text = (${proofs}::jsonb -> (${id}::text) ->> 'xmin')`
 }

@@ -1,5 +1,5 @@
-// Settles a rule's orders in one transaction: locks and updates what is due, runs the shop's own work on it, and says of each other order why
-// it was not settled. All of it is rolled back where anything fails.
+// Settles a rule's orders in one transaction: locks and updates what is due, runs the shop's code on it, and says for each other order why
+// it was not settled. If anything fails, all of it is rolled back.
 
 import type { Model, Transaction } from 'sequelize'
 import { type BeginQuestion, inTransaction, orderRows, rows } from '../sequelize/database.js'
@@ -25,7 +25,7 @@ const NOBODY = { via: '', worker: '' }
 
 const NO_PROOFS: Proofs = new Map()
 
-/** Fails in a transaction that was aborted by an SQL error. */
+/** Fails in a transaction that an SQL error has aborted. */
 const STILL_OPEN = 'SELECT 1 AS still_open'
 
 export class SettlementTransaction {
@@ -43,14 +43,14 @@ export class SettlementTransaction {
     this.holdSwitch = new HoldSwitch(options.row.holds)
   }
 
-  /** What the settling UPDATE writes for other rules on the same table, as far as those are bound. */
+  /** Assignments of the settling UPDATE for other bound rules on the same table. */
   link(cascade: Cascade | undefined): void {
     this.sql.link(cascade)
   }
 
   /**
-   * Settles those of `ids` that are due, together with the shop's own work.
-   * @throws what that work or the database throws; nothing is settled then
+   * Settles the `ids` that are due, together with the shop's code.
+   * @throws what the shop's code or the database throws; nothing is settled then
    */
   async settle(ids: string[], work: SettleWork): Promise<Settlement> {
     if (this.row.options.dryRun) return this.dryRun(ids)
@@ -87,8 +87,8 @@ export class SettlementTransaction {
   }
 
   /**
-   * Has Postgres plan on this connection what settling asks, and carries out nothing: Postgres reads what it must know of the tables once
-   * for each connection, and the first order that comes due should not wait for that.
+   * Has Postgres plan the settling statements on this connection without running them: Postgres reads the catalog once
+   * for each connection, and the first due order should not wait for that.
    */
   async plan(transaction: Transaction): Promise<void> {
     const { sequelize } = this.row.guard.table
@@ -96,7 +96,7 @@ export class SettlementTransaction {
     else await rows(sequelize, `EXPLAIN ${this.sql.texts.take}`, this.sql.bindTake([], NOBODY, 1), transaction)
   }
 
-  /** Has Postgres plan everything that settling may ask, on an explaining transaction. */
+  /** Has Postgres plan all statements that settling may send, on an explaining transaction. */
   async planAll(transaction: Transaction): Promise<void> {
     const { sequelize, idType } = this.row.guard.table
     const { dryRun } = this.row.options
@@ -118,7 +118,7 @@ export class SettlementTransaction {
     return orderRows<SettledRow>(this.row.guard.table.sequelize, this.sql.texts.take, this.sql.bindTake(ids, by, limit), transaction)
   }
 
-  /** Runs the shop's own work on the orders that were taken. @returns them as instances, where the shop's code gets any */
+  /** Runs the shop's code on the taken orders. @returns them as instances, if the shop's code gets any */
   private async withOwnWork(taken: SettledRow[], work: SettleWork, transaction: Transaction): Promise<Model[]> {
     if (!this.options.takesInstances) return []
     const instances = taken.map((row) => this.row.guard.table.instance(row))
@@ -130,7 +130,7 @@ export class SettlementTransaction {
   }
 
   /**
-   * Something is asked about no order too, after the shop's own work: if that swallowed an SQL error the transaction is already aborted, and
+   * After the shop's code this statement runs even for no orders: if that code swallowed an SQL error, the transaction is already aborted, and
    * COMMIT would silently roll back. Any statement then fails.
    */
   private async unsettled(ids: string[], afterOwnWork: boolean, transaction: Transaction): Promise<UnsettledRow[]> {
@@ -164,12 +164,12 @@ export class SettlementTransaction {
     })
   }
 
-  /** In a transaction of its own: a trigger that refuses it must not keep the batch from being settled. The sweep tries again, and reports. */
+  /** In a separate transaction: a trigger that refuses it must not prevent the settlement of the batch. The sweep tries again, and reports. */
   private async clear(ids: string[]): Promise<number> {
     return this.transact(async (transaction) => (await this.row.left?.clear(ids, transaction)) ?? 0).catch(() => 0)
   }
 
-  /** Where only Redis knew the deadline, it is that of the claim. */
+  /** If the deadline is in Redis alone, it comes from the claim. */
   private withClaimedDeadlines(settlement: Settlement, { deadlineOf }: SettleWork): Settlement {
     if (this.row.guard.deadlineColumn !== undefined) return settlement
     for (const order of settlement.settled) order.deadline = deadlineOf(order.id) ?? null

@@ -1,56 +1,56 @@
-// What settling orders is given, and what it answers: each order's fate, and what is still to be done once the transaction has committed.
+// The input and the result of settling orders: each order's outcome, and the work that remains after the commit.
 
 import type { Model } from 'sequelize'
 import type { OnHold } from './hold-switch.js'
 
 export interface SettleWork {
   signal: AbortSignal
-  /** True while the shop's own code runs: a batch that then takes too long is the rule's fault, and else the database's. */
+  /** True while the shop's code runs: a timeout in this time is the rule's fault, otherwise the database's. */
   inRule: boolean
-  /** An order's deadline as claimed from the due index, in milliseconds; for rules that have no other. */
+  /** An order's deadline as claimed from the due index, in milliseconds; for rules without another one. */
   deadlineOf(id: string): number | undefined
-  /** Which path brought the orders, and who settles them; for the history. */
+  /** The path that brought the orders, and the worker; for the history. */
   via: string
   worker: string
-  /** Under `verify`: what orders may be settled by. The others are not settled. */
+  /** Under `verify`: the proofs. Orders without one are not settled. */
   proofs?: Proofs | undefined
 }
 
 /** By id. */
 export type Proofs = ReadonlyMap<string, Proof>
 
-/** What an order may be settled by under `verify`: an answer, or a person's word. But for xmin it is kept in the history. */
+/** A proof under `verify`: an answer, or an operator's decision. Everything except xmin is kept in the history. */
 export interface Proof {
-  /** Of the row that was asked about. */
+  /** The xmin of the row that was asked about. */
   xmin: string
   /** When it was answered: ISO 8601. */
   at: string
   answer?: true
-  /** As the payment service calls what was closed. */
+  /** The payment service's id of what was closed. */
   reference?: string | undefined
-  /** Who had it settled unverified, and why. */
+  /** Who had it settled unverified, and the reason. */
   by?: string
   reason?: string
 }
 
-/** What became of each id that was given to `settle`. */
+/** The outcome for each id that was given to `settle`. */
 export interface Settlement {
   settled: SettledOrder[]
   /** Not due yet: milliseconds that remain by Postgres's clock, at least 1. */
   early: { id: string; remainingMs: number }[]
   /** The row is locked by another transaction: to be tried again later. */
   locked: string[]
-  /** No row, not where the rule applies any more, or without a deadline: nothing to do. */
+  /** No row, the rule no longer applies, or no deadline: nothing to do. */
   gone: string[]
-  /** Those of `gone` that are where the rule applies, have no deadline, and are not paused. */
+  /** Those of `gone` to which the rule applies, without a deadline, and not paused. */
   undated?: string[]
-  /** How many of `gone` had a deadline of an earlier stay, which was cleared. */
+  /** How many of `gone` had an old deadline, which was cleared. */
   cleared?: number | undefined
   /** Held by `where`, a pause, `staleAfter` or the brake: left to the sweep, or tried again later where the deadline is in Redis alone. */
   held: string[]
-  /** Under `verify`: due, and not proven; to be asked about (again). */
+  /** Under `verify`: due, but without a proof; to be asked about (again). */
   unproven?: string[]
-  /** With `dryRun`: what would have been settled. They are among `held`. */
+  /** With `dryRun`: orders that would have been settled. They are among `held`. */
   dryRun?: SettledOrder[]
   /** Timers of other rules that this started; to be armed. */
   startedTimers?: StartedTimer[]
@@ -58,7 +58,7 @@ export interface Settlement {
   pendingDeliveries?: PendingDelivery[]
   /** The brake has stopped the rule. */
   braked?: boolean
-  /** The kind is held, and nothing was looked at: all are among `held`, and come back. */
+  /** The kind is held, and no row was read: all orders are among `held`, and go back. */
   onHold?: OnHold
 }
 
@@ -79,8 +79,8 @@ export interface PendingDelivery {
 
 export interface SettledOrder {
   id: string
-  /** Milliseconds since 1970; null where nobody knows it (a key set by somebody else). */
+  /** Milliseconds since 1970; null if unknown (a key of another service). */
   deadline: number | null
-  /** Milliseconds from the deadline to the commit, by the clock that the deadline is of; null where either is not known. */
+  /** Milliseconds from the deadline to the commit, by the clock of the deadline; null if either is unknown. */
   latenessMs: number | null
 }

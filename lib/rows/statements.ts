@@ -1,5 +1,5 @@
 // Every statement that a rule runs on its tables, each as the call that runs it. On an explaining transaction these calls have Postgres plan their
-// statements without running them, so a look at a rule checks exactly what will run. Each new statement must be added here:
+// statements without running them, so the check of a rule covers exactly what will run. Each new statement must be added here:
 // test/rows/statements.test.ts compares this list with what the shops of the tests send to Postgres.
 
 import type { Transaction } from 'sequelize'
@@ -20,16 +20,16 @@ import type { OrderTable } from './order-table.js'
 import type { ColumnDeadline, SettledRows, Verification } from './row-rule.js'
 
 export interface Statement {
-  /** The option that alone decides whether it can run, quoted; or what the statement is for. */
+  /** The only option that decides whether it can run, quoted; or the purpose of the statement. */
   name: string
   run(transaction: Transaction): Promise<unknown>
-  /** SQLSTATEs that are no fault: the caller can do without the statement. */
+  /** SQLSTATEs that are not faults: the caller can do without the statement. */
   mayFail?: readonly string[]
-  /** Only workers run it: that the role of another process may not is no fault. */
+  /** Only workers run it: other processes need not have the right. */
   ofWorker?: true
 }
 
-/** One statement for each option that ends up in SQL, so that an error can be put down to that option. */
+/** One statement for each option that becomes SQL, so that an error can be attributed to that option. */
 export function optionStatements({ guard, move, set = {} }: SettledRows): Statement[] {
   const { table } = guard
   const from = (name: string, condition: string) => statement(table, name, `SELECT 1 FROM ${table.aliased} WHERE ${condition}`)
@@ -46,7 +46,7 @@ export function optionStatements({ guard, move, set = {} }: SettledRows): Statem
   ]
 }
 
-/** A column that only tests write: this user may not, it is generated (in a table or by a view's expression), or the view takes no UPDATE. */
+/** For a column that only tests write: this user lacks the right, the column is generated (in a table or by a view's expression), or the view accepts no UPDATE. */
 const NOT_WRITABLE = [INSUFFICIENT_PRIVILEGE, GENERATED_ALWAYS, FEATURE_NOT_SUPPORTED, OBJECT_NOT_IN_PREREQUISITE_STATE]
 
 const SOME_DEADLINE = '2000-01-01 00:00:00+00'
@@ -119,7 +119,7 @@ function ofWorker(statement: Statement): Statement {
   return { ...statement, ofWorker: true }
 }
 
-/** Each also without a look at locks, which a role may be refused. */
+/** Each also without reading locks, for roles that may not read them. */
 function orderCounts(row: SettledRows): Statement[] {
   const { table } = row.guard
   const count = (query: OrderCountsQuery, seesLocks: boolean): Statement => ({
@@ -155,7 +155,7 @@ function statement(table: OrderTable, name: string, sql: string): Statement {
   return { name, run: (transaction) => rows(table.sequelize, sql, [], transaction) }
 }
 
-/** An explained statement returns no row, and the calls then report that there is no such order. */
+/** An explained statement returns no row, so the calls report that there is no such order. */
 function unlessNothingFound(error: unknown): void {
   if (error instanceof OrderTimersError && error.code === 'ERR_ORDER_TIMERS_ORDER_NOT_FOUND') return
   throw error

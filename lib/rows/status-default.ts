@@ -1,5 +1,5 @@
 // With `auto`, an order whose status Postgres itself fills in gets no timer: the column has a DEFAULT, the model has no `defaultValue`, and so the
-// INSERT does not name the column. Where that status is in `from`, or may be, a look at the rule says so.
+// INSERT does not name the column. If that status is in `from`, or may be, the check of the rule reports it.
 
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
@@ -9,13 +9,13 @@ import type { SettledRows } from './row-rule.js'
 
 interface StatusDefault {
   expression: string
-  /** Whether it may be another value each time, so that reading it tells nothing, or changes something (`nextval`). */
+  /** Whether its value may differ each time, or reading it changes something (`nextval`). */
   varies: unknown
 }
 
 /**
- * Asks last on this transaction: a DEFAULT that raises an error aborts it.
- * @returns what is wrong, in words; nothing where the model says which status a new order has, or that is not in `from`
+ * Runs last on this transaction: a DEFAULT that raises an error aborts it.
+ * @returns what is wrong, as text; empty if the model has a default status, or that is not in `from`
  */
 export async function lookAtStatusDefault(row: SettledRows, transaction: Transaction): Promise<string[]> {
   const { guard, move } = row
@@ -31,7 +31,7 @@ export async function lookAtStatusDefault(row: SettledRows, transaction: Transac
   ]
 }
 
-/** @returns undefined where this user may not evaluate it, or it raises an error */
+/** @returns undefined if this user may not evaluate it, or it raises an error */
 async function isInFrom(
   { guard }: SettledRows,
   status: string,
@@ -49,7 +49,7 @@ async function isInFrom(
   }
 }
 
-/** Of the column, and else of its domain. Of a volatile function it is not known what it answers. */
+/** From the column, otherwise from its domain. The result of a volatile function is unknown. */
 const DEFAULT = `SELECT expression, EXISTS (SELECT FROM regexp_matches(tree, ':funcid (\\d+)', 'g') AS called JOIN pg_proc p ON p.oid = called[1]::oid
   WHERE p.provolatile = 'v') AS varies
 FROM (SELECT coalesce(pg_get_expr(d.adbin, d.adrelid), pg_get_expr(t.typdefaultbin, 0)) AS expression, coalesce(d.adbin, t.typdefaultbin)::text AS tree

@@ -1,17 +1,17 @@
 // The advisory lock under which one worker at a time reads a rule's overdue orders. It ends with the reading transaction. A session that keeps
-// it stops every worker from reading, so the holder can be looked up.
+// it blocks every worker, so the holder can be looked up.
 
 import type { Sequelize, Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
 
-/** A session that holds the lock. What this role may not see is null. */
+/** A session that holds the lock. Values that this role may not see are null. */
 export interface LockHolder {
   pid: number
   application: string | null
   user: string | null
   /** How long its transaction has been open, milliseconds. */
   openMs: number | null
-  /** The role that asks. */
+  /** The asking role. */
   asker: string
 }
 
@@ -20,10 +20,10 @@ export function sweepLockName(prefix: string, kind: string, table: string): stri
   return `express-order-timers:sweep:${prefix}${kind}:${table}`
 }
 
-/** Tries to take the lock that the bound text names, once for a statement, before any row is read. Its one column is `ours`. */
+/** Tries to take the lock with the bound name, once per statement, before any row is read. Its only column is `ours`. */
 export const tryLock = (name: string) => `SELECT pg_try_advisory_xact_lock(${lockKey(name)}) AS ours`
 
-/** Who holds the lock; nobody where it is free. */
+/** The holder of the lock; no row if it is free. */
 export function holdersOf(sequelize: Sequelize, lock: string, transaction: Transaction): Promise<LockHolder[]> {
   // Postgres shows the two halves of the key: https://www.postgresql.org/docs/current/view-pg-locks.html
   const sql = `WITH lock AS (SELECT ${lockKey('$1')} AS key)
@@ -36,14 +36,14 @@ WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
   return rows<LockHolder>(sequelize, sql, [lock], transaction)
 }
 
-/** In words, for a message. */
+/** As text, for a message. */
 export function describeHolder({ pid, application, user, openMs, asker }: LockHolder): string {
   const who = [`pid ${pid}`, application ? `application "${application}"` : '', user ? `user ${user}` : ''].filter(Boolean).join(', ')
   if (openMs !== null) return `${who}, in a transaction that has been open for ${Math.round(openMs / 1_000)} s`
   return `${who}; for how long cannot be seen without GRANT pg_read_all_stats TO "${asker}", or it holds it outside a transaction`
 }
 
-/** Shops in other schemas of the same database have locks of their own. */
+/** Shops in other schemas of the same database have other locks. */
 function lockKey(name: string): string {
   return `hashtextextended(concat(${name}::text, current_schema()), 0)`
 }

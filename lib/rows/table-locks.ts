@@ -1,4 +1,4 @@
-// Who has locked a whole table of orders, so that no order of it can be read or settled. Takes no lock on the table and waits for none.
+// Who has locked a whole table of orders, so that its orders cannot be read or settled. Takes no lock on the table and waits for none.
 
 import { inTransaction, rows } from '../sequelize/database.js'
 import { withoutBinding } from '../sequelize/sql.js'
@@ -7,13 +7,13 @@ import { statementOf } from './lock-holders.js'
 import type { OrderTable } from './order-table.js'
 
 export interface TableLock {
-  /** None of a prepared transaction. */
+  /** Null for a prepared transaction. */
   pid: number | null
   application: string | null
   user: string | null
-  /** How long its transaction has been open, in seconds; null where this role may not see it. */
+  /** How long its transaction has been open, in seconds; null if this role may not see it. */
   openForS: number | null
-  /** The verb and the table of its last statement; null where this role may not see it. */
+  /** The verb and the table of its last statement; null if this role may not see it. */
   statement: string | null
   /** Whether the table cannot even be read. */
   keepsFromReading: boolean
@@ -26,7 +26,7 @@ interface Found extends Omit<TableLock, 'statement'> {
 /** Modes that conflict with an UPDATE: https://www.postgresql.org/docs/current/explicit-locking.html#LOCKING-TABLES */
 const MODES = ['ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock']
 
-/** @returns undefined where the table is not locked, or was for a moment only @throws what Postgres or Sequelize throws */
+/** @returns undefined if the table is not locked, or was only for a moment @throws what Postgres or Sequelize throws */
 export async function tableLockOf(table: OrderTable): Promise<TableLock | undefined> {
   const sql = `SELECT l.pid, a.application_name AS application, a.usename::text AS "user", a.query,
   extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS "openForS", l.mode = 'AccessExclusiveLock' AS "keepsFromReading"

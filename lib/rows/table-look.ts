@@ -16,12 +16,12 @@ interface Need {
   /** For an ALTER TABLE … ADD COLUMN. */
   type: string
   instant?: boolean
-  /** The meaning of the NULL that the rule writes there. */
+  /** The meaning of NULL, if the rule writes it there. */
   emptiedFor?: string
 }
 
 export interface TableLook {
-  /** What is wrong, in words, each with its remedy. */
+  /** What is wrong, as text, each with its remedy. */
   problems: string[]
   /** All columns with their types, to find out later whether they have changed. */
   columns: string

@@ -9,11 +9,11 @@ import type { RowGuard } from './guard.js'
 import { epochMsSql, timeLeftMsSql } from './instant-sql.js'
 import type { DeclaredColumn } from './row-options.js'
 
-/** An order's row as a rule sees it. */
+/** An order's row under a rule. */
 export interface RowState {
   inFrom: boolean
   status: unknown
-  /** Milliseconds since 1970; null where there is none, or the timer is paused. */
+  /** Milliseconds since 1970; null if there is none, or the timer is paused. */
   deadline: number | null
   remainingMs: number | null
   paused: boolean
@@ -31,9 +31,9 @@ interface StateRow {
   extended: number
 }
 
-/** Reads the states of a rule's orders; whether Redis has their timers too is not asked. */
+/** Reads the states of a rule's orders; it does not ask whether Redis has their timers. */
 export class TimerStates {
-  /** Up to what the id is compared with. */
+  /** The statement up to the comparison of the id. */
   private readonly select: string
 
   constructor(
@@ -70,7 +70,7 @@ FROM ${table.aliased} WHERE ${table.id} =`
     return new Map(found.map((row) => [table.parseId(row.id) as string, stateOf(row)]))
   }
 
-  /** The same, with their rows locked until the transaction ends. An order whose row somebody else has locked is left out too. */
+  /** The same, with the rows locked until the transaction ends. An order whose row another transaction has locked is also left out. */
   async lockAll(ids: readonly string[], transaction: Transaction): Promise<Map<string, RowState>> {
     const { table } = this.guard
     const sql = `${this.select} ANY($1) FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
@@ -78,7 +78,7 @@ FROM ${table.aliased} WHERE ${table.id} =`
     return new Map(found.map((row) => [table.parseId(row.id) as string, stateOf(row)]))
   }
 
-  /** Of these, the orders that can be settled now, as far as their deadline says. */
+  /** Of these, the orders whose deadline allows settling now. */
   async dueOf(ids: readonly string[], transaction: Transaction): Promise<Set<string>> {
     const { table, dueSql } = this.guard
     const sql = `SELECT ${table.id}::text AS id FROM ${table.aliased} WHERE ${allOf([`${table.id} = ANY($1)`, dueSql])}`
@@ -86,7 +86,7 @@ FROM ${table.aliased} WHERE ${table.id} =`
     return new Set(found.map(({ id }) => table.parseId(id) as string))
   }
 
-  /** Whether an instance has a status that the rule applies to. Where it says no, the row must be read: the instance may be older. */
+  /** Whether the rule applies to an instance's status. If not, the row must be read, since the instance may be outdated. */
   saysInFrom(instance: Model): boolean {
     const { statusAttribute, from } = this.guard
     if (statusAttribute === undefined) return true

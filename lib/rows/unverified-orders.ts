@@ -1,30 +1,30 @@
-// What is known of orders under `verify`: those that are to be asked about, what was answered, and those that wait for an answer.
+// Types for orders under `verify`: those to ask about, the answers, and those that wait for an answer.
 
 import type { Model } from 'sequelize'
 
-/** An order that is due, as `ask` is to be asked about it. */
+/** A due order about which `ask` must be asked. */
 export interface AskableOrder {
   id: string
   order: Model
   xmin: string
   deadlineMs: number | null
-  /** How often it was asked about, and how often in a row the answer was `false`. */
+  /** How often it was asked about, and how many times in a row the answer was `false`. */
   times: number
   falses: number
   /** Until it may be asked about again, milliseconds; 0 where that is now. */
   waitMs: number
-  /** A person's word that it be settled all the same. */
+  /** An operator's decision that it be settled without an answer. */
   waived: { at: string; by: string; reason: string } | undefined
-  /** Such a word that no longer counts, since the row was written after it: the xmin that it was given for. */
+  /** The xmin of such a decision that no longer counts, because the row was written after it. */
   voidWord: string | undefined
 }
 
-/** An answer that is not `true`, to be kept. */
+/** An answer other than `true`, to be stored. */
 export interface NotedAnswer {
   id: string
-  /** Until it is asked about again. */
+  /** Milliseconds until it is asked about again. */
   waitMs: number
-  /** `false`, or a duration; undefined where it could not be found out. */
+  /** `false`, or a duration; undefined if the answer is unknown. */
   answer?: string | undefined
   error?: string | undefined
   reference?: string | undefined
@@ -45,12 +45,12 @@ export interface UnverifiedOrder {
 /** The orders of a rule that wait for an answer. */
 export interface UnverifiedSummary {
   count: number
-  /** Since when the first of them waits. */
+  /** When the first of them began to wait. */
   since: Date | null
   /** When one is asked about next. */
   next: Date | null
   lastError: string | null
-  /** Of how many the last answers, three or more, were `false`; and one of them. */
+  /** How many had `false` for an answer three or more times in a row; and one of them. */
   refused: number
   refusedId: string | null
 }

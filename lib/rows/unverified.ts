@@ -1,5 +1,5 @@
-// Orders that `verify` was asked about and whose answer was not `true`: when each is asked about again, and what was answered. A row is here from the first
-// such answer until the order is settled or no longer due. A person's word that an order be settled unverified is kept here too.
+// The table of orders for which `verify` has not answered `true`: when each is asked about again, and the last answer. A row exists from the first
+// such answer until the order is settled or no longer due. An operator's decision to settle an order unverified is stored here too.
 
 import type { Model, Transaction } from 'sequelize'
 import { inTransaction, orderRows, rows } from '../sequelize/database.js'
@@ -13,7 +13,7 @@ import type { AskableOrder, NotedAnswer, UnverifiedOrder, UnverifiedSummary } fr
 
 export const UNVERIFIED_TABLE = 'order_timers_unverified'
 
-/** How long an order that something else holds back is left alone. */
+/** How long to wait if something else holds an order back. */
 const HELD_MS = 60_000
 
 interface FoundOrder {
@@ -64,7 +64,7 @@ export class Unverified {
     ]
   }
 
-  /** Since when an order waits, as an expression over its row; NULL where it does not. */
+  /** When an order began to wait, as an expression over its row; NULL if it does not wait. */
   get sinceSql(): string {
     return `(SELECT order_timers_u.since FROM ${this.table} AS order_timers_u WHERE ${this.isOf('order_timers_u')})`
   }
@@ -74,7 +74,7 @@ export class Unverified {
     return `NOT EXISTS (SELECT 1 FROM ${this.table} AS order_timers_u WHERE ${this.isOf('order_timers_u')})`
   }
 
-  /** A condition on an order's row: it waits until it is asked about again. Where nobody has asked for a minute since then, it waits in vain. */
+  /** A condition on an order's row: it waits until it is asked about again. If nobody has asked for a minute after that time, it does not count as waiting. */
   get waitsSql(): string {
     const isAhead = "order_timers_u.next > now() - interval '1 minute'"
     return `EXISTS (SELECT 1 FROM ${this.table} AS order_timers_u WHERE ${this.isOf('order_timers_u')} AND ${isAhead})`
@@ -86,7 +86,7 @@ export class Unverified {
 WHERE order_timers_u.kind = ${this.kindSql} AND order_timers_u.order_id = ${source}.order_timers_id::text`
   }
 
-  /** Those of the orders that would be settled now; none while the kind is held. */
+  /** The orders that would be settled now; none while the kind is held. */
   async lookUnlessHeld(guard: RowGuard, ids: readonly string[]): Promise<AskableOrder[]> {
     const { sequelize } = this.orders
     return this.holdSwitch.within<AskableOrder[]>(
@@ -95,7 +95,7 @@ WHERE order_timers_u.kind = ${this.kindSql} AND order_timers_u.order_id = ${sour
     )
   }
 
-  /** Those of the orders that would be settled now, as far as their rows say. */
+  /** The orders that would be settled now, according to their rows. */
   async look(guard: RowGuard, ids: readonly string[], transaction: Transaction): Promise<AskableOrder[]> {
     const { table } = guard
     const sql = `SELECT ${table.alias}.*, ${table.id}::text AS order_timers_id, ${table.alias}.xmin::text AS order_timers_xmin,
@@ -111,7 +111,7 @@ WHERE ${table.id} = ANY($1) AND ${guard.settlesSql}`
     return found.map((row) => askableOrder(row, table.instance(row)))
   }
 
-  /** Keeps when these are asked about again. A person's word that came while they were asked about stands. */
+  /** Stores when these are asked about again. An operator's decision that came in the meantime stays valid. */
   async note(answers: readonly NotedAnswer[], within?: Transaction): Promise<void> {
     const sql = `INSERT INTO ${this.table} AS u (kind, order_id, next, times, falses, answer, error, reference, row_xmin)
 SELECT ${this.kindSql}, a.id, clock_timestamp() + a."waitMs" * interval '1 millisecond', 1, (a.answer IS NOT DISTINCT FROM 'false')::int, a.answer, a.error,
@@ -126,9 +126,9 @@ WHERE u.waived IS NULL OR u.row_xmin = ANY($2)`
   }
 
   /**
-   * The orders that are to be asked about again now, the longest due first. Those that are no longer due are removed, and those that something else holds
-   * back are left for a minute.
-   * @returns `nextMs`: until another one is to be asked about; undefined where none is
+   * The orders to ask about again now, the longest due first. Those that are no longer due are removed, and those that something else holds
+   * back are postponed by a minute.
+   * @returns `nextMs`: the time until the next one; undefined if there is none
    */
   dueAgain(guard: RowGuard, limit: number, within?: Transaction): Promise<{ ids: string[]; nextMs: number | undefined }> {
     const work = async (transaction: Transaction) => {
@@ -145,7 +145,7 @@ WHERE u.waived IS NULL OR u.row_xmin = ANY($2)`
     return within ? work(within) : inTransaction(this.orders.sequelize, ONE_STATEMENT, work)
   }
 
-  /** A person's word: these orders are settled unverified, unless somebody writes them before that. */
+  /** An operator's decision: these orders are settled unverified, unless somebody writes their rows before that. */
   async waive(ids: readonly string[], word: { by: string; reason: string }, transaction: Transaction): Promise<void> {
     const { sequelize, alias, id, aliased } = this.orders
     const sql = `INSERT INTO ${this.table} (kind, order_id, next, row_xmin, waived)
@@ -155,7 +155,7 @@ ON CONFLICT (kind, order_id) DO UPDATE SET next = excluded.next, row_xmin = excl
     await rows(sequelize, sql, [ids, word.by, word.reason], transaction)
   }
 
-  /** One order; undefined where it does not wait. */
+  /** One order; undefined if it does not wait. */
   async of(id: string, within?: Transaction): Promise<UnverifiedOrder | undefined> {
     const sql = `SELECT next, times, since, answer, error, reference FROM ${this.table} WHERE kind = $1 AND order_id = $2`
     const [found] = await this.run<UnverifiedOrder>(sql, [this.kind, id], within)

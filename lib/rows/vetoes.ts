@@ -1,4 +1,4 @@
-// Settlements that something of the shop's prevents: a trigger, a hook, or a `run` that leaves the order as it was. Such an order would be
+// Settlements that the shop's trigger, hook, or `run` prevents by leaving the order as it was. Such an order would be
 // settled again and again, so the batch fails with VETOED or STILL_DUE instead.
 
 import type { Transaction } from 'sequelize'
@@ -14,18 +14,18 @@ export class Vetoes {
     private readonly sql: SettlementSql,
   ) {}
 
-  /** @returns VETOED where a trigger put back what the settling UPDATE wrote */
+  /** @returns VETOED if a trigger restored the values that the settling UPDATE wrote */
   reverted(taken: readonly SettledRow[]): OrderTimersError | undefined {
     const reverted = taken.find((row) => row.order_timers_still === true)
     return reverted && this.vetoed(idOf(reverted), 'a trigger on the table put back what the UPDATE wrote')
   }
 
   /**
-   * Tells a refusal by a trigger (BEFORE UPDATE returns NULL) from a row that another transaction has locked: both are due, and neither is
+   * Distinguishes a refusal by a trigger (BEFORE UPDATE returns NULL) from a row that another transaction has locked: both are due, and neither is
    * updated. The rows that can be locked are updated once more, under a savepoint that is rolled back.
    * @param unsettled orders that are due and were not settled
    * @param take settles orders
-   * @returns VETOED where one of them is free and is not settled all the same
+   * @returns VETOED if one of them is free but was not settled
    */
   async refused(
     unsettled: readonly string[],
@@ -43,7 +43,7 @@ export class Vetoes {
     return refused && this.vetoed(refused.id, 'a trigger on the table let the UPDATE change no row')
   }
 
-  /** @throws OrderTimersError STILL_DUE where an effect left an order as it was; VETOED where an instance was not saved */
+  /** @throws OrderTimersError STILL_DUE if an effect left an order as it was; VETOED if an instance was not saved */
   async refuseStillDue(taken: readonly SettledRow[], transaction: Transaction): Promise<void> {
     const { guard, options, move } = this.row
     const bind = [taken.map((row) => row.order_timers_id)]

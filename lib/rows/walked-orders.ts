@@ -1,5 +1,5 @@
 // Orders that no index finds, such as those without a deadline: the table is walked by its primary key, in portions of a bounded size, so that no
-// statement takes long however many orders there are. Whoever asks decides how many portions he waits for.
+// statement takes long however many orders there are. The caller decides how many portions to wait for.
 
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
@@ -11,9 +11,9 @@ import type { SettledRows } from './row-rule.js'
 export const PORTION = 20_000
 
 export interface Portion {
-  /** Those that were looked for, by id. */
+  /** The matching orders, by id. */
   ids: string[]
-  /** Where the next portion begins: behind this id. Undefined at the end. */
+  /** The next portion begins after this id. Undefined at the end. */
   next: string | undefined
 }
 
@@ -28,7 +28,7 @@ export class WalkedOrders {
     return allOf([guard.appliesSql, guard.eligibleSql, guard.notDeletedSql, `${guard.deadlineSql} IS NULL`, notPaused])
   }
 
-  /** The same for paused orders; undefined where the rule has no `pause`. */
+  /** The same for paused orders; undefined if the rule has no `pause`. */
   get pausedSql(): string | undefined {
     const { guard, options } = this.row
     const { pause } = columnOf(options) ?? {}
@@ -38,8 +38,8 @@ export class WalkedOrders {
   }
 
   /**
-   * @param after the `next` of the portion before
-   * @param most how many ids are wanted at most: the portion ends behind the last of them
+   * @param after the `next` of the previous portion
+   * @param most the maximum number of ids: the portion ends after the last of them
    */
   async portion(transaction: Transaction, isWanted: string, after: string | undefined, most: number): Promise<Portion> {
     const { table } = this.row.guard

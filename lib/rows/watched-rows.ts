@@ -1,4 +1,4 @@
-// What customers are shown of their orders' timers: the orders of several rules in one statement, by primary key. Reads only.
+// Reads the timers that customers watch: the orders of several rules in one statement, by primary key.
 
 import type { Transaction } from 'sequelize'
 import { rows } from '../sequelize/database.js'
@@ -20,11 +20,11 @@ export interface WatchedRow {
   /** Whether the rule applies to the order. */
   applies: boolean
   paused: boolean
-  /** Milliseconds to the deadline, negative once it has passed; where it is paused those that are left; null where there is no timer. */
+  /** Milliseconds to the deadline, negative once it has passed; if it is paused, the stored milliseconds; null without a timer. */
   remainingMs: number | null
 }
 
-/** One statement over all of them, which must be of one Sequelize. An order that does not exist has no row. */
+/** One statement over all of them, which must belong to one Sequelize. An order that does not exist has no row. */
 export async function watchedRows(orders: readonly WatchedOrders[], transaction: Transaction): Promise<WatchedRow[]> {
   const [first] = orders
   if (first === undefined) return []

@@ -30,10 +30,10 @@ const BATCH = 1_000
 /** Instances cost far more than rows, and the shop's own code runs for each. */
 const BATCH_OF_INSTANCES = 100
 
-/** A thousand years: longer than any order is overdue, and within what Postgres can subtract from now. */
+/** A thousand years: longer than any order is overdue, and still within Postgres's range. */
 const NEVER_STALE_MS = 365_000 * 86_400_000
 
-/** What a transition writes, or where an effect applies. */
+/** The assignments of a transition, or the condition of an effect. */
 export type RuleAction =
   | { applies: StatusApplies; to: Status; set: Record<string, unknown>; individualHooks: boolean; auto: boolean }
   | { applies: { where: WhereOptions } }
@@ -122,7 +122,7 @@ interface DeadlineParts {
   guard: RowGuard
   states: TimerStates
   instants: InstantsKnown | undefined
-  /** Which overdue orders the sweep settles by itself. */
+  /** The overdue orders that the sweep settles itself. */
   isOurs: Condition
 }
 

@@ -1,5 +1,5 @@
 // `effect(Model, …)`: the shop's own condition and effect, for models without a status: unpaid is `isPaid: false`, and cancelling is a soft delete
-// and a return of the stock. Guard, leases, batches, sweep and reminders are those of a transition.
+// that puts the stock back. Guard, leases, batches, sweep and reminders are those of a transition.
 
 import type { Model, WhereOptions } from 'sequelize'
 import type { ModelSource } from '../rows/model-source.js'
@@ -12,7 +12,7 @@ import { COMMON, type CommonOptions, type DeadlineForm, type RedisForm, type Sin
 import type { Rule } from './rule.js'
 
 interface EffectCommon<M extends Model> extends CommonOptions<M> {
-  /** Where the rule applies, as a Sequelize `where`. An order for which it no longer holds is left as it is. */
+  /** The orders that the rule applies to, as a Sequelize `where`. An order that no longer matches is left as it is. */
   where: WhereOptions<M['_attributes']>
   /**
    * The effect, in the settling transaction, with the locked instances. Under `since` the order must no longer match `where` afterwards. If it does,
@@ -23,7 +23,7 @@ interface EffectCommon<M extends Model> extends CommonOptions<M> {
 
 export type EffectOptions<M extends Model> = EffectCommon<M> & (DeadlineForm<M> | SinceForm<M> | RedisForm)
 
-/** A rule: orders that match `where` when their deadline passes are locked and handed to `run`, in one transaction. */
+/** A rule: orders that match `where` when their deadline passes are locked and passed to `run`, in one transaction. */
 export function effect<M extends Model>(model: ModelSource<M>, options: EffectCommon<M> & DeadlineForm<M>): Rule<'deadline', M>
 export function effect<M extends Model>(model: ModelSource<M>, options: EffectCommon<M> & SinceForm<M>): Rule<'since', M>
 export function effect<M extends Model>(model: ModelSource<M>, options: EffectCommon<M> & RedisForm): Rule<'redis', M>

@@ -1,16 +1,16 @@
-// The fingerprint of what a rule was declared with, by which two processes see whether they run the same rule. Only values that are the same in
-// every process of one version count: a function counts as given, and so does a date, since it may be made when the process starts. The model
+// The fingerprint of a rule's declared options, with which two processes compare their rules. Only values that are the same in
+// every process of one version count: for a function only that it is given, and the same for a date, since it may be made when the process starts. The model
 // does not count, since its name may be minified.
 
 import { createHash } from 'node:crypto'
 import { types } from 'node:util'
 
-/** A few characters that are the same where the rule's declared values are. @param declared the rule's options, parsed */
+/** A short text that is equal if the rule's declared values are equal. @param declared the rule's options, parsed */
 export function fingerprint(declared: unknown): string {
   return createHash('sha256').update(canonical(declared, 0)).digest('hex').slice(0, 12)
 }
 
-/** Deeper than any condition that a person writes. An expression of Sequelize's may refer to its model, and so to everything. */
+/** Deeper than any condition that a person writes. A Sequelize expression may refer to its model, and so to everything. */
 const DEEPEST = 12
 
 function canonical(value: unknown, depth: number): string {
@@ -29,7 +29,7 @@ function canonical(value: unknown, depth: number): string {
   return `{${entries.sort().join()}}`
 }
 
-/** `literal(…)`, `fn(…)`, `col(…)`: their text and arguments, and not their class, whose name may be minified. */
+/** `literal(…)`, `fn(…)`, `col(…)`: their text and arguments, but not their class, whose name may be minified. */
 function expression(value: object, depth: number): string {
   const { val, fn, col, args } = value as Record<string, unknown>
   return `expression ${canonical({ val, fn, col, args }, depth + 1)}`

@@ -12,7 +12,7 @@ export interface HandlerWork {
   kind: string
   /** The ids that are due, as text; up to the worker's batch size. */
   ids: string[]
-  /** Aborted when the batch has timed out (30 s), and when `stop()` does not wait any longer. */
+  /** Aborted when the batch has timed out (30 s), and when `stop()` no longer waits. */
   signal: AbortSignal
 }
 

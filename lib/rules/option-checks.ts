@@ -4,7 +4,7 @@ import type { WhereOptions } from 'sequelize'
 import { type DurationBounds, parseDuration } from '../duration.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 
-/** Options as a shop gave them, not checked yet. */
+/** The shop's options, not checked yet. */
 export type Given = { [name: string]: unknown }
 
 export function invalidRule(kind: string, message: string): OrderTimersError {

@@ -1,4 +1,4 @@
-// Parses the options that `transition` and `effect` share, as far as that is possible without the model.
+// Parses the common options of `transition` and `effect`, as far as that is possible without the model.
 
 import type { Model } from 'sequelize'
 import { A_SECOND_AT_LEAST, WAITING_BOUNDS } from '../duration.js'
@@ -8,7 +8,7 @@ import type { AfterCommit, DeclaredColumn, DeclaredDeadline, DeclaredVerify, Row
 import type { RowForm } from './form.js'
 import { type Given, invalidRule, OptionChecks } from './option-checks.js'
 
-/** Options that only a rule whose orders have deadlines of their own may have. */
+/** Options that need `deadline: 'attribute'`. */
 const OF_DEADLINE = ['pause', 'maxExtensions', 'maxTotal', 'extended', 'backfill'] as const
 
 const VERIFY = { batch: 20, concurrency: 2, perSecond: 20, timeout: '10s' } as const

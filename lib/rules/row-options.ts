@@ -8,22 +8,22 @@ import type { AfterCommit, Ask, Description, Run } from '../rows/row-options.js'
 export type Attribute<M extends Model> = keyof M['_attributes'] & string
 
 /**
- * How long from now to the deadline. A function of the order may also return a Date, which is written as it is, and null: this order has no
- * deadline. `from` is now by Postgres's clock, or with `backfill.since` that attribute; a function that takes it costs a round trip more.
+ * The time from now to the deadline. A function of the order may also return a Date, which is written unchanged, or null: this order has no
+ * deadline. `from` is now by Postgres's clock, or with `backfill.since` that attribute; a function that takes it costs one more round trip.
  */
 export type After<M extends Model> = Duration | ((order: M, about: AboutAfter) => Duration | Date | null)
 
 export interface Reminder<M extends Model> {
   /** How long before the deadline. */
   before: Duration
-  /** Called at most once for each deadline, with up to 100 orders at once; not repeated for them where it throws. `idempotencyKeys[i]` belongs to `orders[i]`. */
+  /** Called at most once for each deadline, with up to 100 orders at once; not called again for them if it throws. `idempotencyKeys[i]` belongs to `orders[i]`. */
   run: AfterCommit<M>
   /** A reminder that is late by more is dropped. Default: half of `before`. */
   staleAfter?: Duration
 }
 
 export interface CommonOptions<M extends Model> {
-  /** A further condition on the row, as a Sequelize `where`. An order that does not match is held back until it does. */
+  /** A further condition on the row, as a Sequelize `where`. An order that does not match waits until it does. */
   where?: WhereOptions<M['_attributes']>
   /** Runs in the settling transaction with the locked, updated instances: once for each order. If it throws, the transaction is rolled back. */
   run?: Run<M>
@@ -38,11 +38,11 @@ export interface CommonOptions<M extends Model> {
   description?: Description
   /** Failed attempts until the timer is a dead letter. Failures of the database or the network do not count. Default: 25. */
   attempts?: number
-  /** How long a batch may run until it is aborted and counted as a failed attempt. Default: 30 s; from 100 ms to a day. */
+  /** How long a batch may run before it is aborted and counts as a failed attempt. Default: 30 s; from 100 ms to a day. */
   timeout?: Duration
-  /** An order that is overdue by more is reported and not settled. Default: 7 days. */
+  /** An order that has been overdue for longer is reported and not settled. Default: 7 days. */
   staleAfter?: Duration
-  /** Called some time before the deadline, at most once for each deadline, and not once the order has left. Needs `history`. */
+  /** Called some time before the deadline, at most once for each deadline, and not after the order has left. Needs `history`. */
   reminders?: readonly Reminder<M>[]
   /** Settles nothing: reports what would be settled, in the log and by the event `dryRun`. */
   dryRun?: boolean
@@ -54,11 +54,11 @@ export interface CommonOptions<M extends Model> {
 
 export interface Verify<M extends Model> {
   /**
-   * Closes what can still be paid for each order at the payment service, and answers `true` only where that is confirmed. Called with the orders that are
-   * due, outside of any transaction; it may be called again for an order, so it must be idempotent.
+   * Closes what can still be paid for each order at the payment service, and answers `true` only if that is confirmed. Called with the orders that are
+   * due, outside any transaction; it may be called again for an order, so it must be idempotent.
    */
   ask: Ask<M>
-  /** How many orders one call is about at most. Default: 20. */
+  /** The maximum number of orders in one call. Default: 20. */
   batch?: number
   /** How many calls of this rule run at once in a worker. Default: 2. */
   concurrency?: number
@@ -68,17 +68,17 @@ export interface Verify<M extends Model> {
   timeout?: Duration
 }
 
-/** Each order has a deadline of its own, on its row. It is durable, and can be extended and cancelled. */
+/** Each order has its own deadline, on its row. It is durable, and can be extended and cancelled. */
 export interface DeadlineForm<M extends Model> {
-  /** The attribute with the deadline: DATE, null where there is no timer. */
+  /** The attribute with the deadline: DATE, null if there is no timer. */
   deadline: Attribute<M>
   /** From `schedule` to the deadline, unless the call gives another one. May be a function of the order. */
   after?: After<M>
-  /** `keep` names the attribute (BIGINT) that keeps the milliseconds left. With `while` an order is paused for as long as its row matches. */
+  /** `keep` names the attribute (BIGINT) that stores the remaining milliseconds. With `while` an order is paused for as long as its row matches. */
   pause?: { keep: Attribute<M>; while?: WhereOptions<M['_attributes']> }
   /** How often a deadline may be extended; counted in the attribute that `extended` names. */
   maxExtensions?: number
-  /** By how much a deadline may be extended in all; counted in the attribute that `extended` names, in milliseconds. */
+  /** The maximum total extension; counted in the attribute that `extended` names, in milliseconds. */
   maxTotal?: Duration
   /** The attribute (INTEGER, or BIGINT for `maxTotal`) in which extensions are counted. */
   extended?: Attribute<M>
@@ -87,7 +87,7 @@ export interface DeadlineForm<M extends Model> {
   since?: never
 }
 
-/** The deadline is counted from a column that the table has already. */
+/** The deadline is counted from an existing column. */
 export interface SinceForm<M extends Model> {
   /** The attribute that the deadline is counted from, such as `createdAt`. */
   since: Attribute<M>

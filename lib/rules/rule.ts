@@ -1,4 +1,4 @@
-// The stages of a rule: as a shop writes it, as declared (its options are parsed, its model is not touched), and as bound to its model, which is
+// The stages of a rule: as a shop writes it, as declared (its options are parsed, its model is not used yet), and as bound to its model, which is
 // what the timers and the worker use. What settling one rule means for others is linked after that, in lib/auto/cascade.ts.
 
 import type { Model } from 'sequelize'
@@ -17,31 +17,31 @@ export interface Rule<Form extends RuleForm = RuleForm, M extends Model = Model>
   readonly _model?: M
 }
 
-/** A rule whose options are parsed. Its model is not touched yet. */
+/** A rule whose options are parsed. Its model is not used yet. */
 export interface DeclaredRule {
   readonly kind: string
   readonly form: RuleForm
-  /** The same in processes whose rule has the same declared values. */
+  /** Equal in processes whose rule has the same declared values. */
   readonly fingerprint: string
   /** The model as the shop gave it, and the attribute in which the rule keeps its deadlines: no other rule may write it. */
   readonly deadline: { source: unknown; attribute: string } | undefined
-  /** The model as the shop gave it, where the rule hooks it (`auto`). */
+  /** The model as the shop gave it, if the rule hooks it (`auto`). */
   readonly auto: { source: unknown } | undefined
   /**
-   * Binds the rule to its model, without regard to other rules.
+   * Binds the rule to its model, independently of other rules.
    * @throws OrderTimersError INVALID_MODEL, INVALID_STATUS
    */
   bind(options?: BindOptions): ShopRule
 }
 
 export interface BindOptions {
-  /** Of the timers' keys, and so of what is kept in Postgres by kind. Default: none. */
+  /** The prefix of the timers' keys, also used in Postgres. Default: none. */
   prefix?: string
-  /** Settles also what is overdue by more than `staleAfter`. Nothing is backfilled meanwhile: nobody has seen those deadlines. */
+  /** Also settles what is overdue by more than `staleAfter`. It does not backfill, since nobody has seen those deadlines. */
   settlesStale?: boolean
 }
 
-/** What the dispatcher needs of everything that it settles. */
+/** What the dispatcher needs for everything that it settles. */
 interface Settleable {
   readonly kind: string
   readonly description: Description | undefined
@@ -57,14 +57,14 @@ interface Settleable {
   /** Reminders are settled like rules. A handler and a reminder have none. */
   readonly reminders: readonly ReminderRule[]
   /**
-   * Settles those of the orders whose rows say that they are due.
+   * Settles the orders whose rows show that they are due.
    * @param ids as `parseId` returns them
    * @throws what the rule or the database throws
    */
   settle(ids: string[], work: SettleWork): Promise<Settlement>
 }
 
-/** A plain function. It has no row that could guard it. */
+/** A plain function. No row guards it. */
 export interface HandlerRule extends Settleable {
   readonly row: undefined
   readonly reminder: undefined

@@ -1,4 +1,4 @@
-// `transition(Model, …)`: orders in `from` move to `to` when their deadline passes. Here are its own options. Those that it shares with `effect`
+// `transition(Model, …)`: orders in `from` move to `to` when their deadline passes. This file has its own options. Those that it shares with `effect`
 // are in row-options.ts, and the rule is bound in bind-row-rule.ts.
 
 import type { Model } from 'sequelize'
@@ -20,7 +20,7 @@ interface MoveOptions<M extends Model> extends CommonOptions<M> {
   to: Status
   /** The attribute with the status. Default: `status`. */
   status?: Attribute<M>
-  /** Further attributes to write, such as `{ confirmedBy: 'timer' }`; expressions such as `fn('now')` are possible. */
+  /** Further attributes to write, such as `{ confirmedBy: 'timer' }`; also expressions such as `fn('now')`. */
   set?: Partial<Record<Attribute<M>, unknown>>
   /** Saves each order as an instance, so that the model's own hooks and validators run. Slower. */
   individualHooks?: boolean
@@ -28,10 +28,10 @@ interface MoveOptions<M extends Model> extends CommonOptions<M> {
 
 interface Auto {
   /**
-   * Hooks the model, so that no route needs to call `schedule`. Each Sequelize call that brings an order into `from` also writes its deadline, in
-   * the same statement, and arms it after the commit; each call that takes an order out of `from` ends its timer. An order that is in `from`
+   * Hooks the model, so that no route needs to call `schedule`. Each Sequelize call that moves an order into `from` also writes its deadline, in
+   * the same statement, and arms it after the commit; each call that moves an order out of `from` ends its timer. An order that is in `from`
    * already keeps its deadline, and a deadline that the call itself writes is kept. Statements with `hooks: false`, raw SQL and other services
-   * are not seen. Default: false.
+   * are not noticed. Default: false.
    * @throws OrderTimersError AUTO_UPSERT from the model's own `upsert` (and `bulkCreate` with `updateOnDuplicate`) of a status in `from`
    */
   auto?: boolean

@@ -30,7 +30,7 @@ export function afterCommit(transaction: Transaction, work: () => Promise<void>)
   pending.set(root, first)
   const { commit, forceCleanup } = root
   let failed = false
-  // Called by Sequelize where COMMIT itself has failed; a throwing hook of the caller's rejects a commit that has succeeded.
+  // Sequelize calls it if COMMIT itself has failed; a commit may also reject although it succeeded, because a hook of the caller threw.
   root.forceCleanup = function (this: InternalTransaction) {
     failed = true
     return forceCleanup?.call(this) ?? Promise.resolve()

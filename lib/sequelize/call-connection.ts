@@ -1,4 +1,4 @@
-// A pooled connection for one call of a request, bounded in time: the wait for the pool, a silent server and every lock included. A statement
+// A pooled connection for one call of a request, with a time limit that includes the wait for the pool, a silent server and every lock. A statement
 // that could not be sent in time is not sent. One that is not answered in time is cancelled. If the server does not answer that either, the
 // connection is closed, and the outcome of a write is unknown: the server may still carry it out.
 
@@ -15,25 +15,25 @@ import { SQLSTATE } from './sqlstates.js'
 
 /** How long a call waits for a connection, or for a lock. */
 export const LOCK_WAIT_MS = 2_000
-/** How much of that a read leaves to Redis, where Redis is asked after it: the question itself, and Redis's time. */
+/** The part of that which a read leaves for Redis, if Redis is asked after it. */
 export const REDIS_SHARE_MS = 400
-/** When a statement that still runs is cancelled, and when its connection is cut, from the call's beginning. */
+/** When a running statement is cancelled, and when its connection is cut, counted from the start of the call. */
 const CANCEL_MS = 2_100
 const CUT_MS = 2_300
 
 /** `begun`: in a transaction whose COMMIT has not been sent. */
 type Phase = 'waiting for the pool' | 'reading' | 'writing' | 'begun' | 'committing'
 
-/** On what a call's statements are given as their transaction. */
+/** The property of the object that a call's statements get as their transaction. */
 const CALL = Symbol('the connection of the call')
 
-/** The call's connection that a statement is about to run on; none where it is the shop's own transaction. */
+/** The call's connection that a statement is about to run on; none if it is the shop's own transaction. */
 export function callConnectionOf(transaction: Transaction | null | undefined): CallConnection | undefined {
   return (transaction as { [CALL]?: CallConnection } | null | undefined)?.[CALL]
 }
 
 /**
- * Runs `work` in the shop's transaction, if there is one, which has no limit of ours; else on a connection of the call's own.
+ * Runs `work` in the shop's transaction, if there is one, without our limits; otherwise on a separate connection.
  * @param startedAt when the call began, by `performance.now()`
  * @throws OrderTimersError POSTGRES_UNAVAILABLE, OUTCOME_UNKNOWN, TRANSACTION_FINISHED, and what `work` throws
  */
@@ -52,11 +52,11 @@ export function withinCall<T>(
 export class CallConnection {
   private phase: Phase = 'waiting for the pool'
   private connection: PoolConnection | undefined
-  /** Sequelize runs a statement on the connection of what it is given as a transaction. */
+  /** Sequelize runs a statement on the connection of the object that it gets as a transaction. */
   private within: Transaction | undefined
   private spoiled = false
   private ended = false
-  /** Ends the limit that runs at present. */
+  /** Ends the running limit. */
   private stopLimit: (() => void) | undefined
 
   constructor(
@@ -80,7 +80,7 @@ export class CallConnection {
     })
   }
 
-  /** One statement that writes, and is committed by itself. */
+  /** One writing statement that commits by itself. */
   async write<T>(work: () => Promise<T>): Promise<T> {
     this.phase = 'writing'
     const result = await work()
@@ -88,7 +88,7 @@ export class CallConnection {
     return result
   }
 
-  /** One READ COMMITTED transaction, which waits for a row's lock for what is left of the call's time. */
+  /** One READ COMMITTED transaction, which waits for a row's lock for the rest of the call's time. */
   async transact<T>(work: () => Promise<T>): Promise<T> {
     this.phase = 'begun'
     const lockMs = Math.round(this.leftMs(LOCK_WAIT_MS))
@@ -148,7 +148,7 @@ export class CallConnection {
     return Math.max(1, limitMs - (performance.now() - this.startedAt))
   }
 
-  /** Ends the limit, and gives the connection back, once. */
+  /** Ends the limit, and returns the connection to the pool, once. */
   private end(): void {
     if (this.ended) return
     this.ended = true
@@ -163,7 +163,7 @@ export class CallConnection {
     return this.sequelize.query(sql, ownOptions(this.sequelize, this.within as Transaction, { logging: false }))
   }
 
-  /** A late cancel must not hit the statement of another user of the pool, so the connection is not used again. */
+  /** A late cancel request must not hit another user's statement, so the connection is not used again. */
   private cancel(): void {
     this.spoiled = true
     requestCancel(this.connection as PoolConnection, CUT_MS)

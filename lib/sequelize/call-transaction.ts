@@ -1,5 +1,5 @@
-// Checks the transaction that a call is to write in, before anything is sent: it must be a Sequelize transaction, of the rule's own Sequelize, and
-// not finished. With a finished one the write would run outside of any transaction, and the commit that arms the timer would never come.
+// Checks a call's transaction before anything is sent: it must be a Sequelize transaction, of the rule's own Sequelize, and
+// not finished. With a finished one the write would run outside any transaction, and the commit that arms the timer would never come.
 
 import { types } from 'node:util'
 import type { Transaction } from 'sequelize'
@@ -10,8 +10,8 @@ import type { InternalTransaction } from './internals.js'
 import { IN_FAILED_TRANSACTION } from './sqlstates.js'
 
 /**
- * @param where what the message begins with
- * @param given what the caller passed; `null` asks for none, `undefined` for that of Sequelize's CLS namespace, if there is one
+ * @param where the beginning of the message
+ * @param given what the caller passed; `null` means none, `undefined` means that of Sequelize's CLS namespace, if there is one
  * @param sequelize the Sequelize of the rule's model; none for rules without a model
  * @throws OrderTimersError INVALID_OPTION, TRANSACTION_FINISHED
  */
@@ -41,14 +41,14 @@ function refuseFinished(where: string, transaction: InternalTransaction, passed:
   }
 }
 
-/** A read-only transaction gets a replica's connection: what is read there may be late, and nothing can be written. */
+/** A read-only transaction gets a replica's connection: its data may be outdated, and nothing can be written. */
 function refuseReplica(where: string, { options, sequelize }: InternalTransaction): void {
   if (options?.readOnly !== true || !sequelize?.options?.replication) return
   const remedy = 'begin it without that option, or pass { transaction: null }'
   throw new OrderTimersError('INVALID_OPTION', `${where}: "transaction" was begun with readOnly: true, so it runs on a replica; ${remedy}`)
 }
 
-/** What a statement in the shop's own transaction threw, or what that means where the transaction has failed: no repetition of the call mends it. */
+/** The error of a statement in the shop's transaction, or a clearer one if the transaction has failed: repeating the call does not help. */
 export function ofShopsTransaction(error: unknown): unknown {
   if (sqlStateOf(error) !== IN_FAILED_TRANSACTION) return error
   const why = 'an earlier statement of this transaction failed, so Postgres refuses each later one'
@@ -57,13 +57,13 @@ export function ofShopsTransaction(error: unknown): unknown {
   return new OrderTimersError('TRANSACTION_FINISHED', `orderTimers: ${why}, and nothing was written; ${remedy}`)
 }
 
-/** By its methods, since the shop may have another copy of Sequelize than anybody's `instanceof` would know. */
+/** By its methods, since the shop may have another copy of Sequelize, for which `instanceof` fails. */
 function isTransaction(value: unknown): value is InternalTransaction {
   if (value === null || typeof value !== 'object' || types.isProxy(value)) return false
   try {
     const { commit, rollback } = value as { commit?: unknown; rollback?: unknown }
     return typeof commit === 'function' && typeof rollback === 'function'
   } catch {
-    return false // a getter of its own threw
+    return false // a getter threw
   }
 }

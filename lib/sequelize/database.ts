@@ -9,9 +9,9 @@ import { hasSearchPath, OWN_OPTIONS, ownOptions, ownSearchPath } from './query-o
 import { ONE_STATEMENT, type StatementLimits } from './statement-limits.js'
 
 /**
- * Runs `work` in one READ COMMITTED transaction of our own. No step waits for ever: a connection that does not answer for longer than a
+ * Runs `work` in one READ COMMITTED transaction of our own. No step waits forever: a connection that does not answer for longer than a
  * statement may take is closed, and the pool drops it. (After a pulled cable TCP notices in minutes, or never.)
- * @param options `stopping`: once aborted, each step has one second left; `begin`: asked in the round trip of BEGIN
+ * @param options `stopping`: once aborted, each step has one second left; `begin`: statements in the round trip of BEGIN
  */
 export function inTransaction<T>(
   sequelize: Sequelize,
@@ -28,7 +28,7 @@ export function inTransaction<T>(
     ...(searchPath ? [searchPath] : []),
     ...(question?.statements ?? []),
   ].join('; ')
-  // By hand what `sequelize.transaction(work)` does, because the connection must be in reach while BEGIN is under way.
+  // Does what `sequelize.transaction(work)` does, because the connection must be accessible during BEGIN.
   const { Transaction: OwnTransaction } = classOf(sequelize)
   const transact = async (): Promise<T> => {
     const transaction = new OwnTransaction(sequelize, { ...OWN_OPTIONS, isolationLevel: null })
@@ -51,10 +51,10 @@ export function inTransaction<T>(
   return classOf(sequelize)._clsRun(transact)
 }
 
-/** Statements without parameters that follow BEGIN in its own round trip, each with a snapshot of its own. */
+/** Statements without parameters that follow BEGIN in the same round trip, each with its own snapshot. */
 export interface BeginQuestion {
   readonly statements: readonly string[]
-  /** Gets the rows of all of them, in order. */
+  /** Called with the rows of all of them, in order. */
   answer(rows: readonly object[]): void
 }
 
@@ -102,12 +102,12 @@ async function query<Row>(
   return found as Row[]
 }
 
-/** The lines that EXPLAIN answers, each in a row of one column. */
+/** The lines that EXPLAIN returns, each in a row of one column. */
 function planOf(found: unknown): string[] {
   return (found as object[]).flatMap((line) => Object.values(line).map(String))
 }
 
-/** One bound statement in a transaction of its own, so that the wait for locks and for a silent connection is bounded; its rows. */
+/** One bound statement in a separate transaction, so that the wait for locks and for a silent connection is limited; its rows. */
 export function statement<Row>(sequelize: Sequelize, sql: string, bind: readonly unknown[] | undefined): Promise<Row[]> {
   return inTransaction(sequelize, ONE_STATEMENT, (transaction) => rows<Row>(sequelize, sql, bind, transaction))
 }
@@ -115,7 +115,7 @@ export function statement<Row>(sequelize: Sequelize, sql: string, bind: readonly
 /** How long BEGIN may stay unanswered: it waits for no lock, so a dead connection of the pool shows early. */
 const BEGIN_MS = 4_000
 
-/** How much longer than the server's own limit to wait for its answer. */
+/** Added to the server's own limit when waiting for its answer. */
 const GRACE_MS = 1_000
 
 /** Our own transactions, and how long each step of them may stay unanswered. */
@@ -124,7 +124,7 @@ const ownTransactions = new WeakMap<
   { limitMs: number; stopping: AbortSignal | undefined; explains: StatementLimits['explains'] }
 >()
 
-/** The connection of one of our own transactions, to tell connections apart. */
+/** The connection of one of our own transactions, to distinguish connections. */
 export function connectionOf(transaction: Transaction): object | undefined {
   return (transaction as InternalTransaction).connection
 }

@@ -1,5 +1,5 @@
-// Whose fault an error is. The dispatcher, the sweep, the deliveries, the timers' calls and the command line decide by this answer alone what to
-// do. It is derived from SQLSTATEs and from the names that Sequelize and pg give their errors, never from classes: the shop may have other copies.
+// Classifies errors by their cause. The dispatcher, the sweep, the deliveries, the timers' calls and the command line use only this result to decide what to
+// do. It uses SQLSTATEs and the names of Sequelize's and pg's errors, never classes, since the shop may have other copies.
 
 import { OrderTimersError } from '../errors.js'
 import {
@@ -13,12 +13,12 @@ import {
 } from './sqlstates.js'
 
 /**
- * `rule`: the shop's own code, its triggers and constraints; counted as an attempt. `database`: Postgres or the network; retried for ever.
- * `configuration`: a statement of ours that cannot run on these tables; the rule rests until it can. `internal`: ours; reported, never counted.
+ * `rule`: the shop's own code, its triggers and constraints; counted as an attempt. `database`: Postgres or the network; retried forever.
+ * `configuration`: one of our statements cannot run on these tables; the rule is suspended until it can. `internal`: ours; reported, never counted.
  */
 export type FaultOwner = 'rule' | 'database' | 'configuration' | 'internal'
 
-/** @param inShopsCode whether the shop's own code was running: its wrong SQL, its missing tables and its TypeErrors are its own */
+/** @param inShopsCode whether the shop's own code was running: then wrong SQL, missing tables and TypeErrors are the shop's */
 export function faultOwnerOf(error: unknown, inShopsCode = false): FaultOwner {
   if (error instanceof OrderTimersError) return ofOwn(error, inShopsCode)
   const name = textOf(error, 'name')
@@ -33,22 +33,22 @@ export function faultOwnerOf(error: unknown, inShopsCode = false): FaultOwner {
   return name === 'SequelizeDatabaseError' ? 'database' : 'internal'
 }
 
-/** Whether a failure is the database's or the network's, and so is retried for ever and never counted as an attempt. */
+/** Whether a failure is the database's or the network's, and so is retried forever and never counted as an attempt. */
 export function isDatabaseTrouble(error: unknown, inShopsCode = false): boolean {
   return faultOwnerOf(error, inShopsCode) === 'database'
 }
 
-/** Whether the fault is the statement's or a single row's; only planning the statement again can tell. */
+/** Whether the statement or a single row may be the reason; only planning the statement again can tell. */
 export function isDoubtful(error: unknown): boolean {
   return WRONG_STATEMENT_OR_ROW.test(sqlStateOf(error) ?? '')
 }
 
-/** Whether a foreign key or a CHECK refused what was written: the rule's own values, or what else the row has. */
+/** Whether a foreign key or a CHECK refused the row: because of the rule's own values, or other values of the row. */
 export function isOfConstraint(error: unknown): boolean {
   return CONSTRAINT_VIOLATIONS.has(sqlStateOf(error))
 }
 
-/** Whether a look at a rule waited for a lock, or took too long: the rule itself may be right. */
+/** Whether the check of a rule waited for a lock, or took too long: the rule itself may be right. */
 export function isLocked(error: unknown): boolean {
   return LOCK_WAIT_ENDED.has(sqlStateOf(error))
 }
@@ -62,9 +62,9 @@ export function sqlStateOf(error: unknown): string | undefined {
 /** pg's own error, which Sequelize wraps. */
 interface FailedStatement {
   code?: unknown
-  /** Where the statement's text is wrong; only of errors found while the statement is parsed, before any row is read. */
+  /** The position of the error in the statement; only for errors found during parsing, before any row is read. */
   position?: unknown
-  /** The calls within Postgres that led there, such as a trigger's. */
+  /** The call stack within Postgres, such as a trigger. */
   where?: unknown
 }
 
@@ -90,7 +90,7 @@ function ofStatement(error: unknown, state: string, inShopsCode: boolean): Fault
   return WRONG_STATEMENT_OR_ROW.test(state) && isWrong && !IN_FUNCTION.test(context) ? 'configuration' : 'rule'
 }
 
-/** A row-level security policy refuses single rows, although its SQLSTATE says that a right is missing. */
+/** A row-level security policy refuses single rows, although its SQLSTATE is that of a missing right. */
 function isRowSecurity(error: unknown): boolean {
   return /row-level security/.test(textOf(error, 'message'))
 }

@@ -1,5 +1,5 @@
-// What is used of Sequelize 6 beyond its public API, typed in one place. probe.ts lists each function with the reason, and refuses a Sequelize that
-// lacks one. Fields that may be absent are optional here, and what reads them does without.
+// The internals of Sequelize 6 that are used, typed in one place. probe.ts lists each function with the reason, and refuses a Sequelize that
+// lacks one. Fields that may be missing are optional here.
 
 import type { EventEmitter } from 'node:events'
 import type { Model, ModelStatic, Sequelize, Transaction, WhereOptions } from 'sequelize'
@@ -11,7 +11,7 @@ export interface QueryGenerator {
   getWhereConditions(where: unknown, alias: string, model: unknown): string | undefined
   whereQuery(where: unknown, options: { model: unknown }): string
   escape(value: unknown, attribute: unknown, options: { context: 'UPDATE' }): string
-  /** The operators by the names that the shop gives them (`operatorsAliases`). */
+  /** The operators by the shop's names (`operatorsAliases`). */
   OperatorsAliasMap?: Record<string, symbol> | false
 }
 
@@ -19,7 +19,7 @@ export function generatorOf(sequelize: Sequelize): QueryGenerator {
   return sequelize.getQueryInterface().queryGenerator as QueryGenerator
 }
 
-/** A connection of the pool: pg's Client. Its socket is cut where Postgres does not answer. */
+/** A connection of the pool: pg's Client. Its socket is cut if Postgres does not answer. */
 export interface PoolConnection {
   connection?: { stream?: { destroy(): void } }
   processID?: number | null
@@ -33,7 +33,7 @@ export interface ConnectionManager {
   releaseConnection(connection: PoolConnection): unknown
   destroyConnection(connection: PoolConnection): Promise<unknown>
   getTypeParser?(oid: number, format: 'text'): (text: string) => unknown
-  /** With replication, "write" is the primary's. */
+  /** With replication, "write" means the primary. */
   pool?: { write?: object }
   /** The driver. */
   lib?: { Client?: PgClient }
@@ -47,13 +47,13 @@ export function connectionManagerOf(sequelize: Sequelize): ConnectionManager {
 
 /** A transaction with the fields that its public type leaves out. */
 export type InternalTransaction = Transaction & {
-  /** Of a nested one. */
+  /** The parent of a nested transaction. */
   parent?: InternalTransaction | null
   finished?: 'commit' | 'rollback'
   sequelize?: { options?: { replication?: unknown } }
   options?: { readOnly?: unknown }
   connection?: PoolConnection
-  /** Called by Sequelize where COMMIT itself has failed. */
+  /** Sequelize calls it if COMMIT itself has failed. */
   forceCleanup?(): Promise<void>
 }
 
@@ -90,7 +90,7 @@ export function optionsOf(sequelize: Sequelize): InternalOptions {
 
 /** A model with the fields of its scopes. */
 export type ScopedModel = ModelStatic<Model> & {
-  /** True of the class that `scope(…)` or `unscoped()` made. */
+  /** True for a class that `scope(…)` or `unscoped()` made. */
   scoped?: boolean
   _scope?: Record<string, unknown>
   _paranoidClause(model: unknown, options: { paranoid?: boolean }): { where?: WhereOptions }

@@ -25,10 +25,10 @@ interface Field {
   dataTypeID: number
 }
 
-/** Reading a value that is what its type is changes nothing. So many rows are read without asking which parser their values came from. */
+/** Converting a value that already has the right type changes nothing, so large results need no check of the parsers. */
 const FEW = 4
 
-/** Makes the values in `rows` what their types are, in place; only in columns of ours where the rows are orders. */
+/** Converts the values in `rows` to their types, in place; if the rows are orders, only in our own columns. */
 export function readOwnTypes(sequelize: Sequelize, rows: readonly unknown[], result: unknown, areOrders: boolean): void {
   if (rows.length === 0) return
   for (const { name, dataTypeID } of (result as { fields?: readonly Field[] }).fields ?? []) {
@@ -39,7 +39,7 @@ export function readOwnTypes(sequelize: Sequelize, rows: readonly unknown[], res
   }
 }
 
-/** Asked each time: a shop may set its parsers at any time. */
+/** Read each time: a shop may set its parsers at any time. */
 function isParsedOtherwise(sequelize: Sequelize, oid: number, { sample, value }: OwnType): boolean {
   try {
     return connectionManagerOf(sequelize).getTypeParser?.(oid, 'text')(sample) !== value

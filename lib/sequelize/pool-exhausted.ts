@@ -1,5 +1,5 @@
-// The shop's own pool had no free connection in time. Postgres may well answer; what is short is "pool.max", or something keeps connections. The
-// database is in trouble all the same: it is retried for ever, and no attempt is counted.
+// The shop's own pool had no free connection in time. Postgres may answer; "pool.max" is too small, or something keeps connections. It counts
+// as a database failure: it is retried forever, and no attempt is counted.
 
 import type { Sequelize } from 'sequelize'
 import { connectionManagerOf } from './internals.js'
@@ -8,7 +8,7 @@ const IN_RUN = 'a "run" whose statements lack { transaction } waits for a second
 
 export const POOL_REMEDY = `raise "pool.max" of Sequelize, or find what keeps its connections (${IN_RUN})`
 
-/** Whether Sequelize gave up waiting for a connection of its pool. It does so too where Postgres lets nobody connect, and says nothing else then. */
+/** Whether Sequelize gave up waiting for a pool connection. It throws the same error if Postgres accepts no connections. */
 export function isPoolExhausted(error: unknown): boolean {
   return (error as { name?: unknown } | null | undefined)?.name === 'SequelizeConnectionAcquireTimeoutError'
 }
@@ -18,7 +18,7 @@ interface Pool {
   maxSize: number
 }
 
-/** Says that all connections of the pool are in use; undefined where one is free, or where the pool does not say. */
+/** A text if all connections of the pool are in use; undefined if one is free, or if the pool does not show it. */
 export function fullPool(sequelize: Sequelize): string | undefined {
   const { pool } = connectionManagerOf(sequelize)
   const { using, maxSize } = (pool?.write ?? pool ?? {}) as Partial<Pool>

@@ -10,9 +10,9 @@ interface ProbedModel {
 }
 
 interface Internal {
-  /** As it is called in Sequelize's source. */
+  /** Its name in Sequelize's source. */
   name: string
-  /** What it is used for; no public API serves that. */
+  /** Its purpose; no public API offers that. */
   why: string
   in: (sequelize: Internals, model: Record<string, unknown>) => unknown
 }
@@ -39,7 +39,7 @@ const inTransaction =
   (sequelize) =>
     member(sequelize.constructor.Transaction?.prototype, name)
 
-/** All functions of Sequelize 6 that are used and are no part of its documented API. internals.ts has their types. */
+/** All functions of Sequelize 6 that are used and not part of its documented API. internals.ts has their types. */
 export const INTERNALS: readonly Internal[] = [
   { name: 'queryGenerator.quoteIdentifier', why: 'names in SQL, quoted as the shop has them', in: inGenerator('quoteIdentifier') },
   { name: 'queryGenerator.quoteTable', why: 'tables with their schemas', in: inGenerator('quoteTable') },
@@ -81,7 +81,7 @@ export const INTERNALS: readonly Internal[] = [
   { name: 'Model._paranoidClause', why: 'what "not deleted" means', in: (_, model) => model._paranoidClause },
 ]
 
-/** @returns what is wrong with the model's Sequelize, and what to do; undefined where nothing is */
+/** @returns what is wrong with the model's Sequelize, and what to do; undefined if nothing is */
 export function unfitSequelize(model: ProbedModel): string | undefined {
   const sequelize = model.sequelize as unknown as Internals
   const { version = 'of an unknown version' } = sequelize.constructor as { version?: string }

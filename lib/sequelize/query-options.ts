@@ -1,4 +1,4 @@
-// The options of every statement of ours. `new Sequelize(…, { query })` gives defaults to all statements, and so each option that changes where
+// The options of each of our own statements. `new Sequelize(…, { query })` gives defaults to all statements, so each option that changes where
 // a statement runs, how often, or what it returns is set here. `logging`, `benchmark` and `logQueryParameters` stay the shop's.
 
 import type { QueryOptions, QueryOptionsWithType, QueryTypes, Sequelize, Transaction } from 'sequelize'
@@ -15,12 +15,12 @@ export const OWN_OPTIONS = {
   model: undefined,
   instance: undefined,
   fieldMap: undefined,
-  // Nothing but our own values, and none of a transaction that we were not given.
+  // Only our own values, and no transaction that we did not get.
   bind: undefined,
   replacements: undefined,
   transaction: null,
   completesTransaction: false,
-  // With replication, a replica may be late: what is read decides what is written.
+  // With replication, a replica may be behind, and what is read decides what is written.
   useMaster: true,
   // "SET search_path" before a statement with parameters is a syntax error; see `ownSearchPath`. `searchPath` itself is not named: with this,
   // Sequelize deletes it, which slows every later copy of the options down unless it was the last to be added.
@@ -29,7 +29,7 @@ export const OWN_OPTIONS = {
   retry: { max: 1, timeout: undefined, match: undefined, report: undefined },
 } as const
 
-/** What is left of them where the shop gives no defaults: Sequelize copies the options of each statement three times, name by name. */
+/** The shorter options if the shop gives no defaults: Sequelize copies the options of each statement three times, property by property. */
 const { type, raw, useMaster, supportsSearchPath, retry } = OWN_OPTIONS
 const WITHOUT_DEFAULTS = { type, raw, useMaster, supportsSearchPath, retry }
 
@@ -48,7 +48,7 @@ function hasDefaults(query: object | undefined): boolean {
   return false
 }
 
-/** What `dialectOptions.prependSearchPath` would put before each statement; undefined where the shop does not use it. */
+/** What `dialectOptions.prependSearchPath` would put before each statement; undefined if the shop does not use it. */
 export function ownSearchPath(sequelize: Sequelize): string | undefined {
   const { dialectOptions, query, searchPath: ofAll } = optionsOf(sequelize)
   if (!dialectOptions?.prependSearchPath || query?.supportsSearchPath === false) return undefined
@@ -56,7 +56,7 @@ export function ownSearchPath(sequelize: Sequelize): string | undefined {
   return `SET LOCAL search_path TO ${searchPath || 'DEFAULT'}`
 }
 
-/** On what a statement is given as its transaction: the search path of its connection is set, so that no statement sets it again. */
+/** The property of a statement's transaction object: the search path of its connection is set, so no statement sets it again. */
 export const SEARCH_PATH_IS_SET: unique symbol = Symbol('the search path is set')
 
 export function hasSearchPath(transaction: Transaction): boolean {

@@ -1,4 +1,4 @@
-// Has a statement of the shop's return expressions too, as text. Sequelize's `returning` takes column names only, and their values depend on the
+// Makes one of the shop's statements also return expressions, as text. Sequelize's `returning` takes only column names, and their values depend on the
 // driver's type parsers.
 
 /** An expression to return: over the row's own columns, and over the record that a statement with Sequelize's `exception` option returns. */
@@ -23,7 +23,7 @@ interface Generator {
 /** As Sequelize's insertQuery names the record under `exception`. */
 export const RECORD = '(testfunc.response)'
 
-/** The same query interface, whose statements also return what their option `RETURNED` names, wherever they return something. */
+/** The same query interface, whose statements also return what their option `RETURNED` names, if they return anything. */
 export function returningMore<Queries extends object>(queries: Queries): Queries {
   const { queryGenerator } = queries as { queryGenerator: Generator }
   const generateReturnValues: Generator['generateReturnValues'] = function (this: Generator, attributes, options) {

@@ -1,4 +1,4 @@
-// A model as SQL: its table and columns, quoted, and a `where` or a value, rendered once by Sequelize's own query generator. Everything that
+// A model as SQL: its quoted table and columns, and a `where` or a value, rendered once by Sequelize's own query generator. Everything that
 // varies at run time is bound, never rendered.
 
 import type { Model, ModelStatic, Sequelize, WhereOptions } from 'sequelize'
@@ -41,7 +41,7 @@ export function columnsWhereSql(model: AnyModel, where: WhereOptions, alias: str
   return forBinding(generatorOf(model).getWhereConditions(where, alias, model) ?? '')
 }
 
-/** A column's name as Postgres has it: with `quoteIdentifiers: false` it is folded to lower case. */
+/** A column's name in Postgres: with `quoteIdentifiers: false` it is folded to lower case. */
 export function storedName(model: AnyModel, field: string): string {
   return generatorOf(model).quoteIdentifier(field).startsWith('"') ? field : field.toLowerCase()
 }
@@ -72,7 +72,7 @@ export function attributeInfo(model: AnyModel, name: string): AttributeInfo | un
   }
 }
 
-/** The table and the column, as SQL, that an attribute refers to by the model's own word (`references`, `belongsTo`). */
+/** The table and the column, as SQL, that an attribute refers to according to the model (`references`, `belongsTo`). */
 export function referenceOf(model: AnyModel, attribute: string): { table: string; key: string } | undefined {
   const { references } = (model.getAttributes()[attribute] ?? {}) as { references?: string | { model?: unknown; key?: string } }
   if (references === undefined) return undefined
@@ -92,7 +92,7 @@ export function poolSize(model: AnyModel): number {
   return sequelizeOf(model).config.pool?.max ?? 5
 }
 
-/** SQL of ours for a statement that binds nothing, where Sequelize's binder does not look at it. */
+/** Our own SQL for a statement that binds nothing, so Sequelize's binder does not read it. */
 export function withoutBinding(sql: string): string {
   return sql.replaceAll('$$', () => '$')
 }
@@ -102,8 +102,8 @@ function generatorOf(model: AnyModel): QueryGenerator {
 }
 
 /**
- * Sequelize's binder takes `$1` for a parameter even inside quotes; `$$` is its escape. A `$` right behind a letter or a digit it leaves
- * alone, and there the escape would be taken for a parameter.
+ * Sequelize's binder takes `$1` for a parameter even inside quotes; `$$` is its escape. It ignores a `$` directly after a letter or a digit,
+ * and there the escape would be taken for a parameter.
  */
 function forBinding(sql: string): string {
   return sql.replace(/\B\$/g, '$$$$')

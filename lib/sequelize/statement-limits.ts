@@ -12,22 +12,22 @@ export interface StatementLimits {
   explains?: true | ((plan: string[]) => void) | undefined
 }
 
-/** A lock that takes longer is somebody's long transaction, and the work is tried again later. */
+/** A longer wait means a long transaction of somebody else; the work is tried again later. */
 const SHORT_LOCK_MS = 300
 
 /** One statement in a transaction of its own. */
 export const ONE_STATEMENT: StatementLimits = { lockMs: 2_000, statementMs: 2_000, idleMs: 2_000 }
 
-/** A look at tables and statements, which Postgres plans and does not run. */
+/** A check of tables and statements, which Postgres plans and does not run. */
 export const LOOK: StatementLimits = { lockMs: SHORT_LOCK_MS, statementMs: 2_000, idleMs: 5_000 }
 
-/** A question beside the work, such as the time or who holds a lock. */
+/** A secondary query, such as the time or who holds a lock. */
 export const QUESTION: StatementLimits = { lockMs: SHORT_LOCK_MS, statementMs: 2_000, idleMs: 2_000 }
 
-/** A question that a request, or a message, waits for. */
+/** A query that a request, or a message, waits for. */
 export const QUICK_QUESTION: StatementLimits = { lockMs: SHORT_LOCK_MS, statementMs: 1_000, idleMs: 2_000 }
 
-/** Settling, with work of the shop's own that may take as long as the rule's timeout. */
+/** Settling, with the shop's code, which may take as long as the rule's timeout. */
 export function settlingLimits(timeoutMs: number): StatementLimits {
   return { lockMs: SHORT_LOCK_MS, statementMs: timeoutMs, idleMs: timeoutMs + 5_000 }
 }

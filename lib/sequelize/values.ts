@@ -1,9 +1,9 @@
-// A row's values as they are stored: those of an instance without the model's getters, and those of a column although the shop may have set other
+// A row's stored values: those of an instance without the model's getters, and those of a column even if the shop has set other
 // parsers (`pg.types.setTypeParser`, `DataTypes.postgres.BIGINT.parse`).
 
 import type { Model, ModelStatic } from 'sequelize'
 
-/** An attribute as it is stored; undefined where the instance was read without it. */
+/** An attribute as it is stored; undefined if the instance was read without it. */
 export function storedValue(instance: Model, attribute: string): unknown {
   return (instance as unknown as { dataValues?: Record<string, unknown> }).dataValues?.[attribute]
 }

@@ -1,5 +1,5 @@
-// A `where` of the shop's before Sequelize renders it: whether Sequelize reads all of it, and its attributes as columns. What Sequelize does not
-// know it leaves out or turns into text (up to 6.28 the whole `where` becomes `1=1`), and then the condition would hold for every order.
+// Checks the shop's `where` before Sequelize renders it: whether Sequelize reads all of it, and its attributes as columns. What Sequelize does not
+// know, it drops or turns into text (up to 6.28 the whole `where` becomes `1=1`), and then the condition would hold for every order.
 
 import { types } from 'node:util'
 import type { WhereOptions } from 'sequelize'
@@ -7,15 +7,15 @@ import { show } from '../errors.js'
 import { generatorOf } from './internals.js'
 import { type AnyModel, attributeInfo, columnsWhereSql, isExpression, sequelizeOf } from './sql.js'
 
-/** What is not read as a value: it may be an object of any form. */
+/** Operators whose operand is not a value, but an object of any form. */
 const OBJECTS = new Set(['JSON', 'JSONB', 'HSTORE'])
 
-/** What Sequelize makes of an empty list of conditions. */
+/** The SQL that Sequelize makes of an empty list of conditions. */
 const EVERY_ROW = '1=1'
 
 /**
- * A `where` over attributes as SQL over the columns of `alias`; an empty text where it says nothing.
- * @throws TypeError where Sequelize would not read all of it
+ * A `where` over attributes as SQL over the columns of `alias`; an empty text if it has no condition.
+ * @throws TypeError if Sequelize would not read all of it
  */
 export function whereSql(model: AnyModel, where: WhereOptions | undefined, alias: string): string {
   const problem = unreadable(model, where)
@@ -24,13 +24,13 @@ export function whereSql(model: AnyModel, where: WhereOptions | undefined, alias
   return sql === EVERY_ROW ? '' : sql
 }
 
-/** @returns in words, what Sequelize cannot read of a `where`; undefined where it reads all of it */
+/** @returns as text, what Sequelize cannot read of a `where`; undefined if it reads all of it */
 function unreadable(model: AnyModel, where: unknown): string | undefined {
   if (typeof where === 'object' || where === undefined) return unreadableCondition(model, where)
   return `it is ${show(where)}`
 }
 
-/** @returns in words, why what is compared with, or written to, a column would become a text such as '[object Object]'; undefined where it would not */
+/** @returns as text, why a value that is compared with or written to a column would become text such as '[object Object]'; undefined if it would not */
 export function unreadableValue(model: AnyModel, column: string, value: unknown): string | undefined {
   const type = attributeInfo(model, column)?.type.key
   return type !== undefined && OBJECTS.has(type) ? undefined : unreadablePart(model, value)
@@ -48,7 +48,7 @@ function unreadablePart(model: AnyModel, value: unknown): string | undefined {
   return hasText(value) ? undefined : `a value is ${notKnown(value)}`
 }
 
-/** Attribute names become column names, wherever Sequelize's own finders translate them. Operators stay. */
+/** Replaces attribute names by column names, as Sequelize's own finders do. Operators stay. */
 function withColumns(where: unknown, model: AnyModel): unknown {
   if (Array.isArray(where)) return where.map((part) => withColumns(part, model))
   if (!isPlain(where)) return where
@@ -73,7 +73,7 @@ export function joinedColumn(model: AnyModel, where: unknown): string | undefine
   })
 }
 
-/** Among others Sequelize leaves out nothing, null and false, and so do shops: `[Op.and]: [isAbroad && { … }]`. */
+/** Sequelize drops undefined, null and false among conditions, and shops use that: `[Op.and]: [isAbroad && { … }]`. */
 function unreadableCondition(model: AnyModel, where: unknown): string | undefined {
   if (where === undefined || where === null || where === false) return undefined
   if (Array.isArray(where)) return first(where, (part) => unreadableCondition(model, part))
@@ -86,7 +86,7 @@ function unreadableCondition(model: AnyModel, where: unknown): string | undefine
   })
 }
 
-/** An operator over whole conditions, also by the alias that the shop gives it (`operatorsAliases`). */
+/** An operator over whole conditions, also by the shop's alias (`operatorsAliases`). */
 function isGroup(model: AnyModel, key: string | symbol): boolean {
   const { OperatorsAliasMap: aliases } = generatorOf(sequelizeOf(model))
   const operator = typeof key === 'string' && aliases ? aliases[key] : key
@@ -96,14 +96,14 @@ function isGroup(model: AnyModel, key: string | symbol): boolean {
 /** `Op.and`, `Op.or` and `Op.not` of every copy of Sequelize. */
 const GROUPS = { and: Symbol.for('and'), or: Symbol.for('or'), not: Symbol.for('not') }
 
-/** An object as it is written, also one without a prototype; no instance of Sequelize's own classes. */
+/** A plain object, also one without a prototype; not an instance of Sequelize's classes. */
 function isPlain(value: unknown): value is object {
   if (value === null || typeof value !== 'object') return false
   const prototype: unknown = Object.getPrototypeOf(value)
   return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
-/** Dates, bytes, and objects such as Moment's or Decimal's, which tell their own text. */
+/** Dates, bytes, and objects such as Moment's or Decimal's, which have their own text form. */
 function hasText(value: object): boolean {
   return types.isDate(value) || ArrayBuffer.isView(value) || value.toString !== Object.prototype.toString
 }

@@ -33,13 +33,13 @@ const REMEDIES: Readonly<Record<string, string>> = {
   [NUMERIC_VALUE_OUT_OF_RANGE]: 'write a value that the type of the column can hold, or widen the column',
 }
 
-/** What is needed on our own tables: what people did is never changed, and processes that are gone are removed. */
+/** The rights on our own tables: actions are never changed, and old processes are removed. */
 const OWN_TABLES: Readonly<Record<string, string>> = {
   order_timers_actions: 'SELECT, INSERT',
   order_timers_processes: 'SELECT, INSERT, UPDATE, DELETE',
 }
 
-/** Who may not do what, and the line that lets them. */
+/** The missing right, and the GRANT. */
 function grantFor(message: string, table: string): string {
   const [, sort = 'table', name = table] = /permission denied for (\w+) (\S+)/.exec(message) ?? []
   const isOwn = table.replaceAll('"', '').split('.').at(-1) === name.replaceAll('"', '')
