@@ -1,5 +1,5 @@
 // Builds everything that settles orders, for a worker and for a single pass of the sweep (`order-timers sweep`), so that both have the same clocks,
-// claims and limits. Each part is made after the parts that it needs. Nothing is started here.
+// claims and limits. Each part is created after the parts that it needs. Nothing is started here.
 
 import type { Log } from '../logger.js'
 import { SharedPace } from '../redis/shared-pace.js'
@@ -35,15 +35,15 @@ export interface AssemblyOptions {
   concurrency: number
   /** How much of the shop's pool a backlog may take: more than 0, at most 1. */
   catchUp: number
-  /** How long a claim of a plain handler holds after its worker was last heard of. */
+  /** How long a claim of a plain handler is valid after its last renewal. */
   leaseMs: number
   /** When the sweep runs by schedule; false: only when `run` is called. */
   fallback: Required<Fallback> | false
-  /** How far ahead the sweep arms rows. Default: to the sweep after next. */
+  /** How far ahead the sweep arms rows. Default: until the sweep after next. */
   horizonMs?: number
   /** Called with the arming of each timer that a settlement starts. */
   onArming?(arming: Promise<unknown>): void
-  /** What brings work from Redis. Left out: the sweep alone settles. */
+  /** The intake of work from Redis. Left out: only the sweep settles. */
   intake?: Pick<IntakeDependencies, 'configureRedis' | 'idle'>
 }
 
@@ -60,7 +60,7 @@ export interface Assembly {
   sweep: Sweep
   lostData: LostData | undefined
   intake: Intake | undefined
-  /** Milliseconds between two beats, where they are not as usual. */
+  /** Milliseconds between two heartbeats, if they are not as usual. */
   beatMs: number | undefined
 }
 
@@ -113,6 +113,6 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
 /** How many batches of a rule are settled at once. A settling transaction needs a connection of the pool, and so do the shop's requests. */
 export function concurrencyOf({ row }: BoundRule, most: number): number {
   if (!row) return most
-  if (row.brake) return 1 // a batch locks the brake's count, so a second one would only wait for it
+  if (row.brake) return 1 // a batch locks the brake's count, so a second one would only wait
   return Math.max(1, Math.min(most, poolSize(row.guard.table.model) - 1))
 }

@@ -7,7 +7,7 @@ import { type BoundRule, isSwept } from '../rules/rule.js'
 import { inTransaction, rows } from '../sequelize/database.js'
 import { QUESTION } from '../sequelize/statement-limits.js'
 
-/** A clock is read again until a round trip was this short: a reading's error is at most its round trip, and the first on a connection is slow. */
+/** A clock is read until a round trip is this short: a reading's error is at most its round trip, and the first on a connection is slow. */
 const CLOSE_ENOUGH_MS = 0.6
 const MOST_READINGS = 5
 
@@ -27,7 +27,7 @@ export class Clocks {
   }
 
   /**
-   * Postgres's time minus Redis's, in a cluster that of the node which has the partition, in milliseconds; 0 for rules whose deadlines are in Redis alone, and while it is unknown. It is the smallest
+   * Postgres's time minus Redis's, in a cluster that of the partition's node, in milliseconds; 0 for rules whose deadlines are in Redis alone, and while unknown. It is the smallest
    * difference that the readings allow, so that nothing is claimed early, plus the time that a settlement needs to reach Postgres.
    */
   skewMs(kind: string, partition = 0): number {
@@ -37,7 +37,7 @@ export class Clocks {
     return postgresNow - redisNow - Math.max(0, postgres.readingError + this.redis.readingError(partition) - TRANSIT_MS)
   }
 
-  /** Milliseconds since a deadline, by the clock that the rule's deadlines are in; null while that clock is unknown. */
+  /** Milliseconds since a deadline, by the clock of the rule's deadlines; null while that clock is unknown. */
   lateness(kind: string, deadlineMs: number): number | null {
     const now = isSwept(this.rules.get(kind)) ? this.estimate(kind)?.now() : this.redis?.known()
     return now === undefined ? null : now - deadlineMs

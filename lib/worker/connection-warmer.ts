@@ -1,5 +1,5 @@
-// Keeps connections to Postgres warm: as many as settle at once are open, were used a moment ago, and have planned the statements that settle.
-// Otherwise the first orders that come due after a start or a quiet time would be 10 to 30 ms late.
+// Keeps as many Postgres connections warm as settle at once: they are open, were used a moment ago, and have planned the settling statements.
+// Otherwise the first due orders after a start or a quiet time would be 10 to 30 ms late.
 
 import type { Sequelize, Transaction } from 'sequelize'
 import type { RowChecks } from '../rows/row-rule.js'
@@ -75,7 +75,7 @@ export class ConnectionWarmer {
         await within(isNew ? OPENING_MS : TOGETHER_MS, begun)
       }).finally(begin),
     )
-    await Promise.allSettled(each) // the sweep and the dispatcher report what is wrong
+    await Promise.allSettled(each) // the sweep and the dispatcher report errors
   }
 
   /** Tries once for each connection; the sweep reports what cannot be planned, such as a missing table. @returns whether the connection is new */

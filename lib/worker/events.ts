@@ -1,4 +1,4 @@
-// The worker's typed events. None is called `error`, so nobody has to listen. A listener that throws is logged and harms nothing.
+// The worker's typed events. None is called `error`, so no listener is needed. A listener that throws is logged and has no other effect.
 
 import { EventEmitter } from 'node:events'
 import { errorText } from '../error-text.js'
@@ -7,7 +7,7 @@ import type { SettledOrder } from '../rows/settlement.js'
 
 export { errorText }
 
-/** Which path brought an order to be settled. */
+/** The path that brought an order. */
 export type Path = 'alarm' | 'event' | 'sweep'
 
 export type FaultCode =
@@ -41,17 +41,17 @@ export interface WorkerEvents {
   reminded: [{ kind: string; before: string; via: Path; orders: SettledOrder[] }]
   /** With `dryRun`: orders that would have been settled, once for each deadline. */
   dryRun: [{ kind: string; via: Path; orders: SettledOrder[] }]
-  /** Orders are where the rule applies and have no deadline, so nothing will settle them. `count` is exact up to 1,000. */
+  /** Orders match the rule and have no deadline, so nothing will settle them. `count` is exact up to 1,000. */
   undated: [{ kind: string; count: number }]
-  /** Orders have a deadline and are not where the rule applies. One that comes back before its deadline is settled by it. `count` is exact up to 1,000. */
+  /** Orders have a deadline, but the rule does not apply to them. One that returns before its deadline is settled by it. `count` is exact up to 1,000. */
   left: [{ kind: string; count: number }]
   /** A rule, a reminder or `afterCommit` failed on an order. It is retried in `retryInMs`; null: never (a reminder, or `afterCommit` without history). */
   failed: [{ kind: string; id: string; error: unknown; attempts: number; retryInMs: number | null }]
-  /** The last attempt failed. Of a rule: the order is a dead letter until `retry`. Of `afterCommit`: the order is settled, and the history has the error. */
+  /** The last attempt failed. For a rule: the order is a dead letter until `retry`. For `afterCommit`: the order is settled, and the history has the error. */
   dead: [{ kind: string; id: string; error: unknown; attempts: number }]
   /** Orders are overdue by more than `staleAfter` and are not settled. `count` is exact up to 1,000. */
   stale: [{ kind: string; count: number; oldest: Date }]
-  /** Something is wrong, and the worker goes on in spite of it. Emitted once, until `recovered`. */
+  /** Something is wrong, and the worker continues. Emitted once, until `recovered`. */
   fault: [
     { code: FaultCode; kind?: string; channel?: string; node?: string; message: string; cause?: string; remedy?: string; error?: unknown },
   ]
@@ -74,7 +74,7 @@ export class WorkerEmitter extends EventEmitter<WorkerEvents> {
     return this
   }
 
-  /** @internal Emits. A listener that throws is logged and harms nothing. */
+  /** @internal Emits an event. A listener that throws is logged and has no other effect. */
   emitSafely<E extends keyof WorkerEvents>(event: E, ...args: WorkerEvents[E]): void {
     try {
       // biome-ignore lint/suspicious/noExplicitAny: EventEmitter's own signature cannot follow a generic event

@@ -1,5 +1,5 @@
-// A worker's faults: what is wrong at present, by code and by what it is about. If the process itself has just stood still, a fault that is
-// concluded from silence is reported two seconds later, unless it is over by then: it was this process that did not listen.
+// A worker's faults: what is wrong at present, by code and subject. If the process itself has just stood still, a fault that is
+// concluded from silence is reported two seconds later, unless it is over by then: the process itself may have been the reason.
 
 import { aboutOf, type FaultListener, type FaultOf, type FaultReport, FaultsOf } from '../faults.js'
 import type { Log } from '../logger.js'
@@ -12,7 +12,7 @@ export type Fault = FaultOf<FaultCode>
 /** The faults of one server. */
 export type ServerFaults = Pick<Faults, 'raise' | 'clear' | 'has'>
 
-/** Concluded from an answer that did not come. */
+/** Codes that are concluded from a missing answer. */
 const BY_SILENCE: ReadonlySet<FaultCode> = new Set(['REDIS_UNAVAILABLE', 'POSTGRES_UNAVAILABLE', 'SWEEP_FAILED', 'EVENTS_OFF'])
 
 /** Long enough to reconnect on a busy machine. */
@@ -53,7 +53,7 @@ export class Faults extends FaultsOf<FaultCode> {
     super.clear(code, about)
   }
 
-  /** Drops what is still in doubt. */
+  /** Drops faults that are still in doubt. */
   stop(): void {
     for (const timer of this.doubtful.values()) clearTimeout(timer)
     this.doubtful.clear()
@@ -81,10 +81,10 @@ export class NodeFaults implements ServerFaults {
     return this.faults.has(code, this.about(about))
   }
 
-  /** The node has left the cluster, or serves nothing any more. */
+  /** The node has left the cluster, or no longer serves slots. */
   end(): void {
     this.ended = true
-    for (const code of BY_SILENCE) this.clear(code) // also what is still in doubt
+    for (const code of BY_SILENCE) this.clear(code) // also those that are still in doubt
     for (const fault of this.faults.list()) if (fault.node === this.node) this.faults.clear(fault.code, aboutOf(fault))
   }
 

@@ -1,4 +1,4 @@
-// What was reported already, so that the same thing is not reported by every sweep.
+// What has been reported, so that not every sweep reports the same thing.
 
 import type { SettledOrder } from '../rows/settlement.js'
 
@@ -13,7 +13,7 @@ export class ReportMemory {
   private readonly reportedAt = new Map<string, number>()
   private readonly deadlines = new Map<string, number | null>()
 
-  /** Whether a count is not 0 and not the one that was reported last. */
+  /** Whether a count is not 0 and differs from the last reported one. */
   hasChanged(what: string, count: number): boolean {
     const known = this.counts.get(what) ?? 0
     this.counts.set(what, count)
@@ -39,7 +39,7 @@ export class ReportMemory {
     return true
   }
 
-  /** The orders whose deadlines are not known yet; they are known from now on. */
+  /** The orders whose deadlines are new; from now on they are known. */
   newDeadlines(kind: string, orders: readonly SettledOrder[]): SettledOrder[] {
     const fresh = orders.filter(({ id, deadline }) => this.deadlines.get(`${kind}:${id}`) !== deadline)
     if (this.deadlines.size > MOST_DEADLINES) this.deadlines.clear()

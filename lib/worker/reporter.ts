@@ -1,5 +1,5 @@
-// Reports what happens to orders. Each verb counts, logs and emits its event, or raises its fault, so that a caller cannot forget one of
-// them. It also decides whether something is worth reporting again. What is wrong with a server or a rule is raised on `faults` directly.
+// Reports what happens to orders. Each method counts, logs and emits its event, or raises its fault, so that a caller cannot forget one of
+// them. It also decides whether something is reported again. Problems with a server or a rule are raised on `faults` directly.
 
 import { errorText } from '../error-text.js'
 import { show } from '../errors.js'
@@ -20,9 +20,9 @@ export interface FailedAttempt {
   id: string
   error: unknown
   attempts: number
-  /** What failed, where it was not the settling itself: `"afterCommit"`. */
+  /** What failed, if it was not the settlement itself: `"afterCommit"`. */
   work?: string
-  /** Another attempt after so many milliseconds; `never`: this work is tried once only; `dead`: this was the last attempt. */
+  /** Milliseconds until the next attempt; `never`: this work is tried only once; `dead`: this was the last attempt. */
   next: { retryInMs: number } | 'never' | 'dead'
 }
 
@@ -30,7 +30,7 @@ export class Reporter {
   /** By kind, of every rule and reminder. */
   readonly counters: ReadonlyMap<string, KindCounters>
   private readonly memory = new ReportMemory()
-  /** By kind: since when it is held. */
+  /** By kind: the start of its hold. */
   private readonly held = new Map<string, number>()
 
   constructor(
@@ -44,7 +44,7 @@ export class Reporter {
     this.counters = new Map([...kinds].map((kind) => [kind, newCounters()]))
   }
 
-  /** A batch has been settled and its transaction committed. Reminders are counted here, and reported by `reminded` once their `run` succeeded. */
+  /** A batch has been settled and its transaction committed. Reminders are counted here, and `reminded` reports them once their `run` succeeded. */
   settled(rule: BoundRule, via: Path, settlement: Settlement): void {
     const { kind } = rule
     const { settled: orders, dryRun, braked, cleared = 0 } = settlement
@@ -72,7 +72,7 @@ export class Reporter {
     this.events.emitSafely('reminded', { kind, before: label, via, orders })
   }
 
-  /** An attempt failed for a reason that is the rule's own. */
+  /** An attempt failed because of the rule's own code. */
   failed({ kind, attempts: most }: BoundRule, { id, error, attempts, next, work }: FailedAttempt): void {
     const counters = this.of(kind)
     const order = `${kind} ${id}${work ? `: ${work}` : ''}`
@@ -105,7 +105,7 @@ export class Reporter {
     this.faults.raise('BRAKED', { kind, message, remedy })
   }
 
-  /** The rule's holds were read. @param hold what stops it; undefined where nothing does */
+  /** The rule's holds were read. @param hold the present hold, if there is one */
   onHold({ kind, reminder }: BoundRule, hold: { since: number; reason: string } | undefined): void {
     if (reminder || this.held.get(kind) === hold?.since) return
     if (!hold) {
@@ -126,7 +126,7 @@ export class Reporter {
     this.events.emitSafely('stale', { kind, count, oldest: new Date(oldest) })
   }
 
-  /** Orders are where the rule applies and have no deadline. */
+  /** Orders match the rule and have no deadline. */
   undated(kind: string, count: number): void {
     this.meters.undated.set(kind, count)
     if (!this.memory.hasChanged(`${kind} undated`, count)) return
@@ -135,7 +135,7 @@ export class Reporter {
     this.events.emitSafely('undated', { kind, count })
   }
 
-  /** Orders have a deadline and are not where the rule applies: they left, or are still to come. */
+  /** Orders have a deadline, but the rule does not apply to them: they left, or have not entered yet. */
   left(kind: string, count: number): void {
     if (!this.memory.hasChanged(`${kind} left`, count)) return
     const what = `${many(count)} orders have a deadline and are not where the rule applies; one that comes back before its deadline is settled by it`
@@ -144,7 +144,7 @@ export class Reporter {
     this.events.emitSafely('left', { kind, count })
   }
 
-  /** Deadlines, or what pauses have kept, were cleared on so many orders to which the rule no longer applies; 0: there was nothing to clear. */
+  /** Deadlines, or times stored by pauses, were cleared on this many orders to which the rule no longer applies; 0: there was nothing to clear. */
   cleared(kind: string, what: 'deadlines' | 'pauses', count: number): void {
     this.memory.forget(`${kind} ${what}`)
     this.of(kind).cleared += count
@@ -164,7 +164,7 @@ export class Reporter {
     this.log('warn', message, { code: 'NOT_CLEARED', kind })
   }
 
-  /** Keys that another service set have expired; their orders are where the rule applies and have no deadline. Nobody else would notice that. */
+  /** Keys that another service set have expired; their orders match the rule and have no deadline. Nothing else would notice that. */
   keysWithoutDeadline({ kind, row }: BoundRule, ids: readonly string[]): void {
     if (row?.deadline.in !== 'column' || ids.length === 0) return
     const counters = this.of(kind)
@@ -184,7 +184,7 @@ export class Reporter {
     this.log('warn', message, { code: 'LEASE_LAPSED', kind, count })
   }
 
-  /** Redis had lost these rules' timers, and those that come due soon were armed again. @param lost rules whose timers were in Redis alone */
+  /** Redis had lost these rules' timers, and those that come due soon are armed again. @param lost rules whose timers were in Redis alone */
   restored(kinds: string[], armed: number, lost: readonly string[], nodes: readonly (string | undefined)[]): void {
     const rest = lost.length > 0 ? `; timers that were in Redis alone are lost (${lost.join(', ')})` : ''
     const where = nodes.flatMap((node) => node ?? []).join(', ')
@@ -194,7 +194,7 @@ export class Reporter {
     this.events.emitSafely('restored', { kinds, armed })
   }
 
-  /** A batch went through the rule, whatever became of its orders. */
+  /** A batch went through the rule, whatever the outcome. */
   batch(kind: string, orders: number, durationMs: number): void {
     this.meters.batches.of(kind).add(orders)
     this.meters.settling.of(kind).add(durationMs)

@@ -1,4 +1,4 @@
-// The workers that run on some timers in this process, for what looks at them from outside.
+// The workers that run on some timers in this process, for code outside the worker.
 
 import type { Runtime } from '../timers/runtime.js'
 import type { ExpiryWorker } from './worker.js'

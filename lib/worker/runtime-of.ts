@@ -1,4 +1,4 @@
-// Finds the timers that a worker is to run on: those that were passed, or those that are mounted on the Express app that was passed.
+// Finds the timers for a worker: those that were passed, or those that are mounted on the passed Express app.
 
 import { OrderTimersError, show } from '../errors.js'
 import { type App, mountedTimers } from '../timers/mount.js'

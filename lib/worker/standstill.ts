@@ -1,11 +1,11 @@
-// Notices that this process did not run for a while (SIGSTOP, a blocked event loop). Answers seemed missing in that time because nobody read them.
+// Notices that this process did not run for a while (SIGSTOP, a blocked event loop). Answers seemed missing in that time because it did not read them.
 
 const LOOK_EVERY_MS = 250
 
-/** How late a look may be; beyond that the process counts as having stood still. */
+/** If a check is later than this, the process counts as having stood still. */
 const STOPPED_MS = 750
 
-/** For how long afterwards silence proves nothing. */
+/** How long afterwards silence proves nothing. */
 const DOUBT_MS = 2_000
 
 export class Standstill {

@@ -2,7 +2,7 @@
 
 export interface Started {
   kinds: readonly string[]
-  /** Null where no sweep is scheduled. */
+  /** Null if no sweep is scheduled. */
   nextSweep: Date | null
   /** Undefined with `redis: false`. `events`: whether expiry events were proved to arrive, undefined while that is unknown. */
   redis: { where: string; connected: boolean; subscribed: boolean; events: boolean | undefined } | undefined

@@ -10,10 +10,10 @@ import { type ParsedWorkerOptions, parseWorkerOptions, type WorkerOptions } from
 import { runtimeOf } from './runtime-of.js'
 import { startLine } from './start-line.js'
 
-/** How long `stop()` waits for batches that are being settled. */
+/** How long `stop()` waits for running batches. */
 const DRAIN_MS = 10_000
 
-/** How long the start waits for connections to Postgres. Without its clock, timers that are claimed too early are put back. */
+/** How long the start waits for connections to Postgres. Until its clock is known, timers may be claimed too early and put back. */
 const READY_MS = 1_000
 
 /** How long the start line waits for a proof that expiry events arrive. */
@@ -21,7 +21,7 @@ const PROOF_MS = 1_500
 
 /** A running worker; see `WorkerEvents` for what it emits. */
 export class ExpiryWorker extends WorkerEmitter {
-  /** When the first attempt to subscribe and the first sweep have ended. Never rejects: what went wrong stands in `health()`. */
+  /** When the first attempt to subscribe and the first sweep have ended. Never rejects: `health()` shows what went wrong. */
   readonly ready: Promise<void>
   private readonly assembly: Assembly
   private stopping: Promise<void> | undefined
@@ -41,7 +41,7 @@ export class ExpiryWorker extends WorkerEmitter {
     this.ready = runtime.enabled ? this.start() : Promise.resolve()
   }
 
-  /** What the worker is doing and what is wrong. It asks no server, so a health check may call it often. */
+  /** The worker's state and faults. It asks no server, so a health check may call it often. */
   health(): Health {
     return healthOf(this.assembly, this.stopping !== undefined || !this.runtime.enabled)
   }
@@ -93,7 +93,7 @@ export class ExpiryWorker extends WorkerEmitter {
     this.emitSafely('stopped')
   }
 
-  /** Logged once. Waits a moment for the first proof that expiry events arrive. */
+  /** Logs the start line once, after a short wait for the first proof that expiry events arrive. */
   private async logStart(): Promise<void> {
     const { intake, schedule } = this.assembly
     await within(PROOF_MS, Promise.resolve(intake?.prove()))
@@ -107,7 +107,7 @@ export class ExpiryWorker extends WorkerEmitter {
 }
 
 /**
- * Starts a worker on timers, or on the Express app that they are mounted on. Returns at once, also when Redis is down.
+ * Starts a worker on timers, or on the Express app that they are mounted on. Returns at once, even if Redis is down.
  * @throws OrderTimersError NOT_MOUNTED, INVALID_OPTION, INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE: wrong configuration only
  */
 export function startExpiryWorker(appOrTimers: unknown, options: WorkerOptions = {}): ExpiryWorker {

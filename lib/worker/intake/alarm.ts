@@ -1,5 +1,5 @@
-// The alarm of one rule, in a cluster of one partition of its index: sleeps until the first timer of the due index is due, claims what is due, and hands it to the dispatcher. It needs no event.
-// While it sleeps, each pulse of the worker says anew when there is something to claim. Where no pulse comes, it looks by itself.
+// The alarm of one rule, in a cluster of one partition of its index: sleeps until the first timer of the due index is due, claims what is due, and passes it to the dispatcher. It needs no event.
+// While it sleeps, each pulse of the worker updates when there is something to claim. Without pulses it asks by itself.
 
 import { Loop } from '../../loop.js'
 import type { RedisConnection } from '../../redis/connection.js'
@@ -24,7 +24,7 @@ export class Alarm {
     private readonly claims: IndexClaims,
     private readonly dispatcher: Dispatcher,
     private readonly connection: RedisConnection,
-    /** For how long it sleeps without a pulse. */
+    /** How long it sleeps without a pulse. */
     private readonly longestSleepMs: number,
     private readonly partition = 0,
   ) {
@@ -35,13 +35,13 @@ export class Alarm {
     this.ended = this.run()
   }
 
-  /** Looks again at once: the index has a new first timer, or something may have been missed. */
+  /** Checks again at once: the index has a new first timer, or something may have been missed. */
   wake(): void {
     this.awake = true
     this.endSleep?.()
   }
 
-  /** What a pulse has found: milliseconds until there is something to claim. While it claims it will know better; after a failure it tries again anyway. */
+  /** The result of a pulse: milliseconds until there is something to claim. A running claim will know it better; after a failure it tries again anyway. */
   found(untilNextMs: number): void {
     if (!this.endSleep || this.inTrouble) return
     this.loop.turned()
@@ -59,7 +59,7 @@ export class Alarm {
   private async run(): Promise<void> {
     const { signal } = this.stopping
     while (!signal.aborted) {
-      this.loop.rests() // the shop's own work may take its time
+      this.loop.rests() // the shop's code may take any time
       await this.dispatcher.free(this.rule, signal)
       if (signal.aborted) return
       this.loop.turned()

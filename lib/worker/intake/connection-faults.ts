@@ -1,4 +1,4 @@
-// What is wrong with the connection to Redis, as faults of a worker: Redis does not answer, lets nobody in, or refuses writes.
+// What is wrong with the connection to Redis, as faults of a worker: Redis does not answer, refuses the login, or refuses writes.
 
 import { errorText } from '../../error-text.js'
 import type { RedisConnection } from '../../redis/connection.js'
@@ -6,10 +6,10 @@ import { isReply } from '../../redis/replies.js'
 import { explain } from '../../redis/trouble.js'
 import type { ServerFaults } from '../faults.js'
 
-/** The two reasons why there may be no connection: nobody answers, or nobody is let in. Only one of them holds at a time. */
+/** The two possible reasons for a missing connection: no answer, or a refused login. Only one of them applies at a time. */
 const UNCONNECTED = ['REDIS_UNAVAILABLE', 'REDIS_REFUSES'] as const
 
-/** Reports lost connections and refused writes. @returns ends it */
+/** Reports lost connections and refused writes. @returns a function that ends it */
 export function reportConnection(connection: RedisConnection, faults: ServerFaults): () => void {
   const { refusals, where } = connection
   const up = () => {
@@ -30,7 +30,7 @@ export function reportConnection(connection: RedisConnection, faults: ServerFaul
   return endAll([connection.onUp(up), connection.onDown(down), reportRefusedWrites(connection, faults)])
 }
 
-/** Reports the first write that Redis refuses, and that writes succeed again. @returns ends it */
+/** Reports the first write that Redis refuses, and that writes succeed again. @returns a function that ends it */
 export function reportRefusedWrites({ refusals, where }: RedisConnection, faults: ServerFaults): () => void {
   const refused = refusals.onRefused(({ what, error, remedy }) => {
     const message = `Redis at ${where} refuses writes (${what}: ${errorText(error)}); the sweep over Postgres carries on`

@@ -1,18 +1,18 @@
-// Proves that expiry events arrive: each pulse of the worker sets a key with a short TTL and touches the one that the last pulse set, whose event
-// must come. It needs no CONFIG right, and it notices what causes no error: notifications switched off at run time, a lost subscription.
+// Proves that expiry events arrive: each pulse of the worker sets a key with a short TTL and touches the key of the previous pulse, whose event
+// must arrive. It needs no CONFIG right, and it notices problems without an error: notifications switched off at run time, a lost subscription.
 
 import type { PulseAnswer } from '../../redis/pulse.js'
 import { afterRunning } from '../../wait.js'
 
-/** How long after it was touched a key's event may take. */
+/** How long a key's event may take after the touch. */
 const WAIT_MS = 700
 
 export interface ExpiryProbeDependencies {
-  /** The probe's key, of this worker alone. In a cluster it moves when its slot does. */
+  /** The probe's key, for this worker only. In a cluster it changes when its slot moves. */
   key(): string
-  /** How long the control key lives: longer than two pulses are apart. */
+  /** How long the control key lives: longer than the interval of two pulses. */
   controlTtlMs: number
-  /** Whether expiry events are subscribed to, on a server that can serve. */
+  /** Whether the worker is subscribed to expiry events, on a server that can serve. */
   isListening(): boolean
   /** Called with each result that proves something. */
   onResult(proved: boolean): void
@@ -21,7 +21,7 @@ export interface ExpiryProbeDependencies {
 export class ExpiryProbe {
   /** Whether the last probe's event arrived; undefined before the first result. */
   proved: boolean | undefined
-  /** Resolves when the event that is waited for has come, or is given up. */
+  /** Resolves when the awaited event has arrived, or the wait is over. */
   judged: Promise<void> = Promise.resolve()
   /** A pulse has set the key. */
   private isSet = false
@@ -43,7 +43,7 @@ export class ExpiryProbe {
     this.endWait?.()
   }
 
-  /** Discards the result: it was about another connection or another server. */
+  /** Discards the result: it belongs to another connection or server. */
   forget(): void {
     this.proved = undefined
     this.missed = 0
@@ -61,8 +61,8 @@ export class ExpiryProbe {
   }
 
   /**
-   * A pulse was answered: it has touched the key that the one before set, which made Redis publish the event at once, and has set it again. If the
-   * control key is missing too, both were flushed: no proof of anything.
+   * A pulse was answered: it has touched the key of the previous pulse, which made Redis publish the event at once, and has set it again. If the
+   * control key is missing too, both were flushed, which proves nothing.
    */
   answered({ isRefused, isSet, hasControl }: PulseAnswer['probe']): void {
     if (isSet || this.endWait || this.stopped) return
@@ -88,7 +88,7 @@ export class ExpiryProbe {
     if (!this.stopped) this.judge(hasArrived)
   }
 
-  /** One missing event may have been lost with a connection, so only the second in a row counts. */
+  /** A single missing event may have been lost with a connection, so only the second in a row counts. */
   private judge(hasArrived: boolean): void {
     if (!this.dependencies.isListening()) return
     this.missed = hasArrived ? 0 : this.missed + 1

@@ -16,10 +16,10 @@ const LOCK_MS = 10_000
 /** After each step the scan rests for this many times as long as the step took, so that Redis spends little of its time on it. */
 const REST_FACTOR = 350
 
-/** It rests no longer than this: a step that took longer was most likely waiting for something else. */
+/** The longest rest: a step that took longer was probably waiting for something else. */
 const LONGEST_REST_MS = 1_500
 
-/** A keyspace that is scanned quickly is scanned about once a second. */
+/** A small keyspace is scanned about once a second. */
 const SHORTEST_PASS_MS = 1_000
 
 /** Keys that expire later than this are left to a later pass. Used until the first pass has shown how long passes take. */
@@ -32,7 +32,7 @@ export interface ExternalKeysDependencies {
   workerId: string
   /** The name of the lock under which one worker scans this server. */
   lock(): string
-  /** Of these keys those that the index does not have, where the scan itself cannot ask it. */
+  /** Filters the keys that are not in the index, if the scan itself cannot check that. */
   unindexed(found: ScanStep['found']): Promise<ScanStep['found']>
 }
 
@@ -51,7 +51,7 @@ export class ExternalKeys {
   constructor(private readonly dependencies: ExternalKeysDependencies) {
     const { connection, keys, kinds } = dependencies
     this.touches = new Touches(connection)
-    // A script on one node of a cluster cannot ask the index, whose partitions lie anywhere.
+    // A script on one node of a cluster cannot read the index, whose partitions are on other nodes.
     const dueOf = (kind: string) => (connection.topology === 'node' ? '' : keys.sets(kind).due)
     this.patterns = kinds.flatMap((kind) => [keys.timersOf(kind), dueOf(kind)])
   }
@@ -63,14 +63,14 @@ export class ExternalKeys {
     await this.passing
   }
 
-  /** What a pulse needs to take the first step of a pass; undefined while a pass goes on. */
+  /** What a pulse needs for the first step of a pass; undefined during a pass. */
   firstStep(): readonly (string | number)[] | undefined {
     if (this.passing || this.stopped) return undefined
     this.startedAt = performance.now()
     return [this.lock, this.dependencies.workerId, LOCK_MS, STEP_KEYS, this.horizonMs, ...this.patterns]
   }
 
-  /** A pulse has taken the first step. @param first undefined where another worker scans */
+  /** A pulse has taken the first step. @param first undefined if another worker scans */
   stepped(first: ScanStep | undefined): void {
     if (!first || this.passing || this.stopped) return
     this.passing = this.pass(first)

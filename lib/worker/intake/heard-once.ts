@@ -1,17 +1,17 @@
-// Heeds once what each node of a cluster publishes. A message comes from every node, and none of them is relied on: one that hangs says nothing for
+// Removes duplicates of messages that every node of a cluster publishes. No single node is relied on: one that hangs sends nothing for
 // seconds before its connection is given up.
 
-/** Nodes tell of a message within this time of each other; one that is told of later counts as another. */
+/** All nodes deliver a message within this time of each other; a later one counts as a new message. */
 const TOGETHER_MS = 1_000
 
-/** Anybody may publish there. */
+/** Any client may publish there. */
 const MOST_MESSAGES = 10_000
 
 export class HeardOnce {
-  /** By message and node: until when each time counts as heard that another node has told of already, by `performance.now()`. */
+  /** By message and node: until when deliveries count as duplicates of another node's, by `performance.now()`. */
   private readonly expected = new Map<string, Map<string, number[]>>()
 
-  /** @param others the nodes that tell of the same @returns whether it is to be heeded */
+  /** @param others the nodes that deliver the same messages @returns whether the message is new */
   heeds(message: string, node: string, others: Iterable<string>): boolean {
     const now = performance.now()
     const byNode = this.expected.get(message) ?? new Map<string, number[]>()

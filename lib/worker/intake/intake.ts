@@ -1,6 +1,6 @@
-// Everything that brings work from Redis to the dispatcher: the alarms on each partition of the due index, the listener, and what there is on the server
+// Everything that brings work from Redis to the dispatcher: the alarms on each partition of the due index, the listener, and the parts for each server
 // (server-intake.ts). Whenever something may have been missed it wakes the alarms and runs a sweep. With `redis: false` a worker has no intake,
-// and its sweep alone settles.
+// and only its sweep settles.
 
 import { SWEEP_REQUEST } from '../../keys.js'
 import type { Loop } from '../../loop.js'
@@ -34,7 +34,7 @@ export class Intake {
   readonly listener: Listener
   readonly pace: Pace
   private readonly servers: Servers
-  /** One for each partition of the due index; how many there are in a cluster is known once the data have been looked at. */
+  /** One for each partition of the due index; in a cluster their number is known once the layout has been read. */
   private readonly partitions: PartitionIntake[] = []
   private started = false
   private stopped = false
@@ -96,12 +96,12 @@ export class Intake {
     return this.dependencies.redis.connection.serving && this.servers.list.every(({ serving }) => serving)
   }
 
-  /** Whether expiry events are subscribed to. */
+  /** Whether the worker is subscribed to expiry events. */
   get subscribed(): boolean {
     return this.areAll(({ subscriber }) => subscriber.subscribed)
   }
 
-  /** Whether expiry events arrive; undefined where neither is proved as things are now. */
+  /** Whether expiry events arrive; undefined while unknown. */
   get events(): boolean | undefined {
     if (this.servers.list.some(({ events }) => events === false)) return false
     return this.areAll(({ events }) => events) || undefined
@@ -135,13 +135,13 @@ export class Intake {
     if (!this.partitions.some((partition) => partition.wakeOf(message))) this.wake()
   }
 
-  /** By a person, such as one who has released a rule. */
+  /** Requested by a person, for example with a release. */
   private sweepAsked(): void {
     this.dependencies.dispatcher.endRest()
     void this.dependencies.sweep.run()
   }
 
-  /** Something may have been missed. What Redis does not know is on the rows. */
+  /** Something may have been missed. What Redis does not have is on the rows. */
   private catchUp(): void {
     this.wake()
     void this.dependencies.sweep.run()

@@ -1,6 +1,6 @@
-// Follows expiry events. Keys of a rule with a valid id are looked up in the due index, in batches. Those that it has, has claimed or has just
-// removed are our own timers and need no event; the others were set by another service, and are claimed. In a cluster each partition of the index has
-// batches of its own, and what its node does not answer is asked again: nothing but these events says that such a key was there.
+// Handles expiry events. Keys of a rule with a valid id are looked up in the due index, in batches. Those that it contains, or that were claimed or just
+// removed, are scheduled timers and need no event; the others were set by another service, and are claimed. In a cluster each partition of the index has
+// separate batches, and if its node does not answer it is asked again: only these events show that such a key existed.
 
 import { setMaxListeners } from 'node:events'
 import { show } from '../../errors.js'
@@ -15,16 +15,16 @@ import type { IndexClaims } from '../settling/index-claims.js'
 /** Events are gathered for this long, so that a burst costs a few calls. */
 const GATHER_MS = 2
 
-/** How many ids of a rule, in a cluster of a partition of it, wait at most. Events beyond that are dropped, and their rows are left to the sweep. */
+/** The maximum number of waiting ids of a rule, in a cluster of one of its partitions. Further events are dropped, and their rows are left to the sweep. */
 const MOST_WAITING = 20_000
 
-/** How often, and for how long, a partition of a cluster is asked again: longer than a failover takes. */
+/** How often a partition of a cluster is asked again: for longer than a failover takes. */
 const AGAIN_MS = 1_000
 const MOST_ATTEMPTS = 60
 
 export class Listener {
   readonly counters = { external: 0, malformed: 0, dropped: 0 }
-  /** Of each rule by partition: ids, and how often each has been asked about. */
+  /** For each rule by partition: ids, and how often each has been asked about. */
   private readonly waiting = new Map<BoundRule, (Map<string, number> | undefined)[]>()
   private readonly stopping = new AbortController()
 
@@ -36,7 +36,7 @@ export class Listener {
     private readonly log: Log,
     private readonly feed?: LiveFeed,
   ) {
-    setMaxListeners(0, this.stopping.signal) // each kind may wait by it
+    setMaxListeners(0, this.stopping.signal) // each kind may add a listener
   }
 
   /** @param name of the expired key, as Redis published it */

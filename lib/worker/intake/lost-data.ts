@@ -1,4 +1,4 @@
-// Data that Redis lost: FLUSHALL, a deleted index, a restart or a failover without the data; in a cluster of one node. It is reported, what comes due
+// Data that Redis lost: FLUSHALL, a deleted index, a restart or a failover without the data; in a cluster on one node. It is reported, what comes due
 // soon is armed again from Postgres at once, and the number of timers armed is reported. One worker does it for all; if it dies, another does.
 
 import type { Keys } from '../../keys.js'
@@ -55,7 +55,7 @@ export class LostData {
     })
   }
 
-  /** If Postgres or Redis does not answer, or one node of a cluster, the next claim finds the loss there again. */
+  /** If Postgres, Redis or one node of a cluster does not answer, the next claim finds the loss again. */
   private async restore(): Promise<void> {
     const { reporter, rules, sweep } = this.dependencies
     const restored = new Set<Loss>()

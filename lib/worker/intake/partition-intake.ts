@@ -1,6 +1,6 @@
-// What a worker has for each partition of the due index: an alarm for each rule and, in a cluster, a pulse that looks at their heads. One Redis server has
-// one partition, whose heads the server's own pulse looks at, and so do those of each primary in a cluster. In a cluster each waits for its own node only,
-// so a node that is away holds up nothing of the others.
+// A worker's parts for each partition of the due index: an alarm for each rule and, in a cluster, a pulse that reads their heads. One Redis server has
+// one partition, whose heads the server's own pulse reads; in a cluster each primary's pulse does that for one partition. Each partition waits only for its own node,
+// so a node that is down does not delay the others.
 
 import type { Loop } from '../../loop.js'
 import type { Head } from '../../redis/pulse.js'
@@ -11,10 +11,10 @@ import type { IndexClaims } from '../settling/index-claims.js'
 import { Alarm } from './alarm.js'
 import { type Pace, Pulses } from './pulses.js'
 
-/** How many pulses may be missing before an alarm looks by itself. */
+/** How many pulses may be missing before an alarm asks by itself. */
 const MISSING_PULSES = 2.5
 
-/** A loop that does not turn for a minute counts as hanging. */
+/** A loop that does not run for a minute counts as hanging. */
 const LONGEST_SLEEP_MS = 45_000
 
 export interface PartitionIntakeDependencies {
@@ -69,7 +69,7 @@ export class PartitionIntake {
     return [...(this.pulses ? [this.pulses.loop] : []), ...[...this.alarms.values()].map(({ loop }) => loop)]
   }
 
-  /** A pulse has looked at the head of one of the indexes. */
+  /** A pulse has read the head of one of the indexes. */
   found(head: Head): void {
     this.alarms.get(head.kind)?.found(this.dependencies.claims.untilNextMs(head))
   }

@@ -1,4 +1,4 @@
-// Sends pulses of a worker and hands on what they find: heads of indexes to the alarms, and the answers for the expiry probe, the scan for external
+// Sends a worker's pulses and distributes their results: heads of indexes to the alarms, and the answers for the expiry probe, the scan for external
 // keys and the server watch. A pulse that goes unanswered shows a silent connection.
 
 import { Loop } from '../../loop.js'
@@ -8,38 +8,38 @@ import type { ExpiryProbe } from './expiry-probe.js'
 import type { ExternalKeys } from './external-keys.js'
 import { Rest } from './rest.js'
 
-/** How often a pulse is sent, whether the keyspace is scanned, and how often the worker beats where that is not as usual. */
+/** How often a pulse is sent, whether the keyspace is scanned, and the heartbeat interval if it is not as usual. */
 export interface Pace {
   everyMs: number
   scans: boolean
   beatMs?: number
-  /** In a cluster: how often on each primary, where it also looks at one partition, and for each of the other partitions. */
+  /** In a cluster: the intervals for each primary, whose pulse also reads one partition, and for each other partition. */
   cluster: { nodeMs: number; partitionMs: number }
 }
 
-/** With what a sweep of three rules notes each minute, this is a command a second; to each of three primaries that have eight partitions, too. */
+/** Together with the records of a sweep over three rules each minute, this is a command a second; the same for each of three primaries with eight partitions. */
 export const USUAL: Pace = { everyMs: 1_050, scans: true, cluster: { nodeMs: 2_100, partitionMs: 3_150 } }
 
-/** For a Redis that is paid for by the command: one in five seconds. */
+/** For a Redis where each command costs money: one command in five seconds. */
 export const ECONOMY: Pace = { everyMs: 7_500, scans: false, beatMs: 60_000, cluster: { nodeMs: 15_000, partitionMs: 30_000 } }
 
-/** Each so many milliseconds a pulse also drops old tombstones and asks what kind of server this is. */
+/** How often, in milliseconds, a pulse also drops old tombstones and describes the server. */
 const THOROUGH_MS = 8_000
 
 export interface PulsesDependencies {
   pulse: Pulse
   connection: RedisConnection
   kinds: readonly string[]
-  /** The partition of the index that is looked at now; undefined where none is. */
+  /** The partition of the index that is read; undefined if none is. */
   partition(): number | undefined
   everyMs: number
-  /** Undefined where the pulses carry none. */
+  /** Undefined if the pulses carry none. */
   expiryProbe: ExpiryProbe | undefined
-  /** Undefined where nothing is scanned. */
+  /** Undefined if nothing is scanned. */
   externalKeys: ExternalKeys | undefined
   onHead(head: Head): void
   onServer(info: string): void
-  /** Redis answers, so what it did not answer of this partition can be sent again. */
+  /** Redis answers, so unanswered messages for this partition can be sent again. */
   onAnswered(partition: number): void
 }
 
@@ -59,7 +59,7 @@ export class Pulses {
     this.later()
   }
 
-  /** Another pulse has looked at this partition, so the next one of these is due as late as if it had been one of them. */
+  /** Another pulse has read this partition, so the next pulse is postponed as after one of its own. */
   postpone(): void {
     this.later()
   }
@@ -73,7 +73,7 @@ export class Pulses {
     this.endPulse?.()
   }
 
-  /** Finds out whether expiry events arrive, in a moment: two pulses with the life of the probe's key between them. Never rejects. */
+  /** Finds out quickly whether expiry events arrive: two pulses, separated by the life of the probe's key. Never rejects. */
   async prove(): Promise<void> {
     await this.send()
     await this.rest.for(PROBE_TTL_MS + 2)
@@ -81,7 +81,7 @@ export class Pulses {
     await this.dependencies.expiryProbe?.judged
   }
 
-  /** Sends a pulse, or waits for the one that is under way. Never rejects. */
+  /** Sends a pulse, or waits for a running one. Never rejects. */
   private send(): Promise<void> {
     this.sending ??= this.sendOne().finally(() => {
       this.sending = undefined
@@ -114,11 +114,11 @@ export class Pulses {
       if (scan) externalKeys?.stepped(answer.scanned)
       if (isThorough) onServer(answer.server)
     } catch {
-      // Redis does not answer, or refuses: its connection reports that, and the alarms look by themselves.
+      // Redis does not answer, or refuses: its connection reports that, and the alarms ask by themselves.
     }
   }
 
-  /** A beat waits for these pulses. Those on a node of a cluster take it along where they come first. */
+  /** A heartbeat waits for these pulses. In a cluster a pulse on a node carries it if it comes first. */
   private get carriesBeats(): boolean {
     return this.dependencies.connection.topology !== 'node' && this.dependencies.partition() === 0
   }

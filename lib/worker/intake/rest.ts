@@ -1,4 +1,4 @@
-// Pauses of one loop, which a stop ends at once.
+// The pauses of a loop. A stop ends them at once.
 
 export class Rest {
   private ended = false
@@ -18,7 +18,7 @@ export class Rest {
     })
   }
 
-  /** Ends the pauses; there are no more from now on. */
+  /** Ends the present pause and all later ones. */
   end(): void {
     this.ended = true
     for (const interrupt of this.interrupts) interrupt()

@@ -1,5 +1,5 @@
-// What a worker has on each server that publishes expiry events: the subscription, the expiry probe, the scan for external keys, the server watch,
-// and pulses, which carry the probe and the scan. One Redis is one such server; of a cluster each primary is one.
+// A worker's parts for each server that publishes expiry events: the subscription, the expiry probe, the scan for external keys, the server watch,
+// and pulses, which carry the probe and the scan. A single Redis is one such server; in a cluster each primary is one.
 
 import type { Keys } from '../../keys.js'
 import type { Loop } from '../../loop.js'
@@ -15,7 +15,7 @@ import { type Pace, Pulses } from './pulses.js'
 import { ServerWatch } from './server-watch.js'
 import { Subscriber } from './subscriber.js'
 
-/** How often a subscription that gets no events is renewed, since it may be on another server: where the server is known to publish, and elsewhere. */
+/** How often a subscription without events is renewed, since it may be on another server: if the server is known to publish, and otherwise. */
 const RENEW_EVERY_MS = 10_000
 const RENEW_SELDOM_MS = 60_000
 
@@ -29,11 +29,11 @@ export interface ServerIntakeDependencies {
   workerId: string
   /** In a cluster, a hash tag whose slot this node serves now. */
   tag: (() => string) | undefined
-  /** Of keys that the scan found, those that the index does not have, where the scan itself cannot ask it. */
+  /** Filters found keys that are not in the index, if the scan itself cannot check that. */
   unindexed: ExternalKeysDependencies['unindexed']
-  /** Whose external keys are looked for, and whose indexes the pulses look at. */
+  /** The rules whose external keys are scanned for, and whose indexes the pulses read. */
   kinds: readonly string[]
-  /** The partition of the index that the pulses look at now. In a cluster the tag is that of this partition; undefined on a node that has none. */
+  /** The partition of the index that the pulses read. In a cluster the tag is that of this partition; undefined on a node without one. */
   partition(): number | undefined
   /** How often a pulse is sent, and whether the keyspace is scanned. */
   pace: Pick<Pace, 'everyMs' | 'scans'>
@@ -47,11 +47,11 @@ export interface ServerIntakeListeners {
   onWake(message: string): void
   onExpired(key: string): void
   onHead(head: Head): void
-  /** A pulse that looked at this partition was answered. */
+  /** A pulse that read this partition was answered. */
   onAnswered(partition: number): void
   /** Messages may have been missed. */
   onMissed(): void
-  /** It can serve, after it could not or was not connected. */
+  /** It can serve again, or is connected again. */
   onServing(): void
 }
 
@@ -110,7 +110,7 @@ export class ServerIntake {
     this.pulses.start()
   }
 
-  /** Hears no more events, and sends nothing more. */
+  /** Ends the subscription, and sends nothing more. */
   async stop(): Promise<void> {
     for (const unlisten of this.unlisten) unlisten()
     this.expiryProbe.stop()
@@ -132,7 +132,7 @@ export class ServerIntake {
     return this.dependencies.connection.serving
   }
 
-  /** Whether expiry events arrive; undefined where neither is proved as things are now. */
+  /** Whether expiry events arrive; undefined while unknown. */
   get events(): boolean | undefined {
     const { refusals, serving } = this.dependencies.connection
     return serving && this.subscriber.subscribed && !refusals.present ? this.expiryProbe.proved : undefined
@@ -147,7 +147,7 @@ export class ServerIntake {
     this.expiryProbe.forget()
     if (this.dependencies.connection.fit) {
       this.listeners.onServing()
-      if (this.subscriber.subscribed) void this.prove() // where the subscription stayed, nothing else would before the next pulses
+      if (this.subscriber.subscribed) void this.prove() // if the subscription stayed, nothing else would do this before the next pulses
     }
     void this.watch.look()
   }
@@ -172,7 +172,7 @@ export class ServerIntake {
     if (this.watch.publishes !== false) this.renewSubscription()
   }
 
-  /** The events may be published by another server than the one that is subscribed to. */
+  /** The subscription may be on another server than the one that publishes the events. */
   private renewSubscription(): void {
     const now = performance.now()
     if (now - this.renewedAt < (this.watch.publishes ? RENEW_EVERY_MS : RENEW_SELDOM_MS)) return

@@ -1,5 +1,5 @@
-// Watches what kind of server Redis is and how it is configured: about every second while something is wrong, and at once when an answer raises a
-// doubt. Otherwise it is asked every ten seconds, or every five minutes where pulses describe it. No verdict is kept for a server that may have changed.
+// Checks what kind of server Redis is and how it is configured: about every second while something is wrong, and at once when an answer raises a
+// doubt. Otherwise it asks every ten seconds, or every five minutes if pulses describe the server. No verdict is kept for a server that may have changed.
 
 import type { RedisConnection } from '../../redis/connection.js'
 import { isReplica, isReply, replyFault } from '../../redis/replies.js'
@@ -19,7 +19,7 @@ import type { ServerFaults } from '../faults.js'
 const WRONG_EVERY_MS = 750
 const RIGHT_EVERY_MS = 10_000
 
-/** What no pulse describes is noticed by other means, such as the expiry probe. */
+/** Changes that pulses do not show are noticed in other ways, such as by the expiry probe. */
 const DESCRIBED_EVERY_MS = 300_000
 
 export interface ServerWatchDependencies {
@@ -30,14 +30,14 @@ export interface ServerWatchDependencies {
 }
 
 export interface ServerWatchListeners {
-  /** The server can serve timers after it could not. */
+  /** The server can serve timers again. */
   onUsable(): void
-  /** Expiry events were switched on by this worker. */
+  /** This worker has switched on expiry events. */
   onConfigured(): void
 }
 
 export class ServerWatch {
-  /** Whether Redis is configured to publish expiry events; undefined where CONFIG is refused. */
+  /** Whether Redis is configured to publish expiry events; undefined if CONFIG is refused. */
   publishes: boolean | undefined
   /** This watch's own verdict; `connection.fit` is what all workers on the connection know. */
   private usable = true
@@ -57,7 +57,7 @@ export class ServerWatch {
   start(listeners: ServerWatchListeners): void {
     this.listeners = listeners
     const { connection } = this.dependencies
-    // Of a cluster a node that has no slots any more is left, not judged.
+    // A cluster node without slots is left, not judged.
     if (connection.topology === 'server') this.unlisten = connection.onDoubt((error) => this.doubt(error))
     this.lookLater()
   }
@@ -67,10 +67,10 @@ export class ServerWatch {
     clearTimeout(this.timer)
     this.unlisten()
     await this.looking
-    this.dependencies.connection.fit = true // no watch is left to correct the verdict
+    this.dependencies.connection.fit = true // no watch remains to correct the verdict
   }
 
-  /** A pulse describes the server. @param info lines of INFO; empty where this user may not read them */
+  /** A pulse describes the server. @param info lines of INFO; empty if this user may not read them */
   described(info: string): void {
     const eviction = evictionIn(info)
     if (eviction === undefined) return
@@ -80,11 +80,11 @@ export class ServerWatch {
     if (isNew && this.usable) void this.look()
   }
 
-  /** Asks now. Never rejects. */
+  /** Checks now. Never rejects. */
   look(): Promise<void> {
     this.lookedAt = performance.now()
     this.looking ??= this.judge()
-      .catch(() => {}) // Redis does not answer; its connection reports that, and asks for another look when it does
+      .catch(() => {}) // Redis does not answer; its connection reports that, and requests another check later
       .finally(() => {
         this.looking = undefined
         this.lookLater()
@@ -100,18 +100,18 @@ export class ServerWatch {
 
   private lookAgain(): void {
     const { connection } = this.dependencies
-    if (this.looking) return // another follows it; a new connection would cut it short
+    if (this.looking) return // another check follows; a new connection would interrupt this one
     if (this.usable && connection.ready) {
       if (this.knows()) this.lookLater()
       else void this.look()
       return
     }
-    // The address may lead to another server by now, which only a new connection reaches. That server is looked at once connected.
+    // The address may now lead to another server, which only a new connection reaches. That server is checked after the connection.
     connection.reconnect(this.suspected?.error)
     this.lookLater()
   }
 
-  /** Whether all is right, and pulses would tell what changes. */
+  /** Whether everything is right, and pulses would show changes. */
   private knows(): boolean {
     const now = performance.now()
     if (this.isWrong || now - this.lookedAt >= DESCRIBED_EVERY_MS) return false
@@ -122,7 +122,7 @@ export class ServerWatch {
     return !this.usable || this.publishes === false || this.dependencies.faults.has('EVICTION')
   }
 
-  /** One such answer is proof: a server that can serve accepts writes and has all the keys. */
+  /** One such answer is proof: a server that can serve accepts writes and has all keys. */
   private doubt(error: Error): void {
     this.suspected = { error, at: performance.now() }
     this.refuse(unfitnessBy(error), error)
@@ -145,12 +145,12 @@ export class ServerWatch {
     const wasUsable = this.usable
     this.usable = true
     connection.fit = true
-    if (!wasUsable) this.listeners.onUsable() // first, so that nobody is told that all is well while events go to another server
+    if (!wasUsable) this.listeners.onUsable() // first, so that nothing is reported as well while events go to another server
     faults.clear('REDIS_UNUSABLE')
     await this.judgeSettings()
   }
 
-  /** Whether a suspicion no longer holds, where INFO is refused. A server that writes is no replica; a cluster node cannot be told, so it is retried after a while. */
+  /** Whether a suspicion no longer holds, if INFO is refused. A server that accepts writes is not a replica; a cluster node cannot be recognized, so it is retried after a while. */
   private async isOver({ error, at }: { error: Error; at: number }): Promise<boolean> {
     if (!isReplica(error)) return performance.now() - at > RIGHT_EVERY_MS
     try {

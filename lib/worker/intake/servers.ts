@@ -1,5 +1,5 @@
-// The servers that publish expiry events: one Redis, or the primaries of a cluster, with an intake on each. Of a cluster, nodes that come, are promoted
-// or leave are followed. A node that is new may have expired keys before anybody listened, and its subscription says so like any other.
+// The servers that publish expiry events: one Redis, or the primaries of a cluster, with an intake on each. In a cluster, nodes that are added, promoted
+// or removed are followed. A new node may have expired keys before the subscription, which therefore counts as "something may have been missed".
 
 import type { Keys } from '../../keys.js'
 import type { Log } from '../../logger.js'
@@ -16,10 +16,10 @@ import { HeardOnce } from './heard-once.js'
 import type { Pace } from './pulses.js'
 import { ServerIntake, type ServerIntakeDependencies, type ServerIntakeListeners } from './server-intake.js'
 
-/** How long an answer of the index is waited for. */
+/** How long to wait for an answer of the index. */
 const WAIT_MS = 1_000
 
-/** How long the nodes of a cluster are waited for at the start. */
+/** How long to wait for the nodes of a cluster at the start. */
 const KNOWN_MS = 3_000
 
 export interface ServersDependencies extends Pick<ServerIntakeDependencies, 'keys' | 'workerId' | 'kinds' | 'meters' | 'configureRedis'> {
@@ -29,7 +29,7 @@ export interface ServersDependencies extends Pick<ServerIntakeDependencies, 'key
   log: Log
 }
 
-/** What a worker has on all of its servers together. */
+/** The common parts for all of a worker's servers. */
 export interface Servers {
   readonly list: readonly ServerIntake[]
   /** Resolves when the first attempt to subscribe to each has ended. */
@@ -75,7 +75,7 @@ class Nodes implements Servers {
   private readonly primaries: Primaries
   private readonly unlisten: (() => void)[] = []
   private readonly leaving = new Set<Promise<void>>()
-  /** All nodes publish each wake. */
+  /** Every node delivers each wake. */
   private readonly heard = new HeardOnce()
 
   constructor(
@@ -124,7 +124,7 @@ class Nodes implements Servers {
     const { address, source } = primary
     const { pulse } = redis
     const connection = new RedisConnection(source, 'express-order-timers:node')
-    connection.refusals.probe = () => probeWritesOn(connection, others.keys, primary.tag) // what refused once may do so until the next pulse
+    connection.refusals.probe = () => probeWritesOn(connection, others.keys, primary.tag) // a refusal may last until the next pulse
     const faults = new NodeFaults(all, address)
     const unindexed = (found: ScanStep['found']) => notIn(redis, others.keys, found)
     const intake = new ServerIntake(
@@ -140,7 +140,7 @@ class Nodes implements Servers {
       },
     )
     this.nodes.set(address, { intake, connection, faults })
-    connection.onDoubt(() => this.primaries.askAgain()) // its slots, or those of the keys that were asked for, have moved
+    connection.onDoubt(() => this.primaries.askAgain()) // its slots, or those of the requested keys, have moved
     intake.start()
     log('info', `Redis at ${redis.connection.where}: ${address} serves slots`, { code: 'REDIS_NODE_ADDED', node: address })
   }
@@ -164,7 +164,7 @@ class Nodes implements Servers {
   }
 }
 
-/** Of keys that a node has, those that are not in the index: other services set them. Where a partition does not say, all are taken for such. */
+/** The keys on a node that are not in the index: other services set them. If a partition does not answer, all its keys count as such. */
 async function notIn({ index }: RuntimeRedis, keys: Keys, found: ScanStep['found']): Promise<ScanStep['found']> {
   const ids = new Map<string, string[]>()
   const parsed = found.map(([name]) => keys.parse(name))
@@ -177,7 +177,7 @@ async function notIn({ index }: RuntimeRedis, keys: Keys, found: ScanStep['found
   })
 }
 
-/** Of each the loop of its pulses. */
+/** The loop of each server's pulses. */
 export function loopsOf({ list }: Servers): Loop[] {
   return list.map(({ loop }) => loop)
 }

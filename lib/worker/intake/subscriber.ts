@@ -1,5 +1,5 @@
-// The subscription to expiry events and wakes, on a connection of its own. It uses the literal channels, because a least-privilege user may be
-// refused the pattern, and subscribes to each by itself, so that one that is refused does not cost the other. It subscribes after every connection,
+// The subscription to expiry events and wakes, on a separate connection. It uses the literal channels, because a least-privilege user may be
+// refused the pattern, and subscribes to each separately, so that one refusal does not affect the other. It subscribes after every connection,
 // retries, and calls `onSubscribed` each time, because something may have been missed.
 
 import { OrderTimersError } from '../../errors.js'
@@ -11,7 +11,7 @@ import type { ServerFaults } from '../faults.js'
 const RETRY_MS = 500
 const HEARTBEAT_MS = 1_000
 
-/** A connection on which nothing was heard for so long is asked. Usually it is the expiry probe that is heard, with each pulse. */
+/** After this time without a message the connection gets a PING. Usually the expiry probe's event arrives with each pulse. */
 const QUIET_PULSES = 2
 
 export interface SubscriberListeners {
@@ -23,7 +23,7 @@ export interface SubscriberListeners {
 
 interface Channel {
   readonly name: string
-  /** What does not work without it, and what still does. */
+  /** What does not work without the channel, and what still does. */
   readonly without: string
   subscribed: boolean
 }
@@ -37,7 +37,7 @@ export class Subscriber {
   private retry: NodeJS.Timeout | undefined
   private heartbeat: NodeJS.Timeout | undefined
   private stopped = false
-  /** When a message came, or an answer. */
+  /** When the last message or answer arrived. */
   private heardAt = 0
   private endAttempt: () => void = () => {}
 
@@ -64,12 +64,12 @@ export class Subscriber {
     }
   }
 
-  /** Whether expiry events are subscribed to. */
+  /** Whether it is subscribed to expiry events. */
   get subscribed(): boolean {
     return this.expired.subscribed
   }
 
-  /** Whether wakes are subscribed to. */
+  /** Whether it is subscribed to wakes. */
   get hearsWakes(): boolean {
     return this.wake.subscribed
   }

@@ -1,10 +1,10 @@
-// Touches keys when they expire. Redis publishes a key's expiry when it comes across the key, which may take minutes; a command on the key makes
+// Touches keys when they expire. Redis publishes a key's expiry when it finds the key, which may take minutes; a command on the key makes
 // it do so at once.
 
 import type { RedisConnection } from '../../redis/connection.js'
 import { Rest } from './rest.js'
 
-/** How many keys are scheduled at most. Those beyond wait for a later pass of the scan, or for Redis. */
+/** The maximum number of scheduled keys. Others wait for a later pass of the scan, or for Redis. */
 const MOST_KEYS = 200_000
 
 /** Keys that expire within the same few milliseconds are touched together. */
@@ -16,7 +16,7 @@ const AFTER_MS = 2
 const BATCH = 1_000
 
 export class Touches {
-  /** By key: when it will be touched, by the monotonic clock in steps of TOGETHER_MS. */
+  /** By key: the time of the touch, by the monotonic clock in steps of TOGETHER_MS. */
   private readonly steps = new Map<string, number>()
   private readonly pending = new Map<number, { keys: string[]; timer: NodeJS.Timeout }>()
   private readonly rest = new Rest()
@@ -60,7 +60,7 @@ export class Touches {
 
   private async countExisting(keys: string[]): Promise<number> {
     if (this.connection.topology !== 'node') return this.connection.ask((client) => client.exists(...keys))
-    // Each has a slot of its own, and some may have moved to another node meanwhile.
+    // Each has its own slot, and some may have moved to another node meanwhile.
     const found = await this.connection.ask((client) => Promise.all(keys.map((key) => client.exists(key).catch(() => 0))))
     return found.reduce((sum, one) => sum + one, 0)
   }

@@ -1,5 +1,5 @@
-// What was sent to Redis about a claim, its beginning or its end, and was not answered or was refused. Whether Redis carried it out is unknown,
-// so something that is safe to repeat is sent before the next claim is made. After the lease's time it is dropped: the claim has expired by itself.
+// Messages to Redis about the beginning or the end of a claim that were not answered or were refused. Whether Redis carried them out is unknown,
+// so a message that is safe to repeat is sent before the next claim. After the lease's time it is dropped: the claim has expired.
 
 import { Moment } from '../../moment.js'
 

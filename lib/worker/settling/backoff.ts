@@ -1,4 +1,4 @@
-// How long an order waits for its next attempt: after a failure, exponentially with jitter; if its row is locked, doubling each time.
+// How long an order waits for its next attempt: after a failure, exponential backoff with jitter; if its row is locked, doubling each time.
 
 const RETRY = { firstMs: 1_000, longestMs: 15 * 60_000 }
 const LOCKED = { firstMs: 250, longestMs: 30_000 }
@@ -11,7 +11,7 @@ export function retryDelayMs(attempts: number): number {
   return Math.round(doubled(RETRY, attempts - 1) * (0.5 + Math.random() / 2))
 }
 
-/** The waits of orders whose rows are locked, or that are held. */
+/** The wait times of orders that are held or whose rows are locked. */
 export class LockWaits {
   private readonly times = new Map<string, number>()
 

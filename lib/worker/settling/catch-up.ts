@@ -1,11 +1,11 @@
 // How much of the shop's connection pool a backlog may take. After an outage every rule has thousands of orders to settle, and the shop's requests, which
-// often share the pool with this worker, must still get a connection. What is on time is not held up: it has its lane alone.
+// often share the pool with this worker, must still get a connection. Orders that are on time do not wait here, only for their lane.
 
 import type { Sequelize } from 'sequelize'
 import type { BoundRule } from '../../rules/rule.js'
 import { poolSize } from '../../sequelize/sql.js'
 
-/** Orders that are overdue for longer are a backlog. A burst that is settled as it comes due is none. */
+/** Orders that have been overdue for longer are a backlog. A burst that is settled as it comes due is not. */
 export const BACKLOG_MS = 5_000
 
 interface Pool {
@@ -22,11 +22,11 @@ export class CatchUp {
   constructor(private readonly share: number) {}
 
   /**
-   * Waits for a connection's worth of the share.
-   * @returns what gives it back; undefined if the worker leaves before there was one
+   * Waits for one connection of the share.
+   * @returns a function that returns it; undefined if the worker stops before there was one
    */
   async enter({ row }: BoundRule, leaving: AbortSignal): Promise<(() => void) | undefined> {
-    if (!row) return () => {} // a plain function uses no pool that is known
+    if (!row) return () => {} // a plain function has no known pool
     const { sequelize, model } = row.guard.table
     const pool = this.pools.get(sequelize) ?? { free: Math.max(1, Math.floor(this.share * poolSize(model))), waiting: new Set() }
     this.pools.set(sequelize, pool)

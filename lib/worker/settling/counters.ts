@@ -7,7 +7,7 @@ export interface KindCounters {
   failed: number
   /** Orders that became dead letters. */
   dead: number
-  /** Orders that were not due yet when they were looked at. */
+  /** Orders that were not due yet when their rows were read. */
   early: number
   /** Orders whose row another transaction had locked. */
   locked: number
@@ -15,7 +15,7 @@ export interface KindCounters {
   held: number
   /** Orders that no longer exist, to which the rule no longer applies, or that have no deadline. */
   gone: number
-  /** Expired keys that another service set, of orders whose rows have no deadline: nothing settles those. */
+  /** Expired keys of other services whose orders have no deadline: nothing settles those. */
   undated: number
   /** Deadlines cleared on orders to which the rule no longer applies. */
   cleared: number

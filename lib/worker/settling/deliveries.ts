@@ -1,5 +1,5 @@
-// `afterCommit` and reminders: the shop's own work on orders whose settlement has committed. Without a history each order is delivered at
-// most once. With one it is delivered until that succeeds, also by another worker, each time under the same idempotency key.
+// `afterCommit` and reminders: the shop's code for orders whose settlement has committed. Without a history each order is delivered at
+// most once. With one it is delivered until that succeeds, if necessary by another worker, each time with the same idempotency key.
 
 import type { Model } from 'sequelize'
 import { errorText } from '../../error-text.js'
@@ -30,7 +30,7 @@ export class Deliveries {
 
   /**
    * The first delivery of orders that were settled just now. Never rejects.
-   * @param settledSince a moment before the history noted from when another worker may redeliver
+   * @param settledSince a moment before the history recorded when another worker may redeliver
    * @returns whether the shop's own work succeeded
    */
   async deliver(rule: BoundRule, pending: readonly PendingDelivery[], settledSince: Moment): Promise<boolean> {
@@ -51,12 +51,12 @@ export class Deliveries {
     return true
   }
 
-  /** Delivers, one by one, what is overdue: its worker died, or its `afterCommit` failed. One run for each rule at a time. Never rejects. */
+  /** Delivers overdue entries one by one: their worker died, or `afterCommit` failed. One run for each rule at a time. Never rejects. */
   async redeliver(rule: BoundRule): Promise<void> {
     const { kind, row } = rule
     const { history } = row ?? {}
     if (!row?.afterCommit || !history || this.redelivering.has(kind)) return
-    // The order is read in the transaction that reads the history, so on the primary: a replica that lags would say that its row is gone.
+    // The order is read in the transaction that reads the history, so on the primary: on a lagging replica its row may be missing.
     const take = () =>
       inTransaction(row.guard.table.sequelize, LIMITS, async (transaction) => {
         const delivery = await history.takePendingDelivery(transaction)
@@ -105,7 +105,7 @@ export class Deliveries {
     await this.note(rule, () => history.markDelivered([entry]))
   }
 
-  /** The process did not run for so long that another worker may have begun to redeliver: a sweep delivers. */
+  /** The process stood still so long that another worker may have begun to redeliver: a sweep delivers. */
   private leave({ kind }: BoundRule, count: number): false {
     const message = `${kind}: ${WORK} of ${count} orders is left to a sweep, because this process stood still`
     this.dependencies.reporter.log('warn', message, { code: 'LEASE_LAPSED', kind, count })
@@ -127,7 +127,7 @@ export class Deliveries {
     for (const { id } of deliveries) this.dependencies.reporter.failed(rule, { id, error, attempts, next, work: WORK })
   }
 
-  /** If the result cannot be written, the orders are delivered again later, under the same key. */
+  /** If the result cannot be written, the orders are delivered again later, with the same key. */
   private async note(rule: BoundRule, write: () => Promise<void>): Promise<void> {
     const { kind } = rule
     // A second try, on another connection: Postgres ends the transaction of a process that stands still. Writing twice is harmless.

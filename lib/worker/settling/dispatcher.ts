@@ -1,5 +1,5 @@
-// The only way to settle orders: every path hands its claims to the dispatcher. It waits for a free place in the rule's lane, has the claim
-// settled, and ends it with what is to become of the rest. It never rejects and never drops an order.
+// The only way to settle orders: every path passes its claims to the dispatcher. It waits for a free place in the rule's lane, has the claim
+// settled, and ends it with the dispositions of the rest. It never rejects and never drops an order.
 
 import { setMaxListeners } from 'node:events'
 import { setImmediate as nextTurn, setTimeout as setTimer } from 'node:timers/promises'
@@ -20,26 +20,26 @@ import { TimeLimits } from './time-limits.js'
 import type { Work } from './work.js'
 
 /**
- * A sweep's batch is this many ordinary ones, for rules that run no code of the shop's. Its orders are late already: how many are settled in a
- * second matters, and not how soon the first is.
+ * A sweep's batch is this many times an ordinary one, for rules without the shop's code. Its orders are already late: throughput
+ * matters more than latency.
  */
 const SWEEP_FACTOR = 2
 
 export interface DispatcherDependencies extends Omit<OutcomesDependencies, 'rest'> {
   rules: ReadonlyMap<string, BoundRule>
   concurrency: (rule: BoundRule) => number
-  /** How much of the shop's pool a backlog may take: more than 0, at most 1. */
+  /** The share of the shop's pool that a backlog may use: more than 0, at most 1. */
   catchUp: number
   /** This worker's name, for the history. */
   worker: string
   tracer: SettlerDependencies['tracer']
-  /** Keeps `verify.perSecond` for all workers together; undefined with `redis: false`. */
+  /** Limits `verify.perSecond` for all workers together; undefined with `redis: false`. */
   pace?: SharedPace | undefined
 }
 
 export class Dispatcher {
   readonly ruleHealth: RuleHealth
-  /** What rules with `verify` pass first. */
+  /** The stage that rules with `verify` pass first. */
   readonly verifying: VerifyingStage
   private readonly lanes: Lanes
   private readonly running = new Set<Promise<void>>()
@@ -55,7 +55,7 @@ export class Dispatcher {
     this.catchUp = new CatchUp(catchUp)
     const { timeLimits } = this
     const lanes = new Lanes(rules.values(), concurrency)
-    setMaxListeners(0, this.leaving.signal) // each batch that was claimed ahead may wait by it
+    setMaxListeners(0, this.leaving.signal) // each batch that was claimed ahead may add a listener
     const ruleHealth = new RuleHealth(reporter.faults, lanes)
     const deliveries = new Deliveries({ reporter, ruleHealth, timeLimits })
     const outcomes = new Outcomes({ ...dependencies, rest: (rule, restMs) => lanes.of(rule).rest(restMs) })
@@ -77,7 +77,7 @@ export class Dispatcher {
     return isVerified(rule) ? free.then(() => this.verifying.admission(rule).free(signal)) : free
   }
 
-  /** As `free`, for the sweep: resolves also when the rule is suspended or rests. @returns whether a batch may be claimed */
+  /** As `free`, for the sweep: also resolves when the rule is suspended or rests. @returns whether a batch may be claimed */
   async admits(rule: BoundRule, signal: AbortSignal): Promise<boolean> {
     const lane = this.lanes.of(rule)
     await lane.freeOrSuspended(signal)
@@ -85,12 +85,12 @@ export class Dispatcher {
     return isVerified(rule) ? this.verifying.admission(rule).admits(signal) : true
   }
 
-  /** A hold of this rule, or of all rules, may have ended: their alarms look again at once. */
+  /** A hold of this rule, or of all rules, may have ended: their alarms check again at once. */
   endRest(rule?: BoundRule): void {
     for (const each of rule ? [rule] : this.dependencies.rules.values()) this.lanes.of(each).endRest()
   }
 
-  /** How many orders of this rule a claim may take now. */
+  /** The present maximum for a claim of this rule. */
   batchSize(rule: BoundRule, via?: 'sweep'): number {
     const { batchSize, runsOwnCode } = rule
     if (isVerified(rule)) return this.lanes.of(rule).batch(this.verifying.admission(rule).size)
@@ -102,13 +102,13 @@ export class Dispatcher {
     return this.recentClaims.has(kind, id)
   }
 
-  /** Settles what was claimed. Never rejects. */
+  /** Settles a claim. Never rejects. */
   dispatch(work: Work): Promise<void> {
     if (work.ids.length === 0) return Promise.resolve()
     return this.track(isVerified(work.rule) ? this.verify(work, work.rule) : this.process(work, []))
   }
 
-  /** Delivers what is overdue, in the background: the shop may be sending mail. */
+  /** Delivers overdue entries in the background, since the shop's code may be slow. */
   redeliver(rule: BoundRule): void {
     void this.track(this.deliveries.redeliver(rule))
   }
@@ -135,7 +135,7 @@ export class Dispatcher {
     return done
   }
 
-  /** A rule with `verify` settles only what it lets through. */
+  /** A rule with `verify` settles only what the stage lets through. */
   private async verify(work: Work, rule: VerifiedRule): Promise<void> {
     const endRenewal = work.lease.renewed()
     if (work.dueAt !== undefined) await until(work.dueAt)
@@ -145,7 +145,7 @@ export class Dispatcher {
     else await this.finish(work, dispositions)
   }
 
-  /** @param dispositions what is to become of orders of the claim that are not to be settled */
+  /** @param dispositions of the claim's orders that must not be settled */
   private async process(work: Work, dispositions: Disposition[]): Promise<void> {
     const lane = this.lanes.of(work.rule)
     const turn = lane.enter(this.leaving.signal)
@@ -161,16 +161,16 @@ export class Dispatcher {
       if (settles) await this.settler.settle(work, work.ids, dispositions)
       else for (const id of work.ids) dispositions.push({ id, delayMs: 0 })
     } catch (error) {
-      await this.ruleHealth.failed(work.rule, 'internal', error) // the settler throws nothing else; what it settled stays settled
+      await this.ruleHealth.failed(work.rule, 'internal', error) // a bug: the settler throws nothing else; what it settled stays settled
     } finally {
       giveBack?.()
-      if (begun) lane.leave() // the next batch may use the database while this one's claim is ended
+      if (begun) lane.leave() // the next batch may use the database while this claim is being ended
       endRenewal()
       await this.finish(work, dispositions)
     }
   }
 
-  /** What Redis does not answer is sent again before the next claim; at the latest the lease ends by itself. */
+  /** If Redis does not answer, the message is sent again before the next claim; at the latest the lease ends by itself. */
   private async finish(work: Work, dispositions: Disposition[]): Promise<void> {
     const { kind } = work.rule
     try {
@@ -181,7 +181,7 @@ export class Dispatcher {
   }
 }
 
-/** Until a moment of `performance.now()` that is a few milliseconds away: more exactly than timers are, whose unit is the millisecond. */
+/** Waits until a time of `performance.now()` a few milliseconds away, more precisely than Node's timers. */
 async function until(moment: number): Promise<void> {
   const whole = Math.floor(moment - performance.now())
   if (whole > 0) await setTimer(whole)

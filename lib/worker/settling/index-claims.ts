@@ -1,6 +1,6 @@
-// Claims in the due index, each under a lease and a token of its own: nothing but this token can end the claim, and what its end puts back
-// comes back. What an alarm claims is in one partition. What is claimed by its ids may be in several, and each is claimed and ended by itself, so that a
-// node of a cluster that is away holds up its own share only.
+// Claims in the due index, each with its own lease and token: only this token can end the claim, and what its end puts back
+// goes back. An alarm claims in one partition. Claims by ids may span several, and each partition is claimed and ended separately, so that a
+// cluster node that is down delays only its own share.
 
 import type { Keys } from '../../keys.js'
 import { Moment } from '../../moment.js'
@@ -23,7 +23,7 @@ export interface IndexClaimsDependencies {
   /** Postgres's clock minus that of Redis, or of the node that has a partition. */
   skewMs: (kind: string, partition: number) => number
   keys: Pick<Keys, 'partitions' | 'split'>
-  /** A token that no other claim has. */
+  /** A unique token. */
   token: () => string
 }
 
@@ -65,13 +65,13 @@ export class IndexClaims {
     return { work, untilNextMs: untilNextClaimMs(claim, skewMs) }
   }
 
-  /** What a pulse has found at the head of the index. @returns milliseconds until the next claim should be made */
+  /** The head of the index from a pulse. @returns milliseconds until the next claim should be made */
   untilNextMs(head: Head): number {
     if (head.lost) return 0
     return untilNextClaimMs({ ...head, burstLeft: false }, this.dependencies.skewMs(head.kind, head.partition))
   }
 
-  /** Sends again what was not answered of a partition. Never rejects. */
+  /** Resends unanswered messages of a partition. Never rejects. */
   async retry(partition: number): Promise<void> {
     await this.part(partition)
       .acknowledgements.retryAll()
@@ -79,9 +79,9 @@ export class IndexClaims {
   }
 
   /**
-   * What the sweep found overdue. The rows know the deadlines.
-   * @param lookedAt when a sweep had looked before
-   * @param look at the second, also what was settled a moment ago
+   * Claims overdue orders that the sweep found. The rows have the deadlines.
+   * @param lookedAt when the previous sweep read
+   * @param look the second look also takes what was settled a moment ago
    */
   async overdue(rule: BoundRule, ids: readonly string[], lookedAt: Moment, look: Look): Promise<OverdueWork> {
     const { leases, leaseMs } = this.dependencies
@@ -94,8 +94,8 @@ export class IndexClaims {
   }
 
   /**
-   * Orders whose keys another service had set, and that have expired, all of one partition.
-   * @returns `unknown`: those of which it is not known whether their keys were set again
+   * Claims orders whose external keys have expired, all of one partition.
+   * @returns `unknown`: ids for which it is unknown whether their keys were set again
    */
   async expired(rule: BoundRule, ids: readonly string[], partition: number): Promise<{ work: Work; unknown: readonly string[] }> {
     const { leases, leaseMs, token: newToken } = this.dependencies
@@ -105,7 +105,7 @@ export class IndexClaims {
     return { work: this.work(rule, 'event', claim, [partition], { sentAt, lookedAt: this.started }), unknown: claim.unknown }
   }
 
-  /** Claims ids, those of each partition by themselves. @throws what a claim throws, where none succeeds */
+  /** Claims ids, separately for each partition. @throws what a claim throws, if none succeeds */
   private async claimParts<T extends Claim>(
     rule: BoundRule,
     ids: readonly string[],
@@ -122,7 +122,7 @@ export class IndexClaims {
     return this.parted.claim(token, keys.split(ids), claimPart, giveBack)
   }
 
-  /** A claim that Redis does not answer may have been made all the same, so it is released later. */
+  /** A claim that Redis does not answer may still have been carried out, so it is released later. */
   private async claim<T>(rule: BoundRule, token: string, partition: number, claim: () => Promise<T>): Promise<T> {
     const { leases, leaseMs, skewMs } = this.dependencies
     const { acknowledgements } = this.part(partition)
@@ -196,7 +196,7 @@ export class IndexClaims {
     )
   }
 
-  /** What is known of each partition: what it did not answer, and by kind the latest claim that took everything that was due. */
+  /** The state of each partition: unanswered messages, and by kind the latest claim that took everything that was due. */
   private part(partition: number): { acknowledgements: Acknowledgements; looks: Map<string, Moment> } {
     while (partition >= this.parts.length) this.parts.push({ acknowledgements: new Acknowledgements(), looks: new Map() })
     return this.parts[partition] as { acknowledgements: Acknowledgements; looks: Map<string, Moment> }
@@ -205,9 +205,9 @@ export class IndexClaims {
 
 export interface OverdueWork {
   work: Work
-  /** How many were left out because they were settled a moment ago. */
+  /** How many were skipped because they were settled a moment ago. */
   settledBefore: number
-  /** Those whose node of a cluster did not answer. */
+  /** The ids whose cluster node did not answer. */
   unclaimed: readonly string[]
 }
 
@@ -218,8 +218,8 @@ interface Looked {
 }
 
 /**
- * The same dispositions, sent so many milliseconds later. Meanwhile a sweep without Redis may have settled what is a dead letter here. Nobody
- * looks at a dead letter again, so it gets one more attempt instead.
+ * The same dispositions, sent this many milliseconds later. Meanwhile a sweep without Redis may have settled what is a dead letter here. Nothing
+ * checks a dead letter again, so it gets one more attempt instead.
  */
 function later(dispositions: readonly Disposition[], passedMs: number): Disposition[] {
   return dispositions.map((one) => {
@@ -228,7 +228,7 @@ function later(dispositions: readonly Disposition[], passedMs: number): Disposit
   })
 }
 
-/** Few rules ever ask, so the map is made when they do. */
+/** Few callers need it, so the map is created on demand. */
 function lookUp(ids: readonly string[], deadlines: readonly number[]): (id: string) => number | undefined {
   let byId: Map<string, number> | undefined
   return (id) => {

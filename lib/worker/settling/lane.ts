@@ -1,7 +1,7 @@
 // The lane of one rule: how many batches are settled at once, how many may be claimed ahead so that the database never waits for Redis, how
-// large a batch may be, and whether the rule pauses: after trouble of the database, or because its statements cannot run.
+// large a batch may be, and whether the rule pauses: after database failures, or because its statements cannot run.
 
-/** How long a rule is suspended if no check resumes it. Where no sweep runs, the next batch then shows whether it can run again. */
+/** How long a rule is suspended if no check resumes it. If no sweep runs, the next batch then shows whether it can run again. */
 const SUSPENDED_MS = 60_000
 
 const PAUSE = { firstMs: 100, longestMs: 2_000 }
@@ -82,7 +82,7 @@ export class Lane {
     this.wake()
   }
 
-  /** Nothing of the rule may be settled for a while, since it is held: no claim until then, or until `endRest`. */
+  /** The rule is held: no claim for this time, or until `endRest`. */
   rest(milliseconds: number): void {
     this.restsUntil = performance.now() + milliseconds
     for (const stop of [...this.suspensions]) stop()
@@ -112,7 +112,7 @@ export class Lane {
     }
   }
 
-  /** The database settled a batch of this size. If it was as large as allowed, the next may be a little larger. */
+  /** The database settled a batch of this size. If it had the maximum size, the next may be a little larger. */
   recovered(size: number): void {
     this.consecutiveFailures = 0
     if (size >= this.largestBatch) this.largestBatch = Math.ceil(this.largestBatch * 1.1)
@@ -123,7 +123,7 @@ export class Lane {
     this.largestBatch = Math.min(this.largestBatch, Math.max(1, Math.floor(size / 2)))
   }
 
-  /** How many orders the next batch may have, of `size` wanted. */
+  /** The size of the next batch, at most `size`. */
   batch(size: number): number {
     return Math.min(size, this.largestBatch)
   }

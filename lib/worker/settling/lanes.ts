@@ -3,7 +3,7 @@
 import type { BoundRule } from '../../rules/rule.js'
 import { Lane } from './lane.js'
 
-/** A rule that runs no code of the shop's has one batch claimed ahead. */
+/** A rule without the shop's code claims one batch ahead. */
 const AHEAD = 1
 
 export class Lanes {

@@ -1,6 +1,6 @@
-// How late this worker's orders were, by rule and path: for the last minute, hour and day, and what is still to be added to the counts in Redis.
-// Counted is what came due since the path last looked. What was due before that had been put off (a retry, a locked row), was given a deadline in
-// the past (`backfill`, `resume`), or had been waiting for a worker: that an order of these is late says nothing about how punctual workers are.
+// How late this worker's orders were, by rule and path: for the last minute, hour and day, and the counts that Redis does not have yet.
+// It counts orders that came due since the path's last check. Earlier ones had been postponed (a retry, a locked row), got a deadline in
+// the past (`backfill`, `resume`), or were waiting for a worker: their lateness does not show how punctual workers are.
 
 import { BUCKETS, bucketOf, LATENESS_BOUNDS_MS, type LatenessSummary, nameOfBucket, summaryOf } from '../../lateness-buckets.js'
 import { Distributions } from '../../meters.js'
@@ -10,12 +10,12 @@ import type { Path } from '../events.js'
 
 export const PATHS: readonly Path[] = ['alarm', 'event', 'sweep']
 
-/** How late the orders of a rule were, in all and by the path that brought them. */
+/** How late the orders of a rule were, in total and by path. */
 export interface LatenessByPath extends LatenessSummary {
   paths: Record<Path, LatenessSummary>
 }
 
-/** The last minute, hour and day, each as far as the worker has run. */
+/** The last minute, hour and day, each limited to the time that the worker has run. */
 export interface LatenessOfRule {
   minute: LatenessByPath
   hour: LatenessByPath
@@ -30,7 +30,7 @@ export class Lateness {
 
   /**
    * @param now milliseconds, from any beginning
-   * @param totals gets all that is counted, by `kind path`
+   * @param totals gets all counts, by `kind path`
    */
   constructor(kinds: Iterable<string>, { now = () => performance.now(), totals = new Distributions(LATENESS_BOUNDS_MS) } = {}) {
     this.totals = totals
@@ -38,7 +38,7 @@ export class Lateness {
     this.counts = new Map([...kinds].map((kind) => [kind, paths()]))
   }
 
-  /** @param lookedAt when this path last looked, before it brought these orders */
+  /** @param lookedAt the path's last check before it brought these orders */
   note(kind: string, via: Path, orders: readonly SettledOrder[], lookedAt: Moment): void {
     const mostMs = lookedAt.passedMs()
     let [any, sumMs] = [false, 0]
@@ -65,7 +65,7 @@ export class Lateness {
     )
   }
 
-  /** What has been counted since it was last taken, by `kind path bucket`. */
+  /** The counts since the last call, by `kind path bucket`. */
   takeCounts(): ReadonlyMap<string, number> {
     const taken = new Map<string, number>()
     for (const [kind, paths] of this.counts)
@@ -78,7 +78,7 @@ export class Lateness {
     return taken
   }
 
-  /** Counts that Redis did not take. */
+  /** Takes back counts that Redis did not accept. */
   putBack(taken: ReadonlyMap<string, number>): void {
     for (const [kind, paths] of this.counts)
       for (const path of PATHS)
@@ -127,7 +127,7 @@ class PathCounts {
   }
 }
 
-/** Counts by bucket in slots of time, of which the oldest is overwritten. */
+/** Counts by bucket in a ring of time slots. */
 class Ring {
   private readonly counts: Uint32Array
   private slot = 0

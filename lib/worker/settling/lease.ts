@@ -1,30 +1,30 @@
-// The lease of one claim, as this process knows it: held for its length after the sending of the last message that Redis confirmed. No work
+// The lease of one claim, as this process knows it: it is held for its length after the last confirmed message was sent. No work
 // begins unless it is held, because the orders of an expired lease belong to whoever claims them next.
 
 import { Moment } from '../../moment.js'
 import type { BoundRule } from '../../rules/rule.js'
 
-/** The longest lease of a rule over rows. It is short because the rows' guard protects what an expired lease leaves behind. */
+/** The longest lease of a rule over rows. It can be short because the rows' guard protects orders whose lease has expired. */
 export const ROW_LEASE_MS = 3_000
 
 /** How often a lease is renewed in its time. */
 const RENEWALS = 3
 
-/** How long claims of a rule hold without renewal, milliseconds. `optionMs` is the worker's option `lease`. */
+/** How long claims of a rule are valid without renewal, milliseconds. `optionMs` is the worker's option `lease`. */
 export function leaseMsOf(rule: BoundRule, optionMs: number): number {
   return rule.row ? Math.min(ROW_LEASE_MS, optionMs) : optionMs
 }
 
 export interface HeldLease {
-  /** Whether it is known to be ours now. Asks nobody. */
+  /** Whether it is known to be ours now. Sends no command. */
   readonly held: boolean
-  /** Asks Redis. @returns whether it is ours; false too if Redis does not answer. Never rejects. */
+  /** Asks Redis. @returns whether it is ours; also false if Redis does not answer. Never rejects. */
   renew(): Promise<boolean>
   /** Renews it regularly until the returned function is called. */
   renewed(): () => void
 }
 
-/** The lease of a claim in this process's memory, which nobody else can take. */
+/** The lease of a claim in this process's memory, which no other worker can take. */
 export const NEVER_LAPSES: HeldLease = { held: true, renew: async () => true, renewed: () => () => {} }
 
 export class Lease implements HeldLease {
@@ -61,7 +61,7 @@ export class Lease implements HeldLease {
       if (await this.keep()) this.since = sentAt
       else this.lost = true
     } catch {
-      // Without an answer the lease holds for as long as it did before.
+      // Without an answer the end of the lease does not change.
     }
     return this.held
   }

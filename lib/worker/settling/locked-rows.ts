@@ -1,5 +1,5 @@
-// Orders that are due and whose rows stay locked. A row that is locked for longer than half a minute is reported as a fault, with the session that
-// holds it. The fault is over when the order is settled or its row is free. Postgres is asked every five seconds, apart from the settling.
+// Due orders whose rows stay locked. A row that is locked for longer than half a minute is reported as a fault, with the session that
+// holds it. The fault is over when the order is settled or its row is free. Postgres is asked every five seconds, independently of settling.
 
 import { errorText } from '../../error-text.js'
 import { show } from '../../errors.js'
@@ -15,7 +15,7 @@ const LOOK_EVERY_MS = 5_000
 const MOST_REMEMBERED = 10_000
 
 export class LockedRows {
-  /** By kind and id: since when the row is known to be locked, of `performance.now()`. */
+  /** By kind and id: when the row was first found locked, by `performance.now()`. */
   private readonly since = new Map<string, Map<string, number>>()
   private timer: NodeJS.Timeout | undefined
   private looking: Promise<void> | undefined
@@ -44,7 +44,7 @@ export class LockedRows {
     for (const id of ids) if (!known.has(id) && known.size < MOST_REMEMBERED) known.set(id, now)
   }
 
-  /** Whether any order of this rule was found locked, and is not known to be free. */
+  /** Whether any order of this rule was found locked and not found free since. */
   knows(kind: string): boolean {
     return (this.since.get(kind)?.size ?? 0) > 0
   }
@@ -57,7 +57,7 @@ export class LockedRows {
     if (known.size === 0) this.faults.clear('ROW_LOCKED', kind)
   }
 
-  /** Looks up who holds rows that have been locked for long. Never rejects; one look at a time. */
+  /** Looks up the holders of rows that have been locked for long. Never rejects; one query at a time. */
   look(): Promise<void> {
     this.looking ??= this.lookAtAll().finally(() => {
       this.looking = undefined
@@ -93,7 +93,7 @@ export class LockedRows {
     if (holder) this.report(kind, known, [...looked.filter((id) => held.has(id)), ...ids.slice(100)], holder, describeHolder(holder))
   }
 
-  /** Names the order that has been locked for the longest, and how many there are. */
+  /** Names the order that has been locked the longest, and the number of locked orders. */
   private report(kind: string, known: Map<string, number>, ids: string[], holder: LockHolder | undefined, who: string): void {
     const [id] = holder ? [holder.id] : ids
     const name = this.rules.get(kind)?.row?.guard.table.model.name ?? ''

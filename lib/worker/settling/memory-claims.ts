@@ -1,4 +1,4 @@
-// Claims in this process's memory, for the sweep while Redis does not answer. Between workers the guard in the UPDATE alone decides.
+// Claims in this process's memory, for the sweep while Redis does not answer. Between workers only the guard in the UPDATE decides.
 
 import type { Moment } from '../../moment.js'
 import type { Failure } from '../../redis/failed-timers.js'
@@ -11,7 +11,7 @@ export class MemoryClaims {
   private readonly claimed = new Set<string>()
   private readonly failed = new Map<string, { failure: Failure; retryAt: number }>()
 
-  /** Claims those of `ids` that are not claimed already and do not wait for their next attempt. @param lookedAt when a sweep had looked before */
+  /** Claims the `ids` that are not claimed and do not wait for their next attempt. @param lookedAt when the previous sweep read */
   overdue(rule: BoundRule, overdue: readonly string[], lookedAt: Moment): Work {
     const { kind } = rule
     const ids = overdue.filter((id) => this.isFree(`${kind}:${id}`))

@@ -1,11 +1,11 @@
-// When an alarm should claim next, from what a claim or a pulse has found at the head of an index.
+// When an alarm should claim next, from the head of an index as a claim or a pulse has found it.
 
 import { BURST, type ClaimAnswer } from '../../redis/leases.js'
 
-/** How long before its deadline a timer is claimed, so that Redis has answered when it is due. */
+/** How long before its deadline a timer is claimed, so that Redis has answered by the deadline. */
 export const AHEAD_MS = 3
 
-/** Orders that a dead worker has claimed are claimed as soon as its lease ends. */
+/** The orders of a dead worker are claimed as soon as its lease ends. */
 export function untilNextClaimMs(
   { now, next, burstLeft, leaseEnds }: Pick<ClaimAnswer, 'now' | 'next' | 'burstLeft' | 'leaseEnds'>,
   skewMs: number,

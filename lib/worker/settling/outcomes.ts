@@ -1,4 +1,4 @@
-// What follows from a settlement that has committed: its report, dispositions for the orders that were not settled, and the timers that it
+// The consequences of a committed settlement: its report, dispositions for the orders that were not settled, and the timers that it
 // started.
 
 import type { Disposition } from '../../redis/leases.js'
@@ -13,19 +13,19 @@ import type { Work } from './work.js'
 
 export interface OutcomesDependencies {
   reporter: Reporter
-  /** How late an order was that was due at this instant, by the clock of its rule; null if that is unknown. */
+  /** How late an order with this deadline is, by the clock of its rule; null if unknown. */
   lateness: (rule: BoundRule, deadlineMs: number) => number | null
   /** Counts how late orders are. */
   latenessCounts: Lateness
   /** Remembers which rows are locked. A single pass has none. */
   lockedRows?: LockedRows | undefined
-  /** Keeps the rule from being claimed for so many milliseconds. */
+  /** Prevents claims of the rule for this many milliseconds. */
   rest: (rule: BoundRule, restMs: number) => void
   /** Arms a timer that a settlement started. */
   arm: (kind: string, id: string, deadlineMs: number) => void
 }
 
-/** How often a worker looks at a kind that is held. A release wakes it. */
+/** How often a worker checks a held kind. A release wakes it. */
 const HELD_REST_MS = 5_000
 const BRIEF_REST_MS = 250
 
@@ -34,7 +34,7 @@ export class Outcomes {
 
   constructor(private readonly dependencies: OutcomesDependencies) {}
 
-  /** @param dispositions gets what is to become of the orders that were not settled */
+  /** @param dispositions gets those of the orders that were not settled */
   take({ rule, via, lookedAt }: Work, settlement: Settlement, dispositions: Disposition[]): void {
     if (settlement.onHold) {
       this.putBackHeld(rule, settlement.onHold, settlement.held, dispositions)
@@ -57,16 +57,16 @@ export class Outcomes {
     for (const { id, remainingMs } of early) dispositions.push({ id, delayMs: Math.max(1, remainingMs) })
     for (const id of unproven) dispositions.push({ id, delayMs: this.lockWaits.next(kind, id) })
     for (const id of locked) dispositions.push({ id, delayMs: this.lockWaits.next(kind, id) })
-    // The next sweep finds again what is on a row; what is in Redis alone has to come back by itself.
+    // The next sweep finds orders with a deadline on the row again; timers in Redis alone must go back into the index.
     for (const id of held) dispositions.push({ id, delayMs: isSwept(rule) ? undefined : this.lockWaits.next(kind, id) })
     this.lockWaits.forget(kind, settled)
   }
 
-  /** It is no attempt. The orders stay in the index, and are claimed in the order of their deadlines once the kind is released. */
+  /** It is not an attempt. The orders stay in the index, and are claimed by deadline once the kind is released. */
   private putBackHeld(rule: BoundRule, onHold: OnHold, ids: readonly string[], dispositions: Disposition[]): void {
     const { reporter, rest } = this.dependencies
     for (const id of ids) dispositions.push({ id, delayMs: 0 })
-    // While a hold is being placed nobody knows whether it will stand.
+    // While a hold is being placed it is unknown whether it will be committed.
     rest(rule, onHold.since === undefined ? BRIEF_REST_MS : Math.min(HELD_REST_MS, Math.max(1, onHold.opensInMs ?? HELD_REST_MS)))
     if (onHold.since !== undefined) reporter.onHold(rule, { since: onHold.since, reason: onHold.reason })
   }

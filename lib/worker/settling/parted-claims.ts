@@ -1,5 +1,5 @@
-// Claims ids that lie in several partitions of a cluster's index, those of each by themselves. One whose node is away is waited for no longer than the
-// leases of the others hold, and then left out for a while, so that it costs its own share only.
+// Claims ids in several partitions of a cluster's index, separately for each. The wait for a partition whose node is down is no longer than the
+// leases of the others, and then it is skipped for a while, so that only its own share is affected.
 
 import { OrderTimersError } from '../../errors.js'
 import type { Claim } from '../../redis/leases.js'
@@ -7,25 +7,25 @@ import { within } from '../../wait.js'
 
 const WAIT_MS = 1_000
 
-/** For how long nothing more is claimed by its ids in a partition that was waited for. */
+/** How long such a partition is skipped. */
 const AWAY_MS = 5_000
 
 /** What was claimed under one token. */
 export interface PartedClaim<T extends Claim> extends Claim {
   claims: T[]
   partitions: number[]
-  /** Those whose node did not answer, or refused. */
+  /** The ids whose node did not answer, or refused. */
   unclaimed: string[]
 }
 
 export class PartedClaims {
-  /** By partition, of `performance.now()`. */
+  /** By partition: skipped until this time of `performance.now()`. */
   private readonly awayUntil = new Map<number, number>()
 
   /**
-   * @param claim claims those of one partition
-   * @param giveBack what was claimed later than it was waited for
-   * @throws what a claim throws, where none succeeds
+   * @param claim claims the ids of one partition
+   * @param giveBack releases a claim that came too late
+   * @throws what a claim throws, if none succeeds
    */
   async claim<T extends Claim>(
     token: string,

@@ -1,4 +1,4 @@
-// What this worker has claimed in the last half second, so that it knows the expiry events of its own keys without asking Redis. Keys that
+// What this worker has claimed in the last half second, so that it recognizes the expiry events of these keys without asking Redis. Keys that
 // other services set are not remembered: they may be set again at once.
 
 import type { Work } from './work.js'
@@ -24,7 +24,7 @@ export class RecentClaims {
     const since = performance.now() - RECENT_MS
     return this.claims.some((claim) => {
       if (claim.at <= since || claim.work.rule.kind !== kind) return false
-      claim.ids ??= new Set(claim.work.ids) // made for the first event only: most claims get none
+      claim.ids ??= new Set(claim.work.ids) // created for the first event: most claims get none
       return claim.ids.has(id)
     })
   }

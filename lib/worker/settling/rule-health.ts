@@ -1,6 +1,6 @@
-// What keeps a rule from being settled although its own code did not fail: the database, a statement that cannot run, a bug of ours. Each is
-// reported as a fault, no attempt is counted, and the orders come back. A rule whose statements cannot run is suspended until a sweep's check
-// passes, or for a minute where no sweep runs.
+// What prevents the settlement of a rule although its own code did not fail: the database, a statement that cannot run, a bug in this package. Each is
+// reported as a fault, no attempt is counted, and the orders go back. A rule whose statements cannot run is suspended until a sweep's check
+// passes, or for a minute if no sweep runs.
 
 import { errorText } from '../../error-text.js'
 import { OrderTimersError } from '../../errors.js'
@@ -11,20 +11,20 @@ import { remedyOf } from '../../sequelize/wrong-statement.js'
 import type { Faults } from '../faults.js'
 import type { Lanes } from './lanes.js'
 
-/** What works on a rule besides settling. */
+/** Tasks for a rule besides settling. */
 type Task = 'alarm' | 'deliveries'
 
 export class RuleHealth {
   /**
-   * Rules with a failed statement in which the check finds nothing wrong, and how many checks have passed since. It is over when a batch is
+   * Rules with a failed statement although the check finds nothing wrong, and how many checks have passed since. It is over when a batch is
    * settled, or when the orders have had the time from one check to the next to fail again.
    */
   private readonly unexplained = new Map<string, number>()
 
-  /** By kind: what has been said of it that is wrong and does not stop it. */
+  /** By kind: the reported problems that do not stop the rule. */
   private readonly partial = new Map<string, ReadonlySet<string>>()
 
-  /** By kind: tasks that fail on a bug of ours. A settled batch does not show that this is over. */
+  /** By kind: tasks that fail because of a bug in this package. A settled batch does not show that this is over. */
   private readonly failingTasks = new Map<string, Set<Task>>()
 
   constructor(
@@ -32,7 +32,7 @@ export class RuleHealth {
     private readonly lanes: Lanes,
   ) {}
 
-  /** A batch failed. @returns milliseconds until its orders come back */
+  /** A batch failed. @returns milliseconds until its orders go back */
   async failed(rule: BoundRule, owner: Exclude<FaultOwner, 'rule'>, error: unknown): Promise<number> {
     const { kind } = rule
     const lane = this.lanes.ofKind(kind)
@@ -53,7 +53,7 @@ export class RuleHealth {
   }
 
   /**
-   * A task failed. Trouble of the database is left to the settling, which has the same.
+   * A task failed. Database failures are left to settling, which has the same.
    * @returns whether it was reported
    */
   async taskFailed(task: Task, rule: BoundRule, error: unknown): Promise<boolean> {
@@ -81,7 +81,7 @@ export class RuleHealth {
   settled({ kind, row }: BoundRule): void {
     if (row) this.faults.clear('POSTGRES_UNAVAILABLE', kind)
     this.clearInternal(kind)
-    // A batch that began before the rule was suspended shows nothing of what was found then.
+    // A batch that began before the rule was suspended does not show that the problem is over.
     if (this.unexplained.delete(kind) || !this.lanes.ofKind(kind).suspended) this.faults.clear('INVALID_MODEL', kind)
   }
 
@@ -97,7 +97,7 @@ export class RuleHealth {
     this.faults.clear('INVALID_MODEL', kind)
   }
 
-  /** @returns what is wrong with the rule, does not stop it, and has not been said yet */
+  /** @returns problems that do not stop the rule and have not been reported yet */
   newlyPartial(kind: string, problems: readonly OrderTimersError[]): string[] {
     const messages = problems.map(({ message }) => message)
     const said = this.partial.get(kind)
@@ -120,7 +120,7 @@ export class RuleHealth {
     if (!this.failingTasks.has(kind)) this.faults.clear('INTERNAL', kind)
   }
 
-  /** Reports what the check of the table finds wrong; if it finds nothing, what Postgres says. */
+  /** Reports the problems that the check finds; if it finds none, Postgres's error. */
   private async explain({ kind, row }: BoundRule, error: unknown): Promise<void> {
     const problems = error instanceof OrderTimersError ? [error] : ((await row?.look())?.wrong ?? [])
     if (problems.length > 0) return this.checkFailed(kind, problems)

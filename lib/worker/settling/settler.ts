@@ -1,5 +1,5 @@
-// Settles one claim by its rule. A batch on which the rule fails is halved until the failing order stands alone; only then an attempt counts.
-// Trouble that is not the rule's counts no attempt. It never drops an order: whatever is not settled gets a disposition, or stays claimed
+// Settles one claim by its rule. A batch on which the rule fails is halved until the failing order is alone; only then an attempt is counted.
+// Other failures count no attempt. It never drops an order: whatever is not settled gets a disposition, or stays claimed
 // until the lease ends.
 
 import { shortErrorText, stackText } from '../../error-text.js'
@@ -30,7 +30,7 @@ export interface SettlerDependencies {
   deliveries: Deliveries
   ruleHealth: RuleHealth
   reporter: Reporter
-  /** Undefined unless the shop traces. */
+  /** Undefined unless the shop uses tracing. */
   tracer(): Tracer | undefined
 }
 
@@ -42,8 +42,8 @@ export class Settler {
   constructor(private readonly dependencies: SettlerDependencies) {}
 
   /**
-   * Never rejects but for a bug of ours; what it settled before that stays settled.
-   * @param dispositions gets what is to become of the orders that are not settled
+   * Rejects only because of a bug in this package; what it settled before that stays settled.
+   * @param dispositions gets those of the orders that are not settled
    */
   async settle(work: Work, ids: string[], dispositions: Disposition[]): Promise<void> {
     const { rule } = work
@@ -72,12 +72,12 @@ export class Settler {
     if (delivered && rule.reminder && settlement.settled.length > 0) reporter.reminded(rule.reminder, work.via, settlement.settled)
   }
 
-  /** Puts back what is settled from now on, without settling it. */
+  /** From now on puts orders back without settling them. */
   giveUp(): void {
     this.givenUp = true
   }
 
-  /** @param inRule whether the shop's own code was running */
+  /** @param inRule whether the shop's code was running */
   private async settleAfterError(
     work: Work,
     ids: string[],
@@ -93,7 +93,7 @@ export class Settler {
     if (owner !== 'rule') return putBack(ids, await ruleHealth.failed(rule, owner, error), dispositions)
     if (ids.length > 1) return this.settleHalves(work, ids, dispositions)
     if (await this.leaseExpired(work, ids)) return
-    // What the shop's own code threw is its own; Postgres shows the row that it refuses.
+    // An error of the shop's own code is kept; an error of Postgres shows the refused row.
     await this.countAttempt(work, ids[0] as string, inRule ? error : redactedCause(error), dispositions)
   }
 
@@ -104,8 +104,8 @@ export class Settler {
   }
 
   /**
-   * Some errors do not say whether the statement is wrong or one row fails on it: its values may be refused by a constraint, or refer to a row
-   * that was deleted while the worker ran. Then Postgres is asked to check the rule.
+   * Some errors do not show whether the statement is wrong or one row fails: a constraint may refuse its values, or they refer to a row
+   * that was deleted while the worker ran. Then the rule is checked.
    */
   private async ownerOf({ kind, row }: BoundRule, error: unknown, inRule: boolean): Promise<FaultOwner> {
     const owner = faultOwnerOf(error, inRule)
@@ -122,8 +122,8 @@ export class Settler {
   }
 
   /**
-   * Whether these orders are no longer known to be ours, because the process stood still or Redis did not answer. Then nothing is begun for
-   * them and no attempt is counted: another claim, or a sweep, has them or will have them.
+   * Whether this worker may have lost these orders, because the process stood still or Redis did not answer. Then nothing is begun for
+   * them and no attempt is counted: another claim or a sweep takes them.
    */
   private async leaseExpired({ rule: { kind }, lease }: Work, ids: readonly string[]): Promise<boolean> {
     if (lease.held || (await lease.renew())) return false
@@ -142,7 +142,7 @@ export class Settler {
   }
 }
 
-/** How long a check holds for further rows that a constraint refuses: of one batch there may be hundreds. */
+/** How long a check is valid for further rows that a constraint refuses: there may be hundreds in one batch. */
 const CHECK_HOLDS_MS = 1_000
 
 function failureOf(error: unknown, attempts: number, dead: boolean, earlier: Failure | undefined): Failure {

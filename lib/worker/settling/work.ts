@@ -16,14 +16,14 @@ export interface Work {
   deadlineOf(id: string): number | undefined
   /** By `performance.now()`: when the last of them is due. Until then they only wait. */
   dueAt?: number
-  /** They are late already because nobody settled for a while, so their batch keeps to the share of the pool that a backlog may take. */
+  /** They are already late because nothing settled for a while, so their batch uses only the share of the pool for a backlog. */
   isBacklog: boolean
-  /** When this path had looked before: an order that was due then already is late for another reason than that nobody looked. */
+  /** The path's previous check: an order that was already due then is late for another reason than a late check. */
   lookedAt: Moment
   lease: HeldLease
   /** Earlier failures of these orders. */
   failures(ids: readonly string[]): Promise<Map<string, Failure>>
-  /** Under `verify`: what its orders may be settled by. */
+  /** Under `verify`: the proofs for its orders. */
   proofs?: Proofs
   /** Ends the claim. Orders without a disposition are settled. */
   finish(dispositions: readonly Disposition[]): Promise<unknown>

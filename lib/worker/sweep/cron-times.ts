@@ -1,5 +1,5 @@
-// When a cron expression's runs would be if the clocks of its time zone were never changed. A change of the clocks can skip a run, or an hour of
-// runs. This says how long the pause between two runs may be at most.
+// When a cron expression would run if the clocks of its time zone never changed. A clock change can skip a run, or an hour of
+// runs. This gives the longest allowed pause between two runs.
 
 import type { ScheduledTask } from 'node-cron'
 import cron from './node-cron.cjs'
@@ -61,7 +61,7 @@ export class CronTimes {
     return undefined
   }
 
-  /** What the clocks of the zone show, as if it were UTC. */
+  /** The local time of the zone, as if it were UTC. */
   private wallTime(moment: Date): number {
     const parts: Record<string, number> = {}
     for (const { type, value } of this.format.formatToParts(moment)) parts[type] = Number(value)

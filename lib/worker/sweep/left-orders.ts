@@ -1,5 +1,5 @@
-// Deadlines and paused time on rows of orders that have left: they are cleared batch by batch, and counted, so that an order which comes back is
-// not settled by an old deadline. A table that refuses this, by a trigger or a missing right, is rule all the same.
+// Deadlines and stored pause times on rows of orders that have left: they are cleared batch by batch, and counted, so that an order that returns is
+// not settled by an old deadline. If the table refuses this, by a trigger or a missing right, the rule still works.
 
 import type { Transaction } from 'sequelize'
 import type { LeftDeadlines } from '../../rows/left-deadlines.js'
@@ -24,12 +24,12 @@ export class LeftOrders {
     return this.clear(rule, 'deadlines', (left, transaction) => left.clearBatch(transaction, BATCH))
   }
 
-  /** Clears what pauses have kept. Never rejects. */
+  /** Clears times that pauses have stored. Never rejects. */
   clearPauses(rule: SweptRule): Promise<void> {
     return this.clear(rule, 'pauses', (left, transaction) => left.clearPauses(transaction, BATCH))
   }
 
-  /** Counts deadlines on rows where the rule does not apply: of orders that left, or that are still to come. */
+  /** Counts deadlines on rows to which the rule does not apply: orders that left, or have not entered yet. */
   async count({ kind, row }: SweptRule): Promise<void> {
     const { left } = row
     if (!left) return

@@ -1,5 +1,5 @@
-// What no index need serve, so it is counted every ten minutes at most: orders without a deadline, deadlines of orders that have left, and what
-// pauses have kept of them.
+// Counts that may have no index, so they run every ten minutes at most: orders without a deadline, deadlines of orders that have left, and times
+// that pauses have stored on them.
 
 import type { SweptRule } from '../../rules/rule.js'
 import type { Reporter } from '../reporter.js'
@@ -9,7 +9,7 @@ import type { Transact } from './transact.js'
 
 const EVERY_MS = 10 * 60_000
 
-/** The counts take at most one part in so many of the time. */
+/** The counts use at most this fraction of the time (1/n). */
 const SHARE = 200
 
 export class OccasionalCounts {

@@ -1,5 +1,5 @@
-// Claims what is overdue and has it settled, batch by batch. What an alarm has settled since its row was read is left out. An order that was
-// settled a moment ago and has come back looks the same, so where any was left out, the rows are read once more in the end.
+// Claims overdue orders and has them settled, batch by batch. What an alarm has settled since its row was read is skipped. An order that was
+// settled a moment ago and has returned looks the same, so if any was skipped, the rows are read once more at the end.
 
 import type { Moment } from '../../moment.js'
 import type { RedisConnection } from '../../redis/connection.js'
@@ -17,7 +17,7 @@ export interface OverdueOrdersDependencies {
   reads: SweepReads
   dispatcher: Dispatcher
   memory: MemoryClaims
-  /** Neither with `redis: false`. */
+  /** Both undefined with `redis: false`. */
   connection: RedisConnection | undefined
   claims: IndexClaims | undefined
   stopping: AbortSignal
@@ -26,7 +26,7 @@ export interface OverdueOrdersDependencies {
 export interface SettledOverdue {
   /** How many were claimed. */
   overdue: number
-  /** What is overdue by more than `staleAfter`, and left to a person; undefined if the sweep ended before that was read. */
+  /** Orders overdue by more than `staleAfter`, which are left to a person; undefined if the sweep ended before that was read. */
   stale: Stale | undefined
 }
 
@@ -70,14 +70,14 @@ export class OverdueOrders {
     return { overdue, stale, settledBefore }
   }
 
-  /** In the due index if Redis answers, else in memory. There only the guard in the UPDATE keeps two workers apart, which suffices. */
+  /** In the due index if Redis answers, else in memory. There only the guard in the UPDATE separates two workers, which is enough. */
   async claim(rule: SweptRule, ids: string[], lookedAt: Moment, look: Look): Promise<OverdueWork> {
     const { connection, claims, memory } = this.dependencies
     if (claims && connection?.usable) {
       try {
         return await claims.overdue(rule, ids, lookedAt, look)
       } catch {
-        // Redis went away or refuses the claim. Its connection reports that; the rows are settled all the same.
+        // Redis does not answer or refuses the claim. Its connection reports that; the rows are still settled.
       }
     }
     return { work: memory.overdue(rule, ids, lookedAt), settledBefore: 0, unclaimed: [] }

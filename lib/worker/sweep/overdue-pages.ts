@@ -6,10 +6,10 @@ import type { SweptRule } from '../../rules/rule.js'
 import type { Locked, SweepReads } from './reads.js'
 import type { Transact } from './transact.js'
 
-/** The largest page, in batches. Large, because each reading of many rows with one deadline sorts all of them. */
+/** The largest page, in batches. It is large because each reading of many rows with one deadline sorts all of them. */
 const MOST_BATCHES = 50
 
-/** The last page also has what is stale, which costs no transaction of its own then. */
+/** The last page also has the stale orders, which saves a transaction. */
 export interface OverduePage extends ReadPage {
   stale?: Stale
 }
@@ -18,7 +18,7 @@ export interface OverduePagesDependencies {
   reads: SweepReads
   transact: Transact
   stopping: AbortSignal
-  /** Keeps the locks of two shops in one database apart. */
+  /** Separates the locks of two shops in one database. */
   prefix: string
 }
 
@@ -26,8 +26,8 @@ export class OverduePages {
   constructor(private readonly dependencies: OverduePagesDependencies) {}
 
   /**
-   * The next page is read while one is settled. The first pages are small, so that settling begins soon.
-   * @param batchSize asked before each page
+   * Reads the next page while one is settled. The first pages are small, so that settling begins soon.
+   * @param batchSize called before each page
    */
   async *read(rule: SweptRule, batchSize: () => number): AsyncGenerator<OverduePage> {
     const { reads, stopping } = this.dependencies

@@ -1,4 +1,4 @@
-// Whether overdue orders are read at all, by any worker of this prefix. Another worker's lock means that it is reading. A lock of any other
+// Whether any worker of this prefix reads overdue orders. Another worker's lock means that it is reading. A lock of any other
 // session, held for three intervals, is a fault, reported with that session.
 
 import { setTimeout as delay } from 'node:timers/promises'
@@ -11,7 +11,7 @@ import type { Faults } from '../faults.js'
 /** Who read last: this worker, or another one of the same prefix. */
 export type Reader = 'this worker' | 'another worker'
 
-/** How often the lock is looked at to see whether it changes hands, if Redis does not know who has read. */
+/** How often the lock is checked for another holder, if Redis does not know who has read. */
 const LOOKS = 6
 const LOOK_EVERY_MS = 250
 
@@ -35,14 +35,14 @@ export class SweepReads {
   private readonly blockedKinds = new Set<string>()
 
   constructor(
-    /** Where workers note in Redis that they have read; none with `redis: false`. */
+    /** The workers' records in Redis that they have read; undefined with `redis: false`. */
     private readonly marks: SweepMarks | undefined,
     private readonly faults: Faults,
-    /** How long ago the run began that was three intervals before the latest; undefined if there were not so many. */
+    /** How long ago the run three intervals before the latest one began; undefined if there were fewer. */
     private readonly threeIntervalsMs: () => number | undefined,
   ) {}
 
-  /** When the rule was read that has not been read for the longest, and by whom; undefined while one has never been. */
+  /** The oldest of the rules' last readings, and its reader; undefined while one was never read. */
   last(kinds: Iterable<string>): { at: Date; by: Reader } | undefined {
     let last: Read | undefined
     for (const kind of kinds) {
@@ -53,12 +53,12 @@ export class SweepReads {
     return last && { at: last.at, by: last.by }
   }
 
-  /** Whether rules wait for a lock that is not another worker's. */
+  /** Whether rules wait for a lock of a session that is not a worker. */
   get blocked(): boolean {
     return this.blockedKinds.size > 0
   }
 
-  /** When the rule was last read by any worker, as far as this one knows; before the first time, when this worker started. */
+  /** When any worker last read the rule, as far as this one knows; before the first time, when this worker started. */
   lastLook(kind: string): Moment {
     return this.reads.get(kind)?.moment ?? this.started
   }
@@ -69,7 +69,7 @@ export class SweepReads {
     await this.marks?.note(kind)
   }
 
-  /** So many orders of a rule have no deadline: for whoever looks at them from elsewhere. Never rejects. */
+  /** Records how many orders of a rule have no deadline, for other processes. Never rejects. */
   async undated(kind: string, count: number): Promise<void> {
     await this.marks?.noteUndated(kind, count)
   }
@@ -112,7 +112,7 @@ export class SweepReads {
     this.faults.clear('SWEEP_BLOCKED', kind)
   }
 
-  /** A worker holds the lock only while it reads a page. A session that blocks the sweep has it at every look. */
+  /** A worker holds the lock only while it reads a page. A session that blocks the sweep has it at every check. */
   private async changesHands(locked: Locked): Promise<boolean> {
     const first = await this.holders(locked)
     for (let looks = 1; looks < LOOKS; looks += 1) {

@@ -1,4 +1,4 @@
-// Writes deadlines and pauses that nobody else wrote (`backfill`, `pause.while`), batch by batch, so that no transaction is long.
+// Writes the deadlines and pauses of `backfill` and `pause.while`, batch by batch, so that no transaction is long.
 
 import { errorText } from '../../error-text.js'
 import type { Log } from '../../logger.js'
@@ -17,7 +17,7 @@ export interface RowMaintenanceDependencies {
   stopping: AbortSignal
 }
 
-/** Never rejects. @returns what went wrong, so that the rest of the sweep goes on */
+/** Never rejects. @returns what went wrong, so that the rest of the sweep continues */
 export async function maintainRows({ kind, row }: SweptRule, { transact, log, stopping }: RowMaintenanceDependencies): Promise<unknown> {
   const { maintenance } = row
   if (!maintenance) return undefined

@@ -6,7 +6,7 @@ import { isLocked } from '../../sequelize/fault-owner.js'
 import type { Reporter } from '../reporter.js'
 import type { RuleHealth } from '../settling/rule-health.js'
 
-/** A rule over rows whose deadlines Redis alone has (`deadline: false`): no sweep reads it, and yet its statements may be wrong. */
+/** A rule over rows whose deadlines are in Redis alone (`deadline: false`): no sweep reads it, but its statements may be wrong. */
 export type CheckedOnlyRule = OrderRule & { readonly row: NonNullable<OrderRule['row']> }
 
 export function isCheckedOnly(rule: BoundRule): rule is CheckedOnlyRule {
@@ -15,7 +15,7 @@ export function isCheckedOnly(rule: BoundRule): rule is CheckedOnlyRule {
 
 /**
  * @returns whether the rule may be swept
- * @throws why it could not be checked; a locked table is no such reason
+ * @throws why it could not be checked; a locked table does not throw
  */
 export async function passesCheck(
   { kind, row }: SweptRule | CheckedOnlyRule,

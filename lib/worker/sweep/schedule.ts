@@ -1,6 +1,6 @@
-// Runs the sweep on schedule. node-cron reads the expression and says when its runs are; the timer is this file's own. node-cron's timer walks
-// through every run that a change of the clock has skipped, which blocks the event loop: a second for each thousand runs and more, minutes where a
-// clock was wrong by a year. It also keeps waiting for a time from which the clock was set back, and some runs do not exist on the day when
+// Runs the sweep on schedule. node-cron parses the expression and computes the times of its runs; this file has its own timer. node-cron's timer steps
+// through every run that a clock change has skipped, which blocks the event loop: a second or more for each thousand runs, minutes if a
+// clock was wrong by a year. It also keeps waiting for a time after the clock was set back, and some runs do not exist on the day when
 // daylight saving begins. Here the wall clock is read again every few seconds, and no pause is longer than the expression's own.
 
 import type { ScheduledTask } from 'node-cron'
@@ -22,18 +22,18 @@ export type ScheduledSweep = Pick<Sweep, 'run' | 'running' | 'blocked'>
 
 const LONGEST_WAIT_MS = 5_000
 
-/** How much longer than expected a pause may last, by the time that has passed, before a run begins that the wall clock does not ask for. */
+/** How much longer than expected a pause may last, in elapsed time, before a run begins that is not due by the wall clock. */
 const TOLERANCE_MS = 15_000
 
-/** By how much the wall clock must have moved against the monotonic one for the next run to be computed again. */
+/** The difference between wall clock and monotonic clock from which the next run is computed again. */
 const CLOCK_WAS_SET_MS = 500
 
-/** For how many intervals nobody may have read before that is a fault. */
+/** After this many intervals without a reading it is a fault. */
 const INTERVALS = 3
 
 export class SweepSchedule {
   readonly loop = new Loop('sweep schedule')
-  /** Never started: it only says when its runs are. */
+  /** Never started: it only computes the times of its runs. */
   private readonly task: ScheduledTask | undefined
   private readonly times: CronTimes | undefined
   private timer: NodeJS.Timeout | undefined
@@ -46,7 +46,7 @@ export class SweepSchedule {
   private pauseMs = Number.POSITIVE_INFINITY
   /** When the latest runs began. */
   private readonly begun: Moment[] = []
-  /** How long it is from one run to the next: the longer one of the present interval and the next; undefined if none is scheduled. */
+  /** The interval between runs: the longer one of the present interval and the next; undefined if none is scheduled. */
   intervalMs: number | undefined
 
   constructor(fallback: Required<Fallback> | false) {
@@ -82,7 +82,7 @@ export class SweepSchedule {
     return afterNext ? Math.max(0, afterNext.getTime() - Date.now()) + HORIZON_MARGIN_MS : HORIZON_WITHOUT_CRON_MS
   }
 
-  /** How long ago the run began that was three intervals before the latest one; undefined if there were not so many. */
+  /** How long ago the run three intervals before the latest one began; undefined if there were fewer. */
   threeIntervalsMs(): number | undefined {
     return this.begun.length > INTERVALS ? this.begun[0]?.passedMs() : undefined
   }
@@ -93,10 +93,10 @@ export class SweepSchedule {
     this.timer = setTimeout(() => this.look(sweep), waitMs)
   }
 
-  /** A run that comes due while one is under way is skipped. */
+  /** A run that comes due during another one is skipped. */
   private look(sweep: ScheduledSweep): void {
     const isDue = Date.now() >= this.nextAt || this.last.passedMs() >= this.pauseMs + TOLERANCE_MS
-    // Behind a lock that somebody held, orders are late already, so its end is not waited for until the next run.
+    // While another session held the lock, orders became late, so a run begins at once and not at the next scheduled time.
     if (!sweep.running && (isDue || sweep.blocked)) void this.run(sweep)
     else if (isDue || Math.abs(wallOffset() - this.offset) > CLOCK_WAS_SET_MS) this.expectRun()
     this.wait(sweep)
@@ -107,7 +107,7 @@ export class SweepSchedule {
     if (this.begun.length > INTERVALS + 1) this.begun.shift()
     this.expectInterval()
     await sweep.run()
-    this.expectNext() // the time that a long sweep takes is no pause
+    this.expectNext() // the duration of a long sweep does not count as a pause
   }
 
   private expectInterval(): void {

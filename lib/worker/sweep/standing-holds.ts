@@ -1,5 +1,5 @@
-// What a sweep does with the holds of a rule: it skips a rule that is held, releases a hold whose end has come, and goes on with the release of a
-// process that died. Deadlines are moved beside the sweep, which does not wait for that. It tells of a run in bulk that nobody carries out any more.
+// What a sweep does with the holds of a rule: it skips a held rule, releases a hold whose end has come, and continues the release of a
+// process that died. Deadlines are moved in the background. It also reports abandoned bulk runs.
 
 import { noteHeldTime } from '../../rows/held-time.js'
 import type { Hold } from '../../rows/holds.js'
@@ -16,7 +16,7 @@ export interface StandingHoldsDependencies {
   reporter: Reporter
   dispatcher: Dispatcher
   stopping: AbortSignal
-  /** Whether sweeps follow. A single pass waits until the deadlines are moved. */
+  /** Whether further sweeps follow. A single pass waits until the deadlines are moved. */
   comesBack: boolean
   sweepAgain: () => void
   reportError: (rule: BoundRule, error: unknown) => Promise<void>
@@ -46,7 +46,7 @@ export class StandingHolds {
     await Promise.all(this.shifts.values())
   }
 
-  /** Those that still stand, a person's first. */
+  /** The remaining holds, a person's first. */
   private async standing(rule: OrderRule | ReminderRule): Promise<Hold[]> {
     const { holds } = rule.row
     const standing = await holds.standing()

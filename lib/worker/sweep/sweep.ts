@@ -1,6 +1,6 @@
 // The sweep: settles every order that Postgres says is overdue, whatever Redis knows, and arms those that come due before the sweep after next.
-// One pass by keyset, oldest first, so that a row that cannot be settled does not hold up the rows behind it. One rule's trouble does not hold
-// up another rule.
+// One pass by keyset, oldest first, so that a row that cannot be settled does not delay the rows after it. One rule's failure does not delay
+// another rule.
 
 import { errorText } from '../../error-text.js'
 import { OrderTimersError } from '../../errors.js'
@@ -29,7 +29,7 @@ export interface SweepDependencies {
   rules: ReadonlyMap<string, BoundRule>
   dispatcher: Dispatcher
   memory: MemoryClaims
-  /** Neither with `redis: false`. */
+  /** Both undefined with `redis: false`. */
   redis: RuntimeRedis | undefined
   claims: IndexClaims | undefined
   reads: SweepReads
@@ -37,7 +37,7 @@ export interface SweepDependencies {
   /** From now to the sweep after next, milliseconds. */
   horizonMs: () => number
   reporter: Reporter
-  /** Whether what `verify` is to be asked again comes back between sweeps. */
+  /** Whether repeated questions of `verify` run between sweeps. */
   comesBack: boolean
 }
 
@@ -63,14 +63,14 @@ function following(): Following {
 export class Sweep {
   lastEndedAt: Date | undefined
   private current: Promise<void> | undefined
-  /** The one that was asked for while `current` ran. */
+  /** The sweep that was requested while `current` ran. */
   private following: Following | undefined
   private readonly stopping = new AbortController()
   /** Rules whose deadlines are on rows. */
   private readonly rules: readonly SweptRule[]
   /** Rules over rows whose deadlines Redis alone has. */
   private readonly checkedOnly: readonly CheckedOnlyRule[]
-  /** Rules whose deadlines are in Redis alone, and which may be held. */
+  /** Rules whose deadlines are in Redis alone and that may be held. */
   private readonly unswept: readonly OrderRule[]
   private readonly transact: Transact
   private readonly overdue: OverdueOrders
@@ -102,7 +102,7 @@ export class Sweep {
 
   /**
    * Runs a sweep; if one is running, another one after it. Never rejects.
-   * @returns when that sweep has ended, whatever is asked for meanwhile: sweeps may be asked for faster than they end
+   * @returns when that sweep has ended, regardless of later requests: sweeps may be requested faster than they end
    */
   run(): Promise<void> {
     if (!this.current) return this.begin()
@@ -114,19 +114,19 @@ export class Sweep {
     return this.current !== undefined
   }
 
-  /** Whether rules could not be read because a session that is no worker holds their lock. */
+  /** Whether rules could not be read because a session that is not a worker holds their lock. */
   get blocked(): boolean {
     return this.dependencies.reads.blocked
   }
 
-  /** When the rule was read that has not been read for the longest, and by whom. */
+  /** The oldest of the rules' last readings, and its reader. */
   get lastRead(): ReturnType<SweepReads['last']> {
     return this.dependencies.reads.last(this.rules.map(({ kind }) => kind))
   }
 
   /**
    * Arms what comes due before the sweep after next, of these kinds, while a sweep may run too.
-   * @returns how many were missing and are armed now, those that the sweep came first to included; and the partitions of which some were not armed
+   * @returns how many were missing and are armed now, including those that the sweep armed first; and the partitions that could not be armed completely
    */
   async armAgain(kinds: readonly string[]): Promise<{ armed: number; away: ReadonlySet<number> }> {
     const rules = this.rules.filter(({ kind }) => kinds.includes(kind))
@@ -143,7 +143,7 @@ export class Sweep {
     await this.holds.ended()
   }
 
-  /** Resolves when what the sweeps so far have asked about under `verify` is answered and settled. */
+  /** Resolves when all questions of earlier sweeps under `verify` are answered and settled. */
   verifiedToo(): Promise<void> {
     return this.verified.ended()
   }
@@ -210,7 +210,7 @@ export class Sweep {
   private async settleOverdue(rule: SweptRule): Promise<SettledOverdue> {
     if (!(await this.holds.stop(rule)) && !(await this.isBraked(rule))) {
       if (!isVerified(rule)) return this.overdue.settle(rule)
-      this.verified.begin(rule) // beside the sweep, which waits for no payment service
+      this.verified.begin(rule) // in the background: the sweep does not wait for the payment service
     }
     void this.dependencies.reads.read(rule.kind)
     return { overdue: 0, stale: await this.transact(rule.row, (transaction) => rule.row.deadline.pending.stale(transaction)) }
@@ -233,7 +233,7 @@ export class Sweep {
       await dispatcher.ruleHealth.failed(rule, owner, error)
       return
     }
-    if (reporter.faults.justWoke()) void this.run() // most likely it failed because the process stood still
+    if (reporter.faults.justWoke()) void this.run() // it probably failed because the process stood still
     const message = `${kind}: the sweep could not read or settle (${errorText(error)}); the next one tries again`
     reporter.faults.raise('SWEEP_FAILED', { kind, message, error, ...(isPoolExhausted(error) && { remedy: POOL_REMEDY }) })
   }

@@ -1,4 +1,4 @@
-// Transactions of a sweep. They are cut when the sweep is stopped, so that a silent connection does not hold up the stop.
+// Transactions of a sweep. They are cut when the sweep is stopped, so that a silent connection does not delay the stop.
 
 import type { Transaction } from 'sequelize'
 import type { SweptRows } from '../../rows/row-rule.js'

@@ -1,4 +1,4 @@
-// Arms every order that comes due before the sweep after next, whoever wrote its row. What is armed already is left as it is.
+// Arms every order that comes due before the sweep after next, whoever wrote its row. Timers that are already armed do not change.
 
 import type { RedisConnection } from '../../redis/connection.js'
 import type { DueIndex } from '../../redis/due-index.js'
@@ -29,7 +29,7 @@ export class UpcomingTimers {
   }
 
   /**
-   * @param away gets the partitions of the due index that do not answer and are left out: in a cluster a node may be away, and costs its own share only
+   * @param away gets the partitions of the due index that do not answer and are skipped: in a cluster one node may be down without affecting the others
    * @returns how many were missing in the due index
    */
   async arm({ kind, row }: SweptRule, away = new Set<number>()): Promise<number> {

@@ -1,10 +1,10 @@
-// How many calls of a rule's `ask` run at once in this worker, how many orders one is about, and how long nothing is asked after a call failed. After a
-// failure one order probes; once it is answered, calls are half as large as before and grow again.
+// Limits the calls of a rule's `ask` in this worker: how many run at once, how many orders each has, and the pause after a failed call. After a
+// failure one order is a probe; once it is answered, calls have half the former size and grow again.
 
 const PAUSE = { firstMs: 1_000, longestMs: 15 * 60_000 }
 
 export class Admission {
-  /** Since when every call has failed; undefined while they succeed. */
+  /** When the calls began to fail; undefined while they succeed. */
   failingSince: Date | undefined
   private inside = 0
   private failures = 0
@@ -19,12 +19,12 @@ export class Admission {
     this.largest = batch
   }
 
-  /** Whether nothing is asked for a while, since the last call failed. */
+  /** Whether it pauses because the last call failed. */
   get paused(): boolean {
     return performance.now() < this.pausedUntil
   }
 
-  /** How many orders the next call may be about. */
+  /** The maximum number of orders in the next call. */
   get size(): number {
     return this.failingSince ? 1 : this.largest
   }
@@ -34,19 +34,19 @@ export class Admission {
     while (!signal.aborted && (this.paused || this.inside >= this.width)) await this.wait(signal, this.pausedUntil - performance.now())
   }
 
-  /** As `free`, but resolves also where nothing is asked for a while. @returns whether orders may be claimed */
+  /** As `free`, but also resolves during a pause. @returns whether orders may be claimed */
   async admits(signal: AbortSignal): Promise<boolean> {
     while (!signal.aborted && !this.paused && this.inside >= this.width) await this.wait(signal)
     return !signal.aborted && !this.paused
   }
 
-  /** As `admits`, but waits until no call is under way: what was asked about before lets what was not go first. */
+  /** As `admits`, but waits until no call is running: orders that were never asked about go first. */
   async idle(signal: AbortSignal): Promise<boolean> {
     while (!signal.aborted && !this.paused && this.inside > 0) await this.wait(signal)
     return !signal.aborted && !this.paused
   }
 
-  /** Orders were claimed. Resolves once a call may begin. @returns whether it may; if not, they are not to be asked about now */
+  /** Orders were claimed. Resolves once a call may begin. @returns whether it may; if not, do not ask about them now */
   async enter(signal: AbortSignal): Promise<boolean> {
     if (!(await this.admits(signal))) return false
     this.inside += 1
@@ -58,7 +58,7 @@ export class Admission {
     this.wake()
   }
 
-  /** A call about so many orders was answered. @returns whether the one before had failed */
+  /** A call with `size` orders was answered. @returns whether the previous one had failed */
   succeeded(size: number): boolean {
     const hadFailed = this.failingSince !== undefined
     if (hadFailed) this.largest = Math.max(1, Math.floor(this.largest / 2))
@@ -70,7 +70,7 @@ export class Admission {
     return hadFailed
   }
 
-  /** A call failed as a whole. @param leastMs as the payment service asked for @returns milliseconds for which nothing is asked */
+  /** A call failed as a whole. @param leastMs the payment service's `retryAfter` @returns the pause in milliseconds */
   failed(leastMs = 0): number {
     this.failingSince ??= new Date()
     const pauseMs = Math.max(

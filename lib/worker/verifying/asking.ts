@@ -1,4 +1,4 @@
-// One call of a rule's `ask`: its time limit, and its answers read. Nothing of an answer is used unless there is one for each order.
+// One call of a rule's `ask`: its time limit, and the parsing of its answers. No answer is used unless there is one for each order.
 
 import type { Model } from 'sequelize'
 import { type Duration, inUnits, parseDuration } from '../../duration.js'
@@ -6,7 +6,7 @@ import { OrderTimersError, show } from '../../errors.js'
 import type { Answer, DeclaredVerify } from '../../rows/row-options.js'
 import { afterRunning } from '../../wait.js'
 
-/** What was answered of one order. `waitMs` is that of a duration. */
+/** The answer for one order. `waitMs` comes from a duration. */
 export type Answered =
   | { answer: true; reference?: string | undefined }
   | { answer: false | Duration; waitMs: number | undefined; reference?: string | undefined }
@@ -18,11 +18,11 @@ export interface Question {
   idempotencyKeys: string[]
 }
 
-/** The longest wait that a payment service may ask for. */
+/** The longest wait that a payment service may request. */
 const LONGEST_RETRY_MS = 86_400_000
 
 /**
- * @param leaving what comes after it was aborted is discarded
+ * @param leaving once it is aborted, later answers are discarded
  * @returns in the orders' order
  * @throws what `ask` throws; OrderTimersError ASK_TIMED_OUT, INVALID_ANSWER; the reason of `leaving`
  */
@@ -76,7 +76,7 @@ function read(kind: string, key: string, given: Answer | undefined): Answered {
   }
 }
 
-/** For how long the payment service asked to be left alone, in milliseconds: `retryAfter` in seconds, or a duration. */
+/** The wait that the payment service requests, in milliseconds: `retryAfter` in seconds, or a duration. */
 export function retryAfterMs(error: unknown): number | undefined {
   const given: unknown = error !== null && typeof error === 'object' ? Reflect.get(error, 'retryAfter') : undefined
   if (given === undefined) return undefined

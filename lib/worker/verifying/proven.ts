@@ -1,5 +1,5 @@
-// Orders of which `ask` answered `true` a moment ago, so that a settlement that is tried again needs no further question. Whether the row has been
-// written since, the settling statement sees by xmin.
+// Orders for which `ask` answered `true` a moment ago, so that a repeated settlement needs no further question. Whether the row has been
+// written since, the settling statement checks by xmin.
 
 import type { Proof } from '../../rows/settlement.js'
 

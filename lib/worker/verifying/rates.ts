@@ -1,20 +1,20 @@
-// Keeps `perSecond`: in Redis for all workers together, and where Redis does not answer in this process alone.
+// Enforces `perSecond`: in Redis for all workers together, and if Redis does not answer, only in this process.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { SharedPace } from '../../redis/shared-pace.js'
 
-/** Orders are not held under a claim for longer than this before they are asked about. */
+/** The longest time that claimed orders wait for their question. */
 export const LONGEST_WAIT_MS = 3_000
 
 export class Rates {
-  /** By kind: when all that was reserved here is used up, of `performance.now()`. */
+  /** By kind: when everything reserved here is used up, by `performance.now()`. */
   private readonly usedUp = new Map<string, number>()
 
   constructor(private readonly shared: SharedPace | undefined) {}
 
   /**
-   * Waits until so many orders may be asked about.
-   * @returns `waitedMs`, or `comeBackMs`: there is no room before that
+   * Waits until `count` orders may be asked about.
+   * @returns `waitedMs`, or `comeBackMs`: not possible before that
    */
   async wait(kind: string, count: number, perSecond: number, leaving: AbortSignal): Promise<{ waitedMs: number } | { comeBackMs: number }> {
     const waitMs = (await this.shared?.reserve(kind, count, perSecond, LONGEST_WAIT_MS)) ?? this.reserve(kind, count, perSecond)

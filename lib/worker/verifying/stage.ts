@@ -1,5 +1,5 @@
-// The stage before settling, for rules with `verify`: looks which orders would be settled, asks about those, and keeps when the others are asked about
-// again. While it asks it holds no connection, no transaction and no lane, only the claim. What it lets through goes the ordinary way.
+// The stage before settling, for rules with `verify`: finds the orders that would be settled, asks about them, and stores when the others are asked about
+// again. While it asks it holds no connection, no transaction and no lane, only the claim. What it lets through is settled normally.
 
 import { setMaxListeners } from 'node:events'
 import { errorText } from '../../error-text.js'
@@ -19,7 +19,7 @@ import { LONGEST_WAIT_MS, Rates } from './rates.js'
 
 const AGAIN = { firstMs: 30_000, longestMs: 15 * 60_000 }
 
-/** Looks and questions that took no longer are as good as one moment. */
+/** If reading and asking took no longer than this, they count as one moment. */
 const MOMENT_MS = 250
 
 export type VerifiedRule = OrderRule & { readonly row: SweptRows & { readonly verification: Verification } }
@@ -28,9 +28,9 @@ export function isVerified(rule: BoundRule): rule is VerifiedRule {
   return rule.row?.verification !== undefined
 }
 
-/** What may be settled now, and what becomes of the rest. */
+/** The orders that may be settled now, and the dispositions of the rest. */
 export interface Verified {
-  /** To be settled: those with a proof, and those about which nothing was to be asked, so that their rows say why. */
+  /** Orders for settling: those with a proof, and those that needed no question, so that their rows show the reason. */
   ids: string[]
   proofs: Map<string, Proof>
   dispositions: Disposition[]
@@ -46,7 +46,7 @@ export interface StageDependencies {
   reporter: Reporter
   /** Undefined with `redis: false`. */
   pace: SharedPace | undefined
-  /** Aborted when the worker stops: what is answered later is discarded. */
+  /** Aborted when the worker stops: later answers are discarded. */
   leaving: AbortSignal
 }
 
@@ -70,7 +70,7 @@ export class VerifyingStage {
     return this.of(kind).admission
   }
 
-  /** Calls the listener with how soon orders of a rule are to be asked about again. */
+  /** Calls the listener with the time until orders of a rule are asked about again. */
   onAskedLater(listener: (rule: VerifiedRule, milliseconds: number) => void): void {
     this.onLater = listener
   }
@@ -99,7 +99,7 @@ export class VerifyingStage {
       if ('comeBackMs' in room) return this.none(work.ids, room.comeBackMs)
       if (room.waitedMs > MOMENT_MS) looked = keepAsked(looked, await this.look(rule, work.ids))
     }
-    // What cannot be looked at cannot be settled either: the settling says why.
+    // If the rows cannot be read they cannot be settled either: settling reports the reason.
     if (!looked) return { ids: work.ids, proofs: new Map(), dispositions: [] }
     if (leaving.aborted) return this.none(work.ids, 0)
     const { proofs, dispositions, toAsk, rest } = looked
@@ -107,7 +107,7 @@ export class VerifyingStage {
     return { ids: [...proofs.keys(), ...rest], proofs, dispositions }
   }
 
-  /** @returns undefined where Postgres could not say */
+  /** @returns undefined if Postgres did not answer */
   private async look(rule: VerifiedRule, ids: readonly string[]): Promise<Looked | undefined> {
     const { guard, verification, brake } = rule.row
     const { proven } = this.of(rule.kind)
@@ -185,7 +185,7 @@ export class VerifyingStage {
     this.dependencies.reporter.faults.raise('VERIFY_FAILED', { kind, message, remedy, error })
   }
 
-  /** In Postgres; where it cannot be written, the claim's end keeps it. */
+  /** In Postgres; if it cannot be written, the end of the claim keeps the time. */
   private async note(rule: VerifiedRule, answers: NotedAnswer[], dispositions: Disposition[]): Promise<void> {
     if (answers.length === 0) return
     const { log } = this.dependencies.reporter
@@ -204,7 +204,7 @@ export class VerifyingStage {
     }
   }
 
-  /** Left to whoever reads what is to be asked about again. */
+  /** Left to the reader of orders that are asked about again. */
   private askLater(rule: VerifiedRule, id: string, waitMs: number, dispositions: Disposition[]): void {
     dispositions.push({ id })
     this.onLater(rule, waitMs)
@@ -223,11 +223,11 @@ export class VerifyingStage {
 
 interface Looked extends Omit<Verified, 'ids'> {
   toAsk: AskableOrder[]
-  /** Nothing is to be asked about these. */
+  /** These orders need no question. */
   rest: string[]
 }
 
-/** A second look asks about no more orders than there was room for after the first. */
+/** The second reading asks only about as many orders as the first left room for. */
 function keepAsked(first: Looked, second: Looked | undefined): Looked | undefined {
   if (!second) return undefined
   const asked = new Set(first.toAsk.map(({ id }) => id))

@@ -1,5 +1,5 @@
-// The sweep's part for rules with `verify`. Their overdue orders are claimed beside the sweep, which waits for no payment service: first those that were
-// never asked about, then those that are to be asked about again. Between sweeps a timer wakes for the next of these.
+// The sweep's part for rules with `verify`. Their overdue orders are claimed in the background, since the sweep does not wait for the payment service: first those that were
+// never asked about, then those that are asked about again. Between sweeps a timer wakes for the next of these.
 
 import type { BoundRule } from '../../rules/rule.js'
 import type { Reporter } from '../reporter.js'
@@ -8,9 +8,9 @@ import type { OverdueOrders } from '../sweep/overdue-orders.js'
 import type { SweepReads } from '../sweep/reads.js'
 import type { VerifiedRule } from './stage.js'
 
-/** A timer of Node that is longer would overflow; sweeps come earlier than that. */
+/** A longer Node timer would overflow; sweeps come earlier. */
 const LONGEST_MS = 86_400_000
-/** Where another worker has what is to be asked about again. */
+/** The wait if another worker has these orders. */
 const TAKEN_MS = 1_000
 
 export interface VerifiedSweepDependencies {
@@ -19,7 +19,7 @@ export interface VerifiedSweepDependencies {
   reads: SweepReads
   reporter: Reporter
   stopping: AbortSignal
-  /** Whether it comes back by itself: not in a single pass. */
+  /** Whether it repeats by itself: not in a single pass. */
   comesBack: boolean
   reportError: (rule: BoundRule, error: unknown) => Promise<void>
 }
@@ -33,7 +33,7 @@ export class VerifiedSweep {
     if (comesBack) dispatcher.verifying.onAskedLater((rule, milliseconds) => this.comeBack(rule, milliseconds))
   }
 
-  /** Begins, unless it is at it. */
+  /** Begins, unless it is running. */
   begin(rule: VerifiedRule): void {
     const { kind } = rule
     if (this.running.has(kind) || this.dependencies.stopping.aborted) return
@@ -87,12 +87,12 @@ export class VerifiedSweep {
     }
   }
 
-  /** Orders that keep being answered `false`: paid most likely, and never moved. */
+  /** Orders with repeated answers `false`: probably paid, and their status was never changed. */
   private async report(rule: VerifiedRule): Promise<void> {
     const { kind } = rule
     const { faults } = this.dependencies.reporter
     const { count, refused, refusedId } = await rule.row.verification.unverified.summary()
-    if (count === 0) faults.clear('VERIFY_FAILED', kind) // another worker has settled what this one could not ask about
+    if (count === 0) faults.clear('VERIFY_FAILED', kind) // another worker has settled the orders that this one could not ask about
     if (refused === 0) return faults.clear('UNVERIFIED', kind)
     const message = `${kind}: ${refused} orders are due, and "verify.ask" keeps answering false, such as of ${refusedId}`
     const remedy = `if they are paid, move them out of where the rule applies; or: order-timers settle ${kind} ${refusedId} --unverified --reason "…"`
