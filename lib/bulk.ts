@@ -2,7 +2,7 @@
 
 import type { Duration } from './duration.js'
 
-/** What `onProgress` is called with, after each portion. */
+/** The argument of `onProgress`, which is called after each portion. */
 export interface BulkProgress {
   kind: string
   /** The run's id in `order_timers_runs`. */
@@ -14,10 +14,10 @@ export interface BulkProgress {
   skipped: number
 }
 
-/** How a run is followed. */
+/** How to follow and stop a run. */
 export interface RunOptions {
   onProgress?: ((progress: BulkProgress) => void) | undefined
-  /** Once aborted the run stops after a portion, and the kind stays held until `resumeRun` or `abandonRun`. */
+  /** Once it is aborted, the run stops after a portion, and the kind stays held until `resumeRun` or `abandonRun`. */
   signal?: AbortSignal | undefined
 }
 
@@ -29,7 +29,7 @@ export interface BulkOptions extends RunOptions {
   all?: boolean | undefined
   /** Only counts and shows what would be done. */
   dryRun?: boolean | undefined
-  /** Why, for the record of actions. */
+  /** The reason, for the record of actions. */
   reason?: string | undefined
 }
 
@@ -47,24 +47,24 @@ export interface ScheduleAllOptions extends BulkOptions {
   overwrite?: boolean | undefined
 }
 
-/** What a run is about, before anything is written. */
+/** What a run will change, before anything is written. */
 export interface BulkPlan {
   /** How many orders. */
   count: number
-  /** The first of them by id, with the deadline that each has and gets; null for none. */
+  /** The first of them by id, with the present and the new deadline; null for none. */
   samples: { id: string; before: Date | null; after: Date | null }[]
   /** How many row versions VACUUM will have to remove. */
   deadTuples: number
-  /** About how much is written to Postgres's log, and so to each replica, in bytes. */
+  /** About how much is written to Postgres's WAL, and so to each replica, in bytes. */
   walBytes: number
 }
 
 export interface BulkResult {
   kind: string
   action: 'extendAll' | 'scheduleAll' | 'cancelAll'
-  /** The run's id in `order_timers_runs`; null with `dryRun`, and where there was nothing to do. */
+  /** The run's id in `order_timers_runs`; null with `dryRun`, and if there was nothing to do. */
   run: string | null
   moved: number
-  /** Undefined of a run that was resumed. */
+  /** Undefined for a run that was resumed. */
   plan: BulkPlan | undefined
 }

@@ -4,7 +4,7 @@
 /** Assumed drift between two clocks, as a share of the time passed. RFC 5905 assumes 15 millionths for one clock under NTP. */
 const DRIFT = 0.000_05
 
-/** A difference that exceeds the uncertainty by more than this means that the server's clock was set. */
+/** If a reading differs by more than this beyond the uncertainty, the server's clock was set. */
 const STEP_MS = 5
 
 export class ClockEstimate {
@@ -13,7 +13,7 @@ export class ClockEstimate {
   private uncertainty = Number.POSITIVE_INFINITY
   private notedAt = 0
 
-  /** Takes a reading, asked for and answered at these values of `performance.now()`, unless the present one is more exact. */
+  /** Adds a reading, requested and answered at these values of `performance.now()`, unless the present one is more exact. */
   note(serverMs: number, askedAt: number, answeredAt: number): void {
     const offset = serverMs - (askedAt + answeredAt) / 2
     const uncertainty = (answeredAt - askedAt) / 2
@@ -35,17 +35,17 @@ export class ClockEstimate {
     return performance.now() - this.notedAt
   }
 
-  /** By how many milliseconds the reading in use may have been wrong when it was taken: half its round trip; infinite before the first reading. */
+  /** The maximum error of the reading in use when it was taken, milliseconds: half its round trip; infinite before the first reading. */
   get readingError(): number {
     return this.uncertainty
   }
 
-  /** By how many milliseconds the estimate may be wrong; infinite before the first reading. */
+  /** The maximum error of the estimate, milliseconds; infinite before the first reading. */
   get error(): number {
     return this.errorAt(performance.now())
   }
 
-  /** How far `ownMs` is ahead of the server's clock at least, whole milliseconds; undefined before the first reading. */
+  /** The minimum by which `ownMs` is ahead of the server's clock, whole milliseconds; undefined before the first reading. */
   leastAhead(ownMs: number): number | undefined {
     const now = this.now()
     if (now === undefined) return undefined

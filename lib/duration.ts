@@ -7,12 +7,12 @@ import { OrderTimersError, show } from './errors.js'
 /** A span of time: whole milliseconds as a number, or a number with a unit: ms, s, m, h, d or w (`'15m'`, `'1.5h'`, `'24h'`). */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd' | 'w'}`
 
-/** The longest duration that is accepted: ten years. A longer one is likely to be in the wrong unit. */
+/** The longest duration that is accepted: ten years. A longer one probably has the wrong unit. */
 export const MAX_DURATION_MS = 3_650 * 86_400_000
 
 const SHAPE = /^\d+(?:\.\d+)?(?:ms|s|m|h|d|w)$/
 
-/** The least and the most that a duration may be, in milliseconds. */
+/** The minimum and the maximum of a duration, in milliseconds. */
 export interface DurationBounds {
   leastMs?: number
   mostMs?: number
@@ -24,11 +24,11 @@ export interface DurationBounds {
  */
 export const WAITING_BOUNDS: DurationBounds = { mostMs: 86_400_000 }
 
-/** For durations within which something has to be settled. */
+/** For durations in which something has to be settled. */
 export const A_SECOND_AT_LEAST: DurationBounds = { leastMs: 1_000 }
 
 /**
- * @param where what the duration belongs to, as the error names it, such as `orderTimers: rule "order_confirm": "after"`
+ * @param where the option, as the error names it, such as `orderTimers: rule "order_confirm": "after"`
  * @param bounds default: from 1 ms to ten years
  * @returns whole milliseconds within the bounds
  * @throws OrderTimersError ERR_ORDER_TIMERS_INVALID_DURATION
@@ -45,7 +45,7 @@ export function parseDuration(where: string, value: unknown, { leastMs = 1, most
 }
 
 /**
- * Text as a duration, such as an environment variable: `after: duration(process.env.PAY_AFTER ?? '15m')`.
+ * Checks text, such as an environment variable, as a duration: `after: duration(process.env.PAY_AFTER ?? '15m')`.
  * @param text a number with its unit: ms, s, m, h, d or w
  * @returns the text itself, checked
  * @throws OrderTimersError ERR_ORDER_TIMERS_INVALID_DURATION
@@ -55,7 +55,7 @@ export function duration(text: string): Duration {
   return text as Duration
 }
 
-/** Milliseconds in the largest unit that they are a whole number of, such as `2h`. */
+/** Milliseconds in the largest unit that divides them, such as `2h`. */
 export function inUnits(milliseconds: number): string {
   const [size, unit] = UNITS.find(([size]) => milliseconds % size === 0) as [number, string]
   return `${milliseconds / size}${unit}`
@@ -70,7 +70,7 @@ const UNITS: [number, string][] = [
 ]
 
 /**
- * @returns the instant in whole milliseconds since 1970; never 0, which a missing date becomes and which Redis does not take as an expiry
+ * @returns the instant in whole milliseconds since 1970; never 0, which a missing date becomes and which Redis does not accept as an expiry
  * @throws OrderTimersError ERR_ORDER_TIMERS_INVALID_DEADLINE unless it is a Date (or milliseconds) between 1970 and the year 9999
  */
 export function parseInstant(where: string, value: unknown): number {

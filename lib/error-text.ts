@@ -5,7 +5,7 @@ const LONGEST = 500
 
 const LONGEST_STACK = 2_000
 
-/** Postgres puts one of these words before a name that it quotes. What it quotes otherwise is a value. */
+/** Postgres puts one of these words before a quoted name. Other quoted text is a value. */
 const NAMED =
   '(?:column|relation|table|view|index|schema|type|domain|enum|constraint|function|operator|encoding|sequence|role|parameter|trigger|array)'
 
@@ -22,12 +22,12 @@ export function errorText(error: unknown): string {
   return cut(text, LONGEST)
 }
 
-/** The same, and this package's own messages are cut too: for what is kept of many errors. */
+/** The same, but this package's own messages are cut too: for storing many errors. */
 export function shortErrorText(error: unknown): string {
   return cut(errorText(error), LONGEST)
 }
 
-/** The calls that led to an error, without its message, which may show values; 2,000 characters at most. Empty if it does not say. */
+/** The stack of an error, without its message, which may show values; 2,000 characters at most. Empty if it has none. */
 export function stackText(error: unknown): string {
   try {
     const { stack } = (error ?? {}) as { stack?: unknown }
@@ -43,7 +43,7 @@ function cut(text: string, longest: number): string {
   return text.length > longest ? `${text.slice(0, longest - 1)}…` : text
 }
 
-/** Sequelize's own message is "Operation timeout", which sounds as if Postgres had been asked. */
+/** Sequelize's own message is "Operation timeout", although Postgres was not asked. */
 const POOL_TIMEOUT = 'SequelizeConnectionAcquireTimeoutError'
 
 function isOwn(error: unknown): boolean {

@@ -1,16 +1,16 @@
-// Faults: what is wrong at present, by code and by what it is about (a rule, a channel, or the process). Each fault is logged and reported once
+// Faults: what is wrong at present, by code and subject (a rule, a channel, a node, or the process). Each fault is logged and reported once
 // when it begins and once when it ends, however often it is raised. A worker has its faults, and so have the timers of a process without one.
 
 import { errorText } from './error-text.js'
 import type { Log } from './logger.js'
 
-/** What a process, worker or not, concludes from the beats of all processes. */
+/** What every process concludes from the heartbeats of all processes. */
 export type PresenceFaultCode = 'NO_WORKER' | 'KIND_UNSERVED' | 'RULES_DIFFER' | 'OTHER_REDIS' | 'PREFIX_SHARED'
 
 /** Something that is wrong at present. */
 export interface FaultOf<Code extends string> {
   code: Code
-  /** The rule that it is about. Undefined where it is about the process or a server. */
+  /** The rule that it is about. Undefined if it is about the process or a server. */
   kind?: string
   /** The channel of Redis that it is about. */
   channel?: string
@@ -26,13 +26,13 @@ export interface FaultOf<Code extends string> {
   since: Date
 }
 
-/** What is known of a fault when it is raised. */
+/** A fault as it is raised. */
 export interface FaultReport {
-  /** The rule that it is about, where it is about one. */
+  /** The rule, if it is about one. */
   kind?: string
-  /** The channel of Redis that it is about, where it is about one. */
+  /** The Redis channel, if it is about one. */
   channel?: string
-  /** The node of a Redis Cluster that it is about, where it is about one: host and port. */
+  /** The node of a Redis Cluster, if it is about one: host and port. */
   node?: string
   message: string
   /** What to do about it. Appended to the message after a semicolon. */
@@ -54,7 +54,7 @@ export class FaultsOf<Code extends string> {
     private readonly log: Log,
   ) {}
 
-  /** Reports a new fault. Of a fault that is present already, the latest message and cause are kept. */
+  /** Reports a new fault. For a present fault only the message and cause are updated. */
   raise(code: Code, report: FaultReport): void {
     const { kind, channel, node, message: what, remedy, error } = report
     const key = keyOf(code, aboutOf(report))
@@ -76,7 +76,7 @@ export class FaultsOf<Code extends string> {
     this.listener.emitSafely('fault', { ...about, ...(error !== undefined && { error }) })
   }
 
-  /** @param about what `aboutOf` says; without it, the fault that is about no rule, channel or node */
+  /** @param about as `aboutOf` returns it; without it, the fault that is about no rule, channel or node */
   clear(code: Code, about?: string): void {
     const known = this.present.get(keyOf(code, about))
     if (!known) return

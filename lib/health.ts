@@ -1,4 +1,4 @@
-// `express-order-timers/health`: routes and functions that say whether a process works, and whether orders are settled. Exports, nothing else.
+// `express-order-timers/health`: routes and functions that say whether a process works, and whether orders are settled. Only exports.
 
 export type { CheckName, State } from './health/checks.js'
 export type { Live } from './health/liveness.js'

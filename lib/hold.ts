@@ -3,26 +3,26 @@
 import type { Duration } from './duration.js'
 
 export interface HoldOptions {
-  /** Why, for everybody who wonders; 500 characters at most. */
+  /** The reason, which everybody can read; 500 characters at most. */
   reason: string
-  /** Who. Default: this host. */
+  /** Who holds it. Default: this host. */
   by?: string | undefined
   /** When a sweep releases it: a Date, or a duration from now. Needs `shift` or `grace`. Default: somebody releases it. */
   until?: Date | Duration | undefined
   /** At `until`: true moves every deadline later than the hold's start by its length; false moves none. */
   shift?: boolean | undefined
-  /** At `until`: the kind stays held for so much longer. */
+  /** At `until`: the kind stays held for this much longer. */
   grace?: Duration | undefined
 }
 
 export interface ReleaseOptions {
   /** Moves every deadline later than the hold's start by the hold's length; the kind stays held until that is done. Default: false. */
   shift?: boolean | undefined
-  /** The kind stays held for so much longer, for rules whose deadlines cannot be moved (`since`). */
+  /** The kind stays held for this much longer, for rules whose deadlines cannot be moved (`since`). */
   grace?: Duration | undefined
-  /** So many orders may pass the rule's brake beyond its limit, since they have waited. */
+  /** How many orders may pass the rule's brake beyond its limit, since they have waited. */
   expect?: number | undefined
-  /** What is to be released where both stand: the hold, or the rule that its brake has stopped. */
+  /** What to release if both exist: the hold, or the rule that its brake has stopped. */
   what?: 'hold' | 'brake' | undefined
 }
 

@@ -1,7 +1,7 @@
 // Order ids as text, checked by the type of the model's primary key before they are used in SQL or Redis. A BIGINT is never converted to a
 // number of JavaScript or Lua, which would lose digits. (Postgres itself would read ' 2 ' as the integer 2.)
 
-/** Turns an id (a key's text, a number, a bigint) into its canonical text, or null if it is no id of that type. */
+/** Turns an id (a key's text, a number, a bigint) into its canonical text, or null if it is not an id of that type. */
 export type IdParser = (value: unknown) => string | null
 
 const WHOLE = /^[1-9][0-9]{0,18}$/

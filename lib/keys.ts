@@ -1,5 +1,5 @@
-// All key names are built and parsed here: the timers' own keys `kind:id`, and those of the due index. In a cluster the index is parted, by id, over
-// partitions: the names of one partition share a slot, and those of different ones lie evenly over all slots.
+// All key names are built and parsed here: the timers' own keys `kind:id`, and those of the due index. In a cluster the index is divided, by id, into
+// partitions: the names of one partition share a slot, and the partitions are spread evenly over all slots.
 
 import { hashTag, slotOf, tagOf } from './slots.js'
 
@@ -9,16 +9,16 @@ export type ParsedKey = { kind: string; id: string } | 'external'
 /** Kinds are words without a colon, since the first colon of a key ends the kind. */
 export const KIND_SHAPE = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/
 
-/** Everything but the timers' own keys is kept under this word, so no kind may have this name. */
+/** Everything except the timers' own keys is kept under this name, so no kind may have it. */
 export const RESERVED_KIND = 'order-timers'
 
 /**
- * A message on the wake channel that asks every worker to sweep at once. Any other message wakes alarms: the name of a due index those of that
- * index, anything else all.
+ * A message on the wake channel that asks every worker to sweep at once. Any other message wakes alarms: the name of a due index wakes those of that
+ * index, any other text wakes all.
  */
 export const SWEEP_REQUEST = 'sweep'
 
-/** In how many partitions the index of a cluster is, unless its data say otherwise. */
+/** The number of partitions of a cluster's index, unless its data say otherwise. */
 const PARTITIONS = 8
 
 /** The longest key that can be one of ours. Longer names are not parsed (a key name may be up to 512 MB long). */
@@ -26,20 +26,20 @@ const MAX_KEY_LENGTH = 512
 
 export class Keys {
   readonly wakeChannel: string
-  /** On which processes tell what happens, while somebody watches. */
+  /** The channel on which processes publish what happens, while somebody watches. */
   readonly watchChannel: string
   readonly scannerLock: string
-  /** Hash, process id to record: who is there. */
+  /** Hash, process id to record: the processes. */
   readonly processes: string
-  /** Hash: which version of this package writes here, and the name of these data. */
+  /** Hash: the version of this package that writes here, and the name of the data. */
   readonly layout: string
-  /** In how many partitions the index is. In a cluster it is read from the data with each connection. */
+  /** The number of partitions of the index. In a cluster each connection reads it from the data. */
   partitions: number
 
   constructor(
     /** The prefix of every name: ioredis's `keyPrefix`, if the shop's client has one, and then the option `prefix`. */
     readonly prefix: string,
-    /** Whether the keys lie in a cluster. There the timers' own keys have slots of their own, which scripts leave alone. */
+    /** Whether the keys are in a cluster. There each timer's own key has its own slot, and scripts do not touch it. */
     readonly inCluster = false,
   ) {
     this.partitions = inCluster ? PARTITIONS : 1
@@ -82,14 +82,14 @@ export class Keys {
     return Array.from({ length: this.partitions }, (_, partition) => partition)
   }
 
-  /** What scripts are told to begin the timers' keys with: nothing in a cluster, where they leave those alone. */
+  /** The prefix of timers' keys for scripts: empty in a cluster, where scripts do not touch them. */
   setsTimersOf(kind: string): string {
     return this.inCluster ? '' : this.timersOf(kind)
   }
 
   /**
-   * A set that never exists, in the slot of a timer's key: storing it there removes the key without an event. Its name begins like the kind's keys, so
-   * that a user with rights on those may name it.
+   * A set that never exists, in the slot of a timer's key: storing it over the key removes that without an event. Its name begins like the kind's keys, so
+   * that a user with rights on those may use it.
    */
   nothingBeside(kind: string, id: string): string {
     const key = this.timer(kind, id)
@@ -111,12 +111,12 @@ export class Keys {
     return `${this.prefix}${RESERVED_KIND}:{${tag}}:scanner`
   }
 
-  /** Hash, kind, path and bucket to count: how late orders were. Without a minute, the beginning of these names. */
+  /** Hash, kind, path and bucket to count: how late orders were. Without a minute, the prefix of these names. */
   lateness(minute: number | '' = ''): string {
     return `${this.common}lateness:${minute}`
   }
 
-  /** Hash, id to span: which sampled spans scheduled orders whose deadlines are on this day. */
+  /** Hash, id to span: the sampled spans that scheduled orders with deadlines on this day. */
   spans(kind: string, day: number): string {
     return `${this.prefix}${RESERVED_KIND}:{${kind}}:spans:${day}`
   }
@@ -126,18 +126,18 @@ export class Keys {
     return this.writeProbeOn(this.inCluster ? tagOf(partition, this.partitions) : undefined)
   }
 
-  /** The same on one node of a cluster, by a hash tag whose slot it serves; undefined of one server. */
+  /** The same on one node of a cluster, by a hash tag whose slot it serves; undefined for one server. */
   writeProbeOn(tag: string | undefined): WriteProbeKeys {
     const base = `${this.prefix}${RESERVED_KIND}:${tag === undefined ? '{probe}' : `{${tag}}:probe`}:`
     return { string: `${base}string`, set: `${base}set`, zset: `${base}zset`, hash: `${base}hash`, none: `${base}none` }
   }
 
-  /** In a cluster the due index of a kind under a partition's hash tag, also under one that no partition has now. */
+  /** In a cluster the due index of a kind under a partition's hash tag, even under a tag that no partition has now. */
   dueAt(tag: string, kind: string): string {
     return `${this.prefix}${RESERVED_KIND}:{${tag}}:${kind}:due`
   }
 
-  /** The sets of one kind, or of one partition of it. In braces is a hash tag, so that in a cluster they share a slot. */
+  /** The sets of one kind, or of one partition of it. The braces contain a hash tag, so that in a cluster they share a slot. */
   sets(kind: string, partition = 0): KindSets {
     const base = this.inCluster ? `${this.beginning(partition)}${kind}:` : `${this.prefix}${RESERVED_KIND}:{${kind}}:`
     return {
@@ -153,7 +153,7 @@ export class Keys {
     }
   }
 
-  /** The beginning of the names that concern no kind. In a cluster one beat writes several of them, so they are in one slot. */
+  /** The prefix of names that concern no kind. In a cluster one heartbeat writes several of them, so they are in one slot. */
   private get common(): string {
     return this.beginning(0)
   }
@@ -162,7 +162,7 @@ export class Keys {
     return `${this.prefix}${RESERVED_KIND}:${this.inCluster ? `{${tagOf(partition, this.partitions)}}:` : ''}`
   }
 
-  /** Splits a key's name at the first colon after the prefix. The id is not checked: only the rule knows what an id is. */
+  /** Splits a key's name at the first colon after the prefix. The id is not checked: only the rule knows valid ids. */
   parse(name: string): ParsedKey {
     if (name.length > MAX_KEY_LENGTH + this.prefix.length || !name.startsWith(this.prefix)) return 'external'
     const colon = name.indexOf(':', this.prefix.length)
@@ -179,21 +179,21 @@ export interface KindSets {
   due: string
   /** Sorted set, token by the millisecond its lease ends (Redis's clock). */
   leases: string
-  /** The beginning of the name of a claim's own set of ids; the token follows, and then `:deadlines` for a string with their deadlines. */
+  /** The prefix of the name of a claim's set of ids, followed by the token; with `:deadlines` at the end, a string with their deadlines. */
   lease: string
   /**
-   * The beginning of the names of the tombstones: sets of ids that were removed a moment ago, by which a late expiry event is known to be
+   * The prefix of the names of the tombstones: sets of ids that were removed a moment ago, by which a late expiry event is recognized as
    * ours.
    */
   tombstones: string
-  /** How many of the latest timers that are due and not claimed have had their keys removed; expires after a second. */
+  /** How many of the latest due timers that are not claimed have had their keys removed; expires after a second. */
   keysRemoved: string
   /** Hash, id to JSON: attempts that failed, and dead letters. */
   failures: string
-  /** When a worker last read what is overdue, by Redis's clock. This and the following are in partition 0 alone. */
+  /** When a worker last read what is overdue, by Redis's clock. This and the following are only in partition 0. */
   read: string
   /** How many orders without a deadline a worker last counted, and when. */
   undated: string
-  /** When all is used up that workers have reserved of `verify.perSecond`, by Redis's clock. */
+  /** When everything that workers have reserved of `verify.perSecond` is used up, by Redis's clock. */
   pace: string
 }

@@ -1,6 +1,6 @@
-// How late orders are, as counts in fixed buckets: what a worker keeps in memory and writes to Redis, and what is read from there.
+// How late orders are, as counts in fixed buckets: a worker keeps them in memory and adds them to Redis.
 
-/** The upper bounds of the buckets, milliseconds. One more bucket has what is later. */
+/** The upper bounds of the buckets, milliseconds. One more bucket counts later orders. */
 export const LATENESS_BOUNDS_MS = [
   1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000, 3_600_000,
 ] as const
@@ -10,7 +10,7 @@ export const BUCKETS = LATENESS_BOUNDS_MS.length + 1
 /** How many orders were late by how much. */
 export interface LatenessSummary {
   count: number
-  /** Half of them were late by less, milliseconds; null where there were none. Exact to the bucket, and interpolated in it. */
+  /** Half of them were late by less, milliseconds; null if there were none. Exact to the bucket, and interpolated in it. */
   p50Ms: number | null
   p99Ms: number | null
 }
@@ -26,7 +26,7 @@ export function nameOfBucket(bucket: number): string {
   return String(LATENESS_BOUNDS_MS[bucket] ?? 'more')
 }
 
-/** @returns undefined for the name of no bucket that this version has */
+/** @returns undefined if this version has no such bucket */
 export function bucketNamed(name: string): number | undefined {
   if (name === 'more') return LATENESS_BOUNDS_MS.length
   const bucket = LATENESS_BOUNDS_MS.indexOf(Number(name) as (typeof LATENESS_BOUNDS_MS)[number])

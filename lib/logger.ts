@@ -1,5 +1,5 @@
 // One interface over the shop's logger. pino takes (fields, message); console, winston and most others take (message, fields). Without a
-// logger, lines that need a person's attention go to stderr, at most one for each code and minute.
+// logger, lines that need attention go to stderr, at most one for each code and minute.
 
 import { RateLimitedLines } from './rate-limited-lines.js'
 import { stderrWriter } from './stderr.js'
@@ -9,20 +9,20 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 /** A logger of pino's shape or of console's. */
 export type LoggerLike = Record<LogLevel, (...args: never[]) => unknown>
 
-/** A message that is expensive to build is given as a function, which is called only where the line is written. */
+/** A message that is expensive to build is given as a function, which is called only if the line is written. */
 type Message = string | (() => string)
 
 type Fields = Record<string, unknown>
 
-/** Fields of a line that needs a person's attention. The code names what happened, in capitals; `kind` names the rule. */
+/** Fields of a line that needs a person's attention. `code` names what happened, in capitals; `kind` names the rule. */
 type CodedFields = Fields & { code: string; kind?: string }
 
 /** The package's own logger. Never throws, whatever the shop's logger does. Each warning and each error has a code. */
 export interface Log {
-  /** A line with a code is written to stderr where the shop gave no logger, unless its level is debug. */
+  /** A line with a code is written to stderr if the shop gave no logger, unless its level is debug. */
   (level: LogLevel, message: Message, fields: CodedFields): void
   (level: 'debug' | 'info', message: Message, fields?: Fields): void
-  /** False where debug lines are discarded, so that callers need not build one for each order. */
+  /** False if debug lines are discarded, so that callers need not build one for each order. */
   readonly debugs: boolean
   /** Writes the lines that the rate limit held back. Called when the timers are closed. */
   flush(): void
@@ -35,9 +35,9 @@ export function toLog(logger: LoggerLike | false | undefined): Log {
   return shopLog(logger)
 }
 
-/** A log whose lines have the process's identity as their field `process`, since several processes may write to one log. */
+/** A log that adds the process's identity as the field `process`, since several processes may write to one log. */
 export interface ProcessLog extends Log {
-  /** Has all further lines written elsewhere. */
+  /** Redirects all further lines. */
   writeTo(log: Log): void
 }
 
@@ -62,7 +62,7 @@ function shopLog(logger: LoggerLike): Log {
       if (fieldsFirst) write.call(logger, fields, text)
       else write.call(logger, text, fields)
     } catch {
-      // A logger that throws must not keep an order from being settled, and there is nowhere else to report it.
+      // A logger that throws must not prevent a settlement, and there is nowhere else to report it.
     }
   }
   // Evaluated at each use, since the level of most loggers can be changed while the process runs.

@@ -1,4 +1,4 @@
-// One of the loops by which a process works, such as a rule's alarm. It says when it last turned, so that a loop that hangs is noticed.
+// One of the loops of a process, such as a rule's alarm. It knows when it last ran, so that a hanging loop is noticed.
 
 export class Loop {
   private turnedAt: number | undefined
@@ -15,7 +15,7 @@ export class Loop {
     this.turnedAt = undefined
   }
 
-  /** Milliseconds since it last turned; 0 while it rests. */
+  /** Milliseconds since it last ran; 0 while it rests. */
   get silentMs(): number {
     return this.turnedAt === undefined ? 0 : performance.now() - this.turnedAt
   }

@@ -1,5 +1,5 @@
-// What has happened in this process since it began, as numbers that never fall, for metrics. The parts that report it add to them: once for each
-// batch and never for each order.
+// What has happened in this process since its start, as numbers that never decrease, for metrics. They are updated once for each
+// batch, never for each order.
 
 import { LATENESS_BOUNDS_MS } from './lateness-buckets.js'
 
@@ -7,16 +7,16 @@ const SETTLE_BOUNDS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_00
 const BATCH_BOUNDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000]
 const SWEEP_BOUNDS_MS = [10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000, 3_600_000]
 
-/** What became of a timer that was to be armed. */
+/** The result of arming a timer. */
 export type Armed =
-  /** Redis took it. */
+  /** Redis accepted it. */
   | 'armed'
-  /** Redis did not take it, and it is kept until Redis returns. */
+  /** Redis did not accept it, and it is kept until Redis returns. */
   | 'kept'
-  /** Too many are kept already: the sweep settles the order. */
+  /** Too many are already kept: the sweep settles the order. */
   | 'dropped'
 
-/** Counts by labels, which are words without blanks, one blank between them. */
+/** Counts by labels: words, separated by one blank. */
 export class Tally {
   private readonly counts = new Map<string, number>()
 
@@ -36,7 +36,7 @@ export class Tally {
 
 /** How many values were at most as large as each bound, and their sum. */
 export class Distribution {
-  /** By bucket; the last one has what is above all bounds. */
+  /** By bucket; the last one counts values above all bounds. */
   readonly counts: Float64Array
   sum = 0
 
@@ -79,13 +79,13 @@ export class Distributions {
 export class Meters {
   /** Orders settled, by `kind path`. */
   readonly settled = new Tally()
-  /** Failed attempts, by kind; the last one of a dead letter is among them. */
+  /** Failed attempts, by kind, including the last one of a dead letter. */
   readonly failed = new Tally()
   /** Orders that became dead letters, by kind. */
   readonly dead = new Tally()
-  /** Timers that calls, hooks and settlements were to arm, by `kind result` (`Armed`). What the sweep arms is not among them. */
+  /** Timers that calls, hooks and settlements armed, by `kind result` (`Armed`). Not those that the sweep arms. */
   readonly armed = new Tally()
-  /** What people did to orders, by action. */
+  /** Actions of operators, by action. */
   readonly actions = new Tally()
   /** How many orders of each rule have no deadline, as the sweep last counted them; up to 1,000. */
   readonly undated = new Map<string, number>()

@@ -1,9 +1,9 @@
-// Checks of single options that a call is given, for those who write JavaScript: a text such as 'yes' is neither true nor silently false. Each error
+// Checks single options of a call, for JavaScript users: text such as 'yes' is refused, and not silently treated as false. Each error
 // names the option, shows the value, and says what it must be.
 
 import { OrderTimersError, show } from './errors.js'
 
-/** @returns false where it is not given @throws OrderTimersError INVALID_OPTION */
+/** @returns false if it is not given @throws OrderTimersError INVALID_OPTION */
 export function parseFlag(where: string, name: string, value: unknown): boolean {
   if (value === undefined || typeof value === 'boolean') return value ?? false
   throw wrongType(where, name, 'true or false', value)

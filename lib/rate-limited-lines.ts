@@ -1,5 +1,5 @@
-// Log lines with a rate limit: of each subject and level one line is written in a window of time. The others are counted, and the last of them
-// is written at the end of the window with their number.
+// Log lines with a rate limit: for each subject and level one line is written in a window of time. Further lines are counted, and the last of them
+// is written at the end of the window with the count.
 
 interface Window {
   /** By level: how many lines were held back, and the last of them. */
@@ -41,7 +41,7 @@ export class RateLimitedLines {
     return window
   }
 
-  /** Lines that were held back are written in the order in which they came last, so that the last one shows the present state. */
+  /** Lines that were held back are written in the order of their last occurrence, so that the last one shows the present state. */
   private end(subject: string): void {
     const { repeats, timer } = this.windows.get(subject) as Window
     clearTimeout(timer)
@@ -58,7 +58,7 @@ export class RateLimitedLines {
     try {
       this.write(`${at.toISOString()} ${level} ${text}`)
     } catch {
-      // A stream that throws must not keep an order from being settled, and there is nowhere else to report it.
+      // A stream that throws must not prevent a settlement, and there is nowhere else to report it.
     }
   }
 }

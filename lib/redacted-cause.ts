@@ -3,18 +3,18 @@
 
 import { errorText } from './error-text.js'
 
-/** Properties by which errors of Sequelize, pg and ioredis are told from others. */
+/** Properties by which errors of Sequelize, pg and ioredis are recognized. */
 interface DatabaseError extends Error {
   code?: unknown
   parent?: { code?: unknown }
   original?: { code?: unknown }
-  /** Of Postgres. */
+  /** From Postgres. */
   severity?: unknown
-  /** Of ioredis: the command that Redis refused. */
+  /** From ioredis: the command that Redis refused. */
   command?: { name?: unknown }
 }
 
-/** @returns of a database's error a copy with its class, name, text, code and stack alone; any other error itself */
+/** @returns for a database error a copy with only class, name, text, code and stack; any other error unchanged */
 export function redactedCause(cause: unknown): unknown {
   if (!(cause instanceof Error) || !isOfDatabase(cause)) return cause
   const { name, stack, code: own, parent, original, command }: DatabaseError = cause

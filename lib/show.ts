@@ -1,4 +1,4 @@
-// How error messages and logs show a value that a shop passed. Rows' values do not get into a message, and nothing that the value brings along
+// How error messages and logs show a value that a shop passed. Row values do not get into a message, and no code of the value
 // is called.
 
 import { inspect, types } from 'node:util'

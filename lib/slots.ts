@@ -1,12 +1,12 @@
-// Slots of Redis Cluster: a key's slot is the CRC16 of its name modulo 16,384, or of what stands between its first braces, the hash tag
+// Slots of Redis Cluster: a key's slot is the CRC16 of its name modulo 16,384, or of the text in its first braces, the hash tag
 // (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#key-distribution-model).
 
 export const SLOTS = 16_384
 
-/** So many partitions have different slots. */
+/** Up to this many partitions have different slots. */
 export const MOST_PARTITIONS = 64
 
-/** Of partition 0, whatever the number of partitions. None is at the edge of a node's range. */
+/** The slot of partition 0, whatever the number of partitions. No partition's slot is at the edge of a node's range. */
 const FIRST_SLOT = 128
 
 /** The slot of a key. */
@@ -14,7 +14,7 @@ export function slotOf(key: string): number {
   return crc16(hashTag(key) ?? key) % SLOTS
 }
 
-/** What alone decides the slot of a key: what stands between its first braces. */
+/** The text that decides the slot of a key: that in its first braces. */
 export function hashTag(key: string): string | undefined {
   const open = key.indexOf('{')
   const close = open < 0 ? -1 : key.indexOf('}', open + 1)
@@ -31,7 +31,7 @@ export function tagIn(slots: ReadonlySet<number>): string {
 
 const tags = new Map<number, string>()
 
-/** The hash tag of one of so many partitions, whose slots lie evenly over all, so that each node gets its share. The same in every process. */
+/** The hash tag of a partition. The slots are spread evenly, so that each node gets its share. The same in every process. */
 export function tagOf(partition: number, partitions: number): string {
   const slot = FIRST_SLOT + Math.floor((partition * SLOTS) / partitions)
   const tag = tags.get(slot) ?? tagIn(new Set([slot]))

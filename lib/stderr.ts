@@ -1,4 +1,4 @@
-// Writes lines to stderr. Where its reader has closed the pipe, process.stderr emits an error, which ends the process unless there is a
+// Writes lines to stderr. If the reader has closed the pipe, process.stderr emits an error, which ends the process unless there is a
 // listener. console.error does not prevent that on Node 20.
 
 /** @returns a function that writes one line and never throws */

@@ -1,9 +1,9 @@
-// What `express-order-timers/tracing` puts into the timers, so that nothing here needs to know of OpenTelemetry. Without it nothing of this runs.
+// The interface that `express-order-timers/tracing` implements, so that the timers do not depend on OpenTelemetry. Without tracing it is not used.
 
 export interface Tracer {
-  /** Around one call of `schedule`. */
+  /** Wraps one call of `schedule`. */
   schedule<T extends ScheduledTimer>(kind: string, call: () => Promise<T>): Promise<T>
-  /** One batch, of so many orders, is about to be settled. @param via by which path it came */
+  /** A batch of `size` orders is about to be settled. @param via the path that brought it */
   batch(kind: string, count: number, via: string): TracedBatch
 }
 
@@ -13,7 +13,7 @@ export interface ScheduledTimer {
 }
 
 export interface TracedBatch {
-  /** Does a part of the batch's work, so that what it does is a part of its trace. */
+  /** Runs a part of the batch's work within its trace. */
   run<T>(work: () => Promise<T>): Promise<T>
   /** @param settled each with its deadline, in milliseconds since 1970 */
   end(settled: readonly { id: string; deadline: number | null }[]): void

@@ -27,7 +27,7 @@ export type Rules = Record<string, AnyRule>
 
 export type FormOf<R> = R extends Rule<infer Form, infer _M> ? Form : 'handler'
 
-/** The names of rules: all of them, or those of the given forms. */
+/** The names of rules: all of them, or only those of the given forms. */
 export type Kind<R, Form extends RuleForm = RuleForm> = string extends keyof R
   ? string
   : { [K in keyof R]: FormOf<R[K]> extends Form ? K : never }[keyof R] & string
@@ -46,7 +46,7 @@ export interface OrderTimersOptions<R extends Rules = Rules> {
   /** The prefix of every key. Two shops on one Redis need different ones. Default: none. */
   prefix?: string | undefined
   /**
-   * A logger with the interface of pino or console; `false`: nothing is logged. Default: warnings, errors, the worker's start and the end of a
+   * A logger with the methods of pino or console; `false`: nothing is logged. Default: warnings, errors, the worker's start and the end of a
    * fault go to stderr, at most one line for each code and minute.
    */
   logger?: LoggerLike | false | undefined
@@ -58,7 +58,7 @@ export interface WriteOptions {
 }
 
 export interface ScheduleOptions extends WriteOptions {
-  /** From now (by Postgres's clock) to the deadline. Default: the rule's `after`. */
+  /** The time from now (by Postgres's clock) to the deadline. Default: the rule's `after`. */
   after?: Duration | undefined
   /** The deadline itself, as a Date or in milliseconds since 1970. An order whose deadline is in the past is settled at once. */
   at?: Date | number | undefined
@@ -69,7 +69,7 @@ export interface Timer {
   kind: string
   /** The order's id as text, whatever its type. */
   id: string
-  /** When it is due; null where there is no timer now. */
+  /** When it is due; null if there is no timer now. */
   deadline: Date | null
   /** Whether Redis has it: true; false where Redis did not answer (the sweep settles the order); 'on commit' within a transaction. */
   armed: boolean | 'on commit'
@@ -84,7 +84,7 @@ export interface ListedTimer {
   remaining: number
 }
 
-/** A timer whose rule has failed for the last time. It stays until `retry`, or until the order is scheduled again. */
+/** A timer whose last attempt failed. It stays until `retry`, or until the order is scheduled again. */
 export interface DeadLetter {
   kind: string
   id: string
@@ -101,82 +101,82 @@ export interface DeadLetter {
 /** The calls on `req.orderTimers` and on the middleware itself. */
 export interface TimerCalls<R extends Rules = Rules> {
   /**
-   * Gives an order a deadline, and hands the timer to Redis after the commit.
+   * Gives an order a deadline, and arms the timer in Redis after the commit.
    * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID, INVALID_DURATION, INVALID_DEADLINE (400), ORDER_NOT_FOUND (404),
    * ORDER_NOT_IN_FROM (409), ROW_LOCKED, POSTGRES_UNAVAILABLE (503), and REDIS_UNAVAILABLE (503) for rules without a deadline on the row
    */
   schedule(kind: Kind<R>, order: OrderOrId, options?: ScheduleOptions): Promise<Timer>
   /**
    * Moves the deadline by a duration, counted from the present deadline.
-   * @throws OrderTimersError as `schedule`, NO_TIMER (409) where there is no deadline, EXTENSION_LIMIT (409), NOT_ON_SINCE (400)
+   * @throws OrderTimersError as `schedule`, NO_TIMER (409) if there is no deadline, EXTENSION_LIMIT (409), NOT_ON_SINCE (400)
    */
   extend(kind: Kind<R, 'deadline' | 'redis' | 'handler'>, order: OrderOrId, by: Duration, options?: WriteOptions): Promise<Timer>
   /**
    * Removes the timer. Once this has returned, the rule does not settle the order.
-   * @throws OrderTimersError as `schedule`; ORDER_NOT_IN_FROM or NO_TIMER (409) where it came too late; NOT_ON_SINCE (400)
+   * @throws OrderTimersError as `schedule`; ORDER_NOT_IN_FROM or NO_TIMER (409) if it came too late; NOT_ON_SINCE (400)
    */
   cancel(kind: Kind<R, 'deadline' | 'redis' | 'handler'>, order: OrderOrId, options?: WriteOptions): Promise<Timer>
   /**
-   * Stops the timer until `resume`, and keeps the time that remains in the attribute that the rule's `pause.keep` names. Repeating it is harmless.
-   * @throws OrderTimersError as `cancel`; NOT_PAUSABLE (400) where the rule has no `pause`, or one by `while`
+   * Stops the timer until `resume`, and stores the remaining time in the attribute that the rule's `pause.keep` names. Repeating it is harmless.
+   * @throws OrderTimersError as `cancel`; NOT_PAUSABLE (400) if the rule has no `pause`, or one by `while`
    */
   pause(kind: Kind<R, 'deadline'>, order: OrderOrId, options?: WriteOptions): Promise<Timer>
   /**
-   * Restarts a paused timer with the time that remained. Repeating it is harmless.
+   * Restarts a paused timer with the remaining time. Repeating it is harmless.
    * @throws OrderTimersError as `pause`
    */
   resume(kind: Kind<R, 'deadline'>, order: OrderOrId, options?: WriteOptions): Promise<Timer>
   /**
-   * @returns milliseconds to the deadline by Postgres's clock, 0 where it has passed, null where there is no timer
+   * @returns milliseconds to the deadline by Postgres's clock, 0 where it has passed, null if there is no timer
    * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID (400), ORDER_NOT_FOUND (404), POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE (503)
    */
   remaining(kind: Kind<R>, order: OrderOrId, options?: WriteOptions): Promise<number | null>
   /**
-   * For a page of orders, 1,000 at most, in one statement (one pipeline where Redis alone has the deadlines).
-   * @returns for each order, at its place, what the call for one returns; null also where there is no such order
-   * @throws OrderTimersError as for one order, but for ORDER_NOT_FOUND; INVALID_ID names the place in the array
+   * For a page of orders, 1,000 at most, in one statement (one pipeline if the deadlines are in Redis alone).
+   * @returns for each order, in the same order, the result of the call for one; also null if there is no such order
+   * @throws OrderTimersError as for one order, except ORDER_NOT_FOUND; INVALID_ID names the index in the array
    */
   remaining(kind: Kind<R>, orders: readonly OrderOrId[], options?: WriteOptions): Promise<(number | null)[]>
   /**
-   * The order's pending timers under all rules (of an instance: under the rules of its model), soonest first.
+   * The order's pending timers under all rules (for an instance: under the rules of its model), soonest first.
    * @throws OrderTimersError INVALID_ID (400), POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE (503)
    */
   list(order: OrderOrId, options?: WriteOptions): Promise<ListedTimer[]>
   /**
    * For a page of orders, 1,000 at most, in one statement for each rule.
-   * @returns for each order, at its place, its pending timers, soonest first
-   * @throws OrderTimersError as for one order; INVALID_ID names the place in the array
+   * @returns for each order, in the same order, its pending timers, soonest first
+   * @throws OrderTimersError as for one order; INVALID_ID names the index in the array
    */
   list(orders: readonly OrderOrId[], options?: WriteOptions): Promise<ListedTimer[][]>
   /**
-   * Timers whose rule has used up its `attempts`, of one kind or of all, oldest first. They are kept in Redis. Where Redis loses them, the
+   * Timers that have used up the rule's `attempts`, of one kind or of all, oldest first. They are kept in Redis. If Redis loses them, the
    * sweep tries the orders again.
    * @throws OrderTimersError UNKNOWN_KIND (400), REDIS_UNAVAILABLE (503)
    */
   dead(kind?: Kind<R>): Promise<DeadLetter[]>
   /**
-   * Makes a dead letter a timer again, due now, with all its attempts.
-   * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID (400), NO_TIMER (409) where there is no dead letter, REDIS_UNAVAILABLE (503)
+   * Turns a dead letter into a timer again, due now, with all its attempts.
+   * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID (400), NO_TIMER (409) if there is no dead letter, REDIS_UNAVAILABLE (503)
    */
   retry(kind: Kind<R>, order: OrderOrId): Promise<void>
   /**
-   * Holds a kind: once this has returned, no order of it is settled, by whatever worker, until `release`. For incidents, such as a payment provider
-   * that is down. Deadlines can be written meanwhile. Not in the caller's transaction.
-   * @returns the hold, once everything that was being settled has ended
+   * Holds a kind: once this has returned, no worker settles an order of it until `release`. For incidents, such as a payment provider
+   * that is down. Deadlines can still be written. It does not use the caller's transaction.
+   * @returns the hold, once all running settlements have ended
    * @throws OrderTimersError UNKNOWN_KIND, NOT_HOLDABLE, INVALID_DURATION, INVALID_DEADLINE (400), ALREADY_HELD, WORKERS_TOO_OLD (409), HOLDS_MISSING,
-   * INVALID_OPTION (500), POSTGRES_UNAVAILABLE (503); HOLD_IN_FLIGHT (503) where something is still being settled after two seconds: the hold stands
+   * INVALID_OPTION (500), POSTGRES_UNAVAILABLE (503); HOLD_IN_FLIGHT (503) if a settlement still runs after two seconds: the hold stands
    */
   hold(kind: Kind<R, 'deadline' | 'since' | 'redis'>, options: HoldOptions): Promise<HeldKind>
   /**
-   * Releases a rule that its `brake` has stopped, or that is held; with both, `what` says which. The brake counts from zero. Workers settle at once
+   * Releases a rule that its `brake` has stopped, or that is held; if both, `what` says which. The brake counts from zero. Workers settle at once
    * what was held. With `shift` it returns once all deadlines are moved.
    * @returns whether it was stopped or held
    * @throws OrderTimersError UNKNOWN_KIND, NOT_HOLDABLE, INVALID_DURATION (400), NOT_HELD, HELD_AND_BRAKED (409), INVALID_OPTION, HOLDS_MISSING (500),
-   * INVALID_MODEL (500) where with `shift` this user may not write what is moved, ROW_LOCKED, POSTGRES_UNAVAILABLE (503)
+   * INVALID_MODEL (500) if with `shift` this user may not write the rows, ROW_LOCKED, POSTGRES_UNAVAILABLE (503)
    */
   release(kind: Kind<R>, options?: ReleaseOptions): Promise<boolean>
   /**
-   * Moves the deadlines of many orders by a duration. The kind is held until all are moved: nothing is settled by its old deadline meanwhile.
+   * Moves the deadlines of many orders by a duration. The kind is held until all are moved, so nothing is settled at its old deadline.
    * @throws OrderTimersError UNKNOWN_KIND, INVALID_WHERE, INVALID_DURATION, NOT_ON_SINCE, NOT_IN_BULK (400), RUN_UNFINISHED (409), NOT_RECORDED (500)
    * where a table is missing, POSTGRES_UNAVAILABLE (503)
    */
@@ -185,7 +185,7 @@ export interface TimerCalls<R extends Rules = Rules> {
   scheduleAll(kind: Kind<R, 'deadline'>, options: ScheduleAllOptions): Promise<BulkResult>
   /** Removes the timers of many orders. @throws OrderTimersError as `extendAll` */
   cancelAll(kind: Kind<R, 'deadline'>, options: BulkOptions): Promise<BulkResult>
-  /** Goes on with a run whose process was killed or stopped. No order is moved twice. @throws OrderTimersError NO_RUN (409), and as `extendAll` */
+  /** Continues a run whose process was killed or stopped. No order is moved twice. @throws OrderTimersError NO_RUN (409), and as `extendAll` */
   resumeRun(kind: Kind<R, 'deadline'>, options?: RunOptions): Promise<BulkResult>
   /** Ends a run where it is: what it moved stays moved. @throws OrderTimersError NO_RUN (409), and as `extendAll` */
   abandonRun(kind: Kind<R, 'deadline'>): Promise<BulkResult>
@@ -207,9 +207,9 @@ export interface TimersHealth {
         where: string
         /** False before the first use, and while Redis does not answer. */
         connected: boolean
-        /** How many timers are waiting for Redis, which did not take them. */
+        /** How many timers are waiting because Redis did not accept them. */
         kept: number
-        /** How many timers were dropped since the process began, because too many were waiting. The sweep settles their orders. */
+        /** How many timers were dropped since the start of the process because too many were waiting. The sweep settles their orders. */
         dropped: number
       }
     | undefined
@@ -222,19 +222,19 @@ export interface OrderTimers<R extends Rules = Rules> extends RequestHandler, Ti
    * @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE, REDIS_UNUSABLE
    */
   check(): Promise<void>
-  /** What is wrong at present with the timers of this process. Sends no query, so it may be called often. */
+  /** The present faults of this process's timers. Sends no query, so it may be called often. */
   health(): TimersHealth
   /** Closes the connections that the timers opened. A second call returns the same promise. */
   close(): Promise<void>
 }
 
-/** Where a shop registers its timers, so that kinds are known to TypeScript: `interface Register { timers: typeof timers }`. */
+/** A shop registers its timers here, so that TypeScript knows the kinds: `interface Register { timers: typeof timers }`. */
 // biome-ignore lint/suspicious/noEmptyInterface: to be merged into by the shop
 export interface Register {}
 
 export type RegisteredTimers = Register extends { timers: infer T } ? (T extends OrderTimers<infer R> ? TimerCalls<R> : never) : TimerCalls
 
-/** The registered rules' names; any text where none are registered. */
+/** The registered rules' names; any text if none are registered. */
 export type RegisteredKind = Register extends { timers: OrderTimers<infer R> } ? Kind<R> : string
 
 declare global {

@@ -14,7 +14,7 @@ const GRACE_MS = 250
 const MOST_PAUSES = 20
 
 /**
- * Calls `act` once the process has run for so many milliseconds.
+ * Calls `act` once the process has run for the given milliseconds.
  * @returns a function that cancels it
  */
 export function afterRunning(milliseconds: number, act: () => void): () => void {
@@ -32,7 +32,7 @@ export function afterRunning(milliseconds: number, act: () => void): () => void 
         left = Math.max(left, GRACE_MS)
       }
       if (left > 0) step()
-      else lastTurn = setImmediate(act) // after a poll for answers, whatever kept the event loop busy until the timer
+      else lastTurn = setImmediate(act) // after pending answers were read, even if the event loop was busy until the timer
     }, stepMs)
   }
   step()
@@ -42,7 +42,7 @@ export function afterRunning(milliseconds: number, act: () => void): () => void 
   }
 }
 
-/** The promise's value, or undefined where the process has run for so many milliseconds before it came. */
+/** The promise's value, or undefined if the process has run for the given milliseconds before that. */
 export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
   let cancel = () => {}
   const limit = new Promise<undefined>((resolve) => {

@@ -1,5 +1,5 @@
-// Reckons in working days and hours. Days are counted by their dates in the calendar's time zone, hours by the time that really passes while
-// it is open. Where a wall clock skips a time, the later instant is meant; where it shows one twice, the earlier.
+// Computes with working days and hours. Days are counted by their dates in the calendar's time zone, hours by elapsed time while
+// it is open. A local time that is skipped means the later instant; one that occurs twice means the earlier.
 
 import type { Temporal } from '@js-temporal/polyfill'
 import { OrderTimersError, show } from '../errors.js'
@@ -16,21 +16,21 @@ interface Opening {
 
 export interface Calendar {
   /**
-   * The same time of day, `n` working days later. What begins on a day that is not worked on counts from that day's end: Saturday plus 1 is
+   * The same time of day, `n` working days later. From a day off, counting starts at the end of that day: Saturday plus 1 is
    * Monday.
    * @param from a Date, or milliseconds since 1970
-   * @param n from 0 to 10,000; 0 is `from` itself on a working day, and else the same time on the next one
-   * @throws OrderTimersError INVALID_DURATION for `n`, INVALID_DEADLINE for `from`, NO_WORKING_DAY where ten years have none
+   * @param n from 0 to 10,000; 0 is `from` itself on a working day, otherwise the same time on the next one
+   * @throws OrderTimersError INVALID_DURATION for `n`, INVALID_DEADLINE for `from`, NO_WORKING_DAY if ten years have none
    */
   addBusinessDays(from: Date | number, n: number): Date
   /**
-   * When `n` hours have passed in which it was open. What ends when it closes ends then, not when it opens again.
-   * @param n from 0 to 10,000, with fractions; 0 is `from` itself while it is open, and else when it opens next
+   * When `n` opening hours have passed. A result at closing time is the closing time, not the next opening.
+   * @param n from 0 to 10,000, with fractions; 0 is `from` itself while it is open, otherwise the next opening
    * @throws as `addBusinessDays`
    */
   addBusinessHours(from: Date | number, n: number): Date
   /**
-   * When it closes for the last time on a working day: with 0 on the first that has not closed yet, with `n` on the nth after that.
+   * The last closing time of a working day: with 0 of the first that has not closed yet, with `n` of the nth after that.
    * @param n from 0 to 10,000; 0 by default
    * @throws as `addBusinessDays`
    */
@@ -98,7 +98,7 @@ class WorkCalendar implements Calendar {
         leftMs -= closes - begins
       }
     }
-    throw noWorkingDay(start.toPlainDate()) // never reached: the days end by throwing it
+    throw noWorkingDay(start.toPlainDate()) // never reached: `days` throws this error itself
   }
 
   endOfBusinessDay(from: Date | number, n = 0): Date {
@@ -113,7 +113,7 @@ class WorkCalendar implements Calendar {
     throw noWorkingDay(start.toPlainDate())
   }
 
-  /** The working days from a date on. @throws OrderTimersError NO_WORKING_DAY */
+  /** The working days beginning with a date. @throws OrderTimersError NO_WORKING_DAY */
   private *workdays(from: Date8601): Generator<Date8601, never> {
     let off = 0
     for (let date = from; ; date = date.add({ days: 1 })) {
@@ -133,7 +133,7 @@ class WorkCalendar implements Calendar {
     return (weekdays.has(date.dayOfWeek) || isExtra(text)) && !isHoliday(text)
   }
 
-  /** None that a skipped hour leaves nothing of. */
+  /** Without opening hours that fall completely into a skipped hour. */
   private openings(date: Date8601): Opening[] {
     return this.options.spans
       .map((span: Span) => ({ opens: this.minute(date, span.opens), closes: this.minute(date, span.closes) }))

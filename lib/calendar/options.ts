@@ -1,23 +1,23 @@
-// The options of a calendar, checked and in a form to reckon with.
+// The options of a calendar, checked and parsed.
 
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 
-/** When a working day opens and closes, as `['09:00', '18:00']`, by the clock on the wall. */
+/** When a working day opens and closes, as `['09:00', '18:00']`, in local time. */
 export type Hours = readonly [opens: string, closes: string]
 
 export interface CalendarOptions {
-  /** Whose clock on the wall counts: an IANA name, such as `Asia/Taipei`. */
+  /** The time zone of dates and hours: an IANA name, such as `Asia/Taipei`. */
   timeZone: string
-  /** The weekdays that are worked on, as in ISO 8601: Monday is 1, Sunday is 7. Monday to Friday by default. */
+  /** The working weekdays, as in ISO 8601: Monday is 1, Sunday is 7. Monday to Friday by default. */
   workdays?: readonly number[]
   /**
    * When a working day is open: `['09:00', '18:00']`, or several, `[['09:00', '12:00'], ['13:00', '18:00']]`. Hours that close before they
-   * open go on over midnight and belong to the day on which they open. The whole day by default.
+   * open continue over midnight and belong to the day on which they open. The whole day by default.
    */
   hours?: Hours | readonly Hours[]
-  /** Dates that are not worked on, such as `2026-01-01`, or a function that says so of a date. */
+  /** Days off, such as `2026-01-01`, or a function that returns true for a day off. */
   holidays?: Iterable<string> | ((date: string) => boolean)
-  /** Dates that are worked on although their weekday is not. A holiday goes before. */
+  /** Working days although their weekday is not one. A date that is also a holiday is a day off. */
   extraWorkdays?: Iterable<string>
 }
 

@@ -1,4 +1,4 @@
-// The checks of readiness: which there are, and what a reading of each means. Only these numbers decide what degrades a process and what fails it.
+// The checks of readiness, and the meaning of their readings. Only these limits decide what is degraded and what is failing.
 
 import { LATE_COUNT, LATE_P99_MS, OVERDUE_MS, SKEW_MS, sweepLimits } from '../admin/limits.js'
 import type { FaultOf } from '../faults.js'
@@ -12,45 +12,45 @@ export const STATES = ['ok', 'degraded', 'failing'] as const
 
 export type State = 'ok' | 'degraded' | 'failing'
 
-/** What is checked; docs/health.md has the table. */
+/** The checks; docs/health.md has the table. */
 export type CheckName = 'overdue' | 'lateness' | 'sweep' | 'postgres' | 'redis' | 'clocks' | 'dead' | 'faults'
 
-/** What one reading of a check says. */
+/** One reading of a check. */
 export interface CheckReading {
   state: State
   /** The rule with the worst value. */
   kind?: string
-  /** How much it is, in seconds, or how many. */
+  /** The value, in seconds or as a count. */
   value?: number
-  /** How many seconds ago the value was read, where it was not read now. */
+  /** How many seconds ago the value was read, if it was not read now. */
   age?: number
-  /** Above which value it is degraded, and failing. */
+  /** The limits above which it is degraded, and failing. */
   degradedAbove?: number
   failingAbove?: number
-  /** What is wrong, in the codes that `status` uses; NOT_LOOKED_AT where nothing is known. */
+  /** What is wrong, in the codes of `status`; NOT_LOOKED_AT if nothing is known. */
   codes?: string[]
-  /** For who may see details: messages, hosts. */
+  /** Details for authorized viewers: messages, hosts. */
   details?: string[]
 }
 
-/** What a look has found: what servers said, and what this process knows by itself. */
+/** The facts of one reading: the servers' answers, and what this process knows itself. */
 export interface Findings {
   postgres: PostgresReading | undefined
   redis: RedisReading | undefined
   faults: readonly FaultOf<string>[]
   /** Whether expiry events are proved to arrive; undefined without a worker or without Redis. */
   eventsProved: boolean | undefined
-  /** Of each rule, in the last minute; undefined where nobody can say. */
+  /** For each rule, in the last minute; undefined if unknown. */
   lateness: ReadonlyMap<string, LatenessSummary> | undefined
-  /** How long ago somebody last read each rule's overdue orders, of the one that has waited longest; undefined where no rule is swept, or nobody can say. */
+  /** How long ago any worker read overdue orders, for the rule whose last reading is oldest; undefined if no rule is swept, or it is unknown. */
   sweep: { kind: string; agoMs: number } | undefined
-  /** Whether Redis would have to say what is not known of the sweep. */
+  /** Whether the missing facts about the sweep would have to come from Redis. */
   sweepUnknown: boolean
-  /** From one sweep to the next; undefined where none is scheduled, or nobody knows. */
+  /** The interval between sweeps; undefined if none is scheduled, or it is unknown. */
   intervalMs: number | undefined
   /** Redis's clock minus this process's. */
   redisSkewMs: number | undefined
-  /** For how long Postgres has not answered. */
+  /** How long Postgres has not answered. */
   postgresDownMs: number
   /** Whether this rule's backlog shrinks. */
   shrinks(overdue: OverdueOrders): boolean
@@ -58,12 +58,12 @@ export interface Findings {
 
 const POSTGRES_DOWN_S = 30
 
-/** A figure that is older says so. */
+/** An older value is shown with its age. */
 const NOW_MS = 1_500
 
 const UNKNOWN = 'NOT_LOOKED_AT'
 
-/** Faults that a check of its own has. */
+/** Faults that another check covers. */
 const OF_REDIS = /^(REDIS_|EVENTS_OFF$|SUBSCRIBE_REFUSED$|EVICTION$|TIMERS_DROPPED$)/
 const OF_POSTGRES = 'POSTGRES_UNAVAILABLE'
 
@@ -156,7 +156,7 @@ interface Measured {
 
 type Limits = Required<Pick<CheckReading, 'degradedAbove'>> & Pick<CheckReading, 'failingAbove'>
 
-/** @param code what is wrong where the value is above a limit */
+/** @param code the code if the value is above a limit */
 function measured(code: string, found: Measured | undefined, limits: Limits): CheckReading {
   const { degradedAbove, failingAbove = Number.POSITIVE_INFINITY } = limits
   if (!found) return { state: 'ok', ...limits }
@@ -165,7 +165,7 @@ function measured(code: string, found: Measured | undefined, limits: Limits): Ch
   return { state, ...shown, ...(agoMs > NOW_MS && { age: agoMs / 1_000 }), ...limits, ...(state !== 'ok' && { codes: [code] }) }
 }
 
-/** Another check says why, so this one is no worse for it. */
+/** Another check shows the reason, so this one does not become worse. */
 function alsoUnknown(reading: CheckReading): CheckReading {
   return { ...reading, codes: [...(reading.codes ?? []), UNKNOWN] }
 }

@@ -1,6 +1,6 @@
-// What a look at readiness asks one database: its clock, and of each rule which orders are overdue. Each question is short and by itself, so one rule's
-// trouble does not hide another rule. One round of questions at a time uses one connection of the shop's pool; whoever looks meanwhile waits a
-// second at most, and takes what the round has found so far.
+// The queries of a readiness reading to one database: its clock, and each rule's overdue orders. Each query is short and separate, so one rule's
+// problem does not hide another rule. One round of queries at a time uses one connection of the shop's pool. Another caller waits a
+// second at most, and gets what the round has found so far.
 
 import type { Sequelize, Transaction } from 'sequelize'
 import { errorText } from '../error-text.js'
@@ -12,22 +12,22 @@ import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { fullPool, isPoolExhausted, POOL_REMEDY } from '../sequelize/pool-exhausted.js'
 import { within } from '../wait.js'
 
-/** A rule's orders that are overdue although nothing excuses it. */
+/** A rule's orders that are overdue without an excuse. */
 export interface OverdueOrders extends Overdue {
   kind: string
 }
 
 export interface Overdue {
   count: number
-  /** By how much the oldest one is overdue, milliseconds. */
+  /** How long the oldest one has been overdue, milliseconds. */
   ageMs: number
 }
 
-/** What was last found of one rule. */
+/** The last reading of one rule. */
 export interface RuleLook {
-  /** When, by `performance.now()`; undefined where nobody has looked yet. */
+  /** When, by `performance.now()`; undefined before the first reading. */
   at: number | undefined
-  /** Undefined where nothing is overdue, or it could not be read. */
+  /** Undefined if nothing is overdue, or it could not be read. */
   overdue?: Overdue | undefined
   /** Why it could not be read, although Postgres answers. */
   why?: string
@@ -36,27 +36,27 @@ export interface RuleLook {
 const LIMITS = { lockMs: 300, statementMs: 800, idleMs: 2_000 }
 const WAIT_MS = 1_000
 
-/** A question that Postgres itself ends sooner (LIMITS) was not answered at all. */
+/** After this time a query counts as not answered: Postgres itself would have ended it earlier (LIMITS). */
 const SILENT_MS = 2_000
 
 const NOW = 'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS now'
 
-/** Only when an order has been overdue for so long is it asked what may excuse it. */
+/** Excuses are read only for orders that have been overdue for this long. */
 export const EXCUSES_FROM_MS = 5_000
 
 export class DatabaseLook {
-  /** Why it does not answer; undefined where it does. */
+  /** Why it does not answer; undefined if it does. */
   trouble: string | undefined
   /** Its clock minus this process's, milliseconds. */
   skewMs: number | undefined
   readonly looks = new Map<string, RuleLook>()
   private round: Promise<void> | undefined
-  /** The question that is under way, and since when. */
+  /** The running query, and its start. */
   private asking: { ofClock: boolean; since: number } | undefined
 
   constructor(
     readonly sequelize: Sequelize,
-    /** The ids of orders on which a rule failed; undefined where Redis does not say. */
+    /** The ids of orders on which a rule failed; undefined if Redis does not answer. */
     private readonly failedIds: (kind: string) => Promise<string[] | undefined>,
   ) {}
 
@@ -84,7 +84,7 @@ export class DatabaseLook {
         (overdue) => ({ overdue }),
         (error) => ({ why: errorText(error) }),
       )
-      if ('why' in found && !(await this.answers())) return // then it is not the rule's trouble
+      if ('why' in found && !(await this.answers())) return // then the rule is not the reason
       this.looks.set(rule.kind, { at: performance.now(), ...found })
     }
   }
@@ -138,7 +138,7 @@ export class DatabaseLook {
   }
 }
 
-/** Half of what the question took is the answer's way, which is known to that only. */
+/** The clock was read about half a round trip ago. */
 async function skewOf(sequelize: Sequelize, transaction: Transaction): Promise<number | undefined> {
   const askedAt = Date.now()
   const [row] = await rows<{ now: number }>(sequelize, NOW, [], transaction)

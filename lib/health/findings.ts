@@ -1,4 +1,4 @@
-// Puts together what a look at readiness finds: the servers' answers, and what this process and its workers know by themselves.
+// Collects the facts of a readiness reading: the servers' answers, and what this process and its workers know.
 
 import type { FaultOf } from '../faults.js'
 import { isSwept } from '../rules/rule.js'
@@ -11,7 +11,7 @@ import type { Findings } from './checks.js'
 import { PostgresLook, type PostgresReading } from './postgres.js'
 import { RedisLook, type RedisReading } from './redis.js'
 
-/** What workers sweep by unless told otherwise, where their records do not say. */
+/** The default interval between sweeps, if workers' records have none. */
 const DEFAULT_INTERVAL_MS = 60_000
 
 export class Look {
@@ -48,13 +48,13 @@ export class Look {
     }
   }
 
-  /** On timers with a worker both may have the same fault. */
+  /** If a worker runs on the timers, both may have the same fault. */
   private faults(workers: readonly ExpiryWorker[]): FaultOf<string>[] {
     const all: FaultOf<string>[] = [...this.runtime.health().faults, ...workers.flatMap((worker) => worker.health().faults)]
     return [...new Map(all.map((fault) => [`${fault.code} ${fault.kind ?? fault.channel ?? ''}`, fault])).values()]
   }
 
-  /** A rule that this look did not come to keeps what is known of it: the questions about others may have taken too long. */
+  /** A rule that this reading did not reach keeps its last facts: the queries about other rules may have taken too long. */
   private noteBacklog(postgres: PostgresReading | undefined, redis: RedisReading | undefined): void {
     if (postgres?.trouble !== undefined) return
     const { overdue = [], unread = [], notLookedAt = [] } = postgres ?? {}
@@ -70,7 +70,7 @@ export class Look {
     const kinds = this.sweptKinds()
     for (const kind of kinds) {
       const known = [ownMs, redis?.readAgoMs?.get(kind)].filter((agoMs) => agoMs !== undefined)
-      if (known.length === 0 && workers.length === 0) continue // a process that only schedules cannot say
+      if (known.length === 0 && workers.length === 0) continue // a process that only schedules does not know it
       const agoMs = known.length > 0 ? Math.max(0, Math.min(...known)) : performance.now() - this.begunAt
       if (longest === undefined || agoMs > longest.agoMs) longest = { kind, agoMs }
     }
@@ -82,12 +82,12 @@ export class Look {
       try {
         return isSwept(this.runtime.rule(kind))
       } catch {
-        return false // the look at Postgres tells it
+        return false // the reading of Postgres shows it
       }
     })
   }
 
-  /** The shortest of the workers of this process; without one, of those that beat. */
+  /** The shortest interval of this process's workers; without one, of all living workers. */
   private intervalMs(workers: readonly ExpiryWorker[]): number | undefined {
     if (workers.length > 0) return shortest(workers.map(({ parts }) => parts.schedule.intervalMs))
     const seen = this.runtime.beats?.seen?.processes.filter((one) => one.role === 'worker' && isAliveByBeat(one)) ?? []

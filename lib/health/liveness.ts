@@ -1,4 +1,4 @@
-// Whether this process still works: its loops turn. It asks no server, so it fails only where a restart of the process helps.
+// Whether this process still works: its loops run. It asks no server, so it fails only if a restart of the process helps.
 
 import type { Loop } from '../loop.js'
 import type { Runtime } from '../timers/runtime.js'
@@ -7,7 +7,7 @@ import { runningWorkers } from '../worker/running.js'
 /** Whether this process still works. */
 export interface Live {
   status: 'ok' | 'failing'
-  /** Loops that have not turned for a minute, and for how many seconds. */
+  /** Loops that have hung for a minute or longer, with the seconds. */
   silent: { loop: string; seconds: number }[]
 }
 

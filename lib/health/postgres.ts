@@ -1,5 +1,5 @@
-// What a look at readiness knows of Postgres: which orders are overdue on the rules' rows, and its clock. Each database is asked by itself
-// (database-look.ts). A rule that a look did not come to keeps what was found before, with its age; without that it counts as not looked at.
+// What a readiness reading knows of Postgres: overdue orders on the rules' rows, and its clock. Each database is asked separately
+// (database-look.ts). A rule that a reading did not reach keeps its last facts, with their age; without any it counts as not looked at.
 
 import type { Sequelize } from 'sequelize'
 import { errorText } from '../error-text.js'
@@ -8,14 +8,14 @@ import type { Runtime } from '../timers/runtime.js'
 import { DatabaseLook, type OverdueOrders, type RuleLook } from './database-look.js'
 
 export interface PostgresReading {
-  /** Why it does not answer; undefined where it does. */
+  /** Why it does not answer; undefined if it does. */
   trouble: string | undefined
-  /** Its clock minus this process's, milliseconds; of several databases the one that is furthest away. */
+  /** Its clock minus this process's, milliseconds; of several databases the largest difference. */
   skewMs: number | undefined
   overdue: ReadOrders[]
   /** Rules whose orders could not be read, although Postgres answers. */
   unread: { kind: string; why: string }[]
-  /** Rules that nobody came to in time, although Postgres answers. */
+  /** Rules that were not reached in time, although Postgres answers. */
   notLookedAt: string[]
 }
 
@@ -25,7 +25,7 @@ export interface ReadOrders extends OverdueOrders {
   agoMs: number
 }
 
-/** What was found of a rule is believed for so long. */
+/** How long the facts about a rule stay valid. */
 const BELIEVED_MS = 10_000
 
 export class PostgresLook {
@@ -33,11 +33,11 @@ export class PostgresLook {
 
   constructor(
     private readonly runtime: Runtime,
-    /** The ids of orders on which a rule failed; undefined where Redis does not say. */
+    /** The ids of orders on which a rule failed; undefined if Redis does not answer. */
     private readonly failedIds: (kind: string) => Promise<string[] | undefined>,
   ) {}
 
-  /** Never rejects, and waits a second at most. @returns undefined where no rule has rows */
+  /** Never rejects, and waits a second at most. @returns undefined if no rule has rows */
   async read(): Promise<PostgresReading | undefined> {
     const begunAt = performance.now()
     const { rules, unread } = this.rules()

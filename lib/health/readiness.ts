@@ -1,4 +1,4 @@
-// Whether orders are settled as they should be, as this process sees it: a look at most once a second, one at a time, and for each check a state
+// Whether orders are being settled, as this process sees it: a reading at most once a second, one at a time, and for each check a state
 // that follows its readings.
 
 import type { Runtime } from '../timers/runtime.js'
@@ -10,27 +10,27 @@ import { isToldAtOnce, Steady } from './steady.js'
 export interface Check {
   /** Follows the readings: two in a row make it worse, three make it better. */
   state: State
-  /** What the latest reading says. */
+  /** The latest reading. */
   reading: State
-  /** The rule that it is about, where it is about one. */
+  /** The rule, if it is about one. */
   kind?: string
-  /** By how much: seconds, or a number of dead letters. */
+  /** Seconds, or a number of dead letters. */
   value?: number
-  /** How many seconds ago the value was read, where it was not read for this answer. */
+  /** How many seconds ago the value was read, if it was not read for this answer. */
   age?: number
-  /** Above which value it is degraded. */
+  /** The limit above which it is degraded. */
   degradedAbove?: number
-  /** Above which value it is failing. Left out where it never is. */
+  /** The limit above which it is failing. Left out if it never is. */
   failingAbove?: number
-  /** What is wrong, in the codes that `order-timers status` uses. `NOT_LOOKED_AT` where something could not be read. */
+  /** What is wrong, in the codes of `order-timers status`. `NOT_LOOKED_AT` if something could not be read. */
   codes?: string[]
-  /** Messages, which name hosts. Only where they were asked for. */
+  /** Messages, which name hosts. Only if requested. */
   details?: string[]
 }
 
-/** Whether orders are settled as they should be. */
+/** Whether orders are being settled. */
 export interface Ready {
-  /** The worst state of all checks; `off` where the timers are switched off or closed. */
+  /** The worst state of all checks; `off` if the timers are switched off or closed. */
   status: State | 'off'
   /** Whether a worker runs on these timers in this process. */
   role: 'worker' | 'web'
@@ -39,7 +39,7 @@ export interface Ready {
 
 const CACHED_MS = 1_000
 
-/** After a longer pause nothing is known of the readings before, so what is wrong is looked at once more, a moment later. */
+/** After a longer pause earlier readings do not count, so a problem is read once more, a moment later. */
 const PAUSE_MS = 30_000
 const AGAIN_AFTER_MS = 300
 
@@ -93,7 +93,7 @@ export class Readiness {
   }
 }
 
-/** Milliseconds are enough. */
+/** Rounds to milliseconds. */
 function rounded({ value, age, ...found }: Omit<CheckReading, 'state'>): Omit<CheckReading, 'state'> {
   const inMs = (seconds: number) => Math.round(seconds * 1_000) / 1_000
   return { ...found, ...(value !== undefined && { value: inMs(value) }), ...(age !== undefined && { age: inMs(age) }) }

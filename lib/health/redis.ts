@@ -1,4 +1,4 @@
-// What a look at readiness asks Redis: when overdue orders were last read, which timers failed, which are overdue that Redis alone has (and of these
+// The queries of a readiness reading to Redis: when overdue orders were last read, failed timers, overdue timers in Redis alone (and in
 // Postgres, whether their rule is held), and, in a process without a worker, how late orders were. Nothing is asked while Redis does not answer, and no answer is waited for longer than half a second.
 
 import { latenessOfAll } from '../admin/processes.js'
@@ -13,19 +13,19 @@ import { EXCUSES_FROM_MS, type OverdueOrders } from './database-look.js'
 export interface RedisReading {
   /** Whether it answers now, and can serve timers. */
   answers: boolean
-  /** Of each rule: how long ago any worker last read what is overdue, milliseconds. Rules that nobody has read are left out. Undefined where Redis did not say. */
+  /** For each rule: how long ago any worker last read what is overdue, milliseconds. Rules that were never read are left out. Undefined if Redis did not answer. */
   readAgoMs: ReadonlyMap<string, number> | undefined
-  /** How many dead letters each rule has, and how long ago they were counted; undefined where Redis never said. */
+  /** How many dead letters each rule has, and how long ago they were counted; undefined if Redis never answered. */
   dead: { counts: ReadonlyMap<string, number>; agoMs: number } | undefined
-  /** Timers that are overdue, of rules whose deadlines are in Redis alone; undefined where Redis did not say. */
+  /** Overdue timers of rules whose deadlines are in Redis alone; undefined if Redis did not answer. */
   overdue: OverdueOrders[] | undefined
-  /** How late the orders of each rule were in the last minute; undefined where a worker of this process knows better. */
+  /** How late the orders of each rule were in the last minute; undefined if a worker of this process knows it. */
   lateness: ReadonlyMap<string, LatenessSummary> | undefined
 }
 
 const WAIT_MS = 500
 
-/** Where more timers than this have failed, they are read no more often than every ten seconds. */
+/** If more timers than this have failed, they are read at most every ten seconds. */
 const MANY = 100
 const MANY_EVERY_MS = 10_000
 
@@ -36,7 +36,7 @@ interface Failed extends FailedIds {
 export class RedisLook {
   private readonly failed = new Map<string, Failed>()
   private asking: Promise<RedisReading> | undefined
-  /** Rules of which nothing is settled because somebody wishes so, as Postgres last said. */
+  /** Rules that are held, as Postgres last said. */
   private readonly excused = new Set<string>()
   private excusing: Promise<void> | undefined
 
@@ -54,7 +54,7 @@ export class RedisLook {
     return this.asking
   }
 
-  /** The ids of all orders on which the rule failed; as they were last read, while Redis does not answer. */
+  /** The ids of all orders on which the rule failed; the last known ones while Redis does not answer. */
   async failedIds(kind: string): Promise<string[] | undefined> {
     const { redis } = this.runtime
     const last = () => this.failed.get(kind)
@@ -86,7 +86,7 @@ export class RedisLook {
     return new Map(ages.flatMap(([kind, ageMs]) => (ageMs === undefined ? [] : [[kind, ageMs] as const])))
   }
 
-  /** The first timer of each rule that has no rows to be swept. What failed is in the index under the time of its next attempt. */
+  /** The first timer of each rule without rows to sweep. Failed timers are in the index under the time of their next attempt. */
   private async overdue({ index, clock }: RuntimeRedis): Promise<OverdueOrders[]> {
     const kinds = this.runtime.kinds.filter((kind) => ['handler', 'redis'].includes(this.runtime.form(kind) ?? ''))
     const first = await Promise.all(kinds.map((kind) => index.first(kind, 2 * WAIT_MS)))
@@ -114,7 +114,7 @@ export class RedisLook {
         if (await settlesNothing(this.runtime.rule(kind))) this.excused.add(kind)
         else this.excused.delete(kind)
       } catch {
-        // the look at Postgres tells it; until then the rule is as it was
+        // the reading of Postgres shows it; until then the last state stays
       }
     }
   }

@@ -10,7 +10,7 @@ import { Readiness, type Ready } from './readiness.js'
 
 export interface HealthOptions {
   /**
-   * Whether this request may see details: messages and hosts. Codes and numbers are shown to everybody. Only `true` counts; where it throws or rejects, no
+   * Whether this request may see details: messages and hosts. Codes and numbers are shown to everybody. Only `true` counts; if it throws or rejects, no
    * details are shown. Default: nobody may.
    */
   authorize?(req: IncomingMessage): boolean | Promise<boolean>
@@ -19,16 +19,16 @@ export interface HealthOptions {
 /** Middleware that answers GET and HEAD on `/live` and `/ready`, and passes everything else on. */
 export interface OrderTimersHealth {
   (req: IncomingMessage, res: ServerResponse, next?: (error?: unknown) => void): void
-  /** Whether this process still works: `failing` where its own loops have not turned for a minute. Asks no server. */
+  /** Whether this process still works: `failing` if its own loops have hung for a minute. Asks no server. */
   live(): Live
-  /** Whether orders are settled as they should be. Looks once a second at most, and waits three seconds at most. Never rejects. */
+  /** Whether orders are being settled. Reads once a second at most, and waits three seconds at most. Never rejects. */
   ready(): Promise<Ready>
 }
 
 const STATUS = { ok: 200, degraded: 200, off: 200, failing: 503 } as const
 
 /**
- * Routes for probes and for people, to be mounted anywhere: `app.use('/health/order-timers', orderTimersHealth(timers))`.
+ * Routes for probes and people, for any path: `app.use('/health/order-timers', orderTimersHealth(timers))`.
  * @param appOrTimers the timers, a worker, or the Express app that they are mounted on
  * @throws OrderTimersError NOT_MOUNTED, INVALID_OPTION
  */

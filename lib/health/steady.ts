@@ -1,4 +1,4 @@
-// A check's state over time: two readings in a row to become worse, three to become better, so that a moment's trouble neither raises nor ends an alarm.
+// A check's state over time: two readings in a row make it worse, three make it better, so that a short disturbance neither raises nor ends an alarm.
 
 import { type CheckName, STATES, type State } from './checks.js'
 
@@ -9,7 +9,7 @@ export class Steady {
   state: State = 'ok'
   private latest: State[] = []
 
-  /** @param atOnce takes a single reading as enough to become worse */
+  /** @param atOnce whether a single reading makes it worse */
   note(reading: State, atOnce = false): State {
     this.latest = [reading, ...this.latest].slice(0, LEAVE)
     const rank = (state: State) => STATES.indexOf(state)
@@ -22,7 +22,7 @@ export class Steady {
   }
 }
 
-/** One failed question to Postgres is told at once. */
+/** One failed query to Postgres counts at once. */
 export function isToldAtOnce(check: CheckName): boolean {
   return check === 'postgres'
 }

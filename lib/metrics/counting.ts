@@ -1,5 +1,5 @@
-// What only servers know, for metrics: orders by state, the oldest overdue one, Postgres's clock, and when somebody last read what is overdue. A timer
-// of its own asks, every 30 s at most, and less often where counting takes long; collecting shows what it last found, with its age.
+// Metrics that need the servers: orders by state, the oldest overdue one, Postgres's clock, and when a worker last read what is overdue. A timer
+// queries them, every 30 s at most, and less often if counting takes long; a scrape shows the last values, with their age.
 
 import { boundRule } from '../admin/problem.js'
 import type { FailedIds } from '../redis/failed-timers.js'
@@ -17,10 +17,10 @@ export type CountedState = ListedState
 
 /** A rule's orders as they were last counted; each up to 10,001. */
 export interface CountedOrders {
-  /** Without `dead` where Redis never said which orders are dead letters. */
+  /** Without `dead` if Redis never said which orders are dead letters. */
   states: Partial<Record<CountedState, number>>
   oldestOverdueMs: number
-  /** For how long the first of those waits that wait for an answer of `verify`; 0 where none does. */
+  /** How long the first order has waited for an answer of `verify`; 0 if none waits. */
   oldestUnverifiedMs: number
   /** When, by `performance.now()`. */
   at: number
@@ -29,10 +29,10 @@ export interface CountedOrders {
 const EVERY_MS = 30_000
 const FIRST_MS = 1_000
 
-/** The statements take at most one part in so many of the time. */
+/** The statements use at most this fraction of the time (1/n). */
 const SHARE = 50
 
-/** However long they took: what is shown for longer than this is no longer the case. */
+/** The longest pause, however long they took: older values would be wrong. */
 const SELDOM_MS = 120_000
 
 const LIMITS = { lockMs: 300, statementMs: 2_000, idleMs: 2_000 }
@@ -50,17 +50,17 @@ const NOW = 'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS no
 
 export class Counting {
   readonly orders = new Map<string, CountedOrders>()
-  /** Postgres's clock minus this process's, milliseconds; undefined where it did not answer when it was asked last. */
+  /** Postgres's clock minus this process's, milliseconds; undefined if it did not answer the last time. */
   postgresSkewMs: number | undefined
-  /** When the rule was read that has waited longest, by this process's clock; undefined while nobody can say. */
+  /** The oldest of the rules' last readings, by this process's clock; undefined while unknown. */
   lastReadAt: number | undefined
-  /** Those whose orders are counted, or would be if their rules could be bound. */
+  /** The kinds whose orders are counted, or would be if their rules could be bound. */
   private kinds: readonly string[] = []
   private readonly startedAt = performance.now()
   private skewMs: number | undefined
-  /** As Redis last said: while it does not answer, dead letters are no less dead. */
+  /** As Redis last said: dead letters stay dead while it does not answer. */
   private readonly failed = new Map<string, FailedIds>()
-  /** How long statements took in this count. Waiting for a connection of the pool is no load on Postgres. */
+  /** How long statements took in this count. Waiting for a pool connection does not count, since it is no load on Postgres. */
   private spentMs = 0
   private timer: NodeJS.Timeout | undefined
   private stopped = false
@@ -89,7 +89,7 @@ export class Counting {
     }, milliseconds).unref()
   }
 
-  /** Milliseconds from the end of a count to the next. */
+  /** Milliseconds from the end of one count to the next. */
   get pauseMs(): number {
     return pauseAfter(this.spentMs)
   }
@@ -149,7 +149,7 @@ export class Counting {
     })
   }
 
-  /** @returns undefined where Redis never said */
+  /** @returns undefined if Redis never answered */
   private async failedOf(kind: string): Promise<FailedIds | undefined> {
     const { redis } = this.runtime
     if (!redis) return { dead: [], retrying: [] }
@@ -174,7 +174,7 @@ async function waitingSince({ row: { verification } }: SweptRule): Promise<numbe
   return (await verification?.unverified.summary())?.since?.getTime() ?? Number.POSITIVE_INFINITY
 }
 
-/** Whether that is as somebody wishes, so that no order of it is overdue. */
+/** Whether the rule is held, stopped or on `dryRun`, so that no order of it counts as overdue. */
 async function settlesNothing({ row }: SweptRule): Promise<boolean> {
   if (row.options.dryRun || (await row.brake?.brakedAt())) return true
   return (await row.holds.standing()).length > 0

@@ -1,4 +1,4 @@
-// What is the case now, as metrics: faults, sweeps, clocks and workers as this process knows them, and orders as they were last counted.
+// The present state as metrics: faults, sweeps, clocks and workers as this process knows them, and orders as last counted.
 
 import type { PresenceFaultCode } from '../faults.js'
 import type { TimersFaultCode } from '../redis/outage.js'
@@ -10,7 +10,7 @@ import { runningWorkers } from '../worker/running.js'
 import type { Counting } from './counting.js'
 import { Metric, type Sample } from './metric.js'
 
-/** What each fault is about; all are shown from the start, as 0. */
+/** All faults with their subjects; they are shown from the start, as 0. */
 const FAULTS: Record<FaultCode | TimersFaultCode | PresenceFaultCode, 'kind' | 'process'> = {
   REDIS_UNAVAILABLE: 'process',
   REDIS_UNUSABLE: 'process',
@@ -38,7 +38,7 @@ const FAULTS: Record<FaultCode | TimersFaultCode | PresenceFaultCode, 'kind' | '
   PREFIX_SHARED: 'kind',
 }
 
-/** What processes were seen is forgotten after a while without an answer of Redis. */
+/** Without an answer of Redis the known processes are forgotten after a while. */
 const SEEN_MS = 60_000
 
 export function gauges(runtime: Runtime, counting: Counting): Metric[] {

@@ -1,5 +1,5 @@
-// One metric as prom-client's registries take it: name, help, type and `get()`. Its values are what this process knows when it is asked, so nothing is
-// counted twice, and a metric that fails shows nothing instead of failing all the others.
+// One metric in the form of prom-client's registries: name, help, type and `get()`. Its values are read at each scrape, so nothing is
+// counted twice, and a metric that fails shows nothing instead of breaking the others.
 
 /** Where metrics are registered: a `Registry` of prom-client. */
 export interface MetricsRegistry {
@@ -10,7 +10,7 @@ export interface MetricsRegistry {
 export interface Sample {
   labels: Record<string, string | number>
   value: number
-  /** Of a histogram: `_bucket`, `_sum`, `_count`. */
+  /** For a histogram: `_bucket`, `_sum`, `_count`. */
   suffix?: string
 }
 
@@ -25,11 +25,11 @@ export interface MetricOptions {
 const PREFIX = 'order_timers_'
 
 export class Metric {
-  /** prom-client takes `_total` away from a counter's name in an OpenMetrics registry. */
+  /** In an OpenMetrics registry prom-client removes `_total` from a counter's name. */
   name: string
   readonly help: string
   readonly type: MetricOptions['type']
-  /** How a cluster of processes behind one registry is added up: what is the database's is the same in all of them. */
+  /** How prom-client aggregates a cluster of processes: values from the database are the same in all of them. */
   readonly aggregator: 'sum' | 'max'
   private readonly read: () => Sample[]
 
@@ -46,7 +46,7 @@ export class Metric {
     return { name, help, type, aggregator, values: this.values() }
   }
 
-  /** A registry may be asked to reset all its metrics. These follow from what has happened. */
+  /** A registry may reset its metrics. These are computed, so there is nothing to reset. */
   reset(): void {}
 
   private values(): object[] {

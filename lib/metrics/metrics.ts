@@ -1,4 +1,4 @@
-// `orderTimersMetrics(timers)`: puts the metrics of these timers on a registry of prom-client. Collecting asks no server and never throws.
+// `orderTimersMetrics(timers)`: registers the metrics of these timers with prom-client. A scrape asks no server and never throws.
 
 import { errorText } from '../error-text.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
@@ -13,18 +13,18 @@ import promClientModule from './prom-client.cjs'
 export interface MetricsOptions {
   /** Where the metrics go: a `Registry` of prom-client. Default: prom-client's own `register`. */
   registry?: MetricsRegistry
-  /** Whether this process counts orders in Postgres, at most every 30 s. Default: true. With many web processes it is enough that some count. */
+  /** Whether this process counts orders in Postgres, at most every 30 s. Default: true. With many web processes it is enough if some count. */
   orders?: boolean
 }
 
 export interface OrderTimersMetrics {
-  /** Ends the counting and takes the metrics off the registry. */
+  /** Ends the counting and removes the metrics from the registry. */
   stop(): void
 }
 
 /**
  * @param appOrTimers the timers, a worker, or the Express app that they are mounted on
- * @throws OrderTimersError NOT_MOUNTED, INVALID_OPTION; MISSING_PACKAGE where no registry is given and prom-client is not installed
+ * @throws OrderTimersError NOT_MOUNTED, INVALID_OPTION; MISSING_PACKAGE if no registry is given and prom-client is not installed
  */
 export function orderTimersMetrics(appOrTimers: unknown, options: MetricsOptions = {}): OrderTimersMetrics {
   refuseUnknownOptions('orderTimersMetrics', options, ['registry', 'orders'])
@@ -45,7 +45,7 @@ export function orderTimersMetrics(appOrTimers: unknown, options: MetricsOptions
   }
 }
 
-/** @returns the names that the registry knows them by; an OpenMetrics registry changes those of the metrics later */
+/** @returns the names in the registry; an OpenMetrics registry changes those of the metrics later */
 function register(registry: MetricsRegistry, metrics: readonly Metric[]): string[] {
   const registered: string[] = []
   try {

@@ -16,7 +16,7 @@ export function named({ kind, row }: ShopRule, id: string): string {
   return `${kind}: ${row ? `${row.guard.table.model.name} ` : ''}${show(id)}`
 }
 
-/** @param caller what the message begins with */
+/** @param caller the beginning of the message */
 export async function whyNoTimer(caller: string, runtime: Runtime, rule: ShopRule, id: string): Promise<OrderTimersError> {
   const { row } = rule
   const state = await row?.states.find(id, null)
@@ -27,14 +27,14 @@ export async function whyNoTimer(caller: string, runtime: Runtime, rule: ShopRul
   return new OrderTimersError('NO_TIMER', `${caller}: ${named(rule, id)} ${diagnosis(rule, state)}`)
 }
 
-/** Of an order that is where the rule applies. */
+/** For an order to which the rule applies. */
 function diagnosis({ kind, row }: ShopRule, state: RowState | undefined): string {
   if (state?.paused && !(row && columnOf(row.options)?.pause?.while)) return `is paused; call resume('${kind}', …) first`
   if (state?.paused || (state && state.deadline !== null)) return 'is paused by what its row says'
   return `has no timer; call schedule('${kind}', …) first`
 }
 
-/** Of an order that is due. */
+/** For a due order. */
 export async function whyNotSettled(worker: ExpiryWorker, rule: ShopRule, id: string): Promise<string> {
   const { row } = rule
   const state = await row?.states.find(id, null)

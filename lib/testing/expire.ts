@@ -20,7 +20,7 @@ import { named, whyNoTimer, whyNotSettled } from './diagnosis.js'
 import { Watch } from './watch.js'
 
 export interface ExpireOptions {
-  /** Which reminder to bring forward instead of the deadline itself: how long before it, as the rule declares it, such as `'2h'`. */
+  /** Which reminder to bring forward instead of the deadline itself: its `before`, as declared, such as `'2h'`. */
   reminder?: Duration
   /** How long to wait for the settlement. Default: 5 s. */
   within?: Duration
@@ -32,10 +32,10 @@ const LIMITS = { lockMs: 2_000, statementMs: 2_000, idleMs: 5_000 }
 
 /**
  * Makes an order's timer due now, and waits until the worker has settled it, `run`, `afterCommit` and the commit included. A rule with
- * `since` has that attribute of the order moved back.
+ * `since`: that attribute of the order is moved back.
  * @param worker the worker of this process, started on the timers
- * @param order an instance or an id; an instance is as it was before: `reload()` it
- * @returns the order as the worker's event `settled` (of a reminder, `reminded`) tells it
+ * @param order an instance or an id; an instance is not refreshed: `reload()` it
+ * @returns the order as in the worker's event `settled` (for a reminder, `reminded`)
  * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID, INVALID_DURATION, INVALID_OPTION (400), ORDER_NOT_FOUND (404), ORDER_NOT_IN_FROM,
  * NO_TIMER (409), ROW_LOCKED, REDIS_UNAVAILABLE (503); NOT_SETTLED (500) where the rule fails (`cause` is its error) or the time is up
  */
@@ -60,7 +60,7 @@ export async function expire(
         : await bringRowForward(runtime, rule, rule.row, rule.row.deadline, id, reminder?.beforeMs ?? 0)
     if (!armed) void worker.sweepNow()
     await within(limitMs, watch.ended)
-    // afterCommit still runs after the event `settled`.
+    // `afterCommit` still runs after the event `settled`.
     while (watch.settled && !watch.failure && worker.health().busy > 0 && performance.now() < endsAt) await delay(1)
     if (watch.failure) throw notSettled(rule, id, watch.failure.why, watch.failure.error)
     if (watch.settled) return watch.settled
@@ -80,7 +80,7 @@ async function bringRowForward(
 ): Promise<boolean> {
   const { table } = row.guard
   const braked = await row.brake?.brakedAt().catch(async (error) => {
-    await row.check() // says what is missing, such as the brake's table
+    await row.check() // throws if something is missing, such as the brake's table
     throw error
   })
   if (braked) throw notSettled(rule, id, 'the brake has stopped the rule')

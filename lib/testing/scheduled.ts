@@ -11,15 +11,15 @@ import type { Kind, ListedTimer, OrderOrId, OrderTimers, Rules, WriteOptions } f
 import { named, whyNoTimer } from './diagnosis.js'
 
 export interface ScheduledOptions extends WriteOptions {
-  /** The least time that must be left. */
+  /** The minimum remaining time. */
   after?: Duration
-  /** The most time that may be left. */
+  /** The maximum remaining time. */
   within?: Duration
 }
 
 /**
- * Fails unless the order has a timer under the rule, with as much time left as said, by Postgres's clock. Of a rule with a deadline on the row
- * this is what the row says.
+ * Fails unless the order has a timer under the rule, with the given remaining time, by Postgres's clock. For a rule with a deadline on the row
+ * this is the row's deadline.
  * @returns the timer
  * @throws AssertionError; OrderTimersError UNKNOWN_KIND, INVALID_ID, INVALID_DURATION, INVALID_OPTION
  */

@@ -1,4 +1,4 @@
-// Listens to a worker's events about one order: that it was settled, or why it will not be.
+// Listens to a worker's events about one order: that it was settled, or why it will not be settled.
 
 import type { SettledOrder } from '../rows/settlement.js'
 import type { ReminderRule, ShopRule } from '../rules/rule.js'
@@ -10,7 +10,7 @@ type Listeners = { [E in keyof WorkerEvents]?: (...args: WorkerEvents[E]) => voi
 export class Watch {
   settled: SettledOrder | undefined
   failure: { why: string; error?: unknown } | undefined
-  /** Resolves as soon as one of the two is known. */
+  /** Resolves on the first of the two. */
   readonly ended: Promise<void>
   private readonly listeners: Listeners
   private decide: () => void = () => {}

@@ -1,11 +1,11 @@
-// Which calls go with which rule, and the errors of those that do not.
+// Which calls are possible for which rule, and the errors of the others.
 
 import { OrderTimersError, show } from '../errors.js'
 import type { ColumnDeadline, RowRule, SinceDeadline } from '../rows/row-rule.js'
 import type { ShopRule } from '../rules/rule.js'
 import type { ScheduleOptions } from '../types.js'
 
-/** @throws OrderTimersError NOT_ON_SINCE where the rule computes its deadlines, so that a call cannot change one */
+/** @throws OrderTimersError NOT_ON_SINCE if the rule computes its deadlines, so that a call cannot change one */
 export function refuseSince({ kind, row }: ShopRule, call: string): RowRule | undefined {
   if (row?.deadline.in !== 'since') return row
   const remedy = 'its deadline follows from the row; declare it with "deadline" for orders with a deadline of their own'
@@ -22,7 +22,7 @@ export function refuseGivenDeadline(kind: string, since: SinceDeadline, { after,
   throw new OrderTimersError('NOT_ON_SINCE', `orderTimers: ${kind}: "${given}" cannot be given to a rule with "since"; ${remedy}`)
 }
 
-/** @throws OrderTimersError NOT_ON_SINCE, and NOT_PAUSABLE where the rule has no `pause`, or one that the row decides */
+/** @throws OrderTimersError NOT_ON_SINCE, and NOT_PAUSABLE if the rule has no `pause`, or one that the row decides */
 export function requirePausable(rule: ShopRule, call: 'pause' | 'resume'): { row: RowRule; deadline: ColumnDeadline } {
   const row = refuseSince(rule, call)
   const deadline = row?.deadline

@@ -1,4 +1,4 @@
-// What nobody expected of a beat. Each such error is told once, since the next beat follows in a moment.
+// Unexpected errors of heartbeats. Each is logged once, since the next heartbeat follows in a moment.
 
 import { errorText } from '../error-text.js'
 import type { Log } from '../logger.js'

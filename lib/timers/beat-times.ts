@@ -1,20 +1,20 @@
-// How often a process beats, and looks whether a worker does. A worker that was killed is missed after 5 s of silence by a look every 2 s, so within
+// How often a process sends a heartbeat, and checks for a worker's. A killed worker is missed after 5 s of silence by a check every 2 s, so within
 // 10 s; a worker may stand still for 3 s without being missed.
 
-/** When a process beats, in milliseconds. */
+/** The intervals of heartbeats, in milliseconds. */
 export interface BeatTimes {
   worker: number
   web: number
-  /** How often a web process looks between its beats whether a worker still beats. */
+  /** How often a web process checks between its heartbeats whether a worker still sends some. */
   look: number
-  /** A web process that finds something wrong looks more often, so that it notices the end. */
+  /** A web process that has found a problem checks more often, to notice its end. */
   doubting: number
-  /** The first beat of a web process after it has mounted the timers, or used them. */
+  /** The first heartbeat of a web process after it has mounted the timers, or used them. */
   first: number
   /** In Postgres: the first row of a worker, that of a web process, and every further one. */
   firstRowOfWorker: number
   row: number
-  /** For how long nothing is reported at first. */
+  /** How long after the start nothing is reported. */
   quietStart: number
 }
 

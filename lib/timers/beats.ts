@@ -1,5 +1,5 @@
-// The beats by which a process tells all others that it is there, and learns of them: in Redis (a worker every 2 s, a web process every 15 s), and
-// once a minute in Postgres, where the table is. Nothing here keeps the process running, and no order waits for it.
+// The heartbeats by which processes learn of each other: in Redis (a worker every 2 s, a web process every 15 s), and
+// once a minute in Postgres, if the table exists. They do not keep the process running, and no order waits for them.
 
 import type { FaultOf } from '../faults.js'
 import type { Identity } from '../identity.js'
@@ -24,12 +24,12 @@ import { RowBeats } from './row-beats.js'
 import { Suspicions } from './suspicions.js'
 import { WorkerWatch } from './worker-watch.js'
 
-/** How long the end of a process waits to say so. */
+/** How long a process waits at its end to remove its record. */
 const LEAVE_MS = 500
 
 const REDIS_MS = 1_000
 
-/** How often the loop of a worker that beats seldom turns. */
+/** How often the loop of a worker with rare heartbeats runs. */
 const TURN_MS = 15_000
 
 export interface BeatsDependencies {
@@ -38,9 +38,9 @@ export interface BeatsDependencies {
   /** Undefined with `redis: false`. */
   redis: { connection: RedisConnection; pulse: Pulse; feed?: { watched: boolean } } | undefined
   declared: ReadonlyMap<string, DeclaredRule>
-  /** A rule bound to its model. @throws where it cannot be bound */
+  /** A rule bound to its model. @throws if it cannot be bound */
   rule(kind: string): ShopRule
-  /** What is wrong at present with the timers of a process without a worker. */
+  /** The present faults of the timers of a process without a worker. */
   faults(): readonly FaultOf<string>[]
   log: Log
 }
@@ -48,7 +48,7 @@ export interface BeatsDependencies {
 export class Beats {
   readonly suspicions: Suspicions
   readonly loop = new Loop('beats')
-  /** All processes as Redis had them, and when; undefined before the first beat that Redis answered. */
+  /** All processes as Redis had them, and when; undefined before the first answered heartbeat. */
   seen: { processes: readonly SeenProcess[]; at: Moment } | undefined
   private readonly presence: Presence | undefined
   private readonly failed: (error: unknown) => void
@@ -91,7 +91,7 @@ export class Beats {
     this.begin()
   }
 
-  /** A worker runs on these timers. @returns ends it; resolves when the others know, or after a moment */
+  /** A worker runs on these timers. @returns a function that ends this; it resolves when the last heartbeat was sent, or after a moment */
   addWorker(worker: BeatingWorker): () => Promise<void> {
     const endReports = this.suspicions.reportTo(worker.faults)
     this.workers.add(worker)
@@ -101,7 +101,7 @@ export class Beats {
     this.beatIn(0)
     return async () => {
       endReports()
-      await within(LEAVE_MS, this.beat()) // what it has counted
+      await within(LEAVE_MS, this.beat()) // sends the remaining counts
       this.workers.delete(worker)
       if (this.workers.size > 0 || this.ended) return
       if (this.isMounted) await within(LEAVE_MS, this.beat())
@@ -109,7 +109,7 @@ export class Beats {
     }
   }
 
-  /** No beat any more, and no record of this process. */
+  /** Ends the heartbeats, and removes the record of this process. */
   async end(): Promise<void> {
     if (this.ended) return
     const beat = this.begun
@@ -119,7 +119,7 @@ export class Beats {
     if (beat) await this.leave()
   }
 
-  /** For a program that only looks at the timers, such as the command: it beats where it starts a worker. */
+  /** For a program that only reads the timers, such as the command: it sends heartbeats only if it starts a worker. */
   onlyLook(): void {
     this.onlyLooks = true
     if (this.workers.size > 0) return
@@ -127,7 +127,7 @@ export class Beats {
     this.loop.rests()
   }
 
-  /** A worker that beats seldom does so again at once. */
+  /** A worker with rare heartbeats sends one at once. */
   private connected(): void {
     this.begin()
     if (seldomMs(this.workers) === undefined) return
@@ -160,7 +160,7 @@ export class Beats {
     this.timer = setTimeout(() => void this.beatOrLook().then(() => this.beatIn(this.everyMs)), milliseconds).unref()
   }
 
-  /** A web process that has nothing to say only looks whether a worker is there. */
+  /** A web process without news only checks whether a worker is alive. */
   private async beatOrLook(): Promise<void> {
     if (this.lastBeat && this.lastBeat.passedMs() < (seldomMs(this.workers) ?? 0)) return
     const mayLook = this.role === 'web' && !this.suspicions.any && this.lastBeat !== undefined && this.lastBeat.passedMs() < this.times.web
@@ -188,13 +188,13 @@ export class Beats {
     if (findings) this.suspicions.take(findings.map((finding) => this.withGrace(finding)))
   }
 
-  /** A worker has as long to beat again as it may be silent, once Redis answers again. */
+  /** After Redis answers again, a worker has its allowed time of silence to send a heartbeat. */
   private withGrace(finding: Finding): Finding {
     if (finding.code !== 'NO_WORKER' || !this.watch?.isFresh) return finding
     return { ...finding, graceMs: Math.max(finding.graceMs, ALIVE_MS.worker) }
   }
 
-  /** @returns undefined where Redis does not answer, refuses, or is not used */
+  /** @returns undefined if Redis does not answer, refuses, or is not used */
   private async beatInRedis(): Promise<SeenProcess[] | undefined> {
     const connection = this.dependencies.redis?.connection
     if (!this.presence || !connection) return undefined
@@ -214,11 +214,11 @@ export class Beats {
     } catch {
       this.watch?.failed()
       for (const { latenessCounts, counts } of counted) latenessCounts.putBack(counts)
-      return undefined // the commands that matter report it
+      return undefined // other commands report it
     }
   }
 
-  /** A beat that is under way comes first: after it, nobody would remove the record that it writes. */
+  /** Waits for a running heartbeat, because nobody would remove the record that it writes. */
   private async leave(): Promise<void> {
     const { redis, identity } = this.dependencies
     redis?.pulse.sendWaiting()
@@ -242,7 +242,7 @@ export class Beats {
     }
   }
 
-  /** What is wrong at present: as the workers see it, or as the timers do where there is none. */
+  /** The present faults: those of the workers, or, without a worker, those of the timers. */
   private faults(): readonly FaultOf<string>[] {
     return this.workers.size > 0 ? [...this.workers].flatMap(({ faults }) => faults.list()) : this.dependencies.faults()
   }

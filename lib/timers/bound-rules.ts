@@ -1,4 +1,4 @@
-// The rules by name. Each is bound to its model at first use, hooked where it has `auto`, and linked to the rules whose timers start or end
+// The rules by name. Each is bound to its model at first use, hooked if it has `auto`, and linked to the rules whose timers start or end
 // when it settles an order.
 
 import { linkCascade, refuseUnknownAfter } from '../auto/cascade.js'
@@ -46,9 +46,9 @@ export class BoundRules {
   }
 
   /**
-   * One rule as it can be settled, although other rules may be wrong.
-   * @param settlesStale for a pass that settles also what is overdue by more than `staleAfter`
-   * @throws OrderTimersError UNKNOWN_KIND, INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, and INVALID_OPTION where it does not go with a rule with `auto`
+   * One rule for settling, even if other rules are wrong.
+   * @param settlesStale for a pass that also settles what is overdue by more than `staleAfter`
+   * @throws OrderTimersError UNKNOWN_KIND, INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, and INVALID_OPTION if it is not compatible with a rule with `auto`
    */
   alone(kind: string, settlesStale: boolean): ShopRule {
     const rule = this.get(kind)
@@ -80,7 +80,7 @@ export class BoundRules {
     if (isHooking(rule)) this.hooks.hook(rule)
     this.link(rule)
     this.unhooked.remove(rule.kind)
-    this.unhooked.hook() // their modules are likely to be loaded by now
+    this.unhooked.hook() // their modules are probably loaded now
     return rule
   }
 
@@ -91,7 +91,7 @@ export class BoundRules {
     for (const rule of isHooking(added) ? bound : [added]) linkCascade(rule, autoRules)
   }
 
-  /** All of them must be bound, and so linked to, before anything is settled. */
+  /** All of them must be bound, and so linked, before anything is settled. */
   private autoRulesBeside(kind: string): HookingRule[] {
     try {
       return [...this.declared.values()]
@@ -105,7 +105,7 @@ export class BoundRules {
     }
   }
 
-  /** Two models may turn out to have one table. */
+  /** Two models may have the same table. */
   private refuseSharedDeadlines(added: ShopRule): void {
     const deadlines = [...this.bound.values(), added].flatMap(({ kind, row }) => {
       if (row?.deadline.in !== 'column') return []

@@ -1,5 +1,5 @@
 // One call about one order: schedule, extend, cancel, pause, resume, remaining or retry. The row is written first, in the shop's transaction, and
-// Redis gets the timer after the commit. Where the row has the deadline, a call succeeds although Redis does not answer.
+// Redis gets the timer after the commit. If the row has the deadline, a call succeeds even if Redis does not answer.
 
 import type { Model, Transaction } from 'sequelize'
 import { parseDuration, parseInstant } from '../duration.js'
@@ -20,7 +20,7 @@ import { noTimer, refuseGivenDeadline, refuseSince, requirePausable } from './al
 import { orderOf } from './order-id.js'
 import type { Runtime, RuntimeRedis } from './runtime.js'
 
-/** Redis gets this much, however long Postgres took. */
+/** Redis gets this much time, however long Postgres took. */
 const LEAST_REDIS_WAIT_MS = 20
 
 export class Call {
@@ -124,7 +124,7 @@ export class Call {
     return this.query(row, (transaction) => row.states.read(this.id, transaction))
   }
 
-  /** Keeps back a part of the call's time for Redis. */
+  /** Reserves a part of the call's time for Redis. */
   private readBeforeRedis(row: RowRule): Promise<RowState> {
     return this.query(row, (transaction) => row.states.read(this.id, transaction), REDIS_SHARE_MS)
   }
@@ -151,14 +151,14 @@ export class Call {
     return this.timer(deadlineMs, await this.onceCommitted(arm))
   }
 
-  /** Throws where Redis does not take the timer, since nothing else has it. */
+  /** Throws if Redis does not accept the timer, since nothing else has it. */
   private async armInRedisAlone(redis: RuntimeRedis, deadlineMs: number): Promise<Timer> {
     if (this.transaction) return this.arm(deadlineMs)
     await redis.arming.armOrThrow(this.rule.kind, this.id, deadlineMs)
     return this.timer(deadlineMs, true)
   }
 
-  /** How long the call may still wait for Redis once its row is written. After a commit the whole time counts again. */
+  /** How long the call may still wait for Redis once its row is written. After a commit it is the whole time again. */
   private redisWaitMs(): number {
     const spentMs = this.transaction ? 0 : performance.now() - this.startedAt
     return Math.max(LEAST_REDIS_WAIT_MS, REQUEST_WAIT_MS - spentMs)
@@ -186,7 +186,7 @@ export class Call {
     return state.deadline
   }
 
-  /** Where `after` is a function: it is called with the order. Null: the order has no deadline. */
+  /** If `after` is a function, it is called with the order. Null: the order has no deadline. */
   private async deadlineOf(row: RowRule, afterOf: NonNullable<ColumnDeadline['afterOf']>): Promise<NewDeadline> {
     const order =
       this.instance && isWhole(this.instance) ? this.instance : await this.query(row, (transaction) => row.find(this.id, transaction))
@@ -207,7 +207,7 @@ export class Call {
     if (!state.inFrom) throw row.states.notInFrom(this.id, state)
   }
 
-  /** The deadline that Redis alone has. @throws OrderTimersError NO_TIMER */
+  /** A deadline in Redis alone. @throws OrderTimersError NO_TIMER */
   private async knownDeadline(redis: RuntimeRedis, call: string): Promise<number> {
     const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_WAIT_MS)
     if (deadline === undefined) throw noTimer(this.kind, this.id, call)

@@ -1,4 +1,4 @@
-// `timers.check()`: finds what would otherwise fail at first use, and throws all of it in one error. For a start-up script, or a health check
+// `timers.check()`: finds what would otherwise fail at first use, and throws all of it in one error. For a startup script, or a health check
 // before traffic.
 
 import { errorText } from '../error-text.js'
@@ -16,7 +16,7 @@ interface Found extends Problem {
 
 /**
  * @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, INVALID_OPTION, SHARED_DEADLINE, POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE,
- * REDIS_UNUSABLE; its `problems` are all that were found, and where they are several its code is that of the first
+ * REDIS_UNUSABLE; its `problems` are all that were found, and its code is that of the first
  */
 export async function checkRuntime(runtime: Runtime): Promise<void> {
   const found: Found[] = []
@@ -38,7 +38,7 @@ export async function checkRuntime(runtime: Runtime): Promise<void> {
   throw new OrderTimersError(name, message, { problems, ...(cause !== undefined && { cause }) })
 }
 
-/** What a person has to repair. It is listed before a server that does not answer at the moment. */
+/** Problems that a person must fix. They come before servers that do not answer at the moment. */
 function isWrong({ error }: Found): boolean {
   return error.status === 500
 }
@@ -96,7 +96,7 @@ function asFound(kind: string | undefined, cause: unknown): Found {
   return { ...(kind !== undefined && { kind }), code, message, error }
 }
 
-/** An error that is not coded, of a model or of this package. It must not hide what else is wrong. */
+/** An error without a code, from a model or this package. It must not hide other problems. */
 function unforeseen(kind: string, cause: unknown): OrderTimersError {
   const remedy = 'look at the cause; where it is none of yours, report it with the versions of this package, Sequelize and Node'
   return new OrderTimersError('INVALID_MODEL', `orderTimers: rule "${kind}": it could not be read (${errorText(cause)}); ${remedy}`, {

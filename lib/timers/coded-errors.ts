@@ -1,5 +1,5 @@
-// Errors of the servers as coded errors, for `next(err)`. An error that the shop's own code or data caused keeps its
-// class; a database's loses its statement, its parameters and the row that it shows.
+// Turns errors of the servers into coded errors, for `next(err)`. An error that the shop's own code or data caused keeps its
+// class; a database error loses its statement, its parameters and the row that it shows.
 
 import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'

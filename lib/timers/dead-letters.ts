@@ -1,4 +1,4 @@
-// The timers whose rules failed for the last time. Redis keeps them.
+// The calls for dead letters, which are kept in Redis.
 
 import { REQUEST_WAIT_MS } from '../redis/arming.js'
 import type { Failure } from '../redis/failed-timers.js'

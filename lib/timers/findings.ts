@@ -1,40 +1,40 @@
-// What the records of all processes say that no single process can know: that no worker is alive, that rules differ, that two databases share a
-// prefix. Nothing is refused for it.
+// Conclusions from the records of all processes that no single process can draw: no worker is alive, rules differ, two databases share a
+// prefix. Nothing is refused because of them.
 
 import type { PresenceFaultCode } from '../faults.js'
 import type { ProcessRecord, SeenProcess } from '../redis/process-records.js'
 
-/** For how long a process counts as alive after its last beat in Redis: a worker beats every 2 s, a web process every 15 s. */
+/** How long a process counts as alive after its last heartbeat in Redis: a worker sends one every 2 s, a web process every 15 s. */
 export const ALIVE_MS = { worker: 5_000, web: 45_000 } as const
 
 /** The same for its row in Postgres, which it writes once a minute. */
 export const ALIVE_BY_ROW_MS = 150_000
 
-/** A worker that has been silent for longer has been missed before, or was replaced. */
+/** A worker that has been silent for longer was reported before, or was replaced. */
 const JUST_DIED_MS = 120_000
 
-/** For how long two processes must both have been seen to use different databases. */
+/** How long two processes must have been seen with different databases. */
 const APART_MS = 60_000
 
-/** What is known of all processes; each part is undefined where it could not be read. */
+/** What is known of all processes; each part is undefined if it could not be read. */
 export interface Seen {
   redis: readonly SeenProcess[] | undefined
   postgres: readonly SeenProcess[] | undefined
 }
 
-/** Of web processes alone: a worker does not miss one. */
+/** Only for web processes: a worker does not report it. */
 const MISSING: PresenceFaultCode = 'NO_WORKER'
 
-/** The process that looks. */
+/** The process that evaluates the records. */
 export type Looker = Pick<ProcessRecord, 'id' | 'role' | 'rules' | 'redis' | 'redisData'>
 
 export interface Finding {
   code: PresenceFaultCode
-  /** The rule that it is about, where it is about one. */
+  /** The rule, if it is about one. */
   kind?: string
   message: string
   remedy: string
-  /** How long it must last before it is a fault: a deployment has such moments. */
+  /** How long it must last before it is a fault, since deployments have such moments. */
   graceMs: number
 }
 
@@ -42,7 +42,7 @@ export function isAliveByBeat(one: Pick<SeenProcess, 'role' | 'ageMs' | 'beatMs'
   return one.ageMs < aliveMs(one)
 }
 
-/** For how long it counts as alive after a beat. */
+/** How long it counts as alive after a heartbeat. */
 export function aliveMs({ role, beatMs }: Pick<SeenProcess, 'role' | 'beatMs'>): number {
   return beatMs === undefined ? ALIVE_MS[role] : 2.5 * beatMs
 }
@@ -51,7 +51,7 @@ export function isAliveByRow({ ageMs }: Pick<SeenProcess, 'ageMs'>): boolean {
   return ageMs < ALIVE_BY_ROW_MS
 }
 
-/** @returns undefined where nothing could be read, so that nothing is known */
+/** @returns undefined if nothing could be read, so that nothing is known */
 export function findingsOf(self: Looker, { redis, postgres }: Seen): Finding[] | undefined {
   const alive = redis?.filter(isAliveByBeat) ?? postgres?.filter(isAliveByRow)
   if (!alive) return undefined
@@ -61,7 +61,7 @@ export function findingsOf(self: Looker, { redis, postgres }: Seen): Finding[] |
   if (self.role === 'worker')
     return [...always, ...unservedKinds([self, ...alive], workers), ...elsewhere.slice(0, 1).map((web) => otherRedis(web, self))]
   if (workers.length > 0) return [...always, ...unservedKinds([self], workers)]
-  // Its row comes some seconds after a worker, and not at all without the right: that none is there says nothing while Redis cannot be read.
+  // A worker's row appears some seconds after its start, or never without the right: a missing row means nothing while Redis cannot be read.
   if (!redis && self.redis !== null && !postgres?.some(({ role }) => role === 'worker')) return always
   const [first] = elsewhere
   return [...always, first ? otherRedis(self, first) : noWorker(self, redis ?? postgres ?? [])]
@@ -75,7 +75,7 @@ function noWorker(self: Looker, all: readonly SeenProcess[]): Finding {
     code: MISSING,
     message: `no worker is alive (${silence}), and nothing is settled`,
     remedy: `start a worker ${where}`,
-    // One that ended in good order, as in a deployment, leaves no record.
+    // A worker that ended normally, as in a deployment, leaves no record.
     graceMs: last && last.ageMs < JUST_DIED_MS + aliveMs(last) ? 0 : 60_000,
   }
 }
@@ -89,7 +89,7 @@ function unservedKinds(processes: readonly Pick<Looker, 'id' | 'rules'>[], worke
   })
 }
 
-/** Living processes of the other role that have rows in the same database and use other data in Redis. None where one uses the same data. */
+/** Living processes of the other role with rows in the same database and other data in Redis. Empty if one uses the same data. */
 function onOtherData(self: Looker, rows: readonly SeenProcess[]): SeenProcess[] {
   if (self.redisData === undefined) return []
   const others = rows.filter((row) => row.role !== self.role && isAliveByRow(row) && row.redisData !== undefined)
@@ -109,7 +109,7 @@ function otherRedis(web: Where, worker: Where): Finding {
 
 type Where = Pick<Looker, 'id' | 'redis'>
 
-/** Of each kind, the first two workers whose declared values differ. */
+/** For each kind, the first two workers whose declared values differ. */
 function differentRules(workers: readonly SeenProcess[]): Finding[] {
   return kindsOf(workers).flatMap((kind) => {
     const having = workers.filter(({ rules }) => kind in rules)
@@ -123,7 +123,7 @@ function differentRules(workers: readonly SeenProcess[]): Finding[] {
   })
 }
 
-/** Of each kind, two living processes that use different databases: each claims the other's orders, and finds no such rows. */
+/** For each kind, two living processes that use different databases: each claims the other's orders, and finds no such rows. */
 function differentDatabases(alive: readonly SeenProcess[]): Finding[] {
   return kindsOf(alive).flatMap((kind) => {
     const uses = alive.flatMap((process) => {
@@ -148,7 +148,7 @@ function kindsOf(processes: readonly SeenProcess[]): string[] {
   return [...new Set(processes.flatMap(({ rules }) => Object.keys(rules)))]
 }
 
-/** As a person finds it: host and process id. */
+/** The name for a person: host and process id. */
 export function nameOf({ host, pid }: Pick<SeenProcess, 'host' | 'pid'>): string {
   return `${host}:${pid}`
 }

@@ -1,4 +1,4 @@
-// `timers.hold` and the release of a hold: their options, what they refuse, and how a release is carried out. The table is rows/holds.ts.
+// `timers.hold` and the release of a hold: their options, their errors, and how a release is carried out. The table is in rows/holds.ts.
 
 import { hostname } from 'node:os'
 import { inUnits, parseDuration, parseInstant } from '../duration.js'
@@ -13,17 +13,17 @@ import { isAliveByBeat, isAliveByRow } from './findings.js'
 import { ProcessRows } from './process-rows.js'
 import type { Runtime } from './runtime.js'
 
-/** How long `timers.hold` waits for what is being settled. */
+/** How long `timers.hold` waits for running settlements. */
 const SETTLING_MS = 2_000
 
 const PRESENCE_MS = 1_000
 const LONGEST_REASON = 500
 
-/** What is the same for a call, a command and the page. */
+/** Common details for a call, a command and the page. */
 export interface HoldDetails {
-  /** How long to wait for what is being settled. */
+  /** How long to wait for running settlements. */
   waitMs?: number
-  /** In the transaction that commits the hold. */
+  /** Runs in the transaction that commits the hold. */
   beside?: Beside<unknown> | undefined
 }
 
@@ -51,8 +51,8 @@ export interface ReleasedHold {
 
 /**
  * Releases a person's hold, or joins the release that has begun.
- * @param signal once aborted, what is left to be moved is left to the sweeps, and the kind stays held until then
- * @returns once the kind is released; with a grace, once it is known when it opens
+ * @param signal once it is aborted, the sweeps move the rest, and the kind stays held until then
+ * @returns once the kind is released; with a grace period, once its end is known
  * @throws OrderTimersError UNKNOWN_KIND, NOT_HOLDABLE, INVALID_OPTION, INVALID_DURATION, NOT_HELD, HOLDS_MISSING, ROW_LOCKED, POSTGRES_UNAVAILABLE;
  * INVALID_MODEL where deadlines are to be moved and this user may not, and then nothing was released
  */
@@ -78,13 +78,13 @@ export async function releaseHold(
   return carryOut(row, hold, signal)
 }
 
-/** Nothing where no hold of a person's stands that has not begun to end: beginning the release says so. @throws OrderTimersError INVALID_MODEL */
+/** Does nothing if there is no person's hold without a release: beginning the release then reports that. @throws OrderTimersError INVALID_MODEL */
 async function explainShiftOf(row: RowRule): Promise<void> {
   const [first] = await row.holds.standing()
   if (first?.owner === '' && first.state === 'held') await explainShift(row)
 }
 
-/** What a release has to do once it has begun. A run that was killed goes on. */
+/** The work of a release that has begun. After a kill it continues. */
 export async function carryOut(row: RowRule, hold: Hold, signal?: AbortSignal): Promise<ReleasedHold> {
   if (hold.state !== 'releasing' || hold.end !== 'shift') return { hold, moved: 0 }
   const moved = await shiftDeadlines(row, hold, { signal })
@@ -141,7 +141,7 @@ function parseUntil(kind: string, until: NonNullable<HoldOptions['until']>): Non
   throw new OrderTimersError('INVALID_DEADLINE', `orderTimers: ${kind}: "until" must be in the future, got ${until.toISOString()}`)
 }
 
-/** @returns undefined where neither is given */
+/** @returns undefined if neither is given */
 function parseEnd(kind: string, row: RowRule, { shift, grace }: Pick<ReleaseOptions, 'shift' | 'grace'>): Ending | undefined {
   parseFlag(`orderTimers: ${kind}`, 'shift', shift)
   if (shift && grace !== undefined) throw invalid(`${kind}: give "shift" or "grace", not both`)
@@ -161,7 +161,7 @@ interface Ending {
   graceMs: number
 }
 
-/** Workers of an earlier version would settle what is held. Where nobody can be asked, nobody is refused. */
+/** Workers of an earlier version would settle held orders. If the processes are unknown, nothing is refused. */
 export async function refuseOldWorkers(runtime: Runtime, kind: string): Promise<void> {
   const { redis, keys } = runtime
   const byBeat = redis && (await new Presence(redis.connection, keys).read(PRESENCE_MS).catch(() => undefined))

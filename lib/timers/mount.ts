@@ -26,8 +26,8 @@ interface Router {
 type Middleware = (req: unknown, res: unknown, next: unknown) => void
 
 /**
- * Makes the middleware record itself in each app that it is mounted on, and in the apps above.
- * @param onMounted called whenever it is mounted
+ * Makes the middleware record itself in each app on which it is mounted, and in the apps above.
+ * @param onMounted called at each mount
  */
 export function announceMount(timers: OrderTimers, onMounted: () => void): void {
   const call = timers as unknown as Middleware

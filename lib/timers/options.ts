@@ -19,7 +19,7 @@ export interface ParsedOptions {
   rules: ReadonlyMap<string, DeclaredRule>
   enabled: boolean
   log: Log
-  /** Whether that is the shop's logger, or its silence. */
+  /** Whether the shop set `logger`, including `false`. */
   hasLogger: boolean
 }
 
@@ -88,8 +88,8 @@ function declareRules(rules: unknown): Map<string, DeclaredRule> {
 }
 
 /**
- * Two rules on one attribute would clear and settle each other's deadlines. Scopes do not help: whether an order is in both cannot be known.
- * @param deadlines two with the same `of` and `column` are the same
+ * Two rules on one attribute would clear and settle each other's deadlines. Scopes do not help, because an order may be in both.
+ * @param deadlines two with the same `of` and `column` are the same deadline
  * @throws OrderTimersError SHARED_DEADLINE
  */
 export function refuseSharedDeadlines(deadlines: readonly { kind: string; of: unknown; column: string; attribute: string }[]): void {

@@ -11,8 +11,8 @@ import { storedValue } from '../sequelize/values.js'
 import type { OrderOrId } from '../types.js'
 
 /**
- * @param where what the error begins with
- * @throws OrderTimersError INVALID_ID where it is no id of the model's type, and where it is an instance of another model
+ * @param where the beginning of the error
+ * @throws OrderTimersError INVALID_ID if it is no id of the model's type, and if it is an instance of another model
  */
 export function idOf(rule: ShopRule, order: OrderOrId, where = rule.kind): string {
   return orderOf(rule, order, where).id
@@ -28,7 +28,7 @@ export function orderOf(rule: ShopRule, order: OrderOrId, where = rule.kind): { 
   return { id, instance }
 }
 
-/** Whether an instance is of the rule's model. Plain ids, and rules without a model, take anything. */
+/** Whether an instance is of the rule's model. True for plain ids, and for rules without a model. */
 export function isAbout(rule: ShopRule, order: OrderOrId): boolean {
   return !isInstance(order) || !rule.row || isSameModel(rule.row.guard.table.model, modelOf(order))
 }
@@ -45,7 +45,7 @@ export function invalidId(where: string, order: OrderOrId, rule?: ShopRule): Ord
 }
 
 /**
- * Whether this is an instance of a Sequelize model, of any copy of Sequelize. Runs no code of the value: a proxy is not accepted.
+ * Whether this is an instance of a Sequelize model, of any copy of Sequelize. Runs no code of the value, so a proxy is not accepted.
  * @param expected a model whose instances are known without looking further
  */
 export function isInstance(order: unknown, expected?: AnyModel): order is Model {
@@ -57,10 +57,10 @@ export function isInstance(order: unknown, expected?: AnyModel): order is Model 
   return !types.isProxy(model) && isModel(model) && typeof model.primaryKeyAttribute === 'string'
 }
 
-/** Any other text may be a whole row. */
+/** Any other text may contain a whole row. */
 const LIKE_AN_ID = /^(?:\d+|[^@{}[\]]{0,40})$/s
 
-/** An instance by its model, and by its id only where it is of the rule's model: another model's key may be an address. */
+/** Shows an instance by its model, and by its id only if it is of the rule's model: another model's key may be an address. */
 function shown(order: OrderOrId, rule: ShopRule | undefined): string {
   if (typeof order === 'string' && !LIKE_AN_ID.test(order)) return `a text of ${order.length} characters that looks like no id`
   if (!isInstance(order)) return show(order)

@@ -1,5 +1,5 @@
-// The pending timers of many orders at once, for pages that list orders: one statement for each rule, or one pipeline where Redis alone has the
-// deadlines. An order without a timer has no entry, and neither has an id without an order.
+// The pending timers of many orders at once, for pages that list orders: one statement for each rule, or one pipeline if the deadlines are in
+// Redis alone. An order without a timer has no entry, and neither has an id without an order.
 
 import type { Transaction } from 'sequelize'
 import { OrderTimersError, refuseUnknownOptions } from '../errors.js'
@@ -13,12 +13,12 @@ import { idOf, invalidId, isAbout, plainId } from './order-id.js'
 import { listedTimer } from './pending.js'
 import type { Runtime, RuntimeRedis } from './runtime.js'
 
-/** How many orders one call takes. */
+/** The maximum number of orders in one call. */
 const MOST_ORDERS = 1_000
 
 type Pending = ReadonlyMap<string, ListedTimer>
 
-/** @returns for each order, at its place, the milliseconds that remain, or null */
+/** @returns for each order, in the same order, the remaining milliseconds, or null */
 export async function remainingOf(
   runtime: Runtime,
   kind: string,
@@ -34,7 +34,7 @@ export async function remainingOf(
   return ids.map((id) => pending.get(id)?.remaining ?? null)
 }
 
-/** @returns for each order, at its place, its timers under all rules, soonest first */
+/** @returns for each order, in the same order, its timers under all rules, soonest first */
 export async function listOf(runtime: Runtime, orders: readonly OrderOrId[], options: WriteOptions): Promise<ListedTimer[][]> {
   refuseUnknownOptions('orderTimers: list', options, ['transaction'])
   refuseTooMany('list', orders)
@@ -61,7 +61,7 @@ export async function listOf(runtime: Runtime, orders: readonly OrderOrId[], opt
   return listed
 }
 
-/** What the rows say of one rule, and the ids whose deadlines Redis has. */
+/** The rows' timers under one rule, and the ids whose deadlines are in Redis. */
 interface Found {
   pending: Pending
   inRedis: readonly string[]
@@ -76,7 +76,7 @@ async function pendingOnRows(rule: ShopRule, ids: readonly string[], options: Wr
   return row.deadline.in !== 'redis' ? { pending, inRedis: [] } : { pending: new Map(), inRedis: distinct.filter((id) => pending.has(id)) }
 }
 
-/** By id, under one rule. @param redis without it, rules whose deadlines Redis alone has have no timers */
+/** By id, under one rule. @param redis without it, rules whose deadlines are in Redis alone have no timers */
 async function allPending({ kind }: ShopRule, { pending, inRedis }: Found, redis: RuntimeRedis | undefined): Promise<Pending> {
   if (!redis || inRedis.length === 0) return pending
   const deadlines = await redis.index.deadlines(kind, inRedis, REQUEST_WAIT_MS)
@@ -84,7 +84,7 @@ async function allPending({ kind }: ShopRule, { pending, inRedis }: Found, redis
   return new Map([...deadlines].map(([id, deadline]) => [id, listedTimer(kind, id, deadline, Math.max(0, deadline - now))]))
 }
 
-/** The orders that the rule applies to. Of a rule with deadlines on the row only those that have one. */
+/** The orders that the rule applies to. For a rule with deadlines on the row only those that have one. */
 async function pendingRows(
   row: RowRule,
   kind: string,

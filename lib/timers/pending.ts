@@ -29,13 +29,13 @@ export async function listTimers(runtime: Runtime, order: OrderOrId, options: Wr
   return [...timers, ...others.filter((timer) => timer !== undefined)].sort((a, b) => a.deadline.getTime() - b.deadline.getTime())
 }
 
-/** The order's timer under one rule. @throws OrderTimersError REDIS_UNAVAILABLE where Redis alone has its deadline and does not answer */
+/** The order's timer under one rule. @throws OrderTimersError REDIS_UNAVAILABLE if Redis alone has its deadline and does not answer */
 export async function pendingTimer(runtime: Runtime, rule: ShopRule, id: string, options: WriteOptions): Promise<ListedTimer | undefined> {
   const found = await pendingOnRow(rule, id, options, performance.now())
   return found === 'in Redis' ? pendingInRedis(runtime, rule, id) : found
 }
 
-/** What the row says, where it has the deadline. */
+/** The row's timer, if the row has the deadline. */
 async function pendingOnRow(
   { kind, row }: ShopRule,
   id: string,

@@ -1,4 +1,4 @@
-// This process's rows in the tables of processes, one for each database and schema that its rules use, and what is read from there. It also gets the
+// This process's rows in the tables of processes, one for each database and schema that its rules use, and the rows of others. It also reads the
 // databases' identities.
 
 import { Moment } from '../moment.js'
@@ -21,7 +21,7 @@ interface Place {
 }
 
 export class ProcessRows {
-  /** Whether the rows are written; `unknown` before the first attempt, and where Postgres did not answer. */
+  /** Whether the rows are written; `unknown` before the first attempt, and if Postgres did not answer. */
   state: ProcessesTableState | 'unknown' = 'unknown'
   private readonly identities = new Map<string, Known>()
   private written: ProcessesTable[] = []
@@ -32,12 +32,12 @@ export class ProcessRows {
     private readonly rule: (kind: string) => ShopRule,
   ) {}
 
-  /** Writes nothing. Never rejects. @returns all processes that have rows; undefined where there are no tables, or they may not be read, or do not answer */
+  /** Writes nothing. Never rejects. @returns all processes that have rows; undefined if there are no tables, or they may not be read, or do not answer */
   read(): Promise<SeenProcess[] | undefined> {
     return this.beat(undefined)
   }
 
-  /** The same, after this process's rows are written where that is possible. */
+  /** The same, after writing this process's rows, if possible. */
   write({ redisData, databases: _, ...record }: ProcessRecord): Promise<SeenProcess[] | undefined> {
     return this.beat({ ...record, redisData: redisData ?? null })
   }
@@ -57,7 +57,7 @@ export class ProcessRows {
         for (const one of processes?.filter((row) => isRecord(ofRow(row))) ?? [])
           if (!((seen.get(one.id)?.ageMs ?? Number.POSITIVE_INFINITY) < one.ageMs)) seen.set(one.id, ofRow(one))
       } catch {
-        // Postgres does not answer; what settles reports that
+        // Postgres does not answer; settling reports that
       }
     }
     this.written = written
@@ -69,7 +69,7 @@ export class ProcessRows {
     await Promise.allSettled(this.written.map((table) => table.leave(id)))
   }
 
-  /** The databases that this process uses, as of now. */
+  /** The databases that this process uses at present. */
   databases(): DatabaseRecord[] {
     const records = new Map<string, DatabaseRecord>()
     for (const [kind, { identity, since, confirmed }] of this.identities) {
@@ -86,7 +86,7 @@ export class ProcessRows {
     this.identities.set(kind, { identity, since, confirmed: new Moment() })
   }
 
-  /** Of the rules whose models are initialised. */
+  /** For the rules whose models are initialised. */
   private places(): Place[] {
     const places = new Map<unknown, Map<string, Place>>()
     for (const kind of this.kinds) {
@@ -106,7 +106,7 @@ export class ProcessRows {
     try {
       return this.rule(kind).row
     } catch {
-      return undefined // what is wrong with a rule is thrown at its first use
+      return undefined // a wrong rule throws at its first use
     }
   }
 }

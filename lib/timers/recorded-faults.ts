@@ -1,9 +1,9 @@
-// What a process tells the others of its faults, with its beat.
+// The faults in a process's heartbeat.
 
 import type { FaultOf } from '../faults.js'
 import type { ProcessRecord } from '../redis/process-records.js'
 
-/** How many others are told of, and how much of each message. */
+/** The maximum number of faults, and the maximum length of each message. */
 const MOST_FAULTS = 10
 const LONGEST_MESSAGE = 300
 

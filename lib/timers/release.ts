@@ -16,7 +16,7 @@ export interface Released {
   wasStopped: boolean
   /** How many workers were asked to sweep at once; 0 where Redis did not publish the request. */
   workersAsked: number
-  /** Who settles the orders that were held, as text. */
+  /** Which process settles the orders that were held, as text. */
   next: string
 }
 
@@ -31,8 +31,8 @@ export async function releaseRule(runtime: Runtime, kind: string, timeoutMs = PU
 }
 
 /**
- * What `release` is about: a hold where one stands or its options are given, else the brake.
- * @throws OrderTimersError UNKNOWN_KIND; HELD_AND_BRAKED where both stand and nothing says which; INVALID_OPTION
+ * What `release` releases: a hold if there is one or its options are given, else the brake.
+ * @throws OrderTimersError UNKNOWN_KIND; HELD_AND_BRAKED if both exist and `what` is not given; INVALID_OPTION
  */
 export async function whatToRelease(
   runtime: Runtime,
@@ -61,7 +61,7 @@ export async function whatToRelease(
   throw new OrderTimersError('HELD_AND_BRAKED', `orderTimers: ${kind}: ${both}; ${remedy}`)
 }
 
-/** Once a rule is released. Trouble of Redis does not make it reject. @param timeoutMs how long to wait for Redis */
+/** Wakes the workers after a release. Does not reject if Redis fails. @param timeoutMs how long to wait for Redis */
 export async function askForSweep({ redis }: Runtime, wasStopped: boolean, timeoutMs = PUBLISH_MS): Promise<Released> {
   if (!wasStopped) return { wasStopped, workersAsked: 0, next: 'nothing was held' }
   if (!redis) return { wasStopped, workersAsked: 0, next: 'the next sweep of a worker settles what was held, since Redis is not used' }
@@ -76,7 +76,7 @@ export async function askForSweep({ redis }: Runtime, wasStopped: boolean, timeo
 }
 
 /**
- * The same for `timers.release`: it logs who settles the orders that were held. The line has a code, and so is shown without a logger, where no
+ * The same for `timers.release`: it logs which process settles the orders that were held. The line has a code, and so is shown without a logger, if no
  * worker could be asked.
  * @returns whether the rule was stopped
  */
@@ -89,7 +89,7 @@ export async function release(runtime: Runtime, kind: string, options?: ReleaseO
   return true
 }
 
-/** On one connection, in the time of one call. */
+/** On one connection, within the time of one call. */
 async function releaseBrakeUnlessHold(
   runtime: Runtime,
   kind: string,

@@ -1,15 +1,15 @@
-// When this process's rows in Postgres are written: once a minute, apart from its beats in Redis, which never wait long for Postgres.
+// When this process's rows in Postgres are written: once a minute, independently of its heartbeats in Redis, which never wait long for Postgres.
 
 import { Moment } from '../moment.js'
 import type { ProcessRecord, SeenProcess } from '../redis/process-records.js'
 import { within } from '../wait.js'
 import type { ProcessRows } from './process-rows.js'
 
-/** How long a beat in Redis waits for the row in Postgres, which may take a minute where the pool is exhausted or Postgres is silent. */
+/** How long a heartbeat in Redis waits for the row in Postgres, which may take a minute if the pool is exhausted or Postgres is silent. */
 const WAIT_MS = 1_000
 
 export class RowBeats {
-  /** All processes as Postgres last had them; undefined where they could not be read. */
+  /** All processes as Postgres last had them; undefined if they could not be read. */
   seen: SeenProcess[] | undefined
   private last = new Moment()
   private afterMs = 0
@@ -17,13 +17,13 @@ export class RowBeats {
 
   constructor(private readonly rows: ProcessRows) {}
 
-  /** The next beat after so many milliseconds writes the row. */
+  /** The first heartbeat after this many milliseconds writes the row. */
   dueIn(milliseconds: number): void {
     this.last = new Moment()
     this.afterMs = milliseconds
   }
 
-  /** Writes the row where that is due, and then again after `everyMs`. Resolves when it is written, or after a moment. Never rejects. */
+  /** Writes the row if that is due; the next time is after `everyMs`. Resolves when it is written, or after a moment. Never rejects. */
   async beat(record: () => ProcessRecord, everyMs: number): Promise<void> {
     if (this.last.passedMs() < this.afterMs || this.writing) return
     this.dueIn(everyMs)

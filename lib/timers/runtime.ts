@@ -1,4 +1,4 @@
-// What the timers' calls, the worker and the command share: the rules, the connection for commands, the due index, and the log.
+// Shared by the timers' calls, the worker and the command: the rules, the connection for commands, the due index, and the log.
 
 import { OrderTimersError } from '../errors.js'
 import { Identity } from '../identity.js'
@@ -23,7 +23,7 @@ import { BoundRules } from './bound-rules.js'
 import type { ParsedOptions } from './options.js'
 import type { UnhookedModels } from './unhooked-models.js'
 
-/** Where the timers keep their runtime. The same symbol in every copy of this package, CommonJS and ESM. */
+/** The property with the timers' runtime. The same symbol in every copy of this package, CommonJS and ESM. */
 export const RUNTIME: unique symbol = Symbol.for('express-order-timers.runtime') as never
 
 export interface RuntimeRedis {
@@ -35,27 +35,27 @@ export interface RuntimeRedis {
   pulse: Pulse
   failures: FailedTimers
   arming: Arming
-  /** Tells watchers what happens. */
+  /** Publishes what happens, for watchers. */
   feed: LiveFeed
 }
 
 export class Runtime {
-  /** This process, in all that it leaves behind. */
+  /** The identity of this process. */
   readonly identity = new Identity()
   readonly keys: Keys
   readonly log: ProcessLog
-  /** Whether the shop says where lines go. */
+  /** Whether the shop set a logger. */
   readonly hasLogger: boolean
   readonly enabled: boolean
   readonly kinds: readonly string[]
   /** Undefined with `redis: false`, and where the timers are switched off. */
   readonly redis: RuntimeRedis | undefined
-  /** The workers that run on these timers in this process; lib/worker says what they are. */
+  /** The workers that run on these timers in this process; lib/worker has their type. */
   readonly running = new Set<object>()
   readonly meters = new Meters()
-  /** Undefined unless the shop traces. */
+  /** Undefined unless the shop uses tracing. */
   tracer: Tracer | undefined
-  /** Tells the other processes of this one, and learns of them. Undefined where the timers are switched off. */
+  /** This process's heartbeats. Undefined if the timers are switched off. */
   readonly beats: Beats | undefined
   private readonly bound: BoundRules
   private closing: Promise<void> | undefined
@@ -85,12 +85,12 @@ export class Runtime {
     return this.bound.get(kind)
   }
 
-  /** How a rule was declared, also where it cannot be bound. */
+  /** A rule's declaration, even if it cannot be bound. */
   form(kind: string): RuleForm | undefined {
     return this.options.rules.get(kind)?.form
   }
 
-  /** Of each rule: the same in processes whose rule has the same declared values. */
+  /** For each rule: equal in processes whose rule has the same declared values. */
   get fingerprints(): Record<string, string> {
     return Object.fromEntries([...this.options.rules].map(([kind, { fingerprint }]) => [kind, fingerprint]))
   }
@@ -101,20 +101,20 @@ export class Runtime {
   }
 
   /**
-   * One rule as it can be settled, although other rules may be wrong.
-   * @param settlesStale for a pass that settles also what is overdue by more than `staleAfter`
-   * @throws OrderTimersError as `rule`, and INVALID_OPTION where it does not go with a rule with `auto`
+   * One rule for settling, even if other rules are wrong.
+   * @param settlesStale for a pass that also settles what is overdue by more than `staleAfter`
+   * @throws OrderTimersError as `rule`, and INVALID_OPTION if it is not compatible with a rule with `auto`
    */
   ruleByItself(kind: string, { settlesStale = false } = {}): ShopRule {
     return this.bound.alone(kind, settlesStale)
   }
 
-  /** All that a worker settles: the rules and their reminders. */
+  /** Everything that a worker settles: the rules and their reminders. */
   workerRules(): BoundRule[] {
     return this.rules().flatMap((rule) => [rule, ...rule.reminders])
   }
 
-  /** @throws OrderTimersError REDIS_UNAVAILABLE where these timers have no Redis */
+  /** @throws OrderTimersError REDIS_UNAVAILABLE if these timers have no Redis */
   requireRedis(
     kind: string,
     remedy = 'its deadlines are in Redis alone; declare it with "deadline" to have them on the row',
@@ -124,7 +124,7 @@ export class Runtime {
     throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: ${kind}: ${why}, and ${remedy}`)
   }
 
-  /** What is wrong at present with the timers of this process. Sends no query. */
+  /** The present faults of this process's timers. Sends no query. */
   health(): TimersHealth {
     const { redis } = this
     const faults = [...(redis?.arming.outage.faults.list() ?? []), ...(this.beats?.suspicions.faults.list() ?? [])]

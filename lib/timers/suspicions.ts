@@ -1,4 +1,4 @@
-// What the processes' records say, as faults: each after it has lasted for its grace, and until it is no longer found. On timers with a worker the
+// Findings from the processes' records as faults: each after it has lasted for its `graceMs`, and until it is no longer found. On timers with a worker the
 // worker reports them, with its own faults.
 
 import { type FaultReport, FaultsOf, type PresenceFaultCode } from '../faults.js'
@@ -6,10 +6,10 @@ import type { Log, LogLevel } from '../logger.js'
 import { Moment } from '../moment.js'
 import type { Finding } from './findings.js'
 
-/** A process that has a worker does not miss one. */
+/** A process with a worker does not report a missing one. */
 type WorkersCode = Exclude<PresenceFaultCode, 'NO_WORKER'>
 
-/** Where else these faults are reported: the faults of a worker. */
+/** The faults of a worker, which also report these. */
 export interface FaultSink {
   raise(code: WorkersCode, report: FaultReport): void
   clear(code: WorkersCode, about?: string): void
@@ -21,7 +21,7 @@ export class Suspicions {
   private readonly sinks = new Set<FaultSink>()
   private readonly begun = new Moment()
 
-  /** @param startMs for how long nothing is reported at first: what starts together is not there at once */
+  /** @param startMs how long after the start nothing is reported, since processes that start together do not appear at once */
   constructor(
     log: Log,
     private readonly startMs: number,
@@ -31,18 +31,18 @@ export class Suspicions {
     this.faults = new FaultsOf<PresenceFaultCode>({ emitSafely() {} }, Object.assign(quieter, { debugs: log.debugs, flush() {} }) as Log)
   }
 
-  /** Whether something is found, reported or not yet. */
+  /** Whether there are findings, reported or not. */
   get any(): boolean {
     return this.lasting.size > 0
   }
 
-  /** @returns ends it */
+  /** @returns a function that ends it */
   reportTo(sink: FaultSink): () => void {
     this.sinks.add(sink)
     return () => this.sinks.delete(sink)
   }
 
-  /** @param findings all that is found now */
+  /** @param findings all present findings */
   take(findings: readonly Finding[]): void {
     const found = new Map(findings.map((finding) => [`${finding.code} ${finding.kind ?? ''}`, finding]))
     for (const [key, { finding }] of this.lasting) if (!found.has(key)) this.over(key, finding)

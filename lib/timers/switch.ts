@@ -7,7 +7,7 @@ const OFF = ['off', 'false', '0', 'no']
 
 /**
  * @param value of ORDER_TIMERS; case and blanks do not matter
- * @throws OrderTimersError INVALID_OPTION where it is neither on nor off
+ * @throws OrderTimersError INVALID_OPTION if it is neither on nor off
  */
 export function switchedOn(value: string | undefined): boolean {
   const word = (value ?? '').trim().toLowerCase()

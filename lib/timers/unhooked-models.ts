@@ -1,6 +1,6 @@
 // The models of rules with `auto` that are not hooked yet. A model must be hooked before the first save of a process that never calls
 // `schedule`. So hooking is tried when the timers are made, a turn later, before each request, and whenever a rule is bound, until it succeeds.
-// A failure is not thrown: what is wrong with a rule is thrown at its first use.
+// A failure is not thrown: a wrong rule throws at its first use.
 
 import type { RequestHandler } from 'express'
 import type { Log } from '../logger.js'
@@ -21,7 +21,7 @@ export class UnhookedModels {
     this.kinds = new Set([...rules.values()].filter(({ auto }) => auto).map(({ kind }) => kind))
   }
 
-  /** When the timers are made. A model that is given as a function is asked for a turn later, since the modules may import each other. */
+  /** When the timers are made. For a model given as a function it waits a turn, since the modules may import each other. */
   start(): void {
     this.hook((kind) => isModel(this.rules.get(kind)?.auto?.source))
     if (this.kinds.size > 0) setImmediate(() => this.hook())
@@ -49,7 +49,7 @@ export class UnhookedModels {
     this.kinds.clear()
   }
 
-  /** The handler itself where all models are hooked, else one that hooks them before it handles a request. */
+  /** The handler itself if all models are hooked, else one that hooks them before it handles a request. */
   before(handler: RequestHandler): RequestHandler {
     if (this.kinds.size === 0) return handler
     return (req, res, next) => {

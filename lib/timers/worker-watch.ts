@@ -1,6 +1,6 @@
-// A web process's watch over the workers between two of its beats: one HMGET of a record that it knows, and of a watcher's. A worker that was killed is missed within ten
-// seconds, and a web process costs Redis little. It also knows for how long this process has been hearing from Redis without a gap: after one, each
-// process must first have had time to beat again.
+// How a web process watches the workers between two of its heartbeats: one HMGET for a known worker's record and the watchers' field. A killed worker is missed within ten
+// seconds, and a web process costs Redis little. It also knows how long this process has received answers from Redis without a gap: after a gap each
+// process must first have had time to send a heartbeat.
 
 import { Moment } from '../moment.js'
 import { isWatched } from '../redis/live-feed.js'
@@ -8,11 +8,11 @@ import type { BeatAnswer, Presence } from '../redis/presence.js'
 import type { SeenProcess } from '../redis/process-records.js'
 import { ALIVE_MS, aliveMs } from './findings.js'
 
-/** Longer than this between two answers is a gap. */
+/** A longer time between two answers is a gap. */
 const GAP_MS = 6_000
 
 export class WorkerWatch {
-  /** The worker that was heard of last. */
+  /** The worker with the latest heartbeat. */
   private worker: SeenProcess | undefined
   /** Redis's clock, and when it was read. */
   private clock: { now: number; moment: Moment } | undefined
@@ -26,7 +26,7 @@ export class WorkerWatch {
     private readonly onWatched: (isWatched: boolean) => void = () => {},
   ) {}
 
-  /** A beat was answered. */
+  /** A heartbeat was answered. */
   answered({ now, processes, watched }: BeatAnswer): void {
     this.onWatched(watched)
     this.hear(this.broken)
@@ -36,22 +36,22 @@ export class WorkerWatch {
     this.worker = latest
   }
 
-  /** A beat was not answered, or refused. */
+  /** A heartbeat was not answered, or refused. */
   failed(): void {
     this.broken = true
   }
 
-  /** Whether a worker that is not heard of now may just not have had the time since Redis answers again, or since this process stood still. */
+  /** Whether a silent worker may only not have had enough time since Redis answers again, or since this process stood still. */
   get isFresh(): boolean {
     return this.unbrokenSince.passedMs() < ALIVE_MS.worker
   }
 
-  /** Whether the worker that was heard of last beats so seldom that it need not be looked at between two beats of this process. */
+  /** Whether the last known worker's heartbeats are so rare that it need not be checked between two heartbeats of this process. */
   get isSeldom(): boolean {
     return this.worker?.beatMs !== undefined
   }
 
-  /** @returns whether the worker that was heard of last still beats; false also where that is not known. Never rejects */
+  /** @returns whether the last known worker still sends heartbeats; also false if that is unknown. Never rejects */
   async workerBeats(): Promise<boolean> {
     const { worker, clock } = this
     if (worker === undefined || clock === undefined) return false

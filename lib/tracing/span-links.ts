@@ -1,5 +1,5 @@
-// Which span scheduled an order, for the span that settles it, a day later perhaps and in another process. Kept in Redis, for sampled spans alone: a hash
-// for each rule and day of deadlines, which lapses two days after that day, so that what is never settled goes too.
+// Stores which span scheduled an order, for the span that settles it, perhaps a day later and in another process. Kept in Redis, only for sampled spans: a hash
+// for each rule and day of deadlines, which expires two days after that day, so that entries of unsettled orders expire too.
 
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
@@ -8,7 +8,7 @@ import type { RedisConnection } from '../redis/connection.js'
 const DAY_MS = 86_400_000
 const KEPT_DAYS = 3
 
-/** As many links as a span has by default. */
+/** The default maximum of links in a span. */
 const MOST_LINKS = 128
 
 export interface SpanName {
@@ -22,7 +22,7 @@ export class SpanLinks {
     private readonly keys: Keys,
   ) {}
 
-  /** Never rejects, and is not to be waited for. */
+  /** Never rejects, and callers do not wait for it. */
   async note(kind: string, id: string, deadlineMs: number, { traceId, spanId }: SpanName): Promise<void> {
     const day = dayOf(deadlineMs)
     const key = this.keys.spans(kind, day)
@@ -30,7 +30,7 @@ export class SpanLinks {
     await this.ask((client) => Promise.all([client.hset(key, id, `${traceId} ${spanId}`), client.pexpire(key, keptMs)]))
   }
 
-  /** Those of these orders that a sampled span has scheduled; each once. Never rejects. */
+  /** The sampled spans that scheduled these orders; each once. Never rejects. */
   async take(kind: string, orders: readonly { id: string; deadline: number | null }[]): Promise<SpanName[]> {
     const days = new Map<number, string[]>()
     for (const { id, deadline } of orders.slice(0, MOST_LINKS)) {
@@ -53,7 +53,7 @@ export class SpanLinks {
     })
   }
 
-  /** A trace is worth no fault: where Redis does not answer, or refuses, there is no link. */
+  /** Tracing raises no faults: if Redis does not answer, or refuses, there is no link. */
   private async ask<T>(command: (client: Redis) => Promise<T>): Promise<T | undefined> {
     if (!this.connection.serving) return undefined
     return this.connection.ask<T>(command).catch(() => undefined)

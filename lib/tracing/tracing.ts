@@ -14,7 +14,7 @@ type Span = import('@opentelemetry/api').Span
 /**
  * Traces `schedule` and what a worker settles by the global tracer provider. Needs `@opentelemetry/api` 1.9 or later. Call it once, after the provider is registered.
  * @param appOrTimers the timers, a worker, or the Express app that they are mounted on
- * @returns ends it
+ * @returns a function that ends it
  * @throws OrderTimersError NOT_MOUNTED; INVALID_OPTION where `@opentelemetry/api` is not installed
  */
 export function orderTimersTracing(appOrTimers: unknown): () => void {

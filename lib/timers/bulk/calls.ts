@@ -1,5 +1,5 @@
-// extendAll, scheduleAll and cancelAll, and what ends or resumes a run of theirs. The plan comes first; then the run begins, and holds its kind until
-// it has ended.
+// extendAll, scheduleAll and cancelAll, and the calls that end or resume a run. The plan comes first; then the run begins, and holds its kind until
+// it ends.
 
 import type { Transaction } from 'sequelize'
 import type { BulkOptions, BulkPlan, BulkResult, RunOptions } from '../../bulk.js'
@@ -22,15 +22,15 @@ const PLANNING: StatementLimits = { lockMs: 300, statementMs: 60_000, idleMs: 5_
 /** How long a run waits for Redis before it begins without it. */
 const CONNECT_MS = 2_000
 
-/** Who asks, for the record. */
+/** Who requests it, for the record. */
 export interface BulkActor {
   user: string
   via: 'call' | 'command' | 'page'
 }
 
 /**
- * @throws OrderTimersError as `parseBulk`; NOT_RECORDED where a table is missing; RUN_UNFINISHED where another run of the kind has not ended, or
- * this one could not be ended; POSTGRES_UNAVAILABLE
+ * @throws OrderTimersError as `parseBulk`; NOT_RECORDED if a table is missing; RUN_UNFINISHED if another run of the kind has not ended, or
+ * this one could not be finished; POSTGRES_UNAVAILABLE
  */
 export async function bulk(
   runtime: Runtime,
@@ -53,9 +53,9 @@ export async function bulk(
   return { ...result, run: run.id, moved: await carryOut(runtime, rule, run, options) }
 }
 
-/** Goes on with the run of a kind that has not ended. @throws OrderTimersError NO_RUN; as `bulk` */
+/** Continues the unfinished run of a kind. @throws OrderTimersError NO_RUN; as `bulk` */
 export async function resumeRun(runtime: Runtime, kind: string, options: RunOptions = {}): Promise<BulkResult> {
-  runtime.rule(kind) // a kind that is none is not shown
+  runtime.rule(kind) // throws for an unknown kind
   const call = `orderTimers: ${kind}: resumeRun()`
   refuseUnknownOptions(call, options, ['onProgress', 'signal'])
   checkRunOptions(call, options)
@@ -64,14 +64,14 @@ export async function resumeRun(runtime: Runtime, kind: string, options: RunOpti
   return { kind, action: run.action, run: run.id, moved: await carryOut(runtime, rule, run, options), plan: undefined }
 }
 
-/** Ends it where it is: what was moved stays moved. @throws OrderTimersError NO_RUN */
+/** Ends the run where it is: what was moved stays moved. @throws OrderTimersError NO_RUN */
 export async function abandonRun(runtime: Runtime, kind: string): Promise<BulkResult> {
   const { rule, run } = await unfinishedRun(runtime, kind, 'abandonRun')
   const ended = await endRun(runtime, rule, run, 'abandoned', tablesOf(runtime, rule))
   return { kind, action: run.action, run: run.id, moved: ended?.moved ?? run.moved, plan: undefined }
 }
 
-/** Begins a run: from its commit on the kind is held. @throws OrderTimersError NOT_RECORDED, RUN_UNFINISHED */
+/** Begins a run: after its commit the kind is held. @throws OrderTimersError NOT_RECORDED, RUN_UNFINISHED */
 export async function beginRun(
   runtime: Runtime,
   rule: BulkRule,

@@ -10,7 +10,7 @@ import { askForSweep } from '../release.js'
 import type { Runtime } from '../runtime.js'
 import type { BulkRule } from './request.js'
 
-/** @returns the run as it ended; undefined where another process had ended it */
+/** @returns the run as it ended; undefined if another process had ended it */
 export async function endRun(
   runtime: Runtime,
   { kind, row }: BulkRule,
@@ -30,7 +30,7 @@ export async function endRun(
   try {
     await row.holds.beginRelease('none', { owner: RUN_OWNER }, end).catch((error) => {
       if (!(error instanceof OrderTimersError) || error.code !== 'ERR_ORDER_TIMERS_NOT_HELD') throw error
-      return inTransaction(runs.sequelize, ONE_STATEMENT, end) // another process has ended both, or somebody removed the hold
+      return inTransaction(runs.sequelize, ONE_STATEMENT, end) // another process has ended both, or the hold was removed
     })
   } catch (error) {
     if (error instanceof EndedBefore) return undefined
@@ -40,5 +40,5 @@ export async function endRun(
   return ended
 }
 
-/** Rolls the release back: the hold that stands is that of the kind's next run. */
+/** Rolls back the release: the present hold belongs to the kind's next run. */
 class EndedBefore extends Error {}

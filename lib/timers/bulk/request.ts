@@ -1,4 +1,4 @@
-// What a call on many orders asks for, checked before anything is read or written.
+// The request of a bulk call, checked before anything is read or written.
 
 import type { BulkOptions, ExtendAllOptions, RunOptions, ScheduleAllOptions } from '../../bulk.js'
 import { parseDuration, parseInstant } from '../../duration.js'
@@ -11,7 +11,7 @@ import type { OrderRule, ShopRule } from '../../rules/rule.js'
 import { refuseSince } from '../allowed-calls.js'
 import type { Runtime } from '../runtime.js'
 
-/** A rule whose orders have deadlines of their own. */
+/** A rule with `deadline: 'attribute'`. */
 export type BulkRule = OrderRule & { readonly row: RowRule & { readonly deadline: ColumnDeadline } }
 
 type AnyOptions = BulkOptions & Partial<ExtendAllOptions & ScheduleAllOptions>
@@ -25,7 +25,7 @@ const OWN: Record<RunAction, readonly string[]> = {
 }
 
 /**
- * @throws OrderTimersError UNKNOWN_KIND; NOT_ON_SINCE, NOT_IN_BULK where the rule has no deadlines that a call can write; INVALID_WHERE,
+ * @throws OrderTimersError UNKNOWN_KIND; NOT_ON_SINCE, NOT_IN_BULK if the rule has no deadlines that a call can write; INVALID_WHERE,
  * INVALID_DURATION, INVALID_DEADLINE, INVALID_OPTION
  */
 export function parseBulk(runtime: Runtime, kind: string, action: RunAction, options: AnyOptions): { rule: BulkRule; task: RunTask } {

@@ -1,5 +1,5 @@
-// Carries out a run, portion by portion: each moves its orders and the run's cursor in one transaction, and Redis follows after the commit. Whoever
-// stops, or is killed, leaves a run that can be resumed.
+// Carries out a run, portion by portion: each moves its orders and the run's cursor in one transaction, and Redis follows after the commit. If it
+// stops or is killed, the run can be resumed.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { RunOptions } from '../../bulk.js'
@@ -15,7 +15,7 @@ import type { Runtime } from '../runtime.js'
 import { endRun } from './end.js'
 import type { BulkRule } from './request.js'
 
-/** How long a portion should take Postgres: that long a request may wait for a row. Round trips do not count, which smaller portions would only add. */
+/** How long a portion should take in Postgres: a request may wait that long for a row. Round trips do not count; smaller portions would only add some. */
 const PORTION_MS = 30
 const FIRST_PORTION = 200
 const LEAST_PORTION = 100
@@ -23,23 +23,23 @@ const MOST_IN_PORTION = 5_000
 
 const LIMITS: StatementLimits = { lockMs: 300, statementMs: 20_000, idleMs: 5_000 }
 
-/** After each portion Postgres is left to the shop's requests for so great a part of the time that it took. */
+/** After each portion the run rests for this part of the time that it took, so that Postgres serves the shop's requests. */
 const REST = 0.75
 const MOST_REST_MS = 50
 
-/** How many orders Redis is told of in one call. */
+/** How many orders one call to Redis updates. */
 const TOLD = 500
 
-/** What comes due later is armed by the sweep. */
+/** The sweep arms what comes due later. */
 const HORIZON_MS = 5 * 60_000
 
-/** Where few rows match, a portion looks at so many times as many as it may move. */
+/** If few rows match, a portion reads up to this many times as many as it may move. */
 const MOST_LOOKED_AT = 20
 
-/** So many locked rows are waited for before more are looked at. */
+/** With this many locked rows, the run waits for them before it reads more. */
 const MOST_SKIPPED = 2_000
 
-/** How long to wait while Postgres does not answer, and for rows that others have locked; how often to say that the run is carried out. */
+/** How long to wait while Postgres does not answer, and for locked rows; how often to report that the run is carried out. */
 export interface Patience {
   troubleMs: number
   lockedMs: number
@@ -75,8 +75,8 @@ export class Runner {
   }
 
   /**
-   * @returns how many orders were moved, by all who carried it out
-   * @throws OrderTimersError RUN_UNFINISHED where rows stay locked, or Postgres does not answer; what `signal` was aborted with
+   * @returns how many orders were moved, by all processes that carried it out
+   * @throws OrderTimersError RUN_UNFINISHED if rows stay locked, or Postgres does not answer; what `signal` was aborted with
    */
   async carryOut(options: RunOptions): Promise<number> {
     const endBeats = this.beat()
@@ -87,12 +87,12 @@ export class Runner {
     }
   }
 
-  /** Says at once and again and again that a process carries the run out, also while it waits. */
+  /** Reports at once and then regularly that a process carries the run out, even while it waits. */
   private beat(): () => Promise<void> {
     const { runs } = this.tables
     let beating: Promise<void> | undefined
     const beat = () => {
-      beating ??= runs.beat(this.run.id, this.runtime.identity.id).catch(() => {}) // where Postgres does not answer, portions tell of it
+      beating ??= runs.beat(this.run.id, this.runtime.identity.id).catch(() => {}) // if Postgres does not answer, the portions fail too
       void beating.then(() => {
         beating = undefined
       })
@@ -124,7 +124,7 @@ export class Runner {
     return ended?.moved ?? this.moved
   }
 
-  /** What began before the kind was held may still settle at its old deadline. */
+  /** Settlements that began before the hold may still use the old deadlines. */
   private async awaitSettling(): Promise<void> {
     const { holds, options } = this.rule.row
     const settling = await holds.awaitSettling(Math.min(this.patience.lockedMs, options.timeoutMs + 5_000))
@@ -147,7 +147,7 @@ export class Runner {
     }
   }
 
-  /** One portion. @returns undefined where another process has ended the run */
+  /** One portion. @returns undefined if another process has ended the run */
   private async step(pageOf: (place: RunPlace) => PortionPage | false, options: RunOptions): Promise<Step | undefined> {
     const { runs } = this.tables
     const { id } = this.run
@@ -180,7 +180,7 @@ export class Runner {
     this.size = Math.round(Math.min(MOST_IN_PORTION, 2 * this.size, Math.max(LEAST_PORTION, this.size / 2, fitting)))
   }
 
-  /** What Redis does not take is left to the sweep, and a timer that is too early there is harmless. */
+  /** What Redis does not accept is left to the sweep, and a timer that is too early there is harmless. */
   private async tell({ ids, deadlines }: Portion): Promise<void> {
     const { redis } = this.runtime
     if (!redis?.connection.usable) return
@@ -206,7 +206,7 @@ export class Runner {
     }
   }
 
-  /** Repeats what failed by a deadlock, a lock or a lost connection, with smaller portions. If a commit was lost, the cursor says whether it held. */
+  /** Repeats with smaller portions after a deadlock, a lock or a lost connection. If the answer to a commit was lost, the cursor shows whether it succeeded. */
   private async persist<T>(work: () => Promise<T>): Promise<T> {
     const startedAt = performance.now()
     for (let waitMs = 20; ; waitMs = Math.min(2_000, 2 * waitMs)) {

@@ -1,9 +1,9 @@
-// A run that nobody carries out any more: its process was killed or stopped, and its kind stays held. Workers and `status` tell it.
+// An abandoned run: its process was killed or stopped, and its kind stays held. Workers and `status` report it.
 
 import type { RowRule } from '../../rows/row-rule.js'
 import { RunsTable } from '../../rows/runs-table.js'
 
-/** A living process gives a sign every 5 s, but for a portion that takes Postgres long: that has 20 s. */
+/** A living process reports every 5 s, except during a long portion, which has 20 s. */
 const SILENT_MS = 30_000
 
 export interface LeftRun {
@@ -11,7 +11,7 @@ export interface LeftRun {
   remedy: string
 }
 
-/** @returns undefined where there is none; the message does not name the kind @throws what Postgres throws */
+/** @returns undefined if there is none; the message does not name the kind @throws what Postgres throws */
 export async function leftRun(
   { guard, options, deadline }: Pick<RowRule, 'guard' | 'options' | 'deadline'>,
   prefix: string,
