@@ -1,4 +1,4 @@
-// When a run is over: nothing is due or coming, in Postgres nor in Redis alone, and no delivery is pending.
+// When a run is over: nothing is due or coming, in Postgres nor only in Redis, and no delivery is pending.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { Keys } from '../lib/keys.js'

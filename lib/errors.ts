@@ -36,7 +36,7 @@ const STATUS = {
   ORDER_NOT_FOUND: 404,
   /** By `schedule`, `extend` and `cancel`, if the rule does not apply (or no longer applies) to the order. */
   ORDER_NOT_IN_FROM: 409,
-  /** By `extend`, `pause` and `resume` without a timer, by `cancel` if timers are in Redis alone, and by `retry` without a dead letter. */
+  /** By `extend`, `pause` and `resume` without a timer, by `cancel` if timers are only in Redis, and by `retry` without a dead letter. */
   NO_TIMER: 409,
   /** By an invalid action of an operator: an unknown action, no orders, or more than 200. */
   INVALID_ACTION: 400,
@@ -44,7 +44,7 @@ const STATUS = {
   NOT_RECORDED: 500,
   /** By `extendAll`, `scheduleAll` and `cancelAll` if no orders are selected, or with an unknown attribute, an operator or a wrong value. */
   INVALID_WHERE: 400,
-  /** By the same, on a rule whose deadlines are in Redis alone. */
+  /** By the same, on a rule whose deadlines are only in Redis. */
   NOT_IN_BULK: 400,
   /** By the same and by `resumeRun`, if a run of the kind has not ended, or could not be finished. */
   RUN_UNFINISHED: 409,
@@ -76,7 +76,7 @@ const STATUS = {
   AUTO_UPSERT: 500,
   /** By calls without a transaction, if another transaction holds the lock on the row for too long. */
   ROW_LOCKED: 503,
-  /** By `check`, `retry` and calls on rules whose deadlines are in Redis alone, if Redis does not answer or is not used. */
+  /** By `check`, `retry` and calls on rules whose deadlines are only in Redis, if Redis does not answer or is not used. */
   REDIS_UNAVAILABLE: 503,
   /** Like REDIS_UNAVAILABLE, if Redis answers but cannot serve timers (one node of a cluster, a replica, an old version). */
   REDIS_UNUSABLE: 503,

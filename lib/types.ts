@@ -132,7 +132,7 @@ export interface TimerCalls<R extends Rules = Rules> {
    */
   remaining(kind: Kind<R>, order: OrderOrId, options?: WriteOptions): Promise<number | null>
   /**
-   * For a page of orders, 1,000 at most, in one statement (one pipeline if the deadlines are in Redis alone).
+   * For a page of orders, 1,000 at most, in one statement (one pipeline if the deadlines are only in Redis).
    * @returns for each order, in the same order, the result of the call for one; also null if there is no such order
    * @throws OrderTimersError as for one order, except ORDER_NOT_FOUND; INVALID_ID names the index in the array
    */

@@ -30,18 +30,18 @@ export const UNVERIFIED = 'settle unverified'
 export function parseWish(given: Record<string, unknown>): ActWish {
   const { action, kind, orders = [], by, reason, stoppedSince, heldSince, end } = given
   const isOnRule = ON_RULES.includes(action)
-  if (!isOnRule && action !== UNVERIFIED && !ACTS.includes(action as (typeof ACTS)[number])) throw wrong('there is no such act')
+  if (!isOnRule && action !== UNVERIFIED && !ACTS.includes(action as (typeof ACTS)[number])) throw wrong('there is no such action')
   if (typeof kind !== 'string') throw wrong('"kind" must name a rule')
   if (!Array.isArray(orders) || !orders.every((order) => order !== null && typeof order === 'object'))
     throw wrong('"orders" must be an array of { id, deadline }')
   if (!isOnRule && orders.length === 0) throw wrong('no order was named')
   if (!orders.every((order) => hasDeadline(action as ActWish['action'], order)))
     throw wrong('each order needs the "deadline" that was shown: milliseconds, or null for none')
-  if (orders.length > MOST_ORDERS) throw wrong(`an act takes ${MOST_ORDERS} orders at most`)
+  if (orders.length > MOST_ORDERS) throw wrong(`an action takes at most ${MOST_ORDERS} orders`)
   if (end !== undefined && end !== 'shift' && end !== 'grace') throw wrong('"end" must be "shift" or "grace"')
   const parsed = { by: textOf(by, '"by" must be a duration'), reason: textOf(reason, '"reason" must be a text') }
-  if (action === 'hold' && parsed.reason === undefined) throw wrong('say why the rule is held: everybody who wonders reads it')
-  if (action === UNVERIFIED && parsed.reason === undefined) throw wrong('say why it is settled without an answer: that is recorded')
+  if (action === 'hold' && parsed.reason === undefined) throw wrong('say why the rule is held: whoever looks at the rule reads it')
+  if (action === UNVERIFIED && parsed.reason === undefined) throw wrong('give the reason for settling it without an answer: it is recorded')
   const instants = { stoppedSince: instantOf(stoppedSince, 'stoppedSince'), heldSince: instantOf(heldSince, 'heldSince') }
   return { action: action as ActWish['action'], kind, orders, ...parsed, ...instants, end }
 }

@@ -21,7 +21,7 @@ export class Authorization {
   async grant(req: Request, question: AdminQuestion): Promise<AdminGrant> {
     const { user, can } = await this.answer(req, question)
     if (question.action === 'read' || can === 'act') return { user, can }
-    throw new Refusal(403, 'READ_ONLY', 'you may look, and not act')
+    throw new Refusal(403, 'READ_ONLY', 'you may read, but not act')
   }
 
   private async answer(req: Request, question: AdminQuestion): Promise<AdminGrant> {

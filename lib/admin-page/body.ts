@@ -10,7 +10,7 @@ const MOST_BYTES = 100_000
 export async function jsonBody(req: Request): Promise<Record<string, unknown>> {
   // A form on another site can send text/plain, which a lenient parser may accept as JSON.
   if (!/^application\/json\s*(?:;|$)/i.test(req.headers['content-type'] ?? '')) {
-    throw new Refusal(415, 'NOT_JSON', 'an act is sent as application/json')
+    throw new Refusal(415, 'NOT_JSON', 'an action is sent as application/json')
   }
   const { body } = req as { body?: unknown }
   if (Buffer.isBuffer(body) || typeof body === 'string') return parsed(String(body))
@@ -34,7 +34,7 @@ function read(req: Request): Promise<string> {
       bytes += chunk.length
       if (bytes <= MOST_BYTES) return void chunks.push(chunk)
       // The rest is read and dropped: a browser reads no answer while it is still sending.
-      reject(new Refusal(413, 'TOO_LARGE', `an act takes at most ${MOST_BYTES} bytes`))
+      reject(new Refusal(413, 'TOO_LARGE', `an action takes at most ${MOST_BYTES} bytes`))
     })
     req.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
     req.on('error', reject)

@@ -1,4 +1,4 @@
-// What the page reads for a rule whose deadlines are in Redis alone: up to 10,000 entries of its due index from an instant on, by commands that a
+// What the page reads for a rule whose deadlines are only in Redis: up to 10,000 entries of its due index from an instant on, by commands that a
 // web process may send anyway.
 
 import { CAP } from '../rows/capped-orders-sql.js'

@@ -29,7 +29,7 @@ export class Routes {
     if (req.method === 'POST') return this.act(path, req, res)
     if (req.method !== 'GET' && req.method !== 'HEAD') {
       res.setHeader('Allow', 'GET, HEAD, POST')
-      throw new Refusal(405, 'METHOD', 'the page is asked by GET, and acts are sent by POST')
+      throw new Refusal(405, 'METHOD', 'the page is read by GET, and actions are sent by POST')
     }
     await this.look(path.replace(/^\//, ''), new URLSearchParams(search), req, res)
   }

@@ -31,6 +31,6 @@ function crossSite(): Refusal {
   return new Refusal(
     403,
     'CROSS_SITE',
-    'acts are accepted from this page alone; behind a proxy, set "trust proxy" or name its origin in "origins"',
+    'actions are accepted only from this page; behind a proxy, set "trust proxy" or name its origin in "origins"',
   )
 }

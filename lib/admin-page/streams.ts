@@ -35,7 +35,7 @@ export class Streams {
   add(req: Request, res: Response): void {
     if (res.destroyed) return // the viewer left during `authorize`; no further `close` is emitted
     if (this.closed) throw new Refusal(503, 'CLOSED', 'the timers are closed')
-    if (this.viewers.size >= MOST) throw new Refusal(503, 'TOO_MANY_STREAMS', `${MOST} pages are live already; this one looks every 15 s`)
+    if (this.viewers.size >= MOST) throw new Refusal(503, 'TOO_MANY_STREAMS', `${MOST} pages are live already; this one reads every 15 s`)
     const asking = setInterval(() => void this.askAgain(viewer, req), this.times.askAgainMs).unref()
     const viewer: Viewer = { stream: new EventStream(res, () => this.remove(viewer)), asking }
     this.viewers.add(viewer)

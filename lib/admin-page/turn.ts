@@ -51,5 +51,5 @@ export class Turn {
 }
 
 function busy(): Refusal {
-  return new Refusal(503, 'BUSY', 'the database is slow at present, and others are looking already; try again in a moment')
+  return new Refusal(503, 'BUSY', 'the database is slow now, and others wait for it already; try again in a moment')
 }

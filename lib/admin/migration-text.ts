@@ -16,7 +16,7 @@ export function migrationAsSql({ kinds, up, down, notes }: Migration): string {
     ...up.map((sql) => `${sql};`),
     'COMMIT;',
     '',
-    '-- To take it back, with all that was written there. It drops what the above added, and leaves what was there before:',
+    '-- To undo it, with all that was written there. It drops only what the above added:',
     ...['BEGIN', LOCK_TIMEOUT, ...down, 'COMMIT'].flatMap((sql) => `${sql};`.split('\n').map((line) => `-- ${line}`)),
   ]
   return `${lines.join('\n')}\n`
@@ -64,7 +64,7 @@ function header(kinds: readonly string[], notes: readonly string[]): string[] {
     'Printed by `order-timers migration`; nothing has been run. Running it twice is harmless.',
     'It waits 5 s at most for a lock, and changes nothing where it gets none. Building an index keeps writers waiting: on a large table in use',
     'build it first, by itself and outside a transaction, as CREATE INDEX CONCURRENTLY IF NOT EXISTS …; this then finds it there.',
-    'What it adds has the comment "added by order-timers, …", and only what has that comment is dropped when it is taken back.',
+    'What it adds has the comment "added by order-timers, …", and undoing it drops only what has that comment.',
     ...notes.flatMap((note) => note.split('\n')),
   ]
 }

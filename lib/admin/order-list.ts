@@ -1,4 +1,4 @@
-// `order-timers list`: one rule's orders in one state, by deadline, page by page. For a rule whose deadlines are in Redis alone, its timers there.
+// `order-timers list`: one rule's orders in one state, by deadline, page by page. For a rule whose deadlines are only in Redis, its timers there.
 // Reads only.
 
 import { OrderTimersError } from '../errors.js'
@@ -102,9 +102,9 @@ async function ofRedis(runtime: Runtime, rule: ShopRule, { state, limit }: ListQ
   const { kind } = rule
   if (state !== 'pending' && state !== 'overdue')
     throw invalid(
-      `${kind}: its deadlines are in Redis alone, where timers are pending or overdue; \`order-timers dead ${kind}\` lists dead letters`,
+      `${kind}: its deadlines are only in Redis, where timers are pending or overdue; \`order-timers dead ${kind}\` lists dead letters`,
     )
-  const { connection, clock, index } = runtime.requireRedis(kind, 'its deadlines are in Redis alone; give "redis" to have them')
+  const { connection, clock, index } = runtime.requireRedis(kind, 'its deadlines are only in Redis; give "redis" to have them')
   await connection.connected(WAIT_MS)
   const nowMs = await clock.now()
   const fromMs = place && Number(BigInt(place.micros) / 1_000n)

@@ -38,7 +38,7 @@ function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
   }
   if (unverified && (state === 'unverified' || state === 'overdue')) {
     const { next, times, answer, error } = unverified
-    const last = error ? `the last time it could not be found out: ${error}` : `the last answer was ${answer}`
+    const last = error ? `the last question failed: ${error}` : `the last answer was ${answer}`
     const asked = `"verify" has asked about it ${timesText(times)}, and ${last}`
     return {
       next: `asked about again ${whenText(next)}; ${asked}`,
@@ -86,7 +86,7 @@ function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
     }
     case 'redis':
       if (redis?.failure?.dead) return nothing('it is a dead letter', `order-timers retry ${kind} ${id}`)
-      if (redis?.claimedBy !== undefined) return { next: `a worker is at it (${redis.claimedBy})`, command: undefined }
+      if (redis?.claimedBy !== undefined) return { next: `a worker is carrying it out (${redis.claimedBy})`, command: undefined }
       if (redis?.armed === undefined)
         return redis
           ? nothing('it has no timer in Redis')

@@ -13,7 +13,7 @@ export interface RulePlan {
   kind: string
   form: RuleForm | undefined
   /**
-   * How many orders are in which state; `overdue` is what the first sweep would settle. Undefined if the deadlines are in Redis alone, or the
+   * How many orders are in which state; `overdue` is what the first sweep would settle. Undefined if the deadlines are only in Redis, or the
    * rows could not be read (see `problem`).
    */
   census: OrderCounts | undefined
@@ -52,7 +52,7 @@ export async function planRule(runtime: Runtime, kind: string, options: Pick<Cou
   const fine = { ...nothing, dead: failed?.dead.length, problem: undefined, unreachable: false }
   const unknown = silence === undefined ? [] : [`${silence}; orders that failed are counted as overdue, and dead letters are not known`]
   const { row } = rule
-  const inRedisAlone = ['its deadlines are in Redis alone, so no row says what is due', ...unknown]
+  const inRedisAlone = ['its deadlines are only in Redis, so no row says what is due', ...unknown]
   if (!row) return { ...fine, notes: inRedisAlone }
   try {
     const counts = row.deadline.in === 'redis' ? undefined : await countOrders(row, { ...options, failed })
@@ -70,7 +70,7 @@ function notesOn({ row }: ShopRule, { overdue, undated }: OrderCounts): string[]
   const { backfill, after } = columnOf(row.options) ?? {}
   const notes: string[] = []
   if (dryRun) notes.push('dryRun: it settles nothing')
-  else if (verify) notes.push('verify: each order that is due would be asked about, and settled only once the answer is true')
+  else if (verify) notes.push('verify: it asks about each order that is due, and settles it only if the answer is true')
   if (brake && overdue > brake.max) notes.push(`brake: it stops after ${brake.max} orders, until it is released`)
   if (backfill && typeof after === 'function')
     notes.push('backfill: orders without a deadline get what "after" says of each, which is not computed here')

@@ -54,7 +54,7 @@ export async function lookInWords({ look }: RowRule): Promise<{ problem: string 
   const all = [...wrong, ...partial]
   return {
     problem: all.length === 0 ? undefined : all.map(({ message }) => message).join('\n'),
-    notLookedAt: unseen === undefined ? undefined : `its statements were not looked at (${errorText(unseen)}); ask again`,
+    notLookedAt: unseen === undefined ? undefined : `its statements were not checked (${errorText(unseen)}); ask again`,
   }
 }
 

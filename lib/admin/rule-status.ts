@@ -21,7 +21,7 @@ import { lookInWords, problemOf } from './problem.js'
 
 const WAIT_MS = 5_000
 
-/** The limit for counting overdue timers that are in Redis alone. */
+/** The limit for counting overdue timers that are only in Redis. */
 const MOST_COUNTED = 10_000
 
 /** The latest error is searched in this many orders that are tried again. */
@@ -30,9 +30,9 @@ const MOST_RETRIED = 200
 export interface RuleStatus {
   kind: string
   form: RuleForm | undefined
-  /** Its orders by state; undefined if the deadlines are in Redis alone, or the rows could not be read (see `problem`). */
+  /** Its orders by state; undefined if the deadlines are only in Redis, or the rows could not be read (see `problem`). */
   rows: RowFigures | undefined
-  /** For a rule whose deadlines are in Redis alone: its timers there; undefined for others, and if Redis does not answer. */
+  /** For a rule whose deadlines are only in Redis: its timers there; undefined for others, and if Redis does not answer. */
   inRedis: { pending: number; overdue: number; oldestOverdue: Date | null } | undefined
   /** Timers in the due index, and dead letters; undefined if Redis does not answer or is not used. */
   armed: number | undefined

@@ -70,12 +70,12 @@ function overdueTroubles(
   const ageMs = oldestOverdue === null ? 0 : now - oldestOverdue.getTime()
   if (overdue > 0 && ageMs > OVERDUE_MS && brakedSince === null && hold === null && !dryRun) {
     const isStuck = ageMs > sweepLimits(sweepMs).stuckMs && !catchingUp
-    const message = `${overdue.toLocaleString('en-US')} ${overdue === 1 ? 'order is' : 'orders are'} overdue and nothing excuses it, the oldest for ${ageText(ageMs)}`
+    const message = `${overdue.toLocaleString('en-US')} ${overdue === 1 ? 'order is' : 'orders are'} overdue without a known reason, the oldest for ${ageText(ageMs)}`
     found.push(
       (isStuck ? failing : degraded)(
         'OVERDUE',
         message,
-        isStuck ? 'order-timers doctor' : inRedis ? 'a worker tries again by itself' : 'the next sweep settles what it can',
+        isStuck ? 'order-timers doctor' : inRedis ? 'a worker tries again automatically' : 'the next sweep settles what it can',
       ),
     )
   }
@@ -95,7 +95,7 @@ function stuckTroubles({ kind, rows, dead = 0, lastError, unverified }: RuleStat
   const found: Trouble[] = []
   const orders = (count: number) => `${count.toLocaleString('en-US')} ${count === 1 ? 'order' : 'orders'}`
   if (dead > 0) {
-    const message = `the rule failed on ${orders(dead)} for the last time, and nothing settles ${dead === 1 ? 'it' : 'them'}`
+    const message = `the rule has used all its attempts on ${orders(dead)}, and nothing settles ${dead === 1 ? 'it' : 'them'}`
     found.push(degraded('DEAD_LETTERS', message, `order-timers dead ${kind} shows the errors, order-timers retry ${kind} puts them back`))
   }
   if (lastError) {
@@ -104,7 +104,7 @@ function stuckTroubles({ kind, rows, dead = 0, lastError, unverified }: RuleStat
       degraded(
         'RULE_FAILED',
         `the rule fails and is tried again, on order ${id} ${attempts} times so far: ${error}`,
-        'mend what "run" or "where" meets',
+        'remove the cause of the error',
       ),
     )
   }

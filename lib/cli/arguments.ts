@@ -26,7 +26,7 @@ export function parseOptions(command: Command, args: string[]): Pick<CommandInpu
     const missing = command.positionals[positionals.length]
     if (missing !== undefined && !values.help) throw new UsageError(`${missing} is missing`)
     const surplus = positionals[command.positionals.length + (command.optional ?? 0)]
-    if (surplus !== undefined) throw new UsageError(`${JSON.stringify(surplus)} is one too many`)
+    if (surplus !== undefined) throw new UsageError(`${JSON.stringify(surplus)} is one argument too many`)
     return { values, positionals }
   } catch (error) {
     const [what = ''] = (error as Error).message.split('. ')

@@ -13,7 +13,7 @@ export async function runCommand(args: readonly string[], answersFd: number): Pr
   process.on('exit', (status) => {
     if (ended) return
     process.stderr.write(
-      `order-timers: your module ended the process (status ${status}) before the timers were there; name one that only makes them: --module FILE\n`,
+      `order-timers: your module ended the process (status ${status}) before it had exported the timers; name a module that only makes them: --module FILE\n`,
     )
     process.exitCode = UNAVAILABLE
   })

@@ -16,7 +16,7 @@ function summary({ wrong, unseen, advice, fine }: Diagnosis['counts']): string {
   const many = (count: number, one: string, several: string) => (count === 0 ? [] : [`${count} ${count === 1 ? one : several}`])
   const parts = [
     ...many(wrong, 'thing is wrong', 'things are wrong'),
-    ...many(unseen, 'could not be looked at', 'could not be looked at'),
+    ...many(unseen, 'could not be checked', 'could not be checked'),
     ...many(advice, 'could be better', 'could be better'),
     ...many(fine, 'is fine', 'are fine'),
   ]
@@ -25,7 +25,7 @@ function summary({ wrong, unseen, advice, fine }: Diagnosis['counts']): string {
 
 function lines({ name, kind, verdict, expected, found, remedies }: Finding, width: number): string[] {
   const about = kind === undefined ? '' : `${kind}: `
-  const text = verdict === 'fine' ? found : verdict === 'unseen' ? `not looked at: ${found}` : `${found} (expected: ${expected})`
+  const text = verdict === 'fine' ? found : verdict === 'unseen' ? `not checked: ${found}` : `${found} (expected: ${expected})`
   const places = Math.max(0, ...remedies.map((remedy) => remedy.in.length))
   return [
     `${SIGNS[verdict]} ${name.padEnd(width)}  ${about}${text}`,

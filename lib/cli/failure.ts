@@ -23,7 +23,7 @@ export function failureText(error: unknown): string {
   const known = typeof code === 'string' && code.startsWith('ERR_ORDER_TIMERS_')
   if (!known && !(error instanceof UsageError) && faultOwnerOf(error) === 'internal') {
     const remedy = 'report it with the versions of this package, Sequelize and Node'
-    return `order-timers: a fault of express-order-timers itself (${message}); ${remedy}${error instanceof Error ? `\n${stackOf(error)}` : ''}`
+    return `order-timers: a bug in express-order-timers (${message}); ${remedy}${error instanceof Error ? `\n${stackOf(error)}` : ''}`
   }
   return `${/^order-?timers:/i.test(message) ? '' : 'order-timers: '}${message}${known ? ` (${code})` : ''}`
 }

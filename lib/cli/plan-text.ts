@@ -10,8 +10,8 @@ export function planText(plans: readonly RulePlan[], days: number): string {
 
 function ruleText({ kind, census: counts, dead, notes, problem }: RulePlan, days: number): string[] {
   const remarks = notes.map((note) => `  ${note}`)
-  if (problem !== undefined && !counts) return [kind, `  could not be looked at: ${problem}`]
-  const deadLetters: Figure = ['dead letters', dead, 'failed for the last time: `order-timers dead` lists them']
+  if (problem !== undefined && !counts) return [kind, `  could not be read: ${problem}`]
+  const deadLetters: Figure = ['dead letters', dead, 'no attempts left: `order-timers dead` lists them']
   if (!counts) return [kind, ...(dead ? indented(table(['', 'orders', ''], [deadLetters]).slice(1)) : []), ...remarks]
   const figures: Figure[] = [
     ['settled at once', counts.overdue, 'overdue: the first sweep settles them'],

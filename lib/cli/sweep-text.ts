@@ -17,7 +17,7 @@ export function sweepText({ kinds, faults, claimed, durationMs }: SweepResult): 
     '',
     ...rules.flatMap(([kind, swept]) => remarks(kind, swept).map((remark) => `${kind}: ${remark}`)),
     ...faults.map(({ code, message }) => `${code}: ${message}`),
-    ...(claimed ? [] : ['Redis was not used or did not answer; the rows themselves kept this apart from other workers']),
+    ...(claimed ? [] : ['Redis was not used or did not answer; row locks kept this apart from other workers']),
     `took ${grouped(Math.round(durationMs))} ms`,
   ].join('\n')
 }
@@ -29,7 +29,7 @@ function remarks(kind: string, { dryRun, failed, left = 0, retrying, locked = 0,
     [dryRun, 'dryRun: it settles nothing'],
     [brakedSince || dryRun > 0 ? 0 : left, `${grouped(left)} are left, since another worker is settling them`],
     [failed, `attempts that failed in this pass: ${grouped(failed)}`],
-    [retrying, `${grouped(retrying ?? 0)} failed and wait for another attempt, which comes by itself`],
+    [retrying, `${grouped(retrying ?? 0)} failed and wait for another attempt, which comes automatically`],
     [locked, `${grouped(locked)} are locked by somebody's transaction; the sweep after its end settles them`],
     [dead, `${grouped(dead ?? 0)} are dead letters, which no sweep settles; order-timers retry ${kind} puts them back`],
     [stale, `${grouped(stale)} are overdue by more than "staleAfter"; order-timers sweep --stale shows them`],
@@ -43,7 +43,7 @@ export function staleText(plans: readonly StalePlan[]): string {
   return [
     ...table(['rule', 'stale', 'overdue', 'oldest deadline'], rows),
     ...plans.flatMap(({ kind, samples, notes, problem }) => {
-      const remarks = [...sampleText('stale', samples), ...(problem === undefined ? notes : [`could not be looked at: ${problem}`])]
+      const remarks = [...sampleText('stale', samples), ...(problem === undefined ? notes : [`could not be read: ${problem}`])]
       return remarks.map((remark) => `${kind}: ${remark.trim()}`)
     }),
   ].join('\n')

@@ -87,7 +87,7 @@ export const CHECKS: Record<CheckName, (findings: Findings) => CheckReading> = {
       codes: [...(judged.codes ?? []), ...codes],
       details: [
         ...unread.map(({ kind, why }) => `${kind}: ${why}`),
-        ...notLookedAt.map((kind) => `${kind}: not looked at; the questions about other rules took too long`),
+        ...notLookedAt.map((kind) => `${kind}: not checked; the queries for other rules took too long`),
       ],
     }
   },

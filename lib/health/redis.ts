@@ -1,4 +1,4 @@
-// The queries of a readiness reading to Redis: when overdue orders were last read, failed timers, overdue timers in Redis alone (and in
+// The queries of a readiness reading to Redis: when overdue orders were last read, failed timers, overdue timers only in Redis (and in
 // Postgres, whether their rule is held), and, in a process without a worker, how late orders were. Nothing is asked while Redis does not answer, and no answer is waited for longer than half a second.
 
 import { latenessOfAll } from '../admin/processes.js'
@@ -17,7 +17,7 @@ export interface RedisReading {
   readAgoMs: ReadonlyMap<string, number> | undefined
   /** How many dead letters each rule has, and how long ago they were counted; undefined if Redis never answered. */
   dead: { counts: ReadonlyMap<string, number>; agoMs: number } | undefined
-  /** Overdue timers of rules whose deadlines are in Redis alone; undefined if Redis did not answer. */
+  /** Overdue timers of rules whose deadlines are only in Redis; undefined if Redis did not answer. */
   overdue: OverdueOrders[] | undefined
   /** How late the orders of each rule were in the last minute; undefined if a worker of this process knows it. */
   lateness: ReadonlyMap<string, LatenessSummary> | undefined

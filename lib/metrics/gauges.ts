@@ -49,7 +49,7 @@ export function gauges(runtime: Runtime, counting: Counting): Metric[] {
     gauge('fault', 'Whether this is wrong now, as this process sees it: 1 or 0.', () => faults(runtime)),
     gauge(
       'sweep_last_read_timestamp_seconds',
-      'When the rule was last read for overdue orders, by any worker, that has waited longest.',
+      'When any worker last read overdue orders, of the rule that was read longest ago.',
       () => known(lastReadAt(runtime, counting), (at) => [{ labels: {}, value: at / 1_000 }]),
     ),
     gauge('clock_skew_seconds', "How far a server's clock is ahead of this process's.", () => [
@@ -66,15 +66,15 @@ export function gauges(runtime: Runtime, counting: Counting): Metric[] {
       ),
       ...[...runtime.meters.undated].map(([kind, value]) => ({ labels: { kind, state: 'undated' }, value })),
     ]),
-    gauge('oldest_overdue_seconds', 'By how much the oldest order is overdue that nothing excuses; 0 where there is none.', () =>
+    gauge('oldest_overdue_seconds', 'By how much the oldest order is overdue without a known reason; 0 if there is none.', () =>
       ofOrders(({ oldestOverdueMs }) => oldestOverdueMs / 1_000)(),
     ),
     gauge(
       'oldest_unverified_seconds',
-      'How long the first of the orders waits that wait for an answer of "verify"; 0 where none does.',
+      'How long the first order has waited for an answer of "verify"; 0 if none waits.',
       () => ofOrders(({ oldestUnverifiedMs }) => oldestUnverifiedMs / 1_000)(),
     ),
-    gauge('orders_age_seconds', "How long ago the rule's orders were counted; where they never were, how long that has been tried.", () =>
+    gauge('orders_age_seconds', "How long ago the rule's orders were counted; if they never were, for how long it has been tried.", () =>
       counting.agesMs.map(([kind, ageMs]) => ({ labels: { kind }, value: ageMs / 1_000 })),
     ),
   ]

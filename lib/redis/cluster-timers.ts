@@ -1,4 +1,4 @@
-// Removes or moves one timer in a cluster, where its entry and its own key may be on two nodes. If a timer is in Redis alone, a key that is
+// Removes or moves one timer in a cluster, where its entry and its own key may be on two nodes. If a timer is only in Redis, a key that is
 // left behind would carry it out at its old deadline. So the node of the key must answer before anything is acknowledged. Timers with a row need no such
 // care: the row decides.
 
@@ -19,8 +19,8 @@ export class ClusterTimers {
   ) {}
 
   /**
-   * @param deadlineMs undefined for any; then the timer is in Redis alone
-   * @param toleranceMs as in disarm.lua. If it is not '', the timer is in Redis alone
+   * @param deadlineMs undefined for any; then the timer is only in Redis
+   * @param toleranceMs as in disarm.lua. If it is not '', the timer is only in Redis
    * @param waitMs how long the caller waits: a removal that was refused is not finished later
    * @returns as disarm.lua does
    * @throws as the client does

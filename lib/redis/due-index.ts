@@ -143,7 +143,7 @@ export class DueIndex {
     return moved === null ? undefined : { before: Number(moved[0]), after: moved[1] === undefined ? undefined : Number(moved[1]) }
   }
 
-  /** A deadline in Redis alone, in milliseconds of its clock; also that of an external key. */
+  /** A deadline only in Redis, in milliseconds of its clock; also that of an external key. */
   async deadline(kind: string, id: string, waitMs: number): Promise<number | undefined> {
     const { due } = this.keys.sets(kind, this.keys.partitionOf(id))
     const score = await this.connection.run(waitMs, (client) => client.zscore(due, id))

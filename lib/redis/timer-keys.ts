@@ -1,6 +1,6 @@
 // The timers' own keys in a cluster. Each has its own slot, which no script may touch: they are set and removed after the script, each on
 // its node. A missing key has no effect, since the alarm needs none. If a row has the deadline, a key that is left behind only causes a needless event;
-// if the timer is in Redis alone, the key must not be left behind (see cluster-timers.ts).
+// if the timer is only in Redis, the key must not be left behind (see cluster-timers.ts).
 
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'

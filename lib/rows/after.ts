@@ -37,7 +37,7 @@ export class AfterOfOrder {
     this.unasked = {
       // For a function whose second parameter has a default: JavaScript does not count it in `length`.
       get from(): never {
-        throw new OrderTimersError('INVALID_OPTION', `${rule}: "after" is told "from" only where its second parameter has no default`)
+        throw new OrderTimersError('INVALID_OPTION', `${rule}: "after" gets "from" only if its second parameter has no default`)
       },
     }
   }

@@ -25,7 +25,7 @@ export interface GuardOptions {
   where?: WhereOptions | undefined
   /** While this holds the timer is paused. */
   pausedWhile?: WhereOptions | undefined
-  /** The attribute of the deadline, and the time to add to it; none if the deadline is in Redis alone. */
+  /** The attribute of the deadline, and the time to add to it; none if the deadline is only in Redis. */
   deadline: { option: '"deadline"' | '"since"'; attribute: string; plusMs: number } | undefined
   /** Whether "no timer" is written as `NO_TIMER_AT` instead of NULL, since NULL is what `backfill` fills. */
   backfilled?: boolean
@@ -176,6 +176,6 @@ export class RowGuard {
   private required(option: string, where: WhereOptions): string {
     const condition = this.rendered(option, where)
     if (condition !== undefined) return condition
-    throw this.table.invalid(`${option} must say something of a row, such as { isPaid: false }, got ${show(where)}`)
+    throw this.table.invalid(`${option} must be a condition on a row, such as { isPaid: false }, got ${show(where)}`)
   }
 }

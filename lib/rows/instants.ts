@@ -60,7 +60,7 @@ async function readings({ table, column, baseType, alter, transaction }: Subject
       `if they are milliseconds since 1970: ${alter(`to_timestamp(${column} / 1000.0)`)}`,
     ]
     const changes = number ? seconds : [`if each of them names its zone: ${alter(`${column}::timestamptz`)}`]
-    return { seen: 'what its values mean only you can know:', changes }
+    return { seen: 'only you can know what its values mean:', changes }
   }
   const { newest, clocks } = await newestBesideNow(table, column, transaction)
   const inZone = (zone: string) => alter(`${baseType === 'date' ? `${column}::timestamp` : column} AT TIME ZONE '${zone}'`)
@@ -69,7 +69,7 @@ async function readings({ table, column, baseType, alter, transaction }: Subject
   const changes = clocks.map(({ zone }) => `if they are in ${zone}: ${inZone(zone)}`)
   const elsewhere = `if they are in another zone, that of the services that write them: ${inZone('…')}`
   return {
-    seen: `${value}; now it is ${now}; in which zone the values are only you can know:`,
+    seen: `${value}; now it is ${now}; only you can know in which zone the values are:`,
     changes: clocks.length > 1 ? changes : [...changes, elsewhere],
   }
 }

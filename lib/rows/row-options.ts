@@ -58,7 +58,7 @@ export interface DeclaredSince {
   afterMs: number
 }
 
-/** The deadline is in Redis alone; the row says only whether the rule applies. */
+/** The deadline is only in Redis; the row says only whether the rule applies. */
 export interface DeclaredRedis {
   in: 'redis'
   /** From now to the deadline; undefined if each call says it. */

@@ -169,7 +169,7 @@ export class SettlementTransaction {
     return this.transact(async (transaction) => (await this.row.left?.clear(ids, transaction)) ?? 0).catch(() => 0)
   }
 
-  /** If the deadline is in Redis alone, it comes from the claim. */
+  /** If the deadline is only in Redis, it comes from the claim. */
   private withClaimedDeadlines(settlement: Settlement, { deadlineOf }: SettleWork): Settlement {
     if (this.row.guard.deadlineColumn !== undefined) return settlement
     for (const order of settlement.settled) order.deadline = deadlineOf(order.id) ?? null

@@ -46,7 +46,7 @@ export interface Settlement {
   undated?: string[]
   /** How many of `gone` had an old deadline, which was cleared. */
   cleared?: number | undefined
-  /** Held by `where`, a pause, `staleAfter` or the brake: left to the sweep, or tried again later where the deadline is in Redis alone. */
+  /** Held by `where`, a pause, `staleAfter` or the brake: left to the sweep, or tried again later where the deadline is only in Redis. */
   held: string[]
   /** Under `verify`: due, but without a proof; to be asked about (again). */
   unproven?: string[]

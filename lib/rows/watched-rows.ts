@@ -7,7 +7,7 @@ import { remainingMsSql } from './instant-sql.js'
 import { columnOf } from './row-options.js'
 import type { RowRule } from './row-rule.js'
 
-/** Orders of one rule. @see RowRule.deadline: not in Redis alone */
+/** Orders of one rule. @see RowRule.deadline: not only in Redis */
 export interface WatchedOrders {
   kind: string
   row: RowRule

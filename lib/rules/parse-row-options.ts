@@ -74,7 +74,7 @@ class Parser {
     const { deadline, since } = this.options
     if ((deadline === undefined) === (since === undefined)) {
       const given = deadline === undefined ? 'neither' : 'both'
-      const remedy = '"deadline: false" keeps deadlines in Redis alone'
+      const remedy = '"deadline: false" keeps deadlines only in Redis'
       throw this.check.invalid(`exactly one of "deadline" and "since" must be given, got ${given}; ${remedy}`)
     }
     if (this.form === 'deadline') this.check.attribute('deadline', deadline)

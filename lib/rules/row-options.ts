@@ -95,7 +95,7 @@ export interface SinceForm<M extends Model> {
   deadline?: never
 }
 
-/** The deadline is in Redis alone, and as durable as Redis is. Only the status guards the row. */
+/** The deadline is only in Redis, and as durable as Redis is. Only the status guards the row. */
 export interface RedisForm {
   deadline: false
   after?: Duration

@@ -23,7 +23,7 @@ export async function whyNoTimer(caller: string, runtime: Runtime, rule: ShopRul
   if (row && !state) return row.states.notFound(id)
   if (row && state && !state.inFrom) return row.states.notInFrom(id, state)
   if (!isSwept(rule) && !runtime.redis)
-    return new OrderTimersError('REDIS_UNAVAILABLE', `${caller}: ${rule.kind}: its timers are in Redis alone, and there is none`)
+    return new OrderTimersError('REDIS_UNAVAILABLE', `${caller}: ${rule.kind}: its timers are only in Redis, and there is none`)
   return new OrderTimersError('NO_TIMER', `${caller}: ${named(rule, id)} ${diagnosis(rule, state)}`)
 }
 

@@ -9,6 +9,6 @@ export function beatFailures(log: Log): (error: unknown) => void {
     const text = errorText(error)
     if (text === told) return
     told = text
-    log('error', `INTERNAL: a beat of this process failed (${text}); orders are settled all the same`, { code: 'INTERNAL', error })
+    log('error', `INTERNAL: a beat of this process failed (${text}); orders are still settled`, { code: 'INTERNAL', error })
   }
 }

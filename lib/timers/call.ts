@@ -207,7 +207,7 @@ export class Call {
     if (!state.inFrom) throw row.states.notInFrom(this.id, state)
   }
 
-  /** A deadline in Redis alone. @throws OrderTimersError NO_TIMER */
+  /** A deadline only in Redis. @throws OrderTimersError NO_TIMER */
   private async knownDeadline(redis: RuntimeRedis, call: string): Promise<number> {
     const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_WAIT_MS)
     if (deadline === undefined) throw noTimer(this.kind, this.id, call)

@@ -63,7 +63,7 @@ async function checkRule(runtime: Runtime, kind: string, note: Note): Promise<vo
 function notLookedAt(kind: string, table: string, cause: unknown): OrderTimersError {
   if (faultOwnerOf(cause) === 'internal') return unforeseen(kind, cause)
   const message = isLocked(cause)
-    ? `orderTimers: rule "${kind}": ${table} was not looked at, since somebody holds a lock on it (${errorText(cause)}); check again`
+    ? `orderTimers: rule "${kind}": ${table} was not checked, since somebody holds a lock on it (${errorText(cause)}); check again`
     : `orderTimers: Postgres did not describe ${table} (${errorText(cause)})`
   return new OrderTimersError('POSTGRES_UNAVAILABLE', message, { cause })
 }
@@ -98,7 +98,7 @@ function asFound(kind: string | undefined, cause: unknown): Found {
 
 /** An error without a code, from a model or this package. It must not hide other problems. */
 function unforeseen(kind: string, cause: unknown): OrderTimersError {
-  const remedy = 'look at the cause; where it is none of yours, report it with the versions of this package, Sequelize and Node'
+  const remedy = 'look at the cause; if it is not in your code, report it with the versions of this package, Sequelize and Node'
   return new OrderTimersError('INVALID_MODEL', `orderTimers: rule "${kind}": it could not be read (${errorText(cause)}); ${remedy}`, {
     cause,
   })

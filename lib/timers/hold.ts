@@ -151,7 +151,7 @@ function parseEnd(kind: string, row: RowRule, { shift, grace }: Pick<ReleaseOpti
       `${kind}: its deadlines follow from ${show(row.deadline.attribute)}, so they cannot be moved; give grace: '30m' instead`,
     )
   if (shift && row.deadline.in === 'redis')
-    throw notHoldable(`${kind}: its deadlines are in Redis alone, so they cannot be moved; give grace: '30m' instead`)
+    throw notHoldable(`${kind}: its deadlines are only in Redis, so they cannot be moved; give grace: '30m' instead`)
   if (shift === undefined) return undefined
   return { end: shift ? 'shift' : 'none', graceMs: 0 }
 }

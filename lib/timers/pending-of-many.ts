@@ -76,7 +76,7 @@ async function pendingOnRows(rule: ShopRule, ids: readonly string[], options: Wr
   return row.deadline.in !== 'redis' ? { pending, inRedis: [] } : { pending: new Map(), inRedis: distinct.filter((id) => pending.has(id)) }
 }
 
-/** By id, under one rule. @param redis without it, rules whose deadlines are in Redis alone have no timers */
+/** By id, under one rule. @param redis without it, rules whose deadlines are only in Redis have no timers */
 async function allPending({ kind }: ShopRule, { pending, inRedis }: Found, redis: RuntimeRedis | undefined): Promise<Pending> {
   if (!redis || inRedis.length === 0) return pending
   const deadlines = await redis.index.deadlines(kind, inRedis, REQUEST_WAIT_MS)

@@ -67,7 +67,7 @@ export async function askForSweep({ redis }: Runtime, wasStopped: boolean, timeo
   if (!redis) return { wasStopped, workersAsked: 0, next: 'the next sweep of a worker settles what was held, since Redis is not used' }
   try {
     const workersAsked = await redis.index.requestSweep(timeoutMs)
-    const none = 'no worker heard of it; the next sweep of one settles what was held'
+    const none = 'no worker received it; the next sweep of a worker settles what was held'
     return { wasStopped, workersAsked, next: workersAsked > 0 ? 'the workers settle now what was held' : none }
   } catch (error) {
     const why = `Redis did not pass it on to the workers (${errorText(error)})`

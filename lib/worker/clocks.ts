@@ -27,7 +27,7 @@ export class Clocks {
   }
 
   /**
-   * Postgres's time minus Redis's, in a cluster that of the partition's node, in milliseconds; 0 for rules whose deadlines are in Redis alone, and while unknown. It is the smallest
+   * Postgres's time minus Redis's, in a cluster that of the partition's node, in milliseconds; 0 for rules whose deadlines are only in Redis, and while unknown. It is the smallest
    * difference that the readings allow, so that nothing is claimed early, plus the time that a settlement needs to reach Postgres.
    */
   skewMs(kind: string, partition = 0): number {

@@ -184,9 +184,9 @@ export class Reporter {
     this.log('warn', message, { code: 'LEASE_LAPSED', kind, count })
   }
 
-  /** Redis had lost these rules' timers, and those that come due soon are armed again. @param lost rules whose timers were in Redis alone */
+  /** Redis had lost these rules' timers, and those that come due soon are armed again. @param lost rules whose timers were only in Redis */
   restored(kinds: string[], armed: number, lost: readonly string[], nodes: readonly (string | undefined)[]): void {
-    const rest = lost.length > 0 ? `; timers that were in Redis alone are lost (${lost.join(', ')})` : ''
+    const rest = lost.length > 0 ? `; timers that were only in Redis are lost (${lost.join(', ')})` : ''
     const where = nodes.flatMap((node) => node ?? []).join(', ')
     const message = `Redis${where && ` at ${where}`} lost its data; re-armed ${armed} timers from Postgres (${kinds.join(', ')})${rest}`
     this.log('warn', message, { code: 'REDIS_LOST_DATA', kinds, armed })

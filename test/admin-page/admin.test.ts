@@ -68,7 +68,7 @@ describe('the admin page', () => {
     const refused = (timers: unknown, options: unknown, message: RegExp) =>
       assert.throws(() => orderTimersAdmin(timers as never, options as never), { code: 'ERR_ORDER_TIMERS_INVALID_OPTION', message })
 
-    it('only with a function that says who may look', () => {
+    it('only with a function that says who may read', () => {
       refused(shop.timers, {}, /"authorize" must be a function/)
       refused(shop.timers, undefined, /options as an object/)
       refused(shop.timers, { authorize: true }, /"authorize" must be a function.*got true/)

@@ -155,7 +155,7 @@ describe('the migration', () => {
       'as plain SQL',
       async (rules, options) => {
         const sql = migrationAsSql(made(rules, options))
-        const [up = '', down = ''] = sql.split('-- To take it back')
+        const [up = '', down = ''] = sql.split('-- To undo it')
         const uncommented = down
           .split('\n')
           .slice(1)

@@ -83,7 +83,7 @@ describe('the plan', () => {
     const [pay, ship, other] = await planned({ order_pay, order_ship, order_other })
     assert.deepEqual([pay?.census?.overdue, pay?.census?.upcoming, pay?.census?.withinHour], [1, 1, 1])
     for (const inRedis of [ship, other])
-      assert.deepEqual([inRedis?.census, inRedis?.notes], [undefined, ['its deadlines are in Redis alone, so no row says what is due']])
+      assert.deepEqual([inRedis?.census, inRedis?.notes], [undefined, ['its deadlines are only in Redis, so no row says what is due']])
   })
 
   it('tells what is held back, by "where" or a pause, from what would be settled', async () => {
@@ -142,8 +142,8 @@ describe('the plan', () => {
     await project.write('timers.mjs', timersModule(database, `${unknown}, ${rules}`))
     const { status, stdout, stderr } = await project.orderTimers('plan')
     assert.deepEqual([status, stderr], [1, ''])
-    assert.match(stdout, /^order_return\n {2}could not be looked at: .*"returnDueAt", which Order does not have/)
-    assert.match(stdout, /^order_confirm\n {2}could not be looked at: .*has no column "confirmDueAt"; add it with ALTER TABLE/m)
+    assert.match(stdout, /^order_return\n {2}could not be read: .*"returnDueAt", which Order does not have/)
+    assert.match(stdout, /^order_confirm\n {2}could not be read: .*has no column "confirmDueAt"; add it with ALTER TABLE/m)
     assert.match(stdout, /^order_pay\n {2}settled at once +1 /m)
     const { rules: found } = JSON.parse((await project.orderTimers('plan', '--json')).stdout)
     assert.deepEqual(
@@ -166,7 +166,7 @@ describe('the plan', () => {
     )
     const { status, stdout } = await project.orderTimers('plan')
     assert.equal(status, 3)
-    assert.match(stdout, /^order_pay\n {2}could not be looked at: Postgres does not answer \(connect ECONNREFUSED/)
+    assert.match(stdout, /^order_pay\n {2}could not be read: Postgres does not answer \(connect ECONNREFUSED/)
     await project.close()
   })
 

@@ -56,7 +56,7 @@ describe('releasing a brake', () => {
     const { shop, worker, runtime } = await stopped({ redis: server.url })
     await worker.stop()
     const brake = () => shop.database.client.query("UPDATE order_timers_brakes SET braked_at = now() WHERE kind = 'order_confirm'")
-    assert.match((await releaseBrake(runtime, 'order_confirm')).next, /^no worker heard of it; the next sweep of one settles/)
+    assert.match((await releaseBrake(runtime, 'order_confirm')).next, /^no worker received it; the next sweep of a worker settles/)
     await brake()
     await server.stop()
     assert.match(
@@ -75,7 +75,7 @@ describe('releasing a brake', () => {
   it('is refused for a rule that has none', async () => {
     const shop = await openShop(({ Order }) => ({ order_confirm: transition(Order, CONFIRM) }), { redis: false })
     const message =
-      'orderTimers: rule "order_confirm" has no "brake" that could be released; give it one, such as brake: { max: 1000, per: "1h" }, where it is to be stopped by one'
+      'orderTimers: rule "order_confirm" has no "brake" to release; if a brake is to stop it, give it one, such as brake: { max: 1000, per: "1h" }'
     assert.deepEqual(await refused(() => releaseBrake(runtimeOf(shop.timers), 'order_confirm')), refusal('INVALID_OPTION', 500, message))
     await shop.close()
   })

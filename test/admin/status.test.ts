@@ -129,7 +129,7 @@ describe('the status', () => {
     assert.ok(Date.now() - (inRedis?.oldestOverdue?.getTime() ?? 0) >= 600_000 && (next?.getTime() ?? 0) > Date.now())
     const overdue = troubles.find(({ code }) => code === 'OVERDUE')
     assert.deepEqual([ok, overdue?.level, overdue?.kind], [false, 'failing', 'order_other'])
-    assert.match(overdue?.message ?? '', /^order_other: 2 orders are overdue and nothing excuses it, the oldest for 10 min$/)
+    assert.match(overdue?.message ?? '', /^order_other: 2 orders are overdue without a known reason, the oldest for 10 min$/)
     const { rules: shown } = await viewOrder(runtimeOf(shop.timers), '1', 'order_other')
     assert.match(shown[0]?.next ?? '', /^nothing: it was due at \S+Z, and no worker has taken it; but no worker is alive$/)
     await shop.close()

@@ -104,7 +104,7 @@ describe('A function "after"', () => {
       'a default for what it is told',
       (_: Parcel, { from } = { from: new Date() }) => from,
       'INVALID_OPTION',
-      /"after" is told "from" only where its second parameter has no default/,
+      /"after" gets "from" only if its second parameter has no default/,
     ],
   ]
   for (const [what, after, code, message] of REFUSED) {

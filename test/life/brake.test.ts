@@ -135,7 +135,7 @@ describe('"brake"', () => {
     assert.deepEqual(await refused(() => shop.timers.release('order_cofirm' as never)), refusal('UNKNOWN_KIND', 400, message))
   })
 
-  it('keeps what it holds of a rule whose deadlines are in Redis alone', async () => {
+  it('keeps what it holds of a rule whose deadlines are only in Redis', async () => {
     await open({ max: 2, per: '1s' }, { deadline: false })
     for (let n = 0; n < 5; n++) await shop.timers.schedule('order_confirm', await shop.parcel(), { after: 50 })
     const worker = await shop.worker({ fallback: false })

@@ -302,7 +302,7 @@ describe('hold', () => {
     ]
     for (const [options, code] of cases) await refuses(() => hold('order_confirm', options as never), code)
     await refuses(() => hold('order_pay', { ...WHY, until: '1h', shift: true }), 'NOT_HOLDABLE', /"placedAt".*grace/)
-    await refuses(() => hold('order_ship', { ...WHY, until: '1h', shift: true }), 'NOT_HOLDABLE', /Redis alone/)
+    await refuses(() => hold('order_ship', { ...WHY, until: '1h', shift: true }), 'NOT_HOLDABLE', /only in Redis/)
     await refuses(() => timers.release('order_pay', { shift: true }), 'NOT_HOLDABLE')
     await refuses(() => timers.release('order_confirm', { shift: true }), 'NOT_HELD')
     await refuses(() => timers.release('order_pay', { expect: 3 }), 'INVALID_OPTION', /brake/)

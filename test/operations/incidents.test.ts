@@ -409,7 +409,7 @@ const INCIDENTS: Record<string, (name: string) => Promise<void>> = {
       await shop.worker({ fallback: OFTEN })
       await due(1_000)
       await tells({
-        status: ['! DEAD_LETTERS', /^order_confirm: the rule failed on 1 order for the last time/],
+        status: ['! DEAD_LETTERS', /^order_confirm: the rule has used all its attempts on 1 order/],
         web: ['dead degraded DEAD_LETTERS'],
         worker: ['dead degraded DEAD_LETTERS'],
         metrics: [`dead_total{kind="${KIND}"}`, `orders{kind="${KIND}",state="dead"}`],

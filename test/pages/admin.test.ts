@@ -414,7 +414,7 @@ describe('the admin page in a browser', function () {
         await visit('', page, other.url)
         await page.getByText(/1 order waits for an answer of `verify`, the first since .+; next asked at/).waitFor()
         await visit(`?view=order&id=${id}`, page, other.url)
-        await page.getByText('It is due, and `verify` has not said yes.').waitFor()
+        await page.getByText('It is due, and `verify` has not answered true.').waitFor()
         await page.getByText(/asked once · last answer: false · next at/).waitFor()
         await accessible()
         await visit('?view=stuck&kind=order_confirm&state=unverified', page, other.url)
@@ -471,7 +471,7 @@ describe('the admin page in a browser', function () {
       const [id] = await orders(1)
       for (const path of [`?view=order&id=${id}`, '?view=due', '?view=stuck&state=dead&kind=order_confirm', '']) {
         await visit(path)
-        await page.getByText('may look').waitFor()
+        await page.getByText('may read').waitFor()
         assert.equal(await page.getByRole('checkbox').count(), 0, path)
         assert.equal(await page.getByRole('button', { name: /Extend|Cancel|Settle|Retry|Discard|Release/ }).count(), 0, path)
       }
@@ -665,7 +665,7 @@ describe('the admin page in a browser', function () {
         const id = await other.order({ status: 4, confirmDueAt: new Date(Date.now() - 200_000) })
         await visit('', page, other.url)
         await page.getByRole('heading', { level: 1, name: /^NO WORKER ALIVE: / }).waitFor()
-        await page.getByText(/OVERDUE: order_confirm: 1 order is overdue and nothing excuses it, the oldest for 3/).waitFor()
+        await page.getByText(/OVERDUE: order_confirm: 1 order is overdue without a known reason, the oldest for 3/).waitFor()
         await waitUntil(async () => (await page.title()).startsWith('✘'))
         await picture('no-worker')
         await page.getByRole('link', { name: '1', exact: true }).first().click()

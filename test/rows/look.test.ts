@@ -138,7 +138,7 @@ describe('A look at a rule', () => {
     await holder.query('BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE')
     const { code, message } = await refused(() => shop.timers.check())
     assert.equal(code, 'ERR_ORDER_TIMERS_POSTGRES_UNAVAILABLE')
-    assert.match(message, /not looked at/)
+    assert.match(message, /not checked/)
     await holder.query('COMMIT')
     await shop.timers.check()
     await waitUntil(() => worker.health().status === 'ok')

@@ -87,7 +87,7 @@ const FORMS: Record<string, (parcels: Parcels) => Record<string, AnyRule>> = {
     } as never),
   }),
   'a transition with "since"': (parcels) => ({ confirm: transition(parcels, { from: 4, to: 5, since: 'placedAt', after: '1h' }) }),
-  'a transition in Redis alone': (parcels) => ({ confirm: transition(parcels, { from: 4, to: 5, deadline: false, after: '1h' }) }),
+  'a transition only in Redis': (parcels) => ({ confirm: transition(parcels, { from: 4, to: 5, deadline: false, after: '1h' }) }),
   'a function "after" and its backfill': (parcels) => ({
     confirm: transition(parcels, {
       ...{ ...CONFIRM, backfill: true },

@@ -70,7 +70,7 @@ describe("a rule's options", () => {
     assert.deepEqual(await used({ pause: { keep: 'left' } }), model(missing))
     const text = '"pause.keep" must name an attribute of type BIGINT (or INTEGER), but "note" is STRING'
     assert.deepEqual(await used({ pause: { keep: 'note' } }), model(text))
-    const nothing = '"pause.while" must say something of a row, such as { isPaid: false }, got {}'
+    const nothing = '"pause.while" must be a condition on a row, such as { isPaid: false }, got {}'
     assert.deepEqual(await used({ pause: { keep: 'leftMs', while: {} } }), model(nothing))
     assert.deepEqual(
       await declared({ pause: { keep: 'leftMs' }, set: { leftMs: 1 } }),

@@ -72,7 +72,7 @@ describe('transition(Model, options)', () => {
 
   it('takes exactly one of "deadline" and "since"', async () => {
     const message = 'exactly one of "deadline" and "since" must be given, got '
-    const remedy = '; "deadline: false" keeps deadlines in Redis alone'
+    const remedy = '; "deadline: false" keeps deadlines only in Redis'
     assert.deepEqual(await declared({ from: 4, to: 5 }), invalid(`${message}neither${remedy}`))
     assert.deepEqual(await declared({ ...PLAIN, since: 'createdAt' }), invalid(`${message}both${remedy}`))
     assert.deepEqual(await declared({ ...PLAIN, deadline: false, since: 'createdAt' }), invalid(`${message}both${remedy}`))

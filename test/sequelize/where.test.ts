@@ -73,7 +73,7 @@ for (const [title, copy, other] of copies)
 
     it('is refused where it says nothing, of a rule that it alone limits', () => {
       for (const where of [{}, [], [[]], [{}]])
-        assert.throws(() => guardOf(model, { applies: { where } }), { message: /must say something of a row/ })
+        assert.throws(() => guardOf(model, { applies: { where } }), { message: /must be a condition on a row/ })
     })
 
     const read: [string, unknown, RegExp][] = [

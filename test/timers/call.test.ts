@@ -104,7 +104,7 @@ describe('req.orderTimers', () => {
       await first.close()
     })
 
-    it('with "deadline: false" and for plain functions arms in Redis alone', async () => {
+    it('with "deadline: false" and for plain functions arms only in Redis', async () => {
       const id = await shop.order({ status: 2 })
       const row = (await orderOf(id)).get()
       for (const [kind, order, options] of [
@@ -412,7 +412,7 @@ describe('timers without Redis', () => {
         const letters = `orderTimers: order_confirm: ${why}, and dead letters are kept in Redis; give "redis" to have them`
         assert.deepEqual(await refused(() => shop.timers.retry('order_confirm', id)), refusal('REDIS_UNAVAILABLE', 503, letters))
         const message = (kind: string) =>
-          `orderTimers: ${kind}: ${why}, and its deadlines are in Redis alone; declare it with "deadline" to have them on the row`
+          `orderTimers: ${kind}: ${why}, and its deadlines are only in Redis; declare it with "deadline" to have them on the row`
         assert.deepEqual(
           await refused(() => shop.timers.schedule('order_ship', id)),
           refusal('REDIS_UNAVAILABLE', 503, message('order_ship')),

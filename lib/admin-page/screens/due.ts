@@ -87,7 +87,7 @@ export class DueScreen {
     return this.reads.page(rule, { state: 'pending', after, inclusive, withinMs, limit: PAGE })
   }
 
-  /** For a rule whose deadlines are in Redis alone. */
+  /** For a rule whose deadlines are only in Redis. */
   private async redisPage(kind: string, place: DuePlace | undefined, withinMs: number): Promise<FoundPage> {
     const fromMs = place && Number(BigInt(place.micros) / 1_000n)
     const { timers, nowMs } = await readIndex(this.runtime, kind, fromMs ?? 'pending')

@@ -151,10 +151,10 @@ export class KindCounts {
     return page.orders.map(({ id }) => id)
   }
 
-  /** For a rule whose deadlines are in Redis alone. */
+  /** For a rule whose deadlines are only in Redis. */
   private async inRedis(kind: string, { counted, status }: KindLook): Promise<void> {
     if (!this.runtime.redis) {
-      counted.problem = 'its deadlines are in Redis alone, and Redis is not used here'
+      counted.problem = 'its deadlines are only in Redis, and Redis is not used here'
       return
     }
     const [due, pending, kept] = await Promise.all([

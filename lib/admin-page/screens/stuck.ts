@@ -99,7 +99,7 @@ export class StuckScreen {
     return { orders: letters.map(({ id, ...failure }) => ({ id, deadlineMs: null, failure })), next, nowMs: Date.now() }
   }
 
-  /** For a rule whose deadlines are in Redis alone; oldest first. */
+  /** For a rule whose deadlines are only in Redis; oldest first. */
   private async retrying(kind: string, after: string | undefined): Promise<Found> {
     const { failed, problem } = await keptFailures(this.runtime, kind)
     if (problem !== undefined) throw new Refusal(503, 'REDIS', problem)

@@ -38,6 +38,6 @@ export function act(runtime: Runtime, request: ActRequest, actor: Actor): Promis
 export function requireEnabled({ enabled }: Runtime): void {
   if (enabled) return
   const message =
-    'orderTimers: the timers are switched off (ORDER_TIMERS=off or enabled: false), and then nobody acts on them; switch them on'
+    'orderTimers: the timers are switched off (ORDER_TIMERS=off or enabled: false), and then no action is possible; switch them on'
   throw new OrderTimersError('INVALID_OPTION', message)
 }

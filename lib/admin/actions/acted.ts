@@ -54,7 +54,7 @@ export function skippedOrder(kind: string, id: string, shown: number | null, bef
   return { id, outcome: 'skipped', why, before, after: before }
 }
 
-/** Row deadlines are shown rounded up to whole milliseconds; those in Redis alone may be a few milliseconds off. */
+/** Row deadlines are shown rounded up to whole milliseconds; those only in Redis may be a few milliseconds off. */
 export function isAsShown(shown: number | null | undefined, now: number | null, toleranceMs = 0): boolean {
   if (shown === undefined || shown === now) return true
   return shown !== null && now !== null && Math.abs(shown - now) <= toleranceMs

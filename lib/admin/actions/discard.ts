@@ -27,6 +27,6 @@ export async function discardDead(runtime: Runtime, rule: OnRows, act: ParsedAct
 
 /** The row has no deadline any more, so nothing tries the order again; the letter is still listed. */
 function letterKept(kind: string, order: ActedOrder, why: string): ActedOrder {
-  const text = `${kind}: order ${order.id} is not tried any more, but Redis did not drop its letter (${why.replace(/^orderTimers: /, '')}); discard it again`
+  const text = `${kind}: order ${order.id} is not tried again, but Redis did not drop its dead letter (${why.replace(/^orderTimers: /, '')}); discard it again`
   return { ...order, outcome: 'failed', code: NOT_TAKEN, why: text }
 }

@@ -44,7 +44,7 @@ const EVER_MS = 200 * 365 * 86_400_000
 /**
  * Orders that failed, and dead letters, are left as they are. Safe to repeat.
  * @param actor who does it, for the record, an entry for each rule; without one it is not recorded
- * @throws OrderTimersError UNKNOWN_KIND, INVALID_ACTION if the rule's deadlines are in Redis alone, INVALID_OPTION if the timers are switched off,
+ * @throws OrderTimersError UNKNOWN_KIND, INVALID_ACTION if the rule's deadlines are only in Redis, INVALID_OPTION if the timers are switched off,
  * INVALID_MODEL, NOT_RECORDED, POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE, REDIS_REFUSES; what was armed until then is armed
  */
 export function rearmAct(runtime: Runtime, { kind, withinMs = EVER_MS, onProgress }: RearmOptions, actor?: Actor): Promise<Rearmed> {
@@ -53,7 +53,7 @@ export function rearmAct(runtime: Runtime, { kind, withinMs = EVER_MS, onProgres
     requireEnabled(runtime)
     const swept = (kind === undefined ? runtime.kinds : [runtime.rule(kind).kind]).flatMap((one) => sweptUnder(runtime, one))
     if (kind !== undefined && swept.length === 0)
-      throw invalid(`${kind}: its deadlines are in Redis alone, so no row says what is missing there`)
+      throw invalid(`${kind}: its deadlines are only in Redis, so the rows do not show what is missing there`)
     const rearmed: Rearmed = { rules: [] }
     for (const rule of swept) {
       const redis = await connectedRedis(runtime, rule.kind)

@@ -40,7 +40,7 @@ export async function actInRedis(runtime: Runtime, { action, rule, shown, byMs }
 
 /** @throws OrderTimersError REDIS_UNAVAILABLE */
 export async function connectedRedis(runtime: Runtime, kind: string, waitMs = REDIS_WAIT_MS): Promise<RuntimeRedis> {
-  const redis = runtime.requireRedis(kind, 'what this act is about is kept in Redis; give "redis" to have it')
+  const redis = runtime.requireRedis(kind, 'what this action changes is kept in Redis; give "redis" to have it')
   await redis.connection.connected(waitMs)
   return redis
 }
@@ -96,7 +96,7 @@ export async function endDead(
 
 export function notDead(kind: string, id: string, attempts: number | undefined): OrderTimersError {
   const times = `${attempts} ${attempts === 1 ? 'time' : 'times'}`
-  const why = attempts === undefined ? '; `order-timers dead` lists those that are' : `: it failed ${times}, and is tried again by itself`
+  const why = attempts === undefined ? '; `order-timers dead` lists those that are' : `: it failed ${times}, and is tried again automatically`
   return new OrderTimersError('NO_TIMER', `orderTimers: ${kind}: ${show(id)} is no dead letter${why}`)
 }
 

@@ -54,6 +54,6 @@ export function releaseAct(
 }
 
 export function noBrake(kind: string): OrderTimersError {
-  const remedy = 'give it one, such as brake: { max: 1000, per: "1h" }, where it is to be stopped by one'
-  return new OrderTimersError('INVALID_OPTION', `orderTimers: rule "${kind}" has no "brake" that could be released; ${remedy}`)
+  const remedy = 'if a brake is to stop it, give it one, such as brake: { max: 1000, per: "1h" }'
+  return new OrderTimersError('INVALID_OPTION', `orderTimers: rule "${kind}" has no "brake" to release; ${remedy}`)
 }

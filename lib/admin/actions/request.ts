@@ -66,13 +66,13 @@ export interface ParsedAct {
  * the rule; INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE
  */
 export function parseAct(runtime: Runtime, { action, kind, orders, by, unverified = false }: ActRequest): ParsedAct {
-  if (!ACTS.includes(action)) throw invalid(`there is no act ${show(action)}; the acts are ${ACTS.join(', ')}`)
+  if (!ACTS.includes(action)) throw invalid(`there is no action ${show(action)}; the actions are ${ACTS.join(', ')}`)
   const rule = ruleOf(runtime, kind)
   refuseMismatch(action, rule)
   if (unverified) requireVerified(action, rule)
   if (!Array.isArray(orders)) throw invalid(`"orders" must be an array of { id, deadline }, got ${show(orders)}`)
   if (orders.length === 0) throw invalid('"orders" is empty; name at least one order')
-  if (orders.length > MOST_ORDERS) throw invalid(`an act is about ${MOST_ORDERS} orders at most, got ${orders.length}; make several`)
+  if (orders.length > MOST_ORDERS) throw invalid(`an action takes at most ${MOST_ORDERS} orders, got ${orders.length}; make several`)
   const shown = new Map(orders.map((order, i) => [idOf(rule, order, i), shownDeadline(order)]))
   return { action, rule, shown, byMs: action === 'extend' ? parseDuration(`orderTimers: ${kind}: "by"`, by) : 0, unverified }
 }
@@ -90,7 +90,7 @@ export function requireActor(actor: Actor): void {
 /** For an action that needs a justification. @throws OrderTimersError INVALID_ACTION */
 export function requireReason({ reason }: Actor): void {
   if (reason === undefined || reason.trim() === '')
-    throw invalid('an order is settled unverified for a reason only; give one (--reason "…")')
+    throw invalid('settling an order unverified needs a reason; give one (--reason "…")')
 }
 
 /** A rule, or a reminder of one. @throws OrderTimersError UNKNOWN_KIND, and what binding it throws */
@@ -104,15 +104,15 @@ function refuseMismatch(action: ActName, rule: BoundRule): void {
   if (action === 'retry' || action === 'discard') return
   if (rule.reminder) {
     const remedy = `act on "${rule.reminder.of}", whose deadline it follows`
-    throw invalid(`${rule.kind} is a reminder, for which there are only retry and discard; ${remedy}`)
+    throw invalid(`${rule.kind} is a reminder, which has only the actions retry and discard; ${remedy}`)
   }
   if (action === 'pause' || action === 'resume') requirePausable(rule as ShopRule, action)
   else if (action !== 'settle') refuseSince(rule as ShopRule, action)
 }
 
 function requireVerified(action: ActName, { kind, row }: BoundRule): void {
-  if (action !== 'settle') throw invalid(`"unverified" goes with settle alone, got ${action}`)
-  if (!row?.verification) throw invalid(`${kind} asks nobody before it settles (it has no "verify"), so leave "unverified" out`)
+  if (action !== 'settle') throw invalid(`"unverified" is for settle only, got ${action}`)
+  if (!row?.verification) throw invalid(`${kind} has no "verify", so leave "unverified" out`)
 }
 
 function idOf(rule: BoundRule, order: unknown, place: number): string {

@@ -60,7 +60,7 @@ async function comingDue(subject: Subject, kind: string, row: RowRule): Promise<
     shared: `${ids.length} of ${seen.looked} are ${what}`,
   })
   const fineWith = (name: string) =>
-    fine(name, { kind, expected, found: seen.looked === 0 ? 'none comes due within a minute' : `${seen.looked} were looked at` })
+    fine(name, { kind, expected, found: seen.looked === 0 ? 'none comes due within a minute' : `${seen.looked} were checked` })
   return [
     seen.missing.length === 0
       ? fineWith(MISSING)
@@ -96,7 +96,7 @@ async function leftOver({ redis, runtime }: Subject, kind: string, { guard }: Ro
   )
   const dated = new Set(found.flatMap(({ id, ms }) => (ms === null ? [] : [id])))
   const without = ids.filter((id) => !dated.has(id))
-  if (without.length === 0) return fine(LEFT_OVER, { kind, expected, found: `${ids.length} were looked at` })
+  if (without.length === 0) return fine(LEFT_OVER, { kind, expected, found: `${ids.length} were checked` })
   const text = `${without.length} of ${ids.length} have none; a worker drops them when they are due`
   const some = without.slice(0, MOST_SHOWN)
   const { keys } = runtime

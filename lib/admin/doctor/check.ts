@@ -52,7 +52,7 @@ export async function ofEach<Rule extends { kind: string }>(
     try {
       findings.push(...(await look(rule)))
     } catch (error) {
-      findings.push(unseen(name, { kind: rule.kind, expected: 'a look at it', found: errorText(error) }))
+      findings.push(unseen(name, { kind: rule.kind, expected: 'that it can be checked', found: errorText(error) }))
     }
   return findings
 }

@@ -96,7 +96,7 @@ async function ofProcesses(
   })
   if (findings.length > 0) return findings
   if (byRedis !== 'read' && byPostgres !== 'read') return [unseen(PROCESS, { expected, found: 'who else is alive could not be read' })]
-  return [fine(PROCESS, { expected, found: `${all.length} looked at` })]
+  return [fine(PROCESS, { expected, found: `${all.length} checked` })]
 }
 
 /** Undefined if no rule counts from an instant that a process writes. */
@@ -117,7 +117,7 @@ async function sinceRemedies({ databases }: Subject): Promise<Remedy[] | undefin
 }
 
 function setClock(host: string): Remedy[] {
-  return [shell(`timedatectl set-ntp true    # on ${host}`), byHand(`or set the clock of ${host} right by its own means`)]
+  return [shell(`timedatectl set-ntp true    # on ${host}`), byHand(`or set the clock of ${host} right in another way`)]
 }
 
 /** The minimum difference between the two, given the error of both readings. */

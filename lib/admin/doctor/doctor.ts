@@ -50,7 +50,7 @@ async function lookedAt({ name, needs, look }: Check, subject: Subject): Promise
   const notNow = cannotAsk(subject, needs)
   const unused = needs === 'redis' && !subject.redis
   if (unused) return []
-  const expected = 'a look at it'
+  const expected = 'that it can be checked'
   if (notNow !== undefined) return [unseen(name, { expected, found: notNow })]
   try {
     return (await within(CHECK_MS, look(subject))) ?? [unseen(name, { expected, found: `no answer in ${CHECK_MS / 1_000} s` })]

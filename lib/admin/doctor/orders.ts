@@ -35,7 +35,7 @@ export const orders: Check = {
 }
 
 async function overdue(kind: string, row: RowRule, counts: OrderCounts): Promise<Finding> {
-  const expected = `no order that is overdue for longer than ${GRACE_MS / 1_000} s, unless something excuses it`
+  const expected = `no order that is overdue for longer than ${GRACE_MS / 1_000} s, unless there is a known reason`
   const oldest = oldestOverdue(counts)
   if (counts.overdue === 0 || oldest === null) return fine(OVERDUE, { kind, expected, found: 'none' })
   const ageMs = (await now(row)) - oldest.getTime()
@@ -44,7 +44,7 @@ async function overdue(kind: string, row: RowRule, counts: OrderCounts): Promise
   return wrong(
     OVERDUE,
     { kind, expected, found },
-    byHand('start a worker, if processes.no-worker says that there is none; else what else is wrong here keeps it'),
+    byHand('start a worker if processes.no-worker reports none; else another finding here is the cause'),
     shell(`npx order-timers sweep --kind ${kind}`),
   )
 }
@@ -66,7 +66,7 @@ async function dead({ redis }: Runtime, kind: string, { failed, problem }: KeptF
 }
 
 function stale(kind: string, { stale: count }: OrderCounts): Finding {
-  const expected = 'no order that is overdue by more than "staleAfter", which nothing settles unasked'
+  const expected = 'no order that is overdue by more than "staleAfter", which only a command settles'
   if (count === 0) return fine(STALE, { kind, expected, found: 'none' })
   return wrong(
     STALE,

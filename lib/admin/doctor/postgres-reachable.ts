@@ -34,7 +34,7 @@ function writable({ server, where, sequelize }: SubjectDatabase) {
     { expected, found },
     psql(`ALTER DATABASE "${database}" RESET default_transaction_read_only`),
     psql(`ALTER ROLE "${server.role}" RESET default_transaction_read_only`),
-    byHand('then connect again: a session keeps what it began with'),
+    byHand('then connect again: open sessions keep the old setting'),
   )
 }
 

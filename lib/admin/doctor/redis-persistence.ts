@@ -18,7 +18,7 @@ export const redisPersistence: Check = {
       const found = info ? saves(info) : 'all deadlines are on rows'
       return [fine(NAME, { expected: 'none is needed: all deadlines are on rows', found })]
     }
-    const expected = `appendonly yes, since the timers of ${inRedis.join(', ')} are in Redis alone`
+    const expected = `appendonly yes, since the timers of ${inRedis.join(', ')} are only in Redis`
     if (!info) return [unseen(NAME, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(redis?.source.user)))]
     if (info.get('aof_enabled') === '1') return [fine(NAME, { expected, found: saves(info) })]
     return [wrong(NAME, { expected, found: saves(info) }, redisConf('appendonly yes'), redisCli('CONFIG SET appendonly yes'))]

@@ -33,7 +33,7 @@ async function ofRule(kind: string, row: RowRule): Promise<Finding[]> {
     const { tableText } = row.guard.table
     const broken = await brokenIndex(row, column)
     const found = broken
-      ? `the index ${broken} is invalid: its building was interrupted`
+      ? `the index ${broken} is invalid: its creation was interrupted`
       : `none on ${column}; the sweep reads all of ${tableText}`
     const remedy = broken ? `REINDEX INDEX CONCURRENTLY ${broken}` : `CREATE INDEX CONCURRENTLY IF NOT EXISTS ${index.definition}`
     return [wrong(INDEX, { kind, expected, found }, psql(remedy))]
@@ -55,7 +55,7 @@ async function planned(kind: string, row: RowRule): Promise<Finding> {
   const about =
     changed.length === 0 ? '' : `; changed for this role: ${changed.map(({ name, setting }) => `${name} = ${setting}`).join(', ')}`
   const resets = changed.map(({ name, role }) => psql(`ALTER ROLE "${role}" RESET ${name}`))
-  const again = changed.length === 0 ? [] : [byHand('then connect again: a session keeps what it began with')]
+  const again = changed.length === 0 ? [] : [byHand('then connect again: open sessions keep the old setting')]
   return wrong(PLAN, { kind, expected, found: `${found}${about}` }, psql(`ANALYZE ${tableText}`), ...resets, ...again)
 }
 

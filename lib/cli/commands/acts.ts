@@ -9,7 +9,7 @@ import { deadText, discardText } from '../dead-text.js'
 
 export const discardCommand: Command = {
   usage: 'discard KIND [ID…] [--yes] [--reason TEXT] [--json]',
-  help: 'drops dead letters for good, with their deadlines; without ids it says how many there are, and drops all with --yes (exit status 1 where one could not be dropped, or --yes is missing)',
+  help: 'drops dead letters for good, with their deadlines; without ids it says how many there are, and drops all with --yes (exit status 1 if one could not be dropped, or --yes is missing)',
   example: 'order-timers discard order_confirm 34 35 --reason "refunded by hand"',
   options: { ...MODULE_OPTION, ...JSON_OPTION, ...REASON_OPTION, yes: { type: 'boolean' } },
   positionals: ['KIND'],
@@ -39,7 +39,7 @@ export const discardCommand: Command = {
 
 export const settleCommand: Command = {
   usage: 'settle KIND ID… [--unverified] [--reason TEXT] [--json]',
-  help: 'makes orders due now, 200 at most, so that a worker settles them at once; settles nothing itself. With --unverified, which needs --reason, also without the answer that "verify" waits for (exit status 1 where one could not be made due)',
+  help: 'makes orders due now, 200 at most, so that a worker settles them at once; settles nothing itself. With --unverified, which needs --reason, also without the answer that "verify" waits for (exit status 1 if one could not be made due)',
   example: 'order-timers settle order_confirm 34 --reason "the customer has asked"',
   options: { ...MODULE_OPTION, ...JSON_OPTION, ...REASON_OPTION, unverified: { type: 'boolean' } },
   positionals: ['KIND', 'ID'],

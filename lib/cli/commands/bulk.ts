@@ -24,7 +24,7 @@ const WHICH = '[--where NAME=VALUE]… [--all] [--dry-run] [--yes] [--reason TEX
 
 export const extendCommand: Command = {
   usage: `extend KIND [ID…] --by DURATION ${WHICH}`,
-  help: 'moves deadlines: of the orders that are named, or with --where or --all of many, as a run that holds the rule until it has ended; shows what it would do, and does it with --yes (exit status 1 where that is missing)',
+  help: 'moves deadlines of the named orders, or with --where or --all of many, as a run that holds the rule until it ends; shows what it would do, and does it with --yes (exit status 1 without --yes)',
   example: 'order-timers extend order_confirm --where country=TW --by 3d --dry-run',
   options: { ...OPTIONS, by: { type: 'string' } },
   positionals: ['KIND'],
@@ -34,7 +34,7 @@ export const extendCommand: Command = {
 
 export const scheduleCommand: Command = {
   usage: `schedule KIND [--after DURATION | --at INSTANT] [--overwrite] ${WHICH}`,
-  help: 'gives many orders a deadline: those that have none, and with --overwrite also the others; as extend does',
+  help: 'gives many orders a deadline: those that have none, and with --overwrite also the others; works as extend does',
   example: 'order-timers schedule order_confirm --where country=TW --after 3d --dry-run',
   options: { ...OPTIONS, after: { type: 'string' }, at: { type: 'string' }, overwrite: { type: 'boolean' } },
   positionals: ['KIND'],
@@ -49,7 +49,7 @@ export const scheduleCommand: Command = {
 
 export const cancelCommand: Command = {
   usage: `cancel KIND [ID…] ${WHICH}`,
-  help: 'removes timers: of the orders that are named, or with --where or --all of many; as extend does',
+  help: 'removes timers of the named orders, or with --where or --all of many; works as extend does',
   example: 'order-timers cancel order_confirm --where country=TW --dry-run',
   options: OPTIONS,
   positionals: ['KIND'],

@@ -12,7 +12,7 @@ const ROLES = ['worker', 'web'] as const
 
 export const doctorCommand: Command = {
   usage: 'doctor [--role worker|web] [--bundle FILE] [--json]',
-  help: 'says of everything that timers need what was expected, what was found, and how to put it right; changes nothing',
+  help: 'checks everything that timers need: prints what was expected, what was found, and how to fix it; changes nothing',
   example: 'order-timers doctor',
   options: { ...MODULE_OPTION, ...JSON_OPTION, role: { type: 'string' }, bundle: { type: 'string' } },
   positionals: [],

@@ -15,7 +15,7 @@ const SHOWN = 20
 
 export const historyCommand: Command = {
   usage: 'history KIND [--since DURATION] [--ids] [--json]',
-  help: 'what a rule did, by default in the last hour: how many orders, from which status to which, by which path and process, and the newest; with --ids the ids alone, one a line, to undo a rule that was set wrong',
+  help: 'what a rule did, by default in the last hour: how many orders, from which status to which, by which path and process, and the newest; with --ids only the ids, one a line, to undo what a wrong rule did',
   example: 'order-timers history order_confirm --since 2h --ids > undo.txt',
   options: { ...MODULE_OPTION, ...JSON_OPTION, since: { type: 'string' }, ids: { type: 'boolean' } },
   positionals: ['KIND'],

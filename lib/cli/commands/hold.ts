@@ -10,7 +10,7 @@ const AN_INSTANT = /^\d{4}-\d\d-\d\d/
 
 export const holdCommand: Command = {
   usage: 'hold KIND --reason TEXT [--until TIME|DURATION (--shift | --no-shift | --grace DURATION)] [--json]',
-  help: 'holds a rule: once it has returned, no order of it is settled until release (exit status 3 where a transaction still settles after 10 s; the hold stands)',
+  help: 'holds a rule: once it has returned, no order of it is settled until release (exit status 3 if a transaction still settles after 10 s; the hold stays)',
   example: 'order-timers hold order_pay --reason "the payment provider is down"',
   options: { ...MODULE_OPTION, ...JSON_OPTION, ...REASON_OPTION, ...END_OPTIONS, until: { type: 'string' } },
   positionals: ['KIND'],

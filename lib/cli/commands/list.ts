@@ -11,7 +11,7 @@ const LIMIT = 50
 
 export const listCommand: Command = {
   usage: 'list KIND [--state STATE] [--limit N] [--after PLACE] [--json]',
-  help: `a rule's orders by deadline, by default the first ${LIMIT} that are to come; STATE is one of ${LISTED_STATES.join(', ')}; the answer says how the next page is typed`,
+  help: `a rule's orders by deadline, by default the next ${LIMIT} to come due; STATE is one of ${LISTED_STATES.join(', ')}; prints the command for the next page`,
   example: 'order-timers list order_confirm --state overdue --limit 200',
   options: { ...MODULE_OPTION, ...JSON_OPTION, state: { type: 'string' }, limit: { type: 'string' }, after: { type: 'string' } },
   positionals: ['KIND'],

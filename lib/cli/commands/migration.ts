@@ -8,7 +8,7 @@ import { readPackage } from '../timers-module.js'
 
 export const migrationCommand: Command = {
   usage: 'migration [--sql] [--trigger] [--kind KIND]…',
-  help: 'prints what the rules need of the database, as a module for umzug and sequelize-cli or as SQL; runs nothing',
+  help: 'prints the migration that the rules need, as a module for umzug and sequelize-cli or as SQL; runs nothing',
   example: 'order-timers migration --trigger > migrations/20270101000000-order-timers.js',
   options: { ...MODULE_OPTION, sql: { type: 'boolean' }, trigger: { type: 'boolean' }, kind: { type: 'string', multiple: true } },
   positionals: [],

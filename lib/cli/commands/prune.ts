@@ -8,16 +8,16 @@ import { UsageError } from '../usage-error.js'
 
 export const pruneCommand: Command = {
   usage: 'prune --older-than DURATION [--reason TEXT] [--json]',
-  help: 'removes rows of the history and of the record of acts that are older, a day at least; what afterCommit is still to be called for, and reminders of deadlines to come, stay',
+  help: 'removes old rows of the history and of the record of actions, at least a day old; keeps those that afterCommit and reminders still need',
   example: 'order-timers prune --older-than 365d',
   options: { ...MODULE_OPTION, ...JSON_OPTION, ...REASON_OPTION, 'older-than': { type: 'string' } },
   positionals: [],
   check: ({ values }) => {
-    if (values['older-than'] === undefined) throw new UsageError('say how old what is removed must be, such as --older-than 365d')
+    if (values['older-than'] === undefined) throw new UsageError('say from which age rows are removed, such as --older-than 365d')
   },
   async run(given) {
     const { history, actions } = await pruneAct(given.runtime, given.values['older-than'], actorOf(given))
-    const text = `removed ${grouped(history)} rows of the history and ${grouped(actions)} of the record of acts`
+    const text = `removed ${grouped(history)} rows of the history and ${grouped(actions)} of the record of actions`
     given.print(given.values.json ? json({ history, actions }) : text)
     return OK
   },

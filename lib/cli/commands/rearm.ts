@@ -12,7 +12,7 @@ const PROGRESS_MS = 2_000
 
 export const rearmCommand: Command = {
   usage: 'rearm [KIND] [--within DURATION] [--reason TEXT] [--json]',
-  help: 'puts timers into Redis that are on the rows and missing there, or later there; settles nothing, and is safe beside workers',
+  help: 'arms the timers on the rows that are missing in Redis, or later there; settles nothing, and is safe beside workers',
   example: 'order-timers rearm order_confirm --within 1d',
   options: { ...MODULE_OPTION, ...JSON_OPTION, ...REASON_OPTION, within: { type: 'string' } },
   positionals: [],

@@ -14,7 +14,7 @@ const WAIT_MS = 5_000
 
 export const releaseCommand: Command = {
   usage: 'release KIND [--shift | --grace DURATION] [--expect N] [--what hold|brake] [--reason TEXT] [--json]',
-  help: 'releases a rule that its brake has stopped, or that is held; running workers settle at once what was held. --shift first moves every deadline that was to come by the length of the hold',
+  help: 'releases a rule that its brake has stopped, or that is held; running workers settle at once what was held. --shift first moves every coming deadline by the length of the hold',
   example: 'order-timers release order_confirm',
   options: { ...MODULE_OPTION, ...JSON_OPTION, ...REASON_OPTION, ...END_OPTIONS, expect: { type: 'string' }, what: { type: 'string' } },
   positionals: ['KIND'],

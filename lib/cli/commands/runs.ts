@@ -10,7 +10,7 @@ import { UsageError } from '../usage-error.js'
 
 export const runsCommand: Command = {
   usage: 'runs [KIND] [--resume | --abandon] [--json]',
-  help: 'runs over many orders that have not ended (exit status 1 where there is one); goes on with that of a rule, or ends it where it is',
+  help: 'lists runs over many orders that have not ended (exit status 1 if there is one); --resume continues the run of a rule, --abandon ends it as it is',
   example: 'order-timers runs order_confirm --resume',
   options: { ...MODULE_OPTION, ...JSON_OPTION, resume: { type: 'boolean' }, abandon: { type: 'boolean' } },
   positionals: [],

@@ -6,7 +6,7 @@ import { orderText } from '../order-text.js'
 
 export const showCommand: Command = {
   usage: 'show ID [--kind KIND] [--json]',
-  help: 'one order: what will happen next and when, the command that helps, its row, its timer in Redis, who has it locked, its attempts and its history (exit status 1 where there is no such order)',
+  help: 'one order: what will happen next and when, the command that helps, its row, its timer in Redis, who has it locked, its attempts and its history (exit status 1 if there is no such order)',
   example: 'order-timers show 34',
   options: { ...MODULE_OPTION, ...JSON_OPTION, kind: { type: 'string' } },
   positionals: ['ID'],

@@ -9,7 +9,7 @@ const CONFIRM_MS = 2_200
 
 export const statusCommand: Command = {
   usage: 'status [--json]',
-  help: 'whether the timers run, are on time, and what is stuck: the worst first, with what to do (exit status 1 where an engineer should get up)',
+  help: 'whether the timers run and are on time, and what is stuck: the worst first, with what to do (exit status 1 if somebody must act now)',
   example: 'order-timers status --json',
   options: { ...MODULE_OPTION, ...JSON_OPTION },
   positionals: [],

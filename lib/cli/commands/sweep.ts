@@ -12,7 +12,7 @@ import { UsageError } from '../usage-error.js'
 
 export const sweepCommand: Command = {
   usage: 'sweep [--stale [--yes] [--reason TEXT]] [--kind KIND] [--json]',
-  help: 'one pass over what is overdue; with --stale it shows what "staleAfter" holds back, and settles that too with --yes (exit status 1 where something failed, or --yes is missing)',
+  help: 'one pass over what is overdue; with --stale it shows what "staleAfter" holds back, and settles that too with --yes (exit status 1 if something failed, or --yes is missing)',
   example: 'order-timers sweep --stale --kind order_confirm --yes',
   options: {
     ...MODULE_OPTION,

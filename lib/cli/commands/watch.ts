@@ -35,7 +35,7 @@ export const watchCommand: Command = {
       onLost: (count, process) => remark(`${oneLine(process)}: ${grouped(count)} batches more, which are not shown`),
       onTrouble: (message) => remark(`${message}; what happens meanwhile is not shown`),
     })
-    remark('watching: processes hear of it within 2 s; Ctrl-C ends it')
+    remark('watching: processes start to report within 2 s; Ctrl-C ends it')
     const limit = forMs === undefined ? [] : [new Promise<void>((resolve) => void afterRunning(forMs, resolve))]
     await Promise.race([ended, ...limit])
     await end()

@@ -14,7 +14,7 @@ type Values = CommandInput['values']
 
 export const workerCommand: Command = {
   usage: 'worker [--fallback CRON|off] [--concurrency N] [--configure-redis] [--idle economy] [--json] [--alive-file FILE] [--check]',
-  help: 'runs a worker until SIGTERM or SIGINT: one line once it is ready, with --json its log as JSON lines; --check asks whether the worker of this host works, for container probes (exit status 1 where not)',
+  help: 'runs a worker until SIGTERM or SIGINT: one line once it is ready, with --json its log as JSON lines; --check asks whether the worker of this host works, for container probes (exit status 1 if not)',
   example: 'order-timers worker --json',
   options: {
     ...MODULE_OPTION,

@@ -69,7 +69,7 @@ export function bulkRule(rule: ShopRule, call: string): BulkRule {
   const remedy = 'declare it with "deadline" to have them on the rows'
   throw new OrderTimersError(
     'NOT_IN_BULK',
-    `orderTimers: ${rule.kind}: ${call}() is not for this rule, whose deadlines are in Redis alone; ${remedy}`,
+    `orderTimers: ${rule.kind}: ${call}() is not for this rule, whose deadlines are only in Redis; ${remedy}`,
   )
 }
 

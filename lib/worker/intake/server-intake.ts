@@ -167,7 +167,7 @@ export class ServerIntake {
     }
     const message = `a test key expired in Redis at ${connection.where} and its event did not arrive`
     if (!faults.has('EVENTS_OFF'))
-      faults.raise('EVENTS_OFF', { message, remedy: 'are at least these flags in redis.conf? notify-keyspace-events Ex' })
+      faults.raise('EVENTS_OFF', { message, remedy: 'set at least these flags in redis.conf: notify-keyspace-events Ex' })
     void this.watch.look()
     if (this.watch.publishes !== false) this.renewSubscription()
   }

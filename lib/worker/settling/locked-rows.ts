@@ -107,7 +107,7 @@ export class LockedRows {
 function describeHolder({ pid, application, user, openForS, statement, blindRole }: LockHolder): string {
   if (pid === null) return 'a prepared transaction holds it (pg_prepared_xacts)'
   const who = `process ${pid} of Postgres holds it (application ${show(application ?? '')}, user ${show(user ?? '')})`
-  if (blindRole !== null) return `${who}; what it is at the role ${show(blindRole)} may not see: GRANT pg_read_all_stats TO "${blindRole}"`
+  if (blindRole !== null) return `${who}; the role ${show(blindRole)} may not see what it does: GRANT pg_read_all_stats TO "${blindRole}"`
   const age = openForS === null ? '' : `, in a transaction open for ${Math.round(openForS)} s`
   return `${who}${age}${statement === null ? '' : `, last statement ${statement}`}`
 }

@@ -57,7 +57,7 @@ export class Outcomes {
     for (const { id, remainingMs } of early) dispositions.push({ id, delayMs: Math.max(1, remainingMs) })
     for (const id of unproven) dispositions.push({ id, delayMs: this.lockWaits.next(kind, id) })
     for (const id of locked) dispositions.push({ id, delayMs: this.lockWaits.next(kind, id) })
-    // The next sweep finds orders with a deadline on the row again; timers in Redis alone must go back into the index.
+    // The next sweep finds orders with a deadline on the row again; timers only in Redis must go back into the index.
     for (const id of held) dispositions.push({ id, delayMs: isSwept(rule) ? undefined : this.lockWaits.next(kind, id) })
     this.lockWaits.forget(kind, settled)
   }

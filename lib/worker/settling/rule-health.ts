@@ -40,7 +40,7 @@ export class RuleHealth {
       lane.suspend()
       await this.explain(rule, error)
     } else if (owner === 'internal') {
-      const message = `${kind}: a fault of express-order-timers itself; orders are kept and tried again, and no attempt is counted`
+      const message = `${kind}: a bug in express-order-timers; orders are kept and tried again, and no attempt is counted`
       const remedy = 'look at the cause, and report it with the versions of this package, Sequelize and Node'
       this.faults.raise('INTERNAL', { kind, message, remedy, error })
     } else {

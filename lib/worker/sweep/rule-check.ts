@@ -6,7 +6,7 @@ import { isLocked } from '../../sequelize/fault-owner.js'
 import type { Reporter } from '../reporter.js'
 import type { RuleHealth } from '../settling/rule-health.js'
 
-/** A rule over rows whose deadlines are in Redis alone (`deadline: false`): no sweep reads it, but its statements may be wrong. */
+/** A rule over rows whose deadlines are only in Redis (`deadline: false`): no sweep reads it, but its statements may be wrong. */
 export type CheckedOnlyRule = OrderRule & { readonly row: NonNullable<OrderRule['row']> }
 
 export function isCheckedOnly(rule: BoundRule): rule is CheckedOnlyRule {
@@ -37,7 +37,7 @@ export async function passesCheck(
     return true
   }
   if (!isLocked(unseen)) throw unseen
-  const message = `${kind}: its statements could not be looked at (${errorText(unseen)}); the next sweep looks again`
+  const message = `${kind}: its statements could not be checked (${errorText(unseen)}); the next sweep checks again`
   faults.raise('NOT_LOOKED_AT', { kind, message, error: unseen })
   return !ruleHealth.isBroken(kind)
 }

@@ -70,7 +70,7 @@ export class Sweep {
   private readonly rules: readonly SweptRule[]
   /** Rules over rows whose deadlines Redis alone has. */
   private readonly checkedOnly: readonly CheckedOnlyRule[]
-  /** Rules whose deadlines are in Redis alone and that may be held. */
+  /** Rules whose deadlines are only in Redis and that may be held. */
   private readonly unswept: readonly OrderRule[]
   private readonly transact: Transact
   private readonly overdue: OverdueOrders

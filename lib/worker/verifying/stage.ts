@@ -181,7 +181,7 @@ export class VerifyingStage {
     const waiting = await row.verification.unverified.summary().catch(() => undefined)
     const many = waiting ? `${waiting.count} orders wait for an answer` : 'orders wait for an answer'
     const message = `${kind}: "verify.ask" has failed since ${admission.failingSince?.toISOString()}; ${many}, and none is settled without one`
-    const remedy = 'look at the cause; it is asked again by itself, after 15 minutes at the latest'
+    const remedy = 'look at the cause; it is asked again automatically, after 15 minutes at the latest'
     this.dependencies.reporter.faults.raise('VERIFY_FAILED', { kind, message, remedy, error })
   }
 

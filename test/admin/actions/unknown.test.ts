@@ -46,7 +46,7 @@ describe('an act of which Redis does not say that it was done', () => {
     await shop.redis.client.config('SET', 'min-replicas-to-write', '0')
     const [order] = refused.orders
     assert.deepEqual([refused.count, order?.outcome, await shop.deadlineOf(id)], [0, 'failed', null])
-    assert.match(order?.why as string, /^order_confirm: order 1 is not tried any more, but Redis did not drop its letter \(.*NOREPLICAS/)
+    assert.match(order?.why as string, /^order_confirm: order 1 is not tried again, but Redis did not drop its dead letter \(.*NOREPLICAS/)
     const again = await shop.act('discard', [{ id }])
     assert.deepEqual([again.count, again.orders[0]?.outcome, await shop.timers.dead()], [1, 'done', []])
     await shop.close()

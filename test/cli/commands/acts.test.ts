@@ -76,11 +76,11 @@ describe('acts on the command line', function () {
     assert.deepEqual([discard.status, discard.stdout, (await shop.timers.dead()).length], [1, '', 1])
     assert.match(
       discard.stderr,
-      /^orderTimers: acts are recorded in "order_timers_actions", and that table does not exist; .*\(ERR_ORDER_TIMERS_NOT_RECORDED\)\n$/,
+      /^orderTimers: actions are recorded in "order_timers_actions", and that table does not exist; .*\(ERR_ORDER_TIMERS_NOT_RECORDED\)\n$/,
     )
     const retry = await project.orderTimers('retry', 'order_confirm', id)
     assert.deepEqual([retry.status, retry.stdout], [0, 'order_confirm: 1 order is due now, with all attempts\n'])
-    assert.match(retry.stderr, /^not recorded: acts are recorded in "order_timers_actions", and that table does not exist; create it/)
+    assert.match(retry.stderr, /^not recorded: actions are recorded in "order_timers_actions", and that table does not exist; create it/)
     assert.deepEqual(await shop.timers.dead(), [])
   })
 

@@ -65,7 +65,7 @@ describe('order-timers rearm', function () {
     await shipped(Date.now() + HOUR_MS)
     const { status, stdout, stderr } = await project.orderTimers('rearm')
     assert.deepEqual([status, /order_confirm +1 +1\n$/.test(stdout)], [0, true])
-    assert.match(stderr, /^not recorded: acts are recorded in "order_timers_actions", and that table does not exist/)
+    assert.match(stderr, /^not recorded: actions are recorded in "order_timers_actions", and that table does not exist/)
     const { code } = await refused(() => rearmAct(shop.runtime, { kind: 'order_pay' }))
     assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_ACTION')
   })

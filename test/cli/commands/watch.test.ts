@@ -108,7 +108,7 @@ describe('order-timers watch', function () {
       for (const text of ['{', 'null', '{"notes":7}', JSON.stringify(message)]) void shop.redis.client.publish(channel(), text)
     })
     assert.equal(ended.status, 0)
-    assert.deepEqual(remarks, ['watching: processes hear of it within 2 s; Ctrl-C ends it'])
+    assert.deepEqual(remarks, ['watching: processes start to report within 2 s; Ctrl-C ends it'])
     const [line = '', ...others] = ended.lines
     const expected = 'order_confirm settled 70: 34 [2J foo, 35, and 68 more (by alarm, 8.0 ms late (median), 8.0 ms (most))'
     assert.deepEqual([line.slice(13), others], [expected, []])

@@ -36,13 +36,13 @@ describe('order-timers doctor', function () {
     const { status, stdout } = await typed(`redis://127.0.0.1:${await freePort()}`)
     assert.equal(status, 1)
     const [summary, , first, remedy] = stdout.split('\n')
-    assert.match(summary ?? '', /^✘ \d+ things? (?:is|are) wrong, \d+ could not be looked at, /)
+    assert.match(summary ?? '', /^✘ \d+ things? (?:is|are) wrong, \d+ could not be checked, /)
     assert.match(
       first ?? '',
       /^✘ redis\.reachable +it does not serve \(ECONNREFUSED\) \(expected: Redis at 127\.0\.0\.1:\d+ db 0 answers\)$/,
     )
     assert.match(remedy ?? '', /^ {4}→ by hand +check that it runs and can be reached$/)
-    assert.match(stdout, /^\? redis\.events +not looked at: Redis does not serve/m)
+    assert.match(stdout, /^\? redis\.events +not checked: Redis does not serve/m)
     assert.match(stdout, /^✔ postgres\.reachable +it answers/m)
   })
 

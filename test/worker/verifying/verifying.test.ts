@@ -404,7 +404,7 @@ describe('"verify"', () => {
         { action: 'settle', kind: 'order_pay', orders: [{ id: order }], unverified: true },
         { user: 'night shift', via: 'command', reason },
       )
-    await assert.rejects(settle(id), { code: 'ERR_ORDER_TIMERS_INVALID_ACTION', message: /for a reason only/ })
+    await assert.rejects(settle(id), { code: 'ERR_ORDER_TIMERS_INVALID_ACTION', message: /needs a reason/ })
     await assert.rejects(
       act(
         runtime,
@@ -466,7 +466,7 @@ describe('"verify"', () => {
     await expire(await worker(), 'order_pay', id)
     assert.deepEqual([await statusOf(id), service.timesOf(id)], [0, 1])
     const [plan] = await planOf(runtime)
-    assert.deepEqual(plan?.notes, ['verify: each order that is due would be asked about, and settled only once the answer is true'])
+    assert.deepEqual(plan?.notes, ['verify: it asks about each order that is due, and settles it only if the answer is true'])
     const status = await ruleStatus(runtime.rule('order_pay'), runtime, { postgresAnswers: true, redis: undefined })
     assert.equal(status.unverified?.count, 0)
   })
