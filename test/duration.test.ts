@@ -9,7 +9,7 @@ describe('duration(text)', () => {
     for (const text of ['1ms', '30s', '15m', '1.5h', '24h', '7d', '2w']) assert.equal(duration(text), text)
   })
 
-  it('throws INVALID_DURATION for what is none, in a process whose environment lacks it too', async () => {
+  it('throws INVALID_DURATION for anything else, also in a process whose environment lacks it', async () => {
     const message =
       "duration(): the text must be a duration such as '24h' or a positive whole number of milliseconds, of ten years at most, got "
     const given: [unknown, string][] = [

@@ -116,7 +116,7 @@ INSERT INTO people (email, age) VALUES ('${QUOTED}', 7)`)
     assert.ok(!isShown(redisError(error, 'redis:6379').message))
   })
 
-  it('is there for whatever may be thrown', () => {
+  it('exists for any thrown value', () => {
     const hostile = Object.defineProperty(new Error('x'), 'message', {
       get: () => {
         throw new Error('y')

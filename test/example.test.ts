@@ -109,7 +109,7 @@ describe('the smallest shop', () => {
     assert.equal(await statusOf(id), PAID)
   })
 
-  it('answers what a client got wrong with a status and a sentence', async () => {
+  it("answers a client's mistake with a status and a sentence", async () => {
     const id = await placed()
     await request(shop.app).get('/nowhere').expect(404, { error: 'there is nothing at GET /nowhere' })
     await request(shop.app).get('/orders/2147483648').expect(404, { error: 'there is no order 2147483648' })

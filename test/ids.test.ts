@@ -18,7 +18,7 @@ describe('an id', () => {
     }
   })
 
-  it('is taken up to the largest that the column holds, and no further', () => {
+  it('is accepted up to the largest that the column holds', () => {
     const limits: [IdParser, string, string][] = [
       [small, '32767', '32768'],
       [integer, '2147483647', '2147483648'],
@@ -41,7 +41,7 @@ describe('an id', () => {
     assert.equal(bigint(Number.MAX_SAFE_INTEGER), String(Number.MAX_SAFE_INTEGER))
   })
 
-  it('of a whole-number key is nothing else, though Postgres would read some of it', () => {
+  it('of a whole-number key has no other form, although Postgres would accept some', () => {
     for (const bad of NO_WHOLE_NUMBERS) {
       assert.equal(integer(bad), null, String(bad))
       assert.equal(bigint(bad), null, String(bad))
@@ -53,7 +53,7 @@ describe('an id', () => {
     assert.equal(uuidId(UUID.toUpperCase()), UUID)
   })
 
-  it('that is a UUID is nothing else, though Postgres would read some of it', () => {
+  it('that is a UUID has no other form, although Postgres would accept some', () => {
     const almost = [UUID.replaceAll('-', ''), `{${UUID}}`, ` ${UUID}`, `${UUID}\n`, UUID.slice(1), `${UUID}0`, UUID.replace('0', 'g')]
     for (const bad of [...almost, ...NO_WHOLE_NUMBERS, 34, '34']) assert.equal(uuidId(bad), null, String(bad))
   })
@@ -65,7 +65,7 @@ describe('an id', () => {
     }
   })
 
-  it('with SQL in it is none, whatever the type of the key', () => {
+  it('with SQL in it is refused, whatever the type of the key', () => {
     for (const bad of INJECTIONS) for (const parse of [integer, bigint, uuidId, nameId]) assert.equal(parse(bad), null, bad)
   })
 

@@ -16,7 +16,7 @@ describe("a timer's key", () => {
     }
   })
 
-  it('is external with another prefix, without a colon, or where it is too long', () => {
+  it('is external with another prefix, without a colon, or if it is too long', () => {
     const keys = new Keys('shop:')
     for (const name of [
       '',

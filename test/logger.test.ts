@@ -59,7 +59,7 @@ describe('a logger', () => {
     toLog({ debug: throws, info: throws, warn: throws, error: throws })('error', 'a line', WHAT)
   })
 
-  it('is asked whether debug lines are written, so that none is built for each order otherwise', () => {
+  it('is asked whether debug lines are written, so that none is built in vain for each order', () => {
     assert.equal(toLog(undefined).debugs, false)
     assert.equal(toLog(false).debugs, false)
     assert.equal(toLog(recorder().logger).debugs, true)

@@ -68,7 +68,7 @@ describe('A value in a message', () => {
   })
 })
 
-describe('No call says anything of a row that was passed by mistake:', () => {
+describe('No error shows anything of a row that was passed by mistake:', () => {
   let shop: Shop<OneOfEach>
   let timers: OrderTimers<OneOfEach>
 

@@ -51,7 +51,7 @@ describe('expire(worker, kind, order)', () => {
       assert.deepEqual([await shop.statusOf(id), await shop.statusOf(other)], [0, 1])
     })
 
-    it('what Redis alone has: a rule without a deadline on the row, and a plain function', async () => {
+    it('what is only in Redis: a rule without a deadline on the row, and a plain function', async () => {
       const worker = await shop.worker({ fallback: false })
       const id = await shop.order({ status: 2 })
       await shop.timers.schedule('order_ship', id)
@@ -261,7 +261,7 @@ describe('expire(worker, kind, order)', () => {
     await shop.close()
   })
 
-  it('says that the time is up, and what holds the worker up', async () => {
+  it('says that the time is over, and what delays the worker', async () => {
     let goOn = (): void => {}
     const wait = new Promise<void>((resolve) => {
       goOn = resolve
@@ -304,7 +304,7 @@ describe('assertScheduled and assertNotScheduled', () => {
   })
   afterEach(() => shop.close())
 
-  it('hold for what the row says, and for what Redis alone has', async () => {
+  it('hold for what the row says, and for what is only in Redis', async () => {
     const { timers } = shop
     const order = await shop.database.Order.create({ status: 4 })
     await assertNotScheduled(timers, 'order_confirm', order)

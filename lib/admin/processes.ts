@@ -50,7 +50,9 @@ export async function livingProcesses(
 ): Promise<Processes> {
   const [read, postgres] = await Promise.all([readRedis(runtime), inTurn(() => readPostgres(runtime)).catch(() => NOT_READ)])
   const redis: typeof read =
-    beatsAreWritten || !read.seen ? read : { ...read, seen: undefined, state: { problem: 'Redis refuses writes, so no process sends heartbeats' } }
+    beatsAreWritten || !read.seen
+      ? read
+      : { ...read, seen: undefined, state: { problem: 'Redis refuses writes, so no process sends heartbeats' } }
   const listed = new Map<string, ListedProcess>()
   for (const one of redis.seen ?? []) listed.set(one.id, { ...one, alive: isAliveByBeat(one), by: 'redis' })
   for (const one of postgres.seen ?? []) {

@@ -69,8 +69,7 @@ export function headlineOf(troubles: readonly Trouble[], { processes, rules }: F
 
 const switchedOff: Trouble = {
   ...{ level: 'degraded', code: 'SWITCHED_OFF', remedy: undefined },
-  message:
-    'the timers are switched off here (ORDER_TIMERS=off or enabled: false): nothing is armed or settled, and Redis was not read',
+  message: 'the timers are switched off here (ORDER_TIMERS=off or enabled: false): nothing is armed or settled, and Redis was not read',
 }
 
 function redisTroubles({ redis, rules }: Facts): Trouble[] {

@@ -47,10 +47,8 @@ export function gauges(runtime: Runtime, counting: Counting): Metric[] {
     [...counting.orders].map(([kind, orders]) => ({ labels: { kind }, value: value(orders) }))
   return [
     gauge('fault', 'Whether this is wrong now, as this process sees it: 1 or 0.', () => faults(runtime)),
-    gauge(
-      'sweep_last_read_timestamp_seconds',
-      'When any worker last read overdue orders, of the rule that was read longest ago.',
-      () => known(lastReadAt(runtime, counting), (at) => [{ labels: {}, value: at / 1_000 }]),
+    gauge('sweep_last_read_timestamp_seconds', 'When any worker last read overdue orders, of the rule that was read longest ago.', () =>
+      known(lastReadAt(runtime, counting), (at) => [{ labels: {}, value: at / 1_000 }]),
     ),
     gauge('clock_skew_seconds', "How far a server's clock is ahead of this process's.", () => [
       ...known(runtime.redis?.clock.known(), (now) => [{ labels: { clock: 'redis' }, value: (now - Date.now()) / 1_000 }]),
@@ -69,10 +67,8 @@ export function gauges(runtime: Runtime, counting: Counting): Metric[] {
     gauge('oldest_overdue_seconds', 'By how much the oldest order is overdue without a known reason; 0 if there is none.', () =>
       ofOrders(({ oldestOverdueMs }) => oldestOverdueMs / 1_000)(),
     ),
-    gauge(
-      'oldest_unverified_seconds',
-      'How long the first order has waited for an answer of "verify"; 0 if none waits.',
-      () => ofOrders(({ oldestUnverifiedMs }) => oldestUnverifiedMs / 1_000)(),
+    gauge('oldest_unverified_seconds', 'How long the first order has waited for an answer of "verify"; 0 if none waits.', () =>
+      ofOrders(({ oldestUnverifiedMs }) => oldestUnverifiedMs / 1_000)(),
     ),
     gauge('orders_age_seconds', "How long ago the rule's orders were counted; if they never were, for how long it has been tried.", () =>
       counting.agesMs.map(([kind, ageMs]) => ({ labels: { kind }, value: ageMs / 1_000 })),

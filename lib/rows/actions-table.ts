@@ -171,7 +171,9 @@ WHERE ${allOf(conditions)} ORDER BY a.id DESC LIMIT $2`
     } catch (cause) {
       const remedy = remedyOf(sqlStateOf(cause), withoutBinding(this.name))
       if (remedy === undefined) throw cause
-      throw new OrderTimersError('NOT_RECORDED', `orderTimers: actions are recorded in ${withoutBinding(this.name)}, and ${remedy}`, { cause })
+      throw new OrderTimersError('NOT_RECORDED', `orderTimers: actions are recorded in ${withoutBinding(this.name)}, and ${remedy}`, {
+        cause,
+      })
     }
   }
 }

@@ -115,10 +115,7 @@ export class Runtime {
   }
 
   /** @throws OrderTimersError REDIS_UNAVAILABLE if these timers have no Redis */
-  requireRedis(
-    kind: string,
-    remedy = 'its deadlines are only in Redis; declare it with "deadline" to have them on the row',
-  ): RuntimeRedis {
+  requireRedis(kind: string, remedy = 'its deadlines are only in Redis; declare it with "deadline" to have them on the row'): RuntimeRedis {
     if (this.redis) return this.redis
     const why = this.enabled ? '"redis" is false' : 'the timers are switched off (ORDER_TIMERS=off or enabled: false)'
     throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: ${kind}: ${why}, and ${remedy}`)

@@ -64,7 +64,7 @@ describe('the admin page', () => {
     return answer.status
   }
 
-  describe('is made', () => {
+  describe('is created', () => {
     const refused = (timers: unknown, options: unknown, message: RegExp) =>
       assert.throws(() => orderTimersAdmin(timers as never, options as never), { code: 'ERR_ORDER_TIMERS_INVALID_OPTION', message })
 
@@ -76,7 +76,7 @@ describe('the admin page', () => {
 
     it('only for timers', () => refused(() => {}, { authorize: () => false }, /first argument must be timers/))
 
-    it('only with options that it has, as they must be', () => {
+    it('only with known options and valid values', () => {
       refused(shop.timers, { authorise: () => false }, /authorise/)
       refused(shop.timers, { authorize: () => false, show: ['id'] }, /"show" must be a function/)
       for (const origins of [
@@ -106,7 +106,7 @@ describe('the admin page', () => {
       'data/actions',
     ]
 
-    it('each request with headers that let nothing in, errors too', async () => {
+    it('each request with strict headers, errors too', async () => {
       for (const path of [...everything, 'nothing', 'data/nothing', 'data/due?kind=nothing', '/admin/order-timers?view=due']) {
         const { headers, status } = await shop.ask(path)
         assert.equal(headers['content-security-policy'], CSP, path)
@@ -115,7 +115,7 @@ describe('the admin page', () => {
       }
     })
 
-    it('nothing at all to whom "authorize" refuses, whatever odd thing it answers', async () => {
+    it('nothing if "authorize" refuses, or answers anything unexpected', async () => {
       const answers: unknown[] = [
         false,
         undefined,
@@ -140,7 +140,7 @@ describe('the admin page', () => {
       assert.deepEqual((await shop.ask('data/now')).json.error.code, 'REFUSED')
     })
 
-    it('an act only to whom may act, having asked which, of which rule, for how many', async () => {
+    it('an action only to those that may act, and asks with action, rule and number of orders', async () => {
       authorize = (_req, question) => {
         asked.push(question)
         return { user: 'night shift', can: 'read' }
@@ -156,7 +156,7 @@ describe('the admin page', () => {
       assert.equal(json.data.kinds[0].row.deadline, one.deadline)
     })
 
-    it('other methods by saying which there are', async () => {
+    it('other methods with the allowed ones', async () => {
       const { status, headers } = await shop.ask('', { method: 'DELETE' })
       assert.equal(status, 405)
       assert.equal(headers.allow, 'GET, HEAD, POST')
@@ -241,10 +241,10 @@ describe('the admin page', () => {
     }
   })
 
-  describe('accepts an act', () => {
+  describe('accepts an action', () => {
     it('from the page itself', async () => assert.equal(await cancel({ 'sec-fetch-site': 'same-origin' }), 200))
 
-    it('from nowhere else, whatever Origin says', async () => {
+    it('from no other site, whatever Origin says', async () => {
       for (const site of ['cross-site', 'same-site', 'none', 'same-origin, same-origin', '']) {
         assert.equal(await cancel({ 'sec-fetch-site': site, origin: 'https://admin.example.com' }), 403, site)
       }
@@ -259,7 +259,7 @@ describe('the admin page', () => {
       assert.equal(await cancel({ origin: 'https://shop.example', 'x-forwarded-host': 'shop.example', 'x-forwarded-proto': 'https' }), 403)
     })
 
-    it('only as JSON, and only as it must be', async () => {
+    it('only as valid JSON', async () => {
       const one = await order()
       const wish = { action: 'cancel', kind: 'order_confirm', orders: [one] }
       assert.equal((await shop.act(wish, { 'content-type': 'text/plain' })).status, 415)
@@ -287,7 +287,7 @@ describe('the admin page', () => {
       assert.ok((await shop.timers.remaining('order_confirm', one.id)) !== null)
     })
 
-    it('and records who did it, and says what came of each order', async () => {
+    it('and records who did it, and reports the outcome of each order', async () => {
       const [one, two] = [await order(), await order()]
       await shop.timers.extend('order_confirm', two.id, '1h')
       const { json } = await shop.act({ action: 'cancel', kind: 'order_confirm', orders: [one, two], reason: 'a test' })
@@ -402,7 +402,7 @@ describe('the admin page', () => {
       return { status: response.statusCode, headers: response.headers, events, ended, end: () => request.destroy() }
     }
 
-    it('by events that say how things are, and goes on saying so', async () => {
+    it('by events with the present state, again and again', async () => {
       const live = await stream()
       assert.equal(live.headers['content-type'], 'text/event-stream; charset=utf-8')
       assert.equal(live.headers['content-security-policy'], CSP)
@@ -429,7 +429,7 @@ describe('the admin page', () => {
       await next.ended
     })
 
-    it('until one may no longer look, which is asked again and again; an act is refused at once', async () => {
+    it('until the right to read is gone, which is checked again and again; an action is refused at once', async () => {
       const { times } = Reflect.get(shop.admin, STREAMS) as Streams
       const { askAgainMs } = times
       times.askAgainMs = 50

@@ -12,7 +12,7 @@ function looks() {
 describe('what the page remembers', () => {
   const valueIn = ({ value }: Aged<string>) => value
 
-  it('is looked up once for all who ask meanwhile', async () => {
+  it('is read once for all who ask at the same time', async () => {
     const remembered = new Remembered<string>({ freshMs: 60_000, maxAgeMs: 60_000 })
     const { ends, look } = looks()
     const [one, other] = [remembered.get('', look), remembered.get('', look)]
@@ -21,7 +21,7 @@ describe('what the page remembers', () => {
     assert.equal(ends.length, 1)
   })
 
-  it('is given with its age while a new look takes its time, and while looks fail', async () => {
+  it('is given with its age while a new reading is slow, and while readings fail', async () => {
     const remembered = new Remembered<string>({ freshMs: 0, waitMs: 1, maxAgeMs: 60_000 })
     const { ends, look } = looks()
     const first = remembered.get('', look)
@@ -35,7 +35,7 @@ describe('what the page remembers', () => {
     ends[2]?.with('new')
   })
 
-  it('is never given once it is too old: then it is said that nobody could look', async () => {
+  it('is not given when it is too old: the answer says that nothing could be read', async () => {
     const remembered = new Remembered<string>({ freshMs: 0, waitMs: 1, maxAgeMs: 0 })
     const { ends, look } = looks()
     const first = remembered.get('', look)
@@ -46,7 +46,7 @@ describe('what the page remembers', () => {
     await assert.rejects(second, /the server is away/)
   })
 
-  it('is not waited for by who cannot wait: the first answer is there for whoever asks next', async () => {
+  it('does not block a caller that cannot wait: the first answer is there for the next one', async () => {
     const remembered = new Remembered<string>({ freshMs: 60_000, maxAgeMs: 60_000 })
     const { ends, look } = looks()
     assert.equal(await remembered.soon('', look, 1), undefined)
@@ -59,7 +59,7 @@ describe('what the page remembers', () => {
     assert.equal(ends.length, 2)
   })
 
-  it('is given with its age to who cannot wait for a new look', async () => {
+  it('is given with its age to a caller that cannot wait for a new reading', async () => {
     const remembered = new Remembered<string>({ freshMs: 0, maxAgeMs: 60_000 })
     const { ends, look } = looks()
     const first = remembered.get('', look)
@@ -70,7 +70,7 @@ describe('what the page remembers', () => {
     ends[1]?.with('new')
   })
 
-  it('is forgotten with the looks that are under way, which may not have seen what changed', async () => {
+  it('is forgotten together with readings in progress, which may have missed the change', async () => {
     const remembered = new Remembered<string>({ freshMs: 60_000, waitMs: 1, maxAgeMs: 60_000 })
     const { ends, look } = looks()
     const before = remembered.get('', look)

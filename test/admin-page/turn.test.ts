@@ -15,7 +15,7 @@ function workNamed(name: string, begun: string[]) {
 }
 
 describe('the turns of the page', () => {
-  it('are one at a time, in the order of those who came', async () => {
+  it('are one at a time, in the order of arrival', async () => {
     const begun: string[] = []
     const turn = new Turn()
     const [one, other] = [workNamed('one', begun), workNamed('other', begun)]
@@ -28,7 +28,7 @@ describe('the turns of the page', () => {
     assert.deepEqual(begun, ['one', 'other'])
   })
 
-  it('come to what nobody waits for only once nobody else reads', async () => {
+  it('serve a reading that nobody waits for only when nobody else reads', async () => {
     const begun: string[] = []
     const turn = new Turn()
     const [one, other, last] = [workNamed('one', begun), workNamed('other', begun), workNamed('nobody waits', begun)]

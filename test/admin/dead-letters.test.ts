@@ -78,7 +78,7 @@ describe('dead letters', () => {
     ])
   })
 
-  it('are put back in portions of 200 where all are, each recorded', async () => {
+  it('are all put back in portions of 200, each recorded', async () => {
     await open()
     await buried(201)
     assert.equal((await retryDead(shop.runtime, 'order_confirm', undefined, SUPPORT)).retried.length, 201)
@@ -112,7 +112,7 @@ describe('dead letters', () => {
     )
   })
 
-  it('are discarded in bulk, and what could not be is told', async () => {
+  it('are discarded in bulk, and failures are reported', async () => {
     await open({ since: 'createdAt', after: '15m' })
     await buried(2, { createdAt: new Date(Date.now() - 3_600_000) })
     await shop.database.client.query('UPDATE orders SET status = 2 WHERE id = 2')
@@ -125,7 +125,7 @@ describe('dead letters', () => {
     )
   })
 
-  it('of rules whose timers Redis alone has are dropped', async () => {
+  it('of rules whose timers are only in Redis are dropped', async () => {
     await open({ deadline: false, after: '1s' })
     await shop.database.Order.create({ status: 4 })
     await shop.timers.schedule('order_confirm' as never, 1, { after: 1 })
@@ -137,7 +137,7 @@ describe('dead letters', () => {
     assert.deepEqual([await listDead(shop.runtime), attempts, worker.settled], [[], ['1'], []])
   })
 
-  it('stay as they are where the act cannot be recorded', async () => {
+  it('stay unchanged if the action cannot be recorded', async () => {
     await open()
     await buried()
     await shop.database.client.query('DROP TABLE order_timers_actions')
@@ -146,7 +146,7 @@ describe('dead letters', () => {
     assert.deepEqual([(await listDead(shop.runtime)).length, (await shop.deadlineOf(1)) !== null], [1, true])
   })
 
-  it('are skipped where their deadline is no longer the one that was shown', async () => {
+  it('are skipped if their deadline is no longer the one that was shown', async () => {
     await open()
     await buried()
     const { orders } = await shop.act('retry', [{ id: 1, deadline: Date.now() }])

@@ -85,7 +85,7 @@ describe('the migration', () => {
     return rows.map(({ what }) => what as string)
   }
 
-  it('has what the rules need and only that', async () => {
+  it('has exactly what the rules need', async () => {
     const Order = await oldShop()
     const { kinds, up, down } = made(everything(Order))
     assert.deepEqual(kinds, ['order_pay', 'order_confirm', 'order_return'])
@@ -110,7 +110,7 @@ describe('the migration', () => {
     assert.equal(down.length, 10 + OWN_TABLES.length)
   })
 
-  it('keeps to the rules that it is told, and to one database', async () => {
+  it('covers only the given rules, and only one database', async () => {
     const Order = await oldShop()
     const { kinds, up } = made(everything(Order), { kinds: ['order_pay'] })
     assert.deepEqual([kinds, up.length], [['order_pay'], 1 + OWN_TABLES.length])
@@ -183,7 +183,7 @@ describe('the migration', () => {
     ],
   ]
   for (const [way, prepare] of ways) {
-    it(`gives an old table what timers.check() asks for ${way}, twice without harm, and takes it back`, async () => {
+    it(`gives an old table what timers.check() asks for ${way}, twice without harm, and undoes it`, async () => {
       const Order = await oldShop()
       const rules = everything(Order)
       const before = await inventory()
@@ -201,7 +201,7 @@ describe('the migration', () => {
       await down()
     })
 
-    it(`takes back only what it added itself ${way}: columns, an index and a table that were there before stay`, async () => {
+    it(`undoes only what it added itself ${way}: columns, an index and a table that were there before stay`, async () => {
       const Order = await oldShop()
       await database.client.query(`ALTER TABLE old_orders ADD COLUMN confirm_due_at timestamptz, ADD COLUMN return_extended_ms bigint`)
       await database.client.query('CREATE INDEX old_orders_confirm_due_at_due ON old_orders (confirm_due_at)')
@@ -250,7 +250,7 @@ describe('the migration', () => {
     assert.deepEqual(await inventory(), empty)
   })
 
-  it('takes back what there is of it where only a part was run, or its table is gone', async () => {
+  it('undoes what exists of it if only a part was run, or its table is gone', async () => {
     const Order = await oldShop()
     const before = await inventory()
     const { up, down } = made(everything(Order), { trigger: true })
@@ -318,7 +318,7 @@ describe('the migration', () => {
     }
   })
 
-  it('changes nothing where it does not get its locks', async () => {
+  it('changes nothing if it does not get its locks', async () => {
     const Order = await oldShop()
     const before = await inventory()
     const sql = migrationAsSql(made(everything(Order))).replace("'5s'", "'50ms'")

@@ -69,7 +69,7 @@ const CASES: Case[] = [
 ]
 
 describe("how a rule's orders stand", () => {
-  it('is counted alike by plan, status and sweep, each order once', async () => {
+  it('is counted the same by plan, status and sweep, each order once', async () => {
     const shop = await openShop(({ sequelize }) => {
       const { INTEGER, STRING, DATE, BIGINT } = DataTypes
       const attributes = { status: INTEGER, total: INTEGER, note: STRING, confirmDueAt: DATE, leftMs: BIGINT }
@@ -157,7 +157,7 @@ describe("how a rule's orders stand", () => {
     await shop.close()
   })
 
-  it('is counted without failures where Redis does not say, which is said', async () => {
+  it('is counted without failures if Redis does not answer, with a note', async () => {
     const shop = await openShop(({ Order }) => ({ order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt' }) }))
     const runtime = runtimeOf(shop.timers)
     await shop.order({ status: 4, confirmDueAt: new Date(Date.now() - HOUR_MS) })

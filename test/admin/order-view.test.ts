@@ -8,7 +8,7 @@ import { waitUntil } from '../support/waiting.js'
 
 const HOUR_MS = 3_600_000
 
-describe('one order, as an engineer is shown it', () => {
+describe('one order, as an engineer sees it', () => {
   const open = async () => {
     const shop = await openShop(({ Order }) => ({
       order_confirm: transition(Order, {
@@ -77,7 +77,7 @@ describe('one order, as an engineer is shown it', () => {
     await shop.close()
   })
 
-  it('says how its attempts failed, what is tried when, and in the end what became of it', async () => {
+  it('says how its attempts failed, when the next one is, and finally what happened to it', async () => {
     const { shop, order, confirm } = await open()
     const failing = await order(-60_000, { note: 'fails' })
     const settled = await order(-60_000)
@@ -102,7 +102,7 @@ describe('one order, as an engineer is shown it', () => {
     await shop.close()
   }).timeout(60_000)
 
-  it('refuses what is the id of no order', async () => {
+  it('refuses an id that no order can have', async () => {
     const { shop, runtime } = await open()
     await assert.rejects(viewOrder(runtime, 'no id'), { code: 'ERR_ORDER_TIMERS_INVALID_ID' })
     await shop.close()

@@ -65,7 +65,7 @@ describe('the plan', () => {
     assert.deepEqual(only.notes, ['orders without a deadline are never settled; "backfill" would give them one'])
   })
 
-  it('shows five of each at most, and looks as many days ahead as it is told', async () => {
+  it('shows at most five of each, and the given number of days', async () => {
     await shipped(...Array.from({ length: 7 }, (_, i) => -(i + 1) * 60_000), 30 * HOUR_MS)
     const { order_confirm } = oneOfEach(database)
     const [day, days] = [await planned({ order_confirm }, 1), await planned({ order_confirm }, 2)]
@@ -77,7 +77,7 @@ describe('the plan', () => {
     assert.deepEqual([days[0]?.census?.upcoming, days[0]?.census?.later], [1, 0])
   })
 
-  it('computes deadlines that follow from another column, and says where no row has any', async () => {
+  it('computes deadlines that follow from another column, and says if no row has any', async () => {
     await database.Order.bulkCreate([{ createdAt: new Date(Date.now() - HOUR_MS) }, { createdAt: new Date() }, { status: 2 }])
     const { order_pay, order_ship, order_other } = oneOfEach(database)
     const [pay, ship, other] = await planned({ order_pay, order_ship, order_other })
@@ -86,7 +86,7 @@ describe('the plan', () => {
       assert.deepEqual([inRedis?.census, inRedis?.notes], [undefined, ['its deadlines are only in Redis, so no row says what is due']])
   })
 
-  it('tells what is held back, by "where" or a pause, from what would be settled', async () => {
+  it('separates what "where" or a pause holds back from what would be settled', async () => {
     await database.client.query('ALTER TABLE orders ADD COLUMN "leftMs" bigint')
     const { INTEGER, STRING, DATE, BIGINT } = DataTypes
     const attributes = { status: INTEGER, total: INTEGER, note: STRING, confirmDueAt: DATE, leftMs: BIGINT }
@@ -130,7 +130,7 @@ describe('the plan', () => {
     assert.deepEqual(only?.notes, ['backfill: orders without a deadline are counted under the deadline that they will get'])
   })
 
-  it('says of a rule whose column is missing what is missing, shows the others, and ends with 1', async () => {
+  it('names the missing column of a rule, shows the other rules, and ends with 1', async () => {
     await database.client.query('ALTER TABLE orders DROP COLUMN "confirmDueAt" CASCADE')
     await database.Order.sequelize?.query(
       `INSERT INTO orders (status, "createdAt", "updatedAt") VALUES (1, now() - interval '1 hour', now())`,

@@ -41,7 +41,7 @@ describe('releasing a brake', () => {
     },
   }
   for (const [way, release] of Object.entries(ways)) {
-    it(`has the workers settle at once what was held, ${way}`, async () => {
+    it(`makes the workers settle at once what was held, ${way}`, async () => {
       const all = await stopped()
       const settled = waitForEvent(all.worker, 'settled')
       await release(all)
@@ -51,7 +51,7 @@ describe('releasing a brake', () => {
     })
   }
 
-  it('says that the next sweep settles it where no worker runs, Redis is down, or is not used', async () => {
+  it('says that the next sweep settles it if no worker runs, or Redis is down or not used', async () => {
     const server = await RedisServer.start()
     const { shop, worker, runtime } = await stopped({ redis: server.url })
     await worker.stop()

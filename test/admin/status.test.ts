@@ -116,7 +116,7 @@ describe('the status', () => {
     await server.stop()
   })
 
-  it('tells pending timers of Redis alone from those that are overdue, which are trouble', async () => {
+  it('separates pending timers that are only in Redis from overdue ones, which are a problem', async () => {
     const shop = await openShop(({ Order }) => ({
       order_other: () => {},
       order_ship: transition(Order, { from: 2, to: 0, deadline: false, after: '24h' }),

@@ -51,7 +51,7 @@ describe('a sweep by hand', () => {
     assert.equal((await sweep({ stale: true })).kinds.order_confirm?.settled, 0)
   })
 
-  it('settles with two at work at once, and each order once', async () => {
+  it('settles each order once when two run at the same time', async () => {
     await open(confirm)
     await overdue(...Array.from({ length: 2_500 }, (_, i) => 8 * DAY_MS + i))
     const worker = await shop.worker({ fallback: false })
@@ -71,7 +71,7 @@ describe('a sweep by hand', () => {
     assert.deepEqual([kinds.order_confirm?.settled, claimed], [1, false])
   })
 
-  it('keeps to one rule where it is told to', async () => {
+  it('covers only the given rule', async () => {
     await open(({ Order }) => ({
       order_confirm: transition(Order, CONFIRM),
       order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' }),
@@ -84,7 +84,7 @@ describe('a sweep by hand', () => {
     assert.deepEqual(await refused(() => sweep({ kind: 'order_cofirm' })), refusal('UNKNOWN_KIND', 400, message))
   })
 
-  it('tells which order failed, and settles the rest', async () => {
+  it('names the order that failed, and settles the rest', async () => {
     await open(({ Order }) => ({
       order_confirm: transition(Order, {
         ...CONFIRM,
@@ -116,7 +116,7 @@ describe('a sweep by hand', () => {
     assert.equal((await sweep({ stale: true })).kinds.order_confirm?.settled, 1)
   })
 
-  it('stops at the brake, says since when, and goes on once it is released', async () => {
+  it('stops at the brake, says since when, and continues after a release', async () => {
     await open(({ Order }) => ({ order_confirm: transition(Order, { ...CONFIRM, brake: { max: 2, per: '1h' } }) }))
     for (const sql of Brake.createSql('order_timers_brakes')) await shop.database.client.query(sql)
     await overdue(8 * DAY_MS, 8 * DAY_MS, 8 * DAY_MS)
@@ -147,7 +147,7 @@ describe('a sweep by hand', () => {
     assert.deepEqual(await statuses(), [4])
   })
 
-  it('refuses where the timers are switched off', async () => {
+  it('refuses if the timers are switched off', async () => {
     await open(confirm, { enabled: false })
     const { code, message } = await refused(() => sweep())
     assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_OPTION')
@@ -205,7 +205,7 @@ describe('a sweep by hand', () => {
     assert.match(faults[0]?.message as string, /^orderTimers: rule "order_confirm" is not settled, since .*"order_wrong": .*payDeu/)
   })
 
-  it('says what it could not read, and what the remedy is', async () => {
+  it('says what it could not read, and the remedy', async () => {
     await open(confirm)
     await shop.database.client.query('ALTER TABLE orders DROP COLUMN "confirmDueAt" CASCADE')
     const { faults } = await sweep()

@@ -13,7 +13,7 @@ const SAID =
 const alter = (change: string) => `ALTER TABLE "hooked US$1" ALTER "State Code" ${change}`
 
 describe("auto, where the column's DEFAULT gives the status", () => {
-  it('is said by check() and by the worker, which goes on, and not once the model has the same', async () => {
+  it('is reported by check() and by the worker, which continues, until the model has the same', async () => {
     const lines = new Lines()
     const shop = await openHooked({ attributes: WITHOUT_DEFAULT, logger: lines })
     const { client } = shop.database
@@ -36,7 +36,7 @@ describe("auto, where the column's DEFAULT gives the status", () => {
     await other.close()
   })
 
-  it('is said of each form of DEFAULT that is in "from", or may be', async () => {
+  it('is reported for each form of DEFAULT that is in "from", or may be', async () => {
     const shop = await openHooked({ attributes: WITHOUT_DEFAULT })
     const { client } = shop.database
     await client.query(`CREATE DOMAIN placed AS integer DEFAULT 1; CREATE SEQUENCE states START 40;
@@ -62,7 +62,7 @@ CREATE FUNCTION first_state() RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT 
     await shop.close()
   })
 
-  it('is not said without "auto", whose timers other calls start', async () => {
+  it('is not reported without "auto", since other calls start the timers', async () => {
     const shop = await openHooked({ attributes: WITHOUT_DEFAULT, pay: { auto: false }, confirm: { auto: false } })
     await shop.database.client.query(alter('SET DEFAULT 1'))
     await shop.timers.check()

@@ -19,7 +19,7 @@ const MODULES = ['express', 'express-order-timers', 'ioredis', 'pg', 'sequelize'
 const SERVER = 'node app.js'
 
 describe(PAGE, () => {
-  it('makes a shop with two rules out of an empty folder, as it says', async () => {
+  it('makes a shop with two rules in an empty folder, as it says', async () => {
     const database = await openDatabase()
     await database.client.query('DROP TABLE orders CASCADE')
     const redis = await RedisServer.start()

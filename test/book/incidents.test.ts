@@ -10,7 +10,7 @@ import { root, textOf } from '../support/book.js'
 const page = textOf('docs/incidents.md')
 
 describe('the page on incidents', () => {
-  it('says of each alert what to do, and of no other', () => {
+  it('says what to do for each alert, and for no other', () => {
     const alerts = readFileSync(join(root, 'example/deploy/prometheus/alerts.yml'), 'utf8')
     const named = [...alerts.matchAll(/- alert: (\w+)/g)].map(([, name]) => name).sort()
     const listed = [...page.matchAll(/^\| `(OrderTimers\w+)` \|/gm)].map(([, name]) => name).sort()

@@ -103,7 +103,7 @@ describe(PAGE, () => {
     assert.equal(await statusOf(id), 'paid')
   })
 
-  it('is told that it lost after the order was cancelled, and refunded once', async () => {
+  it('loses after the order was cancelled, and is refunded once', async () => {
     const id = await placed(50)
     await cancelled(id)
     const error = 'the order was cancelled before it was paid, and the payment will be refunded'
@@ -115,7 +115,7 @@ describe(PAGE, () => {
     assert.equal(await statusOf(id), 'cancelled')
   })
 
-  it('waits for a cancelling that is under way, and lost', async () => {
+  it('waits for a cancellation in progress, and loses', async () => {
     const gate = await stopCancelling()
     const id = await placed(50)
     await gate.reached()
@@ -127,7 +127,7 @@ describe(PAGE, () => {
     await refunded('meanwhile')
   })
 
-  it('wins where the cancelling that it waits for comes to nothing', async () => {
+  it('wins if the cancellation that it waits for fails', async () => {
     const gate = await stopCancelling()
     const id = await placed(50)
     await gate.reached()
@@ -143,7 +143,7 @@ describe(PAGE, () => {
     assert.ok(!shop.refunds.some((refund) => refund.id === 'after-all'))
   })
 
-  it('that is under way at the deadline holds nobody up, and keeps its order', async () => {
+  it('in progress at the deadline delays nobody, and keeps its order', async () => {
     const [id, other] = [await placed(2_500), await placed(2_500)]
     const payment = await client.connect()
     await payment.query('BEGIN')
@@ -156,7 +156,7 @@ describe(PAGE, () => {
     assert.equal(await statusOf(id), 'paid')
   })
 
-  it('told of many times at once is one payment with one answer', async () => {
+  it('reported many times at once is one payment with one answer', async () => {
     const [id, late] = [await placed(60_000), await placed(50)]
     await cancelled(late)
     const ten = Array.from({ length: 10 })

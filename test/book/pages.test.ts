@@ -122,7 +122,7 @@ describe('the book', () => {
     }
   })
 
-  it('has JSON that is JSON, lines of the log as they are written, and text that could not be run', () => {
+  it('has valid JSON, log lines as they are written, and text that nothing can run', () => {
     const line = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (info|warn|error) express-order-timers [A-Z_]+: \S.*$/
     for (const block of blocks) {
       if (block.language === 'json') assert.doesNotThrow(() => JSON.parse(block.text), where(block))
@@ -131,7 +131,7 @@ describe('the book', () => {
     }
   })
 
-  it('has links that lead to a page, a heading or a picture that is there', () => {
+  it('has links that lead to an existing page, heading or picture', () => {
     for (const [page, text] of pages) {
       for (const [, link = ''] of prose(text).matchAll(/\]\(([^)\s]+)\)/g)) {
         if (/^https?:/.test(link)) {
@@ -146,7 +146,7 @@ describe('the book', () => {
     }
   })
 
-  it('names no file that is not there', () => {
+  it('names only files that exist', () => {
     for (const [page, text] of pages) {
       if (page === 'CHANGELOG.md') continue
       for (const [path] of text.matchAll(/(?<![\w/.-])(lib|test|scripts|chaos|bench|example|docs)\/[\w./-]*\w\b\/?/g))
@@ -154,7 +154,7 @@ describe('the book', () => {
     }
   })
 
-  it('is found page by page from the README', () => {
+  it('links every page from the README', () => {
     const linked = new Set([...textOf('README.md').matchAll(/\]\(([^)#\s]+)/g)].map(([, path]) => path))
     for (const page of pages.keys()) if (/^docs\/[\w-]+\.md$/.test(page)) assert.ok(linked.has(page), `README.md does not link to ${page}`)
   })
@@ -166,14 +166,14 @@ describe('the book', () => {
     }
   })
 
-  it('has the same blocks in each language, but for remarks', () => {
+  it('has the same blocks in each language, except remarks', () => {
     for (const page of pages.keys()) {
       if (original(page) === page) continue
       assert.deepEqual(blocksOf(page).map(withoutRemarks), blocksOf(original(page)).map(withoutRemarks), page)
     }
   })
 
-  it('quotes the figures that were measured', () => {
+  it('quotes the measured figures', () => {
     const { rows } = JSON.parse(readFileSync(join(root, 'docs', 'benchmarks.json'), 'utf8')) as { rows: Measured[] }
     const late = rows.find((row) => row.scenario === 'lateness' && row.system === 'express-order-timers' && row.pending === 1_000_000)
     assert.ok(late?.latenessMs)

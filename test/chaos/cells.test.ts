@@ -42,11 +42,11 @@ describe('Fault × feature', () => {
     assert.deepEqual(countCells([bite(310, 400)], spans.values()), {})
   })
 
-  it('counts it once for each kind, however often that bit', () => {
+  it('counts it once for each kind, however often that had an effect', () => {
     assert.deepEqual(countCells([bite(150, 160), bite(200, 210)], spans.values()), { 'redis-killed': { deadline: 1, extend: 1 } })
   })
 
-  it('leaves out a fault that did not bite', () => {
+  it('leaves out a fault without effect', () => {
     assert.deepEqual(countCells([bite(150, 160, 0)], spans.values()), {})
   })
 

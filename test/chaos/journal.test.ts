@@ -46,7 +46,7 @@ describe('the journal of a process', () => {
     ])
   })
 
-  it('leaves what a killed process had begun unknown for ever, and drops a line that was cut', () => {
+  it('leaves what a killed process had begun unknown forever, and drops a line that was cut', () => {
     void wishes().make(ask('9'), () => new Promise(() => {}))
     const [file] = readdirSync(directory)
     appendFileSync(join(directory, file as string), '{"answered":[{"n":101,"id":"9","ans')

@@ -70,7 +70,7 @@ describe('the program order-timers', function () {
     assert.match(stdout, /^order_confirm +2 +0 +0 +1 +0 +0 +0 +0 +0$/m)
   })
 
-  it('settles by the rules that are right where another one is wrong, and says what is wrong with that', async () => {
+  it('settles by the valid rules if another one is wrong, and says what is wrong', async () => {
     await overdue(60_000)
     const wrong = "order_pay: transition(Order, { from: 1, to: 0, since: 'creatdAt', after: '15m' })"
     await project.write('timers.mjs', timersModule(database, `${wrong}, ${CONFIRM}`))

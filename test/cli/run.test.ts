@@ -130,7 +130,7 @@ describe('the command line', () => {
     await database.close()
   })
 
-  it('names the error by its code, with exit status 2 where what was typed names no rule', async () => {
+  it('names the error by its code, with exit status 2 for an unknown rule', async () => {
     await project.write('timers.mjs', `${importing}export const timers = ${timersNamed('a:')}`)
     assert.deepEqual(await typed('release', 'order_othr'), {
       status: 2,

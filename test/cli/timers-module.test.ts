@@ -123,7 +123,7 @@ for (const extension of ['.js', '.ts']) require.extensions[extension] = (module,
     })
   })
 
-  describe('is told of', () => {
+  describe('is reported for', () => {
     const throws: [string, string, string, RegExp][] = [
       [
         'an error',

@@ -195,7 +195,7 @@ describe('the countdown', () => {
     await waitUntil(() => stream.told.at(-1)?.state === 'running')
   })
 
-  it('shows an order that is not for the customer as one that does not exist', async () => {
+  it("shows another customer's order as one that does not exist", async () => {
     const [own, other] = [await shop.parcel(HOUR_MS), await shop.parcel(HOUR_MS)]
     authorize = async (_req, _kind, id) => id === String(own)
     const [first, second] = await seen(`parcel_confirm=${own},${other}`)
@@ -227,7 +227,7 @@ describe('the countdown', () => {
     await waitUntil(() => stream.told.length === 3)
   })
 
-  it('takes what is not true for a no', async () => {
+  it('takes anything but true as a no', async () => {
     const id = await shop.parcel(HOUR_MS)
     for (const answer of ['yes', 1, undefined, {}]) {
       authorize = () => answer as boolean
@@ -239,7 +239,7 @@ describe('the countdown', () => {
     }
   })
 
-  it('asks no further where the shop does not answer, and where the customer is gone', async () => {
+  it('stops asking if the shop does not answer, or the customer is gone', async () => {
     const runtime = (shop.timers as unknown as { [RUNTIME]: Runtime })[RUNTIME]
     const wishes = wishesIn(`parcel_confirm=${Array.from({ length: 50 }, (_, index) => index + 1)}`, runtime)
     const asked: string[] = []
@@ -359,7 +359,7 @@ describe('the countdown', () => {
     return { streams, count, answers, stalled, ...other }
   }
 
-  it('keeps nothing for a customer who does not read, and tells him how things are once he does', async () => {
+  it('keeps nothing for a customer who does not read, and sends the present state once the customer reads', async () => {
     const { streams, count, answers, stalled, close } = await restless()
     try {
       const socket = await stalled()
@@ -382,7 +382,7 @@ describe('the countdown', () => {
     }
   })
 
-  it('lets go of a customer who goes on not reading', async () => {
+  it('disconnects a customer who still does not read', async () => {
     const { streams, answers, stalled, close } = await restless({ beatMs: 100 })
     try {
       const socket = await stalled()

@@ -69,7 +69,7 @@ describe('With a wrong clock', () => {
     })
   }
 
-  it('by which keys come five seconds too early, orders are looked at and left until their time', async () => {
+  it('by which keys come five seconds too early, orders are read and left until their time', async () => {
     const shop = await openShop(confirming())
     await shop.worker({ fallback: false })
     const ids = await ship(shop, 30, 8000)

@@ -112,7 +112,7 @@ describe('A rule that fails', () => {
     })
   }
 
-  it('is not taken for settled when it swallowed an SQL error, after which Postgres silently rolls back', async () => {
+  it('does not count as settled after it swallowed an SQL error, since Postgres then silently rolls back', async () => {
     let broken = true
     const shop = await openShop((database) =>
       confirming({
@@ -131,7 +131,7 @@ describe('A rule that fails', () => {
     await shop.close()
   })
 
-  it('is counted when its own SQL is wrong, and holds nobody up', async () => {
+  it('is counted when its own SQL is wrong, and delays nothing else', async () => {
     const poor = 11
     const shop = await openShop((database) =>
       confirming({

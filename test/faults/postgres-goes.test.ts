@@ -106,7 +106,7 @@ describe('When Postgres', () => {
     await shop.close()
   })
 
-  it('is silent when the tables are looked at, that ends all the same', async () => {
+  it('is silent while the tables are checked, the check still ends', async () => {
     const { proxy, shop } = await openProxied({})
     await shop.timers.check()
     proxy.silence()
@@ -178,7 +178,7 @@ describe('When Postgres', () => {
     await shop.close()
   })
 
-  it('makes every transaction serializable by default, it works as ever', async () => {
+  it('makes every transaction serializable by default, everything works as before', async () => {
     const isolations = new Set<unknown>()
     const shop = await openShop(
       (database) =>
@@ -200,7 +200,7 @@ describe('When Postgres', () => {
     await shop.close()
   })
 
-  it('ends a deadlock against the rule, that is no attempt', async () => {
+  it('ends a deadlock against the rule, no attempt is counted', async () => {
     const shop = await openShop((database) =>
       confirming({
         attempts: 1,
@@ -276,7 +276,7 @@ describe('When Postgres', () => {
     await postgres.stop()
   })
 
-  it('ends a connection with its very first words, the process lives, the call says so and nothing is counted', async () => {
+  it('ends a connection with its first message, the process lives, the call reports it and nothing is counted', async () => {
     const postgres = await DyingPostgres.start()
     const sequelize = sequelizeOn(postgres.url, 'public')
     const rules = confirming()({ Order: defineOrder(sequelize) } as Database)

@@ -22,7 +22,7 @@ describe('At the very instant of the deadline', () => {
     return shop
   }
 
-  it('a cancellation either wins, and the order is never settled, or is told that it came too late', async () => {
+  it('a cancellation either wins, and the order is never settled, or is refused as too late', async () => {
     const shop = await open()
     const ids = await ship(shop, ORDERS, 1000)
     const won = await atTheDeadline(shop, ids, (id) => shop.timers.cancel('order_confirm', id))
@@ -37,7 +37,7 @@ describe('At the very instant of the deadline', () => {
     await shop.close()
   })
 
-  it('an extension either wins, and the order is settled at its new deadline, or is told that it came too late', async () => {
+  it('an extension either wins, and the order is settled at its new deadline, or is refused as too late', async () => {
     const shop = await open()
     const ids = await ship(shop, ORDERS, 1000)
     const won = await atTheDeadline(shop, ids, (id) => shop.timers.extend('order_confirm', id, 800))
@@ -89,7 +89,7 @@ describe('At the very instant of the deadline', () => {
     await shop.close()
   })
 
-  it('an order that leaves and comes back with a new deadline is settled at the new one alone', async () => {
+  it('an order that leaves and comes back with a new deadline is settled only at the new one', async () => {
     const shop = await open()
     const ids = await ship(shop, ORDERS, 1000)
     const won = await atTheDeadline(shop, ids, async (id) => {

@@ -89,7 +89,7 @@ describe('After a failover', () => {
     )
   }).timeout(30_000)
 
-  it('to a node that is set otherwise, its settings are judged, and again when they are mended', async () => {
+  it('to a node with other settings, these are checked, and again when they are corrected', async () => {
     await direct.second.config('SET', 'maxmemory-policy', 'volatile-ttl')
     await direct.second.config('SET', 'notify-keyspace-events', '')
     const { worker } = await start()

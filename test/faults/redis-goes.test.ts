@@ -58,7 +58,7 @@ describe('When Redis', () => {
     await shop.close()
   })
 
-  it('comes back empty and no sweep is scheduled, every timer is armed again all the same', async () => {
+  it('comes back empty and no sweep is scheduled, every timer is still armed again', async () => {
     const shop = await open()
     const worker = await shop.worker({ fallback: false })
     const ids = await ship(shop, 20, 3000)
@@ -85,7 +85,7 @@ describe('When Redis', () => {
     await shop.close()
   })
 
-  it('is emptied by FLUSHALL while running, every order is settled all the same', async () => {
+  it('is emptied by FLUSHALL while running, every order is still settled', async () => {
     const shop = await open()
     await shop.worker({ fallback: EVERY_SECOND })
     await ship(shop, 50, 2000)
@@ -141,7 +141,7 @@ describe('When Redis', () => {
     })
   }
 
-  it('goes silent without a word on open connections, it is noticed in time and heals', async () => {
+  it('goes silent on open connections, it is noticed in time and recovers', async () => {
     const proxy = await TcpProxy.start(redis.port)
     const shop = await open(`redis://127.0.0.1:${proxy.port}`)
     const worker = await shop.worker({ fallback: EVERY_SECOND })
@@ -285,7 +285,7 @@ describe('When Redis', () => {
     await shop.close()
   })
 
-  it('has no memory left, orders are scheduled and settled all the same', async () => {
+  it('has no memory left, orders are still scheduled and settled', async () => {
     const shop = await open()
     const worker = await shop.worker({ fallback: EVERY_SECOND })
     await shop.redis.client.config('SET', 'maxmemory', '1')
@@ -342,7 +342,7 @@ describe('When Redis', () => {
     await shop.close()
   })
 
-  it('wants a password all of a sudden, the sweep carries on and the worker recovers', async () => {
+  it('suddenly requires a password, the sweep continues and the worker recovers', async () => {
     const shop = await open()
     const worker = await shop.worker({ fallback: EVERY_SECOND })
     await shop.redis.client.call('ACL', 'SETUSER', 'helper', 'on', '>secret', '~*', '&*', '+@all')
@@ -357,7 +357,7 @@ describe('When Redis', () => {
     await shop.close()
   })
 
-  it('was away for ten seconds, timers are punctual again within two seconds of its return', async () => {
+  it('did not answer for ten seconds, timers are punctual again within two seconds of its return', async () => {
     const shop = await open()
     const worker = await shop.worker()
     await redis.kill()
@@ -373,7 +373,7 @@ describe('When Redis', () => {
     await shop.close()
   }).timeout(40_000)
 
-  it('is silent at a request, the request has its answer all the same, and the order is armed when Redis is back', async () => {
+  it('is silent during a request, the request still has its answer, and the order is armed when Redis is back', async () => {
     const shop = await open()
     await shop.worker({ fallback: false })
     await shop.timers.check()

@@ -27,7 +27,7 @@ describe('While Redis', () => {
     return { shop, worker, told, schedule, messages }
   }
 
-  it('is occupied by a script, that is told with the remedy, and over when the script is', async () => {
+  it('is occupied by a script, that is reported with the remedy, and over when the script is', async () => {
     server = await RedisServer.start(['--lua-time-limit', '100'])
     const { shop, worker, told, schedule, messages } = await open()
     const other = new Redis(server.url)
@@ -45,7 +45,7 @@ describe('While Redis', () => {
     await shop.close()
   }).timeout(20_000)
 
-  it('loads its data, that is told with its own word, and over when it has', async () => {
+  it('loads its data, that is reported with its own word, and over when it has', async () => {
     server = await RedisServer.start()
     const { shop, worker, told, schedule, messages } = await open()
     await shop.redis.client.eval("for i = 1, 40000 do redis.call('SET', 'fill:' .. i, i) end", 0)
@@ -63,7 +63,7 @@ describe('While Redis', () => {
     await shop.close()
   }).timeout(40_000)
 
-  it('answers and this process stood still, a web process tells no outage', async () => {
+  it('answers and this process stood still, a web process reports no outage', async () => {
     server = await RedisServer.start()
     const proxy = await TcpProxy.start(server.port)
     const shop = await openShop(oneOfEach, { redisUrl: `redis://127.0.0.1:${proxy.port}` })

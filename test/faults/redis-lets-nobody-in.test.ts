@@ -121,7 +121,7 @@ describe('A process that Redis gives', () => {
     }).timeout(20_000)
   }
 
-  it('no connection, and then another password, has the code of what is the matter now', async () => {
+  it('no connection, and then another password, has the code of the present problem', async () => {
     const { shop, close } = await open()
     const worker = await shop.worker({ fallback: false })
     const codes = () => [worker.health(), shop.timers.health()].map(({ faults }) => faults.map(({ code }) => code).join())

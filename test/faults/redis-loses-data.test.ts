@@ -49,7 +49,7 @@ describe('When Redis loses its data,', () => {
     ],
   ]
   for (const [title, lose] of LOSSES) {
-    it(`${title}, that is noticed before they are due, told, and armed again`, async () => {
+    it(`${title}, that is noticed before they are due, reported, and armed again`, async () => {
       const opened = await open()
       const { shop, lines } = opened
       const worker = await shop.worker({ fallback: false })
@@ -88,7 +88,7 @@ describe('When Redis loses its data,', () => {
     await shop.close()
   }).timeout(40_000)
 
-  it('restarted with data that is older than what the worker has seen, that is told too', async () => {
+  it('restarted with data that is older than what the worker has seen, that is reported too', async () => {
     await redis.restart(['--appendonly', 'no', '--save', '3600 100000'])
     const { shop, call } = await open()
     const worker = await shop.worker({ fallback: false })
@@ -142,7 +142,7 @@ describe('When Redis loses its data,', () => {
     await shop.close()
   }).timeout(20_000)
 
-  it('none is told where timers are settled, cancelled and armed as ever', async () => {
+  it('nothing is reported if timers are settled, cancelled and armed as usual', async () => {
     const { shop } = await open()
     const worker = await shop.worker({ fallback: '* * * * * *' })
     await seen(worker)

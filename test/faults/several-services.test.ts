@@ -15,7 +15,7 @@ const LEDGER_DEADLINE = `CASE OLD.status WHEN 1 THEN OLD."createdAt" + interval 
 const paying = ({ Order }: Database) => ({ order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: 600 }) })
 
 describe('Beside other services', () => {
-  it('a worker with other rules leaves unknown kinds alone and is held up by none', async () => {
+  it('a worker with other rules leaves unknown kinds alone and is not delayed by them', async () => {
     const shop = await openShop(confirming(), { database: { ledger: { deadline: LEDGER_DEADLINE } } })
     const other = makeTimers(paying(shop.database), { redis: shop.redis.url, prefix: shop.redis.prefix })
     const stranger = watched(startExpiryWorker(other, { fallback: EVERY_SECOND }))

@@ -29,7 +29,7 @@ describe('Told to stop', () => {
     await shop.close()
   }).timeout(60_000)
 
-  it('where Redis was never there, a worker’s process ends all the same', async () => {
+  it('if Redis never answered, a worker’s process still ends', async () => {
     const shop = await openShop(confirming())
     await createEffects(shop)
     const worker = await startWorkerProcess({ ...workerConfig(shop, 'worker 1'), redisUrl: 'redis://127.0.0.1:1' })
@@ -37,7 +37,7 @@ describe('Told to stop', () => {
     await shop.close()
   })
 
-  it('with Redis frozen, a worker’s process ends all the same', async () => {
+  it('with Redis frozen, a worker’s process still ends', async () => {
     const redis = await RedisServer.start()
     const shop = await openShop(confirming(), { redisUrl: redis.url })
     await createEffects(shop)
@@ -98,7 +98,7 @@ describe('Told to stop', () => {
     await shop.close()
   })
 
-  it('before it is ready, it stops, settles nothing and is ready all the same', async () => {
+  it('before it is ready, it stops, settles nothing and still becomes ready', async () => {
     const shop = await openShop(confirming())
     await shipUnarmed(shop.database, 1, -1000)
     const worker = watched(startExpiryWorker(shop.timers))

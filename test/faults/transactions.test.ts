@@ -76,7 +76,7 @@ describe('In a transaction of the shop’s', () => {
     await shop.close()
   })
 
-  it('a deadline is not armed where COMMIT itself fails', async () => {
+  it('a deadline is not armed if COMMIT itself fails', async () => {
     const shop = await open()
     await shop.database.client.query(`
       CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused at the commit'; END $$;
@@ -116,7 +116,7 @@ describe('In a transaction of the shop’s', () => {
     await shop.close()
   })
 
-  it('CLS hands its transaction on, and a call that says null stays out of it', async () => {
+  it('CLS passes its transaction on, and a call with null stays out of it', async () => {
     const storage = new AsyncLocalStorage<Map<string, unknown>>()
     Sequelize.useCLS({
       get: (key: string) => storage.getStore()?.get(key),

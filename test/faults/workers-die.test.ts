@@ -62,7 +62,7 @@ describe('A worker that dies', () => {
     { between: 'the claim and the update', request: 'SKIP LOCKED' },
     { between: 'the update and the commit', request: 'COMMIT' },
   ] as const) {
-    it(`between ${between} leaves timers that Redis alone has to the next one`, async () => {
+    it(`between ${between} leaves timers that are only in Redis to the next one`, async () => {
       const shop = await openShop(({ Order }) => makeRules(Order))
       const rules = new URL('./redis-only-rules.ts', import.meta.url).href
       const proxies = await openProxies(shop)

@@ -14,7 +14,7 @@ describe('a backlog', () => {
     now += 1_000
   })
 
-  it('shrinks where fewer orders are overdue than some seconds ago, and is forgotten when none is', () => {
+  it('shrinks if fewer orders are overdue than some seconds ago, and is forgotten when none is', () => {
     backlog.note([orders(800)], [])
     assert.equal(backlog.shrinks(orders(800)), true)
     assert.equal(backlog.shrinks(orders(900)), false)
@@ -22,7 +22,7 @@ describe('a backlog', () => {
     assert.equal(backlog.shrinks(orders(800)), false)
   })
 
-  it('still shrinks in a look that did not come to the rule, and in the one after', () => {
+  it('still shrinks in a reading that did not reach the rule, and in the one after', () => {
     for (const unread of [[], ['order_pay']]) {
       backlog.note([orders(800)], [])
       now += 1_000
@@ -34,7 +34,7 @@ describe('a backlog', () => {
     }
   })
 
-  it('that was not read again is not taken for one that stands still', () => {
+  it('that was not read again does not count as one that stands still', () => {
     for (let i = 0; i < 30; i += 1) {
       backlog.note([orders(800, 1_000 + i)], [])
       now += 1_000

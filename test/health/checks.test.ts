@@ -49,7 +49,7 @@ const ROWS: [title: string, name: CheckName, found: Partial<Findings>, expected:
   ['a rule that cannot be read', 'overdue', { postgres: { ...FINE.postgres!, unread: [{ kind: 'a', why: 'b' }] } }, 'degraded'],
   ['nothing known, since Postgres does not answer', 'overdue', down(0), 'ok'],
   ['a rule that nobody came to', 'overdue', { postgres: { ...FINE.postgres!, notLookedAt: ['a'] } }, 'degraded'],
-  ['a timer that Redis alone has', 'overdue', inRedis(5.1), 'degraded'],
+  ['a timer that is only in Redis', 'overdue', inRedis(5.1), 'degraded'],
   ['the same, stuck', 'overdue', inRedis(90.1), 'failing'],
   ['overdue by 14 s with a sweep each second', 'overdue', { ...overdueBy(14), intervalMs: 1_000 }, 'degraded'],
   ['late, 20 orders', 'lateness', lateBy(1_001, 20), 'degraded'],
@@ -110,7 +110,7 @@ describe('a check of readiness', () => {
     assert.deepEqual(codes('dead', { redis: { ...FINE.redis!, dead: deadLetters(1) } }), ['DEAD_LETTERS'])
   })
 
-  it('says how old a figure is, and where nothing is known', () => {
+  it('says how old a figure is, and what is not known', () => {
     assert.equal(CHECKS.dead({ ...FINE, redis: { ...FINE.redis!, dead: deadLetters(2, 9_000) } }).age, 9)
     assert.equal(CHECKS.dead({ ...FINE, redis: { ...FINE.redis!, dead: deadLetters(2, 900) } }).age, undefined)
     const old = [{ kind: 'order_pay', count: 3, ageMs: 6_000, agoMs: 4_000 }]

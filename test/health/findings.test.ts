@@ -33,8 +33,8 @@ function lookAt(readings: { postgres?: Partial<PostgresReading>; redis?: Partial
   }
 }
 
-describe('what a look at readiness finds', () => {
-  it('keeps what is known of a backlog on rows while a look does not come to the rule, or cannot read it', async () => {
+describe('what a check of readiness finds', () => {
+  it('keeps the known backlog on rows while a reading does not reach the rule, or cannot read it', async () => {
     for (const between of [{ notLookedAt: ['order_pay'] }, { unread: [{ kind: 'order_pay', why: 'a test' }] }, { trouble: 'a test' }]) {
       const take = lookAt([
         { postgres: { overdue: [overdue('order_pay', 900)] } },
@@ -47,7 +47,7 @@ describe('what a look at readiness finds', () => {
     }
   })
 
-  it('keeps what is known of a backlog that Redis alone has while Redis does not say', async () => {
+  it('keeps the known backlog of timers that are only in Redis while Redis does not answer', async () => {
     const take = lookAt([
       { redis: { overdue: [overdue('order_other', 900)] } },
       { redis: { overdue: undefined } },
@@ -58,7 +58,7 @@ describe('what a look at readiness finds', () => {
     assert.equal((await take()).shrinks(overdue('order_other', 800)), true)
   })
 
-  it('forgets a backlog of which a look says that it is gone', async () => {
+  it('forgets a backlog that a reading no longer finds', async () => {
     const take = lookAt([
       { postgres: { overdue: [overdue('order_pay', 900)] } },
       { postgres: { overdue: [] } },

@@ -23,7 +23,7 @@ describe('a check’s state', () => {
     assert.equal(states('ffooo'), 'offfo')
   })
 
-  it('becomes worse by one reading where that is told at once', () => {
+  it('becomes worse by one reading if that is to be reported at once', () => {
     assert.equal(states('odooo', true), 'odddo')
   })
 })

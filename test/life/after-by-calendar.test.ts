@@ -34,7 +34,7 @@ describe('A function "after"', () => {
 
   afterEach(() => shop.close())
 
-  it("is told Postgres's clock, and its Date is the deadline to the millisecond", async () => {
+  it("gets Postgres's clock, and its Date is the deadline to the millisecond", async () => {
     await open({})
     const before = await clock()
     const id = await shop.parcel(null, { extended: 3 })

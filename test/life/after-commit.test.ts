@@ -59,7 +59,7 @@ describe('"afterCommit"', () => {
     assert.deepEqual(told, [fine])
   })
 
-  it('that fails without a history is told so, and not tried again; the order stays settled', async () => {
+  it('that fails without a history is reported, and not tried again; the order stays settled', async () => {
     let calls = 0
     await open(() => {
       calls += 1
@@ -131,7 +131,7 @@ describe('"afterCommit"', () => {
     await waitUntil(async () => (await undelivered()).length === 0)
   })
 
-  it('that takes its time is not told once more by a sweep meanwhile', async () => {
+  it('that is slow is not called again by a sweep meanwhile', async () => {
     let release = () => {}
     let calls = 0
     const released = new Promise<void>((resolve) => {
@@ -154,7 +154,7 @@ describe('"afterCommit"', () => {
     assert.equal(calls, 1)
   })
 
-  it('is told of an order that the effect has soft-deleted, also by the worker that comes after', async () => {
+  it('gets an order that the effect has soft-deleted, also from the next worker', async () => {
     const told: unknown[] = []
     const effects = await openParcels((Parcels) => ({
       order_unpaid: effect(Parcels, {
@@ -179,7 +179,7 @@ describe('"afterCommit"', () => {
     await waitUntil(async () => (await undelivered()).length === 0)
   })
 
-  it('is told by another worker where one was killed right after the commit, under the same key', async () => {
+  it('is called by another worker if one was killed right after the commit, under the same key', async () => {
     shop = await openParcels((_, sequelize) => makeRules(undefined, sequelize))
     await shop.sql(TOLD_TABLE)
     const proxies = await openProxies(shop)

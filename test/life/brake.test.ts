@@ -60,7 +60,7 @@ describe('"brake"', () => {
     assert.equal(await settled(), 14)
   })
 
-  it('is not over because what is looked at meanwhile is gone', async () => {
+  it('is not over because orders that are read meanwhile are gone', async () => {
     await open({ max: 1, per: '1h' })
     await overdue(2)
     const worker = await shop.worker({ fallback: false })
@@ -84,7 +84,7 @@ describe('"brake"', () => {
     )
   })
 
-  it('is not over when its period is, not for timers that come due then either', async () => {
+  it('is not over when its period ends, also for timers that come due then', async () => {
     await open({ max: 2, per: '1s' })
     await overdue(3)
     const worker = await shop.worker({ fallback: false })
@@ -106,7 +106,7 @@ describe('"brake"', () => {
     assert.deepEqual(worker.faultsTold, [])
   })
 
-  it('counts for all workers together, and puts none of them off for long, nor in fault, for the other', async () => {
+  it('counts for all workers together, and neither delays one for long nor reports a fault because of another', async () => {
     await open({ max: 300, per: '1h' }, { run: () => new Promise((resolve) => setTimeout(resolve, 400)) })
     const { sequelize } = shop.database.connectSequelize()
     const others = makeTimers(rulesOf(defineParcel(sequelize), { max: 300, per: '1h' }, { run: () => {} }), {
@@ -127,7 +127,7 @@ describe('"brake"', () => {
     await others.close()
   })
 
-  it('is released by name; a rule that is not stopped, or has none, is let be', async () => {
+  it('is released by name; a rule that is not stopped, or has none, stays unchanged', async () => {
     await open({ max: 5, per: '1h' })
     assert.equal(await shop.timers.release('order_confirm'), false)
     assert.equal(await shop.timers.release('order_pay'), false)

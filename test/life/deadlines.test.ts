@@ -41,7 +41,7 @@ describe("a deadline of each order's own", () => {
       near((await shop.timers.schedule('order_confirm', far, { after: '1h' })).deadline, Date.now() + HOUR_MS)
     })
 
-    it('that says null gives no timer, and takes the one away that there was', async () => {
+    it('that returns null gives no timer, and removes the existing one', async () => {
       const id = await shop.parcel(HOUR_MS, { country: 'never' })
       const none = { kind: 'order_confirm', id: String(id), deadline: null, armed: false }
       assert.deepEqual(await shop.timers.schedule('order_confirm', id), none)
@@ -49,7 +49,7 @@ describe("a deadline of each order's own", () => {
       assert.equal(await shop.timers.remaining('order_confirm', id), null)
     })
 
-    it('that says what is no duration is a coded error, and nothing is written', async () => {
+    it('that returns no duration is a coded error, and nothing is written', async () => {
       const [odd, other] = [await shop.parcel(null, { country: 'odd' }), await shop.parcel(null, { country: 'XX' })]
       assert.deepEqual(await refused(() => shop.timers.schedule('order_confirm', odd)), refusal('INVALID_DURATION', 400, wrong('"soon"')))
       assert.deepEqual(
@@ -90,7 +90,7 @@ describe("a deadline of each order's own", () => {
       assert.equal((await timers.schedule('order_confirm', cancelled)).armed, true)
     })
 
-    it('may count from another column, and where that is empty from now', async () => {
+    it('may count from another column, and if that is empty from now', async () => {
       shop = await openParcels((Parcels) => ({
         order_confirm: transition(Parcels, { ...CONFIRM, after: '24h', backfill: { since: 'placedAt' } }),
       }))
@@ -101,7 +101,7 @@ describe("a deadline of each order's own", () => {
       near((await shop.find(unknown)).dueAt, Date.now() + 24 * HOUR_MS)
     })
 
-    it('asks the function of the order; one that it fails on is told, and holds up no other', async () => {
+    it('calls the function of the order; a failure is reported, and delays no other order', async () => {
       shop = await openParcels((Parcels) => ({ order_confirm: transition(Parcels, { ...CONFIRM, after: byCountry, backfill: true }) }))
       const ids: number[] = []
       for (const country of ['odd', 'TW', 'never', 'JP']) ids.push(await shop.parcel(null, { country }))
@@ -167,7 +167,7 @@ describe("a deadline of each order's own", () => {
   })
 
   describe('orders in "from" without a deadline', () => {
-    it('are counted when a worker starts, and told', async () => {
+    it('are counted when a worker starts, and reported', async () => {
       const logger = new Lines()
       shop = await openParcels(
         (Parcels) => ({ order_confirm: transition(Parcels, { ...CONFIRM, after: '24h', where: { isPaid: true } }) }),
@@ -279,7 +279,7 @@ describe("a deadline of each order's own", () => {
   })
 
   describe('a rule that keeps something on the row', () => {
-    it('is told at check what column is missing or of a wrong type', async () => {
+    it('is refused by check() with the column that is missing or of a wrong type', async () => {
       class Bare extends Model {}
       const rule = {
         from: 4,

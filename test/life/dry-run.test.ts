@@ -5,7 +5,7 @@ import { waitForEvent, waitUntil } from '../support/waiting.js'
 import { heard, openParcels } from './parcels.js'
 
 describe('"dryRun"', () => {
-  it('says once of each order and deadline what would be settled, and writes, runs and tells nothing', async () => {
+  it('reports once for each order and deadline what would be settled, and writes, runs and delivers nothing', async () => {
     const called: string[] = []
     const call = (name: string) => () => void called.push(name)
     const logger = new Lines()

@@ -82,7 +82,7 @@ describe('the history', () => {
     assert.equal((await shop.find(failing)).status, 4)
   })
 
-  it('has the rows of individual hooks, of effects, and of rules whose deadline Redis alone has', async () => {
+  it('has the rows of individual hooks, of effects, and of rules whose deadline is only in Redis', async () => {
     const shop = await open((Parcels) => ({
       hooked: transition(Parcels, { ...CONFIRM, individualHooks: true }),
       unpaid: effect(Parcels, {
@@ -154,7 +154,7 @@ describe('the history', () => {
     })
   }
 
-  it('that has no table is said at check, and by the worker as a fault, until it has one', async () => {
+  it('without a table is reported by check(), and by the worker as a fault, until it has one', async () => {
     const shop = await open((Parcels) => ({
       order_confirm: transition(Parcels, { ...CONFIRM, reminders: [{ before: '1h', run: () => {} }] }),
       braked: transition(Parcels, { from: 1, to: 0, since: 'placedAt', after: '1h', brake: { max: 10, per: '1h' } }),

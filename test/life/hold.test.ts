@@ -84,7 +84,7 @@ describe('hold', () => {
     assert.equal(await shop.timers.release('order_confirm'), false)
   })
 
-  it('holds what Redis alone knows: it waits there', async () => {
+  it('holds timers that are only in Redis: they wait there', async () => {
     await migrate()
     const worker = await shop.worker(EVERY_SECOND)
     await shop.timers.hold('order_ship', WHY)
@@ -130,7 +130,7 @@ describe('hold', () => {
     await started
   })
 
-  it('says so where that takes too long; the hold stands', async () => {
+  it('reports if that takes too long; the hold stays', async () => {
     await migrate()
     const id = await slow()
     const started = shop.worker(EVERY_SECOND)
@@ -219,7 +219,7 @@ describe('hold', () => {
     assert.equal((await shop.find(id)).dueAt?.getTime(), before + (hold?.length as number))
   })
 
-  it('is released by a sweep also where Redis alone knows the deadlines', async () => {
+  it('is released by a sweep also if the deadlines are only in Redis', async () => {
     await migrate()
     await shop.timers.hold('order_ship', { ...WHY, until: 300, shift: false })
     const worker = await shop.worker(EVERY_SECOND)
@@ -272,7 +272,7 @@ describe('hold', () => {
     await shop.sql(`DELETE FROM parcels WHERE id = ${after}`)
   })
 
-  it('is refused while a worker runs that knows no holds, which is named', async () => {
+  it('is refused while a worker runs that does not support holds, and names it', async () => {
     await migrate()
     const id = 'old:1:abcdef'
     const who = { id, host: 'old', pid: 1, version: '0.0.9', startedAt: 0, role: 'worker', redis: null, databases: [] }
@@ -283,7 +283,7 @@ describe('hold', () => {
     assert.equal((await shop.timers.hold('order_pay', WHY)).state, 'held', 'it has no such rule')
   })
 
-  it('refuses what it cannot do, and holds nothing then', async () => {
+  it('refuses what it cannot do, and then holds nothing', async () => {
     const { timers } = shop
     const hold = timers.hold as TimerCalls['hold']
     await refuses(() => hold('order_confirm', WHY), 'HOLDS_MISSING', /order-timers migration/)

@@ -69,7 +69,7 @@ describe('pause and resume', () => {
     assert.deepEqual(first.settled, [])
   })
 
-  it('leave nothing kept by cancel and schedule, which remove a paused timer or start it again', async () => {
+  it('leave nothing behind after cancel and schedule, which remove a paused timer or start it again', async () => {
     const { timers } = shop
     const [cancelled, scheduled] = [await shop.parcel(HOUR_MS), await shop.parcel(HOUR_MS)]
     for (const id of [cancelled, scheduled]) await timers.pause('order_confirm', id)
@@ -226,13 +226,13 @@ describe('a pause by declaration', () => {
     assert.deepEqual(worker.faultsTold, [])
   })
 
-  it('that has never been said to hold or not does not hold', async () => {
+  it('whose condition is NULL does not hold', async () => {
     const id = await shop.parcel(-1000, { disputeOpen: null })
     await shop.worker()
     assert.equal((await shop.find(id)).status, 5)
   })
 
-  it('is told where an order cannot be extended for it', async () => {
+  it('is named if an order cannot be extended because of it', async () => {
     const id = await shop.parcel(HOUR_MS, { disputeOpen: true })
     await shop.worker()
     const why = 'is paused, and has no deadline to extend; it runs again when "pause.while" holds no longer'

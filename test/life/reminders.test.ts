@@ -48,7 +48,7 @@ describe('a reminder', () => {
     assert.deepEqual(await armed(redis, REMINDER, id), NOT_ARMED)
   })
 
-  it('comes at its time, once, with the order and a key; it is told, and stands in the history', async () => {
+  it('comes at its time, once, with the order and a key; it is reported, and is in the history', async () => {
     await open()
     const worker = await shop.worker(EVERY_SECOND)
     const told = heard(worker, 'reminded')
@@ -123,7 +123,7 @@ describe('a reminder', () => {
     assert.equal(calls.length, 1)
   })
 
-  it('that another worker is just writing down is left to that one', async () => {
+  it('that another worker is recording is left to that one', async () => {
     await open()
     const worker = await shop.worker({ fallback: false })
     const id = await shop.parcel(2 * HOUR_MS - 1000)
@@ -211,7 +211,7 @@ describe('a reminder', () => {
     assert.equal((await shop.find(late)).status, 4)
   })
 
-  it('that fails is told so, and not tried again', async () => {
+  it('that fails is reported, and not tried again', async () => {
     await open({
       run: () => {
         throw new Error('no mail today')

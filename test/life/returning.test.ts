@@ -22,7 +22,7 @@ describe('An order that comes back', () => {
   /** A deadline about a day from now. */
   const isFresh = (date: Date | null | undefined) => Math.abs(Number(date) - Date.now() - 24 * HOUR_MS) < 30_000
 
-  it('keeps no overdue order waiting: the sweep looks for what orders took along once it has settled', async () => {
+  it('delays no overdue order: the sweep looks for deadlines of orders that left after it has settled', async () => {
     const done: string[] = []
     const shop = await open((Parcels) => ({ order_confirm: transition(Parcels, CONFIRM) }), {
       database: {
@@ -80,7 +80,7 @@ describe('An order that comes back', () => {
       await waitUntil(() => worker.settled.length === 2)
     })
 
-    it('is not settled for ever by an effect that leaves "where" as it is: it has no timer, and is counted', async () => {
+    it('is not settled again and again by an effect that leaves "where" as it is: it has no timer, and is counted', async () => {
       const shop = await paying()
       const id = await shop.parcel(-1_000, { country: 'XX' })
       const worker = await shop.worker(EVERY_SECOND)
@@ -195,7 +195,7 @@ describe('An order that comes back', () => {
       assert.equal(worker.health().kinds.order_confirm?.cleared, 0)
     })
 
-    it('is told where the table does not let the deadline be taken off; the others are settled in the same batch', async () => {
+    it('is reported if the table refuses that its deadline is cleared; the others are settled in the same batch', async () => {
       const warned: unknown[] = []
       const logger = { debug() {}, info() {}, error() {}, warn: (_: string, fields: { code?: string }) => warned.push(fields.code) }
       const shop = await confirming({ logger })
@@ -242,7 +242,7 @@ describe('An order that comes back', () => {
     assert.notEqual(await dueAt(shop as never, id), null)
   })
 
-  it('whose key somebody else has set, and whose row has no deadline, is counted and told once a minute', async () => {
+  it('whose key somebody else has set, and whose row has no deadline, is counted and reported once a minute', async () => {
     const warned: [string, object][] = []
     const logger = { debug() {}, info() {}, error() {}, warn: (text: string, fields: object) => warned.push([text, fields]) }
     const shop = await open((Parcels) => ({ order_confirm: transition(Parcels, { ...CONFIRM, pause: { keep: 'leftMs' } }) }), { logger })

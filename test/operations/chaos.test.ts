@@ -13,7 +13,7 @@ const KINDS = 15
 describe('A chaos run of twenty seconds', function () {
   this.timeout(600_000) // on a starved machine; else it takes less than a minute
 
-  it('breaks no promise, and each of its faults bites', async () => {
+  it('breaks no promise, and each of its faults has an effect', async () => {
     const child = spawn(process.execPath, ['--import', 'tsx', 'chaos/chaos.ts', ...RUN], { stdio: ['ignore', 'pipe', 'pipe'] })
     const [out, told, [status]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
     assert.notEqual(out, '', `it came to no verdict:\n${told.slice(-4000)}`)

@@ -76,7 +76,7 @@ describe('counting for metrics', () => {
     await server.stop()
   })
 
-  it('calls nothing overdue that a rule with dryRun leaves', async () => {
+  it('does not count as overdue what a rule with dryRun leaves', async () => {
     shop = await openShop((database) => ({
       ...rules(database),
       order_pay: transition(database.Order, { from: 1, to: 0, since: 'createdAt', after: '15m', dryRun: true }),

@@ -158,7 +158,7 @@ describe('the files for deployment', () => {
     for (const { kill_timeout } of apps) assert.equal(kill_timeout, KILLED_AFTER_S * 1_000)
   })
 
-  it('have an image that runs as nobody in particular, and passes signals on to node', () => {
+  it('have an image that runs without a privileged user, and passes signals on to node', () => {
     const lines = textOf('docker/Dockerfile').split('\n')
     assert.ok(lines.indexOf('USER node') > lines.findLastIndex((line) => line.startsWith('COPY')))
     const [, command] = /^CMD (\[.*\])$/m.exec(textOf('docker/Dockerfile')) ?? []

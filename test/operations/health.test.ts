@@ -78,7 +78,7 @@ describe('health', function () {
     await new Promise((resolve) => server.close(resolve))
   })
 
-  it('shows hosts and messages to those alone that may see them, and asks servers once a second at most', async () => {
+  it('shows hosts and messages only to those that may see them, and asks servers at most once a second', async () => {
     const { shop } = await open()
     const asked: string[] = []
     const logging = (sql: string) => void (/overdue/.test(sql) && asked.push(sql))
@@ -103,7 +103,7 @@ describe('health', function () {
     assert.ok(before > 0)
   })
 
-  it('of a web process says what nobody settles, by how much, and not what something excuses', async () => {
+  it('of a web process reports what nobody settles, by how much, and not what has a known reason', async () => {
     const { shop, health } = await open()
     const runtime = runtimeOf(shop.timers)
     await says(health, 'ok')
@@ -143,7 +143,7 @@ describe('health', function () {
     await says(health, 'ok')
   })
 
-  it('calls no rule well that it did not come to, and no Postgres silent that answers', async () => {
+  it('does not report a rule as well that it did not reach, nor Postgres as silent if it answers', async () => {
     const kinds = Array.from({ length: 12 }, (_, i) => `order_${i}`)
     const shop = await openShop(({ Order }) =>
       Object.fromEntries(kinds.map((kind) => [kind, transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' })])),
@@ -185,7 +185,7 @@ describe('health', function () {
     await says(health, 'ok')
   })
 
-  it('sees no overdue timers of a rule that is held, also where Redis alone has its deadlines', async () => {
+  it('sees no overdue timers of a rule that is held, also if its deadlines are only in Redis', async () => {
     const shop = await openShop(({ Order }) => ({ order_ship: transition(Order, { from: 2, to: 0, deadline: false, after: '24h' }) }))
     shops.push(shop as never)
     const runtime = runtimeOf(shop.timers)
@@ -200,7 +200,7 @@ describe('health', function () {
     await says(health, 'failing', { overdue: 'failing' })
   })
 
-  it('is degraded while Redis is down, and never failing for that alone', async () => {
+  it('is degraded while Redis is down, and never failing only because of that', async () => {
     const server = await RedisServer.start()
     const { shop, health } = await open({ redis: server.url, redisUrl: server.url })
     await shop.worker()
@@ -234,7 +234,7 @@ describe('health', function () {
     await server.stop()
   })
 
-  it('waits for no Postgres that is silent, and asks it nothing more meanwhile', async () => {
+  it('does not wait for a silent Postgres, and sends it nothing more meanwhile', async () => {
     const server = await PostgresServer.start()
     const { shop, health } = await open({ database: { url: server.url } })
     await says(health, 'ok')

@@ -484,7 +484,7 @@ const wanted = [...new Set([...SLOW, ...Object.keys(INCIDENTS)])].filter((name) 
 describe('an incident', function () {
   this.timeout(600_000)
 
-  it('is told by status, /ready, the metrics and the log within ten seconds, and nothing else is', async () => {
+  it('is reported by status, /ready, the metrics and the log within ten seconds, and nothing else is', async () => {
     const told: Record<string, string> = {}
     const stageOne = (name: string) =>
       INCIDENTS[name]?.(name).catch((error: Error) => {
@@ -499,7 +499,7 @@ describe('an incident', function () {
     assert.deepEqual(told, {})
   })
 
-  it('is what each alert of example/deploy/prometheus is for, and no alert is raised without one', async () => {
+  it('exists for each alert of example/deploy/prometheus, and no alert is raised without one', async () => {
     const nobody = { name: 'no process reports', first: new Map(), second: new Map(), betweenS: 1, atS: 0, alertsMay: [], row: '' }
     const all = [...scraped, { ...nobody, alerts: ['OrderTimersAbsent'] }]
     const page = await readFile(new URL('../../docs/health.md', import.meta.url), 'utf8')

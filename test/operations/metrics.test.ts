@@ -84,7 +84,7 @@ describe('metrics', function () {
     return worker
   }
 
-  it('say what happened, by rule and path, and how things are', async () => {
+  it('show what happened, by rule and path, and the present state', async () => {
     await open()
     const preset = await values()
     assert.equal(preset.get('order_timers_settled_total{kind="order_pay",path="sweep"}'), 0)
@@ -119,7 +119,7 @@ describe('metrics', function () {
     for (const series of all.keys()) assert.doesNotMatch(series, /127\.0\.0\.1|host|pid|id="/)
   })
 
-  it('never fall when a worker is replaced, and go where no worker is', async () => {
+  it('never fall when a worker is replaced, and also work without a worker', async () => {
     await open()
     const worker = await live()
     await worker.stop()

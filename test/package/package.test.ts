@@ -76,7 +76,7 @@ describe('the package', function () {
     }
   })
 
-  it('tells nothing of the machine that it was built on', async () => {
+  it('contains nothing about the machine that it was built on', async () => {
     const installed = join(directory, 'node_modules', NAME)
     for (const path of await readdir(installed, { recursive: true })) {
       if (!/\.(js|ts|json|map)$/.test(path)) continue
@@ -380,7 +380,7 @@ const health = orderTimersHealth(timers); console.log(health.live().status, (awa
       assert.deepEqual(await compile('untyped', 'module', { module: 'nodenext' }), [])
     })
 
-    it('says what it knows of a kind that there is no rule for', async () => {
+    it('reports an unknown kind', async () => {
       const mistake = join(directory, 'typescript', 'mistake.ts')
       await writeFile(mistake, "import { timers } from './shop.js'\n\nvoid timers.schedule('order_cofirm', 34)\n")
       const [line, ...more] = await compile('typescript', 'module', { module: 'nodenext' })

@@ -404,7 +404,7 @@ describe('the admin page in a browser', function () {
       }
     })
 
-    it('says which orders wait for `verify`, and what was answered, and settles them on a person’s word', async () => {
+    it('says which orders wait for `verify`, and what was answered, and settles them without an answer', async () => {
       const other = await openAdminShop({ verify: async (asked) => asked.map(() => false), logger: false })
       try {
         await other.worker()
@@ -466,7 +466,7 @@ describe('the admin page in a browser', function () {
       await picture('actions')
     })
 
-    it('not for whom may only look: nothing to press, and what is sent anyway is refused', async () => {
+    it('not with the right to read only: there are no buttons, and what is sent anyway is refused', async () => {
       can = 'read'
       const [id] = await orders(1)
       for (const path of [`?view=order&id=${id}`, '?view=due', '?view=stuck&state=dead&kind=order_confirm', '']) {
@@ -542,7 +542,7 @@ describe('the admin page in a browser', function () {
       strikeOut()
     })
 
-    it('shows what others wrote as text, wherever it stands', async () => {
+    it('shows what others wrote as text, everywhere', async () => {
       user = HOSTILE
       const hostile = await shop.order({ status: 4, note: `fails ${HOSTILE}` })
       const dead = worker.deadTold.length
@@ -635,7 +635,7 @@ describe('the admin page in a browser', function () {
       await wide.close()
     })
 
-    it('ends where one may no longer look', async () => {
+    it('ends when the right to read is gone', async () => {
       can = undefined
       await page.goto(shop.url)
       assert.match(await page.locator('body').innerText(), /not for you/)

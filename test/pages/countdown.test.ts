@@ -137,7 +137,7 @@ describe('the countdown in a browser', function () {
     await waitUntil(async () => (await textOf(other)).startsWith('19:'))
   })
 
-  it('asks where a proxy keeps the stream to itself, and goes on asking', async () => {
+  it('asks if a proxy holds the stream back, and continues to ask', async () => {
     const id = await shop.parcel(600_000)
     isKept = true
     try {

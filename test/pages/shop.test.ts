@@ -114,7 +114,7 @@ describe('the example shop in a browser', function () {
     assert.equal(refused.status(), 409)
   })
 
-  it("shows nobody somebody else's order", async () => {
+  it('shows an order only to its customer', async () => {
     const url = await place()
     const [other, its] = await visitor({})
     const found = await its.request.get(url)

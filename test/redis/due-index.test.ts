@@ -46,7 +46,7 @@ describe('the due index', () => {
     assert.equal(await index.disarm(KIND, '1', undefined, WAIT_MS), false)
   })
 
-  it('moves a deadline that Redis alone knows, and not one that has changed meanwhile', async () => {
+  it('moves a deadline that is only in Redis, and not one that has changed meanwhile', async () => {
     const now = Math.floor(await clock.now())
     const move = (expected: number | undefined, id: string, by: number | 'now', tolerance?: number) =>
       index.postponeFrom(expected, KIND, id, by, WAIT_MS, tolerance)

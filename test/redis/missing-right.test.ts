@@ -32,7 +32,7 @@ describe('a right that a user of Redis lacks', () => {
     await server.stop()
   })
 
-  it('is the sort of it where Redis does not tell more', () => {
+  it('is named by its sort if Redis does not say more', () => {
     assert.equal(missingRight('NOPERM this user has no permissions to access one of the keys used as arguments')?.endsWith('(~…)'), true)
     assert.equal(
       missingRight('NOPERM this user has no permissions to access one of the channels used as arguments')?.endsWith('(&…)'),

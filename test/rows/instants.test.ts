@@ -36,7 +36,7 @@ async function sweeps(worker: TestWorker, count: number): Promise<void> {
 }
 
 describe('An instant without a time zone', () => {
-  it('cancels no order early on a server in Taipei: the rule is refused until its column is mended, by every path', async () => {
+  it('cancels no order early on a server in Taipei: the rule is refused until its column is corrected, by every path', async () => {
     const shop = await openShop(pay, { database: TAIPEI })
     const { client, Order } = shop.database
     await client.query(`ALTER TABLE orders ALTER COLUMN "createdAt" TYPE timestamp USING "createdAt" AT TIME ZONE 'UTC'`)
@@ -148,7 +148,7 @@ describe('An instant without a time zone', () => {
   }
   const BOTH_READINGS = /its newest value is \d{4}-.*; now it is .* in UTC and .* in Asia\/Taipei/
 
-  it('is told with both readings over a pool of one connection: by check(), and by a call within a transaction, which it leaves as it was', async () => {
+  it('is reported with both readings over a pool of one connection: by check(), and by a call within a transaction, which it leaves as it was', async () => {
     const shop = await openWithOneConnection()
     const { sequelize, Order } = shop.database
     await shop.spoil()
@@ -176,7 +176,7 @@ describe('An instant without a time zone', () => {
     await shop.close()
   })
 
-  it('is told without its newest value where that cannot be read in time, and the transaction goes on', async () => {
+  it('is reported without its newest value if that cannot be read in time, and the transaction continues', async () => {
     const shop = await openWithOneConnection()
     const { sequelize, Order, client } = shop.database
     await shop.spoil()
@@ -195,7 +195,7 @@ describe('An instant without a time zone', () => {
     await shop.close()
   })
 
-  it('is asked for again where the look could not be made: not to know is not to know it is right', async () => {
+  it('is checked again if the check was not possible: an unknown type is not a right one', async () => {
     const shop = await openWithOneConnection()
     const { sequelize, Order } = shop.database
     await shop.spoil()

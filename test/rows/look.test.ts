@@ -62,7 +62,7 @@ describe('A condition that findAll understands', () => {
   })
 })
 
-describe('A look at a rule', () => {
+describe('A check of a rule', () => {
   const wrong: [string, (database: Pick<Database, 'Order'>) => Rules, RegExp][] = [
     ['a misspelt attribute in "where"', payWhere({ pyaid: false }), /"where" cannot run: column Order\.pyaid does not exist/],
     ['a table that is missing in a literal', payWhere(literal(UNPAID)), /"where" cannot run: relation "payments" does not exist/],
@@ -130,7 +130,7 @@ describe('A look at a rule', () => {
     await shop.close()
   })
 
-  it('says that it could not look where somebody holds the table, and looks again', async () => {
+  it('reports that it could not check while somebody locks the table, and checks again', async () => {
     const shop = await openShop(payWhere({ total: 100 }))
     const worker = await shop.worker({ fallback: EVERY_SECOND })
     await shop.database.client.query('ALTER TABLE orders ADD COLUMN extra integer')

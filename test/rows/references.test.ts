@@ -25,7 +25,7 @@ const REFERS = 'ALTER TABLE orders ADD CONSTRAINT orders_status FOREIGN KEY (sta
 const long = () => ({ createdAt: new Date(Date.now() - 16 * 60_000) })
 
 describe('A status that the status table lacks', () => {
-  it('is said by check(), plan, status and the worker before a settlement fails on it, with the INSERT as a comment', async () => {
+  it('is reported by check(), plan, status and the worker before a settlement fails on it, with the INSERT as a comment', async () => {
     const shop = await openShop(pay)
     await shop.database.client.query(`${STATUSES}; ${REFERS}`)
     const { code, message } = await refused(() => shop.timers.check())
@@ -47,7 +47,7 @@ describe('A status that the status table lacks', () => {
     await shop.close()
   })
 
-  it('is said of "from" and of what "set" writes too', async () => {
+  it('is reported for "from" and for what "set" writes too', async () => {
     const shop = await openShop(({ Order }: Pick<Database, 'Order'>) => ({
       order_pay: transition(Order, { from: [1, 8], to: 0, since: 'createdAt', after: '15m', set: { userId: 77 } }),
     }))
@@ -102,7 +102,7 @@ GRANT SELECT ON order_statuses TO ${role}; GRANT SELECT, UPDATE (status, "userId
     }
   })
 
-  it('is said, and stops nothing, where it is one of several in "from"', async () => {
+  it('is reported, and stops nothing, if it is one of several in "from"', async () => {
     const shop = await openShop(({ Order }: Pick<Database, 'Order'>) => ({
       order_pay: transition(Order, { from: [1, 7], to: 0, since: 'createdAt', after: '15m' }),
     }))

@@ -191,7 +191,7 @@ describe('a settlement', () => {
     await waitUntil(async () => (await shop.statusOf(ids[1])) === 5)
   })
 
-  it('puts off an order whose row is locked also where Redis alone has its deadline', async () => {
+  it('puts off an order whose row is locked also if its deadline is only in Redis', async () => {
     const options = { from: 4, to: 5, deadline: false, after: 1 } as const
     shop = await openShop(({ Order }) => ({ order_confirm: transition(Order, options) as unknown as Rule<'deadline', OrderRow> }))
     const id = await shop.order({ status: 4 })
@@ -299,7 +299,7 @@ describe('a settlement', () => {
       assert.deepEqual([calls, await effects()], [[], []])
     })
 
-    it('gives it a signal that tells when its time is over', async () => {
+    it('gives it a signal that says when its time is over', async () => {
       await openWithRun(({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))), {
         timeout: 100,
         attempts: 1,

@@ -55,7 +55,7 @@ describe('A settlement that is vetoed', () => {
     }
   }
 
-  it('is told from one whose row is locked, which is put off and settled once it is free', async () => {
+  it('is distinguished from one whose row is locked, which is put off and settled once it is free', async () => {
     const shop = await openParcels((Parcels) => ({ order_confirm: transition(Parcels, CONFIRM) }))
     close = shop.close
     const id = await shop.parcel(-1_000)

@@ -182,7 +182,7 @@ describe('a call within a transaction', () => {
     assert.equal(members, 300)
   })
 
-  it('schedules, extends and cancels what Redis alone knows when it has committed, too', async () => {
+  it('also schedules, extends and cancels what is only in Redis when it has committed', async () => {
     const paid = await shop.order({ status: 2 })
     const rollBack = (call: (options: { transaction: import('sequelize').Transaction }) => Promise<unknown>) =>
       sequelize

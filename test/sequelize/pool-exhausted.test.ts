@@ -37,7 +37,7 @@ describe("a pool of the shop's that has no free connection", () => {
     await Promise.all(held.splice(0).map((transaction) => transaction.rollback()))
   }
 
-  it('is told by a call as what it is, with the option that helps, and not as "Operation timeout" of Postgres', async () => {
+  it('is reported by a call with the option that helps, and not as "Operation timeout" of Postgres', async () => {
     const id = await shop.order({ status: 4 })
     await take()
     await assert.rejects(shop.timers.schedule('order_confirm', id), (error: OrderTimersError) => {
@@ -50,7 +50,7 @@ describe("a pool of the shop's that has no free connection", () => {
     assert.equal((await shop.timers.schedule('order_confirm', id)).armed, true)
   })
 
-  it('is told so by a worker, which counts no attempt, and settles once one is free', async () => {
+  it('is reported by a worker, which counts no attempt, and settles once one is free', async () => {
     const id = await shop.order({ status: 4 })
     const worker = await shop.worker()
     await shop.timers.schedule('order_confirm', id, { after: 300 })
@@ -67,7 +67,7 @@ describe("a pool of the shop's that has no free connection", () => {
     assert.equal(worker.health().kinds.order_confirm?.failed, 0)
   })
 
-  it('is told so by status and by health', async () => {
+  it('is reported by status and by health', async () => {
     await take()
     const { ok, headline } = await status(runtimeOf(shop.timers))
     assert.equal(ok, false)
@@ -81,7 +81,7 @@ describe("a pool of the shop's that has no free connection", () => {
     await waitUntil(async () => (await look.read())?.trouble === undefined)
   })
 
-  it('is told by health also before Sequelize gives up: then all connections are in use', async () => {
+  it('is reported by health also before Sequelize gives up: then all connections are in use', async () => {
     const patient = await openShop(
       ({ Order }) => ({ order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' }) }),
       { database: { pool: { max: 1, acquire: 60_000 } } },

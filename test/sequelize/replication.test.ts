@@ -70,7 +70,7 @@ describe('a shop with a replica', () => {
     })
   })
 
-  it('is told again of an order that its replica has never seen, and once', async () => {
+  it('gets an order again that its replica has never seen, and once', async () => {
     const dueAt = new Date(Date.now() - 1000)
     const id = await shop.order({ status: 4, confirmDueAt: dueAt })
     await shop.worker(EVERY_SECOND)

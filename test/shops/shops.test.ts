@@ -78,7 +78,7 @@ for (const [title, load] of SHOPS) {
       await post(`/orders/${id}/pay`).expect(409)
     })
 
-    it('confirms what was shipped, although no route says a word of it', async () => {
+    it('confirms what was shipped, although no route calls the timers', async () => {
       const id = await placed()
       await post(`/orders/${id}/pay`).expect(204)
       await assertNotScheduled(shop.timers, 'order_pay', id)

@@ -53,7 +53,7 @@ function otherProcess(runtime: Runtime, log = toLog(false), times: BeatTimes = Q
   }
 }
 
-describe('the beats of a process', () => {
+describe('the heartbeats of a process', () => {
   let shop: Shop<OneOfEach>
 
   beforeEach(async () => {
@@ -81,7 +81,7 @@ describe('the beats of a process', () => {
     await single.close()
   })
 
-  it('tell who a worker is: host, process, version, rules and Redis; and its end', async () => {
+  it('say who a worker is: host, process, version, rules and Redis; and its end', async () => {
     const worker = await shop.worker()
     const [record] = await waitUntil(async () => ((await seen()).length === 1 ? seen() : undefined))
     const {
@@ -104,7 +104,7 @@ describe('the beats of a process', () => {
     assert.deepEqual(await seen(), [])
   })
 
-  it('take no clock for slow because a beat was long on its way', async () => {
+  it('do not report a slow clock because a heartbeat was delayed', async () => {
     const web = otherProcess(runtimeOf(shop.timers))
     web.beats.mounted()
     const raw = async () => /^(\d+) (\d+) /.exec((await shop.redis.client.hget(shop.key('order-timers:processes'), web.identity.id)) ?? '')
@@ -240,7 +240,7 @@ describe('the beats of a process', () => {
     await web.end()
   })
 
-  it('that fail as nobody expected are told once, and end neither the process nor the next beat', async () => {
+  it('that fail unexpectedly are reported once, and end neither the process nor the next heartbeat', async () => {
     const lines = new Lines()
     const runtime = runtimeOf(shop.timers)
     const web = otherProcess(runtime, toLog(lines))
@@ -323,7 +323,7 @@ describe('the beats of a process', () => {
       await web.end()
     })
 
-    it('tell databases apart: the same for two processes on one table', async () => {
+    it('distinguish databases: two processes on one table have the same', async () => {
       const [one, two] = [otherProcess(runtimeOf(shop.timers)), otherProcess(runtimeOf(shop.timers))]
       for (const { beats } of [one, two]) beats.mounted()
       const identities = async () => (await seen()).flatMap(({ databases }) => databases.map(({ identity }) => identity))

@@ -260,7 +260,7 @@ describe('req.orderTimers', () => {
       assert.deepEqual(await armed(shop.redis, 'order_confirm', id), { due: moved.getTime(), key: moved.getTime() })
     })
 
-    it('moves one that Redis alone knows, and one that somebody else has set', async () => {
+    it('moves one that is only in Redis, and one that somebody else has set', async () => {
       const id = await shop.order({ status: 2 })
       const { deadline } = await timers.schedule('order_ship', id)
       const moved = (deadline as Date).getTime() + 60_000
@@ -312,7 +312,7 @@ describe('req.orderTimers', () => {
       assert.equal((await timers.cancel('order_confirm', id)).deadline, null)
     })
 
-    it('takes away one that Redis alone knows, and says when there is none', async () => {
+    it('removes one that is only in Redis, and says if there is none', async () => {
       const id = await shop.order({ status: 2 })
       await timers.schedule('order_ship', id)
       assert.deepEqual(await timers.cancel('order_ship', id), { kind: 'order_ship', id: String(id), deadline: null, armed: false })
@@ -407,7 +407,7 @@ describe('timers without Redis', () => {
         assert.deepEqual(await shop.redis.client.keys(`${shop.redis.prefix}*`), [])
       })
 
-      it('refuse what Redis alone would know', async () => {
+      it('refuse what would be only in Redis', async () => {
         const id = await shop.order({ status: 2 })
         const letters = `orderTimers: order_confirm: ${why}, and dead letters are kept in Redis; give "redis" to have them`
         assert.deepEqual(await refused(() => shop.timers.retry('order_confirm', id)), refusal('REDIS_UNAVAILABLE', 503, letters))

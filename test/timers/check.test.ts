@@ -32,7 +32,7 @@ describe('timers.check()', () => {
   const alter = (change: string) => database.client.query(`ALTER TABLE orders ${change}`)
   const invalidModel = (message: string, kind = 'order_confirm') => refusal('INVALID_MODEL', 500, `orderTimers: rule "${kind}": ${message}`)
 
-  it('finds nothing wrong with a shop that is all right', async () => {
+  it('finds nothing wrong with a valid shop', async () => {
     const shop = await openShop(oneOfEach)
     await shop.timers.check()
     await shop.close()

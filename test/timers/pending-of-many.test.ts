@@ -58,7 +58,7 @@ describe('remaining and list for many orders', () => {
     assert.deepEqual(statements, [])
   })
 
-  it('know deadlines that Redis alone has, and keys that somebody else has set', async () => {
+  it('know deadlines that are only in Redis, and keys that somebody else has set', async () => {
     const { timers, redis } = shop
     const [ours, theirs, moved, none] = await orders(4, { status: 2 })
     for (const order of [ours!, moved!]) await timers.schedule('order_ship', order)
@@ -136,7 +136,7 @@ describe('remaining and list for many orders', () => {
     assert.equal(unknown.code, 'ERR_ORDER_TIMERS_UNKNOWN_KIND')
   })
 
-  it('say so where Redis alone has the deadlines and does not answer; what is on the row is known all the same', async () => {
+  it('say so if the deadlines are only in Redis, which does not answer; what is on the row is still known', async () => {
     const id = await shop.order({ status: 4 })
     await shop.timers.schedule('order_confirm', id)
     for (const redis of [false, `redis://127.0.0.1:${await freePort()}`] as const) {

@@ -26,8 +26,7 @@ export default {
   readOnly: {
     'no table':
       'Nobody can act here: the table order_timers_actions, which records actions, is missing. Run the migration that `order-timers migration` prints.',
-    'no right':
-      'Nobody can act here: this role may not write to order_timers_actions, which records actions. Grant it INSERT and SELECT.',
+    'no right': 'Nobody can act here: this role may not write to order_timers_actions, which records actions. Grant it INSERT and SELECT.',
     unknown: 'Nobody can act now: it is not known whether actions can be recorded.',
   },
   failed: (text) => `This could not be read: ${text}`,
@@ -80,8 +79,7 @@ export default {
     undated: 'undated',
   },
   about: {
-    overdue:
-      'Due, and nothing prevents it: the next sweep settles these, within a minute. If they stay, look at Now: is a worker alive?',
+    overdue: 'Due, and nothing prevents it: the next sweep settles these, within a minute. If they stay, look at Now: is a worker alive?',
     retrying: 'The rule failed on these, and tries again automatically. The error says why.',
     locked: 'Another transaction has the row locked. They are settled once it has ended; end it if it has been open for long.',
     dead: 'The rule has used all its attempts on these. Remove the cause, then retry them. Or discard the letter: the order stays as it is.',
@@ -246,7 +244,8 @@ export default {
       held: () => 'It is held.',
       released: (_at, moved) => (moved === '0' ? 'It goes on.' : `It goes on. ${many(moved, 'deadline was', 'deadlines were')} moved.`),
       opening: (at) => `It stays held until ${at}, and then goes on automatically.`,
-      moving: (_at, moved) => `It stays held while its deadlines are moved (${moved} so far). The workers continue that, and then release it.`,
+      moving: (_at, moved) =>
+        `It stays held while its deadlines are moved (${moved} so far). The workers continue that, and then release it.`,
     },
     goOn: 'Do it',
     stop: 'Go back',

@@ -96,7 +96,8 @@ export async function endDead(
 
 export function notDead(kind: string, id: string, attempts: number | undefined): OrderTimersError {
   const times = `${attempts} ${attempts === 1 ? 'time' : 'times'}`
-  const why = attempts === undefined ? '; `order-timers dead` lists those that are' : `: it failed ${times}, and is tried again automatically`
+  const why =
+    attempts === undefined ? '; `order-timers dead` lists those that are' : `: it failed ${times}, and is tried again automatically`
   return new OrderTimersError('NO_TIMER', `orderTimers: ${kind}: ${show(id)} is no dead letter${why}`)
 }
 

@@ -89,8 +89,7 @@ export function requireActor(actor: Actor): void {
 
 /** For an action that needs a justification. @throws OrderTimersError INVALID_ACTION */
 export function requireReason({ reason }: Actor): void {
-  if (reason === undefined || reason.trim() === '')
-    throw invalid('settling an order unverified needs a reason; give one (--reason "…")')
+  if (reason === undefined || reason.trim() === '') throw invalid('settling an order unverified needs a reason; give one (--reason "…")')
 }
 
 /** A rule, or a reminder of one. @throws OrderTimersError UNKNOWN_KIND, and what binding it throws */

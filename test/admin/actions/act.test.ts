@@ -13,7 +13,7 @@ const CONFIRM = { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' } as co
 const near = (actual: unknown, expected: number) =>
   assert.ok(Math.abs(Number(actual) - expected) < 5_000, `${actual} is not about ${expected}`)
 
-describe('an act on orders whose deadline is on the row', () => {
+describe('an action on orders whose deadline is on the row', () => {
   let shop: ActingShop<never>
 
   afterEach(() => shop.close())
@@ -115,7 +115,7 @@ describe('an act on orders whose deadline is on the row', () => {
     assert.equal(await shop.statusOf(order.id), 5)
   })
 
-  it('acts on each order by itself: what changed, has left, is locked or is not there is told, and the others are done', async () => {
+  it('handles each order separately: it reports those that changed, left, are locked or missing, and does the others', async () => {
     await open()
     const [same, changed, left, locked] = [await shipped(HOUR_MS), await shipped(HOUR_MS), await shipped(HOUR_MS), await shipped(HOUR_MS)]
     await shop.act('extend', [changed], { by: '1h' })
@@ -190,7 +190,7 @@ describe('an act on orders whose deadline is on the row', () => {
     assert.equal(await shop.deadlineOf(order.id), (order.deadline as number) + HOUR_MS)
   })
 
-  it('writes nothing where it cannot be recorded, and names the migration, or the missing right', async () => {
+  it('writes nothing if it cannot be recorded, and names the migration, or the missing right', async () => {
     await open({}, { recorded: false })
     const order = await shipped(HOUR_MS)
     const attempt = () => refused(() => shop.act('extend', [order], { by: '1h' }))
@@ -209,7 +209,7 @@ describe('an act on orders whose deadline is on the row', () => {
     assert.equal(await shop.deadlineOf(order.id), (order.deadline as number) + HOUR_MS)
   })
 
-  it('refuses what is no act, names no order, or goes with no such rule, before anything is asked', async () => {
+  it('refuses an unknown action, no orders, or a rule that does not allow it, before any query', async () => {
     await open()
     const cases: [() => unknown, string][] = [
       [() => shop.act('explode' as never, [{ id: 1 }]), 'INVALID_ACTION'],
@@ -233,7 +233,7 @@ describe('an act on orders whose deadline is on the row', () => {
     assert.deepEqual(await shop.recorded(), [])
   })
 
-  it('keeps a hostile name and reason as they are, but for NUL, which Postgres does not take', async () => {
+  it('keeps a hostile name and reason unchanged, except NUL, which Postgres does not accept', async () => {
     await open()
     const order = await shipped(HOUR_MS)
     const user = `'); DROP TABLE orders; -- \u0000<script>\ud800 "$1" $$`
@@ -244,8 +244,8 @@ describe('an act on orders whose deadline is on the row', () => {
   })
 })
 
-describe('an act on timers that Redis alone has', () => {
-  it('leaves one alone that is given another deadline between the look and the act', async () => {
+describe('an action on timers that are only in Redis', () => {
+  it('leaves one alone that got another deadline between reading and action', async () => {
     const shop = await openActingShop(({ Order }) => ({
       order_unshipped: transition(Order, { from: 2, to: 0, deadline: false, after: '24h' }),
     }))
@@ -276,8 +276,8 @@ describe('an act on timers that Redis alone has', () => {
   })
 })
 
-describe('an act on orders of a rule with "since"', () => {
-  it('is to settle now those that are due already; the others follow from their rows', async () => {
+describe('an action on orders of a rule with "since"', () => {
+  it('settles only those that are due already; the others follow from their rows', async () => {
     const shop = await openActingShop(({ Order }) => ({
       order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' }),
     }))

@@ -6,7 +6,7 @@ import { refused } from '../../support/refused.js'
 import { openActingShop, SUPPORT } from './acting.js'
 
 describe('pruning', () => {
-  it('removes old rows of the history, but for what afterCommit and reminders still need, and of the record of actions', async () => {
+  it('removes old rows of the history, except what afterCommit and reminders still need, and of the record of actions', async () => {
     const shop = await openActingShop(({ Order }) => ({
       order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h', history: true }),
     }))

@@ -12,7 +12,7 @@ import { type ActingShop, openActingShop, SUPPORT } from './acting.js'
 
 const CONFIRM = { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' } as const
 
-describe('an act of which Redis does not say that it was done', () => {
+describe('an action that Redis does not confirm', () => {
   let server: RedisServer
 
   before(async () => {
@@ -38,7 +38,7 @@ describe('an act of which Redis does not say that it was done', () => {
     return id
   }
 
-  it('a letter that Redis does not drop is said to be there still, and can be discarded again', async () => {
+  it('a letter that Redis does not drop is reported as still there, and can be discarded again', async () => {
     const shop = await open()
     const id = await buried(shop)
     await shop.redis.client.config('SET', 'min-replicas-to-write', '1')
@@ -52,7 +52,7 @@ describe('an act of which Redis does not say that it was done', () => {
     await shop.close()
   })
 
-  it('a letter of which no answer came is not called undone', async () => {
+  it('a letter without an answer is not reported as unchanged', async () => {
     const proxy = await TcpProxy.start(server.port)
     const shop = await open(`redis://127.0.0.1:${proxy.port}`)
     const id = await buried(shop)

@@ -47,7 +47,7 @@ describe('the judge', () => {
     assert.ok(texts.includes('it never happened that an answer was unknown'))
   })
 
-  it('says nothing of what a run has tried', () => {
+  it('does not list what a run has tried', () => {
     const story = new Story()
     story.create('pay', '1', {}, { answer: 'unknown' })
     const texts = untried(judge(story.end())).map(({ message }) => message)

@@ -39,7 +39,7 @@ describe('docs/promises.md', () => {
 })
 
 describe('the invariants', () => {
-  it('are called as their files, and each has tests', () => {
+  it('are named like their files, and each has tests', () => {
     const files = (path: string, ending: string) => readdirSync(new URL(path, root)).map((file) => file.replace(ending, ''))
     const all = INVARIANTS.map(({ name }) => name).sort()
     assert.deepEqual(files('chaos/judge/invariants/', '.ts').sort(), all)

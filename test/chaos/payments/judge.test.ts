@@ -32,7 +32,7 @@ describe('the judge of the payments shop', () => {
     assert.deepEqual([verdict.anomalies, verdict.waiting], [[], 1])
   })
 
-  it('leaves alone what the service has deleted, unless it was cancelled all the same', () => {
+  it('leaves alone what the service has deleted, unless it was still cancelled', () => {
     const verdict = judgePayments([order({ status: 'placed', gone: true, enquiries: { firstAt: 0, asked: 3, yes: 0, no: 3 } })], 'close', 0)
     assert.deepEqual([verdict.anomalies, verdict.waiting, verdict.gone], [[], 0, 1])
     assert.match(broken({ gone: true, enquiries: { firstAt: 0, asked: 3, yes: 0, no: 3 } })[0] ?? '', /unverified/)

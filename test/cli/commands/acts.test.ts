@@ -9,7 +9,7 @@ const DAY_MS = 86_400_000
 const CONFIRM = "order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' })"
 
 // The program as a process of its own, beside the shop's own timers on the same orders and the same Redis.
-describe('acts on the command line', function () {
+describe('actions on the command line', function () {
   this.timeout(60_000)
   let shop: ActingShop<never>
   let project: Project
@@ -37,7 +37,7 @@ describe('acts on the command line', function () {
     return String(id)
   }
 
-  it('settle makes orders due, says of each what came of it, and records who did it and why', async () => {
+  it('settle makes orders due, reports the outcome of each, and records who did it and why', async () => {
     await open()
     const id = await shipped(-DAY_MS)
     const { status, stdout } = await project.orderTimers('settle', 'order_confirm', String(id), '99', '--reason', 'by phone')
@@ -69,7 +69,7 @@ describe('acts on the command line', function () {
     assert.deepEqual([again.status, JSON.parse(again.stdout)], [1, { kind: 'order_confirm', discarded: [], kept: [{ id, why }] }])
   })
 
-  it('without the table of actions new acts are refused, and retry is carried out with a remark', async () => {
+  it('without the table of actions new actions are refused, and retry is carried out with a remark', async () => {
     await open({ recorded: false })
     const id = await buried()
     const discard = await project.orderTimers('discard', 'order_confirm', id)

@@ -48,7 +48,7 @@ describe('many orders on the command line', function () {
     assert.deepEqual(rows, [{ action: 'extendAll', actor: `${userInfo().username}@${hostname()}`, via: 'command', reason: 'typhoon' }])
   })
 
-  it('extend and cancel are about the orders that are named, too', async () => {
+  it('extend and cancel also accept named orders', async () => {
     await shop.shipped(2)
     const before = await shop.deadlines()
     const due = (ms: number) => new Date(ms).toISOString()
@@ -62,7 +62,7 @@ describe('many orders on the command line', function () {
     assert.match(both.stderr, /--all is for many orders \(cancelAll\); name orders or give that, not both/)
   })
 
-  it('schedule fills what is missing, and refuses what it is not to be about', async () => {
+  it('schedule fills what is missing, and refuses wrong options', async () => {
     await shop.shipped(2)
     await shop.database.client.query('UPDATE orders SET "confirmDueAt" = NULL WHERE id = 2')
     assert.match(

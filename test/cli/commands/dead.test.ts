@@ -89,7 +89,7 @@ describe('dead letters on the command line', function () {
     assert.deepEqual(again, { status: 0, stdout: 'order_confirm: there are no dead letters\n', stderr: '' })
   })
 
-  it('say what an id is that is none of them, and put back the others', async () => {
+  it('say which ids are no dead letters, and put back the others', async () => {
     await (await buried(1)).stop()
     const { failures } = runtimeOf(shop.timers).keys.sets('order_confirm')
     await shop.redis.client.hset(failures, '7', JSON.stringify({ attempts: 3, error: 'x', at: new Date().toISOString(), dead: false }))
@@ -102,7 +102,7 @@ describe('dead letters on the command line', function () {
     ])
   })
 
-  it('end with 2 for an id or a rule that there is none of, and with 3 where Redis does not answer or is not used', async () => {
+  it('end with 2 for an unknown id or rule, and with 3 if Redis does not answer or is not used', async () => {
     const typed = async (...args: string[]) => {
       const { status, stdout, stderr } = await project.orderTimers(...args)
       assert.equal(stdout, '')
@@ -121,7 +121,7 @@ describe('dead letters on the command line', function () {
 describe('what is stale', function () {
   this.timeout(60_000)
 
-  it('is shown by sweep --stale, by rule with the oldest, and settled with --yes alone', async () => {
+  it('is shown by sweep --stale, by rule with the oldest, and settled only with --yes', async () => {
     const [shop, project] = await Promise.all([openShop(() => ({ order_other: async () => {} })), openProject()])
     const rules = `order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' }),
       order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' })`

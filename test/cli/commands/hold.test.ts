@@ -61,7 +61,7 @@ describe('hold and release on the command line', function () {
     assert.match(released.stdout, /^order_confirm: stays held until \d{4}-\S+Z, and goes on by itself then\n$/)
   })
 
-  it('refuses what is wrongly typed with exit status 2, and what cannot be done with 1, and changes nothing', async () => {
+  it('refuses wrong input with exit status 2, and what cannot be done with 1, and changes nothing', async () => {
     const wrong: [string[], RegExp, number?][] = [
       [['hold', 'order_confirm'], /say why: --reason/],
       [['hold', 'order_confirm', ...WHY, '--until', '2h'], /"until" needs to be told what becomes of the deadlines/, 1],

@@ -57,7 +57,7 @@ describe('order-timers list', function () {
     )
   })
 
-  it('pages likewise through the timers of a rule that Redis alone has', async () => {
+  it('also pages through timers that are only in Redis', async () => {
     const at = new Date(Date.now() + HOUR_MS)
     const expected: string[] = []
     for (let i = 0; i < 5; i += 1) {
@@ -74,7 +74,7 @@ describe('order-timers list', function () {
     assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_ACTION')
   })
 
-  it('prints a table and how the next page is typed, which can be typed; JSON with the same', async () => {
+  it('prints a table and the command for the next page, which works; JSON has the same', async () => {
     for (let i = 1; i <= 3; i += 1) await shipped(Date.now() + i * HOUR_MS)
     const first = await project.orderTimers('list', 'order_confirm', '--limit', '2')
     assert.deepEqual([first.status, first.stderr], [0, ''])
@@ -89,7 +89,7 @@ describe('order-timers list', function () {
     assert.deepEqual(none, { status: 0, stdout: 'order_confirm: no order is stale\n', stderr: '' })
   })
 
-  it('refuses what is wrongly typed with exit status 2', async () => {
+  it('refuses wrong input with exit status 2', async () => {
     const typed = [
       ['order_confrm'],
       ['order_confirm', '--state', 'late'],

@@ -43,7 +43,7 @@ describe('order-timers watch', function () {
     return { status: await run(['watch', ...args], context), lines }
   }
 
-  it('tells of timers armed, events and settlements, and only while somebody watches', async () => {
+  it('reports timers armed, events and settlements, and only while somebody watches', async () => {
     const worker = await shop.worker({ fallback: false })
     const published: string[] = []
     const listener = shop.redis.client.duplicate()
@@ -83,7 +83,7 @@ describe('order-timers watch', function () {
     listener.disconnect()
   })
 
-  it('tells of attempts that failed, the last one as dead', async () => {
+  it('reports failed attempts, the last one as dead', async () => {
     await shop.order({ status: 1, createdAt: new Date(Date.now() - 60_000) })
     const notes: Watched[] = []
     const end = await watch(runtimeOf(shop.timers), { onNote: (note) => notes.push(note), onLost: assert.fail, onTrouble: assert.fail })
@@ -94,7 +94,7 @@ describe('order-timers watch', function () {
     await end()
   })
 
-  it('prints a line for each batch of the rule that is meant, with what others publish in one line, and drops what is no message', async () => {
+  it('prints a line for each batch of the given rule, what others publish in one line, and drops what is no message', async () => {
     await write('watched.mjs')
     const orders = [
       { id: '34\u001b[2J\nfoo', ms: 2.13 },
@@ -134,7 +134,7 @@ describe('order-timers watch', function () {
     assert.deepEqual([status, signal], [0, null])
   })
 
-  it('says with exit status 3 that Redis is not there, and with 2 that the rule or the time is none', async () => {
+  it('says with exit status 3 that Redis does not answer, and with 2 that the rule or the time is wrong', async () => {
     await project.write('off.mjs', timersModule(shop.database, CONFIRM))
     await write('on.mjs')
     const remarks: string[] = []

@@ -32,7 +32,7 @@ describe('order-timers doctor', function () {
     return project.orderTimers('doctor', ...options)
   }
 
-  it('prints what it looked at, what is wrong first with its remedies, and exits with 1', async () => {
+  it('prints what it checked, first what is wrong with its remedies, and exits with 1', async () => {
     const { status, stdout } = await typed(`redis://127.0.0.1:${await freePort()}`)
     assert.equal(status, 1)
     const [summary, , first, remedy] = stdout.split('\n')
@@ -86,7 +86,7 @@ describe('order-timers doctor', function () {
     await stage.close()
   })
 
-  it('refuses a role that there is none of', async () => {
+  it('refuses an unknown role', async () => {
     assert.equal((await typed(shop.redis.url, '--role', 'cron')).status, 2)
   })
 })

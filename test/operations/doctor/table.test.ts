@@ -13,7 +13,7 @@ const FAULTS = [...PROCESS_FAULTS, ...REDIS_FAULTS, ...RIGHTS_FAULTS, ...POSTGRE
 const SIGNS = { wrong: '✘', unseen: '?', advice: '!', fine: '✔' }
 
 describe('docs/doctor.md', () => {
-  it('lists each fault that is set up, as the doctor tells it', () => {
+  it('lists each fault that the tests set up, as the doctor reports it', () => {
     const rows = [...page.matchAll(/^\| ([^|`]+) \| `(.)` `([\w.-]+)` \| (.+) \|$/gm)].map(([, what, sign, name]) => [what, sign, name])
     assert.ok(FAULTS.length >= 40)
     assert.deepEqual(

@@ -166,7 +166,7 @@ describe('extendAll, scheduleAll and cancelAll', () => {
     assert.equal((await shop.timers.cancelAll('order_confirm', { all: true })).moved, 300)
   })
 
-  it('is ended by nobody twice: who ends it late leaves the hold of the next run alone', async () => {
+  it('is never ended twice: a late end leaves the hold of the next run alone', async () => {
     await shop.shipped(300)
     const left = async () => {
       const stop = new AbortController()
@@ -189,7 +189,7 @@ describe('extendAll, scheduleAll and cancelAll', () => {
     assert.deepEqual(await rule.row.holds.standing(), [])
   })
 
-  it('holds the kind until the run has ended, and tells of one that was left', async () => {
+  it('holds the kind until the run has ended, and reports one that was left', async () => {
     await shop.shipped(300)
     await shop.database.client.query(`UPDATE orders SET "confirmDueAt" = now() - interval '1 second'`)
     const stop = new AbortController()

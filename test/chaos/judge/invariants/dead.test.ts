@@ -20,7 +20,7 @@ describe('dead', () => {
     }
   })
 
-  it('finds a dead letter that was settled unasked, unless Redis lost it', () => {
+  it('finds a dead letter that was settled without a request, unless Redis lost it', () => {
     const story = dead()
     story.settle('confirm', '1')
     assertFound(story, 'dead', /although it was a dead letter/)

@@ -18,7 +18,7 @@ describe('dry-run', () => {
     assertFine(story.wait(60_000))
   })
 
-  it('lets an order leave before it is due, and nobody speak of it', () => {
+  it('lets an order leave before it is due, without a report', () => {
     const story = due()
     story.set('trial', '1', { status: 9, trialAt: undefined })
     assertFine(story.wait(60_000))
@@ -36,7 +36,7 @@ describe('dry-run', () => {
     }
   })
 
-  it('finds what was said before it was due, or of another deadline', () => {
+  it('finds a report before the order was due, or for another deadline', () => {
     for (const [at, deadline] of [
       [500, 1_000],
       [5_000, 4_000],
@@ -49,14 +49,14 @@ describe('dry-run', () => {
     }
   })
 
-  it('finds what one process said twice', () => {
+  it('finds what one process reported twice', () => {
     const story = due()
     story.sayDue('trial', '1')
     story.sayDue('trial', '1')
     assertFound(story, 'dry-run', /said twice/)
   })
 
-  it('finds an order that nobody spoke of', () => {
+  it('finds an order without a report', () => {
     const story = due().wait(9_000)
     const healedAt = BEGIN
     assertFound(story, 'dry-run', /trial never said that it would settle it, \d+ ms after it was due/, { healedAt })

@@ -110,7 +110,7 @@ describe('explained', () => {
     assertFound(story, 'explained', /shop 1 changed it/)
   })
 
-  it('finds a call that was refused and carried out all the same', () => {
+  it('finds a call that was refused and still carried out', () => {
     const story = scheduled()
     story.call('confirm', '1', 'extend', { by: 100 }).answer = 'refused'
     assertFound(story, 'explained', /shop 1 changed it/)

@@ -104,7 +104,7 @@ describe('reads', () => {
     assertFound(settled(story), 'reads', /"remaining" answered/)
   })
 
-  it('asks nothing of what Redis alone has, nor of an answer that did not come', () => {
+  it('ignores what is only in Redis, and answers that did not come', () => {
     const story = new Story()
     story.create('fleeting', '1')
     story.read('fleeting', '1', 'remaining').got = { remaining: 77 }
