@@ -1,5 +1,5 @@
--- Updates timers whose deadlines a run has changed. Moves those in the index, adds those that come due before the horizon, and removes those
--- without a deadline. Failures stay: a dead letter does not come back.
+-- Updates timers whose deadlines a run has changed. Moves those in the index, adds those that come due before the horizon, and removes
+-- those without a deadline. Failures stay: a dead letter does not come back.
 --
 -- KEYS    due, failures
 --         tombstones   the beginning of the tombstones' names

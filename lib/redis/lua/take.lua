@@ -1,7 +1,7 @@
--- Takes the given ids under a lease: those that the sweep found overdue, or those whose external key expired. It skips ids that a live claim
--- holds, that have a tombstone, or that wait for another attempt, and dead letters; for an event also ids in the index (the alarm will
--- take them) and ids with an existing key. A sweep's second look also takes what was settled a moment ago: its row was read since, so the order has
--- returned.
+-- Takes the given ids under a lease: those that the sweep found overdue, or those whose external key expired. It skips ids that a live
+-- claim holds, that have a tombstone, or that wait for another attempt, and dead letters; for an event also ids in the index (the alarm
+-- will take them) and ids with an existing key. A sweep's second look also takes what was settled a moment ago: its row was read
+-- since, so the order has returned.
 --
 -- KEYS    due, leases
 --         lease        the set that will hold this claim's ids

@@ -1,5 +1,5 @@
--- Defines beforeAdding(), to be called before something is added to the index. If this would start a new index after data loss, the epoch is
--- removed, so that the next claim detects the loss. Needs due.
+-- Defines beforeAdding(), to be called before something is added to the index. If this would start a new index after data loss, the epoch
+-- is removed, so that the next claim detects the loss. Needs due.
 --- include shared/state.lua
 local function beforeAdding()
   if redis.call('EXISTS', due) == 1 then return end

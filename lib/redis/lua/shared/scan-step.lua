@@ -1,6 +1,6 @@
 -- Defines scanStep(lock, worker, lockMs, cursor, count, soonMs, kinds): one step of a scan for external keys, of which one worker at a
--- time has the lock. Finds keys of our kinds that expire soon and are not in the index. The key's expiry is read first, since Redis has just
--- looked at the key; the index is asked only about those that expire soon.
+-- time has the lock. Finds keys of our kinds that expire soon and are not in the index. The key's expiry is read first, since Redis has
+-- just looked at the key; the index is asked only about those that expire soon.
 --
 -- kinds    keyPrefix, due, keyPrefix, due, …: the beginning of a kind's keys, and its due index; '' for one that cannot be asked here
 -- Answers  the next cursor, then key, milliseconds to its expiry, key, milliseconds, …; nothing if another worker has the lock
