@@ -12,7 +12,7 @@ import { ASSETS } from './assets.generated.js'
 import { Looks } from './looks.js'
 import { type CountdownOptions, parseCountdownOptions } from './options.js'
 import { Permissions } from './permissions.js'
-import { countdownOf, Streams } from './streams.js'
+import { countdownOf, Streams, unreadOf } from './streams.js'
 import { wishesIn } from './wishes.js'
 
 const ELEMENT = 'order-countdown.js'
@@ -55,11 +55,19 @@ export function countdown<R extends Rules>(timers: OrderTimers<R>, options: Coun
     const granted = await permissions.of(req, wishes, () => res.destroyed)
     if (path === '/stream') return streams.add(req, res, wishes, granted)
     const look = await looks.at(wishes.flatMap(({ watched }) => watched ?? []))
+    for (const wish of wishes) {
+      const why = unreadOf(wish, granted, look)
+      if (why !== undefined) throw why
+    }
     answer(req, res, JSON_TYPE, JSON.stringify({ countdowns: wishes.map((wish) => countdownOf(wish, granted, look)) }))
   }
   function countdownRouter(req: Request, res: Response, _next: NextFunction): void {
     setSecurityHeaders(res)
-    respond(req, res).catch((error: unknown) => refuse(res, forCustomers(refusalOf(error))))
+    respond(req, res).catch((error: unknown) => {
+      const refusal = refusalOf(error)
+      if (refusal.status >= 500 && !(error instanceof Refusal)) streams.tellUnread(error)
+      refuse(res, forCustomers(refusal))
+    })
   }
   return Object.assign(countdownRouter, { close: () => streams.close() })
 }

@@ -2,6 +2,7 @@
 
 import { type WatchedOrders, watchedRows } from '../rows/watched-rows.js'
 import { withinCall } from '../sequelize/call-connection.js'
+import { faultOwnerOf, isLocked } from '../sequelize/fault-owner.js'
 import type { Runtime } from '../timers/runtime.js'
 import { Refusal } from '../web/refusal.js'
 import { HeldKinds } from './held-kinds.js'
@@ -17,11 +18,15 @@ export interface Watched {
   id: string
 }
 
-/** The rows of one reading, by `nameOf`. An order that does not exist is not in it. */
+/** `at`: when Postgres answered, by `performance.now()`. */
+type SeenAt = Seen & { at: number }
+
+/** The rows of one reading. */
 export interface Look {
-  seen: ReadonlyMap<string, Seen>
-  /** When Postgres answered, by `performance.now()`. */
-  at: number
+  /** By `nameOf`. An order that does not exist is not in it. */
+  seen: Map<string, SeenAt>
+  /** Kinds whose orders could not be read, and why. */
+  unread: Map<string, unknown>
 }
 
 export function nameOf({ kind, id }: Watched): string {
@@ -38,7 +43,7 @@ export class Looks {
 
   /**
    * The rows of these orders, within a second or little more.
-   * @throws Refusal 503 if too many are requested, OrderTimersError if Postgres does not answer
+   * @throws Refusal 503 if too many are requested
    */
   at(orders: Iterable<Watched>): Promise<Look> {
     const more = new Map([...orders].map((order) => [nameOf(order), order]))
@@ -62,16 +67,24 @@ export class Looks {
   }
 
   private async read(wanted: readonly Watched[]): Promise<Look> {
-    const seen = new Map<string, Seen>()
-    let at = performance.now()
-    for (const orders of this.bySequelize(wanted)) {
-      const { sequelize } = (orders[0] as WatchedOrders).row.guard.table
+    const look: Look = { seen: new Map(), unread: new Map() }
+    for (const orders of this.bySequelize(wanted)) await this.readInto(look, orders)
+    return look
+  }
+
+  /** By one statement. If that is refused, by one for each kind: a table that cannot be read costs its own kind alone, whoever asks for it. */
+  private async readInto(look: Look, orders: readonly WatchedOrders[]): Promise<void> {
+    const { sequelize } = (orders[0] as WatchedOrders).row.guard.table
+    try {
       const found = await withinCall(sequelize, undefined, performance.now(), (within) => watchedRows(orders, within))
-      at = performance.now()
+      const at = performance.now()
       const facts = await this.factsOf(orders)
-      for (const row of found) seen.set(nameOf(row), seenIn(row, facts.get(row.kind) as KindFacts))
+      for (const row of found) look.seen.set(nameOf(row), { ...seenIn(row, facts.get(row.kind) as KindFacts), at })
+    } catch (error) {
+      const isOfOneTable = faultOwnerOf(error) !== 'database' || isLocked(error)
+      if (orders.length > 1 && isOfOneTable) for (const one of orders) await this.readInto(look, [one])
+      else for (const { kind } of orders) look.unread.set(kind, error)
     }
-    return { seen, at }
   }
 
   private async factsOf(orders: readonly WatchedOrders[]): Promise<Map<string, KindFacts>> {

@@ -8,7 +8,7 @@ import { EventStream } from '../web/event-stream.js'
 import { Refusal } from '../web/refusal.js'
 import { EVERY_MS, type Look, type Looks, nameOf, type Watched } from './looks.js'
 import type { Permissions } from './permissions.js'
-import { ABSENT, type Countdown, type Seen } from './state.js'
+import { ABSENT, type Countdown } from './state.js'
 import type { Wish } from './wishes.js'
 
 const LIMITS = {
@@ -26,6 +26,8 @@ const NOTHING_RETRY_FROM_MS = 15_000
 const NOTHING_RETRY_SPREAD_MS = 15_000
 /** The variation of Postgres's response time; a moved deadline differs by more. */
 const SAME_DEADLINE_MS = 250
+/** Between two lines of the log about orders that could not be read. */
+const TELL_AGAIN_MS = 60_000
 
 interface Viewer {
   stream: EventStream
@@ -50,7 +52,7 @@ export class Streams {
   private watched = 0
   private looking = false
   private closed = false
-  private failing = false
+  private toldAt = Number.NEGATIVE_INFINITY
   private readonly limits: typeof LIMITS
 
   constructor(
@@ -92,6 +94,14 @@ export class Streams {
     for (const { stream } of this.viewers) stream.end()
   }
 
+  /** Logged at most once a minute, whoever asked. Customers are not told about server problems. */
+  tellUnread(error: unknown): undefined {
+    if (this.closed || performance.now() - this.toldAt < TELL_AGAIN_MS) return
+    this.toldAt = performance.now()
+    const what = `countdown: the orders that are watched could not be read (${errorText(error)}); their countdowns go on by themselves`
+    this.log('warn', what, { code: 'COUNTDOWN_UNREAD' })
+  }
+
   /** In the next reading, which all viewers of this second share. */
   private async lookAtOnce(viewer: Viewer): Promise<void> {
     const look = await this.looks.at(watchedOf([viewer])).catch(() => undefined)
@@ -103,24 +113,15 @@ export class Streams {
     this.looking = true
     while (this.viewers.size > 0) {
       const viewers = [...this.viewers]
-      const look = await this.looks.at(watchedOf(viewers)).catch((error: unknown) => this.tellFailure(error))
+      const look = await this.looks.at(watchedOf(viewers)).catch((error: unknown) => this.tellUnread(error))
       if (!look) {
         await new Promise((resolve) => setTimeout(resolve, EVERY_MS).unref())
         continue
       }
-      this.failing = false
+      for (const error of look.unread.values()) this.tellUnread(error)
       for (const viewer of viewers) if (this.viewers.has(viewer)) tell(viewer, look)
     }
     this.looking = false
-  }
-
-  /** Logged once, until a reading succeeds. */
-  private tellFailure(error: unknown): undefined {
-    if (!this.failing && !this.closed) {
-      const what = `countdown: the orders that are watched could not be read (${errorText(error)}); their countdowns go on by themselves`
-      this.log('warn', what, { code: 'COUNTDOWN_UNREAD' })
-    }
-    this.failing = true
   }
 
   private async askAgain(viewer: Viewer, req: Request): Promise<void> {
@@ -137,12 +138,17 @@ export class Streams {
 }
 
 /** What a customer sees of an order: its state, if the order is theirs. */
-export function countdownOf(wish: Wish, granted: ReadonlySet<Wish>, { seen, at }: Look): Countdown {
-  const found: Seen = (granted.has(wish) && wish.watched && seen.get(nameOf(wish.watched))) || ABSENT
+export function countdownOf(wish: Wish, granted: ReadonlySet<Wish>, { seen }: Look): Countdown {
+  const found = (granted.has(wish) && wish.watched && seen.get(nameOf(wish.watched))) || { ...ABSENT, at: 0 }
   const { kind, id } = wish
   const runs = found.state !== 'paused'
-  const remaining = found.remaining !== null && runs ? Math.round(found.remaining - (performance.now() - at)) : found.remaining
+  const remaining = found.remaining !== null && runs ? Math.round(found.remaining - (performance.now() - found.at)) : found.remaining
   return { kind, id, state: found.state, remaining }
+}
+
+/** Why an order that the customer may see could not be read; undefined if it was read, or is not theirs. */
+export function unreadOf(wish: Wish, granted: ReadonlySet<Wish>, { unread }: Look): unknown {
+  return granted.has(wish) && wish.watched ? unread.get(wish.watched.kind) : undefined
 }
 
 /** Sends what has changed. A viewer that reads too slowly gets the state at a later time: nothing is buffered for it. */
@@ -150,9 +156,10 @@ function tell(viewer: Viewer, look: Look): void {
   const { stream, wishes, granted, told } = viewer
   if (stream.isFull) return
   const isFirst = told.size === 0
-  const news = wishes.map((wish) => countdownOf(wish, granted, look)).filter((countdown, index) => isNews(viewer, countdown, index))
-  if (news.length > 0) stream.send('countdowns', JSON.stringify(news))
-  if (isFirst && news.every(({ state }) => state === 'absent')) endForNow(stream)
+  const known = wishes.filter((wish) => unreadOf(wish, granted, look) === undefined)
+  const news = known.map((wish) => ({ wish, countdown: countdownOf(wish, granted, look) })).filter((one) => isNews(told, one))
+  if (news.length > 0) stream.send('countdowns', JSON.stringify(news.map(({ countdown }) => countdown)))
+  if (isFirst && known.length === wishes.length && news.every(({ countdown }) => countdown.state === 'absent')) endForNow(stream)
 }
 
 /** Otherwise guessing ids could occupy all streams. Orders that do not exist and orders of others end it in the same way. */
@@ -172,8 +179,7 @@ function beat(viewer: Viewer): void {
   else if (wasFull) stream.drop()
 }
 
-function isNews({ wishes, told }: Viewer, { state, remaining }: Countdown, index: number): boolean {
-  const wish = wishes[index] as Wish
+function isNews(told: Viewer['told'], { wish, countdown: { state, remaining } }: { wish: Wish; countdown: Countdown }): boolean {
   const mark = state === 'running' && remaining !== null ? performance.now() + remaining : state === 'paused' ? remaining : null
   const before = told.get(wish)
   told.set(wish, { state, mark: before?.state === state && isSame(before.mark, mark) ? before.mark : mark })

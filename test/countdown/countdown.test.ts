@@ -7,6 +7,8 @@ import { Agent, request as httpRequest, type IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
 import { connect } from 'node:net'
 import express, { type Request, type RequestHandler, type Response } from 'express'
+import { DataTypes } from 'sequelize'
+import { HeldKinds } from '../../lib/countdown/held-kinds.js'
 import { type CountdownOptions, type CountdownRouter, countdown } from '../../lib/countdown/index.js'
 import { Looks } from '../../lib/countdown/looks.js'
 import { Permissions } from '../../lib/countdown/permissions.js'
@@ -38,6 +40,7 @@ describe('the countdown', () => {
   let statements: string[]
   let authorize: CountdownOptions['authorize']
   let asked: string[]
+  let logged: string[]
   const readers: IncomingMessage[] = []
 
   function rules(Parcel: Parameters<Parameters<typeof openParcels>[0]>[0]) {
@@ -57,7 +60,9 @@ describe('the countdown', () => {
   }
 
   beforeEach(async () => {
-    shop = await openParcels(rules)
+    logged = []
+    const note = (line: string) => line.startsWith('countdown: ') && logged.push(line)
+    shop = await openParcels(rules, { logger: { debug() {}, info() {}, warn: note, error: note } })
     statements = []
     asked = []
     authorize = () => true
@@ -195,6 +200,27 @@ describe('the countdown', () => {
     await waitUntil(() => stream.told.at(-1)?.state === 'running')
   })
 
+  it('goes on saying that a kind is held where its hold cannot be read for a while', async () => {
+    for (const sql of Holds.createSql(HOLDS_TABLE)) await shop.sql(sql)
+    await shop.timers.hold('parcel_confirm', { reason: 'the carrier is down', by: 'support' })
+    const { row } = (shop.timers as unknown as { [RUNTIME]: Runtime })[RUNTIME].rule('parcel_confirm')
+    const kinds = new HeldKinds(0)
+    const isHeld = () => kinds.isHeld('parcel_confirm', row as NonNullable<typeof row>)
+    const { entries } = kinds as unknown as { entries: Map<string, { reading?: Promise<void> }> }
+    assert.equal(await isHeld(), true)
+    const other = await shop.database.connect()
+    await other.query(`BEGIN; LOCK TABLE ${HOLDS_TABLE} IN ACCESS EXCLUSIVE MODE`)
+    try {
+      await isHeld()
+      await entries.get('parcel_confirm')?.reading
+      assert.equal(await isHeld(), true)
+    } finally {
+      await other.query('ROLLBACK')
+    }
+    await shop.timers.release('parcel_confirm')
+    await waitUntil(async () => !(await isHeld()))
+  })
+
   it("shows another customer's order as one that does not exist", async () => {
     const [own, other] = [await shop.parcel(HOUR_MS), await shop.parcel(HOUR_MS)]
     authorize = async (_req, _kind, id) => id === String(own)
@@ -239,6 +265,17 @@ describe('the countdown', () => {
     }
   })
 
+  it('says in one line of the log what is wrong with authorize, however many ids a customer chooses', async () => {
+    authorize = () => Promise.reject(new Error('no session'))
+    await seen(`parcel_confirm=${Array.from({ length: 50 }, (_, index) => index + 1)}`)
+    authorize = () => 'yes' as unknown as boolean
+    await seen('parcel_confirm=1')
+    assert.deepEqual(logged, [
+      'countdown: "authorize" threw (no session); this order and 49 more of the request were not shown',
+      'countdown: "authorize" must answer true or false within 10 s, got "yes"; the order was not shown',
+    ])
+  })
+
   it('stops asking if the shop does not answer, or the customer is gone', async () => {
     const runtime = (shop.timers as unknown as { [RUNTIME]: Runtime })[RUNTIME]
     const wishes = wishesIn(`parcel_confirm=${Array.from({ length: 50 }, (_, index) => index + 1)}`, runtime)
@@ -246,6 +283,10 @@ describe('the countdown', () => {
     const never = (_req: unknown, _kind: string, id: string) => new Promise<boolean>(() => asked.push(id))
     const none = await new Permissions(never, runtime.log, 50).of({} as Request, wishes, () => false)
     assert.deepEqual([none.size, asked.length], [0, 5])
+    assert.match(
+      logged.at(-1) as string,
+      /got undefined; this order and 4 more .* not shown, and the rest of the request was not asked about$/,
+    )
     const slow = async (_req: unknown, _kind: string, id: string) => asked.push(id) > 0
     const few = await new Permissions(slow, runtime.log).of({} as Request, wishes, () => asked.length >= 20)
     assert.ok(few.size <= 20, String(few.size))
@@ -338,8 +379,8 @@ describe('the countdown', () => {
       at: async () => {
         await new Promise(setImmediate)
         const remaining = HOUR_MS + ++count.looks * 10_000
-        const seen = new Map(wishes.map(({ kind, id }) => [`${kind}:${id}`, { state: 'running', remaining }]))
-        return { seen, at: performance.now() }
+        const seen = new Map(wishes.map(({ kind, id }) => [`${kind}:${id}`, { state: 'running', remaining, at: performance.now() }]))
+        return { seen, unread: new Map() }
       },
     }
     const streams = new Streams(looks as unknown as Looks, new Permissions(() => true, runtime.log), runtime.log, limits)
@@ -453,9 +494,52 @@ describe('the countdown', () => {
     const failed = await now(`parcel_confirm=${id}`)
     assert.equal(failed.status, 503)
     assert.equal(failed.json.error.message, 'the countdowns cannot be read at present')
+    assert.equal(logged.length, 1, logged.join('\n'))
     await shop.sql('ALTER TABLE gone RENAME TO parcels')
     await shop.sql('UPDATE parcels SET status = 5')
     await waitUntil(() => stream.told.at(-1)?.state === 'ended')
+  })
+
+  it('tells the shop of orders that cannot be read, also where nobody has a stream open', async () => {
+    const id = await shop.parcel(HOUR_MS)
+    await seen(`parcel_confirm=${id}`)
+    await shop.sql('ALTER TABLE parcels RENAME TO gone')
+    for (let times = 0; times < 2; times += 1) assert.equal((await now(`parcel_confirm=${id}`)).status, 503)
+    assert.equal(logged.length, 1, logged.join('\n'))
+    assert.match(logged[0] as string, /^countdown: the orders that are watched could not be read \(relation "parcels" does not exist\)/)
+  })
+
+  it('shows the orders of one rule while those of another cannot be read', async () => {
+    const two = await openParcels((Parcel, sequelize) => {
+      const Cart = sequelize.define('Cart', { status: DataTypes.INTEGER, dueAt: DataTypes.DATE }, { tableName: 'carts', timestamps: false })
+      return {
+        parcel_confirm: transition(Parcel, { from: 4, to: 5, deadline: 'dueAt', after: '24h' }),
+        cart_release: transition(Cart, { from: 1, to: 0, deadline: 'dueAt', after: '1h' }),
+      }
+    })
+    const both = await listen(express().use('/countdown', countdown(two.timers, { authorize: (_req, _kind, id) => id !== '404' })))
+    const statusOf = async (query: string) => (await send(`${both.url}/countdown/now?${query}`)).status
+    try {
+      const id = await two.parcel(HOUR_MS)
+      const stream = await follow(`parcel_confirm=${id}&cart_release=77`, both.url)
+      await waitUntil(() => stream.told.length > 0)
+      const statuses = [statusOf(`parcel_confirm=${id}`), statusOf('cart_release=77'), statusOf('cart_release=404')]
+      assert.deepEqual(await Promise.all(statuses), [200, 503, 200])
+      assert.deepEqual(stream.states(), [`${id} running`])
+      await two.sql('CREATE TABLE carts (id serial PRIMARY KEY, status int, "dueAt" timestamptz)')
+      await two.sql(`INSERT INTO carts VALUES (77, 1, now() + interval '1 hour')`)
+      await waitUntil(() => stream.states().includes('77 running'))
+      const other = await two.database.connect()
+      await other.query('BEGIN; LOCK TABLE carts IN ACCESS EXCLUSIVE MODE')
+      await two.sql('UPDATE parcels SET status = 5')
+      await waitUntil(() => stream.states().includes(`${id} ended`))
+      await other.query('ROLLBACK')
+      assert.deepEqual(stream.states(), [`${id} running`, '77 running', `${id} ended`])
+    } finally {
+      for (const reader of readers.splice(0)) reader.destroy()
+      await both.close()
+      await two.close()
+    }
   })
 
   it('refuses what it cannot answer', async () => {

@@ -133,8 +133,13 @@ describe('the countdown in a browser', function () {
     const [one, other] = [await shop.parcel(600_000), await shop.parcel(1_200_000)]
     await show(element(one))
     await waitUntil(async () => (await textOf(one)).startsWith('9:'))
-    await page.locator('order-countdown').evaluate((shown, id) => shown.setAttribute('order', id), String(other))
+    const meanwhile = await page.locator('order-countdown').evaluate((shown, id) => {
+      shown.setAttribute('order', id)
+      return shown.textContent
+    }, String(other))
+    assert.equal(meanwhile, '') // the time of the first is not the other's
     await waitUntil(async () => (await textOf(other)).startsWith('19:'))
+    assert.deepEqual(await events(), [`${one} running`, `${other} running`])
   })
 
   it('asks if a proxy holds the stream back, and continues to ask', async () => {
@@ -153,6 +158,27 @@ describe('the countdown in a browser', function () {
     } finally {
       isKept = false
     }
+  })
+
+  it('asks as soon where the clock of the machine has been put back', async () => {
+    const id = await shop.parcel(600_000)
+    isKept = true
+    try {
+      await page.clock.install()
+      await show(element(id))
+      await waitUntil(() => streams === 1)
+      await page.clock.setSystemTime(Date.now() - 3_600_000)
+      await page.clock.runFor(22_000)
+      await waitUntil(async () => (await textOf(id)).startsWith('9:'))
+    } finally {
+      isKept = false
+    }
+  })
+
+  it('shows orders beside an element that says no order', async () => {
+    const id = await shop.parcel(600_000)
+    await show('<order-countdown kind="parcel_confirm">…</order-countdown>', '<order-countdown order="1">…</order-countdown>', element(id))
+    await waitUntil(async () => (await textOf(id)).startsWith('9:'))
   })
 
   it('is right again when the machine wakes up', async () => {

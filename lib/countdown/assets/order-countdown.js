@@ -21,7 +21,12 @@ class OrderCountdown extends HTMLElement {
     return ['kind', 'order']
   }
 
-  attributeChangedCallback() {
+  /** Nothing is known of another order yet. */
+  attributeChangedCallback(_name, was, is) {
+    if (was === is) return
+    this.state = undefined
+    this.removeAttribute('state')
+    if (this.timer) this.timer.textContent = this.status.textContent = ''
     open()
   }
 
@@ -38,10 +43,8 @@ class OrderCountdown extends HTMLElement {
   take({ state, remaining }) {
     if (!this.timer) {
       // The content between the tags stays until here.
-      this.timer = document.createElement('span')
-      this.status = document.createElement('span')
-      this.timer.setAttribute('role', 'timer') // its ticks are not announced
-      this.status.setAttribute('role', 'status')
+      this.timer = span('timer') // its ticks are not announced
+      this.status = span('status')
       this.replaceChildren(this.timer, this.status)
     }
     this.dueAt = performance.now() + remaining
@@ -73,14 +76,21 @@ class OrderCountdown extends HTMLElement {
   }
 }
 
+function span(role) {
+  const made = document.createElement('span')
+  made.setAttribute('role', role)
+  return made
+}
+
 /** Tenths below ten seconds; from then on whole seconds, rounded up. */
 function time(ms, [d, h]) {
-  if (ms < 10_000) return `${(Math.max(0, Math.ceil(ms / 100)) / 10).toFixed(1)} s`
-  const s = Math.ceil(ms / 1000)
+  const { ceil, floor } = Math
+  if (ms < 10_000) return `${(Math.max(0, ceil(ms / 100)) / 10).toFixed(1)} s`
+  const s = ceil(ms / 1000)
   const two = (n) => String(n).padStart(2, '0')
-  if (s < 3600) return `${Math.floor(s / 60)}:${two(s % 60)}`
-  if (s < 86_400) return `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`
-  return `${Math.floor(s / 86_400)} ${d} ${Math.floor(s / 3600) % 24} ${h}`
+  if (s < 3600) return `${floor(s / 60)}:${two(s % 60)}`
+  if (s < 86_400) return `${floor(s / 3600)}:${two(floor(s / 60) % 60)}:${two(s % 60)}`
+  return `${floor(s / 86_400)} ${d} ${floor(s / 3600) % 24} ${h}`
 }
 
 /** Reopens the streams after a moment, since several elements may be added or removed together. */
@@ -88,7 +98,7 @@ function open(waitMs = 50) {
   clearTimeout(opening)
   opening = setTimeout(() => {
     for (const { source } of streams) source.close()
-    const elements = [...all]
+    const elements = [...all].filter(({ which: { kind, id } }) => kind && id) // a stream with none is refused for all of its elements
     streams = []
     while (elements.length > 0) streams.push(follow(elements.splice(0, 100)))
   }, waitMs)
@@ -110,13 +120,13 @@ function follow(elements) {
   const source = new EventSource(at('stream'))
   const stream = {
     source,
-    at: Date.now(),
+    at: performance.now(),
     patience: UNHEARD_MS,
     ask: async () => show((await (await fetch(at('now'))).json()).countdowns),
   }
   for (const name of ['beat', 'countdowns']) {
     source.addEventListener(name, ({ data }) => {
-      stream.at = Date.now()
+      stream.at = performance.now()
       stream.patience = SILENT_MS
       show([JSON.parse(data)].flat())
     })
@@ -125,11 +135,14 @@ function follow(elements) {
   return stream
 }
 
-/** Reopening the stream corrects a clock that stood still while the machine slept or the page was hidden. */
+/**
+ * Reopening the stream corrects a clock that stood still while the machine slept or the page was hidden. Sleep is detected by the wall clock, and
+ * silence by the monotonic clock: otherwise a wall clock that is set back would delay it.
+ */
 setInterval(() => {
-  const now = Date.now()
-  slept = slept || now - tickedAt > 5000
-  tickedAt = now
+  const now = performance.now()
+  slept = slept || Math.abs(Date.now() - tickedAt) > 5000
+  tickedAt = Date.now()
   for (const element of all) element.tick()
   if (document.hidden) return
   for (const stream of streams) {
