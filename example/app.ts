@@ -56,7 +56,7 @@ const answerError: ErrorRequestHandler = (error, _req, res, next) => {
   if (status >= 500) console.error(error)
   const { visitor } = res.locals
   const { tooLate, notFound, wentWrong } = visitor.words
-  res.status(status).send(apology(visitor, status >= 500 ? wentWrong : status === 409 ? tooLate : notFound))
+  res.status(status).send(apology(visitor, status === 409 ? tooLate : status === 404 ? notFound : wentWrong))
 }
 
 function apology(visitor: Parameters<typeof layout>[0], text: string): string {

@@ -7,7 +7,7 @@ export interface Config {
   redisUrl: string
   /** The Postgres schema of the shop's tables, so that it can be tried in a database that is used for something else too. */
   schema: string
-  /** Goes before the timers' keys in Redis. */
+  /** Goes before the timers' keys in Redis, and is all that tells them from those of others: the demo's breaks remove what begins with it. */
   prefix: string
   port: number
   payAfter: Duration
@@ -19,7 +19,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     databaseUrl: env.DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/postgres',
     redisUrl: env.REDIS_URL ?? 'redis://127.0.0.1:6379',
     schema: env.SHOP_SCHEMA ?? 'order_timers_example',
-    prefix: env.SHOP_PREFIX ?? '',
+    prefix: env.SHOP_PREFIX || 'order_timers_example:',
     port: Number(env.PORT ?? 3000),
     payAfter: duration(env.PAY_AFTER ?? '20s'),
     confirmAfter: duration(env.CONFIRM_AFTER ?? '30s'),
@@ -27,6 +27,16 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
 }
 
 export const config = readConfig(process.env)
+
+/** What a command needs to find this shop, as it is typed after `export`. A URL's password is not shown. */
+export function environmentOf(env: NodeJS.ProcessEnv): string {
+  const { databaseUrl, redisUrl } = readConfig(env)
+  const others = ['SHOP_SCHEMA', 'SHOP_PREFIX', 'PAY_AFTER', 'CONFIRM_AFTER'].filter((name) => env[name])
+  const values = { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, ...Object.fromEntries(others.map((name) => [name, env[name]])) }
+  return Object.entries(values)
+    .map(([name, value]) => `${name}='${String(value).replace(/(:\/\/[^/@]*:)[^/@]*(?=@)/, '$1…')}'`)
+    .join(' ')
+}
 
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
 

@@ -14,6 +14,7 @@ export const timers = orderTimers({
       to: CANCELLED,
       since: 'createdAt',
       after: config.payAfter,
+      set: { movedBy: null }, // by nobody's hand
       history: true,
       description: (id) => `訂單 ${id} 逾時未付款,自動取消`,
     }),
@@ -24,6 +25,7 @@ export const timers = orderTimers({
       deadline: 'confirmDueAt',
       after: config.confirmAfter,
       pause: { keep: 'confirmLeftMs' },
+      set: { movedBy: null },
       history: true,
       description: (id) => `訂單 ${id} 自動確認收貨`,
     }),

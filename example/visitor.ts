@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { Request, RequestHandler, Response } from 'express'
+import { type Tea, teaNamed } from './pages/teas.js'
 import { type Language, WORDS, type Words } from './pages/words.js'
 
 const staffSessions = new Set<string>()
@@ -10,6 +11,8 @@ const KEPT = { httpOnly: true, sameSite: 'lax', path: '/' } as const
 
 export interface Visitor {
   buyer: string
+  /** How many teas are in the basket. */
+  basket: number
   isStaff: boolean
   language: Language
   words: Words
@@ -31,7 +34,7 @@ export const meetVisitor: RequestHandler = (req, res, next) => {
   const language = languageOf(wished ?? cookies.lang ?? (/^\s*zh/i.test(req.headers['accept-language'] ?? '') ? 'zh-TW' : 'en'))
   const buyer = buyerOf(req) ?? randomUUID()
   if (cookies.buyer !== buyer) res.cookie('buyer', buyer, KEPT)
-  res.locals.visitor = { buyer, isStaff: isStaff(req), language, words: WORDS[language] }
+  res.locals.visitor = { buyer, basket: basketOf(req).length, isStaff: isStaff(req), language, words: WORDS[language] }
   next()
 }
 
@@ -40,6 +43,10 @@ export const staffOnly: RequestHandler = (req, res, next) => (isStaff(req) ? nex
 export function buyerOf(req: Request): string | undefined {
   const { buyer } = cookiesOf(req)
   return buyer !== undefined && ID.test(buyer) ? buyer : undefined
+}
+
+export function basketOf(req: Request): Tea[] {
+  return (cookiesOf(req).basket ?? '').split('.').flatMap((id) => teaNamed(id) ?? [])
 }
 
 /** Looks the session up each time, since a stream of countdowns is one request for hours. */
@@ -58,7 +65,7 @@ export function signOut(req: Request, res: Response): void {
   res.clearCookie('staff', KEPT)
 }
 
-export function cookiesOf(req: Request): Record<string, string | undefined> {
+function cookiesOf(req: Request): Record<string, string | undefined> {
   const pairs = (req.headers.cookie ?? '').split(/;\s*/).map((pair) => pair.split('=', 2) as [string, string?])
   return Object.fromEntries(pairs.map(([name, value = '']) => [name, value]))
 }

@@ -14,8 +14,8 @@ export interface ShopWorker {
   readonly runsSince: number | undefined
   start(): Promise<void>
   stop(): Promise<void>
-  /** Undefined where it cannot be killed without the shop. */
-  kill?(): void
+  /** Undefined where it cannot be killed without the shop. Whether there was one to kill. */
+  kill?(): boolean
 }
 
 export class WorkerHere implements ShopWorker {
@@ -62,8 +62,8 @@ export class WorkerProcess implements ShopWorker {
     await exited
   }
 
-  kill(): void {
-    this.child?.kill('SIGKILL')
+  kill(): boolean {
+    return this.child?.kill('SIGKILL') ?? false
   }
 
   private onExit(): void {

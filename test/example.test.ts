@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import request from 'supertest'
+import { environmentOf, readConfig } from '../example/config.js'
 import { openTestShop, type TestShop } from './example-shop.js'
 import { dieWithTests } from './support/opened.js'
 import { waitUntil } from './support/waiting.js'
@@ -123,10 +124,33 @@ describe('the smallest shop', () => {
   })
 })
 
+describe('npm run demo', () => {
+  it('refuses what it does not know, and opens nothing', async () => {
+    for (const [args, said] of [
+      [['--worker', 'seperate'], /--worker must be separate, got "seperate"/],
+      [['--ones'], /Unknown option '--ones'.*; it takes --once, or --worker separate/],
+    ] as const) {
+      const { output, errors, status } = await runDemo(...args)
+      assert.deepEqual([output, status], ['', 2])
+      assert.match(errors, said)
+    }
+  })
+
+  it('gives its keys a prefix, by which its breaks tell them from others', () => {
+    for (const env of [{}, { SHOP_PREFIX: '' }]) assert.equal(readConfig(env).prefix, 'order_timers_example:')
+  })
+
+  it('says what a command needs to find its shop, and no password', () => {
+    const env = { DATABASE_URL: 'postgres://shop:secret@db:5432/shop', REDIS_URL: 'redis://127.0.0.1:6379', SHOP_SCHEMA: 'tea' }
+    const shown = "DATABASE_URL='postgres://shop:…@db:5432/shop' REDIS_URL='redis://127.0.0.1:6379' SHOP_SCHEMA='tea'"
+    assert.equal(environmentOf(env), shown)
+  })
+})
+
 describe('npm run demo -- --once', () => {
   it('settles all seven orders as promised, says how late each was, and exits 0', async function () {
     this.timeout(90_000)
-    const { output, errors, status } = await runDemo()
+    const { output, errors, status } = await runDemo('--once')
     assert.equal(status, 0, output + errors)
     assert.equal(errors, '')
     const lines = [
@@ -142,9 +166,9 @@ describe('npm run demo -- --once', () => {
   })
 })
 
-async function runDemo(): Promise<{ output: string; errors: string; status: number | null }> {
+async function runDemo(...args: string[]): Promise<{ output: string; errors: string; status: number | null }> {
   const root = fileURLToPath(new URL('..', import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'tsx', 'example/demo.ts', '--once'], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, ['--import', 'tsx', 'example/demo.ts', ...args], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
   dieWithTests(child)
   const [output, errors] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
   return { output, errors, status: child.exitCode }

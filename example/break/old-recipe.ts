@@ -27,19 +27,27 @@ export class OldRecipe {
   private listeners: Redis[] = []
   private client: Redis | undefined
   private timer: NodeJS.Timeout | undefined
+  /** One switch after the other: two at once would leave listeners behind. */
+  private turn: Promise<void> = Promise.resolve()
 
   get listening(): number {
     return this.listeners.length
   }
 
   /** @param count how many processes subscribe: a shop with two web processes has two */
-  async listen(count: number): Promise<void> {
+  listen(count: number): Promise<void> {
+    const next = this.turn.then(() => this.subscribe(count))
+    this.turn = next.catch(() => {})
+    return next
+  }
+
+  private async subscribe(count: number): Promise<void> {
     this.silence()
     await sequelize.query(`DELETE FROM ${TABLE}`)
     this.client ??= new Redis(config.redisUrl)
     if (count > 0) this.timer = setInterval(() => void this.arm().catch(console.error), 500)
     for (let index = 0; index < count; index += 1) {
-      const listener = new Redis(config.redisUrl)
+      const listener = new Redis(config.redisUrl, { connectionName: 'old-recipe' })
       listener.on('error', () => {})
       listener.on('message', (_channel, key: string) => {
         if (key.startsWith(PREFIX)) void work(key.slice(PREFIX.length)).catch(() => {})

@@ -4,7 +4,7 @@ import { type Request, type Response, Router } from 'express'
 import { HttpError } from '../http-error.js'
 import { Order, PAID, PLACED, SHIPPED } from '../models.js'
 import { closeDispute, confirm, extend, openDispute, pay, place, ship } from '../orders.js'
-import { buyerOf, cookiesOf, isStaff } from '../visitor.js'
+import { basketOf, buyerOf, isStaff } from '../visitor.js'
 import { html, type Markup } from './html.js'
 import { layout } from './layout.js'
 import { orderCard, orderCards } from './order.js'
@@ -105,10 +105,6 @@ function actionsOn({ status, disputeOpen }: Order, byStaff: boolean): string[] {
   if (status === PAID && byStaff) return ['ship']
   if (status !== SHIPPED) return []
   return disputeOpen ? (byStaff ? ['close'] : []) : ['confirm', 'extend', 'open']
-}
-
-function basketOf(req: Request): Tea[] {
-  return (cookiesOf(req).basket ?? '').split('.').flatMap((id) => teaNamed(id) ?? [])
 }
 
 function totalOf(teas: Tea[]): number {

@@ -10,7 +10,7 @@ export interface Page {
   main: Content
 }
 
-export function layout({ language, words, isStaff }: Visitor, { title, path, main }: Page): string {
+export function layout({ language, words, isStaff, basket }: Visitor, { title, path, main }: Page): string {
   const { nav } = words
   const staff: [string, string][] = isStaff
     ? [
@@ -20,7 +20,13 @@ export function layout({ language, words, isStaff }: Visitor, { title, path, mai
         ['/staff/timers/', nav.timers],
       ]
     : [['/staff', nav.staff]]
-  const links: [string, string][] = [['/', nav.tea], ['/basket', nav.basket], ['/orders', nav.orders], ...staff, ['/break', nav.break]]
+  const links: [string, string][] = [
+    ['/', nav.tea],
+    ['/basket', `${nav.basket}${basket > 0 ? ` (${basket})` : ''}`],
+    ['/orders', nav.orders],
+    ...staff,
+    ['/break', nav.break],
+  ]
   const other = language === 'en' ? (['zh-TW', '繁體中文'] as const) : (['en', 'English'] as const)
   const page = html`<!doctype html>
 <html lang="${language}">
@@ -39,7 +45,8 @@ export function layout({ language, words, isStaff }: Visitor, { title, path, mai
 <nav aria-label="${words.shop}">${links.map(([href, text]) => link(href, text, path))}</nav>
 <a class="language" href="${path}?lang=${other[0]}" lang="${other[0]}" hreflang="${other[0]}">${other[1]}</a>
 </header>
-<main><h1>${title}</h1>${main}</main>
+<main tabindex="-1"><h1>${title}</h1>${main}</main>
+<p id="news" class="unseen" role="status"></p>
 </body>
 </html>`
   return page.text

@@ -25,13 +25,20 @@ export async function orderCards(visitor: Visitor, orders: readonly Order[], act
   return orders.map((order) => orderCard(visitor, order, actions, settled.get(order.id)))
 }
 
+/** As its row has it; the staff can pause a timer, or remove it, without a dispute. */
+function standing({ status, confirmDueAt, confirmLeftMs }: Order): 'running' | 'paused' | 'ended' {
+  if (status === SHIPPED && confirmLeftMs !== null) return 'paused'
+  return status === SHIPPED && confirmDueAt === null ? 'ended' : 'running'
+}
+
 /** `was` is how it stood when the page was made: /shop.js loads the page again when that changes. */
 function countdownOf(words: Words, order: Order): Markup | false {
   const kind = KINDS[order.status]
   if (kind === undefined) return false
-  const texts = Object.entries(words.countdown[kind] ?? {}).map(([state, text]) => html` ${state}="${text}"`)
-  return html`<p class="next"><order-countdown kind="${kind}" order="${order.id}" was="${order.disputeOpen ? 'paused' : 'running'}" ended=""${texts}>…</order-countdown>
-<span class="wrong" hidden>${words.nobody}</span></p>`
+  const texts = Object.entries({ ...words.countdown[kind], ...(order.disputeOpen && { paused: words.disputed }) })
+  const attributes = texts.map(([state, text]) => html` ${state}="${text}"`)
+  return html`<p class="next"><order-countdown kind="${kind}" order="${order.id}" was="${standing(order)}" ended=""${attributes}>…</order-countdown>
+<span class="wrong" role="alert" hidden>${words.nobody}</span></p>`
 }
 
 function history(words: Words, order: Order, settled: Settled | undefined): Markup | false {
@@ -41,7 +48,9 @@ function history(words: Words, order: Order, settled: Settled | undefined): Mark
 <dt>${words.when}</dt><dd>${instant(settled.settled_at)}: ${words.late(settled.lateness_ms.toFixed(1), settled.via)}</dd></dl>`
   }
   const moved = order.movedBy && words.moved[order.status]
-  return moved ? html`<dl class="happened"><dt>${words.how}</dt><dd>${words.byHand(moved, order.movedBy as string)}</dd></dl>` : false
+  if (!moved) return false
+  const when = KINDS[order.status] === undefined && html`<dt>${words.when}</dt><dd>${instant(order.updatedAt)}</dd>` // nothing was written since
+  return html`<dl class="happened"><dt>${words.how}</dt><dd>${words.byHand(moved, order.movedBy as string)}</dd>${when}</dl>`
 }
 
 function button(words: Words, { id }: Order, action: string): Markup {
@@ -51,5 +60,5 @@ function button(words: Words, { id }: Order, action: string): Markup {
 }
 
 function instant(at: Date): Markup {
-  return html`<time datetime="${at.toISOString()}">${at.toISOString().slice(11, 23)}</time>`
+  return html`<time datetime="${at.toISOString()}">${at.toISOString().slice(11, 23)} UTC</time>`
 }

@@ -16,7 +16,7 @@ export interface Settled {
 export async function settledOf(orders: readonly Order[]): Promise<Map<number, Settled>> {
   const latest = await sequelize.query<Settled & { order_id: string; to_status: string }>(
     `SELECT DISTINCT ON (order_id) order_id, to_status, deadline, settled_at, lateness_ms, via FROM "${config.schema}".order_timers_history
-     WHERE order_id = ANY($1) ORDER BY order_id, id DESC`,
+     WHERE order_id = ANY($1) AND reminder = '' ORDER BY order_id, id DESC`,
     { bind: [orders.map(({ id }) => String(id))], type: QueryTypes.SELECT },
   )
   const statuses = new Map(orders.map(({ id, status }) => [id, String(status)]))

@@ -43,10 +43,11 @@ const en = {
     order_confirm: {
       running: 'Confirms itself in {time}',
       settling: 'Being confirmed…',
-      paused: 'Dispute open: {time} left when it is closed',
+      paused: 'Paused: {time} left',
       held: 'On hold: nothing happens to it at present',
     },
   } as Record<string, Record<string, string>>,
+  disputed: 'Dispute open: {time} left when it is closed',
   ended: { 0: 'Cancelled by its deadline', 5: 'Confirmed by its deadline' } as Record<number, string>,
   /** What was done to it by hand, by the status that it has now. */
   moved: { 2: 'Paid', 4: 'Shipped', 5: 'Receipt confirmed' } as Record<number, string>,
@@ -104,10 +105,11 @@ const zh: typeof en = {
     order_confirm: {
       running: '{time} 後自動確認收貨',
       settling: '確認處理中…',
-      paused: '爭議中：結束後還剩 {time}',
+      paused: '已暫停：還剩 {time}',
       held: '暫時保留：目前不會有任何變化',
     },
   },
+  disputed: '爭議中：結束後還剩 {time}',
   ended: { 0: '期限到，自動取消', 5: '期限到，自動確認收貨' },
   moved: { 2: '付款', 4: '出貨', 5: '確認收貨' },
   byHand: (what, who) => `${what}（${who === 'buyer' ? '買家' : who === 'staff' ? '店員' : '金流服務'}）`,

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { Client } from 'pg'
 import { dropSchema } from '../../example/once/drop-schema.js'
 import { dieWithTests } from '../support/opened.js'
 
@@ -15,6 +16,7 @@ export interface Figures {
   now: { settled: number; latest: number; sweep: number; overdue: number; lost: number; early: number; twice: number }
   old: { pending: number; done: number; overdue: number; twice: number; latest: number }
   worker: boolean
+  listening: number
 }
 
 export interface Demo {
@@ -22,6 +24,10 @@ export interface Demo {
   figures(): Promise<Figures>
   /** Presses a button of the page of breaks. Resolves when what it does is done. */
   press(name: string): Promise<Response>
+  /** The same, as the page's script does. Resolves to what the page then says. */
+  said(name: string): Promise<string>
+  /** By hand, in its tables. */
+  sql(text: string): Promise<Record<string, unknown>[]>
   close(): Promise<void>
 }
 
@@ -45,10 +51,20 @@ export async function openDemo({ payAfter, confirmAfter = '8s', separate = false
   }
   if (!address) throw new Error('the demo ended before its shop was open')
   shop.stdout.resume()
+  const headers = { accept: 'application/json' }
   return {
     address,
     figures: async () => (await (await fetch(`${address}/break/figures`)).json()) as Figures,
     press: (name) => fetch(`${address}/break/${name}`, { method: 'POST', redirect: 'manual' }),
+    said: async (name) => ((await (await fetch(`${address}/break/${name}`, { method: 'POST', headers })).json()) as { text: string }).text,
+    async sql(text) {
+      const client = new Client({ connectionString: process.env.DATABASE_URL, options: `-c search_path=${schema}` })
+      await client.connect()
+      return client
+        .query(text)
+        .then(({ rows }) => rows)
+        .finally(() => client.end())
+    },
     async close() {
       const exited = once(shop, 'exit')
       shop.kill('SIGTERM')

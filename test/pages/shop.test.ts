@@ -1,10 +1,10 @@
 // The example shop in a real browser, as `npm run demo -- --worker separate` opens it: deadlines pass, things break, and nothing is lost. CHROMIUM is the
-// browser that the set-up found. With UPDATE_PICTURES=1 the README's picture is taken again; SHOP_PICTURES names a folder for a picture of each page.
+// browser that the set-up found. SHOP_PICTURES names a folder for a picture of each page.
 
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import axe from 'axe-core'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { type Browser, type BrowserContext, chromium, type Page, type Request } from 'playwright-core'
 import { holdsFor, waitUntil } from '../support/waiting.js'
 import { type Demo, openDemo } from './demo.js'
 import { SWITCHES } from './switches.js'
@@ -75,6 +75,13 @@ describe('the example shop in a browser', function () {
     return url
   }
 
+  async function isPunctual(how: RegExp): Promise<void> {
+    const happened = await page.locator('.happened').first().innerText()
+    assert.match(happened, how)
+    const [, late] = /UTC: ([\d.]+) ms after it, by the (alarm|event|sweep)/.exec(happened) ?? []
+    assert.ok(Number(late) < 1_000, happened)
+  }
+
   async function isSettled(url: string, as: string, within = 20_000): Promise<void> {
     await page.goto(url)
     await waitUntil(async () => (await status()) === as, { within, what: `${url} to be ${as}` })
@@ -84,10 +91,44 @@ describe('the example shop in a browser', function () {
     await place()
     await waitUntil(async () => /^Cancelled unless paid in \d\.\d s$/.test(await countdown()))
     await page.locator('.status.s0').waitFor({ timeout: 15_000 })
-    const happened = await page.locator('.happened').innerText()
-    assert.match(happened, /Cancelled by its deadline/)
-    const [, late] = /: ([\d.]+) ms after it, by the (alarm|event|sweep)/.exec(happened) ?? []
-    assert.ok(Number(late) < 1_000, happened)
+    await isPunctual(/Cancelled by its deadline/)
+  })
+
+  it('tells a screen reader what became of an order, and does not lose the place of a keyboard', async () => {
+    const url = await place()
+    await page.getByRole('button', { name: 'Pay now' }).focus()
+    await page.locator('.status.s0').waitFor({ timeout: 15_000 })
+    assert.equal(await page.locator('#news').innerText(), `Order ${/\d+$/.exec(url)?.[0]} Cancelled`)
+    assert.equal(await page.evaluate('document.activeElement.localName'), 'main')
+  })
+
+  it('shows what happened once the shop answers again', async () => {
+    const url = await place()
+    let refused = 0
+    await page.route(url, (route) => {
+      refused += 1
+      return refused === 1 ? route.abort() : route.fulfill({ status: 503, body: 'away' })
+    })
+    await waitUntil(() => refused === 2, { within: 30_000 })
+    await page.unroute(url)
+    await page.locator('.status.s0').waitFor({ timeout: 15_000 })
+    problems.splice(0) // the browser reports both itself
+  })
+
+  it('loads an order once again, and not for ever, whose timer the staff has paused or removed', async () => {
+    const url = await shipped()
+    const id = /\d+$/.exec(url)?.[0]
+    let loads = 0
+    const count = (request: Request) => {
+      if (request.url() === url) loads += 1
+    }
+    page.on('request', count)
+    await demo.sql(`UPDATE shop_orders SET "confirmDueAt" = NULL, "confirmLeftMs" = 600000 WHERE id = ${id}`)
+    await waitUntil(async () => (await countdown()) === 'Paused: 10:00 left')
+    await demo.sql(`UPDATE shop_orders SET "confirmLeftMs" = NULL WHERE id = ${id}`)
+    await page.locator('order-countdown[state=ended]').waitFor({ state: 'attached' })
+    await holdsFor(4_000, () => loads <= 3)
+    page.off('request', count)
   })
 
   it('confirms a shipped order by itself; extends; a dispute pauses it and resumes it', async () => {
@@ -101,15 +142,18 @@ describe('the example shop in a browser', function () {
     await waitUntil(async () => /^Confirms itself in 0:3\d$/.test(await countdown()), { what: `the countdown to go on after ${left}` })
     await shipped()
     await page.locator('.status.s5').waitFor({ timeout: 20_000 })
-    assert.match(await page.locator('.happened').innerText(), /Confirmed by its deadline/)
+    await isPunctual(/Confirmed by its deadline/)
     await page.goto(`${address}/orders`)
-    assert.match(await page.locator('.happened').first().innerText(), /Confirmed by its deadline/)
+    await isPunctual(/Confirmed by its deadline/)
+    await demo.sql('DELETE FROM order_timers_history') // as `order-timers prune` does
+    await page.reload()
+    assert.doesNotMatch(await page.locator('.order').first().innerText(), /by the/)
   })
 
-  it('confirms by hand, and says by whom; what comes too late is refused', async () => {
+  it('confirms by hand, and says by whom and when; what comes too late is refused', async () => {
     const url = await shipped()
     await click('I have received it')
-    assert.match(await page.locator('.happened').innerText(), /Receipt confirmed by the buyer/)
+    assert.match(await page.locator('.happened').innerText(), /Receipt confirmed by the buyer\s+When\s+\d\d:\d\d:\d\d\.\d{3} UTC$/)
     const refused = await page.request.post(`${url}/confirm`)
     assert.equal(refused.status(), 409)
   })
@@ -149,6 +193,12 @@ describe('the example shop in a browser', function () {
       await breakIt('stop')
       await page.goto(stopped)
       await page.getByText('nobody settles it').waitFor({ timeout: 20_000 })
+      await demo.sql(
+        `INSERT INTO shop_orders (buyer, items, total, "createdAt", "updatedAt") SELECT 'x', 'x', 1, now() - interval '1 minute', now()`,
+      )
+      const { now } = await figures()
+      assert.deepEqual([now.lost, now.overdue > 0], [0, true]) // nothing is lost where nobody was there to settle it
+      assert.match(await demo.said('kill'), /no worker to kill/)
       await breakIt('start')
       await page.locator('.status.s0').waitFor({ timeout: 20_000 })
     })
@@ -158,12 +208,29 @@ describe('the example shop in a browser', function () {
       await breakIt('hold')
       await page.locator('order-countdown[state=held]').waitFor()
       await holdsFor(9_000, async () => (await page.locator('.status').innerText()) === 'Waiting for payment', { every: 500 })
-      await breakIt('release')
+      assert.match(await demo.said('hold'), /held already/)
+      assert.match(await demo.said('webhook'), /the payment was taken/)
+      assert.match(await demo.said('release'), /ends in 15 seconds/)
       await isSettled(url, 'Cancelled', 40_000)
+      await waitUntil(async () => /Nothing is held/.test(await demo.said('release')), { every: 500 })
     })
 
     it('when a payment comes too late', async () => {
-      assert.equal((await breakIt('webhook')).status, 303)
+      assert.match(await demo.said('webhook'), /came after it was cancelled/)
+      assert.match(String((await breakIt('webhook')).headers.get('location')), /\?did=webhook&n=\d+$/)
+    })
+
+    it('and says so where a break did not work', async () => {
+      await page.goto(`${address}/break`)
+      await page.route('**/break/flush', (route) => route.fulfill({ status: 503, body: 'away' }))
+      await click('Do it: Flush Redis')
+      await page.getByText('That did not work').waitFor()
+      await page.route('**/break/figures', (route) => route.fulfill({ status: 503, body: 'away' }))
+      await page.getByText('The figures cannot be read').waitFor()
+      assert.equal(await page.locator('[data-figure=lost]').innerText(), '–')
+      await page.unrouteAll()
+      await page.locator('[data-figure=lost]').filter({ hasText: '0' }).waitFor()
+      problems.splice(0) // the browser reports both itself
     })
 
     it('while the strip beside it shows what two subscribers of the old recipe do twice', async () => {

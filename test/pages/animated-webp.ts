@@ -6,12 +6,21 @@ const ANIMATED = 0x02
 /** The frame replaces what was there, and stays. */
 const REPLACES = 0x02
 
-/**
- * @param {{ width: number, height: number }} size of all of it
- * @param {{ webp: Buffer, x: number, y: number, width: number, height: number, milliseconds: number }[]} frames each a WebP; `x` and `y` are even
- * @returns {Buffer} which repeats for ever
- */
-export function animatedWebp({ width, height }, frames) {
+export interface Size {
+  width: number
+  height: number
+}
+
+export interface Frame extends Size {
+  webp: Buffer
+  /** Both are even. */
+  x: number
+  y: number
+  milliseconds: number
+}
+
+/** @returns a picture of that size, which repeats for ever */
+export function animatedWebp({ width, height }: Size, frames: readonly Frame[]): Buffer {
   const head = Buffer.alloc(10)
   head.writeUInt8(ANIMATED, 0)
   head.writeUIntLE(width - 1, 4, 3)
@@ -20,22 +29,23 @@ export function animatedWebp({ width, height }, frames) {
   return chunk('RIFF', body)
 }
 
-function frameChunk({ webp, x, y, width, height, milliseconds }) {
+function frameChunk({ webp, x, y, width, height, milliseconds }: Frame): Buffer {
   const head = Buffer.alloc(16)
   for (const [index, value] of [x / 2, y / 2, width - 1, height - 1, milliseconds].entries()) head.writeUIntLE(value, index * 3, 3)
   head.writeUInt8(REPLACES, 15)
   return chunk('ANMF', Buffer.concat([head, ...pixelChunks(webp)]))
 }
 
-function* pixelChunks(webp) {
+function* pixelChunks(webp: Buffer): Generator<Buffer> {
   for (let at = 12; at < webp.length; ) {
+    const name = webp.toString('latin1', at, at + 4)
     const end = at + 8 + webp.readUInt32LE(at + 4)
-    if (OF_FRAME.includes(webp.toString('latin1', at, at + 4))) yield chunk(webp.toString('latin1', at, at + 4), webp.subarray(at + 8, end))
+    if (OF_FRAME.includes(name)) yield chunk(name, webp.subarray(at + 8, end))
     at = end + (end % 2)
   }
 }
 
-function chunk(name, content) {
+function chunk(name: string, content: Buffer): Buffer {
   const size = Buffer.alloc(4)
   size.writeUInt32LE(content.length)
   return Buffer.concat([Buffer.from(name, 'latin1'), size, content, Buffer.alloc(content.length % 2)])
