@@ -46,7 +46,7 @@ const STATUS = {
   INVALID_WHERE: 400,
   /** By the same, on a rule whose deadlines are only in Redis. */
   NOT_IN_BULK: 400,
-  /** By the same and by `resumeRun`, if a run of the kind has not ended, or could not be finished. */
+  /** By the same and by `resumeRun`, where a run of the kind has not ended, or could not be ended; by `release`, where a run alone holds the kind. */
   RUN_UNFINISHED: 409,
   /** By `resumeRun` and `abandonRun`, if every run of the kind has ended. */
   NO_RUN: 409,
@@ -70,7 +70,7 @@ const STATUS = {
   NOT_PAUSABLE: 400,
   /** In the worker: `run` of an `effect` left the order where it is still due. */
   STILL_DUE: 500,
-  /** In the worker: a trigger or a hook of the shop kept a settlement from being written. */
+  /** In the worker: a trigger or a hook of the shop kept a settlement from being written. By calls that write: the same of a deadline. */
   VETOED: 500,
   /** By `upsert`, and by `bulkCreate` with `updateOnDuplicate`, on a model that a rule with `auto` hooks. */
   AUTO_UPSERT: 500,

@@ -171,8 +171,8 @@ export interface TimerCalls<R extends Rules = Rules> {
    * Releases a rule that its `brake` has stopped, or that is held; if both, `what` says which. The brake counts from zero. Workers settle at once
    * what was held. With `shift` it returns once all deadlines are moved.
    * @returns whether it was stopped or held
-   * @throws OrderTimersError UNKNOWN_KIND, NOT_HOLDABLE, INVALID_DURATION (400), NOT_HELD, HELD_AND_BRAKED (409), INVALID_OPTION, HOLDS_MISSING (500),
-   * INVALID_MODEL (500) if with `shift` this user may not write the rows, ROW_LOCKED, POSTGRES_UNAVAILABLE (503)
+   * @throws OrderTimersError UNKNOWN_KIND, NOT_HOLDABLE, INVALID_DURATION (400), NOT_HELD, HELD_AND_BRAKED, RUN_UNFINISHED (409), INVALID_OPTION, HOLDS_MISSING (500),
+   * INVALID_MODEL (500) where with `shift` this user may not write what is moved, ROW_LOCKED, POSTGRES_UNAVAILABLE (503)
    */
   release(kind: Kind<R>, options?: ReleaseOptions): Promise<boolean>
   /**

@@ -33,7 +33,7 @@ export interface ListQuery {
 export interface OrderList {
   kind: string
   state: ListedState
-  /** By deadline, then by id; a deadline of `infinity` on the row is null. */
+  /** By deadline, then by id. */
   orders: { id: string; deadline: Date | null }[]
   /** Where the next page begins; null if there is none. */
   next: string | null

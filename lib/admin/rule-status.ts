@@ -118,10 +118,10 @@ export async function ruleStatus(
     if (found.tableLock?.keepsFromReading) return found
     if (row.deadline.in !== 'redis') await readRows(row, runtime, found, await countOrders(row, { days: 1, failed }))
     found.unverified = await row.verification?.unverified.summary()
-    const [hold] = await row.holds.standing()
-    if (hold) found.hold = heldKind(kind, hold)
+    const standing = await row.holds.standing()
+    if (standing[0]) found.hold = heldKind(kind, standing[0])
     if (row.brake) found.brakedSince = await row.brake.brakedAt()
-    found.leftRun = await leftRun(row, runtime.keys.prefix)
+    found.leftRun = await leftRun(row, runtime.keys.prefix, standing)
     const { problem, notLookedAt } = await lookInWords(row)
     found.problem = problem ?? notLookedAt
     found.notLookedAt = problem === undefined && notLookedAt !== undefined

@@ -10,7 +10,7 @@ export async function unfinishedRuns(runtime: Runtime, kind?: string): Promise<R
   const found = await Promise.all(
     kinds.map(async (one) => {
       const { row } = boundRule(runtime, one).rule ?? {}
-      return row?.deadline.in === 'column' ? new RunsTable(row.guard.table, runtime.keys.prefix).unfinishedIfAny(one) : []
+      return row ? new RunsTable(row.guard.table, runtime.keys.prefix).unfinishedIfAny(one) : []
     }),
   )
   return found.flat()

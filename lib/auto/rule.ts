@@ -27,7 +27,6 @@ export type ReadRow = (attribute: AttributeInfo) => unknown
 /** A new deadline, as SQL, NULL for none; null if no order gets one. */
 export type FreshSql = string | null
 
-/** The types for which '4' and 4 are the same status. */
 const WHOLE_NUMBERS = new Set(['INTEGER', 'SMALLINT', 'BIGINT', 'TINYINT', 'MEDIUMINT'])
 
 export class AutoRule {
@@ -66,7 +65,7 @@ export class AutoRule {
     this.sinceMs = deadline.in === 'since' ? deadline.afterMs : 0
     this.keep = pause && attribute(pause.keep)
     this.extended = extensions && attribute(extensions.attribute)
-    this.from = new Set(from.map(String))
+    this.from = new Set(from.map((value) => this.asPostgresCompares(value)))
     this.was = table.isOneOf(status, from, '')
   }
 
@@ -87,7 +86,7 @@ export class AutoRule {
 
   /** Whether the rule applies to a status; false for an expression, whose value is not known yet. */
   isFrom(status: unknown): boolean {
-    return this.from.has(WHOLE_NUMBERS.has(this.status.type.key) && typeof status === 'string' ? String(Number(status)) : String(status))
+    return this.from.has(this.asPostgresCompares(status))
   }
 
   /** Whether the statement itself writes a deadline. */
@@ -194,6 +193,13 @@ export class AutoRule {
   private freshOrNone(fresh: FreshSql): string {
     const { noTimerSql } = this.row.guard
     return fresh === null ? noTimerSql : `coalesce(${fresh}, ${noTimerSql})`
+  }
+
+  /** '4' and 4 are one number, and CITEXT is one text in any letter case. */
+  private asPostgresCompares(status: unknown): string {
+    const { key } = this.status.type
+    if (WHOLE_NUMBERS.has(key) && typeof status === 'string') return String(Number(status))
+    return key === 'CITEXT' ? String(status).toLowerCase() : String(status)
   }
 
   private isIn(status: unknown): string {

@@ -23,7 +23,8 @@ export function progressText({ kind, moved, planned, skipped }: BulkProgress): s
   return `${kind}: ${grouped(moved)} of ${grouped(planned)} moved${skipped > 0 ? `, ${grouped(skipped)} rows are locked` : ''} …`
 }
 
-export function resultText({ kind, run, moved }: BulkResult): string {
+export function resultText({ kind, run, moved, plan }: BulkResult): string {
+  if (run === null && plan === undefined) return `${kind}: released; nothing is recorded of the run that held it`
   return run === null ? `${kind}: there are no such orders` : `${kind}: ${grouped(moved)} orders moved, by run ${run}`
 }
 

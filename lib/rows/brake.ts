@@ -12,6 +12,9 @@ import type { OrderTable } from './order-table.js'
 
 export const BRAKE_TABLE = 'order_timers_brakes'
 
+/** A span of time that has not begun. */
+const WHEN_SETTLING_BEGINS = "'infinity'::timestamptz"
+
 /** How many orders may be settled now, and whether the rule is stopped. */
 export interface Allowance {
   orders: number
@@ -53,7 +56,7 @@ export class Brake {
   async allowance(transaction: Transaction): Promise<Allowance | 'locked'> {
     const over = `b.since <= now() - ${boundIntervalSql('$2')}`
     const sql = `INSERT INTO ${this.table} AS b (kind) VALUES ($1) ON CONFLICT (kind) DO UPDATE
-SET since = CASE WHEN ${over} THEN now() ELSE b.since END, settled = CASE WHEN ${over} THEN 0 ELSE b.settled END
+SET since = CASE WHEN ${over} OR b.since = ${WHEN_SETTLING_BEGINS} THEN now() ELSE b.since END, settled = CASE WHEN ${over} THEN 0 ELSE b.settled END
 RETURNING settled, braked_at IS NOT NULL AS braked`
     type Row = { settled: number; braked: boolean }
     try {
@@ -106,10 +109,13 @@ WHERE kind = $1 AND ($2::float8 IS NULL OR old.braked_at IS NULL OR floor(date_p
     return row?.braked ?? false
   }
 
-  /** Lets the rule continue, with this many orders beyond its limit, within its time. */
+  /**
+   * Lets the rule continue, and so many more orders pass than its limit, within its time. That begins with the next order, since the rule may stay
+   * held for longer than its time.
+   */
   async expect(orders: number, transaction: Transaction): Promise<void> {
-    const sql = `INSERT INTO ${this.table} (kind, settled) VALUES ($1, -$2::integer)
-ON CONFLICT (kind) DO UPDATE SET settled = EXCLUDED.settled, since = now(), braked_at = NULL`
+    const sql = `INSERT INTO ${this.table} (kind, settled, since) VALUES ($1, -$2::integer, ${WHEN_SETTLING_BEGINS})
+ON CONFLICT (kind) DO UPDATE SET settled = EXCLUDED.settled, since = EXCLUDED.since, braked_at = NULL`
     await rows(this.orders.sequelize, sql, [this.kind, orders], transaction)
   }
 

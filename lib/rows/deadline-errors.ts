@@ -38,7 +38,14 @@ export class DeadlineErrors {
     return new OrderTimersError('ROW_LOCKED', message, { cause })
   }
 
-  /** The value does not fit into an INTEGER. */
+  /** The row is as the call needs it, and was not written all the same. */
+  vetoed(id: string): OrderTimersError {
+    const why = 'a trigger on the table, or a row-level security policy, let the UPDATE change no row'
+    const message = `orderTimers: ${this.kind}: ${this.order(id)} was not written: ${why}; let it pass the column of the deadline`
+    return new OrderTimersError('VETOED', message)
+  }
+
+  /** An INTEGER had to hold more than it can. */
   tooLarge(id: string, attribute: string, cause: unknown): OrderTimersError {
     const { table } = this.guard
     const remedy = `ALTER TABLE ${table.table} ALTER COLUMN ${table.bareColumn(attribute)} TYPE bigint`

@@ -56,7 +56,7 @@ export class DeadlineSql {
     const { assignments, condition } = this.changeOf(value)
     const conditions = allOf([`${table.id} = ANY($1)`, guard.appliesSql, guard.whereSql, guard.notDeletedSql, condition])
     return `UPDATE ${table.aliased} SET ${assignments.join(', ')} WHERE ${conditions}
-RETURNING ${table.id}::text AS id, ${epochMsSql(guard.deadlineSql)} AS deadline`
+RETURNING ${table.id}::text AS id, ${epochMsSql(guard.finiteDeadlineSql)} AS deadline`
   }
 
   /** The bind parameters after the id. */
@@ -83,7 +83,7 @@ RETURNING ${table.id}::text AS id, ${epochMsSql(guard.deadlineSql)} AS deadline`
       return `${update} WHERE ${table.id} = (
   SELECT ${table.id} FROM ${table.aliased} WHERE ${conditions} ${lock}
 )
-RETURNING ${[`${epochMsSql(guard.deadlineSql)} AS deadline`, ...kept].join(', ')}`
+RETURNING ${[`${epochMsSql(guard.finiteDeadlineSql)} AS deadline`, ...kept].join(', ')}`
     const before = `${epochMsSql('order_timers_deadline')} AS before`
     return `WITH order_timers_old AS (
   SELECT ${table.id} AS order_timers_id, ${guard.deadlineSql} AS order_timers_deadline FROM ${table.aliased}

@@ -144,6 +144,7 @@ export class DeadlineWrites {
   private refuse(id: string, value: NewDeadline, state: RowState): Written {
     if (!state.inFrom) throw this.states.notInFrom(id, state)
     const { deadline } = state
+    if (this.isWritable(value, state)) throw this.errors.vetoed(id)
     if (value === 'pause' && state.paused) return { before: null, deadline: null, attributes: {} }
     if (value === 'resume' && deadline !== null) return { before: deadline, deadline, attributes: {} }
     const by = byOf(value)

@@ -39,12 +39,17 @@ export interface GuardOptions {
 /** The value for "no timer" in the deadline's column under `backfill`, which would fill NULL. */
 export const NO_TIMER_AT = "'9999-12-31 00:00:00+00'::timestamptz"
 
-/** The value once an order has left `from`, even under `backfill`: if the order returns, the deadline is filled again. */
+/** What lies outside, such as infinity, is no deadline: nothing can be reckoned from it. */
+const [FIRST_AT, LAST_AT] = ["'0001-01-01 00:00:00+00'::timestamptz", "'9999-12-31 23:59:59.999+00'::timestamptz"]
+
+/** What stands there once an order has left `from`, also under `backfill`: if the order comes back, the deadline is filled again. */
 export const NOT_IN_FROM = 'NULL'
 
 export class RowGuard {
   /** The rule applies: the order is in `from` (or an effect's condition holds), and in the scope that the shop has chosen. */
   readonly appliesSql: string
+  /** The scope that the shop has chosen. */
+  readonly scopeSql: Condition
   /** The rule's own `where`. */
   readonly whereSql: Condition
   /** `pause.while` holds. */
@@ -56,18 +61,19 @@ export class RowGuard {
   readonly eligibleSql: string
   /** The column with the deadline, or with its start. */
   readonly deadlineColumn: string | undefined
-  /** The deadline as an expression; NULL if the row has none. No statement with it runs over a column without time zone. */
+  /** The deadline as an expression; NULL where the row has none, or infinity. No statement with it runs over a column without time zone. */
   readonly deadlineSql: string
   /** The same, for a statement that also contains `deadlineSql` and so is known to read an instant. Postgres has less to parse. */
   readonly knownDeadlineSql: string
-  /** The value to write for "no timer". */
+  /** The same as `deadlineSql` for rows that are due, or were just given their deadline, which cannot be infinity. Postgres has less to plan. */
+  readonly finiteDeadlineSql: string
+  /** What to write for "no timer". */
   readonly noTimerSql: string
   /** How long the kind was held lately, which does not count towards `staleAfter`: the last value from held-time.ts. */
   heldMs = 0
   /** `from`, cast to the attribute's type; empty for a condition. */
   readonly from: readonly Status[]
   readonly statusAttribute: string | undefined
-  private readonly isScoped: boolean
 
   constructor(
     readonly table: OrderTable,
@@ -78,13 +84,16 @@ export class RowGuard {
     this.from = 'status' in applies ? applies.from.map((value) => table.status('"from"', applies.status, value)) : []
     if (deadline) this.deadlineColumn = table.column(table.instant(deadline.option, deadline.attribute).name)
     this.noTimerSql = backfilled ? NO_TIMER_AT : 'NULL'
-    this.deadlineSql = this.deadlineOver(this.deadlineColumn && instantSql(this.deadlineColumn))
-    this.knownDeadlineSql = this.deadlineOver(this.deadlineColumn)
+    const instant = this.deadlineColumn && instantSql(this.deadlineColumn)
+    this.finiteDeadlineSql = this.deadlineOver(instant)
+    const within = `${this.deadlineColumn} >= ${FIRST_AT} AND ${this.deadlineColumn} <= ${LAST_AT}`
+    const unlessInfinite = (sql: string) => (instant === undefined ? sql : `(CASE WHEN ${within} THEN ${sql} END)`)
+    this.deadlineSql = unlessInfinite(this.finiteDeadlineSql)
+    this.knownDeadlineSql = unlessInfinite(this.deadlineOver(this.deadlineColumn))
 
     const own = 'status' in applies ? table.isOneOf(applies.status, this.from) : this.required('"where"', applies.where)
-    const inScope = this.rendered(`the scope of ${table.model.name}`, table.scope)
-    this.isScoped = inScope !== undefined
-    this.appliesSql = allOf([inScope, own, unless && `NOT ${unless}`])
+    this.scopeSql = this.rendered(`the scope of ${table.model.name}`, table.scope)
+    this.appliesSql = allOf([this.scopeSql, own, unless && `NOT ${unless}`])
     this.whereSql = this.rendered('"where"', where)
     const paused = pausedWhile && this.required('"pause.while"', pausedWhile)
     this.pausedSql = paused && `${paused} IS TRUE`
@@ -114,7 +123,7 @@ export class RowGuard {
   get staleSql(): string {
     if (!this.options.deadline) return 'FALSE'
     const { waitedSql } = this
-    return allOf([this.deadlineIs('<=', this.staleLineSql), waitedSql && `NOT ${waitedSql}`])
+    return allOf([this.deadlineIs('<=', this.staleLineSql), `${this.deadlineColumn} >= ${FIRST_AT}`, waitedSql && `NOT ${waitedSql}`])
   }
 
   /** It was not stale when it was first asked about under `verify`: the time of waiting for an answer does not count. */
@@ -146,7 +155,7 @@ export class RowGuard {
   get inWords(): string {
     const conditions = this.statusAttribute ? [this.from.map(show).join(' or ')] : ['orders for which its "where" holds']
     if (this.statusAttribute && this.options.where !== undefined) conditions.push('its "where" must hold')
-    if (this.isScoped) conditions.push('the scope of its model must hold')
+    if (this.scopeSql) conditions.push('the scope of its model must hold')
     return conditions.join(', and ')
   }
 

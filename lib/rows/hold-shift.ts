@@ -5,9 +5,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Transaction } from 'sequelize'
 import { errorText } from '../error-text.js'
-import { OrderTimersError } from '../errors.js'
-import { inTransaction, rows } from '../sequelize/database.js'
-import { sqlStateOf } from '../sequelize/fault-owner.js'
+import { OrderTimersError, show } from '../errors.js'
+import { inTransaction, rows, statement } from '../sequelize/database.js'
+import { faultOwnerOf, sqlStateOf } from '../sequelize/fault-owner.js'
 import { INSUFFICIENT_PRIVILEGE, LOCK_WAIT_ENDED, ROLLED_BACK } from '../sequelize/sqlstates.js'
 import { LOOK } from '../sequelize/statement-limits.js'
 import { remedyOf } from '../sequelize/wrong-statement.js'
@@ -34,7 +34,8 @@ const RETRY_MS = 200
  * Moves all deadlines, then ends the hold.
  * @param options `portion`: how many orders one transaction moves
  * @returns how many it moved itself
- * @throws OrderTimersError ROW_LOCKED if others keep rows locked; the kind stays held, and the next attempt continues; what Postgres throws
+ * @throws OrderTimersError ROW_LOCKED where others keep rows locked, VETOED where a row refuses it; the kind stays held, and the next run goes on; what
+ * Postgres throws
  */
 export async function shiftDeadlines(
   row: RowRule,
@@ -57,6 +58,11 @@ export async function shiftDeadlines(
       size = Math.min(portion, 2 * size)
     } catch (cause) {
       const state = sqlStateOf(cause)
+      if (faultOwnerOf(cause) === 'rule') {
+        if (size === 1) throw await rowRefused(row, hold, cause)
+        size = Math.ceil(size / 2) // until what stands before the row is moved
+        continue
+      }
       if (!LOCK_WAIT_ENDED.has(state) && !ROLLED_BACK.has(state)) throw cause
       if (performance.now() - movedAt > PATIENCE_MS) throw rowLocked(row, cause)
       if (size === 1) await delay(RETRY_MS, undefined, { signal }).catch(() => {})
@@ -140,7 +146,12 @@ async function move(
   if (deadline.in !== 'column' || upTo === null) return { count: 0, last: null }
   const { table, deadlineColumn } = guard
   const column = table.bareColumn(deadline.attribute)
-  const isLater = [`${deadlineColumn} > $1::timestamptz`, `isfinite(${deadlineColumn})`, `${deadlineColumn} <> ${NO_TIMER_AT}`]
+  const isLater = [
+    `${deadlineColumn} > $1::timestamptz`,
+    `isfinite(${deadlineColumn})`,
+    `${deadlineColumn} <> ${NO_TIMER_AT}`,
+    guard.scopeSql,
+  ]
   const ahead = allOf([`${table.id} <= $4`, after === null ? undefined : `${table.id} > $5`])
   const end = `SELECT id FROM (SELECT ${table.id} AS id FROM ${table.aliased} WHERE ${ahead} ORDER BY ${table.id} LIMIT ${LOOKED_AT} * $3::int
 ) AS looked_at ORDER BY id DESC LIMIT 1`
@@ -160,6 +171,17 @@ SELECT (SELECT count(*) FROM page)::int AS count, CASE (SELECT count(*) FROM pag
   const bind = [since, lengthMs, portion, upTo, ...(after === null ? [] : [after])]
   const [found] = await rows<{ count: number; last: string | null }>(table.sequelize, sql, bind, transaction)
   return found ?? { count: 0, last: null }
+}
+
+/** A trigger or a constraint refuses the next row that is to be moved. */
+async function rowRefused({ guard, holds, options }: RowRule, { id }: Pick<Hold, 'id'>, cause: unknown): Promise<OrderTimersError> {
+  const { kind } = options
+  const sql = `SELECT cursor_id AS cursor FROM ${holds.table} WHERE id = $1`
+  const [at] = await statement<{ cursor: string | null }>(guard.table.sequelize, sql, [id])
+  const where = at?.cursor ? `the next order behind ${guard.table.model.name} ${show(at.cursor)}` : 'the first order'
+  const why = `the deadline of ${where} that is to be moved was refused (${errorText(cause)})`
+  const remedy = `let the trigger or the constraint pass it, and release it again (order-timers release ${kind}), or leave it to a sweep`
+  return new OrderTimersError('VETOED', `orderTimers: ${kind}: ${why}; those before it are moved, and it stays held; ${remedy}`, { cause })
 }
 
 function rowLocked({ options }: RowRule, cause: unknown): OrderTimersError {

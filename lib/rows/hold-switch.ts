@@ -1,6 +1,7 @@
-// How a hold stops settling. Each settling transaction takes a shared lock of its kind within BEGIN, and reads the holds in the
-// next statement, whose snapshot is later than the lock. `hold` commits its row first and then waits for the exclusive lock. So each settling
-// transaction either sees the row, or has ended before `hold` returns.
+// The switch by which a hold stops settling. Each settling transaction takes a shared lock of its kind within BEGIN, and looks at the holds by the
+// next statement, whose snapshot is younger than the lock. `hold` commits its row first and then waits for the exclusive lock. So each settling
+// transaction either sees the row, or has ended before `hold` returns. Where there is no table of holds yet the lock is that of the orders' table,
+// for which `hold` waits too: the table of holds may come while a transaction settles.
 
 import { createHash } from 'node:crypto'
 import type { Transaction } from 'sequelize'
@@ -46,19 +47,30 @@ export interface BeginRow {
  * The two numbers of the kind's lock, as SQL. The first belongs to the table: processes may write its schema or not, and shops in other schemas have
  * other locks. Kinds with the same second number wait while holds are placed for each other, but no longer.
  */
-export function holdLockSql(place: HoldPlace): string {
-  return `${tableNumberSql(place)}::int4, ${nameNumber(place)}`
+export function holdLockSql(place: HoldPlace, table = place.table): string {
+  return `${tableNumberSql(place, table)}::int4, ${nameNumber(place)}`
 }
 
-/** The Postgres processes that hold the kind's lock. */
+/** Waits until nobody has either of the kind's locks. */
+export function awaitLocksSql(place: HoldPlace): string {
+  const locks = tablesOf(place).map((table, i) => `pg_advisory_xact_lock(${holdLockSql(place, table)}) IS NULL AS lock_${i}`)
+  return `SELECT ${locks.join(', ')}`
+}
+
+/** The processes of Postgres that have one of the kind's locks. */
 export function withLockHolders(place: HoldPlace): string {
+  const numbers = tablesOf(place).map((table) => tableNumberSql(place, table))
   // Postgres shows the two numbers without a sign: https://www.postgresql.org/docs/current/view-pg-locks.html
-  return `SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted
-  AND classid = ${tableNumberSql(place)} AND objid::bigint = ${nameNumber(place) >>> 0}
+  return `SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted
+  AND classid IN (${numbers.join(', ')}) AND objid::bigint = ${nameNumber(place) >>> 0}
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`
 }
 
-function tableNumberSql({ orders, table }: HoldPlace): string {
+function tablesOf({ orders, table }: HoldPlace): string[] {
+  return [table, orders.table]
+}
+
+function tableNumberSql({ orders }: HoldPlace, table: string): string {
   return withoutBinding(`${orders.literal(withoutBinding(table))}::regclass::oid`)
 }
 
@@ -69,7 +81,7 @@ function nameNumber({ prefix, kind }: HoldPlace): number {
 export class HoldSwitch {
   /** Whether the table existed at the last check. */
   private exists = false
-  private readonly seek: string
+  private readonly seek: readonly [lock: string, look: string]
   private readonly lock: string
   /** As short as possible: it runs with each batch, and Postgres plans it each time. */
   private readonly glance: string
@@ -79,8 +91,10 @@ export class HoldSwitch {
     const { prefix, kind, orders, table } = place
     const standing = `FROM ${table} WHERE prefix = ${orders.literal(prefix)} AND kind = ${orders.literal(kind)} AND state <> 'released'
   AND (opens_at IS NULL OR opens_at > clock_timestamp())`
-    this.seek = withoutBinding(`SELECT to_regclass(${orders.literal(withoutBinding(table))}) IS NOT NULL AS order_timers_holds`)
-    this.lock = `SELECT pg_try_advisory_xact_lock_shared(${holdLockSql(place)}) AS order_timers_free`
+    const lock = (of: string) => `SELECT pg_try_advisory_xact_lock_shared(${holdLockSql(place, of)}) AS order_timers_free`
+    const isThere = `SELECT to_regclass(${orders.literal(withoutBinding(table))}) IS NOT NULL AS order_timers_holds`
+    this.seek = [lock(orders.table), withoutBinding(isThere)]
+    this.lock = lock(table)
     this.glance = withoutBinding(`SELECT 1 AS order_timers_held ${standing} LIMIT 1`)
     this.look = withoutBinding(`SELECT ${epochMsSql('since')} AS order_timers_since, reason AS order_timers_reason,
   extract(epoch FROM opens_at - clock_timestamp())::float8 * 1000 AS order_timers_opens_in
@@ -98,7 +112,7 @@ ${standing} ORDER BY opens_at NULLS FIRST LIMIT 1`)
     const glances = this.exists
     let answer: readonly BeginRow[] = []
     const begin = {
-      statements: glances ? [this.lock, this.glance] : [this.seek],
+      statements: glances ? [this.lock, this.glance] : this.seek,
       answer: (found: readonly object[]) => {
         answer = found
       },
@@ -106,9 +120,10 @@ ${standing} ORDER BY opens_at NULLS FIRST LIMIT 1`)
     try {
       return await transact(begin, async (transaction) => {
         const ask = async (sql: string) => (await rows<BeginRow>(this.place.orders.sequelize, sql, undefined, transaction))[0]
-        const [first, held] = answer
-        if (glances) return settle(transaction, isTrue(first?.order_timers_free) ? held && onHoldOf(await ask(this.look)) : PLACING)
-        this.exists = isTrue(first?.order_timers_holds)
+        const [first, second] = answer
+        if (!isTrue(first?.order_timers_free)) return settle(transaction, PLACING)
+        if (glances) return settle(transaction, second && onHoldOf(await ask(this.look)))
+        this.exists = isTrue(second?.order_timers_holds)
         if (!this.exists) return settle(transaction, undefined)
         // Once: the table was created since the last check.
         const lock = await ask(this.lock)

@@ -8,7 +8,7 @@ import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { withoutBinding } from '../sequelize/sql.js'
 import { INSUFFICIENT_PRIVILEGE, LOCK_WAIT_ENDED, UNDEFINED_COLUMN, UNDEFINED_TABLE } from '../sequelize/sqlstates.js'
 import { ONE_STATEMENT, QUICK_QUESTION } from '../sequelize/statement-limits.js'
-import { type BeginRow, holdLockSql, isTrue, withLockHolders } from './hold-switch.js'
+import { awaitLocksSql, type BeginRow, isTrue, withLockHolders } from './hold-switch.js'
 import { boundIntervalSql, CLOCK, epochMsSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
 
@@ -52,7 +52,14 @@ export interface PlacedHold {
   graceMs?: number | undefined
 }
 
-/** Runs in the same transaction, such as the record of the action. */
+/** Which hold is released. With an `id` not one that was placed since. */
+interface Released {
+  owner?: string
+  graceMs?: number
+  id?: string | null
+}
+
+/** Done in the same transaction, such as the record of the act. */
 export type Beside<T> = (transaction: Transaction, hold: Hold) => Promise<T>
 
 const COLUMNS = `id::text AS id, owner, state, reason, placed_by AS by, ends_by AS "end", moved::float8 AS moved,
@@ -132,9 +139,8 @@ WHERE prefix = $1 AND kind = $2 AND state = 'releasing' AND opens_at <= clock_ti
    */
   async awaitSettling(waitMs: number): Promise<number[]> {
     const limits = { lockMs: Math.max(1, Math.round(waitMs)), statementMs: Math.round(waitMs) + 1_000, idleMs: 2_000 }
-    const lock = `SELECT pg_advisory_xact_lock(${holdLockSql(this)}) IS NULL AS ours`
     try {
-      await inTransaction(this.sequelize, limits, (transaction) => rows(this.sequelize, lock, undefined, transaction))
+      await inTransaction(this.sequelize, limits, (transaction) => rows(this.sequelize, awaitLocksSql(this), undefined, transaction))
       return []
     } catch (error) {
       if (!LOCK_WAIT_ENDED.has(sqlStateOf(error))) throw error
@@ -173,13 +179,13 @@ WHERE prefix = $1 AND kind = $2 AND state = 'releasing' AND opens_at <= clock_ti
    * has to be done first, this ends the hold.
    * @throws OrderTimersError NOT_HELD, HOLDS_MISSING
    */
-  beginRelease(end: HoldEnd, { owner = '', graceMs = 0 }: { owner?: string; graceMs?: number }, beside?: Beside<unknown>): Promise<Hold> {
+  beginRelease(end: HoldEnd, { owner = '', graceMs = 0, id = null }: Released, beside?: Beside<unknown>): Promise<Hold> {
     const sql = `UPDATE ${this.table} SET state = CASE WHEN $4 = 'none' THEN 'released' ELSE 'releasing' END, ends_by = $4, released_at = ${CLOCK},
   length_ms = round(extract(epoch FROM ${CLOCK} - since) * 1000), grace_ms = CASE WHEN $4 = 'grace' THEN $5::bigint END,
   opens_at = CASE WHEN $4 = 'grace' THEN ${CLOCK} + ${boundIntervalSql('$5')} END, ended_at = CASE WHEN $4 = 'none' THEN ${CLOCK} END
-WHERE prefix = $1 AND kind = $2 AND owner = $3 AND state = 'held' RETURNING ${COLUMNS}`
+WHERE prefix = $1 AND kind = $2 AND owner = $3 AND state = 'held' AND ($6::bigint IS NULL OR id = $6) RETURNING ${COLUMNS}`
     return this.write(async (transaction) => {
-      const [begun] = await this.ask<Hold>(sql, [owner, end, graceMs], transaction)
+      const [begun] = await this.ask<Hold>(sql, [owner, end, graceMs, id], transaction)
       const hold = begun ?? (await this.read(owner, transaction))[0]
       if (!hold) throw this.notHeld()
       await beside?.(transaction, hold)

@@ -11,6 +11,7 @@ import { LOOK } from '../sequelize/statement-limits.js'
 import { remedyOf } from '../sequelize/wrong-statement.js'
 import { lookAtReferences } from './references.js'
 import type { Look, LookOptions, SettledRows } from './row-rule.js'
+import { lookAtRowSecurity } from './row-security.js'
 import { optionStatements, ruleStatements, type Statement } from './statements.js'
 import { lookAtStatusDefault } from './status-default.js'
 import { lookAtTables } from './table-look.js'
@@ -57,11 +58,12 @@ export class RuleLook {
     const ofOptions = await this.statements(optionStatements(row), (name) => name, withoutWorker)
     if (ofOptions.length > 0) return ofOptions
     const ofValues = await inTransaction(sequelize, LOOK, async (transaction) => {
+      const hidden = withoutWorker || row.deadline.in === 'reminder' ? [] : await lookAtRowSecurity(row, transaction)
       const { wrong, partial } = await lookAtReferences(row, transaction)
-      return { wrong, partial: [...partial, ...(await lookAtStatusDefault(row, transaction))] }
+      return { wrong, partial: [...hidden, ...partial, ...(await lookAtStatusDefault(row, transaction))] }
     })
     const ofRule = await this.statements(ruleStatements(row, this.explain), (name) => `its statement for ${name}`, withoutWorker)
-    this.partial = ofValues.partial
+    this.partial = [...tables.partial, ...ofValues.partial]
     if (ofValues.wrong.length + ofRule.length > 0) return [...ofValues.wrong, ...ofRule]
     if (!withoutWorker) this.right = { columns: tables.columns, at: performance.now() }
     return []

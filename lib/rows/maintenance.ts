@@ -1,5 +1,6 @@
 // Row maintenance: what the sweep writes before it settles. Orders without a deadline get one (`backfill`). Under `pause.while` a timer is paused
-// when the condition begins to hold, and resumed with the time that was left when it no longer holds. Works in batches; locked rows are skipped.
+// when the condition begins to hold, and resumed with the time that was left when it no longer holds. Works in batches; locked rows are skipped. A row
+// that Postgres refuses to write (a trigger, a CHECK) keeps no other back: batches are halved until it stands alone.
 
 import type { Model, Transaction } from 'sequelize'
 import { orderRows, rows } from '../sequelize/database.js'
@@ -8,6 +9,7 @@ import { allOf, type Condition } from './conditions.js'
 import { NO_TIMER_AT, type RowGuard } from './guard.js'
 import { CLOCK_AT_BEGIN, epochMsSql, instantOfMsSql, instantSql, intervalSql, timeLeftMsSql, wholeMsSql } from './instant-sql.js'
 import type { DeclaredColumn } from './row-options.js'
+import { RowsApart } from './rows-apart.js'
 
 /** How many rows one batch wrote. */
 export interface MaintenanceCounts {
@@ -16,10 +18,11 @@ export interface MaintenanceCounts {
   resumed: number
 }
 
-/** An order that gets no deadline because the rule's `after` threw for it. */
+/** An order that was not written, because the rule's `after` threw for it, or Postgres refused the row. */
 export interface MaintenanceFailure {
   id: string
   error: unknown
+  what: 'gets no deadline' | 'was not written'
 }
 
 /** One UPDATE: which rows, and what it sets. */
@@ -35,6 +38,9 @@ export class Maintenance {
   private failure: MaintenanceFailure | undefined
   /** The last order for which `after` was called, while there are more: orders for which it throws must not be read again first. */
   private lastAsked: unknown
+  /** Since Postgres refused a batch of this sweep. */
+  private apart: RowsApart | undefined
+  private hasMoreApart = false
 
   constructor(
     private readonly guard: RowGuard,
@@ -44,19 +50,30 @@ export class Maintenance {
 
   /** Whether `after` has not been called for all orders yet, although the last batch wrote fewer rows than its limit. */
   get hasMore(): boolean {
-    return this.lastAsked !== undefined
+    return this.lastAsked !== undefined || this.hasMoreApart
   }
 
-  /** The first failure since the last call of this. */
+  /** The first failure since the last call of this, with which a sweep's maintenance ends. */
   takeFailure(): MaintenanceFailure | undefined {
-    const { failure } = this
-    this.failure = undefined
-    return failure
+    const { failure, apart } = this
+    this.failure = this.apart = undefined
+    this.hasMoreApart = false
+    const [id] = apart?.refused ?? []
+    return id === undefined ? failure : { id, error: apart?.error, what: 'was not written' }
+  }
+
+  /** From now on in this sweep, finds out which rows Postgres refuses, and leaves them out. @returns false where it does so already */
+  tellRowsApart(): boolean {
+    if (this.apart) return false
+    this.apart = new RowsApart(this.guard.table.sequelize)
+    this.lastAsked = undefined
+    return true
   }
 
   /** Pauses, resumes and backfills at most `limit` rows each. Rows that are locked are left to the next sweep. */
   async runBatch(transaction: Transaction, limit: number): Promise<MaintenanceCounts> {
     const { backfill, pause } = this.declared
+    this.hasMoreApart = false
     return {
       paused: pause?.while ? await this.update(this.pausing(pause.keep), transaction, limit) : 0,
       resumed: pause?.while ? await this.update(this.resuming(pause.keep), transaction, limit) : 0,
@@ -71,6 +88,9 @@ export class Maintenance {
     await other.runBatch(transaction, 1)
     other.lastAsked = id
     await other.runBatch(transaction, 1)
+    other.tellRowsApart()
+    await other.runBatch(transaction, 1)
+    for (const update of other.updates) await other.updateOnly(update, [id], transaction)
     if (!backfill) return
     for (const given of [{ afterMs: 1 }, { atMs: 1 }, null])
       await other.setDeadline(other.deadlineOf(backfill.since, given), [id], transaction)
@@ -80,8 +100,20 @@ export class Maintenance {
   private backfill(since: string | undefined, transaction: Transaction, limit: number): Promise<number> {
     const { after } = this.declared
     if (typeof after !== 'number') return this.backfillOneByOne(since, transaction, limit)
-    const assignments = [`${this.deadline} = ${this.deadlineAfter(since, after)}`]
-    return this.update({ conditions: this.withoutDeadline(), assignments }, transaction, limit)
+    return this.update(this.backfilling(since, after), transaction, limit)
+  }
+
+  private backfilling(since: string | undefined, after: number): Update {
+    return { conditions: this.withoutDeadline(), assignments: [`${this.deadline} = ${this.deadlineAfter(since, after)}`] }
+  }
+
+  /** Those that are the same for all orders. */
+  private get updates(): Update[] {
+    const { backfill, pause, after } = this.declared
+    return [
+      ...(pause?.while ? [this.pausing(pause.keep), this.resuming(pause.keep)] : []),
+      ...(backfill && typeof after === 'number' ? [this.backfilling(backfill.since, after)] : []),
+    ]
   }
 
   /** If `after` is a function of the order. */
@@ -108,8 +140,11 @@ ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     }
     let written = 0
     for (const [deadline, ids] of idsOf) {
-      await this.setDeadline(deadline, ids, transaction)
-      written += ids.length
+      const write = async (some: readonly unknown[]) => {
+        await this.setDeadline(deadline, some, transaction)
+        return some.length
+      }
+      written += await (this.apart ? this.apart.write(ids as string[], write, transaction) : write(ids))
     }
     return written
   }
@@ -138,7 +173,7 @@ ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     try {
       return this.afterOf ? await this.afterOf.ask(order, from) : null
     } catch (error) {
-      this.failure ??= { id, error }
+      this.failure ??= { id, error, what: 'gets no deadline' }
       return undefined
     }
   }
@@ -170,11 +205,30 @@ ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
 
   private async update({ conditions, assignments }: Update, transaction: Transaction, limit: number): Promise<number> {
     const { table } = this.guard
+    if (this.apart) return this.updateApart({ conditions, assignments }, this.apart, transaction, limit)
     const found = `SELECT ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${allOf(conditions)}
 LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     const sql = `WITH order_timers_due AS (${found}) UPDATE ${table.aliased} SET ${assignments.join(', ')}
 FROM order_timers_due WHERE ${table.id} = order_timers_id RETURNING order_timers_id`
     return (await rows(table.sequelize, sql, [limit], transaction)).length
+  }
+
+  /** The same, row by row where it must be. */
+  private async updateApart(update: Update, apart: RowsApart, transaction: Transaction, limit: number): Promise<number> {
+    const { table } = this.guard
+    const sql = `SELECT ${table.id}::text AS id FROM ${table.aliased} WHERE ${allOf([...update.conditions, `${table.id} <> ALL($2)`])}
+LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
+    const found = await rows<{ id: string }>(table.sequelize, sql, [limit, apart.refused], transaction)
+    const ids = found.map(({ id }) => id)
+    const written = await apart.write(ids, (some) => this.updateOnly(update, some, transaction), transaction)
+    this.hasMoreApart ||= ids.length >= limit && written > 0
+    return written
+  }
+
+  private async updateOnly({ assignments }: Update, ids: readonly string[], transaction: Transaction): Promise<number> {
+    const { table } = this.guard
+    const sql = `UPDATE ${table.aliased} SET ${assignments.join(', ')} WHERE ${table.id} = ANY($1) RETURNING ${table.id}`
+    return (await rows(table.sequelize, sql, [ids], transaction)).length
   }
 
   private get applying(): Condition[] {

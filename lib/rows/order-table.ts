@@ -130,7 +130,8 @@ export class OrderTable {
       if (/^-?\d{1,18}$/.test(String(value))) return String(value)
       throw this.invalidStatus(`${option} must be a whole number, since ${model}.${name} is ${type.key}, got ${show(value)}`)
     }
-    return typeof value === 'number' ? value : String(value)
+    const isText = ['STRING', 'TEXT', 'CHAR', 'CITEXT', 'ENUM'].includes(type.key)
+    return typeof value === 'number' && !isText ? value : String(value)
   }
 
   /** `status IN (…)`, over the columns of `alias`; an empty alias for none. */

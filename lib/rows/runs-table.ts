@@ -134,13 +134,18 @@ ON CONFLICT DO NOTHING RETURNING ${RUN}`
   }
 
   /** Those that have not ended, of this prefix. @throws OrderTimersError NOT_RECORDED */
-  async unfinished(kind?: string): Promise<Run[]> {
+  unfinished(kind?: string, within?: Transaction): Promise<Run[]> {
     const sql = `SELECT ${RUN} FROM ${this.name} WHERE prefix = $1 AND state = 'running' AND ($2::text IS NULL OR kind = $2) ORDER BY id`
-    return this.coded(() =>
-      inTransaction(this.sequelize, QUESTION, async (transaction) =>
-        (await rows<StoredRun>(this.sequelize, sql, [this.prefix, kind ?? null], transaction)).map(runOf),
-      ),
-    )
+    const read = async (transaction: Transaction) =>
+      (await rows<StoredRun>(this.sequelize, sql, [this.prefix, kind ?? null], transaction)).map(runOf)
+    return this.coded(() => (within ? read(within) : inTransaction(this.sequelize, QUESTION, read)))
+  }
+
+  /** Whether one is recorded as unfinished; not where the table is missing. @throws OrderTimersError NOT_RECORDED */
+  async hasUnfinished(kind: string, within: Transaction): Promise<boolean> {
+    const sql = 'SELECT to_regclass($1) IS NOT NULL AS "isThere"'
+    const [found] = await rows<{ isThere: boolean }>(this.sequelize, sql, [withoutBinding(this.name)], within)
+    return found?.isThere === true && (await this.unfinished(kind, within)).length > 0
   }
 
   /** The same, and none if the table is missing or may not be read. */

@@ -161,9 +161,9 @@ FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     const selected = [
       ...(takesInstances && !updates ? [`${table.alias}.*`] : []),
       `${table.id}${updates ? '' : '::text'} AS ${ID}`,
-      `${guard.deadlineSql} AS ${DEADLINE}`,
+      `${guard.finiteDeadlineSql} AS ${DEADLINE}`,
       `${move ? `${table.column(move.status)}::text` : 'NULL::text'} AS ${FROM}`,
-      `${epochMsSql(guard.deadlineSql)} AS ${DEADLINE_MS}`,
+      `${epochMsSql(guard.finiteDeadlineSql)} AS ${DEADLINE_MS}`,
     ]
     const limit = brake ? ` LIMIT ${record ? '$4' : '$2'}` : ''
     return `

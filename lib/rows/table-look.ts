@@ -23,6 +23,8 @@ interface Need {
 export interface TableLook {
   /** What is wrong, as text, each with its remedy. */
   problems: string[]
+  /** What else a person should know; the rule works all the same. */
+  partial: string[]
   /** All columns with their types, to find out later whether they have changed. */
   columns: string
 }
@@ -32,13 +34,20 @@ export async function lookAtTables(row: SettledRows, transaction: Transaction): 
   const columns = await columnsOf(table, transaction)
   const shape = [...columns.values()].map(({ name, type, baseType }) => `${name} ${type} ${baseType}`).join(', ')
   if (columns.size === 0)
-    return { columns: shape, problems: [`there is no table ${table.tableText} (yet); create it, or name the right one in the model`] }
+    return {
+      columns: shape,
+      partial: [],
+      problems: [`there is no table ${table.tableText} (yet); create it, or name the right one in the model`],
+    }
   const problems: string[] = []
-  for (const need of needsOf(row)) {
+  const needs = needsOf(row)
+  for (const need of needs) {
     const problem = await lookAtColumn(table, columns, need, transaction)
     if (problem !== undefined) problems.push(problem)
   }
-  return { columns: shape, problems: [...problems, ...(await missingTables(row, transaction))] }
+  const ofReminder = row.deadline.in === 'reminder' // what its rule is told of
+  const partial = ofReminder ? [] : needs.flatMap((need) => roundedInstant(table, columns.get(need.attribute), need) ?? [])
+  return { columns: shape, partial, problems: [...problems, ...(await missingTables(row, transaction))] }
 }
 
 function needsOf({ guard, options, set = {} }: SettledRows): Need[] {
@@ -79,6 +88,16 @@ async function lookAtColumn(
   if (emptiedFor !== undefined && column.isRequired)
     return `${option}: the column "${field}" of ${table.tableText} is NOT NULL, and NULL is written there for ${emptiedFor}; ALTER TABLE ${table.tableText} ALTER COLUMN "${field}" DROP NOT NULL`
   return instant && !isInstant(column) ? notAnInstant(table, option, column, transaction) : undefined
+}
+
+/** Fewer digits of a second than Dates have. Other frameworks make timestamptz(0), and an instant that is rounded down comes too early. */
+function roundedInstant({ tableText }: OrderTable, column: Column | undefined, { option, instant }: Need): string | undefined {
+  const digits = instant && column && /^timestamp\(([0-2])\) with time zone$/.exec(column.type)?.[1]
+  if (!digits || !column) return undefined
+  const name = `"${column.name.replaceAll('"', '""')}"`
+  const why = `Postgres rounds what is written there, and an order may be settled up to ${500 / 10 ** Number(digits)} ms early`
+  const alter = `ALTER TABLE ${tableText} ALTER COLUMN ${name} TYPE timestamptz(3)`
+  return `${option}: the column ${name} of ${tableText} is ${column.type}: ${why}; ${column.isView ? 'change the table beneath the view' : alter}`
 }
 
 const MIGRATE = 'create it with what `order-timers migration` prints'

@@ -28,7 +28,7 @@ export function reminderRule(
   const kind = reminderKind(ofRule.options.kind, label)
   const options: RowOptions = { ...ofRule.options, kind, run: undefined, afterCommit: run, reminders: [] }
   const deadline = ofRule.guard.deadline as NonNullable<GuardOptions['deadline']>
-  const ownDeadline = new RowGuard(table, ofRule.guard).deadlineSql
+  const ownDeadline = new RowGuard(table, ofRule.guard).finiteDeadlineSql
   const guard = new RowGuard(table, {
     ...ofRule.guard,
     deadline: { ...deadline, plusMs: deadline.plusMs - beforeMs },

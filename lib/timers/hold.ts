@@ -2,6 +2,7 @@
 
 import { hostname } from 'node:os'
 import { inUnits, parseDuration, parseInstant } from '../duration.js'
+import { errorText } from '../error-text.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 import type { HeldKind, HoldOptions, ReleaseOptions } from '../hold.js'
 import { parseFlag } from '../option-types.js'
@@ -18,6 +19,8 @@ const SETTLING_MS = 2_000
 
 const PRESENCE_MS = 1_000
 const LONGEST_REASON = 500
+/** Of Postgres's integer, in which the brake counts. */
+const MOST_EXPECTED = 2_147_483_647
 
 /** Common details for a call, a command and the page. */
 export interface HoldDetails {
@@ -38,9 +41,15 @@ export async function holdKind(runtime: Runtime, kind: string, options: HoldOpti
   await refuseOldWorkers(runtime, kind)
   const { waitMs = SETTLING_MS, beside } = details
   const hold = await row.holds.place(placed, beside)
-  const settling = await row.holds.awaitSettling(waitMs)
-  if (settling.length > 0) throw inFlight(kind, settling, row.options.timeoutMs)
-  return heldKind(kind, hold)
+  const settling = await row.holds.awaitSettling(waitMs).catch((cause) => {
+    throw inFlight(kind, `Postgres did not say whether anything that began before still settles orders (${errorText(cause)})`, row, cause)
+  })
+  if (settling.length === 0) return heldKind(kind, hold)
+  throw inFlight(
+    kind,
+    `${settling.length} transactions that began before still settle orders (Postgres's pids ${settling.join(', ')})`,
+    row,
+  )
 }
 
 export interface ReleasedHold {
@@ -66,8 +75,8 @@ export async function releaseHold(
   const row = holdable(runtime, kind)
   const { end, graceMs } = parseEnd(kind, row, options) ?? { end: 'none' as const, graceMs: 0 }
   const { expect } = options
-  if (expect !== undefined && (!Number.isSafeInteger(expect) || expect < 0))
-    throw invalid(`${kind}: "expect" must be a whole number of orders, got ${show(expect)}`)
+  if (expect !== undefined && !(Number.isInteger(expect) && expect >= 0 && expect <= MOST_EXPECTED))
+    throw invalid(`${kind}: "expect" must be a whole number of orders up to ${MOST_EXPECTED}, got ${show(expect)}`)
   if (expect !== undefined && !row.brake) throw invalid(`${kind}: "expect" is for a rule with a brake, which this one does not have`)
   if (end === 'shift' && !signal?.aborted) await explainShiftOf(row)
   const hold = await row.holds.beginRelease(end, { graceMs }, async (transaction, begun) => {
@@ -180,10 +189,14 @@ function byRow(runtime: Runtime): ReturnType<ProcessRows['read']> {
   return new ProcessRows(runtime.keys.prefix, runtime.kinds, (one) => runtime.rule(one)).read()
 }
 
-function inFlight(kind: string, settling: readonly number[], timeoutMs: number): OrderTimersError {
-  const what = `${settling.length} transactions that began before still settle orders (Postgres's pids ${settling.join(', ')})`
-  const remedy = `they end within the rule's timeout (${inUnits(timeoutMs)}); nothing else of it is settled`
-  return new OrderTimersError('HOLD_IN_FLIGHT', `orderTimers: ${kind}: is held, and ${what}; ${remedy}`)
+/** @param cause why it could not be found out */
+function inFlight(kind: string, what: string, { options }: RowRule, cause?: unknown): OrderTimersError {
+  const remedy = `they end within the rule's timeout (${inUnits(options.timeoutMs)}); nothing else of it is settled`
+  return new OrderTimersError(
+    'HOLD_IN_FLIGHT',
+    `orderTimers: ${kind}: is held, and ${what}; ${remedy}`,
+    cause === undefined ? {} : { cause },
+  )
 }
 
 function invalid(what: string): OrderTimersError {

@@ -4,6 +4,7 @@ import type { Transaction } from 'sequelize'
 import { errorText } from '../error-text.js'
 import { OrderTimersError, refuseUnknownOptions, show } from '../errors.js'
 import type { ReleaseOptions } from '../hold.js'
+import type { Hold } from '../rows/holds.js'
 import { REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
 import { releaseHold } from './hold.js'
 import type { Runtime } from './runtime.js'
@@ -31,8 +32,8 @@ export async function releaseRule(runtime: Runtime, kind: string, timeoutMs = PU
 }
 
 /**
- * What `release` releases: a hold if there is one or its options are given, else the brake.
- * @throws OrderTimersError UNKNOWN_KIND; HELD_AND_BRAKED if both exist and `what` is not given; INVALID_OPTION
+ * What `release` is about: a hold where one stands or its options are given, else the brake.
+ * @throws OrderTimersError UNKNOWN_KIND; HELD_AND_BRAKED where both stand and nothing says which; RUN_UNFINISHED where a run alone holds it; INVALID_OPTION
  */
 export async function whatToRelease(
   runtime: Runtime,
@@ -53,15 +54,24 @@ export async function whatToRelease(
     )
   if (what !== undefined) return what
   if (isOfHold) return 'hold'
-  const hold = (await row?.holds.standing(within))?.find(({ owner }) => owner === '')
+  const [hold] = (await row?.holds.standing(within)) ?? [] // a person's first
   if (!hold) return 'brake'
-  if (!(await row?.brake?.brakedAt(within))) return 'hold'
+  const isBraked = Boolean(await row?.brake?.brakedAt(within))
+  if (hold.owner !== '' && !isBraked) throw heldByRun(kind, hold)
+  if (hold.owner !== '') return 'brake'
+  if (!isBraked) return 'hold'
   const both = `is held since ${new Date(hold.since).toISOString()} (${hold.reason}), and its brake has stopped it too`
   const remedy = `say which is to be released: { what: 'hold' } or { what: 'brake' } (--what hold, --what brake)`
   throw new OrderTimersError('HELD_AND_BRAKED', `orderTimers: ${kind}: ${both}; ${remedy}`)
 }
 
-/** Wakes the workers after a release. Does not reject if Redis fails. @param timeoutMs how long to wait for Redis */
+function heldByRun(kind: string, { since, reason, by }: Hold): OrderTimersError {
+  const what = `is held by a run over its orders since ${new Date(since).toISOString()} (${reason}, by ${by}), and nothing was released`
+  const remedy = `it is released when the run ends; order-timers runs ${kind} shows it, and --resume or --abandon ends one that was left`
+  return new OrderTimersError('RUN_UNFINISHED', `orderTimers: ${kind}: ${what}; ${remedy}`)
+}
+
+/** Once a rule is released. Trouble of Redis does not make it reject. @param timeoutMs how long to wait for Redis */
 export async function askForSweep({ redis }: Runtime, wasStopped: boolean, timeoutMs = PUBLISH_MS): Promise<Released> {
   if (!wasStopped) return { wasStopped, workersAsked: 0, next: 'nothing was held' }
   if (!redis) return { wasStopped, workersAsked: 0, next: 'the next sweep of a worker settles what was held, since Redis is not used' }

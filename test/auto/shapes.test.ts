@@ -1,7 +1,7 @@
 // `auto` over every shape of table in ../rules/shapes.ts: by instances, in bulk, settled into each other, and by the trigger.
 
 import assert from 'node:assert/strict'
-import { type Model, type ModelStatic, Op } from 'sequelize'
+import { DataTypes, type Model, type ModelStatic, Op } from 'sequelize'
 import { triggerSql } from '../../lib/auto/trigger.js'
 import { type Rules, transition } from '../../lib/index.js'
 import { define, NUMBERS, SHAPES, type Shape, type Statuses } from '../rules/shapes.js'
@@ -106,3 +106,34 @@ for (const shape of SHAPES) {
     })
   })
 }
+
+describe('auto, on a status of CITEXT', () => {
+  it('knows a status in any letter case, as Postgres does: no timer ends where the order stays', async () => {
+    const shop = await openShop(({ sequelize }) => {
+      const attributes = {
+        id: { type: DataTypes.INTEGER, primaryKey: true, autoIncrement: true },
+        status: DataTypes.CITEXT,
+        dueAt: DataTypes.DATE,
+      }
+      const Lettered = sequelize.define('Lettered', attributes, { timestamps: false })
+      return { confirm: transition(Lettered, { from: 'Shipped', to: 'Confirmed', deadline: 'dueAt', after: '24h', auto: true }) }
+    })
+    const { client, schema, sequelize } = shop.database
+    await client.query(`CREATE EXTENSION citext SCHEMA "${schema}"`)
+    const Lettered = sequelize.model('Lettered')
+    await Lettered.sync()
+    await shop.timers.check()
+    const dueAt = async (order: Model) => ((await order.reload()).get('dueAt') as Date | null)?.getTime() ?? null
+    const order = await Lettered.create({ status: 'SHIPPED' })
+    const due = await dueAt(order)
+    assert.ok(due)
+    assert.equal((await armed(shop.redis, 'confirm', order.get('id') as number)).due, due)
+    await order.update({ status: 'shipped' })
+    assert.equal(await dueAt(order), due)
+    await Lettered.update({ status: 'sHIPPED' }, { where: {} })
+    assert.equal(await dueAt(order), due)
+    await order.update({ status: 'confirmed' })
+    assert.equal(await dueAt(order), null)
+    await shop.close()
+  })
+})

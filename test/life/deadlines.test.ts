@@ -119,6 +119,33 @@ describe("a deadline of each order's own", () => {
       )
     })
 
+    for (const [form, after] of [
+      ['a duration', '24h'],
+      ['a function', () => '24h'],
+    ] as const)
+      it(`gives all others theirs where a trigger refuses some rows, which are told, with ${form}`, async () => {
+        const pause = { keep: 'leftMs', while: { disputeOpen: true } } as const
+        shop = await openParcels((Parcels) => ({
+          order_confirm: transition(Parcels, { ...CONFIRM, after: after as '24h', backfill: true, pause }),
+        }))
+        await shop.sql(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$`)
+        await shop.sql(`CREATE TRIGGER refuse BEFORE UPDATE ON parcels FOR EACH ROW WHEN (OLD.country = 'XX') EXECUTE FUNCTION refuse()`)
+        const countries = ['TW', 'XX', 'TW', 'TW', 'XX', 'TW']
+        const ids: number[] = []
+        for (const country of countries) ids.push(await shop.parcel(null, { country }))
+        const disputed = await shop.parcel(HOUR_MS, { disputeOpen: true })
+        const refusedToo = await shop.parcel(HOUR_MS, { disputeOpen: true, country: 'XX' })
+        const overdue = await shop.parcel(-1000)
+        const worker = await shop.worker()
+        for (const [i, id] of ids.entries()) assert.equal((await shop.find(id)).dueAt === null, countries[i] === 'XX', `${i}`)
+        assert.notEqual((await shop.find(disputed)).leftMs, null)
+        assert.equal((await shop.find(refusedToo)).leftMs, null)
+        assert.equal((await shop.find(overdue)).status, 5)
+        const [{ code, message } = {}, ...others] = worker.health().faults
+        assert.deepEqual([code, others], ['SWEEP_FAILED', []])
+        assert.match(message as string, /\(Parcel \d+ was not written: .*not this one\)/)
+      })
+
     it('leaves what is paused, by call or by declaration, as it is', async () => {
       shop = await openParcels((Parcels) => ({
         order_confirm: transition(Parcels, {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { planRule } from '../../lib/admin/plan.js'
 import { type TimerCalls, transition } from '../../lib/index.js'
-import { HOLDS_TABLE, Holds } from '../../lib/rows/holds.js'
+import { HOLDS_TABLE, type Hold, Holds } from '../../lib/rows/holds.js'
+import type { RowRule } from '../../lib/rows/row-rule.js'
 import { refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'
 import { waitForEvent, waitUntil } from '../support/waiting.js'
@@ -23,6 +24,7 @@ const rulesOf = (Parcel: Parcels) => ({
     },
   }),
   order_old: transition(Parcel, { from: 6, to: 0, since: 'placedAt', after: '1s', staleAfter: '30m' }),
+  order_few: transition(Parcel, { from: 7, to: 0, since: 'placedAt', after: '1s', brake: { max: 1, per: '1s' } }),
   order_other: async () => {},
 })
 
@@ -142,6 +144,31 @@ describe('hold', () => {
     assert.equal(await statusOf(id), 5)
   })
 
+  it('waits also for what began before the table of holds was there', async () => {
+    const id = await slow()
+    const started = shop.worker(EVERY_SECOND)
+    await waitUntil(() => running)
+    await migrate()
+    await refuses(() => shop.timers.hold('order_slow', WHY), 'HOLD_IN_FLIGHT', /1 transactions that began before/)
+    finish()
+    await started
+    assert.equal(await statusOf(id), 5)
+  })
+
+  it('says that it stands where Postgres ends its wait', async () => {
+    await migrate()
+    await slow()
+    const started = shop.worker(EVERY_SECOND)
+    await waitUntil(() => running)
+    const waits = `FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND NOT granted AND query LIKE 'SELECT pg_advisory_xact_lock(%'`
+    const ended = waitUntil(async () => (await shop.sql(`SELECT pg_terminate_backend(pid) ${waits}`)).length > 0)
+    await refuses(() => shop.timers.hold('order_slow', WHY), 'HOLD_IN_FLIGHT', /is held, and Postgres did not say whether anything/)
+    await ended
+    finish()
+    await started
+    await refuses(() => shop.timers.hold('order_slow', WHY), 'ALREADY_HELD')
+  })
+
   it('moves each deadline that was to come by its length, to the millisecond, and no other', async () => {
     await migrate()
     const [past, future, other] = [await shop.parcel(-1000), await shop.parcel(HOUR_MS), await unpaid()]
@@ -155,6 +182,22 @@ describe('hold', () => {
     assert.deepEqual([hold?.state, hold?.moved, length > 0], ['released', 2, true])
     assert.deepEqual(await Promise.all([past, future, none].map(dueAt)), [before[0], (before[1] as number) + length, undefined])
     assert.equal(await statusOf(other), 1)
+  })
+
+  it('moves no deadline outside of the scope that the rule was given', async () => {
+    const other = await openParcels((Parcel) => {
+      Parcel.addScope('taiwan', { where: { country: 'TW' } })
+      return { order_confirm: transition(Parcel.scope('taiwan'), CONFIRM) }
+    })
+    for (const sql of Holds.createSql(HOLDS_TABLE)) await other.sql(sql)
+    const [inside, outside] = [await other.parcel(HOUR_MS), await other.parcel(HOUR_MS, { country: 'JP' })]
+    const dueAt = async (id: number) => (await other.find(id)).dueAt?.getTime() as number
+    const before = [await dueAt(inside), await dueAt(outside)] as [number, number]
+    await other.timers.hold('order_confirm', WHY)
+    await other.timers.release('order_confirm', { shift: true })
+    assert.ok((await dueAt(inside)) > before[0])
+    assert.equal(await dueAt(outside), before[1])
+    await other.close()
   })
 
   it('moves what is written meanwhile as well where it comes to it, nothing twice, and no order that came after the release had begun', async () => {
@@ -219,7 +262,32 @@ describe('hold', () => {
     assert.equal((await shop.find(id)).dueAt?.getTime(), before + (hold?.length as number))
   })
 
-  it('is released by a sweep also if the deadlines are only in Redis', async () => {
+  it('is released at its "until" by one of two workers, and the other reports no failure', async () => {
+    await migrate()
+    await shop.timers.hold('order_confirm', { ...WHY, until: 1, shift: false })
+    const locker = await shop.database.connect()
+    await locker.query(`BEGIN; SELECT FROM ${HOLDS_TABLE} FOR UPDATE`)
+    const started = [shop.worker(EVERY_SECOND), shop.worker(EVERY_SECOND)]
+    const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE "${HOLDS_TABLE}"%'`
+    await waitUntil(async () => (await shop.sql(waiting)).length === 2)
+    await locker.query('COMMIT')
+    for (const worker of await Promise.all(started)) assert.deepEqual(worker.faultsTold, [])
+    assert.deepEqual(await shop.sql(`SELECT state FROM ${HOLDS_TABLE}`), [{ state: 'released' }])
+  })
+
+  it('stands where a sweep comes to release the one before', async () => {
+    await migrate()
+    const { holds } = runtimeOf(shop.timers).rule('order_confirm').row as RowRule
+    await shop.timers.hold('order_confirm', { ...WHY, until: 1, shift: false })
+    const [before] = await holds.standing()
+    await shop.timers.release('order_confirm')
+    await shop.timers.hold('order_confirm', WHY)
+    const stands = await holds.beginRelease('none', { id: (before as Hold).id })
+    assert.deepEqual([stands.state, (await holds.standing()).map(({ id }) => id)], ['held', [stands.id]])
+    assert.notEqual(stands.id, before?.id)
+  })
+
+  it('is released by a sweep also where Redis alone knows the deadlines', async () => {
     await migrate()
     await shop.timers.hold('order_ship', { ...WHY, until: 300, shift: false })
     const worker = await shop.worker(EVERY_SECOND)
@@ -248,6 +316,39 @@ describe('hold', () => {
     await waitUntil(async () => (await shop.sql(`SELECT state FROM ${HOLDS_TABLE}`))[0]?.state === 'released')
     const [hold] = await shop.sql(`SELECT length_ms::int AS length, moved::int AS moved FROM ${HOLDS_TABLE}`)
     assert.equal(hold?.moved, 3)
+    assert.deepEqual(
+      await Promise.all(ids.map(dueAt)),
+      before.map((at) => at + (hold?.length as number)),
+    )
+  })
+
+  it('names where a row refuses to be moved; the others before it are moved, and it ends once the row lets it', async () => {
+    await migrate()
+    const ids = [
+      await shop.parcel(HOUR_MS),
+      await shop.parcel(HOUR_MS),
+      await shop.parcel(HOUR_MS, { country: 'XX' }),
+      await shop.parcel(HOUR_MS),
+    ]
+    const dueAt = async (id: number) => (await shop.find(id)).dueAt?.getTime() as number
+    const before = await Promise.all(ids.map(dueAt))
+    await shop.sql(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$`)
+    await shop.sql(`CREATE TRIGGER refuse BEFORE UPDATE ON parcels FOR EACH ROW WHEN (OLD.country = 'XX') EXECUTE FUNCTION refuse()`)
+    await shop.timers.hold('order_confirm', WHY)
+    const release = () => shop.timers.release('order_confirm', { shift: true })
+    await refuses(
+      release,
+      'VETOED',
+      new RegExp(`the next order behind Parcel "${ids[1]}" that is to be moved was refused \\(.*not this one\\)`),
+    )
+    assert.deepEqual(
+      (await Promise.all(ids.map(dueAt))).map((at, i) => at > (before[i] as number)),
+      [true, true, false, false],
+    )
+    await shop.sql('DROP TRIGGER refuse ON parcels')
+    assert.equal(await release(), true)
+    const [hold] = await shop.sql(`SELECT state, length_ms::int AS length, moved::int AS moved FROM ${HOLDS_TABLE}`)
+    assert.deepEqual([hold?.state, hold?.moved], ['released', 4])
     assert.deepEqual(
       await Promise.all(ids.map(dueAt)),
       before.map((at) => at + (hold?.length as number)),
@@ -318,5 +419,16 @@ describe('hold', () => {
     await shop.timers.release('order_confirm', { expect: 40 })
     const [brake] = await shop.sql('SELECT settled, braked_at FROM order_timers_brakes')
     assert.deepEqual(brake, { settled: -40, braked_at: null })
+    await refuses(() => shop.timers.release('order_confirm', { expect: 2 ** 31 }), 'INVALID_OPTION', /"expect" must be/)
+  })
+
+  it('lets the expected backlog pass also where it opens later than the time of the brake is long', async () => {
+    await migrate()
+    const ids = [1, 2, 3, 4].map(() => shop.parcel(null, { status: 7, placedAt: new Date(Date.now() - HOUR_MS) }))
+    await shop.timers.hold('order_few', WHY)
+    await shop.timers.release('order_few', { grace: 2_000, expect: 3 })
+    await shop.worker(EVERY_SECOND)
+    for (const id of await Promise.all(ids)) await waitUntil(async () => (await statusOf(id)) === 0)
+    assert.equal((await shop.sql('SELECT braked_at FROM order_timers_brakes'))[0]?.braked_at, null)
   })
 })

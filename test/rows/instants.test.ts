@@ -212,3 +212,36 @@ describe('An instant without a time zone', () => {
     await shop.close()
   })
 })
+
+describe('An instant whose column rounds it', () => {
+  for (const [type, most] of [
+    ['timestamptz(0)', 500],
+    ['timestamptz(2)', 5],
+  ] as const)
+    it(`is told by check() where it is ${type}, once for each column; the rule works all the same`, async () => {
+      const shop = await openShop(({ Order }: Pick<Database, 'Order'>) => ({
+        filled: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '15m', backfill: { since: 'createdAt' } }),
+      }))
+      const alter = ['confirmDueAt', 'createdAt'].map((column) => `ALTER COLUMN "${column}" TYPE ${type}`)
+      await shop.database.client.query(`ALTER TABLE orders ${alter.join(', ')}`)
+      const { code, message } = await refused(() => shop.timers.check())
+      assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_MODEL')
+      for (const [option, column] of [
+        ['deadline', 'confirmDueAt'],
+        ['backfill.since', 'createdAt'],
+      ]) {
+        const said = `"${option}": the column "${column}" of "orders" is ${type.replace('tz', '')} with time zone: Postgres rounds`
+        assert.ok(message.includes(said), message)
+      }
+      assert.match(message, new RegExp(`up to ${most} ms early; ALTER TABLE "orders" ALTER COLUMN "confirmDueAt" TYPE timestamptz\\(3\\)`))
+      const worker = await shop.worker({ fallback: EVERY_SECOND })
+      const id = await shop.order({ status: 4, createdAt: new Date(Date.now() - 16 * 60_000) })
+      await waitUntil(async () => (await shop.statusOf(id)) === 5)
+      assert.deepEqual(worker.health().faults, [])
+      await shop.database.client.query(
+        'ALTER TABLE orders ALTER COLUMN "confirmDueAt" TYPE timestamptz(3), ALTER COLUMN "createdAt" TYPE timestamptz',
+      )
+      await shop.timers.check()
+      await shop.close()
+    })
+})

@@ -1,11 +1,13 @@
 // What cannot run is found before it matters: by `check()`, by the worker's start and by its sweeps, each by rule and option.
 
 import assert from 'node:assert/strict'
+import type { Client } from 'pg'
 import { col, fn, literal, Op, type WhereOptions, where } from 'sequelize'
-import { effect, type Rules, transition } from '../../lib/index.js'
+import { effect, type Rules, startExpiryWorker, transition } from '../../lib/index.js'
 import type { Database } from '../support/database.js'
+import { Lines } from '../support/lines.js'
 import { refused } from '../support/refused.js'
-import { openShop, type TestWorker } from '../support/shop.js'
+import { makeTimers, openShop, type TestWorker, watched } from '../support/shop.js'
 import { waitForEvent, waitUntil } from '../support/waiting.js'
 
 const EVERY_SECOND = '* * * * * *'
@@ -143,5 +145,40 @@ describe('A check of a rule', () => {
     await shop.timers.check()
     await waitUntil(() => worker.health().status === 'ok')
     await shop.close()
+  })
+})
+
+describe('Row-level security on the orders', () => {
+  const pay = ({ Order }: Pick<Database, 'Order'>) => ({
+    order_pay: transition(Order, { from: 1, to: 0, since: 'createdAt', after: '15m' }),
+  })
+
+  it('is told by a worker whose user it hides orders from, until a policy shows it all of them', async () => {
+    const shop = await openShop(pay)
+    const { client, schema } = shop.database
+    const role = `${schema}_role`
+    await client.query(`CREATE ROLE ${role}; GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT ALL ON ALL TABLES IN SCHEMA ${schema} TO ${role};
+      GRANT ALL ON ALL SEQUENCES IN SCHEMA ${schema} TO ${role}; ALTER TABLE orders ENABLE ROW LEVEL SECURITY; CREATE POLICY of_a_user ON orders USING ("userId"::text = current_setting('shop.user', TRUE))`)
+    const { sequelize, Order } = shop.database.connectSequelize()
+    sequelize.addHook('afterConnect', (connection) => (connection as Client).query(`SET ROLE ${role}`) as never)
+    const lines = new Lines()
+    const timers = makeTimers(pay({ Order }), { redis: false, logger: lines })
+    const worker = watched(startExpiryWorker(timers, { fallback: EVERY_SECOND }))
+    try {
+      const id = await shop.order(long())
+      await worker.ready
+      const told = await waitUntil(() => lines.of('warn')[0])
+      assert.match(told, /"orders" has row-level security, and orders that no policy shows to this user are neither settled nor counted/)
+      assert.match((await refused(() => timers.check())).message, /CREATE POLICY order_timers ON "orders" TO … USING \(true\)/)
+      assert.equal(await shop.statusOf(id), 1)
+      await client.query(`CREATE POLICY order_timers ON orders TO ${role} USING (TRUE)`)
+      await waitUntil(async () => (await shop.statusOf(id)) === 0)
+      await timers.check()
+    } finally {
+      await worker.stop()
+      await timers.close()
+      await shop.database.client.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
+      await shop.close()
+    }
   })
 })

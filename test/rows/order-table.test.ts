@@ -60,3 +60,22 @@ describe('A model', () => {
       await shop.close()
     })
 })
+
+describe('A status that is given as a number', () => {
+  const types = { STRING: DataTypes.STRING(20), TEXT: DataTypes.TEXT, CHAR: DataTypes.CHAR(4), ENUM: DataTypes.ENUM('4', '5') }
+  for (const [name, type] of Object.entries(types))
+    it(`is a text where the attribute is ${name}`, async () => {
+      const shop = await openShop(({ sequelize }) => {
+        const id = { type: DataTypes.INTEGER, primaryKey: true, autoIncrement: true }
+        const model = sequelize.define('Worded', { id, status: type, dueAt: DataTypes.DATE }, { timestamps: false })
+        return { confirm: transition(model, { from: 4, to: 5, deadline: 'dueAt', after: '24h' }) }
+      })
+      const model = shop.database.sequelize.model('Worded')
+      await model.sync()
+      await shop.timers.check()
+      const order = await model.create({ status: '4', dueAt: new Date(Date.now() - 1_000) })
+      await shop.worker({ fallback: '* * * * * *' })
+      await waitUntil(async () => String((await order.reload()).get('status')).trim() === '5')
+      await shop.close()
+    })
+})

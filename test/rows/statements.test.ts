@@ -30,6 +30,7 @@ const ELSEWHERE = [
   /^SELECT xid::text FROM pg_get_multixact_members\(/,
   /^SELECT a\.attname AS name, .* FROM pg_attribute /,
   /^SELECT c\.conname AS name, .* FROM pg_constraint /,
+  /^SELECT row_security_active\(/,
   /^SELECT CAST\('TW' AS /,
   /^SELECT name FROM unnest\(/,
 ]

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type AnyRule, effect, transition } from '../../lib/index.js'
 import { EVERY_SECOND, openParcels, type ParcelShop } from '../life/parcels.js'
+import { refused } from '../support/refused.js'
 import { waitUntil } from '../support/waiting.js'
 
 const CONFIRM = { from: 4, to: 5, deadline: 'dueAt', after: '24h', attempts: 2 } as const
@@ -67,5 +68,37 @@ describe('A settlement that is vetoed', () => {
     await holder.query('ROLLBACK')
     await waitUntil(() => worker.settled.length === 1)
     assert.equal(worker.health().kinds.order_confirm?.failed, 0)
+  })
+})
+
+describe('A call whose write a trigger vetoes', () => {
+  it('says so, whichever call it is, and blames neither the order nor its timer', async () => {
+    const shop = await openParcels((Parcels) => ({
+      order_confirm: transition(Parcels, { ...CONFIRM, pause: { keep: 'leftMs' }, maxExtensions: 3, extended: 'extended' }),
+    }))
+    const { timers } = shop
+    const [id, paused] = [await shop.parcel(3_600_000), await shop.parcel(3_600_000)]
+    await timers.pause('order_confirm', paused)
+    await shop.sql('CREATE FUNCTION veto() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$')
+    await shop.sql('CREATE TRIGGER veto BEFORE UPDATE ON parcels FOR EACH ROW EXECUTE FUNCTION veto()')
+    const calls = {
+      schedule: () => timers.schedule('order_confirm', id),
+      'schedule at an instant': () => timers.schedule('order_confirm', id, { at: new Date(Date.now() + 60_000) }),
+      extend: () => timers.extend('order_confirm', id, '1h'),
+      cancel: () => timers.cancel('order_confirm', id),
+      pause: () => timers.pause('order_confirm', id),
+      resume: () => timers.resume('order_confirm', paused),
+    }
+    const before = await shop.sql('SELECT * FROM parcels ORDER BY id')
+    for (const [name, call] of Object.entries(calls)) {
+      const { code, message } = await refused(call)
+      assert.equal(code, 'ERR_ORDER_TIMERS_VETOED', name)
+      assert.match(
+        message,
+        /^orderTimers: order_confirm: Parcel "\d+" was not written: a trigger on the table, or a row-level security policy,/,
+      )
+    }
+    assert.deepEqual(await shop.sql('SELECT * FROM parcels ORDER BY id'), before)
+    await shop.close()
   })
 })

@@ -103,7 +103,7 @@ export const DELIVERY_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/rows/settlement-sql.ts',
-        find: '`${guard.deadlineSql} AS ${DEADLINE}`,',
+        find: '`${guard.finiteDeadlineSql} AS ${DEADLINE}`,',
         replace: '`${guard.deadlineColumn ?? guard.deadlineSql} AS ${DEADLINE}`,',
       },
     ],

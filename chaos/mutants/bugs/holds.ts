@@ -13,7 +13,7 @@ export const HOLD_BUGS: readonly PlantedBug[] = [
     name: 'hold-without-lock',
     about: ['hold'],
     what: 'settling takes no lock, so hold returns while a transaction that began before still settles',
-    edits: [{ file: SWITCH, find: 'pg_try_advisory_xact_lock_shared(${holdLockSql(place)})', replace: 'TRUE' }],
+    edits: [{ file: SWITCH, find: 'pg_try_advisory_xact_lock_shared(${holdLockSql(place, of)})', replace: 'TRUE' }],
     suites: SUITES,
     likely: 'is being settled',
   },

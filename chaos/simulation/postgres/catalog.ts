@@ -38,6 +38,7 @@ export function catalogAnswer(
     return { columns: text('typname', 'typtype', 'oid', 'typarray', 'rngtypname', 'rngtypid', 'rngtyparray'), rows: [] }
   if (/FROM pg_attribute a JOIN pg_class c/.test(sql) && table)
     return { columns: [...text('name', 'type'), ...bool('isView', 'isRequired'), ...text('baseType')], rows: attributes(table) }
+  if (/^SELECT row_security_active\(/.test(sql)) return { columns: bool('hides'), rows: [[false]] }
   if (/FROM pg_constraint c/.test(sql))
     return { columns: text('name', 'column', 'type', 'table', 'key', 'optional', 'required', 'condition'), rows: [] }
   if (/ AS exists, has_table_privilege\(/.test(sql))

@@ -40,6 +40,7 @@ const NAMES: Record<string, Type> = {
   int4: 'int4',
   int8: 'int8',
   oid: 'int8',
+  regclass: 'text',
   float8: 'float8',
   numeric: 'numeric',
   text: 'text',

@@ -128,7 +128,7 @@ export class KindCounts {
     const [hold] = holds
     if (hold) status.hold = heldKind(kind, hold)
     if (holds.some(({ owner }) => owner === RUN_OWNER))
-      status.leftRun = await this.reads.inTurn(() => leftRun(row, this.runtime.keys.prefix)).catch(() => undefined)
+      status.leftRun = await this.reads.inTurn(() => leftRun(row, this.runtime.keys.prefix, holds)).catch(() => undefined)
   }
 
   /** In the form of `status`, whose ages are relative to this process's clock. */

@@ -6,14 +6,15 @@ import type { BulkOptions, BulkPlan, BulkResult, RunOptions } from '../../bulk.j
 import { OrderTimersError, refuseUnknownOptions } from '../../errors.js'
 import { ActionsTable } from '../../rows/actions-table.js'
 import { noteHeldTime } from '../../rows/held-time.js'
+import type { RowRule } from '../../rows/row-rule.js'
 import { explainRun, type PlannedRun, planRun } from '../../rows/run-plan.js'
 import { RUN_OWNER, type Run, type RunAction, RunsTable, type RunTask } from '../../rows/runs-table.js'
 import { inTransaction } from '../../sequelize/database.js'
 import type { StatementLimits } from '../../sequelize/statement-limits.js'
 import { refuseOldWorkers } from '../hold.js'
 import type { Runtime } from '../runtime.js'
-import { endRun } from './end.js'
-import { type BulkRule, bulkRule, checkRunOptions, parseBulk } from './request.js'
+import { endRun, releaseLostRun } from './end.js'
+import { type BulkRule, bulkRule, checkRunOptions, notInBulk, parseBulk } from './request.js'
 import { Runner } from './runner.js'
 
 /** Counting a large table may take a while. */
@@ -59,16 +60,30 @@ export async function resumeRun(runtime: Runtime, kind: string, options: RunOpti
   const call = `orderTimers: ${kind}: resumeRun()`
   refuseUnknownOptions(call, options, ['onProgress', 'signal'])
   checkRunOptions(call, options)
-  const { rule, run } = await unfinishedRun(runtime, kind, 'resumeRun')
+  const rule = bulkRule(runtime.rule(kind), 'resumeRun')
+  const [run] = await tablesOf(runtime, rule).runs.unfinished(kind)
+  if (!run) throw noRun(kind, 'resume')
   await rule.row.history?.requireInsert(null)
   return { kind, action: run.action, run: run.id, moved: await carryOut(runtime, rule, run, options), plan: undefined }
 }
 
-/** Ends the run where it is: what was moved stays moved. @throws OrderTimersError NO_RUN */
+/**
+ * Ends it where it is: what was moved stays moved. The rule may have changed since the run began, and the table of runs may have been lost.
+ * @throws OrderTimersError NO_RUN, NOT_RECORDED
+ */
 export async function abandonRun(runtime: Runtime, kind: string): Promise<BulkResult> {
-  const { rule, run } = await unfinishedRun(runtime, kind, 'abandonRun')
-  const ended = await endRun(runtime, rule, run, 'abandoned', tablesOf(runtime, rule))
-  return { kind, action: run.action, run: run.id, moved: ended?.moved ?? run.moved, plan: undefined }
+  const { row } = runtime.rule(kind)
+  if (!row) throw notInBulk(kind, 'abandonRun')
+  const tables = tablesOf(runtime, { row })
+  const [run] = await tables.runs.unfinishedIfAny(kind)
+  if (run) {
+    const ended = await endRun(runtime, { kind, row }, run, 'abandoned', tables)
+    return { kind, action: run.action, run: run.id, moved: ended?.moved ?? run.moved, plan: undefined }
+  }
+  const action = await releaseLostRun(runtime, kind, row, tables.runs)
+  if (action !== undefined) return { kind, action, run: null, moved: 0, plan: undefined }
+  await tables.runs.unfinished(kind) // says which table is missing
+  throw noRun(kind, 'abandon')
 }
 
 /** Begins a run: after its commit the kind is held. @throws OrderTimersError NOT_RECORDED, RUN_UNFINISHED */
@@ -108,19 +123,13 @@ export async function carryOut(runtime: Runtime, rule: BulkRule, run: Run, optio
   return new Runner(runtime, rule, run, tablesOf(runtime, rule)).carryOut(options)
 }
 
-export function tablesOf({ keys }: Runtime, { row }: BulkRule): { runs: RunsTable; actions: ActionsTable } {
+export function tablesOf({ keys }: Runtime, { row }: { readonly row: RowRule }): { runs: RunsTable; actions: ActionsTable } {
   const { table } = row.guard
   return { runs: new RunsTable(table, keys.prefix), actions: new ActionsTable(table, keys.prefix) }
 }
 
-async function unfinishedRun(runtime: Runtime, kind: string, call: string): Promise<{ rule: BulkRule; run: Run }> {
-  const rule = bulkRule(runtime.rule(kind), call)
-  const [run] = await tablesOf(runtime, rule).runs.unfinished(kind)
-  if (run) return { rule, run }
-  throw new OrderTimersError(
-    'NO_RUN',
-    `orderTimers: ${kind}: there is no run to ${call === 'resumeRun' ? 'resume' : 'abandon'}; all have ended`,
-  )
+function noRun(kind: string, what: 'resume' | 'abandon'): OrderTimersError {
+  return new OrderTimersError('NO_RUN', `orderTimers: ${kind}: there is no run to ${what}; all have ended`)
 }
 
 function unfinished(kind: string, run: Run | undefined): OrderTimersError {

@@ -3,17 +3,17 @@
 import type { Transaction } from 'sequelize'
 import { OrderTimersError } from '../../errors.js'
 import type { ActionsTable } from '../../rows/actions-table.js'
-import { RUN_OWNER, type Run, type RunsTable } from '../../rows/runs-table.js'
+import type { RowRule } from '../../rows/row-rule.js'
+import { RUN_OWNER, type Run, type RunAction, type RunsTable } from '../../rows/runs-table.js'
 import { inTransaction } from '../../sequelize/database.js'
 import { ONE_STATEMENT } from '../../sequelize/statement-limits.js'
 import { askForSweep } from '../release.js'
 import type { Runtime } from '../runtime.js'
-import type { BulkRule } from './request.js'
 
 /** @returns the run as it ended; undefined if another process had ended it */
 export async function endRun(
   runtime: Runtime,
-  { kind, row }: BulkRule,
+  { kind, row }: { readonly kind: string; readonly row: RowRule },
   { id, action, actor, record }: Run,
   state: 'done' | 'abandoned',
   { runs, actions }: { runs: RunsTable; actions: ActionsTable },
@@ -29,8 +29,8 @@ export async function endRun(
   }
   try {
     await row.holds.beginRelease('none', { owner: RUN_OWNER }, end).catch((error) => {
-      if (!(error instanceof OrderTimersError) || error.code !== 'ERR_ORDER_TIMERS_NOT_HELD') throw error
-      return inTransaction(runs.sequelize, ONE_STATEMENT, end) // another process has ended both, or the hold was removed
+      if (!isNotHeld(error)) throw error
+      return inTransaction(runs.sequelize, ONE_STATEMENT, end) // another process has ended both, or somebody removed the hold
     })
   } catch (error) {
     if (error instanceof EndedBefore) return undefined
@@ -40,5 +40,28 @@ export async function endRun(
   return ended
 }
 
-/** Rolls back the release: the present hold belongs to the kind's next run. */
+/**
+ * Releases the hold of a run that is recorded nowhere: its table was made anew, or came from a backup.
+ * @returns what the run did; undefined where no such hold stands
+ */
+export async function releaseLostRun(runtime: Runtime, kind: string, { holds }: RowRule, runs: RunsTable): Promise<RunAction | undefined> {
+  const lost = (await holds.standing()).find(({ owner }) => owner === RUN_OWNER)
+  if (!lost) return undefined
+  try {
+    await holds.beginRelease('none', { owner: RUN_OWNER, id: lost.id }, async (transaction) => {
+      if (await runs.hasUnfinished(kind, transaction)) throw new EndedBefore()
+    })
+  } catch (error) {
+    if (error instanceof EndedBefore || isNotHeld(error)) return undefined
+    throw error
+  }
+  await askForSweep(runtime, true)
+  return lost.reason.split(':')[0] as RunAction
+}
+
+/** Rolls the release back: the hold that stands is that of the kind's next run. */
 class EndedBefore extends Error {}
+
+function isNotHeld(error: unknown): boolean {
+  return error instanceof OrderTimersError && error.code === 'ERR_ORDER_TIMERS_NOT_HELD'
+}

@@ -66,11 +66,13 @@ export function checkRunOptions(call: string, { onProgress, signal }: RunOptions
 export function bulkRule(rule: ShopRule, call: string): BulkRule {
   const row = refuseSince(rule, call)
   if (row?.deadline.in === 'column') return rule as BulkRule
+  throw notInBulk(rule.kind, call)
+}
+
+export function notInBulk(kind: string, call: string): OrderTimersError {
   const remedy = 'declare it with "deadline" to have them on the rows'
-  throw new OrderTimersError(
-    'NOT_IN_BULK',
-    `orderTimers: ${rule.kind}: ${call}() is not for this rule, whose deadlines are only in Redis; ${remedy}`,
-  )
+  const message = `orderTimers: ${kind}: ${call}() is not for this rule, whose deadlines are only in Redis; ${remedy}`
+  return new OrderTimersError('NOT_IN_BULK', message)
 }
 
 function isEmpty(where: unknown): boolean {

@@ -127,7 +127,8 @@ export class Runner {
   /** Settlements that began before the hold may still use the old deadlines. */
   private async awaitSettling(): Promise<void> {
     const { holds, options } = this.rule.row
-    const settling = await holds.awaitSettling(Math.min(this.patience.lockedMs, options.timeoutMs + 5_000))
+    const waitMs = Math.min(this.patience.lockedMs, options.timeoutMs + 5_000)
+    const settling = await this.persist(() => holds.awaitSettling(waitMs))
     if (settling.length > 0) throw this.unfinished(`orders are still being settled by Postgres's pids ${settling.join(', ')}`)
   }
 
@@ -213,7 +214,8 @@ export class Runner {
       try {
         return await work()
       } catch (error) {
-        if (!isDatabaseTrouble(error)) throw error
+        if (error instanceof OrderTimersError) throw error
+        if (!isDatabaseTrouble(error)) throw this.unfinished(errorText(error), error)
         if (performance.now() - startedAt > this.patience.troubleMs) throw this.unfinished(errorText(error), error)
         this.size = Math.max(LEAST_PORTION, Math.round(this.size / 2))
         await delay(waitMs * (0.5 + Math.random()))

@@ -4,11 +4,12 @@ import { errorText } from '../../error-text.js'
 import type { Log } from '../../logger.js'
 import type { MaintenanceCounts } from '../../rows/maintenance.js'
 import type { SweptRule } from '../../rules/rule.js'
+import { faultOwnerOf } from '../../sequelize/fault-owner.js'
 import type { Transact } from './transact.js'
 
 const BATCH = 1_000
 
-/** The shop's own `after` failed on an order. */
+/** The shop's own `after` failed on an order, or a trigger or a constraint of its table refused the row. */
 export class NoDeadline extends Error {}
 
 export interface RowMaintenanceDependencies {
@@ -24,14 +25,19 @@ export async function maintainRows({ kind, row }: SweptRule, { transact, log, st
   let counts: MaintenanceCounts
   try {
     do {
-      counts = await transact(row, (transaction) => maintenance.runBatch(transaction, BATCH))
+      const run = () => transact(row, (transaction) => maintenance.runBatch(transaction, BATCH))
+      counts = await run().catch((error) => {
+        if (faultOwnerOf(error) !== 'rule' || !maintenance.tellRowsApart()) throw error
+        return run()
+      })
       const { backfilled, paused, resumed } = counts
       if (backfilled + paused + resumed > 0)
         log('info', `${kind}: ${backfilled} backfilled, ${paused} paused, ${resumed} resumed`, { kind, ...counts })
     } while ((maintenance.hasMore || Math.max(...Object.values(counts)) >= BATCH) && !stopping.aborted)
   } catch (error) {
+    maintenance.takeFailure()
     return error
   }
   const failure = maintenance.takeFailure()
-  return failure && new NoDeadline(`${row.guard.table.model.name} ${failure.id} gets no deadline: ${errorText(failure.error)}`)
+  return failure && new NoDeadline(`${row.guard.table.model.name} ${failure.id} ${failure.what}: ${errorText(failure.error)}`)
 }

@@ -1,6 +1,7 @@
 // What a sweep does with the holds of a rule: it skips a held rule, releases a hold whose end has come, and continues the release of a
 // process that died. Deadlines are moved in the background. It also reports abandoned bulk runs.
 
+import { OrderTimersError } from '../../errors.js'
 import { noteHeldTime } from '../../rows/held-time.js'
 import type { Hold } from '../../rows/holds.js'
 import type { RowRule } from '../../rows/row-rule.js'
@@ -53,9 +54,19 @@ export class StandingHolds {
     const own = standing.find(({ owner }) => owner === '')
     if (!own || rule.reminder) return standing
     const isOver = own.state === 'held' && own.untilOver === true
-    const release = isOver ? await holds.beginRelease(own.end ?? 'none', { graceMs: own.graceMs ?? 0 }) : own
-    if (release.state === 'releasing' && release.end === 'shift') await this.shift(rule, release)
-    return isOver || release.end === 'shift' ? holds.standing() : standing
+    const release = isOver ? await this.release(rule.row, own) : own
+    if (release?.state === 'releasing' && release.end === 'shift') await this.shift(rule, release)
+    return isOver || own.end === 'shift' ? holds.standing() : standing
+  }
+
+  /** This hold alone: another worker may have released it, and somebody may have placed the next. @returns undefined where none stands any more */
+  private async release({ holds }: RowRule, { id, end, graceMs }: Hold): Promise<Hold | undefined> {
+    try {
+      return await holds.beginRelease(end ?? 'none', { graceMs: graceMs ?? 0, id })
+    } catch (error) {
+      if (error instanceof OrderTimersError && error.code === 'ERR_ORDER_TIMERS_NOT_HELD') return undefined
+      throw error
+    }
   }
 
   private async shift(rule: OrderRule, hold: Hold): Promise<void> {
@@ -78,7 +89,7 @@ export class StandingHolds {
 
   private async reportLeftRun(kind: string, row: RowRule, standing: readonly Hold[]): Promise<void> {
     const { reporter, prefix } = this.dependencies
-    const left = standing.some(({ owner }) => owner === RUN_OWNER) ? await leftRun(row, prefix) : undefined
+    const left = standing.some(({ owner }) => owner === RUN_OWNER) ? await leftRun(row, prefix, standing) : undefined
     if (!left) return reporter.faults.clear('RUN_UNFINISHED', kind)
     reporter.faults.raise('RUN_UNFINISHED', { kind, message: `${kind}: ${left.message}`, remedy: left.remedy })
   }

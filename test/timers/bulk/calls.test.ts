@@ -17,7 +17,7 @@ import { type BulkShop, confirmRule, openBulkShop } from '../../support/bulk-sho
 import type { Database } from '../../support/database.js'
 import { refusal, refused } from '../../support/refused.js'
 import { runtimeOf } from '../../support/runtime.js'
-import { openShop } from '../../support/shop.js'
+import { makeTimers, openShop } from '../../support/shop.js'
 import { waitUntil } from '../../support/waiting.js'
 
 const DAY_MS = 86_400_000
@@ -216,6 +216,63 @@ describe('extendAll, scheduleAll and cancelAll', () => {
     await waitUntil(() => worker.settled.length === 1)
   })
 
+  for (const [how, lose] of [
+    ['its row is gone', 'DELETE FROM order_timers_runs'],
+    ['the table of runs is gone', 'DROP TABLE order_timers_runs'],
+  ] as const)
+    it(`is told, and released on request, where ${how}: its kind would be held for ever`, async () => {
+      await shop.shipped(300)
+      const stop = new AbortController()
+      const onProgress = () => stop.abort(new Error('stop'))
+      await assert.rejects(shop.timers.extendAll('order_confirm', { all: true, by: '1d', onProgress, signal: stop.signal }))
+      await shop.database.client.query(lose)
+      const worker = await shop.worker({ fallback: false })
+      const { message } = await waitUntil(() => worker.faultsTold.find(({ code }) => code === 'RUN_UNFINISHED'))
+      assert.match(
+        message,
+        /^order_confirm: a run holds the rule, and this user finds nothing of it in "order_timers_runs".*--abandon releases/,
+      )
+      const { troubles } = await status(runtimeOf(shop.timers))
+      assert.ok(troubles.some(({ code }) => code === 'RUN_UNFINISHED'))
+      const { code } = await refused(() => shop.timers.release('order_confirm'))
+      assert.equal(code, 'ERR_ORDER_TIMERS_RUN_UNFINISHED')
+      const recovered = once(worker, 'recovered')
+      const ended = await shop.timers.abandonRun('order_confirm')
+      assert.deepEqual(ended, { kind: 'order_confirm', action: 'extendAll', run: null, moved: 0, plan: undefined })
+      assert.equal(((await recovered) as [{ code: string }])[0].code, 'RUN_UNFINISHED')
+      await shop.timers.schedule('order_confirm', 300, { after: 1 })
+      await waitUntil(() => worker.settled.length === 1)
+      const again = await refused(() => shop.timers.abandonRun('order_confirm'))
+      assert.match(again.code, /_(?:NO_RUN|NOT_RECORDED)$/)
+    })
+
+  it('says that it stopped, and that its kind stays held, where a trigger refuses a row', async () => {
+    await shop.shipped(300)
+    await shop.database.client.query(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
+      CREATE TRIGGER refuse BEFORE UPDATE ON orders FOR EACH ROW WHEN (OLD.id = 250) EXECUTE FUNCTION refuse()`)
+    const { code, message } = await refused(() => shop.timers.extendAll('order_confirm', { all: true, by: '1d' }))
+    assert.equal(code, 'ERR_ORDER_TIMERS_RUN_UNFINISHED')
+    assert.match(message, /run 1 stopped \(.*not this one\); 200 of 300 orders were moved, and the kind stays held/)
+    await shop.database.client.query('DROP TRIGGER refuse ON orders')
+    assert.equal((await shop.timers.resumeRun('order_confirm')).moved, 300)
+  })
+
+  it('can be abandoned although its rule has another kind of deadline by now', async () => {
+    await shop.shipped(300)
+    const stop = new AbortController()
+    const onProgress = () => stop.abort(new Error('stop'))
+    await assert.rejects(shop.timers.extendAll('order_confirm', { all: true, by: '1d', onProgress, signal: stop.signal }))
+    await shop.database.client.query(`UPDATE order_timers_runs SET moved_at = now() - interval '1 minute'`)
+    const { Order } = shop.database
+    const changed = { order_confirm: transition(Order, { from: 4, to: 5, since: 'createdAt', after: '24h' }) }
+    const timers = makeTimers(changed, { redis: shop.redis.url, prefix: shop.redis.prefix })
+    const { troubles } = await status(runtimeOf(timers))
+    assert.ok(troubles.some(({ code }) => code === 'RUN_UNFINISHED'))
+    assert.equal((await (timers as unknown as typeof shop.timers).abandonRun('order_confirm')).moved, 200)
+    assert.equal((await timers.hold('order_confirm', { reason: 'to see that nothing holds it' })).state, 'held')
+    await timers.close()
+  })
+
   it('says that it is carried out also while it waits, so that it is not taken for one that was left', async () => {
     await shop.shipped(300)
     const stop = new AbortController()
@@ -229,13 +286,13 @@ describe('extendAll, scheduleAll and cancelAll', () => {
     await settling.query(`SELECT pg_advisory_xact_lock_shared(${holdLockSql(rule.row.holds)})`)
     const leave = async () => {
       await shop.database.client.query(`UPDATE order_timers_runs SET moved_at = now() - interval '1 minute'`)
-      assert.match((await leftRun(rule.row, runtime.keys.prefix))?.message ?? '', /has been left for \d+ s/)
+      assert.match((await leftRun(rule.row, runtime.keys.prefix, []))?.message ?? '', /has been left for \d+ s/)
     }
     await leave()
     const [run] = await tables.runs.unfinished('order_confirm')
     const patience = { troubleMs: 5_000, lockedMs: 10_000, beatMs: 20 }
     const carriedOut = new Runner(runtime, rule, run as Run, tables, patience).carryOut({})
-    const isSeen = async () => (await leftRun(rule.row, runtime.keys.prefix)) === undefined
+    const isSeen = async () => (await leftRun(rule.row, runtime.keys.prefix, [])) === undefined
     await waitUntil(isSeen)
     await shop.database.client.query(`UPDATE order_timers_runs SET moved_at = now() - interval '1 minute'`)
     await waitUntil(isSeen)
