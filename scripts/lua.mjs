@@ -19,11 +19,11 @@ export function readScripts() {
   })
 }
 
-/** What Redis is sent: without comments that have a line of their own, and without empty lines. */
+/** What Redis is sent: without comments, unless a quote is in them, and without indentation and empty lines. */
 export function sentText({ lines }) {
   return lines
-    .map(({ text }) => text)
-    .filter((text) => !/^\s*(--.*)?$/.test(text))
+    .map(({ text }) => text.replace(/--[^'"]*$/, '').trim())
+    .filter((text) => text !== '' && !text.startsWith('--'))
     .join('\n')
 }
 

@@ -1,6 +1,5 @@
 // Claims: timers that a worker has taken out of the due index, each claim a set of its own under a token, until it ends or its lease
-// expires. A claim in a cluster is in one partition, or in several under the same token. Who claims, when, and what happens to the timers is
-// up to the worker.
+// expires. A claim in a cluster is in one partition, or in several under the same token. Who claims, when, and what becomes of it is the worker's to decide.
 
 import type { Redis } from 'ioredis'
 import { OrderTimersError } from '../errors.js'
@@ -13,9 +12,8 @@ import { mayHaveWritten, operation, scripts } from './script-calls.js'
 import { TimerKeys } from './timer-keys.js'
 
 /**
- * A claim, or the end of one, that reaches Redis later than this does nothing, since nobody waits for its answer any more (a frozen Redis
- * executes on waking what was sent to it, and a network delivers after a partition), and it may have been retried. Less than the silence
- * after which a connection is given up.
+ * A claim, or the end of one, that reaches Redis later than this does nothing: nobody waits for its answer any more (a frozen Redis
+ * executes on waking what was sent to it), and it may have been retried. Less than the silence after which a connection is given up.
  */
 const VALID_MS = 1_000
 
@@ -41,6 +39,12 @@ export interface OverdueClaim extends Claim {
   /** How many were skipped because they were settled a moment ago. */
   settledBefore: number
 }
+
+/** `unknown`: those of which it is not known whether their keys were set again. */
+export type ExpiredClaim = Claim & { unknown: string[] }
+
+/** By id, when its expiry event was heard, by `performance.now()`; one that is left out, now. */
+export type HeardAt = ReadonlyMap<string, number>
 
 export interface ClaimOptions {
   /** How many timers at most. */
@@ -146,11 +150,11 @@ export class Leases {
     return this.take(kind, token, leaseMs, look === 'second' ? 'second look' : 'sweep', ids)
   }
 
-  /** Takes orders whose external keys expired, all of one partition. `unknown`: ids for which it is unknown whether their keys were set again. */
-  async takeExpired(kind: string, token: string, leaseMs: number, ids: readonly string[]): Promise<Claim & { unknown: string[] }> {
+  /** Takes orders whose external keys expired, all of one partition, unless they were taken so after their event was heard. */
+  async takeExpired(kind: string, token: string, leaseMs: number, ids: readonly string[], heardAt?: HeardAt): Promise<ExpiredClaim> {
     const look = (client: Redis) => this.timerKeys.looked(client, kind, ids)
     const { without, unknown } = this.keys.inCluster ? await this.connection.ask(look) : { without: ids, unknown: [] }
-    const taken = without.length > 0 ? await this.take(kind, token, leaseMs, 'event', without) : { token, ids: [] }
+    const taken = without.length > 0 ? await this.take(kind, token, leaseMs, 'event', without, heardAt) : { token, ids: [] }
     return { ...taken, unknown }
   }
 
@@ -216,9 +220,12 @@ export class Leases {
     leaseMs: number,
     via: 'sweep' | 'second look' | 'event',
     ids: readonly string[],
+    heardAt?: HeardAt,
   ): Promise<OverdueClaim> {
     const partition = this.keys.partitionOf(ids[0] ?? '')
     const values = [this.keys.sets(kind, partition).lease, token, leaseMs, via, this.keys.setsTimersOf(kind), JSON.stringify(ids)]
+    const now = performance.now()
+    if (via === 'event') values.push(JSON.stringify(ids.map((id) => Math.ceil(now - (heardAt?.get(id) ?? now)))))
     const [taken, settledBefore, armed] = (await this.connection.ask(
       (client) => scripts(client).orderTimersTake(...this.claimKeys(kind, token, partition), ...values),
       operation('claim', kind, (reply) => ((reply as TakeReply)[0] === '[]' ? undefined : 'write'), partition),

@@ -106,7 +106,7 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
   const common = { standstill, faults, reporter, latenessCounts, clocks, warmer, lockedRows, dispatcher, schedule, sweep }
   if (!redis || !claims || !options.intake) return { ...common, lostData: undefined, intake: undefined, beatMs: undefined }
   const lostData = new LostData({ redis, keys, rules, claims, sweep, reporter })
-  const intake = new Intake({ runtime, redis, rules, claims, dispatcher, faults, sweep, ...options.intake })
+  const intake = new Intake({ runtime, redis, rules, claims, dispatcher, faults, sweep, standstill, ...options.intake })
   return { ...common, lostData, intake, beatMs: intake.pace.beatMs }
 }
 

@@ -12,6 +12,7 @@ export class Standstill {
   private timer: NodeJS.Timeout | undefined
   private lookedAt = performance.now()
   private wokeAt = Number.NEGATIVE_INFINITY
+  private stoodFrom = 0
 
   start(): void {
     this.lookedAt = performance.now()
@@ -29,9 +30,17 @@ export class Standstill {
     return performance.now() - this.wokeAt < DOUBT_MS
   }
 
+  /** Since when what is read now may have been there, by `performance.now()`: the beginning of a standstill that ended a moment ago, or now. */
+  get unreadSince(): number {
+    return this.justWoke ? this.stoodFrom : performance.now()
+  }
+
   private look(): void {
     const now = performance.now()
-    if (now - this.lookedAt > LOOK_EVERY_MS + STOPPED_MS) this.wokeAt = now
+    if (now - this.lookedAt > LOOK_EVERY_MS + STOPPED_MS) {
+      this.wokeAt = now
+      this.stoodFrom = this.lookedAt
+    }
     this.lookedAt = now
   }
 }

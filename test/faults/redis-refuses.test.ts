@@ -3,8 +3,10 @@
 
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
+import type { HandlerWork } from '../../lib/index.js'
 import type { RuntimeRedis } from '../../lib/timers/runtime.js'
 import { armed } from '../support/armed.js'
+import { Lines } from '../support/lines.js'
 import { RedisServer } from '../support/redis-server.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop, type TestWorker } from '../support/shop.js'
@@ -126,6 +128,22 @@ describe('When Redis refuses to write, since', () => {
     await waitUntil(() => worker.health().status === 'ok', { within: 2500 })
     await confirmed(shop, 20, 8000)
     await wereNotLate(shop.database, ids)
+    await shop.close()
+  }).timeout(20_000)
+
+  it('its user may run no script, it is asked again about the expired key of another service, which nothing else tells of', async () => {
+    const calls: string[] = []
+    const logger = new Lines()
+    const shop = await openShop(() => ({ order_other: ({ ids }: HandlerWork) => void calls.push(...ids) }), { redisUrl: redis.url, logger })
+    const worker = await shop.worker({ fallback: false })
+    await waitUntil(() => worker.health().redis?.events)
+    await shop.redis.client.call('ACL', 'SETUSER', 'default', '-eval', '-evalsha')
+    await shop.redis.client.publish('__keyevent@0__:expired', shop.key('order_other:34'))
+    await waitUntil(() => logger.of('debug').includes('order_other: Redis has not answered about 1 expiry events yet'))
+    assert.deepEqual(calls, [])
+    await shop.redis.client.call('ACL', 'SETUSER', 'default', '+@all')
+    await waitUntil(() => calls.length > 0)
+    assert.deepEqual(calls, ['34'])
     await shop.close()
   }).timeout(20_000)
 })

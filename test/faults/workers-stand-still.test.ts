@@ -6,6 +6,7 @@ import { HISTORY_TABLE, History } from '../../lib/rows/history.js'
 import { openShop, type TestWorker } from '../support/shop.js'
 import { holdsFor, inTime, waitUntil } from '../support/waiting.js'
 import { startWorkerProcess, type WorkerReport } from '../support/worker-process.js'
+import * as calling from './calling-rules.js'
 import { confirmed, countIn, EVERY_SECOND, ship, shipUnarmed } from './confirming.js'
 import { closeProxies, createEffects, effectsWereOnce, openProxies, workerConfig } from './own-worker.js'
 import { scriptRequest } from './script-request.js'
@@ -149,4 +150,31 @@ describe('A worker that is killed', () => {
       await atEach(steps, killAt)
     }).timeout(120_000)
   }
+})
+
+describe('A worker that stood still while another followed the expired keys of another service', () => {
+  it('calls a plain function for none of them again', async () => {
+    const shop = await openShop(({ Order, sequelize }) => calling.makeRules(Order, sequelize))
+    await createEffects(shop)
+    const rules = new URL('./calling-rules.ts', import.meta.url).href
+    const still = await startWorkerProcess({ ...workerConfig(shop, 'worker'), rules, fallback: false }, READY)
+    const worker = await shop.worker({ fallback: false })
+    const called = async (id: number) => {
+      const { rows } = await shop.database.client.query('SELECT 1 FROM effects WHERE order_id = $1', [id])
+      return rows.length > 0
+    }
+    const expire = async (id: number, afterMs: number) => {
+      await shop.redis.client.set(shop.key(`order_other:${id}`), '1', 'PX', afterMs)
+      await waitUntil(() => called(id))
+    }
+    still.pause()
+    await expire(34, 10)
+    await expire(35, 2_000) // longer than a tombstone lasts
+    await worker.stop()
+    still.resume()
+    await expire(36, 10)
+    await effectsWereOnce(shop, 3)
+    await still.stop()
+    await shop.close()
+  }).timeout(90_000)
 })

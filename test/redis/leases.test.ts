@@ -326,6 +326,23 @@ describe('a claim', () => {
     assert.ok(alone - leftAt >= 4_900 && alone - leftAt < 11_000, `after ${alone - leftAt} ms`)
   })
 
+  it('takes for an event what it took since that was heard no second time, however late it is asked, and what is heard anew again', async () => {
+    const heardAt = new Map([['1', performance.now()]])
+    assert.deepEqual((await leases.takeExpired(KIND, 'a', 10_000, ['1', '2'], heardAt)).ids, ['1', '2'])
+    await leases.finish(KIND, 'a', 0, [], { tombstone: 'external' })
+    const takeOther = async () => (await leases.takeExpired(KIND, 'b', 10_000, ['2'])).ids.length > 0
+    await waitUntil(takeOther, { what: 'the tombstones to be over' })
+    assert.deepEqual((await leases.takeExpired(KIND, 'c', 10_000, ['1'], heardAt)).ids, [])
+    const { tombstones } = keys.sets(KIND)
+    assert.ok((await redis.client.pttl(`${tombstones}:followed`)) > 60_000)
+    assert.deepEqual((await leases.takeExpired(KIND, 'd', 10_000, ['1'])).ids, ['1'])
+    await leases.finish(KIND, 'd', 0, [], { tombstone: 'settled' })
+    await redis.client.unlink(`${tombstones}:ours`) // its tombstones with it
+    await redis.client.zadd(`${tombstones}:followed`, (await clock.now()) + HOUR_MS, '1', 0, 'long ago') // as if the clock had been set back since
+    assert.deepEqual((await leases.takeExpired(KIND, 'e', 10_000, ['1'])).ids, ['1'])
+    assert.equal(await redis.client.zscore(`${tombstones}:followed`, 'long ago'), null)
+  })
+
   it('takes for a sweep, and not for an event, what was cancelled or found gone', async () => {
     for (const id of ['gone', 'cancelled', 'settled']) await arm(id, (await clock.now()) - PAST_MS)
     await index.disarm(KIND, 'cancelled', undefined, 1_000)

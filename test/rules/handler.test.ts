@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import type { HandlerWork } from '../../lib/index.js'
-import { openShop } from '../support/shop.js'
+import { type HandlerWork, startExpiryWorker } from '../../lib/index.js'
+import { makeTimers, openShop, watched } from '../support/shop.js'
 import { inTurns } from '../support/turns.js'
 import { waitUntil } from '../support/waiting.js'
 
@@ -57,6 +57,38 @@ describe('a plain function as a rule', () => {
       await waitUntil(() => calls.length === times, { within: 3000 })
     }
     assert.deepEqual(calls, ['34', '34', '34'])
+    await shop.close()
+  })
+
+  it('is called once for an external key, also where another worker has time to ask about its event only seconds later', async () => {
+    const calls: string[] = []
+    const note = ({ ids }: HandlerWork) => void calls.push(...ids)
+    const shop = await openShop(() => ({ order_other: note }))
+    let goOn = () => {}
+    const goesOn = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    const isBusy = (work: HandlerWork) => {
+      note(work)
+      return goesOn
+    }
+    const others = makeTimers({ order_other: isBusy }, { redis: shop.redis.url, prefix: shop.redis.prefix })
+    const busy = watched(startExpiryWorker(others, { concurrency: 1, fallback: false }))
+    await busy.ready
+    const expire = async (id: string, afterMs: number) => {
+      await shop.redis.client.set(shop.key(`order_other:${id}`), '1', 'PX', afterMs)
+      await waitUntil(() => calls.includes(id))
+    }
+    await expire('first', 10)
+    const worker = await shop.worker({ fallback: false })
+    await expire('second', 10)
+    await expire('third', 2_000) // its tombstone is over by then
+    await worker.stop()
+    goOn()
+    await expire('last', 10) // the busy worker asks about the others before
+    assert.deepEqual(calls, ['first', 'second', 'third', 'last'])
+    await busy.stop()
+    await others.close()
     await shop.close()
   })
 })

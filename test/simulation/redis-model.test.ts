@@ -185,7 +185,8 @@ async function contents(client: Redis): Promise<Contents> {
     const read = { string: ['GET', key], set: ['SMEMBERS', key], hash: ['HGETALL', key], zset: ['ZRANGE', key, '0', '-1', 'WITHSCORES'] }[
       type
     ]
-    const value = await client.call(...(read as [string, string]))
+    const answer = await client.call(...(read as [string, string]))
+    const value = type === 'zset' ? (answer as unknown[]).flat() : answer // ioredis 6 gives pairs
     found[key] = { type, at, value: type === 'set' || type === 'hash' ? [...(value as string[])].sort() : value }
   }
   return found

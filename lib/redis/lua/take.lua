@@ -1,7 +1,7 @@
--- Takes the given ids under a lease: those that the sweep found overdue, or those whose external key expired. It skips ids that a live
--- claim holds, that have a tombstone, or that wait for another attempt, and dead letters; for an event also ids in the index (the alarm
--- will take them) and ids with an existing key. A sweep's second look also takes what was settled a moment ago: its row was read
--- since, so the order has returned.
+-- Takes the given ids under a lease: those that the sweep found overdue, or those whose external key expired. Left out is what a live claim
+-- holds, what has a tombstone, what waits for another attempt, and dead letters; for an event also what the index has (its alarm will
+-- come), what has a living key, and what was acted on since the event was received: each worker receives it, and one may ask much later than
+-- another. A sweep's second look takes also what was settled a moment ago: its row was read since, so the order has come back.
 --
 -- KEYS    due, leases
 --         lease        the set that will hold this claim's ids
@@ -12,7 +12,8 @@
 --         via          'sweep', 'second look' or 'event'
 --         keyPrefix    the beginning of the timers' keys; '' in a cluster, where the caller reads them before and removes them after
 --         ids          as JSON
--- Output  the ids that were taken, as JSON; how many were skipped because they were settled a moment ago; and in a cluster those of the
+--         ages         as JSON, for an event: how long ago the event of each id was heard, in milliseconds
+-- Output  the ids that were taken, as JSON; how many were left out because they were settled a moment ago; and in a cluster those of the
 --         taken that were in the index, as JSON
 local due, leases, lease, tombstones, failures = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local leasePrefix, token, leaseMs, via, keyPrefix, ids = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], cjson.decode(ARGV[6])
@@ -24,8 +25,10 @@ local isEvent = via == 'event'
 --- include shared/held-by-failure.lua
 --- include shared/remove-keys.lua
 --- include shared/after-removing.lua
+--- include shared/followed.lua
 
-redis.call('UNLINK', lease) -- first: with full memory Redis lets a script write only after a write that needs no memory
+redis.call('UNLINK', lease) -- first: a Redis whose memory is full lets a script write once it has written what needs no memory
+local ageOf = isEvent and agesOf(ids, cjson.decode(ARGV[7]))
 if isEvent then ids = partition('ZMSCORE', due, ids) end
 local function leaveOut(sort)
   for _, set in ipairs({ tombstoneSets(tombstones, sort) }) do ids = partition('SMISMEMBER', set, ids) end
@@ -42,7 +45,7 @@ local anyFailed = redis.call('HLEN', failures) > 0
 if isEvent or anyFailed then
   taken = {}
   for _, id in ipairs(ids) do
-    local isFree = not isEvent or keyPrefix == '' or redis.call('EXISTS', keyPrefix .. id) == 0
+    local isFree = not isEvent or not wasFollowed(id, ageOf[id]) and (keyPrefix == '' or redis.call('EXISTS', keyPrefix .. id) == 0)
     if isFree and not (anyFailed and isHeldByFailure(id)) then taken[#taken + 1] = id end
   end
 end
@@ -50,6 +53,7 @@ if #taken == 0 then return { '[]', settledBefore } end
 
 callInPortions('SADD', lease, taken)
 redis.call('ZADD', leases, now + leaseMs, token)
+if isEvent then noteFollowed(taken) end
 local _, armed = partition('ZMSCORE', due, taken)
 callInPortions('ZREM', due, armed)
 if #armed > 0 then afterRemoving() end

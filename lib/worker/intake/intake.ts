@@ -9,12 +9,14 @@ import type { Runtime, RuntimeRedis } from '../../timers/runtime.js'
 import type { Faults } from '../faults.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
 import type { IndexClaims } from '../settling/index-claims.js'
+import type { Standstill } from '../standstill.js'
 import type { Sweep } from '../sweep/sweep.js'
 import { Listener } from './listener.js'
 import { PartitionIntake } from './partition-intake.js'
 import { ECONOMY, type Pace, USUAL } from './pulses.js'
 import type { ServerIntake } from './server-intake.js'
 import { loopsOf, type Servers, serversOf } from './servers.js'
+import { UnservedPartitions } from './unserved.js'
 
 export interface IntakeDependencies {
   runtime: Runtime
@@ -24,6 +26,7 @@ export interface IntakeDependencies {
   dispatcher: Dispatcher
   faults: Faults
   sweep: Sweep
+  standstill: Standstill
   /** Whether `notify-keyspace-events` may be changed. */
   configureRedis: boolean
   /** `economy`: few commands while there is nothing to do. */
@@ -36,6 +39,7 @@ export class Intake {
   private readonly servers: Servers
   /** One for each partition of the due index; in a cluster their number is known once the layout has been read. */
   private readonly partitions: PartitionIntake[] = []
+  private readonly unserved: UnservedPartitions
   private started = false
   private stopped = false
   private unlisten = () => {}
@@ -44,8 +48,9 @@ export class Intake {
     const { runtime, redis, rules, claims, dispatcher, faults, configureRedis } = dependencies
     const { keys, log, meters } = runtime
     this.pace = dependencies.idle === 'economy' ? ECONOMY : USUAL
+    this.unserved = new UnservedPartitions(redis.connection, keys, faults)
     this.addPartitions()
-    this.listener = new Listener(keys, rules, claims, dispatcher, log, redis.feed)
+    this.listener = new Listener(keys, rules, claims, dispatcher, log, dependencies.standstill, redis.feed)
     const kinds = [...rules.keys()]
     const workerId = runtime.identity.token()
     const { pace } = this
@@ -55,7 +60,7 @@ export class Intake {
         onWake: (message) => (message === SWEEP_REQUEST ? this.sweepAsked() : this.wakeOf(message)),
         onExpired: (key) => this.listener.take(key),
         onHead: (head) => this.partitions[head.partition]?.foundByServer(head),
-        onAnswered: (partition) => void claims.retry(partition),
+        onAnswered: (partition) => this.answered(partition),
         onMissed: () => this.catchUp(),
         onServing: () => this.resume(),
       },
@@ -93,7 +98,7 @@ export class Intake {
 
   /** Whether Redis answers now and can serve timers. */
   get connected(): boolean {
-    return this.dependencies.redis.connection.serving && this.servers.list.every(({ serving }) => serving)
+    return this.dependencies.redis.connection.serving && this.servers.list.every(({ serving }) => serving) && !this.unserved.any
   }
 
   /** Whether the worker is subscribed to expiry events. */
@@ -120,10 +125,18 @@ export class Intake {
 
   private addPartitions(): void {
     while (this.partitions.length < this.dependencies.runtime.keys.partitions && !this.stopped) {
-      const partition = new PartitionIntake({ ...this.dependencies, pace: this.pace }, this.partitions.length)
+      const { pace, unserved } = this
+      const onAnswered = (partition: number) => this.answered(partition)
+      const partition = new PartitionIntake({ ...this.dependencies, pace, unserved, onAnswered }, this.partitions.length)
       this.partitions.push(partition)
       if (this.started) partition.start()
     }
+  }
+
+  private answered(partition: number): void {
+    this.addPartitions() // the node that says how many there are may answer later than others
+    this.unserved.noteAnswered(partition)
+    void this.dependencies.claims.retry(partition)
   }
 
   private wake(): void {

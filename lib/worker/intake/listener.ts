@@ -1,16 +1,19 @@
-// Handles expiry events. Keys of a rule with a valid id are looked up in the due index, in batches. Those that it contains, or that were claimed or just
-// removed, are scheduled timers and need no event; the others were set by another service, and are claimed. In a cluster each partition of the index has
-// separate batches, and if its node does not answer it is asked again: only these events show that such a key existed.
+// Follows expiry events. Keys of a rule with a valid id are looked up in the due index, in batches. Those that it has, has claimed or has just
+// removed are our own timers and need no event; the others were set by another service, and are claimed. In a cluster each partition of the index has
+// batches of its own. What Redis does not answer is asked again: nothing but these events says that such a key was there. Every worker hears of it and may
+// ask again, so each question says since when the event may have been there, and what another worker has followed since is left out.
 
 import { setMaxListeners } from 'node:events'
 import { show } from '../../errors.js'
 import type { Keys } from '../../keys.js'
 import type { Log } from '../../logger.js'
+import type { HeardAt } from '../../redis/leases.js'
 import type { LiveFeed } from '../../redis/live-feed.js'
 import type { BoundRule } from '../../rules/rule.js'
 import { errorText } from '../events.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
 import type { IndexClaims } from '../settling/index-claims.js'
+import type { Standstill } from '../standstill.js'
 
 /** Events are gathered for this long, so that a burst costs a few calls. */
 const GATHER_MS = 2
@@ -18,13 +21,13 @@ const GATHER_MS = 2
 /** The maximum number of waiting ids of a rule, in a cluster of one of its partitions. Further events are dropped, and their rows are left to the sweep. */
 const MOST_WAITING = 20_000
 
-/** How often a partition of a cluster is asked again: for longer than a failover takes. */
+/** How often, and for how long, it is asked again about an event: longer than a failover takes. */
 const AGAIN_MS = 1_000
-const MOST_ATTEMPTS = 60
+const LONGEST_MS = 60_000
 
 export class Listener {
   readonly counters = { external: 0, malformed: 0, dropped: 0 }
-  /** For each rule by partition: ids, and how often each has been asked about. */
+  /** Of each rule by partition: ids, and when the event of each was heard, by `performance.now()`. */
   private readonly waiting = new Map<BoundRule, (Map<string, number> | undefined)[]>()
   private readonly stopping = new AbortController()
 
@@ -34,6 +37,7 @@ export class Listener {
     private readonly claims: IndexClaims,
     private readonly dispatcher: Dispatcher,
     private readonly log: Log,
+    private readonly standstill: Pick<Standstill, 'unreadSince'>,
     private readonly feed?: LiveFeed,
   ) {
     setMaxListeners(0, this.stopping.signal) // each kind may add a listener
@@ -53,7 +57,7 @@ export class Listener {
       this.log('debug', `${rule.kind}: an expired key has no valid order id: ${show(name)}`, { kind: rule.kind })
       return
     }
-    this.gather(rule, id)
+    this.gather(rule, id, this.standstill.unreadSince)
     if (this.feed?.watched) this.feed.note('event', rule.kind, [{ id }])
   }
 
@@ -62,16 +66,16 @@ export class Listener {
     this.waiting.clear()
   }
 
-  private gather(rule: BoundRule, id: string, attempts = 0): void {
+  private gather(rule: BoundRule, id: string, heardAt: number): void {
     const partition = this.keys.partitionOf(id)
     const parts = this.waiting.get(rule) ?? []
     this.waiting.set(rule, parts)
     const ids = parts[partition]
     if (!ids) {
-      parts[partition] = new Map([[id, attempts]])
+      parts[partition] = new Map([[id, heardAt]])
       setTimeout(() => void this.flush(rule, partition), GATHER_MS)
     } else if (ids.size >= MOST_WAITING) this.counters.dropped += 1
-    else ids.set(id, attempts)
+    else ids.set(id, Math.max(heardAt, ids.get(id) ?? 0))
   }
 
   private async flush(rule: BoundRule, partition: number): Promise<void> {
@@ -81,38 +85,35 @@ export class Listener {
       if (!ids || ids.size === 0 || this.stopping.signal.aborted) break
       const unknown = new Map<string, number>()
       const most = this.dispatcher.batchSize(rule)
-      for (const [id, attempts] of ids) {
+      for (const [id, heardAt] of ids) {
         ids.delete(id)
-        if (!this.dispatcher.claimedJustNow(rule.kind, id) && unknown.set(id, attempts).size === most) break
+        if (!this.dispatcher.claimedJustNow(rule.kind, id) && unknown.set(id, heardAt).size === most) break
       }
       if (unknown.size > 0) await this.claim(rule, unknown, partition)
     }
     if (parts) parts[partition] = undefined
   }
 
-  private async claim(rule: BoundRule, ids: ReadonlyMap<string, number>, partition: number): Promise<void> {
+  private async claim(rule: BoundRule, heardAt: HeardAt, partition: number): Promise<void> {
     const { kind } = rule
     try {
       await this.dispatcher.free(rule, this.stopping.signal)
       if (this.stopping.signal.aborted) return
-      const { work, unknown } = await this.claims.expired(rule, [...ids.keys()], partition)
+      const { work, unknown } = await this.claims.expired(rule, heardAt, partition)
       void this.dispatcher.dispatch(work)
-      this.askAgain(rule, unknown, ids)
+      this.askAgain(rule, unknown, heardAt)
     } catch (error) {
-      // Redis stopped answering. The alarm and the sweep find what these events were about.
-      this.log('debug', `${kind}: ${ids.size} expiry events were not followed`, { kind, error: errorText(error) })
-      if (this.keys.inCluster) this.askAgain(rule, ids.keys(), ids)
+      this.log('debug', `${kind}: Redis has not answered about ${heardAt.size} expiry events yet`, { kind, error: errorText(error) })
+      this.askAgain(rule, heardAt.keys(), heardAt)
     }
   }
 
-  private askAgain(rule: BoundRule, again: Iterable<string>, attempts: ReadonlyMap<string, number>): void {
-    const left = [...again].flatMap((id) => {
-      const next = (attempts.get(id) ?? 0) + 1
-      return next < MOST_ATTEMPTS ? [[id, next] as const] : []
-    })
+  private askAgain(rule: BoundRule, ids: Iterable<string>, heardAt: HeardAt): void {
+    const since = performance.now() - LONGEST_MS
+    const left = [...ids].map((id) => [id, heardAt.get(id) as number] as const).filter(([, at]) => at > since)
     if (left.length === 0) return
     const gatherAll = () => {
-      if (!this.stopping.signal.aborted) for (const [id, next] of left) this.gather(rule, id, next)
+      if (!this.stopping.signal.aborted) for (const [id, at] of left) this.gather(rule, id, at)
     }
     setTimeout(gatherAll, AGAIN_MS).unref()
   }

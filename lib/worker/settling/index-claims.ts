@@ -5,7 +5,7 @@
 import type { Keys } from '../../keys.js'
 import { Moment } from '../../moment.js'
 import type { FailedTimers } from '../../redis/failed-timers.js'
-import type { Claim, Disposition, Leases, Look } from '../../redis/leases.js'
+import type { Claim, Disposition, HeardAt, Leases, Look } from '../../redis/leases.js'
 import type { Head } from '../../redis/pulse.js'
 import type { BoundRule } from '../../rules/rule.js'
 import type { Path } from '../events.js'
@@ -97,11 +97,11 @@ export class IndexClaims {
    * Claims orders whose external keys have expired, all of one partition.
    * @returns `unknown`: ids for which it is unknown whether their keys were set again
    */
-  async expired(rule: BoundRule, ids: readonly string[], partition: number): Promise<{ work: Work; unknown: readonly string[] }> {
+  async expired(rule: BoundRule, heardAt: HeardAt, partition: number): Promise<{ work: Work; unknown: readonly string[] }> {
     const { leases, leaseMs, token: newToken } = this.dependencies
     const sentAt = new Moment()
-    const token = newToken()
-    const claim = await this.claim(rule, token, partition, () => leases.takeExpired(rule.kind, token, leaseMs(rule), ids))
+    const [token, ids] = [newToken(), [...heardAt.keys()]]
+    const claim = await this.claim(rule, token, partition, () => leases.takeExpired(rule.kind, token, leaseMs(rule), ids, heardAt))
     return { work: this.work(rule, 'event', claim, [partition], { sentAt, lookedAt: this.started }), unknown: claim.unknown }
   }
 

@@ -18,8 +18,8 @@ local function scanStep(lock, worker, lockMs, cursor, count, soonMs, kinds)
     for i = 1, #kinds, 2 do
       local keyPrefix, due = kinds[i], kinds[i + 1]
       if string.sub(key, 1, #keyPrefix) == keyPrefix then
-        local left = redis.call('PTTL', key)
-        local isNamed = left >= 0 and left <= soonMs and #key < 600
+        local left = redis.pcall('PTTL', key) -- refused of a slot that is moving here
+        local isNamed = type(left) == 'number' and left >= 0 and left <= soonMs and #key < 600
         if isNamed and (due == '' or not redis.call('ZSCORE', due, string.sub(key, #keyPrefix + 1))) then
           answer[#answer + 1] = key
           answer[#answer + 1] = left
