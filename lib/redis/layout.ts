@@ -6,6 +6,7 @@ import type { Keys } from '../keys.js'
 import { MOST_PARTITIONS } from '../slots.js'
 import { LAYOUT, VERSION } from '../version.js'
 import { Attempts } from './attempts.js'
+import { isReply } from './replies.js'
 
 const ASK_EVERY_MS = 5_000
 
@@ -22,6 +23,9 @@ export class NewerLayout extends Error {
     )
   }
 }
+
+/** `unanswered`: of a cluster, the node that has it may be away while the others serve. */
+type Answer = NewerLayout | 'understood' | 'unanswered'
 
 export class Layout {
   /** Resolves when it is known for the present connection. */
@@ -55,14 +59,22 @@ export class Layout {
       return
     }
     this.end()
-    const known = this.read(keys).then((newer) => {
-      if (this.known !== known) return // a new connection
+    const take = (answer: Answer): boolean => {
+      const { newer } = this
+      if (answer !== 'unanswered') this.newer = answer === 'understood' ? undefined : answer
+      if (!this.newer) onUnderstood()
+      else if (!newer) onNewer(this.newer)
+      return answer === 'understood'
+    }
+    const known = this.read(keys).then((answer) => {
+      if (this.known !== known) return // another connection by now
       this.isKnown = true
-      this.newer = newer
-      if (newer) {
-        onNewer(newer)
-        this.later.start(() => this.isOver(keys), onUnderstood)
-      } else onUnderstood()
+      if (take(answer)) return
+      const askAgain = async () => {
+        const later = await this.read(keys)
+        return this.known === known && this.isKnown && take(later)
+      }
+      this.later.start(askAgain, () => {})
     })
     this.known = known
   }
@@ -74,20 +86,15 @@ export class Layout {
     this.newer = undefined
   }
 
-  private async isOver(keys: Keys): Promise<boolean> {
-    this.newer = await this.read(keys)
-    return this.newer === undefined
-  }
-
-  /** If Redis has no layout, or this user may not read it, this version may use the data. */
-  private async read(keys: Keys): Promise<NewerLayout | undefined> {
+  /** A Redis that does not say so to this user is taken for one that this version understands. */
+  private async read(keys: Keys): Promise<Answer> {
     try {
       if (keys.inCluster) await this.client.hsetnx(keys.layout, PARTITIONS, keys.partitions).catch(() => {}) // the first process decides
       const [layout, version, partitions] = await this.client.hmget(keys.layout, 'layout', 'version', PARTITIONS)
       if (keys.inCluster && isCount(partitions)) keys.partitions = Number(partitions)
-      return Number(layout) > LAYOUT ? new NewerLayout(Number(layout), version ?? 'of an unknown version') : undefined
-    } catch {
-      return undefined
+      return Number(layout) > LAYOUT ? new NewerLayout(Number(layout), version ?? 'of an unknown version') : 'understood'
+    } catch (error) {
+      return isReply(error) ? 'understood' : 'unanswered'
     }
   }
 }

@@ -46,8 +46,8 @@ const REMEDIES: Record<string, string> = {
   WRONGPASS: 'give the right user and password in "redis"',
 }
 
-/** The remedy for the same codes if a cluster or one of its nodes replied. */
-const SLOT_UNSERVED = 'the cluster serves no such slot now; look at CLUSTER INFO'
+/** The remedy for the same codes where a cluster or one of its nodes is what was asked. */
+export const SLOT_UNSERVED = 'the cluster serves no such slot now; look at CLUSTER INFO'
 
 /** Replies of clusters and their nodes. */
 const ofClusters = new WeakSet<Error>()

@@ -3,7 +3,7 @@
 import { errorText } from '../error-text.js'
 import { type ErrorName, OrderTimersError } from '../errors.js'
 import { NewerLayout } from './layout.js'
-import { isReply, type ReplyFault, replyFault, replyRemedy } from './replies.js'
+import { isReply, type ReplyFault, replyFault, replyRemedy, SLOT_UNSERVED } from './replies.js'
 
 const WHAT: Record<ReplyFault, string> = {
   REDIS_UNAVAILABLE: 'does not answer',
@@ -20,7 +20,10 @@ const NOT_CONNECTED = new Error('not connected')
 
 const SENTINELS = 'check that the Sentinels run, can be reached, and know the primary by "name"'
 
-/** ioredis's error for a round in which no Sentinel answered, or none knew the name; it tries the next round by itself. */
+/** ioredis's words, once it has followed a cluster's answers about a slot for long enough. */
+const UNSERVED = /^Too many Cluster redirections\..*\b(CLUSTERDOWN|TRYAGAIN|MOVED|ASK)\b/
+
+/** ioredis says so of a round in which no Sentinel answered, or none knew the name; the next round follows by itself. */
 function isOfSentinels(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('All sentinels are unreachable')
 }
@@ -39,7 +42,8 @@ export function explain(error: unknown, where: string): { code: ReplyFault; what
   const code = isReply(cause) ? replyFault(cause) : 'REDIS_UNAVAILABLE'
   const { code: errno, message } = (cause ?? NOT_CONNECTED) as { code?: string; message?: string }
   const why = (isReply(cause) ? errorText(cause) : errno || message) || NOT_CONNECTED.message
-  const remedy = (isReply(cause) && replyRemedy(cause)) || (code === 'REDIS_REFUSES' ? undefined : 'check that it runs and can be reached')
+  const known = isReply(cause) ? replyRemedy(cause) : UNSERVED.test(why) && SLOT_UNSERVED
+  const remedy = known || (code === 'REDIS_REFUSES' ? undefined : 'check that it runs and can be reached')
   return { code, what: `Redis at ${where} ${WHAT[code]}`, why, remedy: remedy ?? 'see what Redis answered' }
 }
 

@@ -10,6 +10,7 @@ import type { Dispatcher } from '../settling/dispatcher.js'
 import type { IndexClaims } from '../settling/index-claims.js'
 import { Alarm } from './alarm.js'
 import { type Pace, Pulses } from './pulses.js'
+import type { UnservedPartitions } from './unserved.js'
 
 /** How many pulses may be missing before an alarm asks by itself. */
 const MISSING_PULSES = 2.5
@@ -24,6 +25,9 @@ export interface PartitionIntakeDependencies {
   claims: IndexClaims
   dispatcher: Dispatcher
   pace: Pace
+  unserved: UnservedPartitions
+  /** A pulse that looked at this partition was answered. */
+  onAnswered(partition: number): void
 }
 
 export class PartitionIntake {
@@ -37,7 +41,7 @@ export class PartitionIntake {
     private readonly dependencies: PartitionIntakeDependencies,
     partition: number,
   ) {
-    const { runtime, redis, rules, claims, dispatcher, pace } = dependencies
+    const { runtime, redis, rules, claims, dispatcher, pace, unserved, onAnswered } = dependencies
     const { connection, pulse } = redis
     const everyMs = runtime.keys.inCluster ? pace.cluster.partitionMs : pace.everyMs
     const longestSleepMs = Math.min(MISSING_PULSES * everyMs, LONGEST_SLEEP_MS)
@@ -50,7 +54,8 @@ export class PartitionIntake {
           ...{ pulse, connection, kinds, everyMs, expiryProbe: undefined, externalKeys: undefined },
           partition: () => partition,
           onHead: (head) => this.found(head),
-          onAnswered: () => void claims.retry(partition),
+          onAnswered,
+          onFailed: (error) => unserved.noteFailed(partition, error),
           onServer() {},
         })
       : undefined

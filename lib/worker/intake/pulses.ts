@@ -41,6 +41,8 @@ export interface PulsesDependencies {
   onServer(info: string): void
   /** Redis answers, so unanswered messages for this partition can be sent again. */
   onAnswered(partition: number): void
+  /** A pulse that was sent failed. */
+  onFailed?(error: unknown): void
 }
 
 export class Pulses {
@@ -113,8 +115,11 @@ export class Pulses {
       expiryProbe?.answered(answer.probe)
       if (scan) externalKeys?.stepped(answer.scanned)
       if (isThorough) onServer(answer.server)
-    } catch {
-      // Redis does not answer, or refuses: its connection reports that, and the alarms ask by themselves.
+    } catch (error) {
+      // Redis does not answer, or refuses: its connection reports that, and the alarms look by themselves.
+      if (this.stopped) return
+      expiryProbe?.forget()
+      this.dependencies.onFailed?.(error)
     }
   }
 
