@@ -8,14 +8,12 @@ import type { RedisClock } from './clock.js'
 import type { RedisConnection } from './connection.js'
 import type { Leases } from './leases.js'
 import type { Operation } from './refusals.js'
-import { scripts } from './script-calls.js'
+import { placed, scripts } from './script-calls.js'
 
 /** How long the probe's key lives. */
 export const PROBE_TTL_MS = 20
 
-const WRITE: Operation = { what: 'expiry probe', proves: () => 'memory' }
-
-/** The head of one index. */
+/** What is at the head of one index. */
 export interface Head {
   kind: string
   /** For a cluster's index. */
@@ -181,7 +179,7 @@ export class Pulse {
       await connection.ask(async (client) => {
         reply = (await scripts(client).orderTimersPulse(keys.length, ...keys, ...values)) as PulseReply
         if (reply[3] !== '') throw new ReplyError(reply[3])
-      }, WRITE)
+      }, writeOf(options))
     } catch (error) {
       if (reply === undefined) throw error
     }
@@ -212,7 +210,13 @@ export class Pulse {
   }
 }
 
-/** The kinds whose indexes this pulse reads. */
+/** What its refusal is noted as: on the connection to all nodes of a cluster, of each partition by itself. */
+function writeOf({ connection, partition = 0, probe }: PulseOptions): Operation {
+  const place = connection?.topology === 'node' ? 0 : partition
+  return { what: `expiry probe${placed(place)}`, partition: place, proves: () => (probe ? 'memory' : 'write') }
+}
+
+/** The kinds whose indexes this pulse looks at. */
 function looked({ kinds, partition }: PulseOptions): readonly string[] {
   return partition === undefined ? [] : kinds
 }

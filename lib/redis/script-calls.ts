@@ -54,7 +54,8 @@ export function operation(what: string, kind: string, proves: (answer: unknown) 
   return { what: partition === 0 ? `${what} ${kind}` : `${what} ${kind}${placed(partition)}`, partition, proves }
 }
 
-function placed(partition: number): string {
+/** Behind what an operation does. */
+export function placed(partition: number): string {
   return partition === 0 ? '' : ` in partition ${partition}`
 }
 
