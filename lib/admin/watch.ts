@@ -1,4 +1,5 @@
-// Receives what processes publish while somebody watches, on a separate connection. It renews its sign of life every second, so that they continue.
+// What processes tell of timers while somebody watches, on a connection of its own. It shows that it is there every second, so that they go on, and
+// must hear that itself: the node of a cluster that it listens to may hang while the others go on.
 
 import { OrderTimersError } from '../errors.js'
 import { RedisConnection } from '../redis/connection.js'
@@ -7,6 +8,9 @@ import { redisError } from '../redis/trouble.js'
 import type { Runtime } from '../timers/runtime.js'
 
 const WAIT_MS = 5_000
+
+/** After so many signs of its own that it did not hear, a second apart, it subscribes on another connection. */
+const MOST_UNHEARD = 5
 
 export interface Watched extends FeedNote {
   /** When it was published. */
@@ -18,7 +22,7 @@ export interface WatchListeners {
   onNote(note: Watched): void
   /** Batches that a process left out because there were too many. */
   onLost(count: number, process: string): void
-  /** Redis stopped answering, or refuses the subscription, which is tried again. */
+  /** Redis stopped answering, refuses the subscription, or does not take the sign that somebody watches; it is tried again. */
   onTrouble(message: string): void
 }
 
@@ -32,12 +36,17 @@ export async function watch(runtime: Runtime, { onNote, onLost, onTrouble }: Wat
   const { processes, watchChannel } = runtime.keys
   await connection.connected(WAIT_MS)
   const subscriber = new RedisConnection(source, 'express-order-timers:watch')
+  const sign = JSON.stringify({ process: runtime.identity.id, lost: 0, notes: [] })
+  let unheard = 0
   const subscribe = () => subscriber.ask((client) => client.subscribe(watchChannel))
   const show = async () => {
     const now = await clock.now()
     await connection.run(WAIT_MS, (client) => client.hset(processes, WATCH_FIELD, `${Math.floor(now)} watch`))
+    await connection.run(WAIT_MS, (client) => client.publish(watchChannel, sign))
+    unheard += 1
   }
   subscriber.client.on('message', (_channel: string, text: string) => {
+    unheard = 0
     const message = parseMessage(text)
     if (!message) return
     for (const note of message.notes) onNote({ at: new Date(), process: message.process, ...note })
@@ -60,7 +69,20 @@ export async function watch(runtime: Runtime, { onNote, onLost, onTrouble }: Wat
   const told = (error: unknown) => onTrouble((error instanceof OrderTimersError ? error : redisError(error, subscriber.where)).message)
   subscriber.onUp(() => void subscribe().catch(told))
   subscriber.onDown(told)
-  signs = setInterval(() => void show().catch(() => {}), WATCH_EVERY_MS)
+  let isShown = true
+  const showAgain = async () => {
+    try {
+      await show()
+      isShown = true
+      if (unheard <= MOST_UNHEARD) return
+      unheard = 0
+      subscriber.reconnect(new Error('it takes messages and delivers none'))
+    } catch (error) {
+      if (isShown && subscriber.answering) told(error) // of a cluster's nodes only that with the record of processes may be away
+      isShown = false
+    }
+  }
+  signs = setInterval(() => void showAgain(), WATCH_EVERY_MS)
   return end
 }
 
