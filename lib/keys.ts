@@ -132,25 +132,25 @@ export class Keys {
     return { string: `${base}string`, set: `${base}set`, zset: `${base}zset`, hash: `${base}hash`, none: `${base}none` }
   }
 
-  /** In a cluster the due index of a kind under a partition's hash tag, even under a tag that no partition has now. */
-  dueAt(tag: string, kind: string): string {
-    return `${this.prefix}${RESERVED_KIND}:{${tag}}:${kind}:due`
+  /** The sets of one kind, or of one partition of it. In braces is a hash tag, so that in a cluster they share a slot. */
+  sets(kind: string, partition = 0): KindSets {
+    return setsUnder(this.inCluster ? `${this.beginning(partition)}${kind}:` : `${this.prefix}${RESERVED_KIND}:{${kind}}:`)
   }
 
-  /** The sets of one kind, or of one partition of it. The braces contain a hash tag, so that in a cluster they share a slot. */
-  sets(kind: string, partition = 0): KindSets {
-    const base = this.inCluster ? `${this.beginning(partition)}${kind}:` : `${this.prefix}${RESERVED_KIND}:{${kind}}:`
-    return {
-      due: `${base}due`,
-      leases: `${base}leases`,
-      lease: `${base}lease:`,
-      tombstones: `${base}forgotten`,
-      keysRemoved: `${base}keyless`,
-      failures: `${base}failures`,
-      read: `${base}read`,
-      undated: `${base}undated`,
-      pace: `${base}pace`,
-    }
+  /** In a cluster the same under a partition's hash tag, also under one that no partition has now. */
+  setsAt(tag: string, kind: string): KindSets {
+    return setsUnder(`${this.prefix}${RESERVED_KIND}:{${tag}}:${kind}:`)
+  }
+
+  /** For SCAN: a pattern that the names of all sets match. */
+  get setsPattern(): string {
+    return `${this.prefix.replace(/[[\]*?\\]/g, '\\$&')}${RESERVED_KIND}:{*`
+  }
+
+  /** The kind of a set with this name, which matches that pattern; undefined of what concerns no kind. */
+  kindOfSet(name: string): string | undefined {
+    const [, first, second] = /^\{([^}]+)\}:(?:([^:]+):)?/.exec(name.slice(this.prefix.length + RESERVED_KIND.length + 1)) ?? []
+    return this.inCluster ? second : first
   }
 
   /** The prefix of names that concern no kind. In a cluster one heartbeat writes several of them, so they are in one slot. */
@@ -168,6 +168,20 @@ export class Keys {
     const colon = name.indexOf(':', this.prefix.length)
     if (colon < 0) return 'external'
     return { kind: name.slice(this.prefix.length, colon), id: name.slice(colon + 1) }
+  }
+}
+
+function setsUnder(base: string): KindSets {
+  return {
+    due: `${base}due`,
+    leases: `${base}leases`,
+    lease: `${base}lease:`,
+    tombstones: `${base}forgotten`,
+    keysRemoved: `${base}keyless`,
+    failures: `${base}failures`,
+    read: `${base}read`,
+    undated: `${base}undated`,
+    pace: `${base}pace`,
   }
 }
 

@@ -9,6 +9,7 @@ import { postgresReachable } from './postgres-reachable.js'
 import { processes } from './processes.js'
 import { redisEvents } from './redis-events.js'
 import { redisEviction } from './redis-eviction.js'
+import { redisLeftKinds } from './redis-left-kinds.js'
 import { redisMemory } from './redis-memory.js'
 import { redisPartitions } from './redis-partitions.js'
 import { redisPersistence } from './redis-persistence.js'
@@ -38,6 +39,7 @@ export const CHECKS: readonly Check[] = [
   redisPersistence,
   redisTtlKeys,
   redisPartitions,
+  redisLeftKinds,
   postgresReachable,
   ruleTables,
   sweepPlans,

@@ -1,4 +1,4 @@
-// Timers in partitions of a cluster's index that no worker reads: another process assumed more partitions, or the layout was changed.
+// Timers, claims and failures in partitions of a cluster's index that no worker looks at: another process has taken it to be in more of them, or its layout was changed.
 
 import { reminderKind } from '../../rules/reminder.js'
 import { MOST_PARTITIONS, tagOf } from '../../slots.js'
@@ -15,26 +15,32 @@ export const redisPartitions: Check = {
     const { keys, kinds } = runtime
     if (!keys.inCluster) return []
     const reminders = rules.flatMap(({ kind, row }) => (row?.options.reminders ?? []).map(({ label }) => reminderKind(kind, label)))
-    const counts = [2, 4, 8, 16, 32, MOST_PARTITIONS].filter((partitions) => partitions > keys.partitions)
+    const larger = [2, 4, 8, 16, 32, MOST_PARTITIONS].filter((partitions) => partitions > keys.partitions)
     const known = new Set(keys.everyPartition.map((partition) => tagOf(partition, keys.partitions)))
     const left = Array.from({ length: MOST_PARTITIONS }, (_, partition) => tagOf(partition, MOST_PARTITIONS)).filter(
       (tag) => !known.has(tag),
     )
-    const names = left.flatMap((tag) => [...kinds, ...reminders].map((kind) => ({ tag, due: keys.dueAt(tag, kind) })))
+    const names = left.flatMap((tag) => [...kinds, ...reminders].map((kind) => ({ tag, ...keys.setsAt(tag, kind) })))
     const { connection } = redis as SubjectRedis
-    const timers = await connection.run(WAIT_MS, (client) => Promise.all(names.map(({ due }) => client.zcard(due))))
+    const counts = await connection.run(WAIT_MS, (client) =>
+      Promise.all(names.map(({ due, leases, failures }) => Promise.all([client.zcard(due), client.zcard(leases), client.hlen(failures)]))),
+    )
+    const timers = counts.map(sumOf)
     const found = names.filter((_, i) => (timers[i] as number) > 0)
-    const expected = `all timers are in the ${keys.partitions} partitions that workers look at`
+    const expected = `all timers, claims and failures are in the ${keys.partitions} partitions that workers look at`
     if (found.length === 0) return [fine(NAME, { expected, found: 'they are' })]
-    const sum = timers.reduce((total, count) => total + count, 0)
     const has = (partitions: number) => found.every(({ tag }) => tagsOf(partitions).has(tag))
-    const enough = counts.find(has)
-    const about = { expected, found: `${sum} are in others: ${found.map(({ due }) => due).join(', ')}` }
+    const enough = larger.find(has)
+    const about = { expected, found: `${sumOf(timers)} are in others: ${found.map(({ due }) => due).join(', ')}` }
     const set = enough === undefined ? [] : [redisCli(`HSET ${keys.layout} partitions ${enough}`)]
     return [
       wrong(NAME, about, ...set, byHand('then restart all processes: more partitions have those of fewer among them, so nothing is lost')),
     ]
   },
+}
+
+function sumOf(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0)
 }
 
 function tagsOf(partitions: number): ReadonlySet<string> {

@@ -210,4 +210,15 @@ export const REDIS_FAULTS: Fault[] = [
       return { byHand: async () => stage.look({ redis: `${stage.shop.redis.url}/1` }) }
     }),
   },
+  {
+    what: 'A rule that no process has any more has left timers',
+    name: 'redis.left-kinds',
+    verdict: 'advice',
+    stage: onServer([], async ({ stage }) => {
+      const former = stage.other({ order_former: () => {} })
+      await waitUntil(() => former.schedule('order_former', 34, { after: '1h' }))
+      await former.close()
+      return {}
+    }),
+  },
 ]
