@@ -78,7 +78,7 @@ function redisTroubles({ redis, rules }: Facts): Trouble[] {
   const effect = `orders are settled by the sweep alone${lost.length > 0 ? `, and those of ${lost.join(', ')} not at all` : ''}`
   const refuses = redis.refuses === undefined ? [] : [degraded('REDIS_REFUSES', `Redis takes no timers (${redis.refuses}): ${effect}`)]
   if (redis.publishesExpiry !== false) return refuses
-  const silent = `notify-keyspace-events is ${JSON.stringify(redis.notifications)}, so Redis publishes no expiry and keys that others set are not served`
+  const silent = `notify-keyspace-events is ${JSON.stringify(redis.notifications)}, so Redis publishes no expiry and keys that others set are served only as far as a scan finds them in time`
   const flags = withExpiryEvents(redis.notifications ?? '')
   return [...refuses, degraded('EVENTS_OFF', silent, `CONFIG SET notify-keyspace-events ${flags}, and in redis.conf too`)]
 }

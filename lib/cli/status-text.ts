@@ -63,7 +63,7 @@ function redisText({ used, problem, refuses, notifications, publishesExpiry }: R
   if (notifications === undefined) return 'answers; notify-keyspace-events may not be read by this user'
   const set = `notify-keyspace-events is ${JSON.stringify(notifications)}`
   if (publishesExpiry) return `answers; ${set}`
-  return `answers; ${set}, so that it publishes no expiry and keys that others set are not served; it must have Ex`
+  return `answers; ${set}, so that it publishes no expiry and keys that others set are served only as far as a scan finds them in time; it must have Ex`
 }
 
 /** For the rule whose last reading is oldest. */

@@ -7,7 +7,7 @@ import type { RedisConnection } from '../../redis/connection.js'
 import { parseScan, type ScanStep } from '../../redis/pulse.js'
 import { scripts } from '../../redis/script-calls.js'
 import { Rest } from './rest.js'
-import { Touches } from './touches.js'
+import { type Hearing, Touches } from './touches.js'
 
 /** Redis does nothing else during a step: it takes one to two milliseconds with so many keys (seen on 7.0.15 among a million). */
 const STEP_KEYS = 1_000
@@ -30,6 +30,7 @@ export interface ExternalKeysDependencies {
   kinds: readonly string[]
   connection: RedisConnection
   workerId: string
+  hearing: Hearing
   /** The name of the lock under which one worker scans this server. */
   lock(): string
   /** Filters the keys that are not in the index, if the scan itself cannot check that. */
@@ -49,9 +50,9 @@ export class ExternalKeys {
   private stopped = false
 
   constructor(private readonly dependencies: ExternalKeysDependencies) {
-    const { connection, keys, kinds } = dependencies
-    this.touches = new Touches(connection)
-    // A script on one node of a cluster cannot read the index, whose partitions are on other nodes.
+    const { connection, keys, kinds, hearing } = dependencies
+    this.touches = new Touches(connection, hearing)
+    // A script on one node of a cluster cannot ask the index, whose partitions lie anywhere.
     const dueOf = (kind: string) => (connection.topology === 'node' ? '' : keys.sets(kind).due)
     this.patterns = kinds.flatMap((kind) => [keys.timersOf(kind), dueOf(kind)])
   }

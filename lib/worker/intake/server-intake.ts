@@ -81,6 +81,10 @@ export class ServerIntake {
     })
     this.externalKeys = new ExternalKeys({
       ...{ keys, kinds, connection, workerId, unindexed },
+      hearing: {
+        isDeaf: () => this.expiryProbe.proved === false || !this.subscriber.subscribed,
+        onExpired: listeners.onExpired,
+      },
       lock: () => (tag ? keys.scannerLockOn(tag()) : keys.scannerLock),
     })
     this.pulses = new Pulses({

@@ -54,7 +54,7 @@ export class Subscriber {
     this.connection = new RedisConnection(source, 'express-order-timers:events')
     this.expired = {
       name: `__keyevent@${source.db}__:expired`,
-      without: 'keys that other services set are not served; timers and the sweep still work',
+      without: 'keys that other services set are served only as far as a scan finds them in time; timers and the sweep still work',
       subscribed: false,
     }
     this.wake = {

@@ -1,5 +1,5 @@
-// Touches keys when they expire. Redis publishes a key's expiry when it finds the key, which may take minutes; a command on the key makes
-// it do so at once.
+// Touches keys when they expire. Redis publishes a key's expiry when it comes across the key, which may take minutes; a command on the key makes
+// it do so at once. Where events do not arrive, a key that was there a moment before its expiry and is gone after it counts as expired.
 
 import type { RedisConnection } from '../../redis/connection.js'
 import { Rest } from './rest.js'
@@ -15,17 +15,31 @@ const AFTER_MS = 2
 
 const BATCH = 1_000
 
+/** How long before its expiry a key is looked at where no event tells of that. One that is deleted within this time counts as expired. */
+const BEFORE_MS = 15
+
+/** Where the expiry of a key is to be told. */
+export interface Hearing {
+  /** Whether events do not arrive. */
+  isDeaf(): boolean
+  onExpired(key: string): void
+}
+
 export class Touches {
   /** By key: the time of the touch, by the monotonic clock in steps of TOGETHER_MS. */
   private readonly steps = new Map<string, number>()
   private readonly pending = new Map<number, { keys: string[]; timer: NodeJS.Timeout }>()
   private readonly rest = new Rest()
 
-  constructor(private readonly connection: RedisConnection) {}
+  constructor(
+    private readonly connection: RedisConnection,
+    private readonly hearing: Hearing,
+  ) {}
 
   /** @param leftMs until the key expires */
   schedule(key: string, leftMs: number): void {
-    const step = Math.ceil((performance.now() + leftMs + AFTER_MS) / TOGETHER_MS)
+    const afterMs = this.hearing.isDeaf() ? -BEFORE_MS : AFTER_MS
+    const step = Math.ceil((performance.now() + Math.max(0, leftMs + afterMs)) / TOGETHER_MS)
     if (this.steps.get(key) === step || (this.steps.size >= MOST_KEYS && !this.steps.has(key))) return
     this.steps.set(key, step)
     const together = this.pending.get(step)
@@ -49,6 +63,10 @@ export class Touches {
     for (let first = 0; first < keys.length; first += BATCH) {
       const batch = keys.slice(first, first + BATCH)
       try {
+        if (this.hearing.isDeaf()) {
+          await this.follow(batch)
+          continue
+        }
         if ((await this.countExisting(batch)) === 0) continue
         await this.rest.for(2 * TOGETHER_MS)
         await this.countExisting(batch)
@@ -58,10 +76,21 @@ export class Touches {
     }
   }
 
+  private async follow(keys: string[]): Promise<void> {
+    const before = await this.existing(keys)
+    await this.rest.for(BEFORE_MS + AFTER_MS)
+    const after = new Set(await this.existing(before))
+    for (const key of before) if (!after.has(key)) this.hearing.onExpired(key)
+  }
+
   private async countExisting(keys: string[]): Promise<number> {
     if (this.connection.topology !== 'node') return this.connection.ask((client) => client.exists(...keys))
-    // Each has its own slot, and some may have moved to another node meanwhile.
-    const found = await this.connection.ask((client) => Promise.all(keys.map((key) => client.exists(key).catch(() => 0))))
-    return found.reduce((sum, one) => sum + one, 0)
+    return (await this.existing(keys)).length // in a cluster each has a slot of its own
+  }
+
+  /** One whose slot has moved to another node of the cluster counts as one that is there: nothing is known of it. */
+  private async existing(keys: string[]): Promise<string[]> {
+    const found = await this.connection.ask((client) => Promise.all(keys.map((key) => client.exists(key).catch(() => 1))))
+    return keys.filter((_, i) => found[i] === 1)
   }
 }

@@ -42,6 +42,32 @@ describe("keys that somebody else sets, among many others' with a TTL", () => {
     await server.stop()
   })
 
+  it('are settled at their expiry where Redis publishes no events, but for those that are deleted before', async function () {
+    this.timeout(60_000)
+    const server = await RedisServer.start(['--notify-keyspace-events', ''])
+    const shop = await openShop(oneOfEach, { redisUrl: server.url })
+    const worker = await shop.worker({ fallback: false })
+    await waitUntil(() => worker.health().redis?.events === false)
+    const scans = () => worker.health().redis?.externalScans as number
+    const set = async () => {
+      const id = await shop.order({ status: 2 })
+      const [at, before] = [Date.now() + 8_000, scans()]
+      await shop.redis.client.set(shop.key(`order_ship:${id}`), '1', 'PXAT', at)
+      await waitUntil(() => scans() > before + 1, { within: 8_000 })
+      assert.ok(Date.now() < at, 'the key was noted in time')
+      return { id, at }
+    }
+    const [deleted, expiring] = [await set(), await set()]
+    await shop.redis.client.del(shop.key(`order_ship:${deleted.id}`))
+    await waitUntil(() => worker.settled.length > 0, { within: 20_000 })
+    const [change] = await shop.database.ledger.changes(expiring.id)
+    const lateMs = (change?.at.getTime() as number) - expiring.at
+    assert.ok(lateMs >= 0 && lateMs < 2_000, `late by ${lateMs} ms`)
+    assert.deepEqual([await shop.statusOf(deleted.id), worker.settled.map(({ via }) => via)], [2, ['event']])
+    await shop.close()
+    await server.stop()
+  })
+
   it('that are deleted in time settle nothing, and those that are set again settle at their new time', async function () {
     this.timeout(40_000)
     const server = await RedisServer.start()

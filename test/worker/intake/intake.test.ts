@@ -190,6 +190,15 @@ describe('a Redis user', () => {
     await dropUser()
   })
 
+  it('who may use neither CLIENT nor SCRIPT will do', async () => {
+    await openAs((prefix) => [`~${prefix}*`, '&*', ...BASE, '-client', '-script'])
+    const worker = await shop.worker({ fallback: false })
+    await events(worker)
+    await settlesBoth(shop, worker)
+    assert.deepEqual([worker.faultsTold, worker.health().status], [[], 'ok'])
+    await dropUser()
+  })
+
   it('who may not publish: timers are armed all the same, and on time', async () => {
     await openAs((prefix) => [`~${prefix}*`, '&*', ...BASE, '-publish'])
     const worker = await shop.worker({ fallback: false })
@@ -207,7 +216,7 @@ describe('a Redis user', () => {
     const worker = await shop.worker({ fallback: false })
     await waitUntil(() => worker.faultsTold.length)
     const { port } = new URL(process.env.REDIS_URL as string)
-    const message = `Redis at 127.0.0.1:${port} db 0 refuses to subscribe to __keyevent@0__:expired; keys that other services set are not served; timers and the sweep still work; allow this user the channel (ACL SETUSER … &__keyevent@0__:expired)`
+    const message = `Redis at 127.0.0.1:${port} db 0 refuses to subscribe to __keyevent@0__:expired; keys that other services set are served only as far as a scan finds them in time; timers and the sweep still work; allow this user the channel (ACL SETUSER … &__keyevent@0__:expired)`
     assert.deepEqual(
       worker.faultsTold.map(({ code, message }) => [code, message]),
       [['SUBSCRIBE_REFUSED', message]],
