@@ -36,9 +36,10 @@ export function ensureBuild() {
       try {
         for (const [name, format] of Object.entries(formats)) await compile(join(directory, name), format)
         await declare(directory)
+        await rm(join(directory, 'cjs', 'cli'), { recursive: true }) // the program is an ES module alone: it must load both kinds
+        await removeUnused(join(directory, 'cjs'))
         await Promise.all(filesIn(directory).map((path) => indentBySpaces(join(directory, path))))
         await chmod(join(directory, 'esm', 'cli', 'main.js'), 0o755) // copying keeps it
-        await rm(join(directory, 'cjs', 'cli'), { recursive: true }) // the program is an ES module alone: it must load both kinds
         await replaceFolder(join(project, 'dist'), directory)
         await writeFile(stamp, sources)
       } finally {
@@ -65,6 +66,14 @@ async function declare(directory) {
   await rm(all, { recursive: true })
 }
 
+/** Removes the code that no entry of the package reaches: as CommonJS, what the program alone needs. */
+async function removeUnused(directory) {
+  const { exports } = JSON.parse(await readFile(join(project, 'package.json'), 'utf8'))
+  const entries = Object.values(exports).flatMap(({ require: entry }) => entry?.default.replace('./dist/cjs/', '') ?? [])
+  const used = await reachable(directory, entries, (path) => path)
+  for (const path of filesIn(directory)) if (/\.c?js$/.test(path) && !used.has(path)) await rm(join(directory, path))
+}
+
 /** The compiler indents by four spaces, which are a hundredth of the package. Texts over several lines stay as they are, and so do files that have any. */
 async function indentBySpaces(path) {
   if (!/\.(js|d\.ts)$/.test(path)) return
@@ -76,13 +85,16 @@ async function indentBySpaces(path) {
   )
 }
 
-/** The declarations that these import, directly or not, and they themselves. */
-async function reachable(directory, entries) {
+/**
+ * What these files import, directly or not, and they themselves.
+ * @param fileOf the file that an imported path stands for; by default its declarations
+ */
+async function reachable(directory, entries, fileOf = (path) => path.replace(/\.(c?)js$/, '.d.$1ts')) {
   const found = new Set(entries)
   for (const path of found) {
     const text = await readFile(join(directory, path), 'utf8')
-    for (const [, imported] of text.matchAll(/(?:from|import) ?\(?['"](\.[^'"]+)['"]/g)) {
-      found.add(join(dirname(path), imported).replace(/\.(c?)js$/, '.d.$1ts'))
+    for (const [, imported] of text.matchAll(/(?:from|import|require) ?\(?['"](\.[^'"]+)['"]/g)) {
+      found.add(fileOf(join(dirname(path), imported)))
     }
   }
   return found
