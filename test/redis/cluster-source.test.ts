@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { Cluster } from 'ioredis'
 import { Cluster as OldCluster } from 'ioredis-oldest'
 import { type ClusterClient, fromCluster, fromNodes, isCluster, type RedisNodes } from '../../lib/redis/cluster-source.js'
+import { OURS, OURS_IN_CLUSTER } from '../../lib/redis/own-options.js'
 import type { RedisSource } from '../../lib/redis/single-source.js'
 import { refused } from '../support/refused.js'
 
@@ -48,6 +49,30 @@ describe('A Redis Cluster', () => {
       assert.deepEqual([source.keyPrefix, source.describe()], ['our:', 'cluster redis-1:7001'])
       assert.equal(theirs.status, 'wait')
       theirs.disconnect()
+    })
+  }
+
+  for (const [copy, Class] of Object.entries({ ioredis: Cluster, 'another copy of ioredis': OldCluster })) {
+    it(`keeps none of its own options that promises rest on, as a client of ${copy}`, () => {
+      const another = (value: unknown) => {
+        if (typeof value === 'number') return value + 1
+        if (typeof value === 'boolean') return !value
+        return typeof value === 'function' || value === null ? () => 1 : value
+      }
+      const others = (ours: object) => Object.fromEntries(Object.entries(ours).map(([name, value]) => [name, another(value)]))
+      const { lazyConnect: _, shardedSubscribers: __, ...ofCluster } = OURS_IN_CLUSTER
+      const theirs = new Class([{ host: 'redis-1', port: 7001 }], {
+        ...{ ...others(ofCluster), lazyConnect: true, scaleReads: 'slave', keyPrefix: 'our:' },
+        redisOptions: { ...others(OURS), keyPrefix: 'our:', role: 'slave', lazyConnect: false },
+      } as object)
+      const { redisOptions, ...options } = made(fromCluster(theirs as unknown as ClusterClient)).options as unknown as Record<
+        string,
+        unknown
+      >
+      theirs.disconnect()
+      const given = (name: string, taken: Record<string, unknown>, value: unknown) => assert.deepEqual(taken[name], value, name)
+      for (const [name, value] of Object.entries(ofCluster)) given(name, options, value)
+      for (const [name, value] of Object.entries(OURS)) given(name, redisOptions as Record<string, unknown>, value)
     })
   }
 

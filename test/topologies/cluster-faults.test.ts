@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { Cluster } from 'ioredis'
 import { doctor } from '../../lib/admin/doctor/doctor.js'
 import { status } from '../../lib/admin/status.js'
+import { type Watched, watch } from '../../lib/admin/watch.js'
 import { startExpiryWorker } from '../../lib/index.js'
 import { Keys } from '../../lib/keys.js'
 import { fromNode, fromNodes } from '../../lib/redis/cluster-source.js'
@@ -18,7 +19,7 @@ import { enter } from '../support/opened.js'
 import { type ClusterNode, RedisCluster } from '../support/redis-cluster.js'
 import { refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'
-import { openShop } from '../support/shop.js'
+import { openShop, type TestWorker } from '../support/shop.js'
 import { TlsServer, VALID } from '../support/tls-server.js'
 import { holdsFor, waitUntil } from '../support/waiting.js'
 import { webProcess } from './bursts.js'
@@ -170,6 +171,33 @@ describe('A cluster of which one primary', function () {
     await close()
   })
 
+  it('hangs keeps none from learning that another has lost its data, which is armed again meanwhile', async () => {
+    const { shop, worker, schedule, close } = await open()
+    const called = await schedule(25_000)
+    await waitUntil(async () => (await runtimeOf(shop.timers).redis?.index.count('order_confirm', 2_000)) === COUNT)
+    const emptied = (await cluster.primaries()).at(-1)!
+    const [[first, last]] = (await cluster.slotsOf(emptied)) as [[number, number]]
+    const keys = new Keys(shop.redis.prefix, true)
+    const slotsOfIndex = called.map(({ id }) => slotOf(keys.sets('order_confirm', keys.partitionOf(String(id))).due))
+    const lostCount = slotsOfIndex.filter((slot) => first <= slot && slot <= last).length
+    const restored: number[] = []
+    worker.on('restored', ({ armed }) => restored.push(armed))
+    const nodesOf = (code: string) => worker.health().faults.flatMap((fault) => (fault.code === code ? fault.node : []))
+    hung.server.pause()
+    await waitUntil(() => nodesOf('REDIS_UNAVAILABLE').includes(`127.0.0.1:${hung.port}`))
+    await emptied.client.call('FLUSHALL')
+    await waitUntil(() => restored.reduce((sum, armed) => sum + armed, 0) >= lostCount)
+    await waitUntil(() => nodesOf('REDIS_LOST_DATA').length === 0)
+    const lost = worker.faultsTold.filter(({ code }) => code === 'REDIS_LOST_DATA')
+    assert.deepEqual(new Set(lost.map(({ node }) => node)), new Set([`127.0.0.1:${emptied.port}`]))
+    assert.deepEqual(nodesOf('REDIS_UNAVAILABLE'), [`127.0.0.1:${hung.port}`])
+    hung.server.resume()
+    await waitUntil(() => worker.health().status === 'ok', { within: 20_000 })
+    await confirmed(shop, COUNT, 40_000)
+    assert.deepEqual(new Set(worker.settled.map(({ via }) => via)), new Set(['alarm']))
+    await close()
+  })
+
   it('refuses writes refuses them until it takes some, also with pulses far apart', async () => {
     const shop = await openShop(confirming(), { redis: { nodes: cluster.addresses } })
     await hung.client.config('SET', 'maxmemory', '1')
@@ -194,7 +222,7 @@ describe('A cluster of which one primary', function () {
   })
 
   it('gives a slot away is told once, and what was kept is armed when the slot has moved', async () => {
-    const { shop, web, logger, isOnHung, close } = await open()
+    const { shop, web, worker, logger, isOnHung, close } = await open()
     const orders = await shop.database.Order.bulkCreate(Array.from({ length: COUNT }, () => ({ status: 4 })))
     const { id } = orders.find((order) => isOnHung(order.id))!
     const schedule = () => web.schedule('order_confirm', id, { after: '1h' })
@@ -209,11 +237,96 @@ describe('A cluster of which one primary', function () {
       assert.equal((await schedule()).armed, false)
       await waitUntil(() => told().length === 1)
       await holdsFor(5_000, () => told().length === 1)
+      await waitUntil(() => unserved(worker)?.includes(`the index in partition ${keys.partitionOf(String(id))} (`))
+      assert.equal(worker.health().redis?.connected, false)
     } finally {
       for (const node of [hung, taker]) await node.client.call('CLUSTER', 'SETSLOT', slot, 'STABLE')
     }
     await waitUntil(() => web.health().status === 'ok' && web.health().redis?.kept === 0, { within: 20_000 })
     assert.equal(told().length, 2, told().join('\n'))
+    await waitUntil(() => worker.health().status === 'ok' && worker.health().redis?.connected)
+    await close()
+  })
+
+  it('has lost a slot that no other has taken is told, and costs the timers there alone until one takes it', async () => {
+    const { shop, web, worker, isOnHung, schedule, close } = await open()
+    const keys = new Keys(shop.redis.prefix, true)
+    const partitionOf = (id: number) => keys.partitionOf(String(id))
+    const partition = keys.everyPartition.find((one) => isOnHung(named(one, keys)))!
+    const slot = slotOf(keys.sets('order_confirm', partition).due)
+    const onAll = (...command: (string | number)[]) =>
+      Promise.all(cluster.nodes.map(({ client }) => client.call(...(command as [string, string]))))
+    await onAll('CONFIG', 'SET', 'cluster-require-full-coverage', 'no')
+    await onAll('CLUSTER', 'DELSLOTS', slot)
+    try {
+      await waitUntil(() => unserved(worker)?.includes(`the index in partition ${partition} (`), { within: 20_000 })
+      assert.match(
+        unserved(worker) as string,
+        /CLUSTERDOWN Hash slot not served\).*; the cluster serves no such slot now; look at CLUSTER INFO$/,
+      )
+      const called = await schedule(500)
+      const others = called.filter(({ id }) => partitionOf(id) !== partition)
+      assert.ok(called.filter(({ id }) => partitionOf(id) === partition).every(({ armed }) => !armed))
+      await confirmed(shop, others.length)
+    } finally {
+      await hung.client.call('CLUSTER', 'ADDSLOTS', slot)
+      await onAll('CONFIG', 'SET', 'cluster-require-full-coverage', 'yes')
+    }
+    await waitUntil(() => worker.health().status === 'ok' && web.health().redis?.kept === 0, { within: 20_000 })
+    await confirmed(shop, COUNT)
+    await close()
+  })
+
+  it('or its replica hangs is not what somebody who watches goes on listening to', async () => {
+    const { shop, close } = await open()
+    const notes: Watched[] = []
+    const troubles: string[] = []
+    const listeners = { onNote: (note: Watched) => notes.push(note), onLost: assert.fail, onTrouble: (text: string) => troubles.push(text) }
+    const heardFrom = async () => {
+      const lists = await Promise.all(cluster.nodes.map(({ client }) => client.call('CLIENT', 'LIST') as Promise<string>))
+      return cluster.nodes.find((_, i) => lists[i]?.includes('name=ioredis-cluster(subscriber):express-order-timers:watch '))
+    }
+    const primaries = await cluster.primaries()
+    let end = await watch(runtimeOf(shop.timers), listeners)
+    let node = await waitUntil(heardFrom)
+    while (primaries.includes(node)) {
+      await end()
+      end = await watch(runtimeOf(shop.timers), listeners)
+      node = await waitUntil(heardFrom)
+    }
+    node.server.pause()
+    try {
+      await waitUntil(() => troubles.length > 0)
+      assert.match(troubles[0]!, /does not answer \(it takes messages and delivers none\)/)
+      const id = await shop.order({ status: 4 })
+      await untilArmed(() => shop.timers.schedule('order_confirm', id, { after: 5_000 }))
+      const isOfIt = ({ what, orders }: Watched) => what === 'settled' && orders.some((order) => order.id === String(id))
+      await waitUntil(() => notes.some(isOfIt), { within: 30_000 })
+    } finally {
+      node.server.resume()
+    }
+    await end()
+    await close()
+  })
+
+  it('is given a slot goes on with its scan for keys of others', async () => {
+    const { shop, worker, close } = await open()
+    const slots = await cluster.slotsOf(hung)
+    const isElsewhere = (slot: number) => slots.every(([first, last]) => slot < first || last < slot)
+    const key = Array.from({ length: 100 }, (_, id) => shop.key(`order_confirm:${id}`)).find((name) => isElsewhere(slotOf(name))) as string
+    const giver = await cluster.ownerOf(slotOf(key))
+    await hung.client.call('CLUSTER', 'SETSLOT', slotOf(key), 'IMPORTING', giver.id)
+    const there = (...command: [string, ...string[]]) => hung.client.pipeline([['asking'], command]).exec()
+    try {
+      await there('set', key, '1', 'PX', '60000')
+      assert.deepEqual(await hung.client.call('CLUSTER', 'GETKEYSINSLOT', slotOf(key), 2), [key])
+      const passes = () => worker.health().redis?.externalScans as number
+      const before = passes()
+      await waitUntil(() => passes() >= before + 3, { within: 20_000 })
+    } finally {
+      await there('unlink', key)
+      await hung.client.call('CLUSTER', 'SETSLOT', slotOf(key), 'STABLE')
+    }
     await close()
   })
 
@@ -315,6 +428,38 @@ describe('A cluster of which one primary', function () {
   })
 })
 
+/** What a worker says of partitions that nobody serves, though each node answers. */
+function unserved(worker: TestWorker): string | undefined {
+  return worker.health().faults.find(({ code, node }) => code === 'REDIS_UNAVAILABLE' && node === undefined)?.message
+}
+
+/** An id that is in this partition. */
+function named(partition: number, keys: Keys): string {
+  return Array.from({ length: 1_000 }, (_, id) => String(id)).find((id) => keys.partitionOf(id) === partition) as string
+}
+
+describe('A cluster whose nodes are known by their host names', () => {
+  it('serves timers, and its faults name them so, also after a failover', async () => {
+    const announced = ['--cluster-announce-hostname', 'localhost', '--cluster-preferred-endpoint-type', 'hostname']
+    const cluster = await RedisCluster.start(announced)
+    const nodes = cluster.nodes.map(({ port }) => `localhost:${port}`)
+    const shop = await openShop(confirming(), { redis: { nodes, redisOptions: { family: 4 } } })
+    const worker = await shop.worker({ fallback: false })
+    const isWell = () => worker.health().redis?.events && worker.health().status === 'ok'
+    await waitUntil(isWell, { within: 30_000 })
+    const [first] = await cluster.primaries()
+    await cluster.killPrimary(first!)
+    assert.deepEqual([worker.faultsTold[0]?.code, worker.faultsTold[0]?.node], ['REDIS_UNAVAILABLE', `localhost:${first!.port}`])
+    await waitUntil(isWell, { within: 30_000 })
+    const orders = await shop.database.Order.bulkCreate(Array.from({ length: 20 }, () => ({ status: 4 })))
+    for (const { id } of orders) await untilArmed(() => shop.timers.schedule('order_confirm', id, { after: 300 }))
+    await confirmed(shop, 20)
+    assert.deepEqual(new Set(worker.settled.map(({ via }) => via)), new Set(['alarm']))
+    await shop.close()
+    await cluster.stop()
+  }).timeout(90_000)
+})
+
 describe('A cluster with timers in partitions that nobody looks at', () => {
   it('is told so by the doctor, whose remedy has them settled', async () => {
     const cluster = await RedisCluster.start()
@@ -345,6 +490,30 @@ describe('A cluster with timers in partitions that nobody looks at', () => {
     await shop.close()
     await cluster.stop()
   }).timeout(60_000)
+})
+
+describe('A cluster whose first node is away while processes connect', () => {
+  it('says later in how many partitions its index is, and all of them are served', async () => {
+    const cluster = await RedisCluster.start(PATIENT)
+    const redis = { nodes: cluster.addresses }
+    const shop = await openShop(confirming(), { redis })
+    const { keys } = runtimeOf(shop.timers)
+    const [first] = (await cluster.primaries()) as [ClusterNode]
+    await first.client.hset(keys.layout, 'partitions', 16)
+    await first.client.wait(1, 2_000)
+    first.server.pause()
+    const worker = await shop.worker({ fallback: false })
+    await waitUntil(() => worker.faultsTold.some(({ code, node }) => code === 'REDIS_UNAVAILABLE' && node === `127.0.0.1:${first.port}`))
+    assert.equal(keys.partitions, 8)
+    first.server.resume()
+    await waitUntil(() => keys.partitions === 16 && worker.health().status === 'ok', { within: 30_000 })
+    const orders = await shop.database.Order.bulkCreate(Array.from({ length: COUNT }, () => ({ status: 4 })))
+    for (const { id } of orders) await untilArmed(() => shop.timers.schedule('order_confirm', id, { after: 1_000 }))
+    await confirmed(shop, COUNT)
+    assert.deepEqual(new Set(worker.settled.map(({ via }) => via)), new Set(['alarm']))
+    await shop.close()
+    await cluster.stop()
+  }).timeout(90_000)
 })
 
 describe('A cluster of one shard', () => {

@@ -4,9 +4,11 @@ import assert from 'node:assert/strict'
 import { Cluster } from 'ioredis'
 import { doctor } from '../../lib/admin/doctor/doctor.js'
 import { status } from '../../lib/admin/status.js'
+import { type Watched, watch } from '../../lib/admin/watch.js'
 import { Keys } from '../../lib/keys.js'
 import { slotOf } from '../../lib/slots.js'
 import { confirmed, confirming, shipUnarmed } from '../faults/confirming.js'
+import { untilArmed } from '../support/armed.js'
 import { Lines } from '../support/lines.js'
 import { enter } from '../support/opened.js'
 import { RedisCluster } from '../support/redis-cluster.js'
@@ -81,6 +83,39 @@ describe('A worker on a cluster', () => {
     await waitUntil(() => worker.health().redis?.events === false)
     await added.client.config('SET', 'notify-keyspace-events', 'Ex')
     await waitUntil(hearsAll, { within: 30_000 })
+    await shop.close()
+    await cluster.stop()
+  }).timeout(120_000)
+
+  it('is watched on after a failover, and whoever watches is told that nothing is shown meanwhile', async () => {
+    const cluster = await RedisCluster.start()
+    const shop = await openShop(confirming(), { redis: { nodes: cluster.addresses } })
+    const worker = await shop.worker({ fallback: false })
+    const isWell = () => worker.health().redis?.events === true && worker.health().status === 'ok'
+    await waitUntil(isWell, { within: 30_000 })
+    const notes: Watched[] = []
+    const troubles: string[] = []
+    const end = await watch(runtimeOf(shop.timers), {
+      onNote: (note) => notes.push(note),
+      onLost: assert.fail,
+      onTrouble: (message) => troubles.push(message),
+    })
+    const settle = async () => {
+      const { id } = await shop.database.Order.create({ status: 4 })
+      await untilArmed(() => shop.timers.schedule('order_confirm', id, { after: 300 }))
+      const isOfIt = ({ what, orders }: Watched) => what === 'settled' && orders.some((order) => order.id === String(id))
+      await waitUntil(() => notes.some(isOfIt), { within: 20_000 })
+    }
+    await waitUntil(() => runtimeOf(shop.timers).redis?.feed.watched)
+    await settle()
+    assert.deepEqual(troubles, [])
+    await cluster.killPrimary(await cluster.ownerOf(slotOf(runtimeOf(shop.timers).keys.processes)))
+    await waitUntil(isWell, { within: 30_000 })
+    assert.equal(troubles.length, 1, troubles.join('\n'))
+    assert.match(troubles[0]!, /^orderTimers: Redis at cluster .* does not answer/)
+    await waitUntil(() => runtimeOf(shop.timers).redis?.feed.watched)
+    await settle()
+    await end()
     await shop.close()
     await cluster.stop()
   }).timeout(120_000)
