@@ -155,7 +155,7 @@ async function ask(client: Redis, { words, lua, now }: CommandEvent): Promise<un
     if (lua === undefined) return client.call(name, ...words.slice(1))
     const seconds = Math.floor(now / 1000)
     await client.hset(TIME_KEY, 's', String(seconds), 'us', String(Math.floor((now - seconds * 1000) * 1000)))
-    const text = lua.replaceAll("redis.call('TIME')", READ_TIME).replaceAll("redis.call('PTTL', key)", READ_PTTL)
+    const text = lua.replaceAll("redis.call('TIME')", READ_TIME).replaceAll(/redis\.p?call\('PTTL', key\)/g, READ_PTTL)
     return client.call('EVAL', text, ...rest)
   }
   return answer().catch((error: Error) => error.message)

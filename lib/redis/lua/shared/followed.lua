@@ -1,5 +1,5 @@
--- Which keys of other services were followed when: a sorted set of ids by Redis's clock, so that a worker that asks late about an event, since a
--- server did not answer it or it had no time, does not follow it again. Events closer together than tombstones of such keys last count as one.
+-- When each key of another service was acted on: a sorted set of ids by Redis's clock. A worker that asks late about an event, since Redis
+-- did not answer or it had no time, does not act on it again. Events that are closer together than such tombstones last count as one.
 --
 -- Needs tombstones, now. Defines agesOf(ids, ages), wasFollowed(id, ageMs) and noteFollowed(ids).
 --- include shared/now.lua
