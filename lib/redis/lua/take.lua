@@ -1,7 +1,8 @@
--- Takes the given ids under a lease: those that the sweep found overdue, or those whose external key expired. Left out is what a live claim
--- holds, what has a tombstone, what waits for another attempt, and dead letters; for an event also what the index has (its alarm will
--- come), what has a living key, and what was acted on since the event was received: each worker receives it, and one may ask much later than
--- another. A sweep's second look takes also what was settled a moment ago: its row was read since, so the order has come back.
+-- Takes the given ids under a lease: those that the sweep found overdue, or those whose external key expired. It skips ids that a live
+-- claim holds, that have a tombstone, or that wait for another attempt, and dead letters; for an event also ids in the index (the alarm
+-- will take them), ids with an existing key, and ids that were acted on since the event was received: each worker receives it, and one may
+-- ask much later than another. A sweep's second look also takes what was settled a moment ago: its row was read since, so the order has
+-- returned.
 --
 -- KEYS    due, leases
 --         lease        the set that will hold this claim's ids
