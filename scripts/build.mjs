@@ -22,6 +22,8 @@ const formats = {
  */
 const CODE = ['--declaration', 'false', '--removeComments', '--noCheck']
 const DECLARATIONS = ['--emitDeclarationOnly']
+/** What is said of private members, which no user's code can reach. */
+const OF_PRIVATE = /^ *\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n(?= *private )/gm
 const stamp = join(cache, 'built')
 
 export function ensureBuild() {
@@ -61,6 +63,8 @@ async function declare(directory) {
   const { exports } = JSON.parse(await readFile(join(project, 'package.json'), 'utf8'))
   const entries = Object.values(exports).flatMap(({ import: entry }) => entry?.types.replace('./dist/esm/', '') ?? [])
   for (const path of await reachable(all, entries)) {
+    const text = await readFile(join(all, path), 'utf8')
+    await writeFile(join(all, path), text.replace(OF_PRIVATE, ''))
     for (const format of Object.keys(formats)) await copyInto(join(directory, format, path), join(all, path))
   }
   await rm(all, { recursive: true })
