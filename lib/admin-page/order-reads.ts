@@ -3,15 +3,8 @@
 
 import type { Transaction } from 'sequelize'
 import { problemOf } from '../admin/problem.js'
-import {
-  CAP,
-  CAPPED_LOOK_SETTINGS,
-  cappedCountsSql,
-  type ListedState,
-  type PageQuery,
-  pageSql,
-  slicesSql,
-} from '../rows/capped-orders-sql.js'
+import { CAP } from '../rows/cap.js'
+import { CAPPED_LOOK_SETTINGS, cappedCountsSql, type ListedState, type PageQuery, pageSql, slicesSql } from '../rows/capped-orders-sql.js'
 import { noteHeldTime } from '../rows/held-time.js'
 import type { Hold } from '../rows/holds.js'
 import { CANNOT_SEE_LOCKS } from '../rows/order-counts-sql.js'

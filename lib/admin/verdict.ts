@@ -1,6 +1,7 @@
 // What is wrong, worst first, and whether somebody should act now, from the facts that `status` has gathered. Asks no server.
 
 import { withExpiryEvents } from '../redis/server.js'
+import { CAP } from '../rows/cap.js'
 import { nameOf } from '../timers/findings.js'
 import { SKEW_MS } from './limits.js'
 import type { ListedProcess } from './processes.js'
@@ -63,8 +64,10 @@ export function headlineOf(troubles: readonly Trouble[], { processes, rules }: F
   if (worst) return sentence(worst)
   const sum = (count: (rule: Facts['rules'][number]) => number | undefined) => rules.reduce((total, rule) => total + (count(rule) ?? 0), 0)
   const workers = processes.processes.filter(({ alive, role }) => alive && role === 'worker').length
-  const pending = sum(({ rows, inRedis, armed }) => rows?.pending ?? inRedis?.pending ?? armed)
-  return `✔ ALL IS WELL: ${workers} ${workers === 1 ? 'worker' : 'workers'}, ${pending.toLocaleString('en-US')} timers pending, ${sum(({ rows, inRedis }) => (rows ?? inRedis)?.overdue)} overdue`
+  const ends = ({ isCapped, rows }: Facts['rules'][number]) => isCapped === true && (rows?.pending ?? 0) > CAP
+  const pending = sum((rule) => (ends(rule) ? CAP : (rule.rows?.pending ?? rule.inRedis?.pending ?? rule.armed)))
+  const timers = `${rules.some(ends) ? 'more than ' : ''}${pending.toLocaleString('en-US')} timers`
+  return `✔ ALL IS WELL: ${workers} ${workers === 1 ? 'worker' : 'workers'}, ${timers} pending, ${sum(({ rows, inRedis }) => (rows ?? inRedis)?.overdue)} overdue`
 }
 
 const switchedOff: Trouble = {

@@ -188,9 +188,12 @@ export class DueIndex {
     return deadlines
   }
 
-  /** How many are armed. */
-  async count(kind: string, waitMs: number): Promise<number> {
-    const counts = await everyPart(this, waitMs, (client, partition) => client.zcard(this.keys.sets(kind, partition).due))
+  /** How many are armed; where an instant is given, until then. */
+  async count(kind: string, waitMs: number, untilMs?: number): Promise<number> {
+    const counts = await everyPart(this, waitMs, (client, partition) => {
+      const { due } = this.keys.sets(kind, partition)
+      return untilMs === undefined ? client.zcard(due) : client.zcount(due, '-inf', untilMs)
+    })
     return counts.reduce((sum, count) => sum + count, 0)
   }
 

@@ -18,14 +18,11 @@ export interface RedisPlace {
 const WEB = [
   ...['client|setname', 'select', 'info', 'ping', 'time', 'eval', 'evalsha', 'publish'],
   ...['get', 'set', 'exists', 'pttl', 'pexpire', 'unlink', 'hget', 'hset', 'hsetnx', 'hdel', 'hgetall', 'hkeys', 'hlen', 'hmget'],
-  ...['zadd', 'zcard', 'zrem', 'zrange', 'zscore', 'zmscore', 'zpopmin', 'sadd', 'srem', 'sinterstore'],
+  ...['zadd', 'zcard', 'zcount', 'zrem', 'zrange', 'zscore', 'zmscore', 'zpopmin', 'sadd', 'srem', 'sinterstore'],
 ]
 
 /** Claims, the sweep, external keys, counts of lateness, `order-timers status`, and the subscription. */
-const WORKER = [
-  ...WEB,
-  ...['config|get', 'script|load', 'subscribe', 'scan', 'hincrby', 'smembers', 'smismember', 'zcount', 'zrangebyscore'],
-]
+const WORKER = [...WEB, ...['config|get', 'script|load', 'subscribe', 'scan', 'hincrby', 'smembers', 'smismember', 'zrangebyscore']]
 
 export const REDIS_COMMANDS: Readonly<Record<RedisRole, readonly string[]>> = { web: WEB, worker: WORKER }
 

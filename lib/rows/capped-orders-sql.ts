@@ -1,13 +1,11 @@
 // Statements over a rule's orders for a page that must answer at once, however many there are. Each range of deadlines is read in the order of its
 // index, up to a cap, and each order in it gets its state. The states are those of order-counts-sql.ts, which counts all orders.
 
+import { CAP } from './cap.js'
 import { allOf, type Condition } from './conditions.js'
 import { epochMsSql } from './instant-sql.js'
 import { isLockedSql } from './row-is-locked.js'
 import type { SettledRows } from './row-rule.js'
-
-/** The limit of a count. One more row is read, to distinguish "10,000" from "more than 10,000". */
-export const CAP = 10_000
 
 /** The states of orders that have a deadline, except `paused`. Dead letters are not counted here: Redis has their number. */
 export type ListedState = 'pending' | 'overdue' | 'retrying' | 'locked' | 'dead' | 'stale' | 'held' | 'unverified'

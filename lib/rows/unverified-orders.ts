@@ -42,7 +42,7 @@ export interface UnverifiedOrder {
   reference: string | null
 }
 
-/** The orders of a rule that wait for an answer. */
+/** The orders of a rule that wait for an answer; of more than 10,000, the first 10,001. */
 export interface UnverifiedSummary {
   count: number
   /** When the first of them began to wait. */

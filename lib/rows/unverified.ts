@@ -4,6 +4,7 @@
 import type { Model, Transaction } from 'sequelize'
 import { inTransaction, orderRows, rows } from '../sequelize/database.js'
 import { ONE_STATEMENT } from '../sequelize/statement-limits.js'
+import { CAP } from './cap.js'
 import { allOf } from './conditions.js'
 import type { RowGuard } from './guard.js'
 import { type HoldPlace, HoldSwitch } from './hold-switch.js'
@@ -61,6 +62,7 @@ export class Unverified {
   PRIMARY KEY (kind, order_id)
 )`,
       `CREATE INDEX IF NOT EXISTS ${UNVERIFIED_TABLE}_next ON ${table} (kind, next)`,
+      `CREATE INDEX IF NOT EXISTS ${UNVERIFIED_TABLE}_since ON ${table} (kind, since)`,
     ]
   }
 
@@ -162,10 +164,13 @@ ON CONFLICT (kind, order_id) DO UPDATE SET next = excluded.next, row_xmin = excl
     return found && { ...found, next: new Date(found.next), since: new Date(found.since) }
   }
 
+  /** Reads the first that wait, up to the cap, however many there are. */
   async summary(within?: Transaction): Promise<UnverifiedSummary> {
-    const sql = `SELECT count(*)::int AS count, min(since) AS since, min(next) AS next, (count(*) FILTER (WHERE falses >= 3))::int AS refused,
-  (array_agg(order_id ORDER BY since) FILTER (WHERE falses >= 3))[1] AS "refusedId",
-  (array_agg(error ORDER BY next DESC) FILTER (WHERE error IS NOT NULL))[1] AS "lastError" FROM ${this.table} WHERE kind = $1`
+    const all = `FROM ${this.table} WHERE kind = $1`
+    const sql = `SELECT count(*)::int AS count, min(since) AS since, (SELECT min(next) ${all}) AS next,
+  (count(*) FILTER (WHERE falses >= 3))::int AS refused, (array_agg(order_id ORDER BY since) FILTER (WHERE falses >= 3))[1] AS "refusedId",
+  (array_agg(error ORDER BY next DESC) FILTER (WHERE error IS NOT NULL))[1] AS "lastError"
+FROM (SELECT order_id, since, next, falses, error ${all} ORDER BY since LIMIT ${CAP + 1}) AS first`
     const [found] = await this.run<UnverifiedSummary>(sql, [this.kind], within)
     const date = (value: unknown) => (value === null || value === undefined ? null : new Date(value as string))
     const { count = 0, since, next, refused = 0, refusedId = null, lastError = null } = found ?? {}

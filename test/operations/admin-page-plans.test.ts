@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict'
 import { migration } from '../../lib/admin/migration.js'
-import { CAP, CAPPED_LOOK_SETTINGS } from '../../lib/rows/capped-orders-sql.js'
+import { CAP } from '../../lib/rows/cap.js'
+import { CAPPED_LOOK_SETTINGS } from '../../lib/rows/capped-orders-sql.js'
 import { PORTION } from '../../lib/rows/walked-orders.js'
 import { type AdminShop, openAdminShop } from '../admin-page/admin-shop.js'
 import { bury } from '../support/dead-letters.js'

@@ -345,10 +345,13 @@ async function rightsFound(timers: object, role: RedisRole): Promise<unknown> {
   return finding?.verdict === 'fine' ? 'fine' : finding
 }
 
-/** Redis counts each command that it has carried out, also within scripts. `ping` is for a Redis that is busy, `select` for other dbs than 0. */
+/**
+ * Redis counts each command that it has carried out, also within scripts. `ping` is for a Redis that is busy, `select` for other dbs than 0, and
+ * `smismember` asks what was claimed or settled a moment ago, which on a busy machine is over.
+ */
 async function assertNeeded(admin: Redis, role: RedisRole): Promise<void> {
   const stats = await admin.info('commandstats')
   const used = [...stats.matchAll(/^cmdstat_([^:]+):/gm)].map(([, name]) => name)
-  const idle = REDIS_COMMANDS[role].filter((command) => !used.includes(command) && !['ping', 'select'].includes(command))
+  const idle = REDIS_COMMANDS[role].filter((command) => !used.includes(command) && !['ping', 'select', 'smismember'].includes(command))
   assert.deepEqual(idle, [], `granted to ${role}, and not used`)
 }

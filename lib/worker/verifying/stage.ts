@@ -5,6 +5,7 @@ import { setMaxListeners } from 'node:events'
 import { errorText } from '../../error-text.js'
 import type { Disposition } from '../../redis/leases.js'
 import type { SharedPace } from '../../redis/shared-pace.js'
+import { cappedText } from '../../rows/cap.js'
 import { idempotencyKey } from '../../rows/history.js'
 import type { SweptRows, Verification } from '../../rows/row-rule.js'
 import type { Proof } from '../../rows/settlement.js'
@@ -155,13 +156,12 @@ export class VerifyingStage {
     }
     if (admission.succeeded(orders.length)) reporter.faults.clear('VERIFY_FAILED', kind)
     const others: NotedAnswer[] = []
-    const at = new Date().toISOString()
     for (const [i, order] of orders.entries()) {
       const { id, xmin } = order
       const answered = answers[i] as Answered
       if ('error' in answered || answered.answer !== true) others.push(noted(order, answered))
       else {
-        const proof = { xmin, at, answer: true as const, reference: answered.reference }
+        const proof = { xmin, at: new Date().toISOString(), answer: true as const, reference: answered.reference }
         proofs.set(id, proof)
         proven.add(id, proof)
       }
@@ -179,7 +179,7 @@ export class VerifyingStage {
       dispositions,
     )
     const waiting = await row.verification.unverified.summary().catch(() => undefined)
-    const many = waiting ? `${waiting.count} orders wait for an answer` : 'orders wait for an answer'
+    const many = waiting ? `${cappedText(waiting.count)} orders wait for an answer` : 'orders wait for an answer'
     const message = `${kind}: "verify.ask" has failed since ${admission.failingSince?.toISOString()}; ${many}, and none is settled without one`
     const remedy = 'look at the cause; it is asked again automatically, after 15 minutes at the latest'
     this.dependencies.reporter.faults.raise('VERIFY_FAILED', { kind, message, remedy, error })

@@ -1,6 +1,7 @@
 // The sweep's part for rules with `verify`. Their overdue orders are claimed in the background, since the sweep does not wait for the payment service: first those that were
 // never asked about, then those that are asked about again. Between sweeps a timer wakes for the next of these.
 
+import { cappedText } from '../../rows/cap.js'
 import type { BoundRule } from '../../rules/rule.js'
 import type { Reporter } from '../reporter.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
@@ -94,7 +95,7 @@ export class VerifiedSweep {
     const { count, refused, refusedId } = await rule.row.verification.unverified.summary()
     if (count === 0) faults.clear('VERIFY_FAILED', kind) // another worker has settled the orders that this one could not ask about
     if (refused === 0) return faults.clear('UNVERIFIED', kind)
-    const message = `${kind}: ${refused} orders are due, and "verify.ask" keeps answering false, such as of ${refusedId}`
+    const message = `${kind}: ${cappedText(refused)} orders are due, and "verify.ask" keeps answering false, such as of ${refusedId}`
     const remedy = `if they are paid, move them out of where the rule applies; or: order-timers settle ${kind} ${refusedId} --unverified --reason "…"`
     faults.raise('UNVERIFIED', { kind, message, remedy })
   }
