@@ -30,6 +30,11 @@ export interface OrderInRedis {
   failure: Failure | undefined
 }
 
+export interface FailedReminder {
+  kind: string
+  failure: Failure
+}
+
 export interface OrderUnderRule {
   kind: string
   /** An order that was settled a moment later may still be here. */
@@ -37,6 +42,8 @@ export interface OrderUnderRule {
   row: RowState | undefined
   /** Undefined if Redis does not answer or is not used. */
   redis: OrderInRedis | undefined
+  /** The rule's reminders that failed on it. */
+  reminders: FailedReminder[]
   lock: LockHolder | undefined
   brakedSince: Date | null
   /** Under `verify`: the last answer, and when it is asked about again; undefined if it does not wait for an answer. */
@@ -60,11 +67,22 @@ export async function orderUnderRule(runtime: Runtime, rule: ShopRule, id: strin
     ...{ kind, attempts, state: 'redis', row: undefined, lock: undefined, brakedSince: null, hold: null, history: undefined },
     ...{ appliesTo: row?.guard.inWords, problem: undefined },
     redis: await inRedis(runtime, kind, id).catch(() => undefined),
+    reminders: await failedReminders(runtime, rule, id).catch(() => []),
   }
   try {
     if (row) await readRow(row, id, found)
   } catch (error) {
     found.problem = (await problemOf(rule, error)).message
+  }
+  return found
+}
+
+/** @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error */
+export async function failedReminders({ redis }: Runtime, { reminders }: ShopRule, id: string): Promise<FailedReminder[]> {
+  const found: FailedReminder[] = []
+  for (const { kind } of redis ? reminders : []) {
+    const failure = (await redis?.failures.of(kind, [id]))?.get(id)
+    if (failure) found.push({ kind, failure })
   }
   return found
 }

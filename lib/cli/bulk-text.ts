@@ -2,7 +2,6 @@
 
 import type { BulkPlan, BulkProgress, BulkResult } from '../bulk.js'
 import type { Run } from '../rows/runs-table.js'
-import { oneLine } from './one-line.js'
 import { grouped, table } from './table.js'
 
 export const DOES = { extendAll: 'extend', scheduleAll: 'schedule', cancelAll: 'cancel' } as const
@@ -10,7 +9,7 @@ export const DOES = { extendAll: 'extend', scheduleAll: 'schedule', cancelAll: '
 export function planOfRunText(kind: string, action: BulkResult['action'], { count, samples, deadTuples, walBytes }: BulkPlan): string {
   if (count === 0) return `${kind}: there are no such orders`
   const at = (date: Date | null) => date?.toISOString() ?? 'no timer'
-  const shown = samples.map(({ id, before, after }) => [oneLine(id), at(before), at(after)])
+  const shown = samples.map(({ id, before, after }) => [id, at(before), at(after)])
   return [
     `${kind}: would ${DOES[action]} ${grouped(count)} orders`,
     ...table(['order', 'due now', 'due then'], shown),

@@ -44,6 +44,7 @@ export interface Command {
 export const MODULE_OPTION = { module: { type: 'string' } } as const
 export const JSON_OPTION = { json: { type: 'boolean' } } as const
 
+/** Without control codes: JSON leaves some of them as they are. */
 export function json(value: unknown): string {
-  return JSON.stringify(value, null, 2)
+  return JSON.stringify(value, null, 2).replace(/[\u007f-\u009f]/g, (code) => `\\u00${code.charCodeAt(0).toString(16)}`)
 }

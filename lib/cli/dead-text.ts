@@ -7,7 +7,7 @@ import { grouped, table } from './table.js'
 
 export function deadText(letters: readonly DeadLetter[]): string {
   if (letters.length === 0) return 'there are no dead letters'
-  const rows = letters.map(({ kind, id, attempts, at, error }) => [kind, oneLine(id), attempts, at.toISOString(), oneLine(error)])
+  const rows = letters.map(({ kind, id, attempts, at, error }) => [kind, id, attempts, at.toISOString(), error])
   return table(['rule', 'order', 'attempts', 'last failed', 'error'], rows).join('\n')
 }
 
@@ -15,7 +15,7 @@ export function retryText({ kind, retried, notDead }: Retried): string {
   const orders = retried.length === 1 ? '1 order is' : `${grouped(retried.length)} orders are`
   return [
     retried.length === 0 ? `${kind}: nothing was put back` : `${kind}: ${orders} due now, with all attempts`,
-    ...notDead.map(({ id, why }) => `${kind} ${oneLine(id)}: ${why}`),
+    ...notDead.map(({ id, why }) => `${kind} ${oneLine(id)}: ${oneLine(why)}`),
   ].join('\n')
 }
 

@@ -2,6 +2,7 @@
 
 import type { Finding, Verdict } from '../admin/doctor/check.js'
 import type { Diagnosis } from '../admin/doctor/doctor.js'
+import { oneLine } from './one-line.js'
 
 const ORDER: readonly Verdict[] = ['wrong', 'unseen', 'advice', 'fine']
 const SIGNS: Record<Verdict, string> = { wrong: '✘', unseen: '?', advice: '!', fine: '✔' }
@@ -28,7 +29,7 @@ function lines({ name, kind, verdict, expected, found, remedies }: Finding, widt
   const text = verdict === 'fine' ? found : verdict === 'unseen' ? `not checked: ${found}` : `${found} (expected: ${expected})`
   const places = Math.max(0, ...remedies.map((remedy) => remedy.in.length))
   return [
-    `${SIGNS[verdict]} ${name.padEnd(width)}  ${about}${text}`,
+    `${SIGNS[verdict]} ${name.padEnd(width)}  ${oneLine(about + text)}`,
     ...remedies.map((remedy) => `    → ${remedy.in.padEnd(places)}  ${remedy.text.replaceAll('\n', `\n${' '.repeat(places + 8)}`)}`),
   ]
 }

@@ -1,6 +1,7 @@
 // The output of `order-timers show` for people.
 
 import { ageText } from '../admin/age-text.js'
+import type { FailedReminder } from '../admin/order-under-rule.js'
 import type { OrderView } from '../admin/order-view.js'
 import { VIA_RUN } from '../rows/history.js'
 import type { HistoryEntry } from '../rows/history-reads.js'
@@ -12,7 +13,7 @@ type UnderRule = OrderView['rules'][number]
 
 export function orderText({ id, rules, actions = [] }: OrderView): string {
   const acted = actions.map(({ at, action, kind, actor, state, reason }) => [
-    ...[new Date(at).toISOString(), action, kind, oneLine(actor), state, oneLine(reason ?? '')],
+    ...[new Date(at).toISOString(), action, kind, actor, state, reason ?? ''],
   ])
   return [
     `order ${oneLine(id)}`,
@@ -29,6 +30,7 @@ function ruleText(rule: UnderRule): string[] {
     ['state', state === 'none' ? 'the rule does not apply' : state],
     ...rowFacts(rule),
     ...redisFacts(rule),
+    ...rule.reminders.map(({ kind: of, failure }) => ['reminder', reminderText(of, failure)] as [string, string]),
     ...(problem === undefined ? [] : [['problem', problem] as [string, string]]),
   ]
   const past = history && (history.length === 0 ? ['history  none'] : ['history', ...indented(historyTable(history))])
@@ -72,13 +74,18 @@ function redisFacts({ redis, attempts }: UnderRule): [string, string][] {
   return facts
 }
 
+function reminderText(kind: string, { attempts, dead, at, error }: FailedReminder['failure']): string {
+  const end = dead ? 'is a dead letter' : 'is tried again by itself'
+  return `${kind} failed ${attempts} times, the last at ${at}, and ${end}: ${error}`
+}
+
 export function historyTable(entries: readonly HistoryEntry[]): string[] {
   const areVerified = entries.some(({ verified }) => verified !== undefined)
   const rows = entries.map(({ settledAt, id, reminder, from, to, latenessMs, via, worker, attempts, error, nextTry, verified }) => {
     const what = whatText({ reminder, from, to, via })
-    const after = nextTry || error ? `${attempts} attempts${error ? `: ${oneLine(error)}` : ''}` : ''
+    const after = nextTry || error ? `${attempts} attempts${error ? `: ${error}` : ''}` : ''
     const late = latenessMs === null ? undefined : ageText(latenessMs)
-    return [settledAt.toISOString(), oneLine(id), what, late, via, worker, after, ...(areVerified ? [verifiedText(verified)] : [])]
+    return [settledAt.toISOString(), id, what, late, via, worker, after, ...(areVerified ? [verifiedText(verified)] : [])]
   })
   return table(['at', 'order', 'what', 'late by', 'via', 'worker', 'afterCommit', ...(areVerified ? ['verified'] : [])], rows)
 }
@@ -91,8 +98,8 @@ function whatText({ reminder, from, to, via }: Pick<HistoryEntry, 'reminder' | '
 function verifiedText(verified: HistoryEntry['verified']): string {
   if (!verified) return ''
   const { at, answer, reference, by, reason } = verified
-  if (!answer) return oneLine(`unverified, by ${by}: ${reason}`)
-  return oneLine(`true at ${at}${reference === undefined ? '' : `, ${reference}`}`)
+  if (!answer) return `unverified, by ${by}: ${reason}`
+  return `true at ${at}${reference === undefined ? '' : `, ${reference}`}`
 }
 
 function indented(lines: readonly string[]): string[] {

@@ -2,6 +2,7 @@
 
 import type { Sample } from '../admin/order-counts.js'
 import type { RulePlan } from '../admin/plan.js'
+import { oneLine } from './one-line.js'
 import { grouped, table } from './table.js'
 
 export function planText(plans: readonly RulePlan[], days: number): string {
@@ -50,7 +51,7 @@ function hoursText(hours: readonly { from: Date; count: number }[]): string[] {
 
 export function sampleText(what: string, samples: readonly Sample[]): string[] {
   if (samples.length === 0) return []
-  return [`  ${what}, the first: ${samples.map(({ id, deadline }) => `${id} (${deadline.toISOString()})`).join(', ')}`]
+  return [`  ${what}, the first: ${samples.map(({ id, deadline }) => `${oneLine(id)} (${deadline.toISOString()})`).join(', ')}`]
 }
 
 function indented(lines: string[]): string[] {

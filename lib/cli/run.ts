@@ -6,6 +6,7 @@ import { commandOf, parseOptions } from './arguments.js'
 import { OK } from './command.js'
 import { failureText, statusOf } from './failure.js'
 import { help, helpOn } from './help.js'
+import { printable } from './one-line.js'
 import { loadTimers } from './timers-module.js'
 
 export interface RunContext {
@@ -18,7 +19,10 @@ export interface RunContext {
 const CLOSE_MS = 3_000
 
 /** @returns the exit status; see command.ts */
-export async function run(args: readonly string[], { directory, print, remark }: RunContext): Promise<number> {
+export async function run(args: readonly string[], context: RunContext): Promise<number> {
+  const { directory } = context
+  const print = (text: string) => context.print(printable(text))
+  const remark = (text: string) => context.remark(printable(text))
   try {
     const [name = '', ...rest] = args
     if (name === '--help' || name === '-h' || name === 'help') {

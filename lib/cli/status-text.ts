@@ -3,6 +3,7 @@
 import { ageText } from '../admin/age-text.js'
 import type { ListedProcess, Processes } from '../admin/processes.js'
 import { type RedisStatus, type RuleStatus, type Status, sentence } from '../admin/status.js'
+import { cappedText } from '../rows/cap.js'
 import { oneLine } from './one-line.js'
 import { type Cell, grouped, table } from './table.js'
 
@@ -14,8 +15,7 @@ const HEADER = [
 /** @param now by this process's clock */
 export function statusText({ headline, troubles, postgres, redis, clock, processes, rules }: Status, now = Date.now()): string {
   return [
-    headline,
-    ...troubles.slice(1).map(sentence),
+    ...[headline, ...troubles.slice(1).map(sentence)].map(oneLine),
     '',
     ...table(
       HEADER,
@@ -23,8 +23,8 @@ export function statusText({ headline, troubles, postgres, redis, clock, process
     ),
     '',
     `p50, p99: how late orders were in the last hour, and which path brought them; - where none was settled, or Redis does not say`,
-    `Postgres: ${postgres.problem ?? `answers${clockText(clock.postgresAheadMs)}`}`,
-    `Redis: ${redisText(redis)}`,
+    `Postgres: ${oneLine(postgres.problem ?? `answers${clockText(clock.postgresAheadMs)}`)}`,
+    `Redis: ${oneLine(redisText(redis))}`,
     `Sweep: ${sweepText(rules)}`,
     `Next deadline: ${nextText(rules)}`,
     ...rules.flatMap(unverifiedText),
@@ -91,8 +91,8 @@ function unverifiedText({ kind, unverified }: RuleStatus): string[] {
   if (!unverified || unverified.count === 0) return []
   const { count, since, next, refused, refusedId, lastError } = unverified
   const parts = [
-    `Unverified: ${kind}: ${count} wait for an answer of "verify" since ${since?.toISOString()}, the next is asked about at ${next?.toISOString()}`,
-    ...(refused > 0 ? [`${refused} keep being answered false, such as ${refusedId}`] : []),
+    `Unverified: ${kind}: ${cappedText(count)} wait for an answer of "verify" since ${since?.toISOString()}, the next is asked about at ${next?.toISOString()}`,
+    ...(refused > 0 ? [`${cappedText(refused)} keep being answered false, such as ${refusedId}`] : []),
     ...(lastError === null ? [] : [`last error: ${lastError}`]),
   ]
   return [oneLine(parts.join('; '))]

@@ -1,5 +1,7 @@
 // A table as lines of text: numbers are aligned to the right, text to the left.
 
+import { oneLine } from './one-line.js'
+
 export type Cell = string | number | undefined
 
 /** Undefined is shown as a dash. */
@@ -24,5 +26,5 @@ export function grouped(count: number): string {
 
 function text(cell: Cell): string {
   if (cell === undefined) return '-'
-  return typeof cell === 'number' ? grouped(cell) : cell
+  return typeof cell === 'number' ? grouped(cell) : oneLine(cell)
 }

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+import { doctor } from '../../lib/admin/doctor/doctor.js'
 import { viewOrder } from '../../lib/admin/order-view.js'
 import { status } from '../../lib/admin/status.js'
+import { json } from '../../lib/cli/command.js'
+import { doctorText } from '../../lib/cli/doctor-text.js'
+import { statusText } from '../../lib/cli/status-text.js'
 import { transition } from '../../lib/index.js'
 import { Brake } from '../../lib/rows/brake.js'
 import { sequelizeOn } from '../support/database.js'
@@ -132,6 +136,24 @@ describe('the status', () => {
     assert.match(overdue?.message ?? '', /^order_other: 2 orders are overdue without a known reason, the oldest for 10 min$/)
     const { rules: shown } = await viewOrder(runtimeOf(shop.timers), '1', 'order_other')
     assert.match(shown[0]?.next ?? '', /^nothing: it was due at \S+Z, and no worker has taken it; but no worker is alive$/)
+    await shop.close()
+  })
+
+  it('prints what others wrote without control codes of terminals, and each trouble in one line', async () => {
+    const shop = await openShop(({ Order }) => ({
+      order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' }),
+    }))
+    const failure = { attempts: 1, error: 'no \u001b[2J\u009b2J\n✔ ALL IS WELL', at: new Date().toISOString(), dead: false }
+    const runtime = runtimeOf(shop.timers)
+    await shop.redis.client.hset(runtime.keys.sets('order_confirm').failures, '7', JSON.stringify(failure))
+    const found = await status(runtime)
+    const lines = statusText(found).split('\n')
+    assert.match(lines.find((line) => line.includes('RULE FAILED')) ?? '', /7 1 times so far: no {2}\[2J 2J ✔ ALL IS WELL → remove/)
+    assert.equal(lines.indexOf(''), found.troubles.length, lines.join('\n'))
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    const codes = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/
+    for (const text of [lines.join('\n'), json(found), doctorText(await doctor(runtime))]) assert.doesNotMatch(text, codes)
+    assert.deepEqual(JSON.parse(json(failure)), failure)
     await shop.close()
   })
 

@@ -87,6 +87,11 @@ describe('the command line', () => {
     }
   })
 
+  it('prints no control codes of terminals, whoever wrote them', async () => {
+    const { status, stderr } = await typed('plan', '--\u001b[2J\u009b')
+    assert.deepEqual([status, /Unknown option '-- \[2J '/.test(stderr)], [2, true], stderr)
+  })
+
   it('says what it can do', async () => {
     const { status, stdout, stderr } = await typed('--help')
     assert.deepEqual([status, stderr], [0, ''])

@@ -27,11 +27,7 @@ export const listCommand: Command = {
 
 function listText({ kind, state, orders, next, now }: OrderList, limit: number): string {
   const more = `order-timers list ${kind}${state === 'pending' ? '' : ` --state ${state}`}${limit === LIMIT ? '' : ` --limit ${limit}`} --after ${quoted(next ?? '')}`
-  const rows = orders.map(({ id, deadline }) => [
-    oneLine(id),
-    deadline?.toISOString() ?? 'infinity',
-    deadline ? whenText(deadline, now) : '-',
-  ])
+  const rows = orders.map(({ id, deadline }) => [id, deadline?.toISOString() ?? 'infinity', deadline ? whenText(deadline, now) : '-'])
   return [
     ...(orders.length === 0
       ? [`${kind}: no order is ${state}${next === null ? '' : ' on this page'}`]
