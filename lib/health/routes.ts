@@ -2,16 +2,19 @@
 // under Node's own http server.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { errorText } from '../error-text.js'
 import { refuseUnknownOptions } from '../errors.js'
+import type { Log } from '../logger.js'
 import { requireFunction } from '../option-types.js'
+import { within } from '../wait.js'
 import { runtimeOf } from '../worker/runtime-of.js'
 import { type Live, Liveness } from './liveness.js'
 import { Readiness, type Ready } from './readiness.js'
 
 export interface HealthOptions {
   /**
-   * Whether this request may see details: messages and hosts. Codes and numbers are shown to everybody. Only `true` counts; if it throws or rejects, no
-   * details are shown. Default: nobody may.
+   * Whether this request may see details: messages and hosts. Codes and numbers are shown to everybody. Only `true` counts; if it throws, rejects or
+   * takes longer than a second, no details are shown. Default: nobody may.
    */
   authorize?(req: IncomingMessage): boolean | Promise<boolean>
 }
@@ -24,6 +27,9 @@ export interface OrderTimersHealth {
   /** Whether orders are being settled. Reads once a second at most, and waits three seconds at most. Never rejects. */
   ready(): Promise<Ready>
 }
+
+/** A probe does not wait for the shop's log-in. */
+const AUTHORIZE_MS = 1_000
 
 const STATUS = { ok: 200, degraded: 200, off: 200, failing: 503 } as const
 
@@ -40,7 +46,7 @@ export function orderTimersHealth(appOrTimers: unknown, options: HealthOptions =
   const [liveness, readiness] = [new Liveness(runtime), new Readiness(runtime)]
 
   const ready = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
-    const [mayRead, found] = await Promise.all([isAuthorized(authorize, req), readiness.read()])
+    const [mayRead, found] = await Promise.all([isAuthorized(authorize, req, runtime.log), readiness.read()])
     answer(req, res, STATUS[found.status], mayRead ? found : withoutDetails(found))
   }
   function orderTimersHealthRoutes(req: IncomingMessage, res: ServerResponse, next?: (error?: unknown) => void): void {
@@ -56,11 +62,17 @@ export function orderTimersHealth(appOrTimers: unknown, options: HealthOptions =
   return Object.assign(orderTimersHealthRoutes, { live: () => liveness.read(), ready: () => readiness.read() })
 }
 
-async function isAuthorized(authorize: HealthOptions['authorize'], req: IncomingMessage): Promise<boolean> {
-  try {
-    return (await authorize?.(req)) === true
-  } catch {
+async function isAuthorized(authorize: HealthOptions['authorize'], req: IncomingMessage, log: Log): Promise<boolean> {
+  if (!authorize) return false
+  const refuse = (what: string) => {
+    log('warn', `orderTimersHealth: "authorize" ${what}; /ready was answered without details`, { code: 'HEALTH_AUTHORIZE' })
     return false
+  }
+  try {
+    const mayRead = await within(AUTHORIZE_MS, (async () => (await authorize(req)) === true)())
+    return mayRead ?? refuse(`did not answer in ${AUTHORIZE_MS} ms`)
+  } catch (error) {
+    return refuse(`threw (${errorText(error)})`)
   }
 }
 

@@ -11,6 +11,7 @@ import { type OrderTimersHealth, orderTimersHealth } from '../../lib/health.js'
 import { transition } from '../../lib/index.js'
 import { HOLDS_TABLE, Holds } from '../../lib/rows/holds.js'
 import { bury } from '../support/dead-letters.js'
+import { Lines } from '../support/lines.js'
 import { PostgresServer } from '../support/postgres-server.js'
 import { RedisServer } from '../support/redis-server.js'
 import { runtimeOf } from '../support/runtime.js'
@@ -101,6 +102,25 @@ describe('health', function () {
     await Promise.all(Array.from({ length: 20 }, () => health.ready()))
     assert.equal(asked.length, before)
     assert.ok(before > 0)
+  })
+
+  it('is answered without details where "authorize" does not answer, or throws, and the log says so', async () => {
+    const log = new Lines()
+    const { shop } = await open({ logger: log })
+    runtimeOf(shop.timers).beats!.suspicions.faults.raise('NO_WORKER', { message: 'at host-1' })
+    const authorizes = { '/never': () => new Promise<boolean>(() => {}), '/throwing': () => Promise.reject(new Error('no session')) }
+    const app = express()
+    for (const [path, authorize] of Object.entries(authorizes)) app.use(path, orderTimersHealth(shop.timers, { authorize }))
+    for (const path of Object.keys(authorizes)) {
+      const { body } = await request(app).get(`${path}/ready`).expect(200)
+      assert.deepEqual([body.checks.faults.codes, 'details' in body.checks.faults], [['NO_WORKER'], false], path)
+    }
+    assert.deepEqual(
+      log.all.filter(({ fields }) => fields.code === 'HEALTH_AUTHORIZE').map(({ message }) => message),
+      ['did not answer in 1000 ms', 'threw (no session)'].map(
+        (what) => `orderTimersHealth: "authorize" ${what}; /ready was answered without details`,
+      ),
+    )
   })
 
   it('of a web process reports what nobody settles, by how much, and not what has a known reason', async () => {
