@@ -4,8 +4,10 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { effect, transition } from '../../../lib/index.js'
+import { VERSION } from '../../../lib/version.js'
 import { workerConfig } from '../../faults/own-worker.js'
 import type { Database } from '../../support/database.js'
+import { runtimeOf } from '../../support/runtime.js'
 import { waitUntil } from '../../support/waiting.js'
 import { startWorkerProcess } from '../../support/worker-process.js'
 import type { Fault, StagedFault } from './fault.js'
@@ -106,6 +108,21 @@ export const PROCESS_FAULTS: Fault[] = [
         { within: 30_000 },
       )
       return { byHand: async () => stage.look({ redis: elsewhere }) }
+    }),
+  },
+  {
+    what: 'Two databases share a prefix',
+    name: 'processes.prefix-shared',
+    stage: staged(async (stage) => {
+      const records = stage.shop.key('order-timers:processes')
+      const at = Date.now() + 50_000 // they beat for as long as the test needs
+      for (const name of ['one', 'another']) {
+        const databases = [{ identity: name, kinds: ['order_confirm'], sinceMs: 120_000, confirmedMs: 0 }]
+        const about = { id: name, host: name, pid: 1, version: VERSION, startedAt: at - 120_000, role: 'worker', redis: null }
+        const record = { ...about, rules: runtimeOf(stage.shop.timers).fingerprints, databases, aheadMs: 0 }
+        await stage.admin.hset(records, name, `${at} ${at} ${JSON.stringify(record)}`)
+      }
+      return { byHand: () => stage.admin.hdel(records, 'another') }
     }),
   },
   {

@@ -1,7 +1,7 @@
 // The table in docs/doctor.md has each fault that the tests set up, with the name under which the doctor tells it, and no other.
 
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { ORDERS_FAULTS } from './orders-faults.js'
 import { POSTGRES_FAULTS } from './postgres-faults.js'
 import { PROCESS_FAULTS } from './process-faults.js'
@@ -21,5 +21,21 @@ describe('docs/doctor.md', () => {
       FAULTS.map(({ what, verdict = 'wrong', name }) => [what, SIGNS[verdict], name]),
     )
     assert.ok(page.includes(`these ${FAULTS.length} faults`))
+  })
+
+  it('names everything that the doctor can find wrong', () => {
+    const folder = new URL('../../../lib/admin/doctor/', import.meta.url)
+    const source = readdirSync(folder).map((name) => readFileSync(new URL(name, folder), 'utf8'))
+    const names = new Set(
+      [
+        ...source.join('').matchAll(/'((?:armed|clocks|locks|orders|postgres|processes|redis|rules?|sweep|timers|versions)\.[a-z-]+)'/g),
+      ].map(([, name]) => name),
+    )
+    names.delete('redis.conf') // where a remedy is typed
+    assert.ok(names.size > 30)
+    assert.deepEqual(
+      [...names].filter((name) => !page.includes(`\`${name}\``)),
+      [],
+    )
   })
 })
