@@ -3,13 +3,15 @@
 import { errorText } from '../error-text.js'
 import type { RowRule } from '../rows/row-rule.js'
 import type { ShopRule } from '../rules/rule.js'
-import { rows } from '../sequelize/database.js'
+import { inTransaction, rows } from '../sequelize/database.js'
 import { faultOwnerOf } from '../sequelize/fault-owner.js'
 import { fullPool, isPoolExhausted, POOL_REMEDY } from '../sequelize/pool-exhausted.js'
+import { QUESTION } from '../sequelize/statement-limits.js'
 import type { Runtime } from '../timers/runtime.js'
 import { within } from '../wait.js'
 
-const WAIT_MS = 5_000
+/** Before the connection of a question that is not answered is closed, so that it is told as what it is. */
+const WAIT_MS = 3_500
 
 export interface Problem {
   message: string
@@ -26,6 +28,11 @@ export function boundRule(runtime: Runtime, kind: string): { rule: ShopRule; pro
   } catch (error) {
     return { problem: { message: errorText(error), unreachable: false } }
   }
+}
+
+/** All that can fail on orders: the rules, and the reminders of those that can be bound. */
+export function failingKinds(runtime: Runtime): string[] {
+  return runtime.kinds.flatMap((kind) => [kind, ...(boundRule(runtime, kind).rule?.reminders ?? []).map((one) => one.kind)])
 }
 
 /** @param error the error of reading the rule's rows. If the check of its tables finds the reason, that is the problem. */
@@ -67,7 +74,7 @@ export async function postgresTrouble(rules: readonly Pick<ShopRule, 'row'>[]): 
   const answers = [...databases].map((sequelize) =>
     within(
       WAIT_MS,
-      rows(sequelize, 'SELECT 1', [], null).then(() => null, noAnswer),
+      inTransaction(sequelize, QUESTION, (transaction) => rows(sequelize, 'SELECT 1', [], transaction)).then(() => null, noAnswer),
     ),
   )
   for (const answer of await Promise.all(answers)) {
@@ -87,7 +94,7 @@ const CHECK = 'check that it runs and can be reached, and that user, password an
 
 /** @param full set if the pool has no free connection: then Postgres may not have been asked */
 function silence(full: string | undefined): string {
-  const nothing = `nothing in ${WAIT_MS} ms`
+  const nothing = `nothing in ${WAIT_MS / 1_000} s`
   return full === undefined
     ? `Postgres does not answer (${nothing}); ${CHECK}`
     : `Postgres was not asked: ${full}, ${nothing}; ${POOL_REMEDY}`

@@ -457,6 +457,37 @@ const INCIDENTS: Record<string, (name: string) => Promise<void>> = {
       })
     }),
 
+  'Redis and Postgres are both silent': async (name) => {
+    const postgres = await PostgresServer.start()
+    await onRedis({ name, databaseUrl: postgres.url }, async ({ shop, calm, tells, logged }, redis) => {
+      const worker = await shop.worker({ fallback: OFTEN })
+      await calm()
+      await postgres.pause()
+      redis.pause()
+      const answerAgain = async () => {
+        redis.resume()
+        await postgres.resume()
+      }
+      const { troubles } = await tells({
+        status: ['✘ POSTGRES_UNAVAILABLE', /^Postgres does not answer \(nothing in 3\.5 s\); check that it runs/],
+        statusMay: ['✘ REDIS_UNAVAILABLE'],
+        web: ['redis degraded REDIS_UNAVAILABLE', 'postgres degraded POSTGRES_UNAVAILABLE'],
+        worker: ['redis degraded REDIS_UNAVAILABLE', 'postgres degraded POSTGRES_UNAVAILABLE'],
+        readyMay: ['overdue degraded', 'faults degraded SWEEP_FAILED', ...LATE.readyMay],
+        metrics: [fault('REDIS_UNAVAILABLE')],
+        faultsMay: ['SWEEP_FAILED', 'POSTGRES_UNAVAILABLE'],
+        alerts: ['OrderTimersFault', 'OrderTimersNotCounted', 'OrderTimersSweepLate'],
+      }).finally(answerAgain)
+      assert.deepEqual(
+        troubles.map(({ code }) => code),
+        ['POSTGRES_UNAVAILABLE', 'REDIS_UNAVAILABLE'],
+      )
+      await logged('REDIS_UNAVAILABLE')
+      await calm()
+      await worker.stop()
+    }).finally(() => postgres.stop())
+  },
+
   'a column is missing': (name) =>
     on({ name }, async ({ shop, calm, tells, logged }) => {
       await shop.worker({ fallback: OFTEN })
