@@ -68,6 +68,13 @@ export class Answers {
       )
   }
 
+  /** The rule that an answer is limited to, whatever else the request names; undefined where it is about all. */
+  ruleShown(name: string, query: URLSearchParams): string | undefined {
+    const named = query.get('kind') || undefined
+    if (name === 'data/stuck') return named ?? this.runtime.kinds[0]
+    return name === 'data/due' || name === 'data/actions' ? named : undefined
+  }
+
   /** @throws Refusal, OrderTimersError */
   async data(screen: string, query: URLSearchParams): Promise<unknown> {
     const after = query.get('after') ?? undefined
@@ -83,7 +90,7 @@ export class Answers {
       case 'order':
         return this.order.read((query.get('id') ?? '').trim().slice(0, LONGEST_ID))
       case 'processes':
-        return readProcesses(this.runtime, this.now)
+        return readProcesses(this.runtime, this.now, SOON_MS)
       case 'actions': {
         const filters = { kind: this.kind(query), order: query.get('order') ?? undefined, after, limit: ACTIONS_PAGE }
         return this.turn.take(() => listActions(this.runtime, filters))

@@ -21,7 +21,7 @@ export type AdminAction =
 /** What a request is about. */
 export interface AdminQuestion {
   action: AdminAction
-  /** The rule, if the request is about one. */
+  /** The rule that an action or an answer is limited to; undefined if the answer is about all rules. */
   kind: string | undefined
   /** How many orders the action is about; 0 for `read`, `hold` and `release`. */
   count: number

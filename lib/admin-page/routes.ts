@@ -36,7 +36,7 @@ export class Routes {
 
   private async look(name: string, query: URLSearchParams, req: Request, res: Response): Promise<void> {
     const { answers, authorization, streams } = this.dependencies
-    const grant = await authorization.grant(req, { action: 'read', kind: query.get('kind') ?? undefined, count: 0 })
+    const grant = await authorization.grant(req, { action: 'read', kind: answers.ruleShown(name, query), count: 0 })
     if (name === '') return this.shell(query, req, res)
     const asset = assetNamed(name)
     if (asset) return answer(req, res, asset.type, asset.text)

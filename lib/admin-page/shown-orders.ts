@@ -41,20 +41,31 @@ export class ShownOrders {
     const sql = `SELECT ${table.alias}.*, ${table.id}::text AS order_timers_id FROM ${table.aliased} WHERE ${table.id} = ANY($1)`
     type Row = Record<string, unknown> & { order_timers_id: string }
     const found = await this.reads.within(row, (transaction) => orderRows<Row>(table.sequelize, sql, [ids], transaction))
-    return new Map(found.map(({ order_timers_id, ...values }) => [order_timers_id, this.columnsOf(row, values)]))
+    const columns = new Map<string, Columns>()
+    const failures: unknown[] = []
+    for (const { order_timers_id, ...values } of found)
+      try {
+        columns.set(order_timers_id, this.columnsOf(row, values))
+      } catch (error) {
+        failures.push(error)
+      }
+    if (failures.length > 0) {
+      const message = `orderTimersAdmin: "show" failed (${errorText(failures[0])}); ${failures.length} of ${found.length} orders are shown without columns`
+      this.log('warn', message, { code: 'ADMIN_SHOW' })
+    }
+    return columns
   }
 
   private columnsOf(row: RowRule, values: Record<string, unknown>): Columns {
-    try {
-      const shown = this.show?.(row.guard.table.instance(values)) ?? {}
-      return Object.entries(shown)
-        .filter(([, value]) => value !== undefined && typeof value !== 'function' && typeof value !== 'symbol')
-        .slice(0, MOST_COLUMNS)
-        .map(([heading, value]) => [heading.slice(0, 100), textOf(value)])
-    } catch (error) {
-      this.log('warn', `orderTimersAdmin: "show" threw (${errorText(error)}); no columns are shown of this order`, { code: 'ADMIN_SHOW' })
-      return []
-    }
+    const shown: object = this.show?.(row.guard.table.instance(values)) ?? {}
+    const isPromise = typeof (shown as PromiseLike<unknown>).then === 'function'
+    if (isPromise) Promise.resolve(shown).catch(() => {}) // a rejection that nobody hears would end the process
+    if (isPromise || typeof shown !== 'object')
+      throw new TypeError(`it must return an object of headings and values at once, got a ${isPromise ? 'promise' : typeof shown}`)
+    return Object.entries(shown)
+      .filter(([, value]) => value !== undefined && typeof value !== 'function' && typeof value !== 'symbol')
+      .slice(0, MOST_COLUMNS)
+      .map(([heading, value]) => [heading.slice(0, 100), textOf(value)])
   }
 }
 

@@ -10,7 +10,7 @@ import { act } from './actions/act.js'
 import type { ActedOrder } from './actions/acted.js'
 import { endDead } from './actions/redis-act.js'
 import { type Actor, MOST_ORDERS, ruleOf } from './actions/request.js'
-import { boundRule } from './problem.js'
+import { failingKinds } from './problem.js'
 
 const WAIT_MS = 5_000
 
@@ -57,7 +57,7 @@ export function deadPage(runtime: Runtime, kind: string, options: { after?: stri
  * @throws OrderTimersError UNKNOWN_KIND, REDIS_UNAVAILABLE
  */
 export async function listDead(runtime: Runtime, kind?: string): Promise<DeadLetter[]> {
-  const kinds = kind === undefined ? allKinds(runtime) : [ruleOf(runtime, kind).kind]
+  const kinds = kind === undefined ? failingKinds(runtime) : [ruleOf(runtime, kind).kind]
   const redis = await connected(runtime)
   const letters: DeadLetter[] = []
   for (const one of kinds) for (const [id, failure] of await redis.failures.dead(one, WAIT_MS)) letters.push(deadLetter(one, id, failure))
@@ -112,11 +112,6 @@ async function endPortion(
 ): Promise<ActedOrder[]> {
   if (!actor) return [...(await endDead(redis, kind, action, ids)).values()]
   return (await act(runtime, { action, kind, orders: ids.map((id) => ({ id })) }, actor)).orders
-}
-
-/** The rules, and the reminders of those that can be bound. */
-function allKinds(runtime: Runtime): string[] {
-  return runtime.kinds.flatMap((kind) => [kind, ...(boundRule(runtime, kind).rule?.reminders ?? []).map((one) => one.kind)])
 }
 
 function refuseId(kind: string, id: string): never {

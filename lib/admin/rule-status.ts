@@ -21,9 +21,6 @@ import { lookInWords, problemOf } from './problem.js'
 
 const WAIT_MS = 5_000
 
-/** The limit for counting overdue timers that are only in Redis. */
-const MOST_COUNTED = 10_000
-
 /** The latest error is searched in this many orders that are tried again. */
 const MOST_RETRIED = 200
 
@@ -34,6 +31,8 @@ export interface RuleStatus {
   rows: RowFigures | undefined
   /** For a rule whose deadlines are only in Redis: its timers there; undefined for others, and if Redis does not answer. */
   inRedis: { pending: number; overdue: number; oldestOverdue: Date | null } | undefined
+  /** Whether the counts of `rows` end at 10,000: 10,001 are more. */
+  isCapped?: true
   /** Timers in the due index, and dead letters; undefined if Redis does not answer or is not used. */
   armed: number | undefined
   dead: number | undefined
@@ -57,6 +56,8 @@ export interface RuleStatus {
   next: Date | null
   /** The latest error of an order that failed and is tried again; undefined if there is none. */
   lastError: { id: string; attempts: number; error: string } | undefined
+  /** Its reminders that failed on orders. */
+  reminders?: FailingReminder[]
   /** Who has locked a due order; the first of them. */
   rowLock: LockHolder | undefined
   /** Who has locked the whole table. */
@@ -65,6 +66,13 @@ export interface RuleStatus {
   sweepLock: SweepLockHolder | undefined
   /** A bulk run whose process is gone, and that still holds the rule. */
   leftRun: LeftRun | undefined
+}
+
+export interface FailingReminder {
+  kind: string
+  dead: number
+  /** The same as for the rule. */
+  lastError: RuleStatus['lastError']
 }
 
 /** Counts; each order is in one state. */
@@ -107,6 +115,7 @@ export async function ruleStatus(
     const { failed } = redis ? await keptFailures(runtime, kind) : { failed: undefined }
     if (redis && failed) found.lastError = await lastErrorOf(redis, kind, failed.retrying)
     found.dead = failed?.dead.length
+    if (redis) found.reminders = await failingReminders(redis, runtime, rule)
     found.armed = await redis?.index.count(kind, WAIT_MS)
     const first = await redis?.index.first(kind, WAIT_MS)
     found.next = first === undefined ? null : new Date(first)
@@ -141,17 +150,27 @@ async function readRows(row: RowRule, runtime: Runtime, found: RuleStatus, count
   Object.assign(found, { rowLock, sweepLock })
 }
 
-/** Timers that wait for another attempt are in the index under the time of that attempt. Claimed timers are not in it. */
-async function readRedis({ index, clock }: RuntimeRedis, found: RuleStatus): Promise<void> {
+async function readRedis(redis: RuntimeRedis, found: RuleStatus): Promise<void> {
+  const { pending, overdue, oldestMs, nextMs } = await figuresInRedis(redis, found.kind, WAIT_MS)
+  found.inRedis = { pending, overdue, oldestOverdue: oldestMs === null ? null : new Date(oldestMs) }
+  found.next = nextMs === null ? null : new Date(nextMs)
+}
+
+/**
+ * The timers of a rule whose deadlines are only in Redis. Timers that wait for another attempt are in the index under the time of that attempt. Claimed
+ * timers are not in it.
+ * @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error
+ */
+export async function figuresInRedis({ index, clock }: RuntimeRedis, kind: string, waitMs: number) {
   const nowMs = await clock.now()
-  const range = (from: string, until: string, most: number) => index.between(found.kind, from, until, most, WAIT_MS)
-  const [overdue, upcoming] = await Promise.all([range('-inf', String(nowMs), MOST_COUNTED), range(`(${nowMs}`, '+inf', 1)])
-  const count = overdue.length
-  found.inRedis = {
-    ...{ pending: Math.max(0, (found.armed ?? 0) - count), overdue: count },
-    oldestOverdue: count === 0 ? null : new Date(overdue[0]?.deadlineMs ?? nowMs),
-  }
-  found.next = upcoming[0] === undefined ? null : new Date(upcoming[0].deadlineMs)
+  const first = async (from: string, until: string) => (await index.between(kind, from, until, 1, waitMs))[0]?.deadlineMs ?? null
+  const [all, overdue, oldestMs, nextMs] = await Promise.all([
+    index.count(kind, waitMs),
+    index.count(kind, waitMs, nowMs),
+    first('-inf', String(nowMs)),
+    first(`(${nowMs}`, '+inf'),
+  ])
+  return { pending: Math.max(0, all - overdue), overdue, oldestMs, nextMs, nowMs }
 }
 
 /** Who blocks due orders. @param lockedIds orders whose rows are locked @throws what Postgres or Sequelize throws */
@@ -166,6 +185,16 @@ export async function locksOf(
   const [rowLock] = lockedIds.length > 0 ? await lockHolders(row.guard, lockedIds).catch(() => []) : []
   const [sweepLock] = await inTransaction(sequelize, QUESTION, (transaction) => holdersOf(sequelize, lock, transaction)).catch(() => [])
   return { rowLock, sweepLock, tableLock: await tableLockOf(row.guard.table) }
+}
+
+/** @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error */
+export async function failingReminders(redis: RuntimeRedis, runtime: Runtime, { reminders }: ShopRule): Promise<FailingReminder[]> {
+  const failing: FailingReminder[] = []
+  for (const { kind } of reminders) {
+    const { dead, retrying } = (await keptFailures(runtime, kind)).failed ?? { dead: [], retrying: [] }
+    if (dead.length + retrying.length > 0) failing.push({ kind, dead: dead.length, lastError: await lastErrorOf(redis, kind, retrying) })
+  }
+  return failing
 }
 
 /** The latest error among the first 200 orders that are tried again. */

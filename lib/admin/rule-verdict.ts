@@ -1,5 +1,6 @@
 // What is wrong with one rule, from the facts that `status` has gathered. Asks no server.
 
+import { cappedText } from '../rows/cap.js'
 import { describeHolder } from '../rows/sweep-lock.js'
 import { ageText } from './age-text.js'
 import { LATE_COUNT, LATE_P99_MS, OVERDUE_MS, sweepLimits, VERIFY_WAIT_MS } from './limits.js'
@@ -29,10 +30,12 @@ export function ruleTroubles(rule: RuleStatus, context: RuleContext): Trouble[] 
     )
   }
   if (rule.leftRun) found.push(failing('RUN_UNFINISHED', rule.leftRun.message, rule.leftRun.remedy))
-  return found.map((trouble) => ({ ...trouble, kind, message: `${kind}: ${trouble.message.replace(new RegExp(`^${kind}: `), '')}` }))
+  const named = (about: string, troubles: Trouble[]) =>
+    troubles.map((trouble) => ({ ...trouble, kind: about, message: `${about}: ${trouble.message.replace(new RegExp(`^${about}: `), '')}` }))
+  return [...named(kind, found), ...(rule.reminders ?? []).flatMap((one) => named(one.kind, failureTroubles(one, 'the reminder')))]
 }
 
-function lockTroubles({ tableLock, rowLock, sweepLock, rows }: RuleStatus): Trouble[] {
+function lockTroubles({ tableLock, rowLock, sweepLock, rows, isCapped }: RuleStatus): Trouble[] {
   const found: Trouble[] = []
   if (tableLock && (tableLock.openForS ?? Number.POSITIVE_INFINITY) > LONG_LOCK_S) {
     const level = (tableLock.openForS ?? 0) > STUCK_LOCK_S || tableLock.keepsFromReading ? failing : degraded
@@ -43,7 +46,7 @@ function lockTroubles({ tableLock, rowLock, sweepLock, rows }: RuleStatus): Trou
   if (rowLock && (rowLock.openForS ?? 0) > LONG_LOCK_S) {
     const more =
       (rows?.locked ?? 0) > 1
-        ? `${rows?.locked} orders that are due are locked, such as ${rowLock.id}`
+        ? `${counted(rows?.locked ?? 0, isCapped)} orders that are due are locked, such as ${rowLock.id}`
         : `order ${rowLock.id} is due and locked`
     found.push(degraded('ROW_LOCKED', `${more}: by ${holder(rowLock)}`, ending(rowLock.pid)))
   }
@@ -62,7 +65,7 @@ function sweepTroubles({ readAgoMs }: RuleStatus, { sweepMs }: RuleContext): Tro
 }
 
 function overdueTroubles(
-  { rows, inRedis, brakedSince, hold, dryRun, lateness }: RuleStatus,
+  { rows, inRedis, brakedSince, hold, dryRun, lateness, isCapped }: RuleStatus,
   { sweepMs, now, catchingUp }: RuleContext,
 ): Trouble[] {
   const found: Trouble[] = []
@@ -70,7 +73,7 @@ function overdueTroubles(
   const ageMs = oldestOverdue === null ? 0 : now - oldestOverdue.getTime()
   if (overdue > 0 && ageMs > OVERDUE_MS && brakedSince === null && hold === null && !dryRun) {
     const isStuck = ageMs > sweepLimits(sweepMs).stuckMs && !catchingUp
-    const message = `${overdue.toLocaleString('en-US')} ${overdue === 1 ? 'order is' : 'orders are'} overdue without a known reason, the oldest for ${ageText(ageMs)}`
+    const message = `${counted(overdue, isCapped)} ${overdue === 1 ? 'order is' : 'orders are'} overdue without a known reason, the oldest for ${ageText(ageMs)}`
     found.push(
       (isStuck ? failing : degraded)(
         'OVERDUE',
@@ -90,12 +93,12 @@ function overdueTroubles(
   return found
 }
 
-/** Orders that need a person, or fail. */
-function stuckTroubles({ kind, rows, dead = 0, lastError, unverified }: RuleStatus, { now }: RuleContext): Trouble[] {
+/** Orders on which a rule or a reminder fails. */
+function failureTroubles({ kind, dead = 0, lastError }: Pick<RuleStatus, 'kind' | 'dead' | 'lastError'>, who: string): Trouble[] {
   const found: Trouble[] = []
-  const orders = (count: number) => `${count.toLocaleString('en-US')} ${count === 1 ? 'order' : 'orders'}`
   if (dead > 0) {
-    const message = `the rule has used all its attempts on ${orders(dead)}, and nothing settles ${dead === 1 ? 'it' : 'them'}`
+    const end = who === 'the rule' ? `nothing settles ${dead === 1 ? 'it' : 'them'}` : 'is not tried again'
+    const message = `${who} has used all its attempts on ${ordersText(dead)}, and ${end}`
     found.push(degraded('DEAD_LETTERS', message, `order-timers dead ${kind} shows the errors, order-timers retry ${kind} puts them back`))
   }
   if (lastError) {
@@ -103,24 +106,40 @@ function stuckTroubles({ kind, rows, dead = 0, lastError, unverified }: RuleStat
     found.push(
       degraded(
         'RULE_FAILED',
-        `the rule fails and is tried again, on order ${id} ${attempts} times so far: ${error}`,
+        `${who} fails and is tried again, on order ${id} ${attempts} times so far: ${error}`,
         'remove the cause of the error',
       ),
     )
   }
+  return found
+}
+
+/** Orders that wait for a person, or fail. */
+function stuckTroubles(rule: RuleStatus, { now }: RuleContext): Trouble[] {
+  const { kind, rows, unverified, isCapped } = rule
+  const found = failureTroubles(rule, 'the rule')
   const waitMs = unverified?.since ? now - unverified.since.getTime() : 0
   if (unverified && waitMs > VERIFY_WAIT_MS) {
     const { count, refused, refusedId } = unverified
-    const falses = refused > 0 ? `; ${refused} keep being answered false, such as ${refusedId}` : ''
-    const message = `${orders(count)} ${count === 1 ? 'waits' : 'wait'} for an answer of "verify", the first for ${ageText(waitMs)}${falses}`
+    const falses = refused > 0 ? `; ${cappedText(refused)} keep being answered false, such as ${refusedId}` : ''
+    const message = `${ordersText(count, true)} ${count === 1 ? 'waits' : 'wait'} for an answer of "verify", the first for ${ageText(waitMs)}${falses}`
     const remedy = `order-timers list ${kind} --state unverified shows them; order-timers settle ${kind} ID --unverified --reason "…" settles one`
     found.push(degraded('VERIFY_WAITING', message, remedy))
   }
   if (rows && rows.stale > 0) {
-    const message = `${orders(rows.stale)} ${rows.stale === 1 ? 'is' : 'are'} overdue by more than "staleAfter", and held back`
+    const message = `${ordersText(rows.stale, isCapped)} ${rows.stale === 1 ? 'is' : 'are'} overdue by more than "staleAfter", and held back`
     found.push(degraded('STALE', message, 'order-timers sweep --stale shows them, and settles them with --yes'))
   }
   return found
+}
+
+/** @param isCapped whether the count ends at the cap */
+function counted(count: number, isCapped = false): string {
+  return isCapped ? cappedText(count) : count.toLocaleString('en-US')
+}
+
+function ordersText(count: number, isCapped = false): string {
+  return `${counted(count, isCapped)} ${count === 1 ? 'order' : 'orders'}`
 }
 
 interface Holder {

@@ -1,6 +1,7 @@
 // The queries of a readiness reading to Redis: when overdue orders were last read, failed timers, overdue timers only in Redis (and in
 // Postgres, whether their rule is held), and, in a process without a worker, how late orders were. Nothing is asked while Redis does not answer, and no answer is waited for longer than half a second.
 
+import { failingKinds } from '../admin/problem.js'
 import { latenessOfAll } from '../admin/processes.js'
 import type { LatenessSummary } from '../lateness-buckets.js'
 import type { FailedIds } from '../redis/failed-timers.js'
@@ -15,7 +16,7 @@ export interface RedisReading {
   answers: boolean
   /** For each rule: how long ago any worker last read what is overdue, milliseconds. Rules that were never read are left out. Undefined if Redis did not answer. */
   readAgoMs: ReadonlyMap<string, number> | undefined
-  /** How many dead letters each rule has, and how long ago they were counted; undefined if Redis never answered. */
+  /** How many dead letters each rule and reminder has, and how long ago they were counted; undefined if Redis never answered. */
   dead: { counts: ReadonlyMap<string, number>; agoMs: number } | undefined
   /** Overdue timers of rules whose deadlines are only in Redis; undefined if Redis did not answer. */
   overdue: OverdueOrders[] | undefined
@@ -42,10 +43,13 @@ export class RedisLook {
 
   constructor(private readonly runtime: Runtime) {}
 
-  /** Never rejects. @returns undefined with `redis: false` */
+  /** Never rejects, and waits a second at most. @returns undefined with `redis: false` */
   async read(): Promise<RedisReading | undefined> {
     const { redis } = this.runtime
-    if (!redis) return undefined
+    return redis && ((await within(2 * WAIT_MS, this.look(redis))) ?? this.nothing(redis.connection.serving))
+  }
+
+  private async look(redis: RuntimeRedis): Promise<RedisReading> {
     if (!redis.connection.ready) await within(WAIT_MS, redis.connection.openQuietly())
     if (!redis.connection.serving) return this.nothing(false)
     this.asking ??= this.ask(redis).finally(() => {
@@ -120,11 +124,11 @@ export class RedisLook {
   }
 
   private async readAllFailed(redis: RuntimeRedis): Promise<void> {
-    for (const kind of this.runtime.kinds) await this.readFailed(redis, kind)
+    for (const kind of failingKinds(this.runtime)) await this.readFailed(redis, kind)
   }
 
   private dead(): RedisReading['dead'] {
-    if (this.failed.size < this.runtime.kinds.length) return undefined
+    if (failingKinds(this.runtime).some((kind) => !this.failed.has(kind))) return undefined
     const counts = new Map([...this.failed].map(([kind, { dead }]) => [kind, dead.length]))
     return { counts, agoMs: performance.now() - Math.min(...[...this.failed.values()].map(({ at }) => at)) }
   }

@@ -1,7 +1,7 @@
 // Metrics that need the servers: orders by state, the oldest overdue one, Postgres's clock, and when a worker last read what is overdue. A timer
 // queries them, every 30 s at most, and less often if counting takes long; a scrape shows the last values, with their age.
 
-import { boundRule } from '../admin/problem.js'
+import { boundRule, failingKinds } from '../admin/problem.js'
 import type { FailedIds } from '../redis/failed-timers.js'
 import { SweepMarks } from '../redis/sweep-marks.js'
 import { CAPPED_LOOK_SETTINGS, cappedCountsSql, type ListedState } from '../rows/capped-orders-sql.js'
@@ -50,6 +50,8 @@ const NOW = 'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS no
 
 export class Counting {
   readonly orders = new Map<string, CountedOrders>()
+  /** The dead letters of reminders and of rules whose deadlines are only in Redis: they have no rows of their own to be counted. */
+  readonly dead = new Map<string, number>()
   /** Postgres's clock minus this process's, milliseconds; undefined if it did not answer the last time. */
   postgresSkewMs: number | undefined
   /** The oldest of the rules' last readings, by this process's clock; undefined while unknown. */
@@ -104,6 +106,11 @@ export class Counting {
     this.spentMs = 0
     for (const rule of swept) await this.countRule(rule).catch(() => {})
     this.postgresSkewMs = this.skewMs
+    for (const kind of failingKinds(this.runtime)) {
+      if (swept.some((rule) => rule.kind === kind)) continue
+      const failed = await this.failedOf(kind)
+      if (failed) this.dead.set(kind, failed.dead.length)
+    }
     await this.readMarks(swept.map(({ kind }) => kind)).catch(() => {})
   }
 

@@ -1,5 +1,6 @@
 // What has happened in this process, as metrics: counters and histograms over `lib/meters.ts`.
 
+import { failingKinds } from '../admin/problem.js'
 import type { Distribution, Distributions, Tally } from '../meters.js'
 import type { Runtime } from '../timers/runtime.js'
 import { PATHS } from '../worker/settling/lateness.js'
@@ -7,7 +8,9 @@ import { Metric, type Sample } from './metric.js'
 
 const ARMED = ['armed', 'kept', 'dropped']
 
-export function figures({ meters, kinds }: Runtime): Metric[] {
+export function figures(runtime: Runtime): Metric[] {
+  const { meters, kinds } = runtime
+  const failing = () => failingKinds(runtime)
   const byPath = kinds.flatMap((kind) => PATHS.map((path) => `${kind} ${path}`))
   const byResult = kinds.flatMap((kind) => ARMED.map((result) => `${kind} ${result}`))
   const counter = (name: string, help: string, read: () => Sample[]) => new Metric({ name, help, type: 'counter', read })
@@ -16,8 +19,8 @@ export function figures({ meters, kinds }: Runtime): Metric[] {
     counter('settled_total', 'Orders settled, by rule and by the path that brought them.', () =>
       counts(meters.settled, ['kind', 'path'], byPath),
     ),
-    counter('failed_total', 'Attempts that failed, by rule or reminder.', () => counts(meters.failed, ['kind'], kinds)),
-    counter('dead_total', 'Orders that became dead letters, by rule or reminder.', () => counts(meters.dead, ['kind'], kinds)),
+    counter('failed_total', 'Attempts that failed, by rule or reminder.', () => counts(meters.failed, ['kind'], failing())),
+    counter('dead_total', 'Orders that became dead letters, by rule or reminder.', () => counts(meters.dead, ['kind'], failing())),
     counter('armed_total', 'Timers handed to Redis: armed, kept until it returns, or dropped and left to the sweep.', () =>
       counts(meters.armed, ['kind', 'result'], byResult),
     ),

@@ -1,5 +1,6 @@
 // The present state as metrics: faults, sweeps, clocks and workers as this process knows them, and orders as last counted.
 
+import { failingKinds } from '../admin/problem.js'
 import type { PresenceFaultCode } from '../faults.js'
 import type { TimersFaultCode } from '../redis/outage.js'
 import { isAliveByBeat } from '../timers/findings.js'
@@ -62,6 +63,7 @@ export function gauges(runtime: Runtime, counting: Counting): Metric[] {
       ...[...counting.orders].flatMap(([kind, { states }]) =>
         Object.entries(states).map(([state, value]) => ({ labels: { kind, state }, value })),
       ),
+      ...[...counting.dead].map(([kind, value]) => ({ labels: { kind, state: 'dead' }, value })),
       ...[...runtime.meters.undated].map(([kind, value]) => ({ labels: { kind, state: 'undated' }, value })),
     ]),
     gauge('oldest_overdue_seconds', 'By how much the oldest order is overdue without a known reason; 0 if there is none.', () =>
@@ -79,8 +81,8 @@ export function gauges(runtime: Runtime, counting: Counting): Metric[] {
 function faults(runtime: Runtime): Sample[] {
   const present = [...runtime.health().faults, ...runningWorkers(runtime).flatMap((worker) => worker.health().faults)]
   const values = new Map<string, number>()
-  for (const [code, about] of Object.entries(FAULTS))
-    for (const kind of about === 'kind' ? runtime.kinds : ['']) values.set(`${code} ${kind}`, 0)
+  const kinds = failingKinds(runtime)
+  for (const [code, about] of Object.entries(FAULTS)) for (const kind of about === 'kind' ? kinds : ['']) values.set(`${code} ${kind}`, 0)
   for (const { code, kind = '' } of present) values.set(`${code} ${kind}`, 1)
   return [...values].map(([labels, value]) => {
     const [code = '', kind = ''] = labels.split(' ')

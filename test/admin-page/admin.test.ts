@@ -10,6 +10,7 @@ import { type Status, status, type Trouble } from '../../lib/admin/status.js'
 import { type AdminOptions, orderTimersAdmin } from '../../lib/admin-page/index.js'
 import { STREAMS, type Streams } from '../../lib/admin-page/streams.js'
 import { bury } from '../support/dead-letters.js'
+import { Lines } from '../support/lines.js'
 import { runtimeOf } from '../support/runtime.js'
 import { inTime, waitUntil } from '../support/waiting.js'
 import { type AdminShop, listen, MOUNT, openAdminShop, send } from './admin-shop.js'
@@ -154,6 +155,44 @@ describe('the admin page', () => {
       assert.deepEqual(asked.at(-1), { action: 'read', kind: 'order_confirm', count: 0 })
       const { json } = await shop.ask(`data/order?id=${one.id}`)
       assert.equal(json.data.kinds[0].row.deadline, one.deadline)
+    })
+
+    it('a look having asked about the rule that the answer is limited to, whatever else the request names', async () => {
+      const rules = { 'data/due?kind=order_pay': 'order_pay', 'data/actions?kind=order_pay': 'order_pay', 'data/stuck': 'order_confirm' }
+      const all = [
+        '',
+        'data/now?kind=order_pay',
+        'data/order?id=1&kind=order_pay',
+        'data/late?kind=order_pay',
+        'data/due?kind=',
+        'data/due',
+      ]
+      for (const [path, kind] of [...Object.entries(rules), ...all.map((path) => [path, undefined] as const)]) {
+        asked.length = 0
+        await shop.askOnce(path)
+        assert.deepEqual(asked, [{ action: 'read', kind, count: 0 }], path)
+      }
+    })
+
+    it('orders without columns where `show` gives none at once, which is logged, and ends nothing', async () => {
+      const log = new Lines()
+      const show = async () => {
+        throw new Error('no session')
+      }
+      const other = await openAdminShop({ admin: { show: show as never }, logger: log })
+      try {
+        for (const _ of [1, 2]) await other.timers.schedule('order_confirm', await other.order({ status: 4 }), { after: '1h' })
+        const { orders } = (await other.askOnce('data/due')).json.data
+        assert.deepEqual(
+          orders.map(({ columns }: { columns: unknown }) => columns),
+          [[], []],
+        )
+        const lines = log.all.filter(({ fields }) => fields.code === 'ADMIN_SHOW').map(({ message }) => message)
+        const why = 'it must return an object of headings and values at once, got a promise'
+        assert.deepEqual(lines, [`orderTimersAdmin: "show" failed (${why}); 2 of 2 orders are shown without columns`])
+      } finally {
+        await other.close()
+      }
     })
 
     it('other methods with the allowed ones', async () => {

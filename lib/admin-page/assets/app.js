@@ -135,7 +135,7 @@ async function look() {
     if (needsNow) now = (await needsNow).data
     if (turn !== looking) return
     if (view === 'now') now = found.data
-    const againMs = now?.looking ? AGAIN_MS : found.recording === 'unknown' ? 4 * AGAIN_MS : undefined
+    const againMs = now?.looking || found.data?.looking ? AGAIN_MS : found.recording === 'unknown' ? 4 * AGAIN_MS : undefined
     if (againMs !== undefined) setTimeout(() => turn === looking && !isBusy() && look(), againMs)
     shown = { view, ...found, actions, ...(view === 'order' && !params.get('id') && { data: null }) }
   } catch (error) {

@@ -137,8 +137,8 @@ export function held({ sinceMs, by, reason, isRun, state, untilMs }) {
 function unverified({ count, sinceMs, nextMs, refused, refusedId, lastError }) {
   const { verify } = words
   return [
-    verify.waiting(number(count), ago(Math.max(0, Date.now() - sinceMs)), nextMs === null ? '' : at(nextMs)),
-    refused > 0 ? verify.refused(number(refused), refusedId) : '',
+    verify.waiting(capped(count), ago(Math.max(0, Date.now() - sinceMs)), nextMs === null ? '' : at(nextMs)),
+    refused > 0 ? verify.refused(capped(refused), refusedId) : '',
     lastError ? verify.lastError(lastError) : '',
   ]
     .filter(Boolean)

@@ -35,7 +35,7 @@ function idle({ next }) {
 }
 
 function card(order, nowMs, can, act) {
-  const { kind, id, next, row, armedMs, failure, lock, holds, unverified, history, columns, acts, problem, redisProblem } = order
+  const { kind, id, next, row, armedMs, failure, reminders, lock, holds, unverified, history, columns, acts, problem, redisProblem } = order
   const deadline = row?.deadline ?? armedMs
   const left = deadline === null || deadline === undefined ? 0 : Math.abs(deadline - (row?.now ?? nowMs))
   const level = {
@@ -55,6 +55,7 @@ function card(order, nowMs, can, act) {
       !IDLE.includes(next) &&
       next !== 'dead' && [words.one.armed, armedMs === null ? (redisProblem ?? words.one.notArmed) : time(armedMs)],
     failure && [words.one.attempts, number(failure.attempts)],
+    ...reminders.map((one) => [one.kind, `${words.states[one.failure.dead ? 'dead' : 'retrying']} · ${one.failure.error}`]),
     lock && [words.one.lock, holder(lock)],
     ...(IDLE.includes(next) ? [] : holds.map((hold) => [words.one.held, held(hold)])),
     unverified && [words.one.verify, answerOf(unverified)],

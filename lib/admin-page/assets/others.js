@@ -77,7 +77,7 @@ function spreadChart(buckets, bounds, most) {
   )
 }
 
-export function processesScreen({ processes, redis, postgres, nowMs }) {
+export function processesScreen({ processes, redis, postgres, nowMs, looking }) {
   const { who, role, beat, started, version, clock, rules } = words.people
   const columns = [
     { head: who, first: true },
@@ -99,9 +99,10 @@ export function processesScreen({ processes, redis, postgres, nowMs }) {
     one.redis ?? null,
     rulesOf(one),
   ])
+  const heading = [h('h1', {}, words.screens.processes), h('p', { class: 'intro' }, words.people.intro)]
+  if (looking) return [...heading, h('p', { class: 'card empty' }, words.loading)]
   return [
-    h('h1', {}, words.screens.processes),
-    h('p', { class: 'intro' }, words.people.intro),
+    ...heading,
     typeof redis === 'object' && h('p', { class: 'note' }, words.people.notRead('Redis'), ' ', redis.problem),
     postgres !== 'read' && h('p', { class: 'note' }, words.people.notRead('order_timers_processes'), ` (${postgres})`),
     rows.length > 0 ? table(words.screens.processes, columns, rows) : h('p', { class: 'card empty' }, words.none),

@@ -4,16 +4,15 @@
 import { keptFailures } from '../../admin/kept-failures.js'
 import { OVERDUE_MS } from '../../admin/limits.js'
 import { boundRule, problemOf } from '../../admin/problem.js'
-import { lastErrorOf, locksOf, type RuleStatus, unknownRule } from '../../admin/rule-status.js'
+import { failingReminders, figuresInRedis, lastErrorOf, locksOf, type RuleStatus, unknownRule } from '../../admin/rule-status.js'
 import { SweepMarks } from '../../redis/sweep-marks.js'
 import type { ListedState } from '../../rows/capped-orders-sql.js'
-import type { Hold } from '../../rows/holds.js'
+import type { RowRule } from '../../rows/row-rule.js'
 import { RUN_OWNER } from '../../rows/runs-table.js'
 import type { ShopRule } from '../../rules/rule.js'
 import { leftRun } from '../../timers/bulk/unfinished.js'
 import { heldKind } from '../../timers/hold.js'
 import type { Runtime } from '../../timers/runtime.js'
-import { readIndex } from '../index-reads.js'
 import { type CappedCounts, isListed, type ListedRule, type OrderReads } from '../order-reads.js'
 import { Remembered } from '../remembered.js'
 import { type ShownHold, type ShownUnverified, shownHold, shownUnverified } from '../shown-hold.js'
@@ -41,6 +40,8 @@ export interface KindLook {
   counted: CountedKind
   status: RuleStatus
 }
+
+const REDIS_MS = 1_000
 
 /** No index finds them, so they are counted separately. */
 const PAUSED = { freshMs: 60_000, maxAgeMs: 300_000 }
@@ -78,9 +79,10 @@ export class KindCounts {
     const look = this.unknown(kind, problem?.message)
     const { counted, status } = look
     if (!rule) return look
+    status.dryRun = rule.row?.options.dryRun ?? false
     try {
       if (isListed(rule)) await this.onRows(rule, look)
-      else await this.inRedis(kind, look)
+      else await this.inRedis(rule, look)
     } catch (error) {
       counted.problem = (await this.reads.problem(rule, error)).message
       status.problem = counted.problem
@@ -92,16 +94,12 @@ export class KindCounts {
   private async onRows(rule: ListedRule, look: KindLook): Promise<void> {
     const { counted, status } = look
     const { kind, row } = rule
-    status.dryRun = row.options.dryRun
     const [readAgoMs, undated] = await Promise.all([this.marks?.age(kind), this.marks?.undated(kind)])
     status.readAgoMs = readAgoMs
     let found: CappedCounts
     try {
-      const { holds, brakedAt } = await this.reads.stops(rule)
-      Object.assign(counted, { brakedAtMs: brakedAt?.getTime() ?? null })
-      status.brakedSince = brakedAt
-      await this.putHolds(rule, holds, look)
-      found = await this.reads.counts(rule, holds.length > 0)
+      await this.putStops(rule, look)
+      found = await this.reads.counts(rule, counted.holds.length > 0)
     } catch (error) {
       await this.addLocks(rule, status, [])
       if (status.tableLock) return
@@ -115,15 +113,23 @@ export class KindCounts {
     Object.assign(counted, { counts, nextMs, oldestMs, atMs: nowMs, undatedAgeMs: undated?.ageMs })
     this.put(counted, status)
     const { verification } = row
-    if (verification) status.unverified = await this.reads.inTurn(() => verification.unverified.summary()).catch(() => undefined)
+    if (verification)
+      status.unverified = await this.reads.within(row, (within) => verification.unverified.summary(within)).catch(() => undefined)
     counted.unverified = shownUnverified(status.unverified)
-    if (retrying.length > 0 && this.runtime.redis)
-      status.lastError = await lastErrorOf(this.runtime.redis, kind, retrying).catch(() => undefined)
+    const { redis } = this.runtime
+    if (redis) {
+      status.lastError = await lastErrorOf(redis, kind, retrying).catch(() => undefined)
+      status.reminders = await failingReminders(redis, this.runtime, rule).catch(() => [])
+    }
     const isLate = oldestMs !== null && nowMs - oldestMs > OVERDUE_MS
     if (isLate || states.locked) await this.addLocks(rule, status, states.locked ? await this.lockedIds(rule) : [])
   }
 
-  private async putHolds({ kind, row }: ListedRule, holds: readonly Hold[], { counted, status }: KindLook): Promise<void> {
+  /** What stops the rule. */
+  private async putStops({ kind, row }: { kind: string; row: RowRule }, { counted, status }: KindLook): Promise<void> {
+    const { holds, brakedAt } = await this.reads.stops({ row })
+    counted.brakedAtMs = brakedAt?.getTime() ?? null
+    status.brakedSince = brakedAt
     counted.holds = holds.map(shownHold)
     const [hold] = holds
     if (hold) status.hold = heldKind(kind, hold)
@@ -137,6 +143,7 @@ export class KindCounts {
     const { pending = 0, overdue = 0, retrying = 0, locked = 0, dead = 0, stale = 0 } = counts
     const { held = 0, unverified = 0, paused = 0, undated = 0 } = counts
     const states = { pending, overdue, retrying, locked, dead, stale, held, unverified, paused, undated }
+    status.isCapped = true
     status.rows = { ...states, oldestOverdue: oldestMs === null ? null : new Date(oldestMs + aheadMs), withinHour: 0 }
     status.next = nextMs === null ? null : new Date(nextMs)
     status.dead = dead
@@ -152,29 +159,26 @@ export class KindCounts {
   }
 
   /** For a rule whose deadlines are only in Redis. */
-  private async inRedis(kind: string, { counted, status }: KindLook): Promise<void> {
-    if (!this.runtime.redis) {
+  private async inRedis(rule: ShopRule, look: KindLook): Promise<void> {
+    const { kind, row } = rule
+    const { counted, status } = look
+    const { redis } = this.runtime
+    if (!redis) {
       counted.problem = 'its deadlines are only in Redis, and Redis is not used here'
       return
     }
-    const [due, pending, kept] = await Promise.all([
-      readIndex(this.runtime, kind, 'due'),
-      readIndex(this.runtime, kind, 'pending'),
-      keptFailures(this.runtime, kind),
-    ])
+    await redis.connection.connected(REDIS_MS)
+    const [figures, kept] = await Promise.all([figuresInRedis(redis, kind, REDIS_MS), keptFailures(this.runtime, kind)])
+    const { pending, overdue, oldestMs, nextMs, nowMs } = figures
     const dead = kept.failed?.dead.length ?? 0
-    const counts = {
-      ...(dead > 0 && { dead }),
-      ...(due.timers.length > 0 && { overdue: due.timers.length }),
-      ...(pending.timers.length > 0 && { pending: pending.timers.length }),
-    }
-    const [[oldest], [next]] = [due.timers, pending.timers]
-    Object.assign(counted, { counts, nextMs: next?.deadlineMs ?? null, oldestMs: oldest?.deadlineMs ?? null, atMs: pending.nowMs })
-    status.armed = due.timers.length + pending.timers.length
-    const oldestOverdue = oldest ? new Date(oldest.deadlineMs + Date.now() - pending.nowMs) : null
-    status.inRedis = { pending: pending.timers.length, overdue: due.timers.length, oldestOverdue }
-    status.next = next ? new Date(next.deadlineMs) : null
+    const counts = { ...(dead > 0 && { dead }), ...(overdue > 0 && { overdue }), ...(pending > 0 && { pending }) }
+    Object.assign(counted, { counts, nextMs, oldestMs, atMs: nowMs })
+    status.armed = pending + overdue
+    status.inRedis = { pending, overdue, oldestOverdue: oldestMs === null ? null : new Date(oldestMs + Date.now() - nowMs) }
+    status.next = nextMs === null ? null : new Date(nextMs)
     status.dead = dead
+    status.lastError = await lastErrorOf(redis, kind, kept.failed?.retrying ?? [])
+    if (row) await this.putStops({ kind, row }, look)
   }
 
   private async isConfiguration(rule: ShopRule, error: unknown): Promise<boolean> {

@@ -6,7 +6,7 @@ import { type InTurn, latenessOfAll, livingProcesses, type Processes } from '../
 import { clockDifference, type RedisStatus, redisStatus } from '../../admin/server-status.js'
 import { BACKLOG, type Backlog, type Facts } from '../../admin/status-facts.js'
 import { errorText } from '../../error-text.js'
-import { CAP } from '../../rows/capped-orders-sql.js'
+import { CAP } from '../../rows/cap.js'
 import type { Runtime } from '../../timers/runtime.js'
 import type { LatenessByPath } from '../../worker/settling/lateness.js'
 import type { OrderReads } from '../order-reads.js'
@@ -42,7 +42,7 @@ const REDIS_UNKNOWN: RedisStatus = {
   ...{ used: true, answering: true },
   ...{ refuses: undefined, notifications: undefined, publishesExpiry: undefined, problem: undefined },
 }
-const PROCESSES_UNKNOWN: Processes = { processes: [], findings: [], redis: { problem: 'not read yet' }, postgres: 'not read' }
+export const PROCESSES_UNKNOWN: Processes = { processes: [], findings: [], redis: { problem: 'not read yet' }, postgres: 'not read' }
 
 export class NowReads {
   private readonly kinds = new Remembered<KindLook>({ freshMs: 2_000, waitMs: 150, maxAgeMs: 30_000 })
@@ -95,8 +95,9 @@ export class NowReads {
     return { facts, kinds, looking: isUnknown || kinds.some(({ looking }) => looking) }
   }
 
-  async living(): Promise<Processes> {
-    return (await this.processes.get('', () => this.lookForLiving())).value
+  /** @returns undefined where nothing is known by then */
+  async living(waitMs: number): Promise<Processes | undefined> {
+    return (await this.processes.soon('', () => this.lookForLiving(), waitMs))?.value
   }
 
   private async lookForLiving(): Promise<Processes> {

@@ -79,8 +79,9 @@ export class NowScreen {
     }
   }
 
-  living(): Promise<Processes> {
-    return this.reads.living()
+  /** @returns undefined where nothing is known by then */
+  living(waitMs: number): Promise<Processes | undefined> {
+    return this.reads.living(waitMs)
   }
 
   /** After an act. */

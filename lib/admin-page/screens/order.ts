@@ -1,6 +1,7 @@
 // The screen "Order": one order under each rule whose ids have its form: its row, its timer in Redis, who has locked it, how the rule
 // failed on it, what was done by hand, what comes next, and which actions are possible.
 
+import { type FailedReminder, failedReminders } from '../../admin/order-under-rule.js'
 import { boundRule } from '../../admin/problem.js'
 import type { Failure } from '../../redis/failed-timers.js'
 import { type LockHolder, lockHolders } from '../../rows/lock-holders.js'
@@ -45,6 +46,8 @@ export interface OrderOfKind {
   /** Undefined if Redis does not answer or is not used. */
   redisProblem: string | undefined
   failure: Failure | undefined
+  /** The rule's reminders that failed on it. */
+  reminders: FailedReminder[]
   lock: LockHolder | undefined
   /** The holds of the rule. */
   holds: ShownHold[]
@@ -94,6 +97,7 @@ export class OrderScreen {
     const { kind, row } = rule
     const inRedis = await this.inRedis(kind, id)
     const found: OrderOfKind = { ...nothing(kind, id), ...inRedis }
+    found.reminders = await failedReminders(this.runtime, rule, id).catch(() => [])
     try {
       if (row) {
         const state = await this.state(row, id)
@@ -114,8 +118,9 @@ export class OrderScreen {
     return found
   }
 
-  private async unverified({ verification }: RowRule, id: string): Promise<OrderOfKind['unverified']> {
-    const found = verification && (await this.reads.inTurn(() => verification.unverified.of(id)).catch(() => undefined))
+  private async unverified(row: RowRule, id: string): Promise<OrderOfKind['unverified']> {
+    const { verification } = row
+    const found = verification && (await this.reads.within(row, (within) => verification.unverified.of(id, within)).catch(() => undefined))
     if (!found) return undefined
     const { next, times, answer, error, reference } = found
     return { nextMs: next.getTime(), times, answer, error, reference }
@@ -145,7 +150,18 @@ export class OrderScreen {
 }
 
 function nothing(kind: string, id: string): OrderOfKind {
-  const base = { kind, id, next: 'no row' as const, row: undefined, armedMs: null, holds: [], history: [], columns: [], acts: [] }
+  const base = {
+    kind,
+    id,
+    next: 'no row' as const,
+    row: undefined,
+    armedMs: null,
+    reminders: [],
+    holds: [],
+    history: [],
+    columns: [],
+    acts: [],
+  }
   return { ...base, redisProblem: undefined, failure: undefined, lock: undefined, unverified: undefined, problem: undefined }
 }
 

@@ -3,6 +3,7 @@
 import type { ListedProcess, Processes } from '../../admin/processes.js'
 import type { Runtime } from '../../timers/runtime.js'
 import type { NowScreen } from './now.js'
+import { PROCESSES_UNKNOWN } from './now-facts.js'
 
 export interface ShownProcess
   extends Pick<ListedProcess, 'id' | 'host' | 'pid' | 'version' | 'role' | 'startedAt' | 'redis' | 'alive' | 'by' | 'ageMs' | 'clockMs'> {
@@ -18,15 +19,20 @@ export interface ShownProcesses {
   processes: ShownProcess[]
   redis: Processes['redis']
   postgres: Processes['postgres']
+  /** Whether they are not known yet: then it is worth asking again in a moment. */
+  looking: boolean
 }
 
-export async function readProcesses(runtime: Runtime, now: NowScreen): Promise<ShownProcesses> {
-  const { processes, redis, postgres } = await now.living()
+/** @param waitMs for how long to wait for what is not known */
+export async function readProcesses(runtime: Runtime, now: NowScreen, waitMs: number): Promise<ShownProcesses> {
+  const living = await now.living(waitMs)
+  const { processes, redis, postgres } = living ?? PROCESSES_UNKNOWN
   const own = runtime.fingerprints
   return {
     nowMs: Date.now(),
     redis,
     postgres,
+    looking: living === undefined,
     processes: processes.map(({ rules, redisData: _, databases: __, beatAt: ___, ...one }) => ({
       ...one,
       differs: Object.keys(own).filter((kind) => kind in rules && rules[kind] !== own[kind]),

@@ -44,13 +44,16 @@ export function listActions(runtime: Runtime, { kind, order, action, after, limi
 
 /**
  * Whether actions on the rules' orders can be recorded; if not, they are refused.
- * @returns the worst of the databases; `ready` also if no rule has rows
+ * @returns the state of the first database that is not ready; `ready` also if no rule has rows
  * @throws OrderTimersError POSTGRES_UNAVAILABLE
  */
 export function actionsState(runtime: Runtime): Promise<ActionsTableState> {
   return codedErrors('', async () => {
-    const states = await Promise.all(tablesOf(runtime).map((table) => table.state()))
-    return states.find((state) => state !== 'ready') ?? 'ready'
+    for (const table of tablesOf(runtime)) {
+      const state = await table.state() // one connection at a time
+      if (state !== 'ready') return state
+    }
+    return 'ready'
   })
 }
 

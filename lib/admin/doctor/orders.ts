@@ -6,7 +6,10 @@ import { QUESTION } from '../../sequelize/statement-limits.js'
 import type { Runtime } from '../../timers/runtime.js'
 import { type KeptFailures, keptFailures } from '../kept-failures.js'
 import { countOrders, type OrderCounts, oldestOverdue } from '../order-counts.js'
-import { advice, byHand, type Check, type Finding, fine, ofEach, shell, unseen, wrong } from './check.js'
+import { failingKinds } from '../problem.js'
+import { figuresInRedis } from '../rule-status.js'
+import { advice, byHand, type Check, type Finding, fine, ofEach, type Remedy, shell, unseen, wrong } from './check.js'
+import type { SubjectRedis, SubjectRule } from './subject.js'
 
 const OVERDUE = 'orders.overdue'
 const DEAD = 'orders.dead'
@@ -17,35 +20,57 @@ const BRAKED = 'orders.braked'
 /** An order may be overdue for this long without a fault. */
 const GRACE_MS = 5_000
 const STATEMENT_MS = 20_000
+const WAIT_MS = 5_000
+
+const UNKNOWN: KeptFailures = { failed: undefined, problem: undefined }
 
 export const orders: Check = {
   name: OVERDUE,
   needs: 'postgres',
-  async look({ databases, runtime, redis }) {
-    const all = databases.flatMap(({ rules }) => rules)
-    return ofEach(all, OVERDUE, async ({ kind, row }) => {
-      const findings = row.brake ? [await braked(kind, row)] : []
-      const kept = redis && redis.trouble === undefined ? await keptFailures(runtime, kind) : undefined
-      if (redis) findings.push(await dead(runtime, kind, kept ?? { failed: undefined, problem: undefined }))
-      if (row.deadline.in === 'redis') return findings
-      const counts = await countOrders(row, { days: 1, failed: kept?.failed, statementMs: STATEMENT_MS })
-      return [...findings, await overdue(kind, row, counts), stale(kind, counts), undated(kind, row, counts)]
-    })
+  async look({ databases, rules, runtime, redis }) {
+    const failuresOf = async (kind: string) => (redis && redis.trouble === undefined ? keptFailures(runtime, kind) : UNKNOWN)
+    const kinds = redis ? failingKinds(runtime).map((kind) => ({ kind })) : []
+    const ofRules = databases.flatMap((database) => database.rules)
+    return [
+      ...(await ofEach(kinds, DEAD, async ({ kind }) => [await dead(runtime, kind, await failuresOf(kind))])),
+      ...(await ofEach(ofRules, OVERDUE, async ({ kind, row }) => {
+        const findings = row.brake ? [await braked(kind, row)] : []
+        if (row.deadline.in === 'redis') return findings
+        const { failed } = await failuresOf(kind)
+        const counts = await countOrders(row, { days: 1, failed, statementMs: STATEMENT_MS })
+        const oldest = oldestOverdue(counts)
+        const ageMs = counts.overdue === 0 || oldest === null ? 0 : (await now(row)) - oldest.getTime()
+        const sweep = shell(`npx order-timers sweep --kind ${kind}`)
+        return [...findings, overdue(kind, counts.overdue, ageMs, sweep), stale(kind, counts), undated(kind, row, counts)]
+      })),
+      ...(redis && redis.trouble === undefined
+        ? await ofEach(rules.filter(isInRedis), OVERDUE, async (rule) => [await overdueInRedis(redis, rule)])
+        : []),
+    ]
   },
 }
 
-async function overdue(kind: string, row: RowRule, counts: OrderCounts): Promise<Finding> {
+/** For a rule whose deadlines are only in Redis. */
+async function overdueInRedis(redis: SubjectRedis, { kind, row }: SubjectRule): Promise<Finding> {
+  const { overdue: count, oldestMs, nowMs } = await figuresInRedis(redis, kind, WAIT_MS)
+  const isStopped = row && ((await row.holds.standing()).length > 0 || (await row.brake?.brakedAt()))
+  return overdue(kind, isStopped ? 0 : count, nowMs - (oldestMs ?? nowMs))
+}
+
+function isInRedis({ row, problem }: SubjectRule): boolean {
+  return problem === undefined && (row === undefined || row.deadline.in === 'redis')
+}
+
+function overdue(kind: string, count: number, ageMs: number, ...remedies: Remedy[]): Finding {
   const expected = `no order that is overdue for longer than ${GRACE_MS / 1_000} s, unless there is a known reason`
-  const oldest = oldestOverdue(counts)
-  if (counts.overdue === 0 || oldest === null) return fine(OVERDUE, { kind, expected, found: 'none' })
-  const ageMs = (await now(row)) - oldest.getTime()
-  const found = `${counts.overdue} overdue, the oldest for ${Math.round(ageMs / 1_000)} s`
+  if (count === 0) return fine(OVERDUE, { kind, expected, found: 'none' })
+  const found = `${count} overdue, the oldest for ${Math.round(ageMs / 1_000)} s`
   if (ageMs < GRACE_MS) return fine(OVERDUE, { kind, expected, found })
   return wrong(
     OVERDUE,
     { kind, expected, found },
     byHand('start a worker if processes.no-worker reports none; else another finding here is the cause'),
-    shell(`npx order-timers sweep --kind ${kind}`),
+    ...remedies,
   )
 }
 
