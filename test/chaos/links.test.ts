@@ -114,6 +114,19 @@ describe('A link of a host', () => {
     assert.equal(count.seen, 1)
   })
 
+  it('keeps pieces in their order, also when it delays no longer', async () => {
+    for (let n = 0; n < 20; n += 1) {
+      const { requests } = proxy.traffic
+      proxy.delay(20)
+      client.write('a')
+      await waitUntil(() => proxy.traffic.requests > requests)
+      proxy.pass()
+      client.write('b')
+      await waitUntil(() => heard.length === 'hello'.length + 2 * (n + 1))
+    }
+    assert.equal(heard, `hello${'ab'.repeat(20)}`)
+  })
+
   it('counts the connections that it cuts, and the pieces that it delays', async () => {
     proxy.delay(50)
     client.write('3')

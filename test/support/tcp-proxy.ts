@@ -266,7 +266,11 @@ export class TcpProxy {
 
   /** Data in its order: a piece never overtakes an earlier one that was delayed more. */
   private carry(direction: Direction, from: Socket, to: Socket, goesOn: (chunk: Buffer) => boolean): void {
-    let lastAt = 0
+    const late: { chunk: Buffer; at: number }[] = []
+    const flush = (): void => {
+      while (late[0] !== undefined && late[0].at <= performance.now()) to.write(late.shift()!.chunk)
+      if (late[0] !== undefined) setTimeout(flush, late[0].at - performance.now())
+    }
     let silencesSeen = Number.NEGATIVE_INFINITY
     from.on('data', (chunk) => {
       const now = performance.now()
@@ -278,9 +282,9 @@ export class TcpProxy {
       }
       if (!goesOn(chunk)) return
       if (this.delayMs > 0) this.done.delayed += 1
-      lastAt = Math.max(lastAt, now + this.delayMs)
-      if (lastAt <= now) to.write(chunk)
-      else setTimeout(() => void to.write(chunk), lastAt - now)
+      const at = Math.max(late.at(-1)?.at ?? 0, now + this.delayMs)
+      if (late.length === 0 && at <= now) to.write(chunk)
+      else if (late.push({ chunk, at }) === 1) setTimeout(flush, at - now)
     })
     from.on('end', () => void to.end())
   }
