@@ -93,9 +93,9 @@ export class CallConnection {
     this.phase = 'begun'
     const lockMs = Math.round(this.leftMs(LOCK_WAIT_MS))
     const limits = ['lock_timeout', 'statement_timeout'].map((name) => `SET LOCAL ${name} = ${lockMs}`)
-    await this.query(['START TRANSACTION ISOLATION LEVEL READ COMMITTED', ...limits].join('; '))
     let result: T
     try {
+      await this.query(['START TRANSACTION ISOLATION LEVEL READ COMMITTED', ...limits].join('; '))
       result = await work()
     } catch (error) {
       await this.query('ROLLBACK').catch(() => {

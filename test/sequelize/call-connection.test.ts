@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Sequelize } from 'sequelize'
 import { transition } from '../../lib/index.js'
 import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
+import { connectionManagerOf, type PoolConnection } from '../../lib/sequelize/internals.js'
 import { defineParcel } from '../life/parcels.js'
 import { armed } from '../support/armed.js'
 import type { Database } from '../support/database.js'
@@ -130,6 +131,24 @@ describe('A call outside of a transaction ends within 2.5 s', () => {
     })
     for (const transaction of held) await transaction.rollback()
     await Promise.all([1, 2, 3, 4].map(() => timers.remaining('order_confirm', id))) // the pool has all of its connections again
+  }).timeout(60_000)
+
+  it('where the transaction that waits for a lock cannot set its limits: the connection goes back to the pool without it', async () => {
+    await open(1)
+    const holder = await shop.database.connect()
+    await holder.query('BEGIN; SELECT FROM orders FOR UPDATE')
+    // Somebody cancels what runs, in the midst of one request: a server cannot be made to do that by its clients.
+    const manager = connectionManagerOf(sequelize)
+    type Connection = PoolConnection & { query(sql: string, ...more: unknown[]): unknown }
+    const connection = (await manager.getConnection({ type: 'RAW', useMaster: true })) as Connection
+    const { query } = connection
+    const cancelled = 'SELECT pg_cancel_backend(pg_backend_pid()); SELECT pg_sleep(1)'
+    connection.query = (sql, ...more) => query.call(connection, sql.replace('SET LOCAL lock_timeout', `${cancelled}; $&`), ...more)
+    manager.releaseConnection(connection)
+    assert.equal((await refused(() => timers.schedule('order_confirm', id))).code, 'ERR_ORDER_TIMERS_ROW_LOCKED')
+    connection.query = query
+    await holder.query('ROLLBACK')
+    assert.equal((await timers.schedule('order_confirm', id)).armed, true)
   }).timeout(60_000)
 
   it('where the connections are silent: of a write nobody knows what came of it, and a read is safe to try again', async () => {
