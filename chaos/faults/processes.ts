@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { scriptRequest } from '../../test/faults/script-request.js'
 import type { ChildProgram } from '../../test/support/child-program.js'
 import type { Direction } from '../../test/support/tcp-proxy.js'
+import type { RuleFacts } from '../history.js'
 import type { Deployment, Host, Links } from '../host.js'
 import { RULES } from '../rules.js'
 import { AT_ONCE, type Fault, type Faults, type Scene } from './fault.js'
@@ -61,7 +62,7 @@ export const PROCESSES = {
     lasts: [3000, 6000],
     async strike(scene) {
       const { worker, random } = scene
-      const without = random.shuffled(RULES)[0]!.kind
+      const without = random.shuffled(RULES.filter(mayBeMissing))[0]!.kind
       await replace(scene, worker, random.chance(0.5) ? { afterTimes: LONGER_AFTER } : { without })
       return () => replace(scene, worker, {})
     },
@@ -89,6 +90,11 @@ export const PROCESSES = {
     strike: (scene) => killAt(scene, scene.world.shops, 'redis', scriptRequest('orderTimersArm'), 'requests'),
   },
 } satisfies Faults
+
+/** A worker that lacks a rule cannot start its timers where another rule leads to it; the trigger can. */
+function mayBeMissing({ kind, starts }: RuleFacts): boolean {
+  return starts !== 'auto' || !RULES.some(({ next }) => next === kind)
+}
 
 /** The first worker that sends this request is killed then, or when the reply to it comes. */
 function killedAt(server: 'redis' | 'postgres', request: string | string[], direction: Direction): Fault {
