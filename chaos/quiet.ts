@@ -9,17 +9,23 @@ import { PREFIX, type World } from './world.js'
 const LOOK_EVERY_MS = 300
 const REDIS_ONLY = RULES.filter(({ deadline }) => deadline === 'redis').map(({ kind }) => kind)
 
+/** In words. The judge sees for itself what is left in Postgres. */
+export interface Left {
+  inPostgres: string[]
+  inRedis: string[]
+}
+
 /** Resolves to what is still pending when the time is up; to nothing where all became quiet. */
-export async function waitForQuiet(world: World, withinMs: number): Promise<string[]> {
-  const limit = performance.now() + withinMs
+export async function waitForQuiet(world: World, withinMs: () => number): Promise<Left> {
+  const beganAt = performance.now()
   for (;;) {
-    const pending = await whatIsPending(world).catch((error: Error) => [error.message])
-    if (pending.length === 0 || performance.now() > limit) return pending
+    const left = await whatIsPending(world).catch((error: Error): Left => ({ inPostgres: [error.message], inRedis: [] }))
+    if (left.inPostgres.length + left.inRedis.length === 0 || performance.now() - beganAt > withinMs()) return left
     await delay(LOOK_EVERY_MS)
   }
 }
 
-async function whatIsPending(world: World): Promise<string[]> {
+async function whatIsPending(world: World): Promise<Left> {
   const rows = await world.withPostgres(async (client) => {
     const deliveries = await client.query('SELECT FROM order_timers_history WHERE next_try IS NOT NULL')
     const orders = (await pendingOrders(client)).map(({ kind, count }) => `${count} of ${kind}`)
@@ -38,5 +44,5 @@ async function whatIsPending(world: World): Promise<string[]> {
       }),
     ),
   )
-  return [...rows, ...timers.filter(({ count }) => count > 0).map(({ kind, count }) => `${count} of ${kind} in Redis`)]
+  return { inPostgres: rows, inRedis: timers.filter(({ count }) => count > 0).map(({ kind, count }) => `${count} of ${kind} in Redis`) }
 }

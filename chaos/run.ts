@@ -35,6 +35,8 @@ const SHOPS = 3
 const SHOWN_FAULTS = 20
 /** A delivery of a worker that was killed is tried again after twice the rule's timeout and a margin. */
 const QUIET_WITHIN_MS = 90_000
+/** So many times as long at most, where the machine is starved. */
+const MOST_PATIENCE = 3
 /** A run of fewer orders need not have tried everything: one in a hundred does what is rare. */
 const TRIES_ALL_FROM_ORDERS = 6_750
 
@@ -50,7 +52,8 @@ export async function runChaos(plan: Plan, { beside, say }: RunOptions): Promise
     const slowdown = new Slowdown()
     say('all is healed; the shops close')
     await world.closeShops()
-    const pending = await waitForQuiet(world, QUIET_WITHIN_MS)
+    const left = await waitForQuiet(world, () => QUIET_WITHIN_MS * Math.min(slowdown.worst, MOST_PATIENCE))
+    const pending = [...left.inPostgres, ...left.inRedis]
     const seconds = ((trueNow() - healedAt) / 1000).toFixed(1)
     slowdown.stop()
     say(pending.length === 0 ? `all is quiet ${seconds} s later` : `still pending ${seconds} s later: ${pending.join(', ')}`)
@@ -62,7 +65,13 @@ export async function runChaos(plan: Plan, { beside, say }: RunOptions): Promise
       plan.seconds * plan.ordersPerSecond >= TRIES_ALL_FROM_ORDERS && plan.faults.length > 0 ? untried({ sometimes, ...verdict }) : []
     return {
       ...verdict,
-      anomalies: [...verdict.anomalies, ...all, ...nemesis.toothless.map(neverBit), ...world.broken.map((text) => broke(text, run.told))],
+      anomalies: [
+        ...verdict.anomalies,
+        ...all,
+        ...left.inRedis.map((what) => ofTheRun('recovery', `${what} ${seconds} s after the last fault was healed`)),
+        ...nemesis.toothless.map(neverBit),
+        ...world.broken.map((text) => broke(text, run.told)),
+      ],
       faults: nemesis.bites,
       cells: countCells(nemesis.done, orderSpans(run).values()),
       readyMs: slowestStart(run.told),
