@@ -19,6 +19,14 @@ export function trueTimes({ clockMoves }: Pick<Run, 'clockMoves'>, reading: numb
   })
 }
 
+/** Readings are whole milliseconds, and what the clock was moved by is measured. */
+const ROUNDING_MS = 5
+
+/** Whether it may have shown this reading between two instants of the clock that no fault moves. */
+export function mayHaveShown(run: Pick<Run, 'clockMoves'>, reading: number, fromMs: number, toMs: number): boolean {
+  return trueTimes(run, reading).some((trueAt) => trueAt >= fromMs - ROUNDING_MS && trueAt <= toMs + ROUNDING_MS)
+}
+
 /** The latest reading of Postgres's clock that the settling transaction may have had. */
 export function latestClock({ clockMoves }: Pick<Run, 'clockMoves'>, at: number, trueAt: number): number {
   const before = clockMoves.filter((move) => move.at <= trueAt)

@@ -30,9 +30,12 @@ export function countSometimes(found: Case): Record<string, number> {
     run.deliveries.filter((each) => each.what === what && each.outcome === outcome).length
   const byWorker = (cause: string) =>
     orders.reduce((sum, { rules, changes }) => sum + changes.filter((change) => workerCause(rules, change) === cause).length, 0)
+  const broughtBy = (path: string) => run.told.filter(({ event, details }) => event === 'settled' && details?.via === path).length
   const counts: Record<string, number> = {
+    'the alarm brought what was settled': broughtBy('alarm'),
+    'the sweep brought what was settled': broughtBy('sweep'),
     'an answer was unknown': wishes.filter(({ answer }) => answer === 'unknown').length,
-    'an unknown wish was carried out': orders.reduce((sum, order) => sum + unknownCarriedOut(order), 0),
+    'an unknown wish was carried out': orders.reduce((sum, order) => sum + unknownCarriedOut(order, run), 0),
     'two shops acted on one order': orders.filter(({ wishes: own }) => new Set(own.map(({ process }) => process)).size > 1).length,
     'an extension was refused by its limit': refused('EXTENSION_LIMIT'),
     'a call came after the order had left': refused('ORDER_NOT_IN_FROM'),
@@ -56,8 +59,8 @@ export function countSometimes(found: Case): Record<string, number> {
   return counts
 }
 
-function unknownCarriedOut(order: Case['orders'][number]): number {
-  return [...explain(order).wishOf.values()].filter(({ answer }) => answer === 'unknown').length
+function unknownCarriedOut(order: Case['orders'][number], run: Case['run']): number {
+  return [...explain(order, run).wishOf.values()].filter(({ answer }) => answer === 'unknown').length
 }
 
 function hasStale({ rules, changes }: Case['orders'][number], nowMs: number): boolean {

@@ -66,7 +66,10 @@ function clockMoves(changes: readonly Change[]): Run['clockMoves'] {
   const moves: { at: number; offsetMs: number }[] = []
   for (const { at, trueAt } of [...changes].sort((a, b) => a.trueAt - b.trueAt)) {
     const offsetMs = Math.abs(at - trueAt) < READING_MS ? 0 : at - trueAt
-    if (Math.abs(offsetMs - (moves.at(-1)?.offsetMs ?? 0)) >= READING_MS) moves.push({ at: trueAt, offsetMs })
+    const last = moves.at(-1)
+    if (Math.abs(offsetMs - (last?.offsetMs ?? 0)) >= READING_MS) moves.push({ at: trueAt, offsetMs })
+    // A process that had to wait between its two readings shows less than the clock was moved by.
+    else if (last && last.offsetMs !== 0) last.offsetMs = Math.max(last.offsetMs, offsetMs)
   }
   return moves
 }

@@ -46,7 +46,9 @@ function freeFrom({ rule, change, deadline }: Settlement, changes: readonly Chan
 }
 
 /** Orders wait longer by design where their own work failed, and where a brake stopped their rule. */
-function isExcused({ told }: Run, { rule }: Settlement, id: string): boolean {
+function isExcused({ told }: Run, { rule, change }: Settlement, id: string): boolean {
   if (rule.brake) return true
-  return told.some(({ event, kind, details }) => event === 'failed' && kind === rule.kind && String(details?.id) === id)
+  return told.some(
+    ({ event, kind, details, at }) => event === 'failed' && kind === rule.kind && String(details?.id) === id && at <= change.trueAt,
+  )
 }

@@ -1,6 +1,6 @@
 // What a rule says of a row, computed from the rule's plain facts alone: nothing of the package is asked.
 
-import type { Row, RuleFacts } from '../history.js'
+import type { Change, Row, RuleFacts } from '../history.js'
 
 /** What stands in a deadline's column for "no timer" under `backfill`: the year 9999. */
 export const NO_TIMER_AT = Date.UTC(9999, 11, 31)
@@ -61,6 +61,21 @@ export function extendedOf(rule: RuleFacts, row: MaybeRow): number {
 /** The condition under which the timer is paused holds on the row. */
 export function isHeld(rule: RuleFacts, row: MaybeRow): boolean {
   return rule.pause?.while !== undefined && row != null && holds(rule.pause.while, row)
+}
+
+/** Whether the change brings the order to where the rule applies. */
+export function enters(rule: RuleFacts, { from, to }: Pick<Change, 'from' | 'to'>): boolean {
+  return !applies(rule, from) && applies(rule, to)
+}
+
+/** Whether the change takes the order out of where the rule applies. */
+export function leaves(rule: RuleFacts, { from, to }: Pick<Change, 'from' | 'to'>): boolean {
+  return applies(rule, from) && !applies(rule, to)
+}
+
+/** The columns that the rule keeps its timer in. */
+export function ownColumns(rule: RuleFacts): string[] {
+  return [deadlineColumn(rule), rule.pause?.keep, rule.extensions?.column].filter((column) => column !== undefined)
 }
 
 /** A pending timer on the row. */

@@ -2,24 +2,28 @@
 // what the row then had.
 
 import type { Change, Row, RuleFacts, Wish } from '../history.js'
+import { mayHaveShown } from './clock.js'
 import { SLACK_MS } from './orders.js'
 import {
+  aftersOf,
   applies,
-  countsFrom,
   DELETED_AT,
-  deadlineColumn,
   deadlineOf,
   extendedOf,
   isHeld,
   isSame,
   keptOf,
   type MaybeRow,
-  STATUS,
+  ownColumns,
   wholeMs,
 } from './rule-facts.js'
+import type { Run } from './run.js'
 
-/** From the moment at which a statement reads the clock until the trigger writes the ledger. Servers stand still for longer only where they are frozen. */
+/** From the moment at which a statement begins until it reads the clock. Servers stand still for longer only where they are frozen. */
 const STATEMENT_MS = 5_000
+
+/** Whether Postgres's clock may have shown this reading from the invocation to the change. */
+type IsShown = (reading: number) => boolean
 
 const OWN_WRITES = new Set(['create', 'write', 'rawSql', 'remove'])
 
@@ -33,34 +37,36 @@ export function isOwnWrite({ call }: Wish): boolean {
   return OWN_WRITES.has(call)
 }
 
-export function fits(rule: RuleFacts | undefined, wish: Wish, change: Change): boolean {
+export function fits(rule: RuleFacts | undefined, wish: Wish, change: Change, run: Pick<Run, 'clockMoves'>): boolean {
   if (wish.answer === 'refused') return false
   // A row that is gone names no wish.
   if (wish.call === 'remove') return change.op === 'delete' && change.by === wish.process && isInTime(wish, change)
-  if (isOwnWrite(wish)) return change.wish === wish.n
+  if (isOwnWrite(wish)) return change.wish === wish.n && change.by === wish.process
   if (!rule || change.by !== wish.process || !isInTime(wish, change) || change.op !== 'update') return false
-  return isWanted(rule, wish, change) && isAsAnswered(rule, wish, change.to)
+  return isWanted(rule, wish, change, run) && isAsAnswered(rule, wish, change.to)
 }
 
 function isInTime({ answer, invokedAt, completedAt }: Wish, { trueAt }: Change): boolean {
   return trueAt >= invokedAt - SLACK_MS && (answer === 'unknown' || trueAt <= completedAt + SLACK_MS)
 }
 
-function isAsAnswered(rule: RuleFacts, { got }: Wish, to: MaybeRow): boolean {
+/** Whether the answer is what the row has. */
+export function isAsAnswered(rule: RuleFacts, { got }: Wish, to: MaybeRow): boolean {
   if (got?.deadline === undefined) return true
   const deadline = deadlineOf(rule, to)
   return got.deadline === null ? deadline === undefined : deadline !== undefined && got.deadline === wholeMs(deadline)
 }
 
 /** Whether the call would have made this of the row. */
-function isWanted(rule: RuleFacts, wish: Wish, change: Change): boolean {
-  const { from, to, at } = change
+function isWanted(rule: RuleFacts, wish: Wish, change: Change, run: Pick<Run, 'clockMoves'>): boolean {
+  const { from, to, at, trueAt } = change
+  const isShown: IsShown = (reading) => mayHaveShown(run, reading, wish.invokedAt, trueAt)
   if (!from || !to || !applies(rule, from) || !isTimerAlone(rule, from, to)) return false
   const [before, after] = [deadlineOf(rule, from), deadlineOf(rule, to)]
   switch (wish.call) {
     case 'schedule':
-      if (after === undefined) return isPausedAtOnce(rule, wish, to, at)
-      return isScheduled(rule, wish, after, at) && keptOf(rule, to) === undefined && extendedOf(rule, to) === 0
+      if (after === undefined) return isPausedAtOnce(rule, wish, to, isShown)
+      return isScheduled(rule, wish, after, isShown) && keptOf(rule, to) === undefined && extendedOf(rule, to) === 0
     case 'extend':
       return before !== undefined && after !== undefined && isSame(after - before, Number(wish.asked.by)) && isCounted(rule, wish, from, to)
     case 'cancel':
@@ -68,28 +74,30 @@ function isWanted(rule: RuleFacts, wish: Wish, change: Change): boolean {
     case 'pause': {
       const kept = keptOf(rule, to)
       if (before === undefined || after !== undefined || kept === undefined) return false
-      return isAbout(kept, Math.max(0, before - at), STATEMENT_MS)
+      return kept === 0 ? before <= at : isShown(before - kept)
     }
     case 'resume': {
       const kept = keptOf(rule, from)
-      return kept !== undefined && keptOf(rule, to) === undefined && after !== undefined && isAbout(at, after - kept, STATEMENT_MS)
+      return kept !== undefined && keptOf(rule, to) === undefined && after !== undefined && isShown(after - kept)
     }
     default:
       return false
   }
 }
 
-function isScheduled(rule: RuleFacts, { asked }: Wish, deadline: number, at: number): boolean {
+function isScheduled(rule: RuleFacts, { asked }: Wish, deadline: number, isShown: IsShown): boolean {
   if (typeof asked.at === 'number') return isSame(deadline, asked.at)
-  if (typeof asked.after === 'number') return isAbout(at, deadline - asked.after, STATEMENT_MS)
-  return countsFrom(rule, deadline, at, STATEMENT_MS)
+  const afters = typeof asked.after === 'number' ? [asked.after] : aftersOf(rule)
+  return afters.some((afterMs) => isShown(deadline - afterMs))
 }
 
 /** Under the trigger, a deadline that is given while the declared pause holds is turned into the time that is left, in the same statement. */
-function isPausedAtOnce(rule: RuleFacts, { asked }: Wish, to: Row, at: number): boolean {
+export function isPausedAtOnce(rule: RuleFacts, { asked }: Wish, to: Row, isShown: IsShown): boolean {
   const kept = keptOf(rule, to)
   if (rule.starts !== 'trigger' || kept === undefined || !isHeld(rule, to)) return false
-  return isAbout(kept, typeof asked.at === 'number' ? asked.at - at : Number(asked.after ?? rule.afterMs), STATEMENT_MS)
+  if (typeof asked.at === 'number') return isShown(asked.at - kept)
+  const moreMs = kept - Number(asked.after ?? rule.afterMs)
+  return moreMs >= 0 && moreMs <= STATEMENT_MS
 }
 
 function isCounted(rule: RuleFacts, { asked }: Wish, from: Row, to: Row): boolean {
@@ -99,37 +107,15 @@ function isCounted(rule: RuleFacts, { asked }: Wish, from: Row, to: Row): boolea
   return more === ('max' in extensions ? 1 : Number(asked.by))
 }
 
-/** A value that was computed a moment before: at most so much smaller, and no greater, but for rounding. */
-function isAbout(later: number, earlier: number, withinMs: number): boolean {
-  return later - earlier >= -2 && later - earlier <= withinMs
-}
-
 /** A call writes the rule's own columns and no others. */
 function isTimerAlone(rule: RuleFacts, from: Row, to: Row): boolean {
-  const own = [deadlineColumn(rule), rule.pause?.keep, rule.extensions?.column]
+  const own = ownColumns(rule)
   return changedColumns(from, to).every((column) => own.includes(column))
 }
 
 export function changedColumns(from: MaybeRow, to: MaybeRow): string[] {
   const columns = new Set([...Object.keys(from ?? {}), ...Object.keys(to ?? {})])
   return [...columns].filter((column) => from?.[column] !== to?.[column])
-}
-
-/** Whether an acknowledged wish would have changed nothing of the row as it was. */
-export function isIdle(rule: RuleFacts | undefined, wish: Wish, row: Row | null): boolean {
-  // One UPDATE of many orders is acknowledged as a whole: one that was elsewhere was not written.
-  if (wish.call === 'retry' || isRead(wish)) return true // dead letters are in Redis
-  if (isOwnWrite(wish)) return wish.asked.from !== undefined && String(row?.[STATUS]) !== String(wish.asked.from)
-  if (!rule) return false
-  if (rule.deadline === 'redis' || 'since' in rule.deadline) return true // nothing is written to the row
-  if (!row || !applies(rule, row)) return false
-  const deadline = deadlineOf(rule, row)
-  if (!isAsAnswered(rule, wish, row)) return false
-  if (wish.call === 'cancel') return deadline === undefined && keptOf(rule, row) === undefined
-  if (wish.call === 'pause') return keptOf(rule, row) !== undefined || rule.pause?.while !== undefined
-  if (wish.call === 'resume') return deadline !== undefined
-  if (wish.call !== 'schedule' || typeof wish.asked.at !== 'number') return false
-  return isSame(deadline, wish.asked.at) && keptOf(rule, row) === undefined && extendedOf(rule, row) === 0
 }
 
 /** The columns that a write names, with their values. */

@@ -28,13 +28,19 @@ function causeOf(rule: RuleFacts, from: Row, to: Row, at: number): WorkerCause |
   const column = deadlineColumn(rule)
   if (column === undefined) return undefined
   if (!applies(rule, from)) return isCleared(rule, column, from, to, at) ? 'cleared' : undefined
-  const [before, after] = [deadlineOf(rule, from), deadlineOf(rule, to)]
-  const [keptBefore, keptAfter] = [keptOf(rule, from), keptOf(rule, to)]
-  if (rule.backfill && from[column] === undefined && keptBefore === undefined) {
+  const after = deadlineOf(rule, to)
+  if (rule.backfill && from[column] === undefined && keptOf(rule, from) === undefined) {
     return after !== undefined && isBackfilled(rule, from, after, at) ? 'backfill' : undefined
   }
-  if (!rule.pause?.while) return undefined
-  if (isHeld(rule, from)) {
+  return declaredCause(rule, from, to, at)
+}
+
+/** A pause by declaration, and its end: no time is lost or gained. The trigger does it in the statement that changes the condition, the sweep afterwards. */
+export function declaredCause(rule: RuleFacts, from: Row, to: Row, at: number): 'declared pause' | 'declared resume' | undefined {
+  if (!rule.pause?.while || !applies(rule, from) || !applies(rule, to)) return undefined
+  const [before, after] = [deadlineOf(rule, from), deadlineOf(rule, to)]
+  const [keptBefore, keptAfter] = [keptOf(rule, from), keptOf(rule, to)]
+  if (isHeld(rule, to)) {
     const left = before !== undefined && keptAfter !== undefined && after === undefined ? Math.max(0, before - at) : undefined
     return left !== undefined && isWithin(keptAfter! - left) ? 'declared pause' : undefined
   }

@@ -1,13 +1,13 @@
 // `afterCommit` is called for each settled order, under one key for each settlement, and for no other order.
 
-import type { Delivery } from '../../history.js'
+import type { Change, Delivery } from '../../history.js'
 import { type Breach, ofEachOrder } from '../invariant.js'
 import { type Order, type Settlement, SLACK_MS } from '../orders.js'
-import { wholeMs } from '../rule-facts.js'
+import { STATUS, wholeMs } from '../rule-facts.js'
 
 export const afterCommit = ofEachOrder(
   'after-commit',
-  'With `history`, `afterCommit` succeeds at least once for each settled order, always under the key of that settlement; without it, it is called once at most. It is never called for what was not settled.',
+  'With `history`, `afterCommit` succeeds at least once for each settled order, always under the key of that settlement and with the order as it left it; without it, it is called once at most. It is never called for what was not settled.',
   function* (order) {
     const { settlements, deliveries, recorded } = order
     const delivered = deliveries.filter(({ what }) => what === 'afterCommit')
@@ -20,6 +20,8 @@ export const afterCommit = ofEachOrder(
       const own = delivered.filter((delivery) => delivery.key === key)
       const early = own.find(({ at }) => at < change.trueAt - SLACK_MS)
       if (early) yield breach(`${rule.kind}: "afterCommit" was called before the settlement`, { change, early })
+      const strange = own.find(({ status }) => status !== undefined && !hadSince(order, change, status))
+      if (strange) yield breach(`${rule.kind}: "afterCommit" was given an order of status ${strange.status}`, { change, strange })
       if (!rule.history) {
         if (own.length > 1) yield breach(`${rule.kind}: "afterCommit" was called ${own.length} times without a history`, { change, own })
         continue
@@ -30,6 +32,11 @@ export const afterCommit = ofEachOrder(
     yield* others(order, delivered, keys)
   },
 )
+
+/** Whether the settlement, or a change after it, gave the order this status. */
+function hadSince({ changes }: Order, { n }: Change, status: string): boolean {
+  return changes.some((each) => each.n >= n && String(each.to?.[STATUS]) === status)
+}
 
 function* others({ rules, settlements }: Order, delivered: readonly Delivery[], keys: ReadonlyMap<string, Settlement>): Iterable<Breach> {
   for (const delivery of delivered) {

@@ -1,9 +1,15 @@
 // A dead letter is left alone until a person puts it back, or the order is scheduled again.
 
+import type { Wish } from '../../history.js'
 import { ofEachOrder } from '../invariant.js'
 import { type Case, SLACK_MS } from '../orders.js'
 
 const REVIVES = new Set<string>(['retry', 'schedule'])
+
+/** Puts a dead letter of the rule back, or may have. */
+export function revives(rule: string, { kind, call, answer }: Wish): boolean {
+  return kind === rule && REVIVES.has(call) && answer !== 'refused'
+}
 
 export const dead = ofEachOrder(
   'dead',
@@ -14,8 +20,7 @@ export const dead = ofEachOrder(
       for (const { at } of deadOf(found, rule.kind, id)) {
         if (change.trueAt <= at + SLACK_MS || found.run.losses.some(({ endedAt }) => endedAt >= at)) continue
         const isRevived = wishes.some(
-          (wish) =>
-            wish.kind === rule.kind && REVIVES.has(wish.call) && wish.completedAt >= at && wish.invokedAt <= change.trueAt + SLACK_MS,
+          (wish) => revives(rule.kind, wish) && wish.completedAt >= at && wish.invokedAt <= change.trueAt + SLACK_MS,
         )
         if (!isRevived)
           yield { message: `${rule.kind} settled it although it was a dead letter`, evidence: { change, at }, feature: 'dead' }

@@ -6,8 +6,8 @@ import { ofEachOrder } from '../invariant.js'
 export const explained = ofEachOrder(
   'explained',
   'Every change is explained by exactly one wish, settlement, backfill, declared pause or cascade; every acknowledged wish by exactly one change, or by none where it was idle.',
-  function* (order) {
-    const { unexplained, unanswered } = explain(order)
+  function* (order, { run }) {
+    const { unexplained, unanswered } = explain(order, run)
     for (const change of unexplained) {
       const near = order.wishes.filter(({ invokedAt }) => Math.abs(invokedAt - change.trueAt) < 5_000)
       yield { message: `${change.by} changed it, and nothing that was asked explains it`, evidence: { change, near } }

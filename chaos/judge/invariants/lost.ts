@@ -6,6 +6,7 @@ import { productClock } from '../clock.js'
 import { ofEachOrder } from '../invariant.js'
 import type { Case, Order } from '../orders.js'
 import { applies, deadlineOf, isHeld, keptOf } from '../rule-facts.js'
+import { revives } from './dead.js'
 
 export const lost = ofEachOrder(
   'lost',
@@ -25,7 +26,11 @@ export const lost = ofEachOrder(
   },
 )
 
-function isReported({ id }: Order, rule: RuleFacts, { run }: Case): boolean {
+/** A dead letter that was put back is due again, until it is reported once more. */
+function isReported({ id, wishes }: Order, rule: RuleFacts, { run }: Case): boolean {
   if (rule.brake && run.braked[rule.kind]) return true
-  return run.told.some(({ event, kind, details }) => event === 'dead' && kind === rule.kind && String(details?.id) === id)
+  const putBackAt = Math.max(0, ...wishes.flatMap((wish) => (revives(rule.kind, wish) && wish.answer === 'ok' ? [wish.invokedAt] : [])))
+  return run.told.some(
+    ({ event, kind, details, at }) => event === 'dead' && kind === rule.kind && String(details?.id) === id && at >= putBackAt,
+  )
 }

@@ -22,7 +22,7 @@ export const reads = ofEachOrder(
       const strange = wish.got.list?.find(({ kind }) => order.rules.every((rule) => rule.kind !== kind))
       if (strange) yield { message: `"list" has a timer of ${strange.kind}, which is no rule of this table`, evidence: { wish } }
       if (answers.length === 0) continue
-      const states = statesWithin(order.changes, wish.invokedAt, wish.completedAt)
+      const states = statesWithin(order, wish.invokedAt, wish.completedAt)
       for (const [rule, answer] of answers) {
         if (states.some((state) => isSo(run, rule, answer, wish, state))) continue
         const said = answer === null ? 'no timer' : `${Math.round(answer.remaining)} ms`

@@ -1,31 +1,54 @@
 // Timers that Redis alone has (`deadline: false`, plain functions) are carried out at least once, unless Redis lost its data meanwhile.
 
 import type { RuleFacts, Wish } from '../../history.js'
-import { leaves } from '../explanation.js'
 import { type Breach, ofEachOrder } from '../invariant.js'
 import { type Order, SLACK_MS } from '../orders.js'
-import { applies } from '../rule-facts.js'
+import { applies, leaves } from '../rule-facts.js'
 import type { Run } from '../run.js'
 
 /** By a call, or by another service that sets the key. */
 const STARTS = new Set<string>(['schedule', 'setKey'])
 const CALLS = new Set<string>([...STARTS, 'extend', 'cancel'])
 
+/** The shop reckons with what it knows of Redis's clock: it may be off by half of a round trip, on a link that is slow. */
+const READING_MS = 300
+
 export const redisOnly = ofEachOrder(
   'redis-only',
-  'A timer that Redis alone has and whose arming was acknowledged is carried out at least once, unless Redis lost data meanwhile; a function is called for no id that was never scheduled.',
+  'A timer that Redis alone has and whose arming was acknowledged is carried out at least once, unless Redis lost data meanwhile; it is carried out for no id that was never scheduled, and not before the earliest deadline that the id was given.',
   function* (order, { run }) {
     for (const rule of order.rules) {
       if (rule.deadline !== 'redis') continue
       const own = order.wishes.filter(({ kind, answer, call }) => kind === rule.kind && answer !== 'refused' && CALLS.has(call))
       for (const [index, wish] of own.entries()) yield* ofWish(order, rule, wish, own.slice(index + 1), run)
-      const called = order.deliveries.find(({ what, kind }) => what === 'handler' && kind === rule.kind)
-      if (called && !own.some(({ call, invokedAt }) => STARTS.has(call) && invokedAt <= called.at + SLACK_MS)) {
-        yield { message: `${rule.kind} was called for an id that was never scheduled`, evidence: { called } }
-      }
+      yield* early(order, rule, own, run)
     }
   },
 )
+
+/** Carried out before it can have been due, by the clock that was moved furthest. */
+function* early(order: Order, rule: RuleFacts, own: readonly Wish[], { clockMoves, slowdown }: Run): Iterable<Breach> {
+  const first = firstCarriedOut(order, rule)
+  if (first === undefined) return
+  const starts = own.filter(({ call, invokedAt }) => STARTS.has(call) && invokedAt <= first + SLACK_MS)
+  const evidence = { carriedOutAt: first, wishes: own }
+  if (starts.length === 0) {
+    yield { message: `${rule.kind} was carried out for an id that was never scheduled`, evidence }
+    return
+  }
+  const dueAt = Math.min(...starts.map(({ invokedAt, asked }) => Number(asked.at ?? invokedAt + Number(asked.after ?? rule.afterMs))))
+  const movedMs = Math.max(0, ...clockMoves.map(({ offsetMs }) => Math.abs(offsetMs)))
+  if (first >= dueAt - movedMs - READING_MS * slowdown) return
+  yield { message: `${rule.kind} was carried out ${Math.round(dueAt - first)} ms before its first deadline`, evidence }
+}
+
+function firstCarriedOut({ settlements, deliveries }: Order, rule: RuleFacts): number | undefined {
+  const instants = [
+    ...settlements.flatMap((each) => (each.rule === rule ? [each.change.trueAt] : [])),
+    ...deliveries.flatMap(({ what, kind, at }) => (what === 'handler' && kind === rule.kind ? [at] : [])),
+  ]
+  return instants.length > 0 ? Math.min(...instants) : undefined
+}
 
 function* ofWish(order: Order, rule: RuleFacts, wish: Wish, later: readonly Wish[], run: Run): Iterable<Breach> {
   const { got, answer, completedAt, invokedAt } = wish

@@ -54,6 +54,8 @@ function* ofDelivery({ changes }: Order, rule: RuleFacts, delivery: Delivery): I
   if (changes.length === 0 || delivery.deadline === undefined) return
   const isReal = changes.some(({ to, trueAt }) => trueAt <= delivery.at + CALL_MS && isSame(deadlineOf(rule, to), delivery.deadline))
   if (!isReal) yield breach('names a deadline that never was on the row', { delivery, changes })
+  if (delivery.status !== undefined && rule.from && !rule.from.includes(delivery.status))
+    yield breach(`was given an order of status ${delivery.status}`, { delivery })
   if (isWorker(delivery.by)) return
   yield breach('was given by a process that is no worker', { delivery })
 }

@@ -1,15 +1,23 @@
-// What a worker reports as settled was settled: it speaks after the commit.
+// What a worker reports as settled was settled: it speaks after the commit. And nothing that it reports is the package's own fault.
 
 import { anomaly, type Invariant } from '../invariant.js'
 import type { Case } from '../orders.js'
 
+/** Faults that no server, link or clock brings about. */
+const MISTAKES = new Set(['INTERNAL', 'INVALID_MODEL'])
+
 export const told: Invariant = {
   name: 'told',
-  holds: 'A worker reports no order as settled more often than it was.',
+  holds: 'A worker reports no order as settled more often than it was, and no mistake of the package or of its configuration.',
   judge: (found) => {
+    const mistakes = found.run.told.flatMap((event) => {
+      const code = event.event === 'fault' ? String(event.details?.code) : ''
+      if (!MISTAKES.has(code)) return []
+      return [anomaly('told', 'since', event.kind ?? '', { message: `${event.by} reported the fault ${code}`, evidence: { event } })]
+    })
     const settled = countSettled(found)
     const reported = new Map<string, number>()
-    return found.run.told.flatMap((event) => {
+    const tooOften = found.run.told.flatMap((event) => {
       const rule = event.event === 'settled' && event.kind !== undefined ? found.rule(event.kind) : undefined
       if (!rule || rule.table === null) return []
       return ((event.details?.ids ?? []) as string[]).flatMap((id) => {
@@ -21,6 +29,7 @@ export const told: Invariant = {
         return [anomaly('told', rule.features[0] ?? 'since', `${rule.table} ${id}`, { message, evidence: { event } })]
       })
     })
+    return [...tooOften, ...mistakes]
   },
 }
 

@@ -24,6 +24,7 @@ export interface Step {
     | 'leave'
     | 'enter'
     | 'schedule'
+    | 'scheduleAsItIs'
     | 'extend'
     | 'cancel'
     | 'pause'
@@ -48,6 +49,7 @@ export const steps: fc.Arbitrary<Step[]> = fc.array(
         'leave',
         'enter',
         'schedule',
+        'scheduleAsItIs',
         'extend',
         'cancel',
         'pause',
@@ -85,12 +87,15 @@ function playOne(story: Story, { order, act, ms, process, answer, isCarriedOut }
   // A refused call is one that found nothing to change; the reason is a lock, which no row shows.
   const asking: Asking = { process: `shop ${process}`, answer, isCarriedOut, ...(answer === 'refused' && { code: 'ROW_LOCKED' }) }
   if (!row) return
+  // The call reads the clock two milliseconds later.
+  const left = (deadlineOf(rule, row) ?? 0) - story.now - 2
   const canCall = kind === 'confirm' && Number(row.status) === 4
   if (act === 'look') story.read(kind, id, isCarriedOut ? 'remaining' : 'list', asking)
   else if (act === 'leave' && kind !== 'cart') story.set(kind, id, { status: 99, ...(kind === 'confirm' && WITHOUT_TIMER) }, asking)
   else if (act === 'enter' && kind !== 'cart') story.set(kind, id, { status: IN_FROM[kind] as number }, asking)
   else if (act === 'dispute' && kind === 'dispute') story.set(kind, id, { disputeOpen: ms > 700 }, asking)
   else if (act === 'schedule' && canCall) story.call(kind, id, act, { after: ms }, asking)
+  else if (act === 'scheduleAsItIs' && canCall && left > 0) story.call(kind, id, 'schedule', { after: left }, asking)
   else if (act === 'extend' && canCall && Number(row.confirmExtended ?? 0) < 2 && deadlineOf(rule, row) !== undefined) {
     story.call(kind, id, act, { by: ms }, asking)
   } else if (act === 'cancel' && canCall) story.call(kind, id, act, {}, asking)

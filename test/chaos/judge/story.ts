@@ -4,6 +4,7 @@
 import type { Answer, Call, Change, ListedTimer, Row, RuleFacts, Wish } from '../../../chaos/history.js'
 import { applies, deadlineColumn, deadlineOf, isHeld, isPending, keptOf, STATUS, wholeMs } from '../../../chaos/judge/rule-facts.js'
 import type { BrakeChange, BrakeRow, Run } from '../../../chaos/judge/run.js'
+import { changedColumns } from '../../../chaos/judge/wish-fits.js'
 
 export const BEGIN = 1_700_000_000_000
 const SWEEP_MS = 2_000
@@ -170,7 +171,9 @@ export class Story {
     const outcome = row && asking.answer !== 'refused' ? outcomeOf(rule, row, call, asked, this.now + 2) : undefined
     const wish = this.wish(kind, id, call, asked, asking)
     const isDone = wish.answer === 'ok' || (wish.answer === 'unknown' && asking.isCarriedOut)
-    if (isDone && outcome && row) this.change(kind, id, { ...row, ...outcome }, wish.process)
+    const written = outcome && row && withoutNull({ ...row, ...outcome })
+    // The ledger has no line where nothing changes.
+    if (isDone && written && changedColumns(row, written).length > 0) this.change(kind, id, written, wish.process)
     const after = this.row(kind, id)
     if (wish.answer === 'ok') {
       const deadline = rule.deadline === 'redis' ? this.now + Number(asked.after ?? rule.afterMs) : (deadlineOf(rule, after) ?? null)

@@ -46,6 +46,14 @@ describe('after-commit', () => {
     assertFound(story, 'after-commit', /key of no settlement/)
   })
 
+  it('finds a call that was given an order as it was before the settlement', () => {
+    const story = settled()
+    story.deliveries[0]!.status = '5'
+    assertFine(story)
+    story.deliveries[0]!.status = '4'
+    assertFound(story, 'after-commit', /order of status 4/)
+  })
+
   it('finds a call before the settlement', () => {
     const story = settled()
     story.deliveries[0]!.at -= 1_000

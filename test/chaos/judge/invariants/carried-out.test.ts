@@ -17,6 +17,14 @@ describe('carried-out', () => {
     assertFound(story, 'carried-out', /without writing "set"/)
   })
 
+  it('finds a settlement that wrote what no rule names', () => {
+    for (const columns of [{ confirmDueAt: 7 }, { note: 'x' }]) {
+      const story = packed()
+      Object.assign(story.changes.at(-1)!.to!, columns)
+      assertFound(story, 'carried-out', new RegExp(`also wrote ${Object.keys(columns)[0]}`))
+    }
+  })
+
   it('finds a settlement that left the deadline on the row', () => {
     const story = packed()
     const { from, to } = story.changes.at(-1)!

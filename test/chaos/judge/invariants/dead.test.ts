@@ -20,6 +20,13 @@ describe('dead', () => {
     }
   })
 
+  it('finds a dead letter that was settled although putting it back was refused', () => {
+    const story = dead()
+    story.call('confirm', '1', 'retry', {}, { answer: 'refused', code: 'NO_TIMER' })
+    story.settle('confirm', '1')
+    assertFound(story, 'dead', /although it was a dead letter/)
+  })
+
   it('finds a dead letter that was settled without a request, unless Redis lost it', () => {
     const story = dead()
     story.settle('confirm', '1')

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { RULES, Story } from '../story.js'
 import { assertFine, assertFound } from '../verdicts.js'
 
@@ -6,6 +7,13 @@ function scheduled(): Story {
   story.create('confirm', '1')
   story.call('confirm', '1', 'schedule', { after: 5_000 })
   return story
+}
+
+/** The last change was the trigger's pause as well. */
+function pausedAtOnce(story: Story, lostMs: number): void {
+  const { from, to, at } = story.changes.at(-1)!
+  delete to!.dueAt
+  to!.leftMs = Number(from!.dueAt) - at - lostMs
 }
 
 describe('explained', () => {
@@ -44,13 +52,97 @@ describe('explained', () => {
   it('lets calls that change nothing have no change', () => {
     const story = scheduled()
     story.call('confirm', '1', 'cancel')
-    const before = story.changes.length
     story.call('confirm', '1', 'cancel')
-    story.changes.length = before
     story.call('confirm', '1', 'schedule')
     story.call('confirm', '1', 'pause')
     story.call('confirm', '1', 'pause')
     assertFine(story)
+  })
+
+  /** Scheduled anew, after so many milliseconds: the deadline that it has is the one that it gets. */
+  function rescheduled(offMs = 0): Story {
+    const story = scheduled()
+    const deadline = Number(story.row('confirm', '1')?.confirmDueAt)
+    const before = story.changes.length
+    story.wait(1_000).call('confirm', '1', 'schedule', { after: deadline - story.now - 2 + offMs })
+    assert.equal(story.changes.length - before, offMs === 0 ? 0 : 1)
+    return story
+  }
+
+  it('lets a schedule have no change whose deadline is, to the millisecond, the one that the order has', () => {
+    assertFine(rescheduled())
+    assertFine(rescheduled(1))
+  })
+
+  it("reckons that by Postgres's clock where a fault has moved it", () => {
+    const story = rescheduled()
+    const wish = story.wishes.at(-1)!
+    wish.asked.after = Number(wish.asked.after) + 500_000
+    const clockMoves = [{ at: wish.invokedAt - 900, offsetMs: -500_000 }]
+    assertFine(story, { clockMoves })
+    assertFound(story, 'explained', /"schedule" of shop 1 was acknowledged, and no change/)
+  })
+
+  it('finds a schedule that answered with the deadline that the order had, and wrote nothing', () => {
+    const story = rescheduled()
+    story.wishes.at(-1)!.asked.after = 60_000
+    assertFound(story, 'explained', /"schedule" of shop 1 was acknowledged, and no change/)
+  })
+
+  it('lets a schedule have no change that the trigger turned into the time which a pause keeps already', () => {
+    const story = new Story()
+    story.create('dispute', '1')
+    story.set('dispute', '1', { disputeOpen: true })
+    story.sweep('dispute', '1')
+    const after = Number(story.row('dispute', '1')?.leftMs)
+    const answer = { answer: 'ok', got: { deadline: null, armed: false } } as const
+    Object.assign(story.call('dispute', '1', 'schedule', { after }, { answer: 'refused' }), answer)
+    assertFine(story)
+    Object.assign(story.call('dispute', '1', 'schedule', { after: after + 60_000 }, { answer: 'refused' }), answer)
+    assertFound(story, 'explained', /"schedule" of shop 1 was acknowledged, and no change/)
+  })
+
+  it('finds a deadline that "schedule" answered under "since" and the row never had', () => {
+    const story = new Story()
+    story.create('pay', '1')
+    const wish = story.call('pay', '1', 'schedule')
+    assertFine(story)
+    wish.got = { deadline: Number(wish.got?.deadline) + 1 }
+    assertFound(story, 'explained', /"schedule" of shop 1 was acknowledged, and no change/)
+  })
+
+  it('finds a write of the shop that changed more than it named, or less', () => {
+    for (const spoil of [{ confirmDueAt: 7 }, { note: 'y' }]) {
+      const story = scheduled()
+      story.set('confirm', '1', { note: 'x' })
+      assertFine(story)
+      Object.assign(story.changes.at(-1)!.to!, spoil)
+      assertFound(story, 'explained', /"write" of shop 1 was acknowledged/)
+    }
+  })
+
+  it('finds a write that starts a timer anew which was running', () => {
+    for (const [kind, column] of [
+      ['pack', 'packDueAt'],
+      ['dispute', 'dueAt'],
+    ] as const) {
+      const story = new Story()
+      story.create(kind, '1')
+      story.wait(500).set(kind, '1', { note: 'x' })
+      story.changes.at(-1)!.to![column] = story.now + 2_000
+      assertFound(story, 'explained', /"write" of shop 1 was acknowledged/)
+    }
+  })
+
+  it('lets the trigger pause and resume in the statement that changes the condition, and finds time that was lost', () => {
+    for (const lostMs of [0, 500]) {
+      const story = new Story()
+      story.create('dispute', '1')
+      story.wait(500).set('dispute', '1', { disputeOpen: true })
+      pausedAtOnce(story, lostMs)
+      if (lostMs > 0) assertFound(story, 'explained', /"write" of shop 1 was acknowledged/)
+      else assertFine(story)
+    }
   })
 
   it('lets a call and a write share a transaction', () => {
@@ -133,14 +225,18 @@ describe('explained', () => {
   })
 
   it('finds a deadline that does not count from the call', () => {
-    const story = scheduled()
-    story.wait(10_000).call('confirm', '1', 'schedule', { after: 1_000 })
-    story.changes.at(-1)!.to!.confirmDueAt = story.now - 9_000
-    assertFound(story, 'explained', /shop 1 changed it/)
+    for (const wrongMs of [-10_000, -500, 500]) {
+      const story = scheduled()
+      story.wait(4_000).call('confirm', '1', 'schedule', { after: 1_000 })
+      const { to } = story.changes.at(-1)!
+      to!.confirmDueAt = Number(to!.confirmDueAt) + wrongMs
+      story.wishes.at(-1)!.got = {}
+      assertFound(story, 'explained', /shop 1 changed it/)
+    }
   })
 
   it('finds time that was lost or gained by a pause', () => {
-    for (const wrongMs of [-6_000, 6_000]) {
+    for (const wrongMs of [-6_000, -500, 500, 6_000]) {
       const story = scheduled()
       story.call('confirm', '1', 'schedule', { after: 20_000 })
       story.call('confirm', '1', 'pause')

@@ -49,6 +49,17 @@ describe('lost', () => {
     assertFound(story, 'lost', /braked/, { braked: { braked: false } })
   })
 
+  it('excuses no dead letter any more that was put back, until it is one again', () => {
+    const story = new Story()
+    story.create('pay', '1')
+    story.wait(4_000)
+    const dead = { event: 'dead', by: 'worker 1', at: story.now, kind: 'pay', details: { id: '1' } }
+    story.wait(10).call('pay', '1', 'retry')
+    story.wait(20_000)
+    assertFound(story, 'lost', /pay/, { told: [dead] })
+    assertFine(story, { told: [dead, { ...dead, at: story.now - 9_000 }] })
+  })
+
   it('excuses a dead letter, and no other order of its rule', () => {
     const story = new Story()
     story.create('pay', '1')

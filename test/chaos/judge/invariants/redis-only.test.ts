@@ -43,6 +43,18 @@ describe('redis-only', () => {
     assertFine(story.wait(20_000))
   })
 
+  for (const kind of ['fleeting', 'handle'] as const) {
+    it(`finds a timer of ${kind} that was carried out too early, unless a clock was moved by as much`, () => {
+      const story = new Story()
+      if (kind === 'fleeting') story.create(kind, '1')
+      story.call(kind, '1', 'schedule', { after: 5_000 })
+      if (kind === 'fleeting') story.settle(kind, '1')
+      else story.handle('1')
+      assertFound(story, 'redis-only', /before its first deadline/)
+      assertFine(story, { clockMoves: [{ at: story.now - 9, offsetMs: -5_000 }] })
+    })
+  }
+
   it('finds a call for an id that was never scheduled', () => {
     const story = new Story()
     story.handle('1')

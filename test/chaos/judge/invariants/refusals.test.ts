@@ -34,6 +34,25 @@ describe('refusals', () => {
     })
   }
 
+  it('finds a pause, or a resume, that was refused of an order that is paused', () => {
+    for (const call of ['pause', 'resume'] as const) {
+      const story = scheduled()
+      story.call('confirm', '1', 'pause')
+      story.wait(40_000).call('confirm', '1', call, {}, { answer: 'refused', code: 'NO_TIMER' })
+      assertFound(story, 'refusals', /NO_TIMER/)
+    }
+  })
+
+  for (const code of ['ERR_ORDER_TIMERS_INVALID_MODEL', 'TypeError']) {
+    it(`finds a call that failed with ${code}`, () => {
+      for (const answer of ['refused', 'unknown'] as const) {
+        const story = scheduled()
+        story.call('confirm', '1', 'cancel', {}, { answer }).got = { code }
+        assertFound(story, 'refusals', new RegExp(`failed with ${code}`))
+      }
+    })
+  }
+
   it('lets a call be refused for what no row shows', () => {
     const story = new Story()
     story.create('confirm', '1')

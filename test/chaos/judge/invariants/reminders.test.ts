@@ -36,6 +36,14 @@ describe('reminders', () => {
     assertFound(story, 'reminders', /never was on the row/)
   })
 
+  it('finds a reminder that was given an order which is not in "from"', () => {
+    const story = reminded()
+    story.deliveries[0]!.status = '4'
+    assertFine(story)
+    story.deliveries[0]!.status = '9'
+    assertFound(story, 'reminders', /order of status 9/)
+  })
+
   it('finds a reminder that came too early', () => {
     const story = reminded()
     story.recorded[0]!.settledAt -= 500

@@ -17,6 +17,13 @@ describe('told', () => {
     assertFound(story, 'told', /reported as settled 1 times and settled 0 times/)
   })
 
+  it("finds a fault that is the package's own, and none that a server brings about", () => {
+    const story = new Story()
+    const fault = (code: string) => ({ told: [{ event: 'fault', by: 'worker 1', at: story.now, kind: 'pay', details: { code } }] })
+    assertFound(story, 'told', /worker 1 reported the fault INTERNAL/, fault('INTERNAL'))
+    assertFine(story, fault('POSTGRES_UNAVAILABLE'))
+  })
+
   it('finds a settlement that was reported twice', () => {
     const story = new Story()
     story.create('pay', '1')
