@@ -149,7 +149,7 @@ for (const extension of ['.js', '.ts']) require.extensions[extension] = (module,
         'the end of the process',
         'timers.mjs',
         'process.exit(0)',
-        /^order-timers: your module ended the process \(status 0\) before the timers were there/,
+        /^order-timers: your module ended the process \(status 0\) before it had exported the timers/,
       ],
     ]
     for (const [what, file, text, expected] of throws) {

@@ -97,7 +97,7 @@ describe('dead letters on the command line', function () {
     assert.equal(status, 1)
     assert.deepEqual(stdout.trimEnd().split('\n'), [
       'order_confirm: 1 order is due now, with all attempts',
-      'order_confirm 7: it is no dead letter: it failed 3 times, and is tried again by itself',
+      'order_confirm 7: it is no dead letter: it failed 3 times, and is tried again automatically',
       'order_confirm 8: it is no dead letter; `order-timers dead` lists those that are',
     ])
   })
