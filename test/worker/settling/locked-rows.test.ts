@@ -94,7 +94,10 @@ describe('A row that is locked for long', () => {
     await plain.lockedRows.look()
     const told = plain.faults.list()[0]?.message ?? ''
     assert.ok(told.includes(`process ${await pidOf(holder)} of Postgres holds it (application "by hand"`), told)
-    assert.ok(told.includes(`the role "${database.schema}" may not see what it does: GRANT pg_read_all_stats TO "${database.schema}"`), told)
+    assert.ok(
+      told.includes(`the role "${database.schema}" may not see what it does: GRANT pg_read_all_stats TO "${database.schema}"`),
+      told,
+    )
     await holder.query('ROLLBACK')
     await plain.close()
     await database.client.query(`DROP OWNED BY ${database.schema}`)
