@@ -48,11 +48,21 @@ export class OrderModel {
     this.status = to
   }
 
-  /** It is in `from` again, with a new deadline or with the one on its row. */
-  cameBack(deadline: number | null): void {
-    if (this.status === SHIPPED) this.wasNotInFrom()
-    this.status = SHIPPED
-    this.begin(deadline ?? this.deadline)
+  /** It is in `from` again, with a new deadline. */
+  cameBack(deadline: number): void {
+    this.returnToFrom()
+    this.begin(deadline)
+  }
+
+  /**
+   * It is in `from` again, with this deadline on its row, at a moment at which no clock showed more than `latest`: with the deadline with
+   * which it left, or with none, where that passed while the order was away.
+   */
+  cameBackWith(deadline: number | null, latest: number): void {
+    this.returnToFrom()
+    const cleared = deadline === null && this.deadline !== null && this.deadline <= latest
+    if (deadline !== this.deadline && !cleared) throw this.broken(`came back with the deadline ${deadline} instead of ${this.deadline}`)
+    this.begin(deadline)
   }
 
   /** It is in `from`, says an answer. */
@@ -91,6 +101,11 @@ export class OrderModel {
   private get pending(): Term | undefined {
     const last = this.terms.at(-1)
     return last?.state === 'pending' ? last : undefined
+  }
+
+  private returnToFrom(): void {
+    if (this.status === SHIPPED) this.wasNotInFrom()
+    this.status = SHIPPED
   }
 
   private begin(deadline: number | null): void {

@@ -133,12 +133,14 @@ class Player {
   }
 
   private async bringBack(order: OrderModel, after: number | null): Promise<void> {
-    const { sequelize, Order, timers } = this.world
+    const { sequelize, Order, timers, clock } = this.world
     await sequelize.transaction(async (transaction) => {
-      const [moved] = await Order.update({ status: SHIPPED }, { where: { id: order.id, status: { [Op.ne]: SHIPPED } }, transaction })
-      if (moved === 0) return order.wasInFrom()
-      const timer = after === null ? undefined : await timers.schedule(KIND, order.id, { after, transaction })
-      order.cameBack(timer?.deadline?.getTime() ?? null)
+      const where = { id: order.id, status: { [Op.ne]: SHIPPED } }
+      const [, [row]] = await Order.update({ status: SHIPPED }, { where, transaction, returning: true })
+      if (!row) return order.wasInFrom()
+      if (after === null) return order.cameBackWith(row.confirmDueAt?.getTime() ?? null, await clock.latest())
+      const { deadline } = await timers.schedule(KIND, order.id, { after, transaction })
+      order.cameBack(deadline?.getTime() as number)
     })
   }
 }

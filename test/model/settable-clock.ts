@@ -4,6 +4,8 @@
 import type { Database } from '../support/database.js'
 
 export class SettableClock {
+  private mostMs = 0
+
   private constructor(private readonly database: Database) {}
 
   static async install(database: Database): Promise<SettableClock> {
@@ -29,5 +31,13 @@ export class SettableClock {
   /** Between two transactions on orders, so that none has one time in its guard and another in the ledger. */
   async set(offMs: number): Promise<void> {
     await this.database.client.query(`BEGIN; LOCK TABLE orders IN SHARE MODE; UPDATE clock SET off = interval '${offMs} ms'; COMMIT`)
+    this.mostMs = Math.max(this.mostMs, offMs)
+  }
+
+  /** The latest time, in milliseconds since 1970, that it may have shown until now. */
+  async latest(): Promise<number> {
+    const now = 'SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::float8 AS now'
+    const { rows } = await this.database.client.query<{ now: number }>(now)
+    return (rows[0]?.now as number) + this.mostMs
   }
 }
