@@ -145,12 +145,12 @@ FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     const { record } = this.options
     const updates = this.writes
     const due = `${DUE} AS (${this.due(updates)})`
-    if (!record) return updates ? `WITH ${due}\n${this.update()}` : `WITH ${due}\nSELECT * FROM ${DUE}`
+    if (!record) return `WITH ${due}\n${updates ? this.update() : `SELECT *, ${deadlineMsSql(DUE)} FROM ${DUE}`}`
     const source = updates ? MOVED : DUE
     const parts = [due, ...(updates ? [`${MOVED} AS (${this.update()})`] : []), `${HISTORY_ROWS} AS (${record(source, this.proofs)})`]
     const answered = this.options.row.verification?.unverified.removeSql(source)
     if (answered) parts.push(`order_timers_answered AS (${answered})`)
-    return `WITH ${parts.join(',\n')}\nSELECT * FROM ${source} JOIN ${HISTORY_ROWS} ON order_timers_recorded = ${source}.${ID}::text`
+    return `WITH ${parts.join(',\n')}\nSELECT *, ${deadlineMsSql(source)} FROM ${source} JOIN ${HISTORY_ROWS} ON order_timers_recorded = ${source}.${ID}::text`
   }
 
   /** The orders that are due, locked. @param updates whether an UPDATE follows, which then returns the rows */
@@ -162,8 +162,7 @@ FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
       ...(takesInstances && !updates ? [`${table.alias}.*`] : []),
       `${table.id}${updates ? '' : '::text'} AS ${ID}`,
       `${guard.finiteDeadlineSql} AS ${DEADLINE}`,
-      `${move ? `${table.column(move.status)}::text` : 'NULL::text'} AS ${FROM}`,
-      `${epochMsSql(guard.finiteDeadlineSql)} AS ${DEADLINE_MS}`,
+      ...(record || this.linked ? [`${move ? `${table.column(move.status)}::text` : 'NULL::text'} AS ${FROM}`] : []),
     ]
     const limit = brake ? ` LIMIT ${record ? '$4' : '$2'}` : ''
     return `
@@ -181,9 +180,8 @@ FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     const returned = [
       ...(takesInstances ? [`${table.alias}.*`] : []),
       `${DUE}.${ID}::text AS ${ID}`,
-      `${DUE}.${DEADLINE_MS}`,
+      ...(record ? [`${DUE}.${FROM}`, `${DUE}.${DEADLINE}`] : [deadlineMsSql(DUE)]),
       ...(move ? [`(${guard.appliesSql}) AS ${STILL}`] : []),
-      ...(record ? [`${DUE}.${FROM}`, `${DUE}.${DEADLINE}`] : []),
       ...startedTimers.map(({ deadline }, i) => `${epochMsSql(deadline)} AS ${startedColumn(i)}`),
     ]
     // The ids are compared once more so that Postgres finds the rows by their key; otherwise it would read the whole table.
@@ -215,6 +213,10 @@ RETURNING ${returned.join(', ')}`
 WHERE ${allOf([`${table.id} = ANY($1)`, `${deadlineColumn} IS NULL`, appliesSql, notDeletedSql])})
 `
   }
+}
+
+function deadlineMsSql(source: string): string {
+  return `${epochMsSql(`${source}.${DEADLINE}`)} AS ${DEADLINE_MS}`
 }
 
 /** The row has not been written since `verify` asked about it. A lock does not change xmin. Like the whole condition, it is checked again on the locked row. */

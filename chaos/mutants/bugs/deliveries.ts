@@ -89,9 +89,9 @@ export const DELIVERY_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/rows/settlement-sql.ts',
-        find: '...(record ? [`${DUE}.${FROM}`, `${DUE}.${DEADLINE}`] : []),',
+        find: '...(record ? [`${DUE}.${FROM}`, `${DUE}.${DEADLINE}`] : [deadlineMsSql(DUE)]),',
         replace:
-          '...(record ? [`${move ? `${table.column(move.status)}::text` : `${DUE}.${FROM}`} AS ${FROM}`, `${DUE}.${DEADLINE}`] : []),',
+          '...(record ? [`${move ? `${table.column(move.status)}::text` : `${DUE}.${FROM}`} AS ${FROM}`, `${DUE}.${DEADLINE}`] : [deadlineMsSql(DUE)]),',
       },
     ],
     suites: ['test/life/history.test.ts', 'test/auto/cascade.test.ts'],
