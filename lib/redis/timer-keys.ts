@@ -6,6 +6,7 @@ import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
 import { within } from '../wait.js'
 import type { ArmedTimer } from './arm-batches.js'
+import { NodeBatches } from './node-batches.js'
 import { scripts } from './script-calls.js'
 
 /** How long a call waits for the nodes of the keys. A later `cancel` must find the key, but a node that is down must not delay calls for long. */
@@ -15,18 +16,25 @@ const WAIT_MS = 100
 const LOOK_MS = 1_000
 
 export class TimerKeys {
+  private readonly batches = new NodeBatches()
+
   constructor(private readonly keys: Keys) {}
 
   /** Never rejects. */
   async set(client: Redis, kind: string, timers: readonly ArmedTimer[]): Promise<void> {
-    const set = timers.map(({ id, deadlineMs }) => client.set(this.keys.timer(kind, id), '1', 'PXAT', Math.ceil(deadlineMs)))
+    const set = timers.map(({ id, deadlineMs }) => {
+      const key = this.keys.timer(kind, id)
+      return this.batches.add(client, key, (to) => to.set(key, '1', 'PXAT', Math.ceil(deadlineMs)))
+    })
     await within(WAIT_MS, Promise.allSettled(set))
   }
 
   /** Removes them without an event, even those past their expiry, and does not wait for an answer. */
   drop(client: Redis, kind: string, ids: readonly string[]): void {
     for (const id of ids) {
-      client.sinterstore(this.keys.timer(kind, id), this.keys.nothingBeside(kind, id)).catch(() => {})
+      const key = this.keys.timer(kind, id)
+      const nothing = this.keys.nothingBeside(kind, id)
+      this.batches.add(client, key, (to) => to.sinterstore(key, nothing)).catch(() => {})
     }
   }
 
@@ -50,12 +58,14 @@ export class TimerKeys {
   /** The ids that have no key, and those whose node does not answer. Never rejects. */
   async looked(client: Redis, kind: string, ids: readonly string[]): Promise<{ without: string[]; unknown: string[] }> {
     const found = await Promise.all(
-      ids.map((id) =>
-        within(
+      ids.map((id) => {
+        const key = this.keys.timer(kind, id)
+        const look = this.batches.add(client, key, (to) => to.exists(key))
+        return within(
           LOOK_MS,
-          client.exists(this.keys.timer(kind, id)).catch(() => undefined),
-        ),
-      ),
+          look.catch(() => undefined),
+        )
+      }),
     )
     return { without: ids.filter((_, i) => found[i] === 0), unknown: ids.filter((_, i) => found[i] === undefined) }
   }
