@@ -6,6 +6,8 @@ import type { Asking } from './tables.js'
 export interface JudgedOrder {
   id: string
   status: string
+  /** A call for it was acknowledged, or its row has a deadline. Otherwise the run ended while calls failed. */
+  isScheduled: boolean
   /** How often the row was written since it was first asked about, other than by its settlement. */
   writes: number
   sessions: readonly Session[]
@@ -34,7 +36,7 @@ export interface PaymentVerdict {
 export function judgePayments(orders: readonly JudgedOrder[], asking: Asking, spared: number): PaymentVerdict {
   const anomalies: string[] = []
   let [raceRefunds, unrefunded, enquiries, accounted, again] = [0, 0, 0, 0, 0]
-  for (const { id, status, sessions, writes, enquiries: counted, gone } of orders) {
+  for (const { id, status, isScheduled, sessions, writes, enquiries: counted, gone } of orders) {
     const paid = sessions.filter(({ state }) => state === 'paid')
     const refunded = paid.filter((one) => one.refunded)
     if (status === 'cancelled') {
@@ -45,7 +47,8 @@ export function judgePayments(orders: readonly JudgedOrder[], asking: Asking, sp
       anomalies.push(`order ${id} is both paid (${paid.map((one) => one.id)}) and cancelled`)
     if (status === 'cancelled' && asking === 'close' && paid.length > refunded.length)
       anomalies.push(`order ${id}: money without an order or a refund`)
-    if (status === 'placed' && paid.length === 0 && !gone) anomalies.push(`order ${id} was never settled`)
+    if (status === 'placed' && isScheduled && paid.length === 0 && !gone) anomalies.push(`order ${id} was never settled`)
+    if (status === 'paid' && paid.length === 0) anomalies.push(`order ${id} is paid, and there is no money`)
     if (status === 'cancelled' && (counted?.yes ?? 0) === 0) anomalies.push(`order ${id} was cancelled unverified`)
     const { asked = 0, yes = 0, no = 0 } = counted ?? {}
     enquiries += asked
@@ -54,7 +57,7 @@ export function judgePayments(orders: readonly JudgedOrder[], asking: Asking, sp
     again += Math.max(0, yes - 1 - writes)
   }
   if (again > spared) anomalies.push(`${again} orders were asked about again without a reason; ${spared} may be for killed workers`)
-  const count = (wanted: string) => orders.filter(({ status, gone }) => status === wanted && !(wanted === 'placed' && gone)).length
+  const count = (wanted: string) => orders.filter(({ status }) => status === wanted).length
   const allowedEnquiries = accounted + spared
   if (enquiries > allowedEnquiries) anomalies.push(`${enquiries} enquiries, and ${allowedEnquiries} were allowed`)
   return {
@@ -62,7 +65,7 @@ export function judgePayments(orders: readonly JudgedOrder[], asking: Asking, sp
       orders: orders.length,
       cancelled: count('cancelled'),
       paid: count('paid'),
-      waiting: count('placed'),
+      waiting: orders.filter(({ status, gone, isScheduled }) => status === 'placed' && !gone && isScheduled).length,
       gone: orders.filter(({ status, gone }) => status === 'placed' && gone).length,
     },
     ...{ raceRefunds, unrefunded, enquiries, allowedEnquiries, anomalies },

@@ -7,6 +7,7 @@ const order = (more: Partial<JudgedOrder>): JudgedOrder => {
   return {
     id: '1',
     status: 'cancelled',
+    isScheduled: true,
     writes: 1,
     sessions: [session('expired')],
     enquiries: { firstAt: 0, asked: 1, yes: 1, no: 0 },
@@ -30,6 +31,16 @@ describe('the judge of the payments shop', () => {
       0,
     )
     assert.deepEqual([verdict.anomalies, verdict.waiting], [[], 1])
+  })
+
+  it('misses an order that was scheduled and never settled, and not one for which no call was acknowledged', () => {
+    const unpaid = { status: 'placed', enquiries: undefined }
+    assert.match(broken(unpaid)[0] ?? '', /never settled/)
+    assert.deepEqual(broken({ ...unpaid, isScheduled: false }), [])
+  })
+
+  it('misses the money of an order that is paid without any', () => {
+    assert.match(broken({ status: 'paid' })[0] ?? '', /no money/)
   })
 
   it('leaves alone what the service has deleted, unless it was still cancelled', () => {
