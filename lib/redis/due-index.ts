@@ -6,12 +6,14 @@ import { type Keys, SWEEP_REQUEST } from '../keys.js'
 import type { ArmedTimer } from './arm-batches.js'
 import { ClusterTimers } from './cluster-timers.js'
 import type { RedisConnection } from './connection.js'
+import { NodeBatches, type Sender } from './node-batches.js'
 import { at, eachPart, everyPart } from './parts.js'
 import { loadScripts, mayHaveWritten, operation, probeWrites, scripts } from './script-calls.js'
 import { TimerKeys } from './timer-keys.js'
 import { isRedisTrouble } from './trouble.js'
 
 export class DueIndex {
+  private readonly batches = new NodeBatches()
   private readonly timerKeys: TimerKeys
   private readonly inCluster: ClusterTimers
 
@@ -19,7 +21,7 @@ export class DueIndex {
     readonly connection: RedisConnection,
     readonly keys: Keys,
   ) {
-    this.timerKeys = new TimerKeys(keys)
+    this.timerKeys = new TimerKeys(keys, this.batches)
     this.inCluster = new ClusterTimers(keys, this.timerKeys)
     connection.refusals.probe = (partition) => probeWrites(connection, keys, partition)
     connection.refusals.partitions = () => keys.everyPartition
@@ -45,9 +47,9 @@ export class DueIndex {
     const { due, failures } = this.keys.sets(kind, partition)
     const values: (string | number)[] = [due, failures, this.keys.wakeChannel, this.keys.setsTimersOf(kind)]
     for (const { id, deadlineMs } of timers) values.push(deadlineMs, id)
-    const arm = (client: Redis) => scripts(client).orderTimersArm(...values)
-    const withKeys = (client: Redis) => arm(client).then(() => this.timerKeys.set(client, kind, timers))
-    await this.connection.run<unknown>(waitMs, this.keys.inCluster ? withKeys : arm, operation('arm', kind, undefined, partition))
+    const arm = (client: Sender) => scripts(client).orderTimersArm(...values)
+    const inCluster = (client: Redis) => this.batches.add(client, due, arm).then(() => this.timerKeys.set(client, kind, timers))
+    await this.connection.run<unknown>(waitMs, this.keys.inCluster ? inCluster : arm, operation('arm', kind, undefined, partition))
   }
 
   /**

@@ -1,11 +1,11 @@
-// Commands for keys anywhere in a cluster. Those of one turn of the event loop go to each node in one message: reading a message costs a server more than
+// Commands and scripts for keys anywhere in a cluster. Those of one turn of the event loop go to each node in one message: reading a message costs a server more than
 // a small command. The turn ends with `setImmediate`: after the answers on all connections have been read.
 
 import type { ClientContext, Redis, RedisCommander } from 'ioredis'
 import { servedBy } from './primaries.js'
 
-/** The client, or a pipeline of it. */
-type Sender = RedisCommander<ClientContext>
+/** A client, or a pipeline of it. */
+export type Sender = RedisCommander<ClientContext>
 
 interface Pending {
   key: string
@@ -14,8 +14,8 @@ interface Pending {
   reject: (error: unknown) => void
 }
 
-/** The key's slot is moving, or has moved: the client follows such an answer to a single command. */
-const IS_ELSEWHERE = /^(?:MOVED|ASK|TRYAGAIN) /
+/** The slot of a key is moving, or has moved: the client follows such an answer to a single command. */
+const TO_BE_SENT_ALONE = /^(?:MOVED|ASK|TRYAGAIN) /
 
 export class NodeBatches {
   private readonly pending = new Map<Redis, Pending[]>()
@@ -60,7 +60,7 @@ async function together(client: Redis, commands: readonly Pending[]): Promise<vo
   const answers = await pipeline.exec().catch(() => null) // nothing was sent: the nodes of the keys have changed
   for (const [i, one] of commands.entries()) {
     const [error, answer] = answers?.[i] ?? []
-    if (answers === null || (error && IS_ELSEWHERE.test(error.message))) alone(client, one)
+    if (answers === null || (error && TO_BE_SENT_ALONE.test(error.message))) alone(client, one)
     else if (error) one.reject(error)
     else one.resolve(answer)
   }

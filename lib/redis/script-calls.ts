@@ -4,6 +4,7 @@
 import type { Redis } from 'ioredis'
 import type { Keys, WriteProbeKeys } from '../keys.js'
 import type { RedisConnection } from './connection.js'
+import type { Sender } from './node-batches.js'
 import { serversOf } from './primaries.js'
 import type { Operation, Proof } from './refusals.js'
 import { SCRIPTS } from './scripts.generated.js'
@@ -11,8 +12,8 @@ import { SCRIPTS } from './scripts.generated.js'
 type Call = (...values: (string | number)[]) => Promise<unknown>
 type Scripted = Record<keyof typeof SCRIPTS, Call>
 
-/** The client with the scripts as methods, which ioredis's types cannot know. */
-export function scripts(client: Redis): Scripted {
+/** The client, or a pipeline of it, with the scripts as methods, which ioredis's types cannot know. */
+export function scripts(client: Sender): Scripted {
   return client as unknown as Scripted
 }
 

@@ -16,9 +16,10 @@ const WAIT_MS = 100
 const LOOK_MS = 1_000
 
 export class TimerKeys {
-  private readonly batches = new NodeBatches()
-
-  constructor(private readonly keys: Keys) {}
+  constructor(
+    private readonly keys: Keys,
+    private readonly batches = new NodeBatches(),
+  ) {}
 
   /** Never rejects. */
   async set(client: Redis, kind: string, timers: readonly ArmedTimer[]): Promise<void> {

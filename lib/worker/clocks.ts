@@ -7,9 +7,12 @@ import { type BoundRule, isSwept } from '../rules/rule.js'
 import { inTransaction, rows } from '../sequelize/database.js'
 import { QUESTION } from '../sequelize/statement-limits.js'
 
-/** A clock is read until a round trip is this short: a reading's error is at most its round trip, and the first on a connection is slow. */
-const CLOSE_ENOUGH_MS = 0.6
-const MOST_READINGS = 5
+/**
+ * A clock is read until the error is this small, which is half a round trip on the same machine, or so many times. Timers are claimed later by the error, and
+ * the first readings on a connection are slow.
+ */
+const CLOSE_ENOUGH_MS = 0.15
+const MOST_READINGS = 10
 
 /** About how long a transaction's first statement takes to reach Postgres. */
 const TRANSIT_MS = 0.3

@@ -95,6 +95,38 @@ describe('The due index of a cluster', function () {
     close()
   })
 
+  it('sends what one turn of the event loop arms to each node in one message, not in one for each timer', async () => {
+    const { arm, close } = await open()
+    const reads = async () => {
+      const infos = await Promise.all((await cluster.primaries()).map(({ client }) => client.info('stats')))
+      return infos.reduce((sum, info) => sum + Number(/^total_reads_processed:(\d+)/m.exec(info)?.[1]), 0)
+    }
+    const now = Date.now()
+    await arm(names(20, 1_001), now + HOUR_MS) // connects to every node
+    const before = await reads()
+    await arm(names(200), now + HOUR_MS)
+    const read = (await reads()) - before
+    assert.ok(read < 60, `the primaries read ${read} messages for 200 timers`)
+    close()
+  })
+
+  it('sets the key of each timer also where its slot has moved since', async () => {
+    const { keys, index, connection, arm, close } = await open()
+    const now = Date.now()
+    await arm(names(20, 1_001), now + HOUR_MS)
+    const ids = names(50)
+    const slot = slotOf(keys.timer(KIND, '7'))
+    const from = await cluster.ownerOf(slot)
+    const to = (await cluster.primaries()).find((node) => node !== from) as typeof from
+    await cluster.moveSlots(from, to, [slot, slot])
+    await arm(ids, now + HOUR_MS)
+    const has = await Promise.all(ids.map((id) => connection.client.exists(keys.timer(KIND, id))))
+    assert.deepEqual(has, Array(50).fill(1))
+    assert.equal(await index.count(KIND, WAIT_MS), 70)
+    await cluster.moveSlots(to, from, [slot, slot])
+    close()
+  })
+
   it('takes the key of a timer away with it, and follows what other programs set', async () => {
     const { keys, index, leases, clock, connection, close } = await open()
     const { client } = connection
