@@ -8,11 +8,12 @@ import { inTransaction, rows } from '../sequelize/database.js'
 import { QUESTION } from '../sequelize/statement-limits.js'
 
 /**
- * A clock is read until the error is this small, which is half a round trip on the same machine, or so many times. Timers are claimed later by the error, and
- * the first readings on a connection are slow.
+ * A clock is read until the error is this small, which is half a round trip on the same machine, until readings are no better than one before, or so many
+ * times. Timers are claimed later by the error, and the first readings on a connection are slow.
  */
 const CLOSE_ENOUGH_MS = 0.15
 const MOST_READINGS = 10
+const MOST_IN_VAIN = 2
 
 /** About how long a transaction's first statement takes to reach Postgres. */
 const TRANSIT_MS = 0.3
@@ -67,11 +68,13 @@ export class Clocks {
   /** Reads Postgres's clock in an open transaction, if a rule needs it. */
   async readPostgres(sequelize: Sequelize, transaction: Transaction): Promise<void> {
     const estimate = this.estimates.get(sequelize)
-    for (let readings = 0; estimate && readings < MOST_READINGS; readings += 1) {
+    for (let [readings, inVain] = [0, 0]; estimate && readings < MOST_READINGS && inVain < MOST_IN_VAIN; readings += 1) {
+      const { error } = estimate
       const askedAt = performance.now()
       const [row] = await rows<{ now: number }>(sequelize, NOW, [], transaction)
       if (row) estimate.note(row.now, askedAt, performance.now())
-      if (estimate.error < CLOSE_ENOUGH_MS) break
+      if (estimate.error < CLOSE_ENOUGH_MS) return
+      inVain = estimate.error < error ? 0 : inVain + 1
     }
   }
 }
