@@ -92,6 +92,11 @@ export function publishesExpiry(flags: string): boolean {
   return flags.includes('E') && /[xA]/.test(flags)
 }
 
+/** The same for keys that get a TTL: E, and g or A. */
+export function publishesTtls(flags: string): boolean {
+  return flags.includes('E') && /[gA]/.test(flags)
+}
+
 /** These flags plus those that expiry events need: CONFIG SET and a line of redis.conf replace all flags. */
 export function withExpiryEvents(flags: string): string {
   return `${flags}${flags.includes('E') ? '' : 'E'}${/[xA]/.test(flags) ? '' : 'x'}`

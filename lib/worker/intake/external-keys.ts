@@ -1,11 +1,12 @@
 // Makes the expiry events of keys that other services set punctual. A slow scan finds the keys of our kinds that are not in the due index, and
 // they are touched when they expire. One worker scans at a time, under a lock that expires if the worker dies. A pass over the keyspace begins
-// with a pulse of the worker, and a small keyspace needs no further step.
+// with a pulse of the worker, and a small keyspace needs no further step. Where Redis publishes that a key got a TTL, each worker learns of it at once.
 
 import type { Keys } from '../../keys.js'
 import type { RedisConnection } from '../../redis/connection.js'
 import { parseScan, type ScanStep } from '../../redis/pulse.js'
 import { scripts } from '../../redis/script-calls.js'
+import { NewKeys } from './new-keys.js'
 import { Rest } from './rest.js'
 import { type Hearing, Touches } from './touches.js'
 
@@ -25,12 +26,18 @@ const SHORTEST_PASS_MS = 1_000
 /** Keys that expire later than this are left to a later pass. Used until the first pass has shown how long passes take. */
 const FIRST_HORIZON_MS = 300_000
 
+/** The same for keys of which Redis tells: longer than a pass takes among some million keys, or without a scan as long as a timeout may be. */
+const TOLD_HORIZON_MS = 3_600_000
+const LONGEST_HORIZON_MS = 2 ** 31 - 1_000
+
 export interface ExternalKeysDependencies {
   keys: Keys
   kinds: readonly string[]
   connection: RedisConnection
   workerId: string
   hearing: Hearing
+  /** Whether the keyspace is scanned. */
+  scans: boolean
   /** The name of the lock under which one worker scans this server. */
   lock(): string
   /** Filters the keys that are not in the index, if the scan itself cannot check that. */
@@ -40,7 +47,10 @@ export interface ExternalKeysDependencies {
 export class ExternalKeys {
   /** How many passes over the keyspace have been completed. */
   passes = 0
+  /** How long the last pass took, milliseconds; undefined if this worker has not completed one, or another worker scans now. */
+  passMs: number | undefined
   private readonly touches: Touches
+  private readonly newKeys: NewKeys
   private readonly rest = new Rest()
   private readonly patterns: readonly string[]
   private horizonMs = FIRST_HORIZON_MS
@@ -55,13 +65,20 @@ export class ExternalKeys {
     // A script on one node of a cluster cannot ask the index, whose partitions lie anywhere.
     const dueOf = (kind: string) => (connection.topology === 'node' ? '' : keys.sets(kind).due)
     this.patterns = kinds.flatMap((kind) => [keys.timersOf(kind), dueOf(kind)])
+    const beginnings = kinds.map((kind) => keys.timersOf(kind))
+    this.newKeys = new NewKeys(beginnings, (names) => this.lookAt(names))
   }
 
   async stop(): Promise<void> {
     this.stopped = true
     this.rest.end()
     this.touches.stop()
-    await this.passing
+    await Promise.all([this.passing, this.newKeys.stop()])
+  }
+
+  /** A key got a TTL. */
+  gotTtl(name: string): void {
+    if (!this.stopped) this.newKeys.take(name)
   }
 
   /** What a pulse needs for the first step of a pass; undefined during a pass. */
@@ -73,7 +90,11 @@ export class ExternalKeys {
 
   /** A pulse has taken the first step. @param first undefined if another worker scans */
   stepped(first: ScanStep | undefined): void {
-    if (!first || this.passing || this.stopped) return
+    if (this.passing || this.stopped) return
+    if (!first) {
+      this.passMs = undefined
+      return
+    }
     this.passing = this.pass(first)
       .catch(() => {}) // Redis does not answer, or refuses. Its connection reports that, and another pass follows.
       .finally(() => {
@@ -88,7 +109,7 @@ export class ExternalKeys {
   private async pass(first: ScanStep): Promise<void> {
     let [step, stepStartedAt]: [ScanStep, number] = [first, this.startedAt]
     for (;;) {
-      for (const [key, leftMs] of await this.dependencies.unindexed(step.found)) this.touches.schedule(key, leftMs)
+      await this.schedule(step)
       if (step.cursor === '0') break
       await this.rest.for(Math.min(LONGEST_REST_MS, (performance.now() - stepStartedAt) * REST_FACTOR))
       if (this.stopped) return
@@ -98,7 +119,23 @@ export class ExternalKeys {
       step = next
     }
     this.passes += 1
-    this.horizonMs = Math.ceil(2 * (performance.now() - this.startedAt + SHORTEST_PASS_MS)) + 5_000
+    this.passMs = Math.round(performance.now() - this.startedAt)
+    this.horizonMs = 2 * (this.passMs + SHORTEST_PASS_MS) + 5_000
+  }
+
+  private async lookAt(names: readonly string[]): Promise<void> {
+    const { connection, scans } = this.dependencies
+    if (!connection.usable) return
+    const horizonMs = scans ? Math.max(TOLD_HORIZON_MS, this.horizonMs) : LONGEST_HORIZON_MS
+    const values = [JSON.stringify(names), horizonMs, ...this.patterns]
+    const found = parseScan((await connection.ask((client) => scripts(client).orderTimersExternal(...values))) as (string | number)[])
+    if (found) await this.schedule(found)
+  }
+
+  private async schedule({ found }: ScanStep): Promise<void> {
+    const external = await this.dependencies.unindexed(found)
+    if (this.stopped) return
+    for (const [key, leftMs] of external) this.touches.schedule(key, leftMs)
   }
 
   private async step(cursor: string): Promise<ScanStep | undefined> {

@@ -2,6 +2,7 @@
 // and pulses, which carry the probe and the scan. A single Redis is one such server; in a cluster each primary is one.
 
 import type { Keys } from '../../keys.js'
+import type { Log } from '../../logger.js'
 import type { Loop } from '../../loop.js'
 import type { Meters } from '../../meters.js'
 import type { RedisConnection } from '../../redis/connection.js'
@@ -39,6 +40,7 @@ export interface ServerIntakeDependencies {
   pace: Pick<Pace, 'everyMs' | 'scans'>
   faults: ServerFaults
   meters: Pick<Meters, 'subscriptionResets'>
+  log: Log
   /** Whether `notify-keyspace-events` may be changed. */
   configureRedis: boolean
 }
@@ -68,10 +70,10 @@ export class ServerIntake {
     private readonly dependencies: ServerIntakeDependencies,
     private readonly listeners: ServerIntakeListeners,
   ) {
-    const { connection, source, pulse, keys, workerId, tag, unindexed, kinds, partition, pace, faults, meters, configureRedis } =
+    const { connection, source, pulse, keys, workerId, tag, unindexed, kinds, partition, pace, faults, meters, log, configureRedis } =
       dependencies
     const { everyMs, scans } = pace
-    this.subscriber = new Subscriber(source, keys.wakeChannel, faults, meters, everyMs)
+    this.subscriber = new Subscriber(source, keys.wakeChannel, faults, meters, everyMs, log)
     this.watch = new ServerWatch({ connection, faults, configureRedis })
     this.expiryProbe = new ExpiryProbe({
       key: () => (tag ? keys.expiryProbeOn(tag(), workerId) : keys.expiryProbe(workerId)),
@@ -80,7 +82,7 @@ export class ServerIntake {
       onResult: (proved) => this.judgeEvents(proved),
     })
     this.externalKeys = new ExternalKeys({
-      ...{ keys, kinds, connection, workerId, unindexed },
+      ...{ keys, kinds, connection, workerId, unindexed, scans },
       hearing: {
         isDeaf: () => this.expiryProbe.proved === false || !this.subscriber.subscribed,
         onExpired: listeners.onExpired,
@@ -103,12 +105,17 @@ export class ServerIntake {
     this.unlisten.push(connection.onUp(() => this.handleConnected()))
     this.unlisten.push(connection.onDown(() => this.expiryProbe.forget()))
     this.unlisten.push(connection.refusals.onAccepted(onMissed))
-    this.watch.start({ onUsable: () => this.handleUsable(), onConfigured: () => void this.prove() })
+    this.watch.start({
+      onUsable: () => this.handleUsable(),
+      onConfigured: () => void this.prove(),
+      onPublishesTtls: () => void this.subscriber.subscribeToTtls(),
+    })
     connection.open()
     if (connection.ready) this.handleConnected()
     this.subscriber.start({
       onWake,
       onExpired: (key) => this.expiryProbe.takes(key) || onExpired(key),
+      onTtl: (key) => this.externalKeys.gotTtl(key),
       onSubscribed: () => this.handleSubscribed(),
     })
     this.pulses.start()

@@ -7,6 +7,7 @@ import {
   enableExpiryEvents,
   evictionIn,
   publishesExpiry,
+  publishesTtls,
   readSettings,
   readUnfitness,
   type Unfitness,
@@ -34,6 +35,8 @@ export interface ServerWatchListeners {
   onUsable(): void
   /** This worker has switched on expiry events. */
   onConfigured(): void
+  /** Redis may be configured to publish keys that get a TTL. Called after each look. */
+  onPublishesTtls(): void
 }
 
 export class ServerWatch {
@@ -41,7 +44,7 @@ export class ServerWatch {
   publishes: boolean | undefined
   /** This watch's own verdict; `connection.fit` is what all workers on the connection know. */
   private usable = true
-  private listeners: ServerWatchListeners = { onUsable() {}, onConfigured() {} }
+  private listeners: ServerWatchListeners = { onUsable() {}, onConfigured() {}, onPublishesTtls() {} }
   /** An answer that shows that the server cannot serve timers, and when it came. */
   private suspected: { error: Error; at: number } | undefined
   private eviction: string | undefined
@@ -171,6 +174,7 @@ export class ServerWatch {
     } else faults.clear('EVICTION')
     const published = this.publishes
     this.publishes = notifications === undefined ? undefined : publishesExpiry(notifications)
+    if (notifications === undefined || publishesTtls(notifications)) this.listeners.onPublishesTtls()
     if (notifications !== undefined && !this.publishes) await this.eventsOff(notifications)
     else if (published === false) faults.clear('EVENTS_OFF')
   }

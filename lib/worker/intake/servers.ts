@@ -2,7 +2,6 @@
 // or removed are followed. A new node may have expired keys before the subscription, which therefore counts as "something may have been missed".
 
 import type { Keys } from '../../keys.js'
-import type { Log } from '../../logger.js'
 import type { Loop } from '../../loop.js'
 import { RedisConnection } from '../../redis/connection.js'
 import { Primaries, type Primary } from '../../redis/primaries.js'
@@ -22,11 +21,11 @@ const WAIT_MS = 1_000
 /** How long to wait for the nodes of a cluster at the start. */
 const KNOWN_MS = 3_000
 
-export interface ServersDependencies extends Pick<ServerIntakeDependencies, 'keys' | 'workerId' | 'kinds' | 'meters' | 'configureRedis'> {
+export interface ServersDependencies
+  extends Pick<ServerIntakeDependencies, 'keys' | 'workerId' | 'kinds' | 'meters' | 'log' | 'configureRedis'> {
   redis: RuntimeRedis
   pace: Pace
   faults: Faults
-  log: Log
 }
 
 /** The common parts for all of a worker's servers. */
@@ -120,7 +119,7 @@ class Nodes implements Servers {
   }
 
   private add(primary: Primary): void {
-    const { redis, faults: all, log, pace, ...others } = this.dependencies
+    const { redis, faults: all, pace, ...others } = this.dependencies
     const { address, source } = primary
     const { pulse } = redis
     const connection = new RedisConnection(source, 'express-order-timers:node')
@@ -142,7 +141,7 @@ class Nodes implements Servers {
     this.nodes.set(address, { intake, connection, faults })
     connection.onDoubt(() => this.primaries.askAgain()) // its slots, or those of the requested keys, have moved
     intake.start()
-    log('info', `Redis at ${redis.connection.where}: ${address} serves slots`, { code: 'REDIS_NODE_ADDED', node: address })
+    others.log('info', `Redis at ${redis.connection.where}: ${address} serves slots`, { code: 'REDIS_NODE_ADDED', node: address })
   }
 
   private remove({ address }: Primary): void {

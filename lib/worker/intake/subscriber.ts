@@ -1,8 +1,10 @@
-// The subscription to expiry events and wakes, on a separate connection. It uses the literal channels, because a least-privilege user may be
-// refused the pattern, and subscribes to each separately, so that one refusal does not affect the other. It subscribes after every connection,
-// retries, and calls `onSubscribed` each time, because something may have been missed.
+// The subscription to expiry events, wakes and keys that get a TTL, on a separate connection. It uses the literal channels, because a least-privilege user
+// may be refused the pattern, and subscribes to each separately, so that one refusal does not affect the others. It subscribes after every
+// connection, retries, and calls `onSubscribed` each time, because something may have been missed.
 
+import { errorText } from '../../error-text.js'
 import { OrderTimersError } from '../../errors.js'
+import type { Log } from '../../logger.js'
 import type { Meters } from '../../meters.js'
 import { RedisConnection } from '../../redis/connection.js'
 import type { RedisSource } from '../../redis/single-source.js'
@@ -17,6 +19,8 @@ const QUIET_PULSES = 2
 export interface SubscriberListeners {
   onWake(message: string): void
   onExpired(key: string): void
+  /** A key got a TTL. */
+  onTtl(key: string): void
   /** After every acknowledged subscription: messages before it may have been missed. */
   onSubscribed(): void
 }
@@ -34,6 +38,8 @@ export class Subscriber {
   private readonly connection: RedisConnection
   private readonly expired: Channel
   private readonly wake: Channel
+  /** Where Redis publishes each key that gets a TTL, with flag g. It is optional. */
+  private readonly ttl: { readonly name: string; subscribed: boolean }
   private retry: NodeJS.Timeout | undefined
   private heartbeat: NodeJS.Timeout | undefined
   private stopped = false
@@ -47,6 +53,7 @@ export class Subscriber {
     private readonly faults: ServerFaults,
     private readonly meters: Pick<Meters, 'subscriptionResets'>,
     private readonly pulseMs: number,
+    private readonly log: Log,
   ) {
     this.attempted = new Promise((resolve) => {
       this.endAttempt = resolve
@@ -62,6 +69,7 @@ export class Subscriber {
       without: 'a timer that becomes the first to be due may be a second late; events and the sweep still work',
       subscribed: false,
     }
+    this.ttl = { name: `__keyevent@${source.db}__:expire`, subscribed: false }
   }
 
   /** Whether it is subscribed to expiry events. */
@@ -76,15 +84,19 @@ export class Subscriber {
 
   start(listeners: SubscriberListeners): void {
     const { client } = this.connection
-    this.connection.onUp(() => void this.subscribe(listeners))
+    this.connection.onUp(() => {
+      void this.subscribeToTtls() // first, so that it has been tried when `attempted` resolves
+      void this.subscribe(listeners)
+    })
     this.connection.onDown(() => {
       if (this.channels.some(({ subscribed }) => subscribed)) this.meters.subscriptionResets += 1
-      for (const channel of this.channels) channel.subscribed = false
+      for (const channel of [...this.channels, this.ttl]) channel.subscribed = false
       this.endAttempt()
     })
     client.on('message', (channel: string, message: string) => {
       this.heardAt = performance.now()
-      if (channel === this.expired.name) listeners.onExpired(message)
+      if (channel === this.ttl.name) listeners.onTtl(message)
+      else if (channel === this.expired.name) listeners.onExpired(message)
       else listeners.onWake(message)
     })
     this.connection.open()
@@ -94,6 +106,23 @@ export class Subscriber {
   /** Subscribes on a new connection, because the address may lead to another server by now. */
   renew(): void {
     this.connection.reconnect(new Error('the subscription is renewed'))
+  }
+
+  /**
+   * Without a flag g there are no messages, so the setting need not be known, and may change. A refusal is no fault, since a scan finds the keys: it is
+   * not retried before the next connection or call.
+   */
+  async subscribeToTtls(): Promise<void> {
+    const { connection, source, ttl } = this
+    if (ttl.subscribed || !connection.ready) return
+    try {
+      await connection.ask((client) => client.subscribe(ttl.name))
+      ttl.subscribed = true
+    } catch (error) {
+      if (error instanceof OrderTimersError || this.stopped) return
+      const message = `Redis at ${source.describe()} refuses to subscribe to ${ttl.name}; keys that other services set are found by scans alone`
+      this.log('debug', message, { channel: ttl.name, error: errorText(error) })
+    }
   }
 
   stop(): void {

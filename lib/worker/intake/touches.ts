@@ -4,8 +4,10 @@
 import type { RedisConnection } from '../../redis/connection.js'
 import { Rest } from './rest.js'
 
-/** The maximum number of scheduled keys. Others wait for a later pass of the scan, or for Redis. */
+/** The maximum number of scheduled keys, and of those that may expire later. Others wait for a later pass of the scan, or for Redis. */
 const MOST_KEYS = 200_000
+const MOST_LATER_KEYS = 100_000
+const LATER_MS = 300_000
 
 /** Keys that expire within the same few milliseconds are touched together. */
 const TOGETHER_MS = 5
@@ -28,7 +30,7 @@ export interface Hearing {
 export class Touches {
   /** By key: the time of the touch, by the monotonic clock in steps of TOGETHER_MS. */
   private readonly steps = new Map<string, number>()
-  private readonly pending = new Map<number, { keys: string[]; timer: NodeJS.Timeout }>()
+  private readonly pending = new Map<number, { keys: Set<string>; timer: NodeJS.Timeout }>()
   private readonly rest = new Rest()
 
   constructor(
@@ -40,15 +42,17 @@ export class Touches {
   schedule(key: string, leftMs: number): void {
     const afterMs = this.hearing.isDeaf() ? -BEFORE_MS : AFTER_MS
     const step = Math.ceil((performance.now() + Math.max(0, leftMs + afterMs)) / TOGETHER_MS)
-    if (this.steps.get(key) === step || (this.steps.size >= MOST_KEYS && !this.steps.has(key))) return
+    const before = this.steps.get(key)
+    if (before === step || (before === undefined && this.steps.size >= (leftMs > LATER_MS ? MOST_LATER_KEYS : MOST_KEYS))) return
+    if (before !== undefined) this.drop(key, before)
     this.steps.set(key, step)
     const together = this.pending.get(step)
     if (together) {
-      together.keys.push(key)
+      together.keys.add(key)
       return
     }
     const timer = setTimeout(() => void this.touch(step), step * TOGETHER_MS - performance.now())
-    this.pending.set(step, { keys: [key], timer })
+    this.pending.set(step, { keys: new Set([key]), timer })
   }
 
   stop(): void {
@@ -56,10 +60,18 @@ export class Touches {
     for (const { timer } of this.pending.values()) clearTimeout(timer)
   }
 
-  private async touch(step: number): Promise<void> {
-    const { keys = [] } = this.pending.get(step) ?? {}
+  /** A key that is renewed often is in one step only. */
+  private drop(key: string, step: number): void {
+    const together = this.pending.get(step)
+    if (!together?.keys.delete(key) || together.keys.size > 0) return
+    clearTimeout(together.timer)
     this.pending.delete(step)
-    for (const key of keys) if (this.steps.get(key) === step) this.steps.delete(key)
+  }
+
+  private async touch(step: number): Promise<void> {
+    const keys = [...(this.pending.get(step)?.keys ?? [])]
+    this.pending.delete(step)
+    for (const key of keys) this.steps.delete(key)
     for (let first = 0; first < keys.length; first += BATCH) {
       const batch = keys.slice(first, first + BATCH)
       try {

@@ -14,7 +14,7 @@ describe("the watch of a server's kind", () => {
     await connection.connected(5_000)
     const faults = new Faults({ emitSafely() {} }, toLog(false))
     const watch = new ServerWatch({ connection, faults, configureRedis: false })
-    watch.start({ onUsable() {}, onConfigured() {} })
+    watch.start({ onUsable() {}, onConfigured() {}, onPublishesTtls() {} })
     await watch.look()
     assert.ok(faults.has('REDIS_UNUSABLE'))
     // From now on it is looked at every 0.75 s, and a server that is silent is given up after 1.5 s.
