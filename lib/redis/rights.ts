@@ -39,7 +39,7 @@ export interface RedisChannel {
   listens: boolean
   /** Whether the process publishes to it. */
   speaks: boolean
-  /** Whether only `order-timers watch` needs it. */
+  /** Whether the timers work without it: only `order-timers watch` needs it, or it only spares a scan. */
   isOptional?: true
 }
 
@@ -47,7 +47,9 @@ export interface RedisChannel {
 export function channelsOf(role: RedisRole, { prefix, db }: Pick<RedisPlace, 'prefix' | 'db'>): RedisChannel[] {
   const wake = { name: `${prefix}order-timers:wake`, listens: role === 'worker', speaks: true }
   const watch = { name: `${prefix}order-timers:watch`, listens: role === 'worker', speaks: true, isOptional: true } as const
-  return role === 'web' ? [wake, watch] : [{ name: `__keyevent@${db}__:expired`, listens: true, speaks: false }, wake, watch]
+  if (role === 'web') return [wake, watch]
+  const event = (name: string) => ({ name: `__keyevent@${db}__:${name}`, listens: true, speaks: false })
+  return [event('expired'), { ...event('expire'), isOptional: true }, wake, watch]
 }
 
 /** Everything that follows the password in `ACL SETUSER`. It replaces the user's present rights. */

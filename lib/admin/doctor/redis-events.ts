@@ -1,10 +1,11 @@
-// Whether expiry events are published and arrive: a key that expires at once, and the event that must reach a subscriber of this user.
+// Whether expiry events are published and arrive: a key that expires at once, and the event that must reach a subscriber of this user. Where Redis also
+// publishes keys that get a TTL, whether this user may subscribe to them.
 
 import { randomUUID } from 'node:crypto'
 import { isReply } from '../../redis/replies.js'
-import { publishesExpiry, readSettings, withExpiryEvents } from '../../redis/server.js'
+import { publishesExpiry, publishesTtls, readSettings, withExpiryEvents } from '../../redis/server.js'
 import { within } from '../../wait.js'
-import { byHand, type Check, type Finding, fine, redisCli, redisConf, unseen, wrong } from './check.js'
+import { advice, byHand, type Check, type Finding, fine, redisCli, redisConf, unseen, wrong } from './check.js'
 import type { Subject, SubjectRedis } from './subject.js'
 import { why } from './subject.js'
 
@@ -20,7 +21,7 @@ export const redisEvents: Check = {
   ofEachNode: true,
   async look({ redis, runtime, role }) {
     if (role === 'web') return []
-    return [await proved(redis as SubjectRedis, runtime)]
+    return [await proved(redis as SubjectRedis, runtime), ...(await refusedTtls(redis as SubjectRedis))]
   },
 }
 
@@ -70,4 +71,24 @@ async function proved({ connection, source, tag }: SubjectRedis, { keys }: Subje
     notifications === undefined ? 'none came back' : `none came back: notify-keyspace-events is ${JSON.stringify(notifications)}`
   const line = `notify-keyspace-events ${withExpiryEvents(notifications ?? '')}`
   return wrong(NAME, { expected, found }, redisConf(line), redisCli(`CONFIG SET ${line}`))
+}
+
+async function refusedTtls({ connection, source }: SubjectRedis): Promise<Finding[]> {
+  const { notifications = '' } = await readSettings(connection)
+  if (!publishesTtls(notifications)) return []
+  const channel = `__keyevent@${source.db}__:expire`
+  const listener = source.create('express-order-timers:doctor')
+  listener.on('error', () => {})
+  try {
+    await within(WAIT_MS, listener.connect())
+    await listener.subscribe(channel)
+    return []
+  } catch (error) {
+    if (!isReply(error)) return [] // reported by the other findings
+    const found = `the subscription was refused (${why(error)}): keys that other services set are found by scans alone`
+    const expected = `with the flag g, this user hears of each key that gets a TTL`
+    return [advice(NAME, { expected, found }, redisCli(`ACL SETUSER ${source.user} &${channel}`))]
+  } finally {
+    listener.disconnect()
+  }
 }

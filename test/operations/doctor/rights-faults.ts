@@ -6,8 +6,13 @@ import { Stage } from './staging.js'
 
 /** @param changes what is given and taken after all that is needed; PREFIX stands for the shop's */
 function lacking(...changes: string[]): () => Promise<StagedFault> {
+  return lackingWith('Ex', ...changes)
+}
+
+/** @param flags of notify-keyspace-events */
+function lackingWith(flags: string, ...changes: string[]): () => Promise<StagedFault> {
   return async () => {
-    const server = await RedisServer.start()
+    const server = await RedisServer.start(['--notify-keyspace-events', flags])
     const stage = await Stage.open({ redisUrl: server.url })
     const { prefix } = stage.shop.redis
     const all = `on >secret resetkeys ~${prefix}* resetchannels &__keyevent@0__:expired &${prefix}order-timers:wake +@read +@write +@scripting +@connection +@pubsub +time +info`
@@ -41,6 +46,12 @@ export const RIGHTS_FAULTS: Fault[] = [
     name: 'redis.rights',
     also: ['redis.events'],
     stage: lacking('resetchannels', '&PREFIXorder-timers:wake'),
+  },
+  {
+    what: 'The user of Redis may not hear of keys that get a TTL, which Redis publishes',
+    name: 'redis.events',
+    verdict: 'advice',
+    stage: lackingWith('Exg'),
   },
   {
     what: 'The user of Redis may not use the wake channel',
