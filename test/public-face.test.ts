@@ -76,7 +76,10 @@ async function healthOf(options: ShopOptions): Promise<object> {
   const { armed } = await shop.timers.schedule('order_confirm', await shop.order({ status: 4 }))
   const isSettled = (): boolean => {
     if (!worker.health().redis) return true
-    return armed ? worker.health().redis?.events !== undefined : worker.health().faults.length > 0 && shop.timers.health().faults.length > 0
+    const { events, externalScanMs } = worker.health().redis ?? {}
+    return armed
+      ? events !== undefined && externalScanMs !== undefined
+      : worker.health().faults.length > 0 && shop.timers.health().faults.length > 0
   }
   await waitUntil(isSettled)
   const healths = { worker: worker.health(), timers: shop.timers.health() }

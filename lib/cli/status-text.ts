@@ -26,6 +26,7 @@ export function statusText({ headline, troubles, postgres, redis, clock, process
     `Postgres: ${oneLine(postgres.problem ?? `answers${clockText(clock.postgresAheadMs)}`)}`,
     `Redis: ${oneLine(redisText(redis))}`,
     `Sweep: ${sweepText(rules)}`,
+    ...(redis.used ? [`Scan: ${scanText(processes)}`] : []),
     `Next deadline: ${nextText(rules)}`,
     ...rules.flatMap(unverifiedText),
     ...rules.flatMap(heldText),
@@ -72,6 +73,14 @@ function sweepText(rules: readonly RuleStatus[]): string {
   return ages.length === 0
     ? 'when a worker last read what is overdue is not known'
     : `a worker read what is overdue ${ageText(Math.max(...ages))} ago`
+}
+
+/** For the worker whose last pass took longest. */
+function scanText({ processes }: Processes): string {
+  const took = processes.flatMap(({ alive, scanMs }) => (alive && scanMs !== undefined ? [scanMs] : []))
+  return took.length === 0
+    ? 'no worker has completed a pass over the keys, which finds those that other services set'
+    : `a pass over the keys, which finds those that other services set, takes ${ageText(Math.max(...took))}`
 }
 
 function heldText({ kind, hold }: RuleStatus): string[] {

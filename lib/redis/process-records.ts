@@ -28,6 +28,8 @@ export interface ProcessRecord {
   sweepMs?: number | null
   /** For a worker that sends heartbeats less often than usual: milliseconds between two. */
   beatMs?: number
+  /** For a worker that scans for keys that other services set: how long its last pass over the keyspace took, milliseconds. */
+  scanMs?: number
   /** What is wrong at present, as this process sees it. Left out if nothing is. */
   faults?: RecordedFault[]
   /**
@@ -86,7 +88,7 @@ export function parseRecord(text: string, now: number): SeenProcess | undefined 
 
 /** Whether it has all required fields, each of its type. */
 export function isRecord(record: ProcessRecord): boolean {
-  const { id, host, pid, version, startedAt, role, redis, redisData, rules, databases, sweepMs, beatMs, faults } = record
+  const { id, host, pid, version, startedAt, role, redis, redisData, rules, databases, sweepMs, beatMs, scanMs, faults } = record
   return (
     [id, host, version].every(isText) &&
     [pid, startedAt].every(isNumber) &&
@@ -98,6 +100,7 @@ export function isRecord(record: ProcessRecord): boolean {
     isListOf(databases, isDatabase) &&
     (sweepMs === null || isOptional(sweepMs, isNumber)) &&
     isOptional(beatMs, isNumber) &&
+    isOptional(scanMs, isNumber) &&
     isOptional(faults, (list) => isListOf(list, isFault))
   )
 }

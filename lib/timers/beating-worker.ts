@@ -10,6 +10,7 @@ export interface BeatingWorker {
   schedule: { readonly intervalMs: number | undefined }
   /** Milliseconds between two heartbeats, if they are not as usual. */
   beatMs?: number | undefined
+  intake?: { readonly externalScanMs: number | undefined } | undefined
   latenessCounts: {
     /** The counts since the last call, by field. */
     takeCounts(): ReadonlyMap<string, number>
@@ -25,11 +26,16 @@ export function seldomMs(workers: Iterable<BeatingWorker>): number | undefined {
 }
 
 /** The workers' part of a process's record; empty if there is none. */
-export function recordOf(workers: ReadonlySet<BeatingWorker>): Pick<ProcessRecord, 'sweepMs' | 'beatMs'> {
+export function recordOf(workers: ReadonlySet<BeatingWorker>): Pick<ProcessRecord, 'sweepMs' | 'beatMs' | 'scanMs'> {
   if (workers.size === 0) return {}
   const intervals = [...workers].flatMap(({ schedule }) => schedule.intervalMs ?? [])
   const beatMs = seldomMs(workers)
-  return { sweepMs: intervals.length > 0 ? Math.max(...intervals) : null, ...(beatMs !== undefined && { beatMs }) }
+  const scans = [...workers].flatMap(({ intake }) => intake?.externalScanMs ?? [])
+  return {
+    sweepMs: intervals.length > 0 ? Math.max(...intervals) : null,
+    ...(beatMs !== undefined && { beatMs }),
+    ...(scans.length > 0 && { scanMs: Math.max(...scans) }),
+  }
 }
 
 /** The counts of all workers of the process. */

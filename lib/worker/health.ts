@@ -15,9 +15,11 @@ export interface Health {
   /**
    * The present state; undefined with `redis: false`. `connected`: Redis answers and can serve timers. `subscribed`: to expiry events. `events`:
    * whether expiry events are proved to arrive, undefined while unknown. `externalScans`: how often the keyspace has been scanned for keys
-   * that other services set.
+   * that other services set. `externalScanMs`: how long the last scan took, milliseconds; undefined while this worker has completed none.
    */
-  redis: { connected: boolean; subscribed: boolean; events: boolean | undefined; externalScans: number } | undefined
+  redis:
+    | { connected: boolean; subscribed: boolean; events: boolean | undefined; externalScans: number; externalScanMs: number | undefined }
+    | undefined
   /**
    * `lastEndedAt`: when a sweep of this worker last ended. `lastReadAt`: every rule's overdue orders have been read at this time or later,
    * by this worker or another one (`lastReadBy`). A sweep may end without having read, if another session holds its lock.
@@ -51,6 +53,7 @@ export function healthOf({ dispatcher, faults, intake, latenessCounts, reporter,
       subscribed: intake.subscribed,
       events: intake.events,
       externalScans: intake.externalScans,
+      externalScanMs: intake.externalScanMs,
     },
     sweep: { lastEndedAt, lastReadAt: lastRead?.at, lastReadBy: lastRead?.by, next: schedule.next },
     busy: dispatcher.busy,

@@ -67,9 +67,15 @@ describe('the status', () => {
     const { ok, headline, troubles, rules } = await status(runtime)
     assert.deepEqual([ok, headline, troubles], [true, '✔ ALL IS WELL: 1 worker, 0 timers pending, 0 overdue', []])
     assert.ok((rules[0]?.readAgoMs ?? -1) >= 0, 'when the worker read what is overdue')
+    const scanned = await waitUntil(async () => {
+      const found = await status(runtime)
+      return found.processes.processes[0]?.scanMs === undefined ? undefined : found
+    })
+    assert.match(statusText(scanned), /\nScan: a pass over the keys, which finds those that other services set, takes \d+ (?:ms|s)\n/)
     await worker.stop()
     const none = await status(runtime)
     assert.equal(none.ok, false)
+    assert.match(statusText(none), /\nScan: no worker has completed a pass over the keys, /)
     assert.match(
       none.headline,
       /^✘ NO WORKER ALIVE: none has been seen, and nothing is settled → start a worker that uses Redis at \S+ db \d+ /,

@@ -14,7 +14,7 @@ describe('the record of a process', () => {
   it('is read with its age', () => {
     assert.equal(parse(RECORD, NOW - 1_500)?.ageMs, 1_500)
     assert.equal(
-      parse({ ...RECORD, sweepMs: null, beatMs: 60_000, aheadMs: 5, faults: [{ code: 'A', message: 'b', since: 0 }] })?.clockMs,
+      parse({ ...RECORD, sweepMs: null, beatMs: 60_000, scanMs: 1, aheadMs: 5, faults: [{ code: 'A', message: 'b', since: 0 }] })?.clockMs,
       5,
     )
     assert.equal(parse({ ...RECORD, more: 1 })?.id, RECORD.id) // of a later version
@@ -25,7 +25,16 @@ describe('the record of a process', () => {
       assert.equal(parse({ ...RECORD, [name]: undefined }), undefined, `${name} missing`)
       for (const odd of [true, [1], { a: 1 }]) assert.equal(parse({ ...RECORD, [name]: odd }), undefined, `${name}: ${JSON.stringify(odd)}`)
     }
-    const odd = { role: 'page', redisData: 1, databases: [null], sweepMs: 'x', beatMs: null, aheadMs: 'x', faults: [{ code: 'A' }] }
+    const odd = {
+      role: 'page',
+      redisData: 1,
+      databases: [null],
+      sweepMs: 'x',
+      beatMs: null,
+      scanMs: 'x',
+      aheadMs: 'x',
+      faults: [{ code: 'A' }],
+    }
     for (const [name, value] of Object.entries(odd)) assert.equal(parse({ ...RECORD, [name]: value }), undefined, name)
     for (const text of ['', 'x', `${NOW} 1`, `${NOW} 1 {`, '1e3 1 {}']) assert.equal(parseRecord(text, NOW), undefined, text)
   })

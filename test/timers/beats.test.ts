@@ -94,6 +94,7 @@ describe('the heartbeats of a process', () => {
       ageMs,
       clockMs,
       beatAt,
+      scanMs: ___,
       ...rest
     } = record as NonNullable<typeof record>
     assert.deepEqual(rest, { host: hostname(), pid: process.pid, version: VERSION, role: 'worker', sweepMs: 60_000, holds: true })
@@ -153,11 +154,12 @@ describe('the heartbeats of a process', () => {
     const endWorker = killed.beats.addWorker({
       faults: { raise() {}, clear() {}, list: () => [{ code: 'EVENTS_OFF', message: 'no events', since: new Date(0) }] },
       schedule: { intervalMs: 60_000 },
+      intake: { externalScanMs: 421_000 },
       latenessCounts: { takeCounts: () => new Map(), putBack() {} },
     })
     const record = await waitUntil(async () => (await seen()).find(({ id }) => id === killed.identity.id))
     assert.deepEqual(record.faults, [{ code: 'EVENTS_OFF', message: 'no events', since: 0 }])
-    assert.equal(record.sweepMs, 60_000)
+    assert.deepEqual([record.sweepMs, record.scanMs], [60_000, 421_000])
     web.beats.mounted()
     await waitUntil(async () => (await seen()).some(({ id }) => id === web.identity.id))
     assert.deepEqual(web.faults(), [])

@@ -246,7 +246,8 @@ describe('the worker', () => {
     await waitUntil(() => worker.health().redis?.events)
     const { status, faults, redis, sweep, busy, kinds, events } = worker.health()
     assert.deepEqual([status, faults, busy], ['ok', [], 0])
-    assert.deepEqual({ ...redis, externalScans: 0 }, { connected: true, subscribed: true, events: true, externalScans: 0 })
+    const { externalScans: _, externalScanMs: __, ...others } = redis ?? {}
+    assert.deepEqual(others, { connected: true, subscribed: true, events: true })
     assert.ok(sweep.lastEndedAt instanceof Date && Date.now() - sweep.lastEndedAt.getTime() < 5000)
     assert.equal(sweep.next?.toISOString().slice(10), 'T04:00:00.000Z')
     assert.deepEqual(Object.keys(kinds), ['order_confirm', 'order_pay', 'order_ship', 'order_other'])

@@ -118,6 +118,12 @@ export class Intake {
     return passes.length > 0 ? Math.min(...passes) : 0
   }
 
+  /** How long a pass over the keyspace took, on the server where it took longest, milliseconds; undefined while this worker has completed none. */
+  get externalScanMs(): number | undefined {
+    const took = this.servers.list.flatMap(({ externalKeys }) => externalKeys.passMs ?? [])
+    return took.length > 0 ? Math.max(...took) : undefined
+  }
+
   private areAll(holds: (server: ServerIntake) => boolean | undefined): boolean {
     const { list } = this.servers
     return list.length > 0 && list.every((server) => holds(server) === true)
