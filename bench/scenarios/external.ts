@@ -1,5 +1,6 @@
 // Keys that another client sets with plain SETEX, among 100,000 other keys with a TTL: from each key's expiry, as Redis tells
-// it, to the commit of its order. Ours looks for such keys by scans: it is up for two of them, and the keys live for two more.
+// it, to the commit of its order. Ours looks for such keys by scans: it is up for two of them, and the keys live for two more. With Exg, Redis tells it of
+// them: no scan is awaited, and they live for two seconds.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { commitsOf, waitForCommits } from '../commits.js'
 import { addExternalKeys } from '../external-keys.js'
@@ -14,6 +15,8 @@ const SCANS = 2
 const MOST_SCANNING_MS = 400_000
 /** Where nobody scans. */
 const TTL_SECONDS = 30
+const TOLD = 'Exg'
+const TOLD_TTL_SECONDS = 2
 const PREFIX = 'order_confirm:'
 
 export const external: Scenario = {
@@ -23,16 +26,17 @@ export const external: Scenario = {
   n: 1_000,
   pendings: [100_000],
   rounds: 1,
-  entries: (system, n, pending) => [{ system, n, pending }],
-  run: async (site, { system, n, pending }) => {
+  entries: (system, n, pending) => [{ system, n, pending }, ...(system === OURS ? [{ system, variant: TOLD, n, pending }] : [])],
+  run: async (site, { system, variant, n, pending }) => {
     const { sql } = site.database
     const { client } = site.redis
     await addOrders(sql, { firstId: 1, count: n, dueAt: null })
     await settleDown(sql)
     await addExternalKeys(client, pending)
+    if (variant === TOLD) await client.config('SET', 'notify-keyspace-events', TOLD)
     const worker = await site.hire()
     await worker.ask('work', { system: system as SystemName, order: { ...site.place, variant: 'external', dueAt: Date.now(), n } })
-    const ttlSeconds = system === OURS ? Math.ceil((await durationOfScans(worker)) / 1000) + 5 : TTL_SECONDS
+    const ttlSeconds = variant === TOLD ? TOLD_TTL_SECONDS : await secondsToFind(system, worker)
     const expiries = new Map<number, number>()
     for (let id = 1; id <= n; id += 1) {
       await client.setex(PREFIX + id, ttlSeconds, '1')
@@ -45,6 +49,10 @@ export const external: Scenario = {
     await worker.ask('closeWorker')
     return { delivered: late.length, ...(latenessMs && { latenessMs }), detail: { ttlSeconds } }
   },
+}
+
+async function secondsToFind(system: string, worker: HiredChild): Promise<number> {
+  return system === OURS ? Math.ceil((await durationOfScans(worker)) / 1000) + 5 : TTL_SECONDS
 }
 
 /** @returns how long the worker's scans took that it has completed, milliseconds */
