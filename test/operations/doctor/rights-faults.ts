@@ -51,7 +51,7 @@ export const RIGHTS_FAULTS: Fault[] = [
     what: 'The user of Redis may not hear of keys that get a TTL, which Redis publishes',
     name: 'redis.events',
     verdict: 'advice',
-    stage: lackingWith('Exg'),
+    stage: lackingWith('Exg', '+config|get'),
   },
   {
     what: 'The user of Redis may not use the wake channel',
