@@ -4,13 +4,16 @@
 import type { RedisConnection } from '../../redis/connection.js'
 import { Rest } from './rest.js'
 
-/** The maximum number of scheduled keys, and of those that may expire later. Others wait for a later pass of the scan, or for Redis. */
-const MOST_KEYS = 200_000
-const MOST_LATER_KEYS = 100_000
+/** The maximum number of touches, and of those that may be later. Other keys wait for a later pass of the scan, or for Redis. */
+const MOST_TOUCHES = 200_000
+const MOST_LATER_TOUCHES = 100_000
 const LATER_MS = 300_000
 
 /** Keys that expire within the same few milliseconds are touched together. */
 const TOGETHER_MS = 5
+
+/** An expiry that was read again may differ by this without being another one: both are tried, since the later answer need not be the better one. */
+const READ_STEPS = 100 / TOGETHER_MS
 
 /** How long after its expiry a key is touched, since Redis rounds. A key that still exists then is touched once more. */
 const AFTER_MS = 2
@@ -28,10 +31,11 @@ export interface Hearing {
 }
 
 export class Touches {
-  /** By key: the time of the touch, by the monotonic clock in steps of TOGETHER_MS. */
+  /** By key: the time of its last touch, by the monotonic clock in steps of TOGETHER_MS. */
   private readonly steps = new Map<string, number>()
   private readonly pending = new Map<number, { keys: Set<string>; timer: NodeJS.Timeout }>()
   private readonly rest = new Rest()
+  private touches = 0
 
   constructor(
     private readonly connection: RedisConnection,
@@ -43,10 +47,11 @@ export class Touches {
     const afterMs = this.hearing.isDeaf() ? -BEFORE_MS : AFTER_MS
     const step = Math.ceil((performance.now() + Math.max(0, leftMs + afterMs)) / TOGETHER_MS)
     const before = this.steps.get(key)
-    if (before === step || (before === undefined && this.steps.size >= (leftMs > LATER_MS ? MOST_LATER_KEYS : MOST_KEYS))) return
-    if (before !== undefined) this.drop(key, before)
-    this.steps.set(key, step)
+    if (before !== undefined && Math.abs(step - before) > READ_STEPS) this.drop(key, before)
     const together = this.pending.get(step)
+    if (together?.keys.has(key) || this.touches >= (leftMs > LATER_MS ? MOST_LATER_TOUCHES : MOST_TOUCHES)) return
+    this.touches += 1
+    this.steps.set(key, step)
     if (together) {
       together.keys.add(key)
       return
@@ -60,10 +65,13 @@ export class Touches {
     for (const { timer } of this.pending.values()) clearTimeout(timer)
   }
 
-  /** A key that is renewed often is in one step only. */
+  /** The key has another expiry. */
   private drop(key: string, step: number): void {
+    this.steps.delete(key)
     const together = this.pending.get(step)
-    if (!together?.keys.delete(key) || together.keys.size > 0) return
+    if (!together?.keys.delete(key)) return
+    this.touches -= 1
+    if (together.keys.size > 0) return
     clearTimeout(together.timer)
     this.pending.delete(step)
   }
@@ -71,7 +79,8 @@ export class Touches {
   private async touch(step: number): Promise<void> {
     const keys = [...(this.pending.get(step)?.keys ?? [])]
     this.pending.delete(step)
-    for (const key of keys) this.steps.delete(key)
+    this.touches -= keys.length
+    for (const key of keys) if (this.steps.get(key) === step) this.steps.delete(key)
     for (let first = 0; first < keys.length; first += BATCH) {
       const batch = keys.slice(first, first + BATCH)
       try {
