@@ -4,8 +4,7 @@ import type { FaultOf } from '../faults.js'
 import { isSwept } from '../rules/rule.js'
 import { isAliveByBeat } from '../timers/findings.js'
 import type { Runtime } from '../timers/runtime.js'
-import { runningWorkers } from '../worker/running.js'
-import type { ExpiryWorker } from '../worker/worker.js'
+import { type RunningWorker, runningWorkers } from '../worker/running.js'
 import { Backlog } from './backlog.js'
 import type { Findings } from './checks.js'
 import { PostgresLook, type PostgresReading } from './postgres.js'
@@ -49,7 +48,7 @@ export class Look {
   }
 
   /** If a worker runs on the timers, both may have the same fault. */
-  private faults(workers: readonly ExpiryWorker[]): FaultOf<string>[] {
+  private faults(workers: readonly RunningWorker[]): FaultOf<string>[] {
     const all: FaultOf<string>[] = [...this.runtime.health().faults, ...workers.flatMap((worker) => worker.health().faults)]
     return [...new Map(all.map((fault) => [`${fault.code} ${fault.kind ?? fault.channel ?? ''}`, fault])).values()]
   }
@@ -63,7 +62,7 @@ export class Look {
     this.backlog.note([...overdue, ...inRedis], [...unread.map(({ kind }) => kind), ...notLookedAt, ...unsaid])
   }
 
-  private sweep(workers: readonly ExpiryWorker[], redis: RedisReading | undefined): Pick<Findings, 'sweep' | 'sweepUnknown'> {
+  private sweep(workers: readonly RunningWorker[], redis: RedisReading | undefined): Pick<Findings, 'sweep' | 'sweepUnknown'> {
     const own = workers.flatMap(({ parts }) => parts.sweep.lastRead?.at ?? [])
     const ownMs = own.length > 0 ? Date.now() - Math.max(...own.map(Number)) : undefined
     let longest: Findings['sweep']
@@ -88,7 +87,7 @@ export class Look {
   }
 
   /** The shortest interval of this process's workers; without one, of all living workers. */
-  private intervalMs(workers: readonly ExpiryWorker[]): number | undefined {
+  private intervalMs(workers: readonly RunningWorker[]): number | undefined {
     if (workers.length > 0) return shortest(workers.map(({ parts }) => parts.schedule.intervalMs))
     const seen = this.runtime.beats?.seen?.processes.filter((one) => one.role === 'worker' && isAliveByBeat(one)) ?? []
     return seen.length > 0 ? shortest(seen.map(({ sweepMs = DEFAULT_INTERVAL_MS }) => sweepMs ?? undefined)) : DEFAULT_INTERVAL_MS
@@ -105,12 +104,12 @@ function shortest(all: readonly (number | undefined)[]): number | undefined {
   return known.length > 0 ? Math.min(...known) : undefined
 }
 
-function eventsProved(workers: readonly ExpiryWorker[]): boolean | undefined {
+function eventsProved(workers: readonly RunningWorker[]): boolean | undefined {
   const intakes = workers.flatMap(({ parts }) => parts.intake ?? [])
   return intakes.length === 0 ? undefined : intakes.every(({ events }) => events === true)
 }
 
-function lateness(workers: readonly ExpiryWorker[], redis: RedisReading | undefined): Findings['lateness'] {
+function lateness(workers: readonly RunningWorker[], redis: RedisReading | undefined): Findings['lateness'] {
   const own = workers.flatMap((worker) => Object.entries(worker.health().lateness).map(([kind, { minute }]) => [kind, minute] as const))
   if (workers.length > 0) return new Map(own)
   return redis ? redis.lateness : new Map()

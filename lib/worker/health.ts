@@ -1,6 +1,5 @@
-// A worker's report for a health check. It is collected from its parts; no server is asked.
+// A worker's report for a health check.
 
-import type { Assembly } from './assembly.js'
 import type { Fault } from './faults.js'
 import type { KindCounters } from './settling/counters.js'
 import type { LatenessOfRule } from './settling/lateness.js'
@@ -40,25 +39,4 @@ export interface Health {
    * `dropped`: too many were waiting; their rows are left to the sweep.
    */
   events: { external: number; malformed: number; dropped: number }
-}
-
-export function healthOf({ dispatcher, faults, intake, latenessCounts, reporter, schedule, sweep }: Assembly, isStopped: boolean): Health {
-  const present = faults.list()
-  const { lastEndedAt, lastRead } = sweep
-  return {
-    status: isStopped ? 'stopped' : present.length > 0 ? 'degraded' : 'ok',
-    faults: present,
-    redis: intake && {
-      connected: intake.connected,
-      subscribed: intake.subscribed,
-      events: intake.events,
-      externalScans: intake.externalScans,
-      externalScanMs: intake.externalScanMs,
-    },
-    sweep: { lastEndedAt, lastReadAt: lastRead?.at, lastReadBy: lastRead?.by, next: schedule.next },
-    busy: dispatcher.busy,
-    kinds: Object.fromEntries(reporter.counters),
-    lateness: latenessCounts.ofRules(),
-    events: intake ? { ...intake.listener.counters } : { external: 0, malformed: 0, dropped: 0 },
-  }
 }

@@ -5,7 +5,8 @@ import { RUNTIME, type Runtime } from '../timers/runtime.js'
 import { within } from '../wait.js'
 import { type Assembly, assemble } from './assembly.js'
 import { WorkerEmitter } from './events.js'
-import { type Health, healthOf } from './health.js'
+import type { Health } from './health.js'
+import { healthOf } from './health-of.js'
 import { type ParsedWorkerOptions, parseWorkerOptions, type WorkerOptions } from './options.js'
 import { runtimeOf } from './runtime-of.js'
 import { startLine } from './start-line.js'
@@ -23,7 +24,8 @@ const PROOF_MS = 1_500
 export class ExpiryWorker extends WorkerEmitter {
   /** When the first attempt to subscribe and the first sweep have ended. Never rejects: `health()` shows what went wrong. */
   readonly ready: Promise<void>
-  private readonly assembly: Assembly
+  /** Read by `runningWorkers`. */
+  private readonly parts: Assembly
   private stopping: Promise<void> | undefined
   private endBeats: (() => Promise<void>) | undefined
 
@@ -36,14 +38,14 @@ export class ExpiryWorker extends WorkerEmitter {
     const { log } = runtime
     this.logTo(log)
     const rules = new Map(runtime.workerRules().map((rule) => [rule.kind, rule]))
-    this.assembly = assemble(runtime, rules, { ...options, events: this, log, intake: { configureRedis, idle } })
+    this.parts = assemble(runtime, rules, { ...options, events: this, log, intake: { configureRedis, idle } })
     runtime.running.add(this)
     this.ready = runtime.enabled ? this.start() : Promise.resolve()
   }
 
   /** The worker's state and faults. It asks no server, so a health check may call it often. */
   health(): Health {
-    return healthOf(this.assembly, this.stopping !== undefined || !this.runtime.enabled)
+    return healthOf(this.parts, this.stopping !== undefined || !this.runtime.enabled)
   }
 
   /** @internal for express-order-timers/testing */
@@ -51,14 +53,9 @@ export class ExpiryWorker extends WorkerEmitter {
     return this.runtime
   }
 
-  /** @internal for express-order-timers/health and /metrics */
-  get parts(): Assembly {
-    return this.assembly
-  }
-
   /** @internal A sweep in addition to the schedule. Never rejects. */
   sweepNow(): Promise<void> {
-    return this.assembly.sweep.run()
+    return this.parts.sweep.run()
   }
 
   /** Claims nothing more, waits for running batches (10 s at most) and closes what the worker opened. A second call returns the same promise. */
@@ -68,21 +65,21 @@ export class ExpiryWorker extends WorkerEmitter {
   }
 
   private async start(): Promise<void> {
-    const { standstill, warmer, intake, schedule, lockedRows, sweep } = this.assembly
+    const { standstill, warmer, intake, schedule, lockedRows, sweep } = this.parts
     standstill.start()
     await within(READY_MS, warmer.start())
     if (this.stopping) return
     intake?.start()
     schedule.start(sweep)
     lockedRows.start()
-    this.endBeats = this.runtime.beats?.addWorker(this.assembly)
+    this.endBeats = this.runtime.beats?.addWorker(this.parts)
     await intake?.attempted
     void this.logStart()
     await sweep.run()
   }
 
   private async shutDown(): Promise<void> {
-    const { standstill, warmer, intake, schedule, lockedRows, sweep, lostData, dispatcher, faults } = this.assembly
+    const { standstill, warmer, intake, schedule, lockedRows, sweep, lostData, dispatcher, faults } = this.parts
     await schedule.stop()
     await dispatcher.drain(Promise.all([intake?.stop(), lostData?.stop(), sweep.stop()]), DRAIN_MS)
     warmer.stop()
@@ -95,7 +92,7 @@ export class ExpiryWorker extends WorkerEmitter {
 
   /** Logs the start line once, after a short wait for the first proof that expiry events arrive. */
   private async logStart(): Promise<void> {
-    const { intake, schedule } = this.assembly
+    const { intake, schedule } = this.parts
     await within(PROOF_MS, Promise.resolve(intake?.prove()))
     if (this.stopping) return
     const { redis } = this.health()

@@ -1,5 +1,5 @@
--- Defines addExternal(answer, key, soonMs, kinds): adds a key, and milliseconds to its expiry, if it is one of our kinds that expires soon and is not in the
--- index. The expiry is read first: the index is asked only about keys that expire soon.
+-- Defines addExternal(answer, key, soonMs, kinds): adds a key, and milliseconds to its expiry, if it is one of our kinds that expires soon
+-- and is not in the index. The expiry is read first: the index is asked only about keys that expire soon.
 --
 -- kinds    keyPrefix, due, keyPrefix, due, …: the beginning of a kind's keys, and its due index; '' for one that cannot be asked here
 local function addExternal(answer, key, soonMs, kinds)
