@@ -149,8 +149,8 @@ export class Keys {
 
   /** The kind of a set with this name, which matches that pattern; undefined of what concerns no kind. */
   kindOfSet(name: string): string | undefined {
-    const [, first, second] = /^\{([^}]+)\}:(?:([^:]+):)?/.exec(name.slice(this.prefix.length + RESERVED_KIND.length + 1)) ?? []
-    return this.inCluster ? second : first
+    const rest = name.slice(this.prefix.length + RESERVED_KIND.length + 1)
+    return (SPANS.exec(rest) ?? (this.inCluster ? SET_IN_CLUSTER : SET).exec(rest))?.[1]
   }
 
   /** The prefix of names that concern no kind. In a cluster one heartbeat writes several of them, so they are in one slot. */
@@ -170,6 +170,11 @@ export class Keys {
     return { kind: name.slice(this.prefix.length, colon), id: name.slice(colon + 1) }
   }
 }
+
+const SUFFIX = '(?:due|leases?|forgotten|keyless|failures|read|undated|pace)(?::|$)'
+const SET = new RegExp(`^\\{([^}]+)\\}:${SUFFIX}`)
+const SET_IN_CLUSTER = new RegExp(`^\\{[^}]+\\}:([^:]+):${SUFFIX}`)
+const SPANS = /^\{([^}]+)\}:spans:\d+$/
 
 function setsUnder(base: string): KindSets {
   return {

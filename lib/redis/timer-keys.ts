@@ -32,11 +32,17 @@ export class TimerKeys {
 
   /** Removes them without an event, even those past their expiry, and does not wait for an answer. */
   drop(client: Redis, kind: string, ids: readonly string[]): void {
-    for (const id of ids) {
+    this.removeSilently(client, kind, ids).catch(() => {})
+  }
+
+  /** Removes them without an event, also on one server. @throws as the client does */
+  async removeSilently(client: Redis, kind: string, ids: readonly string[]): Promise<void> {
+    const remove = (id: string) => {
       const key = this.keys.timer(kind, id)
       const nothing = this.keys.nothingBeside(kind, id)
-      this.batches.add(client, key, (to) => to.sinterstore(key, nothing)).catch(() => {})
+      return this.batches.add(client, key, (to) => to.sinterstore(key, nothing))
     }
+    await Promise.all(ids.map(remove))
   }
 
   /** @returns whether there was one @throws as the client does */
