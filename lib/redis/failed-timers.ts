@@ -48,9 +48,9 @@ export class FailedTimers {
     readonly keys: Keys,
   ) {}
 
-  /** The failures of these ids. Ids without one are left out. */
-  async of(kind: string, ids: readonly string[]): Promise<Map<string, Failure>> {
-    const parts = this.keys.partitions === 1 ? [[0, ids] as const] : [...this.keys.split(ids)]
+  /** The failures of these ids. Ids without one are left out. @param partition where they were claimed; not where they belong, if that has changed since */
+  async of(kind: string, ids: readonly string[], partition = this.keys.partitions === 1 ? 0 : undefined): Promise<Map<string, Failure>> {
+    const parts = partition === undefined ? [...this.keys.split(ids)] : [[partition, ids] as const]
     const found = await this.connection.ask((client) =>
       Promise.all(parts.map(([partition, part]) => client.hmget(this.keys.sets(kind, partition).failures, ...part))),
     )

@@ -151,7 +151,7 @@ export class IndexClaims {
       lookedAt,
       deadlineOf: lookUp(ids, deadlines),
       lease: new Lease(leaseMs, sentAt, async () => (await Promise.all(partitions.map(keep))).every(Boolean)),
-      failures: (failed) => failures.of(rule.kind, failed),
+      failures: (failed) => failures.of(rule.kind, failed, partitions.length === 1 ? partitions[0] : undefined),
       finish: (dispositions) => this.finish(rule, token, partitions, dispositions, tombstone),
     }
   }
