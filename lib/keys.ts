@@ -33,8 +33,10 @@ export class Keys {
   readonly processes: string
   /** Hash: the version of this package that writes here, and the name of the data. */
   readonly layout: string
-  /** The number of partitions of the index. In a cluster each connection reads it from the data. */
+  /** The number of partitions of the index. In a cluster the connection reads it from the data. */
   partitions: number
+  /** In a cluster the same, once it was read: a node may be away. */
+  agreed: number | undefined
 
   constructor(
     /** The prefix of every name: ioredis's `keyPrefix`, if the shop's client has one, and then the option `prefix`. */

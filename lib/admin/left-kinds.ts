@@ -3,10 +3,11 @@
 import { OrderTimersError } from '../errors.js'
 import type { LeftSets, LeftTimers } from '../redis/left-sets.js'
 import { Presence } from '../redis/presence.js'
+import { isAliveByBeat } from '../redis/process-records.js'
 import { ProcessesTable } from '../rows/processes-table.js'
 import { reminderKind } from '../rules/reminder.js'
 import { withoutBinding } from '../sequelize/sql.js'
-import { isAliveByBeat, isAliveByRow, nameOf } from '../timers/findings.js'
+import { isAliveByRow, nameOf } from '../timers/findings.js'
 import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
 import { failingKinds } from './problem.js'
 

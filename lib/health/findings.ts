@@ -1,8 +1,8 @@
 // Collects the facts of a readiness reading: the servers' answers, and what this process and its workers know.
 
 import type { FaultOf } from '../faults.js'
+import { isAliveByBeat } from '../redis/process-records.js'
 import { isSwept } from '../rules/rule.js'
-import { isAliveByBeat } from '../timers/findings.js'
 import type { Runtime } from '../timers/runtime.js'
 import { type RunningWorker, runningWorkers } from '../worker/running.js'
 import { Backlog } from './backlog.js'

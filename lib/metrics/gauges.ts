@@ -3,7 +3,7 @@
 import { failingKinds } from '../admin/problem.js'
 import type { PresenceFaultCode } from '../faults.js'
 import type { TimersFaultCode } from '../redis/outage.js'
-import { isAliveByBeat } from '../timers/findings.js'
+import { isAliveByBeat } from '../redis/process-records.js'
 import type { Runtime } from '../timers/runtime.js'
 import { LAYOUT, VERSION } from '../version.js'
 import type { FaultCode } from '../worker/events.js'

@@ -1,11 +1,15 @@
-// Whether this version understands the data in this Redis. Each version records the layout that it writes. A version that finds a newer
+// Whether this process may use the data in this Redis. Each version records the layout that it writes. A version that finds a newer
 // layout does not use Redis, since it could misread anything there. The sweep over Postgres settles meanwhile.
+//
+// In a cluster an order's partition follows from the number of partitions. Processes with different numbers would not find each other's timers: one that
+// only Redis has would be carried out although it was cancelled. So no process uses Redis beside another with another number.
 
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
 import { MOST_PARTITIONS } from '../slots.js'
 import { LAYOUT, VERSION } from '../version.js'
 import { Attempts } from './attempts.js'
+import { isAliveByBeat, parseRecord, type SeenProcess } from './process-records.js'
 import { isReply } from './replies.js'
 
 const ASK_EVERY_MS = 5_000
@@ -13,25 +17,24 @@ const ASK_EVERY_MS = 5_000
 /** The number of partitions of a cluster's index. */
 const PARTITIONS = 'partitions'
 
-/** A later version of this package has written here. */
-export class NewerLayout extends Error {
-  readonly remedy = 'run that version or a later one here too, or give this one a "prefix" of its own'
-
-  constructor(layout: number, version: string) {
-    super(
-      `its timers were written by express-order-timers ${version} in layout ${layout}, and this is ${VERSION}, which understands layout ${LAYOUT}`,
-    )
+/** This process may not use the data. */
+export class OtherLayout extends Error {
+  constructor(
+    message: string,
+    readonly remedy: string,
+  ) {
+    super(message)
   }
 }
 
 /** `unanswered`: of a cluster, the node that has it may be away while the others serve. */
-type Answer = NewerLayout | 'understood' | 'unanswered'
+type Answer = OtherLayout | 'understood' | 'unanswered'
 
 export class Layout {
   /** Resolves when it is known for the present connection. */
   known: Promise<void> = Promise.resolve()
   private isKnown: boolean
-  private newer: NewerLayout | undefined
+  private other: OtherLayout | undefined
   private readonly later = new Attempts(ASK_EVERY_MS)
 
   /** @param keys gets the number of partitions of a cluster's index; undefined if that does not matter */
@@ -42,17 +45,17 @@ export class Layout {
     this.isKnown = keys === undefined
   }
 
-  /** False until it is known that this version understands the data. */
+  /** False until it is known that this process may use the data. */
   get understood(): boolean {
-    return this.isKnown && !this.newer
+    return this.isKnown && !this.other
   }
 
   /**
    * For a new connection.
-   * @param onNewer called where a later version has written here
-   * @param onUnderstood called when it is known that this version understands the data, at last
+   * @param onOther called where it may not
+   * @param onUnderstood called when it is known that this process may use the data, at last
    */
-  look(onNewer: (error: NewerLayout) => void, onUnderstood: () => void): void {
+  look(onOther: (error: OtherLayout) => void, onUnderstood: () => void): void {
     const { keys } = this
     if (keys === undefined) {
       onUnderstood()
@@ -60,10 +63,10 @@ export class Layout {
     }
     this.end()
     const take = (answer: Answer): boolean => {
-      const { newer } = this
-      if (answer !== 'unanswered') this.newer = answer === 'understood' ? undefined : answer
-      if (!this.newer) onUnderstood()
-      else if (!newer) onNewer(this.newer)
+      const { other } = this
+      if (answer !== 'unanswered') this.other = answer === 'understood' ? undefined : answer
+      if (!this.other) onUnderstood()
+      else if (other?.message !== this.other.message) onOther(this.other)
       return answer === 'understood'
     }
     const known = this.read(keys).then((answer) => {
@@ -83,7 +86,7 @@ export class Layout {
   end(): void {
     this.later.end()
     this.isKnown = this.keys === undefined
-    this.newer = undefined
+    this.other = undefined
   }
 
   /** A Redis that does not say so to this user is taken for one that this version understands. */
@@ -91,12 +94,42 @@ export class Layout {
     try {
       if (keys.inCluster) await this.client.hsetnx(keys.layout, PARTITIONS, keys.partitions).catch(() => {}) // the first process decides
       const [layout, version, partitions] = await this.client.hmget(keys.layout, 'layout', 'version', PARTITIONS)
-      if (keys.inCluster && isCount(partitions)) keys.partitions = Number(partitions)
-      return Number(layout) > LAYOUT ? new NewerLayout(Number(layout), version ?? 'of an unknown version') : 'understood'
+      if (Number(layout) > LAYOUT) return newer(Number(layout), version ?? 'of an unknown version')
+      return keys.inCluster && isCount(partitions) ? await this.agree(keys, Number(partitions)) : 'understood'
     } catch (error) {
       return isReply(error) ? 'understood' : 'unanswered'
     }
   }
+
+  private async agree(keys: Keys, partitions: number): Promise<Answer> {
+    const { agreed } = keys
+    if (agreed === partitions) return 'understood'
+    const together = `end all processes that work with another number than ${partitions}, and then start them`
+    if (agreed !== undefined)
+      return new OtherLayout(`its index was in ${agreed} partitions when this process began, and is in ${partitions} now`, together)
+    const other = (await this.seen(keys)).find((one) => isAliveByBeat(one) && (one.partitions ?? partitions) !== partitions)
+    if (other) return new OtherLayout(`its index is in ${partitions} partitions, and ${other.id} works with ${other.partitions}`, together)
+    keys.partitions = partitions
+    keys.agreed = partitions
+    return 'understood'
+  }
+
+  /** None if this user may not see them. */
+  private async seen(keys: Keys): Promise<SeenProcess[]> {
+    try {
+      const [time, records] = await Promise.all([this.client.time(), this.client.hgetall(keys.processes)])
+      return Object.values(records).flatMap((text) => parseRecord(text, Number(time[0]) * 1_000) ?? [])
+    } catch (error) {
+      if (isReply(error)) return []
+      throw error
+    }
+  }
+}
+
+function newer(layout: number, version: string): OtherLayout {
+  const what = `its timers were written by express-order-timers ${version} in layout ${layout}`
+  const remedy = 'run that version or a later one here too, or give this one a "prefix" of its own'
+  return new OtherLayout(`${what}, and this is ${VERSION}, which understands layout ${LAYOUT}`, remedy)
 }
 
 function isCount(text: string | null | undefined): boolean {

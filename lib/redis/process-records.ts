@@ -4,6 +4,9 @@
 /** A worker settles orders. A web process only schedules them. */
 export type Role = 'worker' | 'web'
 
+/** How long a process counts as alive after its last heartbeat in Redis: a worker sends one every 2 s, a web process every 15 s. */
+export const ALIVE_MS = { worker: 5_000, web: 45_000 } as const
+
 /** The record of a process. */
 export interface ProcessRecord {
   /** Host, process id and random characters: the same in its claims, the history and its log. */
@@ -24,6 +27,8 @@ export interface ProcessRecord {
   databases: DatabaseRecord[]
   /** Whether it respects holds; earlier versions do not. */
   holds?: boolean
+  /** In a cluster: how many partitions it takes the index to have. */
+  partitions?: number
   /** For a worker: milliseconds between two of its sweeps, null if none is scheduled. */
   sweepMs?: number | null
   /** For a worker that sends heartbeats less often than usual: milliseconds between two. */
@@ -88,7 +93,8 @@ export function parseRecord(text: string, now: number): SeenProcess | undefined 
 
 /** Whether it has all required fields, each of its type. */
 export function isRecord(record: ProcessRecord): boolean {
-  const { id, host, pid, version, startedAt, role, redis, redisData, rules, databases, sweepMs, beatMs, scanMs, faults } = record
+  const { id, host, pid, version, startedAt, role, redis, redisData, rules, databases } = record
+  const { partitions, sweepMs, beatMs, scanMs, faults } = record
   return (
     [id, host, version].every(isText) &&
     [pid, startedAt].every(isNumber) &&
@@ -98,11 +104,21 @@ export function isRecord(record: ProcessRecord): boolean {
     isObject(rules) &&
     Object.values(rules).every(isText) &&
     isListOf(databases, isDatabase) &&
+    isOptional(partitions, isNumber) &&
     (sweepMs === null || isOptional(sweepMs, isNumber)) &&
     isOptional(beatMs, isNumber) &&
     isOptional(scanMs, isNumber) &&
     isOptional(faults, (list) => isListOf(list, isFault))
   )
+}
+
+export function isAliveByBeat(one: Pick<SeenProcess, 'role' | 'ageMs' | 'beatMs'>): boolean {
+  return one.ageMs < aliveMs(one)
+}
+
+/** How long it counts as alive after a heartbeat. */
+export function aliveMs({ role, beatMs }: Pick<SeenProcess, 'role' | 'beatMs'>): number {
+  return beatMs === undefined ? ALIVE_MS[role] : 2.5 * beatMs
 }
 
 /** @param aheadMs the process's own measurement @param writtenMs its clock when it sent the heartbeat, minus the server's when that arrived */

@@ -9,7 +9,7 @@ import { Loop } from '../loop.js'
 import { Moment } from '../moment.js'
 import type { RedisConnection } from '../redis/connection.js'
 import { Presence } from '../redis/presence.js'
-import type { ProcessRecord, Role, SeenProcess } from '../redis/process-records.js'
+import { ALIVE_MS, type ProcessRecord, type Role, type SeenProcess } from '../redis/process-records.js'
 import type { Pulse } from '../redis/pulse.js'
 import type { DeclaredRule, ShopRule } from '../rules/rule.js'
 import { VERSION } from '../version.js'
@@ -17,7 +17,7 @@ import { within } from '../wait.js'
 import { beatFailures } from './beat-failures.js'
 import { BEAT_TIMES, type BeatTimes } from './beat-times.js'
 import { type BeatingWorker, recordOf, seldomMs, sumOf } from './beating-worker.js'
-import { ALIVE_MS, type Finding, findingsOf } from './findings.js'
+import { type Finding, findingsOf } from './findings.js'
 import { ProcessRows } from './process-rows.js'
 import { recordedFaults } from './recorded-faults.js'
 import { RowBeats } from './row-beats.js'
@@ -229,12 +229,13 @@ export class Beats {
   }
 
   private record(): ProcessRecord {
-    const { identity, redis } = this.dependencies
+    const { identity, redis, keys } = this.dependencies
     const { id, host, pid, startedAt } = identity
     return {
       ...{ id, host, pid, version: VERSION, holds: true, startedAt: startedAt.getTime(), role: this.role },
       redis: redis?.connection.where ?? null,
       ...(this.redisData !== undefined && { redisData: this.redisData }),
+      ...(keys.agreed !== undefined && { partitions: keys.agreed }),
       rules: this.rules,
       databases: this.rows.databases(),
       ...recordOf(this.workers),

@@ -2,12 +2,9 @@
 // prefix. Nothing is refused because of them.
 
 import type { PresenceFaultCode } from '../faults.js'
-import type { ProcessRecord, SeenProcess } from '../redis/process-records.js'
+import { aliveMs, isAliveByBeat, type ProcessRecord, type SeenProcess } from '../redis/process-records.js'
 
-/** How long a process counts as alive after its last heartbeat in Redis: a worker sends one every 2 s, a web process every 15 s. */
-export const ALIVE_MS = { worker: 5_000, web: 45_000 } as const
-
-/** The same for its row in Postgres, which it writes once a minute. */
+/** How long a process counts as alive after it wrote its row in Postgres, once a minute. */
 export const ALIVE_BY_ROW_MS = 150_000
 
 /** A worker that has been silent for longer was reported before, or was replaced. */
@@ -36,15 +33,6 @@ export interface Finding {
   remedy: string
   /** How long it must last before it is a fault, since deployments have such moments. */
   graceMs: number
-}
-
-export function isAliveByBeat(one: Pick<SeenProcess, 'role' | 'ageMs' | 'beatMs'>): boolean {
-  return one.ageMs < aliveMs(one)
-}
-
-/** How long it counts as alive after a heartbeat. */
-export function aliveMs({ role, beatMs }: Pick<SeenProcess, 'role' | 'beatMs'>): number {
-  return beatMs === undefined ? ALIVE_MS[role] : 2.5 * beatMs
 }
 
 export function isAliveByRow({ ageMs }: Pick<SeenProcess, 'ageMs'>): boolean {

@@ -5,8 +5,7 @@
 import { Moment } from '../moment.js'
 import { isWatched } from '../redis/live-feed.js'
 import type { BeatAnswer, Presence } from '../redis/presence.js'
-import type { SeenProcess } from '../redis/process-records.js'
-import { ALIVE_MS, aliveMs } from './findings.js'
+import { ALIVE_MS, aliveMs, type SeenProcess } from '../redis/process-records.js'
 
 /** A longer time between two answers is a gap. */
 const GAP_MS = 6_000

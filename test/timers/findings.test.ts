@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { SeenProcess } from '../../lib/redis/process-records.js'
-import { ALIVE_BY_ROW_MS, ALIVE_MS, type Finding, findingsOf, type Looker, type Seen } from '../../lib/timers/findings.js'
+import { ALIVE_MS } from '../../lib/redis/process-records.js'
+import { ALIVE_BY_ROW_MS, type Finding, findingsOf, type Looker, type Seen } from '../../lib/timers/findings.js'
 
 const RULES = { order_pay: 'a', order_confirm: 'b' }
 const WEB: Looker = { id: 'web:1:aaaaaa', role: 'web', rules: RULES, redis: 'redis:6379 db 0', redisData: 'data' }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Presence } from '../../lib/redis/presence.js'
 import type { SeenProcess } from '../../lib/redis/process-records.js'
-import { ALIVE_MS } from '../../lib/timers/findings.js'
+import { ALIVE_MS } from '../../lib/redis/process-records.js'
 import { WorkerWatch } from '../../lib/timers/worker-watch.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop, type Shop } from '../support/shop.js'

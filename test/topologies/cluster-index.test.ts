@@ -14,6 +14,7 @@ import { Pulse } from '../../lib/redis/pulse.js'
 import { slotOf } from '../../lib/slots.js'
 import { enter } from '../support/opened.js'
 import { RedisCluster } from '../support/redis-cluster.js'
+import { refused } from '../support/refused.js'
 import { waitUntil } from '../support/waiting.js'
 
 const KIND = 'order_confirm'
@@ -210,6 +211,56 @@ describe('The due index of a cluster', function () {
     assert.equal(await second.index.count(KIND, WAIT_MS), 20)
     first.close()
     second.close()
+  })
+
+  it('counts the attempts of a timer that was armed when its partitions were fewer', async () => {
+    const { keys, connection, failures, close } = await open()
+    const [id] = names(100).filter((one) => keys.partitionOf(one) !== 3) as [string]
+    await connection.client.hset(keys.sets(KIND, 3).failures, id, JSON.stringify(DEAD))
+    assert.deepEqual(await failures.of(KIND, [id], 3), new Map([[id, DEAD]]))
+    assert.equal((await failures.of(KIND, [id])).size, 0)
+    close()
+  })
+
+  it('is not used beside a living process that takes it to have another number of partitions, or once that number has changed', async () => {
+    const { keys, prefix, connection, pulse, index, close } = await open()
+    const { agreed, layout } = keys
+    assert.equal(agreed, 8)
+    const owner = await cluster.ownerOf(slotOf(layout))
+    const record = {
+      id: 'a:1:b',
+      host: 'a',
+      pid: 1,
+      version: '0.1.0',
+      startedAt: 0,
+      role: 'worker',
+      redis: null,
+      rules: {},
+      databases: [],
+    } as const
+    await new Presence(connection, keys, pulse).beat({ ...record, databases: [], partitions: agreed }, new Map())
+    await owner.client.hset(layout, 'partitions', 16)
+
+    const newcomer = new RedisConnection(fromNodes({ nodes: cluster.addresses }), 'test', new Keys(prefix, true))
+    const strikeOut = enter('a connection to a cluster', async () => newcomer.close())
+    const beside = await refused(() => newcomer.connected(10_000))
+    assert.equal(beside.code, 'ERR_ORDER_TIMERS_REDIS_UNUSABLE')
+    assert.match(beside.message, /its index is in 16 partitions, and a:1:b works with 8\); end all processes/)
+    assert.equal(await index.count(KIND, WAIT_MS), 0) // whoever works with 8 goes on
+    await waitUntil(() => newcomer.ready) // the record is no longer of a living process
+    newcomer.close()
+    strikeOut()
+
+    const cause = () => index.count(KIND, WAIT_MS).catch((error) => error)
+    connection.reconnect(new Error('the connection was lost'))
+    const { message } = await waitUntil(async () => {
+      const error = await cause()
+      return error.code === 'ERR_ORDER_TIMERS_REDIS_UNUSABLE' && error
+    })
+    assert.match(message, /its index was in 8 partitions when this process began, and is in 16 now\)/)
+    await owner.client.hset(layout, 'partitions', 8)
+    await waitUntil(async () => (await cause()) === 0)
+    close()
   })
 
   it('touches with each script keys of one slot, and none beside those that the call names', async () => {

@@ -33,9 +33,8 @@ export const redisPartitions: Check = {
     const enough = larger.find(has)
     const about = { expected, found: `${sumOf(timers)} are in others: ${found.map(({ due }) => due).join(', ')}` }
     const set = enough === undefined ? [] : [redisCli(`HSET ${keys.layout} partitions ${enough}`)]
-    return [
-      wrong(NAME, about, ...set, byHand('then restart all processes: more partitions have those of fewer among them, so nothing is lost')),
-    ]
+    const start = byHand('start them again: more partitions have those of fewer among them, so nothing is lost')
+    return [wrong(NAME, about, byHand('end all processes'), ...set, start)]
   },
 }
 
