@@ -10,7 +10,7 @@ import { UsageError } from '../usage-error.js'
 
 export const pruneCommand: Command = {
   usage: 'prune (--older-than DURATION | --redis [KIND…] [--drop-timers] [--yes]) [--reason TEXT] [--json]',
-  help: 'removes old rows of the history and of the record of actions, at least a day old; keeps those that afterCommit and reminders still need. With --redis it shows what rules that no process has any more have left in Redis, and removes it with --yes; timers that no row may have only with --drop-timers too (exit status 1 if --yes is missing)',
+  help: 'removes old rows of the history and of the record of actions, at least a day old; keeps those that afterCommit and reminders still need. With --redis it shows what removed rules have left in Redis, and removes it with --yes; timers that no row may have only with --drop-timers (exit status 1 without --yes)',
   example: 'order-timers prune --older-than 365d',
   options: {
     ...{ ...MODULE_OPTION, ...JSON_OPTION, ...REASON_OPTION },
