@@ -20,8 +20,11 @@ const AFTER_MS = 2
 
 const BATCH = 1_000
 
-/** How long before its expiry a key is looked at where no event tells of that. One that is deleted within this time counts as expired. */
-const BEFORE_MS = 15
+/**
+ * How long before its expiry a key is looked at where no event tells of that. One that is deleted within this time counts as expired, and one is missed while
+ * the process stands still for longer.
+ */
+const BEFORE_MS = 250
 
 /** Where the expiry of a key is to be told. */
 export interface Hearing {

@@ -108,7 +108,7 @@ describe('A row that is locked for long', () => {
     const id = await shop.order({ status: 4, confirmDueAt: new Date(Date.now() - 1_000) })
     const holder = await locking(id)
     const worker = await shop.worker({ fallback: '* * * * * *' })
-    const own = (worker as unknown as { assembly: { lockedRows: LockedRows } }).assembly.lockedRows
+    const own = (worker as unknown as { parts: { lockedRows: LockedRows } }).parts.lockedRows
     await waitUntil(() => own.knows('order_confirm'))
     await own.look()
     assert.equal(worker.health().status, 'ok', 'not told before half a minute')
