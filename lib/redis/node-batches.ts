@@ -2,7 +2,7 @@
 // a small command. The turn ends with `setImmediate`: after the answers on all connections have been read.
 
 import type { ClientContext, Redis, RedisCommander } from 'ioredis'
-import { servedBy } from './primaries.js'
+import { openTo, servedBy } from './primaries.js'
 
 /** A client, or a pipeline of it. */
 export type Sender = RedisCommander<ClientContext>
@@ -14,8 +14,8 @@ interface Pending {
   reject: (error: unknown) => void
 }
 
-/** The slot of a key is moving, or has moved: the client follows such an answer to a single command. */
-const TO_BE_SENT_ALONE = /^(?:MOVED|ASK|TRYAGAIN) /
+/** The slot of a key is moving or has moved, or its node has gone: the cluster's client follows such an answer to a single command. */
+const TO_BE_SENT_ALONE = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) |^Connection is closed|^Command aborted due to connection close/
 
 export class NodeBatches {
   private readonly pending = new Map<Redis, Pending[]>()
@@ -41,28 +41,33 @@ export class NodeBatches {
   private flush(client: Redis): void {
     const byNode = new Map<string | undefined, Pending[]>()
     for (const one of this.pending.get(client) ?? []) {
-      const node = servedBy(client, one.key)
-      const others = byNode.get(node)
+      const address = servedBy(client, one.key)
+      const others = byNode.get(address)
       if (others) others.push(one)
-      else byNode.set(node, [one])
+      else byNode.set(address, [one])
     }
     this.pending.delete(client)
-    for (const [node, commands] of byNode) {
-      if (node === undefined || commands.length === 1) for (const one of commands) alone(client, one)
-      else void together(client, commands)
+    for (const [address, commands] of byNode) {
+      const node = commands.length > 1 ? openTo(client, address) : undefined
+      if (node) void together(client, node, commands)
+      else for (const one of commands) alone(client, one)
     }
   }
 }
 
-async function together(client: Redis, commands: readonly Pending[]): Promise<void> {
-  const pipeline = client.pipeline()
+/**
+ * By the node's own connection, not by a pipeline of the cluster's client: where that has no connection to the node, it queues commands that it does not send, and
+ * takes each later answer for the one before (ioredis 5.x, `Cluster.sendCommand` without an offline queue).
+ */
+async function together(client: Redis, node: Redis, commands: readonly Pending[]): Promise<void> {
+  const pipeline = node.pipeline()
   for (const { send } of commands) send(pipeline)
-  const answers = await pipeline.exec().catch(() => null) // nothing was sent: the nodes of the keys have changed
+  const answers = await pipeline.exec()
   for (const [i, one] of commands.entries()) {
-    const [error, answer] = answers?.[i] ?? []
-    if (answers === null || (error && TO_BE_SENT_ALONE.test(error.message))) alone(client, one)
-    else if (error) one.reject(error)
-    else one.resolve(answer)
+    const [error, answer] = answers?.[i] ?? [new Error('no answer')]
+    if (!error) one.resolve(answer)
+    else if (TO_BE_SENT_ALONE.test(error.message)) alone(client, one)
+    else one.reject(error)
   }
 }
 

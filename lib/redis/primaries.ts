@@ -120,6 +120,12 @@ export function servedBy(client: Redis, key: string): string | undefined {
   return isClusters(client) ? asCluster(client).slots[slotOf(key)]?.[0] : undefined
 }
 
+/** The connection to a node of a cluster, if it is open; undefined for one server. */
+export function openTo(client: Redis, address: string | undefined): Redis | undefined {
+  const connection = isClusters(client) && address !== undefined ? connectionTo(asCluster(client), address) : undefined
+  return connection?.status === 'ready' ? connection : undefined
+}
+
 /** Primaries of a cluster without a connection: their slots are not served until a replica takes over. */
 export function missingIn(client: Redis): string[] {
   if (!isClusters(client)) return []
