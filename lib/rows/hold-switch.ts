@@ -8,6 +8,7 @@ import type { Transaction } from 'sequelize'
 import type { BeginQuestion } from '../sequelize/database.js'
 import { rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
+import { NOW_SQL, type NowRow, notePostgresClock } from '../sequelize/postgres-clock.js'
 import { withoutBinding } from '../sequelize/sql.js'
 import { UNDEFINED_TABLE } from '../sequelize/sqlstates.js'
 import { epochMsSql } from './instant-sql.js'
@@ -34,7 +35,7 @@ export interface OnHold {
 const PLACING: OnHold = { since: undefined, reason: '', opensInMs: undefined }
 
 /** The statements within BEGIN. */
-export interface BeginRow {
+export interface BeginRow extends NowRow {
   order_timers_free?: unknown
   order_timers_holds?: unknown
   order_timers_held?: unknown
@@ -94,8 +95,8 @@ export class HoldSwitch {
   AND (opens_at IS NULL OR opens_at > clock_timestamp())`
     const tryLock = (of: string) => `pg_try_advisory_xact_lock_shared(${holdLockSql(place, of)})`
     const isThere = withoutBinding(`to_regclass(${orders.literal(withoutBinding(table))}) IS NOT NULL`)
-    this.seek = `SELECT CASE WHEN ${tryLock(orders.table)} THEN ${isThere} END AS order_timers_holds`
-    this.lock = `SELECT ${tryLock(table)} AS order_timers_free`
+    this.seek = `SELECT CASE WHEN ${tryLock(orders.table)} THEN ${isThere} END AS order_timers_holds, ${NOW_SQL}`
+    this.lock = `SELECT ${tryLock(table)} AS order_timers_free, ${NOW_SQL}`
     this.glance = withoutBinding(`SELECT 1 AS order_timers_held ${standing} LIMIT 1`)
     this.look = withoutBinding(`SELECT ${epochMsSql('since')} AS order_timers_since, reason AS order_timers_reason,
   extract(epoch FROM opens_at - clock_timestamp())::float8 * 1000 AS order_timers_opens_in
@@ -103,7 +104,7 @@ ${standing} ORDER BY opens_at NULLS FIRST LIMIT 1`)
   }
 
   /**
-   * Makes `transact` begin its transaction with the lock and a read of the holds, in the round trip of BEGIN.
+   * Makes `transact` begin its transaction with the lock, a read of the holds and a reading of Postgres's clock, in the round trip of BEGIN.
    * @param settle called with the reason why nothing may be settled; undefined if it may
    */
   async within<T>(
@@ -114,8 +115,9 @@ ${standing} ORDER BY opens_at NULLS FIRST LIMIT 1`)
     let answer: readonly BeginRow[] = []
     const begin = {
       statements: glances ? [this.lock, this.glance] : [this.seek],
-      answer: (found: readonly object[]) => {
+      answer: (found: readonly BeginRow[], askedAt: number) => {
         answer = found
+        notePostgresClock(this.place.orders.sequelize, found[0], askedAt)
       },
     }
     try {

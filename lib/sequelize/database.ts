@@ -34,8 +34,9 @@ export function inTransaction<T>(
     const transaction = new OwnTransaction(sequelize, { ...OWN_OPTIONS, isolationLevel: null })
     // All of it in one round trip.
     transaction.begin = async () => {
+      const askedAt = performance.now()
       const [found] = await sequelize.query(begin, ownOptions(sequelize, transaction, { logging: false }))
-      question?.answer(found as object[])
+      question?.answer(found as object[], askedAt)
     }
     ownTransactions.set(transaction, { limitMs: limits.statementMs + GRACE_MS, stopping, explains: limits.explains })
     await answered(transaction, transaction.prepareEnvironment(), BEGIN_MS)
@@ -54,8 +55,8 @@ export function inTransaction<T>(
 /** Statements without parameters that follow BEGIN in the same round trip, each with its own snapshot. */
 export interface BeginQuestion {
   readonly statements: readonly string[]
-  /** Called with the rows of all of them, in order. */
-  answer(rows: readonly object[]): void
+  /** Called with the rows of all of them, in order, and when BEGIN was sent, by `performance.now()`. */
+  answer(rows: readonly object[], askedAt: number): void
 }
 
 /** One bound statement, on the primary; its rows. */

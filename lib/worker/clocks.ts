@@ -1,10 +1,11 @@
 // The difference between Postgres's clock and Redis's. Deadlines are in Postgres's time; timers are claimed by Redis's `TIME` plus this difference.
 
 import type { Sequelize, Transaction } from 'sequelize'
-import { ClockEstimate } from '../clock-estimate.js'
+import type { ClockEstimate } from '../clock-estimate.js'
 import type { RedisClock } from '../redis/clock.js'
 import { type BoundRule, isSwept } from '../rules/rule.js'
 import { inTransaction, rows } from '../sequelize/database.js'
+import { NOW_SQL, type NowRow, notePostgresClock, postgresClock } from '../sequelize/postgres-clock.js'
 import { QUESTION } from '../sequelize/statement-limits.js'
 
 /**
@@ -18,16 +19,15 @@ const MOST_IN_VAIN = 2
 /** About how long a transaction's first statement takes to reach Postgres. */
 const TRANSIT_MS = 0.3
 
-const NOW = 'SELECT (extract(epoch from clock_timestamp()) * 1000)::float8 AS now'
-
 export class Clocks {
-  private readonly estimates = new Map<Sequelize, ClockEstimate>()
+  /** The databases with deadlines. */
+  private readonly databases = new Set<Sequelize>()
 
   constructor(
     private readonly rules: ReadonlyMap<string, BoundRule>,
     private readonly redis: RedisClock | undefined,
   ) {
-    for (const rule of rules.values()) if (isSwept(rule)) this.estimates.set(rule.row.guard.table.sequelize, new ClockEstimate())
+    for (const rule of rules.values()) if (isSwept(rule)) this.databases.add(rule.row.guard.table.sequelize)
   }
 
   /**
@@ -49,12 +49,12 @@ export class Clocks {
 
   private estimate(kind: string): ClockEstimate | undefined {
     const rule = this.rules.get(kind)
-    return isSwept(rule) ? this.estimates.get(rule.row.guard.table.sequelize) : undefined
+    return isSwept(rule) ? postgresClock(rule.row.guard.table.sequelize) : undefined
   }
 
   /** Reads every clock. Never rejects: if a server does not answer, its last reading is kept. */
   async read(): Promise<void> {
-    const postgres = [...this.estimates.keys()].map((sequelize) =>
+    const postgres = [...this.databases].map((sequelize) =>
       inTransaction(sequelize, QUESTION, (transaction) => this.readPostgres(sequelize, transaction)).catch(() => {}),
     )
     await Promise.all([this.readRedis(), ...postgres])
@@ -67,13 +67,14 @@ export class Clocks {
 
   /** Reads Postgres's clock in an open transaction, if a rule needs it. */
   async readPostgres(sequelize: Sequelize, transaction: Transaction): Promise<void> {
-    const estimate = this.estimates.get(sequelize)
-    for (let [readings, inVain] = [0, 0]; estimate && readings < MOST_READINGS && inVain < MOST_IN_VAIN; readings += 1) {
+    if (!this.databases.has(sequelize)) return
+    const estimate = postgresClock(sequelize)
+    const isExact = () => estimate.error < CLOSE_ENOUGH_MS
+    for (let [readings, inVain] = [0, 0]; !isExact() && readings < MOST_READINGS && inVain < MOST_IN_VAIN; readings += 1) {
       const { error } = estimate
       const askedAt = performance.now()
-      const [row] = await rows<{ now: number }>(sequelize, NOW, [], transaction)
-      if (row) estimate.note(row.now, askedAt, performance.now())
-      if (estimate.error < CLOSE_ENOUGH_MS) return
+      const [row] = await rows<NowRow>(sequelize, `SELECT ${NOW_SQL}`, [], transaction)
+      notePostgresClock(sequelize, row, askedAt)
       inVain = estimate.error < error ? 0 : inVain + 1
     }
   }

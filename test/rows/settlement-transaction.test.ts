@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { DataTypes, Model, type Transaction } from 'sequelize'
+import { DataTypes, Model, type Sequelize, type Transaction } from 'sequelize'
 import { type Rule, type TransitionOptions, transition } from '../../lib/index.js'
+import { postgresClock } from '../../lib/sequelize/postgres-clock.js'
 import type { Database } from '../support/database.js'
 import { Lines } from '../support/lines.js'
 import type { OrderRow } from '../support/order.js'
+import { runtimeOf } from '../support/runtime.js'
 import { openShop, type Shop, type ShopOptions } from '../support/shop.js'
 import { waitForEvent, waitUntil } from '../support/waiting.js'
 
@@ -37,6 +39,22 @@ describe('a settlement', () => {
     await shop.order({ status: 4 })
     await shop.worker()
     assert.deepEqual(await statuses(), [1, 2, 5, 5, 5, 0, 4, 4])
+  })
+
+  it('reads the clock of Postgres with its BEGIN', async () => {
+    await open({})
+    const { client, Order } = shop.database
+    const id = String((await overdue(1))[0])
+    const clock = postgresClock(Order.sequelize as Sequelize)
+    assert.equal(clock.now(), undefined)
+    await runtimeOf(shop.timers)
+      .rule('order_confirm')
+      .settle([id], { deadlineOf: () => undefined, via: 'sweep', worker: 'test', inRule: false, signal: new AbortController().signal })
+    assert.equal(await shop.statusOf(Number(id)), 5)
+    const before = clock.now() as number
+    const now = Number((await client.query('SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms')).rows[0].ms)
+    const after = clock.now() as number
+    assert.ok(before - clock.error <= now && now <= after + clock.error, `${before} to ${after}, and it is ${now}`)
   })
 
   it('runs no hooks and no validators of the model', async () => {
