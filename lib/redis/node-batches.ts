@@ -14,8 +14,11 @@ interface Pending {
   reject: (error: unknown) => void
 }
 
-/** The slot of a key is moving or has moved, or its node has gone: the cluster's client follows such an answer to a single command. */
-const TO_BE_SENT_ALONE = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) |^Connection is closed|^Command aborted due to connection close/
+/**
+ * The slot of a key is moving or has moved, or its node went before the command was sent (see cluster-upkeep.ts): the cluster's client follows such an
+ * answer to a single command.
+ */
+const TO_BE_SENT_ALONE = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN) |^Connection is closed\.$/
 
 export class NodeBatches {
   private readonly pending = new Map<Redis, Pending[]>()
