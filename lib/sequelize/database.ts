@@ -10,7 +10,8 @@ import { ONE_STATEMENT, type StatementLimits } from './statement-limits.js'
 
 /**
  * Runs `work` in one READ COMMITTED transaction of our own. No step waits forever: a connection that does not answer for longer than a
- * statement may take is closed, and the pool drops it. (After a pulled cable TCP notices in minutes, or never.)
+ * statement may take is closed, and the pool drops it. (After a pulled cable TCP notices in minutes, or never.) The wait for a connection is
+ * limited by the pool's own `acquire` alone.
  * @param options `stopping`: once aborted, each step has one second left; `begin`: statements in the round trip of BEGIN
  */
 export function inTransaction<T>(
@@ -32,14 +33,21 @@ export function inTransaction<T>(
   const { Transaction: OwnTransaction } = classOf(sequelize)
   const transact = async (): Promise<T> => {
     const transaction = new OwnTransaction(sequelize, { ...OWN_OPTIONS, isolationLevel: null })
-    // All of it in one round trip.
+    const own = { limitMs: limits.statementMs + GRACE_MS, stopping, explains: limits.explains }
+    ownTransactions.set(transaction, own)
+    let endLimit = () => {}
+    // All of it in one round trip. Its limit begins here, where the connection is known, and also covers Sequelize's ROLLBACK after a failure.
     transaction.begin = async () => {
+      endLimit = limit(transaction, own, BEGIN_MS)
       const askedAt = performance.now()
       const [found] = await sequelize.query(begin, ownOptions(sequelize, transaction, { logging: false }))
       question?.answer(found as object[], askedAt)
     }
-    ownTransactions.set(transaction, { limitMs: limits.statementMs + GRACE_MS, stopping, explains: limits.explains })
-    await answered(transaction, transaction.prepareEnvironment(), BEGIN_MS)
+    try {
+      await transaction.prepareEnvironment()
+    } finally {
+      endLimit()
+    }
     try {
       const result = await work(transaction)
       await answered(transaction, transaction.commit())
@@ -119,31 +127,41 @@ const BEGIN_MS = 4_000
 /** Added to the server's own limit when waiting for its answer. */
 const GRACE_MS = 1_000
 
-/** Our own transactions, and how long each step of them may stay unanswered. */
-const ownTransactions = new WeakMap<
-  Transaction,
-  { limitMs: number; stopping: AbortSignal | undefined; explains: StatementLimits['explains'] }
->()
+interface OwnTransaction {
+  /** How long each step may stay unanswered. */
+  limitMs: number
+  stopping: AbortSignal | undefined
+  explains: StatementLimits['explains']
+}
+
+const ownTransactions = new WeakMap<Transaction, OwnTransaction>()
 
 /** The connection of one of our own transactions, to distinguish connections. */
 export function connectionOf(transaction: Transaction): object | undefined {
   return (transaction as InternalTransaction).connection
 }
 
-/** Closes the connection of one of our own transactions that does not answer; that rejects the pending statement. */
-async function answered<T>(transaction: Transaction | null | undefined, step: Promise<T>, limitMs?: number): Promise<T> {
+/** A step of one of our own transactions, which its connection must answer in time. */
+async function answered<T>(transaction: Transaction | null | undefined, step: Promise<T>): Promise<T> {
   const own = transaction ? ownTransactions.get(transaction) : undefined
   if (own === undefined) return step
-  const cutIn = (milliseconds: number) =>
-    afterRunning(milliseconds, () => (transaction as InternalTransaction).connection?.connection?.stream?.destroy())
-  const limits = [cutIn(limitMs ?? own.limitMs)]
-  const hurry = () => void limits.push(cutIn(GRACE_MS))
-  if (own.stopping?.aborted) hurry()
-  own.stopping?.addEventListener('abort', hurry)
+  const endLimit = limit(transaction as Transaction, own, own.limitMs)
   try {
     return await step
   } finally {
-    own.stopping?.removeEventListener('abort', hurry)
+    endLimit()
+  }
+}
+
+/** Closes the connection, once it does not answer in time; that rejects the pending statement. @returns a function that ends the limit */
+function limit(transaction: InternalTransaction, { stopping }: OwnTransaction, limitMs: number): () => void {
+  const cutIn = (milliseconds: number) => afterRunning(milliseconds, () => transaction.connection?.connection?.stream?.destroy())
+  const limits = [cutIn(limitMs)]
+  const hurry = () => void limits.push(cutIn(GRACE_MS))
+  if (stopping?.aborted) hurry()
+  stopping?.addEventListener('abort', hurry)
+  return () => {
+    stopping?.removeEventListener('abort', hurry)
     for (const cancel of limits) cancel()
   }
 }
