@@ -2,6 +2,7 @@
 // it do so at once. Where events do not arrive, a key that was there a moment before its expiry and is gone after it counts as expired.
 
 import type { RedisConnection } from '../../redis/connection.js'
+import { isReply } from '../../redis/replies.js'
 import { Rest } from './rest.js'
 
 /** The maximum number of touches, and of those that may be later. Other keys wait for a later pass of the scan, or for Redis. */
@@ -101,20 +102,27 @@ export class Touches {
   }
 
   private async follow(keys: string[]): Promise<void> {
-    const before = await this.existing(keys)
+    const before = await this.look(keys)
+    const there = keys.filter((_, i) => before[i] === 1)
     await this.rest.for(BEFORE_MS + AFTER_MS)
-    const after = new Set(await this.existing(before))
-    for (const key of before) if (!after.has(key)) this.hearing.onExpired(key)
+    const after = await this.look(there)
+    for (const [i, key] of there.entries()) if (after[i] === 0) this.hearing.onExpired(key)
   }
 
   private async countExisting(keys: string[]): Promise<number> {
     if (this.connection.topology !== 'node') return this.connection.ask((client) => client.exists(...keys))
-    return (await this.existing(keys)).length // in a cluster each has a slot of its own
+    return (await this.look(keys)).filter((found) => found !== 0).length // in a cluster each has a slot of its own
   }
 
-  /** One whose slot has moved to another node of the cluster counts as one that is there: nothing is known of it. */
-  private async existing(keys: string[]): Promise<string[]> {
-    const found = await this.connection.ask((client) => Promise.all(keys.map((key) => client.exists(key).catch(() => 1))))
-    return keys.filter((_, i) => found[i] === 1)
+  /**
+   * For each key 1 if it is there, 0 if it is not, and undefined if Redis refuses to say, for example because its slot has moved to another node.
+   * @throws OrderTimersError REDIS_UNAVAILABLE without an answer, as after a lost connection
+   */
+  private look(keys: string[]): Promise<(number | undefined)[]> {
+    return this.connection.ask((client) => Promise.all(keys.map((key) => client.exists(key).catch(ifRefused))))
   }
+}
+
+function ifRefused(error: unknown): undefined {
+  if (!isReply(error)) throw error
 }
