@@ -5,6 +5,7 @@
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
 import { scripts } from './script-calls.js'
+import { sentBy } from './send-limits.js'
 import type { TimerKeys } from './timer-keys.js'
 
 type Answer = string[] | null
@@ -27,12 +28,14 @@ export class ClusterTimers {
    */
   async disarm(client: Redis, kind: string, id: string, deadlineMs: number | undefined, toleranceMs: number | '', waitMs: number) {
     const sets = this.sets(kind, id)
+    const latest = performance.now() + waitMs
     const disarm = (expiry: number | '') =>
-      scripts(client).orderTimersDisarm(3, sets.due, sets.failures, sets.tombstones, id, deadlineMs ?? '', toleranceMs, expiry)
+      sentBy(latest, () =>
+        scripts(client).orderTimersDisarm(3, sets.due, sets.failures, sets.tombstones, id, deadlineMs ?? '', toleranceMs, expiry),
+      )
     if (deadlineMs === undefined) {
-      const askedAt = performance.now()
       const hadKey = await this.timerKeys.remove(client, kind, id) // first: while this fails, the timer stays as it is
-      if (performance.now() - askedAt > waitMs) throw new Error('the node of its key answered too late')
+      if (performance.now() > latest) throw new Error('the node of its key answered too late')
       return Math.max(Number(await disarm('')), hadKey ? 1 : 0)
     }
     const expiry = toleranceMs === '' ? undefined : await this.timerKeys.expiry(client, kind, id)

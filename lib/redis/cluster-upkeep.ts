@@ -2,6 +2,7 @@
 // have moved, and it never resends a command that a server may have carried out.
 
 import type { Cluster, Redis } from 'ioredis'
+import { keepLimits, noteLimits } from './send-limits.js'
 
 /** ioredis's own interval would keep the process running. */
 const REFRESH_EVERY_MS = 5_000
@@ -31,7 +32,12 @@ export function keepUpToDate(client: Redis): Upkeep {
     refreshedAt = performance.now()
     cluster.refreshSlotsCache()
   }
-  cluster.on('+node', sendsOnce)
+  noteLimits(cluster)
+  cluster.on('+node', (node: Redis) => {
+    catchAsking(node)
+    keepLimits(node)
+    sendsOnce(node)
+  })
   for (const event of ['ready', 'refresh']) cluster.on(event, () => setImmediate(connectAll, cluster))
   const timer = setInterval(refresh, REFRESH_EVERY_MS).unref()
   return {
@@ -46,6 +52,18 @@ export function keepUpToDate(client: Redis): Upkeep {
 function connectAll(cluster: Cluster): void {
   if (cluster.status !== 'ready') return
   for (const node of cluster.nodes('master')) if (node.status === 'wait') node.connect().catch(() => {}) // the failing command reports it
+}
+
+/** ioredis sends ASKING before a command and does not look at its answer: unhandled, its failure would end the process. The command fails by itself. */
+function catchAsking(node: Redis): void {
+  const asking = node.asking.bind(node) as () => Promise<unknown>
+  Object.assign(node, {
+    asking: () => {
+      const asked = asking()
+      asked.catch(() => {})
+      return asked
+    },
+  })
 }
 
 /**

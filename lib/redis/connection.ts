@@ -16,6 +16,7 @@ import { Pace } from './pace.js'
 import { Quiet } from './quiet.js'
 import { type Operation, Refusals } from './refusals.js'
 import { isMoving, isReplica, isReply, noteOfCluster, replyFault } from './replies.js'
+import { sentBy } from './send-limits.js'
 import type { RedisSource } from './single-source.js'
 import { redisError } from './trouble.js'
 
@@ -130,7 +131,7 @@ export class RedisConnection {
   async run<T>(waitMs: number, command: (client: Redis) => Promise<T>, operation?: Operation<T>): Promise<T> {
     const startedAt = performance.now()
     await this.connected(waitMs)
-    const answer = this.ask(command, operation).then(
+    const answer = sentBy(startedAt + waitMs, () => this.ask(command, operation)).then(
       (value) => ({ value }),
       (error) => ({ error }),
     )

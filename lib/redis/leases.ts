@@ -9,6 +9,7 @@ import type { RedisClock } from './clock.js'
 import type { RedisConnection } from './connection.js'
 import type { Failure } from './failed-timers.js'
 import { mayHaveWritten, operation, scripts } from './script-calls.js'
+import { sentBy } from './send-limits.js'
 import { TimerKeys } from './timer-keys.js'
 
 /**
@@ -22,6 +23,9 @@ const VALID_MS = 1_000
  * nothing else meanwhile. Timers due for longer than `dueForMs` are left out: Redis itself has expired their keys by then.
  */
 export const BURST = { withinMs: 500, dueForMs: 5_000, keysRemoved: 5_000 }
+
+/** A claim for events is sent within this time: followed.lua forgives ages that are 450 ms old. */
+const AGES_VALID_MS = 400
 
 /** How long only one worker restores lost data. Then another one may, since the first may have died. */
 const RESTORING_MS = 5_000
@@ -226,8 +230,9 @@ export class Leases {
     const values = [this.keys.sets(kind, partition).lease, token, leaseMs, via, this.keys.setsTimersOf(kind), JSON.stringify(ids)]
     const now = performance.now()
     if (via === 'event') values.push(JSON.stringify(ids.map((id) => Math.ceil(now - (heardAt?.get(id) ?? now)))))
+    const take = (client: Redis) => scripts(client).orderTimersTake(...this.claimKeys(kind, token, partition), ...values)
     const [taken, settledBefore, armed] = (await this.connection.ask(
-      (client) => scripts(client).orderTimersTake(...this.claimKeys(kind, token, partition), ...values),
+      via === 'event' ? (client) => sentBy(now + AGES_VALID_MS, () => take(client)) : take,
       operation('claim', kind, (reply) => ((reply as TakeReply)[0] === '[]' ? undefined : 'write'), partition),
     )) as TakeReply
     if (armed !== undefined) this.timerKeys.drop(this.connection.client, kind, JSON.parse(armed))

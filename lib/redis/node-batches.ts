@@ -3,12 +3,15 @@
 
 import type { ClientContext, Redis, RedisCommander } from 'ioredis'
 import { openTo, servedBy } from './primaries.js'
+import { presentLimit, sentBy } from './send-limits.js'
 
 /** A client, or a pipeline of it. */
 export type Sender = RedisCommander<ClientContext>
 
 interface Pending {
   key: string
+  /** By `performance.now()`. */
+  latest: number
   send: (to: Sender) => unknown
   resolve: (answer: unknown) => void
   reject: (error: unknown) => void
@@ -30,7 +33,7 @@ export class NodeBatches {
    */
   add(client: Redis, key: string, send: (to: Sender) => unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const one = { key, send, resolve, reject }
+      const one = { key, latest: presentLimit(), send, resolve, reject }
       const others = this.pending.get(client)
       if (others) {
         others.push(one)
@@ -74,6 +77,6 @@ async function together(client: Redis, node: Redis, commands: readonly Pending[]
   }
 }
 
-function alone(client: Redis, { send, resolve, reject }: Pending): void {
-  Promise.resolve(send(client)).then(resolve, reject)
+function alone(client: Redis, { latest, send, resolve, reject }: Pending): void {
+  Promise.resolve(sentBy(latest, () => send(client))).then(resolve, reject)
 }

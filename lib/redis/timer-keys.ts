@@ -8,6 +8,7 @@ import { within } from '../wait.js'
 import type { ArmedTimer } from './arm-batches.js'
 import { NodeBatches } from './node-batches.js'
 import { scripts } from './script-calls.js'
+import { sentBy } from './send-limits.js'
 
 /** How long a call waits for the nodes of the keys. A later `cancel` must find the key, but a node that is down must not delay calls for long. */
 const WAIT_MS = 100
@@ -23,16 +24,16 @@ export class TimerKeys {
 
   /** Never rejects. */
   async set(client: Redis, kind: string, timers: readonly ArmedTimer[]): Promise<void> {
-    const set = timers.map(({ id, deadlineMs }) => {
+    const set = ({ id, deadlineMs }: ArmedTimer) => {
       const key = this.keys.timer(kind, id)
       return this.batches.add(client, key, (to) => to.set(key, '1', 'PXAT', Math.ceil(deadlineMs)))
-    })
-    await within(WAIT_MS, Promise.allSettled(set))
+    }
+    await within(WAIT_MS, Promise.allSettled(sentBy(performance.now() + WAIT_MS, () => timers.map(set)))) // a later one could undo a `cancel`
   }
 
   /** Removes them without an event, even those past their expiry, and does not wait for an answer. */
   drop(client: Redis, kind: string, ids: readonly string[]): void {
-    this.removeSilently(client, kind, ids).catch(() => {})
+    sentBy(performance.now() + WAIT_MS, () => this.removeSilently(client, kind, ids)).catch(() => {})
   }
 
   /** Removes them without an event, also on one server. @throws as the client does */

@@ -7,6 +7,7 @@ import { fromNodes } from '../../lib/redis/cluster-source.js'
 import { RedisConnection } from '../../lib/redis/connection.js'
 import { NodeBatches } from '../../lib/redis/node-batches.js'
 import { scripts } from '../../lib/redis/script-calls.js'
+import { sentBy } from '../../lib/redis/send-limits.js'
 import { slotOf } from '../../lib/slots.js'
 import { type ClusterNode, RedisCluster } from '../support/redis-cluster.js'
 import { waitUntil } from '../support/waiting.js'
@@ -75,5 +76,32 @@ describe('The commands of one turn, in a cluster', function () {
     for (const key of keys) await cluster.moveSlots(from, to, [slotOf(key), slotOf(key)])
     await setAndLook()
     assert.deepEqual(await Promise.all(keys.map((key) => to.client.get(key))), keys)
+  })
+
+  it('are not sent to the successor of their node once their callers have gone on', async () => {
+    const [silent] = (await cluster.primaries()) as [ClusterNode]
+    const [late] = (await keysOn(silent, 1)) as [string]
+    silent.server.pause()
+    connectionTo(silent)?.disconnect()
+    await waitUntil(() => connectionTo(silent) === undefined, { what: 'the connection to be closed' })
+    const set = () => new NodeBatches().add(connection.client, late, (to) => to.set(late, 'x'))
+    const answer = sentBy(performance.now() + 100, set).then(String, String)
+    const successor = await cluster.freezePrimary(silent)
+    await cluster.thaw(silent)
+    assert.match(await answer, /in time|Error: Connection is closed/)
+    assert.deepEqual(await successor.client.mget(late), [null])
+  })
+
+  it('fail one by one where the node that a slot is moving to has gone', async () => {
+    const [from, gone] = (await cluster.primaries()) as [ClusterNode, ClusterNode]
+    const [key] = (await keysOn(from, 1)) as [string]
+    await gone.client.call('CLUSTER', 'SETSLOT', slotOf(key), 'IMPORTING', from.id)
+    await from.client.call('CLUSTER', 'SETSLOT', slotOf(key), 'MIGRATING', gone.id)
+    await gone.server.kill()
+    const batches = new NodeBatches()
+    const once = () => batches.add(connection.client, key, (to) => to.set(key, 'x'))
+    for (let round = 0; round < 3; round += 1) await assert.rejects(once()) // and ioredis's own ASKING, which nobody awaits, ends no process
+    await from.client.call('CLUSTER', 'SETSLOT', slotOf(key), 'STABLE')
+    assert.equal(await once(), 'OK')
   })
 })
