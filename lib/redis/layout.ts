@@ -8,7 +8,9 @@ import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
 import { MOST_PARTITIONS } from '../slots.js'
 import { LAYOUT, VERSION } from '../version.js'
+import { within } from '../wait.js'
 import { Attempts } from './attempts.js'
+import { ANSWERED_WITHIN_MS } from './own-options.js'
 import { isAliveByBeat, parseRecord, type SeenProcess } from './process-records.js'
 import { isReply } from './replies.js'
 
@@ -27,8 +29,8 @@ export class OtherLayout extends Error {
   }
 }
 
-/** `unanswered`: of a cluster, the node that has it may be away while the others serve. */
-type Answer = OtherLayout | 'understood' | 'unanswered'
+/** `unanswered`: of a cluster, the node that has it may be away or load its data while the others serve. A number: so many partitions, now agreed. */
+type Answer = OtherLayout | number | 'understood' | 'unanswered'
 
 export class Layout {
   /** Resolves when it is known for the present connection. */
@@ -64,17 +66,22 @@ export class Layout {
     this.end()
     const take = (answer: Answer): boolean => {
       const { other } = this
-      if (answer !== 'unanswered') this.other = answer === 'understood' ? undefined : answer
+      if (typeof answer === 'number') {
+        keys.partitions = answer
+        keys.agreed = answer
+      }
+      if (answer !== 'unanswered') this.other = answer instanceof OtherLayout ? answer : undefined
       if (!this.other) onUnderstood()
       else if (other?.message !== this.other.message) onOther(this.other)
-      return answer === 'understood'
+      return answer !== 'unanswered' && !this.other
     }
-    const known = this.read(keys).then((answer) => {
+    const read = async () => (await within(ANSWERED_WITHIN_MS, this.read(keys))) ?? 'unanswered'
+    const known = read().then((answer) => {
       if (this.known !== known) return // another connection by now
       this.isKnown = true
       if (take(answer)) return
       const askAgain = async () => {
-        const later = await this.read(keys)
+        const later = await read()
         return this.known === known && this.isKnown && take(later)
       }
       this.later.start(askAgain, () => {})
@@ -89,7 +96,7 @@ export class Layout {
     this.other = undefined
   }
 
-  /** A Redis that does not say so to this user is taken for one that this version understands. */
+  /** A Redis that does not say so to this user is taken for one that this version understands. It changes nothing, since its answer may come too late. */
   private async read(keys: Keys): Promise<Answer> {
     try {
       if (keys.inCluster) await this.client.hsetnx(keys.layout, PARTITIONS, keys.partitions).catch(() => {}) // the first process decides
@@ -109,9 +116,7 @@ export class Layout {
       return new OtherLayout(`its index was in ${agreed} partitions when this process began, and is in ${partitions} now`, together)
     const other = (await this.seen(keys)).find((one) => isAliveByBeat(one) && (one.partitions ?? partitions) !== partitions)
     if (other) return new OtherLayout(`its index is in ${partitions} partitions, and ${other.id} works with ${other.partitions}`, together)
-    keys.partitions = partitions
-    keys.agreed = partitions
-    return 'understood'
+    return partitions
   }
 
   /** None if this user may not see them. */

@@ -49,6 +49,12 @@ export const OURS = {
   himportFieldsets: [],
 }
 
+/**
+ * When a server counts as silent that accepts connections and answers INFO, as one does that loads its data: ioredis then queues the commands to a node of
+ * a cluster without a limit. Connecting and one answer may take as long.
+ */
+export const ANSWERED_WITHIN_MS = OURS.connectTimeout + OURS.socketTimeout + 500
+
 /** The same for a `Cluster`; its connections get the options above as `redisOptions`. */
 export const OURS_IN_CLUSTER = {
   lazyConnect: true,

@@ -1,7 +1,10 @@
 // What kind of server this is, and its settings as far as this user may read them.
 
+import type { Redis } from 'ioredis'
 import { OrderTimersError } from '../errors.js'
+import { within } from '../wait.js'
 import type { RedisConnection } from './connection.js'
+import { ANSWERED_WITHIN_MS } from './own-options.js'
 import { missingIn, serversOf } from './primaries.js'
 import { GIVE_CLUSTER, isReplica } from './replies.js'
 import { redisError } from './trouble.js'
@@ -109,7 +112,7 @@ export async function enableExpiryEvents(connection: RedisConnection, present: s
 
 async function readInfo(connection: RedisConnection): Promise<string[] | undefined> {
   try {
-    return await connection.ask((client) => Promise.all(serversOf(client).map((server) => server.info())))
+    return await askEach(connection, (server) => server.info())
   } catch (error) {
     if (error instanceof OrderTimersError) throw error
     return undefined // this user may not call INFO
@@ -119,10 +122,20 @@ async function readInfo(connection: RedisConnection): Promise<string[] | undefin
 /** For each server; none if this user may not read it. */
 async function readSetting(connection: RedisConnection, name: string): Promise<string[]> {
   try {
-    const replies = await connection.ask((client) => Promise.all(serversOf(client).map((server) => server.config('GET', name))))
+    const replies = await askEach(connection, (server) => server.config('GET', name))
     return (replies as string[][]).flatMap(([, value]) => value ?? [])
   } catch (error) {
     if (error instanceof OrderTimersError) throw error
     return []
   }
+}
+
+/** @throws OrderTimersError REDIS_UNAVAILABLE if one does not answer */
+function askEach<T>(connection: RedisConnection, question: (server: Redis) => Promise<T>): Promise<T[]> {
+  const ask = async (server: Redis) => {
+    const answer = await within(ANSWERED_WITHIN_MS, question(server))
+    if (answer === undefined) throw new Error(`${server.options.host}:${server.options.port} did not answer in ${ANSWERED_WITHIN_MS} ms`)
+    return answer
+  }
+  return connection.ask((client) => Promise.all(serversOf(client).map(ask)))
 }

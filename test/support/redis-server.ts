@@ -66,15 +66,18 @@ export class RedisServer {
     return this.running && !this.isFrozen
   }
 
-  /** Starts it again on the same port and directory, with other arguments if given; kills it first if it runs. */
-  async restart(args: readonly string[] = this.args): Promise<void> {
+  /**
+   * Starts it again on the same port and directory, with other arguments if given; kills it first if it runs.
+   * @param ready what it prints when it has started
+   */
+  async restart(args: readonly string[] = this.args, ready = /Ready to accept connections/): Promise<void> {
     await this.kill()
     this.args = args
     await this.process.start({
       file: process.env.REDIS_SERVER ?? 'redis-server',
       args: ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.directory, '--daemonize', 'no', ...DEFAULTS, ...args],
       cwd: this.directory,
-      ready: /Ready to accept connections/,
+      ready,
     })
   }
 
