@@ -1,7 +1,8 @@
 // Makes a cluster's client keep the promises of every connection: it knows which node serves which slots, even if no command shows that slots
-// have moved, and it never resends a command that a server may have carried out.
+// have moved, it never resends a command that a server may have carried out, and it never gives up connecting.
 
 import type { Cluster, Redis } from 'ioredis'
+import { ANSWERED_WITHIN_MS } from './own-options.js'
 import { keepLimits, noteLimits } from './send-limits.js'
 
 /** ioredis's own interval would keep the process running. */
@@ -40,11 +41,24 @@ export function keepUpToDate(client: Redis): Upkeep {
   })
   for (const event of ['ready', 'refresh']) cluster.on(event, () => setImmediate(connectAll, cluster))
   const timer = setInterval(refresh, REFRESH_EVERY_MS).unref()
+  let stuck: NodeJS.Timeout | undefined
+  let ended = false
+  const limit = (status: string, mostMs: number, act: () => void) =>
+    cluster.on(status, () => {
+      clearTimeout(stuck)
+      if (!ended) stuck = setTimeout(() => cluster.status === status && act(), mostMs).unref()
+    })
+  // It asks one node whether the cluster is well, and would wait for one that loads its data. The next time it may ask another.
+  limit('connect', ANSWERED_WITHIN_MS, () => cluster.disconnect(true))
   return {
     doubt() {
       if (performance.now() - refreshedAt >= REFRESH_AT_MOST_EVERY_MS) refresh()
     },
-    end: () => clearInterval(timer),
+    end() {
+      ended = true // a late `close` may follow
+      clearInterval(timer)
+      clearTimeout(stuck)
+    },
   }
 }
 

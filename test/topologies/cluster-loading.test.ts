@@ -94,6 +94,13 @@ describe('A primary of a cluster that loads its data', function () {
     return connection
   }
 
+  it('keeps no process from the others whose client asks it first whether the cluster is well', async () => {
+    const connection = connect(loading)
+    await waitUntil(() => connection.ready, { within: 40_000 }) // after that the node is chosen by chance
+    await connection.run(2_000, (client) => client.set(name, '1'))
+    assert.ok(await isLoading())
+  })
+
   it('is not waited for where every primary is asked', async () => {
     const connection = connect(other)
     const first = await new Promise((resolve) => {
