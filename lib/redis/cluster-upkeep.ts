@@ -11,6 +11,9 @@ const REFRESH_EVERY_MS = 5_000
 /** Every command to a node that does not answer asks for the slots, and there may be many. */
 const REFRESH_AT_MOST_EVERY_MS = 250
 
+/** ioredis stays closed if a late `end` of a former connection comes while it looks up host names. Otherwise it is closed for a moment. */
+const CLOSED_AT_MOST_MS = 1_000
+
 /** ioredis resends a command that fails with this text, to the node that then serves its slot. */
 const CLOSED = 'Connection is closed.'
 
@@ -50,6 +53,7 @@ export function keepUpToDate(client: Redis): Upkeep {
     })
   // It asks one node whether the cluster is well, and would wait for one that loads its data. The next time it may ask another.
   limit('connect', ANSWERED_WITHIN_MS, () => cluster.disconnect(true))
+  limit('close', CLOSED_AT_MOST_MS, () => cluster.connect().catch(() => {}))
   return {
     doubt() {
       if (performance.now() - refreshedAt >= REFRESH_AT_MOST_EVERY_MS) refresh()

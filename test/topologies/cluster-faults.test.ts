@@ -1,7 +1,7 @@
 // One node of a Redis Cluster that hangs, is emptied, is configured otherwise or does not know its users: it costs its own share only, and is told by name.
 
 import assert from 'node:assert/strict'
-import { Cluster } from 'ioredis'
+import { Cluster, type ClusterOptions } from 'ioredis'
 import { doctor } from '../../lib/admin/doctor/doctor.js'
 import { status } from '../../lib/admin/status.js'
 import { type Watched, watch } from '../../lib/admin/watch.js'
@@ -21,7 +21,7 @@ import { refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop, type TestWorker } from '../support/shop.js'
 import { TlsServer, VALID } from '../support/tls-server.js'
-import { holdsFor, waitUntil } from '../support/waiting.js'
+import { holdsFor, waitForEvent, waitUntil } from '../support/waiting.js'
 import { webProcess } from './bursts.js'
 
 /** Longer than any test here has a node hang: none fails over. */
@@ -458,6 +458,42 @@ describe('A cluster whose nodes are known by their host names', () => {
     await shop.close()
     await cluster.stop()
   }).timeout(90_000)
+})
+
+describe('A connection to a cluster by host names', () => {
+  it('is opened again although a former connection ends while names are looked up, and not once it is closed for good', async () => {
+    const cluster = await RedisCluster.start()
+    let release = () => {}
+    let free = Promise.resolve()
+    const dnsLookup: ClusterOptions['dnsLookup'] = (_, callback) => void free.then(() => callback(null, '127.0.0.1', 4))
+    const nodes = cluster.nodes.map(({ port }) => `localhost:${port}`)
+    const connection = new RedisConnection(fromNodes({ nodes, dnsLookup }), 'test')
+    const strikeOut = enter('a connection to a cluster', async () => connection.close())
+    await connection.connected(10_000)
+    const client = connection.client as unknown as Cluster
+    const isWhole = () => connection.ready && client.nodes('master').every(({ status }) => status === 'ready')
+    await waitUntil(isWhole)
+    const [first] = (await cluster.primaries()) as [ClusterNode]
+    first.server.pause() // it closes no connection
+    free = new Promise((resolve) => {
+      release = resolve
+    })
+    const looksUp = waitForEvent(client, 'connecting')
+    connection.reconnect(new Error('a test'))
+    await looksUp
+    await waitForEvent(client, 'close')
+    first.server.resume()
+    release()
+    await waitUntil(isWhole)
+    first.server.pause()
+    connection.close()
+    strikeOut()
+    await waitForEvent(client, 'end')
+    await waitForEvent(client, 'close') // from that node
+    first.server.resume()
+    await holdsFor(2_000, () => client.status === 'close')
+    await cluster.stop()
+  }).timeout(60_000)
 })
 
 describe('A cluster with timers in partitions that nobody looks at', () => {
