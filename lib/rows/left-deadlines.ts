@@ -6,6 +6,7 @@ import { rows } from '../sequelize/database.js'
 import { allOf, type Condition } from './conditions.js'
 import { NO_TIMER_AT, NOT_IN_FROM, type RowGuard } from './guard.js'
 import { MOST_COUNTED } from './pending-rows.js'
+import { PutBack, stillSql } from './put-back.js'
 
 /** The parts of a rule with `deadline` that it needs. */
 export interface LeftDeadlinesOptions {
@@ -17,6 +18,11 @@ export interface LeftDeadlinesOptions {
   /** Whether it is a transition. In an effect, `where` may hold an order back for a while, and a deadline that passes meanwhile stays. */
   moves: boolean
   backfilled: boolean
+}
+
+interface Cleared {
+  found: number
+  written: number
 }
 
 export class LeftDeadlines {
@@ -37,7 +43,7 @@ export class LeftDeadlines {
   async clear(ids: readonly string[], transaction: Transaction): Promise<number> {
     if (!this.options.moves) return 0
     const { id } = this.options.guard.table
-    return this.update([`${id} = ANY($1)`, this.passed], '', ids, transaction)
+    return (await this.update([`${id} = ANY($1)`, this.passed], '', ids, transaction)).written
   }
 
   /**
@@ -72,19 +78,26 @@ export class LeftDeadlines {
     return row?.count ?? 0
   }
 
-  private updateBatch(conditions: Condition[], limit: number, transaction: Transaction): Promise<number> {
-    return this.update(conditions, 'LIMIT $1', limit, transaction)
+  /** @throws Error if nothing could be written: the same rows would be found again, in this sweep and in each one */
+  private async updateBatch(conditions: Condition[], limit: number, transaction: Transaction): Promise<number> {
+    const { found, written } = await this.update(conditions, 'LIMIT $1', limit, transaction)
+    if (found > 0 && written === 0) throw new PutBack()
+    return written
   }
 
   /** The conditions are checked under the row's lock: an order that returns in another transaction keeps what that transaction writes. */
-  private async update(conditions: Condition[], limit: string, bound: unknown, transaction: Transaction): Promise<number> {
+  private async update(conditions: Condition[], limit: string, bound: unknown, transaction: Transaction): Promise<Cleared> {
     const { guard, deadline, keep } = this.options
     const { table } = guard
-    const away = `SELECT ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${allOf([this.away, ...conditions])} ${limit}
+    const leaves = [this.away, ...conditions]
+    const away = `SELECT ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${allOf(leaves)} ${limit}
 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     const cleared = [`${table.bareColumn(deadline)} = ${NOT_IN_FROM}`, ...(keep ? [`${table.bareColumn(keep)} = NULL`] : [])]
-    const sql = `WITH order_timers_away AS (${away}) UPDATE ${table.aliased} SET ${cleared.join(', ')}
-FROM order_timers_away WHERE ${table.id} = order_timers_id RETURNING order_timers_id`
-    return (await rows(table.sequelize, sql, [bound], transaction)).length
+    const sql = `WITH order_timers_away AS (${away}), order_timers_cleared AS (UPDATE ${table.aliased} SET ${cleared.join(', ')}
+FROM order_timers_away WHERE ${table.id} = order_timers_id RETURNING ${stillSql(leaves)})
+SELECT (SELECT count(*)::int FROM order_timers_away) AS found,
+  count(*) FILTER (WHERE NOT order_timers_still)::int AS written FROM order_timers_cleared`
+    const [row] = await rows<Cleared>(table.sequelize, sql, [bound], transaction)
+    return row ?? { found: 0, written: 0 }
   }
 }

@@ -8,6 +8,7 @@ import type { AfterOfOrder, From, OrdersDeadline } from './after.js'
 import { allOf, type Condition } from './conditions.js'
 import { NO_TIMER_AT, type RowGuard } from './guard.js'
 import { CLOCK_AT_BEGIN, epochMsSql, instantOfMsSql, instantSql, intervalSql, timeLeftMsSql, wholeMsSql } from './instant-sql.js'
+import { PutBack, type Returned, stillSql, writtenOf } from './put-back.js'
 import type { DeclaredColumn } from './row-options.js'
 import { RowsApart } from './rows-apart.js'
 
@@ -140,23 +141,14 @@ ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     }
     let written = 0
     for (const [deadline, ids] of idsOf) {
-      const write = async (some: readonly unknown[]) => {
-        await this.setDeadline(deadline, some, transaction)
-        return some.length
-      }
+      const write = (some: readonly unknown[]) => this.setDeadline(deadline, some, transaction)
       written += await (this.apart ? this.apart.write(ids as string[], write, transaction) : write(ids))
     }
     return written
   }
 
-  private async setDeadline(deadline: string, ids: readonly unknown[], transaction: Transaction): Promise<void> {
-    const { table } = this.guard
-    await rows(
-      table.sequelize,
-      `UPDATE ${table.aliased} SET ${this.deadline} = ${deadline} WHERE ${table.id} = ANY($1)`,
-      [ids],
-      transaction,
-    )
+  private setDeadline(deadline: string, ids: readonly unknown[], transaction: Transaction): Promise<number> {
+    return this.updateOnly({ conditions: this.withoutDeadline(), assignments: [`${this.deadline} = ${deadline}`] }, ids, transaction)
   }
 
   private deadlineOf(since: string | undefined, given: OrdersDeadline): string {
@@ -209,8 +201,14 @@ ORDER BY ${table.id} LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     const found = `SELECT ${table.id} AS order_timers_id FROM ${table.aliased} WHERE ${allOf(conditions)}
 LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     const sql = `WITH order_timers_due AS (${found}) UPDATE ${table.aliased} SET ${assignments.join(', ')}
-FROM order_timers_due WHERE ${table.id} = order_timers_id RETURNING order_timers_id`
-    return (await rows(table.sequelize, sql, [limit], transaction)).length
+FROM order_timers_due WHERE ${table.id} = order_timers_id RETURNING ${table.id}::text AS id, ${stillSql(conditions)}`
+    return this.count(await rows<Returned>(table.sequelize, sql, [limit], transaction))
+  }
+
+  private count(returned: readonly Returned[]): number {
+    const { written, putBack } = writtenOf(returned)
+    if (putBack !== undefined) this.failure ??= { id: putBack, error: new PutBack(), what: 'was not written' }
+    return written
   }
 
   /** The same, row by row where it must be. */
@@ -225,10 +223,10 @@ LIMIT $1 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     return written
   }
 
-  private async updateOnly({ assignments }: Update, ids: readonly string[], transaction: Transaction): Promise<number> {
+  private async updateOnly({ conditions, assignments }: Update, ids: readonly unknown[], transaction: Transaction): Promise<number> {
     const { table } = this.guard
-    const sql = `UPDATE ${table.aliased} SET ${assignments.join(', ')} WHERE ${table.id} = ANY($1) RETURNING ${table.id}`
-    return (await rows(table.sequelize, sql, [ids], transaction)).length
+    const sql = `UPDATE ${table.aliased} SET ${assignments.join(', ')} WHERE ${table.id} = ANY($1) RETURNING ${table.id}::text AS id, ${stillSql(conditions)}`
+    return this.count(await rows<Returned>(table.sequelize, sql, [ids], transaction))
   }
 
   private get applying(): Condition[] {

@@ -63,6 +63,23 @@ describe("a deadline of each order's own", () => {
   })
 
   describe('"backfill"', () => {
+    it('names an order whose trigger put back its deadline, and the sweep ends', async () => {
+      shop = await openParcels((Parcels) => ({ order_confirm: transition(Parcels, { ...CONFIRM, after: '1h', backfill: true }) }))
+      await shop.sql('INSERT INTO parcels (status) SELECT 4 FROM generate_series(1, 1001)')
+      await shop.sql('CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN OLD; END $$')
+      await shop.sql('CREATE TRIGGER keep BEFORE UPDATE ON parcels FOR EACH ROW WHEN (OLD.id <> 7) EXECUTE FUNCTION keep()')
+      const worker = await shop.worker(EVERY_SECOND)
+      await waitForEvent(worker, 'swept')
+      assert.match(
+        worker
+          .health()
+          .faults.map(({ message }) => message)
+          .join(),
+        /Parcel \d+ was not written: a trigger on the table put back/,
+      )
+      near((await shop.find(7)).dueAt, Date.now() + HOUR_MS, 20_000)
+    })
+
     it('gives orders in "from" without a deadline one from now, and settles them by it; cancel stays cancelled', async () => {
       shop = await openParcels((Parcels) => ({ order_confirm: transition(Parcels, { ...CONFIRM, after: '2s', backfill: true }) }))
       const { timers } = shop

@@ -213,6 +213,28 @@ describe('An order that comes back', () => {
     })
   })
 
+  for (const [what, kept] of [
+    ['puts back what was written', 'OLD'],
+    ['lets nothing be written', 'NULL'],
+  ] as const) {
+    it(`is told once, and the sweep ends, if a trigger keeps deadlines from being cleared: it ${what}`, async () => {
+      const warned: unknown[] = []
+      const logger = { debug() {}, info() {}, error() {}, warn: (_: string, fields: { code?: string }) => warned.push(fields.code) }
+      const shop = await open((Parcels) => ({ order_confirm: transition(Parcels, CONFIRM) }), { redis: false, logger })
+      await shop.sql(`INSERT INTO parcels (status, "dueAt") SELECT 9, now() - interval '1 second' FROM generate_series(1, 1001)`)
+      await shop.sql(`CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN ${kept}; END $$`)
+      await shop.sql('CREATE TRIGGER keep BEFORE UPDATE ON parcels FOR EACH ROW WHEN (OLD.status = 9) EXECUTE FUNCTION keep()')
+      const worker = await shop.worker(EVERY_SECOND)
+      await swept(worker)
+      await swept(worker)
+      assert.equal(worker.health().kinds.order_confirm?.cleared, 0)
+      assert.deepEqual(
+        warned.filter((code) => code === 'NOT_CLEARED'),
+        ['NOT_CLEARED'],
+      )
+    })
+  }
+
   it('to where an effect applies after its deadline is settled: "where" may have held it back', async () => {
     const shop = await open((Parcels) => ({
       order_close: effect(Parcels, {
