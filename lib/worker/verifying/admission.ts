@@ -48,9 +48,14 @@ export class Admission {
 
   /** Orders were claimed. Resolves once a call may begin. @returns whether it may; if not, do not ask about them now */
   async enter(signal: AbortSignal): Promise<boolean> {
-    if (!(await this.admits(signal))) return false
-    this.inside += 1
-    return true
+    // Checked again, and counted in the same turn: all that wait are woken at once.
+    while (await this.admits(signal)) {
+      if (this.inside < this.width) {
+        this.inside += 1
+        return true
+      }
+    }
+    return false
   }
 
   leave(): void {
