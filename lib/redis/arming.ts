@@ -1,5 +1,6 @@
 // Arming for requests, which wait briefly and never fail because of Redis. Timers that Redis did not accept are kept, up to a limit, and
-// armed as soon as Redis answers or accepts writes again. The rest is left to the sweep, which finds their deadlines on the rows.
+// armed as soon as Redis answers or accepts writes again; so are removals of timers that only Redis has. The rest is left to the sweep,
+// which finds their deadlines on the rows.
 
 import type { Log } from '../logger.js'
 import type { Armed, Meters } from '../meters.js'
@@ -32,16 +33,24 @@ export interface ArmedRule {
   reminders: readonly { kind: string; beforeMs: number }[]
 }
 
+/** How far a deadline that was read from a key's TTL may differ. */
+const TOLERANCE_MS = 5
+
 interface Kept {
   kind: string
   id: string
-  deadlineMs: number
+  /** Undefined: it is removed, unless it is armed for another deadline than `expectedMs`. */
+  deadlineMs: number | undefined
+  expectedMs?: number | undefined
+  /** Of two calls about one timer, the later one is kept, whichever fails first. */
+  turn: number
 }
 
 export class Arming {
   private readonly kept = new Map<string, Kept>()
   private readonly batches: ArmBatches
   private rearming = false
+  private turns = 0
   /** The present faults of arming. */
   readonly outage: Outage
 
@@ -81,32 +90,46 @@ export class Arming {
     return Promise.all(others).then(() => armed)
   }
 
-  private async armOne(kind: string, id: string, deadlineMs: number, waitMs: number, wasKept = false): Promise<boolean> {
+  private async armOne(kind: string, id: string, deadlineMs: number, waitMs: number, earlier?: Kept): Promise<boolean> {
     const name = `${kind}:${id}`
+    const kept = earlier ?? { kind, id, deadlineMs, turn: ++this.turns }
     if (this.kept.size > 0) this.kept.delete(name)
-    const batch = this.armOrThrow(kind, id, deadlineMs).then(isArmed, (error) => this.report(kind, error))
+    const batch = this.send(kind, id, deadlineMs).then(isArmed, (error) => this.report(kind, error))
     const armed = waitMs > REQUEST_WAIT_MS - HARDLY_SPENT_MS ? await batch : await within(waitMs, batch)
     if (armed) return true
-    if (this.kept.size >= MOST_KEPT) {
-      this.outage.drop(MOST_KEPT)
-      this.count(kind, 'dropped')
-      return false
-    }
-    if (!wasKept) this.count(kind, 'kept')
-    const kept = { kind, id, deadlineMs }
-    this.kept.set(name, kept)
+    const result = this.keep(name, kept)
+    if (result === 'dropped' || !earlier) this.count(kind, result)
     // If Redis accepted it late, it must not be armed again: it may have been armed for another deadline since.
     void batch.then((late) => late && this.kept.get(name) === kept && this.kept.delete(name))
     return false
   }
 
   /** For rules without a deadline on the row. @throws OrderTimersError REDIS_UNAVAILABLE */
-  armOrThrow(kind: string, id: string, deadlineMs: number): Promise<void> {
+  async armOrThrow(kind: string, id: string, deadlineMs: number): Promise<void> {
+    const turn = ++this.turns
+    await this.send(kind, id, deadlineMs)
+    const name = `${kind}:${id}`
+    if ((this.kept.get(name)?.turn ?? turn) < turn) this.kept.delete(name)
+  }
+
+  private send(kind: string, id: string, deadlineMs: number): Promise<void> {
     return this.batches.add(kind, { id, deadlineMs }, this.index.partitionOf(id))
   }
 
+  private keep(name: string, kept: Kept): 'kept' | 'dropped' {
+    const other = this.kept.get(name)
+    if (other && other.turn > kept.turn) return 'kept'
+    if (!other && this.kept.size >= MOST_KEPT) {
+      this.outage.drop(MOST_KEPT)
+      return 'dropped'
+    }
+    this.kept.set(name, kept)
+    return 'kept'
+  }
+
   /**
-   * Removes a timer and its reminders, unless it has been armed for another deadline. One that stays is harmless: its row has no deadline.
+   * Removes a timer with a deadline on its row, and its reminders, unless it has been armed for another deadline. One that stays is
+   * harmless: its row has no deadline.
    */
   async disarm({ kind, reminders }: ArmedRule, id: string, deadlineMs: number | undefined): Promise<void> {
     const ends = reminders.map(({ kind, beforeMs }) =>
@@ -124,26 +147,53 @@ export class Arming {
     }
   }
 
+  /**
+   * Removes a timer that only Redis has. If Redis does not do so in time, it is kept and repeated, unless the timer has another deadline
+   * by then: another process may have armed it again.
+   */
+  async disarmAlone(kind: string, id: string, deadlineMs: number): Promise<void> {
+    const expectedMs = this.kept.delete(`${kind}:${id}`) ? undefined : deadlineMs // what was kept may have reached Redis
+    await this.removeAlone({ kind, id, deadlineMs: undefined, expectedMs, turn: ++this.turns }, undefined)
+  }
+
+  private async removeAlone(kept: Kept, expectedMs: number | undefined): Promise<boolean> {
+    const { kind, id } = kept
+    try {
+      await this.index.disarm(kind, id, expectedMs, REQUEST_WAIT_MS, expectedMs === undefined ? '' : TOLERANCE_MS)
+      return true
+    } catch (error) {
+      this.keep(`${kind}:${id}`, kept)
+      return this.report(kind, error, 'not removed now')
+    }
+  }
+
   private async armKept(): Promise<void> {
     if (this.rearming) return
     this.rearming = true
     while (this.kept.size > 0) {
       const portion = [...this.kept.values()].slice(0, PORTION)
-      const armed = await Promise.all(portion.map(({ kind, id, deadlineMs }) => this.armOne(kind, id, deadlineMs, REQUEST_WAIT_MS, true)))
+      const armed = await Promise.all(portion.map((kept) => this.again(kept)))
       if (armed.includes(false)) break
     }
     this.rearming = false
     this.outage.taken(this.kept.size)
   }
 
+  private again(kept: Kept): Promise<boolean> {
+    const { kind, id, deadlineMs, expectedMs } = kept
+    if (deadlineMs !== undefined) return this.armOne(kind, id, deadlineMs, REQUEST_WAIT_MS, kept)
+    this.kept.delete(`${kind}:${id}`)
+    return this.removeAlone(kept, expectedMs)
+  }
+
   private count(kind: string, result: Armed, timers = 1): void {
     this.meters.armed.add(`${kind} ${result}`, timers)
   }
 
-  private report(kind: string, error: unknown): false {
+  private report(kind: string, error: unknown, what = 'not armed or removed now, the row has the deadline'): false {
     this.outage.notTaken(error)
     const { code, message } = (reasonOf(error) ?? error) as { code?: string; message?: string }
-    this.log('debug', `${kind}: not armed now, the row has the deadline`, { kind, code, error: message })
+    this.log('debug', `${kind}: ${what}`, { kind, code, error: message })
     return false
   }
 }

@@ -74,7 +74,7 @@ export class Outage {
   drop(kept: number): void {
     this.dropped += 1
     if (this.faults.has('TIMERS_DROPPED')) return
-    const message = `${kept} timers are kept until Redis at ${this.connection.where} returns, and no more; the sweep settles the rest`
+    const message = `${kept} timers are kept until Redis at ${this.connection.where} returns, and no more; the sweep settles the rest, but what was set or cancelled only in Redis is lost`
     this.begin('TIMERS_DROPPED', { message })
   }
 
@@ -92,7 +92,7 @@ export class Outage {
   private pingLater(): void {
     this.ping ??= setTimeout(async () => {
       this.ping = undefined
-      await this.connection.run(ANSWER_MS, (client) => client.ping()).catch((error) => this.notTaken(error))
+      await this.connection.run(ANSWER_MS, (client) => client.ping()).then(this.armKept, (error) => this.notTaken(error))
     }, CHECK_EVERY_MS).unref()
   }
 

@@ -79,8 +79,8 @@ export class Call {
     if (row?.deadline.in === 'column') return this.write(row, row.deadline, null)
     const redis = this.requireRedis()
     if (this.transaction) {
-      await this.knownDeadline(redis, 'cancel')
-      afterCommit(this.transaction, () => redis.arming.disarm(this.rule, this.id, undefined))
+      const deadline = await this.knownDeadline(redis, 'cancel')
+      afterCommit(this.transaction, () => redis.arming.disarmAlone(this.kind, this.id, deadline))
       return this.timer(null, 'on commit')
     }
     const removed = await redis.index.disarm(this.kind, this.id, undefined, REQUEST_WAIT_MS)

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import type { RuntimeRedis } from '../../lib/timers/runtime.js'
 import { portOf, withPort } from '../faults/own-worker.js'
 import { scriptRequest } from '../faults/script-request.js'
-import { armed } from '../support/armed.js'
+import { armed, NOT_ARMED } from '../support/armed.js'
 import { runtimeOf } from '../support/runtime.js'
-import { openShop } from '../support/shop.js'
-import { oneOfEach } from '../support/shop-rules.js'
+import { makeTimers, openShop, type Shop } from '../support/shop.js'
+import { type OneOfEach, oneOfEach } from '../support/shop-rules.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
 import { holdsFor, inTime, waitUntil } from '../support/waiting.js'
 
@@ -47,5 +48,88 @@ describe('arming', () => {
     assert.equal((await armed(shop.redis, 'order_confirm', 34)).due, second)
     await shop.close()
     await proxy.stop()
+  })
+
+  describe('a cancel within a transaction of what only Redis has, if Redis goes before the COMMIT,', () => {
+    const KINDS = ['order_ship', 'order_other'] as const
+    const url = process.env.REDIS_URL as string
+    let proxy: TcpProxy
+    let shop: Shop<OneOfEach>
+    let handled: string[]
+    let id: number
+
+    beforeEach(async () => {
+      handled = []
+      proxy = await TcpProxy.start(portOf(url))
+      const order_other: OneOfEach['order_other'] = async ({ ids }) => void handled.push(...ids)
+      shop = await openShop((database) => ({ ...oneOfEach(database), order_other }), { redisUrl: withPort(url, proxy.port) })
+      id = await shop.order({ status: 2 })
+    })
+    afterEach(async () => {
+      await shop.close()
+      await proxy.stop()
+    })
+
+    const waiting = () => (runtimeOf(shop.timers).redis as RuntimeRedis).arming.waiting
+    const due = async () => Promise.all(KINDS.map(async (kind) => (await armed(shop.redis, kind, id)).due))
+    const schedule = (after: '1h' | '5s') => Promise.all(KINDS.map((kind) => shop.timers.schedule(kind, id, { after })))
+    const cancel = () =>
+      shop.database.sequelize.transaction(async (transaction) => {
+        for (const kind of KINDS) await shop.timers.cancel(kind, id, { transaction })
+        proxy.refuse()
+      })
+
+    it('is kept and repeated, and nothing is carried out', async () => {
+      await shop.worker({ fallback: false })
+      const [{ deadline }] = (await schedule('5s')) as [{ deadline: Date }, unknown]
+      await cancel()
+      assert.equal(waiting(), 2)
+      proxy.pass()
+      for (const kind of KINDS) await waitUntil(async () => isDeepStrictEqual(await armed(shop.redis, kind, id), NOT_ARMED))
+      await waitUntil(() => waiting() === 0)
+      await holdsFor(deadline.getTime() + 1_000 - Date.now(), () => handled.length === 0, { every: 100 })
+      assert.equal((await shop.database.client.query('SELECT status FROM orders WHERE id = $1', [id])).rows[0].status, 2)
+    })
+
+    it('is replaced by a later arming of this process', async () => {
+      await schedule('1h')
+      await cancel()
+      const at = new Date(Date.now() + 7_200_000)
+      await shop.database.sequelize.transaction(async (transaction) => {
+        for (const kind of KINDS) await shop.timers.schedule(kind, id, { at, transaction })
+      })
+      assert.equal(waiting(), 2)
+      proxy.pass()
+      await waitUntil(() => waiting() === 0)
+      await waitUntil(async () => (await due()).every((ms) => ms === at.getTime()))
+    })
+
+    it('replaces an arming that is kept', async () => {
+      await schedule('1h')
+      const runtime = runtimeOf(shop.timers)
+      const { arming } = runtime.redis as RuntimeRedis
+      const before = await due()
+      proxy.refuse()
+      for (const [i, kind] of KINDS.entries()) {
+        assert.equal(await arming.arm(runtime.rule(kind), String(id), Date.now() + 7_200_000), false)
+        await arming.disarmAlone(kind, String(id), before[i] as number)
+      }
+      assert.equal(waiting(), 2)
+      proxy.pass()
+      await waitUntil(() => waiting() === 0)
+      await waitUntil(async () => (await due()).every((at) => at === null))
+    })
+
+    it('leaves what another process has armed since', async () => {
+      await schedule('1h')
+      await cancel()
+      const at = Date.now() + 7_200_000
+      const other = makeTimers(oneOfEach(shop.database), { redis: url, prefix: shop.redis.prefix })
+      for (const kind of KINDS) await other.schedule(kind, id, { at: new Date(at) })
+      await other.close()
+      proxy.pass()
+      await waitUntil(() => waiting() === 0)
+      assert.deepEqual(await due(), [at, at])
+    })
   })
 })
