@@ -47,7 +47,7 @@ export function askService(url: string, asking: Asking): Ask<PlacedOrder> {
       const [path, method] = asking === 'close' ? ['close', 'POST'] : ['order', 'GET']
       const response = await fetch(`${url}/${path}/${id}`, { method, signal })
       if (response.status === 404) throw new Error('the payment service does not know this order')
-      if (!response.ok) throw Object.assign(new Error(`the payment service answers ${response.status}`), { retryAfter: 0 })
+      if (!response.ok) throw Object.assign(new Error(`the payment service answers ${response.status}`), { retryAfter: 1 })
       const { state, id: reference } = (await response.json()) as { state: string; id: string }
       return state === 'paid' ? false : { answer: true, reference }
     })

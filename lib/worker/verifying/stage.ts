@@ -19,6 +19,7 @@ import { Proven } from './proven.js'
 import { LONGEST_WAIT_MS, Rates } from './rates.js'
 
 const AGAIN = { firstMs: 30_000, longestMs: 15 * 60_000 }
+const LEAST_RETRY_MS = 1_000
 
 /** If reading and asking took no longer than this, they count as one moment. */
 const MOMENT_MS = 250
@@ -181,7 +182,7 @@ export class VerifyingStage {
     const waiting = await row.verification.unverified.summary().catch(() => undefined)
     const many = waiting ? `${cappedText(waiting.count)} orders wait for an answer` : 'orders wait for an answer'
     const message = `${kind}: "verify.ask" has failed since ${admission.failingSince?.toISOString()}; ${many}, and none is settled without one`
-    const remedy = 'look at the cause; it is asked again automatically, after 15 minutes at the latest'
+    const remedy = `look at the cause; it is asked again automatically, in ${Math.ceil(pauseMs / 1_000)} s`
     this.dependencies.reporter.faults.raise('VERIFY_FAILED', { kind, message, remedy, error })
   }
 
@@ -239,7 +240,8 @@ function keepAsked(first: Looked, second: Looked | undefined): Looked | undefine
 function noted({ id, xmin, voidWord, times, falses }: AskableOrder, answered: Exclude<Answered, { answer: true }>): NotedAnswer {
   if ('error' in answered) {
     const { error } = answered
-    return { id, xmin, voidWord, waitMs: retryAfterMs(error) ?? againMs(times), error: errorText(error) }
+    const asked = retryAfterMs(error)
+    return { id, xmin, voidWord, waitMs: asked ? Math.max(LEAST_RETRY_MS, asked) : againMs(times), error: errorText(error) }
   }
   const { answer, waitMs, reference } = answered
   return { id, xmin, voidWord, waitMs: waitMs ?? againMs(falses), answer: String(answer), reference }

@@ -263,6 +263,28 @@ describe('"verify"', () => {
     })
   }
 
+  it('takes a "retryAfter" that is empty or 0 as not given, and waits a second for a shorter one', async () => {
+    await open({ batch: 10 })
+    const given = [null, '', 0, '0', false, 0.001, 90]
+    const orders = await unpaids(given.length)
+    const ids = orders.map((order) => String(order.id))
+    service.answers = (asked) => asked.map((id) => Object.assign(new Error('429'), { retryAfter: given[ids.indexOf(id)] }))
+    const free = await unpaid()
+    const answers = service.answers
+    service.answers = (asked, context) =>
+      (answers(asked, context) as unknown[]).map((answer, i) => (asked[i] === String(free) ? true : answer))
+    await worker()
+    await waitUntil(async () => (await waiting()).length === given.length)
+    const rows = await shop.sql(
+      `SELECT round(extract(epoch from next - now()))::int AS seconds FROM ${UNVERIFIED_TABLE} ORDER BY order_id::int`,
+    )
+    const seconds = rows.map((row) => row.seconds as number)
+    for (const wait of seconds.slice(0, 5)) assert.ok(wait > 5 && wait <= 30, String(seconds))
+    assert.ok((seconds[5] as number) <= 1, String(seconds))
+    assert.ok((seconds[6] as number) > 60, String(seconds))
+    for (const id of ids.slice(0, 5)) assert.equal(service.timesOf(Number(id)), 1)
+  })
+
   it('takes a negative duration, or anything else, as no answer of that order alone', async () => {
     await open()
     const [wrong, right] = [await unpaid(), await unpaid()]
