@@ -18,3 +18,8 @@ export function parsePairs(json: string): { ids: string[]; deadlines: number[] }
   }
   return { ids, deadlines }
 }
+
+/** A number, or '' for none. */
+export function optional(value: string): number | undefined {
+  return value === '' ? undefined : Number(value)
+}

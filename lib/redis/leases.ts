@@ -4,7 +4,7 @@
 import type { Redis } from 'ioredis'
 import { OrderTimersError } from '../errors.js'
 import type { Keys } from '../keys.js'
-import { failureText, parsePairs } from './claim-texts.js'
+import { failureText, optional, parsePairs } from './claim-texts.js'
 import type { RedisClock } from './clock.js'
 import type { RedisConnection } from './connection.js'
 import type { Failure } from './failed-timers.js'
@@ -24,8 +24,7 @@ const VALID_MS = 1_000
  */
 export const BURST = { withinMs: 500, dueForMs: 5_000, keysRemoved: 5_000 }
 
-/** A claim for events is sent within this time: followed.lua forgives ages that are 450 ms old. */
-const AGES_VALID_MS = 400
+const AGES_VALID_MS = 400 // followed.lua forgives ages that are 450 ms old
 
 /** How long only one worker restores lost data. Then another one may, since the first may have died. */
 const RESTORING_MS = 5_000
@@ -248,8 +247,4 @@ export class Leases {
 /** The first has the kind's own name, so that one server builds no text for it. */
 function placeName(kind: string, partition: number): string {
   return partition === 0 ? kind : `${partition} ${kind}`
-}
-
-function optional(value: string): number | undefined {
-  return value === '' ? undefined : Number(value)
 }
