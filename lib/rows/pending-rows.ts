@@ -30,15 +30,15 @@ export interface Page {
   next: Keyset | undefined
 }
 
-/** Overdue rows, as far as they could be read. */
-export interface OverduePage extends Page {
-  /** False where another transaction held the lock, so that nothing was read. */
-  wasRead: boolean
-}
-
-export interface UpcomingPage extends Page {
+export interface DatedPage extends Page {
   /** In milliseconds, rounded up; each for the id at the same index. */
   deadlines: number[]
+}
+
+/** Overdue rows, as far as they could be read. */
+export interface OverduePage extends DatedPage {
+  /** False where another transaction held the lock, so that nothing was read. */
+  wasRead: boolean
 }
 
 /** The last row of a page; the deadline's column as text, with full precision. */
@@ -58,14 +58,12 @@ export const MOST_COUNTED = 1_000
 
 interface FoundPage {
   ids: string | null
-  deadlines?: string | null | undefined
+  deadlines: string | null
   last: string | null
   ours?: boolean
 }
 
 interface PageQuery {
-  /** Further columns besides the ids. */
-  columns?: string[]
   conditions: Condition[]
   /** Bind parameters: the milliseconds in the conditions ($1), the limit, and the name of the lock, if one is needed. */
   bind: [milliseconds: number, limit: number, lock?: string]
@@ -89,15 +87,13 @@ export class PendingRows {
   /** Reads nothing while another transaction holds the lock; the lock ends with the transaction. */
   async overdue(transaction: Transaction, { elapsedMs, after, limit, lock }: OverdueQuery): Promise<OverduePage> {
     const conditions = [this.guard.deadlineIs('<=', fromNow('$1')), this.guard.deadlineIs('>', this.guard.staleLineSql), this.isOurs]
-    const page = await this.read(transaction, { conditions, bind: [-elapsedMs, limit, lock], after })
-    return { ids: page.ids, next: page.next, wasRead: page.ours === true }
+    const { ours, ...page } = await this.read(transaction, { conditions, bind: [-elapsedMs, limit, lock], after })
+    return { ...page, wasRead: ours === true }
   }
 
-  async upcoming(transaction: Transaction, { horizonMs, after, limit }: UpcomingQuery): Promise<UpcomingPage> {
-    const columns = [`json_agg(${epochMsSql('page.deadline')})::text AS deadlines`]
+  async upcoming(transaction: Transaction, { horizonMs, after, limit }: UpcomingQuery): Promise<DatedPage> {
     const conditions = [this.guard.deadlineIs('>', 'now()'), this.guard.deadlineIs('<=', fromNow('$1'))]
-    const page = await this.read(transaction, { columns, conditions, bind: [horizonMs, limit], after })
-    return { ...page, deadlines: JSON.parse(page.deadlines ?? '[]') } // bounded on both sides, so none is infinite
+    return this.read(transaction, { conditions, bind: [horizonMs, limit], after })
   }
 
   async stale(transaction: Transaction): Promise<Stale> {
@@ -130,8 +126,8 @@ export class PendingRows {
    */
   private async read(
     transaction: Transaction,
-    { columns = [], conditions, bind: [milliseconds, limit, lock], after }: PageQuery,
-  ): Promise<Page & Pick<FoundPage, 'deadlines' | 'ours'>> {
+    { conditions, bind: [milliseconds, limit, lock], after }: PageQuery,
+  ): Promise<DatedPage & Pick<FoundPage, 'ours'>> {
     const { table, deadlineSql, deadlineColumn } = this.guard
     const bind: unknown[] = [milliseconds, limit]
     const parameter = (value: unknown) => `$${bind.push(value)}`
@@ -143,7 +139,7 @@ export class PendingRows {
 FROM ${table.aliased} WHERE ${allOf([...this.waiting, ...conditions, isOurs, isAfter])} ORDER BY ${keyset} LIMIT $2`
     const selected = [
       'json_agg(page.id::text)::text AS ids',
-      ...columns,
+      `json_agg(${epochMsSql('page.deadline')})::text AS deadlines`,
       'CASE count(*) WHEN $2 THEN max(page.keyset)::text END AS last',
       ...(isOurs ? [`${isOurs} AS ours`] : []),
     ]
@@ -153,7 +149,7 @@ FROM ${table.aliased} WHERE ${allOf([...this.waiting, ...conditions, isOurs, isA
     const last = found?.last ?? undefined
     return {
       ids,
-      deadlines: found?.deadlines,
+      deadlines: JSON.parse(found?.deadlines ?? '[]'), // bounded on both sides, so none is infinite
       ...(found?.ours !== undefined && { ours: found.ours }),
       next: last === undefined ? undefined : { id: ids.at(-1) as string, deadline: last },
     }

@@ -29,6 +29,19 @@ interface FoundOrder {
   [column: string]: unknown
 }
 
+interface StillDue {
+  id: string
+  free: boolean
+  deadline: number
+}
+
+export interface DueAgain {
+  ids: string[]
+  /** In milliseconds, rounded up; each for the id at the same index. */
+  deadlines: number[]
+  nextMs: number | undefined
+}
+
 export class Unverified {
   readonly table: string
   private readonly kindSql: string
@@ -132,17 +145,17 @@ WHERE u.waived IS NULL OR u.row_xmin = ANY($2)`
    * back are postponed by a minute.
    * @returns `nextMs`: the time until the next one; undefined if there is none
    */
-  dueAgain(guard: RowGuard, limit: number, within?: Transaction): Promise<{ ids: string[]; nextMs: number | undefined }> {
+  dueAgain(guard: RowGuard, limit: number, within?: Transaction): Promise<DueAgain> {
     const work = async (transaction: Transaction) => {
       const { sequelize } = this.orders
       const read = `SELECT order_id AS id FROM ${this.table} WHERE kind = $1 AND next <= clock_timestamp() ORDER BY next LIMIT $2`
       const found = (await rows<{ id: string }>(sequelize, read, [this.kind, limit], transaction)).map(({ id }) => id)
-      const due = found.length === 0 && !within ? new Map<string, boolean>() : await this.stillDue(guard, found, transaction)
-      const others = found.filter((id) => due.get(id) !== true)
+      const due = found.length === 0 && !within ? new Map<string, StillDue>() : await this.stillDue(guard, found, transaction)
+      const [ids, others] = [found.filter((id) => due.get(id)?.free), found.filter((id) => !due.get(id)?.free)]
       if (others.length > 0 || within) await this.putOff(others, [...due.keys()], transaction)
       const next = `SELECT extract(epoch from min(next) - clock_timestamp())::float8 * 1000 AS ms FROM ${this.table} WHERE kind = $1`
       const [first] = await rows<{ ms: number | null }>(sequelize, next, [this.kind], transaction)
-      return { ids: found.filter((id) => due.get(id) === true), nextMs: first?.ms ?? undefined }
+      return { ids, deadlines: ids.map((id) => due.get(id)?.deadline as number), nextMs: first?.ms ?? undefined }
     }
     return within ? work(within) : inTransaction(this.orders.sequelize, ONE_STATEMENT, work)
   }
@@ -178,12 +191,12 @@ FROM (SELECT order_id, since, next, falses, error ${all} ORDER BY since LIMIT ${
   }
 
   /** Of these, the orders that are due, and whether nothing else holds them back. */
-  private async stillDue(guard: RowGuard, ids: string[], transaction: Transaction): Promise<Map<string, boolean>> {
+  private async stillDue(guard: RowGuard, ids: string[], transaction: Transaction): Promise<Map<string, StillDue>> {
     const { table, appliesSql, notDeletedSql } = guard
     const where = allOf([`${table.id} = ANY($1)`, appliesSql, notDeletedSql, guard.deadlineIs('<=', 'now()')])
-    const sql = `SELECT ${table.id}::text AS id, (${guard.settlesSql}) AS free FROM ${table.aliased} WHERE ${where}`
-    const found = await rows<{ id: string; free: boolean }>(table.sequelize, sql, [ids], transaction)
-    return new Map(found.map(({ id, free }) => [id, free]))
+    const sql = `SELECT ${table.id}::text AS id, (${guard.settlesSql}) AS free, ${epochMsSql(guard.deadlineSql)} AS deadline FROM ${table.aliased} WHERE ${where}`
+    const found = await rows<StillDue>(table.sequelize, sql, [ids], transaction)
+    return new Map(found.map((due) => [due.id, due]))
   }
 
   private async putOff(ids: readonly string[], due: readonly string[], transaction: Transaction): Promise<void> {

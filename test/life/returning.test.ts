@@ -54,6 +54,35 @@ describe('An order that comes back', () => {
     await worker.stop()
   })
 
+  it('from among the dead letters by a new deadline is settled, also without Redis', async () => {
+    const shop = await open(
+      (Parcels) => ({
+        order_unpaid: effect(Parcels, {
+          where: { isPaid: false },
+          deadline: 'dueAt',
+          after: '24h',
+          attempts: 1,
+          run: async ([parcel], { transaction }) => {
+            if (parcel?.country === 'XX') throw new Error('no such country')
+            await parcel?.update({ isPaid: true }, { transaction })
+          },
+        }),
+      }),
+      { redis: false },
+    )
+    const worker = await shop.worker({ fallback: false })
+    const id = await shop.parcel(-60_000, { country: 'XX' })
+    await worker.sweepNow()
+    assert.equal(worker.deadTold.length, 1)
+    await shop.sql(`UPDATE parcels SET country = 'TW' WHERE id = $1`, [id])
+    await worker.sweepNow()
+    assert.equal((await shop.find(id)).isPaid, false)
+    await shop.timers.schedule('order_unpaid', id, { at: Date.now() - 1_000 })
+    await worker.sweepNow()
+    assert.equal((await shop.find(id)).isPaid, true)
+    await worker.stop()
+  })
+
   describe('under "backfill"', () => {
     const paying = () =>
       open((Parcels) => ({

@@ -229,7 +229,7 @@ function later(dispositions: readonly Disposition[], passedMs: number): Disposit
 }
 
 /** Few callers need it, so the map is created on demand. */
-function lookUp(ids: readonly string[], deadlines: readonly number[]): (id: string) => number | undefined {
+export function lookUp(ids: readonly string[], deadlines: readonly number[]): (id: string) => number | undefined {
   let byId: Map<string, number> | undefined
   return (id) => {
     byId ??= new Map(deadlines.map((deadline, i) => [ids[i] as string, deadline]))

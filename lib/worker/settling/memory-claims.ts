@@ -6,14 +6,33 @@ import type { BoundRule } from '../../rules/rule.js'
 import { NEVER_LAPSES } from './lease.js'
 import type { Work } from './work.js'
 
+/** Beyond these the earliest are forgotten, and their orders tried again: orders that have left are not noticed here. */
+const MOST_FAILURES = 10_000
+
+interface Failed {
+  failure: Failure
+  retryAt: number
+  deadline: number | undefined
+}
+
+/** Overdue orders, with the deadlines that were read from their rows. */
+export interface Found {
+  ids: readonly string[]
+  deadlineOf: (id: string) => number | undefined
+}
+
 export class MemoryClaims {
   /** By kind and id. */
   private readonly claimed = new Set<string>()
-  private readonly failed = new Map<string, { failure: Failure; retryAt: number }>()
+  private readonly failed = new Map<string, Failed>()
 
-  /** Claims the `ids` that are not claimed and do not wait for their next attempt. @param lookedAt when the previous sweep read */
-  overdue(rule: BoundRule, overdue: readonly string[], lookedAt: Moment): Work {
+  /**
+   * Claims the `ids` that are not claimed and do not wait for their next attempt. Another deadline ends that wait.
+   * @param lookedAt when the previous sweep read
+   */
+  overdue(rule: BoundRule, { ids: overdue, deadlineOf }: Found, lookedAt: Moment): Work {
     const { kind } = rule
+    if (this.failed.size > 0) this.forgetFormer(kind, overdue, deadlineOf)
     const ids = overdue.filter((id) => this.isFree(`${kind}:${id}`))
     const names = ids.map((id) => `${kind}:${id}`)
     for (const name of names) this.claimed.add(name)
@@ -32,10 +51,24 @@ export class MemoryClaims {
           this.failed.delete(name)
         }
         for (const { id, delayMs, failure } of dispositions) {
-          if (failure) this.failed.set(`${kind}:${id}`, { failure, retryAt: performance.now() + (delayMs ?? Number.POSITIVE_INFINITY) })
+          const retryAt = performance.now() + (delayMs ?? Number.POSITIVE_INFINITY)
+          if (failure) this.failed.set(`${kind}:${id}`, { failure, retryAt, deadline: deadlineOf(id) })
+        }
+        for (const name of this.failed.keys()) {
+          if (this.failed.size <= MOST_FAILURES) break
+          this.failed.delete(name)
         }
       },
     }
+  }
+
+  /** Forgets these orders' failures, such as once Redis counts them again. */
+  forget(kind: string, ids: readonly string[]): void {
+    if (this.failed.size > 0) for (const id of ids) this.failed.delete(`${kind}:${id}`)
+  }
+
+  private forgetFormer(kind: string, ids: readonly string[], deadlineOf: Found['deadlineOf']): void {
+    for (const id of ids) if (this.failed.get(`${kind}:${id}`)?.deadline !== deadlineOf(id)) this.failed.delete(`${kind}:${id}`)
   }
 
   private isFree(name: string): boolean {

@@ -7,8 +7,8 @@ import type { Look } from '../../redis/leases.js'
 import type { Stale } from '../../rows/pending-rows.js'
 import type { SweptRule } from '../../rules/rule.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
-import type { IndexClaims, OverdueWork } from '../settling/index-claims.js'
-import type { MemoryClaims } from '../settling/memory-claims.js'
+import { type IndexClaims, lookUp, type OverdueWork } from '../settling/index-claims.js'
+import type { Found, MemoryClaims } from '../settling/memory-claims.js'
 import type { OverduePages } from './overdue-pages.js'
 import type { SweepReads } from './reads.js'
 
@@ -50,15 +50,16 @@ export class OverdueOrders {
     const lookedAt = reads.lastLook(rule.kind)
     if (!(await dispatcher.admits(rule, stopping))) return { overdue, stale, settledBefore }
     reading: for await (const page of pages.read(rule, batchSize)) {
+      const deadlineOf = lookUp(page.ids, page.deadlines)
       for (let first = 0; first < page.ids.length; ) {
         if (!(await dispatcher.admits(rule, stopping))) break reading
         const ids = page.ids.slice(first, first + batchSize())
-        const claimed = await this.claim(rule, ids, lookedAt, look)
+        const claimed = await this.claim(rule, { ids, deadlineOf }, lookedAt, look)
         overdue += claimed.work.ids.length
         settledBefore += claimed.settledBefore
         running.push(dispatcher.dispatch(claimed.work))
         if (claimed.unclaimed.length > 0) {
-          const work = this.dependencies.memory.overdue(rule, claimed.unclaimed, lookedAt)
+          const work = this.dependencies.memory.overdue(rule, { ids: claimed.unclaimed, deadlineOf }, lookedAt)
           overdue += work.ids.length
           running.push(dispatcher.dispatch(work))
         }
@@ -71,15 +72,17 @@ export class OverdueOrders {
   }
 
   /** In the due index if Redis answers, else in memory. There only the guard in the UPDATE separates two workers, which is enough. */
-  async claim(rule: SweptRule, ids: string[], lookedAt: Moment, look: Look): Promise<OverdueWork> {
+  async claim(rule: SweptRule, found: Found, lookedAt: Moment, look: Look): Promise<OverdueWork> {
     const { connection, claims, memory } = this.dependencies
     if (claims && connection?.usable) {
       try {
-        return await claims.overdue(rule, ids, lookedAt, look)
+        const claimed = await claims.overdue(rule, found.ids, lookedAt, look)
+        memory.forget(rule.kind, claimed.work.ids)
+        return claimed
       } catch {
         // Redis does not answer or refuses the claim. Its connection reports that; the rows are still settled.
       }
     }
-    return { work: memory.overdue(rule, ids, lookedAt), settledBefore: 0, unclaimed: [] }
+    return { work: memory.overdue(rule, found, lookedAt), settledBefore: 0, unclaimed: [] }
   }
 }

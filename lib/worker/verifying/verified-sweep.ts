@@ -5,6 +5,7 @@ import { cappedText } from '../../rows/cap.js'
 import type { BoundRule } from '../../rules/rule.js'
 import type { Reporter } from '../reporter.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
+import { lookUp } from '../settling/index-claims.js'
 import type { OverdueOrders } from '../sweep/overdue-orders.js'
 import type { SweepReads } from '../sweep/reads.js'
 import type { VerifiedRule } from './stage.js'
@@ -70,13 +71,14 @@ export class VerifiedSweep {
     const { verifying } = dispatcher
     while (await verifying.admission(rule).idle(stopping)) {
       const size = () => dispatcher.batchSize(rule)
-      const { ids, nextMs } = await verification.unverified.dueAgain(guard, size() * verification.concurrency)
+      const { ids, deadlines, nextMs } = await verification.unverified.dueAgain(guard, size() * verification.concurrency)
+      const deadlineOf = lookUp(ids, deadlines)
       let taken = 0
       const asked: Promise<void>[] = []
       for (let first = 0; first < ids.length; ) {
         if (!(await dispatcher.admits(rule, stopping))) break
         const some = ids.slice(first, first + size())
-        const { work } = await overdue.claim(rule, some, reads.lastLook(rule.kind), 'second')
+        const { work } = await overdue.claim(rule, { ids: some, deadlineOf }, reads.lastLook(rule.kind), 'second')
         taken += work.ids.length
         asked.push(dispatcher.dispatch(work))
         first += some.length
