@@ -79,6 +79,8 @@ export interface Disposition {
   id: string
   /** The rule no longer applies to the order. */
   gone?: true
+  /** The lease ended before it was settled: it goes back at its old deadline, unless another claim has taken it. */
+  lapsed?: true
   /** From now until it is due again; undefined for a dead letter, for a timer that is left to the next sweep, and for one that is dropped. */
   delayMs?: number | undefined
   failure?: Failure | undefined
@@ -185,7 +187,7 @@ export class Leases {
   ): Promise<boolean> {
     const gone = dispositions.filter((one) => one.gone).map(({ id }) => id)
     const values = dispositions.flatMap((one) =>
-      one.gone ? [] : [one.id, one.delayMs ?? '', one.failure ? failureText(one.failure, one.stack) : ''],
+      one.gone ? [] : [one.id, one.lapsed ? 'lapsed' : (one.delayMs ?? ''), one.failure ? failureText(one.failure, one.stack) : ''],
     )
     const validUntil = (await this.clock.now(partition)) + VALID_MS
     const askedAt = performance.now()

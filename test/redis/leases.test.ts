@@ -24,6 +24,7 @@ describe('a claim', () => {
   const arm = (id: string, deadlineMs: number) => opened.arm(id, deadlineMs)
   const claim = (token: string, options = {}) => opened.claim(token, options)
   const scoreOf = (id: string) => opened.scoreOf(id)
+  const settledJustNow = () => opened.settledJustNow()
   const everythingButTombstones = () => opened.everythingButTombstones()
 
   describe('of a burst', () => {
@@ -171,6 +172,29 @@ describe('a claim', () => {
     assert.deepEqual((await claim('b', { skewMs: 1_000 })).ids, ['1'])
     assert.equal(await leases.finish(KIND, 'a', 0, back, { isRetry: true }), false)
     assert.equal(await scoreOf('1'), null)
+  })
+
+  for (const isRetry of [false, true]) {
+    it(`puts back at its old deadline what it had not begun when its lease expired${isRetry ? ', also where its end is retried' : ''}`, async () => {
+      const deadline = (await clock.now()) - PAST_MS
+      for (const id of ['1', '2']) await arm(id, deadline)
+      await claim('a', { leaseMs: 0 })
+      await leases.takeOverdue(KIND, 'b', 0, ['3'])
+      assert.equal(await leases.finish(KIND, 'a', 0, [{ id: '2', lapsed: true }], { isRetry }), true)
+      assert.equal(await leases.finish(KIND, 'b', 0, [{ id: '3', lapsed: true }], { isRetry }), true)
+      assert.deepEqual([await scoreOf('1'), await scoreOf('2')], [null, String(deadline)])
+      assert.ok(Math.abs(Number(await scoreOf('3')) - (await clock.now())) < 1_000)
+      assert.deepEqual(await settledJustNow(), ['1'])
+    })
+  }
+
+  it('puts back nothing of an expired lease that another claim has taken', async () => {
+    await arm('1', (await clock.now()) - PAST_MS)
+    await claim('a', { leaseMs: 0 })
+    assert.deepEqual((await claim('b')).ids, ['1'])
+    assert.equal(await leases.finish(KIND, 'a', 0, [{ id: '1', lapsed: true }]), false)
+    assert.equal(await scoreOf('1'), null)
+    assert.deepEqual(await redis.client.smembers(`${keys.sets(KIND).lease}b`), ['1'])
   })
 
   it("does not end where its end reaches Redis too late, and then learns that Redis's clock was set", async () => {

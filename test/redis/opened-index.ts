@@ -62,6 +62,12 @@ export class OpenedIndex {
     return this.redis.client.zscore(this.keys.sets(KIND).due, id)
   }
 
+  /** The ids that have a tombstone as settled. */
+  async settledJustNow(): Promise<string[]> {
+    const { tombstones } = this.keys.sets(KIND)
+    return await this.redis.client.sunion(`${tombstones}:ours:0`, `${tombstones}:ours:1`)
+  }
+
   /** The names of all keys but those of tombstones and of the index's state. */
   async everythingButTombstones(): Promise<string[]> {
     const { due, tombstones } = this.keys.sets(KIND)

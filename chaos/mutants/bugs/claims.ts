@@ -168,11 +168,24 @@ export const CLAIM_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/worker/settling/settler.ts',
-        find: '    if (this.givenUp) return putBack(ids, 0, dispositions)\n    if (await this.leaseExpired(work, ids)) return\n',
+        find: '    if (this.givenUp) return putBack(ids, 0, dispositions)\n    if (await this.leaseExpired(work, ids, dispositions)) return\n',
         replace: '    if (this.givenUp) return putBack(ids, 0, dispositions)\n',
       },
     ],
     suites: ['test/worker/settling/dispatcher.test.ts', 'test/faults/workers-stand-still.test.ts'],
+  },
+  {
+    name: 'lapsed-dropped',
+    about: ['leases'],
+    what: 'what a worker had not begun when its lease expired is dropped at the end of the claim',
+    edits: [
+      {
+        file: 'lib/worker/settling/settler.ts',
+        find: '    for (const id of ids) dispositions.push({ id, lapsed: true })\n',
+        replace: '',
+      },
+    ],
+    suites: ['test/worker/settling/dispatcher.test.ts', 'test/worker/settling/lapsed-claims.test.ts'],
   },
   {
     name: 'local-clock',

@@ -12,8 +12,9 @@
 --         validUntil   by Redis's clock
 --         isRetry      'retry', or ''
 --         gone         ids as JSON to which the rule no longer applies; '' for none
---         then id, delayMs, failure, id, delayMs, failure, …: milliseconds from now ('' for a dead letter and for what is let go), and
---         the failure to keep as JSON ('' for none); that of a dead letter may be followed by a line break and the error's stack
+--         then id, delayMs, failure, id, delayMs, failure, …: milliseconds from now ('' for a dead letter and for what is let go;
+--         'lapsed' for the old deadline, and for nothing if another claim took it), and the failure to keep as JSON ('' for none); that of a
+--         dead letter may be followed by a line break and the error's stack
 -- Output  1 where the lease was still held, 0 where it was not; Redis's clock as text where this came too late
 local due, leases, lease, tombstones, failures = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local token, sortOfRest, skewMs, validUntil, isRetry, gone = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5] == 'retry', ARGV[6]
@@ -22,16 +23,20 @@ local token, sortOfRest, skewMs, validUntil, isRetry, gone = ARGV[1], ARGV[2], A
 --- include shared/in-portions.lua
 --- include shared/before-adding.lua
 --- include shared/note-dead.lua
+--- include shared/deadlines-of.lua
 
 if now > validUntil then return string.format('%.3f', now) end
 local wasHeld = redis.call('ZREM', leases, token) -- first, since it needs no memory: see take.lua
 if wasHeld == 0 and isRetry then return 0 end
 
+local deadlines
 for i = 7, #ARGV, 3 do
   local id, delayMs, failure = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   redis.call('SREM', lease, id)
-  if delayMs ~= '' then
-    local dueAt = string.format('%.0f', math.ceil(now + skewMs + delayMs))
+  local isLapsed = delayMs == 'lapsed'
+  if isLapsed and wasHeld == 1 then deadlines = deadlines or deadlinesOf(lease) end
+  if delayMs ~= '' and (wasHeld == 1 or not isLapsed) then
+    local dueAt = isLapsed and deadlines[id] or string.format('%.0f', math.ceil(now + skewMs + (isLapsed and 0 or delayMs)))
     beforeAdding()
     if failure ~= '' then redis.call('ZADD', due, dueAt, id) else redis.call('ZADD', due, 'LT', dueAt, id) end
   end

@@ -1,6 +1,5 @@
 // Settles one claim by its rule. A batch on which the rule fails is halved until the failing order is alone; only then an attempt is counted.
-// Other failures count no attempt. It never drops an order: whatever is not settled gets a disposition, or stays claimed
-// until the lease ends.
+// Other failures count no attempt. It never drops an order: whatever is not settled gets a disposition.
 
 import { shortErrorText, stackText } from '../../error-text.js'
 import { Moment } from '../../moment.js'
@@ -48,7 +47,7 @@ export class Settler {
   async settle(work: Work, ids: string[], dispositions: Disposition[]): Promise<void> {
     const { rule } = work
     if (this.givenUp) return putBack(ids, 0, dispositions)
-    if (await this.leaseExpired(work, ids)) return
+    if (await this.leaseExpired(work, ids, dispositions)) return
     const { worker, lanes, timeLimits, ruleHealth, outcomes, deliveries, reporter } = this.dependencies
     const begunAt = new Moment()
     const startedAt = performance.now()
@@ -92,7 +91,7 @@ export class Settler {
     if (this.givenUp) return putBack(ids, 0, dispositions)
     if (owner !== 'rule') return putBack(ids, await ruleHealth.failed(rule, owner, error), dispositions)
     if (ids.length > 1) return this.settleHalves(work, ids, dispositions)
-    if (await this.leaseExpired(work, ids)) return
+    if (await this.leaseExpired(work, ids, dispositions)) return
     // An error of the shop's own code is kept; an error of Postgres shows the refused row.
     await this.countAttempt(work, ids[0] as string, inRule ? error : redactedCause(error), dispositions)
   }
@@ -123,10 +122,11 @@ export class Settler {
 
   /**
    * Whether this worker may have lost these orders, because the process stood still or Redis did not answer. Then nothing is begun for
-   * them and no attempt is counted: another claim or a sweep takes them.
+   * them and no attempt is counted: they go back, unless another claim has taken them.
    */
-  private async leaseExpired({ rule: { kind }, lease }: Work, ids: readonly string[]): Promise<boolean> {
+  private async leaseExpired({ rule: { kind }, lease }: Work, ids: readonly string[], dispositions: Disposition[]): Promise<boolean> {
     if (lease.held || (await lease.renew())) return false
+    for (const id of ids) dispositions.push({ id, lapsed: true })
     this.dependencies.reporter.leaseExpired(kind, ids.length)
     return true
   }

@@ -92,7 +92,7 @@ export class VerifyingStage {
     const { reporter, leaving } = this.dependencies
     if (!work.lease.held && !(await work.lease.renew())) {
       reporter.leaseExpired(rule.kind, work.ids.length)
-      return { ids: [], proofs: new Map(), dispositions: [] }
+      return { ids: [], proofs: new Map(), dispositions: work.ids.map((id) => ({ id, lapsed: true })) }
     }
     let looked = await this.look(rule, work.ids)
     if (looked && looked.toAsk.length > 0) {

@@ -55,6 +55,10 @@ function lapsing() {
   return lease
 }
 
+function lapsed(...ids: string[]): Disposition[] {
+  return ids.map((id) => ({ id, lapsed: true }))
+}
+
 describe('the dispatcher', () => {
   it('begins nothing more once it leaves: what was claimed ahead is given back at once, and what hangs when it gives up', async () => {
     const begun: string[][] = []
@@ -72,12 +76,12 @@ describe('the dispatcher', () => {
     await close()
   })
 
-  it('begins no batch whose lease has lapsed', async () => {
+  it('begins no batch whose lease has lapsed, and drops none of it', async () => {
     const begun: string[][] = []
     const { dispatcher, claimed, putBack, close } = openDispatcher(({ ids }) => void begun.push([...ids]))
     const lease = { ...lapsing(), held: false, renew: async () => false }
     await dispatcher.dispatch(claimed(['1', '2'], lease))
-    assert.deepEqual([begun, putBack], [[], []])
+    assert.deepEqual([begun, putBack], [[], lapsed('1', '2')])
     await close()
   })
 
@@ -111,7 +115,7 @@ describe('the dispatcher', () => {
     })
     await dispatcher.dispatch(claimed(['1', '2', '3', '4'], lease))
     assert.deepEqual(begun, [['1', '2', '3', '4'], ['1', '2'], ['1']])
-    assert.deepEqual([putBack, failed], [[], []])
+    assert.deepEqual([putBack, failed], [lapsed('1', '2', '3', '4'), []])
     await close()
   })
 
