@@ -13,8 +13,8 @@
 --         isRetry      'retry', or ''
 --         gone         ids as JSON to which the rule no longer applies; '' for none
 --         then id, delayMs, failure, id, delayMs, failure, …: milliseconds from now ('' for a dead letter and for what is let go;
---         'lapsed' for the old deadline, and for nothing if another claim took it), and the failure to keep as JSON ('' for none); that of a
---         dead letter may be followed by a line break and the error's stack
+--         'lapsed' for the old deadline, and for nothing if another claim took it), and the failure to keep as JSON ('' for none); that of
+--         a dead letter may be followed by a line break and the error's stack
 -- Output  1 where the lease was still held, 0 where it was not; Redis's clock as text where this came too late
 local due, leases, lease, tombstones, failures = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local token, sortOfRest, skewMs, validUntil, isRetry, gone = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5] == 'retry', ARGV[6]
