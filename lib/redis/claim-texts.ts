@@ -23,3 +23,8 @@ export function parsePairs(json: string): { ids: string[]; deadlines: number[] }
 export function optional(value: string): number | undefined {
   return value === '' ? undefined : Number(value)
 }
+
+/** A partition of a kind's index. The first has the kind's own name, so that one server builds no text for it. */
+export function placeName(kind: string, partition: number): string {
+  return partition === 0 ? kind : `${partition} ${kind}`
+}

@@ -4,7 +4,7 @@
 import type { Redis } from 'ioredis'
 import { OrderTimersError } from '../errors.js'
 import type { Keys } from '../keys.js'
-import { failureText, optional, parsePairs } from './claim-texts.js'
+import { failureText, optional, parsePairs, placeName } from './claim-texts.js'
 import type { RedisClock } from './clock.js'
 import type { RedisConnection } from './connection.js'
 import type { Failure } from './failed-timers.js'
@@ -244,9 +244,4 @@ export class Leases {
     const { due, leases, lease, tombstones, failures } = this.keys.sets(kind, partition)
     return [due, leases, lease + token, tombstones, failures]
   }
-}
-
-/** The first has the kind's own name, so that one server builds no text for it. */
-function placeName(kind: string, partition: number): string {
-  return partition === 0 ? kind : `${partition} ${kind}`
 }

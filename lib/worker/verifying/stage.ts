@@ -18,8 +18,7 @@ import { type Answered, ask, retryAfterMs } from './asking.js'
 import { Proven } from './proven.js'
 import { LONGEST_WAIT_MS, Rates } from './rates.js'
 
-const AGAIN = { firstMs: 30_000, longestMs: 15 * 60_000 }
-const LEAST_RETRY_MS = 1_000
+const AGAIN = { firstMs: 30_000, longestMs: 15 * 60_000, leastMs: 1_000 }
 
 /** If reading and asking took no longer than this, they count as one moment. */
 const MOMENT_MS = 250
@@ -240,8 +239,8 @@ function keepAsked(first: Looked, second: Looked | undefined): Looked | undefine
 function noted({ id, xmin, voidWord, times, falses }: AskableOrder, answered: Exclude<Answered, { answer: true }>): NotedAnswer {
   if ('error' in answered) {
     const { error } = answered
-    const asked = retryAfterMs(error)
-    return { id, xmin, voidWord, waitMs: asked ? Math.max(LEAST_RETRY_MS, asked) : againMs(times), error: errorText(error) }
+    const waitMs = Math.max(AGAIN.leastMs, retryAfterMs(error) || againMs(times))
+    return { id, xmin, voidWord, waitMs, error: errorText(error) }
   }
   const { answer, waitMs, reference } = answered
   return { id, xmin, voidWord, waitMs: waitMs ?? againMs(falses), answer: String(answer), reference }
