@@ -239,8 +239,7 @@ function keepAsked(first: Looked, second: Looked | undefined): Looked | undefine
 function noted({ id, xmin, voidWord, times, falses }: AskableOrder, answered: Exclude<Answered, { answer: true }>): NotedAnswer {
   if ('error' in answered) {
     const { error } = answered
-    const waitMs = Math.max(AGAIN.leastMs, retryAfterMs(error) || againMs(times))
-    return { id, xmin, voidWord, waitMs, error: errorText(error) }
+    return { id, xmin, voidWord, waitMs: Math.max(AGAIN.leastMs, retryAfterMs(error) || againMs(times)), error: errorText(error) }
   }
   const { answer, waitMs, reference } = answered
   return { id, xmin, voidWord, waitMs: waitMs ?? againMs(falses), answer: String(answer), reference }
