@@ -161,7 +161,10 @@ export class Dispatcher {
       if (settles) await this.settler.settle(work, work.ids, dispositions)
       else for (const id of work.ids) dispositions.push({ id, delayMs: 0 })
     } catch (error) {
-      await this.ruleHealth.failed(work.rule, 'internal', error) // a bug: the settler throws nothing else; what it settled stays settled
+      // A bug: the settler throws nothing else. What it settled goes back too, and its row shows that it is settled.
+      const delayMs = await this.ruleHealth.failed(work.rule, 'internal', error)
+      const disposed = new Set(dispositions.map(({ id }) => id))
+      for (const id of work.ids) if (!disposed.has(id)) dispositions.push({ id, delayMs })
     } finally {
       giveBack?.()
       if (begun) lane.leave() // the next batch may use the database while this claim is being ended

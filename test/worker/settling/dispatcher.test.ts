@@ -85,6 +85,22 @@ describe('the dispatcher', () => {
     await close()
   })
 
+  it('gives back what a bug of the package kept from being settled', async () => {
+    const { dispatcher, claimed, putBack, close } = openDispatcher(() => {})
+    const renew = async () => {
+      throw new Error('a bug')
+    }
+    await dispatcher.dispatch(claimed(['1', '2'], { ...lapsing(), held: false, renew }))
+    assert.deepEqual(
+      putBack.map(({ id, delayMs }) => [id, Number(delayMs) > 0]),
+      [
+        ['1', true],
+        ['2', true],
+      ],
+    )
+    await close()
+  })
+
   it('goes on where Redis says that a lease which may have lapsed is ours', async () => {
     const begun: string[][] = []
     const { dispatcher, claimed, close } = openDispatcher(({ ids }) => void begun.push([...ids]))
