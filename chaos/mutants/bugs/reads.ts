@@ -78,9 +78,9 @@ export const READ_BUGS: readonly PlantedBug[] = [
     what: 'processes tell what happens although nobody watches',
     edits: [
       {
-        file: 'lib/redis/live-feed.ts',
-        find: 'return Math.abs(now - at) < WATCHED_MS',
-        replace: 'return !(Math.abs(now - at) >= WATCHED_MS)',
+        file: 'lib/redis/presence.ts',
+        find: 'return isWatched(records[i + 1], now)\n  return false',
+        replace: 'return isWatched(records[i + 1], now)\n  return true',
       },
     ],
     suites: ['test/cli/commands/watch.test.ts'],
