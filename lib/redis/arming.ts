@@ -2,6 +2,7 @@
 // armed as soon as Redis answers or accepts writes again; so are removals of timers that only Redis has. The rest is left to the sweep,
 // which finds their deadlines on the rows.
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Log } from '../logger.js'
 import type { Armed, Meters } from '../meters.js'
 import { within } from '../wait.js'
@@ -93,14 +94,13 @@ export class Arming {
   private async armOne(kind: string, id: string, deadlineMs: number, waitMs: number, earlier?: Kept): Promise<boolean> {
     const name = `${kind}:${id}`
     const kept = earlier ?? { kind, id, deadlineMs, turn: ++this.turns }
-    if (this.kept.size > 0) this.kept.delete(name)
+    if (!earlier) this.kept.delete(name)
     const batch = this.send(kind, id, deadlineMs).then(isArmed, (error) => this.report(kind, error))
     const armed = waitMs > REQUEST_WAIT_MS - HARDLY_SPENT_MS ? await batch : await within(waitMs, batch)
-    if (armed) return true
-    const result = this.keep(name, kept)
-    if (result === 'dropped' || !earlier) this.count(kind, result)
+    if (armed) return this.forget(name, kept.turn)
+    if (!earlier) this.count(kind, this.keep(name, kept))
     // If Redis accepted it late, it must not be armed again: it may have been armed for another deadline since.
-    void batch.then((late) => late && this.kept.get(name) === kept && this.kept.delete(name))
+    void batch.then((late) => late && this.forget(name, kept.turn))
     return false
   }
 
@@ -108,12 +108,42 @@ export class Arming {
   async armOrThrow(kind: string, id: string, deadlineMs: number): Promise<void> {
     const turn = ++this.turns
     await this.send(kind, id, deadlineMs)
+    this.forget(`${kind}:${id}`, turn)
+  }
+
+  /**
+   * Cancels or moves a timer that only Redis has. What an earlier call has left to be armed or removed ends with that.
+   * @param isDone whether the timer was cancelled or moved
+   * @returns the result of `change`, and whether a timer was left to be armed
+   */
+  async change<T>(
+    kind: string,
+    id: string,
+    change: () => Promise<T>,
+    isDone: (result: T) => boolean,
+  ): Promise<[result: T, wasKept: boolean]> {
     const name = `${kind}:${id}`
-    if ((this.kept.get(name)?.turn ?? turn) < turn) this.kept.delete(name)
+    const kept = this.kept.get(name)
+    this.kept.delete(name)
+    let done = false
+    try {
+      if (kept) await nextTurn() // it may be about to be sent: then it is sent first
+      const result = await change()
+      done = isDone(result)
+      return [result, kept?.deadlineMs !== undefined]
+    } finally {
+      if (kept && !done) this.keep(name, kept)
+    }
   }
 
   private send(kind: string, id: string, deadlineMs: number): Promise<void> {
     return this.batches.add(kind, { id, deadlineMs }, this.index.partitionOf(id))
+  }
+
+  /** What was kept until this turn is over. */
+  private forget(name: string, turn: number): true {
+    if ((this.kept.get(name)?.turn ?? turn) <= turn) this.kept.delete(name)
+    return true
   }
 
   private keep(name: string, kept: Kept): 'kept' | 'dropped' {
@@ -153,16 +183,15 @@ export class Arming {
    */
   async disarmAlone(kind: string, id: string, deadlineMs: number): Promise<void> {
     const expectedMs = this.kept.delete(`${kind}:${id}`) ? undefined : deadlineMs // what was kept may have reached Redis
-    await this.removeAlone({ kind, id, deadlineMs: undefined, expectedMs, turn: ++this.turns }, undefined)
+    const kept = { kind, id, deadlineMs: undefined, expectedMs, turn: ++this.turns }
+    if (!(await this.removeAlone(kept, undefined))) this.keep(`${kind}:${id}`, kept)
   }
 
-  private async removeAlone(kept: Kept, expectedMs: number | undefined): Promise<boolean> {
-    const { kind, id } = kept
+  private async removeAlone({ kind, id, turn }: Kept, expectedMs: number | undefined): Promise<boolean> {
     try {
       await this.index.disarm(kind, id, expectedMs, REQUEST_WAIT_MS, expectedMs === undefined ? '' : TOLERANCE_MS)
-      return true
+      return this.forget(`${kind}:${id}`, turn)
     } catch (error) {
-      this.keep(`${kind}:${id}`, kept)
       return this.report(kind, error, 'not removed now')
     }
   }
@@ -179,11 +208,10 @@ export class Arming {
     this.outage.taken(this.kept.size)
   }
 
+  /** It stays kept until Redis has carried it out, or a later call about the timer ends it. */
   private again(kept: Kept): Promise<boolean> {
     const { kind, id, deadlineMs, expectedMs } = kept
-    if (deadlineMs !== undefined) return this.armOne(kind, id, deadlineMs, REQUEST_WAIT_MS, kept)
-    this.kept.delete(`${kind}:${id}`)
-    return this.removeAlone(kept, expectedMs)
+    return deadlineMs === undefined ? this.removeAlone(kept, expectedMs) : this.armOne(kind, id, deadlineMs, REQUEST_WAIT_MS, kept)
   }
 
   private count(kind: string, result: Armed, timers = 1): void {

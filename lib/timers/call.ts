@@ -69,7 +69,8 @@ export class Call {
     if (row?.deadline.in === 'column') return this.write(row, row.deadline, { byMs })
     const redis = this.requireRedis()
     if (this.transaction) return this.arm((await this.knownDeadline(redis, 'extend')) + byMs)
-    const deadline = await redis.index.postpone(this.kind, this.id, byMs, REQUEST_WAIT_MS)
+    const postpone = () => redis.index.postpone(this.kind, this.id, byMs, REQUEST_WAIT_MS)
+    const [deadline] = await redis.arming.change(this.kind, this.id, postpone, (after) => after !== undefined)
     if (deadline === undefined) throw noTimer(this.kind, this.id, 'extend')
     return this.timer(deadline, true)
   }
@@ -83,8 +84,9 @@ export class Call {
       afterCommit(this.transaction, () => redis.arming.disarmAlone(this.kind, this.id, deadline))
       return this.timer(null, 'on commit')
     }
-    const removed = await redis.index.disarm(this.kind, this.id, undefined, REQUEST_WAIT_MS)
-    if (!removed) throw noTimer(this.kind, this.id, 'cancel')
+    const disarm = () => redis.index.disarm(this.kind, this.id, undefined, REQUEST_WAIT_MS)
+    const [removed, wasKept] = await redis.arming.change(this.kind, this.id, disarm, () => true)
+    if (!removed && !wasKept) throw noTimer(this.kind, this.id, 'cancel')
     return this.timer(null, false)
   }
 

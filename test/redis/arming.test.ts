@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
 import type { RuntimeRedis } from '../../lib/timers/runtime.js'
+import { type ActingShop, openActingShop } from '../admin/actions/acting.js'
 import { portOf, withPort } from '../faults/own-worker.js'
 import { scriptRequest } from '../faults/script-request.js'
 import { armed, NOT_ARMED } from '../support/armed.js'
+import { RedisServer } from '../support/redis-server.js'
+import { refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'
 import { makeTimers, openShop, type Shop } from '../support/shop.js'
 import { type OneOfEach, oneOfEach } from '../support/shop-rules.js'
@@ -130,6 +133,78 @@ describe('arming', () => {
       proxy.pass()
       await waitUntil(() => waiting() === 0)
       assert.deepEqual(await due(), [at, at])
+    })
+  })
+
+  describe('while Redis’s memory is full,', () => {
+    const kind = 'order_other'
+    let server: RedisServer
+    let shop: ActingShop<OneOfEach>
+    let id: number
+
+    beforeEach(async () => {
+      server = await RedisServer.start()
+      shop = await openActingShop(oneOfEach, { redisUrl: server.url })
+      id = await shop.order({ status: 2 })
+    })
+    afterEach(async () => {
+      await shop.close()
+      await server.stop()
+    })
+
+    const limitMemory = (bytes: 0 | 1) => shop.redis.client.config('SET', 'maxmemory', bytes)
+    const redisOf = () => shop.runtime.redis as RuntimeRedis
+    const due = async () => (await armed(shop.redis, kind, id)).due
+    /** Schedules it in Redis, and then again once Redis takes no timer: that one is kept. */
+    const scheduleTwice = async () => {
+      await shop.timers.schedule(kind, id, { after: '1h' })
+      await limitMemory(1)
+      await shop.database.sequelize.transaction((transaction) => shop.timers.schedule(kind, id, { after: '2h', transaction }))
+      assert.equal(redisOf().arming.waiting, 1)
+    }
+    /** Redis takes timers again, and whatever was kept has been armed. */
+    const makeRoom = async () => {
+      await limitMemory(0)
+      await waitUntil(() => redisOf().connection.refusals.present === undefined && redisOf().arming.waiting === 0)
+    }
+
+    it('a timer that only Redis has is cancelled all the same, each time', async () => {
+      const ids = [id, await shop.order({ status: 2 })]
+      for (const one of ids) await shop.timers.schedule(kind, one, { after: '1h' })
+      await limitMemory(1)
+      for (const one of ids) {
+        await shop.timers.cancel(kind, one)
+        assert.deepEqual(await armed(shop.redis, kind, one), NOT_ARMED)
+      }
+    })
+
+    it('what was kept of a timer is not armed after its cancel, nor after that of an operator', async () => {
+      await scheduleTwice()
+      await shop.timers.cancel(kind, id)
+      await makeRoom()
+      assert.equal(await due(), null)
+      await scheduleTwice()
+      const [order] = (await shop.act('cancel', [{ id }], { kind })).orders
+      assert.equal(order?.outcome, 'done')
+      await makeRoom()
+      assert.equal(await due(), null)
+    })
+
+    it('a timer that was kept and never armed is cancelled', async () => {
+      await limitMemory(1)
+      await shop.database.sequelize.transaction((transaction) => shop.timers.schedule(kind, id, { after: '2h', transaction }))
+      await shop.timers.cancel(kind, id)
+      await makeRoom()
+      assert.equal(await due(), null)
+      assert.equal((await refused(() => shop.timers.cancel(kind, id))).code, 'ERR_ORDER_TIMERS_NO_TIMER')
+    })
+
+    it('and then has room, a timer keeps the deadline that an extension has answered with, whatever was kept before', async () => {
+      await scheduleTwice()
+      await limitMemory(0)
+      const { deadline } = await shop.timers.extend(kind, id, '5h')
+      await makeRoom()
+      assert.equal(await due(), deadline?.getTime())
     })
   })
 })

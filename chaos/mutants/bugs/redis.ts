@@ -91,7 +91,7 @@ export const REDIS_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/redis/arming.ts',
-        find: 'void batch.then((late) => late && this.kept.get(name) === kept && this.kept.delete(name))',
+        find: 'void batch.then((late) => late && this.forget(name, kept.turn))',
         replace: 'void batch',
       },
     ],

@@ -112,24 +112,26 @@ async function moveOne(
   id: string,
   { shown, before: deadlines, byMs }: Known,
 ): Promise<ActedOrder> {
-  const { index } = redis
+  const { arming, index } = redis
   const expected = shown.get(id)
   if (expected === null) return refusedOrder(id, noTimer(kind, id, action), null) // as shown: there is none
   if (action === 'cancel') return cancelOne(redis, kind, id, expected, deadlines.get(id))
-  const moved = await index.postponeFrom(expected, kind, id, action === 'extend' ? byMs : 'now', REDIS_WAIT_MS, TOLERANCE_MS)
+  const postpone = () => index.postponeFrom(expected, kind, id, action === 'extend' ? byMs : 'now', REDIS_WAIT_MS, TOLERANCE_MS)
+  const [moved] = await arming.change(kind, id, postpone, (moved) => moved?.after !== undefined)
   if (moved === undefined) return refusedOrder(id, noTimer(kind, id, action), null)
   const { before, after } = moved
   return after === undefined ? skippedOrder(kind, id, expected ?? null, before) : { id, outcome: 'done', before, after }
 }
 
 async function cancelOne(
-  { index }: RuntimeRedis,
+  { arming, index }: RuntimeRedis,
   kind: string,
   id: string,
   expected: number | undefined,
   before: number | undefined,
 ): Promise<ActedOrder> {
-  const isRemoved = await index.disarm(kind, id, expected, REDIS_WAIT_MS, expected === undefined ? '' : TOLERANCE_MS)
+  const disarm = () => index.disarm(kind, id, expected, REDIS_WAIT_MS, expected === undefined ? '' : TOLERANCE_MS)
+  const [isRemoved] = await arming.change(kind, id, disarm, Boolean)
   if (isRemoved) return { id, outcome: 'done', ...(before !== undefined && { before }), after: null }
   const now = expected === undefined ? undefined : await index.deadline(kind, id, REDIS_WAIT_MS)
   return now === undefined ? refusedOrder(id, noTimer(kind, id, 'cancel'), null) : skippedOrder(kind, id, expected ?? null, now)
