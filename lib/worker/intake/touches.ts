@@ -22,7 +22,7 @@ const AFTER_MS = 2
 const BATCH = 1_000
 
 /**
- * How long before its expiry a key is looked at where no event tells of that. One that is deleted within this time counts as expired, and one is missed while
+ * How long before its expiry a key is looked at if no event will tell of that. One that is deleted within this time counts as expired, and one is missed while
  * the process stands still for longer.
  */
 const BEFORE_MS = 250
@@ -34,10 +34,18 @@ export interface Hearing {
   onExpired(key: string): void
 }
 
+interface Together {
+  /** In a step that was looked at before, only those that were there then, and those that were scheduled since. */
+  keys: Set<string>
+  timer: NodeJS.Timeout
+  /** Resolves when it was looked at before; undefined if events arrived at that time. */
+  looked?: Promise<void>
+}
+
 export class Touches {
   /** By key: the time of its last touch, by the monotonic clock in steps of TOGETHER_MS. */
   private readonly steps = new Map<string, number>()
-  private readonly pending = new Map<number, { keys: Set<string>; timer: NodeJS.Timeout }>()
+  private readonly pending = new Map<number, Together>()
   private readonly rest = new Rest()
   private touches = 0
 
@@ -48,8 +56,7 @@ export class Touches {
 
   /** @param leftMs until the key expires */
   schedule(key: string, leftMs: number): void {
-    const afterMs = this.hearing.isDeaf() ? -BEFORE_MS : AFTER_MS
-    const step = Math.ceil((performance.now() + Math.max(0, leftMs + afterMs)) / TOGETHER_MS)
+    const step = Math.ceil((performance.now() + leftMs + AFTER_MS) / TOGETHER_MS)
     const before = this.steps.get(key)
     if (before !== undefined && Math.abs(step - before) > READ_STEPS) this.drop(key, before)
     const together = this.pending.get(step)
@@ -60,8 +67,7 @@ export class Touches {
       together.keys.add(key)
       return
     }
-    const timer = setTimeout(() => void this.touch(step), step * TOGETHER_MS - performance.now())
-    this.pending.set(step, { keys: new Set([key]), timer })
+    this.pending.set(step, { keys: new Set([key]), timer: at(step, -BEFORE_MS, () => this.lookBefore(step)) })
   }
 
   stop(): void {
@@ -80,16 +86,32 @@ export class Touches {
     this.pending.delete(step)
   }
 
+  /** Whether events arrive is asked now and not when the key was found, which may be long ago. */
+  private lookBefore(step: number): void {
+    const together = this.pending.get(step) as Together
+    together.timer = at(step, 0, () => void this.touch(step))
+    if (this.hearing.isDeaf()) together.looked = this.leaveOutGone(step, together.keys)
+  }
+
+  private async leaveOutGone(step: number, keys: Set<string>): Promise<void> {
+    for (const batch of batchesOf([...keys])) {
+      const found = await this.look(batch).catch(() => [])
+      for (const [i, key] of batch.entries()) if (found[i] !== 1 && keys.has(key)) this.drop(key, step)
+    }
+  }
+
   private async touch(step: number): Promise<void> {
-    const keys = [...(this.pending.get(step)?.keys ?? [])]
+    const together = this.pending.get(step)
+    await together?.looked
+    const keys = [...(together?.keys ?? [])]
     this.pending.delete(step)
     this.touches -= keys.length
     for (const key of keys) if (this.steps.get(key) === step) this.steps.delete(key)
-    for (let first = 0; first < keys.length; first += BATCH) {
-      const batch = keys.slice(first, first + BATCH)
+    for (const batch of batchesOf(keys)) {
       try {
-        if (this.hearing.isDeaf()) {
-          await this.follow(batch)
+        if (together?.looked && this.hearing.isDeaf()) {
+          const found = await this.look(batch)
+          for (const [i, key] of batch.entries()) if (found[i] === 0) this.hearing.onExpired(key)
           continue
         }
         if ((await this.countExisting(batch)) === 0) continue
@@ -99,14 +121,6 @@ export class Touches {
         return // Redis does not answer. The next pass of the scan schedules the keys that are left.
       }
     }
-  }
-
-  private async follow(keys: string[]): Promise<void> {
-    const before = await this.look(keys)
-    const there = keys.filter((_, i) => before[i] === 1)
-    await this.rest.for(BEFORE_MS + AFTER_MS)
-    const after = await this.look(there)
-    for (const [i, key] of there.entries()) if (after[i] === 0) this.hearing.onExpired(key)
   }
 
   private async countExisting(keys: string[]): Promise<number> {
@@ -121,6 +135,14 @@ export class Touches {
   private look(keys: string[]): Promise<(number | undefined)[]> {
     return this.connection.ask((client) => Promise.all(keys.map((key) => client.exists(key).catch(ifRefused))))
   }
+}
+
+function at(step: number, offsetMs: number, act: () => void): NodeJS.Timeout {
+  return setTimeout(act, step * TOGETHER_MS + offsetMs - performance.now())
+}
+
+function batchesOf(keys: readonly string[]): string[][] {
+  return Array.from({ length: Math.ceil(keys.length / BATCH) }, (_, i) => keys.slice(i * BATCH, (i + 1) * BATCH))
 }
 
 function ifRefused(error: unknown): undefined {

@@ -17,6 +17,7 @@ describe('a key that was deleted does not count as expired', () => {
   let connection: RedisConnection
   let touches: Touches
   let expired: string[]
+  let isDeaf: boolean
 
   beforeEach(async () => {
     server = await RedisServer.start(['--notify-keyspace-events', ''])
@@ -25,7 +26,8 @@ describe('a key that was deleted does not count as expired', () => {
     connection = new RedisConnection(parseRedisSource(`redis://127.0.0.1:${proxy.port}`) as RedisSource, 'test')
     await connection.connected(5_000)
     expired = []
-    touches = new Touches(connection, { isDeaf: () => true, onExpired: (key) => expired.push(key) })
+    isDeaf = true
+    touches = new Touches(connection, { isDeaf: () => isDeaf, onExpired: (key) => expired.push(key) })
   })
 
   afterEach(async () => {
@@ -62,5 +64,15 @@ describe('a key that was deleted does not count as expired', () => {
     await waitUntil(() => refusals.seen > 0)
     await redis.client.call('ACL', 'SETUSER', 'default', '+exists')
     await isOnlyOneExpired()
+  })
+
+  it('where events stop arriving after it was found, and one that expires does', async () => {
+    isDeaf = false
+    await redis.client.set('expiring', '1', 'PX', 1_000)
+    touches.schedule('deleted', 1_000)
+    touches.schedule('expiring', 1_000)
+    isDeaf = true
+    await waitUntil(() => expired.length > 0)
+    assert.deepEqual(expired, ['expiring'])
   })
 })
