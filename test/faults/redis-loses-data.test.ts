@@ -10,9 +10,12 @@ import type { WorkerEvents } from '../../lib/worker/events.js'
 import type { Database } from '../support/database.js'
 import { Lines } from '../support/lines.js'
 import { RedisServer } from '../support/redis-server.js'
+import { runtimeOf } from '../support/runtime.js'
 import { openShop, type TestWorker } from '../support/shop.js'
+import { TcpProxy } from '../support/tcp-proxy.js'
 import { holdsFor, waitForEvent, waitUntil } from '../support/waiting.js'
 import { confirmed, confirming, ship, wereNotLate } from './confirming.js'
+import { portOf, withPort } from './own-worker.js'
 
 /** When the worker has seen each index, it knows what it looks like. */
 const seen = (worker: TestWorker) => waitUntil(() => worker.health().redis?.events, { what: 'the worker to be at work' })
@@ -116,6 +119,28 @@ describe('When Redis loses its data,', () => {
     assert.equal(faults.length, 1)
     await shop.close()
   }).timeout(20_000)
+
+  it('and the worker that reported it cannot read Postgres, that is over when another worker has restored it', async () => {
+    const url = process.env.DATABASE_URL as string
+    const proxy = await TcpProxy.start(portOf(url))
+    const shop = await openShop(confirming(), { redisUrl: redis.url, database: { url: withPort(url, proxy.port) } })
+    const worker = await shop.worker({ fallback: '* * * * * *' })
+    await seen(worker)
+    await ship(shop, 5, 60_000)
+    const isFault = (code: string) => worker.health().faults.some((fault) => fault.code === code)
+    proxy.refuse()
+    await shop.redis.client.flushall()
+    await waitUntil(() => isFault('REDIS_LOST_DATA') && isFault('SWEEP_FAILED'))
+    const { keys, redis: other } = runtimeOf(shop.timers)
+    // As the worker does whose turn it is next.
+    await shop.redis.client.set(`${keys.sets('order_confirm').due}:state:restored-by`, 'another worker', 'PX', 60_000)
+    await holdsFor(500, () => isFault('REDIS_LOST_DATA'))
+    await other?.leases.restored('order_confirm')
+    proxy.pass()
+    await waitUntil(() => worker.health().status === 'ok')
+    await shop.close()
+    await proxy.stop()
+  }).timeout(30_000)
 
   it('rules with "since", and reminders, are armed again too', async () => {
     const rules = ({ Order }: Database) => ({

@@ -12,13 +12,17 @@ const UNCONNECTED = ['REDIS_UNAVAILABLE', 'REDIS_REFUSES'] as const
 /** Reports lost connections and refused writes. @returns a function that ends it */
 export function reportConnection(connection: RedisConnection, faults: ServerFaults): () => void {
   const { refusals, where } = connection
+  let isUnusable = false // a server watch reports and clears the same of the server
   const up = () => {
     faults.clear('REDIS_UNAVAILABLE')
+    if (isUnusable) faults.clear('REDIS_UNUSABLE')
+    isUnusable = false
     if (!refusals.present) faults.clear('REDIS_REFUSES')
   }
   const down = (error: unknown) => {
     if (connection.leaving) return
     const { code, why, remedy } = explain(error, where)
+    isUnusable ||= code === 'REDIS_UNUSABLE'
     const state = isReply(error)
       ? `does not serve (${errorText(error)})`
       : code === 'REDIS_UNUSABLE'

@@ -31,7 +31,7 @@ export class LostData {
   private restoring: Promise<void> | undefined
 
   constructor(private readonly dependencies: LostDataDependencies) {
-    dependencies.claims.onLost((kind, partition) => this.found(kind, partition))
+    dependencies.claims.onLost((kind, partition, isOver) => (isOver ? this.foundWhole(kind, partition) : this.found(kind, partition)))
   }
 
   async stop(): Promise<void> {
@@ -53,6 +53,16 @@ export class LostData {
     this.restoring ??= this.restore().finally(() => {
       this.restoring = undefined
     })
+  }
+
+  /** Another worker has restored what this one could not. */
+  private foundWhole(kind: string, partition: number): void {
+    const name = `${partition} ${kind}`
+    const loss = this.restoring ? undefined : this.lost.get(name)
+    if (!loss) return
+    this.lost.delete(name)
+    const isLeft = [...this.lost.values()].some(({ node }) => node === loss.node)
+    if (!isLeft) this.dependencies.reporter.faults.clear('REDIS_LOST_DATA', loss.node)
   }
 
   /** If Postgres, Redis or one node of a cluster does not answer, the next claim finds the loss again. */

@@ -31,13 +31,13 @@ export class IndexClaims {
   private readonly started = new Moment()
   private readonly parts: { acknowledgements: Acknowledgements; looks: Map<string, Moment> }[] = []
   private readonly parted = new PartedClaims()
-  private reportLost: (kind: string, partition: number) => void = () => {}
+  private reportLoss: (kind: string, partition: number, isOver: boolean) => void = () => {}
 
   constructor(private readonly dependencies: IndexClaimsDependencies) {}
 
-  /** Calls the listener whenever a claim shows that the index of a kind, or a partition of it, has lost data. */
-  onLost(listener: (kind: string, partition: number) => void): void {
-    this.reportLost = listener
+  /** Calls the listener whenever a claim shows that the index of a kind, or a partition of it, has lost data, and whenever a pulse shows that it has not. */
+  onLost(listener: (kind: string, partition: number, isOver: boolean) => void): void {
+    this.reportLoss = listener
   }
 
   /**
@@ -54,7 +54,7 @@ export class IndexClaims {
     const claim = await this.claim(rule, token, partition, () =>
       leases.claim(kind, token, { limit, leaseMs: leaseMs(rule), skewMs: skewMs + AHEAD_MS, partition }),
     )
-    if (claim.lost) this.reportLost(kind, partition)
+    if (claim.lost) this.reportLoss(kind, partition, false)
     const looked = { sentAt, lookedAt: looks.get(kind) ?? this.started, deadlines: claim.deadlines }
     const work = this.work(rule, 'alarm', claim, [partition], looked)
     if (claim.ids.length < limit) looks.set(kind, sentAt)
@@ -68,6 +68,7 @@ export class IndexClaims {
   /** The head of the index from a pulse. @returns milliseconds until the next claim should be made */
   untilNextMs(head: Head): number {
     if (head.lost) return 0
+    this.reportLoss(head.kind, head.partition, true)
     return untilNextClaimMs({ ...head, burstLeft: false }, this.dependencies.skewMs(head.kind, head.partition))
   }
 
