@@ -18,7 +18,7 @@ import { type Operation, Refusals } from './refusals.js'
 import { isMoving, isReplica, isReply, noteOfCluster, replyFault } from './replies.js'
 import { sentBy } from './send-limits.js'
 import type { RedisSource } from './single-source.js'
-import { redisError } from './trouble.js'
+import { redisError, wasLost } from './trouble.js'
 
 export class RedisConnection {
   readonly client: Redis
@@ -165,7 +165,7 @@ export class RedisConnection {
         if (this.upkeep)
           this.upkeep.doubt() // several nodes may have been involved
         else this.availability.noteWait(sentAt, OURS.socketTimeout)
-        throw this.leaving ? this.unavailable() : this.unavailable(error)
+        throw this.leaving || wasLost(error) ? this.unavailable() : this.unavailable(error)
       }
       this.answeredAt = performance.now()
       throw this.judge(error, operation)

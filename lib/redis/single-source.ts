@@ -28,22 +28,36 @@ export interface Client {
 }
 
 export function fromOptions(options: RedisOptions): RedisSource {
-  return { ...about(options), create: (name) => new Redis(withOurs(options, name)) }
+  return { ...about(options), create: (name) => inWholeRounds(new Redis(withOurs(options, name))) }
 }
 
 /** A shop's own class may give its duplicates other options; then the connection is made from the client's options. */
 export function fromClient(client: Client): RedisSource {
   const create = (name: string): Redis => {
     const made = client.duplicate(withOurs({}, name))
-    if (isOurs(made, name)) return made
+    if (isOurs(made, name)) return inWholeRounds(made)
     made.disconnect?.()
-    return new Redis(withOurs(client.options, name))
+    return inWholeRounds(new Redis(withOurs(client.options, name)))
   }
   return { ...about(client.options), create }
 }
 
 function withOurs(options: RedisOptions, name: string): RedisOptions & { replyMapping: 'legacy' } {
   return { ...options, ...(OURS as object), connectionName: name, replyMapping: 'legacy' }
+}
+
+/**
+ * ioredis continues after the Sentinel that answered last, and at the end of the list it says that all are unreachable, even if it has asked none. So each
+ * round begins with the next Sentinel, and asks all.
+ */
+function inWholeRounds(client: Redis): Redis {
+  const { connector } = client as unknown as { connector?: { sentinelIterator?: { cursor: number; sentinels: unknown[] } } }
+  const round = connector?.sentinelIterator
+  if (!round) return client
+  return client.on('close', () => {
+    round.sentinels.push(...round.sentinels.splice(0, round.cursor))
+    round.cursor = 0
+  })
 }
 
 function about(options: RedisOptions): Omit<RedisSource, 'create'> {

@@ -23,6 +23,13 @@ const SENTINELS = 'check that the Sentinels run, can be reached, and know the pr
 /** ioredis's words, once it has followed a cluster's answers about a slot for long enough. */
 const UNSERVED = /^Too many Cluster redirections\..*\b(CLUSTERDOWN|TRYAGAIN|MOVED|ASK)\b/
 
+/** ioredis's words for a command whose connection was lost. They name its options, which the shop cannot set here. */
+const LOST = /^(?:Reached the max retries per request limit|Stream isn't writeable)/
+
+export function wasLost(error: unknown): boolean {
+  return error instanceof Error && LOST.test(error.message)
+}
+
 /** ioredis says so of a round in which no Sentinel answered, or none knew the name; the next round follows by itself. */
 function isOfSentinels(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('All sentinels are unreachable')

@@ -58,6 +58,24 @@ describe('a connection to Redis', () => {
     await server.stop()
   })
 
+  it('that is closed before the answer says so, and not what ioredis calls that', async () => {
+    const server = await RedisServer.start()
+    const connection = new RedisConnection(parseRedisSource(server.url) as RedisSource, 'test')
+    await connection.connected(5000)
+    const other = new RedisConnection(parseRedisSource(server.url) as RedisSource, 'test')
+    await other.connected(5000)
+    const answer = connection.run(1000, (client) => client.blpop('none', 10))
+    const ended = assert.rejects(answer, ({ message, cause }: Error) => {
+      assert.match(`${message} ${cause}`, /does not answer \((the connection was closed|ECONNRESET)\); check that it runs/)
+      assert.doesNotMatch(`${message} ${cause}`, /maxRetries/)
+      return true
+    })
+    await other.ask((client) => client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'))
+    await ended
+    for (const one of [connection, other]) one.close()
+    await server.stop()
+  })
+
   it('that was never made has a cause too', async () => {
     const connection = new RedisConnection(parseRedisSource('redis://127.0.0.1:1') as RedisSource, 'test')
     await assert.rejects(

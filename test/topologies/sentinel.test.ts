@@ -3,6 +3,9 @@
 import assert from 'node:assert/strict'
 import { Redis, type RedisOptions } from 'ioredis'
 import { status } from '../../lib/admin/status.js'
+import { RedisConnection } from '../../lib/redis/connection.js'
+import type { RedisSource } from '../../lib/redis/single-source.js'
+import { parseRedisSource } from '../../lib/redis/source.js'
 import { confirmed, confirming, ship } from '../faults/confirming.js'
 import { Lines } from '../support/lines.js'
 import { enter } from '../support/opened.js'
@@ -11,7 +14,7 @@ import { refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'
 import { Sentinels, type SentinelsOptions } from '../support/sentinels.js'
 import { makeTimers, openShop } from '../support/shop.js'
-import { waitUntil } from '../support/waiting.js'
+import { inTime, waitUntil } from '../support/waiting.js'
 import { allWereSettled, burst, webProcess } from './bursts.js'
 
 const COUNT = 2_000
@@ -148,4 +151,22 @@ describe('While no Sentinel names a primary', () => {
     await timers.close()
     await sentinels.stop()
   })
+})
+
+describe('While all Sentinels answer', () => {
+  it('a connection is made again any number of times, and nobody is told that they are away', async () => {
+    const sentinels = await Sentinels.start()
+    const connection = new RedisConnection(parseRedisSource(sentinels.options) as RedisSource, 'test')
+    await connection.connected(10_000)
+    const reasons: string[] = []
+    connection.onDown((error) => reasons.push(String(error)))
+    for (let times = 1; times <= 4; times += 1) {
+      const isUp = new Promise<void>((resolve) => connection.onUp(resolve))
+      connection.reconnect(new Error('a test'))
+      await inTime(isUp, 10_000, 'the connection')
+    }
+    assert.deepEqual(new Set(reasons), new Set(['Error: a test']))
+    connection.close()
+    await sentinels.stop()
+  }).timeout(60_000)
 })
