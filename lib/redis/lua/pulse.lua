@@ -38,7 +38,7 @@ if ttlMs then
   answer[2] = redis.call('EXISTS', key)
   answer[3] = redis.call('EXISTS', control)
   local set = redis.pcall('SET', control, '1', 'PX', controlTtlMs)
-  if not set.err and answer[2] == 0 then set = redis.pcall('SET', key, '1', 'PX', ttlMs) end
+  if not set.err then set = redis.pcall('SET', key, '1', 'PX', ttlMs) end -- even if it is there: the clock may have been set back
   isRefused = set.err ~= nil
   if isRefused then answer[4] = set.err end
 end
