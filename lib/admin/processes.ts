@@ -69,6 +69,12 @@ export async function livingProcesses(
   return { processes: [...listed.values()].sort(workersFirst), findings, redis: redis.state, postgres: postgres.state }
 }
 
+/** Undefined if no record could be read. */
+export function livingWorkers({ processes, redis, postgres }: Processes): number | undefined {
+  if (redis !== 'read' && postgres !== 'read') return undefined
+  return processes.filter(({ alive, role }) => alive && role === 'worker').length
+}
+
 /**
  * How late a rule's orders were in the last hour, over all workers, by path.
  * @param minutes another time, at most 1,500

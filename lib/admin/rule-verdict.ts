@@ -65,7 +65,7 @@ function sweepTroubles({ readAgoMs }: RuleStatus, { sweepMs }: RuleContext): Tro
 }
 
 function overdueTroubles(
-  { rows, inRedis, brakedSince, hold, dryRun, lateness, isCapped }: RuleStatus,
+  { rows, inRedis, brakedSince, hold, dryRun, dead, lateness, isCapped }: RuleStatus,
   { sweepMs, now, catchingUp }: RuleContext,
 ): Trouble[] {
   const found: Trouble[] = []
@@ -73,7 +73,8 @@ function overdueTroubles(
   const ageMs = oldestOverdue === null ? 0 : now - oldestOverdue.getTime()
   if (overdue > 0 && ageMs > OVERDUE_MS && brakedSince === null && hold === null && !dryRun) {
     const isStuck = ageMs > sweepLimits(sweepMs).stuckMs && !catchingUp
-    const message = `${counted(overdue, isCapped)} ${overdue === 1 ? 'order is' : 'orders are'} overdue without a known reason, the oldest for ${ageText(ageMs)}`
+    const unknown = dead === undefined ? '; on which orders the rule failed is only in the logs of the workers' : ''
+    const message = `${counted(overdue, isCapped)} ${overdue === 1 ? 'order is' : 'orders are'} overdue without a known reason, the oldest for ${ageText(ageMs)}${unknown}`
     found.push(
       (isStuck ? failing : degraded)(
         'OVERDUE',
@@ -128,7 +129,7 @@ function stuckTroubles(rule: RuleStatus, { now }: RuleContext): Trouble[] {
   }
   if (rows && rows.stale > 0) {
     const message = `${ordersText(rows.stale, isCapped)} ${rows.stale === 1 ? 'is' : 'are'} overdue by more than "staleAfter", and held back`
-    found.push(degraded('STALE', message, 'order-timers sweep --stale shows them, and settles them with --yes'))
+    found.push(degraded('STALE', message, `order-timers sweep --stale --kind ${kind} shows them, and settles them with --yes`))
   }
   return found
 }

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ShopRule } from '../rules/rule.js'
 import type { Runtime } from '../timers/runtime.js'
+import { keptFailures } from './kept-failures.js'
 import { countOrders } from './order-counts.js'
 import { boundRule, postgresTrouble } from './problem.js'
 import { latenessOfAll, livingProcesses, type Processes } from './processes.js'
@@ -67,22 +68,27 @@ export async function gatherFacts(runtime: Runtime, { confirmMs = 0 }: FactsOpti
     clock: { postgresAheadMs: answering.redis && answering.postgresAnswers ? await clockDifference(runtime, ofShop) : undefined },
     processes,
     rules,
-    backlog: await backlogOf(rules, ofShop),
+    backlog: await backlogOf(runtime, rules, ofShop),
   }
 }
 
-async function backlogOf(rules: readonly RuleStatus[], bound: readonly ShopRule[]): Promise<Backlog | undefined> {
-  const overdueOf = (all: readonly RuleStatus[]) =>
-    all.reduce((sum, { rows, brakedSince }) => sum + (brakedSince ? 0 : (rows?.overdue ?? 0)), 0)
-  const first = overdueOf(rules)
+/** Whether overdue orders of this rule are a backlog that a worker settles. */
+export function isSettled({ brakedSince, dryRun }: RuleStatus): boolean {
+  return brakedSince === null && !dryRun
+}
+
+async function backlogOf(runtime: Runtime, rules: readonly RuleStatus[], bound: readonly ShopRule[]): Promise<Backlog | undefined> {
+  const settling = rules.filter(isSettled)
+  const first = settling.reduce((sum, { rows }) => sum + (rows?.overdue ?? 0), 0)
   if (first < BACKLOG) return undefined
   const startedAt = performance.now()
   await delay(BACKLOG_MS)
   let overdue = 0
-  for (const { kind, rows, brakedSince } of rules) {
+  for (const { kind, rows, dead } of settling) {
     const row = bound.find((rule) => rule.kind === kind)?.row
-    if (!row || !rows || rows.overdue === 0 || brakedSince) continue
-    overdue += (await countOrders(row, { days: 1 }).catch(() => ({ overdue: rows.overdue }))).overdue
+    if (!row || !rows || rows.overdue === 0) continue
+    const failed = dead === undefined ? undefined : (await keptFailures(runtime, kind)).failed // otherwise they would count as overdue
+    overdue += (await countOrders(row, { days: 1, failed }).catch(() => ({ overdue: rows.overdue }))).overdue
   }
   const perSecond = Math.round((first - overdue) / ((performance.now() - startedAt) / 1_000))
   const doneAt = perSecond > 0 ? new Date(Date.now() + (overdue / perSecond) * 1_000) : null

@@ -4,7 +4,7 @@ import { withExpiryEvents } from '../redis/server.js'
 import { CAP } from '../rows/cap.js'
 import { nameOf } from '../timers/findings.js'
 import { SKEW_MS } from './limits.js'
-import type { ListedProcess } from './processes.js'
+import { type ListedProcess, livingWorkers } from './processes.js'
 import { ruleTroubles } from './rule-verdict.js'
 import type { Facts } from './status-facts.js'
 import { degraded, failing, sentence, type Trouble } from './trouble.js'
@@ -63,11 +63,12 @@ export function headlineOf(troubles: readonly Trouble[], { processes, rules }: F
   const [worst] = troubles
   if (worst) return sentence(worst)
   const sum = (count: (rule: Facts['rules'][number]) => number | undefined) => rules.reduce((total, rule) => total + (count(rule) ?? 0), 0)
-  const workers = processes.processes.filter(({ alive, role }) => alive && role === 'worker').length
+  const workers = livingWorkers(processes)
+  const who = workers === undefined ? 'whether a worker is alive is not known' : `${workers} ${workers === 1 ? 'worker' : 'workers'}`
   const ends = ({ isCapped, rows }: Facts['rules'][number]) => isCapped === true && (rows?.pending ?? 0) > CAP
   const pending = sum((rule) => (ends(rule) ? CAP : (rule.rows?.pending ?? rule.inRedis?.pending ?? rule.armed)))
   const timers = `${rules.some(ends) ? 'more than ' : ''}${pending.toLocaleString('en-US')} timers`
-  return `✔ ALL IS WELL: ${workers} ${workers === 1 ? 'worker' : 'workers'}, ${timers} pending, ${sum(({ rows, inRedis }) => (rows ?? inRedis)?.overdue)} overdue`
+  return `✔ ALL IS WELL: ${who}, ${timers} pending, ${sum(({ rows, inRedis }) => (rows ?? inRedis)?.overdue)} overdue`
 }
 
 const switchedOff: Trouble = {

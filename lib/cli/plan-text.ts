@@ -22,7 +22,7 @@ function ruleText({ kind, census: counts, dead, notes, problem }: RulePlan, days
     ['held as stale', counts.stale, 'overdue by more than "staleAfter": until `order-timers sweep --stale --yes`'],
     ['undated', counts.undated, 'where the rule applies, without a deadline'],
     ['paused', counts.paused, ''],
-    ['held back', counts.held, 'by "where" or a pause'],
+    ['held back', counts.held, 'by "where", a pause or a hold of the rule'],
     ...(counts.unverified > 0 ? ([['unverified', counts.unverified, 'until "verify" says yes']] satisfies Figure[]) : []),
     [`due in ${days} ${days === 1 ? 'day' : 'days'}`, counts.upcoming, 'by the hour below'],
     ['due later', counts.later, ''],

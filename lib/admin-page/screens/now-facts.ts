@@ -4,7 +4,7 @@
 import { boundRule, postgresTrouble } from '../../admin/problem.js'
 import { type InTurn, latenessOfAll, livingProcesses, type Processes } from '../../admin/processes.js'
 import { clockDifference, type RedisStatus, redisStatus } from '../../admin/server-status.js'
-import { BACKLOG, type Backlog, type Facts } from '../../admin/status-facts.js'
+import { BACKLOG, type Backlog, type Facts, isSettled } from '../../admin/status-facts.js'
 import { errorText } from '../../error-text.js'
 import { CAP } from '../../rows/cap.js'
 import type { Runtime } from '../../timers/runtime.js'
@@ -117,7 +117,7 @@ export class NowReads {
   /** Also undefined if it has been counted only once: the next update shows whether it shrinks. */
   private backlogOf(kinds: readonly LookedKind[]): Backlog | undefined {
     if (kinds.some(({ looking }) => looking)) return undefined
-    const late = kinds.flatMap(({ value: { status } }) => (status.brakedSince || !status.rows ? [] : [status.rows]))
+    const late = kinds.flatMap(({ value: { status } }) => (isSettled(status) && status.rows ? [status.rows] : []))
     const overdue = late.reduce((sum, rows) => sum + rows.overdue, 0)
     const at = performance.now() - Math.max(0, ...kinds.map(({ ageMs }) => ageMs))
     if (overdue < BACKLOG) {

@@ -3,6 +3,7 @@
 
 import { arch, hostname, platform, release } from 'node:os'
 import { addressesOf, optionsOfEach } from '../../redis/primaries.js'
+import type { SeenProcess } from '../../redis/process-records.js'
 import type { Runtime } from '../../timers/runtime.js'
 import { VERSION } from '../../version.js'
 import { livingProcesses } from '../processes.js'
@@ -22,7 +23,7 @@ export interface Bundle {
 /** Never rejects. */
 export async function bundleOf(runtime: Runtime, { counts, findings }: Diagnosis): Promise<Bundle> {
   const { processes } = await livingProcesses(runtime)
-  const redact = redactor(privateTexts(runtime, [hostname(), ...processes.map(({ host }) => host)]))
+  const redact = redactor(privateTexts(runtime, processes))
   const { fingerprints } = runtime
   return {
     version: VERSION,
@@ -42,16 +43,19 @@ function shareable({ shared, ...finding }: Finding, redact: (text: string) => st
 }
 
 /** Texts and their replacements. */
-function privateTexts(runtime: Runtime, hosts: readonly string[]): Map<string, string> {
+function privateTexts(runtime: Runtime, processes: readonly Pick<SeenProcess, 'host' | 'redis'>[]): Map<string, string> {
   const texts = new Map<string, string>()
   const hide = (text: unknown, as: string) => {
     if (typeof text === 'string' && text.length > 1 && !texts.has(text)) texts.set(text, as)
   }
-  for (const [i, host] of [...new Set(hosts)].entries()) hide(host, `HOST-${i + 1}`)
+  const hosts = new Set([hostname(), ...processes.map(({ host }) => host)])
+  for (const [i, host] of [...hosts].entries()) hide(host, `HOST-${i + 1}`)
   const client = runtime.redis?.connection.client
   const options = client && optionsOfEach(client)
   for (const [i, address] of (client ? addressesOf(client) : []).entries()) hide(address, `REDIS-NODE-${i + 1}`)
   hide(runtime.redis?.connection.where, 'REDIS')
+  for (const { redis } of processes) hide(redis, 'OTHER-REDIS')
+  for (const { host } of options?.sentinels ?? []) hide(host, 'SENTINEL')
   hide(options?.host, 'REDIS-HOST')
   hide(options?.path, 'REDIS-SOCKET')
   hide(options?.username, 'REDIS-USER')

@@ -28,12 +28,13 @@ export const locks: Check = {
   name: TABLE,
   needs: 'postgres',
   async look({ databases, runtime }) {
-    const tables = new Set<string>()
+    const tables = new Map<unknown, Set<string>>() // of each database
     const all = databases.flatMap(({ rules }) => rules)
     return ofEach(all, TABLE, async ({ kind, row }) => {
-      const { table, tableText } = row.guard.table
-      const findings = tables.has(tableText) ? [] : [await onTable(row)]
-      tables.add(tableText)
+      const { table, tableText, sequelize } = row.guard.table
+      const seen = tables.get(sequelize) ?? new Set()
+      const findings = seen.has(tableText) ? [] : [await onTable(row)]
+      tables.set(sequelize, seen.add(tableText))
       if (row.deadline.in === 'redis') return findings
       const expected = 'no row of a due order is locked for long'
       const onOrders = await onRows(kind, row).catch((error) => unseen(ROW, { kind, expected, found: why(error) }))

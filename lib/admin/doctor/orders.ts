@@ -41,7 +41,8 @@ export const orders: Check = {
         const oldest = oldestOverdue(counts)
         const ageMs = counts.overdue === 0 || oldest === null ? 0 : (await now(row)) - oldest.getTime()
         const sweep = shell(`npx order-timers sweep --kind ${kind}`)
-        return [...findings, overdue(kind, counts.overdue, ageMs, sweep), stale(kind, counts), undated(kind, row, counts)]
+        const late = overdue(kind, row.options.dryRun ? 0 : counts.overdue, ageMs, sweep)
+        return [...findings, late, stale(kind, counts), undated(kind, row, counts)]
       })),
       ...(redis && redis.trouble === undefined
         ? await ofEach(rules.filter(isInRedis), OVERDUE, async (rule) => [await overdueInRedis(redis, rule)])
@@ -53,7 +54,7 @@ export const orders: Check = {
 /** For a rule whose deadlines are only in Redis. */
 async function overdueInRedis(redis: SubjectRedis, { kind, row }: SubjectRule): Promise<Finding> {
   const { overdue: count, oldestMs, nowMs } = await figuresInRedis(redis, kind, WAIT_MS)
-  const isStopped = row && ((await row.holds.standing()).length > 0 || (await row.brake?.brakedAt()))
+  const isStopped = row && (row.options.dryRun || (await row.holds.standing()).length > 0 || (await row.brake?.brakedAt()))
   return overdue(kind, isStopped ? 0 : count, nowMs - (oldestMs ?? nowMs))
 }
 
@@ -97,7 +98,7 @@ function stale(kind: string, { stale: count }: OrderCounts): Finding {
     STALE,
     { kind, expected, found: String(count) },
     byHand('look at them: npx order-timers plan'),
-    shell('npx order-timers sweep --stale --yes'),
+    shell(`npx order-timers sweep --stale --kind ${kind} --yes`),
   )
 }
 

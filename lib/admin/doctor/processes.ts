@@ -54,6 +54,10 @@ function who({ processes: listed, findings, redis, postgres }: Processes): Findi
     ),
   )
   if (together.length > 0) return [...together, ...differ, ...own]
+  if (!alive.some(({ role }) => role === 'worker')) {
+    const found = `Postgres has no row of a worker, and Redis could not be read${typeof redis === 'object' ? ` (${redis.problem})` : ''}`
+    return [unseen(ALIVE, { expected, found }), ...differ, ...own]
+  }
   return [fine(ALIVE, { expected, found: names.join(', ') }), ...differ, ...own]
 }
 
