@@ -1,7 +1,7 @@
 // What will happen next to an order under a rule, and when; and the command that helps. Asks no server.
 
 import { ageText } from './age-text.js'
-import type { OrderUnderRule } from './order-under-rule.js'
+import type { OrderState, OrderUnderRule } from './order-under-rule.js'
 
 /** A timer that has been due for longer in Redis is late, although a worker may just be settling it. */
 const LATE_MS = 5_000
@@ -29,12 +29,14 @@ export function outlookOf(found: OrderUnderRule, context: Context): Outlook {
 }
 
 function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
-  const { kind, state, row, redis, lock, brakedSince, hold, unverified, appliesTo, attempts, problem } = found
+  const { kind, state, row, redis, lock, unverified, appliesTo, attempts, problem } = found
   const nothing = (why: string, command?: string): Outlook => ({ next: `nothing: ${why}`, command })
   if (problem !== undefined && !row) return { next: 'not known, since its row could not be read', command: 'order-timers doctor' }
-  if (hold && ['held', 'unverified', 'overdue', 'retrying', 'locked'].includes(state) && (row?.deadline ?? Date.now()) <= Date.now()) {
-    const until = hold.opensAt ? `until ${hold.opensAt.toISOString()}` : 'until it is released'
-    return nothing(`the rule is held since ${hold.since.toISOString()} (${hold.reason}), ${until}`, `order-timers release ${kind}`)
+  const dueMs = row?.deadline ?? redis?.armed?.getTime()
+  const stop = dueMs === undefined ? undefined : stopOf(found, dueMs)
+  if (stop && dueMs !== undefined) {
+    const command = found.hold || found.brakedSince ? `order-timers release ${kind}` : undefined
+    return dueMs <= Date.now() ? nothing(stop, command) : { next: `due ${whenText(new Date(dueMs))}; ${stop}`, command }
   }
   if (unverified && (state === 'unverified' || state === 'overdue')) {
     const { next, times, answer, error } = unverified
@@ -73,7 +75,6 @@ function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
         command: lock?.pid ? `SELECT pg_terminate_backend(${lock.pid})` : undefined,
       }
     case 'overdue':
-      if (brakedSince) return nothing(`the rule is stopped by its brake since ${brakedSince.toISOString()}`, `order-timers release ${kind}`)
       if (redis?.claimedBy !== undefined) return { next: `a worker is settling it (${redis.claimedBy})`, command: undefined }
       return { next: 'settled by the next sweep at the latest', command: `order-timers sweep --kind ${kind}` }
     case 'pending': {
@@ -95,6 +96,21 @@ function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
         return nothing(`it was due at ${redis.armed.toISOString()}, and no worker has taken it`, 'order-timers status')
       return { next: `carried out ${whenText(redis.armed)}`, command: undefined }
   }
+}
+
+/** States that end by a settlement. `held` does so if the hold of the rule is the reason, and not `where`. */
+const ENDING: readonly OrderState[] = ['pending', 'overdue', 'retrying', 'locked', 'unverified', 'redis']
+
+/** Why the rule as a whole will not settle an order that is due then; undefined if it will. */
+function stopOf({ state, hold, brakedSince, dryRun, redis }: OrderUnderRule, dueMs: number): string | undefined {
+  if (redis?.failure?.dead || !(ENDING.includes(state) || (state === 'held' && dueMs <= Date.now()))) return undefined
+  if (hold && (hold.opensAt === null || hold.opensAt.getTime() > Math.max(dueMs, Date.now()))) {
+    const until = hold.opensAt ? `until ${hold.opensAt.toISOString()}` : 'until it is released'
+    return `the rule is held since ${hold.since.toISOString()} (${hold.reason}), ${until}`
+  }
+  if (state === 'held') return undefined
+  if (brakedSince) return `the rule is stopped by its brake since ${brakedSince.toISOString()}`
+  return dryRun ? 'the rule has "dryRun", and settles nothing' : undefined
 }
 
 function whenText(at: Date | undefined): string {

@@ -46,6 +46,7 @@ export interface OrderUnderRule {
   reminders: FailedReminder[]
   lock: LockHolder | undefined
   brakedSince: Date | null
+  dryRun: boolean
   /** Under `verify`: the last answer, and when it is asked about again; undefined if it does not wait for an answer. */
   unverified?: UnverifiedOrder | undefined
   /** The hold of the rule, or null. */
@@ -65,7 +66,7 @@ export async function orderUnderRule(runtime: Runtime, rule: ShopRule, id: strin
   const { kind, row, attempts } = rule
   const found: OrderUnderRule = {
     ...{ kind, attempts, state: 'redis', row: undefined, lock: undefined, brakedSince: null, hold: null, history: undefined },
-    ...{ appliesTo: row?.guard.inWords, problem: undefined },
+    ...{ appliesTo: row?.guard.inWords, dryRun: row?.options.dryRun ?? false, problem: undefined },
     redis: await inRedis(runtime, kind, id).catch(() => undefined),
     reminders: await failedReminders(runtime, rule, id).catch(() => []),
   }

@@ -33,6 +33,8 @@ export async function viewOrder(runtime: Runtime, given: string, kind?: string):
     return id === null ? [] : [{ rule, id }]
   })
   const [first] = fitting
+  // A rule that cannot be bound, and so knows no ids, says why.
+  if (!first) for (const one of kind === undefined ? runtime.kinds : [kind]) runtime.rule(one)
   if (!first) throw new OrderTimersError('INVALID_ID', `order-timers: ${show(given)} is the id of no rule's order`)
   await runtime.redis?.connection.connected(WAIT_MS).catch(() => {})
   const { findings, redis, postgres } = await livingProcesses(runtime)

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { viewOrder } from '../../lib/admin/order-view.js'
 import { transition } from '../../lib/index.js'
+import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
 import { History } from '../../lib/rows/history.js'
+import { HOLDS_TABLE, Holds } from '../../lib/rows/holds.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
@@ -101,6 +103,43 @@ describe('one order, as an engineer sees it', () => {
     await worker.stop()
     await shop.close()
   }).timeout(60_000)
+
+  it('says what stops the rule as a whole, also of orders that are still to come', async () => {
+    const shop = await openShop(({ Order }) => ({
+      order_confirm: transition(Order, {
+        ...{ from: 4, to: 5, deadline: 'confirmDueAt', after: '24h', brake: { max: 1, per: '1h' } },
+      }),
+      order_try: transition(Order, { from: 2, to: 0, since: 'createdAt', after: '1m', dryRun: true }),
+    }))
+    const { client } = shop.database
+    for (const sql of [...Brake.createSql(BRAKE_TABLE), ...Holds.createSql(HOLDS_TABLE)]) await client.query(sql)
+    const order = (status: number, ms: number) => shop.order({ status, confirmDueAt: new Date(Date.now() + ms) })
+    const seen = async (id: number, kind = 'order_confirm') => {
+      const [rule] = (await viewOrder(runtimeOf(shop.timers), String(id), kind)).rules
+      return String(rule?.next)
+        .replace('; but no worker is alive', '')
+        .replace(/\d{4}-\S+Z/g, 'TIME')
+    }
+    const [due, coming] = [await order(4, -60_000), await order(4, 2 * HOUR_MS)]
+    assert.equal(
+      await seen(await shop.order({ status: 2, createdAt: new Date(Date.now() - HOUR_MS) }), 'order_try'),
+      'nothing: the rule has "dryRun", and settles nothing',
+    )
+    await client.query(`INSERT INTO ${BRAKE_TABLE} (kind, braked_at) VALUES ('order_confirm', now())`)
+    assert.equal(await seen(due), 'nothing: the rule is stopped by its brake since TIME')
+    assert.match(await seen(coming), /^due in 119 min, at TIME; the rule is stopped by its brake since TIME$/)
+    await shop.timers.hold('order_confirm', { reason: 'no payments' })
+    assert.match(await seen(coming), /^due in 119 min, at TIME; the rule is held since TIME \(no payments\), until it is released$/)
+    await shop.close()
+  })
+
+  it('says what is wrong with a rule that knows no ids, and not that the id is wrong', async () => {
+    const shop = await openShop(({ Order }) => ({
+      order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmAt' as 'confirmDueAt', after: '24h' }),
+    }))
+    await assert.rejects(viewOrder(runtimeOf(shop.timers), '34'), { code: 'ERR_ORDER_TIMERS_INVALID_MODEL' })
+    await shop.close()
+  })
 
   it('refuses an id that no order can have', async () => {
     const { shop, runtime } = await open()
