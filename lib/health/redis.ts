@@ -3,6 +3,7 @@
 
 import { failingKinds } from '../admin/problem.js'
 import { latenessOfAll } from '../admin/processes.js'
+import { stopOfRule } from '../admin/stop.js'
 import type { LatenessSummary } from '../lateness-buckets.js'
 import type { FailedIds } from '../redis/failed-timers.js'
 import { ageOfMark } from '../redis/sweep-marks.js'
@@ -147,7 +148,5 @@ export class RedisLook {
 }
 
 async function settlesNothing({ row }: ShopRule): Promise<boolean> {
-  if (!row) return false
-  if (row.options.dryRun || (await row.brake?.brakedAt())) return true
-  return (await row.holds.standing()).length > 0
+  return row !== undefined && (await stopOfRule(row)) !== undefined
 }

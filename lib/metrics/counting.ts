@@ -2,6 +2,7 @@
 // queries them, every 30 s at most, and less often if counting takes long; a scrape shows the last values, with their age.
 
 import { boundRule, failingKinds } from '../admin/problem.js'
+import { stopOfRule } from '../admin/stop.js'
 import type { FailedIds } from '../redis/failed-timers.js'
 import { SweepMarks } from '../redis/sweep-marks.js'
 import { CAPPED_LOOK_SETTINGS, cappedCountsSql, type ListedState } from '../rows/capped-orders-sql.js'
@@ -131,7 +132,8 @@ export class Counting {
       if (state === 'overdue') oldestMs = first
     }
     if (failed) states.dead = failed.dead.length
-    if (states.overdue > 0 && (await settlesNothing(rule))) Object.assign(states, { held: states.held + states.overdue, overdue: 0 })
+    if (states.overdue > 0 && (await stopOfRule(row)) !== undefined)
+      Object.assign(states, { held: states.held + states.overdue, overdue: 0 })
     this.orders.set(kind, {
       states,
       oldestOverdueMs: states.overdue > 0 ? nowMs - oldestMs : 0,
@@ -179,12 +181,6 @@ export class Counting {
 /** By Postgres's clock. */
 async function waitingSince({ row: { verification } }: SweptRule): Promise<number> {
   return (await verification?.unverified.summary())?.since?.getTime() ?? Number.POSITIVE_INFINITY
-}
-
-/** Whether the rule is held, stopped or on `dryRun`, so that no order of it counts as overdue. */
-async function settlesNothing({ row }: SweptRule): Promise<boolean> {
-  if (row.options.dryRun || (await row.brake?.brakedAt())) return true
-  return (await row.holds.standing()).length > 0
 }
 
 /** @param spentMs how long the statements of a count took */

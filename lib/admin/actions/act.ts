@@ -4,11 +4,14 @@
 import { OrderTimersError } from '../../errors.js'
 import { codedErrors } from '../../timers/coded-errors.js'
 import type { Runtime } from '../../timers/runtime.js'
+import { stopOfRule } from '../stop.js'
 import type { Acted } from './acted.js'
 import { discardDead } from './discard.js'
 import { actInRedis } from './redis-act.js'
 import { type Actor, type ActRequest, parseAct, requireActor, requireReason } from './request.js'
 import { actOnRows, isOnRows } from './row-act.js'
+
+const ASKED_FIRST = '"verify" is asked first, and an order is settled once it has answered true'
 
 /**
  * Each order is handled by itself: the outcome for one does not affect the others.
@@ -30,7 +33,10 @@ export function act(runtime: Runtime, request: ActRequest, actor: Actor): Promis
     }
     const acted = await work()
     runtime.meters.actions.add(action)
-    return acted
+    if ((action !== 'settle' && action !== 'retry') || acted.count === 0 || !rule.row) return acted
+    // It has been carried out, so an error must not hide that.
+    const stopped = (await stopOfRule(rule.row).catch(() => undefined)) ?? (rule.row.verification && !unverified ? ASKED_FIRST : undefined)
+    return stopped === undefined ? acted : { ...acted, stopped }
   })
 }
 

@@ -35,6 +35,8 @@ export interface Acted {
   count: number
   /** In the given order, each once. */
   orders: ActedOrder[]
+  /** For `settle` and `retry`: why a worker does not settle them at once, as text; left out if nothing is known to prevent it. */
+  stopped?: string
 }
 
 export function actedOn(action: string, kind: string, record: string | null, orders: ActedOrder[]): Acted {

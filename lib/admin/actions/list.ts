@@ -4,7 +4,8 @@ import { OrderTimersError, show } from '../../errors.js'
 import type { ActionsTableState, ListedAction } from '../../rows/actions-table.js'
 import { codedErrors } from '../../timers/coded-errors.js'
 import type { Runtime } from '../../timers/runtime.js'
-import { tablesOf } from './record.js'
+import { boundRule } from '../problem.js'
+import { tableFor, tablesOf } from './record.js'
 
 export interface ActionsQuery {
   /** Only actions on this rule. */
@@ -28,17 +29,20 @@ export interface ActionsPage {
 const MOST = 100
 
 /**
- * From the first database, if the rules use several.
+ * If the rules use several databases: from that of the rule, if one is given; from all of them, and only one page, for an order; else from the first.
  * @throws OrderTimersError INVALID_ACTION, NOT_RECORDED if there is no table, POSTGRES_UNAVAILABLE
  */
 export function listActions(runtime: Runtime, { kind, order, action, after, limit = 20 }: ActionsQuery = {}): Promise<ActionsPage> {
   return codedErrors('', async () => {
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > MOST) throw wrong(`"limit" must be a whole number from 1 to ${MOST}`, limit)
     if (after !== undefined && !/^\d{1,18}$/.test(after)) throw wrong('"after" must be the `next` of a page', after)
-    const [table] = tablesOf(runtime)
-    if (!table) return { actions: [], next: undefined }
-    const actions = await table.list({ kind, order, action, before: after, limit })
-    return { actions, next: actions.length === limit ? actions.at(-1)?.id : undefined }
+    const all = kind === undefined ? tablesOf(runtime) : [tableFor(runtime, boundRule(runtime, kind).rule) ?? []].flat()
+    const tables = order === undefined ? all.slice(0, 1) : all
+    const found: ListedAction[] = []
+    for (const table of tables) found.push(...(await table.list({ kind, order, action, before: after, limit }))) // one connection at a time
+    if (tables.length > 1) found.sort((one, other) => other.at - one.at)
+    const actions = found.slice(0, limit)
+    return { actions, next: tables.length === 1 && actions.length === limit ? actions.at(-1)?.id : undefined }
   })
 }
 

@@ -6,7 +6,7 @@ import { History } from '../../rows/history.js'
 import { codedErrors } from '../../timers/coded-errors.js'
 import type { Runtime } from '../../timers/runtime.js'
 import { boundRule } from '../problem.js'
-import { entryOf, recordAlone, tablesOf } from './record.js'
+import { recorded, tablesOf } from './record.js'
 import { type Actor, requireActor } from './request.js'
 
 /** Younger rows may still be needed. */
@@ -21,7 +21,7 @@ export interface Pruned {
 
 /**
  * @param olderThan a duration, a day at least
- * @throws OrderTimersError INVALID_DURATION, INVALID_ACTION, NOT_RECORDED, and then nothing was removed; POSTGRES_UNAVAILABLE
+ * @throws OrderTimersError INVALID_DURATION, INVALID_ACTION, NOT_RECORDED, and then nothing was removed from that database; POSTGRES_UNAVAILABLE
  */
 export function pruneAct(runtime: Runtime, olderThan: unknown, actor: Actor): Promise<Pruned> {
   return codedErrors('', async () => {
@@ -29,13 +29,13 @@ export function pruneAct(runtime: Runtime, olderThan: unknown, actor: Actor): Pr
     const olderThanMs = parseDuration('orderTimers: "olderThan"', olderThan, { leastMs: LEAST_MS })
     const pruned: Pruned = { history: 0, actions: 0 }
     for (const table of tablesOf(runtime)) {
-      const entry = entryOf('prune', '', actor)
-      const ends = await recordAlone(table, { ...entry, state: 'asked', count: 0, orders: [] })
-      const removed = await table.prune(olderThanMs)
-      const fromHistory = await pruneHistory(runtime, table, olderThanMs)
-      pruned.actions += removed
-      pruned.history += fromHistory
-      await recordAlone(table, { ...entry, reason: undefined, state: 'done', ends, count: removed + fromHistory, orders: [] })
+      await recorded(table, { action: 'prune', kind: '', actor, ids: [] }, async () => {
+        const removed = await table.prune(olderThanMs)
+        const fromHistory = await pruneHistory(runtime, table, olderThanMs)
+        pruned.actions += removed
+        pruned.history += fromHistory
+        return { count: removed + fromHistory, orders: [] }
+      })
     }
     return pruned
   })

@@ -20,11 +20,11 @@ export async function staleSweepAct(runtime: Runtime, options: Omit<SweepOptions
   requireEnabled(runtime)
   const kinds = options.kind === undefined ? runtime.kinds : [runtime.rule(options.kind).kind]
   const ends = new Map<string, End>()
-  for (const kind of kinds) {
-    const end = await ask(runtime, kind, actor)
-    if (end) ends.set(kind, end)
-  }
   try {
+    for (const kind of kinds) {
+      const end = await ask(runtime, kind, actor)
+      if (end) ends.set(kind, end)
+    }
     const result = await sweepOnce(runtime, { ...options, stale: true })
     for (const [kind, end] of ends) {
       const faults = result.faults.filter((fault) => fault.kind === undefined || fault.kind === kind)

@@ -36,4 +36,19 @@ describe('pruning', () => {
       assert.equal((await refused(() => pruneAct(shop.runtime, age, SUPPORT))).code, 'ERR_ORDER_TIMERS_INVALID_DURATION')
     await shop.close()
   })
+
+  it('is recorded as failed if Postgres refuses the removal', async () => {
+    const shop = await openActingShop(({ Order }) => ({
+      order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' }),
+    }))
+    const { client } = shop.database
+    await client.query(`INSERT INTO order_timers_actions (prefix, at, action, kind, actor, via, state, count, order_ids, orders) VALUES
+      ('${shop.redis.prefix}', now() - interval '9 days', 'cancel', 'order_confirm', 'a', 'page', 'done', 0, '{}', '[]')`)
+    await client.query(`CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'they are kept'; END $$`)
+    await client.query('CREATE TRIGGER keep BEFORE DELETE ON order_timers_actions FOR EACH ROW EXECUTE FUNCTION keep()')
+    await assert.rejects(pruneAct(shop.runtime, '7d', SUPPORT), /they are kept/)
+    const [entry] = await shop.recorded()
+    assert.deepEqual([entry?.action, entry?.state, entry?.error], ['prune', 'failed', 'they are kept'])
+    await shop.close()
+  })
 })
