@@ -79,8 +79,8 @@ export async function clockDifference(
   const servers = serversOf(redis.connection.client).map((server) => () => redis.connection.ask(() => timeAt(server, undefined)))
   const ofRedis = () => Promise.all(servers.map(offsetOf))
   try {
-    await ofRedis() // the first answer on a connection is slow
-    const read = await within(WAIT_MS, Promise.all([inTurn(ofPostgres), ofRedis()]))
+    const both = ofRedis().then(() => Promise.all([inTurn(ofPostgres), ofRedis()] as const)) // the first answer on a connection is slow
+    const read = await within(WAIT_MS, both)
     const differences = read?.[1].map((offset) => leastDifference(read[0], offset)) ?? []
     return differences.sort((one, other) => Math.abs(other) - Math.abs(one))[0]
   } catch {

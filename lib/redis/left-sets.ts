@@ -37,7 +37,7 @@ export class LeftSets {
   }
 
   /** The names of all sets, by kind. @returns undefined if that takes longer than `mostMs` */
-  async byKind(mostMs = Number.POSITIVE_INFINITY): Promise<Map<string, string[]> | undefined> {
+  async byKind(mostMs: number): Promise<Map<string, string[]> | undefined> {
     const found = new Map<string, Set<string>>()
     const endsAt = performance.now() + mostMs
     for (const server of serversOf(this.connection.client)) {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { leastDifference } from '../../lib/admin/server-status.js'
+import { clockDifference, leastDifference } from '../../lib/admin/server-status.js'
 
 describe('the difference of two clocks', () => {
   const read = (offset: number, tookMs: number) => ({ least: offset - tookMs / 2, most: offset + tookMs / 2 })
@@ -15,4 +15,11 @@ describe('the difference of two clocks', () => {
     assert.equal(leastDifference(read(-1_200, 2), read(0, 2_400)), 0)
     assert.equal(leastDifference(read(0, 0), read(0, 0)), 0)
   })
+
+  it('is not known after some seconds if Redis takes the question and does not answer', async () => {
+    const client = { time: () => new Promise(() => {}) }
+    const redis = { connection: { client, ask: (command: (of: object) => unknown) => command(client) } }
+    const row = { guard: { table: { sequelize: {} } } }
+    assert.equal(await clockDifference({ redis } as never, [{ row }] as never), undefined)
+  }).timeout(15_000)
 })

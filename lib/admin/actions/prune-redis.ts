@@ -1,5 +1,6 @@
 // `order-timers prune --redis` as a recorded action: it removes what rules that no process has any more have left in Redis.
 
+import { OrderTimersError } from '../../errors.js'
 import { LeftSets } from '../../redis/left-sets.js'
 import { probeWrites } from '../../redis/script-calls.js'
 import { assertUsable } from '../../redis/server.js'
@@ -13,6 +14,9 @@ import { type Actor, invalid, requireActor } from './request.js'
 
 /** During a long removal, how often the processes are looked at again. */
 const LOOK_EVERY_MS = 2_000
+
+/** How long the look at all names may take. */
+const LOOK_MOST_MS = 600_000
 
 export interface PruneRedisOptions {
   /** Default: all that are left. */
@@ -65,7 +69,8 @@ async function look(runtime: Runtime, kinds: readonly string[]): Promise<{ redis
   await probeWrites(redis.connection, runtime.keys) // if Redis refuses writes, living processes have no heartbeat there
   const declared = await requireLeft(runtime, redis, kinds)
   const sets = new LeftSets(redis.connection, runtime.keys)
-  const found = (await sets.byKind()) ?? new Map<string, string[]>()
+  const found = await sets.byKind(LOOK_MOST_MS)
+  if (!found) throw tooLong()
   const wanted = kinds.length === 0 ? found : new Map([...found].filter(([kind]) => kinds.includes(kind)))
   return { redis, sets, left: await leftKinds(sets, wanted, declared) }
 }
@@ -85,6 +90,11 @@ async function requireLeft(runtime: Runtime, redis: RuntimeRedis, kinds: readonl
     runtime,
     living.flatMap((one) => one.kinds),
   )
+}
+
+function tooLong(): Error {
+  const what = `a look at all names in Redis takes longer than ${LOOK_MOST_MS / 60_000} minutes`
+  return new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: ${what}; nothing was removed; try again when Redis is less busy`)
 }
 
 function wouldBeLost({ kind, armed, claimed, dead }: LeftKind): Error {

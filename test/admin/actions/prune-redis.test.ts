@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { leftInRedis, pruneRedisAct } from '../../../lib/admin/actions/prune-redis.js'
 import { type Duration, type Rules, startExpiryWorker, transition } from '../../../lib/index.js'
+import { LeftSets } from '../../../lib/redis/left-sets.js'
 import { PROCESSES_TABLE, ProcessesTable } from '../../../lib/rows/processes-table.js'
 import type { Database } from '../../support/database.js'
 import { bury } from '../../support/dead-letters.js'
@@ -129,6 +130,20 @@ describe('pruning what removed rules have left in Redis', function () {
     await client.query('ALTER TABLE order_timers_processes RENAME COLUMN rules TO other')
     assert.ok(await refused(() => prune()))
     assert.equal(await shop.redis.client.zcard(shop.key('order-timers:{order_former}:due')), 1)
+  })
+
+  it('does not say that nothing is left if the look takes too long', async () => {
+    await open()
+    await leave([1])
+    const { byKind } = LeftSets.prototype
+    LeftSets.prototype.byKind = async () => undefined
+    try {
+      const { code, message } = await refused(() => prune())
+      assert.equal(code, 'ERR_ORDER_TIMERS_REDIS_UNAVAILABLE')
+      assert.match(message, /takes longer than 10 minutes; nothing was removed/)
+    } finally {
+      LeftSets.prototype.byKind = byKind
+    }
   })
 
   it('refuses while Redis refuses writes, since no process has a heartbeat there', async () => {
