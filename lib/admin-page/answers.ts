@@ -5,6 +5,8 @@ import type { Acted } from '../admin/actions/acted.js'
 import { actionsState, listActions } from '../admin/actions/list.js'
 import { type ActedRelease, releaseAct } from '../admin/actions/release.js'
 import type { Actor } from '../admin/actions/request.js'
+import { failingKinds } from '../admin/problem.js'
+import { reminderKind } from '../rules/reminder.js'
 import type { Runtime } from '../timers/runtime.js'
 import { Refusal } from '../web/refusal.js'
 import { type ActWish, UNVERIFIED } from './act-wish.js'
@@ -71,8 +73,14 @@ export class Answers {
   /** The rule that an answer is limited to, whatever else the request names; undefined where it is about all. */
   ruleShown(name: string, query: URLSearchParams): string | undefined {
     const named = query.get('kind') || undefined
-    if (name === 'data/stuck') return named ?? this.runtime.kinds[0]
+    if (name === 'data/stuck') return named === undefined ? this.runtime.kinds[0] : this.ownerOf(named)
     return name === 'data/due' || name === 'data/actions' ? named : undefined
+  }
+
+  /** The rule of a reminder; otherwise the kind itself. For `authorize`, which knows rules alone. */
+  ownerOf(kind: string): string {
+    const { kinds } = this.runtime
+    return kinds.includes(kind) ? kind : (kinds.find((one) => kind.startsWith(reminderKind(one, ''))) ?? kind)
   }
 
   /** @throws Refusal, OrderTimersError */
@@ -86,7 +94,11 @@ export class Answers {
       case 'late':
         return this.late.of(Number(query.get('minutes') ?? 60))
       case 'stuck':
-        return this.stuck.read({ kind: this.kind(query) ?? (this.runtime.kinds[0] as string), state: stateIn(query), after })
+        return this.stuck.read({
+          kind: this.kind(query, failingKinds(this.runtime)) ?? (this.runtime.kinds[0] as string),
+          state: stateIn(query),
+          after,
+        })
       case 'order':
         return this.order.read((query.get('id') ?? '').trim().slice(0, LONGEST_ID))
       case 'processes':
@@ -120,10 +132,10 @@ export class Answers {
     return heldSince === undefined ? releaseAct(runtime, kind, actor, { stoppedSince }) : releaseFromPage(runtime, wish, actor)
   }
 
-  private kind(query: URLSearchParams): string | undefined {
+  private kind(query: URLSearchParams, kinds = this.runtime.kinds): string | undefined {
     const kind = query.get('kind')
     if (kind === null || kind === '') return undefined
-    if (this.runtime.kinds.includes(kind)) return kind
+    if (kinds.includes(kind)) return kind
     throw new Refusal(404, 'UNKNOWN_KIND', 'there is no such rule')
   }
 }

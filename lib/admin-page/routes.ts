@@ -51,7 +51,7 @@ export class Routes {
     requireSameOrigin(req, origins)
     if (path !== '/act') throw new Refusal(404, 'NOTHING_HERE', 'there is nothing here')
     const wish = parseWish(await jsonBody(req))
-    const { user } = await authorization.grant(req, { action: wish.action, kind: wish.kind, count: wish.orders.length })
+    const { user } = await authorization.grant(req, { action: wish.action, kind: answers.ownerOf(wish.kind), count: wish.orders.length })
     const acted = await answers.act(wish, user)
     streams.tellAll()
     answer(req, res, JSON_TYPE, JSON.stringify(acted))

@@ -2,13 +2,16 @@
 // server that does not answer.
 
 import assert from 'node:assert/strict'
+import express from 'express'
 import { doctor } from '../../lib/admin/doctor/doctor.js'
 import { viewOrder } from '../../lib/admin/order-view.js'
 import { type Status, status } from '../../lib/admin/status.js'
 import { headlineOf } from '../../lib/admin/verdict.js'
 import { Answers } from '../../lib/admin-page/answers.js'
+import { orderTimersAdmin } from '../../lib/admin-page/index.js'
 import { parseAdminOptions } from '../../lib/admin-page/options.js'
 import type { OrderFound } from '../../lib/admin-page/screens/order.js'
+import type { Stuck } from '../../lib/admin-page/screens/stuck.js'
 import { orderText } from '../../lib/cli/order-text.js'
 import { orderTimersHealth } from '../../lib/health.js'
 import { transition } from '../../lib/index.js'
@@ -19,6 +22,7 @@ import { bury } from '../support/dead-letters.js'
 import { RedisServer } from '../support/redis-server.js'
 import { runtimeOf } from '../support/runtime.js'
 import { waitUntil } from '../support/waiting.js'
+import { listen, send } from './admin-shop.js'
 
 const HOUR_MS = 3_600_000
 const REMINDER = 'order_confirm.reminder-2h'
@@ -122,6 +126,17 @@ describe('the screen "Now"', function () {
       reminders?.map(({ kind, failure }) => [kind, failure.dead, failure.error]),
       [[REMINDER, true, 'no mail today']],
     )
+    const stuck = (await answers.data('stuck', new URLSearchParams({ kind: REMINDER, state: 'dead' }))) as Stuck
+    assert.deepEqual(
+      stuck.orders.map((order) => [order.id, order.failure?.error]),
+      [String(id), '102', '101'].map((one) => [one, 'no mail today']),
+    )
+    const [ofReminders] = (await data('now')).kinds
+    assert.deepEqual(
+      ofReminders.reminders.map(({ kind }: { kind: string }) => kind),
+      [REMINDER],
+    )
+    assert.equal(answers.ruleShown('data/stuck', new URLSearchParams({ kind: REMINDER })), 'order_confirm')
     const shown = orderText(await viewOrder(runtime, String(id), 'order_confirm'))
     assert.match(shown, /^ {2}reminder order_confirm\.reminder-2h failed 5 times, the last at \S+, and is a dead letter: no mail today$/m)
     const { dead } = (await orderTimersHealth(shop.timers).ready()).checks
@@ -137,6 +152,22 @@ describe('the screen "Now"', function () {
       ['order_unshipped', 'fine'],
       ['order_other', 'wrong'],
     ])
+    await shop.close()
+  })
+
+  it('asks "authorize" about the rule of a reminder, also for an action', async () => {
+    const { shop } = await open()
+    const asked: unknown[] = []
+    const authorize = (_: unknown, { action, kind }: { action: string; kind: string | undefined }) => {
+      asked.push([action, kind])
+      return false as const
+    }
+    const server = await listen(express().use(orderTimersAdmin(shop.timers, { authorize })))
+    const act = { action: 'discard', kind: REMINDER, orders: [{ id: '101' }] }
+    const headers = { 'content-type': 'application/json', 'sec-fetch-site': 'same-origin' }
+    const { status: answered } = await send(`${server.url}/act`, { method: 'POST', headers, body: JSON.stringify(act) })
+    assert.deepEqual([answered, asked], [403, [['discard', 'order_confirm']]])
+    await server.close()
     await shop.close()
   })
 
@@ -162,7 +193,7 @@ describe('the screen "Now"', function () {
     assert.deepEqual(overdue(found), ['order_confirm: 10,300 orders are', 'order_other: 10,200 orders are'])
     assert.deepEqual([found.rules[2]?.inRedis?.overdue, found.rules[2]?.inRedis?.pending], [10_200, 10_100])
     const rules = [{ isCapped: true, rows: { pending: 10_001, overdue: 0 } }, { inRedis: { pending: 10_100, overdue: 0 } }]
-    const headline = headlineOf([], { processes: { processes: [] }, rules } as never)
+    const headline = headlineOf([], { processes: { processes: [], redis: 'read' }, rules } as never)
     assert.equal(headline, '✔ ALL IS WELL: 0 workers, more than 20,100 timers pending, 0 overdue')
     await shop.close()
   })

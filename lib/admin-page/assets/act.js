@@ -124,7 +124,7 @@ function isUnknown(status, code = '') {
   return code.endsWith('OUTCOME_UNKNOWN') || code === 'FAILED' || code === '' || status === 500
 }
 
-function ended({ orders = [], record, wasStopped, stoppedAgain, next, hold }) {
+function ended({ orders = [], record, wasStopped, stoppedAgain, next, hold, stopped }) {
   const { form } = words
   const groups = OUTCOMES.map((outcome) => [outcome, orders.filter((one) => one.outcome === outcome)]).filter(([, of]) => of.length > 0)
   return [
@@ -142,6 +142,7 @@ function ended({ orders = [], record, wasStopped, stoppedAgain, next, hold }) {
           outcome === 'done' ? [] : of.map(({ id, why, code }) => h('li', {}, h('span', { class: 'id' }, id), `: ${why ?? code ?? ''}`)),
         ),
       ),
+    stopped && h('p', { class: 'note', role: 'status', lang: 'en' }, stopped),
     record && h('p', { class: 'sub' }, form.recorded(record)),
   ].filter(Boolean)
 }

@@ -71,13 +71,13 @@ export function dueScreen(due, context) {
 
 export function stuckScreen(stuck, context) {
   const [{ params, now, go }, { kind, state }] = [context, stuck]
-  const kinds = now?.kinds.map((one) => one.kind) ?? [kind]
+  const kinds = [...new Set([...(now?.kinds ?? []).flatMap((one) => [one, ...one.reminders].map((of) => of.kind)), kind])]
   const { counts = {}, verifies } = now?.kinds.find((one) => one.kind === kind) ?? {}
-  const states = STATES.filter((one) => one !== 'unverified' || one === state || verifies)
+  const reminded = /\.reminder-/.test(kind)
+  const states = reminded ? ['retrying', 'dead'] : STATES.filter((one) => one !== 'unverified' || one === state || verifies)
   const headings = columnsOf(stuck.orders)
   const dated = stuck.orders.some(({ deadlineMs }) => deadlineMs !== null)
-  const failed = stuck.orders.some(({ failure }) => failure)
-  const locked = stuck.orders.some(({ lock }) => lock)
+  const [failed, locked] = ['failure', 'lock'].map((name) => stuck.orders.some((order) => order[name]))
   const columns = [
     ...context.choosing(),
     { head: words.order, first: true },
@@ -109,7 +109,7 @@ export function stuckScreen(stuck, context) {
         'kind',
         kinds.map((one) => [one, one]),
         kind,
-        (value) => go('stuck', { kind: value, state }),
+        (value) => go('stuck', { kind: value, state: /\.reminder-/.test(value) ? 'dead' : state }),
       ),
       tabs(
         words.screens.stuck,
@@ -124,7 +124,7 @@ export function stuckScreen(stuck, context) {
       ? table(words.states[state], columns, rows)
       : h('p', { class: 'card empty' }, stuck.next ? words.stuck.notYet : words.none),
     pages('stuck', { kind, state }, params, stuck.next),
-    context.bar(ACTS[state] ?? []),
+    context.bar(reminded && state !== 'dead' ? [] : (ACTS[state] ?? [])),
   ]
 }
 

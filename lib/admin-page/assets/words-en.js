@@ -33,7 +33,10 @@ export default {
   ended: 'You may no longer read this page. Sign in again, and reload it.',
   closed: 'The server is closing. This page tries again by itself.',
 
-  fine: (workers) => `All is well: ${many(workers, 'worker is', 'workers are')} alive, and no order is late.`,
+  fine: (workers) =>
+    workers === undefined
+      ? 'No order is late. Whether a worker is alive is not known.'
+      : `All is well: ${many(workers, 'worker is', 'workers are')} alive, and no order is late.`,
   idle: (webs) => `${many(webs, 'web process', 'web processes')} alive`,
   // In English the page says what `order-timers status` says.
   troubles: undefined,
@@ -135,6 +138,7 @@ export default {
       'rule held': () => 'It is due, and the whole rule is held. It is settled once that is released.',
       unverified: () => 'It is due, and `verify` has not answered true. It is asked again automatically.',
       stale: ({ time }) => `It has been overdue for ${time}, longer than staleAfter. Nothing settles it automatically.`,
+      'dry run': () => 'The rule has dryRun, and settles nothing.',
       braked: () => 'It is due, and the rule was stopped by its brake. It is settled once that is released.',
       retrying: () => 'It is due, and the rule failed on it. It is tried again automatically.',
       locked: () => 'It is due, and another transaction has its row locked. It is settled once that has ended.',

@@ -30,7 +30,8 @@ export default {
   ended: '你已沒有檢視這個頁面的權限。請重新登入後再重新整理。',
   closed: '伺服器正在關閉，頁面會自動重新連線。',
 
-  fine: (workers) => `一切正常：${workers} 個 worker 運作中，沒有訂單延誤。`,
+  fine: (workers) =>
+    workers === undefined ? '沒有訂單延誤。無法得知是否有 worker 在運作。' : `一切正常：${workers} 個 worker 運作中，沒有訂單延誤。`,
   idle: (webs) => `${webs} 個 web 行程運作中`,
   troubles: {
     SWITCHED_OFF: () => '計時器在這裡是關閉的，不會設定計時器，也不會處理訂單。',
@@ -159,6 +160,7 @@ export default {
       'rule held': () => '已到期，但整條規則被暫停，解除後才會處理。',
       unverified: () => '已到期，但 `verify` 還沒有確認，會自動再次詢問。',
       stale: ({ time }) => `已逾期 ${time}，超過 staleAfter，沒有人要求就不會處理。`,
+      'dry run': () => '這條規則設定了 dryRun，不會處理任何訂單。',
       braked: () => '已到期，但規則被煞車停住，解除後才會處理。',
       retrying: () => '已到期，但規則執行失敗，會自動重試。',
       locked: () => '已到期，但資料列被另一個交易鎖定，交易結束後就會處理。',

@@ -2,7 +2,7 @@
 // words of `order-timers status`.
 
 import { boundRule } from '../../admin/problem.js'
-import type { Processes } from '../../admin/processes.js'
+import { livingWorkers, type Processes } from '../../admin/processes.js'
 import type { Trouble } from '../../admin/trouble.js'
 import { headlineOf, troublesOf } from '../../admin/verdict.js'
 import type { Runtime } from '../../timers/runtime.js'
@@ -21,6 +21,8 @@ export interface KindNow extends CountedKind {
   shiftable: boolean
   /** Whether it has `verify`. */
   verifies: boolean
+  /** Its reminders that failed on orders, with their dead letters. */
+  reminders: { kind: string; dead: number }[]
   /** Of the last hour. */
   lateness: LatenessByPath | undefined
   /** How long ago the orders were counted. */
@@ -35,7 +37,8 @@ export interface Now {
   headline: string
   /** All problems, worst first. */
   troubles: Trouble[]
-  workers: number
+  /** Undefined if it is not known. */
+  workers: number | undefined
   webs: number
   kinds: KindNow[]
   /** Whether something is not known yet; then ask again in a moment. */
@@ -64,7 +67,7 @@ export class NowScreen {
       atMs: Date.now(),
       headline: looking && troubles.length === 0 ? LOOKING : headlineOf(troubles, facts),
       troubles,
-      workers: alive.filter(({ role }) => role === 'worker').length,
+      workers: livingWorkers(facts.processes),
       webs: alive.filter(({ role }) => role === 'web').length,
       looking,
       kinds: kinds.map(({ value: { counted }, ageMs, looking: isFirst }, i) => ({
@@ -72,6 +75,7 @@ export class NowScreen {
         form: this.runtime.form(counted.kind),
         pausable: isPausable(this.runtime, counted.kind),
         ...abilities(this.runtime, counted.kind),
+        reminders: (facts.rules[i]?.reminders ?? []).map(({ kind, dead }) => ({ kind, dead })),
         lateness: facts.rules[i]?.lateness,
         ageMs,
         looking: isFirst,

@@ -31,6 +31,7 @@ export type Next =
   | 'unverified'
   | 'stale'
   | 'braked'
+  | 'dry run'
   | 'retrying'
   | 'locked'
   | 'overdue'
@@ -178,6 +179,7 @@ function nextOf(
   const deadline = row?.deadline.in === 'redis' ? armedMs : state.deadline
   if (deadline === null) return 'no timer'
   if (!state.eligible) return 'held'
+  if (row?.options.dryRun) return 'dry run'
   if (deadline > state.now) return 'pending'
   if (state.stale) return 'stale'
   if (holds.length > 0) return 'rule held'

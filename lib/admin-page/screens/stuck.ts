@@ -20,6 +20,7 @@ export const STUCK_STATES = ['overdue', 'retrying', 'locked', 'dead', 'stale', '
 export type StuckState = (typeof STUCK_STATES)[number]
 
 export interface StuckWish {
+  /** A rule, or a reminder of one: its dead letters, and those that are tried again. */
   kind: string
   state: StuckState
   after: string | undefined
@@ -56,11 +57,12 @@ export class StuckScreen {
 
   /** @throws Refusal */
   async read({ kind, state, after }: StuckWish): Promise<Stuck> {
-    const { rule, problem } = boundRule(this.runtime, kind)
+    const reminded = this.runtime.kinds.find((one) => remindersOf(this.runtime, one).includes(kind))
+    const { rule, problem } = boundRule(this.runtime, reminded ?? kind)
     if (!rule) throw new Refusal(503, 'UNREAD', problem.message)
     try {
-      const found = await this.find(kind, state, after, isListed(rule) ? rule : undefined)
-      const columns = await this.shown.of(found.orders.map(({ id }) => ({ kind, id })))
+      const found = await this.find(kind, state, after, isListed(rule) && reminded === undefined ? rule : undefined)
+      const columns = await this.shown.of(found.orders.map(({ id }) => ({ kind: rule.kind, id })))
       return { kind, state, ...found, orders: found.orders.map((order, i) => ({ ...order, columns: columns[i] ?? [] })) }
     } catch (error) {
       throw await this.reads.problem(rule, error)
@@ -139,6 +141,10 @@ export class StuckScreen {
       if (order) order.lock = holder
     }
   }
+}
+
+function remindersOf(runtime: Runtime, kind: string): string[] {
+  return (boundRule(runtime, kind).rule?.reminders ?? []).map((one) => one.kind)
 }
 
 function byAge(one: [string, Failure], other: [string, Failure]): number {
