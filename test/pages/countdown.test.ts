@@ -191,6 +191,27 @@ describe('the countdown in a browser', function () {
     await waitUntil(async () => (await textOf(id)).startsWith('9:'))
   })
 
+  it('has no stream while nobody sees it', async () => {
+    const id = await shop.parcel(600_000)
+    await page.clock.install()
+    await show(element(id))
+    await waitUntil(async () => (await textOf(id)).startsWith('9:'))
+    const ended: string[] = []
+    page.on('requestfailed', (request) => request.url().includes('/stream?') && ended.push(request.url()))
+    const hide = (hidden: boolean) =>
+      page.evaluate(
+        `Object.defineProperty(document, 'hidden', { value: ${hidden}, configurable: true }); document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))`,
+      )
+    await hide(true)
+    await page.clock.runFor(41_000)
+    await waitUntil(() => ended.length === 1)
+    assert.equal(streams, 1)
+    await hide(false)
+    await page.clock.runFor(1_000)
+    await waitUntil(() => streams === 2)
+    await waitUntil(async () => (await textOf(id)).startsWith('9:'))
+  })
+
   it('comes back after its stream was cut, and goes on counting meanwhile', async () => {
     const id = await shop.parcel(600_000)
     await show(element(id))

@@ -2,14 +2,19 @@
 // stream for each hundred. Its texts are attributes named like the states, in which {time} is the time that is left; without one, WORDS has
 // them. It sets the attribute `state`, and dispatches `countdown` when that changes.
 
-const WORDS = {
-  en: { running: '{time}', paused: 'paused, {time} left', held: 'on hold', checking: 'checking payment…', settling: 'being settled…' },
-  zh: { running: '{time}', paused: '已暫停，剩 {time}', held: '暫時保留', checking: '確認付款中…', settling: '處理中…' },
-}
-const UNITS = { en: ['d', 'h'], zh: ['天', '時'] }
+/** English, Chinese. */
+const WORDS = [
+  { running: '{time}', paused: 'paused, {time} left', held: 'on hold', checking: 'checking payment…', settling: 'being settled…' },
+  { running: '{time}', paused: '已暫停，剩 {time}', held: '暫時保留', checking: '確認付款中…', settling: '處理中…' },
+]
+const UNITS = [
+  ['d', 'h'],
+  ['天', '時'],
+]
 const SILENT_MS = 40_000
 /** A proxy may buffer the stream: a page that has received nothing polls. */
 const UNHEARD_MS = 10_000
+const clock = () => performance.now()
 const all = new Set()
 let streams = []
 let opening
@@ -47,7 +52,7 @@ class OrderCountdown extends HTMLElement {
       this.status = span('status')
       this.replaceChildren(this.timer, this.status)
     }
-    this.dueAt = performance.now() + remaining
+    this.dueAt = clock() + remaining
     this.left = remaining
     this.show(state)
   }
@@ -58,16 +63,16 @@ class OrderCountdown extends HTMLElement {
 
   tick() {
     if (this.state !== 'running') return
-    this.left = this.dueAt - performance.now()
+    this.left = this.dueAt - clock()
     this.show(this.left > 0 ? 'running' : 'settling')
   }
 
   show(state) {
-    const zh = (this.closest('[lang]')?.lang ?? '').startsWith('zh') ? 'zh' : 'en'
+    const zh = Number(/^zh/.test(this.closest('[lang]')?.lang))
     const text = (this.getAttribute(state) ?? WORDS[zh][state] ?? '').replace('{time}', time(this.left, UNITS[zh]))
     const [full, empty] = state === 'running' ? [this.timer, this.status] : [this.status, this.timer]
     if (full.textContent !== text) full.textContent = text
-    if (empty.textContent) empty.textContent = ''
+    empty.textContent = ''
     if (this.state === state) return
     this.state = state
     this.setAttribute('state', state)
@@ -98,7 +103,7 @@ function open(waitMs = 50) {
   clearTimeout(opening)
   opening = setTimeout(() => {
     for (const { source } of streams) source.close()
-    const elements = [...all].filter(({ which: { kind, id } }) => kind && id) // a stream with none is refused for all of its elements
+    const elements = [...all].filter(({ which: { kind, id } }) => kind && id && !document.hidden) // a stream with none is refused for all of its elements
     streams = []
     while (elements.length > 0) streams.push(follow(elements.splice(0, 100)))
   }, waitMs)
@@ -120,13 +125,13 @@ function follow(elements) {
   const source = new EventSource(at('stream'))
   const stream = {
     source,
-    at: performance.now(),
+    at: clock(),
     patience: UNHEARD_MS,
     ask: async () => show((await (await fetch(at('now'))).json()).countdowns),
   }
   for (const name of ['beat', 'countdowns']) {
     source.addEventListener(name, ({ data }) => {
-      stream.at = performance.now()
+      stream.at = clock()
       stream.patience = SILENT_MS
       show([JSON.parse(data)].flat())
     })
@@ -135,12 +140,15 @@ function follow(elements) {
   return stream
 }
 
+/** A page that stays hidden has no streams: the server has room for only so many. */
+addEventListener('visibilitychange', () => open(document.hidden && SILENT_MS))
+
 /**
  * Reopening the stream corrects a clock that stood still while the machine slept or the page was hidden. Sleep is detected by the wall clock, and
  * silence by the monotonic clock: otherwise a wall clock that is set back would delay it.
  */
 setInterval(() => {
-  const now = performance.now()
+  const now = clock()
   slept = slept || Math.abs(Date.now() - tickedAt) > 5000
   tickedAt = Date.now()
   for (const element of all) element.tick()
