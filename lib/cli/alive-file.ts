@@ -10,8 +10,9 @@ const WRITE_MS = 5_000
 /** An older file belongs to a worker that hangs or was killed. */
 const ALIVE_MS = 30_000
 
+/** Not by `userInfo`, which throws if a container's user has no name. */
 export function defaultAliveFile(): string {
-  return join(tmpdir(), `order-timers-worker-${userInfo().uid}`)
+  return join(tmpdir(), `order-timers-worker-${process.getuid?.() ?? userInfo().uid}`)
 }
 
 /** @param isLive whether the worker's loops run @param onError called once @returns a function that ends it */

@@ -25,11 +25,13 @@ export const historyCommand: Command = {
     const sinceMs = sinceOf(values.since)
     const found: HistoryEntry[] = []
     const startedAt = performance.now()
+    let read = 0
     for await (const page of historyPages(runtime, kind, sinceMs)) {
       const settled = page.filter(({ reminder }) => reminder === '')
       if (values.ids && !values.json && settled.length > 0) print(settled.map(({ id }) => oneLine(id)).join('\n'))
       else found.push(...page)
-      if (performance.now() - startedAt > 2_000) remark(`${grouped(found.length)} read …`)
+      read += page.length
+      if (performance.now() - startedAt > 2_000) remark(`${grouped(read)} read …`)
     }
     const settlements = found.filter(({ reminder }) => reminder === '')
     if (values.json)
