@@ -1,8 +1,8 @@
-// Dead letters: lists them, page by page or all at once, and puts them back or drops them. All of it needs Redis, which keeps them.
+// Dead letters: lists them, page by page or all at once, and puts them back or drops them. All of it needs Redis.
 
 import { OrderTimersError, show } from '../errors.js'
 import { codedErrors } from '../timers/coded-errors.js'
-import { deadLetter } from '../timers/dead-letters.js'
+import { deadLetter, NO_LETTERS } from '../timers/dead-letters.js'
 import { invalidId } from '../timers/order-id.js'
 import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
 import type { DeadLetter } from '../types.js'
@@ -122,7 +122,7 @@ async function connected(runtime: Runtime): Promise<RuntimeRedis> {
   const { redis } = runtime
   if (!redis) {
     const why = runtime.enabled ? '"redis" is false' : 'the timers are switched off (ORDER_TIMERS=off or enabled: false)'
-    throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: ${why}, and dead letters are kept in Redis; give "redis" to have them`)
+    throw new OrderTimersError('REDIS_UNAVAILABLE', `orderTimers: ${why}, and ${NO_LETTERS}`)
   }
   await redis.connection.connected(WAIT_MS)
   return redis

@@ -17,6 +17,7 @@ import { isWhole, storedValue } from '../sequelize/values.js'
 import type { OrderOrId, ScheduleOptions, Timer } from '../types.js'
 import { within } from '../wait.js'
 import { noTimer, refuseGivenDeadline, refuseSince, requirePausable } from './allowed-calls.js'
+import { NO_LETTERS } from './dead-letters.js'
 import { orderOf } from './order-id.js'
 import type { Runtime, RuntimeRedis } from './runtime.js'
 
@@ -113,11 +114,7 @@ export class Call {
   }
 
   async retry(): Promise<void> {
-    const revived = await this.requireRedis('dead letters are kept in Redis; give "redis" to have them').failures.revive(
-      this.kind,
-      [this.id],
-      REQUEST_WAIT_MS,
-    )
+    const revived = await this.requireRedis(NO_LETTERS).failures.revive(this.kind, [this.id], REQUEST_WAIT_MS)
     if (revived.has(this.id)) return
     throw new OrderTimersError('NO_TIMER', `orderTimers: ${this.kind}: ${show(this.id)} is no dead letter; dead() lists those that are`)
   }

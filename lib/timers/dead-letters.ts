@@ -5,6 +5,9 @@ import type { Failure } from '../redis/failed-timers.js'
 import type { DeadLetter } from '../types.js'
 import type { Runtime } from './runtime.js'
 
+/** Follows "and", where these timers have no Redis. */
+export const NO_LETTERS = 'then only the worker that failed knows its dead letters, and logs them; give "redis" to list and retry them'
+
 export async function deadLetters(runtime: Runtime, kind: string | undefined): Promise<DeadLetter[]> {
   const rules = kind === undefined ? runtime.rules() : [runtime.rule(kind)]
   const { redis } = runtime

@@ -409,7 +409,7 @@ describe('timers without Redis', () => {
 
       it('refuse what would be only in Redis', async () => {
         const id = await shop.order({ status: 2 })
-        const letters = `orderTimers: order_confirm: ${why}, and dead letters are kept in Redis; give "redis" to have them`
+        const letters = `orderTimers: order_confirm: ${why}, and then only the worker that failed knows its dead letters, and logs them; give "redis" to list and retry them`
         assert.deepEqual(await refused(() => shop.timers.retry('order_confirm', id)), refusal('REDIS_UNAVAILABLE', 503, letters))
         const message = (kind: string) =>
           `orderTimers: ${kind}: ${why}, and its deadlines are only in Redis; declare it with "deadline" to have them on the row`
