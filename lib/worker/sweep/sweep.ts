@@ -208,7 +208,9 @@ export class Sweep {
   }
 
   private async settleOverdue(rule: SweptRule): Promise<SettledOverdue> {
-    if (!(await this.holds.stop(rule)) && !(await this.isBraked(rule))) {
+    const isHeld = await this.holds.stop(rule)
+    const isBraked = await this.isBraked(rule) // also while it is held, so that a released brake is no fault any more
+    if (!isHeld && !isBraked) {
       if (!isVerified(rule)) return this.overdue.settle(rule)
       this.verified.begin(rule) // in the background: the sweep does not wait for the payment service
     }
