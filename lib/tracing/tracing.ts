@@ -1,6 +1,7 @@
 // Spans of OpenTelemetry: `schedule KIND` around a call, `process KIND` around a batch, and links from the second to the first. Only sampled spans
 // cost more than their creation.
 
+import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
 import type { ScheduledTimer, TracedBatch, Tracer } from '../tracer.js'
 import { VERSION } from '../version.js'
@@ -86,8 +87,8 @@ class SpanTracer implements Tracer {
   }
 
   private noteError(span: Span, error: unknown): void {
-    const { message, code } = (error ?? {}) as { message?: string; code?: unknown }
-    span.setStatus({ code: this.api.SpanStatusCode.ERROR, message: message ?? String(error) })
+    const { code } = (error ?? {}) as { code?: unknown }
+    span.setStatus({ code: this.api.SpanStatusCode.ERROR, message: errorText(error) }) // without values of rows
     if (typeof code === 'string') span.setAttribute('error.type', code)
   }
 }

@@ -63,6 +63,20 @@ describe('express-order-timers/tracing', () => {
     return { worker, end: () => worker.stop().then(() => timers.close()) }
   }
 
+  it('shows no values of rows in the error of a span', async () => {
+    register(new AlwaysOnSampler())
+    const { end } = await startWorker()
+    const id = await shop.order({ status: 4 })
+    await shop.timers.schedule('order_confirm', id, { after: '1s' })
+    const { client } = shop.database
+    await client.query(`CREATE FUNCTION shown() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM 'Ms Example'::int; END $$`)
+    await client.query('CREATE TRIGGER shown BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION shown()')
+    const failed = await waitUntil(() => named('process order_confirm').find(({ status }) => status.code === SpanStatusCode.ERROR))
+    assert.match(failed.status.message ?? '', /invalid input syntax/)
+    assert.doesNotMatch(failed.status.message ?? '', /Ms Example/)
+    await end()
+  })
+
   it('shows what a request schedules as a part of its trace, and what is settled as a trace of its own with a link back', async () => {
     register(new AlwaysOnSampler())
     orderTimersTracing(shop.timers)
