@@ -41,6 +41,7 @@ export function ensureBuild() {
         await rm(join(directory, 'cjs', 'cli'), { recursive: true }) // the program is an ES module alone: it must load both kinds
         await removeUnused(join(directory, 'cjs'))
         await Promise.all(filesIn(directory).map((path) => indentBySpaces(join(directory, path))))
+        await shareGenerated(directory)
         await chmod(join(directory, 'esm', 'cli', 'main.js'), 0o755) // copying keeps it
         await replaceFolder(join(project, 'dist'), directory)
         await writeFile(stamp, sources)
@@ -76,6 +77,16 @@ async function removeUnused(directory) {
   const entries = Object.values(exports).flatMap(({ require: entry }) => entry?.default.replace('./dist/cjs/', '') ?? [])
   const used = await reachable(directory, entries, (path) => path)
   for (const path of filesIn(directory)) if (/\.c?js$/.test(path) && !used.has(path)) await rm(join(directory, path))
+}
+
+/** Embedded files are in the package once: the ES module takes them from CommonJS, which no Node 20 could do the other way round. */
+async function shareGenerated(directory) {
+  for (const path of filesIn(join(directory, 'cjs')).filter((path) => path.endsWith('.generated.js'))) {
+    const module = join(directory, 'esm', path)
+    const names = [...(await readFile(module, 'utf8')).matchAll(/^export const (\w+)/gm)].map(([, name]) => name)
+    const shared = relative(dirname(module), join(directory, 'cjs', path))
+    await writeFile(module, `export { ${names.join(', ')} } from '${shared}';\n`)
+  }
 }
 
 /** The compiler indents by four spaces, which are a hundredth of the package. Texts over several lines stay as they are, and so do files that have any. */
