@@ -45,10 +45,14 @@ interface Kept {
   expectedMs?: number | undefined
   /** Of two calls about one timer, the later one is kept, whichever fails first. */
   turn: number
+  /** There is a later call about the timer, so this one is not kept. */
+  isOver?: true
 }
 
 export class Arming {
   private readonly kept = new Map<string, Kept>()
+  /** By timer, the last call whose first attempt is being sent. */
+  private readonly sending = new Map<string, Kept>()
   private readonly batches: ArmBatches
   private rearming = false
   private turns = 0
@@ -94,9 +98,10 @@ export class Arming {
   private async armOne(kind: string, id: string, deadlineMs: number, waitMs: number, earlier?: Kept): Promise<boolean> {
     const name = `${kind}:${id}`
     const kept = earlier ?? { kind, id, deadlineMs, turn: ++this.turns }
-    if (!earlier) this.kept.delete(name)
+    const end = earlier ? undefined : this.begin(name, kept)
     const batch = this.send(kind, id, deadlineMs).then(isArmed, (error) => this.report(kind, error))
     const armed = waitMs > REQUEST_WAIT_MS - HARDLY_SPENT_MS ? await batch : await within(waitMs, batch)
+    end?.()
     if (armed) return this.forget(name, kept.turn)
     if (!earlier) this.count(kind, this.keep(name, kept))
     // If Redis accepted it late, it must not be armed again: it may have been armed for another deadline since.
@@ -122,14 +127,14 @@ export class Arming {
     change: () => Promise<T>,
     isDone: (result: T) => boolean,
   ): Promise<[result: T, wasKept: boolean]> {
-    const name = `${kind}:${id}`
+    const [name, turn] = [`${kind}:${id}`, ++this.turns]
     const kept = this.kept.get(name)
     this.kept.delete(name)
     let done = false
     try {
       if (kept) await nextTurn() // it may be about to be sent: then it is sent first
       const result = await change()
-      done = isDone(result)
+      done = isDone(result) && this.forget(name, turn)
       return [result, kept?.deadlineMs !== undefined]
     } finally {
       if (kept && !done) this.keep(name, kept)
@@ -140,15 +145,29 @@ export class Arming {
     return this.batches.add(kind, { id, deadlineMs }, this.index.partitionOf(id))
   }
 
-  /** What was kept until this turn is over. */
+  /** A call about a timer that only Redis has, and has not carried out yet. */
+  keptOf(kind: string, id: string): { deadlineMs: number | undefined } | undefined {
+    return this.kept.get(`${kind}:${id}`)
+  }
+
+  /** @returns a function for its end */
+  private begin(name: string, kept: Kept): () => void {
+    this.forget(name, kept.turn)
+    this.sending.set(name, kept)
+    return () => void (this.sending.get(name) === kept && this.sending.delete(name))
+  }
+
+  /** What was kept until this turn is over, and what is being sent and may fail. */
   private forget(name: string, turn: number): true {
+    const sent = this.sending.get(name)
+    if (sent && sent.turn < turn) sent.isOver = true
     if ((this.kept.get(name)?.turn ?? turn) <= turn) this.kept.delete(name)
     return true
   }
 
   private keep(name: string, kept: Kept): 'kept' | 'dropped' {
     const other = this.kept.get(name)
-    if (other && other.turn > kept.turn) return 'kept'
+    if (kept.isOver || (other && other.turn > kept.turn)) return 'kept'
     if (!other && this.kept.size >= MOST_KEPT) {
       this.outage.drop(MOST_KEPT)
       return 'dropped'
@@ -169,7 +188,7 @@ export class Arming {
   }
 
   private async disarmOne(kind: string, id: string, deadlineMs: number | undefined): Promise<void> {
-    this.kept.delete(`${kind}:${id}`)
+    this.forget(`${kind}:${id}`, ++this.turns)
     try {
       await this.index.disarm(kind, id, deadlineMs, REQUEST_WAIT_MS)
     } catch (error) {
@@ -182,9 +201,12 @@ export class Arming {
    * by then: another process may have armed it again.
    */
   async disarmAlone(kind: string, id: string, deadlineMs: number): Promise<void> {
-    const expectedMs = this.kept.delete(`${kind}:${id}`) ? undefined : deadlineMs // what was kept may have reached Redis
-    const kept = { kind, id, deadlineMs: undefined, expectedMs, turn: ++this.turns }
-    if (!(await this.removeAlone(kept, undefined))) this.keep(`${kind}:${id}`, kept)
+    const name = `${kind}:${id}`
+    const other = this.kept.get(name) ?? this.sending.get(name) // may have reached Redis
+    const kept = { kind, id, deadlineMs: undefined, expectedMs: other ? undefined : deadlineMs, turn: ++this.turns }
+    const end = this.begin(name, kept)
+    if (!(await this.removeAlone(kept, undefined))) this.keep(name, kept)
+    end()
   }
 
   private async removeAlone({ kind, id, turn }: Kept, expectedMs: number | undefined): Promise<boolean> {
@@ -226,6 +248,4 @@ export class Arming {
   }
 }
 
-function isArmed(): boolean {
-  return true
-}
+const isArmed = (): boolean => true

@@ -21,12 +21,15 @@ export function generatorOf(sequelize: Sequelize): QueryGenerator {
 
 /** A connection of the pool: pg's Client. Its socket is cut if Postgres does not answer. */
 export interface PoolConnection {
-  connection?: { stream?: { destroy(): void } }
+  connection?: { stream?: { destroy(): void }; on?: Listening; off?: Listening }
   processID?: number | null
   secretKey?: number | Buffer | null
   host?: string
   port?: number
 }
+
+/** An event of the protocol; `text` is a statement's command tag. */
+type Listening = (event: 'commandComplete', listener: (message: { text?: string }) => void) => unknown
 
 export interface ConnectionManager {
   getConnection(options: { type: 'RAW'; useMaster: true }): Promise<PoolConnection>

@@ -14,6 +14,17 @@ export function isWhole(instance: Model): boolean {
   return Object.entries(rawAttributes).every(([name, { type }]) => isVirtual(type) || storedValue(instance, name) !== undefined)
 }
 
+/**
+ * Gives an instance what its row has now in these attributes. Others that it has changed keep what they were before: `set` with `raw: true` would
+ * forget that.
+ */
+export function refresh(instance: Model, attributes: Record<string, unknown>): void {
+  const { dataValues, _previousDataValues: previous } = instance as unknown as { dataValues: object; _previousDataValues: object }
+  Object.assign(dataValues, attributes)
+  Object.assign(previous, attributes)
+  for (const name of Object.keys(attributes)) instance.changed(name as never, false)
+}
+
 function isVirtual(type: unknown): boolean {
   return (type as { key?: string }).key === 'VIRTUAL'
 }

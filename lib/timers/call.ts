@@ -10,10 +10,10 @@ import type { NewDeadline } from '../rows/deadline-sql.js'
 import type { ColumnDeadline, RowRule, SinceDeadline } from '../rows/row-rule.js'
 import type { RowState } from '../rows/timer-state.js'
 import type { ShopRule } from '../rules/rule.js'
-import { afterCommit } from '../sequelize/after-commit.js'
+import { afterCommit, leftInTransaction } from '../sequelize/after-commit.js'
 import { LOCK_WAIT_MS, REDIS_SHARE_MS, withinCall } from '../sequelize/call-connection.js'
 import { callTransaction } from '../sequelize/call-transaction.js'
-import { isWhole, storedValue } from '../sequelize/values.js'
+import { isWhole, refresh, storedValue } from '../sequelize/values.js'
 import type { OrderOrId, ScheduleOptions, Timer } from '../types.js'
 import { within } from '../wait.js'
 import { noTimer, refuseGivenDeadline, refuseSince, requirePausable } from './allowed-calls.js'
@@ -69,7 +69,8 @@ export class Call {
     const row = refuseSince(this.rule, 'extend')
     if (row?.deadline.in === 'column') return this.write(row, row.deadline, { byMs })
     const redis = this.requireRedis()
-    if (this.transaction) return this.arm((await this.knownDeadline(redis, 'extend')) + byMs)
+    if (this.transaction || redis.arming.keptOf(this.kind, this.id))
+      return this.armInRedisAlone(redis, (await this.knownDeadline(redis, 'extend')) + byMs)
     const postpone = () => redis.index.postpone(this.kind, this.id, byMs, REQUEST_WAIT_MS)
     const [deadline] = await redis.arming.change(this.kind, this.id, postpone, (after) => after !== undefined)
     if (deadline === undefined) throw noTimer(this.kind, this.id, 'extend')
@@ -82,7 +83,7 @@ export class Call {
     const redis = this.requireRedis()
     if (this.transaction) {
       const deadline = await this.knownDeadline(redis, 'cancel')
-      afterCommit(this.transaction, () => redis.arming.disarmAlone(this.kind, this.id, deadline))
+      this.afterCommit(redis, () => redis.arming.disarmAlone(this.kind, this.id, deadline), null)
       return this.timer(null, 'on commit')
     }
     const disarm = () => redis.index.disarm(this.kind, this.id, undefined, REQUEST_WAIT_MS)
@@ -136,18 +137,18 @@ export class Call {
   /** Writes the row's deadline, refreshes the instance, and arms or disarms after the commit. */
   private async write(row: RowRule, { writes }: ColumnDeadline, value: NewDeadline): Promise<Timer> {
     const { before, deadline, attributes } = await this.query(row, (transaction) => writes.write(this.id, value, transaction))
-    this.instance?.set(attributes, { raw: true })
+    if (this.instance) refresh(this.instance, attributes)
     if (deadline !== null) return this.arm(deadline)
     await this.onceCommitted(async (redis) => {
       if (before !== null) await within(this.redisWaitMs(), redis.arming.disarm(this.rule, this.id, before))
       return false
-    })
+    }, null)
     return this.timer(null, false)
   }
 
   private async arm(deadlineMs: number): Promise<Timer> {
     const arm = (redis: RuntimeRedis) => redis.arming.arm(this.rule, this.id, deadlineMs, this.redisWaitMs())
-    return this.timer(deadlineMs, await this.onceCommitted(arm))
+    return this.timer(deadlineMs, await this.onceCommitted(arm, deadlineMs))
   }
 
   /** Throws if Redis does not accept the timer, since nothing else has it. */
@@ -163,13 +164,24 @@ export class Call {
     return Math.max(LEAST_REDIS_WAIT_MS, REQUEST_WAIT_MS - spentMs)
   }
 
-  /** Now, or once the shop's transaction has committed. */
-  private onceCommitted(work: (redis: RuntimeRedis) => Promise<boolean>): Promise<boolean> | false | 'on commit' {
+  /** Now, or once the shop's transaction has committed. @param deadlineMs what it leaves; null for no timer */
+  private onceCommitted(
+    work: (redis: RuntimeRedis) => Promise<boolean>,
+    deadlineMs: number | null,
+  ): Promise<boolean> | false | 'on commit' {
     const { redis } = this.runtime
     if (!redis) return false
     if (!this.transaction) return work(redis)
-    afterCommit(this.transaction, async () => void (await work(redis)))
+    this.afterCommit(redis, () => work(redis), deadlineMs)
     return 'on commit'
+  }
+
+  private afterCommit(redis: RuntimeRedis, work: () => Promise<unknown>, deadlineMs: number | null): void {
+    afterCommit(this.transaction as Transaction, async () => void (await work()), { name: this.nameOf(redis), deadlineMs })
+  }
+
+  private nameOf({ index }: RuntimeRedis): string {
+    return index.keys.timer(this.kind, this.id)
   }
 
   private async sinceDeadline(row: RowRule, deadline: SinceDeadline): Promise<number> {
@@ -206,10 +218,12 @@ export class Call {
     if (!state.inFrom) throw row.states.notInFrom(this.id, state)
   }
 
-  /** A deadline only in Redis. @throws OrderTimersError NO_TIMER */
+  /** A deadline only in Redis, as earlier calls leave it that Redis does not have yet. @throws OrderTimersError NO_TIMER */
   private async knownDeadline(redis: RuntimeRedis, call: string): Promise<number> {
-    const deadline = await redis.index.deadline(this.kind, this.id, REQUEST_WAIT_MS)
-    if (deadline === undefined) throw noTimer(this.kind, this.id, call)
+    const left = this.transaction && leftInTransaction(this.transaction, this.nameOf(redis))
+    const known = left ?? redis.arming.keptOf(this.kind, this.id)
+    const deadline = known ? known.deadlineMs : await redis.index.deadline(this.kind, this.id, REQUEST_WAIT_MS)
+    if (deadline == null) throw noTimer(this.kind, this.id, call)
     return deadline
   }
 

@@ -207,4 +207,109 @@ describe('arming', () => {
       assert.equal(await due(), deadline?.getTime())
     })
   })
+
+  describe('of a timer that only Redis has, while Redis does not take it,', () => {
+    const [KIND, ID] = ['order_other', '7'] as const
+    let shop: Shop<OneOfEach>
+    let redis: RuntimeRedis
+    let first: number
+
+    beforeEach(async () => {
+      shop = await openShop(oneOfEach)
+      redis = runtimeOf(shop.timers).redis as RuntimeRedis
+      first = ((await shop.timers.schedule(KIND, ID, { after: '1h' })).deadline as Date).getTime()
+    })
+    afterEach(() => shop.close())
+
+    const due = async () => (await armed(shop.redis, KIND, ID)).due
+    const scheduleInTransaction = (after: '2h' | '3h') =>
+      shop.database.sequelize.transaction((transaction) => shop.timers.schedule(KIND, ID, { after, transaction }))
+    /** Holds a call of the index until `go`, then refuses it or lets it pass; `seen` once it is called. */
+    const hold = (call: 'arm' | 'disarm', passes = false) => {
+      const [seen, going] = [gate(), gate()]
+      const real = redis.index[call] as (...values: unknown[]) => Promise<never>
+      redis.index[call] = async (...values: unknown[]) => {
+        seen.open()
+        await going.opened
+        if (passes) return real.apply(redis.index, values)
+        throw new Error('LOADING Redis is loading the dataset in memory')
+      }
+      const end = () => void Reflect.deleteProperty(redis.index, call)
+      return { seen: seen.opened, go: going.open, end }
+    }
+    const refuse = (call: 'arm' | 'disarm') => {
+      const refusal = hold(call)
+      refusal.go()
+      return refusal
+    }
+
+    it('is not kept once the timer is cancelled', async () => {
+      const refusal = refuse('arm')
+      await scheduleInTransaction('2h')
+      assert.equal(redis.arming.waiting, 1)
+      await shop.timers.cancel(KIND, ID)
+      assert.equal(redis.arming.waiting, 0)
+      await scheduleInTransaction('2h')
+      await redis.index.disarm(KIND, ID, undefined, 1_000)
+      await shop.timers.cancel(KIND, ID) // of what is only kept
+      assert.equal(redis.arming.waiting, 0)
+      refusal.end()
+    })
+
+    it('is not kept if it fails after a later call has succeeded', async () => {
+      const refusal = hold('arm')
+      const scheduled = scheduleInTransaction('2h')
+      await refusal.seen
+      await shop.timers.cancel(KIND, ID)
+      refusal.go()
+      await scheduled
+      refusal.end()
+      assert.deepEqual([redis.arming.waiting, await due()], [0, null])
+
+      await shop.timers.schedule(KIND, ID, { after: '1h' })
+      const notRemoved = hold('disarm')
+      const cancelled = shop.database.sequelize.transaction((transaction) => shop.timers.cancel(KIND, ID, { transaction }))
+      await notRemoved.seen
+      const { deadline } = await shop.timers.schedule(KIND, ID, { after: '3h' })
+      notRemoved.go()
+      await cancelled
+      notRemoved.end()
+      assert.deepEqual([redis.arming.waiting, await due()], [0, deadline?.getTime()])
+    })
+
+    it('is extended where it is kept', async () => {
+      const refusal = refuse('arm')
+      const kept = (await scheduleInTransaction('2h')).deadline as Date
+      refusal.end()
+      const { deadline } = await shop.timers.extend(KIND, ID, '1h')
+      assert.equal(deadline?.getTime(), kept.getTime() + 3_600_000)
+      assert.deepEqual([redis.arming.waiting, await due()], [0, deadline?.getTime()])
+    })
+
+    it('does not outlive a cancel that comes while it is repeated, and that must be repeated itself', async () => {
+      const { arming } = redis
+      const unarmed = refuse('arm')
+      const { deadline } = await scheduleInTransaction('2h')
+      unarmed.end()
+      const repeated = hold('arm', true)
+      await repeated.seen
+      const notRemoved = refuse('disarm')
+      await arming.disarmAlone(KIND, ID, first)
+      repeated.go()
+      await waitUntil(async () => (await due()) === deadline?.getTime())
+      assert.equal(arming.waiting, 1)
+      repeated.end()
+      notRemoved.end()
+      await waitUntil(async () => (await due()) === null)
+      assert.equal(arming.waiting, 0)
+    })
+  })
 })
+
+function gate(): { opened: Promise<void>; open: () => void } {
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { opened, open }
+}

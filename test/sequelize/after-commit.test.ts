@@ -211,6 +211,63 @@ describe('a call within a transaction', () => {
     }
   })
 
+  it('takes several calls about a timer that only Redis has in their order, each on what the one before it leaves', async () => {
+    const HOUR_MS = 3_600_000
+    const ship = await shop.order({ status: 2 })
+    for (const [kind, order] of [
+      ['order_ship', ship],
+      ['order_other', 7],
+    ] as const) {
+      const due = async () => (await armed(shop.redis, kind, order)).due
+      await timers.schedule(kind, order, { after: '1h' })
+      await sequelize.transaction(async (transaction) => {
+        await timers.extend(kind, order, '1h', { transaction })
+        await timers.cancel(kind, order, { transaction })
+        const { code } = await refused(() => timers.extend(kind, order, '1h', { transaction }))
+        assert.equal(code, 'ERR_ORDER_TIMERS_NO_TIMER')
+      })
+      assert.deepEqual(await armed(shop.redis, kind, order), NOT_ARMED, `${kind}: extended, cancelled`)
+      const last = await sequelize.transaction(async (transaction) => {
+        const { deadline } = await timers.schedule(kind, order, { after: '1h', transaction })
+        await timers.extend(kind, order, '1h', { transaction })
+        await sequelize
+          .transaction({ transaction }, async (inner) => {
+            await timers.cancel(kind, order, { transaction: inner })
+            throw new Error('inner')
+          })
+          .catch(() => {})
+        const extended = await timers.extend(kind, order, '1h', { transaction })
+        assert.equal(extended.deadline?.getTime(), (deadline as Date).getTime() + 2 * HOUR_MS)
+        return extended
+      })
+      assert.equal(await due(), last.deadline?.getTime(), `${kind}: scheduled, extended twice`)
+      const again = await sequelize.transaction(async (transaction) => {
+        await timers.cancel(kind, order, { transaction })
+        return timers.schedule(kind, order, { after: '5h', transaction })
+      })
+      assert.equal(await due(), again.deadline?.getTime(), `${kind}: cancelled, scheduled`)
+      await timers.cancel(kind, order)
+      await sequelize.transaction(async (transaction) => {
+        await timers.schedule(kind, order, { after: '1h', transaction })
+        await timers.cancel(kind, order, { transaction })
+      })
+      assert.deepEqual(await armed(shop.redis, kind, order), NOT_ARMED, `${kind}: scheduled, cancelled`)
+    }
+  })
+
+  it('has no effect if an error was swallowed, so that Postgres rolls back at COMMIT', async () => {
+    const { deadline } = await timers.schedule('order_other', 7, { after: '1h' })
+    await sequelize.transaction(async (transaction) => {
+      await timers.schedule('order_confirm', id, { transaction })
+      await timers.cancel('order_other', 7, { transaction })
+      await sequelize.query('SELECT 1 / 0', { transaction }).catch(() => {})
+    })
+    assert.deepEqual([await deadlineOf(), await due()], [null, null])
+    assert.equal((await armed(shop.redis, 'order_other', 7)).due, deadline?.getTime())
+    await sequelize.transaction((transaction) => timers.cancel('order_other', 7, { transaction }))
+    assert.deepEqual(await armed(shop.redis, 'order_other', 7), NOT_ARMED)
+  })
+
   it('commits at once although Redis does not answer', async () => {
     const proxy = await TcpProxy.start(Number(new URL(shop.redis.url).port))
     const slow = await openShop(oneOfEach, { redis: `redis://127.0.0.1:${proxy.port}` })
