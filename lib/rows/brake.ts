@@ -101,11 +101,12 @@ RETURNING settled, braked_at IS NOT NULL AS braked`
 UPDATE ${this.table} SET braked_at = NULL, settled = 0, since = now() FROM old
 WHERE kind = $1 AND ($2::float8 IS NULL OR old.braked_at IS NULL OR floor(date_part('epoch', old.braked_at) * 1000) = $2) RETURNING old.braked_at IS NOT NULL AS braked`
     const { sequelize } = this.orders
-    const release = (within: Transaction) => rows<{ braked: boolean }>(sequelize, sql, [this.kind, shownMs], within)
-    const [row] = await withinCall(sequelize, transaction, performance.now() - REDIS_SHARE_MS, (within) => {
-      const write = () => release(within)
+    const release = (within: Transaction) => {
+      const write = () => rows<{ braked: boolean }>(sequelize, sql, [this.kind, shownMs], within)
       return callConnectionOf(within)?.write(write) ?? write()
-    })
+    }
+    const alone = () => withinCall(sequelize, undefined, performance.now() - REDIS_SHARE_MS, release)
+    const [row] = await (transaction ? release(transaction) : alone())
     return row?.braked ?? false
   }
 

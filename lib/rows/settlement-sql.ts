@@ -132,7 +132,7 @@ FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
   ): unknown[] {
     const { row, record } = this.options
     const verified = row.verification ? [JSON.stringify(Object.fromEntries(proofs ?? []))] : []
-    return [ids, ...(record ? [via, worker] : []), ...(row.brake ? [limit] : []), ...verified]
+    return [ids, ...(record ? [via, worker] : []), ...(row.brake ? [limit ?? null] : []), ...verified]
   }
 
   /** The parameter with the proofs, by id; undefined without `verify`. */

@@ -77,10 +77,10 @@ export class SettlementTransaction {
         const { kind } = this.row.options
         answer.pendingDeliveries = taken.map((row, i) => pendingDelivery(kind, row, instances[i] as Model, work))
       }
-      if (allowance) return this.brake(answer, allowance, transaction)
+      const final = allowance ? await this.brake(answer, allowance, transaction) : answer
       const takeAgain = (free: string[]) => this.take(free, work, undefined, transaction)
-      throwInRule(await this.vetoes.refused(answer.locked, takeAgain, transaction), work)
-      return answer
+      throwInRule(await this.vetoes.refused(final.locked, takeAgain, transaction), work)
+      return final
     })
     if (leftBehind.length > 0) settlement.cleared = await this.clear(leftBehind)
     return this.withClaimedDeadlines(settlement, work)

@@ -18,6 +18,7 @@ describe('A settlement that is vetoed', () => {
     'a transition with "since"': (Parcels) => transition(Parcels, { from: 4, to: 5, since: 'placedAt', after: '1s', attempts: 2 }),
     'a transition with "run"': (Parcels) => transition(Parcels, { ...CONFIRM, run }),
     'a transition with history': (Parcels) => transition(Parcels, { ...CONFIRM, history: true }),
+    'a transition with a brake': (Parcels) => transition(Parcels, { ...CONFIRM, brake: { max: 100, per: '1h' } }),
     'a transition with individualHooks': (Parcels) => transition(Parcels, { ...CONFIRM, individualHooks: true }),
     'an effect': (Parcels) =>
       effect(Parcels, {
