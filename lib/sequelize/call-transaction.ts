@@ -3,9 +3,10 @@
 
 import { types } from 'node:util'
 import type { Transaction } from 'sequelize'
+import { errorText } from '../error-text.js'
 import { OrderTimersError, show } from '../errors.js'
 import { transactionOf } from './after-commit.js'
-import { sqlStateOf } from './fault-owner.js'
+import { faultOwnerOf, sqlStateOf } from './fault-owner.js'
 import type { InternalTransaction } from './internals.js'
 import { IN_FAILED_TRANSACTION } from './sqlstates.js'
 
@@ -23,8 +24,11 @@ export function callTransaction(where: string, given: unknown, sequelize: object
     throw new OrderTimersError('INVALID_OPTION', message)
   }
   if (sequelize && found.sequelize !== undefined && found.sequelize !== sequelize) {
-    const remedy = "begin it with the model's own: Order.sequelize.transaction(…)"
-    throw new OrderTimersError('INVALID_OPTION', `${where}: "transaction" belongs to another Sequelize instance than the model; ${remedy}`)
+    const isPassed = given !== undefined
+    const which = isPassed ? '"transaction"' : 'the transaction of the CLS namespace'
+    const own = "begin it with the model's own: Order.sequelize.transaction(…)"
+    const remedy = isPassed ? own : 'pass { transaction: null } to write outside of it'
+    throw new OrderTimersError('INVALID_OPTION', `${where}: ${which} belongs to another Sequelize instance than the model; ${remedy}`)
   }
   refuseFinished(where, found, given !== undefined)
   refuseReplica(where, found)
@@ -50,11 +54,15 @@ function refuseReplica(where: string, { options, sequelize }: InternalTransactio
 
 /** The error of a statement in the shop's transaction, or a clearer one if the transaction has failed: repeating the call does not help. */
 export function ofShopsTransaction(error: unknown): unknown {
-  if (sqlStateOf(error) !== IN_FAILED_TRANSACTION) return error
-  const why = 'an earlier statement of this transaction failed, so Postgres refuses each later one'
-  const remedy =
-    'let it roll back, and repeat it as a whole; a statement that may fail needs a savepoint: sequelize.transaction({ transaction }, …)'
-  return new OrderTimersError('TRANSACTION_FINISHED', `orderTimers: ${why}, and nothing was written; ${remedy}`)
+  const remedy = 'let it roll back, and repeat it as a whole'
+  if (sqlStateOf(error) === IN_FAILED_TRANSACTION) {
+    const why = 'an earlier statement of this transaction failed, so Postgres refuses each later one'
+    const savepoint = 'a statement that may fail needs a savepoint: sequelize.transaction({ transaction }, …)'
+    return new OrderTimersError('TRANSACTION_FINISHED', `orderTimers: ${why}, and nothing was written; ${remedy}; ${savepoint}`)
+  }
+  if (error instanceof OrderTimersError || faultOwnerOf(error) !== 'database') return error
+  const what = `Postgres did not carry out the statement (${errorText(error)}), and with it your transaction has failed`
+  return new OrderTimersError('POSTGRES_UNAVAILABLE', `orderTimers: ${what}; ${remedy}`, { cause: error })
 }
 
 /** By its methods, since the shop may have another copy of Sequelize, for which `instanceof` fails. */

@@ -112,6 +112,35 @@ describe('A transaction that is no use', () => {
     })
   })
 
+  it('that a deadlock or a timeout ends is to be repeated as a whole: the call alone would be refused', async () => {
+    const holder = await shop.database.connect()
+    await holder.query('BEGIN')
+    await holder.query('SELECT FROM orders WHERE id = $1 FOR UPDATE', [id])
+    const transaction = await sequelize.transaction()
+    await sequelize.query("SET LOCAL lock_timeout = '50ms'", { transaction })
+    const { code, status, message } = await refused(() => timers.extend('order_confirm', id, '1h', { transaction }))
+    assert.deepEqual([code, status], ['ERR_ORDER_TIMERS_POSTGRES_UNAVAILABLE', 503])
+    assert.match(message, /, and with it your transaction has failed; let it roll back, and repeat it as a whole$/)
+    await transaction.rollback()
+    await holder.query('ROLLBACK')
+  })
+
+  it('of the CLS namespace that is of another Sequelize is named as such', async () => {
+    const foreign = await shop.database.connectSequelize().sequelize.transaction()
+    const namespace = ClsNamespace.use()
+    try {
+      await namespace.run(async () => {
+        namespace.set('transaction', foreign)
+        const { code, message } = await refused(() => timers.extend('order_confirm', id, '1h'))
+        assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_OPTION')
+        assert.match(message, /: the transaction of the CLS namespace belongs to another Sequelize .*; pass \{ transaction: null \}/)
+      })
+    } finally {
+      namespace.end()
+      await foreign.rollback()
+    }
+  })
+
   it('of the CLS namespace is refused where it is finished, and null asks for none', async () => {
     const namespace = ClsNamespace.use()
     try {
