@@ -64,16 +64,18 @@ const LIKE_AN_ID = /^(?:\d+|[^@{}[\]]{0,40})$/s
 function shown(order: OrderOrId, rule: ShopRule | undefined): string {
   if (typeof order === 'string' && !LIKE_AN_ID.test(order)) return `a text of ${order.length} characters that looks like no id`
   if (!isInstance(order)) return show(order)
-  const id = rule !== undefined && isAbout(rule, order) ? ` with the id ${show(plainId(order))}` : ''
-  return `an instance of ${modelOf(order).name}${id}`
+  const { name } = modelOf(order)
+  if (rule !== undefined && isAbout(rule, order)) return `an instance of ${name} with the id ${show(plainId(order))}`
+  if (rule?.row?.guard.table.model.name !== name) return `an instance of ${name}`
+  return `an instance of an ${name} of another Sequelize instance or table; pass its id if it is the same order`
 }
 
 function modelOf(order: Model): ModelStatic<Model> {
   return order.constructor as ModelStatic<Model>
 }
 
-/** Sequelize makes a class for each scope of a model. */
+/** Sequelize makes a class for each scope of a model. Another Sequelize may have another database. */
 function isSameModel(a: AnyModel, b: AnyModel): boolean {
   if (a === b) return true
-  return a.name === b.name && String(a.getTableName()) === String(b.getTableName())
+  return a.name === b.name && a.sequelize === b.sequelize && String(a.getTableName()) === String(b.getTableName())
 }

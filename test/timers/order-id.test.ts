@@ -117,8 +117,11 @@ describe('the order that a call is about', () => {
   it('that is an instance keeps what the shop has changed and not saved', async () => {
     const order = await Order.create({ status: 4, note: 'old' })
     order.note = 'new'
-    await timers.schedule('order_confirm', order)
+    order.confirmDueAt = new Date(0)
+    const { deadline } = await timers.schedule('order_confirm', order)
     assert.deepEqual(order.changed(), ['note'])
+    assert.deepEqual([order.note, order.previous('note')], ['new', 'old'])
+    assert.deepEqual([order.confirmDueAt, order.previous('confirmDueAt')], [deadline, deadline])
     assert.equal((await Order.findByPk(order.id))?.note, 'old')
   })
 
@@ -138,6 +141,17 @@ describe('the order that a call is about', () => {
     const { code } = await refused(() => timers.schedule('order_confirm', Parcel.build({ id: 34, status: 4 })))
     assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_ID')
     assert.equal((await Order.findByPk(34))?.confirmDueAt, null)
+  })
+
+  it('that is an instance of the same model of another Sequelize is refused: it may be in another database', async () => {
+    const { Order: Other } = shop.database.connectSequelize()
+    const { id } = await Order.create({ status: 4 })
+    const order = await Other.findByPk(id, { rejectOnEmpty: true })
+    const wanted = "the order must be an id of Order.id's type, or an instance of Order"
+    const message = `orderTimers: order_confirm: ${wanted}, got an instance of an Order of another Sequelize instance or table; pass its id if it is the same order`
+    assert.deepEqual(await refused(() => timers.schedule('order_confirm', order)), refusal('INVALID_ID', 400, message))
+    assert.equal((await Order.findByPk(id))?.confirmDueAt, null)
+    await timers.schedule('order_confirm', order.id)
   })
 
   it('that is an instance shows nothing of its row in an error', async () => {
