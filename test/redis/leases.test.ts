@@ -197,6 +197,30 @@ describe('a claim', () => {
     assert.deepEqual(await redis.client.smembers(`${keys.sets(KIND).lease}b`), ['1'])
   })
 
+  it('puts back nothing that another claim has taken meanwhile, or settled a moment ago, and counts no failure of it', async () => {
+    const deadline = (await clock.now()) - PAST_MS
+    for (const id of ['1', '2', '3']) await arm(id, deadline)
+    assert.equal((await claim('a', { leaseMs: 0 })).ids.length, 3)
+    assert.deepEqual((await claim('b', { limit: 1 })).ids, ['1'])
+    assert.deepEqual((await claim('c', { limit: 1 })).ids, ['2'])
+    await leases.finish(KIND, 'c', 0, [])
+    const back = (delayMs: number) => ['1', '2', '3'].map((id) => ({ id, delayMs, failure: FAILURE }))
+    assert.equal(await leases.finish(KIND, 'a', 0, back(HOUR_MS)), false)
+    assert.deepEqual([await scoreOf('1'), await scoreOf('2')], [null, null])
+    assert.ok(Number(await scoreOf('3')) > deadline + HOUR_MS / 2) // nobody has it
+    assert.deepEqual([...(await opened.failures.of(KIND, ['1', '2', '3'])).keys()], ['3'])
+    await leases.finish(KIND, 'b', 0, [])
+    assert.equal(await scoreOf('1'), null)
+  })
+
+  it('puts back what comes back although Redis has lost the lease', async () => {
+    await arm('1', (await clock.now()) - PAST_MS)
+    await claim('a')
+    await redis.client.del(...(await redis.client.keys(`${redis.prefix}*`)))
+    assert.equal(await leases.finish(KIND, 'a', 0, [{ id: '1', delayMs: 0 }]), false)
+    assert.notEqual(await scoreOf('1'), null)
+  })
+
   it("does not end where its end reaches Redis too late, and then learns that Redis's clock was set", async () => {
     await arm('1', (await clock.now()) - PAST_MS)
     await claim('a')

@@ -1,6 +1,6 @@
 -- Ends a claim. Ids that come back go into the index; released ids leave no trace, so that the next sweep may take them; the rest of the
--- lease is dropped and leaves tombstones. If the lease had expired and another claim took it, only what comes back is written; on a
--- retry not even that, since the first attempt may have been carried out.
+-- lease is dropped and leaves tombstones. If the lease is gone, only what comes back is written, unless another claim has taken it or
+-- settled it a moment ago; on a retry not even that, since the first attempt may have been carried out.
 --
 -- KEYS    due, leases
 --         lease        the set that holds this claim's ids
@@ -21,6 +21,7 @@ local token, sortOfRest, skewMs, validUntil, isRetry, gone = ARGV[1], ARGV[2], A
 --- include shared/now.lua
 --- include shared/tombstones.lua
 --- include shared/in-portions.lua
+--- include shared/partition.lua
 --- include shared/before-adding.lua
 --- include shared/note-dead.lua
 --- include shared/deadlines-of.lua
@@ -29,9 +30,22 @@ if now > validUntil then return string.format('%.3f', now) end
 local wasHeld = redis.call('ZREM', leases, token) -- first, since it needs no memory: see take.lua
 if wasHeld == 0 and isRetry then return 0 end
 
+local elsewhere = {}
+if wasHeld == 0 then
+  local ids, sets = {}, { tombstoneSets(tombstones, 'settled') }
+  for i = 7, #ARGV, 3 do ids[#ids + 1] = ARGV[i] end
+  local leasePrefix = string.sub(lease, 1, #lease - #token)
+  for _, live in ipairs(redis.call('ZRANGEBYSCORE', leases, now, '+inf')) do sets[#sets + 1] = leasePrefix .. live end
+  for _, set in ipairs(sets) do
+    local _, found = partition('SMISMEMBER', set, ids)
+    for _, id in ipairs(found) do elsewhere[id] = true end
+  end
+end
+
 local deadlines
 for i = 7, #ARGV, 3 do
   local id, delayMs, failure = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if elsewhere[id] then delayMs, failure = '', '' end
   redis.call('SREM', lease, id)
   local isLapsed = delayMs == 'lapsed'
   if isLapsed and wasHeld == 1 then deadlines = deadlines or deadlinesOf(lease) end
