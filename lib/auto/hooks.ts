@@ -38,13 +38,22 @@ export class AutoHooks {
 
 function install(model: Hookable): Set<AutoRule> {
   const rules = new Set<AutoRule>()
-  const real = sequelizeOf(model).getQueryInterface() as unknown as Queries
+  let wrapped: { real: Queries; queries: object } | undefined
+  const get = () => {
+    const real = sequelizeOf(model).getQueryInterface() as unknown as Queries
+    if (wrapped?.real !== real) wrapped = { real, queries: wrap(real, model, rules) } // the model may be initialised again, in another Sequelize
+    return wrapped.queries
+  }
+  Object.defineProperty(model, HOOKED, { value: rules, configurable: true })
+  Object.defineProperty(model, 'queryInterface', { get, configurable: true })
+  return rules
+}
+
+function wrap(real: Queries, model: Hookable, rules: ReadonlySet<AutoRule>): object {
   const queries = new AutoQueries(real, model, rules)
   const wrapped = Object.create(real) as Record<string, unknown>
   for (const name of STATEMENTS) wrapped[name] = (queries[name] as (...args: unknown[]) => unknown).bind(queries)
-  Object.defineProperty(model, HOOKED, { value: rules, configurable: true })
-  Object.defineProperty(model, 'queryInterface', { get: () => wrapped, configurable: true })
-  return rules
+  return wrapped
 }
 
 function uninstall(model: Hookable): void {

@@ -41,6 +41,24 @@ describe('auto, when it hooks a model', () => {
     await late.close()
   })
 
+  it('follows a model that is initialised again in another Sequelize, as tests of a shop do', async () => {
+    class Again extends Model {}
+    const columns = { state: DataTypes.INTEGER, dueAt: DataTypes.DATE }
+    Again.init({ ...columns }, { sequelize: database.sequelize, timestamps: false })
+    await Again.sync()
+    const timers = timersOver(Again)
+    const second: string[] = []
+    const { sequelize } = database.connectSequelize({ logging: (sql) => void second.push(sql) })
+    Again.init({ ...columns }, { sequelize, timestamps: false })
+    second.length = 0
+    const order = await Again.create({ state: 4 })
+    assert.equal(order.get('dueAt') instanceof Date, true)
+    assert.equal(second.filter((sql) => sql.includes('INSERT')).length, 1)
+    await timers.cancel('confirm', order)
+    assert.equal(second.filter((sql) => sql.includes('UPDATE')).length, 1)
+    await timers.close()
+  })
+
   it('hooks a model that is initialised later, with the first request, with a call, and with check()', async () => {
     class Late extends Model {}
     const init = () => Late.init({ state: DataTypes.INTEGER, dueAt: DataTypes.DATE }, { sequelize: database.sequelize, timestamps: false })
