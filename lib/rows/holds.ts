@@ -8,6 +8,7 @@ import { sqlStateOf } from '../sequelize/fault-owner.js'
 import { withoutBinding } from '../sequelize/sql.js'
 import { INSUFFICIENT_PRIVILEGE, LOCK_WAIT_ENDED, UNDEFINED_COLUMN, UNDEFINED_TABLE } from '../sequelize/sqlstates.js'
 import { ONE_STATEMENT, QUICK_QUESTION } from '../sequelize/statement-limits.js'
+import { alreadyHeld, notHeld } from './hold-errors.js'
 import { awaitLocksSql, type BeginRow, isTrue, withLockHolders } from './hold-switch.js'
 import { boundIntervalSql, CLOCK, epochMsSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
@@ -70,7 +71,6 @@ const COLUMNS = `id::text AS id, owner, state, reason, placed_by AS by, ends_by 
 export class Holds {
   /** As SQL. */
   readonly table: string
-  readonly sequelize: Sequelize
 
   constructor(
     readonly prefix: string,
@@ -78,7 +78,10 @@ export class Holds {
     readonly orders: OrderTable,
   ) {
     this.table = orders.inSameSchema(HOLDS_TABLE)
-    this.sequelize = orders.sequelize
+  }
+
+  get sequelize(): Sequelize {
+    return this.orders.sequelize
   }
 
   /** The SQL of its creation, for a migration: safe to repeat. */
@@ -127,7 +130,7 @@ WHERE prefix = $1 AND kind = $2 AND state = 'releasing' AND opens_at <= clock_ti
     return this.write(async (transaction) => {
       await this.ask(opened, [], transaction)
       const [hold] = await this.ask<Hold>(sql, values, transaction)
-      if (!hold) throw this.alreadyHeld((await this.read(owner, transaction))[0])
+      if (!hold) throw alreadyHeld(this.kind, (await this.read(owner, transaction))[0])
       await beside?.(transaction, hold)
       return hold
     })
@@ -187,7 +190,7 @@ WHERE prefix = $1 AND kind = $2 AND owner = $3 AND state = 'held' AND ($6::bigin
     return this.write(async (transaction) => {
       const [begun] = await this.ask<Hold>(sql, [owner, end, graceMs, id], transaction)
       const hold = begun ?? (await this.read(owner, transaction))[0]
-      if (!hold) throw this.notHeld()
+      if (!hold) throw notHeld(this.kind, (await this.read(undefined, transaction))[0])
       await beside?.(transaction, hold)
       return hold
     })
@@ -222,18 +225,6 @@ WHERE prefix = $1 AND kind = $2 AND id = $3 AND state = 'releasing' RETURNING id
   /** $1 and $2 are the prefix and the kind. */
   ask<Row>(sql: string, values: readonly unknown[], transaction: Transaction): Promise<Row[]> {
     return rows<Row>(this.sequelize, sql, [this.prefix, this.kind, ...values], transaction)
-  }
-
-  private alreadyHeld(hold: Hold | undefined): OrderTimersError {
-    const { kind } = this
-    const since = hold ? ` since ${new Date(hold.since).toISOString()} by ${hold.by} (${hold.reason})` : ''
-    const remedy = `nothing was changed; release it first (order-timers release ${kind})`
-    return new OrderTimersError('ALREADY_HELD', `orderTimers: ${kind}: is held already${since}; ${remedy}`)
-  }
-
-  private notHeld(): OrderTimersError {
-    const { kind } = this
-    return new OrderTimersError('NOT_HELD', `orderTimers: ${kind}: is not held, so nothing was released; order-timers status shows what is`)
   }
 }
 

@@ -142,6 +142,9 @@ describe('extendAll, scheduleAll and cancelAll', () => {
     const second = await refused(() => shop.timers.cancelAll('order_confirm', { all: true }))
     assert.equal(second.code, 'ERR_ORDER_TIMERS_RUN_UNFINISHED')
     assert.match(second.message, /^orderTimers: order_confirm: extendAll of \S+ \(200 of 1000 orders, by \S+\) has not ended; /)
+    const heldByRun = await refused(() => shop.timers.release('order_confirm', { what: 'hold' }))
+    assert.equal(heldByRun.code, 'ERR_ORDER_TIMERS_NOT_HELD')
+    assert.match(heldByRun.message, /: is held by a run alone \(extendAll\), .*; order-timers runs order_confirm shows it$/)
     const { moved, run, action } = await shop.timers.resumeRun('order_confirm')
     assert.deepEqual({ moved, action, run }, { moved: 1_000, action: 'extendAll', run: seen[0]?.run })
     assert.deepEqual(
