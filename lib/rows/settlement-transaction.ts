@@ -123,6 +123,7 @@ export class SettlementTransaction {
     if (!this.options.takesInstances) return []
     const instances = taken.map((row) => this.row.guard.table.instance(row))
     if (instances.length === 0 || !this.ownWork.exists) return instances
+    work.signal.throwIfAborted() // the shop's code begins nothing after its time, and could not be stopped by the signal
     work.inRule = true
     await this.ownWork.run(instances, work, transaction)
     if (this.ownWork.mustBeChecked) await this.vetoes.refuseStillDue(taken, transaction)

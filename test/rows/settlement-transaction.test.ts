@@ -7,7 +7,7 @@ import { Lines } from '../support/lines.js'
 import type { OrderRow } from '../support/order.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop, type Shop, type ShopOptions } from '../support/shop.js'
-import { waitForEvent, waitUntil } from '../support/waiting.js'
+import { inTime, waitForEvent, waitUntil } from '../support/waiting.js'
 
 const CONFIRM = { from: 4, to: 5, deadline: 'confirmDueAt', after: 1 } as const
 
@@ -55,6 +55,22 @@ describe('a settlement', () => {
     const now = Number((await client.query('SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms')).rows[0].ms)
     const after = clock.now() as number
     assert.ok(before - clock.error <= now && now <= after + clock.error, `${before} to ${after}, and it is ${now}`)
+  })
+
+  it("begins nothing of the shop's code once its time is over: a promise that never settles could not be left", async () => {
+    let begun = 0
+    const run = () => {
+      begun += 1
+      return new Promise(() => {})
+    }
+    await open({ run })
+    const id = String((await overdue(1))[0])
+    const signal = AbortSignal.abort(new Error('took too long'))
+    const settled = runtimeOf(shop.timers)
+      .rule('order_confirm')
+      .settle([id], { deadlineOf: () => undefined, via: 'sweep', worker: 'test', inRule: false, signal })
+    await assert.rejects(inTime(settled, 5_000, 'the settlement to end'), /^Error: took too long$/)
+    assert.deepEqual([begun, await shop.statusOf(Number(id))], [0, 4])
   })
 
   it('runs no hooks and no validators of the model', async () => {
