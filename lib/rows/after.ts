@@ -49,6 +49,7 @@ export class AfterOfOrder {
   async ask(order: Model, from: From): Promise<OrdersDeadline> {
     const given = this.after(order, this.takesFrom ? { from: await from() } : this.unasked)
     if (given === null) return null
+    if (types.isPromise(given)) given.catch(() => {}) // refused below; its rejection would end the process
     if (!types.isDate(given)) return { afterMs: parseDuration(this.where, given) }
     const atMs = parseInstant(this.where, given)
     const begins = await from()

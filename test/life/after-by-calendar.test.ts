@@ -99,6 +99,7 @@ describe('A function "after"', () => {
       /what "after" returned must be later than 20.*; return a later Date/,
     ],
     ['an invalid Date', () => new Date(Number.NaN), 'INVALID_DEADLINE', /what "after" returned must be a Date/],
+    ['a promise, also one that is rejected', () => Promise.reject(new Error('no such country')), 'INVALID_DURATION', /, got .*Promise/],
     ['text that is no duration', () => 'tomorrow', 'INVALID_DURATION', /what "after" returned/],
     [
       'a default for what it is told',
