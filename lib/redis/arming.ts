@@ -150,7 +150,6 @@ export class Arming {
     return this.kept.get(`${kind}:${id}`)
   }
 
-  /** @returns a function for its end */
   private begin(name: string, kept: Kept): () => void {
     this.forget(name, kept.turn)
     this.sending.set(name, kept)
