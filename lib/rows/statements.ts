@@ -108,7 +108,7 @@ function askingStatements(guard: RowGuard, { unverified }: Verification, id: str
   return [
     ofWorker({ name: 'reading what "verify" asks about', run: (transaction) => unverified.look(guard, [id], transaction) }),
     ofWorker({ name: 'keeping an answer of "verify"', run: (transaction) => unverified.note([], transaction) }),
-    ofWorker({ name: 'reading what "verify" asks about again', run: (transaction) => unverified.dueAgain(guard, 1, transaction) }),
+    ofWorker({ name: 'reading what "verify" asks about again', run: (transaction) => unverified.dueAgain(guard, 1, undefined, transaction) }),
     { name: 'reading what waits for "verify"', run: (transaction) => unverified.summary(transaction) },
     { name: 'reading what waits for "verify"', run: (transaction) => unverified.of(id, transaction) },
     { name: 'settling an order unverified', run: (transaction) => unverified.waive([id], { by: '', reason: '' }, transaction) },

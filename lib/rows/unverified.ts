@@ -40,6 +40,14 @@ export interface DueAgain {
   /** In milliseconds, rounded up; each for the id at the same index. */
   deadlines: number[]
   nextMs: number | undefined
+  /** Where the next page begins; undefined if this one is empty. */
+  last: AgainKey | undefined
+}
+
+/** `next` as text, with full precision. */
+interface AgainKey {
+  id: string
+  next: string
 }
 
 export class Unverified {
@@ -143,19 +151,23 @@ WHERE u.waived IS NULL OR u.row_xmin = ANY($2)`
   /**
    * The orders to ask about again now, the longest due first. Those that are no longer due are removed, and those that something else holds
    * back are postponed by a minute.
+   * @param after the last of the previous page: one that cannot be settled must not keep back those after it
    * @returns `nextMs`: the time until the next one; undefined if there is none
    */
-  dueAgain(guard: RowGuard, limit: number, within?: Transaction): Promise<DueAgain> {
+  dueAgain(guard: RowGuard, limit: number, after?: AgainKey, within?: Transaction): Promise<DueAgain> {
     const work = async (transaction: Transaction) => {
       const { sequelize } = this.orders
-      const read = `SELECT order_id AS id FROM ${this.table} WHERE kind = $1 AND next <= clock_timestamp() ORDER BY next LIMIT $2`
-      const found = (await rows<{ id: string }>(sequelize, read, [this.kind, limit], transaction)).map(({ id }) => id)
+      const read = `SELECT order_id AS id, next::text AS next FROM ${this.table}
+WHERE kind = $1 AND next <= clock_timestamp() AND (next, order_id) > ($3::timestamptz, $4) ORDER BY next, order_id LIMIT $2`
+      const bind = [this.kind, limit, after?.next ?? '-infinity', after?.id ?? '']
+      const page = await rows<AgainKey>(sequelize, read, bind, transaction)
+      const found = page.map(({ id }) => id)
       const due = found.length === 0 && !within ? new Map<string, StillDue>() : await this.stillDue(guard, found, transaction)
       const [ids, others] = [found.filter((id) => due.get(id)?.free), found.filter((id) => !due.get(id)?.free)]
       if (others.length > 0 || within) await this.putOff(others, [...due.keys()], transaction)
       const next = `SELECT extract(epoch from min(next) - clock_timestamp())::float8 * 1000 AS ms FROM ${this.table} WHERE kind = $1`
       const [first] = await rows<{ ms: number | null }>(sequelize, next, [this.kind], transaction)
-      return { ids, deadlines: ids.map((id) => due.get(id)?.deadline as number), nextMs: first?.ms ?? undefined }
+      return { ids, deadlines: ids.map((id) => due.get(id)?.deadline as number), nextMs: first?.ms ?? undefined, last: page.at(-1) }
     }
     return within ? work(within) : inTransaction(this.orders.sequelize, ONE_STATEMENT, work)
   }

@@ -30,6 +30,13 @@ export interface SettledOverdue {
   stale: Stale | undefined
 }
 
+interface BegunOverdue {
+  /** How many were claimed. */
+  overdue: number
+  settledBefore: number
+  ended: Promise<unknown>
+}
+
 export class OverdueOrders {
   constructor(private readonly dependencies: OverdueOrdersDependencies) {}
 
@@ -44,7 +51,7 @@ export class OverdueOrders {
   private async look(rule: SweptRule, look: Look): Promise<SettledOverdue & { settledBefore: number }> {
     const { pages, reads, dispatcher, stopping } = this.dependencies
     const batchSize = () => dispatcher.batchSize(rule, 'sweep')
-    const running: Promise<void>[] = []
+    const running: Promise<unknown>[] = []
     let [overdue, settledBefore] = [0, 0]
     let stale: Stale | undefined
     const lookedAt = reads.lastLook(rule.kind)
@@ -54,21 +61,25 @@ export class OverdueOrders {
       for (let first = 0; first < page.ids.length; ) {
         if (!(await dispatcher.admits(rule, stopping))) break reading
         const ids = page.ids.slice(first, first + batchSize())
-        const claimed = await this.claim(rule, { ids, deadlineOf }, lookedAt, look)
-        overdue += claimed.work.ids.length
-        settledBefore += claimed.settledBefore
-        running.push(dispatcher.dispatch(claimed.work))
-        if (claimed.unclaimed.length > 0) {
-          const work = this.dependencies.memory.overdue(rule, { ids: claimed.unclaimed, deadlineOf }, lookedAt)
-          overdue += work.ids.length
-          running.push(dispatcher.dispatch(work))
-        }
+        const begun = await this.begin(rule, { ids, deadlineOf }, lookedAt, look)
+        overdue += begun.overdue
+        settledBefore += begun.settledBefore
+        running.push(begun.ended)
         first += ids.length
       }
       stale = page.stale
     }
     await Promise.all(running)
     return { overdue, stale, settledBefore }
+  }
+
+  /** Claims them and has them settled: what a node of a cluster does not answer for, by a claim in memory. */
+  async begin(rule: SweptRule, found: Found, lookedAt: Moment, look: Look): Promise<BegunOverdue> {
+    const { dispatcher, memory } = this.dependencies
+    const { work, settledBefore, unclaimed } = await this.claim(rule, found, lookedAt, look)
+    const works = unclaimed.length > 0 ? [work, memory.overdue(rule, { ...found, ids: unclaimed }, lookedAt)] : [work]
+    const ended = Promise.all(works.map((one) => dispatcher.dispatch(one)))
+    return { overdue: works.reduce((sum, { ids }) => sum + ids.length, 0), settledBefore, ended }
   }
 
   /** In the due index if Redis answers, else in memory. There only the guard in the UPDATE separates two workers, which is enough. */

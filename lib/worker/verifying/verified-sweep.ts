@@ -2,6 +2,7 @@
 // never asked about, then those that are asked about again. Between sweeps a timer wakes for the next of these.
 
 import { cappedText } from '../../rows/cap.js'
+import type { DueAgain } from '../../rows/unverified.js'
 import type { BoundRule } from '../../rules/rule.js'
 import type { Reporter } from '../reporter.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
@@ -12,7 +13,7 @@ import type { VerifiedRule } from './stage.js'
 
 /** A longer Node timer would overflow; sweeps come earlier. */
 const LONGEST_MS = 86_400_000
-/** The wait if another worker has these orders. */
+/** The wait if orders are left that are to be asked about now. */
 const TAKEN_MS = 1_000
 
 export interface VerifiedSweepDependencies {
@@ -57,6 +58,7 @@ export class VerifiedSweep {
   private async run(rule: VerifiedRule): Promise<void> {
     const { overdue, stopping, reportError } = this.dependencies
     try {
+      if (await rule.row.brake?.brakedAt()) return // a sweep after its release begins again
       await overdue.settle(rule)
       await this.askAgain(rule)
       await this.report(rule)
@@ -65,27 +67,29 @@ export class VerifiedSweep {
     }
   }
 
+  /** One pass: what could be neither settled nor answered (locked, braked, claimed elsewhere) is left to the next one. */
   private async askAgain(rule: VerifiedRule): Promise<void> {
     const { overdue, dispatcher, reads, stopping } = this.dependencies
     const { guard, verification } = rule.row
-    const { verifying } = dispatcher
-    while (await verifying.admission(rule).idle(stopping)) {
-      const size = () => dispatcher.batchSize(rule)
-      const { ids, deadlines, nextMs } = await verification.unverified.dueAgain(guard, size() * verification.concurrency)
+    const size = () => dispatcher.batchSize(rule)
+    let after: DueAgain['last']
+    while (await dispatcher.verifying.admission(rule).idle(stopping)) {
+      const { ids, deadlines, nextMs, last } = await verification.unverified.dueAgain(guard, size() * verification.concurrency, after)
       const deadlineOf = lookUp(ids, deadlines)
-      let taken = 0
-      const asked: Promise<void>[] = []
+      const asked: Promise<unknown>[] = []
+      let admitted = true
       for (let first = 0; first < ids.length; ) {
-        if (!(await dispatcher.admits(rule, stopping))) break
+        admitted = await dispatcher.admits(rule, stopping)
+        if (!admitted) break
         const some = ids.slice(first, first + size())
-        const { work } = await overdue.claim(rule, { ids: some, deadlineOf }, reads.lastLook(rule.kind), 'second')
-        taken += work.ids.length
-        asked.push(dispatcher.dispatch(work))
+        const { ended } = await overdue.begin(rule, { ids: some, deadlineOf }, reads.lastLook(rule.kind), 'second')
+        asked.push(ended)
         first += some.length
       }
       await Promise.all(asked)
-      if (taken > 0) continue
-      if (nextMs !== undefined) this.comeBack(rule, ids.length > 0 ? TAKEN_MS : nextMs)
+      after = last
+      if (last && admitted) continue
+      if (nextMs !== undefined) this.comeBack(rule, nextMs > 0 ? nextMs : TAKEN_MS)
       return
     }
   }

@@ -310,6 +310,41 @@ describe('"verify"', () => {
     assert.equal(service.asked.length, 6)
   })
 
+  it('does not try again and again what it asks about again, while its brake stops it', async () => {
+    await open({}, { brake: { max: 1, per: '1h' } })
+    const later = await unpaid()
+    service.answers = (ids) => ids.map((id) => (id === String(later) ? '2s' : true))
+    const started = await worker({ fallback: false })
+    await waitUntil(async () => (await waiting()).length === 1)
+    const first = await unpaid(60_000)
+    await shop.timers.schedule('order_pay', first, { after: 50 })
+    await waitUntil(async () => (await statusOf(first)) === 0)
+    await waitUntil(() => started.health().faults[0]?.code === 'BRAKED')
+    await holdsFor(1_500, () => (started.health().kinds.order_pay?.held ?? 0) < 10, { every: 100 })
+    assert.deepEqual([service.timesOf(later), await statusOf(later)], [1, 1])
+    service.answers = (ids) => ids.map(() => true)
+    await shop.timers.release('order_pay')
+    await waitUntil(async () => (await statusOf(later)) === 0)
+  })
+
+  it('does not try again and again what it asks about again, while its row is locked, and asks about the next all the same', async () => {
+    await open({ batch: 1, concurrency: 1 })
+    service.answers = (ids) => ids.map(() => '2s')
+    const [locked, free] = [await unpaid(), await unpaid()]
+    const started = await worker({ fallback: false })
+    await waitUntil(async () => (await waiting()).length === 2)
+    service.answers = (ids) => ids.map(() => true)
+    const client = await shop.database.connect()
+    await client.query('BEGIN')
+    await client.query(`SELECT 1 FROM parcels WHERE id = ${locked} FOR UPDATE`)
+    await shop.sql(`UPDATE ${UNVERIFIED_TABLE} SET next = now() - interval '1 minute' WHERE order_id = '${locked}'`)
+    await waitUntil(async () => (await statusOf(free)) === 0)
+    await holdsFor(1_500, () => (started.health().kinds.order_pay?.locked ?? 0) < 10, { every: 100 })
+    await client.query('COMMIT')
+    await waitUntil(async () => (await statusOf(locked)) === 0)
+    assert.equal(service.timesOf(locked), 2)
+  })
+
   it('asks nothing while the kind is held, and settles nothing that was answered before; released, it asks again', async () => {
     await open()
     for (const sql of Holds.createSql(HOLDS_TABLE)) await shop.sql(sql)
