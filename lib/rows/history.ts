@@ -157,10 +157,21 @@ RETURNING h.id::text AS entry, h.order_id, h.attempts, ${epochMsSql('h.deadline'
     await this.write(`UPDATE ${this.table} SET next_try = NULL, error = NULL WHERE id = ANY($1)`, [entries], transaction)
   }
 
-  /** @param retryMs when the next attempt is due, in milliseconds from now; undefined for none */
-  async markFailed(entries: readonly string[], error: string, retryMs: number | undefined, transaction?: Transaction): Promise<void> {
-    const sql = `UPDATE ${this.table} SET error = $2, next_try = clock_timestamp() + ${boundIntervalSql('$3')} WHERE id = ANY($1)`
-    await this.write(sql, [entries, error, retryMs ?? null], transaction)
+  /**
+   * Changes nothing on an entry that was delivered meanwhile, or that another worker has taken.
+   * @param retryMs when the next attempt is due, in milliseconds from now; undefined for none
+   * @param attempts the number of the attempt that failed
+   */
+  async markFailed(
+    entries: readonly string[],
+    error: string,
+    retryMs: number | undefined,
+    attempts: number,
+    transaction?: Transaction,
+  ): Promise<void> {
+    const sql = `UPDATE ${this.table} SET error = $2, next_try = clock_timestamp() + ${boundIntervalSql('$3')}
+WHERE id = ANY($1) AND attempts = $4 AND next_try IS NOT NULL`
+    await this.write(sql, [entries, error, retryMs ?? null, attempts], transaction)
   }
 
   /**

@@ -86,7 +86,7 @@ export function ruleStatements(row: SettledRows, explain: (transaction: Transact
     maintenance && ofWorker({ name: 'backfilling and pausing', run: (transaction) => maintenance.explain(transaction, id) }),
     history && ofWorker({ name: 'taking a pending delivery', run: (transaction) => history.takePendingDelivery(transaction) }),
     history && ofWorker({ name: 'recording a delivery', run: (transaction) => history.markDelivered(['1'], transaction) }),
-    history && ofWorker({ name: 'recording a failed delivery', run: (transaction) => history.markFailed(['1'], '', 1, transaction) }),
+    history && ofWorker({ name: 'recording a failed delivery', run: (transaction) => history.markFailed(['1'], '', 1, 1, transaction) }),
     brake && ofWorker({ name: 'counting for the brake', run: (transaction) => brake.allowance(transaction) }),
     brake && ofWorker({ name: 'counting for the brake', run: (transaction) => brake.count(1, false, transaction) }),
     brake && ofWorker({ name: 'counting for the brake', run: (transaction) => brake.count(1, true, transaction) }),
@@ -108,7 +108,10 @@ function askingStatements(guard: RowGuard, { unverified }: Verification, id: str
   return [
     ofWorker({ name: 'reading what "verify" asks about', run: (transaction) => unverified.look(guard, [id], transaction) }),
     ofWorker({ name: 'keeping an answer of "verify"', run: (transaction) => unverified.note([], transaction) }),
-    ofWorker({ name: 'reading what "verify" asks about again', run: (transaction) => unverified.dueAgain(guard, 1, undefined, transaction) }),
+    ofWorker({
+      name: 'reading what "verify" asks about again',
+      run: (transaction) => unverified.dueAgain(guard, 1, undefined, transaction),
+    }),
     { name: 'reading what waits for "verify"', run: (transaction) => unverified.summary(transaction) },
     { name: 'reading what waits for "verify"', run: (transaction) => unverified.of(id, transaction) },
     { name: 'settling an order unverified', run: (transaction) => unverified.waive([id], { by: '', reason: '' }, transaction) },

@@ -81,9 +81,9 @@ export class ExpiryWorker extends WorkerEmitter {
   private async shutDown(): Promise<void> {
     const { standstill, warmer, intake, schedule, lockedRows, sweep, lostData, dispatcher, faults } = this.parts
     await schedule.stop()
-    await dispatcher.drain(Promise.all([intake?.stop(), lostData?.stop(), sweep.stop()]), DRAIN_MS)
+    await dispatcher.drain(Promise.all([intake?.stop(), lostData?.stop(), sweep.stop(), lockedRows.stop()]), DRAIN_MS)
     warmer.stop()
-    await Promise.all([lockedRows.stop(), this.endBeats?.()])
+    await this.endBeats?.()
     standstill.stop()
     faults.stop()
     this.runtime.running.delete(this)

@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { startExpiryWorker } from '../../lib/index.js'
+import { type RunningWorker, runningWorkers } from '../../lib/worker/running.js'
 import { RedisServer } from '../support/redis-server.js'
+import { runtimeOf } from '../support/runtime.js'
 import { openShop, watched } from '../support/shop.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
 import { waitUntil } from '../support/waiting.js'
@@ -71,6 +73,27 @@ describe('Told to stop', () => {
     await shop.close()
     await proxy.stop()
   }).timeout(40_000)
+
+  it('with an exhausted pool, and a sweep and a look at locked rows that wait for it, stop() returns within six seconds', async () => {
+    const shop = await openShop(confirming(), { database: { pool: { max: 2, acquire: 60_000 } } })
+    const worker = await shop.worker({ fallback: false })
+    const { sequelize } = shop.database
+    const kept = await Promise.all([sequelize.transaction(), sequelize.transaction()])
+    void worker.sweepNow()
+    const [
+      {
+        parts: { lockedRows },
+      },
+    ] = runningWorkers(runtimeOf(shop.timers)) as [RunningWorker]
+    const { since } = lockedRows as unknown as { since: Map<string, Map<string, number>> }
+    since.set('order_confirm', new Map([['1', Number.NEGATIVE_INFINITY]])) // as if it were locked for long
+    void lockedRows.look()
+    const begin = performance.now()
+    await worker.stop()
+    assert.ok(performance.now() - begin < 6_000)
+    for (const transaction of kept) await transaction.rollback()
+    await shop.close()
+  }).timeout(90_000)
 
   it('while a rule hangs, it gives up after ten seconds, and the order is settled by the next worker', async () => {
     let hang = true

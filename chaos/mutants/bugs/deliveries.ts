@@ -60,8 +60,8 @@ export const DELIVERY_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: DELIVERIES,
-        find: 'history.markFailed(entries, errorText(error), dead ? undefined : retryInMs)',
-        replace: 'history.markFailed(entries, errorText(error), retryInMs)',
+        find: 'history.markFailed(entries, errorText(error), dead ? undefined : retryInMs, attempts)',
+        replace: 'history.markFailed(entries, errorText(error), retryInMs, attempts)',
       },
     ],
     suites: ['test/life/after-commit.test.ts'],

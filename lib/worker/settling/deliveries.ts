@@ -37,7 +37,7 @@ export class Deliveries {
     const { afterCommit, history } = rule.row ?? {}
     const { reporter, timeLimits } = this.dependencies
     if (!afterCommit || pending.length === 0) return true
-    if (history && settledSince.passedMs() > history.firstWithinMs) return this.leave(rule, pending.length)
+    if (history && (timeLimits.over || settledSince.passedMs() > history.firstWithinMs)) return this.leave(rule, pending.length)
     const orders = pending.map(({ order }) => order)
     const idempotencyKeys = pending.map(({ idempotencyKey }) => idempotencyKey)
     try {
@@ -69,7 +69,7 @@ export class Deliveries {
         const taken = await take()
         this.dependencies.ruleHealth.taskSucceeded('deliveries', kind)
         if (!taken) break
-        if (takenSince.passedMs() > history.againWithinMs) this.leave(rule, 1)
+        if (this.dependencies.timeLimits.over || takenSince.passedMs() > history.againWithinMs) this.leave(rule, 1)
         else await this.redeliverOne(rule, history, taken.delivery, taken.order)
       }
     } catch (error) {
@@ -93,7 +93,7 @@ export class Deliveries {
     if (!order) {
       const gone = `its row is gone, so ${WORK} does not get it`
       this.dependencies.reporter.log('warn', `${rule.kind} ${id}: ${gone}`, { code: 'ORDER_GONE', kind: rule.kind, id })
-      return this.note(rule, () => history.markFailed([entry], gone, undefined))
+      return this.note(rule, () => history.markFailed([entry], gone, undefined, attempts))
     }
     try {
       await this.dependencies.timeLimits.run(rule, async (signal) =>
@@ -105,9 +105,9 @@ export class Deliveries {
     await this.note(rule, () => history.markDelivered([entry]))
   }
 
-  /** The process stood still so long that another worker may have begun to redeliver: a sweep delivers. */
+  /** The process stood still so long that another worker may have begun to redeliver, or no longer waits for the shop's code: a sweep delivers. */
   private leave({ kind }: BoundRule, count: number): false {
-    const message = `${kind}: ${WORK} of ${count} orders is left to a sweep, because this process stood still`
+    const message = `${kind}: ${WORK} of ${count} orders is left to a sweep, because this process stood still or stops`
     this.dependencies.reporter.log('warn', message, { code: 'LEASE_LAPSED', kind, count })
     return false
   }
@@ -122,7 +122,7 @@ export class Deliveries {
     const retryInMs = retryDelayMs(attempts)
     const dead = attempts >= rule.attempts
     const entries = deliveries.map(({ entry }) => entry)
-    await this.note(rule, () => history.markFailed(entries, errorText(error), dead ? undefined : retryInMs))
+    await this.note(rule, () => history.markFailed(entries, errorText(error), dead ? undefined : retryInMs, attempts))
     const next = dead ? 'dead' : { retryInMs }
     for (const { id } of deliveries) this.dependencies.reporter.failed(rule, { id, error, attempts, next, work: WORK })
   }

@@ -25,6 +25,12 @@ import type { Work } from './work.js'
  */
 const SWEEP_FACTOR = 2
 
+/** How long the end waits for the intake: a sweep may wait for a connection of an exhausted pool, and what it still claims is put back. */
+const INTAKE_MS = 3_000
+
+/** And for batches that were aborted: what they still write may wait for the same. */
+const LAST_MS = 1_500
+
 export interface DispatcherDependencies extends Omit<OutcomesDependencies, 'rest'> {
   rules: ReadonlyMap<string, BoundRule>
   concurrency: (rule: BoundRule) => number
@@ -115,18 +121,23 @@ export class Dispatcher {
 
   /**
    * Waits until `intake` has ended and nothing is running. Batches that were claimed and not begun are put back at once, so that other workers
-   * settle them. After `limitMs` what is running is aborted, and put back too.
+   * settle them. After `limitMs` what is running is aborted, and put back too. Neither is waited for without a limit.
    */
   async drain(intake: Promise<unknown>, limitMs: number): Promise<void> {
     const timer = setTimeout(() => {
       this.settler.giveUp()
       this.timeLimits.abortAll(new Error('the worker stops'))
     }, limitMs)
+    const endsAt = performance.now() + limitMs + LAST_MS
     this.leaving.abort()
     this.deliveries.stop()
-    await within(limitMs, intake)
-    while (this.running.size > 0) await Promise.all(this.running)
+    await within(Math.min(limitMs, INTAKE_MS), intake)
+    await within(Math.max(LAST_MS, endsAt - performance.now()), this.ended())
     clearTimeout(timer)
+  }
+
+  private async ended(): Promise<void> {
+    while (this.running.size > 0) await Promise.all(this.running)
   }
 
   private track(work: Promise<void>): Promise<void> {
@@ -139,9 +150,12 @@ export class Dispatcher {
   private async verify(work: Work, rule: VerifiedRule): Promise<void> {
     const endRenewal = work.lease.renewed()
     if (work.dueAt !== undefined) await until(work.dueAt)
-    const { ids, proofs, dispositions } = await this.verifying.verify(work, rule)
+    const { ids, proofs, dispositions } = await this.verifying.verify(work, rule).catch(async (error) => {
+      const delayMs = await this.ruleHealth.failed(rule, 'internal', error) // a bug, as below
+      return { ids: [], proofs: undefined, dispositions: work.ids.map((id) => ({ id, delayMs })) }
+    })
     endRenewal()
-    if (ids.length > 0) await this.process({ ...work, ids, proofs }, dispositions)
+    if (ids.length > 0) await this.process({ ...work, ids, ...(proofs && { proofs }) }, dispositions)
     else await this.finish(work, dispositions)
   }
 

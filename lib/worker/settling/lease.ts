@@ -24,9 +24,6 @@ export interface HeldLease {
   renewed(): () => void
 }
 
-/** The lease of a claim in this process's memory, which no other worker can take. */
-export const NEVER_LAPSES: HeldLease = { held: true, renew: async () => true, renewed: () => () => {} }
-
 export class Lease implements HeldLease {
   private lost = false
   private renewing: Promise<boolean> | undefined
@@ -65,4 +62,13 @@ export class Lease implements HeldLease {
     }
     return this.held
   }
+}
+
+/** How long this process may stand still until it has lost what it claimed in memory alone: other workers have settled that, and answers of `verify` are old. */
+const STOOD_STILL_MS = 10_000
+
+/** The lease of a claim in this process's memory, which no other worker can take. */
+export function leaseInMemory(): HeldLease {
+  const lease: Lease = new Lease(STOOD_STILL_MS, new Moment(), async () => lease.held)
+  return lease
 }

@@ -3,7 +3,7 @@
 import type { Moment } from '../../moment.js'
 import type { Failure } from '../../redis/failed-timers.js'
 import type { BoundRule } from '../../rules/rule.js'
-import { NEVER_LAPSES } from './lease.js'
+import { leaseInMemory } from './lease.js'
 import type { Work } from './work.js'
 
 /** Beyond these the earliest are forgotten, and their orders tried again: orders that have left are not noticed here. */
@@ -43,7 +43,7 @@ export class MemoryClaims {
       ids,
       lookedAt,
       deadlineOf: () => undefined,
-      lease: NEVER_LAPSES,
+      lease: leaseInMemory(),
       failures: async (ids) => this.failures(kind, ids),
       finish: async (dispositions) => {
         for (const name of names) {

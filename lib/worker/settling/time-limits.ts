@@ -9,9 +9,12 @@ export class TookTooLong extends Error {}
 
 export class TimeLimits {
   private readonly running = new Set<AbortController>()
+  /** The reason given to `abortAll`. */
+  over: Error | undefined
 
   /** @throws what `work` throws, TookTooLong, or the reason given to `abortAll` */
   async run<T>({ kind, timeoutMs }: BoundRule, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.over) throw this.over
     const attempt = new AbortController()
     const cancel = afterRunning(timeoutMs, () =>
       attempt.abort(new TookTooLong(`"${kind}" took longer than its timeout of ${timeoutMs} ms`)),
@@ -28,7 +31,9 @@ export class TimeLimits {
     }
   }
 
+  /** From now on nothing begins any more. */
   abortAll(reason: Error): void {
+    this.over = reason
     for (const attempt of this.running) attempt.abort(reason)
   }
 }

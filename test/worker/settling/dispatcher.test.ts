@@ -9,7 +9,7 @@ import { Faults } from '../../../lib/worker/faults.js'
 import { Reporter } from '../../../lib/worker/reporter.js'
 import { Dispatcher } from '../../../lib/worker/settling/dispatcher.js'
 import { Lateness } from '../../../lib/worker/settling/lateness.js'
-import { type HeldLease, NEVER_LAPSES } from '../../../lib/worker/settling/lease.js'
+import { type HeldLease, leaseInMemory } from '../../../lib/worker/settling/lease.js'
 import type { Work } from '../../../lib/worker/settling/work.js'
 import { runtimeOf } from '../../support/runtime.js'
 
@@ -35,7 +35,7 @@ function openDispatcher(handler: Handler) {
     arm: () => {},
   })
   const putBack: Disposition[] = []
-  const claimed = (ids: string[], lease: HeldLease = NEVER_LAPSES): Work => ({
+  const claimed = (ids: string[], lease: HeldLease = leaseInMemory()): Work => ({
     rule,
     via: 'alarm',
     isBacklog: false,
@@ -76,6 +76,15 @@ describe('the dispatcher', () => {
     await close()
   })
 
+  it('does not wait without end for a batch that cannot be ended, nor for the intake', async () => {
+    const { dispatcher, claimed, close } = openDispatcher(() => {})
+    const never = new Promise<void>(() => {})
+    void dispatcher.dispatch({ ...claimed(['1']), finish: () => never })
+    await dispatcher.drain(never, 10)
+    assert.equal(dispatcher.busy, 1)
+    await close()
+  })
+
   it('begins no batch whose lease has lapsed, and drops none of it', async () => {
     const begun: string[][] = []
     const { dispatcher, claimed, putBack, close } = openDispatcher(({ ids }) => void begun.push([...ids]))
@@ -98,6 +107,24 @@ describe('the dispatcher', () => {
         ['2', true],
       ],
     )
+    await close()
+  })
+
+  it('gives back what a bug of the package kept from being asked about, and keeps it claimed no longer', async () => {
+    const { dispatcher, claimed, putBack, close } = openDispatcher(() => {})
+    dispatcher.verifying.verify = async () => {
+      throw new Error('a bug')
+    }
+    let renewals = 0
+    const renewed = () => {
+      renewals += 1
+      return () => {
+        renewals -= 1
+      }
+    }
+    const work = claimed(['1'], { ...lapsing(), renewed })
+    await dispatcher.dispatch({ ...work, rule: { ...work.rule, row: { verification: {} } } as never })
+    assert.deepEqual([putBack.map(({ id, delayMs }) => [id, Number(delayMs) > 0]), renewals], [[['1', true]], 0])
     await close()
   })
 

@@ -3,6 +3,7 @@ import { Moment } from '../../../lib/moment.js'
 import type { BoundRule } from '../../../lib/rules/rule.js'
 import { MemoryClaims } from '../../../lib/worker/settling/memory-claims.js'
 import { OverdueOrders } from '../../../lib/worker/sweep/overdue-orders.js'
+import { shiftClock } from '../../support/shifted-clock.js'
 
 const RULE = { kind: 'order_confirm' } as BoundRule
 const FAILURE = { attempts: 1, error: 'no stock', at: new Date(0).toISOString(), dead: false }
@@ -10,6 +11,8 @@ const FAILURE = { attempts: 1, error: 'no stock', at: new Date(0).toISOString(),
 const found = (ids: string[], deadline = 1_000) => ({ ids, deadlineOf: () => deadline })
 
 describe('a claim in memory', () => {
+  afterEach(() => shiftClock(0))
+
   it('is held until it ends, and then its orders can be claimed again', async () => {
     const claims = new MemoryClaims()
     const first = claims.overdue(RULE, found(['1', '2']), new Moment())
@@ -17,6 +20,16 @@ describe('a claim in memory', () => {
     assert.deepEqual(claims.overdue({ ...RULE, kind: 'order_pay' }, found(['1']), new Moment()).ids, ['1'])
     await first.finish([{ id: '1', delayMs: 250 }])
     assert.deepEqual(claims.overdue(RULE, found(['1', '2']), new Moment()).ids, ['1', '2'])
+  })
+
+  it('lapses if the process stood still, and not by itself', async () => {
+    const { lease } = new MemoryClaims().overdue(RULE, found(['1']), new Moment())
+    shiftClock(9_000)
+    assert.deepEqual([lease.held, await lease.renew()], [true, true])
+    shiftClock(18_000)
+    assert.equal(lease.held, true)
+    shiftClock(30_000)
+    assert.deepEqual([lease.held, await lease.renew()], [false, false])
   })
 
   it('is not made of an order that waits for its next attempt, nor of a dead letter', async () => {
