@@ -72,7 +72,7 @@ RETURNING settled, braked_at IS NOT NULL AS braked`
   /** How many orders may be settled now, without a lock; 0 where the rule is stopped. */
   async remaining(transaction?: Transaction): Promise<number> {
     const sql = `SELECT CASE WHEN braked_at IS NOT NULL THEN 0 WHEN since <= now() - ${intervalSql(this.limit.perMs)} THEN ${this.limit.max}
-  ELSE greatest(0, ${this.limit.max} - settled) END AS remaining FROM ${this.table} WHERE kind = $1`
+  ELSE greatest(0, ${this.limit.max} - settled::float8) END AS remaining FROM ${this.table} WHERE kind = $1`
     const [row] = await this.ask<{ remaining: number }>(sql, transaction)
     return row?.remaining ?? this.limit.max
   }

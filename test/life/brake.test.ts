@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { startExpiryWorker, transition } from '../../lib/index.js'
+import type { Brake } from '../../lib/rows/brake.js'
+import { inTransaction } from '../../lib/sequelize/database.js'
+import { ONE_STATEMENT } from '../../lib/sequelize/statement-limits.js'
 import { refusal, refused } from '../support/refused.js'
+import { runtimeOf } from '../support/runtime.js'
 import { makeTimers, watched } from '../support/shop.js'
 import { holdsFor, waitForEvent, waitUntil } from '../support/waiting.js'
 import { defineParcel, EVERY_SECOND, heard, openParcels, type ParcelShop, type Parcels } from './parcels.js'
@@ -27,6 +31,13 @@ describe('"brake"', () => {
   const swept = async (worker: Parameters<typeof waitForEvent>[0], times = 2) => {
     for (let n = 0; n < times; n++) await waitForEvent(worker, 'swept')
   }
+
+  it('lets as many more orders pass as a release may expect', async () => {
+    await open({ max: 7, per: '1h' })
+    const brake = runtimeOf(shop.timers).rule('order_confirm').row?.brake as Brake
+    await inTransaction(shop.database.sequelize, ONE_STATEMENT, (transaction) => brake.expect(2_147_483_647, transaction))
+    assert.equal(await brake.remaining(), 2_147_483_654)
+  })
 
   it('stops the rule at "max" exactly, loudly, and the others go on; released, the next sweep settles the rest', async () => {
     await open({ max: 7, per: '1h' })

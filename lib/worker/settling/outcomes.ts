@@ -59,7 +59,7 @@ export class Outcomes {
     for (const id of locked) dispositions.push({ id, delayMs: this.lockWaits.next(kind, id) })
     // The next sweep finds orders with a deadline on the row again; timers only in Redis must go back into the index.
     for (const id of held) dispositions.push({ id, delayMs: isSwept(rule) ? undefined : this.lockWaits.next(kind, id) })
-    this.lockWaits.forget(kind, settled)
+    for (const orders of [settled, early, gone.map((id) => ({ id }))]) this.lockWaits.forget(kind, orders) // another stay begins anew
   }
 
   /** It is not an attempt. The orders stay in the index, and are claimed by deadline once the kind is released. */

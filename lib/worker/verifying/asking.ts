@@ -78,11 +78,11 @@ function read(kind: string, key: string, given: Answer | undefined): Answered {
 
 /** The wait that the payment service requests, in milliseconds: `retryAfter` in seconds, or a duration. */
 export function retryAfterMs(error: unknown): number | undefined {
-  const given: unknown = error !== null && typeof error === 'object' ? Reflect.get(error, 'retryAfter') : undefined
-  if (given === undefined || given === null || given === '' || typeof given === 'boolean') return undefined // `Number` makes 0 of some
-  const seconds = Number(given)
-  if (Number.isFinite(seconds) && seconds >= 0) return Math.min(LONGEST_RETRY_MS, seconds * 1000)
   try {
+    const given: unknown = error !== null && typeof error === 'object' ? Reflect.get(error, 'retryAfter') : undefined
+    if (given === undefined || given === null || given === '' || typeof given === 'boolean') return undefined // `Number` makes 0 of some
+    const seconds = Number(given)
+    if (Number.isFinite(seconds) && seconds >= 0) return Math.min(LONGEST_RETRY_MS, seconds * 1000)
     return Math.min(LONGEST_RETRY_MS, parseDuration('retryAfter', given))
   } catch {
     return undefined
