@@ -1,7 +1,11 @@
 // Removes old rows of our own tables, whose ids ascend with time: page by page from the oldest, so that no statement takes long on a large table.
 
 import type { Sequelize } from 'sequelize'
+import { OrderTimersError } from '../errors.js'
 import { inTransaction, rows } from '../sequelize/database.js'
+import { sqlStateOf } from '../sequelize/fault-owner.js'
+import { withoutBinding } from '../sequelize/sql.js'
+import { INSUFFICIENT_PRIVILEGE } from '../sequelize/sqlstates.js'
 import type { StatementLimits } from '../sequelize/statement-limits.js'
 import { allOf, type Condition } from './conditions.js'
 import { boundIntervalSql } from './instant-sql.js'
@@ -26,6 +30,7 @@ export interface Prunable {
  * Ends with the first page without old rows.
  * @param olderThanMs by Postgres's clock
  * @returns how many rows it removed
+ * @throws OrderTimersError INVALID_MODEL if this role may not remove them; what Postgres throws
  */
 export async function prune({ sequelize, table, column, condition, bound }: Prunable, olderThanMs: number): Promise<number> {
   const line = `clock_timestamp() - ${boundIntervalSql('$2')}`
@@ -39,7 +44,12 @@ SELECT max(id)::text AS last, coalesce(min(at) < ${line}, FALSE) AS more, (SELEC
   for (let last = '0'; ; ) {
     const [page] = await inTransaction(sequelize, LIMITS, (transaction) =>
       rows<Page>(sequelize, sql, [last, olderThanMs, bound], transaction),
-    )
+    ).catch((cause) => {
+      if (sqlStateOf(cause) !== INSUFFICIENT_PRIVILEGE) throw cause
+      const name = withoutBinding(table)
+      const remedy = `GRANT SELECT, DELETE ON ${name} TO that role`
+      throw new OrderTimersError('INVALID_MODEL', `orderTimers: this role may not remove rows of ${name}; ${remedy}`, { cause })
+    })
     total += page?.removed ?? 0
     if (!page?.more || page.last === null) return total
     last = page.last

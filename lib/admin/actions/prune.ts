@@ -21,7 +21,8 @@ export interface Pruned {
 
 /**
  * @param olderThan a duration, a day at least
- * @throws OrderTimersError INVALID_DURATION, INVALID_ACTION, NOT_RECORDED, and then nothing was removed from that database; POSTGRES_UNAVAILABLE
+ * @throws OrderTimersError INVALID_DURATION, INVALID_ACTION, NOT_RECORDED, and then nothing was removed from that database; POSTGRES_UNAVAILABLE, and
+ * INVALID_MODEL if this role may not remove rows, recorded as failed
  */
 export function pruneAct(runtime: Runtime, olderThan: unknown, actor: Actor): Promise<Pruned> {
   return codedErrors('', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { Client } from 'pg'
 import { leftInRedis, pruneRedisAct } from '../../../lib/admin/actions/prune-redis.js'
 import { type Duration, type Rules, startExpiryWorker, transition } from '../../../lib/index.js'
 import { LeftSets } from '../../../lib/redis/left-sets.js'
@@ -7,6 +8,7 @@ import type { Database } from '../../support/database.js'
 import { bury } from '../../support/dead-letters.js'
 import { RedisServer } from '../../support/redis-server.js'
 import { refused } from '../../support/refused.js'
+import { runtimeOf } from '../../support/runtime.js'
 import { makeTimers, watched } from '../../support/shop.js'
 import { waitUntil } from '../../support/waiting.js'
 import { type ActingShop, openActingShop, SUPPORT } from './acting.js'
@@ -127,6 +129,17 @@ describe('pruning what removed rules have left in Redis', function () {
     assert.match((await refused(() => prune(['order_former']))).message, /the living process a:1 has this rule/)
     await client.query("UPDATE order_timers_processes SET beat_at = now() - interval '10 minutes'")
     assert.deepEqual(await left(), [{ kind: 'order_former', armed: 1, dead: 0 }])
+    const role = `${shop.database.schema}_blind`
+    await client.query(`CREATE ROLE ${role}; GRANT USAGE ON SCHEMA ${shop.database.schema} TO ${role};
+      GRANT ALL ON ALL TABLES IN SCHEMA ${shop.database.schema} TO ${role}; REVOKE SELECT ON order_timers_processes FROM ${role}`)
+    const blind = shop.database.connectSequelize()
+    blind.sequelize.addHook('afterConnect', (connection) => (connection as Client).query(`SET ROLE ${role}`) as never)
+    const blindTimers = makeTimers(rules(blind), { redis: shop.redis.url, prefix: shop.redis.prefix })
+    const blindly = await refused(() => pruneRedisAct(runtimeOf(blindTimers), { kinds: [], dropTimers: true }, SUPPORT))
+    await blindTimers.close()
+    await client.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
+    assert.equal(blindly.code, 'ERR_ORDER_TIMERS_INVALID_MODEL')
+    assert.match(blindly.message, /may not read \S*order_timers_processes.*; GRANT SELECT ON/)
     await client.query('ALTER TABLE order_timers_processes RENAME COLUMN rules TO other')
     assert.ok(await refused(() => prune()))
     assert.equal(await shop.redis.client.zcard(shop.key('order-timers:{order_former}:due')), 1)

@@ -51,4 +51,27 @@ describe('pruning', () => {
     assert.deepEqual([entry?.action, entry?.state, entry?.error], ['prune', 'failed', 'they are kept'])
     await shop.close()
   })
+
+  it('without the right to remove rows says which, removes none, and is recorded as failed', async () => {
+    const shop = await openActingShop(({ Order }) => ({
+      order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' }),
+    }))
+    const { client } = shop.database
+    await client.query(`INSERT INTO order_timers_actions (prefix, at, action, kind, actor, via, state, count, order_ids, orders) VALUES
+      ('${shop.redis.prefix}', now() - interval '9 days', 'cancel', 'order_confirm', 'a', 'page', 'done', 0, '{}', '[]')`)
+    await client.query(`CREATE FUNCTION may_not() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      RAISE EXCEPTION 'permission denied for table order_timers_actions' USING ERRCODE = 'insufficient_privilege'; END $$;
+      CREATE TRIGGER may_not BEFORE DELETE ON order_timers_actions FOR EACH STATEMENT EXECUTE FUNCTION may_not()`)
+    const { code, message } = await refused(() => pruneAct(shop.runtime, '7d', SUPPORT))
+    assert.equal(code, 'ERR_ORDER_TIMERS_INVALID_MODEL')
+    assert.match(message, /may not remove rows of \S*order_timers_actions"?; GRANT SELECT, DELETE ON /)
+    assert.deepEqual(
+      (await shop.recorded()).map(({ action, state }) => [action, state]),
+      [
+        ['prune', 'failed'],
+        ['cancel', 'done'],
+      ],
+    )
+    await shop.close()
+  })
 })
