@@ -32,6 +32,22 @@ export interface NotedAnswer {
   voidWord: string | undefined
 }
 
+/** A page of the orders to ask about again now. */
+export interface DueAgain {
+  ids: string[]
+  /** In milliseconds, rounded up; each for the id at the same index. */
+  deadlines: number[]
+  nextMs: number | undefined
+  /** Where the next page begins; undefined if this one is empty. */
+  last: AgainKey | undefined
+}
+
+/** `next` as text, with full precision. */
+export interface AgainKey {
+  id: string
+  next: string
+}
+
 /** An order that waits for an answer. */
 export interface UnverifiedOrder {
   next: Date

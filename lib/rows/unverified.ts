@@ -10,7 +10,7 @@ import type { RowGuard } from './guard.js'
 import { type HoldPlace, HoldSwitch } from './hold-switch.js'
 import { epochMsSql } from './instant-sql.js'
 import type { OrderTable } from './order-table.js'
-import type { AskableOrder, NotedAnswer, UnverifiedOrder, UnverifiedSummary } from './unverified-orders.js'
+import type { AgainKey, AskableOrder, DueAgain, NotedAnswer, UnverifiedOrder, UnverifiedSummary } from './unverified-orders.js'
 
 export const UNVERIFIED_TABLE = 'order_timers_unverified'
 
@@ -33,21 +33,6 @@ interface StillDue {
   id: string
   free: boolean
   deadline: number
-}
-
-export interface DueAgain {
-  ids: string[]
-  /** In milliseconds, rounded up; each for the id at the same index. */
-  deadlines: number[]
-  nextMs: number | undefined
-  /** Where the next page begins; undefined if this one is empty. */
-  last: AgainKey | undefined
-}
-
-/** `next` as text, with full precision. */
-interface AgainKey {
-  id: string
-  next: string
 }
 
 export class Unverified {

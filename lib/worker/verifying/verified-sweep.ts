@@ -2,7 +2,7 @@
 // never asked about, then those that are asked about again. Between sweeps a timer wakes for the next of these.
 
 import { cappedText } from '../../rows/cap.js'
-import type { DueAgain } from '../../rows/unverified.js'
+import type { DueAgain } from '../../rows/unverified-orders.js'
 import type { BoundRule } from '../../rules/rule.js'
 import type { Reporter } from '../reporter.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
