@@ -59,7 +59,7 @@ export const POSTGRES_BUGS: readonly PlantedBug[] = [
     name: 'replica-is-asked',
     about: ['postgres', 'scope'],
     what: 'statements that decide are sent to a replica, which may be late',
-    edits: [{ file: 'lib/sequelize/query-options.ts', find: '  useMaster: true,', replace: '  useMaster: false,' }],
+    edits: [{ file: 'lib/sequelize/database.ts', find: 'isolationLevel: null }', replace: 'isolationLevel: null, readOnly: true }' }],
     suites: ['test/sequelize/replication.test.ts', 'test/sequelize/query-options.test.ts'],
   },
 ]
