@@ -90,6 +90,7 @@ const SITES = [
   'supabase.com',
   'techcommunity.microsoft.com',
   'upstash.com',
+  'www.dragonflydb.io',
 ]
 
 const where = ({ page, line }: Block) => `${page}:${line}`

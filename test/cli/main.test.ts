@@ -40,7 +40,7 @@ describe('the program order-timers', function () {
     const [headline = '', , header = '', row = ''] = healthy.stdout.split('\n')
     assert.match(
       headline,
-      /^! OVERDUE: order_confirm: 1 order is overdue without a known reason, the oldest for \d+ s → the next sweep settles what it can$/,
+      /^! OVERDUE: order_confirm: 1 order is overdue without a known reason, the oldest for \d+ s; on which orders the rule failed is only in the logs of the workers → the next sweep settles what it can$/,
     )
     assert.deepEqual(header.split(/ {2,}/).slice(0, 5), ['rule', 'pending', 'overdue', 'oldest', 'retrying'])
     assert.match(row, /^order_confirm +0 +1 +\d+ s +- +0 +- +0 +0 +0 +0 +0( +-){7}$/)

@@ -26,13 +26,13 @@ export function confirming(more: More = {}) {
 
 interface ConfirmingShop {
   database: Database
-  timers: { schedule(kind: 'order_confirm', order: OrderRow | number, options: { after: number }): Promise<unknown> }
+  timers: { schedule(kind: 'order_confirm', order: number, options: { after: number }): Promise<unknown> }
 }
 
 /** Orders that are shipped and come due in so many milliseconds, through the timers as a shop would. */
 export async function ship(shop: ConfirmingShop, count: number, afterMs: number): Promise<number[]> {
   const orders = await shop.database.Order.bulkCreate(Array.from({ length: count }, () => ({ status: 4 })))
-  await inTurns(orders, (order) => shop.timers.schedule('order_confirm', order, { after: afterMs }))
+  await inTurns(orders, ({ id }) => shop.timers.schedule('order_confirm', id, { after: afterMs }))
   return orders.map(({ id }) => id)
 }
 
