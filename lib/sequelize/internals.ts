@@ -81,10 +81,25 @@ export function classOf(sequelize: object): SequelizeClass {
 }
 
 interface InternalOptions {
-  dialectOptions?: { prependSearchPath?: boolean }
+  dialectOptions?: { prependSearchPath?: boolean; options?: string }
+  replication?: { write?: ServerPlace }
   searchPath?: string
   /** The shop's defaults for all statements. */
   query?: { searchPath?: string; supportsSearchPath?: boolean }
+}
+
+/** Where a Sequelize connects to. */
+export interface ServerPlace {
+  host?: string
+  port?: string | number
+  database?: string
+  dialectOptions?: InternalOptions['dialectOptions']
+}
+
+/** Of the server that is written to. */
+export function placeOf(sequelize: Sequelize): ServerPlace {
+  const { replication } = optionsOf(sequelize)
+  return replication?.write ?? (sequelize as unknown as { config: ServerPlace }).config
 }
 
 export function optionsOf(sequelize: Sequelize): InternalOptions {

@@ -6,6 +6,7 @@ import { OrderTimersError, show } from '../errors.js'
 import { NAMES } from '../ids.js'
 import { isModel } from '../rows/model-source.js'
 import type { ShopRule } from '../rules/rule.js'
+import { isSameDatabase } from '../sequelize/same-database.js'
 import type { AnyModel } from '../sequelize/sql.js'
 import { storedValue } from '../sequelize/values.js'
 import type { OrderOrId } from '../types.js'
@@ -67,15 +68,15 @@ function shown(order: OrderOrId, rule: ShopRule | undefined): string {
   const { name } = modelOf(order)
   if (rule !== undefined && isAbout(rule, order)) return `an instance of ${name} with the id ${show(plainId(order))}`
   if (rule?.row?.guard.table.model.name !== name) return `an instance of ${name}`
-  return `an instance of an ${name} of another Sequelize instance or table; pass its id if it is the same order`
+  return `an instance of an ${name} of another database or table; pass its id if it is the same order`
 }
 
 function modelOf(order: Model): ModelStatic<Model> {
   return order.constructor as ModelStatic<Model>
 }
 
-/** Sequelize makes a class for each scope of a model. Another Sequelize may have another database. */
+/** Sequelize makes a class for each scope of a model. Another Sequelize may have another database, that of another tenant. */
 function isSameModel(a: AnyModel, b: AnyModel): boolean {
   if (a === b) return true
-  return a.name === b.name && a.sequelize === b.sequelize && String(a.getTableName()) === String(b.getTableName())
+  return a.name === b.name && String(a.getTableName()) === String(b.getTableName()) && isSameDatabase(a.sequelize, b.sequelize)
 }

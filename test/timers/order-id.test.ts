@@ -3,6 +3,7 @@ import { DataTypes, Model } from 'sequelize'
 import { type OrderTimers, transition } from '../../lib/index.js'
 import { armed } from '../support/armed.js'
 import { INJECTIONS, NO_WHOLE_NUMBERS } from '../support/bad-ids.js'
+import { openDatabase } from '../support/database.js'
 import { refusal, refused } from '../support/refused.js'
 import { makeTimers, openShop, type Shop } from '../support/shop.js'
 import { type OneOfEach, oneOfEach } from '../support/shop-rules.js'
@@ -143,15 +144,17 @@ describe('the order that a call is about', () => {
     assert.equal((await Order.findByPk(34))?.confirmDueAt, null)
   })
 
-  it('that is an instance of the same model of another Sequelize is refused: it may be in another database', async () => {
-    const { Order: Other } = shop.database.connectSequelize()
-    const { id } = await Order.create({ status: 4 })
-    const order = await Other.findByPk(id, { rejectOnEmpty: true })
+  it('that is an instance of the same model of another Sequelize is taken if that has the same database, else refused', async () => {
+    const { Order: Same } = shop.database.connectSequelize()
+    const tenant = await openDatabase()
+    const [{ id }, other] = [await Order.create({ status: 4 }), await tenant.Order.create({ status: 4 })]
+    assert.equal(other.id, id)
     const wanted = "the order must be an id of Order.id's type, or an instance of Order"
-    const message = `orderTimers: order_confirm: ${wanted}, got an instance of an Order of another Sequelize instance or table; pass its id if it is the same order`
-    assert.deepEqual(await refused(() => timers.schedule('order_confirm', order)), refusal('INVALID_ID', 400, message))
+    const message = `orderTimers: order_confirm: ${wanted}, got an instance of an Order of another database or table; pass its id if it is the same order`
+    assert.deepEqual(await refused(() => timers.schedule('order_confirm', other)), refusal('INVALID_ID', 400, message))
     assert.equal((await Order.findByPk(id))?.confirmDueAt, null)
-    await timers.schedule('order_confirm', order.id)
+    await timers.schedule('order_confirm', await Same.findByPk(id, { rejectOnEmpty: true }))
+    await tenant.close()
   })
 
   it('that is an instance shows nothing of its row in an error', async () => {
