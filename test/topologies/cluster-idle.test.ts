@@ -68,19 +68,20 @@ async function idleCommands(
   const sent = watched.filter(({ isPrimary }) => isPrimary)
   return {
     perSecond: sent.map(({ own }) => (own.length + forSlots / cluster.nodes.length) / seconds),
-    shown: `${sent.map(({ own }) => own.join(' ')).join('\n')}\nand ${forSlots} for the slots, of all nodes, in ${Math.round(seconds)} s`,
+    shown: `${sent.map(({ own }) => `${own.length}: ${own.join(' ')}`).join('\n')}\nand ${forSlots} for the slots, of all nodes, in ${Math.round(seconds)} s`,
   }
 }
 
 describe('A worker that has nothing to do on a cluster of three primaries', () => {
   it('sends each about a command a second, and in an economy one in five seconds', async () => {
     const cluster = await RedisCluster.start()
-    const usual = await idleCommands(cluster, {}, 20_000)
-    const economy = await idleCommands(cluster, { idle: 'economy' }, 40_000)
+    // the times are multiples of the intervals between pulses: else a few more or less of all of them fall into the window
+    const usual = await idleCommands(cluster, {}, 31_500)
+    const economy = await idleCommands(cluster, { idle: 'economy' }, 60_000)
     const mean = (rates: number[]) => rates.reduce((sum, rate) => sum + rate, 0) / rates.length
     assert.ok(mean(usual.perSecond) <= 1.15 && Math.max(...usual.perSecond) <= 1.4, usual.shown)
     assert.ok(mean(economy.perSecond) <= 0.21 && Math.max(...economy.perSecond) <= 0.3, economy.shown)
     for (const { perSecond, shown } of [usual, economy]) assert.ok(Math.min(...perSecond) > 0, shown)
     await cluster.stop()
-  }).timeout(180_000)
+  }).timeout(300_000)
 })
