@@ -111,14 +111,13 @@ export class Arming {
 
   /** For rules without a deadline on the row. @throws OrderTimersError REDIS_UNAVAILABLE */
   async armOrThrow(kind: string, id: string, deadlineMs: number): Promise<void> {
-    const turn = ++this.turns
-    await this.send(kind, id, deadlineMs)
-    this.forget(`${kind}:${id}`, turn)
+    const send = () => this.send(kind, id, deadlineMs)
+    await this.change(kind, id, send, () => true) // what is kept must not be sent after it
   }
 
   /**
-   * Cancels or moves a timer that only Redis has. What an earlier call has left to be armed or removed ends with that.
-   * @param isDone whether the timer was cancelled or moved
+   * Arms, cancels or moves a timer that only Redis has. What an earlier call has left to be armed or removed ends with that.
+   * @param isDone whether it was carried out
    * @returns the result of `change`, and whether a timer was left to be armed
    */
   async change<T>(
