@@ -10,8 +10,8 @@ import { signalled } from '../signalled.js'
 import { grouped } from '../table.js'
 import { UsageError } from '../usage-error.js'
 
-/** A repeated signal within this time counts as the same. */
-const AGAIN_MS = 1_000
+/** A repeated signal within this time counts as the same: on a busy machine the program passes it on late. */
+const AGAIN_MS = 3_000
 
 /** How many ids are shown of a batch. */
 const SHOWN = 8
