@@ -51,9 +51,10 @@ export async function startPostgres(): Promise<PostgresServer> {
   }
   try {
     const admin = await connectInTime(port)
-    const { rows } = await admin.query('SHOW server_version')
+    const { rows } = await admin.query("SELECT current_setting('server_version') version, current_setting('data_directory') directory")
+    if (rows[0].directory !== databaseDir) throw new Error(`bench: another's Postgres has taken port ${port}`)
     return {
-      version: rows[0].server_version,
+      version: rows[0].version,
       createDatabase: databasesOf(admin, port),
       cpuMs: () => cpuOfPostgres(server.pid!),
       stop: async () => {

@@ -37,8 +37,9 @@ export async function startRedis(more: readonly string[] = []): Promise<RedisSer
   const server = spawn(redisBinary(), options, { stdio: 'ignore' })
   const client = new Redis(port, '127.0.0.1', { lazyConnect: true, maxRetriesPerRequest: null, retryStrategy: () => 20 })
   client.on('error', () => {})
-  const ready = await Promise.race([client.ping(), once(server, 'exit'), sleep(10_000, 'silent', { ref: false })])
-  if (ready !== 'PONG') {
+  const info = await Promise.race([client.info('server'), once(server, 'exit'), sleep(10_000, 'silent', { ref: false })])
+  // Another's server may have taken the port first.
+  if (!String(info).includes(`process_id:${server.pid}\r`)) {
     client.disconnect()
     server.kill('SIGKILL')
     throw new Error(`bench: redis-server did not start on port ${port}`)

@@ -1,7 +1,5 @@
 // A Redis of our own for one run: a free port on this machine alone, nothing kept, the expiry events on.
 
-import { connect } from 'node:net'
-
 /** What `startServer` needs for a Redis in this temporary directory. */
 export function redisServer({ binary, directory }) {
   const settings = { bind: '127.0.0.1', save: '', appendonly: 'no', 'notify-keyspace-events': 'Ex' }
@@ -11,21 +9,8 @@ export function redisServer({ binary, directory }) {
     command: binary,
     args: (port) => ['--port', String(port), '--dir', directory, ...args],
     options: { cwd: directory },
-    isReady: answersPing,
+    isReady: (said) => /Ready to accept connections/.test(said),
     stopSignal: 'SIGTERM',
     url: (port) => `redis://127.0.0.1:${port}`,
   }
-}
-
-function answersPing(port) {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'))
-    socket.once('data', (data) => finish(data.toString().startsWith('+PONG')))
-    socket.once('error', () => finish(false))
-    socket.setTimeout(1000, () => finish(false))
-    const finish = (answer) => {
-      socket.destroy()
-      resolve(answer)
-    }
-  })
 }

@@ -66,18 +66,19 @@ async function startServer(server, triesLeft = 5) {
   if (child.pid !== undefined) children.add(child)
 
   const deadline = Date.now() + readyWithinMs
-  while (!(await server.isReady(port))) {
+  for (;;) {
     if (stopping) throw new SetupError('stopped')
     const hasEnded = failure !== undefined || child.exitCode !== null || child.signalCode !== null
-    if (hasEnded && triesLeft > 1 && /address already in use/i.test(readFileSync(logFile, 'utf8')))
-      return startServer(server, triesLeft - 1)
+    const said = readFileSync(logFile, 'utf8')
+    if (hasEnded && triesLeft > 1 && /address already in use/i.test(said)) return startServer(server, triesLeft - 1)
     if (hasEnded || Date.now() > deadline) {
-      const said = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-20).join('\n')
-      throw new SetupError(`${server.name} did not start. It said:\n\n${failure?.message ?? said}`)
+      const end = said.trimEnd().split('\n').slice(-20).join('\n')
+      throw new SetupError(`${server.name} did not start. It said:\n\n${failure?.message ?? end}`)
     }
+    // An answer on the port would not do: another's server may have taken it, and would end with that one's run.
+    if (server.isReady(said)) return server.url(port)
     await delay(15)
   }
-  return server.url(port)
 }
 
 async function freePort() {
