@@ -66,8 +66,9 @@ async function main() {
   if (args.length > 0 || given) return runWithServers(found, [mocha, ...args])
   const [shown, ...others] = PARTS[job].map((part) => [mocha, ...part])
   const outputs = others.map(() => [])
-  const kept = others.map((command, i) => runWithServers(found, command, (chunk) => outputs[i].push(chunk)))
-  const statuses = await Promise.all([runWithServers(found, shown), ...kept])
+  const ports = portRanges(1 + others.length)
+  const kept = others.map((command, i) => runWithServers(found, command, { ports: ports[i + 1], keep: (chunk) => outputs[i].push(chunk) }))
+  const statuses = await Promise.all([runWithServers(found, shown, { ports: ports[0] }), ...kept])
   process.stdout.write(Buffer.concat(outputs.flat()))
   return Math.max(...statuses)
 }
@@ -76,8 +77,15 @@ function isTests(job) {
   return job in PARTS
 }
 
+/** Ranges of ports for the servers of so many processes' tests: below those that the system gives out, and seldom those of another run. */
+function portRanges(count) {
+  const size = 700
+  const first = 10_000 + Math.floor(Math.random() * (22_000 - count * size))
+  return Array.from({ length: count }, (_, i) => `${first + i * size}-${first + (i + 1) * size - 1}`)
+}
+
 /** Resolves to the exit status. @param keep takes the output, which is shown without it */
-async function runWithServers(found, command, keep) {
+async function runWithServers(found, command, { ports, keep } = {}) {
   const servers = await startServers(found)
   try {
     return await runJob(
@@ -89,6 +97,7 @@ async function runWithServers(found, command, keep) {
         ...(found.font && { CJK_FONT: '1' }),
         ...(found.pgbouncer && { PGBOUNCER: found.pgbouncer }),
         ...(found.programs && { TEST_PROGRAMS: found.programs }),
+        ...(ports && { TEST_PORTS: ports }),
         ...servers.environment,
       },
       keep,
