@@ -92,6 +92,7 @@ export function assemble(runtime: Runtime, rules: Rules, options: AssemblyOption
       ...{ leases: redis.leases, failures: redis.failures },
       leaseMs: (rule) => leaseMsOf(rule, options.leaseMs),
       skewMs: (kind, partition) => clocks.skewMs(kind, partition),
+      dueAt: (kind, deadlineMs) => clocks.dueAt(kind, deadlineMs),
       keys,
       token: () => identity.token(),
     })

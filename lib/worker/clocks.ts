@@ -41,6 +41,17 @@ export class Clocks {
     return postgresNow - redisNow - Math.max(0, postgres.readingError + this.redis.readingError(partition) - TRANSIT_MS)
   }
 
+  /**
+   * When a settlement may begin so that Postgres has its deadline behind it, by `performance.now()`: from Postgres's clock alone, since Redis's reply has
+   * been under way for a while. Undefined for rules whose deadlines are only in Redis, and while Postgres's clock is unknown.
+   */
+  dueAt(kind: string, deadlineMs: number): number | undefined {
+    const postgres = this.estimate(kind)
+    const now = postgres?.now()
+    if (!postgres || now === undefined) return undefined
+    return performance.now() + deadlineMs - now + Math.max(0, postgres.readingError - TRANSIT_MS)
+  }
+
   /** Milliseconds since a deadline, by the clock of the rule's deadlines; null while that clock is unknown. */
   lateness(kind: string, deadlineMs: number): number | null {
     const now = isSwept(this.rules.get(kind)) ? this.estimate(kind)?.now() : this.redis?.known()

@@ -2,7 +2,7 @@
 // settled, and ends it with the dispositions of the rest. It never rejects and never drops an order.
 
 import { setMaxListeners } from 'node:events'
-import { setImmediate as nextTurn, setTimeout as setTimer } from 'node:timers/promises'
+import { setTimeout as setTimer } from 'node:timers/promises'
 import { errorText } from '../../error-text.js'
 import type { Disposition } from '../../redis/leases.js'
 import type { SharedPace } from '../../redis/shared-pace.js'
@@ -202,5 +202,9 @@ export class Dispatcher {
 async function until(moment: number): Promise<void> {
   const whole = Math.floor(moment - performance.now())
   if (whole > 0) await setTimer(whole)
-  while (performance.now() < moment) await nextTurn()
+  // By callbacks: with a promise for each of the hundreds of turns, the garbage collector would interrupt the worker more often.
+  await new Promise<void>((resolve) => {
+    const turn = () => void (performance.now() < moment ? setImmediate(turn) : resolve())
+    turn()
+  })
 }

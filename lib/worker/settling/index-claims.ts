@@ -22,6 +22,8 @@ export interface IndexClaimsDependencies {
   leaseMs: (rule: BoundRule) => number
   /** Postgres's clock minus that of Redis, or of the node that has a partition. */
   skewMs: (kind: string, partition: number) => number
+  /** When an order with this deadline may be settled, by `performance.now()`; undefined where Redis's clock decides. */
+  dueAt: (kind: string, deadlineMs: number) => number | undefined
   keys: Pick<Keys, 'partitions' | 'split'>
   /** A unique token. */
   token: () => string
@@ -61,7 +63,11 @@ export class IndexClaims {
     const [oldest = Number.POSITIVE_INFINITY] = claim.deadlines
     work.isBacklog = claim.now + skewMs - oldest > BACKLOG_MS
     const last = claim.deadlines.at(-1)
-    work.dueAt = performance.now() + (last === undefined ? 0 : Math.max(0, last - (claim.now + skewMs)))
+    if (last !== undefined) {
+      const now = performance.now()
+      const dueAt = this.dependencies.dueAt(kind, last) ?? now + last - (claim.now + skewMs)
+      work.dueAt = Math.min(dueAt, now + AHEAD_MS) // a clock that was set meanwhile must not keep the claim waiting
+    }
     return { work, untilNextMs: untilNextClaimMs(claim, skewMs) }
   }
 

@@ -50,7 +50,15 @@ describe('a claim whose lease lapses', () => {
       arm: () => {},
     })
     const { failures, keys } = opened
-    const claims = new IndexClaims({ leases: reached(), failures, keys, leaseMs: () => LEASE_MS, skewMs: () => 0, token: () => TOKEN })
+    const claims = new IndexClaims({
+      leases: reached(),
+      failures,
+      keys,
+      leaseMs: () => LEASE_MS,
+      skewMs: () => 0,
+      dueAt: () => undefined,
+      token: () => TOKEN,
+    })
     const { work } = await claims.due(rule, 10, 0)
     assert.deepEqual(work.ids, ['1', '2'])
     await dispatcher.dispatch(work)
