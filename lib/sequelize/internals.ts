@@ -93,13 +93,15 @@ export interface ServerPlace {
   host?: string
   port?: string | number
   database?: string
+  username?: string
   dialectOptions?: InternalOptions['dialectOptions']
 }
 
-/** Of the server that is written to. */
+/** Of the server that is written to. With replication, what it does not say is as for all servers. */
 export function placeOf(sequelize: Sequelize): ServerPlace {
-  const { replication } = optionsOf(sequelize)
-  return replication?.write ?? (sequelize as unknown as { config: ServerPlace }).config
+  const { config } = sequelize as unknown as { config: ServerPlace }
+  const write = Object.entries(optionsOf(sequelize).replication?.write ?? {}).filter(([, value]) => value !== undefined)
+  return { ...config, ...Object.fromEntries(write) }
 }
 
 export function optionsOf(sequelize: Sequelize): InternalOptions {
