@@ -84,7 +84,7 @@ const STATUS = {
   REDIS_REFUSES: 503,
   /** By every call that reads or writes a row, if Postgres does not answer. */
   POSTGRES_UNAVAILABLE: 503,
-  /** By every call that takes `{ transaction }`, with one that has been committed or rolled back. */
+  /** By every call that takes `{ transaction }`, with one that has been committed or rolled back. In the worker: COMMIT rolled a settlement back. */
   TRANSACTION_FINISHED: 500,
   /** By calls that write, if the connection broke or stayed silent after the statement was sent. It may have been carried out. */
   OUTCOME_UNKNOWN: 503,

@@ -2,6 +2,7 @@
 // it was not settled. If anything fails, all of it is rolled back.
 
 import type { Model, Transaction } from 'sequelize'
+import { OrderTimersError } from '../errors.js'
 import { type BeginQuestion, inTransaction, orderRows, rows } from '../sequelize/database.js'
 import { settlingLimits } from '../sequelize/statement-limits.js'
 import type { Allowance } from './brake.js'
@@ -55,7 +56,11 @@ export class SettlementTransaction {
   async settle(ids: string[], work: SettleWork): Promise<Settlement> {
     if (this.row.options.dryRun) return this.dryRun(ids)
     let leftBehind: string[] = []
-    const settlement = await this.unlessHeld(async (transaction, onHold): Promise<Settlement> => {
+    let rolledBack = false
+    const noteRollback = () => {
+      rolledBack = true
+    }
+    const settlement = await this.unlessHeld(noteRollback, async (transaction, onHold): Promise<Settlement> => {
       if (onHold) return { settled: [], early: [], locked: [], gone: [], held: ids, onHold }
       const allowance = await this.row.brake?.allowance(transaction)
       if (allowance === 'locked') return { settled: [], early: [], locked: ids, gone: [], held: [] }
@@ -82,6 +87,7 @@ export class SettlementTransaction {
       throwInRule(await this.vetoes.refused(final.locked, takeAgain, transaction), work)
       return final
     })
+    if (rolledBack && settlement.settled.length > 0) throwInRule(this.notAwaited(), work)
     if (leftBehind.length > 0) settlement.cleared = await this.clear(leftBehind)
     return this.withClaimedDeadlines(settlement, work)
   }
@@ -177,12 +183,21 @@ export class SettlementTransaction {
     return settlement
   }
 
-  private unlessHeld<T>(work: (transaction: Transaction, onHold: OnHold | undefined) => Promise<T>): Promise<T> {
-    return this.holdSwitch.within((begin, settle) => this.transact(settle, begin), work)
+  private unlessHeld<T>(
+    onRolledBack: () => void,
+    work: (transaction: Transaction, onHold: OnHold | undefined) => Promise<T>,
+  ): Promise<T> {
+    return this.holdSwitch.within((begin, settle) => this.transact(settle, begin, onRolledBack), work)
   }
 
-  private transact<T>(work: (transaction: Transaction) => Promise<T>, begin?: BeginQuestion): Promise<T> {
-    return inTransaction(this.row.guard.table.sequelize, settlingLimits(this.row.options.timeoutMs), work, { begin })
+  private transact<T>(work: (transaction: Transaction) => Promise<T>, begin?: BeginQuestion, onRolledBack?: () => void): Promise<T> {
+    return inTransaction(this.row.guard.table.sequelize, settlingLimits(this.row.options.timeoutMs), work, { begin, onRolledBack })
+  }
+
+  /** Our own statements are awaited, and end a settlement where they fail. */
+  private notAwaited(): OrderTimersError {
+    const why = 'a statement in its transaction failed that "run" (or a hook) did not await, so Postgres rolled the settlement back at COMMIT'
+    return new OrderTimersError('TRANSACTION_FINISHED', `orderTimers: rule "${this.row.options.kind}": ${why}; await every statement`)
   }
 }
 

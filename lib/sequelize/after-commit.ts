@@ -60,8 +60,11 @@ export function afterCommit(transaction: Transaction, work: () => Promise<void>,
   }
 }
 
-/** COMMIT of a transaction in which the caller swallowed an SQL error rolls it back, without an error: only its command tag shows that. */
-function listenForRollback({ connection: wire }: PoolConnection = {}, onRollback: () => void): () => void {
+/**
+ * COMMIT of a transaction in which the shop's code swallowed an SQL error rolls it back, without an error: only its command tag shows that.
+ * @returns ends the listening, and calls `onRollback` if it did
+ */
+export function listenForRollback({ connection: wire }: PoolConnection = {}, onRollback: () => void): () => void {
   let tag: string | undefined
   const listener = ({ text }: { text?: string }) => {
     if (tag !== 'COMMIT' && (text === 'COMMIT' || text === 'ROLLBACK')) tag = text

@@ -3,6 +3,7 @@
 
 import type { BindOrReplacements, Sequelize, Transaction } from 'sequelize'
 import { afterRunning } from '../wait.js'
+import { listenForRollback } from './after-commit.js'
 import { classOf, connectionManagerOf, type InternalTransaction, type PgClient } from './internals.js'
 import { readOwnTypes } from './parsers.js'
 import { hasSearchPath, OWN_OPTIONS, ownOptions, ownSearchPath } from './query-options.js'
@@ -12,13 +13,14 @@ import { ONE_STATEMENT, type StatementLimits } from './statement-limits.js'
  * Runs `work` in one READ COMMITTED transaction of our own. No step waits forever: a connection that does not answer for longer than a
  * statement may take is closed, and the pool drops it. (After a pulled cable TCP notices in minutes, or never.) The wait for a connection is
  * limited by the pool's own `acquire` alone.
- * @param options `stopping`: once aborted, each step has one second left; `begin`: statements in the round trip of BEGIN
+ * @param options `stopping`: once aborted, each step has one second left; `begin`: statements in the round trip of BEGIN; `onRolledBack`: called if
+ * COMMIT rolled back, since a statement had failed
  */
 export function inTransaction<T>(
   sequelize: Sequelize,
   limits: StatementLimits,
   work: (transaction: Transaction) => Promise<T>,
-  { stopping, begin: question }: { stopping?: AbortSignal | undefined; begin?: BeginQuestion | undefined } = {},
+  { stopping, begin: question, onRolledBack }: TransactionOptions = {},
 ): Promise<T> {
   const searchPath = ownSearchPath(sequelize)
   const begin = [
@@ -50,7 +52,8 @@ export function inTransaction<T>(
     }
     try {
       const result = await work(transaction)
-      await answered(transaction, transaction.commit())
+      const endListening = onRolledBack && listenForRollback(transaction.connection, onRolledBack)
+      await answered(transaction, transaction.commit()).finally(endListening)
       return result
     } catch (error) {
       if (!transaction.finished) await answered(transaction, transaction.rollback()).catch(() => {})
@@ -58,6 +61,12 @@ export function inTransaction<T>(
     }
   }
   return classOf(sequelize)._clsRun(transact)
+}
+
+interface TransactionOptions {
+  stopping?: AbortSignal | undefined
+  begin?: BeginQuestion | undefined
+  onRolledBack?: (() => void) | undefined
 }
 
 /** Statements without parameters that follow BEGIN in the same round trip, each with its own snapshot. */
