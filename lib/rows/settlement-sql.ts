@@ -64,7 +64,7 @@ interface Texts {
   dryRun: string
   /** An order that is still due. */
   stillDue: string
-  /** The due orders that no transaction has locked. */
+  /** The due orders that no transaction has locked; under `verify` with their xmin. */
   lockable: string
   /** Locks the due orders, writes what needs no instances, and returns the orders. */
   take: string
@@ -97,14 +97,15 @@ export class SettlementSql {
     const { pause } = columnOf(row.options) ?? {}
     const { table } = guard
     const someDue = `${table.id} = ANY($1) AND ${guard.settlesSql}`
+    const xmin = row.verification ? `, ${table.alias}.xmin::text AS xmin` : ''
     const classify = `SELECT ${table.id}::text AS id, ${allOf([guard.appliesSql, guard.notDeletedSql])} AS applies, ${guard.eligibleSql} AS eligible,
   ${pause ? `${table.column(pause.keep)} IS NOT NULL` : 'FALSE'} AS paused,
-  ${guard.staleSql} AS stale,${row.verification ? ` ${table.alias}.xmin::text AS xmin,` : ''}
+  ${guard.staleSql} AS stale${xmin},
   ${remainingMsSql(guard.deadlineSql, 'now()')}::float8 AS remaining_ms
 FROM ${table.aliased} WHERE ${table.id} = ANY($1)`
     const dryRun = `SELECT ${table.id}::text AS ${ID}, ${epochMsSql(guard.deadlineSql)} AS ${DEADLINE_MS} FROM ${table.aliased} WHERE ${someDue}`
     const stillDue = `${this.marking()}SELECT ${table.id}::text AS id FROM ${table.aliased} WHERE ${someDue} LIMIT 1`
-    const lockable = `SELECT ${table.id}::text AS id FROM ${table.aliased} WHERE ${someDue}
+    const lockable = `SELECT ${table.id}::text AS id${xmin} FROM ${table.aliased} WHERE ${someDue}
 FOR NO KEY UPDATE OF ${table.alias} SKIP LOCKED`
     return { classify, dryRun, stillDue, lockable, take: this.taking() }
   }

@@ -84,7 +84,7 @@ export class SettlementTransaction {
       }
       const final = allowance ? await this.brake(answer, allowance, transaction) : answer
       const takeAgain = (free: string[]) => this.take(free, work, undefined, transaction)
-      throwInRule(await this.vetoes.refused(final.locked, takeAgain, transaction), work)
+      throwInRule(await this.vetoes.refused(final.locked, takeAgain, transaction, work.proofs), work)
       return final
     })
     if (rolledBack && settlement.settled.length > 0) throwInRule(this.notAwaited(), work)

@@ -5,6 +5,7 @@ import type { Transaction } from 'sequelize'
 import { OrderTimersError, show } from '../errors.js'
 import { rows } from '../sequelize/database.js'
 import type { SettledRows } from './row-rule.js'
+import type { Proofs } from './settlement.js'
 import { idOf } from './settlement-outcome.js'
 import type { SettledRow, SettlementSql } from './settlement-sql.js'
 
@@ -25,16 +26,19 @@ export class Vetoes {
    * updated. The rows that can be locked are updated once more, under a savepoint that is rolled back.
    * @param unsettled orders that are due and were not settled
    * @param take settles orders
+   * @param proofs under `verify`: a row that was written since it was found locked is asked about again, and no trigger refused it
    * @returns VETOED if one of them is free but was not settled
    */
   async refused(
     unsettled: readonly string[],
     take: (ids: string[]) => Promise<SettledRow[]>,
     transaction: Transaction,
+    proofs?: Proofs,
   ): Promise<OrderTimersError | undefined> {
     if (unsettled.length === 0 || !this.sql.writes) return undefined
     const { sequelize } = this.row.guard.table
-    const free = await rows<{ id: string }>(sequelize, this.sql.texts.lockable, [unsettled], transaction)
+    const found = await rows<{ id: string; xmin?: string }>(sequelize, this.sql.texts.lockable, [unsettled], transaction)
+    const free = found.filter(({ id, xmin }) => xmin === undefined || xmin === proofs?.get(id)?.xmin)
     if (free.length === 0) return undefined
     await rows(sequelize, 'SAVEPOINT order_timers_veto', [], transaction)
     const taken = new Set((await take(free.map(({ id }) => id))).map(idOf))

@@ -345,6 +345,29 @@ describe('"verify"', () => {
     assert.equal(service.timesOf(locked), 2)
   })
 
+  it('blames no trigger for an order that is written between being found locked and being locked: it is asked about again', async () => {
+    await open()
+    const id = String(await unpaid())
+    const { sequelize } = shop.database
+    const [{ xmin }] = (await shop.sql(`SELECT xmin::text AS xmin FROM parcels WHERE id = ${id}`)) as [{ xmin: string }]
+    const client = await shop.database.connect()
+    await client.query('BEGIN')
+    await client.query(`UPDATE parcels SET country = 'TW' WHERE id = ${id}`)
+    const query = sequelize.query.bind(sequelize) as (...args: unknown[]) => Promise<unknown>
+    Object.assign(sequelize, {
+      query: async (sql: unknown, options: unknown) => {
+        const found = await query(sql, options)
+        if (String(sql).includes('AS remaining_ms')) await client.query('COMMIT')
+        return found
+      },
+    })
+    const proofs = new Map([[id, { xmin, at: new Date().toISOString(), answer: true as const }]])
+    const work = { deadlineOf: () => undefined, via: 'alarm', worker: 'test', inRule: false, signal: new AbortController().signal, proofs }
+    const settlement = await runtimeOf(shop.timers).rule('order_pay').settle([id], work)
+    assert.deepEqual([settlement.settled, settlement.locked, work.inRule], [[], [id], false])
+    assert.equal(await statusOf(Number(id)), 1)
+  })
+
   it('asks nothing while the kind is held, and settles nothing that was answered before; released, it asks again', async () => {
     await open()
     for (const sql of Holds.createSql(HOLDS_TABLE)) await shop.sql(sql)
