@@ -1,6 +1,9 @@
 // Limits the calls of a rule's `ask` in this worker: how many run at once, how many orders each has, and the pause after a failed call. After a
 // failure one order is a probe; once it is answered, calls have half the former size and grow again.
 
+/** How long orders that are asked about again wait for those that never were: they would wait for ever where new ones come due all the time. */
+const LONGEST_TURN_MS = 5_000
+
 const PAUSE = { firstMs: 1_000, longestMs: 15 * 60_000 }
 
 export class Admission {
@@ -15,6 +18,7 @@ export class Admission {
   constructor(
     private readonly concurrency: number,
     private readonly batch: number,
+    private readonly longestTurnMs = LONGEST_TURN_MS,
   ) {
     this.largest = batch
   }
@@ -40,9 +44,11 @@ export class Admission {
     return !signal.aborted && !this.paused
   }
 
-  /** As `admits`, but waits until no call is running: orders that were never asked about go first. */
+  /** As `admits`, but waits until no call is running, for a while: orders that were never asked about go first. */
   async idle(signal: AbortSignal): Promise<boolean> {
-    while (!signal.aborted && !this.paused && this.inside > 0) await this.wait(signal)
+    const endsAt = performance.now() + this.longestTurnMs
+    const leftMs = () => endsAt - performance.now()
+    while (!signal.aborted && !this.paused && this.inside > 0 && leftMs() > 0) await this.wait(signal, leftMs())
     return !signal.aborted && !this.paused
   }
 

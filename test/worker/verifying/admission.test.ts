@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Admission } from '../../../lib/worker/verifying/admission.js'
+import { inTime } from '../../support/waiting.js'
 
 describe('the admission of calls to the payment service', () => {
   /** Has three calls wait behind one. @returns which have begun */
@@ -26,6 +27,15 @@ describe('the admission of calls to the payment service', () => {
     stopping.abort()
     await ended()
     assert.equal(begun.length, 2)
+  })
+
+  it('gives those that are asked about again their turn, also where calls about new orders never end', async () => {
+    const admission = new Admission(2, 10, 50)
+    const { signal } = new AbortController()
+    assert.equal(await admission.enter(signal), true)
+    assert.equal(await inTime(admission.idle(signal), 5_000, 'its turn'), true)
+    admission.failed()
+    assert.equal(await admission.idle(signal), false)
   })
 
   it('lets one order alone begin after a failure, whatever "concurrency" is', async () => {
