@@ -110,7 +110,8 @@ async function query<Row>(
     return inTransaction(sequelize, ONE_STATEMENT, (opened) => query<Row>(sequelize, sql, bind, opened, areOrders))
   if (searchPath) await sequelize.query(searchPath, ownOptions(sequelize, transaction as Transaction, undefined))
   const options = ownOptions(sequelize, transaction ?? null, bind && { bind: bind as BindOrReplacements })
-  const statement = sequelize.query(own?.explains ? `EXPLAIN ${sql}` : sql, options)
+  const text = asRaw(sql)
+  const statement = sequelize.query(own?.explains ? `EXPLAIN ${text}` : text, options)
   const [found, result] = await (own ? answered(transaction, statement) : statement)
   if (own?.explains) {
     if (own.explains !== true) own.explains(planOf(found))
@@ -118,6 +119,11 @@ async function query<Row>(
   }
   readOwnTypes(sequelize, found, result, areOrders)
   return found as Row[]
+}
+
+/** Sequelize takes what begins with these words for an INSERT of a model, and answers with a count in place of the driver's result, which has the types. */
+function asRaw(sql: string): string {
+  return sql.startsWith('INSERT INTO') ? `/* */ ${sql}` : sql
 }
 
 /** The lines that EXPLAIN returns, each in a row of one column. */

@@ -6,7 +6,9 @@ import { DataTypes, type InitOptions, Model, type ModelStatic } from 'sequelize'
 import { effect, type Rules, transition } from '../../lib/index.js'
 import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
 import { HISTORY_TABLE, History } from '../../lib/rows/history.js'
+import { rows } from '../../lib/sequelize/database.js'
 import { armed } from '../support/armed.js'
+import { openDatabase } from '../support/database.js'
 import { openShop, type Shop } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
 
@@ -176,4 +178,23 @@ describe('a driver that gives', () => {
       })
     })
   }
+})
+
+describe('a statement of our own that returns rows', () => {
+  for (const sql of [
+    'INSERT INTO counts VALUES ($1, TRUE) RETURNING n, yes',
+    'UPDATE counts SET n = $1 RETURNING n, yes',
+    'SELECT $1::float8 AS n, TRUE AS yes',
+  ])
+    it(`has its own types, whatever the parsers are: ${sql}`, async () => {
+      const getTypeParser = (oid: number, format?: 'text') => (oid === OID.float8 ? String : pg.types.getTypeParser(oid, format))
+      const dialectModule = Object.assign(Object.create(pg), { types: { ...pg.types, getTypeParser } })
+      const database = await openDatabase({ sequelize: { dialectModule } })
+      try {
+        await database.client.query('CREATE TABLE counts (n float8, yes boolean); INSERT INTO counts VALUES (1, TRUE)')
+        assert.deepEqual(await rows(database.sequelize, sql, [1.5], null), [{ n: 1.5, yes: true }])
+      } finally {
+        await database.close()
+      }
+    })
 })
