@@ -4,6 +4,7 @@
 import type { Cascade, Move, RowRule } from '../rows/row-rule.js'
 import { invalidRule } from '../rules/option-checks.js'
 import type { HookingRule, ShopRule } from '../rules/rule.js'
+import { isSameDatabase } from '../sequelize/same-database.js'
 import { quoteColumn, textSql } from '../sequelize/sql.js'
 import { AutoRule } from './rule.js'
 
@@ -30,7 +31,7 @@ function cascadeOf(settled: RowRule, autoRules: readonly HookingRule[]): Cascade
       cascade.assignments.push(`${quoteColumn(model, field)} = ${sql}`)
     }
     if (!starts) continue
-    const { deadlineSql: deadline } = rule.row.guard
+    const deadline = rule.row.guard.deadlineUnder(settled.guard.table.alias)
     const was = rule.row.guard.from.map((status) => textSql(model, String(status))).join(', ')
     cascade.startedTimers.push({
       kind: rule.rule.kind,
@@ -57,9 +58,10 @@ function followers(settled: RowRule, autoRules: readonly HookingRule[]): { rule:
   return autoRules.flatMap((bound) => {
     const { row, kind } = bound
     if (kind === options.kind) return []
-    if (row.guard.table.table !== guard.table.table || row.guard.table.sequelize !== guard.table.sequelize) return []
-    if (row.move.status !== move.status) return []
+    // Several models may have the table, of several Sequelize instances, with attribute names of their own.
+    if (row.guard.table.table !== guard.table.table || !isSameDatabase(row.guard.table.sequelize, guard.table.sequelize)) return []
     const rule = new AutoRule(bound, undefined)
+    if (rule.status.field !== guard.table.attribute('"status"', move.status).field) return []
     return [{ rule, starts: rule.isFrom(move.to), ends: move.from.some((status) => rule.isFrom(status)) }]
   })
 }

@@ -159,6 +159,11 @@ export class RowGuard {
     return conditions.join(', and ')
   }
 
+  /** `deadlineSql` where the row has the alias of another model of the table. */
+  deadlineUnder(alias: string): string {
+    return this.deadlineSql.replaceAll(`${this.table.alias}.`, () => `${alias}.`)
+  }
+
   private deadlineOver(instant: string | undefined): string {
     if (instant === undefined) return 'NULL::timestamptz'
     const { deadline, backfilled } = this.options

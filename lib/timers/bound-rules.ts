@@ -7,6 +7,7 @@ import type { AutoArming } from '../auto/rule.js'
 import { errorName, OrderTimersError, show } from '../errors.js'
 import type { Log } from '../logger.js'
 import { type DeclaredRule, type HookingRule, isHooking, type ShopRule } from '../rules/rule.js'
+import { isSameDatabase } from '../sequelize/same-database.js'
 import { refuseSharedDeadlines } from './options.js'
 import { UnhookedModels } from './unhooked-models.js'
 
@@ -105,13 +106,15 @@ export class BoundRules {
     }
   }
 
-  /** Two models may have the same table. */
+  /** Two models may have the same table, also two of different Sequelize instances. */
   private refuseSharedDeadlines(added: ShopRule): void {
+    const instances = [...this.bound.values(), added].flatMap(({ row }) => row?.guard.table.sequelize ?? [])
     const deadlines = [...this.bound.values(), added].flatMap(({ kind, row }) => {
       if (row?.deadline.in !== 'column') return []
       const { table } = row.guard
       const { attribute } = row.deadline
-      return [{ kind, of: table.sequelize, column: `${table.table}.${table.bareColumn(attribute)}`, attribute }]
+      const of = instances.find((one) => isSameDatabase(one, table.sequelize))
+      return [{ kind, of, column: `${table.table}.${table.bareColumn(attribute)}`, attribute }]
     })
     refuseSharedDeadlines(deadlines)
   }

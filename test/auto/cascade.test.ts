@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { literal, type ModelStatic, type Transaction } from 'sequelize'
+import { DataTypes, literal, Model, type ModelStatic, type Sequelize, type Transaction } from 'sequelize'
 import { effect, type Rules, transition } from '../../lib/index.js'
 import { HISTORY_TABLE, History } from '../../lib/rows/history.js'
 import { armed, flush } from '../support/armed.js'
@@ -30,6 +30,21 @@ describe('settling one rule into the "from" of another that hooks the model', ()
     assert.deepEqual(await shop.timerOf(order.id), { row: 24, armed: 24 })
     assert.equal((await order.reload()).state, 4)
     assert.deepEqual([(await shop.timerOf(order.id, 'pay')).row, order.payBy], [null, null], 'and ends what the order leaves')
+  })
+
+  it('starts it where its rule has another model of the table, with other attribute names', async () => {
+    const other = (model: ModelStatic<HookedRow>): Rules => {
+      class Shipment extends Model {}
+      const phase = { type: DataTypes.INTEGER, field: 'State Code' }
+      const tableName = model.getTableName() as string
+      Shipment.init({ phase, createdAt: DataTypes.DATE }, { sequelize: model.sequelize as Sequelize, tableName, updatedAt: false })
+      return { ship: transition(Shipment, { status: 'phase', from: 1, to: 4, since: 'createdAt', after: 1 } as never) as never }
+    }
+    shop = await openHooked({ rules: other })
+    const order = await shop.Hooked.create({ state: 1 })
+    await settled(1)
+    await waitUntil(async () => (await armed(shop.redis, 'confirm', order.id)).due !== null)
+    assert.deepEqual(await shop.timerOf(order.id), { row: 24, armed: 24 })
   })
 
   it('starts it also where the other rule is declared after it', async () => {

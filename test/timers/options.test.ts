@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { DataTypes, Model, Sequelize } from 'sequelize'
+import { DataTypes, Model, type Options, Sequelize } from 'sequelize'
 import { orderTimers, transition } from '../../lib/index.js'
 import { Lines } from '../support/lines.js'
 import { refusal, refused } from '../support/refused.js'
@@ -117,6 +117,19 @@ describe('orderTimers(options)', () => {
     assert.equal(`orderTimers: ${shared}`, message)
     assert.match(unseen ?? '', /^Postgres did not describe "Lates"/)
     assert.deepEqual(await refused(() => timers.schedule('order_return', 34)), refusal('SHARED_DEADLINE', 500, message))
+  })
+
+  it('refuses two rules on one attribute of models of two Sequelize instances with the same database', async () => {
+    const late = (options: Options) => {
+      class Late extends Model {}
+      Late.init({ status: DataTypes.INTEGER, confirmDueAt: DataTypes.DATE }, { sequelize: new Sequelize({ dialect: 'postgres', ...options }) })
+      return () => Late as never
+    }
+    const isRefused = async (other: Options) => {
+      const rules = { order_confirm: confirm('confirmDueAt', late({})), order_return: confirm('confirmDueAt', late(other)) }
+      return (await refused(() => orderTimers({ rules, redis: false }).check())).message.includes('give each rule an attribute of its own')
+    }
+    assert.deepEqual([await isRefused({}), await isRefused({ database: 'tenant' })], [true, false])
   })
 
   it('looks at the options only: neither the model nor Redis is touched', () => {
