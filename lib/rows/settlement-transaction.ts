@@ -183,10 +183,7 @@ export class SettlementTransaction {
     return settlement
   }
 
-  private unlessHeld<T>(
-    onRolledBack: () => void,
-    work: (transaction: Transaction, onHold: OnHold | undefined) => Promise<T>,
-  ): Promise<T> {
+  private unlessHeld<T>(onRolledBack: () => void, work: (transaction: Transaction, onHold: OnHold | undefined) => Promise<T>): Promise<T> {
     return this.holdSwitch.within((begin, settle) => this.transact(settle, begin, onRolledBack), work)
   }
 
@@ -196,7 +193,8 @@ export class SettlementTransaction {
 
   /** Our own statements are awaited, and end a settlement where they fail. */
   private notAwaited(): OrderTimersError {
-    const why = 'a statement in its transaction failed that "run" (or a hook) did not await, so Postgres rolled the settlement back at COMMIT'
+    const why =
+      'a statement in its transaction failed that "run" (or a hook) did not await, so Postgres rolled the settlement back at COMMIT'
     return new OrderTimersError('TRANSACTION_FINISHED', `orderTimers: rule "${this.row.options.kind}": ${why}; await every statement`)
   }
 }

@@ -21,7 +21,7 @@ describe('whether two Sequelize instances have one database', () => {
     'another port': { port: 5433 },
     'another database': { database: 'tenant' },
     'another user, whose schema comes first in the default search path': { username: 'tenant' },
-    'another search path': { searchPath: 'tenant' },
+    'another search path': { searchPath: 'tenant' } as Options,
     'another search path for all statements': { query: { searchPath: 'tenant' } } as Options,
     'another search path of its connections': { dialectOptions: { options: '-c search_path=tenant' } },
     'a hook that may set the search path': { hooks: { afterConnect } },

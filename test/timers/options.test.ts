@@ -122,7 +122,10 @@ describe('orderTimers(options)', () => {
   it('refuses two rules on one attribute of models of two Sequelize instances with the same database', async () => {
     const late = (options: Options) => {
       class Late extends Model {}
-      Late.init({ status: DataTypes.INTEGER, confirmDueAt: DataTypes.DATE }, { sequelize: new Sequelize({ dialect: 'postgres', ...options }) })
+      Late.init(
+        { status: DataTypes.INTEGER, confirmDueAt: DataTypes.DATE },
+        { sequelize: new Sequelize({ dialect: 'postgres', ...options }) },
+      )
       return () => Late as never
     }
     const isRefused = async (other: Options) => {
