@@ -29,7 +29,7 @@ for i, id in ipairs(ids) do
     redis.call('SADD', gone, id)
     if score then redis.call('ZREM', due, id) end
     if keyPrefix ~= '' then redis.call('UNLINK', keyPrefix .. id) end
-  elseif score or (deadline <= horizon and redis.call('HEXISTS', failures, id) == 0) then
+  elseif score or (deadline <= horizon and not redis.call('HGET', failures, id)) then
     beforeAdding()
     redis.call('ZADD', due, deadline, id)
     setKey(id, deadline)
