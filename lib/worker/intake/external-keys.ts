@@ -23,11 +23,13 @@ const LONGEST_REST_MS = 1_500
 /** A small keyspace is scanned about once a second. */
 const SHORTEST_PASS_MS = 1_000
 
-/** Keys that expire later than this are left to a later pass. Used until the first pass has shown how long passes take. */
-const FIRST_HORIZON_MS = 300_000
+/**
+ * Keys that expire later than this are left to a later pass. Used until the first pass has shown how long passes take, and as the minimum for keys
+ * that events report: a pass over some million keys takes less.
+ */
+const FIRST_HORIZON_MS = 3_600_000
 
-/** The same for keys of which Redis tells: longer than a pass takes among some million keys, or without a scan as long as a timeout may be. */
-const TOLD_HORIZON_MS = 3_600_000
+/** The same for keys that events report, if nothing is scanned: as long as a timeout may be. */
 const LONGEST_HORIZON_MS = 2 ** 31 - 1_000
 
 export interface ExternalKeysDependencies {
@@ -126,7 +128,7 @@ export class ExternalKeys {
   private async lookAt(names: readonly string[]): Promise<void> {
     const { connection, scans } = this.dependencies
     if (!connection.usable) return
-    const horizonMs = scans ? Math.max(TOLD_HORIZON_MS, this.horizonMs) : LONGEST_HORIZON_MS
+    const horizonMs = scans ? Math.max(FIRST_HORIZON_MS, this.horizonMs) : LONGEST_HORIZON_MS
     const values = [JSON.stringify(names), horizonMs, ...this.patterns]
     const found = parseScan((await connection.ask((client) => scripts(client).orderTimersExternal(...values))) as (string | number)[])
     if (found) await this.schedule(found)

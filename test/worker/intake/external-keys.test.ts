@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict'
+import { Keys } from '../../../lib/keys.js'
+import type { RedisConnection } from '../../../lib/redis/connection.js'
+import type { ScanStep } from '../../../lib/redis/pulse.js'
+import { ExternalKeys } from '../../../lib/worker/intake/external-keys.js'
 import { RedisServer } from '../../support/redis-server.js'
 import { openShop } from '../../support/shop.js'
 import { oneOfEach } from '../../support/shop-rules.js'
@@ -88,5 +92,22 @@ describe("keys that somebody else sets, among many others' with a TTL", () => {
     assert.deepEqual([await shop.statusOf(deleted), worker.settled.length], [2, 1])
     await shop.close()
     await server.stop()
+  })
+})
+
+describe("a worker's first pass over the keyspace", () => {
+  it('notes keys that expire within an hour: among a million others it takes longer than five minutes, and nobody looks at them again before', async () => {
+    const external = new ExternalKeys({
+      ...{ keys: new Keys(''), kinds: ['order_ship'], connection: { topology: 'server' } as RedisConnection, workerId: 'worker 1' },
+      ...{
+        hearing: { isDeaf: () => false, onExpired() {} },
+        scans: true,
+        lock: () => 'lock',
+        unindexed: async (found: ScanStep['found']) => found,
+      },
+    })
+    const [horizonMs] = external.firstStep()?.slice(4) ?? []
+    assert.ok(Number(horizonMs) >= 3_600_000, `${horizonMs} ms`)
+    await external.stop()
   })
 })
