@@ -59,7 +59,7 @@ export const REDIS_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: 'lib/worker/intake/alarm.ts',
-        find: 'Math.ceil(Math.min(milliseconds, this.longestSleepMs))',
+        find: 'Math.ceil(sleepMs)',
         replace: '2 ** 31 - 1',
       },
       {

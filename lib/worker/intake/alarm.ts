@@ -15,6 +15,8 @@ export class Alarm {
   private readonly stopping = new AbortController()
   private endSleep: (() => void) | undefined
   private timer: NodeJS.Timeout | undefined
+  /** When it ends its sleep, by `performance.now()`. */
+  private wakesAt = 0
   private awake = false
   private inTrouble = false
   private ended: Promise<void> = Promise.resolve()
@@ -47,6 +49,12 @@ export class Alarm {
     this.loop.turned()
     if (untilNextMs <= 0) this.endSleep()
     else this.endSleepIn(untilNextMs)
+  }
+
+  /** An order was put back and is due again in `untilDueMs`. A running claim may not have seen it, so another claim follows. */
+  putBack(untilDueMs: number): void {
+    if (!this.endSleep) this.awake = true
+    else if (performance.now() + untilDueMs < this.wakesAt) this.endSleepIn(untilDueMs)
   }
 
   /** Claims nothing more. */
@@ -96,7 +104,9 @@ export class Alarm {
   }
 
   private endSleepIn(milliseconds: number): void {
+    const sleepMs = Math.min(milliseconds, this.longestSleepMs)
+    this.wakesAt = performance.now() + sleepMs
     clearTimeout(this.timer)
-    this.timer = setTimeout(() => this.endSleep?.(), Math.ceil(Math.min(milliseconds, this.longestSleepMs)))
+    this.timer = setTimeout(() => this.endSleep?.(), Math.ceil(sleepMs))
   }
 }

@@ -50,6 +50,7 @@ export class Intake {
     this.pace = dependencies.idle === 'economy' ? ECONOMY : USUAL
     this.unserved = new UnservedPartitions(redis.connection, keys, faults)
     this.addPartitions()
+    claims.onPutBack((kind, partition, untilDueMs) => this.partitions[partition]?.putBack(kind, untilDueMs))
     this.listener = new Listener(keys, rules, claims, dispatcher, log, dependencies.standstill, redis.feed)
     const kinds = [...rules.keys()]
     const workerId = runtime.identity.token()

@@ -85,6 +85,11 @@ export class PartitionIntake {
     this.found(head)
   }
 
+  /** Orders were put back into one of the indexes. */
+  putBack(kind: string, untilDueMs: number): void {
+    this.alarms.get(kind)?.putBack(untilDueMs)
+  }
+
   wake(): void {
     for (const alarm of this.alarms.values()) alarm.wake()
   }

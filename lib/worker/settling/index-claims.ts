@@ -14,6 +14,7 @@ import { BACKLOG_MS } from './catch-up.js'
 import { Lease } from './lease.js'
 import { AHEAD_MS, untilNextClaimMs } from './next-claim.js'
 import { type PartedClaim, PartedClaims } from './parted-claims.js'
+import { firstDueMs, later } from './put-back.js'
 import type { Work } from './work.js'
 
 export interface IndexClaimsDependencies {
@@ -34,12 +35,18 @@ export class IndexClaims {
   private readonly parts: { acknowledgements: Acknowledgements; looks: Map<string, Moment> }[] = []
   private readonly parted = new PartedClaims()
   private reportLoss: (kind: string, partition: number, isOver: boolean) => void = () => {}
+  private reportPutBack: (kind: string, partition: number, untilDueMs: number) => void = () => {}
 
   constructor(private readonly dependencies: IndexClaimsDependencies) {}
 
   /** Calls the listener whenever a claim shows that the index of a kind, or a partition of it, has lost data, and whenever a pulse shows that it has not. */
   onLost(listener: (kind: string, partition: number, isOver: boolean) => void): void {
     this.reportLoss = listener
+  }
+
+  /** Calls the listener when orders were put back into an index, with the time until the first of them is due. */
+  onPutBack(listener: (kind: string, partition: number, untilDueMs: number) => void): void {
+    this.reportPutBack = listener
   }
 
   /**
@@ -183,24 +190,26 @@ export class IndexClaims {
     return undefined
   }
 
-  private finishPart(
+  private async finishPart(
     rule: BoundRule,
     token: string,
     partition: number,
     dispositions: readonly Disposition[],
     tombstone: 'settled' | 'external',
-  ): Promise<unknown> {
+  ): Promise<void> {
     const { kind } = rule
     const { leases, leaseMs } = this.dependencies
     const at = performance.now()
     const send = (dispositions: readonly Disposition[], isRetry: boolean) =>
       leases.finish(kind, token, this.dependencies.skewMs(kind, partition), dispositions, { tombstone, isRetry, partition })
-    return this.part(partition).acknowledgements.send(
+    await this.part(partition).acknowledgements.send(
       token,
       leaseMs(rule),
       () => send(dispositions, false),
       () => send(later(dispositions, performance.now() - at), true),
     )
+    const untilDueMs = firstDueMs(dispositions)
+    if (untilDueMs !== undefined) this.reportPutBack(kind, partition, untilDueMs)
   }
 
   /** The state of each partition: unanswered messages, and by kind the latest claim that took everything that was due. */
@@ -222,17 +231,6 @@ interface Looked {
   sentAt: Moment
   lookedAt: Moment
   deadlines?: readonly number[]
-}
-
-/**
- * The same dispositions, sent this many milliseconds later. Meanwhile a sweep without Redis may have settled what is a dead letter here. Nothing
- * checks a dead letter again, so it gets one more attempt instead.
- */
-function later(dispositions: readonly Disposition[], passedMs: number): Disposition[] {
-  return dispositions.map((one) => {
-    if (one.failure?.dead) return { id: one.id, delayMs: 0 }
-    return one.delayMs === undefined ? one : { ...one, delayMs: Math.max(0, one.delayMs - passedMs) }
-  })
 }
 
 /** Few callers need it, so the map is created on demand. */
