@@ -4,6 +4,7 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import { describeAddress } from './address.js'
 import { OURS } from './own-options.js'
+import { readyWithoutInfo } from './ready-check.js'
 
 export interface RedisSource {
   /** The shop's own `keyPrefix`. ioredis adds it to keys but not to the names in events, so we add it ourselves. */
@@ -28,22 +29,26 @@ export interface Client {
 }
 
 export function fromOptions(options: RedisOptions): RedisSource {
-  return { ...about(options), create: (name) => inWholeRounds(new Redis(withOurs(options, name))) }
+  return { ...about(options), create: (name) => prepared(new Redis(withOurs(options, name))) }
 }
 
 /** A shop's own class may give its duplicates other options; then the connection is made from the client's options. */
 export function fromClient(client: Client): RedisSource {
   const create = (name: string): Redis => {
     const made = client.duplicate(withOurs({}, name))
-    if (isOurs(made, name)) return inWholeRounds(made)
+    if (isOurs(made, name)) return prepared(made)
     made.disconnect?.()
-    return inWholeRounds(new Redis(withOurs(client.options, name)))
+    return prepared(new Redis(withOurs(client.options, name)))
   }
   return { ...about(client.options), create }
 }
 
 function withOurs(options: RedisOptions, name: string): RedisOptions & { replyMapping: 'legacy' } {
   return { ...options, ...(OURS as object), connectionName: name, replyMapping: 'legacy' }
+}
+
+function prepared(client: Redis): Redis {
+  return inWholeRounds(readyWithoutInfo(client))
 }
 
 /**

@@ -1,11 +1,25 @@
 import assert from 'node:assert/strict'
 import { RedisConnection } from '../../lib/redis/connection.js'
+import { assertUsable, readSettings } from '../../lib/redis/server.js'
 import type { RedisSource } from '../../lib/redis/single-source.js'
 import { parseRedisSource } from '../../lib/redis/source.js'
 import { RedisServer } from '../support/redis-server.js'
 import { waitForEvent, waitUntil } from '../support/waiting.js'
 
 describe('a connection to Redis', () => {
+  it('is ready on a server whose INFO and CONFIG were renamed', async () => {
+    const server = await RedisServer.start(['INFO', 'CONFIG'].flatMap((name) => ['--rename-command', name, `OUR_${name}`]))
+    const connection = new RedisConnection(parseRedisSource(server.url) as RedisSource, 'test')
+    const down: unknown[] = []
+    connection.onDown((error) => down.push(error))
+    await connection.connected(5_000)
+    await assertUsable(connection)
+    assert.deepEqual(await readSettings(connection), { notifications: undefined, eviction: undefined })
+    assert.deepEqual(down, [])
+    connection.close()
+    await server.stop()
+  })
+
   it('that answers READONLY is replaced once, however many commands fail, since the name may lead to the primary', async () => {
     const server = await RedisServer.start(['--replicaof', '127.0.0.1 1'])
     const connection = new RedisConnection(parseRedisSource(server.url) as RedisSource, 'test')
