@@ -23,6 +23,7 @@ describe("Redis's address", () => {
     ['redis://u:p%23%2F%3F%40%25@cache', 'cache:6379 db 0', { username: 'u', password: 'p#/?@%' }],
     ['redis://u:p@ss@cache', 'cache:6379 db 0', { username: 'u', password: 'p@ss' }],
     ['redis://:geheim@cache', 'cache:6379 db 0', { password: 'geheim' }],
+    ['redis://cache?username=u&password=ge%40heim', 'cache:6379 db 0', { username: 'u', password: 'ge@heim' }],
     ['//cache:6380/1', 'cache:6380 db 1'],
     ['cache:6380', 'cache:6380 db 0'],
     ['cache', 'cache:6379 db 0'],
