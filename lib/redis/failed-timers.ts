@@ -4,6 +4,7 @@
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
 import type { RedisConnection } from './connection.js'
+import { flatHash } from './hash.js'
 import { everyPart } from './parts.js'
 import { mayHaveWritten, operation, scripts } from './script-calls.js'
 
@@ -84,8 +85,7 @@ export class FailedTimers {
 
   /** All failures of a kind: of orders that wait for another attempt, and of dead letters. */
   async all(kind: string, waitMs: number): Promise<Map<string, Failure>> {
-    // HGETALL in capitals: a shop may have set a reply transformer for `hgetall`, which all ioredis clients in a process share.
-    const lists = await this.ofEvery(kind, waitMs, (client, failures) => client.call('HGETALL', failures) as Promise<string[]>)
+    const lists = await this.ofEvery(kind, waitMs, flatHash)
     const all = new Map<string, Failure>()
     for (const values of lists)
       for (let i = 0; i < values.length; i += 2) all.set(values[i] as string, parseFailure(values[i + 1] as string))

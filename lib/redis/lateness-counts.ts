@@ -5,6 +5,7 @@ import type { Keys } from '../keys.js'
 import { BUCKETS, bucketNamed } from '../lateness-buckets.js'
 import { timeAt } from './clock.js'
 import type { RedisConnection } from './connection.js'
+import { flatHash } from './hash.js'
 
 /** How many minutes are read at once. */
 const PORTION = 120
@@ -31,8 +32,9 @@ export class LatenessReader {
     const counts: LatenessCounts = new Map()
     for (let first = 0; first <= minutes; first += PORTION) {
       const names = Array.from({ length: Math.min(PORTION, minutes + 1 - first) }, (_, i) => this.keys.lateness(present - first - i))
-      const hashes = await this.connection.run(waitMs, (client) => Promise.all(names.map((name) => client.hgetall(name))))
-      for (const hash of hashes) for (const [field, count] of Object.entries(hash)) if (isCount(count)) add(counts, field, Number(count))
+      const hashes = await this.connection.run(waitMs, (client) => Promise.all(names.map((name) => flatHash(client, name))))
+      for (const hash of hashes)
+        for (let i = 0; i < hash.length; i += 2) if (isCount(hash[i + 1] as string)) add(counts, hash[i] as string, Number(hash[i + 1]))
     }
     return counts
   }

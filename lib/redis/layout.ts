@@ -10,8 +10,9 @@ import { MOST_PARTITIONS } from '../slots.js'
 import { LAYOUT, VERSION } from '../version.js'
 import { within } from '../wait.js'
 import { Attempts } from './attempts.js'
+import { flatHash } from './hash.js'
 import { ANSWERED_WITHIN_MS } from './own-options.js'
-import { isAliveByBeat, parseRecord, type SeenProcess } from './process-records.js'
+import { isAliveByBeat, parseRecords, type SeenProcess } from './process-records.js'
 import { isReply } from './replies.js'
 
 const ASK_EVERY_MS = 5_000
@@ -122,8 +123,8 @@ export class Layout {
   /** None if this user may not see them. */
   private async seen(keys: Keys): Promise<SeenProcess[]> {
     try {
-      const [time, records] = await Promise.all([this.client.time(), this.client.hgetall(keys.processes)])
-      return Object.values(records).flatMap((text) => parseRecord(text, Number(time[0]) * 1_000) ?? [])
+      const [time, records] = await Promise.all([this.client.time(), flatHash(this.client, keys.processes)])
+      return parseRecords(records, Number(time[0]) * 1_000)
     } catch (error) {
       if (isReply(error)) return []
       throw error

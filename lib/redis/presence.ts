@@ -5,8 +5,9 @@ import type { Keys } from '../keys.js'
 import { LAYOUT, VERSION } from '../version.js'
 import { timeAt } from './clock.js'
 import type { RedisConnection } from './connection.js'
+import { flatHash } from './hash.js'
 import { isWatched, WATCH_FIELD } from './live-feed.js'
-import { type ProcessRecord, parseRecord, type SeenProcess } from './process-records.js'
+import { type ProcessRecord, parseRecords, type SeenProcess } from './process-records.js'
 import type { Pulse } from './pulse.js'
 
 /** How long the record of a silent process is kept, so that its last heartbeat can be shown. */
@@ -61,14 +62,14 @@ export class Presence {
   async read(waitMs: number): Promise<BeatAnswer> {
     const { processes, layout } = this.keys
     const [time, name, records] = await this.connection.run(waitMs, (client) =>
-      Promise.all([timeAt(client, this.keys.inCluster ? layout : undefined), client.hget(layout, 'name'), client.hgetall(processes)]),
+      Promise.all([timeAt(client, this.keys.inCluster ? layout : undefined), client.hget(layout, 'name'), flatHash(client, processes)]),
     )
     const now = Math.floor(time)
     return {
       now,
       redisData: name ?? '',
-      processes: parseRecords(Object.entries(records).flat(), now),
-      watched: isWatched(records[WATCH_FIELD], now),
+      processes: parseRecords(records, now),
+      watched: hasWatcher(records, now),
     }
   }
 
@@ -83,11 +84,6 @@ export class Presence {
   async leave(id: string): Promise<void> {
     await this.connection.ask((client) => client.hdel(this.keys.processes, id))
   }
-}
-
-/** @param records id, record, id, record, … */
-function parseRecords(records: readonly string[], now: number): SeenProcess[] {
-  return records.flatMap((text, i) => (i % 2 === 1 ? (parseRecord(text, now) ?? []) : []))
 }
 
 /** @param records as from `parseRecords` */

@@ -91,6 +91,11 @@ export function parseRecord(text: string, now: number): SeenProcess | undefined 
   }
 }
 
+/** @param records id, record, id, record, … */
+export function parseRecords(records: readonly string[], now: number): SeenProcess[] {
+  return records.flatMap((text, i) => (i % 2 === 1 ? (parseRecord(text, now) ?? []) : []))
+}
+
 /** Whether it has all required fields, each of its type. */
 export function isRecord(record: ProcessRecord): boolean {
   const { id, host, pid, version, startedAt, role, redis, redisData, rules, databases } = record

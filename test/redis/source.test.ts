@@ -3,10 +3,13 @@ import { createRequire } from 'node:module'
 import { Redis, type RedisOptions } from 'ioredis'
 import { type OrderTimersOptions, orderTimers } from '../../lib/index.js'
 import { OURS } from '../../lib/redis/own-options.js'
+import { Presence } from '../../lib/redis/presence.js'
 import type { RedisSource } from '../../lib/redis/single-source.js'
 import { parseRedisSource } from '../../lib/redis/source.js'
+import type { RuntimeRedis } from '../../lib/timers/runtime.js'
 import { enter } from '../support/opened.js'
 import { refused } from '../support/refused.js'
+import { runtimeOf } from '../support/runtime.js'
 import { openShop } from '../support/shop.js'
 import { oneOfEach } from '../support/shop-rules.js'
 import { waitUntil } from '../support/waiting.js'
@@ -119,6 +122,10 @@ describe('the option "redis"', () => {
       assert.deepEqual(await shop.timers.dead('order_other'), [
         { kind: 'order_other', id: '7', error: 'no', attempts: 25, at: new Date(0), firstError: 'no', firstAt: new Date(0) },
       ])
+      await shop.worker({ fallback: false })
+      const { connection } = runtimeOf(shop.timers).redis as RuntimeRedis
+      const presence = new Presence(connection, runtimeOf(shop.timers).keys)
+      await waitUntil(async () => (await presence.read(1_000)).processes.length === 1, { what: 'the process of the worker' })
     } finally {
       Redis.Command.setReplyTransformer('hgetall', before)
     }
