@@ -49,7 +49,7 @@ export class ClusterTimers {
   async postpone(client: Redis, kind: string, id: string, values: Values): Promise<Answer> {
     const { due } = this.sets(kind, id)
     const move = async (expiry: number | '') => (await scripts(client).orderTimersPostpone(1, due, ...values, expiry)) as Answer
-    if (values[1] === 'now') return this.makeDue(client, kind, id, move)
+    if (values[2] === 'now') return this.makeDue(client, kind, id, move)
     const moved = (await move('')) ?? (await this.moveKey(client, kind, id, move))
     if (moved?.[1] !== undefined) await this.timerKeys.set(client, kind, [{ id, deadlineMs: Number(moved[1]) }])
     return moved

@@ -131,7 +131,7 @@ export class DueIndex {
     const key = this.keys.timer(kind, id)
     const partition = this.keys.partitionOf(id)
     const { due } = this.keys.sets(kind, partition)
-    const how = [id, byMs, expectedMs ?? '', toleranceMs]
+    const how = [this.keys.wakeChannel, id, byMs, expectedMs ?? '', toleranceMs]
     const postpone = async (client: Redis) =>
       this.keys.inCluster
         ? this.inCluster.postpone(client, kind, id, how)
