@@ -70,7 +70,7 @@ async function proved({ connection, source, tag }: SubjectRedis, { keys }: Subje
   const found =
     notifications === undefined ? 'none came back' : `none came back: notify-keyspace-events is ${JSON.stringify(notifications)}`
   const line = `notify-keyspace-events ${withExpiryEvents(notifications ?? '')}`
-  return wrong(NAME, { expected, found }, redisConf(line), redisCli(`CONFIG SET ${line}`))
+  return wrong(NAME, { expected, found }, redisCli(`CONFIG SET ${line}`), redisConf(line))
 }
 
 async function refusedTtls({ connection, source }: SubjectRedis): Promise<Finding[]> {

@@ -25,6 +25,6 @@ export const redisEviction: Check = {
       const found = 'this user may call neither INFO nor CONFIG GET'
       return [unseen(NAME, { expected: LINE, found }, redisCli(grantInfo(source.user)))]
     }
-    return [wrong(NAME, about, redisConf(LINE), redisCli(`CONFIG SET ${LINE}`), byHand('on a managed service: in its parameters'))]
+    return [wrong(NAME, about, redisCli(`CONFIG SET ${LINE}`), redisConf(LINE), byHand('on a managed service: in its parameters'))]
   },
 }

@@ -1,6 +1,6 @@
 // Whether Redis keeps what it alone has: timers of rules without a deadline on the row, and dead letters. All else is read from Postgres again.
 
-import { type Check, fine, redisCli, redisConf, unseen, wrong } from './check.js'
+import { byHand, type Check, fine, redisCli, redisConf, unseen, wrong } from './check.js'
 import { grantInfo } from './redis-reachable.js'
 
 const NAME = 'redis.persistence'
@@ -21,7 +21,15 @@ export const redisPersistence: Check = {
     const expected = `appendonly yes, since the timers of ${inRedis.join(', ')} are only in Redis`
     if (!info) return [unseen(NAME, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(redis?.source.user)))]
     if (info.get('aof_enabled') === '1') return [fine(NAME, { expected, found: saves(info) })]
-    return [wrong(NAME, { expected, found: saves(info) }, redisConf('appendonly yes'), redisCli('CONFIG SET appendonly yes'))]
+    return [
+      wrong(
+        NAME,
+        { expected, found: saves(info) },
+        redisCli('CONFIG SET appendonly yes'),
+        byHand('only then add the line to redis.conf: a Redis that starts with it, and has no append-only file yet, starts empty:'),
+        redisConf('appendonly yes'),
+      ),
+    ]
   },
 }
 

@@ -2,7 +2,7 @@
 
 import { isReply, replyRemedy, replyWord } from '../../redis/replies.js'
 import { probeWrites } from '../../redis/script-calls.js'
-import { byHand, type Check, fine, type Remedy, redisCli, redisConf, wrong } from './check.js'
+import { byHand, type Check, fine, type Remedy, redisCli, wrong } from './check.js'
 import { memoryFor } from './redis-memory.js'
 import type { SubjectRedis } from './subject.js'
 import { why } from './subject.js'
@@ -31,11 +31,7 @@ function remediesOf(error: Error, { info }: SubjectRedis): Remedy[] {
   if (word === 'NOREPLICAS')
     return [redisCli('CONFIG SET min-replicas-to-write 0'), byHand('or bring back the replicas that should follow')]
   if (word === 'MISCONF')
-    return [
-      byHand('make room on the disk of Redis, and let it write into its "dir" (CONFIG GET dir)'),
-      redisCli('BGSAVE'),
-      redisConf('save ""'),
-    ]
+    return [byHand('make room on the disk of Redis, and let it write into its "dir" (CONFIG GET dir)'), redisCli('BGSAVE')]
   if (word === 'NOPERM') return [byHand('give this user its rights; see redis.rights')]
   return [byHand(replyRemedy(error) ?? 'see what Redis answered')]
 }

@@ -50,6 +50,7 @@ export async function testFault({ name, verdict = 'wrong', also = [], becomes = 
       named.every(({ remedies }) => remedies.length > 0),
       'it has no remedy',
     )
+    assert.ok(named.every(isFirstOnTheServer), 'redis.conf comes first, which changes nothing until a restart')
     for (let round = 0; round < ROUNDS; round += 1) {
       await carryOut(staged, round === 0 ? named : findings.filter((one) => one.verdict === 'wrong' && !spared.includes(one.name)))
       findings = await stage.ask()
@@ -79,6 +80,13 @@ async function carryOut({ stage, byHand, takesEffect, picks = () => true }: Stag
       }
     }
   await takesEffect?.()
+}
+
+/** Whether a line of redis.conf comes after the command that changes the running Redis. */
+function isFirstOnTheServer({ remedies }: Finding): boolean {
+  const places = remedies.map((remedy) => remedy.in)
+  const line = places.indexOf('redis.conf')
+  return line < 0 || places.slice(0, line).includes('redis-cli')
 }
 
 function wrongOnes(findings: Finding[]): string[] {
