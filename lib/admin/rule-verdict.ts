@@ -40,7 +40,7 @@ function lockTroubles({ tableLock, rowLock, sweepLock, rows, isCapped }: RuleSta
   if (tableLock && (tableLock.openForS ?? Number.POSITIVE_INFINITY) > LONG_LOCK_S) {
     const level = (tableLock.openForS ?? 0) > STUCK_LOCK_S || tableLock.keepsFromReading ? failing : degraded
     found.push(
-      level('TABLE_LOCKED', `its whole table is locked, and nothing of it is settled: by ${holder(tableLock)}`, ending(tableLock.pid)),
+      level('TABLE_LOCKED', `its whole table is locked, and nothing of it is settled: by ${holder(tableLock)}`, ending(tableLock)),
     )
   }
   if (rowLock && (rowLock.openForS ?? 0) > LONG_LOCK_S) {
@@ -48,11 +48,11 @@ function lockTroubles({ tableLock, rowLock, sweepLock, rows, isCapped }: RuleSta
       (rows?.locked ?? 0) > 1
         ? `${counted(rows?.locked ?? 0, isCapped)} orders that are due are locked, such as ${rowLock.id}`
         : `order ${rowLock.id} is due and locked`
-    found.push(degraded('ROW_LOCKED', `${more}: by ${holder(rowLock)}`, ending(rowLock.pid)))
+    found.push(degraded('ROW_LOCKED', `${more}: by ${holder(rowLock)}`, ending(rowLock)))
   }
   if (sweepLock && (sweepLock.openMs ?? Number.POSITIVE_INFINITY) > LONG_LOCK_S * 1_000) {
     const message = `another session holds the sweep's lock, so no worker reads what is overdue: ${describeHolder(sweepLock)}`
-    found.push(failing('SWEEP_BLOCKED', message, ending(sweepLock.pid)))
+    found.push(failing('SWEEP_BLOCKED', message, ending({ ...sweepLock, prepared: null })))
   }
   return found
 }
@@ -145,15 +145,16 @@ function ordersText(count: number, isCapped = false): string {
 
 interface Holder {
   pid: number | null
+  prepared: string | null
   application: string | null
   user: string | null
   openForS: number | null
   statement: string | null
 }
 
-function holder({ pid, application, user, openForS, statement }: Holder): string {
+function holder({ pid, prepared, application, user, openForS, statement }: Holder): string {
   const who = [
-    pid === null ? 'a prepared transaction' : `pid ${pid}`,
+    pid === null ? `the prepared transaction "${prepared}"` : `pid ${pid}`,
     application ? `application "${application}"` : '',
     user ? `user ${user}` : '',
   ]
@@ -161,6 +162,8 @@ function holder({ pid, application, user, openForS, statement }: Holder): string
   return `${who.filter(Boolean).join(', ')}${time}${statement === null ? '' : ` (${statement})`}`
 }
 
-function ending(pid: number | null): string {
-  return pid === null ? 'COMMIT PREPARED or ROLLBACK PREPARED it' : `end that transaction (SELECT pg_terminate_backend(${pid}))`
+function ending({ pid, prepared }: Pick<Holder, 'pid' | 'prepared'>): string {
+  if (pid !== null) return `end that transaction (SELECT pg_terminate_backend(${pid}))`
+  const name = prepared === null ? 'it' : `'${prepared.replaceAll("'", "''")}'`
+  return `COMMIT PREPARED or ROLLBACK PREPARED ${name}`
 }

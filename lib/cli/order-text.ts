@@ -51,9 +51,9 @@ function rowFacts({ row, lock, brakedSince, hold }: UnderRule): [string, string]
   return facts
 }
 
-function lockText({ pid, application, user, openForS, statement }: LockHolder): string {
+function lockText({ pid, prepared, application, user, openForS, statement }: LockHolder): string {
   const who = [
-    pid === null ? 'a prepared transaction' : `pid ${pid}`,
+    pid === null ? `the prepared transaction "${prepared}"` : `pid ${pid}`,
     application && `application "${application}"`,
     user && `user ${user}`,
   ]

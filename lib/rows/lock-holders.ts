@@ -12,6 +12,8 @@ export interface LockHolder {
   id: string
   /** Null for a prepared transaction. */
   pid: number | null
+  /** The name of a prepared transaction, for ROLLBACK PREPARED; null for a session. */
+  prepared: string | null
   application: string | null
   user: string | null
   /** How long its transaction has been open, in seconds; null if this role may not see it. */
@@ -25,6 +27,7 @@ export interface LockHolder {
 interface FoundRow {
   xid: string
   pid: number | null
+  prepared: string | null
   application: string | null
   user: string | null
   age: number | null
@@ -89,17 +92,19 @@ export async function cannotLock(table: OrderTable, id: string, transaction: Tra
   return (await rows(table.sequelize, sql, [id], transaction)).length === 0
 }
 
-/** Transactions among these that run, and their sessions. */
-const RUNNING = `SELECT l.transactionid::text AS xid, l.pid, a.application_name AS application, a.usename::text AS user, a.query, current_user::text AS role,
-  extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS age
+/** Transactions among these that run, and their sessions; and those that are prepared, and have none. */
+const RUNNING = `SELECT l.transactionid::text AS xid, l.pid, p.gid AS prepared, a.application_name AS application,
+  a.usename::text AS user, a.query, current_user::text AS role,
+  extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared))::float8 AS age
 FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+LEFT JOIN pg_prepared_xacts AS p ON l.pid IS NULL AND p.transaction = l.transactionid
 WHERE l.locktype = 'transactionid' AND l.granted AND l.mode = 'ExclusiveLock' AND l.transactionid::text = ANY($1)
   AND l.pid IS DISTINCT FROM pg_backend_pid()`
 
-function holderOf(id: string, { pid, application, user, age, query, role }: FoundRow): LockHolder {
+function holderOf(id: string, { pid, prepared, application, user, age, query, role }: FoundRow): LockHolder {
   const isBlind = query === INSUFFICIENT
   const statement = query === null || isBlind ? null : statementOf(query)
-  return { id, pid, application, user, openForS: age, statement, blindRole: isBlind ? role : null }
+  return { id, pid, prepared, application, user, openForS: age, statement, blindRole: isBlind ? role : null }
 }
 
 const NAME = String.raw`((?:"[^"]{1,63}"|[A-Za-z_]\w{0,62})(?:\.(?:"[^"]{1,63}"|[A-Za-z_]\w{0,62}))?)`

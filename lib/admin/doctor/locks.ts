@@ -5,6 +5,7 @@ import { lockHolders } from '../../rows/lock-holders.js'
 import { isLockedSql } from '../../rows/row-is-locked.js'
 import type { RowRule } from '../../rows/row-rule.js'
 import { describeHolder, holdersOf, sweepLockName } from '../../rows/sweep-lock.js'
+import { PREPARED } from '../../rows/table-locks.js'
 import { inTransaction, rows } from '../../sequelize/database.js'
 import { QUESTION } from '../../sequelize/statement-limits.js'
 import { byHand, type Check, type Finding, fine, ofEach, psql, type Remedy, unseen, wrong } from './check.js'
@@ -19,6 +20,8 @@ const LONG_S = 5
 
 interface TableLock {
   pid: number | null
+  /** The name of a prepared transaction. */
+  prepared: string | null
   mode: string
   seconds: number | null
   application: string | null
@@ -46,8 +49,9 @@ export const locks: Check = {
 /** Locks that keep others from writing rows: https://www.postgresql.org/docs/current/explicit-locking.html */
 async function onTable({ guard: { table } }: RowRule): Promise<Finding> {
   const expected = `no session locks ${table.tableText} for longer than ${LONG_S} s`
-  const sql = `SELECT l.pid, l.mode, a.application_name AS application, extract(epoch FROM clock_timestamp() - a.xact_start)::float8 AS seconds
-FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+  const sql = `SELECT l.pid, l.mode, a.application_name AS application, p.gid AS prepared,
+  extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared))::float8 AS seconds
+FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid ${PREPARED}
 WHERE l.locktype = 'relation' AND l.relation = to_regclass($1) AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
   AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`
@@ -55,7 +59,9 @@ WHERE l.locktype = 'relation' AND l.relation = to_regclass($1) AND l.granted AND
   const [lock] = found.filter(({ seconds }) => seconds === null || seconds > LONG_S)
   if (!lock) return fine(TABLE, { expected, found: found.length === 0 ? 'none does' : 'one does, for a moment' })
   const age = lock.seconds === null ? '; for how long this role may not see' : ` for ${Math.round(lock.seconds)} s`
-  return wrong(TABLE, { expected, found: `${who(lock)} holds ${lock.mode}${age}` }, ...ending(lock.pid))
+  const about = { expected, found: `${who(lock)} holds ${lock.mode}${age}` }
+  const shared = lock.pid === null && { shared: `a prepared transaction holds ${lock.mode}${age}` }
+  return wrong(TABLE, { ...about, ...shared }, ...ending(lock))
 }
 
 async function onRows(kind: string, row: RowRule): Promise<Finding> {
@@ -77,21 +83,9 @@ async function onRows(kind: string, row: RowRule): Promise<Finding> {
   if (!first) return fine(ROW, { kind, expected, found: holders.length === 0 ? 'none is' : `${holders.length} for a moment` })
   const statement = first.statement === null ? '' : `, last statement ${first.statement}`
   const age = first.openForS === null ? '' : `, in a transaction open for ${Math.round(first.openForS)} s`
-  const found = `${long.length}; ${first.pid === null ? 'a prepared transaction' : who(first)} holds order ${first.id}${age}${statement}`
+  const found = `${long.length}; ${who(first)} holds order ${first.id}${age}${statement}`
   const shared = `${long.length}${age}${statement}`
-  if (first.pid !== null) return wrong(ROW, { kind, expected, found, shared }, ...ending(first.pid))
-  const prepared = await ask<{ gid: string }>(
-    table.sequelize,
-    'SELECT gid FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared',
-    [],
-  )
-  const lines = prepared.flatMap(({ gid }) => [psql(`ROLLBACK PREPARED '${gid.replaceAll("'", "''")}'`)])
-  return wrong(
-    ROW,
-    { kind, expected, found, shared },
-    byHand('ask whoever prepared it whether it is to be committed or rolled back:'),
-    ...lines,
-  )
+  return wrong(ROW, { kind, expected, found, shared }, ...ending(first))
 }
 
 /** A worker holds it for a moment while it reads, so the holder is read twice. */
@@ -104,14 +98,20 @@ async function onSweep(kind: string, { guard: { table } }: RowRule, lock: string
   const holder = (await look()).find(({ pid }) => pid === before.pid)
   if (!holder) return fine(SWEEP, { kind, expected, found: 'a worker read for a moment' })
   if (holder.openMs !== null && holder.openMs < LONG_S * 1_000) return fine(SWEEP, { kind, expected, found: 'a worker reads' })
-  return wrong(SWEEP, { kind, expected, found: describeHolder(holder) }, ...ending(holder.pid))
+  return wrong(SWEEP, { kind, expected, found: describeHolder(holder) }, ...ending({ ...holder, prepared: null }))
 }
 
-function ending(pid: number | null): Remedy[] {
-  return [byHand('let that transaction end, or end its session:'), psql(`SELECT pg_terminate_backend(${pid})`)]
+type Holder = Pick<TableLock, 'pid' | 'prepared'>
+
+/** No other prepared transaction is named: it may be one that is to be committed. */
+function ending({ pid, prepared }: Holder): Remedy[] {
+  if (pid !== null) return [byHand('let that transaction end, or end its session:'), psql(`SELECT pg_terminate_backend(${pid})`)]
+  const asked = byHand('ask whoever prepared it (pg_prepared_xacts) whether it is to be committed or rolled back:')
+  return prepared === null ? [asked] : [asked, psql(`ROLLBACK PREPARED '${prepared.replaceAll("'", "''")}'`)]
 }
 
-function who({ pid, application }: Pick<TableLock, 'pid' | 'application'>): string {
+function who({ pid, prepared, application }: Holder & Pick<TableLock, 'application'>): string {
+  if (pid === null) return `the prepared transaction ${JSON.stringify(prepared)}`
   return `process ${pid} of Postgres${application ? ` (application ${JSON.stringify(application)})` : ''}`
 }
 

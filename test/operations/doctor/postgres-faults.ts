@@ -1,5 +1,6 @@
 // Faults of Postgres: of its tables, indexes, values, rights and locks. Those of a whole server have one of their own.
 
+import assert from 'node:assert/strict'
 import { Client } from 'pg'
 import { transition } from '../../../lib/index.js'
 import type { Database } from '../../support/database.js'
@@ -249,6 +250,25 @@ SELECT 4, now() + i * interval '1 hour', now(), now() FROM generate_series(1, 20
       await client.query('BEGIN')
       await client.query('UPDATE orders SET total = 1')
       await client.query("PREPARE TRANSACTION 'forgotten'")
+      await client.query('BEGIN')
+      await client.query('SELECT txid_current()')
+      await client.query("PREPARE TRANSACTION 'another'")
+      const takesEffect = async () => {
+        const { rows } = await client.query('SELECT gid FROM pg_prepared_xacts')
+        assert.deepEqual(rows, [{ gid: 'another' }], 'it ends a transaction that holds no lock on an order')
+      }
+      return { takesEffect }
+    }),
+  },
+  {
+    what: 'A prepared transaction holds a lock on the table',
+    name: 'locks.table',
+    stage: onServer({ max_prepared_transactions: '5' }, async ({ database: { client } }) => {
+      await client.query('BEGIN')
+      await client.query('LOCK TABLE orders IN SHARE MODE')
+      await client.query("PREPARE TRANSACTION 'forgotten'")
+      const isOld = "SELECT bool_and(now() - prepared > interval '5.5 s') AS old FROM pg_prepared_xacts"
+      await waitUntil(async () => (await client.query(isOld)).rows[0]?.old, { within: 15_000, every: 200 })
       return {}
     }),
   },
