@@ -23,7 +23,7 @@ export function outlookOf(found: OrderUnderRule, context: Context): Outlook {
   const outlook = expected(found, context)
   const { state } = found
   const waitsForWorker =
-    ['pending', 'overdue', 'retrying', 'locked'].includes(state) || (state === 'redis' && found.redis?.armed !== undefined)
+    ['pending', 'overdue', 'retrying', 'locked', 'unverified'].includes(state) || (state === 'redis' && found.redis?.armed !== undefined)
   if (context.workerAlive !== false || !waitsForWorker) return outlook
   return { next: `${outlook.next}; but no worker is alive`, command: 'order-timers status' }
 }
@@ -76,14 +76,13 @@ function expected(found: OrderUnderRule, { id, usesRedis }: Context): Outlook {
       }
     case 'overdue':
       if (redis?.claimedBy !== undefined) return { next: `a worker is settling it (${redis.claimedBy})`, command: undefined }
-      return { next: 'settled by the next sweep at the latest', command: `order-timers sweep --kind ${kind}` }
-    case 'pending': {
-      const armed =
-        redis?.armed !== undefined || !usesRedis ? '' : '; it is not armed, and the sweep arms it before that if it comes due soon'
       return {
-        next: `settled ${whenText(row?.deadline == null ? undefined : new Date(row.deadline))}${usesRedis ? armed : ', by the sweep after that'}`,
-        command: undefined,
+        next: `settled by the next sweep at the latest${failureText(found, usesRedis)}`,
+        command: `order-timers sweep --kind ${kind}`,
       }
+    case 'pending': {
+      const when = whenText(row?.deadline == null ? undefined : new Date(row.deadline))
+      return { next: `settled ${when}${usesRedis ? armedText(redis) : ', by the sweep after that'}`, command: undefined }
     }
     case 'redis':
       if (redis?.failure?.dead) return nothing('it is a dead letter', `order-timers retry ${kind} ${id}`)
@@ -111,6 +110,18 @@ function stopOf({ state, hold, brakedSince, dryRun, redis }: OrderUnderRule, due
   if (state === 'held') return undefined
   if (brakedSince) return `the rule is stopped by its brake since ${brakedSince.toISOString()}`
   return dryRun ? 'the rule has "dryRun", and settles nothing' : undefined
+}
+
+function armedText(redis: OrderUnderRule['redis']): string {
+  if (!redis) return '; whether it is armed is not known, since Redis did not answer'
+  return redis.armed ? '' : '; it is not armed, and the sweep arms it before that if it comes due soon'
+}
+
+/** An order on which the rule failed may be a dead letter, which no sweep settles. */
+function failureText({ redis }: OrderUnderRule, usesRedis: boolean): string {
+  if (redis) return ''
+  const where = usesRedis ? 'not known, since Redis did not answer' : 'only in the logs of the workers'
+  return `; whether the rule failed on it is ${where}`
 }
 
 function whenText(at: Date | undefined): string {

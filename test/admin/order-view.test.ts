@@ -4,6 +4,7 @@ import { transition } from '../../lib/index.js'
 import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
 import { History } from '../../lib/rows/history.js'
 import { HOLDS_TABLE, Holds } from '../../lib/rows/holds.js'
+import { freePort } from '../support/free-port.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
@@ -130,6 +131,20 @@ describe('one order, as an engineer sees it', () => {
     assert.match(await seen(coming), /^due in 119 min, at TIME; the rule is stopped by its brake since TIME$/)
     await shop.timers.hold('order_confirm', { reason: 'no payments' })
     assert.match(await seen(coming), /^due in 119 min, at TIME; the rule is held since TIME \(no payments\), until it is released$/)
+    await shop.close()
+  })
+
+  it('says nothing of Redis that it has not read: neither that a timer is not armed, nor that the rule has not failed', async () => {
+    const shop = await openShop(
+      ({ Order }) => ({ order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' }) }),
+      { redis: `redis://127.0.0.1:${await freePort()}` },
+    )
+    const next = async (ms: number) => {
+      const id = await shop.order({ status: 4, confirmDueAt: new Date(Date.now() + ms) })
+      return (await viewOrder(runtimeOf(shop.timers), String(id))).rules[0]?.next
+    }
+    assert.match(String(await next(HOUR_MS)), /; whether it is armed is not known, since Redis did not answer/)
+    assert.match(String(await next(-HOUR_MS)), /; whether the rule failed on it is not known, since Redis did not answer/)
     await shop.close()
   })
 
