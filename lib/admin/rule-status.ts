@@ -17,6 +17,7 @@ import type { Runtime, RuntimeRedis } from '../timers/runtime.js'
 import type { LatenessByPath } from '../worker/settling/lateness.js'
 import { keptFailures } from './kept-failures.js'
 import { countOrders, type OrderCounts, type OrderStates, oldestOverdue, statesOf } from './order-counts.js'
+import { postgresNow } from './postgres-now.js'
 import { lookInWords, problemOf } from './problem.js'
 
 const WAIT_MS = 5_000
@@ -31,6 +32,8 @@ export interface RuleStatus {
   rows: RowFigures | undefined
   /** For a rule whose deadlines are only in Redis: its timers there; undefined for others, and if Redis does not answer. */
   inRedis: { pending: number; overdue: number; oldestOverdue: Date | null } | undefined
+  /** How far the clock by which they are due is ahead of this process's, milliseconds; left out if nothing is overdue. */
+  dueAheadMs?: number
   /** Whether the counts of `rows` end at 10,000: 10,001 are more. */
   isCapped?: true
   /** Timers in the due index, and dead letters; undefined if Redis does not answer or is not used. */
@@ -144,6 +147,7 @@ export async function ruleStatus(
 
 async function readRows(row: RowRule, runtime: Runtime, found: RuleStatus, counts: OrderCounts): Promise<void> {
   found.rows = { ...statesOf(counts), oldestOverdue: oldestOverdue(counts), withinHour: counts.withinHour }
+  if (found.rows.oldestOverdue) found.dueAheadMs = Math.round((await postgresNow(row)) - Date.now())
   found.next = counts.samples.upcoming[0]?.deadline ?? null
   const lockedIds = counts.samples.locked.map(({ id }) => id)
   const { rowLock, sweepLock } = await locksOf(row, runtime, found.kind, lockedIds)
@@ -151,7 +155,8 @@ async function readRows(row: RowRule, runtime: Runtime, found: RuleStatus, count
 }
 
 async function readRedis(redis: RuntimeRedis, found: RuleStatus): Promise<void> {
-  const { pending, overdue, oldestMs, nextMs } = await figuresInRedis(redis, found.kind, WAIT_MS)
+  const { pending, overdue, oldestMs, nextMs, nowMs } = await figuresInRedis(redis, found.kind, WAIT_MS)
+  if (oldestMs !== null) found.dueAheadMs = nowMs - Date.now()
   found.inRedis = { pending, overdue, oldestOverdue: oldestMs === null ? null : new Date(oldestMs) }
   found.next = nextMs === null ? null : new Date(nextMs)
 }

@@ -65,12 +65,12 @@ function sweepTroubles({ readAgoMs }: RuleStatus, { sweepMs }: RuleContext): Tro
 }
 
 function overdueTroubles(
-  { rows, inRedis, brakedSince, hold, dryRun, dead, lateness, isCapped }: RuleStatus,
+  { rows, inRedis, dueAheadMs = 0, brakedSince, hold, dryRun, dead, lateness, isCapped }: RuleStatus,
   { sweepMs, now, catchingUp }: RuleContext,
 ): Trouble[] {
   const found: Trouble[] = []
   const { overdue = 0, oldestOverdue = null } = rows ?? inRedis ?? {}
-  const ageMs = oldestOverdue === null ? 0 : now - oldestOverdue.getTime()
+  const ageMs = oldestOverdue === null ? 0 : now + dueAheadMs - oldestOverdue.getTime()
   if (overdue > 0 && ageMs > OVERDUE_MS && brakedSince === null && hold === null && !dryRun) {
     const isStuck = ageMs > sweepLimits(sweepMs).stuckMs && !catchingUp
     const unknown = dead === undefined ? '; on which orders the rule failed is only in the logs of the workers' : ''

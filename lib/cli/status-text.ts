@@ -34,9 +34,9 @@ export function statusText({ headline, troubles, postgres, redis, clock, process
   ].join('\n')
 }
 
-function ruleCells({ kind, rows, inRedis, dead, lateness, armed, brakedSince }: RuleStatus, now: number): Cell[] {
+function ruleCells({ kind, rows, inRedis, dueAheadMs = 0, dead, lateness, armed, brakedSince }: RuleStatus, now: number): Cell[] {
   const { pending, overdue, oldestOverdue = null } = rows ?? inRedis ?? {}
-  const oldest = oldestOverdue === null ? undefined : ageText(now - oldestOverdue.getTime())
+  const oldest = oldestOverdue === null ? undefined : ageText(now + dueAheadMs - oldestOverdue.getTime())
   const { count = 0, p50Ms = null, p99Ms = null, paths } = lateness ?? {}
   const share = (path: 'alarm' | 'event' | 'sweep') =>
     count === 0 ? undefined : `${Math.round((100 * (paths?.[path].count ?? 0)) / count)} %`

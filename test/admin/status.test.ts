@@ -12,6 +12,7 @@ import { freePort } from '../support/free-port.js'
 import { defineOrder } from '../support/order.js'
 import { RedisServer } from '../support/redis-server.js'
 import { runtimeOf } from '../support/runtime.js'
+import { shiftClock } from '../support/shifted-clock.js'
 import { makeTimers, openShop } from '../support/shop.js'
 import { oneOfEach } from '../support/shop-rules.js'
 import { waitForEvent, waitUntil } from '../support/waiting.js'
@@ -124,6 +125,30 @@ describe('the status', () => {
     assert.equal(off?.remedy, `CONFIG SET notify-keyspace-events ${redis.notifications}Ex, and in redis.conf too`) // CONFIG SET replaces all flags
     await shop.close()
     await server.stop()
+  })
+
+  it('measures how long orders are overdue by the clock by which they are due, and not by that of its own host', async () => {
+    const shop = await openShop(({ Order }) => ({
+      order_confirm: transition(Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' }),
+      order_other: () => {},
+    }))
+    const dueAt = Date.now() - 600_000
+    await shop.order({ status: 4, confirmDueAt: new Date(dueAt) })
+    await waitUntil(() => shop.timers.schedule('order_other', '1', { after: '1h' }))
+    await shop.redis.client.zadd(runtimeOf(shop.timers).keys.sets('order_other').due, dueAt, '1')
+    shiftClock(-3_600_000)
+    try {
+      const { ok, troubles } = await status(runtimeOf(shop.timers))
+      const overdue = troubles.filter(({ code }) => code === 'OVERDUE').map(({ message }) => message)
+      assert.equal(ok, false)
+      assert.deepEqual(overdue, [
+        'order_confirm: 1 order is overdue without a known reason, the oldest for 10 min',
+        'order_other: 1 order is overdue without a known reason, the oldest for 10 min',
+      ])
+    } finally {
+      shiftClock(0)
+    }
+    await shop.close()
   })
 
   it('separates pending timers that are only in Redis from overdue ones, which are a problem', async () => {

@@ -1,11 +1,10 @@
 // Each rule's orders: what is overdue and why, dead letters, what is stale, what has no deadline, and whether its brake has stopped it.
 
 import type { RowRule } from '../../rows/row-rule.js'
-import { inTransaction, rows } from '../../sequelize/database.js'
-import { QUESTION } from '../../sequelize/statement-limits.js'
 import type { Runtime } from '../../timers/runtime.js'
 import { type KeptFailures, keptFailures } from '../kept-failures.js'
 import { countOrders, type OrderCounts, oldestOverdue } from '../order-counts.js'
+import { postgresNow } from '../postgres-now.js'
 import { failingKinds } from '../problem.js'
 import { figuresInRedis } from '../rule-status.js'
 import { advice, byHand, type Check, type Finding, fine, ofEach, type Remedy, shell, unseen, wrong } from './check.js'
@@ -39,7 +38,7 @@ export const orders: Check = {
         const { failed } = await failuresOf(kind)
         const counts = await countOrders(row, { days: 1, failed, statementMs: STATEMENT_MS })
         const oldest = oldestOverdue(counts)
-        const ageMs = counts.overdue === 0 || oldest === null ? 0 : (await now(row)) - oldest.getTime()
+        const ageMs = counts.overdue === 0 || oldest === null ? 0 : (await postgresNow(row)) - oldest.getTime()
         const sweep = shell(`npx order-timers sweep --kind ${kind}`)
         const late = overdue(kind, row.options.dryRun ? 0 : counts.overdue, ageMs, sweep)
         return [...findings, late, stale(kind, counts), undated(kind, row, counts)]
@@ -126,13 +125,4 @@ async function braked(kind: string, row: RowRule): Promise<Finding> {
     byHand('see why so many became due: npx order-timers plan'),
     shell(`npx order-timers release ${kind}`),
   )
-}
-
-/** Postgres's clock. */
-async function now({ guard: { table } }: RowRule): Promise<number> {
-  const sql = 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now'
-  const [row] = await inTransaction(table.sequelize, QUESTION, (transaction) =>
-    rows<{ now: number }>(table.sequelize, sql, [], transaction),
-  )
-  return Number(row?.now)
 }
