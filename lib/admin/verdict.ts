@@ -124,6 +124,11 @@ function clockTroubles({ processes: { processes, redis }, clock }: Facts): Troub
   for (const one of processes) {
     const offMs = offOf(one, redis === 'read' ? (postgresMs ?? 0) : 0)
     if (!one.alive || Math.abs(offMs) <= SKEW_MS) continue
+    if (one.by === 'redis' && postgresMs === undefined) {
+      const remedy = 'let both hosts follow the same NTP servers'
+      found.push(degraded('CLOCK_SKEW', `the clock of ${nameOf(one)} is ${ahead(offMs)} Redis's; Postgres's was not read`, remedy))
+      continue
+    }
     const effect = 'Sequelize writes createdAt by it, so deadlines that count from there are off by as much'
     const remedy = 'let that host follow NTP, or let Postgres write the column (DEFAULT now())'
     found.push(degraded('CLOCK_SKEW', `the clock of ${nameOf(one)} is ${ahead(offMs)} Postgres's; ${effect}`, remedy))

@@ -53,14 +53,15 @@ export class Counting {
   readonly orders = new Map<string, CountedOrders>()
   /** The dead letters of reminders and of rules whose deadlines are only in Redis: they have no rows of their own to be counted. */
   readonly dead = new Map<string, number>()
-  /** Postgres's clock minus this process's, milliseconds; undefined if it did not answer the last time. */
+  /** Postgres's clock minus this process's, milliseconds; of several databases the largest difference; undefined if none answered. */
   postgresSkewMs: number | undefined
   /** The oldest of the rules' last readings, by this process's clock; undefined while unknown. */
   lastReadAt: number | undefined
   /** The kinds whose orders are counted, or would be if their rules could be bound. */
   private kinds: readonly string[] = []
   private readonly startedAt = performance.now()
-  private skewMs: number | undefined
+  /** Of each database, as this count last read it. */
+  private readonly skews = new Map<object, number>()
   /** As Redis last said: dead letters stay dead while it does not answer. */
   private readonly failed = new Map<string, FailedIds>()
   /** How long statements took in this count. Waiting for a pool connection does not count, since it is no load on Postgres. */
@@ -103,10 +104,10 @@ export class Counting {
     const bound = this.runtime.kinds.map((kind) => ({ kind, rule: boundRule(this.runtime, kind).rule }))
     this.kinds = bound.flatMap(({ kind, rule }) => (rule && !isSwept(rule) ? [] : [kind]))
     const swept = bound.flatMap(({ rule }) => (isSwept(rule) ? [rule] : []))
-    this.skewMs = undefined
+    this.skews.clear()
     this.spentMs = 0
     for (const rule of swept) await this.countRule(rule).catch(() => {})
-    this.postgresSkewMs = this.skewMs
+    this.postgresSkewMs = [...this.skews.values()].sort((one, other) => Math.abs(other) - Math.abs(one))[0]
     for (const kind of failingKinds(this.runtime)) {
       if (swept.some((rule) => rule.kind === kind)) continue
       const failed = await this.failedOf(kind)
@@ -150,7 +151,7 @@ export class Counting {
         await rows(sequelize, CAPPED_LOOK_SETTINGS, undefined, transaction)
         const askedAt = Date.now()
         const [clock] = await rows<{ now: number }>(sequelize, NOW, [], transaction)
-        if (clock) this.skewMs = clock.now - (askedAt + Date.now()) / 2
+        if (clock) this.skews.set(sequelize, clock.now - (askedAt + Date.now()) / 2)
         return await rows<Counted>(sequelize, cappedCountsSql(row, seesLocks), bind, transaction)
       } finally {
         this.spentMs += performance.now() - begunAt

@@ -7,6 +7,7 @@ import { ProcessesTable } from '../../lib/rows/processes-table.js'
 import { freePort } from '../support/free-port.js'
 import { runtimeOf } from '../support/runtime.js'
 import { makeTimers, openShop, type ShopOptions } from '../support/shop.js'
+import { waitUntil } from '../support/waiting.js'
 
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
@@ -77,6 +78,23 @@ describe('what status and the doctor conclude', () => {
     const [alive] = await found('processes.alive')
     assert.equal(alive?.verdict, 'unseen')
     assert.match(alive?.found ?? '', /^Postgres has no row of a worker, and Redis could not be read \(/)
+    await shop.close()
+  })
+
+  it("compares a process's clock with that of the server that it has read", async () => {
+    const shop = await openShop(() => ({ order_other: () => {} }))
+    const runtime = runtimeOf(shop.timers)
+    const record = {
+      ...{ id: 'worker-1', host: 'worker-1', pid: 7, version: '1.0.0', startedAt: Date.now(), role: 'worker' },
+      ...{ redis: '127.0.0.1:6379 db 0', rules: { order_other: 'x' }, databases: [] },
+    }
+    await waitUntil(async () => (await status(runtime)).redis.answering)
+    await shop.redis.client.hset(runtime.keys.processes, 'worker-1', `${Date.now()} ${Date.now() + 30_000} ${JSON.stringify(record)}`)
+    const { troubles } = await status(runtime)
+    assert.deepEqual(
+      troubles.filter(({ code }) => code === 'CLOCK_SKEW').map(({ message }) => message),
+      ["the clock of worker-1:7 is 30.0 s ahead of Redis's; Postgres's was not read"],
+    )
     await shop.close()
   })
 

@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict'
 import { transition } from '../../lib/index.js'
 import { type CountedOrders, Counting, pauseAfter } from '../../lib/metrics/counting.js'
-import type { Database } from '../support/database.js'
+import { type Database, openDatabase, sequelizeOn } from '../support/database.js'
 import { bury } from '../support/dead-letters.js'
+import { defineOrder } from '../support/order.js'
 import { RedisServer } from '../support/redis-server.js'
 import { runtimeOf } from '../support/runtime.js'
-import { openShop, type Shop } from '../support/shop.js'
+import { makeTimers, openShop, type Shop } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
 
 const rules = ({ Order }: Database) => ({
@@ -74,6 +75,29 @@ describe('counting for metrics', () => {
     await server.restart()
     await shop.close()
     await server.stop()
+  })
+
+  it('has the clock of the database that differs most, and not of the one that was read last', async () => {
+    shop = await openShop(rules)
+    const ahead = await openDatabase()
+    const { client, schema, url } = ahead
+    const moved = `SELECT pg_catalog.clock_timestamp() + interval '30 s'`
+    await client.query(`CREATE FUNCTION ${schema}.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ ${moved} $$`)
+    const sequelize = sequelizeOn(url, schema, {}, { search_path: `${schema},pg_catalog` })
+    const timers = makeTimers(
+      {
+        order_pay: transition(defineOrder(sequelize), { from: 1, to: 0, since: 'createdAt', after: '15m' }),
+        order_confirm: transition(shop.database.Order, { from: 4, to: 5, deadline: 'confirmDueAt', after: '24h' }),
+      },
+      { redis: false },
+    )
+    const counting = new Counting(runtimeOf(timers))
+    await counting.count()
+    assert.deepEqual([...counting.orders.keys()], ['order_pay', 'order_confirm'])
+    assert.equal(Math.round((counting.postgresSkewMs ?? 0) / 1_000), 30)
+    await timers.close()
+    await sequelize.close()
+    await ahead.close()
   })
 
   it('does not count as overdue what a rule with dryRun leaves', async () => {
