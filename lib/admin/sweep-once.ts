@@ -15,6 +15,7 @@ import { reportRefusedWrites } from '../worker/intake/connection-faults.js'
 import { DEFAULT_CONCURRENCY } from '../worker/options.js'
 import type { KindCounters } from '../worker/settling/counters.js'
 import { ROW_LEASE_MS } from '../worker/settling/lease.js'
+import type { Sweep } from '../worker/sweep/sweep.js'
 import { keptFailures } from './kept-failures.js'
 import { countOrders, type OrderCounts, statesOf } from './order-counts.js'
 
@@ -40,6 +41,8 @@ export interface FailedOrder {
 /** The outcome for a rule's orders. Each is counted once: as settled, or by its state at the end of the pass. */
 export interface KindSwept extends Partial<CountsAfterwards> {
   settled: number
+  /** Whether this pass read what is overdue; false if another session held the sweep's lock, or a fault came first. Then `left` are not in hand. */
+  wasRead: boolean
   /** With the option `dryRun`: how many would have been settled. They still count as `left`. */
   dryRun: number
   /** Attempts that failed in this pass; the orders are counted under `retrying` or `dead`. */
@@ -85,7 +88,7 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
   const connection = runtime.redis?.connection
   await connection?.connected(CONNECT_MS).catch(() => {})
   const claimed = connection?.ready ?? false
-  const counters = await pass(runtime, { rules, events, log, stale: options.stale ?? false })
+  const { counters, sweep } = await pass(runtime, { rules, events, log, stale: options.stale ?? false })
   const kinds: Record<string, KindSwept> = {}
   let unreachable = false
   for (const [kind, { settled, failed }] of counters) {
@@ -93,7 +96,7 @@ export async function sweepOnce(runtime: Runtime, options: SweepOptions = {}): P
     if (!row) continue
     const after = await afterwards(runtime, kind, row, claimed ? undefined : record.failures.get(kind))
     unreachable ||= after.unreachable
-    kinds[kind] = { settled, failed, dryRun: record.dryRun.get(kind) ?? 0, ...after.counts }
+    kinds[kind] = { settled, wasRead: sweep.hasRead(kind), failed, dryRun: record.dryRun.get(kind) ?? 0, ...after.counts }
   }
   return { kinds, faults: [...wrong, ...record.faults], claimed, unreachable, durationMs: record.durationMs }
 }
@@ -187,7 +190,12 @@ interface Pass {
   stale: boolean
 }
 
-async function pass(runtime: Runtime, { rules, events, log, stale }: Pass): Promise<ReadonlyMap<string, KindCounters>> {
+interface Passed {
+  counters: ReadonlyMap<string, KindCounters>
+  sweep: Pick<Sweep, 'hasRead'>
+}
+
+async function pass(runtime: Runtime, { rules, events, log, stale }: Pass): Promise<Passed> {
   const { redis } = runtime
   const startedTimers: Promise<unknown>[] = []
   const { clocks, faults, reporter, sweep } = assemble(runtime, rules, {
@@ -201,5 +209,5 @@ async function pass(runtime: Runtime, { rules, events, log, stale }: Pass): Prom
   await sweep.verifiedToo()
   await Promise.all(startedTimers)
   endReports?.()
-  return reporter.counters
+  return { counters: reporter.counters, sweep }
 }

@@ -145,7 +145,8 @@ describe("how a rule's orders stand", () => {
     for (const stale of [false, true]) {
       const expectedThen = expected(({ counts, swept = counts, sweptStale = swept }) => (stale ? sweptStale : swept))
       const result = (await sweepOnce(runtime, { stale })).kinds.order_confirm
-      const { settled, failed, dryRun, brakedSince, left, toCome, ...others } = result as NonNullable<typeof result>
+      const { settled, wasRead, failed, dryRun, brakedSince, left, toCome, ...others } = result as NonNullable<typeof result>
+      assert.equal(wasRead, true)
       assert.deepEqual({ settled, failed, dryRun, brakedSince }, { settled: stale ? 1 : 2, failed: 0, dryRun: 0, brakedSince: null })
       for (const [name, count] of Object.entries(others)) assert.equal(count, expectedThen(name), `${name}, ${stale}`)
       assert.deepEqual([left, toCome], [expectedThen('overdue'), expectedNow('upcoming') + expectedNow('later')])

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { releaseBrake } from '../../lib/admin/release.js'
 import { type FailedOrder, type SweepOptions, sweepOnce } from '../../lib/admin/sweep-once.js'
+import { sweepText } from '../../lib/cli/sweep-text.js'
 import { transition } from '../../lib/index.js'
 import { Brake } from '../../lib/rows/brake.js'
+import { sweepLockName } from '../../lib/rows/sweep-lock.js'
 import type { Database } from '../support/database.js'
 import { freePort } from '../support/free-port.js'
 import { refusal, refused } from '../support/refused.js'
@@ -114,6 +116,22 @@ describe('a sweep by hand', () => {
     assert.deepEqual([kinds.order_confirm?.settled, kinds.order_confirm?.locked], [1, 1])
     await other.query('ROLLBACK')
     assert.equal((await sweep({ stale: true })).kinds.order_confirm?.settled, 1)
+  })
+
+  it('says of orders that it could not read that another session has the lock, and not that a worker settles them', async () => {
+    await open(confirm)
+    await overdue(60_000)
+    const holder = await shop.database.connect()
+    const { table = '' } = runtimeOf(shop.timers).rule('order_confirm').row?.guard.table ?? {}
+    const lock = sweepLockName(shop.redis.prefix, 'order_confirm', table)
+    await holder.query('SELECT pg_advisory_lock(hashtextextended(concat($1::text, current_schema()), 0))', [lock])
+    const result = await sweep()
+    const { settled, left, wasRead } = result.kinds.order_confirm ?? {}
+    assert.deepEqual({ settled, left, wasRead }, { settled: 0, left: 1, wasRead: false })
+    assert.match(sweepText(result), /order_confirm: 1 are left: another session has the sweep's lock, and nothing was read/)
+    await holder.query('SELECT pg_advisory_unlock_all()')
+    assert.deepEqual((await sweep()).kinds.order_confirm?.wasRead, true)
+    assert.deepEqual(await statuses(), [5])
   })
 
   it('stops at the brake, says since when, and continues after a release', async () => {

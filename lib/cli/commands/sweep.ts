@@ -3,7 +3,7 @@
 import type { Actor } from '../../admin/actions/request.js'
 import { staleSweepAct } from '../../admin/actions/sweep.js'
 import { type StalePlan, stalePlan } from '../../admin/stale-plan.js'
-import { type SweepOptions, sweepOnce } from '../../admin/sweep-once.js'
+import { type SweepOptions, type SweepResult, sweepOnce } from '../../admin/sweep-once.js'
 import { errorText } from '../../error-text.js'
 import { REASON_OPTION, recordedIfPossible } from '../acting.js'
 import { type Command, type CommandInput, FAILED, JSON_OPTION, json, MODULE_OPTION, OK, UNAVAILABLE } from '../command.js'
@@ -37,9 +37,14 @@ export const sweepCommand: Command = {
     const result = values.stale ? await recordedIfPossible(given, settleStale) : await sweepOnce(runtime, options)
     print(values.json ? json(result) : sweepText(result))
     if (result.unreachable) return UNAVAILABLE
-    const failed = Object.values(result.kinds).some(({ failed, brakedSince }) => failed > 0 || brakedSince !== null)
+    const failed = Object.values(result.kinds).some(isUnfinished)
     return failed || result.faults.length > 0 ? FAILED : OK
   },
+}
+
+/** Also where nothing was read, and orders are left. */
+function isUnfinished({ failed, brakedSince, wasRead, left = 0 }: SweepResult['kinds'][string]): boolean {
+  return failed > 0 || brakedSince !== null || (!wasRead && left > 0)
 }
 
 function show({ values, print, remark }: CommandInput, plans: StalePlan[]): number {

@@ -124,6 +124,11 @@ export class Sweep {
     return this.dependencies.reads.last(this.rules.map(({ kind }) => kind))
   }
 
+  /** Whether this one was the last to read the rule. Another session may hold the lock. */
+  hasRead(kind: string): boolean {
+    return this.dependencies.reads.last([kind])?.by === 'this worker'
+  }
+
   /**
    * Arms what comes due before the sweep after next, of these kinds, while a sweep may run too.
    * @returns how many were missing and are armed now, including those that the sweep armed first; and the partitions that could not be armed completely
