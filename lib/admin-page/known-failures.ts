@@ -9,6 +9,8 @@ import { Remembered } from './remembered.js'
 export interface KnownFailures extends FailedIds {
   /** The dead letters and the orders that are tried again, as text[] literals. */
   bind: readonly [string, string]
+  /** False if Redis never said which they are: then none is known, which is not none. */
+  isKnown: boolean
 }
 
 interface Fetched {
@@ -28,7 +30,7 @@ export class FailuresOfRules {
 
   constructor(private readonly runtime: Runtime) {}
 
-  /** If Redis does not answer, no order counts as failed. Never rejects. */
+  /** While Redis does not answer, those that it last named: dead letters stay dead. Never rejects. */
   async of(kind: string): Promise<KnownFailures> {
     return (await this.known.get(kind, () => this.look(kind))).value
   }
@@ -43,9 +45,11 @@ export class FailuresOfRules {
     const mark = await this.runtime.redis?.failures.mark(kind, WAIT_MS).catch(() => undefined)
     const last = this.fetched.get(kind)
     if (last && last.mark === mark && (last.failures.retrying.length === 0 || performance.now() - last.at < UNSEEN_MS)) return last.failures
-    const { dead, retrying } = (await keptFailures(this.runtime, kind)).failed ?? { dead: [], retrying: [] }
-    const failures: KnownFailures = { dead, retrying, bind: [arrayLiteral(dead), arrayLiteral(retrying)] }
-    if (mark !== undefined) this.fetched.set(kind, { mark, at: performance.now(), failures })
+    const { failed } = await keptFailures(this.runtime, kind)
+    if (!failed && last) return last.failures
+    const { dead, retrying } = failed ?? { dead: [], retrying: [] }
+    const failures: KnownFailures = { dead, retrying, bind: [arrayLiteral(dead), arrayLiteral(retrying)], isKnown: failed !== undefined }
+    if (mark !== undefined && failed) this.fetched.set(kind, { mark, at: performance.now(), failures })
     return failures
   }
 }

@@ -41,8 +41,8 @@ export interface CappedCount {
 
 export interface CappedCounts {
   states: Partial<Record<ListedState, CappedCount>>
-  /** How many dead letters there are. */
-  dead: number
+  /** How many dead letters there are; undefined if that is not known. */
+  dead: number | undefined
   /** The orders that are tried again. */
   retrying: readonly string[]
   /** Postgres's time. */
@@ -109,13 +109,13 @@ export class OrderReads {
 
   /** @param isHeld then orders without another excuse count as held */
   async counts({ kind, row }: ListedRule, isHeld: boolean): Promise<CappedCounts> {
-    const { dead, retrying, bind } = await this.failures.of(kind)
+    const { dead, retrying, bind, isKnown } = await this.failures.of(kind)
     const found = await this.withLocks((seesLocks) =>
       this.ask<{ state: ListedState | 'now' } & CappedCount>(row, cappedCountsSql(row, seesLocks, isHeld), bind),
     )
     const states = Object.fromEntries(found.map(({ state, count, first, last }) => [state, { count, first, last }]))
     const { now, ...others } = states
-    return { states: others, dead: dead.length, retrying, nowMs: now?.first ?? Date.now() }
+    return { states: others, dead: isKnown ? dead.length : undefined, retrying, nowMs: now?.first ?? Date.now() }
   }
 
   /** Slow with many orders, and reads only while no other read runs. Ends at the cap. Undefined if the rule has no `pause`. */

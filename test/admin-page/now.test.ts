@@ -198,6 +198,34 @@ describe('the screen "Now"', function () {
     await shop.close()
   })
 
+  it('keeps dead letters while Redis is down, and says that it does not know those that it never read', async () => {
+    const server = await RedisServer.start()
+    const { shop, runtime, answers } = await open(server.url)
+    await bury(shop.redis.client, runtime.keys.sets('order_confirm').failures, [await shop.parcel(-HOUR_MS)])
+    // biome-ignore lint/suspicious/noExplicitAny: what a test expects of it
+    const seen = async (by: Answers): Promise<any> => by.data('now', new URLSearchParams())
+    const first = await waitUntil(async () => (await seen(answers)).kinds[0].counts?.dead)
+    await server.kill()
+    const killedAt = Date.now()
+    await waitUntil(() => runtime.redis?.connection.serving === false)
+    const kept = await waitUntil(
+      async () => {
+        const [kind] = (await seen(answers)).kinds
+        return kind.atMs > killedAt + 2_500 && kind
+      },
+      { within: 20_000, what: 'a later count' },
+    )
+    assert.deepEqual([first, kept.counts.dead, kept.counts.overdue], [1, 1, undefined])
+    const fresh = new Answers(runtime, parseAdminOptions({ authorize: () => false }))
+    const overdue = await waitUntil(async () =>
+      (await seen(fresh)).troubles.find(({ code, kind }: { code: string; kind: string }) => code === 'OVERDUE' && kind === 'order_confirm'),
+    )
+    assert.match(overdue.message, /; on which orders the rule failed is only in the logs of the workers$/)
+    await server.restart()
+    await shop.close()
+    await server.stop()
+  })
+
   it('and "Processes" wait for no server: what is not known yet is looked at', async () => {
     const server = await RedisServer.start()
     const { shop, data } = await open(server.url)

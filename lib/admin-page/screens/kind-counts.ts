@@ -107,11 +107,11 @@ export class KindCounts {
     }
     const { states, dead, retrying, nowMs } = found
     const paused = this.paused.latest(kind, () => this.reads.paused(rule))
-    const counts = { ...(dead > 0 && { dead }), ...(paused?.value && { paused: paused.value }), ...(undated && { undated: undated.count }) }
+    const counts = { ...(dead && { dead }), ...(paused?.value && { paused: paused.value }), ...(undated && { undated: undated.count }) }
     for (const [state, { count }] of Object.entries(states)) Object.assign(counts, { [state]: count })
     const [nextMs, oldestMs] = [states.pending?.first ?? null, states.overdue?.first ?? null]
     Object.assign(counted, { counts, nextMs, oldestMs, atMs: nowMs, undatedAgeMs: undated?.ageMs })
-    this.put(counted, status)
+    this.put(counted, status, dead)
     const { verification } = row
     if (verification)
       status.unverified = await this.reads.within(row, (within) => verification.unverified.summary(within)).catch(() => undefined)
@@ -138,9 +138,10 @@ export class KindCounts {
   }
 
   /** In the form of `status`, whose ages are relative to this process's clock. */
-  private put({ counts = {}, oldestMs, nextMs, atMs }: CountedKind, status: RuleStatus): void {
+  private put({ counts = {}, oldestMs, nextMs, atMs }: CountedKind, status: RuleStatus, dead: number | undefined): void {
     const aheadMs = Date.now() - atMs
-    const { pending = 0, overdue = 0, retrying = 0, locked = 0, dead = 0, stale = 0 } = counts
+    const { pending = 0, overdue = 0, locked = 0, stale = 0 } = counts
+    const retrying = dead === undefined ? undefined : (counts.retrying ?? 0)
     const { held = 0, unverified = 0, paused = 0, undated = 0 } = counts
     const states = { pending, overdue, retrying, locked, dead, stale, held, unverified, paused, undated }
     status.isCapped = true
