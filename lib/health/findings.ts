@@ -1,6 +1,6 @@
 // Collects the facts of a readiness reading: the servers' answers, and what this process and its workers know.
 
-import type { FaultOf } from '../faults.js'
+import { aboutOf, type FaultOf } from '../faults.js'
 import { isAliveByBeat } from '../redis/process-records.js'
 import { isSwept } from '../rules/rule.js'
 import type { Runtime } from '../timers/runtime.js'
@@ -50,7 +50,7 @@ export class Look {
   /** If a worker runs on the timers, both may have the same fault. */
   private faults(workers: readonly RunningWorker[]): FaultOf<string>[] {
     const all: FaultOf<string>[] = [...this.runtime.health().faults, ...workers.flatMap((worker) => worker.health().faults)]
-    return [...new Map(all.map((fault) => [`${fault.code} ${fault.kind ?? fault.channel ?? ''}`, fault])).values()]
+    return [...new Map(all.map((fault) => [`${fault.code} ${aboutOf(fault) ?? ''}`, fault])).values()]
   }
 
   /** A rule that this reading did not reach keeps its last facts: the queries about other rules may have taken too long. */
