@@ -3,6 +3,7 @@
 import { ageText } from '../../admin/age-text.js'
 import { type Watched, watch } from '../../admin/watch.js'
 import { parseDuration } from '../../duration.js'
+import { reminderKind } from '../../rules/reminder.js'
 import { afterRunning } from '../../wait.js'
 import { type Command, JSON_OPTION, MODULE_OPTION, OK } from '../command.js'
 import { oneLine } from '../one-line.js'
@@ -28,7 +29,7 @@ export const watchCommand: Command = {
     const [kind] = positionals
     if (kind !== undefined) runtime.rule(kind)
     const forMs = durationOf(values.for)
-    const isMeant = (note: Watched) => kind === undefined || note.kind === kind || note.kind.startsWith(`${kind}.`) // a reminder's kind
+    const isMeant = (note: Watched) => kind === undefined || note.kind === kind || note.kind.startsWith(reminderKind(kind, ''))
     const ended = signalled(AGAIN_MS)
     const end = await watch(runtime, {
       onNote: (note) => isMeant(note) && print(values.json ? JSON.stringify(note) : noteText(note)),
