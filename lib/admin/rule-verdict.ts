@@ -39,9 +39,7 @@ function lockTroubles({ tableLock, rowLock, sweepLock, rows, isCapped }: RuleSta
   const found: Trouble[] = []
   if (tableLock && (tableLock.openForS ?? Number.POSITIVE_INFINITY) > LONG_LOCK_S) {
     const level = (tableLock.openForS ?? 0) > STUCK_LOCK_S || tableLock.keepsFromReading ? failing : degraded
-    found.push(
-      level('TABLE_LOCKED', `its whole table is locked, and nothing of it is settled: by ${holder(tableLock)}`, ending(tableLock)),
-    )
+    found.push(level('TABLE_LOCKED', `its whole table is locked, and nothing of it is settled: by ${holder(tableLock)}`, ending(tableLock)))
   }
   if (rowLock && (rowLock.openForS ?? 0) > LONG_LOCK_S) {
     const more =
