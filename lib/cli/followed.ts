@@ -3,6 +3,7 @@
 import type { BulkProgress, BulkResult, RunOptions } from '../bulk.js'
 import { progressText } from './bulk-text.js'
 import type { CommandInput } from './command.js'
+import { onSignal, PASSED_ON_MS } from './signalled.js'
 
 const PROGRESS_MS = 2_000
 
@@ -19,16 +20,14 @@ export async function followed(
     saidAt = performance.now()
     remark(progressText(progress))
   }
-  const onSignal = (signal: string) => {
+  const endListening = onSignal((signal) => {
     const { kind, moved = 0, planned = 0 } = last ?? {}
     const goOn = `order-timers runs ${kind ?? 'KIND'} --resume goes on, and --abandon ends it where it is`
     stop.abort(new Error(`stopped by ${signal} after ${moved} of ${planned} orders; the rule stays held, and ${goOn}`))
-  }
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  for (const signal of signals) process.once(signal, onSignal)
+  }, PASSED_ON_MS)
   try {
     return await carryOut({ onProgress, signal: stop.signal })
   } finally {
-    for (const signal of signals) process.off(signal, onSignal)
+    endListening()
   }
 }

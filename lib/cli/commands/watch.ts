@@ -7,12 +7,9 @@ import { reminderKind } from '../../rules/reminder.js'
 import { afterRunning } from '../../wait.js'
 import { type Command, JSON_OPTION, MODULE_OPTION, OK } from '../command.js'
 import { oneLine } from '../one-line.js'
-import { signalled } from '../signalled.js'
+import { PASSED_ON_MS, signalled } from '../signalled.js'
 import { grouped } from '../table.js'
 import { UsageError } from '../usage-error.js'
-
-/** A repeated signal within this time counts as the same: on a busy machine the program passes it on late. */
-const AGAIN_MS = 3_000
 
 /** How many ids are shown of a batch. */
 const SHOWN = 8
@@ -30,7 +27,7 @@ export const watchCommand: Command = {
     if (kind !== undefined) runtime.rule(kind)
     const forMs = durationOf(values.for)
     const isMeant = (note: Watched) => kind === undefined || note.kind === kind || note.kind.startsWith(reminderKind(kind, ''))
-    const ended = signalled(AGAIN_MS)
+    const ended = signalled(PASSED_ON_MS)
     const end = await watch(runtime, {
       onNote: (note) => isMeant(note) && print(values.json ? JSON.stringify(note) : noteText(note)),
       onLost: (count, process) => remark(`${oneLine(process)}: ${grouped(count)} batches more, which are not shown`),
