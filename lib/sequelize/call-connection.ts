@@ -133,9 +133,11 @@ export class CallConnection {
         this.end()
         return reject(noConnection())
       }
-      this.stopLimit = afterRunning(this.leftMs(CANCEL_MS), () => {
+      // In a transaction Postgres itself ends the wait for a lock. A busy server needs some time for a request to cancel.
+      const cancelMs = this.phase === 'writing' ? LOCK_WAIT_MS : CANCEL_MS
+      this.stopLimit = afterRunning(this.leftMs(cancelMs), () => {
         this.cancel()
-        this.stopLimit = afterRunning(CUT_MS - CANCEL_MS, () => {
+        this.stopLimit = afterRunning(CUT_MS - cancelMs, () => {
           const error = this.cut()
           this.end()
           reject(error)
