@@ -63,7 +63,7 @@ describe('a claim', () => {
 
     it('removes the keys of what it takes as well as of what waits, whichever worker claims', async () => {
       const names = await armMany(30, (await clock.now()) + 60_000)
-      const due = (token: string) => claim(token, { limit: 10, skewMs: 60_001 })
+      const due = (token: string) => claim(token, { limit: 10, skewMs: 60_500 })
       const claimed = [await due('a'), await due('b'), await due('c')]
       assert.deepEqual(claimed.flatMap(({ ids }) => ids).length, 30)
       assert.equal(await redis.client.exists(...names), 0)
