@@ -160,7 +160,7 @@ describe('npm run demo -- --once', () => {
       /^ +\d +extended: confirmed at its new deadline, not before +(alarm|event|sweep) +\d+\.\d ms$/m,
       /^ +\d +plain SETEX by another client: cancelled +event +\d+\.\d ms$/m,
       /^ +\d +due while the worker was down: cancelled \d+ ms after it started +(alarm|event|sweep) +\d+\.\d ms$/m,
-      /^ +7 +Redis's data flushed: (cancelled by the sweep +sweep|armed again from Postgres, cancelled +alarm) +\d+\.\d ms$/m,
+      /^ +7 +Redis's data flushed: (cancelled by the sweep +sweep|armed again from Postgres, cancelled +(alarm|event)) +\d+\.\d ms$/m,
     ]
     for (const line of lines) assert.match(output, line)
   })
