@@ -26,7 +26,7 @@ npm run bench -- SCENARIO …          some: ${SCENARIOS.map(({ name }) => name)
 
   --systems a,b    of ${SYSTEMS.join(', ')}
   --n N            timers that are scheduled or come due, 1 to 1000000
-  --pending N,N    timers pending meanwhile, 0 to 2000000 each
+  --pending N,N    timers pending meanwhile, 0 to 10000000 each
   --rounds N       rounds of which the median is shown, 1 to 20
   --json           the results as one JSON array, on the last line
   --docs           writes docs/benchmarks.md and its pictures
@@ -56,7 +56,7 @@ export function planOf(argv: string[]): Plan | undefined {
   if (values.systems !== undefined) for (const scenario of scenarios) refuseUnmeasured(scenario, systems, positionals.length > 0)
   const plan: Plan = { scenarios, systems, json: values.json, docs: values.docs }
   if (values.n !== undefined) plan.n = countOf('n', values.n, 1, 1_000_000)
-  if (values.pending !== undefined) plan.pendings = listOf('pending', values.pending).map((text) => countOf('pending', text, 0, 2_000_000))
+  if (values.pending !== undefined) plan.pendings = listOf('pending', values.pending).map((text) => countOf('pending', text, 0, 10_000_000))
   if (values.rounds !== undefined) plan.rounds = countOf('rounds', values.rounds, 1, 20)
   if (values.from !== undefined) plan.from = values.from
   if (values.profile !== undefined) plan.profileDir = values.profile

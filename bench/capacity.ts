@@ -35,7 +35,7 @@ export function capacityPage({ rows, measuredAt, machine }: BenchRecord): string
 
 How many timers, how many servers. Written by \`npm run bench -- --docs\` from what was measured on ${measuredAt.slice(0, 10)} on ${machine.split(',')[0]}: see
 [benchmarks.md](benchmarks.md). Servers, workers and clients shared those two cores, so yours do more. What the first table has was measured; all other
-figures are calculated from it, by the formula that is given. Nothing here was run with more than a million pending timers, four workers or three primaries.
+figures are calculated from it, by the formula that is given. ${runs(rows)}
 
 ## Measured
 
@@ -63,7 +63,7 @@ ${PENDING.map((pending) => byPending(pending, measured)).join('\n')}
 Of what comes due, the share that one worker settles at its best (${whole(settled)} a second): ${PENDING.map((pending) => `${short((100 * pending) / DAY_S / settled)} % with ${millions(pending)}`).join(', ')}.
 An alarm looks at the head of a sorted set, and a sweep reads an index of Postgres: the cost of both grows with the logarithm of what is pending.
 
-## By workers
+${heldAgainst(rows, measured)}## By workers
 
 Each worker asks Redis about once a second while it waits (each of three primaries, on a cluster), and settles the same orders from the same index: more workers are for rules with work of their own, and
 for the death of one of them.
@@ -82,6 +82,61 @@ ${WORKERS.map((workers) => `| ${workers} | ${workers * IDLE_COMMANDS} | ${(worke
 | a rule's own \`run\` | connections of the worker's pool ÷ the time that it takes | more workers; \`afterCommit\` for what need not be in the transaction |
 | Redis's CPU | ${whole(scheduledRedis)} timers a second, scheduled on one core that Redis shared with the client | a cluster |
 `
+}
+
+/** The largest run, which the calculated figures are held against. */
+const HELD = 10_000_000
+
+const PRIMARIES = { 'one primary': 1, 'three primaries': 3, 'six primaries': 6 }
+
+function runs(rows: readonly Row[]): string {
+  const largest = rows.some(({ pending }) => pending === HELD)
+    ? '10 million pending timers, four workers or six'
+    : 'a million pending timers, four workers or three'
+  return `Nothing here was run with more than ${largest} primaries.`
+}
+
+/** Empty where the record has no run with so many. */
+function heldAgainst(rows: readonly Row[], { bytes, swept, emptySweepMs, lateness }: Measured): string {
+  const ofHeld = rows.filter(({ system, pending }) => system === 'express-order-timers' && pending === HELD)
+  const lines = ofHeld.flatMap(({ scenario, variant = '', bytesPerTimer, latenessMs, perSecond, detail = {} }) => {
+    if (scenario === 'sweep' && variant === '') {
+      return [
+        heldLine('overdue orders that a sweep settles', swept, figure(perSecond), (value) => `${whole(value)} a second`),
+        heldLine('a sweep that finds nothing', withLogarithm(emptySweepMs), figure(detail.emptySweepMs), inMilliseconds),
+      ]
+    }
+    if (scenario !== 'cluster') return []
+    const shards = PRIMARIES[variant as keyof typeof PRIMARIES]
+    const fullest = (figure(bytesPerTimer) * HELD * figure(detail.fullestPercent)) / 100
+    const settled = `from the deadline to the commit, ${variant}`
+    return [
+      heldLine(`memory, ${shards ? `the fullest of ${variant}` : variant}`, (bytes * HELD) / (shards ?? 1), fullest, gigabytes),
+      heldLine(`${settled}, p50`, lateness.p50, figure(latenessMs?.p50), inMilliseconds),
+      heldLine(`${settled}, p99`, lateness.p99, figure(latenessMs?.p99), inMilliseconds),
+    ]
+  })
+  if (lines.length === 0) return ''
+  return `## Held against a run with 10 million
+
+| with 10 million pending | calculated | measured | measured ÷ calculated |
+| --- | ---: | ---: | ---: |
+${lines.join('\n')}
+
+`
+}
+
+function heldLine(what: string, calculated: number, measured: number, shown: (value: number) => string): string {
+  return `| ${what} | ${shown(calculated)} | ${shown(measured)} | ${(measured / calculated).toFixed(2)} |`
+}
+
+/** What grows with the logarithm of the pending timers, from a million to ten. */
+function withLogarithm(value: number): number {
+  return (value * Math.log(HELD)) / Math.log(1_000_000)
+}
+
+function inMilliseconds(value: number): string {
+  return `${value.toFixed(1)} ms`
 }
 
 function byPending(pending: number, { bytes, swept }: Measured): string {

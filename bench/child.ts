@@ -12,6 +12,13 @@ export interface Deadlines {
   spacingMs: number
 }
 
+interface Calling {
+  firstId: number
+  count: number
+  delayMs: number
+  inFlight?: number
+}
+
 let producer: Producer | undefined
 let worker: Worker | undefined
 
@@ -22,10 +29,10 @@ const calls = {
   },
 
   /** @returns how long it took, in milliseconds */
-  async schedule({ firstId, count, delayMs }: { firstId: number; count: number; delayMs: number }): Promise<number> {
+  async schedule({ firstId, count, delayMs, inFlight = IN_FLIGHT }: Calling): Promise<number> {
     await producer!.prepare?.(firstId, count, delayMs)
     const started = performance.now()
-    await keepInFlight(count, IN_FLIGHT, (index) => producer!.schedule(firstId + index, Date.now() + delayMs))
+    await keepInFlight(count, inFlight, (index) => producer!.schedule(firstId + index, Date.now() + delayMs))
     return performance.now() - started
   },
 

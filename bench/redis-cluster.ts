@@ -25,7 +25,18 @@ export async function startCluster(primaries: number): Promise<RedisCluster> {
     const buses: number[] = []
     for (let i = 0; i < primaries; i += 1) {
       const bus = await freePort()
-      const own = ['--cluster-enabled', 'yes', '--cluster-port', `${bus}`, '--cluster-config-file', `nodes-${i}.conf`, '--dir', directory]
+      const own = [
+        '--cluster-enabled',
+        'yes',
+        '--cluster-announce-ip',
+        '127.0.0.1',
+        '--cluster-port',
+        `${bus}`,
+        '--cluster-config-file',
+        `nodes-${i}.conf`,
+        '--dir',
+        directory,
+      ]
       nodes.push(await startRedis(own))
       buses.push(bus)
     }

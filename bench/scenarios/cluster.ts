@@ -1,18 +1,19 @@
-// Three primaries of a cluster beside one Redis: what a scheduled timer costs Redis, in CPU and commands, how evenly the primaries share it, and how late
-// orders are settled that come due 5 ms apart.
+// A cluster's primaries beside one Redis: what a scheduled timer costs Redis, in CPU, commands and memory, how evenly the primaries share it, and how late
+// orders are settled that come due 5 ms apart. One primary is a cluster too: what more of them cost is told from what a cluster costs. Each primary has as many calls in flight as the one server.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addOrders, DAY_MS } from '../orders.js'
-import { type RedisCluster, startCluster } from '../redis-cluster.js'
-import { redisUse } from '../redis-server.js'
+import { startCluster } from '../redis-cluster.js'
+import { type RedisServer, redisUse } from '../redis-server.js'
 import { settle } from '../settling.js'
 import type { Site } from '../site.js'
 import { OURS } from '../systems/index.js'
+import { IN_FLIGHT } from '../systems/system.js'
 import { PATIENCE_MS, punctuality, SPACING_MS } from './lateness.js'
 import type { Scenario } from './scenario.js'
 
-const PRIMARIES: Record<string, number> = { 'one server': 0, 'three primaries': 3 }
+const PRIMARIES: Record<string, number> = { 'one server': 0, 'one primary': 1, 'three primaries': 3, 'six primaries': 6 }
 
-/** Scheduled for tomorrow, one call each. */
+/** Scheduled for tomorrow, one call each; so many for each primary. */
 const SCHEDULED = 20_000
 /** Those before bring what is there once: connections, scripts, partitions. */
 const FIRST = 200
@@ -21,7 +22,7 @@ const AFTER_MS = 500
 
 export const cluster: Scenario = {
   name: 'cluster',
-  title: 'three primaries beside one Redis: orders due 5 ms apart, and what 20,000 scheduled timers cost Redis',
+  title: "a cluster's primaries beside one Redis: orders due 5 ms apart, and what 20,000 scheduled timers for each cost Redis",
   systems: [OURS],
   n: 1_000,
   pendings: [100_000],
@@ -32,23 +33,31 @@ export const cluster: Scenario = {
     const shards = primaries > 0 ? await startCluster(primaries) : undefined
     site.cluster = shards
     try {
-      const detail = await schedule(site, n + pending + 1, shards)
-      return { ...punctuality(await settle(site, { system: OURS, n, pending, spacingMs: SPACING_MS, patienceMs: PATIENCE_MS })), detail }
+      const servers = shards?.nodes ?? [site.redis]
+      const detail = await schedule(site, n + pending + 1, servers)
+      const before = await Promise.all(servers.map(memoryOf))
+      const outcome = await settle(site, { system: OURS, n, pending, spacingMs: SPACING_MS, patienceMs: PATIENCE_MS })
+      const grown = (await Promise.all(servers.map(memoryOf))).map((bytes, i) => bytes - (before[i] as number))
+      return {
+        ...punctuality(outcome),
+        bytesPerTimer: sum(grown) / pending,
+        detail: { ...detail, fullestPercent: percentOfLargest(grown) },
+      }
     } finally {
       await shards?.stop()
     }
   },
 }
 
-async function schedule(site: Site, firstId: number, shards: RedisCluster | undefined): Promise<Record<string, number>> {
-  const servers = shards?.nodes ?? [site.redis]
+async function schedule(site: Site, firstId: number, servers: readonly RedisServer[]): Promise<Record<string, number>> {
+  const scheduled = SCHEDULED * servers.length
   const used = () => Promise.all(servers.map(({ client }) => redisUse(client)))
-  await addOrders(site.database.sql, { firstId, count: SCHEDULED + FIRST, dueAt: null })
+  await addOrders(site.database.sql, { firstId, count: scheduled + FIRST, dueAt: null })
   const child = await site.hire()
   await child.ask('produce', { system: OURS, place: { ...site.place, variant: 'redis' } })
-  await child.ask('schedule', { firstId: firstId + SCHEDULED, count: FIRST, delayMs: DAY_MS })
+  await child.ask('schedule', { firstId: firstId + scheduled, count: FIRST, delayMs: DAY_MS })
   const before = await used()
-  await child.ask('schedule', { firstId, count: SCHEDULED, delayMs: DAY_MS })
+  await child.ask('schedule', { firstId, count: scheduled, delayMs: DAY_MS, inFlight: IN_FLIGHT * servers.length })
   await sleep(AFTER_MS)
   const spent = (await used()).map(({ cpuMs, commands }, i) => ({
     cpuMs: cpuMs - (before[i]?.cpuMs ?? 0),
@@ -56,12 +65,24 @@ async function schedule(site: Site, firstId: number, shards: RedisCluster | unde
   }))
   await child.ask('closeProducer')
   await child.end()
-  const cpuMs = spent.reduce((sum, one) => sum + one.cpuMs, 0)
-  const commands = spent.reduce((sum, one) => sum + one.commands, 0)
+  const cpuMs = sum(spent.map((one) => one.cpuMs))
+  const commands = sum(spent.map((one) => one.commands))
   return {
-    cpuUsPerTimer: (1_000 * cpuMs) / SCHEDULED,
-    commandsPerTimer: commands / SCHEDULED,
+    cpuUsPerTimer: (1_000 * cpuMs) / scheduled,
+    commandsPerTimer: commands / scheduled,
     cpuUsPerCommand: (1_000 * cpuMs) / commands,
-    busiestPercent: (100 * Math.max(...spent.map((one) => one.cpuMs))) / cpuMs,
+    busiestPercent: percentOfLargest(spent.map((one) => one.cpuMs)),
   }
+}
+
+async function memoryOf({ client }: RedisServer): Promise<number> {
+  return (await redisUse(client)).memoryBytes
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0)
+}
+
+function percentOfLargest(values: readonly number[]): number {
+  return (100 * Math.max(...values)) / sum(values)
 }

@@ -1,6 +1,7 @@
 // The scenarios, in the order in which they are run and shown.
 import { adminPage } from './admin-page.js'
 import { bulk } from './bulk.js'
+import { calls } from './calls.js'
 import { cluster } from './cluster.js'
 import { drain } from './drain.js'
 import { external } from './external.js'
@@ -12,4 +13,4 @@ import { schedule } from './schedule.js'
 import { sweep } from './sweep.js'
 import { workers } from './workers.js'
 
-export const SCENARIOS = [schedule, drain, lateness, mixed, external, idle, middleware, sweep, workers, adminPage, bulk, cluster]
+export const SCENARIOS = [schedule, calls, drain, lateness, mixed, external, idle, middleware, sweep, workers, adminPage, bulk, cluster]

@@ -1,16 +1,24 @@
 // The plain recipe: SETEX for each timer, and an expiry listener that settles. Nothing else, so nothing is made punctual or
 // found again. Its commands are pipelined by ioredis, as everything is that shares one connection.
 import { Redis } from 'ioredis'
-import { confirm, openOrders } from '../order.js'
+import { confirm, Order, openOrders, SHIPPED } from '../order.js'
 import { inPortions, type System } from './system.js'
+
+/** With the deadline on the order's row too. */
+export const ON_ROW = 'row'
 
 const PREFIX = 'order_confirm:'
 
 export const setexListener: System = {
-  async produce({ redisUrl }) {
+  async produce({ redisUrl, databaseUrl, variant }) {
     const redis = new Redis(redisUrl)
+    const sequelize = variant === ON_ROW ? openOrders(databaseUrl) : undefined
+    const setex = (id: number, dueAt: number) => redis.setex(PREFIX + id, Math.ceil((dueAt - Date.now()) / 1000), 1)
     return {
-      schedule: (id, dueAt) => redis.setex(PREFIX + id, Math.ceil((dueAt - Date.now()) / 1000), 1),
+      schedule: async (id, dueAt) => {
+        if (sequelize) await Order.update({ confirmDueAt: new Date(dueAt) }, { where: { id, status: SHIPPED } })
+        return setex(id, dueAt)
+      },
       // Deadlines nearer than a second apart need PXAT instead of whole seconds.
       load: (firstId, count, dueAt) =>
         inPortions(count, 10_000, (first, size) => {
@@ -20,6 +28,7 @@ export const setexListener: System = {
         }),
       close: async () => {
         await redis.quit()
+        await sequelize?.close()
       },
     }
   },
