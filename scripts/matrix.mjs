@@ -6,8 +6,10 @@
 // Each result is added to --results FILE (matrix.jsonl), and what the file has is not run again. Exits with 1 if a run failed.
 // test/package uses the packed tarball as an ES module, as CommonJS, bundled, and with each TypeScript.
 
+import { createHash } from 'node:crypto'
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { npm } from './packages.mjs'
@@ -36,7 +38,8 @@ async function main() {
   if (asked.length === 0) throw new SetupError(`none of the runs has ${values.only.join(' and ')}; --all has every combination`)
   const path = values.results ?? join(project, 'matrix.jsonl')
   const results = existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n').map(JSON.parse) : []
-  const copy = join(cache, 'matrix')
+  // Outside of any node_modules, below which TypeScript takes no file for CommonJS; each checkout has a copy of its own.
+  const copy = join(tmpdir(), `order-timers-matrix-${createHash('sha256').update(project).digest('hex').slice(0, 8)}`)
   for (const [i, versions] of asked.entries()) {
     if (results.some((result) => isSame(result, versions))) continue
     say(`run ${i + 1} of ${asked.length}: ${NAMES.map((name) => `${name} ${versions[name]}`).join(', ')}`)
