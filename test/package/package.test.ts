@@ -325,8 +325,7 @@ const health = orderTimersHealth(timers); console.log(health.live().status, (awa
       it(`finds timers that are ${title}, makes their table ready, and settles by hand`, async () => {
         const schema = `t_${randomBytes(6).toString('hex')}`
         const [redis, client] = await Promise.all([openRedis(), connectByHand(process.env.DATABASE_URL as string, schema)])
-        // Of a bundle, Node also tells the deprecations that it does not tell of packages: that of url.parse(), by Express 4 and others.
-  const env = { ...process.env, SCHEMA: schema, PREFIX: redis.prefix, NODE_OPTIONS: '--disable-warning=DEP0169' }
+        const env = { ...process.env, SCHEMA: schema, PREFIX: redis.prefix }
         const program = join(directory, 'node_modules', '.bin', 'order-timers')
         const orderTimers = (...args: string[]) =>
           run(program, args, { cwd: join(directory, 'command-line', folder), env, timeout: 30_000 })
