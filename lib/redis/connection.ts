@@ -9,6 +9,7 @@ import { Availability } from './availability.js'
 import { keepUpToDate, type Upkeep } from './cluster-upkeep.js'
 import { Layout } from './layout.js'
 import { Listeners } from './listeners.js'
+import { troubleOf } from './no-address.js'
 import { Obstacles } from './obstacles.js'
 import { Opening } from './opening.js'
 import { OURS } from './own-options.js'
@@ -59,7 +60,7 @@ export class RedisConnection {
     }
     this.opening = new Opening(this.client, { afterReady: () => this.layout.known, onFailed })
     this.client.on('error', (error) => {
-      this.availability.trouble = (error as { lastNodeError?: Error }).lastNodeError ?? error // the error of the last node of a cluster
+      this.availability.trouble = troubleOf(this.client, error)
       if ((error as { command?: { name?: string } }).command?.name === 'select') this.obstacles.untilSelected(source.db)
       // If no Sentinel names a primary there is no connection, and so no `close`: ioredis asks them again by itself.
       if (this.client.status === 'connecting') this.availability.down(error)
@@ -237,7 +238,7 @@ export class RedisConnection {
   private lost(): void {
     this.obstacles.end()
     this.layout.end()
-    this.availability.down(this.availability.trouble)
+    this.availability.down(troubleOf(this.client, this.availability.trouble))
     if (this.leaving) this.availability.reportAgain() // if no connection follows
     this.leaving = false
   }

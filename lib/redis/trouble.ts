@@ -3,6 +3,7 @@
 import { errorText } from '../error-text.js'
 import { type ErrorName, OrderTimersError } from '../errors.js'
 import { OtherLayout } from './layout.js'
+import { NoAddress } from './no-address.js'
 import { isReply, type ReplyFault, replyFault, replyRemedy, SLOT_UNSERVED } from './replies.js'
 
 const WHAT: Record<ReplyFault, string> = {
@@ -38,7 +39,7 @@ function isOfSentinels(error: unknown): boolean {
 /** The code and the texts for an error of Redis or of the connection to it. */
 export function explain(error: unknown, where: string): { code: ReplyFault; what: string; why: string; remedy: string } {
   const cause = reasonOf(error)
-  if (cause instanceof OtherLayout) {
+  if (cause instanceof OtherLayout || cause instanceof NoAddress) {
     const { message: why, remedy } = cause
     return { code: 'REDIS_UNUSABLE', what: `Redis at ${where} ${WHAT.REDIS_UNUSABLE}`, why, remedy }
   }

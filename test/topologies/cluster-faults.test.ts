@@ -1,7 +1,7 @@
 // One node of a Redis Cluster that hangs, is emptied, is configured otherwise or does not know its users: it costs its own share only, and is told by name.
 
 import assert from 'node:assert/strict'
-import { Cluster, type ClusterOptions } from 'ioredis'
+import { Cluster, type ClusterOptions, Redis } from 'ioredis'
 import { doctor } from '../../lib/admin/doctor/doctor.js'
 import { status } from '../../lib/admin/status.js'
 import { type Watched, watch } from '../../lib/admin/watch.js'
@@ -14,9 +14,11 @@ import { explain } from '../../lib/redis/trouble.js'
 import { slotOf } from '../../lib/slots.js'
 import { confirmed, confirming, EVERY_SECOND, shipUnarmed } from '../faults/confirming.js'
 import { untilArmed } from '../support/armed.js'
+import { freePort } from '../support/free-port.js'
 import { Lines } from '../support/lines.js'
 import { enter } from '../support/opened.js'
 import { type ClusterNode, RedisCluster } from '../support/redis-cluster.js'
+import { RedisServer } from '../support/redis-server.js'
 import { refused } from '../support/refused.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop, type TestWorker } from '../support/shop.js'
@@ -573,5 +575,23 @@ describe('A cluster of one shard', () => {
     assert.deepEqual(new Set(worker.settled.map(({ via }) => via)), new Set(['alarm']))
     await shop.close()
     await cluster.stop()
+  }).timeout(60_000)
+
+  it('is refused where its node does not know its own address, which ioredis needs, with the setting to make', async () => {
+    const server = await RedisServer.startOnFreePorts(async () => ['--cluster-enabled', 'yes', '--cluster-port', `${await freePort()}`])
+    const node = new Redis(server.port)
+    const struckOut = enter('a client', async () => node.disconnect())
+    await node.call('CLUSTER', 'ADDSLOTSRANGE', 0, 16_383)
+    const shop = await openShop(confirming(), { redis: { nodes: [`127.0.0.1:${server.port}`] } })
+    const { code, message } = await refused(() => shop.timers.check())
+    assert.equal(code, 'ERR_ORDER_TIMERS_REDIS_UNUSABLE')
+    assert.match(message, /CLUSTER SLOTS has no address for the node that serves its slots\); set cluster-announce-ip in its redis\.conf$/)
+    await node.config('SET', 'cluster-announce-ip', '127.0.0.1')
+    const serves = async () => !(await shop.timers.check().catch((error) => error))
+    await waitUntil(serves, { within: 30_000 })
+    node.disconnect()
+    struckOut()
+    await shop.close()
+    await server.stop()
   }).timeout(60_000)
 })
