@@ -10,7 +10,7 @@ export { show } from './show.js'
 const STATUS = {
   /** When the timers, a rule or the worker are made with a wrong option, and by a call with an option that it does not have. */
   INVALID_OPTION: 500,
-  /** When a rule is made, and by `schedule`, `extend` and `duration`, with something that is not a duration or is out of bounds. */
+  /** When a rule is made, by `startExpiryWorker` and by calls that take a duration, with something that is none or is out of bounds. */
   INVALID_DURATION: 400,
   /** By `schedule` with an `at` that is not an instant, or with both `after` and `at`; and if an `after` function returns an invalid or past Date. */
   INVALID_DEADLINE: 400,
@@ -30,11 +30,11 @@ const STATUS = {
   UNKNOWN_KIND: 400,
   /** By every call that takes an order, with something that is neither an id of its type nor an instance of its model. */
   INVALID_ID: 400,
-  /** By `extend`, `cancel`, `pause` and `resume`, and by `schedule` with `after` or `at`, on a rule with `since`. */
+  /** By `extend`, `cancel`, `pause`, `resume` and calls about many orders, and by `schedule` with `after` or `at`, on a rule with `since`. */
   NOT_ON_SINCE: 400,
   /** By every call that takes an order, if the table has no such row. */
   ORDER_NOT_FOUND: 404,
-  /** By `schedule`, `extend` and `cancel`, if the rule does not apply (or no longer applies) to the order. */
+  /** By `schedule`, `extend`, `cancel`, `pause` and `resume`, if the rule does not apply (or no longer applies) to the order. */
   ORDER_NOT_IN_FROM: 409,
   /** By `extend`, `pause` and `resume` without a timer, by `cancel` if timers are only in Redis, and by `retry` without a dead letter. */
   NO_TIMER: 409,
@@ -54,13 +54,13 @@ const STATUS = {
   ALREADY_HELD: 409,
   /** By `hold`, if settlements that began before still run. The hold stands. */
   HOLD_IN_FLIGHT: 503,
-  /** By `hold` and `release`: the table of holds is missing, or the role has no right to it. */
+  /** By `hold`, `release` and calls about many orders: the table of holds is missing, or the role has no right to it. */
   HOLDS_MISSING: 500,
   /** By `release` with options of a hold, if the kind is not held. */
   NOT_HELD: 409,
   /** By `hold` and `release`, if the kind, or the requested end, is not possible. */
   NOT_HOLDABLE: 400,
-  /** By `hold`, if workers of a version without holds run. */
+  /** By `hold` and calls about many orders, if workers of a version without holds run. */
   WORKERS_TOO_OLD: 409,
   /** By `release` if both the brake and a hold stop the kind, and `what` is not given. */
   HELD_AND_BRAKED: 409,
@@ -74,9 +74,9 @@ const STATUS = {
   VETOED: 500,
   /** By `upsert`, and by `bulkCreate` with `updateOnDuplicate`, on a model that a rule with `auto` hooks. */
   AUTO_UPSERT: 500,
-  /** By calls without a transaction, if another transaction holds the lock on the row for too long. */
+  /** By calls without a transaction, and by `release` with `shift`, if another transaction holds the lock on the row for too long. */
   ROW_LOCKED: 503,
-  /** By `check`, `retry` and calls on rules whose deadlines are only in Redis, if Redis does not answer or is not used. */
+  /** By `check`, `dead`, `retry` and calls on rules whose deadlines are only in Redis, if Redis does not answer or is not used. */
   REDIS_UNAVAILABLE: 503,
   /** Like REDIS_UNAVAILABLE, if Redis answers but cannot serve timers (one node of a cluster, a replica, an old version). */
   REDIS_UNUSABLE: 503,

@@ -46,8 +46,8 @@ export interface OrderTimersOptions<R extends Rules = Rules> {
   /** The prefix of every key. Two shops on one Redis need different ones. Default: none. */
   prefix?: string | undefined
   /**
-   * A logger with the methods of pino or console; `false`: nothing is logged. Default: warnings, errors, the worker's start and the end of a
-   * fault go to stderr, at most one line for each code and minute.
+   * A logger with the methods of pino or console; `false`: nothing is logged. Default: warnings, errors and `info` lines with a code, such as
+   * the end of a fault, go to stderr, at most one a minute for each code, rule and level.
    */
   logger?: LoggerLike | false | undefined
 }
@@ -219,7 +219,7 @@ export interface TimersHealth {
 export interface OrderTimers<R extends Rules = Rules> extends RequestHandler, TimerCalls<R> {
   /**
    * Checks the models, their tables and Redis now instead of at first use.
-   * @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE, POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE, REDIS_UNUSABLE
+   * @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, INVALID_OPTION, SHARED_DEADLINE, POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE, REDIS_UNUSABLE, REDIS_REFUSES
    */
   check(): Promise<void>
   /** The present faults of this process's timers. Sends no query, so it may be called often. */

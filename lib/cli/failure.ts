@@ -5,14 +5,14 @@ import { faultOwnerOf, isDatabaseTrouble } from '../sequelize/fault-owner.js'
 import { FAILED, UNAVAILABLE, USAGE } from './command.js'
 import { UsageError } from './usage-error.js'
 
-/** Errors in the command line, and errors because nothing could be read. */
+/** Errors in the command line, and errors because nothing could be read, or because what runs did not end in time. */
 const TYPED = ['UNKNOWN_KIND', 'INVALID_ID', 'INVALID_ACTION', 'INVALID_DURATION', 'INVALID_WHERE', 'INVALID_DEADLINE', 'NO_RUN']
-const UNREADABLE = ['TIMERS_NOT_FOUND', 'REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'POSTGRES_UNAVAILABLE']
+const NOT_NOW = ['TIMERS_NOT_FOUND', 'REDIS_UNAVAILABLE', 'REDIS_UNUSABLE', 'POSTGRES_UNAVAILABLE', 'HOLD_IN_FLIGHT']
 
 export function statusOf(error: unknown): number {
   const name = String((error as { code?: unknown } | null | undefined)?.code).replace('ERR_ORDER_TIMERS_', '')
   if (error instanceof UsageError || TYPED.includes(name)) return USAGE
-  return UNREADABLE.includes(name) || isDatabaseTrouble(error) ? UNAVAILABLE : FAILED
+  return NOT_NOW.includes(name) || isDatabaseTrouble(error) ? UNAVAILABLE : FAILED
 }
 
 /** With the cause's stack if the shop's module could not be loaded, since it shows the place. */

@@ -16,7 +16,7 @@ package.json names is used ("order-timers": { "module": "./path/to/timers.js" })
 or lib.
 
 Exit status: 0 success; 1 something is wrong, or nothing was done; 2 wrong usage, or no such rule or id; 3 the timers could not be loaded, or
-what the command needs does not answer: Redis for dead and retry, else Postgres (status has 1 then). Answers go to stdout, everything else to
+what the command needs does not answer: Redis for dead and watch, both for retry, discard and rearm, else Postgres (status has 1 then). Answers go to stdout, everything else to
 stderr.`
 }
 

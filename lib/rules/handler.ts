@@ -10,7 +10,7 @@ export type Handler = (work: HandlerWork) => unknown
 
 export interface HandlerWork {
   kind: string
-  /** The ids that are due, as text; up to the worker's batch size. */
+  /** The ids that are due, as text; 100 at most. */
   ids: string[]
   /** Aborted when the batch has timed out (30 s), and when `stop()` no longer waits. */
   signal: AbortSignal

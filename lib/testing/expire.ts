@@ -36,8 +36,8 @@ const LIMITS = { lockMs: 2_000, statementMs: 2_000, idleMs: 5_000 }
  * @param worker the worker of this process, started on the timers
  * @param order an instance or an id; an instance is not refreshed: `reload()` it
  * @returns the order as in the worker's event `settled` (for a reminder, `reminded`)
- * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID, INVALID_DURATION, INVALID_OPTION (400), ORDER_NOT_FOUND (404), ORDER_NOT_IN_FROM,
- * NO_TIMER (409), ROW_LOCKED, REDIS_UNAVAILABLE (503); NOT_SETTLED (500) where the rule fails (`cause` is its error) or the time is up
+ * @throws OrderTimersError UNKNOWN_KIND, INVALID_ID, INVALID_DURATION (400), ORDER_NOT_FOUND (404), ORDER_NOT_IN_FROM,
+ * NO_TIMER (409), ROW_LOCKED, REDIS_UNAVAILABLE (503), INVALID_OPTION (500); NOT_SETTLED (500) where the rule fails (`cause` is its error) or the time is up
  */
 export async function expire(
   worker: ExpiryWorker,

@@ -16,7 +16,7 @@ interface Found extends Problem {
 
 /**
  * @throws OrderTimersError INVALID_MODEL, INVALID_STATUS, INVALID_OPTION, SHARED_DEADLINE, POSTGRES_UNAVAILABLE, REDIS_UNAVAILABLE,
- * REDIS_UNUSABLE; its `problems` are all that were found, and its code is that of the first
+ * REDIS_UNUSABLE, REDIS_REFUSES; its `problems` are all that were found, and its code is that of the first
  */
 export async function checkRuntime(runtime: Runtime): Promise<void> {
   const found: Found[] = []

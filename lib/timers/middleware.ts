@@ -13,7 +13,7 @@ import { RUNTIME, Runtime } from './runtime.js'
 /**
  * Makes the timers: middleware for `app.use`, which attaches itself as `req.orderTimers`, and the same calls for code without a request.
  * Looks at the options only; models, columns and Redis are touched at first use, at the worker's start, or by `check()`.
- * @throws OrderTimersError INVALID_OPTION, INVALID_DURATION, SHARED_DEADLINE, REDIS_UNUSABLE
+ * @throws OrderTimersError INVALID_OPTION, INVALID_DURATION, SHARED_DEADLINE; NOT_CALLED when `orderTimers` itself was mounted
  */
 export function orderTimers<const R extends Rules>(options: OrderTimersOptions<R>): OrderTimers<R> {
   if (looksLikeRequest(options)) {

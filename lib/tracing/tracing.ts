@@ -108,6 +108,6 @@ function requireApi(): Api {
     return opentelemetry.api()
   } catch (cause) {
     const message = 'orderTimersTracing: @opentelemetry/api is not installed; npm install @opentelemetry/api'
-    throw new OrderTimersError('INVALID_OPTION', message, { cause })
+    throw new OrderTimersError('MISSING_PACKAGE', message, { cause })
   }
 }

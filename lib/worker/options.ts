@@ -63,8 +63,7 @@ export function parseWorkerOptions(options: WorkerOptions): ParsedWorkerOptions 
     throw invalid(`startExpiryWorker: "configureRedis" must be true or false, got ${show(configureRedis)}`)
   if (options.idle !== undefined && options.idle !== 'economy')
     throw invalid(`startExpiryWorker: "idle" must be 'economy' or left out, got ${show(options.idle)}`)
-  const leaseMs = parseDuration('startExpiryWorker: "lease"', lease, { mostMs: LONGEST_LEASE_MS })
-  if (leaseMs < SHORTEST_LEASE_MS) throw invalid(`startExpiryWorker: "lease" must be a second at least, got ${show(lease)}`)
+  const leaseMs = parseDuration('startExpiryWorker: "lease"', lease, { leastMs: SHORTEST_LEASE_MS, mostMs: LONGEST_LEASE_MS })
   return { fallback: parseFallback(options.fallback), concurrency, catchUp, configureRedis, leaseMs, idle: options.idle }
 }
 

@@ -105,7 +105,7 @@ export class ExpiryWorker extends WorkerEmitter {
 
 /**
  * Starts a worker on timers, or on the Express app that they are mounted on. Returns at once, even if Redis is down.
- * @throws OrderTimersError NOT_MOUNTED, INVALID_OPTION, INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE: wrong configuration only
+ * @throws OrderTimersError NOT_MOUNTED, INVALID_OPTION, INVALID_DURATION, INVALID_MODEL, INVALID_STATUS, SHARED_DEADLINE: wrong configuration only
  */
 export function startExpiryWorker(appOrTimers: unknown, options: WorkerOptions = {}): ExpiryWorker {
   const parsed = parseWorkerOptions(options)

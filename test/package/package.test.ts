@@ -272,7 +272,7 @@ try { orderTimersTracing(timers)(); console.log('traced') } catch (error) { cons
     const bare = await mkdtemp(join(tmpdir(), 'order-timers-bare-'))
     try {
       await installInto(bare, tarball, { '@opentelemetry': null })
-      for (const line of await said(bare)) assert.match(line, /^ERR_ORDER_TIMERS_INVALID_OPTION .* npm install @opentelemetry\/api$/)
+      for (const line of await said(bare)) assert.match(line, /^ERR_ORDER_TIMERS_MISSING_PACKAGE .* npm install @opentelemetry\/api$/)
     } finally {
       await rm(bare, { recursive: true })
     }

@@ -383,8 +383,10 @@ describe('startExpiryWorker(timers, options)', () => {
       assert.deepEqual(await started({ concurrency: value }), invalid(`"concurrency" must be a whole number from 1 to 100, got ${shown}`))
     }
     assert.deepEqual(await started({ configureRedis: 'Ex' }), invalid('"configureRedis" must be true or false, got "Ex"'))
-    assert.deepEqual(await started({ lease: 500 }), invalid('"lease" must be a second at least, got 500'))
-    const message = `startExpiryWorker: "lease" must be a duration such as '24h' or a positive whole number of milliseconds, of 1h at most, got "long"`
-    assert.deepEqual(await started({ lease: 'long' }), refusal('INVALID_DURATION', 400, message))
+    for (const lease of [500, '500ms', '2h', 'long']) {
+      const bounds = `of 1s at least and 1h at most, got ${typeof lease === 'number' ? lease : `"${lease}"`}`
+      const message = `startExpiryWorker: "lease" must be a duration such as '24h' or a positive whole number of milliseconds, ${bounds}`
+      assert.deepEqual(await started({ lease }), refusal('INVALID_DURATION', 400, message))
+    }
   })
 })

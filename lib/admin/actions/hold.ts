@@ -39,18 +39,22 @@ export interface HoldReleaseDetails {
   signal?: AbortSignal
 }
 
-/** @throws OrderTimersError as `timers.release` for a hold; NOT_HELD if another one stands; INVALID_ACTION, NOT_RECORDED, and then nothing is released */
+/**
+ * @param actor who does it, for the record; without one it is not recorded
+ * @throws OrderTimersError as `timers.release` for a hold; NOT_HELD if another one stands; with an actor also INVALID_ACTION, NOT_RECORDED, and then nothing is
+ * released
+ */
 export function releaseHoldAct(
   runtime: Runtime,
   kind: string,
   options: ReleaseOptions,
-  actor: Actor,
+  actor: Actor | undefined,
   { waitMs, shownSince, signal }: HoldReleaseDetails = {},
 ): Promise<ActedHoldRelease> {
   return codedErrors(runtime.redis?.source.describe() ?? '', async () => {
-    requireActor(actor)
+    if (actor) requireActor(actor)
     requireEnabled(runtime)
-    const record = recording(runtime, kind, 'release', actor)
+    const record = actor && recording(runtime, kind, 'release', actor)
     const beside: HoldDetails['beside'] = async (transaction, hold) => {
       if (shownSince !== undefined && Math.trunc(hold.since) !== shownSince) throw heldAgain(kind, hold)
       await record?.(transaction, hold)

@@ -9,7 +9,7 @@ import { deadText, discardText } from '../dead-text.js'
 
 export const discardCommand: Command = {
   usage: 'discard KIND [ID…] [--yes] [--reason TEXT] [--json]',
-  help: 'drops dead letters for good, with their deadlines; without ids it says how many there are, and drops all with --yes (exit status 1 if one could not be dropped, or --yes is missing)',
+  help: 'drops dead letters for good, with their deadlines; without ids it lists them, and drops all with --yes (exit status 1 if one could not be dropped, or --yes is missing)',
   example: 'order-timers discard order_confirm 34 35 --reason "refunded by hand"',
   options: { ...MODULE_OPTION, ...JSON_OPTION, ...REASON_OPTION, yes: { type: 'boolean' } },
   positionals: ['KIND'],

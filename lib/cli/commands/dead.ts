@@ -22,7 +22,7 @@ export const deadCommand: Command = {
 
 export const retryCommand: Command = {
   usage: 'retry KIND [ID…] [--yes] [--reason TEXT] [--json]',
-  help: 'puts dead letters back, due now and with all their attempts; without ids it says how many there are, and puts all back with --yes (exit status 1 if one is no dead letter, or --yes is missing)',
+  help: 'puts dead letters back, due now and with all their attempts; without ids it lists them, and puts all back with --yes (exit status 1 if one is no dead letter, or --yes is missing)',
   example: 'order-timers retry order_confirm 34 35',
   options: { ...MODULE_OPTION, ...JSON_OPTION, ...REASON_OPTION, yes: { type: 'boolean' } },
   positionals: ['KIND'],

@@ -1,10 +1,11 @@
 // `order-timers release`.
 
 import { releaseHoldAct } from '../../admin/actions/hold.js'
+import type { Actor } from '../../admin/actions/request.js'
 import { releaseBrake } from '../../admin/release.js'
 import type { ReleaseOptions } from '../../hold.js'
 import { whatToRelease } from '../../timers/release.js'
-import { actorOf, REASON_OPTION, recordedIfPossible } from '../acting.js'
+import { REASON_OPTION, recordedIfPossible } from '../acting.js'
 import { type Command, type CommandInput, JSON_OPTION, json, MODULE_OPTION, OK } from '../command.js'
 import { END_OPTIONS, endOf } from '../hold-options.js'
 import { grouped } from '../table.js'
@@ -13,7 +14,7 @@ import { UsageError } from '../usage-error.js'
 const WAIT_MS = 5_000
 
 export const releaseCommand: Command = {
-  usage: 'release KIND [--shift | --grace DURATION] [--expect N] [--what hold|brake] [--reason TEXT] [--json]',
+  usage: 'release KIND [--shift | --no-shift | --grace DURATION] [--expect N] [--what hold|brake] [--reason TEXT] [--json]',
   help: 'releases a rule that its brake has stopped, or that is held; running workers settle at once what was held. --shift first moves every coming deadline by the length of the hold',
   example: 'order-timers release order_confirm',
   options: { ...MODULE_OPTION, ...JSON_OPTION, ...REASON_OPTION, ...END_OPTIONS, expect: { type: 'string' }, what: { type: 'string' } },
@@ -35,7 +36,8 @@ export const releaseCommand: Command = {
 async function releaseHeld(given: CommandInput, kind: string, options: ReleaseOptions): Promise<number> {
   const { runtime, values, print } = given
   await runtime.redis?.connection.connected(WAIT_MS).catch(() => {}) // the next call reports a failure
-  const { hold, moved, workersAsked, next } = await releaseHoldAct(runtime, kind, options, actorOf(given), { waitMs: WAIT_MS })
+  const release = (actor: Actor | undefined) => releaseHoldAct(runtime, kind, options, actor, { waitMs: WAIT_MS })
+  const { hold, moved, workersAsked, next } = await recordedIfPossible(given, release)
   const opensAt = hold.opensAt === null ? null : new Date(hold.opensAt)
   if (values.json) print(json({ kind, wasHeld: true, moved, lengthMs: hold.lengthMs, opensAt, workersAsked, next }))
   else if (opensAt) print(`${kind}: stays held until ${opensAt.toISOString()}, and goes on by itself then`)

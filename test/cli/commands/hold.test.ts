@@ -54,6 +54,15 @@ describe('hold and release on the command line', function () {
     ])
   })
 
+  it('releases without the table of actions too, and says that it was not recorded', async () => {
+    await hold(...WHY)
+    await shop.database.client.query('DROP TABLE order_timers_actions')
+    const { status, stdout, stderr } = await release()
+    assert.match(stderr, /^not recorded: .* `order-timers migration` prints\n$/)
+    assert.match(stdout, /^order_confirm: released; /)
+    assert.equal(status, 0)
+  })
+
   it('says until when, and opens after --grace', async () => {
     const held = await hold(...WHY, '--until', '2h', '--no-shift')
     assert.match(held.stdout, /; a sweep releases it at \d{4}-\S+Z\n$/)
