@@ -1,6 +1,7 @@
 // All key names are built and parsed here: the timers' own keys `kind:id`, and those of the due index. In a cluster the index is divided, by id, into
 // partitions: the names of one partition share a slot, and the partitions are spread evenly over all slots.
 
+import { Listeners } from './listeners.js'
 import { hashTag, slotOf, tagOf } from './slots.js'
 
 /** An expired key's name, parsed. */
@@ -37,6 +38,7 @@ export class Keys {
   partitions: number
   /** In a cluster the same, once it was read: a node may be away. */
   agreed: number | undefined
+  private readonly partitionsListeners = new Listeners()
 
   constructor(
     /** The prefix of every name: ioredis's `keyPrefix`, if the shop's client has one, and then the option `prefix`. */
@@ -50,6 +52,23 @@ export class Keys {
     this.scannerLock = `${prefix}${RESERVED_KIND}:scanner`
     this.processes = `${this.common}processes`
     this.layout = `${this.common}layout`
+  }
+
+  /** The data say how many partitions there are. */
+  agree(partitions: number): void {
+    const isOther = partitions !== this.partitions
+    this.partitions = partitions
+    this.agreed = partitions
+    if (isOther) this.partitionsListeners.call()
+  }
+
+  /**
+   * Called once the data say another number of partitions than was taken until then: each partition is another one, or there is none of its number. In
+   * the same turn, so that nothing is asked of a partition that does not exist.
+   * @returns a function that ends it
+   */
+  onPartitions(listener: () => void): () => void {
+    return this.partitionsListeners.add(listener)
   }
 
   /** The key of one timer, such as `order_confirm:34`. */

@@ -21,8 +21,9 @@ export function hashTag(key: string): string | undefined {
   return close > open + 1 ? key.slice(open + 1, close) : undefined
 }
 
-/** A hash tag whose slot is one of these: always the same for the same slots. */
+/** A hash tag whose slot is one of these: always the same for the same slots. @throws RangeError where none of these is a slot: no tag would be found */
 export function tagIn(slots: ReadonlySet<number>): string {
+  if (!hasSlot(slots)) throw new RangeError('no hash tag has any of these slots')
   for (let n = 0; ; n += 1) {
     const tag = n.toString(36)
     if (slots.has(slotOf(tag))) return tag
@@ -31,12 +32,21 @@ export function tagIn(slots: ReadonlySet<number>): string {
 
 const tags = new Map<number, string>()
 
-/** The hash tag of a partition. The slots are spread evenly, so that each node gets its share. The same in every process. */
+/**
+ * The hash tag of a partition. The slots are spread evenly, so that each node gets its share. The same in every process.
+ * @throws RangeError where there is no such partition
+ */
 export function tagOf(partition: number, partitions: number): string {
+  if (!(partition >= 0 && partition < partitions)) throw new RangeError(`there is no partition ${partition} of ${partitions}`)
   const slot = FIRST_SLOT + Math.floor((partition * SLOTS) / partitions)
   const tag = tags.get(slot) ?? tagIn(new Set([slot]))
   tags.set(slot, tag)
   return tag
+}
+
+function hasSlot(numbers: ReadonlySet<number>): boolean {
+  for (const number of numbers) if (Number.isInteger(number) && number >= 0 && number < SLOTS) return true
+  return false
 }
 
 /** CRC-16/XMODEM. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { Keys } from '../lib/keys.js'
-import { hashTag, MOST_PARTITIONS, SLOTS, slotOf, tagOf } from '../lib/slots.js'
+import { hashTag, MOST_PARTITIONS, SLOTS, slotOf, tagIn, tagOf } from '../lib/slots.js'
 
 /** ioredis's own. */
 const calculateSlot = createRequire(import.meta.resolve('ioredis'))('cluster-key-slot') as (key: string) => number
@@ -25,6 +25,20 @@ describe('slots of a cluster', () => {
       }
       assert.equal(tagOf(0, partitions), tagOf(0, 1)) // the record of the layout is there
     }
+  })
+})
+
+describe('hash tags', () => {
+  it('of every slot are found', () => {
+    const found = new Set<number>()
+    for (let n = 0; found.size < SLOTS && n < 1_000_000; n += 1) found.add(slotOf(n.toString(36)))
+    assert.equal(found.size, SLOTS)
+    assert.equal(slotOf(tagIn(new Set([SLOTS, 0]))), 0)
+  })
+
+  it('of no slot are refused, and so are partitions that are not there', () => {
+    for (const slots of [[], [SLOTS], [-1], [0.5], [Number.NaN]]) assert.throws(() => tagIn(new Set(slots)), RangeError)
+    for (const partition of [4, 5, -1, Number.NaN]) assert.throws(() => tagOf(partition, 4), /RangeError: there is no partition \S+ of 4$/)
   })
 })
 

@@ -1,6 +1,6 @@
 // Whether Redis answers on a connection, and if not, why. Each change is reported once, however many commands fail of it.
 
-import { Listeners } from './listeners.js'
+import { Listeners } from '../listeners.js'
 import { isReply, replyWord } from './replies.js'
 import { CLOSED, explain } from './trouble.js'
 

@@ -16,11 +16,13 @@ export class RedisClock {
   /** @param keys of a cluster; left out, one server has the clock */
   constructor(
     private readonly connection: RedisConnection,
-    private readonly keys?: Pick<Keys, 'inCluster' | 'partitionOf' | 'sets'>,
+    private readonly keys?: Pick<Keys, 'inCluster' | 'partitionOf' | 'sets' | 'onPartitions'>,
   ) {
-    connection.onDown(() => {
+    const forget = () => {
       for (const estimate of this.estimates) estimate.forget()
-    })
+    }
+    connection.onDown(forget)
+    keys?.onPartitions(forget) // each is on another node now
   }
 
   /** @returns Redis's time in milliseconds, rounded. @throws OrderTimersError REDIS_UNAVAILABLE */

@@ -67,10 +67,7 @@ export class Layout {
     this.end()
     const take = (answer: Answer): boolean => {
       const { other } = this
-      if (typeof answer === 'number') {
-        keys.partitions = answer
-        keys.agreed = answer
-      }
+      if (typeof answer === 'number') keys.agree(answer)
       if (answer !== 'unanswered') this.other = answer instanceof OtherLayout ? answer : undefined
       if (!this.other) onUnderstood()
       else if (other?.message !== this.other.message) onOther(this.other)

@@ -111,6 +111,7 @@ export class Leases {
     private readonly clock: RedisClock,
   ) {
     this.timerKeys = new TimerKeys(keys)
+    keys.onPartitions(() => this.epochs.clear()) // an index that is older than another has lost nothing
   }
 
   /** The newest epoch of an index that this process has seen; 0 for none. */

@@ -37,7 +37,7 @@ export class Primaries {
 
   constructor(
     connection: RedisConnection,
-    private readonly keys: Pick<Keys, 'partitions'>,
+    private readonly keys: Pick<Keys, 'partitions' | 'onPartitions'>,
   ) {
     this.cluster = asCluster(connection.client)
   }
@@ -45,7 +45,9 @@ export class Primaries {
   start(listeners: PrimariesListeners): void {
     const look = () => this.look(listeners)
     for (const event of ['refresh', 'ready']) this.cluster.on(event, look)
+    const unlisten = this.keys.onPartitions(look)
     this.endListening = () => {
+      unlisten()
       for (const event of ['refresh', 'ready']) this.cluster.off(event, look)
     }
     look()

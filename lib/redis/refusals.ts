@@ -1,7 +1,7 @@
 // Writes that Redis refuses (its memory is full, it cannot save, this user lacks the right). Replies show a refusal, and it is
 // over when a write of the same kind succeeds. Meanwhile a test write that leaves nothing behind is tried each second.
 
-import { Listeners } from './listeners.js'
+import { Listeners } from '../listeners.js'
 import { isServerWide, replyRemedy, replyWord } from './replies.js'
 
 /**

@@ -217,6 +217,18 @@ describe('The due index of a cluster', function () {
     second.close()
   })
 
+  it('keeps no clock and no epoch of its partitions once its data say another number of them', async () => {
+    const { keys, leases, clock, close } = await open()
+    await clock.now(3)
+    leases.noteEpoch(KIND, 1, 3)
+    keys.agree(8)
+    assert.equal(leases.knownEpoch(KIND, 3), 1)
+    keys.agree(16)
+    assert.equal(leases.knownEpoch(KIND, 3), 0)
+    assert.equal(clock.known(3), undefined)
+    close()
+  })
+
   it('counts the attempts of a timer that was armed when its partitions were fewer', async () => {
     const { keys, connection, failures, close } = await open()
     const [id] = names(100).filter((one) => keys.partitionOf(one) !== 3) as [string]

@@ -88,7 +88,8 @@ export class Alarm {
       return untilNextMs
     } catch (error) {
       // If Redis does not answer, its connection reports that once; the sweep settles meanwhile.
-      if (!isRedisTrouble(error)) await this.dispatcher.ruleHealth.taskFailed('alarm', this.rule, error)
+      // One that was stopped may be of a partition that a cluster's index turned out not to have.
+      if (!isRedisTrouble(error) && !this.stopping.signal.aborted) await this.dispatcher.ruleHealth.taskFailed('alarm', this.rule, error)
       return TROUBLE_SLEEP_MS
     }
   }

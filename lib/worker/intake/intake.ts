@@ -37,11 +37,12 @@ export class Intake {
   readonly listener: Listener
   readonly pace: Pace
   private readonly servers: Servers
-  /** One for each partition of the due index; in a cluster their number is known once the layout has been read. */
+  /** One for each partition of the due index; in a cluster their number is known once the layout has been read, perhaps after work has begun. */
   private readonly partitions: PartitionIntake[] = []
   private readonly unserved: UnservedPartitions
   private started = false
   private stopped = false
+  private dropped: Promise<unknown> = Promise.resolve()
   private unlisten = () => {}
 
   constructor(private readonly dependencies: IntakeDependencies) {
@@ -49,7 +50,7 @@ export class Intake {
     const { keys, log, meters } = runtime
     this.pace = dependencies.idle === 'economy' ? ECONOMY : USUAL
     this.unserved = new UnservedPartitions(redis.connection, keys, faults)
-    this.addPartitions()
+    this.fitPartitions()
     claims.onPutBack((kind, partition, untilDueMs) => this.partitions[partition]?.putBack(kind, untilDueMs))
     this.listener = new Listener(keys, rules, claims, dispatcher, log, dependencies.standstill, redis.feed)
     const kinds = [...rules.keys()]
@@ -69,10 +70,14 @@ export class Intake {
   }
 
   start(): void {
+    this.fitPartitions()
     this.servers.start()
     this.started = true
     for (const partition of this.partitions) partition.start()
-    this.unlisten = this.dependencies.redis.connection.onUp(() => this.addPartitions())
+    this.unlisten = this.dependencies.runtime.keys.onPartitions(() => {
+      this.fitPartitions()
+      this.wake() // each is of another index now
+    })
   }
 
   /** Brings no more work. */
@@ -80,7 +85,7 @@ export class Intake {
     this.stopped = true
     this.unlisten()
     await this.listener.stop()
-    await Promise.all([...this.partitions.map((partition) => partition.stop()), this.servers.stop()])
+    await Promise.all([...this.partitions.map((partition) => partition.stop()), this.servers.stop(), this.dropped])
   }
 
   get loops(): Loop[] {
@@ -130,9 +135,14 @@ export class Intake {
     return list.length > 0 && list.every((server) => holds(server) === true)
   }
 
-  private addPartitions(): void {
-    while (this.partitions.length < this.dependencies.runtime.keys.partitions && !this.stopped) {
-      const { pace, unserved } = this
+  /** Those of too high a number end: there is no index for them. */
+  private fitPartitions(): void {
+    const { partitions: count } = this.dependencies.runtime.keys
+    const { pace, unserved } = this
+    const surplus = this.partitions.splice(count)
+    this.dropped = Promise.all([this.dropped, ...surplus.map((partition) => partition.stop())])
+    for (const i of surplus.keys()) unserved.noteAnswered(count + i)
+    while (this.partitions.length < count && !this.stopped) {
       const onAnswered = (partition: number) => this.answered(partition)
       const partition = new PartitionIntake({ ...this.dependencies, pace, unserved, onAnswered }, this.partitions.length)
       this.partitions.push(partition)
@@ -141,7 +151,6 @@ export class Intake {
   }
 
   private answered(partition: number): void {
-    this.addPartitions() // the node that says how many there are may answer later than others
     this.unserved.noteAnswered(partition)
     void this.dependencies.claims.retry(partition)
   }
