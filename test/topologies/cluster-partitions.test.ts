@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import type { WorkerOptions } from '../../lib/index.js'
 import { Keys } from '../../lib/keys.js'
 import { slotOf } from '../../lib/slots.js'
-import { confirmed, confirming } from '../faults/confirming.js'
+import { confirmed, confirming, wereNotLate } from '../faults/confirming.js'
 import { untilArmed } from '../support/armed.js'
 import { type ClusterNode, RedisCluster } from '../support/redis-cluster.js'
 import { runtimeOf } from '../support/runtime.js'
@@ -70,6 +70,15 @@ describe('A cluster whose index is in another number of partitions than 8', func
       new Set(worker.faultsTold.map(({ code, node }) => `${code} ${node}`)),
       new Set([`REDIS_UNAVAILABLE 127.0.0.1:${first.port}`]),
     )
+    await shop.close()
+  })
+
+  it('has each alarm of more woken by its own timers, with pulses far apart', async () => {
+    const { shop, keys, start, settle } = await open(16)
+    const { worker, isWell } = await start({ idle: 'economy' })
+    await waitUntil(isWell, { within: 30_000 })
+    assert.equal(keys.partitions, 16)
+    await wereNotLate(shop.database, await settle(worker))
     await shop.close()
   })
 })

@@ -34,12 +34,12 @@ export class PartitionIntake {
   private readonly pulses: Pulses | undefined
   /** By kind. */
   private readonly alarms: ReadonlyMap<string, Alarm>
-  /** By the name of the index. */
-  private readonly byIndex: ReadonlyMap<string, Alarm>
+  /** By the names of the indexes, which follow from how many partitions there are: that may be read later. */
+  private byIndex: { partitions: number; alarms: ReadonlyMap<string, Alarm> } | undefined
 
   constructor(
     private readonly dependencies: PartitionIntakeDependencies,
-    partition: number,
+    private readonly partition: number,
   ) {
     const { runtime, redis, rules, claims, dispatcher, pace, unserved, onAnswered } = dependencies
     const { connection, pulse } = redis
@@ -48,7 +48,6 @@ export class PartitionIntake {
     const alarms = [...rules.values()].map((rule) => new Alarm(rule, claims, dispatcher, connection, longestSleepMs, partition))
     const kinds = [...rules.keys()]
     this.alarms = new Map(kinds.map((kind, i) => [kind, alarms[i] as Alarm]))
-    this.byIndex = new Map([...this.alarms].map(([kind, alarm]) => [runtime.keys.sets(kind, partition).due, alarm]))
     this.pulses = runtime.keys.inCluster
       ? new Pulses({
           ...{ pulse, connection, kinds, everyMs, expiryProbe: undefined, externalKeys: undefined },
@@ -96,8 +95,18 @@ export class PartitionIntake {
 
   /** @returns whether this index is one of these */
   wakeOf(index: string): boolean {
-    const alarm = this.byIndex.get(index)
+    const alarm = this.alarmsByIndex().get(index)
     alarm?.wake()
     return alarm !== undefined
+  }
+
+  private alarmsByIndex(): ReadonlyMap<string, Alarm> {
+    const { keys } = this.dependencies.runtime
+    const { partitions } = keys
+    if (this.byIndex?.partitions !== partitions) {
+      const named = [...this.alarms].map(([kind, alarm]) => [keys.sets(kind, this.partition).due, alarm] as const)
+      this.byIndex = { partitions, alarms: new Map(named) }
+    }
+    return this.byIndex.alarms
   }
 }
