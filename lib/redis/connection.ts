@@ -61,7 +61,7 @@ export class RedisConnection {
     this.opening = new Opening(this.client, { afterReady: () => this.layout.known, onFailed })
     this.client.on('error', (error) => {
       this.availability.trouble = troubleOf(this.client, error)
-      if ((error as { command?: { name?: string } }).command?.name === 'select') this.obstacles.untilSelected(source.db)
+      this.obstacles.refused((error as { command?: { name?: string } }).command?.name, source.db)
       // If no Sentinel names a primary there is no connection, and so no `close`: ioredis asks them again by itself.
       if (this.client.status === 'connecting') this.availability.down(error)
     })
@@ -73,7 +73,7 @@ export class RedisConnection {
   }
 
   get ready(): boolean {
-    return this.client.status === 'ready' && !this.obstacles.isInWrongDb && this.layout.understood
+    return this.client.status === 'ready' && !this.obstacles.isElsewhere && this.layout.understood
   }
 
   /** Whether it is connected to a server that can serve timers. A command may still go unanswered: see `serving`. */

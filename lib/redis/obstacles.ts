@@ -1,5 +1,5 @@
-// What keeps a connected server from serving commands: it loads its data, a script blocks it, or it refuses the db. Each is checked again
-// until it is over.
+// What keeps a connected server from serving commands: it loads its data, a script blocks it, or it refuses the db or the user. Each is checked again
+// until it is over; a refused user's connection ends by itself.
 
 import { type Redis, ReplyError } from 'ioredis'
 import { Attempts } from './attempts.js'
@@ -16,6 +16,7 @@ export class Obstacles {
   private readonly loading = new Attempts(ASK_EVERY_MS)
   /** Runs while Redis refuses the db, since ioredis would go on in db 0. */
   private readonly wrongDb = new Attempts(ASK_EVERY_MS)
+  private wrongUser = false
 
   /** @param onOver called when an obstacle is over */
   constructor(
@@ -27,8 +28,9 @@ export class Obstacles {
     return this.busy.running
   }
 
-  get isInWrongDb(): boolean {
-    return this.wrongDb.running
+  /** Whether commands would be carried out in another db, or as the default user. */
+  get isElsewhere(): boolean {
+    return this.wrongDb.running || this.wrongUser
   }
 
   /** Redis answers only that it is busy or loading. It still serves some commands, which prove nothing; PING is not one of them. */
@@ -55,8 +57,13 @@ export class Obstacles {
     this.loading.start(isReady, () => {})
   }
 
-  /** Redis refused to select the db. */
-  untilSelected(db: number): void {
+  /** Redis refused a command. Those of the connection's own start matter: ioredis 5.4 is ready for a moment though its user was refused. */
+  refused(command: string | undefined, db: number): void {
+    if (command === 'auth') this.wrongUser = true
+    if (command === 'select') this.untilSelected(db)
+  }
+
+  private untilSelected(db: number): void {
     const select = () =>
       this.client.select(db).then(
         () => true,
@@ -70,5 +77,6 @@ export class Obstacles {
     this.busy.end()
     this.loading.end()
     this.wrongDb.end()
+    this.wrongUser = false
   }
 }
