@@ -11,6 +11,7 @@ const FAULTS: Record<FaultCode, true> = {
   REDIS_LOST_DATA: true,
   REDIS_UNUSABLE: true,
   SUBSCRIBE_REFUSED: true,
+  SCAN_REFUSED: true,
   EVENTS_OFF: true,
   EVICTION: true,
   POSTGRES_UNAVAILABLE: true,

@@ -64,7 +64,7 @@ const NOW_MS = 1_500
 const UNKNOWN = 'NOT_LOOKED_AT'
 
 /** Faults that another check covers. */
-const OF_REDIS = /^(REDIS_|EVENTS_OFF$|SUBSCRIBE_REFUSED$|EVICTION$|TIMERS_DROPPED$)/
+const OF_REDIS = /^(REDIS_|EVENTS_OFF$|SUBSCRIBE_REFUSED$|SCAN_REFUSED$|EVICTION$|TIMERS_DROPPED$)/
 const OF_POSTGRES = 'POSTGRES_UNAVAILABLE'
 
 export const CHECKS: Record<CheckName, (findings: Findings) => CheckReading> = {

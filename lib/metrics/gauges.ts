@@ -18,6 +18,7 @@ const FAULTS: Record<FaultCode | TimersFaultCode | PresenceFaultCode, 'kind' | '
   REDIS_REFUSES: 'process',
   REDIS_LOST_DATA: 'process',
   SUBSCRIBE_REFUSED: 'process',
+  SCAN_REFUSED: 'process',
   EVENTS_OFF: 'process',
   EVICTION: 'process',
   TIMERS_DROPPED: 'process',

@@ -61,8 +61,10 @@ export interface PulseAnswer {
   }
   /** Lines of INFO, if they were requested and this user may read them. */
   server: string
-  /** What the step of the scan found; undefined if another worker scans. */
+  /** What the step of the scan found; undefined if another worker scans, and if it was refused. */
   scanned: ScanStep | undefined
+  /** The error if the step was refused. */
+  scanRefused: Error | undefined
 }
 
 /** A step of the scan for external keys: the next cursor, `0` after the last one, and for each key that was found milliseconds to its expiry. */
@@ -89,6 +91,7 @@ type PulseReply = [
   scan: (string | number)[],
   beat: string[],
   beatError: string,
+  scanError: string,
 ]
 
 export class Pulse {
@@ -188,7 +191,8 @@ export class Pulse {
     return reply
   }
 
-  private parse([now, isSet, hasControl, refused, heads, server, scan]: PulseReply, options: PulseOptions): PulseAnswer {
+  private parse(reply: PulseReply, options: PulseOptions): PulseAnswer {
+    const [now, isSet, hasControl, refused, heads, server, scan, , , scanError] = reply
     const { partition = 0 } = options
     return {
       heads: looked(options).map((kind, i) => {
@@ -199,6 +203,7 @@ export class Pulse {
       probe: { isRefused: refused !== '', isSet: isSet === 1, hasControl: hasControl === 1 },
       server,
       scanned: parseScan(scan),
+      scanRefused: scanError === '' ? undefined : new ReplyError(scanError),
     }
   }
 

@@ -49,6 +49,9 @@ const REMEDIES: Record<string, string> = {
 /** The remedy for the same codes where a cluster or one of its nodes is what was asked. */
 export const SLOT_UNSERVED = 'the cluster serves no such slot now; look at CLUSTER INFO'
 
+/** The remedy for a command that does not exist on this server, or not under its name. */
+export const UNRENAMED = 'do not rename this command (rename-command); if it must be forbidden to others, do that by ACL'
+
 /** Replies of clusters and their nodes. */
 const ofClusters = new WeakSet<Error>()
 
@@ -57,6 +60,7 @@ const SERVER_WIDE = ['OOM', 'MISCONF', 'NOREPLICAS']
 
 const TOO_MANY_CLIENTS = /max number of clients/i
 const NEEDS_MEMORY = /maxmemory|out of memory/i
+const UNKNOWN_COMMAND = /unknown (?:redis )?command/i
 const NEEDS_RIGHTS = /\bACL failure|no permissions to|user executing the script can't/i
 
 /**
@@ -92,6 +96,7 @@ export function noteOfCluster(error: Error): void {
 export function replyRemedy(error: Error): string | undefined {
   const word = replyWord(error)
   if (REMEDIES[word] === CLUSTER && ofClusters.has(error)) return SLOT_UNSERVED
+  if (word === 'ERR' && UNKNOWN_COMMAND.test(error.message)) return UNRENAMED
   const right = word === 'NOPERM' ? missingRight(error.message) : undefined
   return right === undefined ? REMEDIES[word] : `allow this user ${right}; docs/redis.md lists all rights that it needs`
 }

@@ -16,6 +16,7 @@ export type FaultCode =
   | 'REDIS_REFUSES'
   | 'REDIS_LOST_DATA'
   | 'SUBSCRIBE_REFUSED'
+  | 'SCAN_REFUSED'
   | 'EVENTS_OFF'
   | 'EVICTION'
   | 'POSTGRES_UNAVAILABLE'

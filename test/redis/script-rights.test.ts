@@ -7,7 +7,7 @@ const OF_WEB = ['Arm', 'Disarm', 'Postpone', 'Move', 'Revive', 'DeadPage', 'Time
 
 /** Includes branches that no test with a restricted user may have reached. */
 const commandsIn = (lua: string) =>
-  [...lua.matchAll(/(?:redis\.p?call|callInPortions|partition|try)\('(\w+)'/g)].map(([, name = '']) => name.toLowerCase())
+  [...lua.matchAll(/(?:redis\.p?call|callInPortions|partition|try|named)\('(\w+)'/g)].map(([, name = '']) => name.toLowerCase())
 
 describe('each command in a Lua script', () => {
   it('is among the rights of a worker', () => {

@@ -17,19 +17,21 @@
 --         heads      next, leaseEnds, epoch, next, …: the index's next deadline, when the first lease ends, each '' if there is none;
 --                    and the epoch, '' if data is lost
 --         server     lines of INFO: role, cluster_enabled, maxmemory_policy, those that are known
---         scan       as shared/scan-step.lua says
+--         scan       as shared/scan-step.lua says; empty if it was refused
 --         beat       as shared/beat.lua says; empty if it was refused
 --         beatError  why it was refused
+--         scanError  why the step of the scan was refused, '' if it was not
 local epochs, probe, isThorough, scan = cjson.decode(ARGV[1]), cjson.decode(ARGV[2]), ARGV[3] == '1', cjson.decode(ARGV[4])
 --- include shared/now.lua
 --- include shared/epoch.lua
 --- include shared/tombstones.lua
 --- include shared/scan-step.lua
+--- include shared/values-from.lua
 --- include shared/beat.lua
 
 local ttlMs, controlTtlMs = probe[1], probe[2]
 local before = ttlMs and 2 or 0
-local answer = { string.format('%.3f', now), 0, 0, '', {}, '', {}, {}, '' }
+local answer = { string.format('%.3f', now), 0, 0, '', {}, '', {}, {}, '', '' }
 
 -- First, since it needs memory: a script that has written anything may go on although memory is full.
 local isRefused = false
@@ -65,8 +67,12 @@ if isThorough then
 end
 
 if #scan > 0 then
-  local ok, found = pcall(scanStep, scan[1], scan[2], scan[3], '0', scan[4], scan[5], { unpack(scan, 6) })
-  if ok then answer[7] = found end
+  local ok, found = pcall(scanStep, scan[1], scan[2], scan[3], '0', scan[4], scan[5], valuesFrom(scan, 6))
+  if ok then
+    answer[7] = found
+  else
+    answer[10] = type(found) == 'table' and found.err or tostring(found)
+  end
 end
 
 if #ARGV > 4 then

@@ -2,12 +2,15 @@
 // they are touched when they expire. One worker scans at a time, under a lock that expires if the worker dies. A pass over the keyspace begins
 // with a pulse of the worker, and a small keyspace needs no further step. Where Redis publishes that a key got a TTL, each worker learns of it at once.
 
+import type { Redis } from 'ioredis'
 import type { Keys } from '../../keys.js'
 import type { RedisConnection } from '../../redis/connection.js'
 import { parseScan, type ScanStep } from '../../redis/pulse.js'
 import { scripts } from '../../redis/script-calls.js'
+import type { ServerFaults } from '../faults.js'
 import { NewKeys } from './new-keys.js'
 import { Rest } from './rest.js'
+import { ScanFaults } from './scan-faults.js'
 import { type Hearing, Touches } from './touches.js'
 
 /** Redis does nothing else during a step: it takes one to two milliseconds with so many keys (seen on 7.0.15 among a million). */
@@ -38,6 +41,7 @@ export interface ExternalKeysDependencies {
   connection: RedisConnection
   workerId: string
   hearing: Hearing
+  faults: ServerFaults
   /** Whether the keyspace is scanned. */
   scans: boolean
   /** The name of the lock under which one worker scans this server. */
@@ -53,6 +57,7 @@ export class ExternalKeys {
   passMs: number | undefined
   private readonly touches: Touches
   private readonly newKeys: NewKeys
+  private readonly scanFaults: ScanFaults
   private readonly rest = new Rest()
   private readonly patterns: readonly string[]
   private horizonMs = FIRST_HORIZON_MS
@@ -62,8 +67,9 @@ export class ExternalKeys {
   private stopped = false
 
   constructor(private readonly dependencies: ExternalKeysDependencies) {
-    const { connection, keys, kinds, hearing } = dependencies
+    const { connection, keys, kinds, hearing, faults } = dependencies
     this.touches = new Touches(connection, hearing)
+    this.scanFaults = new ScanFaults(connection, faults)
     // A script on one node of a cluster cannot ask the index, whose partitions lie anywhere.
     const dueOf = (kind: string) => (connection.topology === 'node' ? '' : keys.sets(kind).due)
     this.patterns = kinds.flatMap((kind) => [keys.timersOf(kind), dueOf(kind)])
@@ -90,15 +96,17 @@ export class ExternalKeys {
     return [this.lock, this.dependencies.workerId, LOCK_MS, STEP_KEYS, this.horizonMs, ...this.patterns]
   }
 
-  /** A pulse has taken the first step. @param first undefined if another worker scans */
-  stepped(first: ScanStep | undefined): void {
+  /** A pulse has taken the first step. @param first undefined if another worker scans, or with an error */
+  stepped(first: ScanStep | undefined, refused?: Error): void {
     if (this.passing || this.stopped) return
+    if (refused) this.scanFaults.refused(refused)
+    else this.scanFaults.works()
     if (!first) {
       this.passMs = undefined
       return
     }
     this.passing = this.pass(first)
-      .catch(() => {}) // Redis does not answer, or refuses. Its connection reports that, and another pass follows.
+      .catch(() => {}) // Redis does not answer, or refuses. That is reported, and another pass follows.
       .finally(() => {
         this.passing = undefined
       })
@@ -129,8 +137,9 @@ export class ExternalKeys {
     const { connection, scans } = this.dependencies
     if (!connection.usable) return
     const horizonMs = scans ? Math.max(FIRST_HORIZON_MS, this.horizonMs) : LONGEST_HORIZON_MS
-    const values = [JSON.stringify(names), horizonMs, ...this.patterns]
-    const found = parseScan((await connection.ask((client) => scripts(client).orderTimersExternal(...values))) as (string | number)[])
+    const values = [JSON.stringify(names), horizonMs, this.lock, ...this.patterns]
+    const found = await this.ask((client) => scripts(client).orderTimersExternal(...values))
+    if (!scans) this.scanFaults.works()
     if (found) await this.schedule(found)
   }
 
@@ -141,8 +150,20 @@ export class ExternalKeys {
   }
 
   private async step(cursor: string): Promise<ScanStep | undefined> {
-    const { connection, workerId } = this.dependencies
+    const { workerId } = this.dependencies
     const values = [this.lock, workerId, LOCK_MS, cursor, STEP_KEYS, this.horizonMs, ...this.patterns]
-    return parseScan((await connection.ask((client) => scripts(client).orderTimersScan(...values))) as (string | number)[])
+    const step = await this.ask((client) => scripts(client).orderTimersScan(...values))
+    this.scanFaults.works()
+    return step
+  }
+
+  /** @throws what `RedisConnection.ask` throws; a refusal is reported as well */
+  private async ask(script: (client: Redis) => Promise<unknown>): Promise<ScanStep | undefined> {
+    try {
+      return parseScan((await this.dependencies.connection.ask(script)) as (string | number)[])
+    } catch (error) {
+      if (!this.stopped) this.scanFaults.refused(error)
+      throw error
+    }
   }
 }

@@ -113,7 +113,7 @@ export class Pulses {
       if (partition !== undefined) onAnswered(partition)
       for (const head of answer.heads) onHead(head)
       expiryProbe?.answered(answer.probe)
-      if (scan) externalKeys?.stepped(answer.scanned)
+      if (scan) externalKeys?.stepped(answer.scanned, answer.scanRefused)
       if (isThorough) onServer(answer.server)
     } catch (error) {
       // Redis does not answer, or refuses: its connection reports that, and the alarms look by themselves.

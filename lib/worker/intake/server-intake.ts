@@ -82,7 +82,7 @@ export class ServerIntake {
       onResult: (proved) => this.judgeEvents(proved),
     })
     this.externalKeys = new ExternalKeys({
-      ...{ keys, kinds, connection, workerId, unindexed, scans },
+      ...{ keys, kinds, connection, workerId, unindexed, scans, faults },
       hearing: {
         isDeaf: () => this.expiryProbe.proved === false || !this.subscriber.subscribed,
         onExpired: listeners.onExpired,

@@ -101,6 +101,7 @@ describe("a worker's first pass over the keyspace", () => {
       ...{ keys: new Keys(''), kinds: ['order_ship'], connection: { topology: 'server' } as RedisConnection, workerId: 'worker 1' },
       ...{
         hearing: { isDeaf: () => false, onExpired() {} },
+        faults: { raise() {}, clear() {}, has: () => false },
         scans: true,
         lock: () => 'lock',
         unindexed: async (found: ScanStep['found']) => found,
