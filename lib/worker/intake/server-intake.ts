@@ -84,7 +84,7 @@ export class ServerIntake {
     this.externalKeys = new ExternalKeys({
       ...{ keys, kinds, connection, workerId, unindexed, scans, faults },
       hearing: {
-        isDeaf: () => this.expiryProbe.proved === false || !this.subscriber.subscribed,
+        isDeaf: () => this.isDeaf,
         onExpired: listeners.onExpired,
       },
       lock: () => (tag ? keys.scannerLockOn(tag()) : keys.scannerLock),
@@ -147,6 +147,12 @@ export class ServerIntake {
   get events(): boolean | undefined {
     const { refusals, serving } = this.dependencies.connection
     return serving && this.subscriber.subscribed && !refusals.present ? this.expiryProbe.proved : undefined
+  }
+
+  /** Whether expiry events do not arrive; undefined while unknown. */
+  private get isDeaf(): boolean | undefined {
+    if (!this.subscriber.subscribed) return true
+    return this.expiryProbe.proved === undefined ? undefined : !this.expiryProbe.proved
   }
 
   private handleSubscribed(): void {

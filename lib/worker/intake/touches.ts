@@ -27,10 +27,17 @@ const BATCH = 1_000
  */
 const BEFORE_MS = 250
 
+/** How often it is looked at again before its expiry, if Redis did not answer. */
+const LOOK_AGAIN_MS = 25
+
+/** How often, and for how long, it is asked after the expiry whether keys are gone: longer than a failover takes. */
+const AGAIN_MS = 1_000
+const LONGEST_MS = 60_000
+
 /** Where the expiry of a key is to be told. */
 export interface Hearing {
-  /** Whether events do not arrive. */
-  isDeaf(): boolean
+  /** Whether events do not arrive; undefined while unknown. */
+  isDeaf(): boolean | undefined
   onExpired(key: string): void
 }
 
@@ -38,8 +45,8 @@ interface Together {
   /** In a step that was looked at before, only those that were there then, and those that were scheduled since. */
   keys: Set<string>
   timer: NodeJS.Timeout
-  /** Resolves when it was looked at before; undefined if events arrived at that time. */
-  looked?: Promise<void>
+  /** Resolves when it was looked at before, whether Redis answered; undefined if events arrived then. */
+  looked?: Promise<boolean>
 }
 
 export class Touches {
@@ -48,10 +55,12 @@ export class Touches {
   private readonly pending = new Map<number, Together>()
   private readonly rest = new Rest()
   private touches = 0
+  private stopped = false
 
   constructor(
     private readonly connection: RedisConnection,
     private readonly hearing: Hearing,
+    private readonly beforeMs = BEFORE_MS,
   ) {}
 
   /** @param leftMs until the key expires */
@@ -67,10 +76,11 @@ export class Touches {
       together.keys.add(key)
       return
     }
-    this.pending.set(step, { keys: new Set([key]), timer: at(step, -BEFORE_MS, () => this.lookBefore(step)) })
+    this.pending.set(step, { keys: new Set([key]), timer: at(step, -this.beforeMs, () => this.lookBefore(step)) })
   }
 
   stop(): void {
+    this.stopped = true
     this.rest.end()
     for (const { timer } of this.pending.values()) clearTimeout(timer)
   }
@@ -90,37 +100,68 @@ export class Touches {
   private lookBefore(step: number): void {
     const together = this.pending.get(step) as Together
     together.timer = at(step, 0, () => void this.touch(step))
-    if (this.hearing.isDeaf()) together.looked = this.leaveOutGone(step, together.keys)
+    if (this.hearing.isDeaf() !== false) together.looked = this.leaveOutGone(step, together.keys)
   }
 
-  private async leaveOutGone(step: number, keys: Set<string>): Promise<void> {
+  private async leaveOutGone(step: number, keys: Set<string>): Promise<boolean> {
+    let answered = true
     for (const batch of batchesOf([...keys])) {
-      const found = await this.look(batch).catch(() => [])
-      for (const [i, key] of batch.entries()) if (found[i] !== 1 && keys.has(key)) this.drop(key, step)
+      const found = await this.lookUntil(step, batch)
+      if (found) for (const [i, key] of batch.entries()) if (found[i] !== 1 && keys.has(key)) this.drop(key, step)
+      answered &&= found !== undefined
     }
+    return answered
+  }
+
+  /** @returns as `look`; undefined if Redis does not answer in time: the keys may have been there */
+  private async lookUntil(step: number, batch: string[]): Promise<(number | undefined)[] | undefined> {
+    while (!this.stopped && performance.now() < step * TOGETHER_MS) {
+      try {
+        return await this.look(batch)
+      } catch {
+        await this.rest.for(LOOK_AGAIN_MS)
+      }
+    }
+    return undefined
   }
 
   private async touch(step: number): Promise<void> {
     const together = this.pending.get(step)
-    await together?.looked
+    const answered = await together?.looked
     const keys = [...(together?.keys ?? [])]
     this.pending.delete(step)
     this.touches -= keys.length
     for (const key of keys) if (this.steps.get(key) === step) this.steps.delete(key)
-    for (const batch of batchesOf(keys)) {
-      try {
-        if (together?.looked && this.hearing.isDeaf()) {
-          const found = await this.look(batch)
-          for (const [i, key] of batch.entries()) if (found[i] === 0) this.hearing.onExpired(key)
-          continue
-        }
-        if ((await this.countExisting(batch)) === 0) continue
-        await this.rest.for(2 * TOGETHER_MS)
-        await this.countExisting(batch)
-      } catch {
-        return // Redis does not answer. The next pass of the scan schedules the keys that are left.
-      }
-    }
+    for (const batch of batchesOf(keys)) await (answered === undefined ? this.touchBatch(batch) : this.tellGone(batch, answered))
+  }
+
+  /** Redis publishes their expiry. Without an answer, the next pass of the scan schedules those that are left. */
+  private async touchBatch(batch: string[]): Promise<void> {
+    try {
+      if ((await this.countExisting(batch)) === 0) return
+      await this.rest.for(2 * TOGETHER_MS)
+      await this.countExisting(batch)
+    } catch {}
+  }
+
+  /**
+   * Tells of the keys that are gone while events do not arrive, since nothing else does. What Redis does not answer is asked again.
+   * @param wasDeaf whether Redis answered before, while events did not arrive. Without that it is asked twice: after a new connection the subscription follows
+   * a moment later, and then Redis itself publishes them
+   */
+  private async tellGone(batch: string[], wasDeaf: boolean, since = performance.now()): Promise<void> {
+    const isDeaf = this.hearing.isDeaf()
+    if (isDeaf === false) return this.touchBatch(batch)
+    const found = await this.look(batch).catch(() => undefined)
+    const gone = found ? batch.filter((_, i) => found[i] === 0) : batch
+    if (found && isDeaf && wasDeaf) for (const key of gone) this.hearing.onExpired(key)
+    else if (gone.length > 0 && performance.now() - since < LONGEST_MS)
+      void this.tellLater(gone, found !== undefined && isDeaf === true, since)
+  }
+
+  private async tellLater(gone: string[], wasDeaf: boolean, since: number): Promise<void> {
+    await this.rest.for(AGAIN_MS)
+    if (!this.stopped) await this.tellGone(gone, wasDeaf, since)
   }
 
   private async countExisting(keys: string[]): Promise<number> {
