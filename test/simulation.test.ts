@@ -35,7 +35,8 @@ async function look(of: fc.Arbitrary<Story>): Promise<void> {
   const total = { stories: 0, virtualMs: 0, settled: 0, wishes: 0, unknown: 0 }
   const cpu = process.cpuUsage()
   const property = fc.asyncProperty(of, async (story) => {
-    if (performance.now() > (limits.shrink || limits.look)) return
+    const isOver = performance.now() > (limits.shrink || limits.look)
+    if (isOver && (limits.shrink || total.settled > 0)) return // a busy machine may have played one story, of which nothing came
     const outcome = await play(story)
     total.stories += 1
     for (const name of ['virtualMs', 'settled', 'wishes', 'unknown'] as const) total[name] += outcome[name]

@@ -72,12 +72,12 @@ describe('the command line', () => {
       [
         'no kind',
         ['release'],
-        'order-timers: KIND is missing; write: order-timers release KIND [--shift | --grace DURATION] [--expect N] [--what hold|brake] [--reason TEXT] [--json]',
+        'order-timers: KIND is missing; write: order-timers release KIND [--shift | --no-shift | --grace DURATION] [--expect N] [--what hold|brake] [--reason TEXT] [--json]',
       ],
       [
         'a word too many',
         ['release', 'a', 'b'],
-        'order-timers: "b" is one argument too many; write: order-timers release KIND [--shift | --grace DURATION] [--expect N] [--what hold|brake] [--reason TEXT] [--json]',
+        'order-timers: "b" is one argument too many; write: order-timers release KIND [--shift | --no-shift | --grace DURATION] [--expect N] [--what hold|brake] [--reason TEXT] [--json]',
       ],
     ]
     for (const [what, args, message] of mistakes) {
@@ -105,7 +105,7 @@ describe('the command line', () => {
     assert.deepEqual(one, {
       status: 0,
       stdout:
-        'order-timers release KIND [--shift | --grace DURATION] [--expect N] [--what hold|brake] [--reason TEXT] [--json] [--module FILE]\n\nreleases a rule that its brake has stopped, or that is held; running workers settle at once what was held. --shift first moves every coming deadline by the length of the hold\n\nExample: order-timers release order_confirm',
+        'order-timers release KIND [--shift | --no-shift | --grace DURATION] [--expect N] [--what hold|brake] [--reason TEXT] [--json] [--module FILE]\n\nreleases a rule that its brake has stopped, or that is held; running workers settle at once what was held. --shift first moves every coming deadline by the length of the hold\n\nExample: order-timers release order_confirm',
       stderr: '',
     })
   })

@@ -35,7 +35,7 @@ describe('Each duration option has its own bounds, which the error names:', () =
       [0, '3651d'],
       'of ten years at most',
     ],
-    lease: [(lease) => worker({ lease }), ['1s', '1h'], ['2h', '25d', 2 ** 31], 'of 1h at most'],
+    lease: [(lease) => worker({ lease }), ['1s', '1h'], [999, '2h', '25d', 2 ** 31], 'of 1s at least and 1h at most'],
   }
 
   for (const [name, [give, taken, refused, bounds]] of Object.entries(DURATIONS)) {
