@@ -109,10 +109,12 @@ export class Layout {
   private async agree(keys: Keys, partitions: number): Promise<Answer> {
     const { agreed } = keys
     if (agreed === partitions) return 'understood'
-    const together = `end all processes that work with another number than ${partitions}, and then start them`
+    const other = (await this.seen(keys))
+      .filter((one) => isAliveByBeat(one) && (one.partitions ?? partitions) !== partitions)
+      .reduce<SeenProcess | undefined>((most, one) => (numberOf(one) > numberOf(most) ? one : most), undefined)
+    const together = remedy(keys, partitions, Math.max(partitions, agreed ?? 0, numberOf(other)))
     if (agreed !== undefined)
       return new OtherLayout(`its index was in ${agreed} partitions when this process began, and is in ${partitions} now`, together)
-    const other = (await this.seen(keys)).find((one) => isAliveByBeat(one) && (one.partitions ?? partitions) !== partitions)
     if (other) return new OtherLayout(`its index is in ${partitions} partitions, and ${other.id} works with ${other.partitions}`, together)
     return partitions
   }
@@ -133,6 +135,16 @@ function newer(layout: number, version: string): OtherLayout {
   const what = `its timers were written by express-order-timers ${version} in layout ${layout}`
   const remedy = 'run that version or a later one here too, or give this one a "prefix" of its own'
   return new OtherLayout(`${what}, and this is ${VERSION}, which understands layout ${LAYOUT}`, remedy)
+}
+
+/** Of more partitions some have the names of all of fewer: with the largest number no timer is in a partition that nobody looks at. */
+function remedy(keys: Keys, partitions: number, largest: number): string {
+  const set = partitions === largest ? '' : `HSET ${keys.layout} ${PARTITIONS} ${largest}, `
+  return `${set}end all processes that work with another number than ${largest}, and then start them`
+}
+
+function numberOf(process: SeenProcess | undefined): number {
+  return process?.partitions ?? 0
 }
 
 function isCount(text: string | null | undefined): boolean {

@@ -49,6 +49,7 @@ export class Presence {
       LAYOUT,
       VERSION,
       randomUUID(),
+      record.partitions ?? '',
       this.keys.lateness(),
       LATENESS_KEPT_MS,
       ...[...counts].flat(),

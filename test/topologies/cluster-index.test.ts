@@ -10,6 +10,7 @@ import { DueIndex } from '../../lib/redis/due-index.js'
 import { FailedTimers, type Failure } from '../../lib/redis/failed-timers.js'
 import { Leases } from '../../lib/redis/leases.js'
 import { Presence } from '../../lib/redis/presence.js'
+import type { ProcessRecord } from '../../lib/redis/process-records.js'
 import { Pulse } from '../../lib/redis/pulse.js'
 import { slotOf } from '../../lib/slots.js'
 import { enter } from '../support/opened.js'
@@ -21,6 +22,11 @@ const KIND = 'order_confirm'
 const WAIT_MS = 2_000
 const HOUR_MS = 3_600_000
 const DEAD: Failure = { attempts: 5, error: 'no stock', at: new Date(0).toISOString(), dead: true }
+
+const recordWith = (partitions: number | undefined): ProcessRecord => ({
+  ...{ id: 'a:1:b', host: 'a', pid: 1, version: '0.1.0', startedAt: 0, role: 'worker', redis: null, rules: {}, databases: [] },
+  ...(partitions !== undefined && { partitions }),
+})
 
 describe('The due index of a cluster', function () {
   this.timeout(60_000)
@@ -243,18 +249,7 @@ describe('The due index of a cluster', function () {
     const { agreed, layout } = keys
     assert.equal(agreed, 8)
     const owner = await cluster.ownerOf(slotOf(layout))
-    const record = {
-      id: 'a:1:b',
-      host: 'a',
-      pid: 1,
-      version: '0.1.0',
-      startedAt: 0,
-      role: 'worker',
-      redis: null,
-      rules: {},
-      databases: [],
-    } as const
-    await new Presence(connection, keys, pulse).beat({ ...record, databases: [], partitions: agreed }, new Map())
+    await new Presence(connection, keys, pulse).beat(recordWith(agreed), new Map())
     await owner.client.hset(layout, 'partitions', 16)
 
     const newcomer = new RedisConnection(fromNodes({ nodes: cluster.addresses }), 'test', new Keys(prefix, true))
@@ -276,6 +271,41 @@ describe('The due index of a cluster', function () {
     assert.match(message, /its index was in 8 partitions when this process began, and is in 16 now\)/)
     await owner.client.hset(layout, 'partitions', 8)
     await waitUntil(async () => (await cause()) === 0)
+    close()
+  })
+
+  it('has its number of partitions from those that work with it, where its data are lost', async () => {
+    const { keys, connection, pulse, close } = await open({ partitions: 16 })
+    const { client } = connection
+    const presence = new Presence(connection, keys, pulse)
+    await client.del(keys.layout)
+    await presence.beat(recordWith(undefined), new Map())
+    assert.equal(await client.hget(keys.layout, 'partitions'), null)
+    const { now } = await presence.beat(recordWith(keys.agreed), new Map([['a b c', 1]]))
+    assert.equal(await client.hget(keys.layout, 'partitions'), '16')
+    assert.deepEqual(await client.hgetall(keys.lateness(Math.floor(now / 60_000))), { 'a b c': '1' })
+    close()
+  })
+
+  it('is in as many partitions as the process with the most of them has, where its data say fewer', async () => {
+    const { keys, prefix, connection, pulse, index, close } = await open({ partitions: 16 })
+    const { layout } = keys
+    const { client } = connection
+    await client.hset(layout, 'partitions', 8) // as a process does that came before the beat of one of the others
+    await new Presence(connection, keys, pulse).beat(recordWith(16), new Map())
+    const newcomer = new RedisConnection(fromNodes({ nodes: cluster.addresses }), 'test', new Keys(prefix, true))
+    const strikeOut = enter('a connection to a cluster', async () => newcomer.close())
+    const remedy = `HSET ${layout} partitions 16, end all processes that work with another number than 16, and then start them`
+    const beside = await refused(() => newcomer.connected(10_000))
+    assert.ok(beside.message.endsWith(`its index is in 8 partitions, and a:1:b works with 16); ${remedy}`), beside.message)
+    connection.reconnect(new Error('the connection was lost'))
+    const { message } = await waitUntil(async () => {
+      const error = await index.count(KIND, WAIT_MS).catch((error) => error)
+      return error.code === 'ERR_ORDER_TIMERS_REDIS_UNUSABLE' && error
+    })
+    assert.ok(message.endsWith(`its index was in 16 partitions when this process began, and is in 8 now); ${remedy}`), message)
+    newcomer.close()
+    strikeOut()
     close()
   })
 
