@@ -6,6 +6,7 @@
 
 import type { Redis } from 'ioredis'
 import type { Keys } from '../keys.js'
+import { show } from '../show.js'
 import { MOST_PARTITIONS } from '../slots.js'
 import { LAYOUT, VERSION } from '../version.js'
 import { within } from '../wait.js'
@@ -13,7 +14,7 @@ import { Attempts } from './attempts.js'
 import { flatHash } from './hash.js'
 import { ANSWERED_WITHIN_MS } from './own-options.js'
 import { isAliveByBeat, parseRecords, type SeenProcess } from './process-records.js'
-import { isReply } from './replies.js'
+import { isReply, replyFault } from './replies.js'
 
 const ASK_EVERY_MS = 5_000
 
@@ -30,7 +31,10 @@ export class OtherLayout extends Error {
   }
 }
 
-/** `unanswered`: of a cluster, the node that has it may be away or load its data while the others serve. A number: so many partitions, now agreed. */
+/**
+ * `unanswered`: of a cluster, the node that has it may be away, load its data or be busy while the others serve. A number: so many partitions, now
+ * agreed.
+ */
 type Answer = OtherLayout | number | 'understood' | 'unanswered'
 
 export class Layout {
@@ -97,22 +101,32 @@ export class Layout {
   /** A Redis that does not say so to this user is taken for one that this version understands. It changes nothing, since its answer may come too late. */
   private async read(keys: Keys): Promise<Answer> {
     try {
-      if (keys.inCluster) await this.client.hsetnx(keys.layout, PARTITIONS, keys.partitions).catch(() => {}) // the first process decides
+      if (keys.inCluster) await this.decide(keys)
       const [layout, version, partitions] = await this.client.hmget(keys.layout, 'layout', 'version', PARTITIONS)
       if (Number(layout) > LAYOUT) return newer(Number(layout), version ?? 'of an unknown version')
-      return keys.inCluster && isCount(partitions) ? await this.agree(keys, Number(partitions)) : 'understood'
+      return keys.inCluster && typeof partitions === 'string' ? await this.agree(keys, partitions) : 'understood'
     } catch (error) {
-      return isReply(error) ? 'understood' : 'unanswered'
+      return isRefusal(error) ? 'understood' : 'unanswered'
     }
   }
 
-  private async agree(keys: Keys, partitions: number): Promise<Answer> {
+  /** The first process decides; one that may not write leaves it to others. */
+  private async decide({ layout, partitions }: Keys): Promise<void> {
+    await this.client.hsetnx(layout, PARTITIONS, partitions).catch((error) => {
+      if (!isRefusal(error)) throw error
+    })
+  }
+
+  private async agree(keys: Keys, said: string): Promise<Answer> {
     const { agreed } = keys
-    if (agreed === partitions) return 'understood'
+    const partitions = countOf(said)
+    if (partitions !== undefined && agreed === partitions) return 'understood'
     const other = (await this.seen(keys))
-      .filter((one) => isAliveByBeat(one) && (one.partitions ?? partitions) !== partitions)
+      .filter((one) => isAliveByBeat(one) && one.partitions !== partitions)
       .reduce<SeenProcess | undefined>((most, one) => (numberOf(one) > numberOf(most) ? one : most), undefined)
-    const together = remedy(keys, partitions, Math.max(partitions, agreed ?? 0, numberOf(other)))
+    const largest = Math.max(partitions ?? 0, agreed ?? 0, numberOf(other))
+    if (partitions === undefined) return unusable(keys, said, largest)
+    const together = remedy(keys, partitions, largest)
     if (agreed !== undefined)
       return new OtherLayout(`its index was in ${agreed} partitions when this process began, and is in ${partitions} now`, together)
     if (other) return new OtherLayout(`its index is in ${partitions} partitions, and ${other.id} works with ${other.partitions}`, together)
@@ -125,7 +139,7 @@ export class Layout {
       const [time, records] = await Promise.all([this.client.time(), flatHash(this.client, keys.processes)])
       return parseRecords(records, Number(time[0]) * 1_000)
     } catch (error) {
-      if (isReply(error)) return []
+      if (isRefusal(error)) return []
       throw error
     }
   }
@@ -147,6 +161,20 @@ function numberOf(process: SeenProcess | undefined): number {
   return process?.partitions ?? 0
 }
 
-function isCount(text: string | null | undefined): boolean {
-  return Number.isInteger(Number(text)) && Number(text) >= 1 && Number(text) <= MOST_PARTITIONS
+/** @param largest the largest number that a process works with; 0 if none is known */
+function unusable(keys: Keys, said: string, largest: number): OtherLayout {
+  const otherwise = largest === 0 ? ', or the number that it was in if that was changed' : ''
+  const set = `HSET ${keys.layout} ${PARTITIONS} ${largest === 0 ? keys.partitions : largest}${otherwise}`
+  return new OtherLayout(`its index is said to be in ${show(said)} partitions, which is no number from 1 to ${MOST_PARTITIONS}`, set)
+}
+
+/** How many partitions a text of the layout says; undefined if that is not usable. */
+function countOf(text: string): number | undefined {
+  const count = /^\d+$/.test(text) ? Number(text) : 0
+  return count >= 1 && count <= MOST_PARTITIONS ? count : undefined
+}
+
+/** Whether an answer stays the same until a right or a setting is changed. Any other reply means that it cannot be said now. */
+function isRefusal(error: unknown): boolean {
+  return isReply(error) && replyFault(error) === 'REDIS_REFUSES'
 }

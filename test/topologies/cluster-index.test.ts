@@ -8,6 +8,7 @@ import { fromNodes } from '../../lib/redis/cluster-source.js'
 import { RedisConnection } from '../../lib/redis/connection.js'
 import { DueIndex } from '../../lib/redis/due-index.js'
 import { FailedTimers, type Failure } from '../../lib/redis/failed-timers.js'
+import { Layout } from '../../lib/redis/layout.js'
 import { Leases } from '../../lib/redis/leases.js'
 import { Presence } from '../../lib/redis/presence.js'
 import type { ProcessRecord } from '../../lib/redis/process-records.js'
@@ -306,6 +307,64 @@ describe('The due index of a cluster', function () {
     assert.ok(message.endsWith(`its index was in 16 partitions when this process began, and is in 8 now); ${remedy}`), message)
     newcomer.close()
     strikeOut()
+    close()
+  })
+
+  it('is not used while its data say no usable number of partitions', async () => {
+    const first = await open({ partitions: 16 })
+    const { keys, prefix, connection, pulse } = first
+    const { layout } = keys
+    const { client } = connection
+    const connect = () => {
+      const newcomer = new RedisConnection(fromNodes({ nodes: cluster.addresses }), 'test', new Keys(prefix, true))
+      const strikeOut = enter('a connection to a cluster', async () => newcomer.close())
+      const close = () => {
+        newcomer.close()
+        strikeOut()
+      }
+      return { newcomer, close }
+    }
+    for (const said of ['128', '0', 'many', '', '1e1']) {
+      await client.hset(layout, 'partitions', said)
+      const { newcomer, close } = connect()
+      const { code, message } = await refused(() => newcomer.connected(10_000))
+      assert.equal(code, 'ERR_ORDER_TIMERS_REDIS_UNUSABLE')
+      const why = `its index is said to be in ${JSON.stringify(said)} partitions, which is no number from 1 to 64); HSET ${layout} partitions 8, or`
+      assert.ok(message.includes(why), message)
+      close()
+    }
+    await new Presence(connection, keys, pulse).beat(recordWith(16), new Map())
+    const { newcomer, close } = connect()
+    const { message } = await refused(() => newcomer.connected(10_000))
+    assert.ok(message.endsWith(`HSET ${layout} partitions 16`), message)
+    await client.hset(layout, 'partitions', 16)
+    await waitUntil(() => newcomer.ready, { within: 15_000 })
+    close()
+    first.close()
+  })
+
+  it('is asked again for its number of partitions where its node was busy', async () => {
+    const { keys, prefix, connection, close } = await open({ partitions: 16 })
+    const { client } = await cluster.ownerOf(slotOf(keys.layout))
+    await client.config('SET', 'busy-reply-threshold', 50)
+    const other = client.duplicate()
+    const endless = other.eval('while true do end', 1, keys.layout).catch(() => {})
+    const isBusy = () => client.exists(keys.layout).then(String, String)
+    await waitUntil(async () => (await isBusy()).includes('BUSY'))
+    const late = new Keys(prefix, true)
+    const layout = new Layout(connection.client, late)
+    try {
+      layout.look(assert.fail, () => {})
+      await layout.known
+      assert.deepEqual([layout.understood, late.partitions, late.agreed], [true, 8, undefined])
+      await client.script('KILL')
+      await endless
+      await waitUntil(() => late.agreed === 16)
+    } finally {
+      layout.end()
+      other.disconnect()
+      await client.config('SET', 'busy-reply-threshold', 5_000)
+    }
     close()
   })
 

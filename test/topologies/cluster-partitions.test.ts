@@ -66,10 +66,7 @@ describe('A cluster whose index is in another number of partitions than 8', func
     first.server.resume()
     await waitUntil(() => keys.partitions === 2 && isWell(), { within: 30_000 })
     await settle(worker)
-    assert.deepEqual(
-      new Set(worker.faultsTold.map(({ code, node }) => `${code} ${node}`)),
-      new Set([`REDIS_UNAVAILABLE 127.0.0.1:${first.port}`]),
-    )
+    assert.deepEqual(new Set(worker.faultsTold.map(({ code }) => code)), new Set(['REDIS_UNAVAILABLE']))
     await shop.close()
   })
 
