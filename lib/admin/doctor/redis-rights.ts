@@ -1,10 +1,10 @@
 // Whether this Redis user may do everything that timers do. Redis checks each command with one of our keys or channels, and runs none of them
-// (redis.acl_check_cmd, Redis 7). The refused rights become one ACL line.
+// (redis.acl_check_cmd, Redis 7). The refused rights become one ACL line. A command that was renamed or disabled has no right to check, and is named.
 
-import { isReply, replyWord } from '../../redis/replies.js'
+import { isReply, replyWord, UNRENAMED } from '../../redis/replies.js'
 import { aclRules, channelsOf, commandsOf, escapedGlob } from '../../redis/rights.js'
 import { reminderKind } from '../../rules/reminder.js'
-import { type Check, type Finding, fine, redisCli, unseen, wrong } from './check.js'
+import { byHand, type Check, type Finding, fine, redisCli, unseen, wrong } from './check.js'
 import type { Subject, SubjectRedis } from './subject.js'
 import { why } from './subject.js'
 
@@ -13,8 +13,18 @@ const WAIT_MS = 5_000
 
 const ASK = `if not redis.acl_check_cmd then return 'too old' end
 local answers = {}
-for i, line in ipairs(cjson.decode(ARGV[1])) do answers[i] = redis.acl_check_cmd(unpack(line)) and 1 or 0 end
+for i, line in ipairs(cjson.decode(ARGV[1])) do
+  local exists, may = pcall(redis.acl_check_cmd, unpack(line))
+  answers[i] = exists and (may and 1 or 0) or 2
+end
 return answers`
+
+/** Answers of ASK. */
+const ALLOWED = 1
+const UNKNOWN = 2
+
+/** Timers work without it: nothing is learned from it that is not proved otherwise. */
+const DISPENSABLE = ['info']
 
 /** A command with arguments, and the key pattern or the channel that it is about; the latter is empty for neither. */
 interface Question {
@@ -50,12 +60,27 @@ async function rights(subject: Subject): Promise<Finding> {
     const found = 'Redis before 7 cannot be asked; redis.writes has tried the commands'
     return unseen(NAME, { expected, found }, redisCli(fullLine(user, subject)))
   }
-  const allowed = answers as number[]
-  const refused = questions.filter((_, i) => allowed[i] !== 1)
-  if (refused.length === 0) return fine(NAME, { expected, found: 'it may' })
-  const granted = questions.filter((_, i) => allowed[i] === 1)
+  const answered = (answer: number) => questions.filter((_, i) => answers[i] === answer)
+  const [granted, unknown] = [answered(ALLOWED), answered(UNKNOWN)]
+  const refused = questions.filter((one) => !granted.includes(one) && !unknown.includes(one))
+  const absent = [...new Set(unknown.map(({ command }) => command))]
+  if (refused.length === 0 && absent.every((command) => DISPENSABLE.includes(command))) {
+    const found = absent.length > 0 ? `it may; ${absence(absent)}, and timers work without` : 'it may'
+    return fine(NAME, { expected, found })
+  }
   const missing = missingRights(refused, granted)
-  return wrong(NAME, { expected, found: `it lacks ${missing.join(' ')}` }, redisCli(`ACL SETUSER ${user} ${missing.join(' ')}`))
+  const lacks = missing.length > 0 ? [`it lacks ${missing.join(' ')}`] : []
+  const remedies = missing.length > 0 ? [redisCli(`ACL SETUSER ${user} ${missing.join(' ')}`)] : []
+  if (absent.some((command) => !DISPENSABLE.includes(command))) remedies.push(byHand(UNRENAMED))
+  const found = [...lacks, ...(absent.length > 0 ? [absence(absent)] : [])].join('; ')
+  return wrong(NAME, { expected, found }, ...remedies)
+}
+
+/** @param commands that this Redis does not know */
+function absence(commands: readonly string[]): string {
+  const names = commands.map((command) => command.replace('|', ' ').toUpperCase())
+  const effect = commands.includes('scan') ? ', so keys that other services set are not found before they expire' : ''
+  return `${names.join(', ')} ${names.length === 1 ? 'does' : 'do'} not exist here (renamed?)${effect}`
 }
 
 /** A command that is refused everywhere is missing itself. A pattern is missing if everything on it is refused, or a command that is allowed elsewhere. */
