@@ -36,7 +36,8 @@ export interface Health {
   lateness: Record<string, LatenessOfRule>
   /**
    * Expired keys that were ignored. `external`: keys of no rule. `malformed`: keys of a rule without a valid id.
-   * `dropped`: too many were waiting; their rows are left to the sweep.
+   * `dropped`: too many were waiting. Their rows are left to the sweep; those of a rule that lives only in Redis are lost, which is logged as an error
+   * (`EVENTS_DROPPED`).
    */
   events: { external: number; malformed: number; dropped: number }
 }

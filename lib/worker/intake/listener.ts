@@ -9,7 +9,7 @@ import type { Keys } from '../../keys.js'
 import type { Log } from '../../logger.js'
 import type { HeardAt } from '../../redis/leases.js'
 import type { LiveFeed } from '../../redis/live-feed.js'
-import type { BoundRule } from '../../rules/rule.js'
+import { type BoundRule, isSwept } from '../../rules/rule.js'
 import { errorText } from '../events.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
 import type { IndexClaims } from '../settling/index-claims.js'
@@ -21,6 +21,12 @@ const GATHER_MS = 2
 /** The maximum number of waiting ids of a rule, in a cluster of one of its partitions. Further events are dropped, and their rows are left to the sweep. */
 const MOST_WAITING = 20_000
 
+/** The same of a rule that no sweep covers: what is dropped is lost. */
+const MOST_UNSWEPT = 1_000_000
+
+/** Events that are dropped within this time are logged together. */
+const DROPPED_MS = 1_000
+
 /** How often, and for how long, it is asked again about an event: longer than a failover takes. */
 const AGAIN_MS = 1_000
 const LONGEST_MS = 60_000
@@ -29,6 +35,8 @@ export class Listener {
   readonly counters = { external: 0, malformed: 0, dropped: 0 }
   /** Of each rule by partition: ids, and when the event of each was heard, by `performance.now()`. */
   private readonly waiting = new Map<BoundRule, (Map<string, number> | undefined)[]>()
+  /** How many events of each rule were dropped and not logged yet. */
+  private readonly dropped = new Map<BoundRule, number>()
   private readonly stopping = new AbortController()
 
   constructor(
@@ -39,6 +47,7 @@ export class Listener {
     private readonly log: Log,
     private readonly standstill: Pick<Standstill, 'unreadSince'>,
     private readonly feed?: LiveFeed,
+    private readonly mostUnswept = MOST_UNSWEPT,
   ) {
     setMaxListeners(0, this.stopping.signal) // each kind may add a listener
   }
@@ -63,6 +72,7 @@ export class Listener {
 
   async stop(): Promise<void> {
     this.stopping.abort()
+    for (const rule of [...this.dropped.keys()]) this.logDropped(rule)
     this.waiting.clear()
   }
 
@@ -74,8 +84,29 @@ export class Listener {
     if (!ids) {
       parts[partition] = new Map([[id, heardAt]])
       setTimeout(() => void this.flush(rule, partition), GATHER_MS)
-    } else if (ids.size >= MOST_WAITING) this.counters.dropped += 1
+    } else if (ids.size >= (isSwept(rule) ? MOST_WAITING : this.mostUnswept) && !ids.has(id)) this.drop(rule)
     else ids.set(id, Math.max(heardAt, ids.get(id) ?? 0))
+  }
+
+  private drop(rule: BoundRule): void {
+    this.counters.dropped += 1
+    const before = this.dropped.get(rule)
+    this.dropped.set(rule, (before ?? 0) + 1)
+    if (before === undefined) setTimeout(() => this.logDropped(rule), DROPPED_MS).unref()
+  }
+
+  private logDropped(rule: BoundRule): void {
+    const { kind } = rule
+    const count = this.dropped.get(rule) ?? 0
+    if (!this.dropped.delete(rule)) return
+    const effect = isSwept(rule)
+      ? 'the sweep settles their orders'
+      : 'they are lost, since no sweep covers this rule: give it a deadline on the row, or settle these orders by hand'
+    this.log(isSwept(rule) ? 'warn' : 'error', `${kind}: ${count} expiry events were dropped, since too many wait; ${effect}`, {
+      code: 'EVENTS_DROPPED',
+      kind,
+      count,
+    })
   }
 
   private async flush(rule: BoundRule, partition: number): Promise<void> {

@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict'
-import { transition } from '../../../lib/index.js'
+import { type HandlerWork, transition } from '../../../lib/index.js'
+import { Keys } from '../../../lib/keys.js'
+import { toLog } from '../../../lib/logger.js'
+import type { BoundRule } from '../../../lib/rules/rule.js'
+import { Listener } from '../../../lib/worker/intake/listener.js'
+import type { Dispatcher } from '../../../lib/worker/settling/dispatcher.js'
+import type { IndexClaims } from '../../../lib/worker/settling/index-claims.js'
 import { INJECTIONS } from '../../support/bad-ids.js'
 import { Lines } from '../../support/lines.js'
 import { openShop, type ShopOptions } from '../../support/shop.js'
@@ -144,5 +150,58 @@ describe('an expired key', () => {
     await settleLast()
     assert.deepEqual([counted().malformed, counted().dropped, worker.health().kinds.order_ship?.settled], [0, 0, 1])
     await shop.close()
+  })
+})
+
+describe('a burst of expired keys', () => {
+  it('of a rule that lives only in Redis is kept, thirty thousand at once', async () => {
+    const [called, gate] = [new Set<string>(), new AbortController()]
+    const opened = new Promise((resolve) => gate.signal.addEventListener('abort', resolve))
+    const shop = await openShop(() => ({
+      order_other: async ({ ids }: HandlerWork) => {
+        await opened
+        for (const id of ids) called.add(id)
+      },
+    }))
+    const worker = await shop.worker({ fallback: false })
+    await waitUntil(() => worker.health().redis?.events)
+    const before = worker.health().events.external
+    for (let first = 1; first <= 30_000; first += 5_000) {
+      const pipeline = shop.redis.client.pipeline()
+      for (let id = first; id < first + 5_000; id += 1) pipeline.publish(EXPIRED, shop.key(`order_other:${id}`))
+      await pipeline.exec()
+    }
+    await shop.redis.client.publish(EXPIRED, shop.key('the last'))
+    await waitUntil(() => worker.health().events.external > before)
+    gate.abort()
+    await waitUntil(() => called.size === 30_000, { within: 30_000 })
+    assert.equal(worker.health().events.dropped, 0)
+    await shop.close()
+  }).timeout(60_000)
+
+  it('that is larger than what is kept is logged: how many of which rule, and what becomes of them', async () => {
+    const lines = new Lines()
+    const ofKind = (kind: string, row?: object) => ({ kind, row, parseId: (id: string) => id }) as unknown as BoundRule
+    const rules = [
+      ofKind('order_confirm', { deadline: { in: 'column' } }),
+      ofKind('order_ship', { deadline: { in: 'redis' } }),
+      ofKind('order_other'),
+    ]
+    const listener = new Listener(
+      ...([new Keys(''), new Map(rules.map((rule) => [rule.kind, rule]))] as const),
+      {} as IndexClaims,
+      {} as Dispatcher,
+      toLog(lines),
+      { unreadSince: 0 },
+      undefined,
+      20_010,
+    )
+    for (const { kind } of rules) for (let id = 1; id <= 20_012; id += 1) listener.take(`${kind}:${id}`)
+    await listener.stop()
+    const start = (kind: string, count: number) => `${kind}: ${count} expiry events were dropped, since too many wait; `
+    assert.deepEqual(lines.of('warn'), [`${start('order_confirm', 12)}the sweep settles their orders`])
+    const lost = 'they are lost, since no sweep covers this rule: give it a deadline on the row, or settle these orders by hand'
+    assert.deepEqual(lines.of('error'), [`${start('order_ship', 2)}${lost}`, `${start('order_other', 2)}${lost}`])
+    assert.equal(listener.counters.dropped, 16)
   })
 })
