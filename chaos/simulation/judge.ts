@@ -64,11 +64,17 @@ function isQuiet(world: World, { faults }: History, deadline: number, until: num
   return faults.every(({ from, to }) => from > until || to + aftermathMs < deadline)
 }
 
-/** Whether the deadline was armed when it was written, and nothing was wrong then. */
+/**
+ * Whether the deadline was armed when it was written, and nothing was wrong then. Of calls about one order at the same time, the one whose COMMIT is answered
+ * last arms last, whatever the row has: the sweep finds that.
+ */
 function wasArmed(world: World, history: History, { id, before }: Change, deadline: number): boolean {
   if (before?.status !== 4) return false // a sweep arms it
   const wish = history.wishes.find((one) => one.id === id && one.deadline === deadline && one.answer === 'ok')
   if (!wish?.armed) return false
+  const overlaps = (other: Wish) =>
+    other !== wish && other.id === id && other.invokedAt < wish.completedAt && other.completedAt > wish.invokedAt
+  if (history.wishes.some(overlaps)) return false
   const since = world.changes.filter((change) => change.id === id && change.committedAt > wish.invokedAt && change.by === 'shop')
   return (
     since.length <= 1 && isQuiet(world, history, wish.invokedAt, wish.completedAt) && isQuiet(world, history, wish.completedAt, deadline)

@@ -87,7 +87,7 @@ describe('one order, as an engineer sees it', () => {
     const worker = await shop.worker()
     await waitUntil(async () => (await confirm(failing)).state === 'retrying')
     const retrying = await confirm(failing)
-    assert.match(retrying.next, /^attempt \d of 3 (in \d|now)/)
+    assert.match(retrying.next, /^attempt \d of 3 (in \d|now|by the next sweep)/)
     assert.equal(retrying.redis?.failure?.error, 'no stock\nleft')
     await waitUntil(async () => (await confirm(failing)).state === 'dead', { within: 30_000, every: 200 })
     const dead = await confirm(failing)

@@ -43,7 +43,10 @@ describe('actions on the command line', function () {
     const { status, stdout } = await project.orderTimers('settle', 'order_confirm', String(id), '99', '--reason', 'by phone')
     assert.equal(status, 1)
     const [done = '', refused] = stdout.trimEnd().split('\n')
-    assert.match(done, /^order_confirm 1: due now, was due 20.*Z; a worker settles it at once$/)
+    assert.match(
+      done,
+      /^order_confirm 1: due now, was due 20.*Z; (a worker settles it at once|Redis does not have it, so the next sweep settles it)$/,
+    )
     assert.equal(refused, 'order_confirm 99: there is no Order "99"')
     assert.ok(((await shop.deadlineOf(id)) as number) <= Date.now())
     const [entry] = await shop.recorded()
