@@ -18,7 +18,7 @@ export class Journal {
 
   /** @param name of the process; a second process of that name gets a file of its own */
   constructor(
-    directory: string,
+    readonly directory: string,
     readonly name: string,
   ) {
     this.file = openSync(join(directory, `${name} ${process.pid}${ENDING}`), 'a')

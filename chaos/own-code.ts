@@ -1,6 +1,8 @@
 // What the rules' own code does in a worker: it writes each delivery into the journal. Some deliveries fail at first, and so do some `run`s, after
 // their effects were written, so that those must vanish.
 
+import { closeSync, openSync } from 'node:fs'
+import { join } from 'node:path'
 import { type Delivery, trueNow } from './history.js'
 import type { Journal } from './journal.js'
 import type { OwnCode, RuleKind } from './rules.js'
@@ -8,6 +10,8 @@ import type { ShopRow } from './tables.js'
 
 /** One of so many orders makes its batch fail, once in each process. */
 const FAILS = { delivery: 80, handler: 60, run: 300 } as const
+/** And so often in the whole run: each failure doubles the wait for the next attempt, and a run with many restarts would end before the last of them. */
+const MOST_FAILURES = 3
 
 export class FailsOnPurpose extends Error {}
 
@@ -47,7 +51,18 @@ export class JournaledCode implements OwnCode {
     const name = `${what} ${id}`
     if (hash(name) % oneOf !== 0 || this.failed.has(name)) return false
     this.failed.add(name)
-    return true
+    return Array.from({ length: MOST_FAILURES }, (_, i) => `${name} failure ${i + 1}`).some((file) => this.createFile(file))
+  }
+
+  /** Whether it was not there: the file counts a failure for all processes of the run. */
+  private createFile(name: string): boolean {
+    try {
+      closeSync(openSync(join(this.journal.directory, name), 'wx'))
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+      throw error
+    }
   }
 }
 

@@ -2,6 +2,9 @@
 
 import type { Run } from './run.js'
 
+/** Until the first move, the clock is right. */
+const NEVER_MOVED = { at: Number.NEGATIVE_INFINITY, offsetMs: 0 }
+
 /** A transaction reads the clock when it begins; if the clock is set back before it writes, the ledger shows the later reading. */
 const TRANSACTION_MS = 35_000
 
@@ -12,7 +15,7 @@ export function productClock({ clockMoves }: Pick<Run, 'clockMoves'>, trueAt: nu
 
 /** When it may have shown this reading, by the clock that no fault moves: a clock that was moved shows some readings twice. */
 export function trueTimes({ clockMoves }: Pick<Run, 'clockMoves'>, reading: number): number[] {
-  return [{ at: Number.NEGATIVE_INFINITY, offsetMs: 0 }, ...clockMoves].flatMap(({ at, offsetMs }, index) => {
+  return [NEVER_MOVED, ...clockMoves].flatMap(({ at, offsetMs }, index) => {
     const trueAt = reading - offsetMs
     const endedAt = clockMoves[index]?.at ?? Number.POSITIVE_INFINITY
     return trueAt >= at - TRANSACTION_MS && trueAt <= endedAt + TRANSACTION_MS ? [trueAt] : []
@@ -29,7 +32,7 @@ export function mayHaveShown(run: Pick<Run, 'clockMoves'>, reading: number, from
 
 /** The latest reading of Postgres's clock that the settling transaction may have had. */
 export function latestClock({ clockMoves }: Pick<Run, 'clockMoves'>, at: number, trueAt: number): number {
-  const before = clockMoves.filter((move) => move.at <= trueAt)
+  const before = [NEVER_MOVED, ...clockMoves].filter((move) => move.at <= trueAt)
   const offsets = before.flatMap(({ offsetMs }, index) => ((before[index + 1]?.at ?? trueAt) >= trueAt - TRANSACTION_MS ? [offsetMs] : []))
   return Math.max(at, ...offsets.map((offsetMs) => trueAt + offsetMs))
 }

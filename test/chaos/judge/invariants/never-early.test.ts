@@ -54,4 +54,14 @@ describe('never-early', () => {
     assertFine(story, { clockMoves: moves })
     assertFound(story, 'never-early', /before its deadline/, { clockMoves: moves.map((move) => ({ ...move, at: move.at - 60_000 })) })
   })
+
+  it('allows for a clock that is set back for the first time while a transaction runs', () => {
+    const story = new Story()
+    story.create('pay', '1')
+    const change = story.settle('pay', '1')
+    change.at -= 2_000
+    const move = { at: change.trueAt - 1, offsetMs: -2_000 }
+    assertFine(story, { clockMoves: [move] })
+    assertFound(story, 'never-early', /before its deadline/, { clockMoves: [{ ...move, at: move.at - 60_000 }] })
+  })
 })
