@@ -4,6 +4,9 @@ import type { Model, Transaction } from 'sequelize'
 import type { SettledRows } from './row-rule.js'
 import type { SettleWork } from './settlement.js'
 
+/** How many orders `run` gets at most; of a larger batch it gets one portion after the other. */
+export const PORTION = 100
+
 export class OwnWork {
   constructor(private readonly row: SettledRows) {}
 
@@ -33,7 +36,12 @@ export class OwnWork {
 
   private async carryOut(instances: Model[], signal: AbortSignal, transaction: Transaction): Promise<void> {
     if (this.savesInstances) for (const instance of instances) await this.save(instance, transaction)
-    await this.row.options.run?.(instances, { transaction, signal })
+    const { run } = this.row.options
+    if (!run) return
+    for (let first = 0; first < instances.length; first += PORTION) {
+      signal.throwIfAborted()
+      await run(instances.slice(first, first + PORTION), { transaction, signal })
+    }
   }
 
   /** Sets stored values: a setter of the model would expect presented ones. */

@@ -14,6 +14,7 @@ import { LeftDeadlines } from '../rows/left-deadlines.js'
 import { Maintenance } from '../rows/maintenance.js'
 import type { ModelSource } from '../rows/model-source.js'
 import { OrderTable } from '../rows/order-table.js'
+import { PORTION } from '../rows/own-work.js'
 import { PendingRows } from '../rows/pending-rows.js'
 import { columnOf, type DeclaredColumn, type DeclaredDeadline, type RowOptions } from '../rows/row-options.js'
 import type { Move, RowRule, SettledRows } from '../rows/row-rule.js'
@@ -28,7 +29,7 @@ import type { BindOptions, DeclaredRule, OrderRule } from './rule.js'
 
 const BATCH = 1_000
 /** Instances cost far more than rows, and the shop's own code runs for each. */
-const BATCH_OF_INSTANCES = 100
+const BATCH_OF_INSTANCES = PORTION
 
 /** A thousand years: longer than any order is overdue, and still within Postgres's range. */
 const NEVER_STALE_MS = 365_000 * 86_400_000
@@ -90,6 +91,8 @@ function bind(
     find: (id, transaction) => findOrder(table, id, transaction),
   } satisfies SettledRows
   const takesInstances = options.run !== undefined || options.afterCommit !== undefined || move?.individualHooks === true
+  // `afterCommit` gets a batch as a whole, and hooks take long for each order.
+  const runsInPortions = !verification && options.afterCommit === undefined && move?.individualHooks !== true
   const settlement = new SettlementTransaction({
     row: rows,
     takesInstances,
@@ -107,6 +110,7 @@ function bind(
     parseId: table.parseId,
     runsOwnCode: takesInstances || verification !== undefined,
     batchSize: verification?.batch ?? (takesInstances ? BATCH_OF_INSTANCES : BATCH),
+    quickBatchSize: runsInPortions ? BATCH : undefined,
     timeoutMs,
     attempts: options.attempts,
     row: { ...rows, ...checks, check, link: (cascade) => settlement.link(cascade) },

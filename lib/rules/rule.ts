@@ -50,6 +50,8 @@ interface Settleable {
   readonly runsOwnCode: boolean
   /** How many ids one claim takes at most. */
   readonly batchSize: number
+  /** And while the shop's code is quick; undefined if always as many. */
+  readonly quickBatchSize?: number | undefined
   /** Milliseconds until a running batch is aborted. */
   readonly timeoutMs: number
   /** Attempts until a timer is a dead letter. */

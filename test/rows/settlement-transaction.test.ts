@@ -73,6 +73,50 @@ describe('a settlement', () => {
     assert.deepEqual([begun, await shop.statusOf(Number(id))], [0, 4])
   })
 
+  it('passes "run" a large batch 100 orders at a time, all in one transaction', async () => {
+    const portions: number[] = []
+    const transactions = new Set<Transaction>()
+    await open({
+      run: (orders, { transaction }) => {
+        portions.push(orders.length)
+        transactions.add(transaction)
+      },
+    })
+    const ids = (await overdue(250)).map(String)
+    const work = { deadlineOf: () => undefined, via: 'sweep', worker: 'test', inRule: false, signal: new AbortController().signal }
+    const { settled } = await runtimeOf(shop.timers).rule('order_confirm').settle(ids, work)
+    assert.deepEqual([settled.length, portions, transactions.size], [250, [100, 100, 50], 1])
+    assert.deepEqual(new Set(await statuses()), new Set([5]))
+  })
+
+  it('settles none of a large batch if a later portion of it fails', async () => {
+    let portions = 0
+    await open({
+      run: () => {
+        portions += 1
+        if (portions === 3) throw new Error('the third portion fails')
+      },
+    })
+    const ids = (await overdue(250)).map(String)
+    const work = { deadlineOf: () => undefined, via: 'sweep', worker: 'test', inRule: false, signal: new AbortController().signal }
+    await assert.rejects(runtimeOf(shop.timers).rule('order_confirm').settle(ids, work), /the third portion fails/)
+    assert.deepEqual(new Set(await statuses()), new Set([4]))
+  })
+
+  it('may be large if the shop has a "run" alone, and no other code of its own', async () => {
+    const largest = async (options: Partial<TransitionOptions<OrderRow>>): Promise<number | undefined> => {
+      await open(options)
+      const { batchSize, quickBatchSize = batchSize } = runtimeOf(shop.timers).rule('order_confirm')
+      return quickBatchSize
+    }
+    const run = () => {}
+    assert.equal(await largest({ run }), 1_000)
+    await shop.close()
+    assert.equal(await largest({ run, afterCommit: () => {} }), 100)
+    await shop.close()
+    assert.equal(await largest({ run, individualHooks: true }), 100)
+  })
+
   it('is not told as settled if COMMIT rolled it back, since a statement that "run" did not await failed', async () => {
     const told: unknown[] = []
     const run = (_: OrderRow[], { transaction }: { transaction: Transaction }) => {

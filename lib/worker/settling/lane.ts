@@ -4,6 +4,9 @@
 /** How long a rule is suspended if no check resumes it. If no sweep runs, the next batch then shows whether it can run again. */
 const SUSPENDED_MS = 60_000
 
+/** A batch that takes so many times as long as a quick one is not followed by a large one. */
+const SLOW_FACTOR = 4
+
 const PAUSE = { firstMs: 100, longestMs: 2_000 }
 
 export class Lane {
@@ -14,16 +17,19 @@ export class Lane {
   private suspendedUntil = 0
   private restsUntil = 0
   private largestBatch = Number.POSITIVE_INFINITY
+  private growth = 1
   private readonly waiting = new Set<() => void>()
   private readonly suspensions = new Set<() => void>()
 
   /**
    * @param width how many batches are settled at once
    * @param ahead how many more may be claimed
+   * @param growing the size of the first batch, how many times as large one may be at most, and how quick a full one must be before a larger one
    */
   constructor(
     private readonly width: number,
     private readonly ahead: number,
+    private readonly growing: { first: number; most: number; quickMs: number } = { first: 0, most: 1, quickMs: 0 },
   ) {}
 
   /** Resolves when another batch may be claimed, or when `signal` is aborted. */
@@ -113,9 +119,17 @@ export class Lane {
   }
 
   /** The database settled a batch of this size. If it had the maximum size, the next may be a little larger. */
-  recovered(size: number): void {
+  recovered(size: number, tookMs: number): void {
+    const { first, most, quickMs } = this.growing
     this.consecutiveFailures = 0
     if (size >= this.largestBatch) this.largestBatch = Math.ceil(this.largestBatch * 1.1)
+    if (tookMs <= quickMs && size >= this.batch(first)) this.growth = Math.min(most, 2 * this.growth)
+    else if (tookMs > SLOW_FACTOR * quickMs) this.growth = 1
+  }
+
+  /** A batch failed: the next has the size that is asked for. */
+  shrink(): void {
+    this.growth = 1
   }
 
   /** The database took too long for a batch of this size: the next is at most half as large. */
@@ -123,9 +137,9 @@ export class Lane {
     this.largestBatch = Math.min(this.largestBatch, Math.max(1, Math.floor(size / 2)))
   }
 
-  /** The size of the next batch, at most `size`. */
+  /** The size of the next batch, at most `size`, or more after quick ones. */
   batch(size: number): number {
-    return Math.min(size, this.largestBatch)
+    return Math.min(Math.floor(size * this.growth), this.largestBatch)
   }
 
   private wake(): void {

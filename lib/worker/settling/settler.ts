@@ -61,8 +61,9 @@ export class Settler {
       batch?.fail(error)
       return this.settleAfterError(work, ids, { error, inRule: attempt.inRule }, dispositions)
     }
-    reporter.batch(rule.kind, ids.length, performance.now() - startedAt)
-    lanes.of(rule).recovered(ids.length)
+    const tookMs = performance.now() - startedAt
+    reporter.batch(rule.kind, ids.length, tookMs)
+    lanes.of(rule).recovered(ids.length, tookMs)
     ruleHealth.settled(rule)
     outcomes.take(work, settlement, dispositions)
     const deliver = () => deliveries.deliver(rule, settlement.pendingDeliveries ?? [], begunAt)
@@ -85,6 +86,7 @@ export class Settler {
   ): Promise<void> {
     const { rule } = work
     const { lanes, ruleHealth } = this.dependencies
+    lanes.of(rule).shrink()
     const isSlow = (error instanceof TookTooLong && !inRule) || sqlStateOf(error) === QUERY_CANCELED
     if (isSlow) lanes.of(rule).halve(ids.length)
     const owner = isSlow ? 'database' : await this.ownerOf(rule, error, inRule)

@@ -25,9 +25,29 @@ describe('a lane', () => {
   it('lets batches grow again as the database answers', () => {
     const lane = new Lane(2, 1)
     lane.halve(1_000)
-    lane.recovered(500)
+    lane.recovered(500, 1)
     assert.equal(lane.batch(1_000), 550)
-    lane.recovered(100)
+    lane.recovered(100, 1)
     assert.equal(lane.batch(1_000), 550)
+  })
+
+  it("doubles the batches of the shop's code while full ones are quick, and begins again after a slow one or a failure", () => {
+    const growing = { first: 100, most: 10, quickMs: 50 }
+    const grown = (lane: Lane) => {
+      for (const size of [100, 200, 400, 800]) lane.recovered(size, 50)
+      return lane.batch(100)
+    }
+    const lane = new Lane(2, 0, growing)
+    lane.recovered(99, 1) // not full, so it says nothing of a full one
+    lane.recovered(100, 51)
+    assert.equal(lane.batch(100), 100)
+    assert.equal(grown(lane), 1_000)
+    lane.recovered(1_000, 200)
+    assert.equal(lane.batch(100), 1_000)
+    lane.recovered(3, 201)
+    assert.equal(lane.batch(100), 100)
+    assert.equal(grown(lane), 1_000)
+    lane.shrink()
+    assert.equal(lane.batch(100), 100)
   })
 })
