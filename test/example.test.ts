@@ -3,11 +3,16 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { cp } from 'node:fs/promises'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import type { Express } from 'express'
 import request from 'supertest'
 import { environmentOf, readConfig } from '../example/config.js'
 import { openTestShop, type TestShop } from './example-shop.js'
+import { root } from './support/book.js'
+import { openProjectOf } from './support/book-project.js'
 import { dieWithTests } from './support/opened.js'
 import { waitUntil } from './support/waiting.js'
 
@@ -110,19 +115,38 @@ describe('the smallest shop', () => {
     assert.equal(await statusOf(id), PAID)
   })
 
-  it("answers a client's mistake with a status and a sentence", async () => {
-    const id = await placed()
-    await request(shop.app).get('/nowhere').expect(404, { error: 'there is nothing at GET /nowhere' })
-    await request(shop.app).get('/orders/2147483648').expect(404, { error: 'there is no order 2147483648' })
-    await post('/orders/tea/pay').expect(404, { error: 'there is no order tea' })
-    await post('/orders', { item: '' }).expect(400, { error: 'say which item, in 100 characters at most: {"item":"tea"}' })
-    await request(shop.app).post('/orders').set('content-type', 'application/json').send('{').expect(400)
-    const fortnight = await post(`/orders/${id}/extend`, { by: '1 fortnight' }).expect(400)
-    assert.equal(fortnight.body.code, 'ERR_ORDER_TIMERS_INVALID_DURATION')
-    const tooEarly = await post(`/orders/${id}/extend`, { by: '1h' }).expect(409)
-    assert.equal(tooEarly.body.code, 'ERR_ORDER_TIMERS_ORDER_NOT_IN_FROM')
-  })
+  it("answers a client's mistake with a status and a sentence", () => answersMistakes(shop.app))
+
+  for (const express of ['express4', 'express-oldest']) {
+    it(`answers it likewise on ${express}`, async () => {
+      const project = await openProjectOf({}, { express })
+      await cp(join(root, 'example'), join(project.directory, 'example'), { recursive: true })
+      const { openShop } = await import(join(project.directory, 'example/once/shop.ts'))
+      const older = await openTestShop({ payAfter: '1h', confirmAfter: '1h', worker: false, open: openShop })
+      try {
+        await answersMistakes(older.app)
+        assert.deepEqual(older.errors, [])
+      } finally {
+        await older.close()
+        await project.close()
+      }
+    })
+  }
 })
+
+async function answersMistakes(app: Express): Promise<void> {
+  const post = (path: string, body: object = {}) => request(app).post(path).send(body)
+  const { id } = (await post('/orders', { item: '凍頂烏龍' }).expect(201)).body
+  await request(app).get('/nowhere').expect(404, { error: 'there is nothing at GET /nowhere' })
+  await request(app).get('/orders/2147483648').expect(404, { error: 'there is no order 2147483648' })
+  await post('/orders/tea/pay').expect(404, { error: 'there is no order tea' })
+  await post('/orders', { item: '' }).expect(400, { error: 'say which item, in 100 characters at most: {"item":"tea"}' })
+  await request(app).post('/orders').set('content-type', 'application/json').send('{').expect(400)
+  const fortnight = await post(`/orders/${id}/extend`, { by: '1 fortnight' }).expect(400)
+  assert.equal(fortnight.body.code, 'ERR_ORDER_TIMERS_INVALID_DURATION')
+  const tooEarly = await post(`/orders/${id}/extend`, { by: '1h' }).expect(409)
+  assert.equal(tooEarly.body.code, 'ERR_ORDER_TIMERS_ORDER_NOT_IN_FROM')
+}
 
 describe('npm run demo', () => {
   it('refuses what it does not know, and opens nothing', async () => {

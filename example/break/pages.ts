@@ -1,13 +1,14 @@
 // The page on which a visitor breaks things, with the code behind each button, and the figures that go on beside.
 
 import { readFileSync } from 'node:fs'
-import { type Request, type Response, Router } from 'express'
+import type { Request, Response, Router } from 'express'
 import { Order } from '../models.js'
 import { place } from '../orders.js'
 import { html } from '../pages/html.js'
 import { layout } from '../pages/layout.js'
 import { orderCards } from '../pages/order.js'
 import { TEAS } from '../pages/teas.js'
+import { catchingRouter } from '../router.js'
 import { timers } from '../timers.js'
 import type { ShopWorker } from '../workers.js'
 import type { Breaks } from './breaks.js'
@@ -23,7 +24,7 @@ type Break = (typeof BREAKS)[number]
 const SHOWN = 3
 
 export function breakPages(breaks: Breaks, worker: ShopWorker, oldRecipe: OldRecipe): Router {
-  const router = Router()
+  const router = catchingRouter()
   const codes = Object.fromEntries(BREAKS.map((name) => [name, codeOf('breaks.ts', name)]))
   const placing = codeOf('../orders.ts', 'place')
   const oldCode = ['subscribe', 'arm', 'work'].map((name) => codeOf('old-recipe.ts', name)).join('\n\n')

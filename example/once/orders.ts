@@ -1,9 +1,10 @@
 // The routes of orders. A status changes by an UPDATE that names the status it comes from, so that a route and a timer, or two routes,
 // never overwrite each other: a payment that comes while its order is being cancelled has it whole, or is refused (docs/late-payment.md).
 
-import express, { type Request, type Router } from 'express'
+import type { Request, Router } from 'express'
 import type { Duration } from 'express-order-timers'
 import { HttpError } from '../http-error.js'
+import { catchingRouter } from '../router.js'
 import { COMPLETED, type Database, type Order, PAID, PLACED, SHIPPED } from './models.js'
 
 const pageSize = 50
@@ -13,7 +14,7 @@ const countedDown = [
 ] as const
 
 export function orderRoutes({ sequelize, Order }: Database): Router {
-  const router = express.Router()
+  const router = catchingRouter()
 
   router.get('/', async (req, res) => {
     const orders = await Order.findAll({ order: [['id', 'DESC']], limit: pageSize })

@@ -1,9 +1,10 @@
 // What a buyer does: choose, check out, and look after his orders.
 
-import { type Request, type Response, Router } from 'express'
+import type { Request, Response } from 'express'
 import { HttpError } from '../http-error.js'
 import { Order, PAID, PLACED, SHIPPED } from '../models.js'
 import { closeDispute, confirm, extend, openDispute, pay, place, ship } from '../orders.js'
+import { catchingRouter } from '../router.js'
 import { basketOf, buyerOf, isStaff } from '../visitor.js'
 import { html, type Markup } from './html.js'
 import { layout } from './layout.js'
@@ -11,7 +12,7 @@ import { orderCard, orderCards } from './order.js'
 import { settledOf } from './settled.js'
 import { TEAS, type Tea, teaNamed } from './teas.js'
 
-export const buyerPages = Router()
+export const buyerPages = catchingRouter()
 
 buyerPages.get('/', (req, res) => {
   const { words } = res.locals.visitor

@@ -1,7 +1,7 @@
 // What the staff does: ship, settle disputes, look at how the shop stands.
 
-import { Router } from 'express'
 import { Order, PAID, SHIPPED } from '../models.js'
+import { catchingRouter } from '../router.js'
 import { signIn, signOut, staffOnly } from '../visitor.js'
 import { html } from './html.js'
 import { layout } from './layout.js'
@@ -10,7 +10,7 @@ import { orderCards } from './order.js'
 /** It is a demo's, and its page says it. */
 const PASSWORD = 'tea'
 
-export const staffPages = Router()
+export const staffPages = catchingRouter()
 
 staffPages.get('/sign-in', (_req, res) => {
   res.send(signInPage(res.locals.visitor))
