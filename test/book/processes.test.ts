@@ -9,7 +9,7 @@ import { Agent, get } from 'node:http'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { transform } from 'esbuild'
-import { blockOf, textOf } from '../support/book.js'
+import { blockOf, root, textOf } from '../support/book.js'
 import { filesOf, openProjectOf } from '../support/book-project.js'
 import { type Database, openDatabase } from '../support/database.js'
 import { dieWithTests, enter } from '../support/opened.js'
@@ -100,7 +100,7 @@ describe("the book's processes", function () {
       assert.equal(((await late.json()) as { code: string }).code, 'ERR_ORDER_TIMERS_ORDER_NOT_IN_FROM')
       await database.client.query(`DROP TABLE ${database.schema}.orders CASCADE`)
       // Express 4 hands on what an async route throws only where the route is wrapped, as docs/lifecycle.md says.
-      if (express === 'express') assert.equal((await post(`/orders/${order.id}/ship`)).status, 500)
+      if ((await majorOf(express)) >= 5) assert.equal((await post(`/orders/${order.id}/ship`)).status, 500)
       assert.equal((await post(`/orders/${order.id}/extend`)).status, 500)
       child.kill('SIGTERM')
       assert.deepEqual(await inTime(ended, 20_000, 'its end'), [0, null])
@@ -156,6 +156,12 @@ export const timers = orderTimers({ redis: process.env.REDIS_URL, prefix: '${red
     await close()
   })
 })
+
+/** Of a package in this project's node_modules; the matrix installs others there. */
+async function majorOf(name: string): Promise<number> {
+  const { version } = JSON.parse(await readFile(join(root, 'node_modules', name, 'package.json'), 'utf8'))
+  return Number.parseInt(version, 10)
+}
 
 function isRunning(pid: number): boolean {
   try {
