@@ -5,6 +5,7 @@ import { Redis, type RedisOptions } from 'ioredis'
 import { describeAddress } from './address.js'
 import { OURS } from './own-options.js'
 import { readyWithoutInfo } from './ready-check.js'
+import { endingItsTimeout } from './socket-timeout.js'
 
 export interface RedisSource {
   /** The shop's own `keyPrefix`. ioredis adds it to keys but not to the names in events, so we add it ourselves. */
@@ -48,7 +49,7 @@ function withOurs(options: RedisOptions, name: string): RedisOptions & { replyMa
 }
 
 function prepared(client: Redis): Redis {
-  return inWholeRounds(readyWithoutInfo(client))
+  return inWholeRounds(endingItsTimeout(readyWithoutInfo(client)))
 }
 
 /**

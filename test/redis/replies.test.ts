@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict'
-import { Redis as Redis6 } from 'ioredis'
-import { Redis as Redis54 } from 'ioredis-oldest'
-import { Redis as Redis5 } from 'ioredis5'
 import { isReply, replyFault, replyWord } from '../../lib/redis/replies.js'
+import { CLIENTS } from '../support/ioredis-versions.js'
 
 /** What Redis says, by the version that says it so, and within a script. */
 const ANSWERS: [message: string, word: string, fault: string][] = [
@@ -42,7 +40,6 @@ describe("Redis's answer", () => {
     })
   }
 
-  const CLIENTS = { 'ioredis 6': Redis6, 'ioredis 5': Redis5, 'ioredis 5.4.1': Redis54 } as unknown as Record<string, typeof Redis6>
   for (const [name, Client] of Object.entries(CLIENTS)) {
     it(`is recognised as ${name} makes it, also where a bundle has shortened the names of classes`, async () => {
       const client = new Client(process.env.REDIS_URL as string, { enableOfflineQueue: false, lazyConnect: true, maxRetriesPerRequest: 0 })
