@@ -3,7 +3,7 @@
 
 import type { Cluster, Redis } from 'ioredis'
 import { ANSWERED_WITHIN_MS } from './own-options.js'
-import { readyWithoutInfo } from './ready-check.js'
+import { withOurReadyCheck } from './ready-check.js'
 import { keepLimits, noteLimits } from './send-limits.js'
 
 /** ioredis's own interval would keep the process running. */
@@ -42,7 +42,7 @@ export function keepUpToDate(client: Redis): Upkeep {
     catchAsking(node)
     keepLimits(node)
     sendsOnce(node)
-    readyWithoutInfo(node)
+    withOurReadyCheck(node)
   })
   for (const event of ['ready', 'refresh']) cluster.on(event, () => setImmediate(connectAll, cluster))
   const timer = setInterval(refresh, REFRESH_EVERY_MS).unref()

@@ -1,5 +1,5 @@
-// What keeps a connected server from serving commands: it loads its data, a script blocks it, or it refuses the db or the user. Each is checked again
-// until it is over; a refused user's connection ends by itself.
+// What keeps a connected server from serving commands: it loads its data, a script blocks it, or it refuses the db. Each is checked again
+// until it is over.
 
 import { type Redis, ReplyError } from 'ioredis'
 import { Attempts } from './attempts.js'
@@ -16,7 +16,6 @@ export class Obstacles {
   private readonly loading = new Attempts(ASK_EVERY_MS)
   /** Runs while Redis refuses the db, since ioredis would go on in db 0. */
   private readonly wrongDb = new Attempts(ASK_EVERY_MS)
-  private wrongUser = false
 
   /** @param onOver called when an obstacle is over */
   constructor(
@@ -28,9 +27,9 @@ export class Obstacles {
     return this.busy.running
   }
 
-  /** Whether commands would be carried out in another db, or as the default user. */
+  /** Whether commands would be carried out in another db. */
   get isElsewhere(): boolean {
-    return this.wrongDb.running || this.wrongUser
+    return this.wrongDb.running
   }
 
   /** Redis answers only that it is busy or loading. It still serves some commands, which prove nothing; PING is not one of them. */
@@ -57,9 +56,8 @@ export class Obstacles {
     this.loading.start(isReady, () => {})
   }
 
-  /** Redis refused a command. Those of the connection's own start matter: ioredis 5.4 is ready for a moment though its user was refused. */
+  /** Redis refused a command. The one of the connection's own start that selects the db matters. */
   refused(command: string | undefined, db: number): void {
-    if (command === 'auth') this.wrongUser = true
     if (command === 'select') this.untilSelected(db)
   }
 
@@ -77,6 +75,5 @@ export class Obstacles {
     this.busy.end()
     this.loading.end()
     this.wrongDb.end()
-    this.wrongUser = false
   }
 }

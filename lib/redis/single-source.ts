@@ -4,7 +4,7 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import { describeAddress } from './address.js'
 import { OURS } from './own-options.js'
-import { readyWithoutInfo } from './ready-check.js'
+import { withOurReadyCheck } from './ready-check.js'
 import { endingItsTimeout } from './socket-timeout.js'
 
 export interface RedisSource {
@@ -49,7 +49,7 @@ function withOurs(options: RedisOptions, name: string): RedisOptions & { replyMa
 }
 
 function prepared(client: Redis): Redis {
-  return inWholeRounds(endingItsTimeout(readyWithoutInfo(client)))
+  return inWholeRounds(endingItsTimeout(withOurReadyCheck(client)))
 }
 
 /**
