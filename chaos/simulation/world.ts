@@ -142,17 +142,16 @@ export class World {
   }
 
   private connect(name: string): Sequelize {
-    const stream = () => this.network.socket(this.postgres, name)
     return new Sequelize({
       dialect: 'postgres',
-      dialectModule: pg,
+      dialectModule: driverOver(() => this.network.socket(this.postgres, name)),
       host: 'postgres.simulated',
       port: 5432,
       username: 'shop',
       database: 'shop',
       databaseVersion: '18.4.0',
       logging: false,
-      dialectOptions: { stream, application_name: name },
+      dialectOptions: { application_name: name },
     } as never)
   }
 
@@ -245,6 +244,16 @@ export class World {
 function orderState(row: Value[]): OrderState {
   const due = row[5] as number | null
   return { status: row[3] as number, deadline: due === null ? null : due / 1000, createdAt: (row[6] as number) / 1000 }
+}
+
+/** The driver over other sockets. The oldest Sequelize that is supported ignores `dialectOptions.stream`. */
+function driverOver(stream: () => object): typeof pg {
+  class Client extends pg.Client {
+    constructor(config: pg.ClientConfig) {
+      super({ ...config, stream: stream as never })
+    }
+  }
+  return Object.create(pg, { Client: { value: Client } }) as typeof pg
 }
 
 /** Sequelize tells the console of transactions whose connection broke. */
