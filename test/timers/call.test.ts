@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { Op } from 'sequelize'
 import { type OrderTimers, transition } from '../../lib/index.js'
 import { Keys } from '../../lib/keys.js'
+import { connectionManagerOf } from '../../lib/sequelize/internals.js'
 import { armed, NOT_ARMED } from '../support/armed.js'
 import { refusal, refused } from '../support/refused.js'
 import { makeTimers, openShop, type Shop } from '../support/shop.js'
@@ -95,7 +96,12 @@ describe('req.orderTimers', () => {
       const { sequelize, Order } = shop.database.connectSequelize({ pool: { max: 1, acquire: 20_000 } })
       const first = makeTimers(oneOfEach({ Order }), { redis: shop.redis.url, prefix: shop.redis.prefix })
       const acquired: unknown[] = []
-      sequelize.addHook('beforePoolAcquire', () => void acquired.push(new Error('acquired').stack))
+      const manager = connectionManagerOf(sequelize)
+      const { getConnection } = manager
+      manager.getConnection = (options) => {
+        acquired.push(new Error('acquired').stack)
+        return getConnection.call(manager, options)
+      }
       const { deadline } = await sequelize.transaction(async (transaction) =>
         first.schedule('order_pay', await Order.create({}, { transaction }), { transaction }),
       )
