@@ -99,6 +99,18 @@ describe('a driver that gives', () => {
     assert.notEqual(deadline, null, call)
     assert.equal((await armed(shop.redis, kind, String(id))).due, deadline, call)
   }
+  /** By its instance. Where Sequelize itself cannot (6.21 renders no BigInt there), "auto" refuses it alike, and the class does it. */
+  const increment = async (id: bigint): Promise<void> => {
+    const booking = await Booking.findByPk(String(id), { rejectOnEmpty: true })
+    const withoutAuto = booking.increment('status', { by: 0, hooks: false } as never)
+    const message = await withoutAuto.then(
+      () => undefined,
+      (error: Error) => error.message,
+    )
+    if (message === undefined) return void (await booking.increment('status'))
+    await assert.rejects(booking.increment('status'), { message })
+    await Booking.increment('status', { where: { id: String(id) } })
+  }
 
   for (const [title, parsers] of PARSERS) {
     describe(title, () => {
@@ -128,7 +140,7 @@ describe('a driver that gives', () => {
         const [, returned] = await Booking.update({ status: 4 }, { where: { id: String(ids.bulkWith) }, returning: true })
         const three = { id: [String(ids.increment), String(ids.statics)] }
         await Booking.update({ status: 3 }, { where: three })
-        await (await Booking.findByPk(String(ids.increment), { rejectOnEmpty: true })).increment('status')
+        await increment(ids.increment)
         await Booking.increment('status', { where: { id: String(ids.statics) } })
         const created = await Booking.bulkCreate([{ ...paid(ids.bulkCreate), status: 4 }])
         const [found] = await Booking.findOrCreate({ where: { id: String(ids.found) }, defaults: { status: 4 } as never })
