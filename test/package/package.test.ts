@@ -22,6 +22,9 @@ const NAME = 'express-order-timers'
 /** The oldest versions of its peers that are promised, as they are named in this project's node_modules. */
 const OLDEST = { express: 'express-oldest', ioredis: 'ioredis-oldest', sequelize: 'sequelize-oldest', 'prom-client': 'prom-client-oldest' }
 
+/** From this version on, TypeScript 4.9 and later compile a model whose attributes are inferred: https://github.com/sequelize/sequelize/pull/15135 */
+const INFERS_ATTRIBUTES = '6.25.2'
+
 /** Of the compilers of this project, the oldest that can read the package's types. */
 const OLDEST_COMPILER = 'typescript-oldest'
 
@@ -41,6 +44,7 @@ describe('the package', function () {
     packed = (await run('tar', ['-tzf', tarball])).stdout.trim().split('\n')
     await installInto(directory, tarball)
     await cp(fileURLToPath(new URL('projects', import.meta.url)), directory, { recursive: true })
+    if (isEarlier(await versionOf(directory, 'sequelize'), INFERS_ATTRIBUTES)) await writeOutAttributes(directory)
   })
 
   after(() => rm(directory, { recursive: true, force: true }))
@@ -91,10 +95,7 @@ describe('the package', function () {
       assert.ok(found, `the README has no line to install ${what}`)
       return found[0].replace(NAME, tarball)
     }
-    const versions = async (shop: string, names: string[]) =>
-      Promise.all(
-        names.map(async (name) => JSON.parse(await readFile(join(shop, 'node_modules', name, 'package.json'), 'utf8')).version as string),
-      )
+    const versions = async (shop: string, names: string[]) => Promise.all(names.map((name) => versionOf(shop, name)))
     const loads = async (shop: string) => {
       const asked =
         "import('express-order-timers').then((m) => console.log(typeof m.orderTimers, typeof require('express-order-timers').transition))"
@@ -146,8 +147,7 @@ describe('the package', function () {
     const older = join(directory, 'older')
     await installInto(older, tarball, OLDEST)
     for (const [name, range] of Object.entries(peerDependencies)) {
-      const { version } = JSON.parse(await readFile(join(older, 'node_modules', name, 'package.json'), 'utf8')) as { version: string }
-      assert.equal(range.split(' ')[0], `^${version}`)
+      assert.equal(range.split(' ')[0], `^${await versionOf(older, name)}`)
     }
     await cp(fileURLToPath(new URL('projects/javascript', import.meta.url)), join(older, 'javascript'), { recursive: true })
     await doesItsJob(older, 'esm.mjs')
@@ -376,6 +376,34 @@ const health = orderTimersHealth(timers); console.log(health.live().status, (awa
       assert.deepEqual(await compile('typescript', 'module', options), [])
     })
 
+    describe('with the oldest Sequelize', () => {
+      let older: string
+      const compilers = ['typescript', OLDEST_COMPILER]
+
+      before(async () => {
+        older = join(directory, 'older-typescript')
+        await installInto(older, tarball, OLDEST)
+        await cp(fileURLToPath(new URL('projects', import.meta.url)), older, { recursive: true })
+      })
+
+      it('compiles no model whose attributes are inferred, as the docs say', async () => {
+        const page = await readFile(join(root, 'docs', 'redis.md'), 'utf8')
+        assert.equal(/`InferAttributes` .*?needs Sequelize (\d+\.\d+\.\d+)/s.exec(page)?.[1], INFERS_ATTRIBUTES)
+        const alone = join(older, 'alone')
+        await mkdir(alone)
+        await cp(join(older, 'typescript', 'models.ts'), join(alone, 'models.ts'))
+        const complaint = 'models.ts(5,34): error TS2589: Type instantiation is excessively deep and possibly infinite.'
+        for (const compiler of compilers)
+          assert.deepEqual(await compile('alone', 'module', { module: 'nodenext' }, compiler, older), [complaint])
+      })
+
+      it('compiles where they are written out', async () => {
+        await writeOutAttributes(older)
+        for (const compiler of compilers)
+          for (const [, options, type] of resolutions) assert.deepEqual(await compile('typescript', type, options, compiler, older), [])
+      })
+    })
+
     it('takes any kind on a request where no timers are registered', async () => {
       assert.deepEqual(await compile('untyped', 'module', { module: 'nodenext' }), [])
     })
@@ -397,8 +425,8 @@ const health = orderTimersHealth(timers); console.log(health.live().status, (awa
   })
 
   /** The compiler's complaints about a project. */
-  async function compile(project: string, type: string, options: object, compiler = 'typescript'): Promise<string[]> {
-    const folder = join(directory, project)
+  async function compile(project: string, type: string, options: object, compiler = 'typescript', within = directory): Promise<string[]> {
+    const folder = join(within, project)
     await writeFile(join(folder, 'package.json'), JSON.stringify({ type }))
     const compilerOptions = {
       strict: true,
@@ -413,6 +441,19 @@ const health = orderTimersHealth(timers); console.log(health.live().status, (awa
     return complaintsAbout(folder, compiler)
   }
 })
+
+async function versionOf(directory: string, name: string): Promise<string> {
+  return JSON.parse(await readFile(join(directory, 'node_modules', name, 'package.json'), 'utf8')).version
+}
+
+function isEarlier(version: string, than: string): boolean {
+  return version.localeCompare(than, 'en', { numeric: true }) < 0
+}
+
+/** The TypeScript project with a model that does without `InferAttributes`. */
+async function writeOutAttributes(directory: string): Promise<void> {
+  await cp(join(directory, 'written-out', 'models.ts'), join(directory, 'typescript', 'models.ts'))
+}
 
 /** As a shop bundles what it deploys; pg-native and pg-hstore are what pg and Sequelize do without. */
 async function bundle(folder: string, from: string, to: string, ...more: string[]): Promise<void> {

@@ -8,22 +8,24 @@ import { enter } from './opened.js'
 
 const BASE = 'docs/getting-started.md'
 
-/** Models and functions that blocks import and no block defines. */
+/** Models and functions that blocks import and no block defines. `InferAttributes` of the oldest Sequelize does not compile. */
 const SHOP: Record<string, string> = {
-  'models.ts': `import { type CreationOptional, DataTypes, type InferAttributes, type InferCreationAttributes, Model, Sequelize } from 'sequelize'
+  'models.ts': `import { DataTypes, Model, Sequelize } from 'sequelize'
 export const sequelize = new Sequelize(process.env.DATABASE_URL as string, { logging: false, define: { schema: process.env.SCHEMA as string } })
-export class Order extends Model<InferAttributes<Order>, InferCreationAttributes<Order>> {
-  declare id: CreationOptional<number>
-  declare status: CreationOptional<number>
-  declare country: CreationOptional<string>
-  declare isPaid: CreationOptional<boolean>
-  declare disputeOpen: CreationOptional<boolean>
-  declare createdAt: CreationOptional<Date>
-  declare shippedAt: CreationOptional<Date | null>
-  declare confirmDueAt: CreationOptional<Date | null>
-  declare confirmLeftMs: CreationOptional<string | null>
-  declare confirmExtended: CreationOptional<number | null>
+interface OrderAttributes {
+  id: number
+  status: number
+  country: string
+  isPaid: boolean
+  disputeOpen: boolean
+  createdAt: Date
+  shippedAt: Date | null
+  confirmDueAt: Date | null
+  confirmLeftMs: string | null
+  confirmExtended: number | null
 }
+export interface Order extends OrderAttributes {}
+export class Order extends Model<OrderAttributes, Partial<OrderAttributes>> {}
 Order.init({ id: { type: DataTypes.INTEGER, primaryKey: true, autoIncrement: true }, status: { type: DataTypes.INTEGER, defaultValue: 1 },
   country: DataTypes.STRING, isPaid: DataTypes.BOOLEAN, disputeOpen: DataTypes.BOOLEAN, createdAt: DataTypes.DATE, shippedAt: DataTypes.DATE,
   confirmDueAt: DataTypes.DATE, confirmLeftMs: DataTypes.BIGINT, confirmExtended: DataTypes.INTEGER }, { sequelize, tableName: 'orders', updatedAt: false })
@@ -38,31 +40,37 @@ export const putBack = async (..._goods: unknown[]) => {}
 
 /** In docs/late-payment.md the shop has payments, and statuses that are words. */
 const PAYMENTS: Record<string, string> = {
-  'models.ts': `import { type CreationOptional, DataTypes, type InferAttributes, type InferCreationAttributes, Model, Sequelize } from 'sequelize'
+  'models.ts': `import { DataTypes, Model, Sequelize } from 'sequelize'
 export const sequelize = new Sequelize(process.env.DATABASE_URL as string, {
   logging: false, pool: { max: 20 }, dialectOptions: { options: '-c search_path=' + process.env.SCHEMA },
 })
-export class Order extends Model<InferAttributes<Order>, InferCreationAttributes<Order>> {
-  declare id: CreationOptional<number>
-  declare status: CreationOptional<string>
-  declare createdAt: CreationOptional<Date>
+interface OrderAttributes {
+  id: number
+  status: string
+  createdAt: Date
 }
+export interface Order extends OrderAttributes {}
+export class Order extends Model<OrderAttributes, Partial<OrderAttributes>> {}
 Order.init({ id: { type: DataTypes.INTEGER, primaryKey: true, autoIncrement: true }, createdAt: DataTypes.DATE,
   status: { type: DataTypes.STRING, allowNull: false, defaultValue: 'placed' } }, { sequelize, tableName: 'orders' })
-export class Payment extends Model<InferAttributes<Payment>, InferCreationAttributes<Payment>> {
-  declare id: string
-  declare orderId: number
-  declare outcome: string
-  declare createdAt: CreationOptional<Date>
+interface PaymentAttributes {
+  id: string
+  orderId: number
+  outcome: string
+  createdAt: Date
 }
+export interface Payment extends PaymentAttributes {}
+export class Payment extends Model<PaymentAttributes, Omit<PaymentAttributes, 'createdAt'>> {}
 Payment.init({ id: { type: DataTypes.STRING, primaryKey: true }, orderId: DataTypes.INTEGER, outcome: DataTypes.STRING,
   createdAt: DataTypes.DATE }, { sequelize, tableName: 'payments' })
-export class Cancelled extends Model<InferAttributes<Cancelled>, InferCreationAttributes<Cancelled>> {
-  declare id: CreationOptional<number>
-  declare orderId: number
-  declare cancelledAt: CreationOptional<Date>
-  declare asked: CreationOptional<number>
+interface CancelledAttributes {
+  id: number
+  orderId: number
+  cancelledAt: Date
+  asked: number
 }
+export interface Cancelled extends CancelledAttributes {}
+export class Cancelled extends Model<CancelledAttributes, Pick<CancelledAttributes, 'orderId'> & Partial<CancelledAttributes>> {}
 Cancelled.init({ id: { type: DataTypes.INTEGER, primaryKey: true, autoIncrement: true }, orderId: DataTypes.INTEGER, cancelledAt: DataTypes.DATE,
   asked: { type: DataTypes.INTEGER, defaultValue: 0 } }, { sequelize, tableName: 'cancelled', timestamps: false })
 `,
