@@ -66,7 +66,7 @@ export const SETTLING_BUGS: readonly PlantedBug[] = [
     name: 'run-not-awaited',
     about: ['run', 'effect'],
     what: 'a lost await: the transaction commits while "run" is still at work',
-    edits: [{ file: OWN_WORK, find: 'await this.row.options.run?.(', replace: 'void this.row.options.run?.(' }],
+    edits: [{ file: OWN_WORK, find: 'await run(instances.slice(', replace: 'void run(instances.slice(' }],
     suites: ['test/rules/effect.test.ts', 'test/rows/settlement-transaction.test.ts', 'test/faults/failing-handlers.test.ts'],
   },
   {
