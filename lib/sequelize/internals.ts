@@ -10,7 +10,9 @@ export interface QueryGenerator {
   quoteTable(table: unknown): string
   getWhereConditions(where: unknown, alias: string, model: unknown): string | undefined
   whereQuery(where: unknown, options: { model: unknown }): string
-  escape(value: unknown, attribute: unknown, options: { context: 'UPDATE' }): string
+  escape(value: unknown, attribute?: unknown, options?: { context: 'UPDATE' }): string
+  /** Renders an expression, such as `fn(…)`, and those within it. */
+  handleSequelizeMethod(expression: object, ...more: unknown[]): string
   /** The operators by the shop's names (`operatorsAliases`). */
   OperatorsAliasMap?: Record<string, symbol> | false
 }

@@ -46,6 +46,7 @@ export const INTERNALS: readonly Internal[] = [
   { name: 'queryGenerator.getWhereConditions', why: 'a rule\'s "where" as SQL', in: inGenerator('getWhereConditions') },
   { name: 'queryGenerator.whereQuery', why: 'the "where" of a bulk statement, under "auto"', in: inGenerator('whereQuery') },
   { name: 'queryGenerator.escape', why: 'values by the type of their attribute', in: inGenerator('escape') },
+  { name: 'queryGenerator.handleSequelizeMethod', why: 'texts in expressions as they are', in: inGenerator('handleSequelizeMethod') },
   { name: 'queryGenerator.generateReturnValues', why: 'deadlines as written, under "auto"', in: inGenerator('generateReturnValues') },
   {
     name: 'Sequelize.Transaction',

@@ -17,8 +17,7 @@ export type AnyModel = ModelStatic<Model<any, any>> & { sequelize?: Sequelize }
 
 /** A column's value in SQL: a literal by its attribute's type, or an expression such as `fn('now')`. `$` is doubled for the binder. */
 export function valueSql(model: AnyModel, attribute: string, value: unknown): string {
-  const generator = generatorOf(model)
-  return forBinding(generator.escape(value, model.getAttributes()[attribute], { context: 'UPDATE' }))
+  return forBinding(expressionsOf(model).escape(value, model.getAttributes()[attribute], { context: 'UPDATE' }))
 }
 
 /** Whether a value is an expression, such as `literal(…)` or `fn(…)`, by the shop's own copy of Sequelize. */
@@ -28,7 +27,7 @@ export function isExpression(model: AnyModel, value: unknown): boolean {
 
 /** A `where` over columns as a WHERE clause, for a statement that binds nothing. */
 export function whereClause(model: AnyModel, where: unknown): string {
-  return generatorOf(model).whereQuery(where, { model })
+  return expressionsOf(model).whereQuery(where, { model })
 }
 
 /** A text as a literal. */
@@ -38,7 +37,7 @@ export function textSql(model: AnyModel, text: string): string {
 
 /** A `where` over columns as SQL over those of `alias`. */
 export function columnsWhereSql(model: AnyModel, where: WhereOptions, alias: string): string {
-  return forBinding(generatorOf(model).getWhereConditions(where, alias, model) ?? '')
+  return forBinding(expressionsOf(model).getWhereConditions(where, alias, model) ?? '')
 }
 
 /** A column's name in Postgres: with `quoteIdentifiers: false` it is folded to lower case. */
@@ -99,6 +98,21 @@ export function withoutBinding(sql: string): string {
 
 function generatorOf(model: AnyModel): QueryGenerator {
   return generatorOfSequelize(sequelizeOf(model))
+}
+
+/** A generator that renders the texts within `fn(…)` as they are: Sequelize's own doubles a `$` in them for its binder, 6.21 only the first. */
+function expressionsOf(model: AnyModel): QueryGenerator {
+  const generator = generatorOf(model)
+  const literal = (text: unknown) => (typeof text === 'string' ? sequelizeOf(model).literal(generator.escape(text)) : text)
+  const withLiterals = (expression: object) => {
+    const { fn, args } = expression as { fn?: unknown; args?: unknown }
+    if (fn === undefined || !Array.isArray(args)) return expression
+    return Object.assign(Object.create(Object.getPrototypeOf(expression)), expression, { args: args.map(literal) }) as object
+  }
+  const handleSequelizeMethod: QueryGenerator['handleSequelizeMethod'] = function (this: QueryGenerator, expression, ...more) {
+    return generator.handleSequelizeMethod.call(this, withLiterals(expression), ...more)
+  }
+  return Object.create(generator, { handleSequelizeMethod: { value: handleSequelizeMethod } }) as QueryGenerator
 }
 
 /**
