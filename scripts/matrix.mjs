@@ -79,7 +79,9 @@ function pairs(combinations) {
   return chosen
 }
 
-const isSame = (a, b) => NAMES.every((name) => a[name] === b[name])
+function isSame(a, b) {
+  return NAMES.every((name) => a[name] === b[name])
+}
 
 /** The tests in a copy of the project that has these versions. */
 async function test(copy, versions, files) {
