@@ -69,7 +69,9 @@ describe('A worker that dies', () => {
       const dying = await startWorkerProcess({ ...workerConfig(shop, 'worker 1', proxies), rules })
       const point = proxies.postgres.hold(request)
       const orders = await shop.database.Order.bulkCreate(Array.from({ length: 30 }, () => ({ status: 4 })))
-      await Promise.all(orders.map((order) => shop.timers.schedule('order_confirm', order, { after: 300 })))
+      // These timers are in Redis alone: on a busy machine the first call may not get a connection in time.
+      const schedule = () => Promise.all(orders.map((order) => shop.timers.schedule('order_confirm', order, { after: 300 })))
+      await waitUntil(schedule, { what: 'Redis to take the timers' })
       await inTime(point.seen, 15_000, `the worker to come to "${request}"`)
       await dying.kill()
       const survivor = await startWorkerProcess({ ...workerConfig(shop, 'worker 2'), rules })
