@@ -25,7 +25,10 @@ export interface Reminder<M extends Model> {
 export interface CommonOptions<M extends Model> {
   /** A further condition on the row, as a Sequelize `where`. An order that does not match waits until it does. */
   where?: WhereOptions<M['_attributes']>
-  /** Runs in the settling transaction with the locked, updated instances: once for each order. If it throws, the transaction is rolled back. */
+  /**
+   * Runs in the settling transaction with the locked, updated instances, 100 at most: once for each order. While it is quick, several calls
+   * share one transaction. If it throws, the transaction is rolled back.
+   */
   run?: Run<M>
   /**
    * Runs after the commit, with up to 100 orders at once. Without `history` it is best effort. With `history` it runs at least once, even if the
