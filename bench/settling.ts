@@ -18,11 +18,15 @@ export interface Course {
   workers?: number
   externalKeys?: number
   patienceMs: number
+  /** Done while orders come due, from this instant on. */
+  meanwhile?: (dueAt: number) => Promise<void>
 }
 
 export interface Outcome {
   /** Of each settled order, from its deadline to its commit. */
   latenessMs: number[]
+  /** Of each of these, milliseconds since 1970. */
+  deadlines: number[]
   /** From the first deadline to the last commit. */
   elapsedMs: number
   /** Orders that each worker worked at. */
@@ -47,7 +51,7 @@ const EACH_WORKER_MS = 2_000
 const AT_LEAST_EARLY_MS = 200
 
 export async function settle(site: Site, course: Course): Promise<Outcome> {
-  const { system, variant, n, pending, spacingMs, workers = 1, externalKeys = 0, patienceMs } = course
+  const { system, variant, n, pending, spacingMs, workers = 1, externalKeys = 0, patienceMs, meanwhile } = course
   const { sql } = site.database
   const place = { ...site.place, variant }
   const [producer, ...crew] = (await Promise.all(Array.from({ length: workers + 1 }, () => site.hire()))) as [HiredChild, ...HiredChild[]]
@@ -69,14 +73,15 @@ export async function settle(site: Site, course: Course): Promise<Outcome> {
   const updatesBefore = await countUpdates(sql)
   if (Date.now() > dueAt - AT_LEAST_EARLY_MS) throw new Error(`${system} was not ready when its timers came due: the machine is too busy`)
 
-  await waitForCommits(sql, { n, from: dueAt + n * spacingMs, patienceMs })
-  const commits = await commitsOf(sql)
+  await Promise.all([meanwhile?.(dueAt), waitForCommits(sql, { n, from: dueAt + n * spacingMs, patienceMs })])
+  const commits = (await commitsOf(sql)).map(({ id, at }) => ({ at, deadline: dueAt + (id - 1) * spacingMs }))
   // A worker that works twice does it soon after.
   await sleep(300)
   const handled = await Promise.all(crew.map((worker) => worker.ask('handled')))
   await Promise.all(crew.map((worker) => worker.ask('closeWorker', undefined, 30_000).catch(() => {})))
   return {
-    latenessMs: commits.map(({ id, at }) => at - (dueAt + (id - 1) * spacingMs)),
+    latenessMs: commits.map(({ at, deadline }) => at - deadline),
+    deadlines: commits.map(({ deadline }) => deadline),
     elapsedMs: commits.reduce((last, { at }) => Math.max(last, at), dueAt) - dueAt,
     handled,
     updates: (await countUpdates(sql)) - updatesBefore,

@@ -4,7 +4,6 @@ import { HISTORY_TABLE, History } from '../lib/rows/history.js'
 import { HiredChild } from './hired-child.js'
 import { openOrders } from './order.js'
 import type { Database, PostgresServer } from './postgres-server.js'
-import type { RedisCluster } from './redis-cluster.js'
 import { type RedisServer, startRedis } from './redis-server.js'
 import type { Place } from './systems/system.js'
 
@@ -14,7 +13,9 @@ export class Site {
   readonly database: Database
   readonly postgres: PostgresServer
   /** Where timers are instead, if a scenario says so. */
-  cluster: RedisCluster | undefined
+  cluster: { nodes: readonly { url: string }[] } | undefined
+  /** The ports of Sentinels that know where the timers are, likewise. */
+  sentinels: readonly number[] | undefined
   readonly #profileDir: string | undefined
 
   private constructor(redis: RedisServer, database: Database, postgres: PostgresServer, profileDir: string | undefined) {
@@ -41,7 +42,8 @@ export class Site {
 
   get place(): Place {
     const nodes = this.cluster?.nodes.map(({ url }) => new URL(url).host)
-    return { redisUrl: this.redis.url, databaseUrl: this.database.url, ...(nodes && { nodes }) }
+    const sentinels = this.sentinels?.map((port) => `127.0.0.1:${port}`)
+    return { redisUrl: this.redis.url, databaseUrl: this.database.url, ...(nodes && { nodes }), ...(sentinels && { sentinels }) }
   }
 
   async hire(): Promise<HiredChild> {

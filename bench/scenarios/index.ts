@@ -5,6 +5,7 @@ import { calls } from './calls.js'
 import { cluster } from './cluster.js'
 import { drain } from './drain.js'
 import { external } from './external.js'
+import { failover } from './failover.js'
 import { idle } from './idle.js'
 import { lateness } from './lateness.js'
 import { middleware } from './middleware.js'
@@ -13,4 +14,19 @@ import { schedule } from './schedule.js'
 import { sweep } from './sweep.js'
 import { workers } from './workers.js'
 
-export const SCENARIOS = [schedule, calls, drain, lateness, mixed, external, idle, middleware, sweep, workers, adminPage, bulk, cluster]
+export const SCENARIOS = [
+  schedule,
+  calls,
+  drain,
+  lateness,
+  mixed,
+  external,
+  idle,
+  middleware,
+  sweep,
+  workers,
+  adminPage,
+  bulk,
+  cluster,
+  failover,
+]

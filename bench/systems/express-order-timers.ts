@@ -24,9 +24,10 @@ function ruleOf(variant: string | undefined) {
   return transition(Order, { ...move, deadline: 'confirmDueAt' })
 }
 
-export function openTimers({ redisUrl, nodes, databaseUrl, variant }: Place) {
+export function openTimers(place: Place) {
+  const { databaseUrl, variant } = place
   const sequelize = openOrders(databaseUrl)
-  const redis = nodes ? ({ nodes } as never) : redisUrl
+  const redis = redisOf(place)
   const timers = orderTimers({ logger: false, redis, rules: { [KIND]: ruleOf(variant) } }) as unknown as Package.OrderTimers
   const schedule = (calls: Calls, id: number, dueAt: number) =>
     variant === 'redis' ? calls.schedule(KIND, shippedNow(id)) : calls.schedule(KIND, id, { at: dueAt })
@@ -35,6 +36,12 @@ export function openTimers({ redisUrl, nodes, databaseUrl, variant }: Place) {
     await sequelize.close()
   }
   return { timers, schedule, close }
+}
+
+function redisOf({ redisUrl, nodes, sentinels }: Place): Package.OrderTimersOptions['redis'] {
+  if (nodes) return { nodes } as never
+  if (!sentinels) return redisUrl
+  return { name: 'shop', sentinels: sentinels.map((address) => ({ host: '127.0.0.1', port: Number(address.split(':')[1]) })) }
 }
 
 /** The order as a request has it that shipped it just now: its deadline is a day away by the rule with `since`. */

@@ -6,6 +6,8 @@ export interface Place {
   redisUrl: string
   /** Of a cluster, where it is one. */
   nodes?: string[]
+  /** Of Sentinels, where they say where Redis is. */
+  sentinels?: string[]
   databaseUrl: string
   /** Which way of using the system, where it has several. */
   variant?: string | undefined
