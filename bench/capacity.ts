@@ -98,6 +98,9 @@ function runs(rows: readonly Row[]): string {
 
 /** Empty where the record has no run with so many. */
 function heldAgainst(rows: readonly Row[], { bytes, swept, emptySweepMs, lateness }: Measured): string {
+  // How late orders are depends on the primaries and not on what is pending.
+  const latenessOn = (variant: string) =>
+    rows.find((row) => row.scenario === 'cluster' && row.variant === variant && row.pending < HELD)?.latenessMs ?? lateness
   const ofHeld = rows.filter(({ system, pending }) => system === 'express-order-timers' && pending === HELD)
   const lines = ofHeld.flatMap(({ scenario, variant = '', bytesPerTimer, latenessMs, perSecond, detail = {} }) => {
     if (scenario === 'sweep' && variant === '') {
@@ -112,12 +115,15 @@ function heldAgainst(rows: readonly Row[], { bytes, swept, emptySweepMs, latenes
     const settled = `from the deadline to the commit, ${variant}`
     return [
       heldLine(`memory, ${shards ? `the fullest of ${variant}` : variant}`, (bytes * HELD) / (shards ?? 1), fullest, gigabytes),
-      heldLine(`${settled}, p50`, lateness.p50, figure(latenessMs?.p50), inMilliseconds),
-      heldLine(`${settled}, p99`, lateness.p99, figure(latenessMs?.p99), inMilliseconds),
+      heldLine(`${settled}, p50`, latenessOn(variant).p50, figure(latenessMs?.p50), inMilliseconds),
+      heldLine(`${settled}, p99`, latenessOn(variant).p99, figure(latenessMs?.p99), inMilliseconds),
     ]
   })
   if (lines.length === 0) return ''
   return `## Held against a run with 10 million
+
+Memory is calculated from 20,000 timers on one Redis, what a sweep settles from a million orders, and how late orders are from the same servers with 100,000
+pending timers.
 
 | with 10 million pending | calculated | measured | measured ÷ calculated |
 | --- | ---: | ---: | ---: |
