@@ -6,6 +6,8 @@ const PENDING = [1_000_000, 10_000_000, 100_000_000]
 const SHARDS = [1, 3, 6, 12]
 const WORKERS = [1, 2, 4, 8, 16]
 const DAY_S = 86_400
+/** Of the due index in a cluster. */
+const PARTITIONS = 8
 /** Deadlines within so many seconds are armed by a sweep of every minute. */
 const HORIZON_S = 120
 const OUTAGE_S = 3_600
@@ -16,6 +18,8 @@ const CONNECTIONS = 3
 
 interface Measured {
   bytes: number
+  /** The timer's own key, of these. */
+  keyBytes: number
   scheduledRow: number
   scheduledRedis: number
   /** By one worker. */
@@ -30,7 +34,7 @@ interface Measured {
 
 export function capacityPage({ rows, measuredAt, machine }: BenchRecord): string {
   const measured = measuredIn(rows)
-  const { bytes, scheduledRow, scheduledRedis, settled, settledByFour, swept, emptySweepMs, lateness, idle } = measured
+  const { bytes, keyBytes, scheduledRow, scheduledRedis, settled, settledByFour, swept, emptySweepMs, lateness, idle } = measured
   return `# Capacity
 
 How many timers, how many servers. Written by \`npm run bench -- --docs\` from what was measured on ${measuredAt.slice(0, 10)} on ${machine.split(',')[0]}: see
@@ -52,11 +56,12 @@ figures are calculated from it, by the formula that is given. ${runs(rows)}
 
 ## By pending timers
 
-Memory is ${whole(bytes)} bytes × timers, and is shared evenly by the primaries of a cluster. If each timer runs for 24 hours, pending ÷ ${whole(DAY_S)} come due
+Memory is ${whole(bytes)} bytes × timers. The primaries of a cluster share the keys evenly (${whole(keyBytes)} bytes each), and the due index by its ${PARTITIONS} partitions: with six, the fullest has two of
+them. If each timer runs for 24 hours, pending ÷ ${whole(DAY_S)} come due
 each second; if all run for 15 minutes, 96 times as many. An hour's outage leaves 3,600 times as many overdue, which one worker settles at
 ${whole(swept)} a second. A Redis that has lost its data gets back only what comes due within two minutes; the rest follows, minute by minute.
 
-| pending | memory | each of ${SHARDS.slice(1).join(', ')} primaries | due each second (24 h) | armed again after a loss | after an hour's outage |
+| pending | memory | the fullest of ${SHARDS.slice(1).join(', ')} primaries | due each second (24 h) | armed again after a loss | after an hour's outage |
 | ---: | ---: | ---: | ---: | ---: | ---: |
 ${PENDING.map((pending) => byPending(pending, measured)).join('\n')}
 
@@ -77,7 +82,7 @@ ${WORKERS.map((workers) => `| ${workers} | ${workers * IDLE_COMMANDS} | ${(worke
 | limit | is reached at | turn |
 | --- | --- | --- |
 | Postgres writes each deadline to its row | ${whole(scheduledRow)} calls a second here, ${millions(scheduledRow * DAY_S)} a day | a rule with \`since\` writes none; [scheduleAll](bulk.md) writes many rows by one statement |
-| memory of one Redis | ${millions((8 * 2 ** 30) / bytes)} timers in 8 GiB | a larger server, or a cluster: its memory is shared by the primaries |
+| memory of one Redis | ${millions((8 * 2 ** 30) / bytes)} timers in 8 GiB | a larger server, or a cluster: its primaries share the memory |
 | settling at one instant | ${whole(settled)} orders a second: of 100,000 due at midnight the last is ${short(100_000 / settled)} s late | spread the deadlines; more cores for Postgres; four workers did ${short(settledByFour / settled)} times as much as one |
 | a rule's own \`run\` | connections of the worker's pool ÷ the time that it takes | more workers; \`afterCommit\` for what need not be in the transaction |
 | Redis's CPU | ${whole(scheduledRedis)} timers a second, scheduled on one core that Redis shared with the client | a cluster |
@@ -97,57 +102,78 @@ function runs(rows: readonly Row[]): string {
 }
 
 /** Empty where the record has no run with so many. */
-function heldAgainst(rows: readonly Row[], { bytes, swept, emptySweepMs, lateness }: Measured): string {
-  // How late orders are depends on the primaries and not on what is pending.
-  const latenessOn = (variant: string) =>
-    rows.find((row) => row.scenario === 'cluster' && row.variant === variant && row.pending < HELD)?.latenessMs ?? lateness
-  const ofHeld = rows.filter(({ system, pending }) => system === 'express-order-timers' && pending === HELD)
-  const lines = ofHeld.flatMap(({ scenario, variant = '', bytesPerTimer, latenessMs, perSecond, detail = {} }) => {
-    if (scenario === 'sweep' && variant === '') {
-      return [
-        heldLine('overdue orders that a sweep settles', swept, figure(perSecond), (value) => `${whole(value)} a second`),
-        heldLine('a sweep that finds nothing', emptySweepMs, figure(detail.emptySweepMs), inMilliseconds),
-      ]
-    }
-    if (scenario !== 'cluster') return []
+function heldAgainst(rows: readonly Row[], measured: Measured): string {
+  const { bytes, swept, emptySweepMs } = measured
+  const ours = rows.filter(({ system }) => system === 'express-order-timers')
+  const held = (scenario: string) => ours.filter((row) => row.scenario === scenario && row.pending === HELD)
+  const memory = held('cluster').map(({ variant = '', bytesPerTimer, detail = {} }) => {
     const shards = PRIMARIES[variant as keyof typeof PRIMARIES]
     const fullest = (figure(bytesPerTimer) * HELD * figure(detail.fullestPercent)) / 100
-    const settled = `from the deadline to the commit, ${variant}`
+    if (shards === undefined) return heldLine(`memory, ${variant}`, bytes * HELD, fullest, gigabytes)
+    return heldLine(`memory, the fullest of ${variant}`, bytesOnFullest(measured, shards) * HELD, fullest, gigabytes)
+  })
+  const settled = held('sweep').flatMap(({ variant = '', perSecond, detail = {} }) => {
+    if (variant === 'drain') {
+      const ofMillion = ours.find((row) => row.scenario === 'sweep' && row.variant === 'drain' && row.pending < HELD)
+      return [heldLine('orders settled when all are due at once', figure(ofMillion?.perSecond), figure(perSecond), aSecond)]
+    }
     return [
-      heldLine(`memory, ${shards ? `the fullest of ${variant}` : variant}`, (bytes * HELD) / (shards ?? 1), fullest, gigabytes),
-      heldLine(`${settled}, p50`, latenessOn(variant).p50, figure(latenessMs?.p50), inMilliseconds),
-      heldLine(`${settled}, p99`, latenessOn(variant).p99, figure(latenessMs?.p99), inMilliseconds),
+      heldLine('overdue orders that a sweep settles', swept, figure(perSecond), aSecond),
+      heldLine('a sweep that finds nothing', emptySweepMs, figure(detail.emptySweepMs), inMilliseconds),
     ]
   })
-  if (lines.length === 0) return ''
+  if (memory.length + settled.length === 0) return ''
   return `## Held against a run with 10 million
 
-Memory is calculated from 20,000 timers on one Redis, a sweep from one over a million orders, and how late orders are from the same servers with 100,000
-pending timers.
+Memory is calculated from 20,000 timers on one Redis, and what is settled from a table with a million orders.
 
 | with 10 million pending | calculated | measured | measured ÷ calculated |
 | --- | ---: | ---: | ---: |
-${lines.join('\n')}
+${[...memory, ...settled].join('\n')}
+
+How late orders are is not calculated: it depends on what else the machine does more than on what is pending.
+
+| from the deadline to the commit, p50; p99 | 100,000 pending | 10 million |
+| --- | ---: | ---: |
+${held('cluster')
+  .map((row) => latenessLine(row, ours))
+  .join('\n')}
 
 `
+}
+
+function latenessLine({ variant = '', latenessMs }: Row, ours: readonly Row[]): string {
+  const fewer = ours.find((row) => row.scenario === 'cluster' && row.variant === variant && row.pending < HELD)
+  const cell = (late: Row['latenessMs']) => `${inMilliseconds(figure(late?.p50))}; ${inMilliseconds(figure(late?.p99))}`
+  return `| ${variant} | ${cell(fewer?.latenessMs)} | ${cell(latenessMs)} |`
 }
 
 function heldLine(what: string, calculated: number, measured: number, shown: (value: number) => string): string {
   return `| ${what} | ${shown(calculated)} | ${shown(measured)} | ${(measured / calculated).toFixed(2)} |`
 }
 
+function aSecond(value: number): string {
+  return `${whole(value)} a second`
+}
+
 function inMilliseconds(value: number): string {
   return `${value.toFixed(1)} ms`
 }
 
-function byPending(pending: number, { bytes, swept }: Measured): string {
+/** Of each timer of a cluster, what the fullest of so many primaries has on average. */
+function bytesOnFullest({ bytes, keyBytes }: Pick<Measured, 'bytes' | 'keyBytes'>, shards: number): number {
+  return keyBytes / shards + ((bytes - keyBytes) * Math.ceil(PARTITIONS / shards)) / PARTITIONS
+}
+
+function byPending(pending: number, measured: Measured): string {
+  const { bytes, swept } = measured
   const memory = pending * bytes
   const perSecond = pending / DAY_S
   const cells = [
     millions(pending),
     gigabytes(memory),
     SHARDS.slice(1)
-      .map((shards) => gigabytes(memory / shards))
+      .map((shards) => gigabytes(pending * bytesOnFullest(measured, shards)))
       .join(', '),
     whole(perSecond),
     whole(perSecond * HORIZON_S),
@@ -168,6 +194,7 @@ function measuredIn(rows: readonly Row[]): Measured {
   const { detail: idle } = row('idle', () => true)
   return {
     bytes: figure(ofRedis.bytesPerTimer),
+    keyBytes: figure(rows.find(({ scenario, system }) => scenario === 'schedule' && system === 'setex-listener')?.bytesPerTimer),
     scheduledRedis: figure(ofRedis.perSecond),
     scheduledRow: figure(row('schedule', ({ variant }) => variant === 'row').perSecond),
     settled: figure(row('workers', ({ workers }) => workers === 1).perSecond),

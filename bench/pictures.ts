@@ -28,12 +28,17 @@ export async function draw(rows: Row[]): Promise<Picture[]> {
   const drawn = [
     bars('schedule.svg', 'Timers scheduled per second', of('schedule'), (row) => row.perSecond),
     bars('memory.svg', 'Bytes of Redis per timer', of('schedule'), (row) => row.bytesPerTimer),
-    bars('drain.svg', 'Orders settled per second, all due at one instant', of('drain'), (row) => row.perSecond),
+    bars('drain.svg', 'Orders settled per second, all due at one instant', ofOneSize(of('drain')), (row) => row.perSecond),
     bars('idle.svg', 'CPU of worker and Redis while timers wait, in % of a core', of('idle'), (row) => row.cpuPercent),
     bars('workers.svg', 'Orders settled per second by 1, 2 and 4 workers', of('workers'), (row) => row.perSecond),
     lateness(of('lateness')),
   ]
   return Promise.all(drawn.filter((picture) => picture !== undefined).map(render))
+}
+
+/** Of as many orders as the first row's. */
+function ofOneSize(rows: Row[]): Row[] {
+  return rows.filter(({ n }) => n === rows[0]?.n)
 }
 
 interface Drawing {
