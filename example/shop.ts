@@ -17,6 +17,8 @@ import { sequelize } from './models.js'
 import { timers } from './timers.js'
 import { type ShopWorker, WorkerHere, WorkerProcess } from './workers.js'
 
+const CLOSE_IDLE_EVERY_MS = 50
+
 export interface Shop {
   address: string
   worker: ShopWorker
@@ -38,9 +40,11 @@ export async function openShop(port: number, separate: boolean): Promise<Shop> {
     async close() {
       const closed = once(server, 'close')
       server.close()
-      server.closeIdleConnections()
-      const closing = timers.close() // ends the streams, for which the server waits
-      await Promise.all([closed, closing, worker.stop(), breaks.close(), oldRecipe.close()])
+      // A page that asks every second would keep a connection open that was busy a moment ago.
+      const closing = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS)
+      void closed.then(() => clearInterval(closing))
+      const ended = timers.close() // ends the streams, for which the server waits
+      await Promise.all([closed, ended, worker.stop(), breaks.close(), oldRecipe.close()])
       await sequelize.close()
     },
   }
