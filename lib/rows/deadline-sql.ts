@@ -18,8 +18,17 @@ export interface WrittenRow {
   extended: unknown
 }
 
-/** How the order's row is locked: without waiting, or with a wait. */
-export type RowLock = 'FOR NO KEY UPDATE' | 'FOR NO KEY UPDATE SKIP LOCKED'
+/** How long to wait for the lock of the order's row: hardly, for a statement without a transaction of its own, or as long as the transaction's limits allow. */
+export type LockWait = 'hardly' | 'as limited'
+
+/** `lock_timeout` of a statement that waits hardly. */
+const HARDLY_MS = 100
+
+/**
+ * Sets it for the one statement that is a transaction by itself, before the statement locks the row. To lock the row in a subquery with SKIP LOCKED takes
+ * Postgres a tenth of the whole call.
+ */
+const HARDLY_WAITING = `set_config('lock_timeout', '${HARDLY_MS}', TRUE) IS NOT NULL`
 
 /** What one write sets, and what must hold besides the guard. */
 interface Change {
@@ -29,7 +38,7 @@ interface Change {
 
 export class DeadlineSql {
   /** Each statement is built once: every call uses the same text. */
-  private readonly texts = { 'FOR NO KEY UPDATE': new Map<string, string>(), 'FOR NO KEY UPDATE SKIP LOCKED': new Map<string, string>() }
+  private readonly texts = { hardly: new Map<string, string>(), 'as limited': new Map<string, string>() }
 
   constructor(
     private readonly guard: RowGuard,
@@ -37,12 +46,12 @@ export class DeadlineSql {
   ) {}
 
   /** @returns the statement; it changes no row if the guard or the change's own condition does not hold */
-  of(value: NewDeadline, lock: RowLock): string {
+  of(value: NewDeadline, wait: LockWait): string {
     const name = nameOf(value)
-    const texts = this.texts[lock]
+    const texts = this.texts[wait]
     const known = texts.get(name)
     if (known !== undefined) return known
-    const text = this.build(this.changeOf(value), lock, value === null || value === 'pause')
+    const text = this.build(this.changeOf(value), wait, value === null || value === 'pause')
     texts.set(name, text)
     return text
   }
@@ -68,8 +77,11 @@ RETURNING ${table.id}::text AS id, ${epochMsSql(guard.finiteDeadlineSql)} AS dea
     return extensions ? [value.byMs, extensions.most] : [value.byMs]
   }
 
-  /** If nothing of the old row is returned, a subquery and not a CTE locks the row: Postgres plans it much faster. */
-  private build({ assignments, condition }: Change, lock: RowLock, takesAway: boolean): string {
+  /**
+   * What waits as limited locks the row first, so that the new deadline counts from when it has the lock. If nothing of the old row is returned, a subquery and
+   * not a CTE does so: Postgres plans it much faster.
+   */
+  private build({ assignments, condition }: Change, wait: LockWait, takesAway: boolean): string {
     const { guard } = this
     const { table } = guard
     const { pause, extensions } = this.column
@@ -79,16 +91,18 @@ RETURNING ${table.id}::text AS id, ${epochMsSql(guard.finiteDeadlineSql)} AS dea
       ...(pause ? [`${table.column(pause.keep)} AS kept`] : []),
       ...(extensions ? [`${table.column(extensions.attribute)} AS extended`] : []),
     ]
-    if (!takesAway)
-      return `${update} WHERE ${table.id} = (
-  SELECT ${table.id} FROM ${table.aliased} WHERE ${conditions} ${lock}
-)
+    if (!takesAway) {
+      const locked = `${table.id} = (
+  SELECT ${table.id} FROM ${table.aliased} WHERE ${conditions} FOR NO KEY UPDATE
+)`
+      return `${update} WHERE ${wait === 'hardly' ? allOf([conditions, HARDLY_WAITING]) : locked}
 RETURNING ${[`${epochMsSql(guard.finiteDeadlineSql)} AS deadline`, ...kept].join(', ')}`
+    }
     const before = `${epochMsSql('order_timers_deadline')} AS before`
     return `WITH order_timers_old AS (
   SELECT ${table.id} AS order_timers_id, ${guard.deadlineSql} AS order_timers_deadline FROM ${table.aliased}
   WHERE ${conditions}
-  ${lock}
+  FOR NO KEY UPDATE${wait === 'hardly' ? ' SKIP LOCKED' : ''}
 )
 ${update} FROM order_timers_old WHERE ${table.id} = order_timers_id
 RETURNING ${[before, `${epochMsSql(guard.knownDeadlineSql)} AS deadline`, ...kept].join(', ')}`

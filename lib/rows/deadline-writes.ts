@@ -6,9 +6,9 @@ import { OrderTimersError } from '../errors.js'
 import { type CallConnection, callConnectionOf } from '../sequelize/call-connection.js'
 import { rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
-import { LOCK_WAIT_ENDED, NUMERIC_VALUE_OUT_OF_RANGE, ROLLED_BACK } from '../sequelize/sqlstates.js'
+import { LOCK_NOT_AVAILABLE, LOCK_WAIT_ENDED, NUMERIC_VALUE_OUT_OF_RANGE, ROLLED_BACK } from '../sequelize/sqlstates.js'
 import { DeadlineErrors } from './deadline-errors.js'
-import { DeadlineSql, type NewDeadline, type RowLock, type WrittenRow } from './deadline-sql.js'
+import { DeadlineSql, type LockWait, type NewDeadline, type WrittenRow } from './deadline-sql.js'
 import type { RowGuard } from './guard.js'
 import type { DeclaredColumn } from './row-options.js'
 import type { RowState, TimerStates } from './timer-state.js'
@@ -42,13 +42,11 @@ export class DeadlineWrites {
    * @throws OrderTimersError ORDER_NOT_FOUND, ORDER_NOT_IN_FROM, NO_TIMER, EXTENSION_LIMIT, ROW_LOCKED; INVALID_MODEL if a column is too small
    */
   async write(id: string, value: NewDeadline, transaction: Transaction, isSecond = false): Promise<Written> {
-    const { sequelize } = this.guard.table
-    const bind = [id, ...this.sql.bind(value)]
-    const write = (lock: RowLock) => rows<WrittenRow>(sequelize, this.sql.of(value, lock), bind, transaction)
+    const write = (wait: LockWait) => this.run(id, value, wait, transaction)
     const own = callConnectionOf(transaction)
     let written: WrittenRow | undefined
     try {
-      ;[written] = own ? await this.alone(own, write) : await write('FOR NO KEY UPDATE')
+      ;[written] = own ? await this.alone(own, write) : await write('as limited')
     } catch (error) {
       this.refuseTooLarge(id, value, error)
       throw own ? this.lockError(id, error) : error
@@ -57,6 +55,11 @@ export class DeadlineWrites {
     const state = await this.states.read(id, transaction)
     // The row may have changed since the UPDATE did not match it; then there is no reason to report.
     return !isSecond && this.isWritable(value, state) ? this.write(id, value, transaction, true) : this.refuse(id, value, state)
+  }
+
+  /** The statement alone. @returns the row that it wrote, if any @throws as Sequelize does */
+  run(id: string, value: NewDeadline, wait: LockWait, transaction: Transaction): Promise<WrittenRow[]> {
+    return rows(this.guard.table.sequelize, this.sql.of(value, wait), [id, ...this.sql.bind(value)], transaction)
   }
 
   /**
@@ -95,14 +98,15 @@ export class DeadlineWrites {
   }
 
   /** At once if the row is free, else in a separate transaction that waits for the row's lock, with a limit. */
-  private async alone(own: CallConnection, write: (lock: RowLock) => Promise<WrittenRow[]>): Promise<WrittenRow[]> {
+  private async alone(own: CallConnection, write: (wait: LockWait) => Promise<WrittenRow[]>): Promise<WrittenRow[]> {
     try {
-      const written = await own.write(() => write('FOR NO KEY UPDATE SKIP LOCKED'))
+      const written = await own.write(() => write('hardly'))
       if (written.length > 0) return written
     } catch (error) {
-      if (!ROLLED_BACK.has(sqlStateOf(error))) throw error
+      const state = sqlStateOf(error)
+      if (!ROLLED_BACK.has(state) && state !== LOCK_NOT_AVAILABLE) throw error
     }
-    return own.transact(() => write('FOR NO KEY UPDATE'))
+    return own.transact(() => write('as limited'))
   }
 
   private lockError(id: string, error: unknown): unknown {

@@ -151,7 +151,10 @@ function deadlineWrites({ pause, writes }: ColumnDeadline, id: string): Statemen
         ] as [string, NewDeadline][])
       : []),
   ]
-  return values.map(([name, value]) => ({ name, run: (transaction) => writes.write(id, value, transaction).catch(unlessNothingFound) }))
+  return values.flatMap(([name, value]) => [
+    { name, run: (transaction: Transaction) => writes.run(id, value, 'hardly', transaction) },
+    { name, run: (transaction: Transaction) => writes.write(id, value, transaction).catch(unlessNothingFound) },
+  ])
 }
 
 function statement(table: OrderTable, name: string, sql: string): Statement {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Sequelize } from 'sequelize'
+import { QueryTypes, type Sequelize } from 'sequelize'
 import { transition } from '../../lib/index.js'
 import { BRAKE_TABLE, Brake } from '../../lib/rows/brake.js'
 import { connectionManagerOf, type PoolConnection } from '../../lib/sequelize/internals.js'
@@ -205,6 +205,28 @@ describe('A call outside of a transaction ends within 2.5 s', () => {
       statements.length = 0
       await shop.timers[call]('order_confirm', order)
       assert.equal(statements.length, 1, statements.join('\n'))
+    }
+  })
+
+  it('and a write to a row that another transaction soon gives free waits for it, and leaves no limit on the connection', async () => {
+    const statements: string[] = []
+    shop = await openShop(rulesOf, { database: { sequelize: { pool: { max: 1 }, logging: (sql) => void statements.push(sql) } } })
+    ;[proxy, redis] = await Promise.all([TcpProxy.start(1), TcpProxy.start(1)])
+    const order = await shop.order({ status: 4 })
+    await shop.timers.schedule('order_confirm', order)
+    const holder = await shop.database.connect()
+    const isInTransaction = () => statements.some((sql) => sql.includes('FOR NO KEY UPDATE'))
+    // The first statement waits hardly; the transaction after it waits longer.
+    for (const isHeld of [waiting, isInTransaction]) {
+      statements.length = 0
+      await holder.query('BEGIN; SELECT FROM orders FOR UPDATE')
+      const scheduled = shop.timers.schedule('order_confirm', order, { after: '2h' })
+      await waitUntil(async () => Boolean(await isHeld()))
+      await holder.query('ROLLBACK')
+      assert.equal((await scheduled).armed, true)
+      assert.ok(((await shop.timers.remaining('order_confirm', order)) as number) > 3_600_000)
+      const [limit] = await shop.database.sequelize.query('SHOW lock_timeout', { plain: false, type: QueryTypes.SELECT })
+      assert.deepEqual(limit, { lock_timeout: '0' })
     }
   })
 
