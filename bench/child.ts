@@ -2,7 +2,7 @@
 // It ends when it is told to or when the suite is gone.
 import type { Passed } from './express-app.js'
 import { loadSystem, type SystemName } from './systems/index.js'
-import { IN_FLIGHT, keepInFlight, type Place, type Producer, type Worker, type WorkOrder } from './systems/system.js'
+import { IN_FLIGHT, inBursts, keepInFlight, type Place, type Producer, type Worker, type WorkOrder } from './systems/system.js'
 
 export interface Deadlines {
   firstId: number
@@ -17,6 +17,8 @@ interface Calling {
   count: number
   delayMs: number
   inFlight?: number
+  /** Instead of one call after the other: as many as are in flight begin together, so often, milliseconds. */
+  everyMs?: number
 }
 
 let producer: Producer | undefined
@@ -29,10 +31,11 @@ const calls = {
   },
 
   /** @returns how long it took, in milliseconds */
-  async schedule({ firstId, count, delayMs, inFlight = IN_FLIGHT }: Calling): Promise<number> {
+  async schedule({ firstId, count, delayMs, inFlight = IN_FLIGHT, everyMs }: Calling): Promise<number> {
     await producer!.prepare?.(firstId, count, delayMs)
     const started = performance.now()
-    await keepInFlight(count, inFlight, (index) => producer!.schedule(firstId + index, Date.now() + delayMs))
+    const call = (index: number) => producer!.schedule(firstId + index, Date.now() + delayMs)
+    await (everyMs === undefined ? keepInFlight(count, inFlight, call) : inBursts(count, inFlight, everyMs, call))
     return performance.now() - started
   },
 

@@ -1,5 +1,6 @@
 // What the suite asks of each system: to schedule timers in one process and to settle orders in another.
 // An adapter does both through the system's documented API, at the settings its documentation recommends for speed.
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Where a system finds its servers and what it is to do there. */
 export interface Place {
@@ -61,6 +62,14 @@ export async function keepInFlight(n: number, inFlight: number, call: (index: nu
     }
   }
   await Promise.all(Array.from({ length: Math.min(inFlight, n) }, lane))
+}
+
+/** Makes calls 0 to n - 1, so many at once, so often. Slower answers delay the next. */
+export async function inBursts(n: number, size: number, everyMs: number, call: (index: number) => Promise<unknown>): Promise<void> {
+  for (let first = 0; first < n; first += size) {
+    const indexes = Array.from({ length: Math.min(size, n - first) }, (_, i) => first + i)
+    await Promise.all([sleep(everyMs), ...indexes.map(call)])
+  }
 }
 
 /** Calls in portions, one after the other: the first index of each and its size. */
