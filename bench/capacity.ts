@@ -68,7 +68,7 @@ ${PENDING.map((pending) => byPending(pending, measured)).join('\n')}
 Of what comes due, the share that one worker settles at its best (${whole(settled)} a second): ${PENDING.map((pending) => `${short((100 * pending) / DAY_S / settled)} % with ${millions(pending)}`).join(', ')}.
 An alarm looks at the head of a sorted set, and a sweep reads an index of Postgres: the cost of both grows with the logarithm of what is pending.
 
-${heldAgainst(rows, measured)}## By workers
+${heldAgainst(rows, measured)}${byPrimaries(rows)}## By workers
 
 Each worker asks Redis about once a second while it waits (each of three primaries, on a cluster), and settles the same orders from the same index: more workers are for rules with work of their own, and
 for the death of one of them.
@@ -86,6 +86,30 @@ ${WORKERS.map((workers) => `| ${workers} | ${workers * IDLE_COMMANDS} | ${(worke
 | settling at one instant | ${whole(settled)} orders a second: of 100,000 due at midnight the last is ${short(100_000 / settled)} s late | spread the deadlines; more cores for Postgres; four workers did ${short(settledByFour / settled)} times as much as one |
 | a rule's own \`run\` | connections of the worker's pool ÷ the time that it takes | more workers; \`afterCommit\` for what need not be in the transaction |
 | Redis's CPU | ${whole(scheduledRedis)} timers a second, scheduled on one core that Redis shared with the client | a cluster |
+`
+}
+
+/** Empty where the record does not have it. */
+function byPrimaries(rows: readonly Row[]): string {
+  const paced = rows.flatMap(({ scenario, pending, variant = '', detail = {} }) => {
+    const primaries = PRIMARIES[variant as keyof typeof PRIMARIES]
+    const { pacedCpuUsPerTimer: timer, pacedCpuUsPerCommand: command } = detail
+    const isMeasured = scenario === 'cluster' && pending < HELD && primaries !== undefined && timer !== undefined && command !== undefined
+    return isMeasured ? [{ primaries, timer, command }] : []
+  })
+  const one = paced.find(({ primaries }) => primaries === 1)
+  if (one === undefined) return ''
+  const line = ({ primaries, timer, command }: typeof one) =>
+    `| ${primaries} | ${timer.toFixed(1)} µs | ${(one.timer / timer).toFixed(2)} | ${command.toFixed(1)} µs | ${(one.command / command).toFixed(2)} |`
+  return `## By primaries
+
+What a timer that is scheduled costs all primaries together, while each of them gets 4,000 a second, in bursts of 100. *Of linear* is what it costs one primary, divided by
+that. Redis counts the commands within a script too, and of larger bursts more timers share a script.
+
+| primaries | CPU per timer | of linear | CPU per command | of linear |
+| ---: | ---: | ---: | ---: | ---: |
+${paced.map(line).join('\n')}
+
 `
 }
 

@@ -26,8 +26,8 @@ const FRAME: Pick<TopLevelSpec, 'background' | 'padding' | 'config'> = {
 export async function draw(rows: Row[]): Promise<Picture[]> {
   const of = (scenario: string) => rows.filter((row) => row.scenario === scenario && !row.failed)
   const drawn = [
-    bars('schedule.svg', 'Timers scheduled per second', of('schedule'), (row) => row.perSecond),
-    bars('memory.svg', 'Bytes of Redis per timer', of('schedule'), (row) => row.bytesPerTimer),
+    bars('schedule.svg', 'Timers scheduled per second', ofOneSize(of('schedule')), (row) => row.perSecond),
+    bars('memory.svg', 'Bytes of Redis per timer', ofOneSize(of('schedule')), (row) => row.bytesPerTimer),
     bars('drain.svg', 'Orders settled per second, all due at one instant', ofOneSize(of('drain')), (row) => row.perSecond),
     bars('idle.svg', 'CPU of worker and Redis while timers wait, in % of a core', of('idle'), (row) => row.cpuPercent),
     bars('workers.svg', 'Orders settled per second by 1, 2 and 4 workers', of('workers'), (row) => row.perSecond),
