@@ -23,8 +23,8 @@ grew by from the first hundred timers on, which bring what is there once (Redis 
 ever sent), until a second after the last was scheduled and its client had gone. In \`sweep\` the worker is up, as in
 \`drain\`; the orders turn up overdue in one transaction, and the rate is from the beginning of the sweep that finds them; *drain* is the
 drain of as many orders in as large a table, in the same rounds. In \`cluster\` each primary has 100 calls in flight; *paced*, for the same orders
-once more, it gets 100 at once every 25 ms instead, so that client and primaries do not compete for the machine's two cores. Redis counts the commands within a script too. In \`external\`, keys that
-another client sets live a tenth and five seconds longer than the scan took that was completed before; with *Exg* they live for two seconds.
+once more, it gets 100 at once every 25 ms instead, so that client and primaries do not compete for the machine's two cores. Redis counts the commands within a script too. In \`external\`, keys that PHP
+sets by phpredis live a tenth and five seconds longer than the scan took that was completed before; with *Exg* they live for two seconds.
 
 | system | how it is set |
 | --- | --- |

@@ -58,7 +58,8 @@ main().then((status) => process.exit(status), exitWith)
 async function main() {
   if (job === undefined) throw new SetupError('say what to run: node scripts/run.mjs mocha, or the path of a script')
   const forTests = isTests(job)
-  const found = await setUp({ forTests, forTopologies: [job, ...args].some((text) => /topologies/.test(text)) })
+  const forTopologies = [job, ...args].some((text) => /topologies/.test(text))
+  const found = await setUp({ forTests, forTopologies, forBench: job === 'bench/main.ts' })
   if (!forTests) return runWithServers(found, ['--import', 'tsx', job, ...args])
   const mocha = join(project, 'node_modules', 'mocha', 'bin', 'mocha.js')
   // Tests of one part may count what comes over a server: with servers that are given, all run one after the other.
@@ -96,6 +97,7 @@ async function runWithServers(found, command, { ports, keep } = {}) {
         ...(found.browser && { CHROMIUM: found.browser }),
         ...(found.font && { CJK_FONT: '1' }),
         ...(found.pgbouncer && { PGBOUNCER: found.pgbouncer }),
+        ...(found.php && { PHP: found.php }),
         ...(found.programs && { TEST_PROGRAMS: found.programs }),
         ...(ports && { TEST_PORTS: ports }),
         ...servers.environment,

@@ -8,10 +8,10 @@ import { ensurePackages } from './packages.mjs'
 import { ensureTemplate, findPostgres } from './postgres.mjs'
 import { SetupError } from './processes.mjs'
 import { ensurePrograms } from './programs.mjs'
-import { ensureBrowser, ensureChineseFont, ensurePgBouncer, ensureRedis } from './system.mjs'
+import { ensureBrowser, ensureChineseFont, ensurePgBouncer, ensurePhp, ensureRedis } from './system.mjs'
 
 /** Resolves to what the servers are started from. A server whose URL is given is not. */
-export async function setUp({ forTests, forTopologies = false }) {
+export async function setUp({ forTests, forTopologies = false, forBench = false }) {
   const { REDIS_URL, DATABASE_URL } = process.env
   checkPlatform(REDIS_URL, DATABASE_URL)
   await ensurePackages()
@@ -19,13 +19,14 @@ export async function setUp({ forTests, forTopologies = false }) {
   const browser = forTests ? await ensureBrowser() : undefined
   const font = browser !== undefined && (await ensureChineseFont())
   const pgbouncer = forTopologies ? await ensurePgBouncer() : undefined
+  const php = forTopologies || forBench ? await ensurePhp() : undefined
   const bin = DATABASE_URL && !forTests ? undefined : findPostgres()
   const template = DATABASE_URL ? undefined : await ensureTemplate(bin)
   embedLua()
   embedPage()
   await ensureBuild()
   const programs = forTests ? await ensurePrograms() : undefined
-  return { redis, browser, font, pgbouncer, programs, postgres: { bin, template } }
+  return { redis, browser, font, pgbouncer, php, programs, postgres: { bin, template } }
 }
 
 function checkPlatform(redisUrl, databaseUrl) {

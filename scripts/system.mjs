@@ -17,6 +17,7 @@ const installLines = {
     redis: 'apt-get install redis-server',
     browser: 'apt-get install chromium',
     pgbouncer: 'apt-get install pgbouncer',
+    php: 'apt-get install php-cli php-redis',
     luacheck: 'apt-get install lua-check',
   },
   brew: {
@@ -24,6 +25,7 @@ const installLines = {
     redis: 'brew install redis',
     browser: 'brew install --cask chromium',
     pgbouncer: 'brew install pgbouncer',
+    php: 'brew install php && pecl install redis',
     luacheck: 'brew install luacheck',
   },
   dnf: {
@@ -31,6 +33,7 @@ const installLines = {
     redis: 'dnf install redis',
     browser: 'dnf install chromium',
     pgbouncer: 'dnf install pgbouncer',
+    php: 'dnf install php-cli php-pecl-redis6',
     luacheck: LUAROCKS,
   },
   apk: {
@@ -138,6 +141,21 @@ async function download(packages, directory) {
   return status === 0
 }
 
+/** The path of a PHP with phpredis, by which a service that is not Node sets keys; undefined where there is none. */
+export async function ensurePhp() {
+  if (process.env.PHP) return process.env.PHP
+  let path
+  const find = async () => {
+    path = findOnPath('php')
+    if (path !== undefined && (await attempt(path, ['-r', 'exit(extension_loaded("redis") ? 0 : 1);'])).status !== 0) path = undefined
+    return path !== undefined
+  }
+  await once(find, () => install({ name: 'PHP with phpredis', apt: ['php-cli', 'php-redis'] }))
+  if (!(await find()))
+    say(`no PHP with phpredis was found, so its test will be skipped; install it with: ${installLine('php')}, or set PHP to its path`)
+  return path
+}
+
 /** The path of luacheck, the linter of Lua. npm has no linter of Lua that is maintained and finds unknown globals. */
 export async function ensureLuacheck() {
   if (process.env.LUACHECK) return process.env.LUACHECK
@@ -239,10 +257,11 @@ async function install({ name, apt, brew }) {
 async function installByApt(name, apt) {
   const root = await asRoot()
   if (root === undefined) return
-  say(`installing ${name} (apt-get install ${apt}) …`)
+  const packages = [apt].flat()
+  say(`installing ${name} (apt-get install ${packages.join(' ')}) …`)
   const [command, ...args] = [...root, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=300']
   await attempt(command, [...args, 'update'])
-  await tryToInstall(command, [...args, 'install', '-y', '--no-install-recommends', apt])
+  await tryToInstall(command, [...args, 'install', '-y', '--no-install-recommends', ...packages])
 }
 
 async function tryToInstall(command, args) {
@@ -258,7 +277,7 @@ async function asRoot() {
 }
 
 function installLine(what) {
-  const manager = Object.keys(installLines).find((name) => findOnPath(name) !== undefined)
+  const manager = Object.keys(installLines).find((name) => findOnPath(name) !== undefined && installLines[name][what] !== undefined)
   if (manager === undefined) return `your system's package manager (${installLines['apt-get'][what]})`
   const needsRoot = manager !== 'brew' && process.getuid?.() !== 0
   return `${needsRoot ? 'sudo ' : ''}${installLines[manager][what]}`

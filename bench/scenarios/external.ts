@@ -1,4 +1,4 @@
-// Keys that another client sets with plain SETEX, among other keys with a TTL: from each key's expiry, as Redis tells
+// Keys that PHP sets with plain SETEX, among other keys with a TTL: from each key's expiry, as Redis tells
 // it, to the commit of its order. Ours looks for such keys by scans: it has completed one, and the keys live a little longer than that one took. With Exg,
 // Redis tells it of them: no scan is awaited, and they live for two seconds.
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -6,6 +6,7 @@ import { commitsOf, waitForCommits } from '../commits.js'
 import { addExternalKeys } from '../external-keys.js'
 import type { HiredChild } from '../hired-child.js'
 import { addOrders, settleDown } from '../orders.js'
+import { setByPhp } from '../php.js'
 import { latenessOf } from '../row.js'
 import { OURS, type SystemName } from '../systems/index.js'
 import type { Scenario } from './scenario.js'
@@ -23,7 +24,7 @@ const PREFIX = 'order_confirm:'
 
 export const external: Scenario = {
   name: 'external',
-  title: 'keys set with SETEX by another client, among so many others with a TTL, from expiry to commit',
+  title: 'keys set with SETEX by PHP, among so many others with a TTL, from expiry to commit',
   systems: [OURS, 'setex-listener'],
   n: 1_000,
   pendings: [100_000],
@@ -39,12 +40,14 @@ export const external: Scenario = {
     const worker = await site.hire()
     await worker.ask('work', { system: system as SystemName, order: { ...site.place, variant: 'external', dueAt: Date.now(), n } })
     const ttlSeconds = variant === TOLD ? TOLD_TTL_SECONDS : await secondsToFind(system, worker, pending)
-    const expiries = new Map<number, number>()
-    for (let id = 1; id <= n; id += 1) {
-      await client.setex(PREFIX + id, ttlSeconds, '1')
-      expiries.set(id, await client.pexpiretime(PREFIX + id))
-      await sleep(SPACING_MS)
-    }
+    const expiries = await setByPhp({
+      redisUrl: site.redis.url,
+      prefix: PREFIX,
+      seconds: ttlSeconds,
+      firstId: 1,
+      count: n,
+      spacingMs: SPACING_MS,
+    })
     await waitForCommits(sql, { n, from: Math.max(...expiries.values()), patienceMs: 60_000 })
     const late = (await commitsOf(sql)).map(({ id, at }) => at - expiries.get(id)!)
     const latenessMs = latenessOf(late)
