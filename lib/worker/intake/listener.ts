@@ -1,7 +1,8 @@
 // Follows expiry events. Keys of a rule with a valid id are looked up in the due index, in batches. Those that it has, has claimed or has just
 // removed are our own timers and need no event; the others were set by another service, and are claimed. In a cluster each partition of the index has
 // batches of its own. What Redis does not answer is asked again: nothing but these events says that such a key was there. Every worker hears of it and may
-// ask again, so each question says since when the event may have been there, and what another worker has followed since is left out.
+// ask again, so each question says since when the event may have been there, and what another worker has followed since is left out. For the same reason
+// no event of a rule without a sweep waits here for a free place: its order goes into the index, which survives this process.
 
 import { setMaxListeners } from 'node:events'
 import { show } from '../../errors.js'
@@ -37,6 +38,9 @@ export class Listener {
   private readonly waiting = new Map<BoundRule, (Map<string, number> | undefined)[]>()
   /** How many events of each rule were dropped and not logged yet. */
   private readonly dropped = new Map<BoundRule, number>()
+  private readonly flushing = new Set<Promise<void>>()
+  /** What waits to be asked again. */
+  private readonly again = new Set<() => void>()
   private readonly stopping = new AbortController()
 
   constructor(
@@ -54,6 +58,7 @@ export class Listener {
 
   /** @param name of the expired key, as Redis published it */
   take(name: string): void {
+    if (this.stopping.signal.aborted) return
     const parsed = this.keys.parse(name)
     const rule = parsed === 'external' ? undefined : this.rules.get(parsed.kind)
     if (parsed === 'external' || !rule) {
@@ -70,8 +75,12 @@ export class Listener {
     if (this.feed?.watched) this.feed.note('event', rule.kind, [{ id }])
   }
 
+  /** Asks at once about what waits of rules without a sweep; the rest is left to the sweep. */
   async stop(): Promise<void> {
     this.stopping.abort()
+    for (const ask of [...this.again]) ask()
+    for (const [rule, parts] of this.waiting) for (const partition of parts.keys()) this.startFlush(rule, partition)
+    await Promise.all(this.flushing)
     for (const rule of [...this.dropped.keys()]) this.logDropped(rule)
     this.waiting.clear()
   }
@@ -83,7 +92,7 @@ export class Listener {
     const ids = parts[partition]
     if (!ids) {
       parts[partition] = new Map([[id, heardAt]])
-      setTimeout(() => void this.flush(rule, partition), GATHER_MS)
+      setTimeout(() => this.startFlush(rule, partition), GATHER_MS)
     } else if (ids.size >= (isSwept(rule) ? MOST_WAITING : this.mostUnswept) && !ids.has(id)) this.drop(rule)
     else ids.set(id, Math.max(heardAt, ids.get(id) ?? 0))
   }
@@ -96,24 +105,32 @@ export class Listener {
   }
 
   private logDropped(rule: BoundRule): void {
-    const { kind } = rule
     const count = this.dropped.get(rule) ?? 0
-    if (!this.dropped.delete(rule)) return
+    if (this.dropped.delete(rule)) this.logLost(rule, count, 'too many wait')
+  }
+
+  private logLost(rule: BoundRule, count: number, why: string): void {
+    const { kind } = rule
     const effect = isSwept(rule)
       ? 'the sweep settles their orders'
       : 'they are lost, since no sweep covers this rule: give it a deadline on the row, or settle these orders by hand'
-    this.log(isSwept(rule) ? 'warn' : 'error', `${kind}: ${count} expiry events were dropped, since too many wait; ${effect}`, {
+    this.log(isSwept(rule) ? 'warn' : 'error', `${kind}: ${count} expiry events were dropped, since ${why}; ${effect}`, {
       code: 'EVENTS_DROPPED',
       kind,
       count,
     })
   }
 
+  private startFlush(rule: BoundRule, partition: number): void {
+    const flush = this.flush(rule, partition).finally(() => this.flushing.delete(flush))
+    this.flushing.add(flush)
+  }
+
   private async flush(rule: BoundRule, partition: number): Promise<void> {
     const parts = this.waiting.get(rule)
     for (;;) {
       const ids = parts?.[partition]
-      if (!ids || ids.size === 0 || this.stopping.signal.aborted) break
+      if (!ids || ids.size === 0 || (this.stopping.signal.aborted && isSwept(rule))) break
       const unknown = new Map<string, number>()
       const most = this.dispatcher.batchSize(rule)
       for (const [id, heardAt] of ids) {
@@ -128,10 +145,13 @@ export class Listener {
   private async claim(rule: BoundRule, heardAt: HeardAt, partition: number): Promise<void> {
     const { kind } = rule
     try {
-      await this.dispatcher.free(rule, this.stopping.signal)
-      if (this.stopping.signal.aborted) return
+      if (isSwept(rule)) {
+        await this.dispatcher.free(rule, this.stopping.signal)
+        if (this.stopping.signal.aborted) return
+      }
       const { work, unknown } = await this.claims.expired(rule, heardAt, partition)
-      void this.dispatcher.dispatch(work)
+      if (isSwept(rule) || this.dispatcher.isFree(rule)) void this.dispatcher.dispatch(work)
+      else await this.dispatcher.putBack(work)
       this.askAgain(rule, unknown, heardAt)
     } catch (error) {
       this.log('debug', `${kind}: Redis has not answered about ${heardAt.size} expiry events yet`, { kind, error: errorText(error) })
@@ -143,9 +163,18 @@ export class Listener {
     const since = performance.now() - LONGEST_MS
     const left = [...ids].map((id) => [id, heardAt.get(id) as number] as const).filter(([, at]) => at > since)
     if (left.length === 0) return
-    const gatherAll = () => {
-      if (!this.stopping.signal.aborted) for (const [id, at] of left) this.gather(rule, id, at)
+    if (this.stopping.signal.aborted) {
+      if (isSwept(rule)) return
+      this.counters.dropped += left.length
+      this.logLost(rule, left.length, 'Redis did not answer when the worker stopped')
+      return
     }
-    setTimeout(gatherAll, AGAIN_MS).unref()
+    const gatherAll = () => {
+      clearTimeout(timer)
+      this.again.delete(gatherAll)
+      for (const [id, at] of left) this.gather(rule, id, at)
+    }
+    const timer = setTimeout(gatherAll, AGAIN_MS).unref()
+    this.again.add(gatherAll)
   }
 }

@@ -31,6 +31,9 @@ const INTAKE_MS = 3_000
 /** And for batches that were aborted: what they still write may wait for the same. */
 const LAST_MS = 1_500
 
+/** What goes back for this long wakes the alarm. */
+const AT_ONCE_MS = 1
+
 export interface DispatcherDependencies extends Omit<OutcomesDependencies, 'rest'> {
   rules: ReadonlyMap<string, BoundRule>
   concurrency: (rule: BoundRule) => number
@@ -83,6 +86,11 @@ export class Dispatcher {
     return isVerified(rule) ? free.then(() => this.verifying.admission(rule).free(signal)) : free
   }
 
+  /** Whether another batch of this rule may be claimed now. */
+  isFree(rule: BoundRule): boolean {
+    return !isVerified(rule) && this.lanes.of(rule).isFree
+  }
+
   /** As `free`, for the sweep: also resolves when the rule is suspended or rests. @returns whether a batch may be claimed */
   async admits(rule: BoundRule, signal: AbortSignal): Promise<boolean> {
     const lane = this.lanes.of(rule)
@@ -112,6 +120,11 @@ export class Dispatcher {
   dispatch(work: Work): Promise<void> {
     if (work.ids.length === 0) return Promise.resolve()
     return this.track(isVerified(work.rule) ? this.verify(work, work.rule) : this.process(work, []))
+  }
+
+  /** Puts a claim into the index, where it is due: an alarm takes it once there is a free place. @throws what the end of a claim throws */
+  async putBack(work: Work): Promise<void> {
+    if (work.ids.length > 0) await work.finish(work.ids.map((id) => ({ id, delayMs: AT_ONCE_MS })))
   }
 
   /** Delivers overdue entries in the background, since the shop's code may be slow. */

@@ -35,11 +35,24 @@ export class Lane {
   /** Resolves when another batch may be claimed, or when `signal` is aborted. */
   async free(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const pauseMs = Math.max(this.pausedUntil, this.suspendedUntil, this.restsUntil) - performance.now()
+      const { pauseMs } = this
       if (pauseMs > 0) await this.wait(pauseMs, signal)
-      else if (this.claimed >= this.width + this.ahead) await this.wait(undefined, signal)
+      else if (this.isFull) await this.wait(undefined, signal)
       else return
     }
+  }
+
+  /** Whether another batch may be claimed now. */
+  get isFree(): boolean {
+    return this.pauseMs <= 0 && !this.isFull
+  }
+
+  private get pauseMs(): number {
+    return Math.max(this.pausedUntil, this.suspendedUntil, this.restsUntil) - performance.now()
+  }
+
+  private get isFull(): boolean {
+    return this.claimed >= this.width + this.ahead
   }
 
   /**

@@ -179,6 +179,38 @@ describe('a burst of expired keys', () => {
     await shop.close()
   }).timeout(60_000)
 
+  it('of such a rule is not lost although the worker stops while its handler is busy: another one takes it', async () => {
+    const called = new Set<string>()
+    const started = new AbortController()
+    const gate = new AbortController()
+    const opened = new Promise((resolve) => gate.signal.addEventListener('abort', resolve))
+    const shop = await openShop(() => ({
+      order_other: async ({ ids }: HandlerWork) => {
+        started.abort()
+        await opened
+        for (const id of ids) called.add(id)
+      },
+    }))
+    const worker = await shop.worker({ fallback: false })
+    await waitUntil(() => worker.health().redis?.events)
+    const before = worker.health().events.external
+    const pipeline = shop.redis.client.pipeline()
+    for (let id = 1; id <= 1_500; id += 1) pipeline.set(shop.key(`order_other:${id}`), '1', 'PX', 20)
+    await pipeline.exec()
+    await waitUntil(
+      async () => (await shop.redis.client.exists(...Array.from({ length: 1_500 }, (_, i) => shop.key(`order_other:${i + 1}`)))) === 0,
+    )
+    await shop.redis.client.publish(EXPIRED, shop.key('the last'))
+    await waitUntil(() => started.signal.aborted && worker.health().events.external > before)
+    const stopped = worker.stop()
+    gate.abort()
+    await stopped
+    await shop.worker({ fallback: false })
+    await waitUntil(() => called.size === 1_500, { within: 30_000 })
+    assert.equal(worker.health().events.dropped, 0)
+    await shop.close()
+  }).timeout(60_000)
+
   it('that is larger than what is kept is logged: how many of which rule, and what becomes of them', async () => {
     const lines = new Lines()
     const ofKind = (kind: string, row?: object) => ({ kind, row, parseId: (id: string) => id }) as unknown as BoundRule
@@ -189,8 +221,8 @@ describe('a burst of expired keys', () => {
     ]
     const listener = new Listener(
       ...([new Keys(''), new Map(rules.map((rule) => [rule.kind, rule]))] as const),
-      {} as IndexClaims,
-      {} as Dispatcher,
+      { expired: async () => ({ work: {}, unknown: [] }) } as unknown as IndexClaims,
+      { batchSize: () => 1_000, claimedJustNow: () => false, isFree: () => true, dispatch() {} } as unknown as Dispatcher,
       toLog(lines),
       { unreadSince: 0 },
       undefined,
