@@ -63,7 +63,7 @@ export class RedisConnection {
       this.availability.trouble = troubleOf(this.client, error)
       this.obstacles.refused((error as { command?: { name?: string } }).command?.name, source.db)
       // If no Sentinel names a primary there is no connection, and so no `close`: ioredis asks them again by itself.
-      if (this.client.status === 'connecting') this.availability.down(error)
+      if (this.client.status === 'connecting') this.availability.down(this.availability.trouble)
     })
     const down = (error: unknown) => this.availability.down(error)
     this.client.on('connect', () => this.obstacles.whileNotReady(down))

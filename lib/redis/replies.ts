@@ -52,6 +52,9 @@ export const SLOT_UNSERVED = 'the cluster serves no such slot now; look at CLUST
 /** The remedy for a command that does not exist on this server, or not under its name. */
 export const UNRENAMED = 'do not rename this command (rename-command); if it must be forbidden to others, do that by ACL'
 
+/** The remedy for a single server that was given as a cluster. */
+export const GIVE_SERVER = 'this is no cluster; give it as one server: redis: "redis://host:port"'
+
 /** Replies of clusters and their nodes. */
 const ofClusters = new WeakSet<Error>()
 
@@ -60,6 +63,7 @@ const SERVER_WIDE = ['OOM', 'MISCONF', 'NOREPLICAS']
 
 const TOO_MANY_CLIENTS = /max number of clients/i
 const NEEDS_MEMORY = /maxmemory|out of memory/i
+const NO_CLUSTER = /cluster support disabled/i
 const UNKNOWN_COMMAND = /unknown (?:redis )?command/i
 const NEEDS_RIGHTS = /\bACL failure|no permissions to|user executing the script can't/i
 
@@ -85,6 +89,7 @@ export function replyWord({ message }: Error): string {
 }
 
 export function replyFault(error: Error): ReplyFault {
+  if (NO_CLUSTER.test(error.message)) return 'REDIS_UNUSABLE'
   return OTHER_FAULTS[replyWord(error)] ?? 'REDIS_REFUSES'
 }
 
@@ -96,6 +101,7 @@ export function noteOfCluster(error: Error): void {
 export function replyRemedy(error: Error): string | undefined {
   const word = replyWord(error)
   if (REMEDIES[word] === CLUSTER && ofClusters.has(error)) return SLOT_UNSERVED
+  if (NO_CLUSTER.test(error.message)) return GIVE_SERVER
   if (word === 'ERR' && UNKNOWN_COMMAND.test(error.message)) return UNRENAMED
   const right = word === 'NOPERM' ? missingRight(error.message) : undefined
   return right === undefined ? REMEDIES[word] : `allow this user ${right}; docs/redis.md lists all rights that it needs`

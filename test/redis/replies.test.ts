@@ -29,6 +29,7 @@ const ANSWERS: [message: string, word: string, fault: string][] = [
   ['ASK 3999 127.0.0.1:6381', 'ASK', 'REDIS_UNUSABLE'],
   ['CLUSTERDOWN The cluster is down', 'CLUSTERDOWN', 'REDIS_UNUSABLE'],
   ["CROSSSLOT Keys in request don't hash to the same slot", 'CROSSSLOT', 'REDIS_UNUSABLE'],
+  ['ERR This instance has cluster support disabled', 'ERR', 'REDIS_UNUSABLE'],
   ['LOADING Redis is loading the dataset in memory', 'LOADING', 'REDIS_UNAVAILABLE'],
   ['BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.', 'BUSY', 'REDIS_UNAVAILABLE'],
 ]

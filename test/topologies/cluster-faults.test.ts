@@ -595,3 +595,38 @@ describe('A cluster of one shard', () => {
     await server.stop()
   }).timeout(60_000)
 })
+
+describe('Nodes of a cluster', () => {
+  /** What a shop is told from the first answer on, while the servers refuse it: the first error, what `status` says, and the worker's faults. */
+  const told = async (redis: object) => {
+    const shop = await openShop(confirming(), { redis: redis as never })
+    const first = await refused(() => shop.timers.check())
+    const { troubles } = await status(runtimeOf(shop.timers))
+    const worker = await shop.worker({ fallback: false })
+    const over: string[] = []
+    worker.on('recovered', ({ code }) => over.push(code))
+    await waitUntil(() => worker.faultsTold.length > 0)
+    // The client connects at least every half second, and is refused each time.
+    await holdsFor(3_000, () => over.length === 0 && worker.faultsTold.length === 1)
+    const [fault] = worker.faultsTold
+    await shop.close()
+    return { first, problem: troubles[0], fault }
+  }
+
+  it('that refuse the user say so in the first answer, in status, and once in a fault that lasts', async () => {
+    const cluster = await RedisCluster.start([], { primaries: 1 })
+    const { first, problem, fault } = await told({ nodes: cluster.addresses, redisOptions: { username: 'nobody', password: 'wrong' } })
+    for (const code of [first.code.replace('ERR_ORDER_TIMERS_', ''), fault?.code]) assert.equal(code, 'REDIS_REFUSES')
+    for (const { message } of [first, problem!, fault!]) assert.match(message, /WRONGPASS/)
+    await cluster.stop()
+  }).timeout(60_000)
+
+  it('that are a single server are refused with the form to give it in', async () => {
+    const server = await RedisServer.start()
+    const { first, problem, fault } = await told({ nodes: [{ host: '127.0.0.1', port: server.port }] })
+    for (const code of [first.code.replace('ERR_ORDER_TIMERS_', ''), fault?.code]) assert.equal(code, 'REDIS_UNUSABLE')
+    for (const message of [first.message, problem!.message])
+      assert.match(message, /cluster support disabled\); this is no cluster; give it as one server: redis: "redis:\/\/host:port"$/)
+    await server.stop()
+  }).timeout(60_000)
+})
