@@ -19,7 +19,7 @@ const MOST_EVENTS = 2_000
 /** The server's own answers, and plans, which the model does not make. */
 const NOT_COMPARED = /^(EXPLAIN|SHOW|WITH ranges AS)|pg_postmaster_start_time/
 /** Real time is not the story's, so nothing times out by itself. */
-const LIMITS = /(SET LOCAL (?:lock_timeout|statement_timeout|idle_in_transaction_session_timeout)) = \d+/g
+const LIMITS = /(SET LOCAL (?:lock_timeout|statement_timeout|idle_in_transaction_session_timeout) = |set_config\('lock_timeout', ')\d+/g
 /** `name` and `varchar`, which the model calls text. */
 const TEXTS = [19, 1043]
 
@@ -117,7 +117,7 @@ class Replay {
     const { client } = session
     // Refused where the transaction has failed already.
     await client.query("SELECT set_config('simulated.now', $1, false)", [shown(now, 'timestamptz')]).catch(() => {})
-    const text = sql.replace(LIMITS, '$1 = 0')
+    const text = sql.replace(LIMITS, (_, set: string) => `${set}0`)
     const query = { text, rowMode: 'array' as const, types: { getTypeParser: () => (value: string) => value } }
     const answer = client.query(params ? { ...query, values: params } : query).then(
       (found) => ({ results: (Array.isArray(found) ? found : [found]) as QueryArrayResult[] }),

@@ -25,7 +25,10 @@ export const CALL_BUGS: readonly PlantedBug[] = [
     name: 'extend-without-lock',
     about: ['extend'],
     what: 'the order is not locked while its limit is looked at, so that several callers at once pass it',
-    edits: [{ file: DEADLINE_SQL, find: 'WHERE ${conditions} ${lock}\n', replace: 'WHERE ${conditions}\n' }],
+    edits: [
+      { file: DEADLINE_SQL, find: 'WHERE ${conditions} FOR NO KEY UPDATE\n', replace: 'WHERE ${conditions}\n' },
+      { file: DEADLINE_SQL, find: "wait === 'hardly' ? allOf([conditions, HARDLY_WAITING]) : locked", replace: 'locked' },
+    ],
     suites: ['test/life/deadlines.test.ts', 'test/faults/races.test.ts'],
     likely: 'At the very instant of the deadline an extension either wins',
   },

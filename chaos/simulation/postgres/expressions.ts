@@ -23,6 +23,8 @@ export interface SessionOfStatement {
   now(): number
   clock(): number
   tryAdvisoryLock(name: string): boolean
+  /** A setting of the running transaction. */
+  setLocal(name: string, value: string): void
 }
 
 /** A relation in FROM, as names see it. */
@@ -373,12 +375,27 @@ function call(node: Node, names: Names): Expression {
       return strict(second, 'float8', (value: number) => value / 1_000_000)
     case 'date_trunc':
       return strict(second, 'timestamptz', (value: number) => Math.floor(value / 1000) * 1000)
+    case 'set_config':
+      return setConfig(args)
     case 'range_contains_elem':
       return constant('bool', false) // only the empty range is used
   }
   const one = FUNCTIONS[name]?.(first)
   if (!one) throw new Error(`Postgres: the function ${name} is not modelled`)
   return strict(one.takes ? coerce(first, one.takes) : first.type === 'int4' ? coerce(first, 'float8') : first, one.type, one.act)
+}
+
+/** For the running transaction. */
+function setConfig(args: readonly Expression[]): Expression {
+  const [name, value] = args.slice(0, 2).map((one) => coerce(one, 'text')) as [Expression, Expression]
+  return {
+    type: 'text',
+    run(scope) {
+      const set = value.run(scope) as string
+      scope.session.setLocal(name.run(scope) as string, set)
+      return set
+    },
+  }
 }
 
 function strict(argument: Expression, type: Type, act: (value: never, scope: Scope) => Value): Expression {

@@ -301,6 +301,9 @@ class PostgresSession implements Session {
         now: () => transaction.startedAt,
         clock: () => server.clock(),
         tryAdvisoryLock: (name: string) => server.tryAdvisoryLock(transaction, name),
+        setLocal: (name: string, value: string) => {
+          this.local[name] = Number(value)
+        },
       }
       const result = one.run({ transaction, session, params })
       this.give(result, extended ? result.columns.length > 0 : result.tag.startsWith('SELECT') || result.columns.length > 0)
