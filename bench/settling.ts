@@ -33,6 +33,8 @@ export interface Outcome {
   handled: number[]
   /** Row updates from the first deadline on. */
   updates: number
+  /** Of all workers, from their start until a moment after the last commit. */
+  workerCpuMs: number
 }
 
 /** Timers that each system surely loads in a second, with time to spare. */
@@ -70,7 +72,8 @@ export async function settle(site: Site, course: Course): Promise<Outcome> {
   // Timers are scheduled long before they come due: what scheduling left behind on the rows is cleared away by then.
   await sql.query('VACUUM ANALYZE orders')
   await Promise.all(crew.map((worker) => worker.ask('work', { system, order: { ...place, dueAt, spacingMs, n } })))
-  const updatesBefore = await countUpdates(sql)
+  const cpuOfCrew = async () => (await Promise.all(crew.map((worker) => worker.ask('cpuMs')))).reduce((sum, ms) => sum + ms, 0)
+  const [updatesBefore, cpuBefore] = [await countUpdates(sql), await cpuOfCrew()]
   if (Date.now() > dueAt - AT_LEAST_EARLY_MS) throw new Error(`${system} was not ready when its timers came due: the machine is too busy`)
 
   await Promise.all([meanwhile?.(dueAt), waitForCommits(sql, { n, from: dueAt + n * spacingMs, patienceMs })])
@@ -78,6 +81,7 @@ export async function settle(site: Site, course: Course): Promise<Outcome> {
   // A worker that works twice does it soon after.
   await sleep(300)
   const handled = await Promise.all(crew.map((worker) => worker.ask('handled')))
+  const workerCpuMs = (await cpuOfCrew()) - cpuBefore
   await Promise.all(crew.map((worker) => worker.ask('closeWorker', undefined, 30_000).catch(() => {})))
   return {
     latenessMs: commits.map(({ at, deadline }) => at - deadline),
@@ -85,5 +89,6 @@ export async function settle(site: Site, course: Course): Promise<Outcome> {
     elapsedMs: commits.reduce((last, { at }) => Math.max(last, at), dueAt) - dueAt,
     handled,
     updates: (await countUpdates(sql)) - updatesBefore,
+    workerCpuMs,
   }
 }

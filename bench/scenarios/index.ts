@@ -10,6 +10,7 @@ import { idle } from './idle.js'
 import { lateness } from './lateness.js'
 import { middleware } from './middleware.js'
 import { mixed } from './mixed.js'
+import { neighbour } from './neighbour.js'
 import { schedule } from './schedule.js'
 import { sweep } from './sweep.js'
 import { workers } from './workers.js'
@@ -21,6 +22,7 @@ export const SCENARIOS = [
   lateness,
   mixed,
   external,
+  neighbour,
   idle,
   middleware,
   sweep,
