@@ -22,5 +22,23 @@ describe('The doctor', function () {
     await stage.close()
   })
 
+  it('finds the index on the deadline also where an index on the status is cheaper for now, and tells where there is none', async () => {
+    const stage = await Stage.open()
+    const { client } = stage.database
+    await client.query(`INSERT INTO orders (status, "createdAt", "updatedAt") SELECT 5, now(), now() FROM generate_series(1, 5000)`)
+    await client.query('ANALYZE orders')
+    const asked = async () => (await stage.ask()).filter(({ name, kind }) => name === 'sweep.index' && kind === 'order_confirm')
+    assert.deepEqual(
+      (await asked()).map(({ verdict, found }) => [verdict, found]),
+      [['fine', 'there is one on confirmDueAt']],
+    )
+    await client.query('DROP INDEX "orders_confirmDueAt_due"')
+    assert.deepEqual(
+      (await asked()).map(({ verdict, found }) => [verdict, found]),
+      [['wrong', 'none on confirmDueAt; the sweep reads all orders that another index finds in "orders"']],
+    )
+    await stage.close()
+  })
+
   for (const fault of PROCESS_FAULTS) it(`names, and its remedy ends: ${fault.what}`, () => testFault(fault))
 })
