@@ -39,11 +39,15 @@ interface Change {
 export class DeadlineSql {
   /** Each statement is built once: every call uses the same text. */
   private readonly texts = { hardly: new Map<string, string>(), 'as limited': new Map<string, string>() }
+  /** Locks the order's row if the rule applies to it, and waits for that as limited. It returns one row. */
+  readonly lock: string
 
   constructor(
     private readonly guard: RowGuard,
     private readonly column: DeclaredColumn,
-  ) {}
+  ) {
+    this.lock = `SELECT 1 AS locked FROM ${guard.table.aliased} WHERE ${this.conditions()} FOR NO KEY UPDATE`
+  }
 
   /** @returns the statement; it changes no row if the guard or the change's own condition does not hold */
   of(value: NewDeadline, wait: LockWait): string {
@@ -85,7 +89,7 @@ RETURNING ${table.id}::text AS id, ${epochMsSql(guard.finiteDeadlineSql)} AS dea
     const { guard } = this
     const { table } = guard
     const { pause, extensions } = this.column
-    const conditions = allOf([`${table.id} = $1`, guard.appliesSql, guard.whereSql, guard.notDeletedSql, condition])
+    const conditions = this.conditions(wait === 'hardly' ? this.isTable() : undefined, condition)
     const update = `UPDATE ${table.aliased} SET ${assignments.join(', ')}`
     const kept = [
       ...(pause ? [`${table.column(pause.keep)} AS kept`] : []),
@@ -106,6 +110,21 @@ RETURNING ${[`${epochMsSql(guard.finiteDeadlineSql)} AS deadline`, ...kept].join
 )
 ${update} FROM order_timers_old WHERE ${table.id} = order_timers_id
 RETURNING ${[before, `${epochMsSql(guard.knownDeadlineSql)} AS deadline`, ...kept].join(', ')}`
+  }
+
+  private conditions(...more: Condition[]): string {
+    const { table, appliesSql, whereSql, notDeletedSql } = this.guard
+    return allOf([`${table.id} = $1`, appliesSql, whereSql, notDeletedSql, ...more])
+  }
+
+  /**
+   * Not for a view: if a trigger (INSTEAD OF) or a rule carries out its UPDATE, Postgres neither locks the row that the UPDATE has read nor looks at it
+   * again, so the row must be locked by an earlier statement. A partitioned table has no file of its own.
+   */
+  private isTable(): string {
+    const { literal, tableText } = this.guard.table
+    const table = `${literal(tableText)}::regclass`
+    return `coalesce(pg_relation_filenode(${table}), pg_partition_root(${table})) IS NOT NULL`
   }
 
   private changeOf(value: NewDeadline): Change {

@@ -46,7 +46,7 @@ export class DeadlineWrites {
     const own = callConnectionOf(transaction)
     let written: WrittenRow | undefined
     try {
-      ;[written] = own ? await this.alone(own, write) : await write('as limited')
+      ;[written] = own ? await this.alone(own, () => this.lock(id, transaction), write) : await write('as limited')
     } catch (error) {
       this.refuseTooLarge(id, value, error)
       throw own ? this.lockError(id, error) : error
@@ -60,6 +60,11 @@ export class DeadlineWrites {
   /** The statement alone. @returns the row that it wrote, if any @throws as Sequelize does */
   run(id: string, value: NewDeadline, wait: LockWait, transaction: Transaction): Promise<WrittenRow[]> {
     return rows(this.guard.table.sequelize, this.sql.of(value, wait), [id, ...this.sql.bind(value)], transaction)
+  }
+
+  /** @returns whether the rule applies to the order, whose row is locked then @throws as Sequelize does */
+  async lock(id: string, transaction: Transaction): Promise<boolean> {
+    return (await rows(this.guard.table.sequelize, this.sql.lock, [id], transaction)).length > 0
   }
 
   /**
@@ -98,7 +103,11 @@ export class DeadlineWrites {
   }
 
   /** At once if the row is free, else in a separate transaction that waits for the row's lock, with a limit. */
-  private async alone(own: CallConnection, write: (wait: LockWait) => Promise<WrittenRow[]>): Promise<WrittenRow[]> {
+  private async alone(
+    own: CallConnection,
+    lock: () => Promise<boolean>,
+    write: (wait: LockWait) => Promise<WrittenRow[]>,
+  ): Promise<WrittenRow[]> {
     try {
       const written = await own.write(() => write('hardly'))
       if (written.length > 0) return written
@@ -106,7 +115,8 @@ export class DeadlineWrites {
       const state = sqlStateOf(error)
       if (!ROLLED_BACK.has(state) && state !== LOCK_NOT_AVAILABLE) throw error
     }
-    return own.transact(() => write('as limited'))
+    // Locked by a statement of its own, so that the UPDATE sees what was committed during the wait, also through a view and in other tables.
+    return own.transact(async () => ((await lock()) ? write('as limited') : []))
   }
 
   private lockError(id: string, error: unknown): unknown {

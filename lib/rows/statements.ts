@@ -151,10 +151,12 @@ function deadlineWrites({ pause, writes }: ColumnDeadline, id: string): Statemen
         ] as [string, NewDeadline][])
       : []),
   ]
-  return values.flatMap(([name, value]) => [
+  const lock = { name: "locking an order's row", run: (transaction: Transaction) => writes.lock(id, transaction) }
+  const write = ([name, value]: [string, NewDeadline]): Statement[] => [
     { name, run: (transaction: Transaction) => writes.run(id, value, 'hardly', transaction) },
     { name, run: (transaction: Transaction) => writes.write(id, value, transaction).catch(unlessNothingFound) },
-  ])
+  ]
+  return [lock, ...values.flatMap(write)]
 }
 
 function statement(table: OrderTable, name: string, sql: string): Statement {

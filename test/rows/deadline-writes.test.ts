@@ -1,0 +1,69 @@
+// Deadlines that calls outside of a transaction write, where somebody else holds the row, or the table is not a plain one.
+
+import assert from 'node:assert/strict'
+import { confirming } from '../faults/confirming.js'
+import { refused } from '../support/refused.js'
+import { openShop, type Shop } from '../support/shop.js'
+import { waitUntil } from '../support/waiting.js'
+
+const HOUR = 3_600_000
+
+/** A view over `all_orders`, and how it carries out an UPDATE. */
+const VIEWS: Record<string, string> = {
+  'with an INSTEAD OF trigger': `CREATE VIEW orders AS SELECT * FROM all_orders;
+    CREATE FUNCTION update_order() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      UPDATE all_orders SET status = NEW.status, "confirmDueAt" = NEW."confirmDueAt" WHERE id = OLD.id; RETURN NEW;
+    END $$;
+    CREATE TRIGGER update_order INSTEAD OF UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION update_order()`,
+  'with a rule': `CREATE VIEW orders AS SELECT all_orders.* FROM all_orders JOIN paid ON order_id = id;
+    CREATE RULE update_order AS ON UPDATE TO orders DO INSTEAD
+      UPDATE all_orders SET status = NEW.status, "confirmDueAt" = NEW."confirmDueAt" WHERE id = OLD.id RETURNING all_orders.*`,
+  'that Postgres updates by itself': 'CREATE VIEW orders WITH (security_barrier) AS SELECT * FROM all_orders WHERE status < 9',
+}
+
+describe('A deadline that is written outside of a transaction', () => {
+  let shop: Shop<ReturnType<ReturnType<typeof confirming>>>
+
+  const open = async () => {
+    shop = await openShop(confirming())
+    return shop.database.client
+  }
+
+  afterEach(() => shop.close())
+
+  /** How many statements wait for a lock. */
+  const waiting = async (count: number) => {
+    const sql = `SELECT count(*)::int AS count FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
+    await waitUntil(async () => (await shop.database.client.query(sql)).rows[0].count === count)
+  }
+
+  for (const [how, create] of Object.entries(VIEWS)) {
+    it(`in a view ${how} counts on what others have committed meanwhile`, async () => {
+      const client = await open()
+      const id = await shop.order({ status: 4 })
+      await client.query(
+        `ALTER TABLE orders RENAME TO all_orders; CREATE TABLE paid (order_id int); INSERT INTO paid VALUES (${id}); ${create}`,
+      )
+      const { deadline } = await shop.timers.schedule('order_confirm', id)
+      const holder = await shop.database.connect()
+      await holder.query('BEGIN; SELECT FROM all_orders FOR UPDATE')
+      const extended = [1, 2, 3].map(() => shop.timers.extend('order_confirm', id, '1h'))
+      await waiting(3)
+      await holder.query('COMMIT')
+      await Promise.all(extended)
+      const left = { ...(await client.query('SELECT status, "confirmDueAt" AS due FROM all_orders')).rows[0] }
+      assert.deepEqual(left, { status: 4, due: new Date(Number(deadline) + 3 * HOUR) })
+
+      await holder.query('BEGIN; UPDATE all_orders SET status = 3')
+      const scheduled = refused(() => shop.timers.schedule('order_confirm', id))
+      await waiting(1)
+      await holder.query('COMMIT')
+      assert.equal((await scheduled).code, 'ERR_ORDER_TIMERS_ORDER_NOT_IN_FROM')
+      assert.equal((await client.query('SELECT status FROM all_orders')).rows[0].status, 3)
+
+      await client.query('UPDATE all_orders SET status = 4')
+      assert.equal((await shop.timers.cancel('order_confirm', id)).deadline, null)
+      assert.equal((await client.query('SELECT "confirmDueAt" AS due FROM all_orders')).rows[0].due, null)
+    })
+  }
+})
