@@ -4,6 +4,7 @@
 import type { Redis } from 'ioredis'
 import { OrderTimersError } from '../errors.js'
 import type { Keys } from '../keys.js'
+import type { ClaimAnswer, ClaimOptions, ExpiredClaim, HeardAt, Look, OverdueClaim, Tombstone } from './claim.js'
 import { failureText, optional, parsePairs, placeName } from './claim-texts.js'
 import type { RedisClock } from './clock.js'
 import type { RedisConnection } from './connection.js'
@@ -29,51 +30,6 @@ const AGES_VALID_MS = 400 // followed.lua forgives ages that are 450 ms old
 /** How long only one worker restores lost data. Then another one may, since the first may have died. */
 const RESTORING_MS = 5_000
 
-/** The result of a claim. */
-export interface Claim {
-  token: string
-  ids: string[]
-}
-
-/** The result of a sweep's claim. */
-export type Look = 'first' | 'second'
-
-export interface OverdueClaim extends Claim {
-  /** How many were skipped because they were settled a moment ago. */
-  settledBefore: number
-}
-
-/** `unknown`: those of which it is not known whether their keys were set again. */
-export type ExpiredClaim = Claim & { unknown: string[] }
-
-/** By id, when its expiry event was heard, by `performance.now()`; one that is left out, now. */
-export type HeardAt = ReadonlyMap<string, number>
-
-export interface ClaimOptions {
-  /** How many timers at most. */
-  limit: number
-  leaseMs: number
-  /** Added to Redis's clock, milliseconds. */
-  skewMs: number
-  /** For a cluster's index. */
-  partition?: number
-}
-
-export interface ClaimAnswer extends Claim {
-  /** Milliseconds, each for the id at the same index; ascending. */
-  deadlines: number[]
-  /** Redis's clock, milliseconds. */
-  now: number
-  /** The next deadline in the index, milliseconds; undefined if it is empty. */
-  next: number | undefined
-  /** Whether keys of a burst are left for the next claim to remove. */
-  burstLeft: boolean
-  /** When the first lease of another claim ends, milliseconds of Redis's clock; undefined if there is none. */
-  leaseEnds: number | undefined
-  /** The index has lost data, and this worker must restore it. */
-  lost: boolean
-}
-
 /** What happens to an unsettled timer when its claim ends: it goes back, it is left to the sweep, or it is dropped. */
 export interface Disposition {
   id: string
@@ -89,8 +45,7 @@ export interface Disposition {
 }
 
 export interface FinishOptions {
-  /** The kind of tombstone for settled timers: those of external keys expire sooner. */
-  tombstone?: 'settled' | 'external'
+  tombstone?: Tombstone
   /** The first attempt was not answered: if it was carried out, nothing is done. */
   isRetry?: boolean
   /** For a cluster's index. */
@@ -124,7 +79,7 @@ export class Leases {
   }
 
   /** Takes the oldest timers that are due. @throws OrderTimersError REDIS_UNAVAILABLE, and what Redis answers as an error */
-  async claim(kind: string, token: string, { limit, leaseMs, skewMs, partition = 0 }: ClaimOptions): Promise<ClaimAnswer> {
+  async claim(kind: string, token: string, { limit, leaseMs, skewMs, partition = 0, isSwept = true }: ClaimOptions): Promise<ClaimAnswer> {
     const known = this.knownEpoch(kind, partition)
     const { due, leases, lease, tombstones, keysRemoved } = this.keys.sets(kind, partition)
     const validUntil = (await this.clock.now(partition)) + VALID_MS
@@ -133,7 +88,16 @@ export class Leases {
       (client) =>
         scripts(client).orderTimersClaim(
           ...[due, leases, lease + token, tombstones, keysRemoved, lease, token, leaseMs, limit, skewMs],
-          ...[this.keys.setsTimersOf(kind), validUntil, BURST.withinMs, BURST.dueForMs, BURST.keysRemoved, known, RESTORING_MS],
+          ...[
+            this.keys.setsTimersOf(kind),
+            validUntil,
+            BURST.withinMs,
+            BURST.dueForMs,
+            BURST.keysRemoved,
+            known,
+            RESTORING_MS,
+            isSwept ? 1 : '',
+          ],
         ),
       operation('claim', kind, (reply) => ((reply as ClaimReply)[3] === '[]' ? undefined : 'write'), partition),
     )) as ClaimReply
@@ -156,11 +120,22 @@ export class Leases {
     return this.take(kind, token, leaseMs, look === 'second' ? 'second look' : 'sweep', ids)
   }
 
-  /** Takes orders whose external keys expired, all of one partition, unless they were taken so after their event was heard. */
-  async takeExpired(kind: string, token: string, leaseMs: number, ids: readonly string[], heardAt?: HeardAt): Promise<ExpiredClaim> {
+  /**
+   * Takes orders whose external keys expired, all of one partition, unless they were taken so after their event was heard.
+   * @param isSwept whether a sweep covers the rule; if not, also what is claimed or was settled before its event was heard
+   */
+  async takeExpired(
+    kind: string,
+    token: string,
+    leaseMs: number,
+    ids: readonly string[],
+    heardAt?: HeardAt,
+    isSwept = true,
+  ): Promise<ExpiredClaim> {
+    const via = isSwept ? 'event' : 'only event'
     const look = (client: Redis) => this.timerKeys.looked(client, kind, ids)
     const { without, unknown } = this.keys.inCluster ? await this.connection.ask(look) : { without: ids, unknown: [] }
-    const taken = without.length > 0 ? await this.take(kind, token, leaseMs, 'event', without, heardAt) : { token, ids: [] }
+    const taken = without.length > 0 ? await this.take(kind, token, leaseMs, via, without, heardAt) : { token, ids: [] }
     return { ...taken, unknown }
   }
 
@@ -224,17 +199,18 @@ export class Leases {
     kind: string,
     token: string,
     leaseMs: number,
-    via: 'sweep' | 'second look' | 'event',
+    via: 'sweep' | 'second look' | 'event' | 'only event',
     ids: readonly string[],
     heardAt?: HeardAt,
   ): Promise<OverdueClaim> {
     const partition = this.keys.partitionOf(ids[0] ?? '')
     const values = [this.keys.sets(kind, partition).lease, token, leaseMs, via, this.keys.setsTimersOf(kind), JSON.stringify(ids)]
     const now = performance.now()
-    if (via === 'event') values.push(JSON.stringify(ids.map((id) => Math.ceil(now - (heardAt?.get(id) ?? now)))))
+    const isEvent = via === 'event' || via === 'only event'
+    if (isEvent) values.push(JSON.stringify(ids.map((id) => Math.ceil(now - (heardAt?.get(id) ?? now)))))
     const take = (client: Redis) => scripts(client).orderTimersTake(...this.claimKeys(kind, token, partition), ...values)
     const [taken, settledBefore, armed] = (await this.connection.ask(
-      via === 'event' ? (client) => sentBy(now + AGES_VALID_MS, () => take(client)) : take,
+      isEvent ? (client) => sentBy(now + AGES_VALID_MS, () => take(client)) : take,
       operation('claim', kind, (reply) => ((reply as TakeReply)[0] === '[]' ? undefined : 'write'), partition),
     )) as TakeReply
     if (armed !== undefined) this.timerKeys.drop(this.connection.client, kind, JSON.parse(armed))

@@ -1,11 +1,12 @@
 // The due index, its claims and its failed timers over a connection of their own, and what the tests of all three need.
 
 import { Keys } from '../../lib/keys.js'
+import type { ClaimAnswer } from '../../lib/redis/claim.js'
 import { RedisClock } from '../../lib/redis/clock.js'
 import { RedisConnection } from '../../lib/redis/connection.js'
 import { DueIndex } from '../../lib/redis/due-index.js'
 import { FailedTimers, type Failure } from '../../lib/redis/failed-timers.js'
-import { type ClaimAnswer, Leases } from '../../lib/redis/leases.js'
+import { Leases } from '../../lib/redis/leases.js'
 import type { RedisSource } from '../../lib/redis/single-source.js'
 import { parseRedisSource } from '../../lib/redis/source.js'
 import { enter } from '../support/opened.js'

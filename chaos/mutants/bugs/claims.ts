@@ -110,16 +110,10 @@ export const CLAIM_BUGS: readonly PlantedBug[] = [
   {
     name: 'set-again-is-ignored',
     about: ['handler', 'redisOnly'],
-    what: 'a key that another service sets again within seconds of its expiry is taken for one that was settled',
-    edits: [
-      {
-        file: 'lib/worker/settling/index-claims.ts',
-        find: "via === 'event' ? 'external' : 'settled'",
-        replace: "via === 'event' ? 'settled' : 'settled'",
-      },
-    ],
-    suites: ['test/rules/handler.test.ts', 'test/worker/intake/external-keys.test.ts'],
-    likely: 'each time that an external key',
+    what: 'a key that another service sets again while its id is claimed, or soon after, is taken for one that was settled',
+    edits: [{ file: TAKE, find: 'local heardNowMs = 100', replace: 'local heardNowMs = -1' }],
+    suites: ['test/worker/intake/keys-set-anew.test.ts'],
+    likely: 'is acted on',
   },
   {
     name: 'end-not-repeated',

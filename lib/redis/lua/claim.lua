@@ -18,6 +18,7 @@
 --         burstKeys      the maximum number of keys to remove
 --         knownEpoch     the newest epoch that the worker has seen
 --         restoringMs    how long only one worker restores lost data
+--         isSwept        '' for a rule that no sweep covers: see shared/tombstones.lua
 -- Output  now            by Redis's clock, as text
 --         next           the index's next deadline; '' if it is empty
 --         burstLeft      1 where keys of a burst are left to remove, else 0
@@ -29,7 +30,7 @@ local due, leases, lease, tombstones, keysRemovedKey = KEYS[1], KEYS[2], KEYS[3]
 local leasePrefix, token, leaseMs, limit, skewMs = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local keyPrefix, validUntil = ARGV[6], tonumber(ARGV[7])
 local burstWithinMs, burstDueForMs, burstKeys = ARGV[8], ARGV[9], ARGV[10]
-local knownEpoch, restoringMs = tonumber(ARGV[11]), ARGV[12]
+local knownEpoch, restoringMs, isSwept = tonumber(ARGV[11]), ARGV[12], ARGV[13] ~= ''
 --- include shared/now.lua
 --- include shared/tombstones.lua
 --- include shared/in-portions.lua
@@ -68,6 +69,7 @@ if count > 0 then
   callInPortions('SADD', lease, ids)
   redis.call('SET', lease .. ':deadlines', answer[4])
   redis.call('ZADD', leases, now + leaseMs, token)
+  if not isSwept then callInPortions('SADD', (tombstoneSets(tombstones, 'recent')), ids) end
   if keyPrefix ~= '' and keysRemoved < burst then
     local names = {}
     for i, id in ipairs(ids) do names[i] = keyPrefix .. id end

@@ -23,7 +23,7 @@ if not score and toleranceMs ~= '' then
   if left < 0 or math.max(off, -off) > tonumber(toleranceMs) then return -1 end
 end
 if redis.call('HDEL', failures, id) == 1 then forgetDead(id) end -- first, since it needs no memory: see take.lua
-redis.call('SADD', (tombstoneSets(tombstones, 'cancelled')), id)
+for _, sort in ipairs({ 'cancelled', 'recent' }) do redis.call('SADD', (tombstoneSets(tombstones, sort)), id) end
 local removed = redis.call('ZREM', due, id)
 if removed == 1 then afterRemoving() end
 if not key then return removed end

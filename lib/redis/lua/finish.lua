@@ -7,7 +7,7 @@
 --         tombstones   the prefix of the tombstones' names
 --         failures
 -- ARGV    token
---         sortOfRest   the kind of tombstones for the rest of the lease, 'settled' or 'external'
+--         sortOfRest   the kind of tombstones for the rest of the lease, 'settled' or 'external'; '' for none
 --         skewMs       is added to Redis's clock
 --         validUntil   by Redis's clock
 --         isRetry      'retry', or ''
@@ -66,7 +66,7 @@ for i = 7, #ARGV, 3 do
 end
 
 local function forget(ids, sort)
-  callInPortions('SADD', (tombstoneSets(tombstones, sort)), ids)
+  if sort ~= '' then callInPortions('SADD', (tombstoneSets(tombstones, sort)), ids) end
   if #ids > 0 and redis.call('HLEN', failures) > 0 then callInPortions('HDEL', failures, ids) end
 end
 if wasHeld == 1 and gone ~= '' then

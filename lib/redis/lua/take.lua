@@ -2,7 +2,8 @@
 -- claim holds, that have a tombstone, or that wait for another attempt, and dead letters; for an event also ids in the index (the alarm
 -- will take them), ids with an existing key, and ids that were acted on since the event was received: each worker receives it, and one may
 -- ask much later than another. A sweep's second look also takes what was settled a moment ago: its row was read since, so the order has
--- returned.
+-- returned. Nothing but its event tells of an external key of a rule that no sweep covers. So if that was heard just now, the id is taken
+-- although a claim holds it or it was settled: our own timer's key is removed by its claim, so this is one that was set since.
 --
 -- KEYS    due, leases
 --         lease        the set that will hold this claim's ids
@@ -10,7 +11,7 @@
 --         failures
 -- ARGV    leasePrefix  the beginning of the leases' names
 --         token, leaseMs
---         via          'sweep', 'second look' or 'event'
+--         via          'sweep', 'second look', 'event', or 'only event' of a rule that no sweep covers
 --         keyPrefix    the beginning of the timers' keys; '' in a cluster, where the caller reads them before and removes them after
 --         ids          as JSON
 --         ages         as JSON, for an event: how long ago the event of each id was heard, in milliseconds
@@ -18,7 +19,9 @@
 --         taken that were in the index, as JSON
 local due, leases, lease, tombstones, failures = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local leasePrefix, token, leaseMs, via, keyPrefix, ids = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], cjson.decode(ARGV[6])
-local isEvent = via == 'event'
+local heardNowMs = 100 -- with the time that this may be on its way, as long as tombstones of the sort `recent` last
+local isOnlyEvent = via == 'only event'
+local isEvent = via == 'event' or isOnlyEvent
 --- include shared/now.lua
 --- include shared/tombstones.lua
 --- include shared/in-portions.lua
@@ -35,11 +38,22 @@ local function leaveOut(sort)
   for _, set in ipairs({ tombstoneSets(tombstones, sort) }) do ids = partition('SMISMEMBER', set, ids) end
 end
 leaveOut('external')
+local heardNow = {}
+if isOnlyEvent then
+  leaveOut('recent')
+  local heardBefore = {}
+  for _, id in ipairs(ids) do
+    local list = ageOf[id] <= heardNowMs and heardNow or heardBefore
+    list[#list + 1] = id
+  end
+  ids = heardBefore
+end
 if isEvent then leaveOut('cancelled') end
 local asked = #ids
 if via ~= 'second look' then leaveOut('settled') end
 local settledBefore = asked - #ids
 for _, live in ipairs(redis.call('ZRANGEBYSCORE', leases, now, '+inf')) do ids = partition('SMISMEMBER', leasePrefix .. live, ids) end
+for _, id in ipairs(heardNow) do ids[#ids + 1] = id end
 
 local taken = ids
 local anyFailed = redis.call('HLEN', failures) > 0

@@ -4,10 +4,11 @@
 
 import type { Keys } from '../../keys.js'
 import { Moment } from '../../moment.js'
+import type { Claim, HeardAt, Look, Tombstone } from '../../redis/claim.js'
 import type { FailedTimers } from '../../redis/failed-timers.js'
-import type { Claim, Disposition, HeardAt, Leases, Look } from '../../redis/leases.js'
+import type { Disposition, Leases } from '../../redis/leases.js'
 import type { Head } from '../../redis/pulse.js'
-import type { BoundRule } from '../../rules/rule.js'
+import { type BoundRule, isSwept } from '../../rules/rule.js'
 import type { Path } from '../events.js'
 import { Acknowledgements } from './acknowledgements.js'
 import { BACKLOG_MS } from './catch-up.js'
@@ -61,7 +62,7 @@ export class IndexClaims {
     const sentAt = new Moment()
     const token = this.dependencies.token()
     const claim = await this.claim(rule, token, partition, () =>
-      leases.claim(kind, token, { limit, leaseMs: leaseMs(rule), skewMs: skewMs + AHEAD_MS, partition }),
+      leases.claim(kind, token, { limit, leaseMs: leaseMs(rule), skewMs: skewMs + AHEAD_MS, partition, isSwept: isSwept(rule) }),
     )
     if (claim.lost) this.reportLoss(kind, partition, false)
     const looked = { sentAt, lookedAt: looks.get(kind) ?? this.started, deadlines: claim.deadlines }
@@ -115,7 +116,9 @@ export class IndexClaims {
     const { leases, leaseMs, token: newToken } = this.dependencies
     const sentAt = new Moment()
     const [token, ids] = [newToken(), [...heardAt.keys()]]
-    const claim = await this.claim(rule, token, partition, () => leases.takeExpired(rule.kind, token, leaseMs(rule), ids, heardAt))
+    const claim = await this.claim(rule, token, partition, () =>
+      leases.takeExpired(rule.kind, token, leaseMs(rule), ids, heardAt, isSwept(rule)),
+    )
     return { work: this.work(rule, 'event', claim, [partition], { sentAt, lookedAt: this.started }), unknown: claim.unknown }
   }
 
@@ -156,7 +159,7 @@ export class IndexClaims {
     const { leases, failures } = this.dependencies
     const leaseMs = this.dependencies.leaseMs(rule)
     const keep = (partition: number) => leases.keep(rule.kind, token, leaseMs, partition)
-    const tombstone = via === 'event' ? 'external' : 'settled'
+    const tombstone = via !== 'event' ? 'settled' : isSwept(rule) ? 'external' : '' // then what was acted on is known by its time
     return {
       rule,
       via,
@@ -175,7 +178,7 @@ export class IndexClaims {
     token: string,
     partitions: readonly number[],
     dispositions: readonly Disposition[],
-    tombstone: 'settled' | 'external',
+    tombstone: Tombstone,
   ): Promise<unknown> {
     const [only = 0] = partitions
     if (partitions.length === 1) return this.finishPart(rule, token, only, dispositions, tombstone)
@@ -195,7 +198,7 @@ export class IndexClaims {
     token: string,
     partition: number,
     dispositions: readonly Disposition[],
-    tombstone: 'settled' | 'external',
+    tombstone: Tombstone,
   ): Promise<void> {
     const { kind } = rule
     const { leases, leaseMs } = this.dependencies

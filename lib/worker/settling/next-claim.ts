@@ -1,6 +1,7 @@
 // When an alarm should claim next, from the head of an index as a claim or a pulse has found it.
 
-import { BURST, type ClaimAnswer } from '../../redis/leases.js'
+import type { ClaimAnswer } from '../../redis/claim.js'
+import { BURST } from '../../redis/leases.js'
 
 /** How long before its deadline a timer is claimed, so that Redis has answered by the deadline. */
 export const AHEAD_MS = 3

@@ -2,7 +2,7 @@
 // leases of the others, and then it is skipped for a while, so that only its own share is affected.
 
 import { OrderTimersError } from '../../errors.js'
-import type { Claim } from '../../redis/leases.js'
+import type { Claim } from '../../redis/claim.js'
 import { within } from '../../wait.js'
 
 const WAIT_MS = 1_000

@@ -2,8 +2,8 @@
 // settled a moment ago and has returned looks the same, so if any was skipped, the rows are read once more at the end.
 
 import type { Moment } from '../../moment.js'
+import type { Look } from '../../redis/claim.js'
 import type { RedisConnection } from '../../redis/connection.js'
-import type { Look } from '../../redis/leases.js'
 import type { Stale } from '../../rows/pending-rows.js'
 import type { SweptRule } from '../../rules/rule.js'
 import type { Dispatcher } from '../settling/dispatcher.js'
