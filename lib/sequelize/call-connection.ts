@@ -2,6 +2,7 @@
 // that could not be sent in time is not sent. One that is not answered in time is cancelled. If the server does not answer that either, the
 // connection is closed, and the outcome of a write is unknown: the server may still carry it out.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Sequelize, Transaction } from 'sequelize'
 import { errorText } from '../error-text.js'
 import { OrderTimersError } from '../errors.js'
@@ -11,7 +12,7 @@ import { requestCancel } from './cancel-request.js'
 import { faultOwnerOf, sqlStateOf } from './fault-owner.js'
 import { connectionManagerOf, type PoolConnection } from './internals.js'
 import { ownOptions, ownSearchPath, SEARCH_PATH_IS_SET } from './query-options.js'
-import { SQLSTATE } from './sqlstates.js'
+import { ROLLED_BACK, SQLSTATE } from './sqlstates.js'
 
 /** How long a call waits for a connection, or for a lock. */
 export const LOCK_WAIT_MS = 2_000
@@ -20,6 +21,10 @@ export const REDIS_SHARE_MS = 400
 /** When a running statement is cancelled, and when its connection is cut, counted from the start of the call. */
 const CANCEL_MS = 2_100
 const CUT_MS = 2_300
+
+/** How often a transaction is repeated if Postgres rolls it back because of others, and the longest pause before the first time; it doubles. */
+const MOST_REPEATS = 8
+const REPEAT_AFTER_MS = 4
 
 /** `begun`: in a transaction whose COMMIT has not been sent. */
 type Phase = 'waiting for the pool' | 'reading' | 'writing' | 'begun' | 'committing'
@@ -88,8 +93,25 @@ export class CallConnection {
     return result
   }
 
-  /** One READ COMMITTED transaction, which waits for a row's lock for the rest of the call's time. */
+  /**
+   * One READ COMMITTED transaction, which waits for a row's lock for the rest of the call's time. It is repeated if Postgres rolls it back because of
+   * others: for a deadlock, or since somebody moved the row to another partition meanwhile.
+   */
   async transact<T>(work: () => Promise<T>): Promise<T> {
+    for (let repeats = 0; ; repeats += 1) {
+      try {
+        return await this.transactOnce(work)
+      } catch (error) {
+        const pauseMs = Math.random() * REPEAT_AFTER_MS * 2 ** repeats
+        const mayRepeat = ROLLED_BACK.has(sqlStateOf(error)) && repeats < MOST_REPEATS && pauseMs < this.leftMs(LOCK_WAIT_MS)
+        if (!mayRepeat || this.spoiled) throw error
+        this.phase = 'reading'
+        await delay(pauseMs)
+      }
+    }
+  }
+
+  private async transactOnce<T>(work: () => Promise<T>): Promise<T> {
     this.phase = 'begun'
     const lockMs = Math.round(this.leftMs(LOCK_WAIT_MS))
     const limits = ['lock_timeout', 'statement_timeout'].map((name) => `SET LOCAL ${name} = ${lockMs}`)

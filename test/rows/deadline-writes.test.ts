@@ -31,10 +31,11 @@ describe('A deadline that is written outside of a transaction', () => {
 
   afterEach(() => shop.close())
 
-  /** How many statements wait for a lock. */
-  const waiting = async (count: number) => {
-    const sql = `SELECT count(*)::int AS count FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
-    await waitUntil(async () => (await shop.database.client.query(sql)).rows[0].count === count)
+  /** Until so many statements that begin like this wait for a lock. */
+  const waiting = async (count: number, begin = '') => {
+    const sql = `SELECT count(*)::int AS count FROM pg_stat_activity
+      WHERE wait_event_type = 'Lock' AND datname = current_database() AND query LIKE $1`
+    await waitUntil(async () => (await shop.database.client.query(sql, [`${begin}%`])).rows[0].count === count)
   }
 
   for (const [how, create] of Object.entries(VIEWS)) {
@@ -66,4 +67,22 @@ describe('A deadline that is written outside of a transaction', () => {
       assert.equal((await client.query('SELECT "confirmDueAt" AS due FROM all_orders')).rows[0].due, null)
     })
   }
+
+  it('is repeated if others move the order to another partition meanwhile', async () => {
+    const client = await open()
+    const id = await shop.order({ status: 4 })
+    await client.query(`ALTER TABLE orders RENAME TO unparted; CREATE TABLE orders (LIKE unparted INCLUDING DEFAULTS) PARTITION BY RANGE ("confirmDueAt");
+      CREATE TABLE orders_early PARTITION OF orders DEFAULT; CREATE TABLE orders_late PARTITION OF orders FOR VALUES FROM ('2100-01-01') TO (MAXVALUE);
+      INSERT INTO orders SELECT * FROM unparted`)
+    const early = new Date('2099-01-01')
+    await shop.timers.schedule('order_confirm', id, { at: early })
+    const holder = await shop.database.connect()
+    await holder.query('BEGIN; SELECT FROM orders FOR UPDATE')
+    const extended = [1, 2, 3].map(() => shop.timers.extend('order_confirm', id, '1h'))
+    await waiting(3, 'SELECT')
+    await holder.query(`UPDATE orders SET "confirmDueAt" = '2100-01-01'; COMMIT`)
+    await Promise.all(extended)
+    const [row] = (await client.query('SELECT "confirmDueAt" AS due FROM orders')).rows
+    assert.equal(row.due.getTime(), new Date('2100-01-01').getTime() + 3 * HOUR)
+  })
 })
