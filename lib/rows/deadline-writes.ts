@@ -6,7 +6,7 @@ import { OrderTimersError } from '../errors.js'
 import { type CallConnection, callConnectionOf } from '../sequelize/call-connection.js'
 import { rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
-import { LOCK_NOT_AVAILABLE, LOCK_WAIT_ENDED, NUMERIC_VALUE_OUT_OF_RANGE, ROLLED_BACK } from '../sequelize/sqlstates.js'
+import { LOCK_WAIT_ENDED, NUMERIC_VALUE_OUT_OF_RANGE, ROLLED_BACK } from '../sequelize/sqlstates.js'
 import { DeadlineErrors } from './deadline-errors.js'
 import { DeadlineSql, type LockWait, type NewDeadline, type WrittenRow } from './deadline-sql.js'
 import type { RowGuard } from './guard.js'
@@ -112,8 +112,9 @@ export class DeadlineWrites {
       const written = await own.write(() => write('hardly'))
       if (written.length > 0) return written
     } catch (error) {
+      // The shop's own statement_timeout and lock_timeout, which may be shorter, are not those of the transaction.
       const state = sqlStateOf(error)
-      if (!ROLLED_BACK.has(state) && state !== LOCK_NOT_AVAILABLE) throw error
+      if (own.isCancelled || !(ROLLED_BACK.has(state) || LOCK_WAIT_ENDED.has(state))) throw error
     }
     // Locked by a statement of its own, so that the UPDATE sees what was committed during the wait, also through a view and in other tables.
     return own.transact(async () => ((await lock()) ? write('as limited') : []))

@@ -85,6 +85,11 @@ export class CallConnection {
     })
   }
 
+  /** Whether the call has had its statement cancelled, since its time is over. */
+  get isCancelled(): boolean {
+    return this.spoiled
+  }
+
   /** One writing statement that commits by itself. */
   async write<T>(work: () => Promise<T>): Promise<T> {
     this.phase = 'writing'

@@ -24,8 +24,8 @@ const VIEWS: Record<string, string> = {
 describe('A deadline that is written outside of a transaction', () => {
   let shop: Shop<ReturnType<ReturnType<typeof confirming>>>
 
-  const open = async () => {
-    shop = await openShop(confirming())
+  const open = async (settings: Record<string, string> = {}) => {
+    shop = await openShop(confirming(), { database: { settings } })
     return shop.database.client
   }
 
@@ -65,6 +65,22 @@ describe('A deadline that is written outside of a transaction', () => {
       await client.query('UPDATE all_orders SET status = 4')
       assert.equal((await shop.timers.cancel('order_confirm', id)).deadline, null)
       assert.equal((await client.query('SELECT "confirmDueAt" AS due FROM all_orders')).rows[0].due, null)
+    })
+  }
+
+  for (const setting of ['statement_timeout', 'lock_timeout']) {
+    it(`waits for a locked row although the shop's ${setting} is short`, async () => {
+      await open({ [setting]: '40' })
+      const id = await shop.order({ status: 4 })
+      await shop.timers.schedule('order_confirm', id)
+      const holder = await shop.database.connect()
+      for (const lock of ['SELECT FROM orders FOR UPDATE', 'LOCK TABLE orders']) {
+        await holder.query(`BEGIN; ${lock}`)
+        const extended = shop.timers.extend('order_confirm', id, '1h')
+        await waiting(1, 'SELECT') // in the transaction, which has limits of its own
+        await holder.query('ROLLBACK')
+        assert.equal((await extended).armed, true)
+      }
     })
   }
 
