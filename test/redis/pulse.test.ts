@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { PROBE_TTL_MS } from '../../lib/redis/pulse.js'
 import type { RuntimeRedis } from '../../lib/timers/runtime.js'
+import { RedisServer } from '../support/redis-server.js'
 import { runtimeOf } from '../support/runtime.js'
 import { openShop } from '../support/shop.js'
 import { oneOfEach } from '../support/shop-rules.js'
@@ -18,5 +19,24 @@ describe('a pulse', () => {
     assert.deepEqual(answer.probe, { isRefused: false, isSet: true, hasControl: false })
     assert.ok((await shop.redis.client.pttl(key)) <= PROBE_TTL_MS)
     await shop.close()
+  })
+
+  it('takes no data for lost because Redis was full when the index was to be given a newer epoch', async () => {
+    const server = await RedisServer.start()
+    const shop = await openShop(oneOfEach, { redisUrl: server.url })
+    const { keys, redis } = runtimeOf(shop.timers)
+    const { connection, pulse } = redis as RuntimeRedis
+    await connection.connected(5_000)
+    const minuteAgo = Date.now() - 60_000
+    await shop.redis.client.hset(`${keys.sets('order_confirm').due}:state`, 'epoch', minuteAgo)
+    const isLost = async () =>
+      (await pulse.send({ kinds: ['order_confirm'], partition: 0, isThorough: false })).heads.map(({ lost }) => lost)
+    await shop.redis.client.config('SET', 'maxmemory', 1)
+    assert.deepEqual(await isLost(), [false])
+    assert.deepEqual(await isLost(), [false])
+    await shop.redis.client.config('SET', 'maxmemory', 0)
+    assert.deepEqual(await isLost(), [false])
+    await shop.close()
+    await server.stop()
   })
 })

@@ -7,8 +7,10 @@ local function epochOf(stateName, isEmpty, newest)
   local isLost = epoch < newest or known[2] == '1' and isEmpty
   if isLost then return '' end
   if now - epoch > 10000 then
-    epoch = math.max(math.floor(now), epoch + 1)
-    redis.pcall('HSET', stateName, 'epoch', string.format('%.0f', epoch))
+    local grown = math.max(math.floor(now), epoch + 1)
+    -- Where Redis refuses to write, the older epoch stays. The newer one would later be taken for data that were lost.
+    local set = redis.pcall('HSET', stateName, 'epoch', string.format('%.0f', grown))
+    if type(set) == 'number' then epoch = grown end
   end
   return string.format('%.0f', epoch)
 end
