@@ -64,6 +64,7 @@ export class ExternalKeys {
   /** When the first step of the pass was sent. */
   private startedAt = 0
   private passing: Promise<void> | undefined
+  private hasLock = false
   private stopped = false
 
   constructor(private readonly dependencies: ExternalKeysDependencies) {
@@ -82,6 +83,7 @@ export class ExternalKeys {
     this.rest.end()
     this.touches.stop()
     await Promise.all([this.passing, this.newKeys.stop()])
+    await this.leaveToOthers().catch(() => {}) // then the lock expires
   }
 
   /** A key got a TTL. */
@@ -101,6 +103,7 @@ export class ExternalKeys {
     if (this.passing || this.stopped) return
     if (refused) this.scanFaults.refused(refused)
     else this.scanFaults.works()
+    this.hasLock = first !== undefined
     if (!first) {
       this.passMs = undefined
       return
@@ -110,6 +113,14 @@ export class ExternalKeys {
       .finally(() => {
         this.passing = undefined
       })
+  }
+
+  /** Another worker scans at once: what this one has noted is known to nobody else. */
+  private async leaveToOthers(): Promise<void> {
+    const { connection, workerId } = this.dependencies
+    if (!this.hasLock) return
+    const { lock } = this
+    await connection.ask(async (client) => (await client.get(lock)) === workerId && client.unlink(lock))
   }
 
   private get lock(): string {

@@ -72,6 +72,24 @@ describe("keys that somebody else sets, among many others' with a TTL", () => {
     await server.stop()
   })
 
+  it('are found by another worker as soon as the one that scans is stopped', async function () {
+    this.timeout(60_000)
+    const server = await RedisServer.start(['--notify-keyspace-events', ''])
+    const shop = await openShop(oneOfEach, { redisUrl: server.url })
+    const scanning = await shop.worker({ fallback: false })
+    await waitUntil(() => (scanning.health().redis?.externalScans ?? 0) > 0)
+    const other = await shop.worker({ fallback: false })
+    await waitUntil(() => other.health().redis?.events === false)
+    assert.equal(other.health().redis?.externalScans, 0)
+    await scanning.stop()
+    const id = await shop.order({ status: 2 })
+    await shop.redis.client.set(shop.key(`order_ship:${id}`), '1', 'PX', 5_000)
+    await waitUntil(() => other.settled.length > 0, { within: 10_000 })
+    assert.equal(await shop.statusOf(id), 0)
+    await shop.close()
+    await server.stop()
+  })
+
   it('that are deleted in time settle nothing, and those that are set again settle at their new time', async function () {
     this.timeout(40_000)
     const server = await RedisServer.start()
