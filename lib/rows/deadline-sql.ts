@@ -30,6 +30,9 @@ const HARDLY_MS = 100
  */
 const HARDLY_WAITING = `set_config('lock_timeout', '${HARDLY_MS}', TRUE) IS NOT NULL`
 
+/** Returned, and so carried out once the row is locked: what the shop's AFTER triggers wait for has the whole time of the call. */
+const UNLIMITED_AGAIN = `set_config('lock_timeout', '0', TRUE) AS order_timers_limit`
+
 /** What one write sets, and what must hold besides the guard. */
 interface Change {
   assignments: string[]
@@ -99,8 +102,9 @@ RETURNING ${table.id}::text AS id, ${epochMsSql(guard.finiteDeadlineSql)} AS dea
       const locked = `${table.id} = (
   SELECT ${table.id} FROM ${table.aliased} WHERE ${conditions} FOR NO KEY UPDATE
 )`
+      const returned = [`${epochMsSql(guard.finiteDeadlineSql)} AS deadline`, ...kept, ...(wait === 'hardly' ? [UNLIMITED_AGAIN] : [])]
       return `${update} WHERE ${wait === 'hardly' ? allOf([conditions, HARDLY_WAITING]) : locked}
-RETURNING ${[`${epochMsSql(guard.finiteDeadlineSql)} AS deadline`, ...kept].join(', ')}`
+RETURNING ${returned.join(', ')}`
     }
     const before = `${epochMsSql('order_timers_deadline')} AS before`
     return `WITH order_timers_old AS (

@@ -84,6 +84,26 @@ describe('A deadline that is written outside of a transaction', () => {
     })
   }
 
+  it('leaves a trigger that catches its errors the time that the call has', async () => {
+    const client = await open()
+    const id = await shop.order({ status: 4 })
+    await client.query(`CREATE TABLE customers (orders_changed int); INSERT INTO customers VALUES (0);
+      CREATE FUNCTION count_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        UPDATE customers SET orders_changed = orders_changed + 1; RETURN NULL;
+      EXCEPTION WHEN OTHERS THEN RETURN NULL;
+      END $$;
+      CREATE TRIGGER count_change AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION count_change()`)
+    const holder = await shop.database.connect()
+    await holder.query('BEGIN; SELECT FROM customers FOR UPDATE')
+    const startedAt = performance.now()
+    const scheduled = shop.timers.schedule('order_confirm', id)
+    await waiting(1)
+    await waitUntil(() => performance.now() - startedAt > 500)
+    await holder.query('COMMIT')
+    assert.equal((await scheduled).armed, true)
+    assert.equal((await client.query('SELECT orders_changed FROM customers')).rows[0].orders_changed, 1)
+  })
+
   it('is repeated if others move the order to another partition meanwhile', async () => {
     const client = await open()
     const id = await shop.order({ status: 4 })
