@@ -25,13 +25,19 @@ export type LockWait = 'hardly' | 'as limited'
 const HARDLY_MS = 100
 
 /**
- * Sets it for the one statement that is a transaction by itself, before the statement locks the row. To lock the row in a subquery with SKIP LOCKED takes
- * Postgres a tenth of the whole call.
+ * Always true, but an error (undefined_column) on a view: a trigger (INSTEAD OF) or a rule may carry out the UPDATE of a view, and then Postgres neither
+ * locks the row that the UPDATE has read nor looks at it again. Postgres parses the comparison, and does not carry it out.
  */
-const HARDLY_WAITING = `set_config('lock_timeout', '${HARDLY_MS}', TRUE) IS NOT NULL`
+const isTable = (alias: string) => `(TRUE OR ${alias}.xmax IS NULL)`
 
-/** Returned, and so carried out once the row is locked: what the shop's AFTER triggers wait for has the whole time of the call. */
-const UNLIMITED_AGAIN = `set_config('lock_timeout', '0', TRUE) AS order_timers_limit`
+/**
+ * Sets `lock_timeout` for the one statement that is a transaction by itself, before the statement locks the row. To lock the row in a subquery with SKIP
+ * LOCKED takes Postgres a tenth of the whole call.
+ */
+const hardlyWaiting = (alias: string) => `set_config('lock_timeout', '${HARDLY_MS}', ${isTable(alias)}) IS NOT NULL`
+
+/** What is returned is computed once the row is locked, so what the shop's AFTER triggers wait for has the whole time of the call. */
+const unlimitedAgain = (returned: string) => `CASE WHEN set_config('lock_timeout', '0', TRUE) = '0' THEN ${returned} END`
 
 /** What one write sets, and what must hold besides the guard. */
 interface Change {
@@ -52,7 +58,10 @@ export class DeadlineSql {
     this.lock = `SELECT 1 AS locked FROM ${guard.table.aliased} WHERE ${this.conditions()} FOR NO KEY UPDATE`
   }
 
-  /** @returns the statement; it changes no row if the guard or the change's own condition does not hold */
+  /**
+   * @returns the statement; it changes no row if the guard or the change's own condition does not hold. On a view the one that waits hardly fails
+   * (undefined_column)
+   */
   of(value: NewDeadline, wait: LockWait): string {
     const name = nameOf(value)
     const texts = this.texts[wait]
@@ -92,7 +101,7 @@ RETURNING ${table.id}::text AS id, ${epochMsSql(guard.finiteDeadlineSql)} AS dea
     const { guard } = this
     const { table } = guard
     const { pause, extensions } = this.column
-    const conditions = this.conditions(wait === 'hardly' ? this.isTable() : undefined, condition)
+    const conditions = this.conditions(condition)
     const update = `UPDATE ${table.aliased} SET ${assignments.join(', ')}`
     const kept = [
       ...(pause ? [`${table.column(pause.keep)} AS kept`] : []),
@@ -102,33 +111,23 @@ RETURNING ${table.id}::text AS id, ${epochMsSql(guard.finiteDeadlineSql)} AS dea
       const locked = `${table.id} = (
   SELECT ${table.id} FROM ${table.aliased} WHERE ${conditions} FOR NO KEY UPDATE
 )`
-      const returned = [`${epochMsSql(guard.finiteDeadlineSql)} AS deadline`, ...kept, ...(wait === 'hardly' ? [UNLIMITED_AGAIN] : [])]
-      return `${update} WHERE ${wait === 'hardly' ? allOf([conditions, HARDLY_WAITING]) : locked}
+      const deadline = epochMsSql(guard.finiteDeadlineSql)
+      const returned = [`${wait === 'hardly' ? unlimitedAgain(deadline) : deadline} AS deadline`, ...kept]
+      return `${update} WHERE ${wait === 'hardly' ? allOf([conditions, hardlyWaiting(table.alias)]) : locked}
 RETURNING ${returned.join(', ')}`
     }
     const before = `${epochMsSql('order_timers_deadline')} AS before`
     return `WITH order_timers_old AS (
   SELECT ${table.id} AS order_timers_id, ${guard.deadlineSql} AS order_timers_deadline FROM ${table.aliased}
-  WHERE ${conditions}
-  FOR NO KEY UPDATE${wait === 'hardly' ? ' SKIP LOCKED' : ''}
+  WHERE ${wait === 'hardly' ? `${allOf([conditions, isTable(table.alias)])}\n  FOR NO KEY UPDATE SKIP LOCKED` : `${conditions}\n  FOR NO KEY UPDATE`}
 )
 ${update} FROM order_timers_old WHERE ${table.id} = order_timers_id
 RETURNING ${[before, `${epochMsSql(guard.knownDeadlineSql)} AS deadline`, ...kept].join(', ')}`
   }
 
-  private conditions(...more: Condition[]): string {
+  private conditions(condition?: Condition): string {
     const { table, appliesSql, whereSql, notDeletedSql } = this.guard
-    return allOf([`${table.id} = $1`, appliesSql, whereSql, notDeletedSql, ...more])
-  }
-
-  /**
-   * Not for a view: if a trigger (INSTEAD OF) or a rule carries out its UPDATE, Postgres neither locks the row that the UPDATE has read nor looks at it
-   * again, so the row must be locked by an earlier statement. A partitioned table has no file of its own.
-   */
-  private isTable(): string {
-    const { literal, tableText } = this.guard.table
-    const table = `${literal(tableText)}::regclass`
-    return `coalesce(pg_relation_filenode(${table}), pg_partition_root(${table})) IS NOT NULL`
+    return allOf([`${table.id} = $1`, appliesSql, whereSql, notDeletedSql, condition])
   }
 
   private changeOf(value: NewDeadline): Change {

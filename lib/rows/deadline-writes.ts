@@ -6,12 +6,21 @@ import { OrderTimersError } from '../errors.js'
 import { type CallConnection, callConnectionOf } from '../sequelize/call-connection.js'
 import { rows } from '../sequelize/database.js'
 import { sqlStateOf } from '../sequelize/fault-owner.js'
-import { LOCK_WAIT_ENDED, NUMERIC_VALUE_OUT_OF_RANGE, ROLLED_BACK } from '../sequelize/sqlstates.js'
+import { LOCK_WAIT_ENDED, NUMERIC_VALUE_OUT_OF_RANGE, ROLLED_BACK, UNDEFINED_COLUMN } from '../sequelize/sqlstates.js'
 import { DeadlineErrors } from './deadline-errors.js'
 import { DeadlineSql, type LockWait, type NewDeadline, type WrittenRow } from './deadline-sql.js'
 import type { RowGuard } from './guard.js'
 import type { DeclaredColumn } from './row-options.js'
 import type { RowState, TimerStates } from './timer-state.js'
+
+/**
+ * Of the statement alone: the row is locked, or the shop's own lock_timeout or statement_timeout was too short, which the transaction has not; it was rolled
+ * back because of others; or the model's table is a view.
+ */
+const MAY_SUCCEED_IN_TRANSACTION: ReadonlySet<unknown> = new Set([...LOCK_WAIT_ENDED, ...ROLLED_BACK, UNDEFINED_COLUMN])
+
+/** How long a view is taken for one. */
+const LOOK_EVERY_MS = 60_000
 
 /**
  * The deadlines before and after a write, milliseconds since 1970, and the attributes that it wrote, to refresh an instance by. `before` is undefined if
@@ -26,6 +35,8 @@ export interface Written {
 export class DeadlineWrites {
   private readonly sql: DeadlineSql
   private readonly errors: DeadlineErrors
+  /** Until then, by `performance.now()`, the model's table is known to be a view. */
+  private viewUntil = 0
 
   constructor(
     kind: string,
@@ -109,12 +120,13 @@ export class DeadlineWrites {
     write: (wait: LockWait) => Promise<WrittenRow[]>,
   ): Promise<WrittenRow[]> {
     try {
-      const written = await own.write(() => write('hardly'))
+      const isView = performance.now() < this.viewUntil
+      const written = isView ? [] : await own.write(() => write('hardly'))
       if (written.length > 0) return written
     } catch (error) {
-      // The shop's own statement_timeout and lock_timeout, which may be shorter, are not those of the transaction.
       const state = sqlStateOf(error)
-      if (own.isCancelled || !(ROLLED_BACK.has(state) || LOCK_WAIT_ENDED.has(state))) throw error
+      if (own.isCancelled || !MAY_SUCCEED_IN_TRANSACTION.has(state)) throw error
+      if (state === UNDEFINED_COLUMN) this.viewUntil = performance.now() + LOOK_EVERY_MS
     }
     // Locked by a statement of its own, so that the UPDATE sees what was committed during the wait, also through a view and in other tables.
     return own.transact(async () => ((await lock()) ? write('as limited') : []))

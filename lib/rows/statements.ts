@@ -10,6 +10,7 @@ import {
   GENERATED_ALWAYS,
   INSUFFICIENT_PRIVILEGE,
   OBJECT_NOT_IN_PREREQUISITE_STATE,
+  UNDEFINED_COLUMN,
 } from '../sequelize/sqlstates.js'
 import { bringForward } from './bring-forward.js'
 import type { NewDeadline } from './deadline-sql.js'
@@ -153,7 +154,7 @@ function deadlineWrites({ pause, writes }: ColumnDeadline, id: string): Statemen
   ]
   const lock = { name: "locking an order's row", run: (transaction: Transaction) => writes.lock(id, transaction) }
   const write = ([name, value]: [string, NewDeadline]): Statement[] => [
-    { name, run: (transaction: Transaction) => writes.run(id, value, 'hardly', transaction) },
+    { name, run: (transaction: Transaction) => writes.run(id, value, 'hardly', transaction), mayFail: [UNDEFINED_COLUMN] }, // on a view
     { name, run: (transaction: Transaction) => writes.write(id, value, transaction).catch(unlessNothingFound) },
   ]
   return [lock, ...values.flatMap(write)]

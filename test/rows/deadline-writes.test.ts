@@ -45,6 +45,7 @@ describe('A deadline that is written outside of a transaction', () => {
       await client.query(
         `ALTER TABLE orders RENAME TO all_orders; CREATE TABLE paid (order_id int); INSERT INTO paid VALUES (${id}); ${create}`,
       )
+      await shop.timers.check()
       const { deadline } = await shop.timers.schedule('order_confirm', id)
       const holder = await shop.database.connect()
       await holder.query('BEGIN; SELECT FROM all_orders FOR UPDATE')

@@ -359,10 +359,6 @@ function call(node: Node, names: Names): Expression {
       return { type: 'timestamptz', run: ({ session }) => session.now() }
     case 'clock_timestamp':
       return { type: 'timestamptz', run: ({ session }) => session.clock() }
-    case 'pg_relation_filenode':
-      return constant('int8', 1) // each table has a file
-    case 'pg_partition_root':
-      return constant('int8', null) // and is no partition
     case 'has_table_privilege':
       return constant('bool', null) // there is no table of holds
     case 'pg_try_advisory_xact_lock_shared':
