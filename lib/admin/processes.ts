@@ -5,6 +5,7 @@ import { BUCKETS } from '../lateness-buckets.js'
 import { LatenessReader } from '../redis/lateness-counts.js'
 import { Presence } from '../redis/presence.js'
 import { isAliveByBeat, type SeenProcess } from '../redis/process-records.js'
+import { isReply } from '../redis/replies.js'
 import type { ProcessesTableState } from '../rows/processes-table.js'
 import { type Finding, findingsOf, isAliveByRow } from '../timers/findings.js'
 import { ProcessRows } from '../timers/process-rows.js'
@@ -33,7 +34,7 @@ export interface Processes {
 }
 
 export interface LivingOptions {
-  /** False if Redis refuses writes: then missing heartbeats mean nothing. */
+  /** False if Redis refuses writes: then missing heartbeats mean nothing. By default a test write finds out, where no worker has a recent one. */
   beatsAreWritten?: boolean
   /** Queues the query to Postgres. */
   inTurn?: InTurn
@@ -43,14 +44,15 @@ export type InTurn = <T>(ask: () => Promise<T>) => Promise<T>
 
 const NOT_READ = { seen: undefined, state: 'not read' } as const
 
-/** Never rejects. Writes nothing. */
+/** Never rejects. A test write in Redis leaves nothing behind. */
 export async function livingProcesses(
   runtime: Runtime,
-  { beatsAreWritten = true, inTurn = (ask) => ask() }: LivingOptions = {},
+  { beatsAreWritten, inTurn = (ask) => ask() }: LivingOptions = {},
 ): Promise<Processes> {
   const [read, postgres] = await Promise.all([readRedis(runtime), inTurn(() => readPostgres(runtime)).catch(() => NOT_READ)])
+  const hasWorker = read.seen?.some((one) => one.role === 'worker' && isAliveByBeat(one))
   const redis: typeof read =
-    beatsAreWritten || !read.seen
+    !read.seen || (beatsAreWritten ?? (hasWorker || (await takesWrites(runtime))))
       ? read
       : { ...read, seen: undefined, state: { problem: 'Redis refuses writes, so no process sends heartbeats' } }
   const listed = new Map<string, ListedProcess>()
@@ -108,6 +110,16 @@ async function readRedis({ redis, keys }: Runtime): Promise<Read<Processes['redi
     return { seen: processes, state: 'read', data: redisData === '' ? {} : { redisData } }
   } catch (error) {
     return { seen: undefined, state: { problem: errorText(error) }, data: {} }
+  }
+}
+
+/** Also if it does not answer, which its own reading shows. */
+async function takesWrites({ redis }: Runtime): Promise<boolean> {
+  try {
+    await redis?.connection.refusals.probe?.()
+    return true
+  } catch (error) {
+    return !isReply(error)
   }
 }
 
