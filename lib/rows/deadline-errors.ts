@@ -1,6 +1,7 @@
 // The errors of calls on an order's deadline: what was refused, why, and what to do instead.
 
 import { inUnits } from '../duration.js'
+import { errorText } from '../error-text.js'
 import { OrderTimersError, show } from '../errors.js'
 import { LOCK_WAIT_MS } from '../sequelize/call-connection.js'
 import type { RowGuard } from './guard.js'
@@ -36,6 +37,13 @@ export class DeadlineErrors {
     const remedy = 'if that is a transaction of this very request, pass { transaction }'
     const message = `orderTimers: ${this.kind}: ${this.order(id)} is locked by another transaction, waited ${LOCK_WAIT_MS} ms; ${remedy}`
     return new OrderTimersError('ROW_LOCKED', message, { cause })
+  }
+
+  /** A trigger waited for other rows, or worked on. */
+  triggerTooSlow(id: string, cause: unknown): OrderTimersError {
+    const why = `a trigger on the table waited in vain, or took longer than the call may (${errorText(cause)})`
+    const message = `orderTimers: ${this.kind}: ${this.order(id)} was not written: ${why}; it is safe to try again`
+    return new OrderTimersError('POSTGRES_UNAVAILABLE', message, { cause })
   }
 
   /** The row is as the call needs it, and was not written all the same. */

@@ -5,7 +5,7 @@ import type { Transaction } from 'sequelize'
 import { OrderTimersError } from '../errors.js'
 import { type CallConnection, callConnectionOf } from '../sequelize/call-connection.js'
 import { rows } from '../sequelize/database.js'
-import { sqlStateOf } from '../sequelize/fault-owner.js'
+import { isInFunction, sqlStateOf } from '../sequelize/fault-owner.js'
 import { LOCK_WAIT_ENDED, NUMERIC_VALUE_OUT_OF_RANGE, ROLLED_BACK, UNDEFINED_COLUMN } from '../sequelize/sqlstates.js'
 import { DeadlineErrors } from './deadline-errors.js'
 import { DeadlineSql, type LockWait, type NewDeadline, type WrittenRow } from './deadline-sql.js'
@@ -133,7 +133,8 @@ export class DeadlineWrites {
   }
 
   private lockError(id: string, error: unknown): unknown {
-    return LOCK_WAIT_ENDED.has(sqlStateOf(error)) ? this.errors.rowLocked(id, error) : error
+    if (!LOCK_WAIT_ENDED.has(sqlStateOf(error))) return error
+    return isInFunction(error) ? this.errors.triggerTooSlow(id, error) : this.errors.rowLocked(id, error)
   }
 
   /** @throws OrderTimersError INVALID_MODEL if the value does not fit into an INTEGER */

@@ -53,6 +53,12 @@ export function isLocked(error: unknown): boolean {
   return LOCK_WAIT_ENDED.has(sqlStateOf(error))
 }
 
+/** Whether the statement failed within a function, such as a trigger's. */
+export function isInFunction(error: unknown): boolean {
+  const { where } = failedStatement(error) ?? {}
+  return typeof where === 'string' && IN_FUNCTION.test(where)
+}
+
 /** The SQLSTATE (or the system's error code) of a failed statement. */
 export function sqlStateOf(error: unknown): string | undefined {
   const code = failedStatement(error)?.code

@@ -105,6 +105,30 @@ describe('A deadline that is written outside of a transaction', () => {
     assert.equal((await client.query('SELECT orders_changed FROM customers')).rows[0].orders_changed, 1)
   })
 
+  for (const [what, body] of Object.entries({
+    'works for too long': 'PERFORM pg_sleep(60)',
+    'finds other rows locked': 'PERFORM FROM customers FOR UPDATE NOWAIT',
+    'waits for other rows in vain': 'PERFORM FROM customers FOR UPDATE',
+  })) {
+    it(`is not said to be locked if a trigger ${what}`, async () => {
+      const client = await open()
+      const id = await shop.order({ status: 4 })
+      await client.query(`CREATE TABLE customers (id int); INSERT INTO customers VALUES (1);
+        CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body}; RETURN NEW; END $$;
+        CREATE TRIGGER look BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION look()`)
+      const holder = await shop.database.connect()
+      await holder.query('BEGIN; SELECT FROM customers FOR UPDATE')
+      const { code, message } = await refused(() => shop.timers.schedule('order_confirm', id))
+      assert.equal(code, 'ERR_ORDER_TIMERS_POSTGRES_UNAVAILABLE')
+      assert.match(
+        message,
+        /^orderTimers: order_confirm: Order "\d+" was not written: a trigger on the table waited in vain, or took longer/,
+      )
+      await holder.query('ROLLBACK')
+      assert.equal((await client.query('SELECT "confirmDueAt" AS due FROM orders')).rows[0].due, null)
+    })
+  }
+
   it('is repeated if others move the order to another partition meanwhile', async () => {
     const client = await open()
     const id = await shop.order({ status: 4 })
