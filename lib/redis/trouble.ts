@@ -21,6 +21,16 @@ const NOT_CONNECTED = new Error('not connected')
 
 const SENTINELS = 'check that the Sentinels run, can be reached, and know the primary by "name"'
 
+/** What to do about a certificate, by Node's codes (https://nodejs.org/api/tls.html#x509-certificate-error-codes): the server runs, and was reached. */
+const OF_CERTIFICATES: [codes: RegExp, remedy: string][] = [
+  [/ALTNAME|HOSTNAME_MISMATCH/, 'its certificate is for another host: give the host that it names, or that name as "servername" in "tls"'],
+  [/CERT_(?:HAS_EXPIRED|NOT_YET_VALID)/, "its certificate is not valid now: renew it, or set this host's clock right"],
+  [
+    /SELF_SIGNED|^UNABLE_TO_(?:GET_ISSUER|VERIFY)|^CERT_/,
+    'its certificate is not trusted: give the authority that signed it as "ca" in "tls", or its file in NODE_EXTRA_CA_CERTS',
+  ],
+]
+
 /** ioredis's words, once it has followed a cluster's answers about a slot for long enough. */
 const UNSERVED = /^Too many Cluster redirections\..*\b(CLUSTERDOWN|TRYAGAIN|MOVED|ASK)\b/
 
@@ -50,9 +60,13 @@ export function explain(error: unknown, where: string): { code: ReplyFault; what
   const code = isReply(cause) ? replyFault(cause) : 'REDIS_UNAVAILABLE'
   const { code: errno, message } = (cause ?? NOT_CONNECTED) as { code?: string; message?: string }
   const why = (isReply(cause) ? errorText(cause) : errno || message) || NOT_CONNECTED.message
-  const known = isReply(cause) ? replyRemedy(cause) : UNSERVED.test(why) && SLOT_UNSERVED
+  const known = isReply(cause) ? replyRemedy(cause) : UNSERVED.test(why) ? SLOT_UNSERVED : certificateRemedy(errno)
   const remedy = known || (code === 'REDIS_REFUSES' ? undefined : 'check that it runs and can be reached')
   return { code, what: `Redis at ${where} ${WHAT[code]}`, why, remedy: remedy ?? 'see what Redis answered' }
+}
+
+function certificateRemedy(code: string | undefined): string | undefined {
+  return OF_CERTIFICATES.find(([codes]) => code !== undefined && codes.test(code))?.[1]
 }
 
 /** The cause of our own error that only says that Redis failed; any other error itself. */
