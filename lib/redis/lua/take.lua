@@ -3,7 +3,8 @@
 -- will take them), ids with an existing key, and ids that were acted on since the event was received: each worker receives it, and one may
 -- ask much later than another. A sweep's second look also takes what was settled a moment ago: its row was read since, so the order has
 -- returned. Nothing but its event tells of an external key of a rule that no sweep covers. So if that was heard just now, the id is taken
--- although a claim holds it or it was settled: our own timer's key is removed by its claim, so this is one that was set since.
+-- although a claim holds it or it was settled: our own timer's key is removed by its claim, so this is one that was set since. A dead letter ends with it, as
+-- by arming.
 --
 -- KEYS    due, leases
 --         lease        the set that will hold this claim's ids
@@ -27,6 +28,7 @@ local isEvent = via == 'event' or isOnlyEvent
 --- include shared/in-portions.lua
 --- include shared/partition.lua
 --- include shared/held-by-failure.lua
+--- include shared/forget-dead.lua
 --- include shared/remove-keys.lua
 --- include shared/after-removing.lua
 --- include shared/followed.lua
@@ -38,12 +40,13 @@ local function leaveOut(sort)
   for _, set in ipairs({ tombstoneSets(tombstones, sort) }) do ids = partition('SMISMEMBER', set, ids) end
 end
 leaveOut('external')
-local heardNow = {}
+local heardNow, wasHeardNow = {}, {}
 if isOnlyEvent then
   leaveOut('recent')
   local heardBefore = {}
   for _, id in ipairs(ids) do
-    local list = ageOf[id] <= heardNowMs and heardNow or heardBefore
+    wasHeardNow[id] = ageOf[id] <= heardNowMs
+    local list = wasHeardNow[id] and heardNow or heardBefore
     list[#list + 1] = id
   end
   ids = heardBefore
@@ -61,7 +64,13 @@ if isEvent or anyFailed then
   taken = {}
   for _, id in ipairs(ids) do
     local isFree = not isEvent or not wasFollowed(id, ageOf[id]) and (keyPrefix == '' or redis.call('EXISTS', keyPrefix .. id) == 0)
-    if isFree and not (anyFailed and isHeldByFailure(id)) then taken[#taken + 1] = id end
+    local isHeld = isFree and anyFailed and isHeldByFailure(id)
+    if isHeld and wasHeardNow[id] then
+      redis.call('HDEL', failures, id)
+      forgetDead(id)
+      isHeld = false
+    end
+    if isFree and not isHeld then taken[#taken + 1] = id end
   end
 end
 if #taken == 0 then return { '[]', settledBefore } end

@@ -1,7 +1,7 @@
 // Keys that another service sets again about an id that was acted on a moment ago. Nothing but their event tells of them where no sweep covers the rule.
 
 import assert from 'node:assert/strict'
-import type { HandlerWork } from '../../../lib/index.js'
+import { type HandlerWork, transition } from '../../../lib/index.js'
 import { openShop } from '../../support/shop.js'
 import { waitUntil } from '../../support/waiting.js'
 
@@ -44,6 +44,26 @@ describe('a key that another service sets anew', () => {
     await setForSeconds('8', 1)
     await waitUntil(() => calls.length === 3, { within: 10_000 })
     assert.deepEqual(calls.sort(), ['7', '7', '8'])
+    await shop.close()
+  })
+
+  it('ends a dead letter, as a timer of our own does', async () => {
+    let fails = true
+    const shop = await openShop(({ Order }) => {
+      const run = async () => {
+        if (fails) throw new Error('no')
+      }
+      return { order_ship: transition(Order, { from: 2, to: 0, deadline: false, attempts: 1, run }) }
+    })
+    const worker = await shop.worker({ fallback: false })
+    await waitUntil(() => worker.health().redis?.events)
+    const id = await shop.order({ status: 2 })
+    await shop.redis.client.setex(shop.key(`order_ship:${id}`), 1, '1')
+    await waitUntil(async () => (await shop.timers.dead('order_ship')).length === 1, { within: 10_000 })
+    fails = false
+    await shop.redis.client.setex(shop.key(`order_ship:${id}`), 1, '1')
+    await waitUntil(async () => (await shop.statusOf(id)) === 0, { within: 10_000 })
+    assert.deepEqual(await shop.timers.dead('order_ship'), [])
     await shop.close()
   })
 
