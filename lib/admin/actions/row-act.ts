@@ -13,6 +13,7 @@ import type { Runtime } from '../../timers/runtime.js'
 import { type Acted, type ActedOrder, actedOn, countDone, forRecord, isAsShown, refusedOrder, skippedOrder } from './acted.js'
 import { entryOf } from './record.js'
 import type { Actor, ParsedAct } from './request.js'
+import { writeEach } from './write-each.js'
 
 /** A rule whose deadlines are on the rows. */
 export type OnRows = OrderRule & { readonly row: RowRule & { readonly deadline: ColumnDeadline | SinceDeadline } }
@@ -91,7 +92,8 @@ function outcomes(
   transaction: Transaction,
 ): Promise<Map<string, number | null | OrderTimersError>> {
   const { deadline } = row
-  if (deadline.in === 'column') return deadline.writes.writeAll(states, valueFor(action, byMs), transaction)
+  const { sequelize } = row.guard.table
+  if (deadline.in === 'column') return writeEach(sequelize, kind, deadline.writes, states, valueFor(action, byMs), transaction)
   if (action === 'settle') return dueSince(row, kind, states, transaction)
   return Promise.resolve(new Map([...states.keys()].map((id) => [id, keptBySince(kind, id)])))
 }

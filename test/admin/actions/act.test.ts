@@ -115,6 +115,29 @@ describe('an action on orders whose deadline is on the row', () => {
     assert.equal(await shop.statusOf(order.id), 5)
   })
 
+  it('does the others if a trigger of the shop refuses one', async () => {
+    await open()
+    const [first, refused, last] = [await shipped(HOUR_MS), await shipped(HOUR_MS), await shipped(HOUR_MS)]
+    await shop.database.client.query(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'frozen'; END $$;
+      CREATE TRIGGER refuse BEFORE UPDATE ON orders FOR EACH ROW WHEN (NEW.id = ${refused.id}) EXECUTE FUNCTION refuse()`)
+    const acted = await shop.act('extend', [first, refused, last], { by: '1h' })
+    assert.deepEqual(
+      acted.orders.map(({ outcome, code }) => [outcome, code]),
+      [
+        ['done', undefined],
+        ['refused', 'ERR_ORDER_TIMERS_VETOED'],
+        ['done', undefined],
+      ],
+    )
+    assert.match(acted.orders[1]?.why as string, /order \d+ was not written: a trigger or a constraint of the table refused it \(frozen\)$/)
+    assert.equal((await shop.recorded())[0]?.count, 2)
+    const deadlines = await Promise.all([first, refused, last].map(({ id }) => shop.deadlineOf(id)))
+    assert.deepEqual(
+      deadlines,
+      [first, refused, last].map(({ deadline }, i) => Number(deadline) + (i === 1 ? 0 : HOUR_MS)),
+    )
+  })
+
   it('handles each order separately: it reports those that changed, left, are locked or missing, and does the others', async () => {
     await open()
     const [same, changed, left, locked] = [await shipped(HOUR_MS), await shipped(HOUR_MS), await shipped(HOUR_MS), await shipped(HOUR_MS)]
