@@ -2,7 +2,7 @@
 
 import { readSettings } from '../../redis/server.js'
 import { byHand, type Check, fine, redisCli, redisConf, unseen, wrong } from './check.js'
-import { grantInfo } from './redis-reachable.js'
+import { withoutInfo } from './no-info.js'
 import type { SubjectRedis } from './subject.js'
 
 const NAME = 'redis.eviction'
@@ -13,7 +13,7 @@ export const redisEviction: Check = {
   needs: 'redis',
   ofEachNode: true,
   async look({ redis }) {
-    const { connection, info, source } = redis as SubjectRedis
+    const { connection, info } = redis as SubjectRedis
     const policy = info?.get('maxmemory_policy') ?? (await readSettings(connection)).eviction
     const evicted = Number(info?.get('evicted_keys') ?? 0)
     const about = {
@@ -22,8 +22,9 @@ export const redisEviction: Check = {
     }
     if (policy === 'noeviction') return [fine(NAME, about)]
     if (policy === undefined) {
-      const found = 'this user may call neither INFO nor CONFIG GET'
-      return [unseen(NAME, { expected: LINE, found }, redisCli(grantInfo(source.user)))]
+      const { found, remedy, isRenamed } = withoutInfo(redis as SubjectRedis)
+      const both = isRenamed ? `${found}, and CONFIG GET is refused` : 'this user may call neither INFO nor CONFIG GET'
+      return [unseen(NAME, { expected: LINE, found: both }, remedy)]
     }
     return [wrong(NAME, about, redisCli(`CONFIG SET ${LINE}`), redisConf(LINE), byHand('on a managed service: in its parameters'))]
   },

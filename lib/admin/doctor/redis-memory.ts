@@ -1,7 +1,8 @@
 // How much of Redis's memory is left. A full Redis refuses timers, or evicts them.
 
 import { byHand, type Check, fine, type Remedy, redisCli, redisConf, unseen, wrong } from './check.js'
-import { grantInfo } from './redis-reachable.js'
+import { withoutInfo } from './no-info.js'
+import type { SubjectRedis } from './subject.js'
 
 const NAME = 'redis.memory'
 const MOST_USED = 0.9
@@ -13,8 +14,11 @@ export const redisMemory: Check = {
   ofEachNode: true,
   async look({ redis }) {
     const expected = `less than ${MOST_USED * 100} % of "maxmemory" is used`
-    const info = redis?.info
-    if (!info) return [unseen(NAME, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(redis?.source.user)))]
+    const { info } = redis as SubjectRedis
+    if (!info) {
+      const { found, remedy } = withoutInfo(redis as SubjectRedis)
+      return [unseen(NAME, { expected, found }, remedy)]
+    }
     const { used, limit } = memoryOf(info)
     if (limit === 0) return [fine(NAME, { expected, found: `no limit is set; ${megabytes(used)} are used` })]
     const found = `${megabytes(used)} of ${megabytes(limit)} (${Math.round((used / limit) * 100)} %)`

@@ -1,7 +1,8 @@
 // Whether Redis keeps what it alone has: timers of rules without a deadline on the row, and dead letters. All else is read from Postgres again.
 
 import { byHand, type Check, fine, redisCli, redisConf, unseen, wrong } from './check.js'
-import { grantInfo } from './redis-reachable.js'
+import { withoutInfo } from './no-info.js'
+import type { SubjectRedis } from './subject.js'
 
 const NAME = 'redis.persistence'
 
@@ -13,13 +14,16 @@ export const redisPersistence: Check = {
     const inRedis = rules
       .filter(({ row, problem }) => problem === undefined && (!row || row.deadline.in === 'redis'))
       .map(({ kind }) => kind)
-    const info = redis?.info
+    const { info } = redis as SubjectRedis
     if (inRedis.length === 0) {
       const found = info ? saves(info) : 'all deadlines are on rows'
       return [fine(NAME, { expected: 'none is needed: all deadlines are on rows', found })]
     }
     const expected = `appendonly yes, since the timers of ${inRedis.join(', ')} are only in Redis`
-    if (!info) return [unseen(NAME, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(redis?.source.user)))]
+    if (!info) {
+      const { found, remedy } = withoutInfo(redis as SubjectRedis)
+      return [unseen(NAME, { expected, found }, remedy)]
+    }
     if (info.get('aof_enabled') === '1') return [fine(NAME, { expected, found: saves(info) })]
     return [
       wrong(

@@ -4,6 +4,7 @@ import { isReply, replyWord } from '../../redis/replies.js'
 import { readUnfitness } from '../../redis/server.js'
 import { explain, reasonOf } from '../../redis/trouble.js'
 import { byHand, type Check, fine, type Remedy, redisCli, redisConf, unseen, wrong } from './check.js'
+import { withoutInfo } from './no-info.js'
 import type { SubjectRedis } from './subject.js'
 
 const REACHABLE = 'redis.reachable'
@@ -27,20 +28,20 @@ export const redisReachable: Check = {
   },
 }
 
-async function fitness({ connection, info, source, nodes }: SubjectRedis) {
+async function fitness(redis: SubjectRedis) {
+  const { connection, info, source, nodes } = redis
   const expected = source.topology === 'cluster' ? 'primaries that serve all slots' : 'a standalone primary'
   const unfit = await readUnfitness(connection)
-  if (unfit === undefined) return [unseen(SERVES, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(source.user)))]
+  if (unfit === undefined) {
+    const { found, remedy } = withoutInfo(redis)
+    return [unseen(SERVES, { expected, found }, remedy)]
+  }
   const version = info?.get('redis_version') ?? ''
   const named = nodes.length > 0 ? `${nodes.length} primaries (${nodes.map(({ address }) => address).join(', ')})` : 'a primary'
   if (unfit === null) return [fine(SERVES, { expected, found: `${named}, Redis ${version}` })]
   const primary = info?.get('master_host')
   const address = primary === undefined ? '' : `: it is at ${primary}:${info?.get('master_port')}`
   return [wrong(SERVES, { expected, found: unfit.what }, byHand(`${unfit.remedy}${address}`))]
-}
-
-export function grantInfo(user: string | undefined): string {
-  return `ACL SETUSER ${user ?? 'default'} +info`
 }
 
 function remediesOf(trouble: unknown, remedy: string): Remedy[] {

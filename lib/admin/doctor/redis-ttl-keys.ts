@@ -2,7 +2,7 @@
 // set as timers come late. The timers of this package need no event.
 
 import { advice, byHand, type Check, fine, redisCli, redisConf, unseen } from './check.js'
-import { grantInfo } from './redis-reachable.js'
+import { withoutInfo } from './no-info.js'
 import type { SubjectRedis } from './subject.js'
 
 const NAME = 'redis.ttl-keys'
@@ -16,7 +16,10 @@ export const redisTtlKeys: Check = {
     if (role === 'web') return [] // a web process needs no events
     const { index, info, source, nodes } = redis as SubjectRedis
     const expected = `at most ${MOST_KEYS.toLocaleString('en-US')} keys of others with a TTL in db ${source.db}`
-    if (!info) return [unseen(NAME, { expected, found: 'this user may not call INFO' }, redisCli(grantInfo(source.user)))]
+    if (!info) {
+      const { found, remedy } = withoutInfo(redis as SubjectRedis)
+      return [unseen(NAME, { expected, found }, remedy)]
+    }
     const expiringIn = (of: ReadonlyMap<string, string>) => Number(/expires=(\d+)/.exec(of.get(`db${source.db}`) ?? '')?.[1] ?? 0)
     const servers = nodes.length > 0 ? nodes.flatMap((node) => node.info ?? []) : [info]
     const expiring = servers.reduce((sum, server) => sum + expiringIn(server), 0)

@@ -43,6 +43,8 @@ export interface SubjectRedis extends RuntimeRedis {
   trouble: unknown
   /** INFO by field, in a cluster from one node; undefined if this user may not read it, or no node answers. */
   info: ReadonlyMap<string, string> | undefined
+  /** Why INFO could not be read. */
+  infoError: unknown
   /** The primaries of a cluster. */
   nodes: readonly SubjectNode[]
   /** For one primary of a cluster: a hash tag whose slot it serves. */
@@ -113,10 +115,10 @@ async function redisOf(redis: RuntimeRedis): Promise<SubjectRedis> {
     await connection.connected(CONNECT_MS)
     await connection.run(ANSWER_MS, (client) => client.time()) // a Redis that cannot save refuses PING
   } catch (error) {
-    return { ...redis, trouble: error, info: undefined, nodes: [] }
+    return { ...redis, trouble: error, info: undefined, infoError: undefined, nodes: [] }
   }
   const nodes = await Promise.all(primariesNow(connection.client).map((primary) => nodeOf(redis, primary)))
-  return { ...redis, trouble: undefined, info: await infoOf(connection), nodes }
+  return { ...redis, trouble: undefined, ...(await infoOf(connection)), nodes }
 }
 
 /** With a separate connection, which `endNodes` closes. */
@@ -125,9 +127,9 @@ async function nodeOf(redis: RuntimeRedis, { address, source, tag }: NodeOfClust
   const node = { ...redis, source, connection, address, tag, nodes: [] }
   try {
     await connection.connected(CONNECT_MS)
-    return { ...node, trouble: undefined, info: await infoOf(connection) }
+    return { ...node, trouble: undefined, ...(await infoOf(connection)) }
   } catch (error) {
-    return { ...node, trouble: error, info: undefined }
+    return { ...node, trouble: error, info: undefined, infoError: undefined }
   }
 }
 
@@ -136,11 +138,11 @@ export function endNodes({ redis }: Subject): void {
   for (const { connection } of redis?.nodes ?? []) connection.close()
 }
 
-async function infoOf(connection: RedisConnection): Promise<Map<string, string> | undefined> {
+async function infoOf(connection: RedisConnection): Promise<Pick<SubjectRedis, 'info' | 'infoError'>> {
   try {
-    return fieldsOf(await connection.run(ANSWER_MS, (client) => client.info()))
-  } catch {
-    return undefined
+    return { info: fieldsOf(await connection.run(ANSWER_MS, (client) => client.info())), infoError: undefined }
+  } catch (error) {
+    return { info: undefined, infoError: error }
   }
 }
 
