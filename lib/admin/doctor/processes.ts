@@ -49,7 +49,7 @@ function who({ processes: listed, findings, redis, postgres }: Processes): Findi
       advice(
         'processes.faults',
         { kind, expected: 'no faults', found: `${role} ${host}:${pid} says ${code}: ${message}`, shared: `a ${role} says ${code}` },
-        byHand(`see docs/events.md, ${code}`),
+        byHand(`see docs/errors.md, ${code}`),
       ),
     ),
   )
