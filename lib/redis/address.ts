@@ -15,6 +15,9 @@ const EXPECTED = 'must be a URL such as redis://127.0.0.1:6379/0, host:port, a p
 
 const SENTINELS = 'by Sentinel, give ioredis options: { sentinels: [{ host, port }, …], name: "mymaster" }'
 
+/** Names of other packages. ioredis ignores them, and would log in as the default user. */
+const MISNAMED = { user: 'username', pass: 'password' }
+
 /** Text that comes from an unset or badly quoted variable, and is not a host. */
 const NO_HOST = new Set(['undefined', 'null', 'false', 'true', 'NaN', '[object Object]'])
 
@@ -55,6 +58,8 @@ export function parseAddress(text: string): RedisOptions {
 export function checked(options: RedisOptions, given: unknown = options): RedisOptions {
   const { db, port, keyPrefix, host, sentinels, name } = options as Record<string, unknown>
   const result = { ...options }
+  for (const [name, right] of Object.entries(MISNAMED))
+    if (name in options) throw invalid(given, `has the option ${show(name)}, which ioredis ignores; ioredis calls it ${show(right)}`)
   if (typeof given !== 'string' && typeof host === 'string' && /\/|^[^:]*:\d+$/.test(host))
     throw invalid(given, 'has a "host" that is more than a host; give "port" and the others by themselves, or the address itself as text')
   if (sentinels !== undefined && sentinels !== null && !(areSentinels(sentinels) && typeof name === 'string' && name !== ''))
@@ -93,6 +98,11 @@ export function shownAddress(text: string): string {
 
 function socket(address: string, given: string): RedisOptions {
   const [path = '', search = ''] = address.split(/\?(.*)/s)
+  if (/^[^/]*@\//.test(path))
+    throw invalid(
+      given,
+      'has a user before the path of a socket; write unix:///run/redis.sock?username=…&password=…, each by encodeURIComponent',
+    )
   if (!path.startsWith('/')) throw invalid(given, 'must have the absolute path of the socket, such as unix:///run/redis.sock')
   const { db, username, password, keyPrefix } = queryOf(new URLSearchParams(search))
   return checked({ ...fromQuery({ db, username, password, keyPrefix } as Query, given), path: path as never }, given)

@@ -87,6 +87,7 @@ describe("Redis's address", () => {
     ['redis://u:geheim@a:26379,b:26379', /names several servers; by Sentinel, give ioredis options/],
     ['a:26379,b:26379', /names several servers/],
     ['unix://redis.sock', /the absolute path of the socket/],
+    ['unix://u:geheim@/run/redis.sock', /a user before the path of a socket; write unix:\/\/\/run\/redis\.sock\?username=…&password=…/],
     ['cache:6379/1', /write redis:\/\/host:port\/db/],
     ['::1', /put an IPv6 address in brackets/],
     // what ioredis would take for db 0, or for its own default
@@ -111,6 +112,9 @@ describe("Redis's address", () => {
     [{ sentinels: ['a:26379'], name: 'shop' }, /must have Sentinels' addresses and the name/],
     [{ sentinels: [{ host: 'a' }] }, /must have Sentinels' addresses and the name/],
     [{ hostname: 'cache' }, /ioredis calls it "host"/],
+    [{ host: 'cache', user: 'shop', password: 'geheim' }, /"user", which ioredis ignores; ioredis calls it "username"/],
+    [{ host: 'cache', username: 'shop', pass: 'geheim' }, /"pass", which ioredis ignores; ioredis calls it "password"/],
+    [{ nodes: ['cache'], redisOptions: { user: 'shop' } }, /"user", which ioredis ignores/],
     [{ database: 1 }, /ioredis calls it "db"/],
     [{ keyPrefix: Buffer.from('shop:') }, /text as "keyPrefix"/],
   ]
