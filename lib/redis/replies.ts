@@ -52,6 +52,9 @@ export const SLOT_UNSERVED = 'the cluster serves no such slot now; look at CLUST
 /** The remedy for a command that does not exist on this server, or not under its name. */
 export const UNRENAMED = 'do not rename this command (rename-command); if it must be forbidden to others, do that by ACL'
 
+/** The remedy for the number of a db that this server does not have. */
+export const NAME_DB = 'name a db that this Redis has (CONFIG GET databases), or raise "databases" in redis.conf'
+
 /** The remedy for a single server that was given as a cluster. */
 export const GIVE_SERVER = 'this is no cluster; give it as one server: redis: "redis://host:port"'
 
@@ -63,6 +66,7 @@ const SERVER_WIDE = ['OOM', 'MISCONF', 'NOREPLICAS']
 
 const TOO_MANY_CLIENTS = /max number of clients/i
 const NEEDS_MEMORY = /maxmemory|out of memory/i
+const NO_SUCH_DB = /DB index is out of range/i
 const NO_CLUSTER = /cluster support disabled/i
 const UNKNOWN_COMMAND = /unknown (?:redis )?command/i
 const NEEDS_RIGHTS = /\bACL failure|no permissions to|user executing the script can't/i
@@ -102,6 +106,7 @@ export function replyRemedy(error: Error): string | undefined {
   const word = replyWord(error)
   if (REMEDIES[word] === CLUSTER && ofClusters.has(error)) return SLOT_UNSERVED
   if (NO_CLUSTER.test(error.message)) return GIVE_SERVER
+  if (NO_SUCH_DB.test(error.message)) return NAME_DB
   if (word === 'ERR' && UNKNOWN_COMMAND.test(error.message)) return UNRENAMED
   const right = word === 'NOPERM' ? missingRight(error.message) : undefined
   return right === undefined ? REMEDIES[word] : `allow this user ${right}; docs/redis.md lists all rights that it needs`

@@ -195,7 +195,7 @@ describe('a web process whose timers Redis does not take', () => {
     assert.equal((await wrong.timers.schedule('order_confirm', id)).armed, false)
     const error = await refused(() => wrong.timers.check())
     assert.equal(error.code, 'ERR_ORDER_TIMERS_REDIS_REFUSES')
-    assert.match(error.message, /Redis at 127\.0\.0\.1:\d+ db 99 .*DB index is out of range/)
+    assert.match(error.message, /Redis at 127\.0\.0\.1:\d+ db 99 .*DB index is out of range\); name a db that this Redis has/)
     assert.equal(await shop.redis.client.dbsize(), 0)
     await server.restart(['--databases', '100'])
     await waitUntil(() => wrong.timers.health().status === 'ok')

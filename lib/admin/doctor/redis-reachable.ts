@@ -54,8 +54,6 @@ function remediesOf(trouble: unknown, remedy: string): Remedy[] {
       redisConf('maxclients 10000'),
       byHand('CLIENT LIST shows who holds so many connections'),
     ]
-  if (/DB index is out of range/i.test(isReply(reason) ? reason.message : ''))
-    return [byHand('name a db that this Redis has (CONFIG GET databases), or raise "databases" in redis.conf')]
   const { code } = (reason ?? {}) as { code?: string }
   if (code !== 'EPIPE' && code !== 'ECONNRESET') return [byHand(remedy)]
   // A Redis with too many connections closes each new one, and its error message is rarely received.
