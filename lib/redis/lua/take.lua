@@ -3,8 +3,8 @@
 -- will take them), ids with an existing key, and ids that were acted on since the event was received: each worker receives it, and one may
 -- ask much later than another. A sweep's second look also takes what was settled a moment ago: its row was read since, so the order has
 -- returned. Nothing but its event tells of an external key of a rule that no sweep covers. So if that was heard just now, the id is taken
--- although a claim holds it or it was settled: our own timer's key is removed by its claim, so this is one that was set since. A dead letter ends with it, as
--- by arming.
+-- although a claim holds it or it was settled: our own timer's key is removed by its claim, so this is one that was set since. A dead
+-- letter ends with it, as by arming.
 --
 -- KEYS    due, leases
 --         lease        the set that will hold this claim's ids

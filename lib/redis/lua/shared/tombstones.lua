@@ -3,7 +3,8 @@
 --   cancelled  also of orders that left `from`; for events alone: calls about one order may reach Redis in another order than Postgres, and
 --              then only the sweep knows that it is due again
 --   external   for every outcome of an external key; shorter than the shortest SETEX, since the key may be set again at once
---   recent     claimed or cancelled, for events of rules that no sweep covers: a later event is of a key that was set since; likewise shorter
+--   recent     claimed or cancelled, for events of rules that no sweep covers: a later event is of a key that was set since;
+--              likewise shorter
 -- Two sets alternate, so that old tombstones are dropped as a whole: each lives for one to two turns. If the clock is set back, all end.
 --
 -- Needs now. Defines tombstoneTurnMs and tombstoneSets(prefix, sort): the set of this turn, to write to, and that of the last turn.
