@@ -1,12 +1,13 @@
-// Timers that are armed within one turn of the event loop, by many requests, go to Redis in one call for each kind, in a cluster for each of its partitions. The turn ends with `setImmediate`: after
-// the answers on all connections of the pool have been read, while `nextTick` would run after each.
+// Timers that are armed within one turn of the event loop, by many requests, go to Redis in one call for each kind, in a cluster for each of its partitions.
+// The turn ends with `setImmediate`: after the answers on all connections of the pool have been read, while `nextTick` would run after each. A timer that
+// is armed while no batch awaits its answer goes at once, as a small packet does by Nagle's algorithm: a process with little to do has nothing to wait for.
 
 export interface ArmedTimer {
   id: string
   deadlineMs: number
 }
 
-type Send = (kind: string, timers: readonly ArmedTimer[]) => Promise<void>
+type Arm = (kind: string, timers: readonly ArmedTimer[]) => Promise<void>
 
 /**
  * The largest batch. With one batch of everything, the process and Redis would take turns instead of working at the same time (with 100
@@ -22,11 +23,13 @@ interface Batch {
 
 export class ArmBatches {
   private readonly open = new Map<string, Batch>()
+  private unanswered = 0
 
-  constructor(private readonly send: Send) {}
+  constructor(private readonly arm: Arm) {}
 
   /** Resolves or rejects with the timer's batch. */
   add(kind: string, timer: ArmedTimer, partition = 0): Promise<void> {
+    if (this.unanswered === 0 && this.open.size === 0) return this.send(kind, [timer])
     const name = partition === 0 ? kind : `${partition} ${kind}`
     const batch = this.open.get(name) ?? this.begin(name, kind)
     batch.timers.push(timer)
@@ -48,5 +51,14 @@ export class ArmBatches {
     this.open.set(name, batch)
     setImmediate(send)
     return batch
+  }
+
+  private async send(kind: string, timers: readonly ArmedTimer[]): Promise<void> {
+    this.unanswered += 1
+    try {
+      await this.arm(kind, timers)
+    } finally {
+      this.unanswered -= 1
+    }
   }
 }
