@@ -49,8 +49,8 @@ function watch(sequelize: Sequelize): string[] {
   const seen: string[] = []
   const query = sequelize.query.bind(sequelize) as (...args: unknown[]) => Promise<unknown>
   Object.assign(sequelize, {
-    query: (sql: unknown, options?: { type?: string; supportsSearchPath?: boolean }) => {
-      if (options?.type === OWN_OPTIONS.type && options.supportsSearchPath === OWN_OPTIONS.supportsSearchPath) seen.push(sql as string)
+    query: (sql: unknown, options?: { retry?: unknown }) => {
+      if (options?.retry === OWN_OPTIONS.retry) seen.push(sql as string)
       return query(sql, options)
     },
   })

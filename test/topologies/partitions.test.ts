@@ -87,8 +87,8 @@ function watch(sequelize: Sequelize): Map<string, readonly unknown[]> {
   const seen = new Map<string, readonly unknown[]>()
   const query = sequelize.query.bind(sequelize) as (...args: unknown[]) => Promise<unknown>
   Object.assign(sequelize, {
-    query: (text: unknown, options?: { type?: string; bind?: readonly unknown[]; supportsSearchPath?: boolean }) => {
-      const isOurs = options?.type === OWN_OPTIONS.type && options.supportsSearchPath === OWN_OPTIONS.supportsSearchPath
+    query: (text: unknown, options?: { bind?: readonly unknown[]; retry?: unknown }) => {
+      const isOurs = options?.retry === OWN_OPTIONS.retry
       const sql = String(text)
       const isBegin = sql.startsWith('START TRANSACTION') // it names the table for a lock, and reads none of it
       const isWanted = sql.startsWith('EXPLAIN ') ? sql.includes(KEYSET) : sql.includes('"orders"') && !isBegin

@@ -90,7 +90,7 @@ async function plansOf(row: RowRule, setting: string | undefined): Promise<strin
   const explains = (plan: string[]) => void (collects && plans.push(plan))
   await inTransaction(sequelize, { ...LOOK, explains }, async (transaction) => {
     // Sent directly, because our own statements on this transaction are explained.
-    if (setting !== undefined) await sequelize.query(setting, ownOptions(sequelize, transaction, undefined))
+    if (setting !== undefined) await sequelize.query(setting, ownOptions(sequelize, transaction))
     collects = true
     await pending.overdue(transaction, { elapsedMs: 0, after: undefined, limit: 1_000, lock: '' })
     await pending.upcoming(transaction, { horizonMs: 60_000, after: undefined, limit: 1_000 })
