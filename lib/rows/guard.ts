@@ -67,6 +67,8 @@ export class RowGuard {
   readonly knownDeadlineSql: string
   /** The same as `deadlineSql` for rows that are due, or were just given their deadline, which cannot be infinity. Postgres has less to plan. */
   readonly finiteDeadlineSql: string
+  /** Both: known to read an instant, and finite. */
+  readonly writtenDeadlineSql: string
   /** What to write for "no timer". */
   readonly noTimerSql: string
   /** How long the kind was held lately, which does not count towards `staleAfter`: the last value from held-time.ts. */
@@ -86,10 +88,11 @@ export class RowGuard {
     this.noTimerSql = backfilled ? NO_TIMER_AT : 'NULL'
     const instant = this.deadlineColumn && instantSql(this.deadlineColumn)
     this.finiteDeadlineSql = this.deadlineOver(instant)
+    this.writtenDeadlineSql = this.deadlineOver(this.deadlineColumn)
     const within = `${this.deadlineColumn} >= ${FIRST_AT} AND ${this.deadlineColumn} <= ${LAST_AT}`
     const unlessInfinite = (sql: string) => (instant === undefined ? sql : `(CASE WHEN ${within} THEN ${sql} END)`)
     this.deadlineSql = unlessInfinite(this.finiteDeadlineSql)
-    this.knownDeadlineSql = unlessInfinite(this.deadlineOver(this.deadlineColumn))
+    this.knownDeadlineSql = unlessInfinite(this.writtenDeadlineSql)
 
     const own = 'status' in applies ? table.isOneOf(applies.status, this.from) : this.required('"where"', applies.where)
     this.scopeSql = this.rendered(`the scope of ${table.model.name}`, table.scope)

@@ -7,14 +7,18 @@ export const CLOCK = wholeMsSql('clock_timestamp()')
 /** The same clock when the transaction began. */
 export const CLOCK_AT_BEGIN = wholeMsSql('now()')
 
-/**
- * The column's value, in a statement that Postgres refuses to run (undefined_function) unless the column is a timestamptz or a domain over one.
- * The comparison is only parsed: the function is strict, so Postgres plans NULL in its place, and neither value has to be read from a text. `column + interval`
- * is a timestamptz only for a timestamptz. It uses the function behind `@>`, since Postgres needs a tenth of the statement's time to choose among the
- * operators of that name.
- */
+/** The column's value, in a statement that Postgres refuses to run (undefined_function) unless the column is a timestamptz or a domain over one. */
 export function instantSql(column: string): string {
-  return `CASE WHEN range_contains_elem(NULL::tstzrange, ${column} + NULL::interval) THEN NULL ELSE ${column} END`
+  return `CASE WHEN ${onlyOfInstantSql(column)} THEN NULL ELSE ${column} END`
+}
+
+/**
+ * A condition that is NULL for a timestamptz or a domain over one; for any other column Postgres refuses to run the statement (undefined_function). It is only
+ * parsed: the function is strict, so Postgres plans NULL in its place, and neither value has to be read from a text. `column + interval` is a timestamptz only
+ * for a timestamptz. It uses the function behind `@>`, since Postgres needs a tenth of the statement's time to choose among the operators of that name.
+ */
+export function onlyOfInstantSql(column: string): string {
+  return `range_contains_elem(NULL::tstzrange, ${column} + NULL::interval)`
 }
 
 /** A duration, from a number of milliseconds or a column of them. */
@@ -32,6 +36,11 @@ export function instantOfMsSql(milliseconds: number | string): string {
   return `to_timestamp(${milliseconds}::float8 / 1000)`
 }
 
+/** An instant from a bound parameter, such as `$2`, in seconds since 1970: as `to_timestamp` has it, so that Postgres has less to parse. */
+export function boundInstantSql(parameter: string): string {
+  return `to_timestamp(${parameter})`
+}
+
 /** An instant without its microseconds. */
 export function wholeMsSql(instant: string): string {
   return `date_trunc('milliseconds', ${instant})`
@@ -43,6 +52,16 @@ export function wholeMsSql(instant: string): string {
  */
 export function epochMsSql(instant: string): string {
   return `ceil(round(date_part('epoch', ${instant}) * 1000000) / 1000)`
+}
+
+/** Seconds of an instant since 1970, with a fraction, for one row: `epochMs` makes them milliseconds, which costs Postgres four functions to parse. */
+export function epochSecondsSql(instant: string): string {
+  return `date_part('epoch', ${instant})`
+}
+
+/** The milliseconds that `epochMsSql` would return, from what `epochSecondsSql` returned. */
+export function epochMs(seconds: number): number {
+  return Math.ceil(Math.round(seconds * 1_000_000) / 1_000)
 }
 
 /** Milliseconds to a deadline, rounded up; negative once it has passed, NULL if there is none. */

@@ -27,7 +27,7 @@ export const CALL_BUGS: readonly PlantedBug[] = [
     what: 'the order is not locked while its limit is looked at, so that several callers at once pass it',
     edits: [
       { file: DEADLINE_SQL, find: 'WHERE ${conditions} FOR NO KEY UPDATE\n', replace: 'WHERE ${conditions}\n' },
-      { file: DEADLINE_SQL, find: "wait === 'hardly' ? allOf([conditions, hardlyWaiting(table.alias)]) : locked", replace: 'locked' },
+      { file: DEADLINE_SQL, find: "wait === 'hardly' ? allOf([conditions, hardlyWaiting(guard)]) : locked", replace: 'locked' },
     ],
     suites: ['test/life/deadlines.test.ts', 'test/faults/races.test.ts'],
     likely: 'At the very instant of the deadline an extension either wins',

@@ -378,7 +378,7 @@ function call(node: Node, names: Names): Expression {
     case 'set_config':
       return setConfig(args)
     case 'range_contains_elem':
-      return constant('bool', false) // only the empty range is used
+      return constant('bool', null) // only NULL is used as the range
   }
   const one = FUNCTIONS[name]?.(first)
   if (!one) throw new Error(`Postgres: the function ${name} is not modelled`)
