@@ -43,14 +43,18 @@ export function afterRunning(milliseconds: number, act: () => void): () => void 
 }
 
 /** The promise's value, or undefined if the process has run for the given milliseconds before that. */
-export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
-  let cancel = () => {}
-  const limit = new Promise<undefined>((resolve) => {
-    cancel = afterRunning(milliseconds, () => resolve(undefined))
+export function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const cancel = afterRunning(milliseconds, () => resolve(undefined))
+    promise.then(
+      (value) => {
+        cancel()
+        resolve(value)
+      },
+      (error) => {
+        cancel()
+        reject(error)
+      },
+    )
   })
-  try {
-    return await Promise.race([promise, limit])
-  } finally {
-    cancel()
-  }
 }

@@ -53,12 +53,13 @@ export class ArmBatches {
     return batch
   }
 
-  private async send(kind: string, timers: readonly ArmedTimer[]): Promise<void> {
-    this.unanswered += 1
-    try {
-      await this.arm(kind, timers)
-    } finally {
+  private send(kind: string, timers: readonly ArmedTimer[]): Promise<void> {
+    const answered = () => {
       this.unanswered -= 1
     }
+    this.unanswered += 1
+    const sent = this.arm(kind, timers)
+    sent.then(answered, answered)
+    return sent
   }
 }
