@@ -1,12 +1,12 @@
 // The Lua scripts of lib/redis/lua, each with the shared parts that it includes. A line `--- include shared/x.lua` stands for that file, the
-// first time that it comes up in a script.
+// first time that it comes up in a script. Within a block it is for that block alone.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { project } from './paths.mjs'
 
 const folder = join('lib', 'redis', 'lua')
-const INCLUDE = /^--- include (\S+)$/
+const INCLUDE = /^ *--- include (\S+)$/
 
 /** All scripts: file, name (arm-missing.lua is orderTimersArmMissing), number of keys (undefined where it varies, and each call says it), and lines, each with the file and the number it has there. */
 export function readScripts() {
