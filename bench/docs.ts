@@ -22,7 +22,9 @@ settled is the commit of the transaction that did it, as Postgres recorded it (\
 grew by from the first hundred timers on, which bring what is there once (Redis keeps 26 KB of latencies for each command that it was
 ever sent), until a second after the last was scheduled and its client had gone. In \`sweep\` the worker is up, as in
 \`drain\`; the orders turn up overdue in one transaction, and the rate is from the beginning of the sweep that finds them; *drain* is the
-drain of as many orders in as large a table, in the same rounds. In \`cluster\` each primary has 100 calls in flight; *paced*, for the same orders
+drain of as many orders in as large a table, in the same rounds. In \`calls\` two processes take turns, one of each
+system, 250 calls at a time, after 5,000 calls of each; *time against the other* is the time of a row's calls by that of the other system's in the same turns.
+In \`cluster\` each primary has 100 calls in flight; *paced*, for the same orders
 once more, it gets 100 at once every 25 ms instead, so that client and primaries do not compete for the machine's two cores. Redis counts the commands within a script too. In \`external\`, keys that PHP
 sets by phpredis live a tenth and five seconds longer than the scan took that was completed before; with *Exg* they live for two seconds.
 
