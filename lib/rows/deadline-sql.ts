@@ -3,14 +3,14 @@
 
 import { allOf, type Condition } from './conditions.js'
 import type { RowGuard } from './guard.js'
-import { boundInstantSql, boundIntervalSql, CLOCK, epochSecondsSql, intervalSql, onlyOfInstantSql, timeLeftMsSql } from './instant-sql.js'
+import { boundIntervalSql, CLOCK, epochMsSql, instantOfMsSql, intervalSql, onlyOfInstantSql, timeLeftMsSql } from './instant-sql.js'
 import type { DeclaredColumn } from './row-options.js'
 import { extendedSql } from './timer-state.js'
 
 /** A time from now by Postgres's clock; an instant; a time to add; null: none; or pause it, resume it, or make it due now. */
 export type NewDeadline = { afterMs: number } | { atMs: number } | { byMs: number } | null | 'pause' | 'resume' | 'settle'
 
-/** What the UPDATE returns. Deadlines are seconds since 1970, as `epochMs` takes them. `before`: only if the write removes the deadline. */
+/** What the UPDATE returns. Deadlines are milliseconds since 1970. `before`: only if the write removes the deadline. */
 export interface WrittenRow {
   before?: number | null
   deadline: number | null
@@ -25,18 +25,18 @@ export type LockWait = 'hardly' | 'as limited'
 const HARDLY_MS = 100
 
 /**
- * Always true, but an error (undefined_column) on a view: a trigger (INSTEAD OF) or a rule may carry out the UPDATE of a view, and then Postgres neither
- * locks the row that the UPDATE has read nor looks at it again. It is an error (undefined_function), too, where the deadline's column is no instant.
- * Postgres parses what follows TRUE, and does not carry it out.
+ * TRUE OR …, in parentheses, whose other conditions Postgres parses and does not carry out. It is an error (undefined_column) on a view: a trigger (INSTEAD OF)
+ * or a rule may carry out the UPDATE of a view, and then Postgres neither locks the row that the UPDATE has read nor looks at it again. And it is an error
+ * (undefined_function) where the deadline's column is no instant.
  */
-const isTableWithInstant = ({ table, deadlineColumn }: RowGuard) =>
-  `TRUE OR ${table.alias}.xmax IS NULL OR ${onlyOfInstantSql(deadlineColumn as string)}`
+const onlyOnTableWithInstant = ({ table, deadlineColumn }: RowGuard) =>
+  `(TRUE OR ${table.alias}.xmax IS NULL OR ${onlyOfInstantSql(deadlineColumn as string)})`
 
 /**
  * Sets `lock_timeout` for the one statement that is a transaction by itself, before the statement locks the row. To lock the row in a subquery with SKIP
  * LOCKED takes Postgres a tenth of the whole call.
  */
-const hardlyWaiting = (guard: RowGuard) => `set_config('lock_timeout', '${HARDLY_MS}', ${isTableWithInstant(guard)}) IS NOT NULL`
+const hardlyWaiting = (guard: RowGuard) => `set_config('lock_timeout', '${HARDLY_MS}', ${onlyOnTableWithInstant(guard)}) IS NOT NULL`
 
 /** What is returned is computed once the row is locked, so what the shop's AFTER triggers wait for has the whole time of the call. */
 const unlimitedAgain = (returned: string) => `CASE WHEN set_config('lock_timeout', '0', TRUE) = '0' THEN ${returned} END`
@@ -83,13 +83,13 @@ export class DeadlineSql {
     const { assignments, condition } = this.changeOf(value)
     const conditions = allOf([`${table.id} = ANY($1)`, guard.appliesSql, guard.whereSql, guard.notDeletedSql, condition])
     return `UPDATE ${table.aliased} SET ${assignments.join(', ')} WHERE ${conditions}
-RETURNING ${table.id}::text AS id, ${epochSecondsSql(guard.finiteDeadlineSql)} AS deadline`
+RETURNING ${table.id}::text AS id, ${epochMsSql(guard.finiteDeadlineSql)} AS deadline`
   }
 
   /** The bind parameters after the id. */
   bind(value: NewDeadline): unknown[] {
     if (value === null || typeof value === 'string') return []
-    if ('atMs' in value) return [value.atMs / 1_000]
+    if ('atMs' in value) return [value.atMs]
     if ('afterMs' in value) return [value.afterMs]
     const { extensions } = this.column
     return extensions ? [value.byMs, extensions.most] : [value.byMs]
@@ -113,18 +113,17 @@ RETURNING ${table.id}::text AS id, ${epochSecondsSql(guard.finiteDeadlineSql)} A
       const locked = `${table.id} = (
   SELECT ${table.id} FROM ${table.aliased} WHERE ${conditions} FOR NO KEY UPDATE
 )`
-      const deadline =
-        wait === 'hardly' ? unlimitedAgain(epochSecondsSql(guard.writtenDeadlineSql)) : epochSecondsSql(guard.finiteDeadlineSql)
+      const deadline = wait === 'hardly' ? unlimitedAgain(epochMsSql(guard.writtenDeadlineSql)) : epochMsSql(guard.finiteDeadlineSql)
       return `${update} WHERE ${wait === 'hardly' ? allOf([conditions, hardlyWaiting(guard)]) : locked}
 RETURNING ${[`${deadline} AS deadline`, ...kept].join(', ')}`
     }
-    const before = `${epochSecondsSql('order_timers_deadline')} AS before`
+    const before = `${epochMsSql('order_timers_deadline')} AS before`
     return `WITH order_timers_old AS (
   SELECT ${table.id} AS order_timers_id, ${guard.deadlineSql} AS order_timers_deadline FROM ${table.aliased}
-  WHERE ${wait === 'hardly' ? `${allOf([conditions, `(${isTableWithInstant(guard)})`])}\n  FOR NO KEY UPDATE SKIP LOCKED` : `${conditions}\n  FOR NO KEY UPDATE`}
+  WHERE ${wait === 'hardly' ? `${allOf([conditions, onlyOnTableWithInstant(guard)])}\n  FOR NO KEY UPDATE SKIP LOCKED` : `${conditions}\n  FOR NO KEY UPDATE`}
 )
 ${update} FROM order_timers_old WHERE ${table.id} = order_timers_id
-RETURNING ${[before, `${epochSecondsSql(guard.knownDeadlineSql)} AS deadline`, ...kept].join(', ')}`
+RETURNING ${[before, `${epochMsSql(guard.knownDeadlineSql)} AS deadline`, ...kept].join(', ')}`
   }
 
   private conditions(condition?: Condition): string {
@@ -151,7 +150,7 @@ RETURNING ${[before, `${epochSecondsSql(guard.knownDeadlineSql)} AS deadline`, .
     }
     if (value === 'settle') return { assignments: [`${deadline} = ${CLOCK}`], condition: `${guard.deadlineSql} IS NOT NULL` }
     if ('byMs' in value) return this.extension(deadline, table.column(attribute))
-    const start = 'atMs' in value ? boundInstantSql('$2') : `${CLOCK} + ${boundIntervalSql('$2')}`
+    const start = 'atMs' in value ? instantOfMsSql('$2') : `${CLOCK} + ${boundIntervalSql('$2')}`
     return { assignments: [`${deadline} = ${start}`, ...unpaused, ...this.notExtended()] }
   }
 

@@ -10,7 +10,6 @@ import { LOCK_WAIT_ENDED, NUMERIC_VALUE_OUT_OF_RANGE, ROLLED_BACK, UNDEFINED_COL
 import { DeadlineErrors } from './deadline-errors.js'
 import { DeadlineSql, type LockWait, type NewDeadline, type WrittenRow } from './deadline-sql.js'
 import type { RowGuard } from './guard.js'
-import { epochMs } from './instant-sql.js'
 import type { DeclaredColumn } from './row-options.js'
 import type { RowState, TimerStates } from './timer-state.js'
 
@@ -97,7 +96,7 @@ export class DeadlineWrites {
     try {
       const written =
         writable.length === 0 ? [] : await rows<WrittenRow & { id: string }>(table.sequelize, this.sql.ofMany(value), bind, transaction)
-      for (const { id, deadline } of written) results.set(table.parseId(id) as string, msOf(deadline))
+      for (const { id, deadline } of written) results.set(table.parseId(id) as string, deadline)
     } catch (error) {
       this.refuseTooLarge(writable[0] as string, value, error)
       throw error
@@ -106,13 +105,12 @@ export class DeadlineWrites {
     return results
   }
 
-  private written({ before, deadline: seconds, kept, extended }: WrittenRow): Written {
+  private written({ before, deadline, kept, extended }: WrittenRow): Written {
     const { attribute, pause, extensions } = this.column
-    const deadline = msOf(seconds)
     const attributes: Record<string, unknown> = { [attribute]: deadline === null ? null : new Date(deadline) }
     if (pause) attributes[pause.keep] = kept
     if (extensions) attributes[extensions.attribute] = extended
-    return { before: before === undefined ? undefined : msOf(before), deadline, attributes }
+    return { before, deadline, attributes }
   }
 
   /** At once if the row is free, else in a separate transaction that waits for the row's lock, with a limit. */
@@ -187,8 +185,4 @@ export class DeadlineWrites {
 /** The time that `extend` adds. */
 function byOf(value: NewDeadline): number | undefined {
   return value !== null && typeof value === 'object' && 'byMs' in value ? value.byMs : undefined
-}
-
-function msOf(seconds: number | null): number | null {
-  return seconds === null ? null : epochMs(seconds)
 }

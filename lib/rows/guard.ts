@@ -67,7 +67,7 @@ export class RowGuard {
   readonly knownDeadlineSql: string
   /** The same as `deadlineSql` for rows that are due, or were just given their deadline, which cannot be infinity. Postgres has less to plan. */
   readonly finiteDeadlineSql: string
-  /** Both: known to read an instant, and finite. */
+  /** The same as `finiteDeadlineSql`, for a statement that also contains `onlyOfInstantSql` and so is known to read an instant. */
   readonly writtenDeadlineSql: string
   /** What to write for "no timer". */
   readonly noTimerSql: string

@@ -36,11 +36,6 @@ export function instantOfMsSql(milliseconds: number | string): string {
   return `to_timestamp(${milliseconds}::float8 / 1000)`
 }
 
-/** An instant from a bound parameter, such as `$2`, in seconds since 1970: as `to_timestamp` has it, so that Postgres has less to parse. */
-export function boundInstantSql(parameter: string): string {
-  return `to_timestamp(${parameter})`
-}
-
 /** An instant without its microseconds. */
 export function wholeMsSql(instant: string): string {
   return `date_trunc('milliseconds', ${instant})`
@@ -52,16 +47,6 @@ export function wholeMsSql(instant: string): string {
  */
 export function epochMsSql(instant: string): string {
   return `ceil(round(date_part('epoch', ${instant}) * 1000000) / 1000)`
-}
-
-/** Seconds of an instant since 1970, with a fraction, for one row: `epochMs` makes them milliseconds, which costs Postgres four functions to parse. */
-export function epochSecondsSql(instant: string): string {
-  return `date_part('epoch', ${instant})`
-}
-
-/** The milliseconds that `epochMsSql` would return, from what `epochSecondsSql` returned. */
-export function epochMs(seconds: number): number {
-  return Math.ceil(Math.round(seconds * 1_000_000) / 1_000)
 }
 
 /** Milliseconds to a deadline, rounded up; negative once it has passed, NULL if there is none. */
