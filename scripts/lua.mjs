@@ -1,5 +1,5 @@
 // The Lua scripts of lib/redis/lua, each with the shared parts that it includes. A line `--- include shared/x.lua` stands for that file, the
-// first time that it comes up in a script. Within a block it is for that block alone.
+// first time that it comes up in a script; after that it stands for nothing. What is included within a block is known in that block alone.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'

@@ -1,6 +1,7 @@
-// Timers that are armed within one turn of the event loop, by many requests, go to Redis in one call for each kind, in a cluster for each of its partitions.
-// The turn ends with `setImmediate`: after the answers on all connections of the pool have been read, while `nextTick` would run after each. A timer that
-// is armed while no batch awaits its answer goes at once, as a small packet does by Nagle's algorithm: a process with little to do has nothing to wait for.
+// A timer that is armed while nothing else is being armed goes to Redis at once, as a small packet does by Nagle's algorithm: a process with little to do
+// has nothing to wait for. While a call to arm awaits its answer, whatever its kind, the timers of one turn of the event loop go in one call for each kind,
+// in a cluster for each of its partitions. The turn ends with `setImmediate`: after the answers on all connections of the pool have been read, while
+// `nextTick` would run after each.
 
 export interface ArmedTimer {
   id: string

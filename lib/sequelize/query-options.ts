@@ -30,8 +30,9 @@ export const OWN_OPTIONS = {
 } as const
 
 /**
- * The options of one statement of ours. They are fewer, and written out, where the shop gives no defaults: Sequelize copies them three times, property by
- * property, and to spread an object into another takes longer than to write it. A statement of type RAW runs on the primary by itself.
+ * The options of one statement of ours. They are fewer, and written out, if the shop gives no defaults and does not use `prependSearchPath`: Sequelize copies
+ * them three times, property by property, and to spread an object into another takes longer than to write it. What is left out is what Sequelize does
+ * anyway: without defaults a statement of type RAW runs on the primary.
  */
 export function ownOptions(
   sequelize: Sequelize,
