@@ -1,7 +1,9 @@
 // Deadlines that calls outside of a transaction write, where somebody else holds the row, or the table is not a plain one.
 
 import assert from 'node:assert/strict'
+import pg from 'pg'
 import { confirming } from '../faults/confirming.js'
+import { armed } from '../support/armed.js'
 import { refused } from '../support/refused.js'
 import { openShop, type Shop } from '../support/shop.js'
 import { waitUntil } from '../support/waiting.js'
@@ -128,6 +130,24 @@ describe('A deadline that is written outside of a transaction', () => {
       assert.equal((await client.query('SELECT "confirmDueAt" AS due FROM orders')).rows[0].due, null)
     })
   }
+
+  it("is the given instant, whatever functions of Postgres's names the shop has, and whatever digits its parser drops", async () => {
+    const client = await open()
+    for (const type of ['text', 'varchar', 'timestamp'])
+      await client.query(`CREATE FUNCTION to_timestamp(${type}) RETURNS timestamptz LANGUAGE sql AS $$ SELECT timestamptz '2001-01-01' $$`)
+    const id = await shop.order({ status: 4 })
+    const at = new Date(1_900_000_000_987)
+    const usual = pg.types.getTypeParser(701)
+    pg.types.setTypeParser(701, (text) => Number(Number(text).toFixed(2)))
+    try {
+      await shop.timers.check()
+      assert.deepEqual((await shop.timers.schedule('order_confirm', id, { at })).deadline, at)
+    } finally {
+      pg.types.setTypeParser(701, usual)
+    }
+    assert.deepEqual((await client.query('SELECT "confirmDueAt" AS due FROM orders')).rows[0].due, at)
+    assert.equal((await armed(shop.redis, 'order_confirm', id)).due, at.getTime())
+  })
 
   it('is repeated if others move the order to another partition meanwhile', async () => {
     const client = await open()
